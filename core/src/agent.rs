@@ -1,0 +1,279 @@
+//! The agent's side of a call, in words that hold for ES, CX and CES alike.
+//!
+//! ES and CX have one stream for each turn: [`AgentCommand::Open`], audio, [`AgentCommand::FinishInput`], the answer,
+//! [`AgentEvent::Ended`]. CES has one stream for the whole call: it stays open, each answer ends with
+//! [`AnswerPart::Final`], and [`AgentEvent::Interrupted`] and [`AgentEvent::GoAway`] exist only there. No type of a
+//! wire format appears here: the runner converts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::audio::AudioFormat;
+
+/// What the call asks of the stream to the agent that has the [`TurnId`](crate::TurnId) beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentCommand {
+    /// Opens the stream; always the first command of a turn.
+    Open(Box<TurnStart>),
+    /// The caller's audio: mu-law, 8,000 Hz, mono, at most [`MAX_AUDIO_BYTES`] of it.
+    Audio(Vec<u8>),
+    /// Half-closes the stream: nothing more will be sent, the answer is awaited.
+    FinishInput,
+    /// Resets the stream: whatever it would still say is not wanted.
+    Cancel,
+    /// The answer is complete. The stream may end in its own time; what it still says is not used.
+    Done,
+}
+
+/// The most audio in one [`AgentCommand::Audio`]: two seconds. Cloud Speech takes at most 25 kB in a message.
+pub const MAX_AUDIO_BYTES: usize = 16_000;
+
+/// How a turn begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnStart {
+    /// What the agent gets.
+    pub input: TurnInput,
+    /// Session parameters that go along: with the first turn of a call all that is known of it, later those that changed.
+    pub parameters: Map<String, Value>,
+    /// The play-out that this turn listens beside, when there is one.
+    pub barge_in: Option<BargeInWindow>,
+}
+
+/// What the agent gets in a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TurnInput {
+    /// The caller's audio, in [`AgentCommand::Audio`]s that follow.
+    Audio,
+    /// An event by its name; the turn has no other input.
+    Event(String),
+    /// A text as if the caller had said it; the turn has no other input.
+    Text(String),
+}
+
+impl TurnInput {
+    /// A word for logs and traces.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Event(_) => "event",
+            Self::Text(_) => "text",
+        }
+    }
+}
+
+/// How long the agent still speaks while it listens already, in milliseconds of this turn's audio
+/// (CX `BargeInConfig`: both durations count from the start of the stream's input).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BargeInWindow {
+    /// `no_barge_in_duration`: for so long nothing that is said counts as speech.
+    pub protected_ms: u64,
+    /// `total_duration`: for so long silence is no no-input.
+    pub total_ms: u64,
+}
+
+/// What the stream to the agent says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum AgentEvent {
+    /// What the agent has understood so far.
+    Transcript(Transcript),
+    /// The caller has stopped speaking and the agent takes no more audio in this turn
+    /// (`END_OF_SINGLE_UTTERANCE`). With no transcript before it, nothing was said for too long.
+    EndOfUtterance,
+    /// An answer, or a part of one.
+    Answer(Box<Answer>),
+    /// The agent wants its own voice stopped now: the caller interrupts, or a newer answer replaces the old one (CES).
+    #[serde(rename_all = "camelCase")]
+    Interrupted {
+        /// Whether it was the caller.
+        barge_in: bool,
+    },
+    /// The stream will be cut soon; a new one should carry on (CES).
+    GoAway,
+    /// The server has closed the stream, and all was well.
+    Ended,
+    /// The stream broke, or was refused.
+    Failed(AgentFault),
+}
+
+/// A recognition result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Transcript {
+    /// The words so far. A later result of the same utterance replaces it.
+    pub text: String,
+    /// Whether the recogniser will not change it any more.
+    pub is_final: bool,
+    /// From 0 to 1, where the recogniser gave one (0 on the wire means that it did not).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// Where the first word begins, in milliseconds of this stream's audio, where words were timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_ms: Option<u64>,
+    /// Where the recognised speech ends, in milliseconds of this stream's audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<u64>,
+}
+
+/// What the agent answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Answer {
+    /// Whether more of it is to come.
+    pub part: AnswerPart,
+    /// What the agent took the caller to have said (`query_text`, `transcript`).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub query_text: String,
+    /// What the agent says, as text.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// What the agent says, as audio, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<Prompt>,
+    /// The intent that matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// `parameters` of the result: the session's (CX) or the intent's (ES).
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub parameters: Map<String, Value>,
+    /// `action` of the result (ES).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub action: String,
+    /// What the result says of the match.
+    pub matched: Matched,
+    /// The agent is done with the call: nothing is listened for after this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<AgentEnd>,
+}
+
+impl Answer {
+    /// Whether there is nothing in it: no words, no audio, no end. An event that the agent does not know is answered so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.prompts.is_empty() && self.end.is_none()
+    }
+}
+
+/// Which part of an answer has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AnswerPart {
+    /// More may come until the stream ends (ES: audio may follow the query result).
+    #[default]
+    Open,
+    /// A first part while the agent still works (CX partial response); a final one follows.
+    Partial,
+    /// The last part (CX `FINAL`, CES `turn_completed`).
+    Final,
+}
+
+/// Audio that the agent wants played.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prompt {
+    /// What the stream says of its coding; a WAV header inside is believed more.
+    pub format: AudioFormat,
+    /// The bytes as they came, with or without a WAV header.
+    #[serde(with = "base64_bytes")]
+    pub audio: Vec<u8>,
+    /// Whether the caller may interrupt it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub interruptible: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompt")
+            .field("format", &self.format)
+            .field("bytes", &self.audio.len())
+            .field("interruptible", &self.interruptible)
+            .finish()
+    }
+}
+
+/// An intent: its resource name and the name that people gave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Intent {
+    /// Resource name, or just its last part.
+    pub name: String,
+    /// Name in the console.
+    pub display_name: String,
+}
+
+/// What an answer says of the match (CX `Match.match_type`; ES has only the first two).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Matched {
+    /// Something matched, or nothing is said about it.
+    #[default]
+    Yes,
+    /// The agent did not understand.
+    NoMatch,
+    /// Nothing was said for too long.
+    NoInput,
+}
+
+/// How the agent ends its part in the call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum AgentEnd {
+    /// The agent is done.
+    EndInteraction,
+    /// The agent asks for a person; the metadata is the agent's own.
+    LiveAgentHandoff {
+        /// Free form.
+        metadata: Value,
+    },
+    /// The agent asks for the call to be put through.
+    #[serde(rename_all = "camelCase")]
+    Transfer {
+        /// E.164 number.
+        phone_number: String,
+    },
+}
+
+/// Why a stream failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFault {
+    /// The gRPC code's name, e.g. `UNAVAILABLE`.
+    pub code: String,
+    /// What the server said about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Whether another attempt may succeed.
+    pub transient: bool,
+}
+
+impl fmt::Display for AgentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.message.is_empty() { f.write_str(&self.code) } else { write!(f, "{}: {}", self.code, self.message) }
+    }
+}
+
+mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

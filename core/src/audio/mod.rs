@@ -1,0 +1,79 @@
+//! Telephone audio: G.711, WAV and sample rates, down to the 8 kHz mu-law that Twilio plays.
+//!
+//! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every
+//! machine. All of it streams: what comes in chunks gives, bit for bit, what the whole gives.
+
+mod filters;
+pub mod g711;
+pub mod resample;
+pub mod transcode;
+pub mod wav;
+
+use serde::{Deserialize, Serialize};
+
+pub use resample::{Resampler, UnsupportedRate};
+pub use transcode::{ToMulaw, TranscodeError, to_mulaw};
+
+/// Samples a second on the telephone's side (Twilio Media Streams: `audio/x-mulaw`, rate 8000, one channel).
+pub const SAMPLE_RATE: u32 = 8000;
+
+/// Bytes in a millisecond of 8 kHz mu-law.
+pub const BYTES_PER_MS: usize = 8;
+
+/// The mu-law byte of silence: positive zero (ITU-T G.711 table 2a).
+pub const MULAW_SILENCE: u8 = 0xFF;
+
+/// How samples are written as bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Signed 16-bit samples, little-endian.
+    Linear16,
+    /// One byte a sample, ITU-T G.711 mu-law.
+    Mulaw,
+    /// One byte a sample, ITU-T G.711 A-law.
+    Alaw,
+}
+
+impl Encoding {
+    /// Bytes that one sample of one channel takes.
+    pub const fn bytes_per_sample(self) -> u16 {
+        match self {
+            Encoding::Linear16 => 2,
+            Encoding::Mulaw | Encoding::Alaw => 1,
+        }
+    }
+}
+
+/// Encoding and sample rate of audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AudioFormat {
+    /// How samples are written as bytes.
+    pub encoding: Encoding,
+    /// Samples a second, in Hz. 0 means that nobody said.
+    pub sample_rate: u32,
+}
+
+impl AudioFormat {
+    /// What the telephone's side speaks: mu-law at 8000 Hz.
+    pub const TELEPHONE: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, sample_rate: SAMPLE_RATE };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_lower_case_names() {
+        let json = serde_json::to_string(&AudioFormat::TELEPHONE).unwrap();
+        assert_eq!(json, r#"{"encoding":"mulaw","sample_rate":8000}"#);
+        let read: AudioFormat = serde_json::from_str(r#"{"encoding":"linear16","sample_rate":24000}"#).unwrap();
+        assert_eq!(read, AudioFormat { encoding: Encoding::Linear16, sample_rate: 24000 });
+    }
+
+    #[test]
+    fn a_millisecond_and_silence_are_what_they_say() {
+        assert_eq!(SAMPLE_RATE as usize / 1000, BYTES_PER_MS);
+        assert_eq!(g711::mulaw_to_linear(MULAW_SILENCE), 0);
+    }
+}

@@ -1,0 +1,491 @@
+//! Whatever an agent sends, as the 8 kHz mu-law that the telephone plays.
+
+use std::error::Error;
+use std::fmt;
+
+use super::g711::{decode_alaw, decode_mulaw, encode_mulaw, recode_alaw_as_mulaw};
+use super::wav::{WavEnd, WavError, WavEvent, WavHeader, WavReader};
+use super::{AudioFormat, Encoding, Resampler, SAMPLE_RATE, UnsupportedRate};
+
+/// Source samples converted at once, which bounds the converter's memory whatever it is fed.
+const BLOCK: usize = 480;
+
+/// Converts a stream of audio to 8 kHz mu-law as it comes.
+///
+/// Whether the stream begins with a WAV header is seen from its first 12 bytes, whatever was declared; the header's
+/// format then holds instead of the declared one. Mu-law at 8 kHz passes through byte for byte.
+///
+/// - **Samples in, samples out**: as [`Resampler`]: n samples give `ceil(n * 8000 / rate)` bytes after
+///   [`finish`](Self::finish), in whatever chunks they come, with the same values.
+/// - **Delay**: none in the output's own time. Up to 11 bytes are held back until it is seen whether they begin a
+///   header, half a 16-bit sample until its other half comes, and 2 ms of audio while the rate is converted.
+/// - **Second header**: a WAV after the end of a WAV is read as one (an agent may send each part of its answer so), and
+///   its audio joins the first's without a gap. Parts whose headers leave the length open need [`reset`](Self::reset)
+///   or [`finish`](Self::finish) between them.
+/// - **Errors**: after one, all calls up to `reset` or `finish` give that error.
+#[derive(Clone, Debug)]
+pub struct ToMulaw {
+    declared: AudioFormat,
+    wav: WavReader,
+    route: Route,
+    failed: Option<TranscodeError>,
+}
+
+impl ToMulaw {
+    /// Makes a converter of audio that is said to have this format.
+    ///
+    /// A sample rate of 0 stands for 8000 with mu-law and A-law, whose usual rate that is. Linear audio without a rate
+    /// must have a WAV header.
+    pub fn new(declared: AudioFormat) -> Self {
+        Self { declared, wav: WavReader::new(), route: Route::Undecided, failed: None }
+    }
+
+    /// Takes bytes of any number and appends the mu-law that can be made of them.
+    ///
+    /// # Errors
+    ///
+    /// [`TranscodeError`] when the audio's WAV header cannot be read, or there is no conversion from its rate or
+    /// number of channels. Mu-law that was appended before stays good.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let pushed = self.push_on(bytes, out);
+        self.failed = pushed.err();
+        pushed
+    }
+
+    /// Appends what was held back, drops half a sample that lost its other half, and is as new.
+    ///
+    /// # Errors
+    ///
+    /// [`TranscodeError`] as for [`push`](Self::push), and when the audio ended within a WAV header.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        let finished = self.finish_on(out);
+        self.reset();
+        finished
+    }
+
+    /// Forgets everything but the declared format: the next byte is the first of a new stream.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.declared);
+    }
+
+    fn push_on(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        while let Some(event) = self.wav.read(&mut bytes)? {
+            match event {
+                WavEvent::Headerless(held) => {
+                    self.route = Route::new(self.declared)?;
+                    self.route.push(held.as_slice(), out);
+                }
+                WavEvent::Header(header) => self.begin_wav(header, out)?,
+                WavEvent::Data(data) => self.route.push(data, out),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_wav(&mut self, header: WavHeader, out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        if header.channels != 1 {
+            return Err(TranscodeError::Channels(header.channels));
+        }
+        if self.route.is_for(header.format) {
+            self.route.drop_half_sample();
+        } else {
+            self.route.finish(out);
+            self.route = Route::new(header.format)?;
+        }
+        Ok(())
+    }
+
+    fn finish_on(&mut self, out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let ended = self.wav.finish();
+        if let Ok(WavEnd::Headerless(held)) = ended
+            && !held.as_slice().is_empty()
+        {
+            self.route = Route::new(self.declared)?;
+            self.route.push(held.as_slice(), out);
+        }
+        self.route.finish(out);
+        ended?;
+        Ok(())
+    }
+}
+
+/// Converts a whole piece of audio to 8 kHz mu-law, as [`ToMulaw`] does.
+///
+/// # Errors
+///
+/// [`TranscodeError`] as for [`ToMulaw::push`] and [`ToMulaw::finish`].
+pub fn to_mulaw(declared: AudioFormat, bytes: &[u8]) -> Result<Vec<u8>, TranscodeError> {
+    let (mut converter, mut mulaw) = (ToMulaw::new(declared), Vec::new());
+    converter.push(bytes, &mut mulaw)?;
+    converter.finish(&mut mulaw)?;
+    Ok(mulaw)
+}
+
+/// The way that the audio takes, once its format is known.
+#[derive(Clone, Debug)]
+enum Route {
+    Undecided,
+    /// Mu-law at 8 kHz, byte for byte.
+    Same,
+    /// A-law at 8 kHz, byte by byte.
+    Alaw,
+    /// By way of linear samples and another rate.
+    Linear(Box<Linear>),
+}
+
+impl Route {
+    fn new(format: AudioFormat) -> Result<Self, TranscodeError> {
+        let from_hz = match (format.encoding, format.sample_rate) {
+            (Encoding::Mulaw | Encoding::Alaw, 0) => SAMPLE_RATE,
+            (Encoding::Mulaw | Encoding::Alaw | Encoding::Linear16, rate) => rate,
+        };
+        Ok(match format.encoding {
+            Encoding::Mulaw if from_hz == SAMPLE_RATE => Route::Same,
+            Encoding::Alaw if from_hz == SAMPLE_RATE => Route::Alaw,
+            Encoding::Mulaw | Encoding::Alaw | Encoding::Linear16 => {
+                Route::Linear(Box::new(Linear::new(AudioFormat { sample_rate: from_hz, ..format })?))
+            }
+        })
+    }
+
+    fn is_for(&self, format: AudioFormat) -> bool {
+        match self {
+            Route::Undecided => false,
+            Route::Same => format == AudioFormat::TELEPHONE,
+            Route::Alaw => format == AudioFormat { encoding: Encoding::Alaw, ..AudioFormat::TELEPHONE },
+            Route::Linear(linear) => format == linear.format,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Route::Undecided => {}
+            Route::Same => out.extend_from_slice(bytes),
+            Route::Alaw => recode_alaw_as_mulaw(bytes, out),
+            Route::Linear(linear) => linear.push(bytes, out),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Route::Undecided | Route::Same | Route::Alaw => {}
+            Route::Linear(linear) => linear.finish(out),
+        }
+    }
+
+    fn drop_half_sample(&mut self) {
+        match self {
+            Route::Undecided | Route::Same | Route::Alaw => {}
+            Route::Linear(linear) => linear.low_byte = None,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Linear {
+    format: AudioFormat,
+    /// The first half of a 16-bit sample whose second half has not come.
+    low_byte: Option<u8>,
+    resampler: Resampler,
+    /// Samples at the source's rate and at 8 kHz, on their way; empty between calls.
+    source: Vec<i16>,
+    resampled: Vec<i16>,
+}
+
+impl Linear {
+    fn new(format: AudioFormat) -> Result<Self, TranscodeError> {
+        let resampler = Resampler::new(format.sample_rate, SAMPLE_RATE)?;
+        let (source, resampled) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+        Ok(Self { format, low_byte: None, resampler, source, resampled })
+    }
+
+    fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        match self.format.encoding {
+            Encoding::Mulaw => bytes.chunks(BLOCK).for_each(|block| {
+                decode_mulaw(block, &mut self.source);
+                self.convert(out);
+            }),
+            Encoding::Alaw => bytes.chunks(BLOCK).for_each(|block| {
+                decode_alaw(block, &mut self.source);
+                self.convert(out);
+            }),
+            Encoding::Linear16 => {
+                if let (Some(low), [high, rest @ ..]) = (self.low_byte, bytes) {
+                    self.source.push(i16::from_le_bytes([low, *high]));
+                    self.convert(out);
+                    (self.low_byte, bytes) = (None, rest);
+                }
+                let (samples, odd) = bytes.as_chunks::<2>();
+                for block in samples.chunks(BLOCK) {
+                    self.source.extend(block.iter().map(|&sample| i16::from_le_bytes(sample)));
+                    self.convert(out);
+                }
+                self.low_byte = odd.first().copied().or(self.low_byte);
+            }
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        self.low_byte = None;
+        self.resampler.flush(&mut self.resampled);
+        self.encode(out);
+    }
+
+    fn convert(&mut self, out: &mut Vec<u8>) {
+        self.resampler.process(&self.source, &mut self.resampled);
+        self.source.clear();
+        self.encode(out);
+    }
+
+    fn encode(&mut self, out: &mut Vec<u8>) {
+        encode_mulaw(&self.resampled, out);
+        self.resampled.clear();
+    }
+}
+
+/// Why audio cannot be made telephone audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TranscodeError {
+    /// Its WAV header cannot be read.
+    Wav(WavError),
+    /// There is no conversion from its sample rate.
+    Rate(UnsupportedRate),
+    /// It has this many channels, where a telephone has one.
+    Channels(u16),
+}
+
+impl fmt::Display for TranscodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TranscodeError::Wav(_) => write!(f, "the audio's WAV header cannot be read"),
+            TranscodeError::Rate(_) => write!(f, "the audio's sample rate is not supported"),
+            TranscodeError::Channels(channels) => write!(f, "the audio has {channels} channels instead of one"),
+        }
+    }
+}
+
+impl Error for TranscodeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            TranscodeError::Wav(error) => Some(error),
+            TranscodeError::Rate(error) => Some(error),
+            TranscodeError::Channels(_) => None,
+        }
+    }
+}
+
+impl From<WavError> for TranscodeError {
+    fn from(error: WavError) -> Self {
+        TranscodeError::Wav(error)
+    }
+}
+
+impl From<UnsupportedRate> for TranscodeError {
+    fn from(error: UnsupportedRate) -> Self {
+        TranscodeError::Rate(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::wav::{wav_header, write_wav};
+    use crate::audio::{MULAW_SILENCE, g711};
+    use proptest::prelude::*;
+
+    const fn format(encoding: Encoding, sample_rate: u32) -> AudioFormat {
+        AudioFormat { encoding, sample_rate }
+    }
+
+    fn in_chunks<'a>(
+        declared: AudioFormat,
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Vec<u8>, TranscodeError> {
+        let (mut converter, mut out) = (ToMulaw::new(declared), Vec::new());
+        for chunk in chunks {
+            converter.push(chunk, &mut out)?;
+        }
+        converter.finish(&mut out)?;
+        Ok(out)
+    }
+
+    fn little_endian(samples: &[i16]) -> Vec<u8> {
+        samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn mulaw_at_8000_passes_untouched_with_a_header_or_without() {
+        let mulaw: Vec<u8> = (0..=u8::MAX).collect();
+        let telephone = AudioFormat::TELEPHONE;
+        assert_eq!(to_mulaw(telephone, &mulaw).unwrap(), mulaw);
+        assert_eq!(to_mulaw(telephone, &write_wav(1, telephone, &mulaw)).unwrap(), mulaw);
+        assert_eq!(to_mulaw(format(Encoding::Mulaw, 0), &mulaw).unwrap(), mulaw);
+    }
+
+    #[test]
+    fn mulaw_that_looks_like_a_header_at_first_is_not_lost() {
+        for mulaw in [&b"R"[..], b"RIFF", b"RIFF1234WAV", b"RIFF1234WAVy, and on it goes"] {
+            assert_eq!(to_mulaw(AudioFormat::TELEPHONE, mulaw).unwrap(), mulaw);
+            assert_eq!(in_chunks(AudioFormat::TELEPHONE, mulaw.chunks(1)).unwrap(), mulaw);
+        }
+    }
+
+    #[test]
+    fn mulaw_is_not_held_back() {
+        let (mut converter, mut out) = (ToMulaw::new(AudioFormat::TELEPHONE), Vec::new());
+        converter.push(&[MULAW_SILENCE], &mut out).unwrap();
+        assert_eq!(out, [MULAW_SILENCE]);
+    }
+
+    #[test]
+    fn the_header_wins_over_what_was_declared() {
+        let file = write_wav(1, AudioFormat::TELEPHONE, &[1, 2, 3]);
+        assert_eq!(to_mulaw(format(Encoding::Linear16, 24000), &file).unwrap(), [1, 2, 3]);
+        let file = write_wav(1, format(Encoding::Linear16, 8000), &little_endian(&[0, 32124, -32124]));
+        assert_eq!(to_mulaw(AudioFormat::TELEPHONE, &file).unwrap(), [0xFF, 0x80, 0x00]);
+    }
+
+    #[test]
+    fn alaw_becomes_mulaw() {
+        let alaw: Vec<u8> = (0..=u8::MAX).collect();
+        let mulaw: Vec<u8> = alaw.iter().map(|&code| g711::alaw_to_mulaw(code)).collect();
+        for rate in [0, 8000] {
+            assert_eq!(to_mulaw(format(Encoding::Alaw, rate), &alaw).unwrap(), mulaw);
+        }
+    }
+
+    #[test]
+    fn linear_at_8000_is_encoded_sample_by_sample() {
+        let bytes = little_endian(&[0, 32767, -32768, 8]);
+        let declared = format(Encoding::Linear16, 8000);
+        assert_eq!(to_mulaw(declared, &bytes).unwrap(), [0xFF, 0x80, 0x00, 0xFE]);
+        assert_eq!(in_chunks(declared, bytes.chunks(3)).unwrap(), [0xFF, 0x80, 0x00, 0xFE]);
+    }
+
+    #[test]
+    fn half_a_sample_at_the_end_is_dropped() {
+        let declared = format(Encoding::Linear16, 8000);
+        assert_eq!(to_mulaw(declared, &[0, 0, 9]).unwrap(), [0xFF]);
+        let (mut converter, mut out) = (ToMulaw::new(declared), Vec::new());
+        converter.push(&[0, 0, 9], &mut out).unwrap();
+        converter.finish(&mut out).unwrap();
+        converter.push(&[0, 0], &mut out).unwrap();
+        assert_eq!(out, [0xFF, 0xFF]);
+    }
+
+    #[test]
+    fn every_usual_rate_keeps_its_length_in_time() {
+        for rate in [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000] {
+            for encoding in [Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw] {
+                let second = vec![0x55; rate as usize * usize::from(encoding.bytes_per_sample())];
+                assert_eq!(to_mulaw(format(encoding, rate), &second).unwrap().len(), 8000, "{encoding:?} {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_with_a_header_each_join_without_a_gap() {
+        let declared = format(Encoding::Linear16, 24000);
+        let samples: Vec<i16> = (0..960).map(|n| n * 30).collect();
+        let bytes = little_endian(&samples);
+        let parts: Vec<u8> = bytes.chunks(640).flat_map(|part| write_wav(1, declared, part)).collect();
+        assert_eq!(to_mulaw(declared, &parts).unwrap(), to_mulaw(declared, &bytes).unwrap());
+    }
+
+    #[test]
+    fn a_part_in_another_format_follows_the_whole_of_the_first() {
+        let linear = format(Encoding::Linear16, 24000);
+        let first = write_wav(1, linear, &little_endian(&[1000; 240]));
+        let mut expected = to_mulaw(linear, &first).unwrap();
+        expected.extend_from_slice(&[1, 2, 3]);
+        let both = [first, write_wav(1, AudioFormat::TELEPHONE, &[1, 2, 3])].concat();
+        assert_eq!(to_mulaw(linear, &both).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_wav_that_is_cut_short_is_played_as_far_as_it_goes() {
+        let declared = format(Encoding::Linear16, 8000);
+        let file = [wav_header(1, declared, 1000), vec![0, 0, 0, 0]].concat();
+        assert_eq!(to_mulaw(declared, &file).unwrap(), [0xFF, 0xFF]);
+    }
+
+    #[test]
+    fn audio_that_cannot_be_played_is_refused_by_name() {
+        let declared = format(Encoding::Linear16, 24000);
+        let stereo = write_wav(2, declared, &[0; 8]);
+        assert_eq!(to_mulaw(declared, &stereo), Err(TranscodeError::Channels(2)));
+        let unsupported = UnsupportedRate { from_hz: 96000, to_hz: 8000 };
+        let fast = write_wav(1, format(Encoding::Linear16, 96000), &[0; 8]);
+        assert_eq!(to_mulaw(declared, &fast), Err(TranscodeError::Rate(unsupported)));
+        let unsupported = UnsupportedRate { from_hz: 0, to_hz: 8000 };
+        assert_eq!(to_mulaw(format(Encoding::Linear16, 0), &[0; 8]), Err(TranscodeError::Rate(unsupported)));
+        let header = wav_header(1, declared, 1000);
+        assert_eq!(to_mulaw(declared, &header[..30]), Err(TranscodeError::Wav(WavError::Truncated)));
+        assert!(TranscodeError::Wav(WavError::Truncated).source().is_some());
+    }
+
+    #[test]
+    fn an_error_stays_until_a_reset() {
+        let (mut converter, mut out) = (ToMulaw::new(format(Encoding::Mulaw, 9000)), Vec::new());
+        let error = converter.push(&[1], &mut out).unwrap_err();
+        assert_eq!(converter.push(&[], &mut out), Err(error));
+        converter.reset();
+        converter.push(&write_wav(1, AudioFormat::TELEPHONE, &[5]), &mut out).unwrap();
+        assert_eq!(out, [5]);
+    }
+
+    #[test]
+    fn a_reset_forgets_audio_and_header() {
+        let declared = format(Encoding::Linear16, 24000);
+        let (mut converter, mut out) = (ToMulaw::new(declared), Vec::new());
+        converter.push(&write_wav(1, AudioFormat::TELEPHONE, &[5; 30])[..70], &mut out).unwrap();
+        converter.reset();
+        out.clear();
+        let bytes = little_endian(&[3000; 500]);
+        converter.push(&bytes, &mut out).unwrap();
+        converter.finish(&mut out).unwrap();
+        assert_eq!(out, to_mulaw(declared, &bytes).unwrap());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+        #[test]
+        fn chunks_give_what_the_whole_gives(
+            encoding in prop::sample::select(&[Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw][..]),
+            rate in prop::sample::select(&[8000_u32, 11025, 16000, 22050, 24000, 48000][..]),
+            with_header in any::<bool>(),
+            audio in prop::collection::vec(any::<u8>(), 0..1200),
+            sizes in prop::collection::vec(0_usize..200, 1..20),
+        ) {
+            let declared = format(encoding, rate);
+            let bytes = if with_header { write_wav(1, declared, &audio) } else { audio };
+            let (mut chunks, mut rest) = (Vec::new(), &bytes[..]);
+            for size in sizes {
+                let (chunk, later) = rest.split_at(size.min(rest.len()));
+                chunks.push(chunk);
+                rest = later;
+            }
+            chunks.push(rest);
+            prop_assert_eq!(in_chunks(declared, chunks), to_mulaw(declared, &bytes));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(
+            encoding in prop::sample::select(&[Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw][..]),
+            rate in prop::sample::select(&[0_u32, 8000, 9000, 24000, 44100][..]),
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let _ = to_mulaw(format(encoding, rate), &bytes);
+            let _ = in_chunks(format(encoding, rate), [&b"RIFF....WAVE"[..], &bytes[..]]);
+            let _ = in_chunks(format(encoding, rate), [&write_wav(1, format(encoding, rate), &[1; 4])[..], &bytes[..]]);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The caller's audio on its way to the agent: what waits for a stream, and what may have to be sent again.
+
+use std::collections::VecDeque;
+
+use crate::audio::BYTES_PER_MS;
+
+/// How much audio is kept, in milliseconds: DESIGN's 30 seconds. Beyond it the oldest is dropped, and counted.
+pub const KEPT_MS: usize = 30_000;
+
+/// How much audio that the agent already has is kept in case its stream fails before it understood a word, in
+/// milliseconds. A first transcript comes well within this time of the first word.
+const PRE_ROLL_MS: usize = 5_000;
+
+/// A place in the caller's audio: mu-law bytes (so samples at 8,000 Hz) since `start`.
+pub(super) type Position = u64;
+
+/// One line of audio with two marks in it: everything before `first` is gone, everything before `written` has been
+/// written to the stream that is open (or to an earlier one), and the rest waits for a stream.
+#[derive(Debug, Default)]
+pub(super) struct CallerAudio {
+    kept: VecDeque<u8>,
+    first: Position,
+    written: Position,
+}
+
+impl CallerAudio {
+    /// Where the next frame will stand: how much has come so far.
+    pub(super) fn received(&self) -> Position {
+        self.first + as_position(self.kept.len())
+    }
+
+    /// The place of the next byte that a stream gets.
+    pub(super) fn written(&self) -> Position {
+        self.written
+    }
+
+    /// Milliseconds of audio that wait for a stream.
+    pub(super) fn unwritten_ms(&self) -> u64 {
+        (self.received() - self.written) / as_position(BYTES_PER_MS)
+    }
+
+    /// Takes a frame in; returns how many bytes that no stream ever got had to be dropped for it.
+    pub(super) fn push(&mut self, frame: &[u8]) -> u64 {
+        self.kept.extend(frame);
+        let over = self.kept.len().saturating_sub(KEPT_MS * BYTES_PER_MS);
+        self.drop_oldest(over);
+        let lost = self.first.saturating_sub(self.written);
+        self.written = self.written.max(self.first);
+        lost
+    }
+
+    /// Hands out up to `most` bytes that no stream has had yet, oldest first.
+    pub(super) fn take_unwritten(&mut self, most: usize) -> Option<Vec<u8>> {
+        let from = usize::try_from(self.written - self.first).unwrap_or(usize::MAX);
+        let to = self.kept.len().min(from.saturating_add(most));
+        if from >= to {
+            return None;
+        }
+        self.written += as_position(to - from);
+        Some(copy(&self.kept, from, to))
+    }
+
+    /// The agent has answered: what was written will not be asked for again.
+    pub(super) fn forget_written(&mut self) {
+        self.drop_oldest(self.written_len());
+    }
+
+    /// Nothing was understood yet: keeps just the pre-roll of what was written.
+    pub(super) fn keep_pre_roll(&mut self) {
+        self.drop_oldest(self.written_len().saturating_sub(PRE_ROLL_MS * BYTES_PER_MS));
+    }
+
+    /// The stream failed without an answer: what it got, as far as it is kept, waits for the next one. Returns how many
+    /// bytes those are.
+    pub(super) fn rewind(&mut self) -> u64 {
+        let again = self.written - self.first;
+        self.written = self.first;
+        again
+    }
+
+    /// Drops everything, for a call that listens no more; returns how many bytes no stream has had.
+    pub(super) fn clear(&mut self) -> u64 {
+        let unwritten = self.received() - self.written;
+        self.first = self.received();
+        self.written = self.first;
+        self.kept = VecDeque::new();
+        unwritten
+    }
+
+    fn written_len(&self) -> usize {
+        usize::try_from(self.written - self.first).unwrap_or(usize::MAX)
+    }
+
+    fn drop_oldest(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.kept.len());
+        self.kept.drain(..bytes);
+        self.first += as_position(bytes);
+        // A long think time must not hold its memory for the rest of the call.
+        if self.kept.capacity() > 4 * self.kept.len() + PRE_ROLL_MS * BYTES_PER_MS {
+            self.kept.shrink_to(2 * self.kept.len());
+        }
+    }
+}
+
+fn as_position(bytes: usize) -> Position {
+    bytes as Position
+}
+
+fn copy(kept: &VecDeque<u8>, from: usize, to: usize) -> Vec<u8> {
+    let (front, back) = kept.as_slices();
+    let mut bytes = Vec::with_capacity(to - from);
+    bytes.extend_from_slice(&front[from.min(front.len())..to.min(front.len())]);
+    bytes.extend_from_slice(&back[from.saturating_sub(front.len())..to.saturating_sub(front.len())]);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audio_of(frames: &[&[u8]]) -> CallerAudio {
+        let mut audio = CallerAudio::default();
+        for frame in frames {
+            assert_eq!(audio.push(frame), 0);
+        }
+        audio
+    }
+
+    #[test]
+    fn every_byte_is_handed_out_once_and_in_order() {
+        let mut audio = audio_of(&[&[1, 2, 3], &[4, 5]]);
+        assert_eq!(audio.take_unwritten(2), Some(vec![1, 2]));
+        audio.push(&[6]);
+        assert_eq!(audio.take_unwritten(100), Some(vec![3, 4, 5, 6]));
+        assert_eq!(audio.take_unwritten(100), None);
+        assert_eq!(audio.received(), 6);
+    }
+
+    #[test]
+    fn a_failed_stream_gives_back_what_was_not_answered() {
+        let mut audio = audio_of(&[&[1, 2, 3, 4]]);
+        audio.take_unwritten(2);
+        audio.forget_written();
+        audio.take_unwritten(1);
+        assert_eq!(audio.rewind(), 1);
+        assert_eq!(audio.take_unwritten(100), Some(vec![3, 4]));
+    }
+
+    #[test]
+    fn the_oldest_goes_first_and_only_what_nobody_had_counts_as_dropped() {
+        let full = vec![7; KEPT_MS * BYTES_PER_MS];
+        let mut audio = audio_of(&[&full]);
+        audio.take_unwritten(100);
+        assert_eq!(audio.push(&[8; 160]), 60);
+        assert_eq!(audio.written(), 160);
+        assert_eq!(audio.unwritten_ms(), 30_000);
+    }
+
+    #[test]
+    fn before_the_first_word_only_a_pre_roll_is_kept() {
+        let ms = |ms: usize| vec![1; ms * BYTES_PER_MS];
+        let mut audio = audio_of(&[&ms(9_000)]);
+        while audio.take_unwritten(16_000).is_some() {}
+        audio.keep_pre_roll();
+        assert_eq!(audio.rewind(), 5_000 * 8);
+        assert_eq!(audio.unwritten_ms(), 5_000);
+    }
+
+    #[test]
+    fn a_ring_that_wraps_hands_out_both_of_its_ends() {
+        let mut audio = audio_of(&[&[0; 60]]);
+        for round in 1..50_u8 {
+            audio.take_unwritten(1000);
+            audio.forget_written();
+            audio.push(&[round; 61]);
+            assert_eq!(audio.take_unwritten(1000), Some(vec![round; 61]));
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One call: what comes in from Twilio and from the agent, and what goes out to both.
+//!
+//! ```text
+//! AwaitingStart --start--> Active --ending answer, agent given up--> Ending --all heard--> HandingOff
+//! HandingOff --update accepted--> Leaving --stop, or overdue--> Closed
+//! HandingOff --update refused--> Closed
+//! any --stop, socket closed--> Closed
+//! ```
+//!
+//! The parts know nothing of each other: `turn` the stream to the agent, `playback` what the caller hears,
+//! `caller_audio` what waits for a stream, `utterance` the rule for barge-in, `voice` where speech begins,
+//! `timer` the deadlines. This file is what binds them.
+
+mod agent_side;
+mod caller_audio;
+mod playback;
+mod retry;
+mod timer;
+mod turn;
+mod twilio_side;
+mod utterance;
+mod voice;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::agent::{AgentCommand, AgentEnd, AgentEvent, TurnInput};
+use crate::config::CallConfig;
+use crate::error::{InputError, PeerFault};
+use crate::handoff::{self, Outcome, VirtualAgentStatus};
+use crate::ids::{CallSid, StreamSid, TurnId};
+use crate::report::{AudioAccount, CloseReason, Report};
+use crate::time::CallTime;
+use crate::twilio::TwilioMessage;
+
+use caller_audio::CallerAudio;
+use playback::{MarkBack, Playback};
+use retry::Trouble;
+use timer::Timers;
+use turn::Turn;
+use voice::Voice;
+
+pub use caller_audio::KEPT_MS;
+pub use playback::CHUNK_MS;
+pub use timer::Timer;
+
+/// One phone call, from Twilio's `start` to its `stop` or to our close. See the crate's contract.
+#[derive(Debug)]
+pub struct Call {
+    config: Arc<CallConfig>,
+    now: CallTime,
+    lifecycle: Lifecycle,
+    turn: Turn,
+    next_turn: TurnId,
+    /// What the agent gets before it listens: the greeting, and what must be tried again.
+    first: Option<TurnInput>,
+    /// Session parameters that the agent does not know yet.
+    parameters: Map<String, Value>,
+    playback: Playback,
+    caller: CallerAudio,
+    voice: Voice,
+    trouble: Trouble,
+    timers: Timers,
+    outcome: Outcome,
+    account: AudioAccount,
+    /// The frame being handled, decoded; kept for the next one.
+    frame: Vec<u8>,
+    outputs: VecDeque<Output>,
+}
+
+/// How far the call has come.
+#[derive(Debug)]
+enum Lifecycle {
+    /// The socket is open; Twilio has not said which call it is.
+    AwaitingStart,
+    /// The agent has the call.
+    Active,
+    /// The agent's part is over; its last words are still being heard. Nothing is listened for any more.
+    Ending(Ending),
+    /// The call is being given its last TwiML.
+    HandingOff,
+    /// The last TwiML is accepted; Twilio will stop the stream.
+    Leaving,
+    /// Nothing happens any more.
+    Closed,
+}
+
+/// Why the agent's part is over.
+#[derive(Debug)]
+enum Ending {
+    Agent(AgentEnd),
+    AgentFailed,
+}
+
+/// What happened outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input<'a> {
+    /// A text frame came over the media socket.
+    Twilio(&'a str),
+    /// A binary frame came, which Twilio never sends.
+    TwilioBinary,
+    /// The media socket is closed.
+    TwilioClosed,
+    /// The stream of that turn said something.
+    Agent(TurnId, AgentEvent),
+    /// Twilio's REST API answered [`Output::Update`], or it could not be asked.
+    Updated(UpdateResult),
+    /// A deadline has come. Too early or once too often it changes nothing.
+    Timeout,
+}
+
+/// What became of a REST update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UpdateResult {
+    /// Twilio took it: the stream will be stopped.
+    Accepted,
+    /// The call is over already (404, 21220).
+    CallGone,
+    /// It cannot be done, or not in time: the call must go on through `<Connect action>`.
+    Impossible,
+}
+
+/// What is to be done outside, in the order of the outputs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// To be sent over the media socket.
+    Twilio(TwilioMessage),
+    /// To be done with the stream of that turn.
+    Agent(TurnId, AgentCommand),
+    /// The call is to get this TwiML over REST, and from `/connect-ended` if the socket closes first. The answer comes
+    /// back as [`Input::Updated`].
+    Update {
+        /// A whole document.
+        twiml: String,
+    },
+    /// A fact for logs and figures.
+    Report(Report),
+    /// The media socket is to be closed. The last output.
+    Close(CloseReason),
+}
+
+impl Call {
+    /// A call whose media socket has just been opened. `now` is the call's beginning for its deadlines; usually
+    /// [`CallTime::START`].
+    #[must_use]
+    pub fn new(config: Arc<CallConfig>, now: CallTime) -> Self {
+        let mut timers = Timers::default();
+        timers.set(Timer::StartOverdue, now + config.patience.start_ms);
+        Self {
+            now,
+            lifecycle: Lifecycle::AwaitingStart,
+            turn: Turn::Idle,
+            next_turn: TurnId(1),
+            first: None,
+            parameters: config.parameters.clone(),
+            playback: Playback::new(),
+            caller: CallerAudio::default(),
+            voice: Voice::new(),
+            trouble: Trouble::new(config.seed),
+            timers,
+            outcome: Outcome::default(),
+            account: AudioAccount::default(),
+            frame: Vec::new(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Takes one input in. Drain [`Call::poll_output`] and ask [`Call::poll_timeout`] after it.
+    ///
+    /// # Errors
+    /// [`InputError`] when the input was refused; the call is then as before.
+    pub fn handle_input(&mut self, input: Input<'_>, now: CallTime) -> Result<(), InputError> {
+        self.now = self.now.max(now);
+        if matches!(self.lifecycle, Lifecycle::Closed) {
+            return Ok(());
+        }
+        match input {
+            Input::Twilio(text) => self.on_twilio(text)?,
+            Input::TwilioBinary => return Err(PeerFault::BinaryFrame.into()),
+            Input::TwilioClosed => self.close(CloseReason::SocketClosed),
+            Input::Agent(turn, event) => self.on_agent(turn, event),
+            Input::Updated(result) => self.on_updated(result),
+            Input::Timeout => self.on_timeout(),
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    /// The next thing to be done, until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`Input::Timeout`], and why; `None` when there is nothing to wait for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
+        let mark = self.playback.overdue_at().map(|at| (at, Timer::MarkOverdue));
+        let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
+        self.timers.earliest().into_iter().chain(mark).filter(|_| !is_closed).min()
+    }
+
+    /// Whether the call is over: it takes no input and gives no output any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.lifecycle, Lifecycle::Closed) && self.outputs.is_empty()
+    }
+
+    /// After each input: begins what can begin now.
+    fn go_on(&mut self) {
+        match &self.lifecycle {
+            Lifecycle::Active if self.turn.is_idle() && !self.timers.is_set(Timer::Retry) => self.open_turn(),
+            Lifecycle::Ending(_) if self.turn.is_idle() && !self.playback.is_playing() => self.hand_off(),
+            Lifecycle::AwaitingStart
+            | Lifecycle::Active
+            | Lifecycle::Ending(_)
+            | Lifecycle::HandingOff
+            | Lifecycle::Leaving
+            | Lifecycle::Closed => {}
+        }
+    }
+
+    fn on_timeout(&mut self) {
+        while let Some(timer) = self.timers.take_due(self.now) {
+            match timer {
+                Timer::StartOverdue => self.close(CloseReason::NoStart),
+                Timer::AnswerOverdue => self.on_answer_overdue(),
+                Timer::AnswerSettled => self.complete_turn(),
+                // Opening the next turn waited for it: `go_on` does the rest.
+                Timer::Retry => {}
+                Timer::UpdateOverdue => self.close(CloseReason::NotUpdated),
+                Timer::StopOverdue => self.close(CloseReason::HandedOff),
+                // Playback keeps that one: see below.
+                Timer::MarkOverdue => {}
+            }
+        }
+        if self.playback.overdue_at().is_some_and(|at| at <= self.now) {
+            let back = self.playback.give_up_marks();
+            self.on_heard(back, false);
+        }
+    }
+
+    fn on_heard(&mut self, back: MarkBack, by_mark: bool) {
+        match back {
+            MarkBack::AllHeard => self.report(Report::Heard { heard_ms: self.playback.heard_ms(), by_mark }),
+            MarkBack::Heard | MarkBack::Nothing => {}
+        }
+    }
+
+    /// The agent's part is over: from here on nothing is listened for.
+    fn end(&mut self, ending: Ending) {
+        if matches!(self.lifecycle, Lifecycle::Active) {
+            self.account.after_end += self.caller.clear();
+            self.lifecycle = Lifecycle::Ending(ending);
+        }
+    }
+
+    /// The last words are heard: the call gets its last TwiML.
+    fn hand_off(&mut self) {
+        let Lifecycle::Ending(ending) = std::mem::replace(&mut self.lifecycle, Lifecycle::HandingOff) else { return };
+        let config = &self.config.handoff;
+        let (status, twiml) = match &ending {
+            Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
+            Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
+        };
+        self.report(Report::HandedOff { status });
+        self.timers.set(Timer::UpdateOverdue, self.now + self.config.patience.update_ms);
+        self.outputs.push_back(Output::Update { twiml });
+    }
+
+    fn on_updated(&mut self, result: UpdateResult) {
+        if !matches!(self.lifecycle, Lifecycle::HandingOff) {
+            return;
+        }
+        match result {
+            UpdateResult::Accepted => {
+                self.lifecycle = Lifecycle::Leaving;
+                self.timers.stop(Timer::UpdateOverdue);
+                self.timers.set(Timer::StopOverdue, self.now + self.config.patience.stop_ms);
+            }
+            UpdateResult::CallGone => self.close(CloseReason::CallGone),
+            UpdateResult::Impossible => self.close(CloseReason::NotUpdated),
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if let Some(turn) = self.turn.open() {
+            self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
+        }
+        self.turn = Turn::Idle;
+        self.timers.stop_all();
+        self.account.left += self.caller.clear();
+        self.lifecycle = Lifecycle::Closed;
+        self.report(Report::Ended { reason, audio: self.account });
+        self.outputs.push_back(Output::Close(reason));
+    }
+
+    fn report(&mut self, report: Report) {
+        self.outputs.push_back(Output::Report(report));
+    }
+
+    fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
+        self.lifecycle = Lifecycle::Active;
+        self.timers.stop(Timer::StartOverdue);
+        self.outcome.call_sid = call_sid.as_str().to_owned();
+        self.outcome.session.clone_from(&self.config.session);
+        let greeting = &self.config.greeting;
+        self.first = greeting.event.clone().map(TurnInput::Event).or(greeting.text.clone().map(TurnInput::Text));
+        self.report(Report::Started { call_sid, stream_sid });
+    }
+}

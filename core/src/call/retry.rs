@@ -1,0 +1,139 @@
+//! What a call does when a stream to the agent fails: another stream in the same session, with the audio that was not
+//! answered, after a pause; and when that has gone on for too long, the fallback.
+
+use crate::agent::{AgentCommand, AgentFault, TurnInput};
+use crate::audio::BYTES_PER_MS;
+use crate::call::turn::{Answered, Turn};
+use crate::call::{Call, Ending, Output, Timer};
+use crate::report::Report;
+use crate::time::CallTime;
+
+/// The longest pause between two attempts, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 2_000;
+
+/// A row of failures without a success in between.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    since: Option<CallTime>,
+    attempts: u32,
+    random: u64,
+}
+
+impl Trouble {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { since: None, attempts: 0, random: seed }
+    }
+
+    /// The agent has said something: the row is broken.
+    pub(super) fn is_over(&mut self) {
+        self.since = None;
+        self.attempts = 0;
+    }
+
+    /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
+    fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
+        let since = *self.since.get_or_insert(now);
+        let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).min(LONGEST_PAUSE_MS);
+        let pause = doubled - self.chance() % (doubled / 2 + 1);
+        self.attempts += 1;
+        (now.ms_since(since) + pause <= budget_ms).then_some(pause)
+    }
+
+    /// The next of a row of numbers that depends on the seed alone (splitmix64).
+    fn chance(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Call {
+    pub(super) fn on_turn_failed(&mut self, fault: AgentFault) {
+        let is_responding = matches!(self.turn, Turn::Responding(_));
+        let Some(turn) = self.turn.open() else { return };
+        let (id, input) = (turn.id, turn.input.clone());
+        if turn.answered == Answered::Yes {
+            // An answer that was given is not asked for twice; what is missing of it is lost.
+            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms: 0 });
+            self.complete_turn();
+            return;
+        }
+        self.leave_turn();
+        let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
+        let retry = &self.config.retry;
+        let pause = if fault.transient {
+            self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms)
+        } else {
+            None
+        };
+        let again = if may_repeat { self.ask_again(input) } else { 0 };
+        self.caller.forget_written();
+        self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
+        match pause {
+            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            None => self.end(Ending::AgentFailed),
+        }
+    }
+
+    /// The next turn gets what this one got; returns how many bytes of audio those are.
+    fn ask_again(&mut self, input: TurnInput) -> u64 {
+        if !matches!(input, TurnInput::Audio) {
+            self.first = Some(input);
+            return 0;
+        }
+        let again = self.caller.rewind();
+        self.account.written -= again;
+        self.account.resent += again;
+        again
+    }
+
+    pub(super) fn on_answer_overdue(&mut self) {
+        let Some(turn) = self.turn.open() else { return };
+        self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
+        self.on_turn_failed(AgentFault {
+            code: "DEADLINE_EXCEEDED".to_owned(),
+            message: "no answer came in time".to_owned(),
+            transient: true,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_end_with_the_budget() {
+        let mut trouble = Trouble::new(7);
+        let mut now = CallTime::START;
+        let mut pauses = Vec::new();
+        while let Some(pause) = trouble.next_pause(now, 100, 15_000) {
+            pauses.push(pause);
+            now = now + pause;
+        }
+        assert!((50..=100).contains(&pauses[0]) && (100..=200).contains(&pauses[1]), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE_MS));
+        assert!((13_000..=15_000).contains(&now.as_ms()), "{now}");
+    }
+
+    #[test]
+    fn a_success_gives_the_whole_budget_back() {
+        let mut trouble = Trouble::new(7);
+        assert!(trouble.next_pause(CallTime::START, 100, 1_000).is_some());
+        assert!(trouble.next_pause(CallTime::from_ms(5_000), 100, 1_000).is_none());
+        trouble.is_over();
+        assert!(trouble.next_pause(CallTime::from_ms(5_000), 100, 1_000).is_some());
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_pauses_and_another_one_others() {
+        let pauses = |seed| {
+            let mut trouble = Trouble::new(seed);
+            [(); 6].map(|()| trouble.next_pause(CallTime::START, 1_000, 60_000))
+        };
+        assert_eq!(pauses(1), pauses(1));
+        assert_ne!(pauses(1), pauses(2));
+    }
+}

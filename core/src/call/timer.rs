@@ -1,0 +1,113 @@
+//! The deadlines of a call: one slot for each reason to wake up.
+
+use std::fmt;
+
+use crate::time::CallTime;
+
+/// Why a call wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Timer {
+    /// Twilio's `start` should have come.
+    StartOverdue,
+    /// The agent should have answered.
+    AnswerOverdue,
+    /// An answer has come and the stream is still open: is there more of it?
+    AnswerSettled,
+    /// The pause before another attempt is over.
+    Retry,
+    /// A mark should have come back.
+    MarkOverdue,
+    /// The REST update of the call should have been answered.
+    UpdateOverdue,
+    /// Twilio's `stop` should have followed the update.
+    StopOverdue,
+}
+
+impl Timer {
+    const ALL: [Self; 7] = [
+        Self::StartOverdue,
+        Self::AnswerOverdue,
+        Self::AnswerSettled,
+        Self::Retry,
+        Self::MarkOverdue,
+        Self::UpdateOverdue,
+        Self::StopOverdue,
+    ];
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StartOverdue => "start overdue",
+            Self::AnswerOverdue => "answer overdue",
+            Self::AnswerSettled => "answer settled",
+            Self::Retry => "retry",
+            Self::MarkOverdue => "mark overdue",
+            Self::UpdateOverdue => "update overdue",
+            Self::StopOverdue => "stop overdue",
+        })
+    }
+}
+
+/// At most one deadline for each [`Timer`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Timers([Option<CallTime>; Timer::ALL.len()]);
+
+impl Timers {
+    pub(super) fn set(&mut self, timer: Timer, at: CallTime) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(super) fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    /// The earliest deadline; of two at the same moment the one that stands first in [`Timer`].
+    pub(super) fn earliest(&self) -> Option<(CallTime, Timer)> {
+        Timer::ALL.into_iter().filter_map(|timer| Some((self.0[timer as usize]?, timer))).min()
+    }
+
+    /// Takes the earliest deadline that is not after `now`.
+    pub(super) fn take_due(&mut self, now: CallTime) -> Option<Timer> {
+        let (at, timer) = self.earliest()?;
+        if at > now {
+            return None;
+        }
+        self.stop(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_timer_has_the_slot_of_its_place() {
+        for (place, timer) in Timer::ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, place);
+        }
+    }
+
+    #[test]
+    fn deadlines_come_in_order_and_once() {
+        let mut timers = Timers::default();
+        timers.set(Timer::MarkOverdue, CallTime::from_ms(20));
+        timers.set(Timer::Retry, CallTime::from_ms(10));
+        timers.set(Timer::AnswerOverdue, CallTime::from_ms(10));
+        assert_eq!(timers.take_due(CallTime::from_ms(9)), None);
+        assert_eq!(timers.earliest(), Some((CallTime::from_ms(10), Timer::AnswerOverdue)));
+        let taken: Vec<_> = std::iter::from_fn(|| timers.take_due(CallTime::from_ms(20))).collect();
+        assert_eq!(taken, [Timer::AnswerOverdue, Timer::Retry, Timer::MarkOverdue]);
+        assert_eq!(timers.earliest(), None);
+    }
+}

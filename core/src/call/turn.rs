@@ -1,0 +1,100 @@
+//! The turn: one stream to the agent, from its opening to its answer.
+//!
+//! ```text
+//! Idle --open with audio--> Listening --end of utterance, an answer: FinishInput--> Responding --complete: Done--> Idle
+//! Idle --open with an event or a text, FinishInput-------------------------------> Responding
+//! Listening --nothing said beside a prompt, rotation: Cancel--> Idle
+//! Listening, Responding --failed--> Idle, after a pause
+//! ```
+//!
+//! An answer is complete with its final part, or when the server closes the stream, or when it has been quiet for a
+//! while after an answer that promised no more.
+
+use crate::agent::TurnInput;
+use crate::call::caller_audio::Position;
+use crate::call::utterance::Utterance;
+use crate::ids::TurnId;
+use crate::time::CallTime;
+
+/// Where the call stands with the agent.
+#[derive(Debug, Default)]
+pub(super) enum Turn {
+    /// No stream is open.
+    #[default]
+    Idle,
+    /// The caller's audio goes to the agent.
+    Listening(OpenTurn),
+    /// All input is in; the answer is awaited, or a part of it has come.
+    Responding(OpenTurn),
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(super) struct OpenTurn {
+    pub(super) id: TurnId,
+    pub(super) input: TurnInput,
+    /// Where in the caller's audio this stream's began.
+    pub(super) began: Position,
+    /// When the input was complete.
+    pub(super) finished_at: CallTime,
+    pub(super) utterance: Utterance,
+    pub(super) answered: Answered,
+}
+
+/// How much of the answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// None of it.
+    No,
+    /// A part without words, audio or end.
+    Emptily,
+    /// Something.
+    Yes,
+}
+
+impl Turn {
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle)
+    }
+
+    pub(super) fn open(&self) -> Option<&OpenTurn> {
+        match self {
+            Self::Idle => None,
+            Self::Listening(turn) | Self::Responding(turn) => Some(turn),
+        }
+    }
+
+    pub(super) fn open_mut(&mut self) -> Option<&mut OpenTurn> {
+        match self {
+            Self::Idle => None,
+            Self::Listening(turn) | Self::Responding(turn) => Some(turn),
+        }
+    }
+
+    /// Leaves the turn that listens, if one does.
+    pub(super) fn take_listening(&mut self) -> Option<OpenTurn> {
+        match std::mem::take(self) {
+            Self::Listening(turn) => Some(turn),
+            other @ (Self::Idle | Self::Responding(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Leaves the turn whose answer is awaited, if there is one.
+    pub(super) fn take_responding(&mut self) -> Option<OpenTurn> {
+        match std::mem::take(self) {
+            Self::Responding(turn) => Some(turn),
+            other @ (Self::Idle | Self::Listening(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// The stream that is open, if it is that one.
+    pub(super) fn is(&self, id: TurnId) -> bool {
+        self.open().is_some_and(|turn| turn.id == id)
+    }
+}

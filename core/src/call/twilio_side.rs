@@ -1,0 +1,127 @@
+//! What Twilio's messages do to a call.
+
+use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
+use crate::audio::BYTES_PER_MS;
+use crate::call::turn::Turn;
+use crate::call::{Call, Lifecycle, Output};
+use crate::error::{InputError, PeerFault};
+use crate::ids::{CallSid, MarkName, StreamSid};
+use crate::report::{CloseReason, Report};
+use crate::twilio::{self, Inbound, Media, Start};
+
+/// The longest name of an unknown event that is reported, in characters.
+const EVENT_NAME_CHARS: usize = 40;
+
+/// How long before a stream's audio limit even a caller in mid-sentence is cut off, in milliseconds.
+const LAST_MOMENT_MS: u64 = 2_000;
+
+impl Call {
+    pub(super) fn on_twilio(&mut self, text: &str) -> Result<(), InputError> {
+        let is_started = !matches!(self.lifecycle, Lifecycle::AwaitingStart);
+        match twilio::parse(text)? {
+            Inbound::Connected => {}
+            Inbound::Start(_) if is_started => return Err(PeerFault::SecondStart.into()),
+            Inbound::Start(start) => self.on_start(*start)?,
+            Inbound::Stop => self.close(CloseReason::Stop),
+            Inbound::Unknown { event } => {
+                self.report(Report::UnknownEvent { event: event.chars().take(EVENT_NAME_CHARS).collect() });
+            }
+            Inbound::Media(_) | Inbound::Mark { .. } | Inbound::Dtmf(_) if !is_started => {
+                return Err(PeerFault::BeforeStart.into());
+            }
+            Inbound::Media(media) => self.on_media(&media)?,
+            Inbound::Mark { name } => {
+                if let Some(name) = MarkName::parse(&name) {
+                    let back = self.playback.on_mark(name);
+                    self.on_heard(back, true);
+                }
+            }
+            Inbound::Dtmf(_) => self.report(Report::Digit),
+        }
+        Ok(())
+    }
+
+    fn on_start(&mut self, start: Start) -> Result<(), InputError> {
+        let call_sid = CallSid::new(&start.call_sid).map_err(|_| PeerFault::BadIds)?;
+        let stream_sid = StreamSid::new(&start.stream_sid).ok_or(PeerFault::BadIds)?;
+        if !start.media_format.is_telephone() {
+            return Err(PeerFault::MediaFormat.into());
+        }
+        if self.config.call_sid.as_ref().is_some_and(|expected| *expected != call_sid) {
+            self.close(CloseReason::WrongCall);
+            return Ok(());
+        }
+        self.session_parameters(&call_sid, start.custom_parameters);
+        self.started(call_sid, stream_sid);
+        Ok(())
+    }
+
+    /// What the agent is told of the call: its own names for the two numbers, ours for the rest. `param.NAME` of the
+    /// voice-url is `NAME` to the agent.
+    fn session_parameters(&mut self, call_sid: &CallSid, custom: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in custom {
+            let name = match name.as_str() {
+                "from" => "From",
+                "to" => "To",
+                other => other.strip_prefix("param.").unwrap_or(other),
+            };
+            self.parameters.insert(name.to_owned(), value.into());
+        }
+        self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
+    }
+
+    fn on_media(&mut self, media: &Media<'_>) -> Result<(), InputError> {
+        if !media.is_inbound {
+            return Ok(());
+        }
+        self.frame.clear();
+        media.decode(&mut self.frame)?;
+        self.account.received += self.frame.len() as u64;
+        if !matches!(self.lifecycle, Lifecycle::Active) {
+            self.account.after_end += self.frame.len() as u64;
+            return Ok(());
+        }
+        self.voice.push(self.caller.received(), &self.frame);
+        let dropped = self.caller.push(&self.frame);
+        if dropped > 0 {
+            self.account.dropped += dropped;
+            self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
+        }
+        self.write_audio();
+        self.rotate();
+        Ok(())
+    }
+
+    /// Hands the turn that listens all audio that no stream has had.
+    pub(super) fn write_audio(&mut self) {
+        let Turn::Listening(turn) = &self.turn else { return };
+        while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
+            self.account.written += audio.len() as u64;
+            self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Audio(audio)));
+        }
+        if turn.utterance.is_empty() {
+            self.caller.keep_pre_roll();
+        }
+    }
+
+    /// The agent takes only so much audio in one stream. Without speech a new stream takes over; in speech the call
+    /// waits for a pause, as long as there is time, and ends the turn there.
+    fn rotate(&mut self) {
+        let Turn::Listening(turn) = &self.turn else { return };
+        let audio_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
+        let limit = self.config.audio_limit_ms;
+        if audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
+            return;
+        }
+        let id = turn.id;
+        let nothing_said = turn.utterance.is_empty() && !self.voice.is_speaking();
+        let must = audio_ms >= limit.saturating_sub(LAST_MOMENT_MS);
+        if nothing_said {
+            self.report(Report::Rotated { turn: id, in_speech: false });
+            self.cancel_turn();
+        } else if must || !self.voice.is_speaking() {
+            self.report(Report::Rotated { turn: id, in_speech: true });
+            self.finish_input();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the caller has said in one turn, and whether it interrupts what is being played.
+
+use crate::agent::Transcript;
+use crate::audio::BYTES_PER_MS;
+use crate::call::caller_audio::Position;
+use crate::config::{BargeIn, BargeInMode};
+
+/// How long before a transcript comes its speech began at the latest, in milliseconds: for a caller whose voice the
+/// level could not show.
+const RECOGNITION_MS: u64 = 300;
+
+/// The words of one turn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Utterance {
+    words: usize,
+    /// Where the speech began; set by the first transcript.
+    onset: Option<Position>,
+}
+
+/// What is known about the audio when a transcript comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    /// Where the turn's audio began.
+    pub(super) turn_began: Position,
+    /// How much of the caller's audio the turn has.
+    pub(super) written: Position,
+    /// Where the voice began that is in the turn's audio, by its level.
+    pub(super) voice_onset: Option<Position>,
+}
+
+impl Utterance {
+    /// Whether anything was understood.
+    pub(super) fn is_empty(&self) -> bool {
+        self.onset.is_none()
+    }
+
+    /// Takes a transcript in. One without words says nothing.
+    pub(super) fn add(&mut self, transcript: &Transcript, heard: Heard) {
+        let words = transcript.text.split_whitespace().count();
+        if words == 0 {
+            return;
+        }
+        self.words = self.words.max(words);
+        if self.onset.is_none() {
+            self.onset = Some(onset(transcript, heard));
+        }
+    }
+
+    /// The rule for barge-in by speech: the caller interrupts when the speech began after the play-out did, and has
+    /// enough words and enough milliseconds. What began earlier is no interruption: it is the next turn.
+    pub(super) fn interrupts(&self, playout_began: Position, heard: Heard, rule: &BargeIn) -> bool {
+        let Some(onset) = self.onset else { return false };
+        let spoken_ms = heard.written.saturating_sub(onset) / BYTES_PER_MS as u64;
+        match rule.mode {
+            BargeInMode::Off => false,
+            BargeInMode::Speech => {
+                onset >= playout_began && self.words >= rule.least_words as usize && spoken_ms >= rule.least_ms
+            }
+        }
+    }
+}
+
+/// Where the speech of a first transcript began: the recogniser's own word times where it sent them, else the rise of
+/// the voice's level, else a guess from where the recognised speech ends.
+fn onset(transcript: &Transcript, heard: Heard) -> Position {
+    let at = |ms: u64| heard.turn_began + ms * BYTES_PER_MS as u64;
+    let end = transcript.end_ms.map_or(heard.written, at).min(heard.written);
+    let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(heard.turn_began);
+    transcript.start_ms.map(at).or(heard.voice_onset).unwrap_or(guess)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Position = 8_000;
+
+    fn transcript(text: &str) -> Transcript {
+        Transcript { text: text.to_owned(), ..Transcript::default() }
+    }
+
+    fn heard(written: Position, voice_onset: Option<Position>) -> Heard {
+        Heard { turn_began: 10 * SECOND, written, voice_onset }
+    }
+
+    fn interrupts(transcript: &Transcript, heard: Heard, rule: &BargeIn) -> bool {
+        let mut utterance = Utterance::default();
+        utterance.add(transcript, heard);
+        utterance.interrupts(11 * SECOND, heard, rule)
+    }
+
+    #[test]
+    fn speech_after_the_play_out_began_interrupts_it() {
+        assert!(interrupts(&transcript("stop"), heard(13 * SECOND, Some(12 * SECOND)), &BargeIn::default()));
+    }
+
+    #[test]
+    fn speech_that_began_before_the_play_out_is_the_next_turn() {
+        assert!(!interrupts(&transcript("yes"), heard(13 * SECOND, Some(10 * SECOND + 4_000)), &BargeIn::default()));
+        let timed = Transcript { start_ms: Some(500), ..transcript("yes") };
+        assert!(!interrupts(&timed, heard(13 * SECOND, Some(12 * SECOND)), &BargeIn::default()), "word times win");
+        let early_end = Transcript { end_ms: Some(900), ..transcript("yes") };
+        assert!(!interrupts(&early_end, heard(13 * SECOND, None), &BargeIn::default()));
+    }
+
+    #[test]
+    fn a_voice_too_soft_for_the_level_still_interrupts() {
+        assert!(interrupts(&transcript("stop"), heard(13 * SECOND, None), &BargeIn::default()));
+    }
+
+    #[test]
+    fn too_few_words_or_too_short_a_time_do_not_interrupt() {
+        let heard = heard(13 * SECOND, Some(12 * SECOND));
+        let words = BargeIn { least_words: 2, ..BargeIn::default() };
+        assert!(!interrupts(&transcript("well"), heard, &words));
+        assert!(interrupts(&transcript("well no"), heard, &words));
+        assert!(!interrupts(&transcript("well"), heard, &BargeIn { least_ms: 1_001, ..BargeIn::default() }));
+        assert!(interrupts(&transcript("well"), heard, &BargeIn { least_ms: 1_000, ..BargeIn::default() }));
+    }
+
+    #[test]
+    fn a_transcript_without_words_is_no_speech() {
+        let heard = heard(13 * SECOND, Some(12 * SECOND));
+        assert!(!interrupts(&transcript("  "), heard, &BargeIn::default()));
+        assert!(!interrupts(&transcript("stop"), heard, &BargeIn { mode: BargeInMode::Off, ..BargeIn::default() }));
+    }
+}

@@ -1,0 +1,431 @@
+//! Where a call goes when the agent is done with it, as TwiML for Twilio's REST update.
+//!
+//! The parameters are those of Twilio's own sample (`dialogflowJSON`) and of its `<VirtualAgent>` connector
+//! (`VirtualAgentStatus`, `VirtualAgentProviderData`), so that handlers written for either go on working.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::agent::{AgentEnd, Answer, Intent};
+use crate::twiml::{Verb, document};
+
+/// Twilio's bound for the `Twiml` of a REST update, in characters (error 32018 beyond it).
+pub const MAX_TWIML_CHARS: usize = 4_000;
+
+/// What stays as it is in a URL's query: RFC 3986 section 2.3, unreserved.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where calls go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct HandoffConfig {
+    /// `END_OF_INTERACTION_URL`; without it a call that the agent ends is hung up.
+    pub end_of_interaction_url: Option<String>,
+    /// `FALLBACK_TWIML`: what a call gets when the agent cannot be had.
+    pub fallback_twiml: Option<String>,
+    /// `HANDOFF_FIELDS`: what of the agent's result may stand in the URL.
+    pub fields: Vec<HandoffField>,
+}
+
+impl Default for HandoffConfig {
+    fn default() -> Self {
+        Self {
+            end_of_interaction_url: None,
+            fallback_twiml: None,
+            fields: vec![
+                HandoffField::Intent,
+                HandoffField::Parameters,
+                HandoffField::QueryText,
+                HandoffField::Action,
+                HandoffField::LiveAgentHandoff,
+            ],
+        }
+    }
+}
+
+/// A part of `dialogflowJSON`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HandoffField {
+    /// The intent's name and display name.
+    Intent,
+    /// The result's parameters.
+    Parameters,
+    /// What the caller said last.
+    QueryText,
+    /// The result's action (ES).
+    Action,
+    /// The metadata with which the agent asks for a person.
+    LiveAgentHandoff,
+    /// The session's resource name.
+    Session,
+}
+
+impl HandoffField {
+    /// All of them, in the order of `dialogflowJSON`.
+    pub const ALL: [Self; 6] =
+        [Self::Intent, Self::Parameters, Self::QueryText, Self::Action, Self::LiveAgentHandoff, Self::Session];
+
+    /// The field's name in `dialogflowJSON` and in `HANDOFF_FIELDS`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intent => "intent",
+            Self::Parameters => "parameters",
+            Self::QueryText => "queryText",
+            Self::Action => "action",
+            Self::LiveAgentHandoff => "liveAgentHandoff",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// How the agent's part ended: `VirtualAgentStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VirtualAgentStatus {
+    /// The agent is done.
+    Completed,
+    /// The agent asks for a person or a transfer.
+    LiveAgentHandoff,
+    /// The caller or a limit of ours ended the call.
+    Hangup,
+    /// The agent could not be had.
+    Failed,
+}
+
+impl VirtualAgentStatus {
+    /// The status of a call whose agent ended its part so.
+    pub(crate) fn of(end: &AgentEnd) -> Self {
+        match end {
+            AgentEnd::EndInteraction => Self::Completed,
+            AgentEnd::LiveAgentHandoff { .. } | AgentEnd::Transfer { .. } => Self::LiveAgentHandoff,
+        }
+    }
+
+    /// The value as Twilio's connector sends it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::LiveAgentHandoff => "live-agent-handoff",
+            Self::Hangup => "hangup",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is known of the call when the agent's part ends.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// The session's id, which is the CallSid.
+    pub call_sid: String,
+    /// The session's resource name.
+    pub session: String,
+    /// Intent of the last answer.
+    pub intent: Intent,
+    /// Parameters of the last answer.
+    pub parameters: Map<String, Value>,
+    /// What the caller said last.
+    pub query_text: String,
+    /// Action of the last answer (ES).
+    pub action: String,
+}
+
+impl Outcome {
+    /// Takes over what an answer tells.
+    pub(crate) fn update(&mut self, answer: &Answer) {
+        if let Some(intent) = &answer.intent {
+            self.intent = intent.clone();
+        }
+        if !answer.parameters.is_empty() {
+            self.parameters = answer.parameters.clone();
+        }
+        if !answer.query_text.is_empty() {
+            self.query_text.clone_from(&answer.query_text);
+        }
+        if !answer.action.is_empty() {
+            self.action.clone_from(&answer.action);
+        }
+    }
+}
+
+/// TwiML for a call whose agent ended its part.
+#[must_use]
+pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> String {
+    if let AgentEnd::Transfer { phone_number } = end {
+        return document(&[Verb::Dial { number: phone_number.clone() }]);
+    }
+    let Some(url) = &config.end_of_interaction_url else { return document(&[Verb::Hangup]) };
+    let metadata = match end {
+        AgentEnd::LiveAgentHandoff { metadata } => Some(metadata),
+        AgentEnd::EndInteraction | AgentEnd::Transfer { .. } => None,
+    };
+    redirect(url, VirtualAgentStatus::of(end), Content::new(&config.fields, outcome, metadata), outcome)
+}
+
+/// TwiML for a call whose agent cannot be had: the configured one, else a redirect that says so with an empty intent,
+/// else a sentence.
+#[must_use]
+pub fn failed(config: &HandoffConfig, outcome: &Outcome) -> String {
+    if let Some(twiml) = &config.fallback_twiml {
+        return twiml.clone();
+    }
+    if let Some(url) = &config.end_of_interaction_url {
+        let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
+        return redirect(
+            url,
+            VirtualAgentStatus::Failed,
+            Content::new(&config.fields, &nothing_matched, None),
+            outcome,
+        );
+    }
+    let text = "We are sorry, there is a technical problem. Please call again later.".to_owned();
+    document(&[Verb::Say { text }, Verb::Hangup])
+}
+
+fn redirect(url: &str, status: VirtualAgentStatus, mut content: Content, outcome: &Outcome) -> String {
+    loop {
+        let url = with_query(url, &content.query(status, outcome));
+        let twiml = document(&[Verb::Redirect { url }]);
+        if twiml.chars().count() < MAX_TWIML_CHARS || !content.leave_out_largest() {
+            return twiml;
+        }
+    }
+}
+
+/// The parts of the query that may have to be left out.
+struct Content {
+    /// `dialogflowJSON`, its fields in order.
+    fields: Vec<(HandoffField, Value)>,
+    /// `AgentHandoffParameters` of `VirtualAgentProviderData`.
+    metadata: Option<Value>,
+    truncated: bool,
+}
+
+impl Content {
+    fn new(allowed: &[HandoffField], outcome: &Outcome, metadata: Option<&Value>) -> Self {
+        let value = |field| match field {
+            HandoffField::Intent => {
+                Some(json!({ "name": outcome.intent.name, "displayName": outcome.intent.display_name }))
+            }
+            HandoffField::Parameters => Some(Value::Object(outcome.parameters.clone())),
+            HandoffField::QueryText => Some(Value::from(outcome.query_text.as_str())),
+            HandoffField::Action => (!outcome.action.is_empty()).then(|| Value::from(outcome.action.as_str())),
+            HandoffField::LiveAgentHandoff => metadata.cloned(),
+            HandoffField::Session => Some(Value::from(outcome.session.as_str())),
+        };
+        let fields = HandoffField::ALL.into_iter().filter(|field| allowed.contains(field));
+        let metadata = metadata.filter(|_| allowed.contains(&HandoffField::LiveAgentHandoff)).cloned();
+        Self { fields: fields.filter_map(|field| Some((field, value(field)?))).collect(), metadata, truncated: false }
+    }
+
+    fn query(&self, status: VirtualAgentStatus, outcome: &Outcome) -> [(&'static str, String); 3] {
+        let mut provider = Map::new();
+        provider.insert("ConversationId".to_owned(), Value::from(outcome.call_sid.as_str()));
+        provider.insert("EndUserId".to_owned(), Value::from(outcome.call_sid.as_str()));
+        if let Some(metadata) = &self.metadata {
+            provider.insert("AgentHandoffParameters".to_owned(), metadata.clone());
+        }
+        [
+            ("dialogflowJSON", self.dialogflow_json()),
+            ("VirtualAgentStatus", status.as_str().to_owned()),
+            ("VirtualAgentProviderData", Value::Object(provider).to_string()),
+        ]
+    }
+
+    // Written field by field, so that people who read a log find them in the same order every time.
+    fn dialogflow_json(&self) -> String {
+        let mut fields: Vec<String> =
+            self.fields.iter().map(|(field, value)| format!("\"{}\":{value}", field.name())).collect();
+        if self.truncated {
+            fields.push("\"truncated\":true".to_owned());
+        }
+        format!("{{{}}}", fields.join(","))
+    }
+
+    /// Leaves out the largest part; of the parameters only the largest one, the intent last. `false` when nothing is
+    /// left that could go.
+    fn leave_out_largest(&mut self) -> bool {
+        let parameter = self.largest_parameter();
+        let field = self
+            .fields
+            .iter()
+            .filter(|(field, _)| !matches!(field, HandoffField::Parameters | HandoffField::Intent))
+            .map(|(field, value)| (encoded_len(value), *field))
+            .max_by_key(|(len, _)| *len);
+        let metadata = self.metadata.as_ref().map(encoded_len);
+        self.truncated = true;
+        let largest = [parameter.as_ref().map(|found| found.0), field.map(|found| found.0), metadata];
+        let Some(largest) = largest.into_iter().flatten().max() else {
+            let before = self.fields.len();
+            self.fields.clear();
+            return before > 0;
+        };
+        if metadata == Some(largest) {
+            self.metadata = None;
+        } else if let Some((_, field)) = field.filter(|(len, _)| *len == largest) {
+            self.fields.retain(|(other, _)| *other != field);
+        } else if let Some((_, name)) = parameter {
+            self.parameters().map(|parameters| parameters.remove(&name));
+        }
+        true
+    }
+
+    fn parameters(&mut self) -> Option<&mut Map<String, Value>> {
+        let (_, value) = self.fields.iter_mut().find(|(field, _)| *field == HandoffField::Parameters)?;
+        value.as_object_mut()
+    }
+
+    fn largest_parameter(&mut self) -> Option<(usize, String)> {
+        let parameters = self.parameters()?;
+        parameters.iter().map(|(name, value)| (encoded_len(value) + name.len(), name.clone())).max()
+    }
+}
+
+fn encoded_len(value: &Value) -> usize {
+    utf8_percent_encode(&value.to_string(), UNRESERVED).map(str::len).sum()
+}
+
+/// Appends parameters after a URL's own query and before its fragment.
+fn with_query(url: &str, parameters: &[(&str, String)]) -> String {
+    let (base, fragment) = url.find('#').map_or((url, ""), |at| url.split_at(at));
+    let mut whole = base.to_owned();
+    for (name, value) in parameters {
+        let separator = match (whole.contains('?'), whole.ends_with(['?', '&'])) {
+            (false, _) => "?",
+            (true, false) => "&",
+            (true, true) => "",
+        };
+        whole.push_str(separator);
+        whole.push_str(name);
+        whole.push('=');
+        whole.extend(utf8_percent_encode(value, UNRESERVED));
+    }
+    whole + fragment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> HandoffConfig {
+        HandoffConfig { end_of_interaction_url: Some(url.to_owned()), ..HandoffConfig::default() }
+    }
+
+    fn outcome() -> Outcome {
+        Outcome {
+            call_sid: "CA1".to_owned(),
+            session: "projects/p/sessions/CA1".to_owned(),
+            intent: Intent { name: "intents/7".to_owned(), display_name: "order & pay".to_owned() },
+            parameters: json!({ "loaves": 2 }).as_object().cloned().unwrap(),
+            query_text: "two loaves".to_owned(),
+            action: String::new(),
+        }
+    }
+
+    /// The query's parameters of the document's one `<Redirect>`.
+    fn parameters(twiml: &str) -> Vec<(String, String)> {
+        let url = twiml.split_once("POST\">").unwrap().1.split_once("</Redirect>").unwrap().0.replace("&amp;", "&");
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
+        let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), decode(value)));
+        url.split_once('?').unwrap().1.split('&').filter_map(pair).collect()
+    }
+
+    #[test]
+    fn the_end_of_an_interaction_redirects_with_what_the_agent_found() {
+        let twiml = ended(&config("https://example.com/next?a=1"), &AgentEnd::EndInteraction, &outcome());
+        let expected = [
+            ("a", "1"),
+            (
+                "dialogflowJSON",
+                r#"{"intent":{"displayName":"order & pay","name":"intents/7"},"parameters":{"loaves":2},"queryText":"two loaves"}"#,
+            ),
+            ("VirtualAgentStatus", "completed"),
+            ("VirtualAgentProviderData", r#"{"ConversationId":"CA1","EndUserId":"CA1"}"#),
+        ];
+        assert_eq!(parameters(&twiml), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_live_agent_handoff_carries_its_metadata_in_both_places() {
+        let end = AgentEnd::LiveAgentHandoff { metadata: json!({ "queue": "bread" }) };
+        let parameters = parameters(&ended(&config("https://example.com/next"), &end, &outcome()));
+        assert!(parameters[0].1.contains(r#""liveAgentHandoff":{"queue":"bread"}"#));
+        assert_eq!(parameters[1].1, "live-agent-handoff");
+        assert!(parameters[2].1.contains(r#""AgentHandoffParameters":{"queue":"bread"}"#));
+    }
+
+    #[test]
+    fn only_allowed_fields_leave() {
+        let config = HandoffConfig { fields: vec![HandoffField::Intent], ..config("https://example.com/next") };
+        let end = AgentEnd::LiveAgentHandoff { metadata: json!({ "secret": "x" }) };
+        let twiml = ended(&config, &end, &outcome());
+        assert_eq!(parameters(&twiml)[0].1, r#"{"intent":{"displayName":"order & pay","name":"intents/7"}}"#);
+        assert!(!twiml.contains("secret") && !twiml.contains("loaves"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_largest_first() {
+        let mut outcome = outcome();
+        outcome.parameters.insert("story".to_owned(), Value::from("é".repeat(900)));
+        outcome.parameters.insert("note".to_owned(), Value::from("x".repeat(700)));
+        outcome.query_text = "y".repeat(2_400);
+        let twiml = ended(&config("https://example.com/next"), &AgentEnd::EndInteraction, &outcome);
+        assert!(twiml.chars().count() < MAX_TWIML_CHARS);
+        let json: Value = serde_json::from_str(&parameters(&twiml)[0].1).unwrap();
+        assert_eq!(json["truncated"], true);
+        assert_eq!(json["parameters"]["loaves"], 2);
+        assert_eq!(json["parameters"]["note"], "x".repeat(700));
+        assert!(json["parameters"].get("story").is_none(), "5,400 characters once encoded");
+        assert_eq!(json["queryText"], "y".repeat(2_400));
+    }
+
+    #[test]
+    fn a_handoff_of_any_size_ends_under_the_bound() {
+        let mut outcome = outcome();
+        outcome.intent.display_name = "i".repeat(5_000);
+        outcome.query_text = "q".repeat(5_000);
+        let end = AgentEnd::LiveAgentHandoff { metadata: Value::from("m".repeat(5_000)) };
+        let twiml = ended(&config("https://example.com/next"), &end, &outcome);
+        assert_eq!(parameters(&twiml)[0].1, r#"{"truncated":true}"#);
+        assert_eq!(parameters(&twiml)[1].1, "live-agent-handoff");
+    }
+
+    #[test]
+    fn without_a_url_the_call_is_hung_up() {
+        let twiml = ended(&HandoffConfig::default(), &AgentEnd::EndInteraction, &outcome());
+        assert!(twiml.ends_with("<Response><Hangup/></Response>"));
+    }
+
+    #[test]
+    fn a_transfer_dials() {
+        let end = AgentEnd::Transfer { phone_number: "+15550199".to_owned() };
+        let twiml = ended(&config("https://example.com/next"), &end, &outcome());
+        assert!(twiml.ends_with("<Response><Dial>+15550199</Dial></Response>"));
+    }
+
+    #[test]
+    fn a_failed_agent_gives_the_fallback_or_a_redirect_or_a_sentence() {
+        let twiml = failed(&config("https://example.com/next"), &outcome());
+        assert!(parameters(&twiml)[0].1.starts_with(r#"{"intent":{"displayName":"","name":""},"#));
+        assert_eq!(parameters(&twiml)[1].1, "failed");
+        let fixed = HandoffConfig { fallback_twiml: Some("<Response/>".to_owned()), ..config("https://example.com") };
+        assert_eq!(failed(&fixed, &outcome()), "<Response/>");
+        assert!(failed(&HandoffConfig::default(), &outcome()).contains("</Say><Hangup/>"));
+    }
+
+    #[test]
+    fn parameters_come_after_the_urls_own_query_and_before_its_fragment() {
+        let added = [("x", "ä b".to_owned())];
+        for (url, whole) in [
+            ("https://e.com/", "https://e.com/?x=%C3%A4%20b"),
+            ("https://e.com/?", "https://e.com/?x=%C3%A4%20b"),
+            ("https://e.com/?a=1&", "https://e.com/?a=1&x=%C3%A4%20b"),
+            ("https://e.com/?a=1#ct=2000", "https://e.com/?a=1&x=%C3%A4%20b#ct=2000"),
+        ] {
+            assert_eq!(with_query(url, &added), whole);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Feeds a tape to a call and tells what the call did.
+//!
+//! ```
+//! use dialbridge_core::replay::replay;
+//! use dialbridge_core::tape::Tape;
+//!
+//! let tape = Tape::parse(r#"{"tape":1,"edition":"cx","marks":"simulated","config":{"greeting":{"text":"hi"}}}
+//! {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
+//! {"at_ms":900,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}"#)?;
+//! let call = replay(&tape);
+//! assert!(call.trace().contains("turn 2 open audio"), "the agent has greeted, and now it listens");
+//! # Ok::<(), dialbridge_core::tape::TapeError>(())
+//! ```
+
+mod playout;
+mod trace;
+
+use std::sync::Arc;
+
+use crate::call::{Call, Input, Output};
+use crate::error::InputError;
+use crate::ids::StreamSid;
+use crate::tape::{Marks, Tape, TapeInput, output_line};
+use crate::time::CallTime;
+use crate::twilio::{Inbound, TwilioMessage, parse};
+
+pub use playout::Playout;
+
+/// A call that was replayed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replayed {
+    /// What came out, in order, each with its moment.
+    pub outputs: Vec<(CallTime, Output)>,
+    /// The inputs that were refused.
+    pub refused: Vec<(CallTime, InputError)>,
+    /// What the caller heard from the beginning on: mu-law, 8,000 Hz, mono.
+    pub heard: Vec<u8>,
+    stream: StreamSid,
+}
+
+impl Replayed {
+    /// The outputs as lines of a tape, without reports.
+    pub fn tape_lines(&self) -> impl Iterator<Item = String> {
+        self.outputs.iter().filter_map(|(at, output)| output_line(*at, output, &self.stream))
+    }
+
+    /// What the call did, a line each, for people and for comparing: the same tape always gives the same text.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        trace::trace(&self.outputs, &self.refused)
+    }
+}
+
+/// Feeds a tape to a call. Where the tape has the deadlines that were met when it was recorded, those are fed; else
+/// each deadline is met at its moment. The replay goes on after the last input until the call waits for nothing, or
+/// for a minute.
+#[must_use]
+pub fn replay(tape: &Tape) -> Replayed {
+    let mut player = Player::new(tape);
+    let recorded = tape.inputs.iter().any(|(_, input)| *input == TapeInput::Timeout);
+    for (at, input) in &tape.inputs {
+        player.run_until(*at, !recorded);
+        player.feed(&input.as_input(), *at);
+    }
+    if !recorded {
+        let last = tape.inputs.last().map_or(CallTime::START, |(at, _)| *at);
+        player.run_until(last + AFTER_LAST_INPUT_MS, true);
+    }
+    player.finish()
+}
+
+/// How long a replay goes on after the last input, in milliseconds.
+const AFTER_LAST_INPUT_MS: u64 = 60_000;
+
+struct Player {
+    call: Call,
+    /// The moment of the last input: a mark that is due at once has none of its own.
+    now: CallTime,
+    playout: Playout,
+    simulate_marks: bool,
+    replayed: Replayed,
+}
+
+impl Player {
+    fn new(tape: &Tape) -> Self {
+        Self {
+            call: Call::new(Arc::new(tape.header.config.clone()), CallTime::START),
+            now: CallTime::START,
+            playout: Playout::default(),
+            simulate_marks: tape.header.marks == Marks::Simulated,
+            replayed: Replayed {
+                outputs: Vec::new(),
+                refused: Vec::new(),
+                heard: Vec::new(),
+                stream: StreamSid::default(),
+            },
+        }
+    }
+
+    /// Meets deadlines, and returns marks, until that moment; always the earliest first.
+    fn run_until(&mut self, until: CallTime, meet_deadlines: bool) {
+        loop {
+            let deadline = self.call.poll_timeout().map(|(at, _)| at).filter(|_| meet_deadlines);
+            let mark = self.playout.next_mark_at().filter(|_| self.simulate_marks);
+            let Some(next) = deadline.into_iter().chain(mark).min().filter(|at| *at < until) else { break };
+            if mark.is_some_and(|at| at <= next) {
+                self.return_marks(next);
+            } else {
+                self.feed(&Input::Timeout, next);
+            }
+        }
+    }
+
+    fn return_marks(&mut self, at: CallTime) {
+        for name in self.playout.advance(at) {
+            if self.simulate_marks {
+                let mark = serde_json::json!({ "event": "mark", "mark": { "name": name } }).to_string();
+                self.feed(&Input::Twilio(&mark), at);
+            }
+        }
+    }
+
+    fn feed(&mut self, input: &Input<'_>, at: CallTime) {
+        self.now = self.now.max(at);
+        let at = self.now;
+        if let Input::Twilio(text) = input
+            && let Ok(Inbound::Start(start)) = parse(text)
+            && let Some(stream) = StreamSid::new(&start.stream_sid)
+        {
+            self.replayed.stream = stream;
+        }
+        if let Err(error) = self.call.handle_input(input.clone(), at) {
+            self.replayed.refused.push((at, error));
+        }
+        while let Some(output) = self.call.poll_output() {
+            self.play(&output, at);
+            self.replayed.outputs.push((at, output));
+        }
+    }
+
+    fn play(&mut self, output: &Output, at: CallTime) {
+        let Output::Twilio(message) = output else { return };
+        self.playout.advance(at);
+        match message {
+            TwilioMessage::Media(audio) => self.playout.media(at, audio),
+            TwilioMessage::Mark(name) => self.playout.mark(name.to_string()),
+            TwilioMessage::Clear => self.playout.clear(),
+        }
+    }
+
+    fn finish(mut self) -> Replayed {
+        self.playout.advance(CallTime::from_ms(u64::MAX));
+        self.replayed.heard = self.playout.into_heard();
+        self.replayed
+    }
+}

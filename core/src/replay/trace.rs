@@ -1,0 +1,168 @@
+//! A replayed call as text.
+
+use std::fmt::Write as _;
+
+use crate::agent::{AgentCommand, TurnInput};
+use crate::audio::BYTES_PER_MS;
+use crate::call::Output;
+use crate::error::InputError;
+use crate::ids::TurnId;
+use crate::report::Report;
+use crate::time::CallTime;
+use crate::twilio::TwilioMessage;
+
+/// One line for each output, in order, except that audio for one turn that nothing else interrupts makes one line.
+pub(super) fn trace(outputs: &[(CallTime, Output)], refused: &[(CallTime, InputError)]) -> String {
+    let mut text = String::new();
+    let mut run: Option<AudioRun> = None;
+    for (at, output) in outputs {
+        if let Output::Agent(turn, AgentCommand::Audio(audio)) = output {
+            if let Some(run) = run.as_mut().filter(|run| run.turn == *turn) {
+                run.add(audio, *at);
+                continue;
+            }
+            end_run(run.take(), &mut text);
+            run = Some(AudioRun::new(*turn, *at, audio));
+            continue;
+        }
+        end_run(run.take(), &mut text);
+        line(*at, &told(output), &mut text);
+    }
+    end_run(run, &mut text);
+    for (at, error) in refused {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        line(*at, &format!("refused {cause}"), &mut text);
+    }
+    text
+}
+
+struct AudioRun {
+    turn: TurnId,
+    from: CallTime,
+    to: CallTime,
+    bytes: usize,
+    sum: Checksum,
+}
+
+impl AudioRun {
+    fn new(turn: TurnId, at: CallTime, audio: &[u8]) -> Self {
+        let mut run = Self { turn, from: at, to: at, bytes: 0, sum: Checksum::new() };
+        run.add(audio, at);
+        run
+    }
+
+    fn add(&mut self, audio: &[u8], at: CallTime) {
+        self.to = at;
+        self.bytes += audio.len();
+        self.sum.add(audio);
+    }
+}
+
+fn end_run(run: Option<AudioRun>, text: &mut String) {
+    if let Some(run) = run {
+        let told = format!("agent   {} audio {} ms until {} {}", run.turn, run.bytes / BYTES_PER_MS, run.to, run.sum);
+        line(run.from, &told, text);
+    }
+}
+
+fn line(at: CallTime, told: &str, text: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{at:>9} {told}", at = at.to_string());
+}
+
+fn told(output: &Output) -> String {
+    match output {
+        Output::Twilio(TwilioMessage::Media(audio)) => {
+            let mut sum = Checksum::new();
+            sum.add(audio);
+            format!("twilio  media {} ms {sum}", audio.len() / BYTES_PER_MS)
+        }
+        Output::Twilio(TwilioMessage::Mark(name)) => format!("twilio  mark {name}"),
+        Output::Twilio(TwilioMessage::Clear) => "twilio  clear".to_owned(),
+        Output::Agent(turn, command) => format!("agent   {turn} {}", told_command(command)),
+        Output::Update { twiml } => format!("runner  update {twiml}"),
+        Output::Close(reason) => format!("runner  close: {reason}"),
+        Output::Report(report) => format!("report  {}", told_report(report)),
+    }
+}
+
+fn told_command(command: &AgentCommand) -> String {
+    match command {
+        AgentCommand::Open(start) => {
+            let mut told = match &start.input {
+                TurnInput::Audio => "open audio".to_owned(),
+                TurnInput::Event(name) => format!("open event {name}"),
+                TurnInput::Text(text) => format!("open text \"{text}\""),
+            };
+            if let Some(window) = start.barge_in {
+                let _ = write!(told, ", prompt until {} ms", window.total_ms);
+            }
+            if !start.parameters.is_empty() {
+                let _ = write!(told, ", parameters {}", serde_json::Value::Object(start.parameters.clone()));
+            }
+            told
+        }
+        AgentCommand::Audio(audio) => format!("audio {} ms", audio.len() / BYTES_PER_MS),
+        AgentCommand::FinishInput => "finish input".to_owned(),
+        AgentCommand::Cancel => "cancel".to_owned(),
+        AgentCommand::Done => "done".to_owned(),
+    }
+}
+
+fn told_report(report: &Report) -> String {
+    match report {
+        Report::Started { call_sid, stream_sid } => format!("started {call_sid} {}", stream_sid.as_str()),
+        Report::TurnOpened { turn, input, waited_ms } => format!("{turn} opened with {input}, {waited_ms} ms waited"),
+        Report::Transcript { turn, text, is_final } => {
+            format!("{turn} {} \"{text}\"", if *is_final { "final" } else { "interim" })
+        }
+        Report::EndOfUtterance { turn, spoken } => {
+            format!("{turn} end of utterance{}", if *spoken { "" } else { ", nothing said" })
+        }
+        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms } => format!(
+            "{turn} answered after {thought_ms} ms: \"{query_text}\" -> {} \"{text}\", {audio_ms} ms of audio",
+            intent.display_name
+        ),
+        Report::PromptRefused { turn, error } => format!("{turn} prompt refused: {error}"),
+        Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),
+        Report::BargeIn { turn, heard_ms, cut_ms } => format!("{turn} barge-in: {heard_ms} ms heard, {cut_ms} ms cut"),
+        Report::Heard { heard_ms, by_mark } => {
+            format!("all heard, {heard_ms} ms{}", if *by_mark { "" } else { ", mark overdue" })
+        }
+        Report::SilentTurnReplaced { turn } => format!("{turn} replaced, nothing said"),
+        Report::Rotated { turn, in_speech } => {
+            format!("{turn} at its limit{}", if *in_speech { ", in speech" } else { "" })
+        }
+        Report::TurnFailed { turn, fault, retry_in_ms, again_ms } => match retry_in_ms {
+            Some(pause) => format!("{turn} failed, {fault}; again in {pause} ms with {again_ms} ms of audio"),
+            None => format!("{turn} failed, {fault}; not again"),
+        },
+        Report::AudioDropped { ms } => format!("{ms} ms of audio dropped"),
+        Report::Digit => "digit".to_owned(),
+        Report::UnknownEvent { event } => format!("unknown event \"{event}\""),
+        Report::HandedOff { status } => format!("handed off, {}", status.as_str()),
+        Report::Ended { reason, audio } => format!(
+            "ended: {reason}; audio {} received, {} written, {} resent, {} dropped, {} after the end, {} left",
+            audio.received, audio.written, audio.resent, audio.dropped, audio.after_end, audio.left
+        ),
+    }
+}
+
+/// FNV-1a of 32 bits: enough to see that two pieces of audio differ.
+struct Checksum(u32);
+
+impl Checksum {
+    fn new() -> Self {
+        Self(0x811C_9DC5)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    }
+}
+
+impl std::fmt::Display for Checksum {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{:08x}", self.0)
+    }
+}

@@ -1,0 +1,188 @@
+//! What a call tells about itself: facts for logs, timelines and figures. Nobody has to act on them.
+
+use std::fmt;
+
+use crate::agent::{AgentFault, Intent};
+use crate::audio::TranscodeError;
+use crate::handoff::VirtualAgentStatus;
+use crate::ids::{CallSid, StreamSid, TurnId};
+
+/// One fact. The moment is that of the input that brought it about.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Report {
+    /// Twilio's `start` came.
+    Started {
+        /// The call.
+        call_sid: CallSid,
+        /// The stream.
+        stream_sid: StreamSid,
+    },
+    /// A stream to the agent was opened.
+    TurnOpened {
+        /// Which one.
+        turn: TurnId,
+        /// `audio`, `event` or `text`.
+        input: &'static str,
+        /// Audio that had waited for it, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The agent understood something.
+    Transcript {
+        /// In which turn.
+        turn: TurnId,
+        /// The words. Personal: not for a log above DEBUG.
+        text: String,
+        /// Whether they will not change any more.
+        is_final: bool,
+    },
+    /// The caller has stopped speaking.
+    EndOfUtterance {
+        /// In which turn.
+        turn: TurnId,
+        /// Whether anything was said.
+        spoken: bool,
+    },
+    /// An answer, or a part of one, came.
+    Answered {
+        /// In which turn.
+        turn: TurnId,
+        /// What the agent took the caller to have said. Personal.
+        query_text: String,
+        /// What the agent says. Personal, for it may repeat the caller's words.
+        text: String,
+        /// What matched.
+        intent: Intent,
+        /// Audio of this part, in milliseconds.
+        audio_ms: u64,
+        /// From the end of the input to this part, in milliseconds.
+        thought_ms: u64,
+    },
+    /// A prompt could not be played.
+    PromptRefused {
+        /// In which turn.
+        turn: TurnId,
+        /// Why.
+        error: TranscodeError,
+    },
+    /// The agent left the starting event unanswered, and gets the starting text.
+    StartingEventUnanswered {
+        /// In which turn.
+        turn: TurnId,
+    },
+    /// The caller spoke into the prompt, which was cut.
+    BargeIn {
+        /// The turn of the caller's words.
+        turn: TurnId,
+        /// What of the play-out was heard, in milliseconds.
+        heard_ms: u64,
+        /// What was cut off, in milliseconds.
+        cut_ms: u64,
+    },
+    /// All that was queued was heard.
+    Heard {
+        /// How much it was, in milliseconds.
+        heard_ms: u64,
+        /// Whether the last mark came back; otherwise its time was over.
+        by_mark: bool,
+    },
+    /// Nothing was said while the agent spoke, and its stream was replaced.
+    SilentTurnReplaced {
+        /// The old one.
+        turn: TurnId,
+    },
+    /// A stream has taken nearly as much audio as the agent allows, and was ended or replaced.
+    Rotated {
+        /// The old one.
+        turn: TurnId,
+        /// Whether the caller was speaking.
+        in_speech: bool,
+    },
+    /// A stream failed.
+    TurnFailed {
+        /// Which one.
+        turn: TurnId,
+        /// Why.
+        fault: AgentFault,
+        /// The pause before another attempt, in milliseconds; `None` when there is none.
+        retry_in_ms: Option<u64>,
+        /// Audio that the next stream gets again, in milliseconds.
+        again_ms: u64,
+    },
+    /// Audio of the caller's was dropped because nothing took it for too long.
+    AudioDropped {
+        /// So many milliseconds.
+        ms: u64,
+    },
+    /// A key was pressed. Which one is nobody's business.
+    Digit,
+    /// Twilio sent an event of an unknown kind.
+    UnknownEvent {
+        /// Its name, 40 characters at most.
+        event: String,
+    },
+    /// The agent's part is over, and the call gets its last TwiML.
+    HandedOff {
+        /// How it ended.
+        status: VirtualAgentStatus,
+    },
+    /// The call is over.
+    Ended {
+        /// Why.
+        reason: CloseReason,
+        /// What became of the caller's audio.
+        audio: AudioAccount,
+    },
+}
+
+/// Why the socket was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Twilio sent `stop`: the caller hung up, or the call has gone on to other TwiML.
+    Stop,
+    /// The socket closed without a `stop`.
+    SocketClosed,
+    /// No `start` came.
+    NoStart,
+    /// The `start` was of another call than the socket's.
+    WrongCall,
+    /// The call has its last TwiML, and no `stop` came for it.
+    HandedOff,
+    /// The call could not be updated over REST: it goes on through `<Connect action>`.
+    NotUpdated,
+    /// Twilio does not know the call any more.
+    CallGone,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stop => "stop",
+            Self::SocketClosed => "socket closed",
+            Self::NoStart => "no start",
+            Self::WrongCall => "start of another call",
+            Self::HandedOff => "handed off",
+            Self::NotUpdated => "not updated over REST",
+            Self::CallGone => "call gone",
+        })
+    }
+}
+
+/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, dropped or
+/// left, and what came after the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AudioAccount {
+    /// Came from Twilio.
+    pub received: u64,
+    /// Was written to a stream, each byte counted once.
+    pub written: u64,
+    /// Was written once more, after a stream had failed.
+    pub resent: u64,
+    /// Was dropped because nothing took it for 30 seconds.
+    pub dropped: u64,
+    /// Came after the agent's part was over.
+    pub after_end: u64,
+    /// Still waited for a stream when the call ended.
+    pub left: u64,
+}

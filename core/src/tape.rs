@@ -1,0 +1,316 @@
+//! Tapes: what crossed the edge of core in one call, as JSON Lines.
+//!
+//! The first line is the header, every other one an input or an output:
+//!
+//! ```text
+//! {"tape":1,"edition":"cx","config":{…}}
+//! {"at_ms":0,"from":"twilio","message":{"event":"connected","protocol":"Call","version":"1.0.0"}}
+//! {"at_ms":812,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}
+//! {"at_ms":20412,"from":"timer","message":{"timer":"mark overdue"}}
+//! {"at_ms":21000,"from":"runner","message":{"updated":"accepted"}}
+//! {"at_ms":812,"to":"twilio","message":{"event":"mark","streamSid":"MZ…","mark":{"name":"e0m1"}}}
+//! ```
+//!
+//! From `twilio` there may be, instead of `message`, a `text` (a text frame that is no JSON), `"binary":true` (a binary
+//! frame) or `"closed":true` (the socket closed). A tape holds the caller's voice and words.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::agent::{AgentCommand, AgentEvent, TurnInput};
+use crate::call::{Input, Output, UpdateResult};
+use crate::config::CallConfig;
+use crate::ids::{StreamSid, TurnId};
+use crate::time::CallTime;
+
+/// The version of the format that this crate writes and reads.
+pub const TAPE_VERSION: u32 = 1;
+
+/// A tape, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tape {
+    /// The first line.
+    pub header: Header,
+    /// What went in, in order.
+    pub inputs: Vec<(CallTime, TapeInput)>,
+    /// What came out when the tape was recorded, a line each, as text; empty where only inputs were written down.
+    pub outputs: Vec<String>,
+}
+
+/// The first line of a tape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`TAPE_VERSION`].
+    pub tape: u32,
+    /// `es`, `cx` or `ces`.
+    pub edition: String,
+    /// What the call was told before it began.
+    #[serde(default)]
+    pub config: CallConfig,
+    /// Where the marks come from that Twilio returns.
+    #[serde(default, skip_serializing_if = "Marks::are_recorded")]
+    pub marks: Marks,
+    /// Where the tape comes from, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// Where the marks of a tape come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Marks {
+    /// They are on the tape.
+    #[default]
+    Recorded,
+    /// The replay plays Twilio's part and returns each when its audio would have been played. For tapes written by hand.
+    Simulated,
+}
+
+impl Marks {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn are_recorded(&self) -> bool {
+        matches!(self, Self::Recorded)
+    }
+}
+
+/// An input of a tape.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TapeInput {
+    /// A text frame from Twilio.
+    Twilio(String),
+    /// A binary frame from Twilio.
+    TwilioBinary,
+    /// The media socket closed.
+    TwilioClosed,
+    /// The agent's stream of that turn said something.
+    Agent(TurnId, AgentEvent),
+    /// The REST update was answered.
+    Updated(UpdateResult),
+    /// A deadline had come.
+    Timeout,
+}
+
+impl TapeInput {
+    /// The input for [`Call::handle_input`](crate::Call::handle_input).
+    #[must_use]
+    pub fn as_input(&self) -> Input<'_> {
+        match self {
+            Self::Twilio(text) => Input::Twilio(text),
+            Self::TwilioBinary => Input::TwilioBinary,
+            Self::TwilioClosed => Input::TwilioClosed,
+            Self::Agent(turn, event) => Input::Agent(*turn, event.clone()),
+            Self::Updated(result) => Input::Updated(*result),
+            Self::Timeout => Input::Timeout,
+        }
+    }
+}
+
+/// Why a text is no tape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TapeError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for TapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} of the tape: {}", self.line, self.what)
+    }
+}
+
+impl std::error::Error for TapeError {}
+
+#[derive(Deserialize)]
+struct Line {
+    at_ms: u64,
+    from: Option<String>,
+    to: Option<String>,
+    turn: Option<u32>,
+    message: Option<Value>,
+    text: Option<String>,
+    #[serde(default)]
+    binary: bool,
+    #[serde(default)]
+    closed: bool,
+}
+
+impl Tape {
+    /// Reads a tape.
+    ///
+    /// # Errors
+    /// [`TapeError`] with the first line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, TapeError> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
+        let header: Header = serde_json::from_str(first).map_err(|error| wrong(at, format!("no header: {error}")))?;
+        if header.tape != TAPE_VERSION {
+            return Err(wrong(at, format!("version {} is not known; this program reads {TAPE_VERSION}", header.tape)));
+        }
+        let mut tape = Self { header, inputs: Vec::new(), outputs: Vec::new() };
+        for (at, line) in lines {
+            tape.read_line(line).map_err(|what| wrong(at, what))?;
+        }
+        Ok(tape)
+    }
+
+    fn read_line(&mut self, text: &str) -> Result<(), String> {
+        let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if line.to.is_some() {
+            self.outputs.push(text.to_owned());
+            return Ok(());
+        }
+        let at = CallTime::from_ms(line.at_ms);
+        if self.inputs.last().is_some_and(|(before, _)| *before > at) {
+            return Err("at_ms is smaller than in the line before".to_owned());
+        }
+        self.inputs.push((at, line.into_input()?));
+        Ok(())
+    }
+}
+
+impl Line {
+    fn into_input(self) -> Result<TapeInput, String> {
+        let from = self.from.as_deref().ok_or("there is neither \"from\" nor \"to\"")?;
+        match (from, self.message, self.text) {
+            ("twilio", Some(message), None) => Ok(TapeInput::Twilio(message.to_string())),
+            ("twilio", None, Some(text)) => Ok(TapeInput::Twilio(text)),
+            ("twilio", None, None) if self.binary => Ok(TapeInput::TwilioBinary),
+            ("twilio", None, None) if self.closed => Ok(TapeInput::TwilioClosed),
+            ("agent", Some(message), None) => {
+                let turn = self.turn.ok_or("a message of the agent's needs its \"turn\"")?;
+                let event = serde_json::from_value(message).map_err(|error| error.to_string())?;
+                Ok(TapeInput::Agent(TurnId(turn), event))
+            }
+            ("runner", Some(message), None) => {
+                let result = message.get("updated").ok_or("of the runner's messages only \"updated\" is known")?;
+                serde_json::from_value(result.clone()).map(TapeInput::Updated).map_err(|error| error.to_string())
+            }
+            ("timer", _, _) => Ok(TapeInput::Timeout),
+            ("twilio" | "agent" | "runner", _, _) => Err("its \"message\" is missing".to_owned()),
+            (other, _, _) => Err(format!("\"from\" is \"{other}\"; it can be twilio, agent, runner or timer")),
+        }
+    }
+}
+
+fn wrong(at: usize, what: impl Into<String>) -> TapeError {
+    TapeError { line: at + 1, what: what.into() }
+}
+
+/// Writes the first line of a tape, without a line break.
+#[must_use]
+pub fn header_line(edition: &str, config: &CallConfig) -> String {
+    let header = Header {
+        tape: TAPE_VERSION,
+        edition: edition.to_owned(),
+        config: config.clone(),
+        marks: Marks::Recorded,
+        note: String::new(),
+    };
+    serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
+}
+
+/// Writes an input's line, without a line break. `timer` names the deadline that an [`Input::Timeout`] came for.
+#[must_use]
+pub fn input_line(at: CallTime, input: &Input<'_>, timer: Option<&str>) -> String {
+    let at = at.as_ms();
+    let line = match input {
+        Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
+            Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": message }),
+            Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
+        },
+        Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
+        Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
+        Input::Agent(turn, event) => json!({ "at_ms": at, "from": "agent", "turn": turn, "message": event }),
+        Input::Updated(result) => json!({ "at_ms": at, "from": "runner", "message": { "updated": result } }),
+        Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
+    };
+    line.to_string()
+}
+
+/// Writes an output's line, without a line break; `None` for a report, which nobody has to act on.
+#[must_use]
+pub fn output_line(at: CallTime, output: &Output, stream: &StreamSid) -> Option<String> {
+    let at = at.as_ms();
+    let line = match output {
+        Output::Twilio(message) => {
+            let mut text = String::new();
+            message.write(stream, &mut text);
+            let message = serde_json::from_str::<Value>(&text).unwrap_or_default();
+            json!({ "at_ms": at, "to": "twilio", "message": message })
+        }
+        Output::Agent(turn, command) => json!({ "at_ms": at, "to": "agent", "turn": turn, "message": told(command) }),
+        Output::Update { twiml } => json!({ "at_ms": at, "to": "runner", "message": { "update": twiml } }),
+        Output::Close(reason) => json!({ "at_ms": at, "to": "runner", "message": { "close": reason.to_string() } }),
+        Output::Report(_) => return None,
+    };
+    Some(line.to_string())
+}
+
+fn told(command: &AgentCommand) -> Value {
+    match command {
+        AgentCommand::Open(start) => {
+            let (event, text) = match &start.input {
+                TurnInput::Audio => (None, None),
+                TurnInput::Event(name) => (Some(name), None),
+                TurnInput::Text(text) => (None, Some(text)),
+            };
+            let barge_in = start.barge_in.map(|it| json!({ "protectedMs": it.protected_ms, "totalMs": it.total_ms }));
+            json!({ "command": "open", "input": start.input.kind(), "name": event, "text": text,
+                    "parameters": start.parameters, "bargeIn": barge_in })
+        }
+        AgentCommand::Audio(audio) => json!({ "command": "audio", "audio": STANDARD.encode(audio) }),
+        AgentCommand::FinishInput => json!({ "command": "finishInput" }),
+        AgentCommand::Cancel => json!({ "command": "cancel" }),
+        AgentCommand::Done => json!({ "command": "done" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Transcript;
+
+    #[test]
+    fn every_input_reads_back_as_it_was_written() {
+        let event = AgentEvent::Transcript(Transcript { text: "yes".to_owned(), ..Transcript::default() });
+        let inputs = [
+            Input::Twilio(r#"{"event":"connected"}"#),
+            Input::Twilio("no json"),
+            Input::TwilioBinary,
+            Input::Agent(TurnId(7), event),
+            Input::Agent(TurnId(7), AgentEvent::Ended),
+            Input::Updated(UpdateResult::CallGone),
+            Input::Timeout,
+            Input::TwilioClosed,
+        ];
+        let mut text = header_line("cx", &CallConfig::default());
+        for (n, input) in (0..).zip(&inputs) {
+            text.push('\n');
+            text.push_str(&input_line(CallTime::from_ms(n), input, Some("retry")));
+        }
+        let tape = Tape::parse(&text).unwrap();
+        assert_eq!(tape.header.config, CallConfig::default());
+        let read: Vec<_> = tape.inputs.iter().map(|(_, input)| input.as_input()).collect();
+        assert_eq!(read, inputs);
+    }
+
+    #[test]
+    fn a_tape_that_is_wrong_says_where() {
+        let line_of = |text: &str| Tape::parse(text).unwrap_err().to_string();
+        let header = r#"{"tape":1,"edition":"cx"}"#;
+        assert!(line_of("").starts_with("line 1 of the tape: there is none"));
+        assert!(line_of("{}").starts_with("line 1 of the tape: no header"));
+        assert!(line_of(r#"{"tape":2,"edition":"cx"}"#).contains("version 2 is not known"));
+        let second = |line: &str| line_of(&format!("{header}\n\n{line}"));
+        assert!(second(r#"{"at_ms":0,"from":"moon"}"#).starts_with("line 3 of the tape: \"from\" is \"moon\""));
+        assert!(second(r#"{"at_ms":0,"from":"twilio"}"#).contains("\"message\" is missing"));
+        assert!(second(r#"{"at_ms":0,"from":"agent","message":{"event":"ended"}}"#).contains("needs its \"turn\""));
+        assert!(second("{\"at_ms\":5,\"from\":\"timer\"}\n{\"at_ms\":4,\"from\":\"timer\"}").contains("smaller"));
+    }
+}

@@ -1,0 +1,9 @@
+//! Twilio Media Streams: the messages of one WebSocket, read and written.
+//!
+//! Source: <https://www.twilio.com/docs/voice/media-streams/websocket-messages>.
+
+mod inbound;
+mod outbound;
+
+pub use inbound::{Dtmf, Inbound, Media, MediaFormat, ParseError, Start, parse};
+pub use outbound::TwilioMessage;

@@ -1,0 +1,188 @@
+//! Barge-in, and what was heard.
+
+use dialbridge_core::agent::{Answer, Prompt, Transcript};
+use dialbridge_core::config::BargeInMode;
+use dialbridge_core::twilio::TwilioMessage;
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
+
+use crate::line::{Line, answer, answered, greeting_text, interim, prompt};
+
+/// A call in which the agent has just begun to say something long.
+fn with_long_prompt(config: CallConfig) -> Line {
+    let mut line = Line::started(config);
+    line.agent(1, answered(10_000));
+    assert_eq!(line.last_turn(), 2);
+    line
+}
+
+fn barge_in(line: &Line) -> Option<(u64, u64)> {
+    line.reports().find_map(|report| match report {
+        Report::BargeIn { heard_ms, cut_ms, .. } => Some((*heard_ms, *cut_ms)),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_caller_who_speaks_into_a_prompt_stops_it() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(1_000);
+    line.speak(400);
+    line.agent(2, interim("stop"));
+    assert_eq!(line.clears(), 1);
+    assert!(!line.is_playing());
+    assert_eq!(barge_in(&line), Some((1_200, 8_800)), "marks come every 400 ms; 1,400 ms have passed");
+}
+
+#[test]
+fn one_interruption_is_one_clear() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(1_000);
+    line.speak(400);
+    for words in ["stop", "stop it", "stop it please"] {
+        line.agent(2, interim(words));
+        line.speak(100);
+    }
+    assert_eq!(line.clears(), 1);
+}
+
+#[test]
+fn after_a_clear_nothing_of_the_old_answer_is_played_and_its_marks_are_not_heard_time() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(1_000);
+    line.speak(400);
+    line.agent(2, interim("stop"));
+    let before = line.played_ms();
+    line.hush(2_000);
+    line.agent(1, answered(5_000));
+    assert_eq!(line.played_ms(), before, "turn 1 is over, whatever its stream still says");
+    assert_eq!(line.reports().filter(|report| matches!(report, Report::Heard { .. })).count(), 0);
+    line.agent(2, AgentEvent::EndOfUtterance);
+    line.agent(2, answered(400));
+    line.hush(1_000);
+    let heard: Vec<_> = line.reports().filter(|report| matches!(report, Report::Heard { .. })).collect();
+    assert_eq!(heard, [&Report::Heard { heard_ms: 400, by_mark: true }]);
+}
+
+#[test]
+fn a_yes_that_came_too_early_is_the_next_turn_and_the_prompt_plays_on() {
+    let mut line = Line::started(greeting_text());
+    line.speak(600); // "yes", before the agent has said a word
+    line.hush(200);
+    line.agent(1, answered(3_000));
+    line.hush(300);
+    line.agent(2, interim("yes"));
+    line.agent(2, AgentEvent::EndOfUtterance);
+    assert_eq!(line.clears(), 0);
+    line.agent(2, answered(1_000));
+    assert_eq!(line.clears(), 0);
+    line.hush(5_000);
+    let heard: Vec<_> = line.reports().filter(|report| matches!(report, Report::Heard { .. })).collect();
+    assert_eq!(heard, [&Report::Heard { heard_ms: 4_000, by_mark: true }], "both answers, one after the other");
+}
+
+#[test]
+fn speech_that_goes_on_from_before_the_prompt_does_not_interrupt_it() {
+    let mut line = Line::started(greeting_text());
+    line.speak(600);
+    line.agent(1, answered(3_000));
+    line.speak(600);
+    line.agent(2, interim("yes I would like"));
+    assert_eq!(line.clears(), 0);
+}
+
+#[test]
+fn with_barge_in_off_every_prompt_is_played_to_its_end() {
+    let mut config = greeting_text();
+    config.barge_in.mode = BargeInMode::Off;
+    let mut line = with_long_prompt(config);
+    line.speak(1_000);
+    line.agent(2, interim("stop stop stop"));
+    line.agent(2, AgentEvent::EndOfUtterance);
+    line.agent(2, answered(400));
+    assert_eq!(line.clears(), 0);
+}
+
+#[test]
+fn too_few_words_do_not_interrupt() {
+    let mut config = greeting_text();
+    config.barge_in.least_words = 2;
+    let mut line = with_long_prompt(config);
+    line.hush(400);
+    line.speak(400);
+    line.agent(2, interim("well"));
+    assert_eq!(line.clears(), 0);
+    line.agent(2, interim("well no"));
+    assert_eq!(line.clears(), 1);
+}
+
+#[test]
+fn a_prompt_that_may_not_be_interrupted_is_never_cut() {
+    let mut line = Line::started(greeting_text());
+    let fixed = Prompt { interruptible: false, ..prompt(2_000) };
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![fixed], ..answer(0) })));
+    line.hush(400);
+    line.speak(400);
+    line.agent(2, interim("stop"));
+    assert_eq!(line.clears(), 0);
+    line.hush(3_000);
+    assert!(line.reports().any(|report| *report == Report::Heard { heard_ms: 2_000, by_mark: true }));
+}
+
+#[test]
+fn words_that_only_the_answer_tells_interrupt_too() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(400);
+    line.speak(400);
+    line.agent(2, AgentEvent::EndOfUtterance);
+    let told = Answer { query_text: "stop".to_owned(), ..answer(500) };
+    line.agent(2, AgentEvent::Answer(Box::new(told)));
+    assert_eq!(line.clears(), 1);
+    let after_clear: Vec<_> = line.outputs.iter().map(|(_, output)| output).collect();
+    let clear = after_clear.iter().position(|output| matches!(output, Output::Twilio(TwilioMessage::Clear))).unwrap();
+    let is_media = |output: &&Output| matches!(output, Output::Twilio(TwilioMessage::Media(_)));
+    assert!(after_clear[clear..].iter().any(is_media), "the answer comes after the clear");
+}
+
+#[test]
+fn the_recognisers_own_word_times_decide_where_it_sends_them() {
+    let mut line = Line::started(greeting_text());
+    line.speak(400);
+    line.hush(600);
+    line.agent(1, answered(5_000));
+    line.hush(400);
+    line.speak(400);
+    let early = Transcript { text: "yes".to_owned(), start_ms: Some(20), end_ms: Some(400), ..Transcript::default() };
+    line.agent(2, AgentEvent::Transcript(early));
+    assert_eq!(line.clears(), 0, "it was said before the prompt began");
+}
+
+#[test]
+fn a_stream_that_ended_for_want_of_speech_beside_a_prompt_is_replaced_in_silence() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(5_000);
+    line.agent(2, AgentEvent::EndOfUtterance);
+    assert_eq!(line.commands(2).last(), Some(&AgentCommand::Cancel));
+    assert_eq!(line.last_turn(), 3);
+    assert_eq!(line.clears(), 0);
+}
+
+#[test]
+fn a_short_word_whose_transcript_comes_after_the_end_of_the_utterance_is_not_thrown_away() {
+    let mut line = with_long_prompt(greeting_text());
+    line.hush(1_000);
+    line.speak(200);
+    line.hush(400);
+    line.agent(2, AgentEvent::EndOfUtterance);
+    assert_eq!(line.commands(2).last(), Some(&AgentCommand::FinishInput));
+    line.agent(2, interim("no"));
+    assert_eq!(line.clears(), 1);
+}
+
+#[test]
+fn after_the_prompt_was_heard_silence_is_the_agents_business() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, answered(400));
+    line.hush(8_000);
+    line.agent(2, AgentEvent::EndOfUtterance);
+    assert_eq!(line.commands(2).last(), Some(&AgentCommand::FinishInput), "so that its no-input handler answers");
+}

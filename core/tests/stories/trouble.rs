@@ -1,0 +1,129 @@
+//! What the caller notices of an agent that fails: as little as can be.
+
+use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
+
+use crate::line::{Line, answer, answered, greeting_text, interim, numbers};
+
+fn fault(code: &str, transient: bool) -> AgentEvent {
+    AgentEvent::Failed(AgentFault { code: code.to_owned(), message: String::new(), transient })
+}
+
+#[test]
+fn after_a_failed_stream_the_next_one_gets_the_unanswered_audio_first() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(1_000);
+    line.agent(1, interim("two loaves"));
+    line.speak(200);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.speak(500);
+    assert_eq!(line.last_turn(), 2);
+    assert_eq!(numbers(&line.written(2)), (0..85).collect::<Vec<u16>>());
+}
+
+#[test]
+fn what_was_answered_is_not_sent_again() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.agent(1, answered(100));
+    line.speak(400);
+    line.agent(2, interim("more"));
+    line.agent(2, fault("UNAVAILABLE", true));
+    line.wait(200);
+    assert_eq!(numbers(&line.written(3)), (20..40).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_greeting_that_failed_is_tried_again() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.wait(200);
+    let AgentCommand::Open(start) = &line.commands(2)[0] else { panic!() };
+    assert_eq!(start.input, TurnInput::Text("hi".to_owned()));
+}
+
+#[test]
+fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(400);
+    assert_eq!(line.last_turn(), 2);
+    assert_eq!(numbers(&line.written(2)), (20..40).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_turn_that_failed_after_the_half_close_is_repeated_unless_that_is_forbidden() {
+    for (answering_turn, first) in [(true, 0), (false, 20)] {
+        let mut config = CallConfig::default();
+        config.retry.answering_turn = answering_turn;
+        let mut line = Line::started(config);
+        line.speak(400);
+        line.agent(1, interim("pay now"));
+        line.agent(1, AgentEvent::EndOfUtterance);
+        line.agent(1, fault("UNAVAILABLE", true));
+        line.hush(400);
+        assert_eq!(numbers(&line.written(2)), (first..40).collect::<Vec<u16>>());
+    }
+}
+
+#[test]
+fn an_agent_that_does_not_answer_in_time_is_asked_again() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    line.agent(1, interim("hello"));
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.wait(30_200);
+    assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
+    assert_eq!(numbers(&line.written(2)), (0..20).collect::<Vec<u16>>());
+}
+
+#[test]
+fn when_the_budget_is_spent_the_call_gets_its_fallback() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    for _ in 0..100 {
+        let turn = line.last_turn();
+        line.agent(turn, fault("UNAVAILABLE", true));
+        line.wait(2_000);
+    }
+    let (at, twiml) = line.update().unwrap();
+    assert!((13_000..=17_000).contains(&at.as_ms()), "{at}");
+    assert!(twiml.contains("<Say>") && twiml.contains("<Hangup/>"));
+    assert!(line.last_turn() < 20, "pauses grow");
+}
+
+#[test]
+fn a_mistake_of_ours_is_not_repeated() {
+    let mut config = greeting_text();
+    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
+    let mut line = Line::started(config);
+    line.agent(1, fault("INVALID_ARGUMENT", false));
+    assert_eq!(line.last_turn(), 1);
+    assert!(line.update().unwrap().1.contains("VirtualAgentStatus=failed"));
+}
+
+#[test]
+fn a_server_that_closes_without_a_word_is_not_asked_in_a_hot_loop() {
+    let mut line = Line::started(CallConfig::default());
+    for _ in 0..100 {
+        let turn = line.last_turn();
+        line.agent(turn, AgentEvent::Ended);
+        line.wait(50);
+    }
+    assert!(line.last_turn() < 10, "{}", line.last_turn());
+}
+
+#[test]
+fn silence_before_the_failure_is_not_sent_again_for_ever() {
+    let mut line = Line::started(CallConfig::default());
+    line.hush(20_000);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.wait(200);
+    let again: u64 =
+        line.reports().map(|report| if let Report::TurnFailed { again_ms, .. } = report { *again_ms } else { 0 }).sum();
+    assert_eq!(again, 5_000);
+}
