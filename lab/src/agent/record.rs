@@ -1,0 +1,128 @@
+//! What the lab's agent was sent, for tests that count it. Only an agent that was asked to records; any other one keeps
+//! nothing but how many turns are open.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+/// What was received in one turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TurnRecord {
+    /// `audio`, `event`, `text` or `dtmf`.
+    pub input: &'static str,
+    /// The event, the text or the digits.
+    pub text: String,
+    /// All audio, in order.
+    pub audio: Vec<u8>,
+    /// How many messages the audio came in.
+    pub messages: usize,
+    /// The session parameters that came along.
+    pub parameters: serde_json::Map<String, Value>,
+    /// `no_barge_in_duration` and `total_duration`, in milliseconds.
+    pub barge_in: Option<(u64, u64)>,
+    /// Whether the client half-closed.
+    pub half_closed: bool,
+    /// Whether it was answered.
+    pub answered: bool,
+}
+
+/// The turns of all sessions. Clones share what they hold.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    keeps: bool,
+    sessions: Arc<Mutex<Sessions>>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    turns: BTreeMap<String, Vec<TurnRecord>>,
+    open: BTreeMap<String, u32>,
+    overlaps: u32,
+}
+
+/// A place in the record.
+#[derive(Debug)]
+pub(crate) struct TurnEntry {
+    record: Record,
+    session: String,
+    number: usize,
+    is_open: bool,
+}
+
+impl Record {
+    /// A record that keeps every turn, for as long as it lives.
+    pub(crate) fn keeping() -> Self {
+        Self { keeps: true, ..Self::default() }
+    }
+
+    /// The turns of a session so far, by the last part of its name.
+    #[must_use]
+    pub fn turns(&self, session: &str) -> Vec<TurnRecord> {
+        self.lock().turns.get(session).cloned().unwrap_or_default()
+    }
+
+    /// How often a turn was opened while another of the same session had not been answered.
+    #[must_use]
+    pub fn overlaps(&self) -> u32 {
+        self.lock().overlaps
+    }
+
+    /// How many turns wait for their answer.
+    #[must_use]
+    pub fn open(&self) -> u32 {
+        self.lock().open.values().sum()
+    }
+
+    pub(crate) fn begin(&self, session: &str, turn: TurnRecord) -> TurnEntry {
+        let mut sessions = self.lock();
+        let open = sessions.open.entry(session.to_owned()).or_default();
+        *open += 1;
+        sessions.overlaps += u32::from(sessions.open[session] > 1);
+        let mut number = 0;
+        if self.keeps {
+            let turns = sessions.turns.entry(session.to_owned()).or_default();
+            number = turns.len();
+            turns.push(turn);
+        }
+        TurnEntry { record: self.clone(), session: session.to_owned(), number, is_open: true }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TurnEntry {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut TurnRecord)) {
+        let mut sessions = self.record.lock();
+        if let Some(turn) = sessions.turns.get_mut(&self.session).and_then(|turns| turns.get_mut(self.number)) {
+            change(turn);
+        }
+    }
+
+    /// The turn is over for the client: it has its answer.
+    pub(crate) fn answered(&mut self) {
+        self.change(|turn| turn.answered = true);
+        self.close();
+    }
+
+    fn close(&mut self) {
+        if !std::mem::take(&mut self.is_open) {
+            return;
+        }
+        let mut sessions = self.record.lock();
+        if let Some(open) = sessions.open.get_mut(&self.session) {
+            *open -= 1;
+            if *open == 0 {
+                sessions.open.remove(&self.session);
+            }
+        }
+    }
+}
+
+impl Drop for TurnEntry {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,134 @@
+//! Serves the agent: one gRPC server, with a service for each edition.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::transport::server::{Connected, TcpIncoming};
+
+use crate::agent::conversation::Conversations;
+use crate::agent::cx::CxSessions;
+use crate::agent::record::Record;
+use crate::agent::script::Script;
+
+/// A scripted agent, ready to be served.
+#[derive(Debug, Clone)]
+pub struct LabAgent {
+    script: Arc<Script>,
+    conversations: Conversations,
+    record: Record,
+}
+
+/// An agent that is being served; it stops when this is dropped.
+#[derive(Debug)]
+pub struct ServedAgent {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl ServedAgent {
+    /// What `DIALOGFLOW_ENDPOINT` must be for it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for ServedAgent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl LabAgent {
+    /// An agent with that script.
+    #[must_use]
+    pub fn new(script: Script) -> Self {
+        let script = Arc::new(script);
+        Self { conversations: Conversations::new(script.clone()), script, record: Record::default() }
+    }
+
+    /// An agent with that script that records all that it is sent, for tests.
+    #[must_use]
+    pub fn recording(script: Script) -> Self {
+        Self { record: Record::keeping(), ..Self::new(script) }
+    }
+
+    /// What it was sent.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Serves on a free port of the loopback address.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn serve_on_loopback(&self) -> io::Result<ServedAgent> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let agent = self.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = agent.serve(incoming).await {
+                tracing::warn!(%error, "the lab agent's server ended");
+            }
+        });
+        Ok(ServedAgent { address, task })
+    }
+
+    /// Serves connections as they come, for as long as there are any to come.
+    ///
+    /// # Errors
+    /// When the server cannot go on.
+    pub async fn serve<I, E>(&self, incoming: impl Stream<Item = Result<I, E>>) -> Result<(), tonic::transport::Error>
+    where
+        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let cx = CxSessions::new(self.script.clone(), self.conversations.clone(), self.record.clone());
+        tonic::transport::Server::builder().add_service(Service(cx)).serve_with_incoming(incoming).await
+    }
+}
+
+/// A gRPC service of one edition: it answers a request by its path.
+pub(super) trait Edition: Clone + Send + Sync + 'static {
+    /// The service's full name.
+    const NAME: &'static str;
+
+    /// Answers one request to `/NAME/method`.
+    fn call(self, method: String, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Google's generated crates hold clients only, so the dispatch on the path is here.
+#[derive(Debug, Clone)]
+struct Service<E>(E);
+
+impl<E: Edition> NamedService for Service<E> {
+    const NAME: &'static str = E::NAME;
+}
+
+impl<E: Edition> tower_service::Service<Request<Body>> for Service<E> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let edition = self.0.clone();
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        Box::pin(async move { Ok(edition.call(method, request).await) })
+    }
+}

@@ -1,0 +1,12 @@
+//! The offline lab: the world around dialbridge, for the embedded default agent, the demo and the tests.
+//!
+//! - [`agent`] is a scripted agent, served as real Dialogflow gRPC and as strict as Google is about what it is sent. It
+//!   does not recognise words: it hears that somebody speaks, for how long and until when, and its transcripts say so.
+//! - [`twilio`] is a simulated Twilio: it asks the voice-url, follows the TwiML, opens the media socket, plays the
+//!   caller's part and answers the REST update.
+//! - [`net`] lets both meet the service over TCP, or inside one process on a virtual clock.
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod net;
+pub mod twilio;

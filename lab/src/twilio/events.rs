@@ -1,0 +1,95 @@
+//! What happened in a simulated call, as Twilio and the caller saw it.
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallEvent {
+    /// Milliseconds since the call was placed.
+    pub at_ms: u64,
+    /// What it was.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// TwiML came from a path (without its query and ticket).
+    Twiml {
+        /// The path.
+        path: String,
+        /// Its verbs.
+        verbs: Vec<String>,
+    },
+    /// A webhook failed.
+    WebhookFailed {
+        /// What happened to it.
+        why: String,
+    },
+    /// The media socket is open and `start` is sent.
+    StreamOpened,
+    /// The media socket could not be opened.
+    StreamRefused {
+        /// The answer to the handshake.
+        why: String,
+    },
+    /// The caller begins to speak.
+    CallerSpeaks {
+        /// Which recording.
+        label: String,
+        /// How long it is, in milliseconds.
+        ms: u64,
+    },
+    /// The caller has spoken.
+    CallerSpoke {
+        /// Which recording.
+        label: String,
+    },
+    /// The caller pressed a key.
+    Digit {
+        /// Which one.
+        digit: char,
+    },
+    /// The first audio after a silence arrived at Twilio.
+    AgentSpeaks,
+    /// All that was queued was heard, or the rest was cleared.
+    AgentSpoke {
+        /// How long the caller heard it, in milliseconds.
+        heard_ms: u64,
+        /// Whether a `clear` cut it off.
+        cut: bool,
+    },
+    /// The service closed the media socket.
+    SocketClosed {
+        /// The close code, where there was one.
+        code: Option<u16>,
+    },
+    /// The call was given new TwiML over REST.
+    Updated,
+    /// A `<Redirect>` is followed.
+    Redirected {
+        /// The whole URL.
+        url: String,
+    },
+    /// A `<Say>` was spoken.
+    Said {
+        /// Its text.
+        text: String,
+    },
+    /// A number or address was dialled.
+    Dialled {
+        /// Which one.
+        to: String,
+    },
+    /// The service sent what Twilio reports as a warning (31950, 31951).
+    Warning {
+        /// Twilio's code.
+        code: u32,
+        /// What was wrong.
+        why: String,
+    },
+    /// The call is over.
+    Ended {
+        /// Who ended it: `caller`, `twiml`, `nothing left to do`, or what went wrong.
+        by: String,
+    },
+}

@@ -1,0 +1,158 @@
+//! Twilio's REST API, as far as the service uses it: the Calls resource of live calls.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::twilio::{SimulatedTwilio, Update, twiml};
+
+/// The longest `Twiml` parameter, in characters (error 32018 beyond it).
+const TWIML_CHARS: usize = 4_000;
+
+/// The longest request, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// A REST API that is being served; it stops when this is dropped.
+#[derive(Debug)]
+pub struct ServedRest {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl ServedRest {
+    /// What `TWILIO_API_URL` must be for it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for ServedRest {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl SimulatedTwilio {
+    /// Serves the REST API, and a hand-off handler at `/handoff`, on a free port of the loopback address.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn serve_rest_on_loopback(&self) -> io::Result<ServedRest> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let twilio = self.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let twilio = twilio.clone();
+                connections.spawn(async move { twilio.serve_rest(stream).await });
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Ok(ServedRest { address, task })
+    }
+
+    /// Serves the REST API on one connection.
+    pub async fn serve_rest(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let service = service_fn(move |request| {
+            let twilio = self.clone();
+            async move { Ok::<_, Infallible>(twilio.answer(request).await) }
+        });
+        // A client that breaks off is none of Twilio's business.
+        let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path().to_owned();
+        if path == "/handoff" {
+            let twiml = "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>";
+            return response(StatusCode::OK, "text/xml", twiml.to_owned());
+        }
+        let is_ours = |header: &http::HeaderValue| Some(header.as_bytes()) == self.authorization().as_deref();
+        if !request.headers().get("authorization").is_some_and(is_ours) {
+            return error(StatusCode::UNAUTHORIZED, 20003, "Authenticate");
+        }
+        let sid = path.strip_prefix(&format!("/2010-04-01/Accounts/{}/Calls/", self.account.sid));
+        let Some(sid) = sid.and_then(|rest| rest.strip_suffix(".json")).map(ToOwned::to_owned) else {
+            return error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found");
+        };
+        match *request.method() {
+            Method::GET => self.status(&sid),
+            Method::POST => self.update(&sid, request).await,
+            _ => error(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed"),
+        }
+    }
+
+    fn authorization(&self) -> Option<Vec<u8>> {
+        let token = self.account.auth_token.as_ref()?;
+        Some(format!("Basic {}", STANDARD.encode(format!("{}:{token}", self.account.sid))).into_bytes())
+    }
+
+    fn status(&self, sid: &str) -> Response<Full<Bytes>> {
+        if self.live().contains_key(sid) {
+            let call = json!({ "sid": sid, "account_sid": self.account.sid, "status": "in-progress" });
+            response(StatusCode::OK, "application/json", call.to_string())
+        } else {
+            error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found")
+        }
+    }
+
+    async fn update(&self, sid: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let Ok(body) = Limited::new(request.into_body(), MOST_BYTES).collect().await else {
+            return error(StatusCode::BAD_REQUEST, 20001, "unreadable");
+        };
+        let body = body.to_bytes();
+        let mut form = form_urlencoded::parse(&body);
+        let Some((_, xml)) = form.find(|(name, _)| name == "Twiml") else {
+            return error(StatusCode::BAD_REQUEST, 21218, "neither Url nor Twiml");
+        };
+        if xml.chars().count() > TWIML_CHARS {
+            return error(StatusCode::BAD_REQUEST, 32018, "Twiml is longer than 4000 characters");
+        }
+        if let Err(why) = twiml::parse(&xml) {
+            return error(StatusCode::BAD_REQUEST, 12100, &why);
+        }
+        let call = self.live().get(sid).cloned();
+        let (taken, was_taken) = oneshot::channel();
+        let update = Update { twiml: xml.into_owned(), taken };
+        let sent = match call {
+            Some(call) => call.send(update).await.is_ok() && was_taken.await.is_ok(),
+            None => false,
+        };
+        if sent {
+            let call = json!({ "sid": sid, "account_sid": self.account.sid, "status": "in-progress" });
+            response(StatusCode::OK, "application/json", call.to_string())
+        } else {
+            error(StatusCode::BAD_REQUEST, 21220, "Call is not in-progress. Cannot redirect.")
+        }
+    }
+}
+
+fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {
+    let body: Value = json!({
+        "code": code, "message": message, "status": status.as_u16(),
+        "more_info": format!("https://www.twilio.com/docs/errors/{code}"),
+    });
+    response(status, "application/json", body.to_string())
+}
+
+fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
+    response
+}
