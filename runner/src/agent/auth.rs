@@ -1,0 +1,105 @@
+//! Google's credentials: the header that each stream carries. The token is fetched and renewed in the background by
+//! google-cloud-auth, off the path of any call.
+
+use std::fmt;
+use std::path::Path;
+
+use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
+use http::Extensions;
+use tonic::metadata::MetadataMap;
+
+/// What Dialogflow asks for.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Where the credentials come from.
+#[derive(Clone)]
+pub(super) struct Auth(Option<Credentials>);
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Auth(…)")
+    }
+}
+
+/// Why there are no credentials, or no token.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The file cannot be read or is no credentials file.
+    File {
+        /// Which one.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No credentials anywhere, or Google refuses them.
+    Google(String),
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, why } => write!(f, "GOOGLE_APPLICATION_CREDENTIALS {file}: {why}"),
+            Self::Google(why) => write!(f, "Google credentials: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for AuthError {}
+
+impl Auth {
+    /// No credentials, for a plaintext endpoint.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Credentials from that file, else from the usual places.
+    pub(super) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
+        let credentials = match file {
+            Some(file) => from_file(file)?,
+            None => credentials::Builder::default().with_scopes([SCOPE]).build().map_err(google)?,
+        };
+        Ok(Self(Some(credentials)))
+    }
+
+    /// Fetches a token if there is none yet.
+    pub(super) async fn warm_up(&self) -> Result<(), AuthError> {
+        self.headers(&mut MetadataMap::new()).await
+    }
+
+    /// Adds the header to a request.
+    pub(super) async fn headers(&self, metadata: &mut MetadataMap) -> Result<(), AuthError> {
+        let Some(credentials) = &self.0 else { return Ok(()) };
+        let headers = match credentials.headers(Extensions::new()).await.map_err(google)? {
+            CacheableResource::New { data, .. } => data,
+            CacheableResource::NotModified => return Ok(()),
+        };
+        let mut all = std::mem::take(metadata).into_headers();
+        all.extend(headers);
+        *metadata = MetadataMap::from_headers(all);
+        Ok(())
+    }
+}
+
+fn google(error: impl std::error::Error) -> AuthError {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    AuthError::Google(format!("{error}{cause}"))
+}
+
+fn from_file(path: &Path) -> Result<Credentials, AuthError> {
+    let wrong = |why: String| AuthError::File { file: path.display().to_string(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("it is no JSON".to_owned()))?;
+    let scopes = [SCOPE];
+    let built = match json["type"].as_str().unwrap_or_default() {
+        "service_account" => {
+            let access = credentials::service_account::AccessSpecifier::from_scopes(scopes);
+            credentials::service_account::Builder::new(json).with_access_specifier(access).build()
+        }
+        "authorized_user" => credentials::user_account::Builder::new(json).with_scopes(scopes).build(),
+        "external_account" => credentials::external_account::Builder::new(json).with_scopes(scopes).build(),
+        "impersonated_service_account" => credentials::impersonated::Builder::new(json).with_scopes(scopes).build(),
+        other => return Err(wrong(format!("its \"type\" is \"{other}\", which is no kind of credentials"))),
+    };
+    built.map_err(|error| wrong(google(error).to_string()))
+}

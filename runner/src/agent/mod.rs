@@ -1,0 +1,148 @@
+//! The agent's side: streams to Dialogflow, one for each turn.
+
+mod auth;
+mod channels;
+mod cx;
+mod cx_convert;
+mod pipe;
+mod protobuf;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge_core::agent::TurnStart;
+use dialbridge_core::{AgentEvent, TurnId};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::net::Dial;
+use crate::settings::{AgentAddress, Config, Endpoint};
+
+pub use auth::AuthError;
+pub use pipe::{AudioPipe, PipeFull};
+
+/// How many events of one call wait to be handled. Its streams wait when it is full.
+pub const EVENT_QUEUE: usize = 64;
+
+/// How long a stream may go on after its answer. Google closes it at once or with our half-close.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// An agent that calls can be put through to.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    address: AgentAddress,
+    cx: cx::CxAgent,
+}
+
+/// What one call asks of every stream.
+#[derive(Debug, Clone)]
+pub struct SessionContext {
+    /// Resource name of the session.
+    pub session: String,
+    /// Language of the call.
+    pub language: String,
+}
+
+impl Agent {
+    /// Connects nothing yet. Must run inside tokio: fetching tokens begins.
+    ///
+    /// # Errors
+    /// [`AuthError`] when there are no usable credentials.
+    pub fn new(config: &Config, endpoint: Endpoint, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
+        let auth = match endpoint.is_plaintext {
+            true => auth::Auth::none(),
+            false => auth::Auth::google(config.credentials.as_deref()).map_err(AgentError::Auth)?,
+        };
+        let channels = channels::Channels::new(&endpoint, dial).map_err(AgentError::Endpoint)?;
+        Ok(Self { address: config.agent.clone(), cx: cx::CxAgent::new(channels, auth) })
+    }
+
+    /// The agent's address.
+    #[must_use]
+    pub fn address(&self) -> &AgentAddress {
+        &self.address
+    }
+
+    /// Opens a connection and fetches a token, ahead of the first call.
+    ///
+    /// # Errors
+    /// Why the agent cannot be reached.
+    pub async fn warm_up(&self) -> io::Result<()> {
+        self.cx.warm_up().await
+    }
+
+    /// Opens a stream for a turn. What it says comes over `events`; it ends with the task, which `tasks` owns.
+    pub fn open(
+        &self,
+        context: &SessionContext,
+        turn: TurnId,
+        start: &TurnStart,
+        events: mpsc::Sender<(TurnId, AgentEvent)>,
+        tasks: &mut JoinSet<()>,
+    ) -> TurnHandle {
+        let pipe = AudioPipe::new();
+        let stream = self.cx.clone().run_turn(context.clone(), turn, start.clone(), pipe.clone(), events);
+        let left = pipe.clone();
+        let task = tasks.spawn(async move {
+            tokio::select! {
+                () = stream => {}
+                () = left.left_for(LINGER) => {}
+            }
+        });
+        TurnHandle { pipe, task }
+    }
+}
+
+/// Why there is no agent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// No usable credentials.
+    Auth(AuthError),
+    /// The endpoint cannot be used.
+    Endpoint(tonic::transport::Error),
+}
+
+impl std::fmt::Display for AgentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auth(error) => error.fmt(f),
+            Self::Endpoint(error) => write!(f, "the endpoint cannot be used: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for AgentError {}
+
+/// A stream that is open.
+#[derive(Debug)]
+pub struct TurnHandle {
+    pipe: Arc<AudioPipe>,
+    task: tokio::task::AbortHandle,
+}
+
+impl TurnHandle {
+    /// Hands audio on.
+    ///
+    /// # Errors
+    /// [`PipeFull`] when the agent has not taken any for too long.
+    pub fn audio(&self, audio: &[u8]) -> Result<(), PipeFull> {
+        self.pipe.write(audio)
+    }
+
+    /// Half-closes the stream.
+    pub fn finish_input(&self) {
+        self.pipe.close();
+    }
+
+    /// Resets the stream.
+    pub fn cancel(&self) {
+        self.task.abort();
+    }
+
+    /// Leaves the stream to end in its own time, but not for ever.
+    pub fn leave(&self) {
+        self.pipe.leave();
+    }
+}

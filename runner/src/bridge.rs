@@ -1,0 +1,263 @@
+//! Drives one call: hands core what comes in, and does what comes out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge_core::agent::AgentFault;
+use dialbridge_core::{
+    AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, Input, Output, Report, StreamSid,
+    TurnId, UpdateResult,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::agent::{Agent, EVENT_QUEUE, PipeFull, SessionContext, TurnHandle};
+use crate::call_log;
+use crate::calls::{Calls, Order, Place};
+use crate::clock::WallClock;
+use crate::log_limit::LogLimit;
+use crate::media_socket::{FromTwilio, MediaSocket};
+use crate::tape_recorder::TapeRecorder;
+use crate::twilio::rest::RestClient;
+
+/// A fact of a call, for those who watch: the demo's timeline, tests.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The call.
+    pub call_sid: CallSid,
+    /// When it was.
+    pub at: Instant,
+    /// What it was.
+    pub report: Report,
+}
+
+/// What a call needs of the service.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The agent.
+    pub agent: Agent,
+    /// Session and language.
+    pub session: SessionContext,
+    /// What core is told.
+    pub config: Arc<CallConfig>,
+    /// Twilio's REST API, where it can be used for this call.
+    pub rest: Option<Arc<RestClient>>,
+    /// The instance's calls.
+    pub calls: Calls,
+    /// For what is kept for a time.
+    pub clock: WallClock,
+    /// For lines that Twilio's side causes.
+    pub fault_log: Arc<LogLimit>,
+    /// Whoever watches.
+    pub observer: Option<mpsc::Sender<Observed>>,
+}
+
+/// Runs a call to its end.
+pub async fn run(
+    around: Surroundings,
+    call_sid: CallSid,
+    socket: MediaSocket,
+    mut place: Place,
+    recorder: Option<TapeRecorder>,
+) {
+    let (events_sender, mut events) = mpsc::channel(EVENT_QUEUE);
+    let mut bridge = Bridge {
+        call: Call::new(around.config.clone(), CallTime::START),
+        around,
+        call_sid,
+        stream_sid: StreamSid::default(),
+        began: Instant::now(),
+        socket,
+        turns: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        events: events_sender,
+        updates: JoinSet::new(),
+        recorder,
+        overflows: VecDeque::new(),
+        closed: None,
+    };
+    while bridge.closed.is_none() {
+        let deadline = bridge.call.poll_timeout();
+        tokio::select! {
+            // The caller's audio comes last, for it comes most often: nothing else has to wait for a flood of it.
+            biased;
+            order = place.orders.recv() => bridge.on_order(order),
+            Some(result) = bridge.updates.join_next() => {
+                bridge.feed(Input::Updated(result.unwrap_or(UpdateResult::Impossible)), None);
+            }
+            Some((turn, event)) = events.recv() => bridge.feed(Input::Agent(turn, event), None),
+            () = until(bridge.began, deadline.map(|(at, _)| at)) => {
+                bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
+            }
+            message = bridge.socket.next() => bridge.on_twilio(message),
+        }
+        bridge.settle();
+        while bridge.tasks.try_join_next().is_some() {}
+    }
+    bridge.tasks.abort_all();
+    bridge.socket.close().await;
+}
+
+async fn until(began: Instant, deadline: Option<CallTime>) {
+    match deadline {
+        Some(at) => sleep_until(began + Duration::from_millis(at.as_ms())).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Bridge {
+    call: Call,
+    around: Surroundings,
+    call_sid: CallSid,
+    stream_sid: StreamSid,
+    began: Instant,
+    socket: MediaSocket,
+    turns: BTreeMap<TurnId, TurnHandle>,
+    /// The streams to the agent. They end with the call.
+    tasks: JoinSet<()>,
+    events: mpsc::Sender<(TurnId, AgentEvent)>,
+    updates: JoinSet<UpdateResult>,
+    recorder: Option<TapeRecorder>,
+    /// Queues that overflowed while outputs were performed; core is told after.
+    overflows: VecDeque<Overflow>,
+    closed: Option<CloseReason>,
+}
+
+/// A queue that is full because its other side does not read.
+#[derive(Debug)]
+enum Overflow {
+    Socket,
+    Turn(TurnId),
+}
+
+impl Bridge {
+    fn now(&self) -> CallTime {
+        CallTime::from_ms(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn on_twilio(&mut self, message: FromTwilio) {
+        match message {
+            FromTwilio::Text(message) => match std::str::from_utf8(message.as_ref()) {
+                Ok(text) => self.feed(Input::Twilio(text), None),
+                Err(_) => self.feed(Input::TwilioBinary, None),
+            },
+            FromTwilio::Binary => self.feed(Input::TwilioBinary, None),
+            FromTwilio::Closed => self.feed(Input::TwilioClosed, None),
+        }
+    }
+
+    fn on_order(&mut self, order: Option<Order>) {
+        match order {
+            Some(Order::TakenOver) | None => {
+                tracing::info!(call_sid = %self.call_sid, "another socket has the call now");
+                self.feed(Input::TwilioClosed, None);
+            }
+        }
+    }
+
+    /// Hands one input to core and does what comes out.
+    fn feed(&mut self, input: Input<'_>, timer: Option<String>) {
+        let now = self.now();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(now, &input, timer);
+        }
+        if let Err(error) = self.call.handle_input(input, now)
+            && let Some(withheld) = self.around.fault_log.allow()
+        {
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(call_sid = %self.call_sid, withheld, cause, "{error}");
+        }
+        while let Some(output) = self.call.poll_output() {
+            if let Some(recorder) = &mut self.recorder {
+                recorder.output(now, &output, &self.stream_sid);
+            }
+            self.perform(output, now);
+        }
+    }
+
+    /// Tells core of the queues that overflowed.
+    fn settle(&mut self) {
+        while let Some(overflow) = self.overflows.pop_front() {
+            match overflow {
+                Overflow::Socket => {
+                    tracing::warn!(call_sid = %self.call_sid, "Twilio does not read: the call is closed");
+                    self.feed(Input::TwilioClosed, None);
+                }
+                Overflow::Turn(turn) => {
+                    let fault =
+                        AgentFault { code: "UNAVAILABLE".to_owned(), message: PipeFull.to_string(), transient: true };
+                    self.feed(Input::Agent(turn, AgentEvent::Failed(fault)), None);
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output, now: CallTime) {
+        match output {
+            Output::Twilio(message) => {
+                let mut text = String::new();
+                message.write(&self.stream_sid, &mut text);
+                if self.socket.send(text).is_err() {
+                    self.overflows.push_back(Overflow::Socket);
+                }
+            }
+            Output::Agent(turn, command) => self.command(turn, command),
+            Output::Update { twiml } => self.update(twiml),
+            Output::Report(report) => self.report(now, report),
+            Output::Close(reason) => self.closed = Some(reason),
+        }
+    }
+
+    fn command(&mut self, turn: TurnId, command: AgentCommand) {
+        if let AgentCommand::Open(start) = &command {
+            let events = self.events.clone();
+            let handle = self.around.agent.open(&self.around.session, turn, start, events, &mut self.tasks);
+            self.turns.insert(turn, handle);
+            return;
+        }
+        let Some(handle) = self.turns.get(&turn) else { return };
+        match command {
+            AgentCommand::Open(_) => {}
+            AgentCommand::Audio(audio) => {
+                if handle.audio(&audio).is_err() {
+                    handle.cancel();
+                    self.overflows.push_back(Overflow::Turn(turn));
+                }
+            }
+            AgentCommand::FinishInput => handle.finish_input(),
+            AgentCommand::Cancel => {
+                handle.cancel();
+                self.turns.remove(&turn);
+            }
+            AgentCommand::Done => {
+                handle.leave();
+                self.turns.remove(&turn);
+            }
+        }
+    }
+
+    fn update(&mut self, twiml: String) {
+        let around = &self.around;
+        around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
+        let (rest, call_sid) = (around.rest.clone(), self.call_sid.clone());
+        self.updates.spawn(async move {
+            match rest {
+                Some(rest) => rest.update(&call_sid, &twiml).await,
+                None => UpdateResult::Impossible,
+            }
+        });
+    }
+
+    fn report(&mut self, now: CallTime, report: Report) {
+        if let Report::Started { stream_sid, .. } = &report {
+            self.stream_sid = stream_sid.clone();
+        }
+        call_log::log(&self.call_sid, now, &report);
+        if let Some(observer) = &self.around.observer {
+            // Whoever watches too slowly misses something; the call does not wait.
+            let _ = observer.try_send(Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a call reports, as log lines. Words of the caller's and the agent's stand at DEBUG only, digits nowhere.
+
+use dialbridge_core::{CallSid, CallTime, Report};
+use tracing::{debug, error, info, warn};
+
+/// Logs one fact.
+pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
+    let (call_sid, at_ms) = (call_sid.as_str(), at.as_ms());
+    match report {
+        Report::Started { stream_sid, .. } => {
+            info!(call_sid, at_ms, stream_sid = stream_sid.as_str(), "the stream has started");
+        }
+        Report::TurnOpened { turn, input, waited_ms } => {
+            debug!(call_sid, at_ms, turn = turn.0, input, waited_ms, "a turn has opened");
+        }
+        Report::Transcript { turn, text, is_final } => {
+            debug!(call_sid, at_ms, turn = turn.0, text, is_final, "a transcript came");
+        }
+        Report::EndOfUtterance { turn, spoken } => {
+            debug!(call_sid, at_ms, turn = turn.0, spoken, "the utterance is over");
+        }
+        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms } => {
+            let intent = intent.display_name.as_str();
+            info!(call_sid, at_ms, turn = turn.0, intent, audio_ms, thought_ms, "the agent has answered");
+            debug!(call_sid, at_ms, turn = turn.0, query_text, text, "the answer in words");
+        }
+        Report::PromptRefused { turn, why } => {
+            warn!(call_sid, at_ms, turn = turn.0, why, "a prompt of the agent's cannot be played");
+        }
+        Report::StartingEventUnanswered { turn } => {
+            warn!(call_sid, at_ms, turn = turn.0, "the agent does not answer DIALOGFLOW_STARTING_EVENT_NAME");
+        }
+        Report::BargeIn { turn, heard_ms, cut_ms } => {
+            info!(call_sid, at_ms, turn = turn.0, heard_ms, cut_ms, "the caller has interrupted the agent");
+        }
+        Report::Heard { heard_ms, by_mark } => {
+            debug!(call_sid, at_ms, heard_ms, by_mark, "the caller has heard the agent out");
+        }
+        Report::SilentTurnReplaced { turn } => {
+            debug!(call_sid, at_ms, turn = turn.0, "a turn without a word was replaced");
+        }
+        Report::Rotated { turn, in_speech } => {
+            debug!(call_sid, at_ms, turn = turn.0, in_speech, "a turn has reached the agent's audio limit");
+        }
+        Report::TurnFailed { turn, fault, retry_in_ms, again_ms } => {
+            let (turn, fault) = (turn.0, fault.to_string());
+            match retry_in_ms {
+                Some(pause) => {
+                    warn!(
+                        call_sid,
+                        at_ms,
+                        turn,
+                        fault,
+                        retry_in_ms = *pause,
+                        again_ms,
+                        "a turn has failed, and is tried again"
+                    );
+                }
+                None => error!(call_sid, at_ms, turn, fault, "a turn has failed, and is not tried again"),
+            }
+        }
+        Report::AudioDropped { ms } => {
+            debug!(call_sid, at_ms, ms, "audio of the caller's was dropped");
+        }
+        Report::Digit => debug!(call_sid, at_ms, "a key was pressed"),
+        Report::UnknownEvent { event } => debug!(call_sid, at_ms, event, "Twilio sent an event of an unknown kind"),
+        Report::HandedOff { status } => {
+            info!(call_sid, at_ms, status = status.as_str(), "the agent's part is over");
+        }
+        Report::Ended { reason, audio } => info!(
+            call_sid,
+            at_ms,
+            reason = reason.to_string(),
+            audio_received = audio.received,
+            audio_written = audio.written,
+            audio_resent = audio.resent,
+            audio_dropped = audio.dropped,
+            audio_after_end = audio.after_end,
+            audio_left = audio.left,
+            "the call is over"
+        ),
+        other => debug!(call_sid, at_ms, report = ?other, "a report"),
+    }
+}

@@ -1,0 +1,177 @@
+//! The calls of this instance: which are live, which tickets were used, and the last TwiML of those that are being handed
+//! on. Nothing here is needed by another instance.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dialbridge_core::CallSid;
+use tokio::sync::mpsc;
+
+use crate::twilio::ticket::{TICKET_LIFE_MS, Ticket};
+
+/// How long a call's last TwiML is kept for `/connect-ended`, in milliseconds.
+const LAST_TWIML_LIFE_MS: u64 = 60_000;
+
+/// How many orders wait for a call.
+const ORDERS: usize = 4;
+
+/// An order to a live call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Another socket has the call now.
+    TakenOver,
+}
+
+/// Why a ticket opens no socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// It was used before.
+    Reused,
+    /// A newer ticket's socket has the call.
+    Older,
+}
+
+impl fmt::Display for NotAdmitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reused => "the ticket was used before",
+            Self::Older => "a newer ticket's socket has the call",
+        })
+    }
+}
+
+impl std::error::Error for NotAdmitted {}
+
+/// The calls of this instance. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Calls(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    live: BTreeMap<CallSid, Live>,
+    /// Tickets that were used, each until it is expired anyway.
+    used: BTreeMap<String, u64>,
+    last_twiml: BTreeMap<CallSid, (u64, String)>,
+}
+
+#[derive(Debug)]
+struct Live {
+    issued_ms: u64,
+    orders: mpsc::Sender<Order>,
+}
+
+/// A live call's place; dropping it takes the call off the list.
+#[derive(Debug)]
+pub struct Place {
+    calls: Calls,
+    call_sid: CallSid,
+    issued_ms: u64,
+    /// What the call is told to do.
+    pub orders: mpsc::Receiver<Order>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inner = self.calls.lock();
+        if inner.live.get(&self.call_sid).is_some_and(|live| live.issued_ms == self.issued_ms) {
+            inner.live.remove(&self.call_sid);
+        }
+    }
+}
+
+impl Calls {
+    /// How many calls are live.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.lock().live.len()
+    }
+
+    /// Lets the socket of a ticket in, whose text is `text`. A newer ticket takes the call over from an older one's
+    /// socket.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`] when the ticket was used before, or a newer one's socket has the call.
+    pub fn admit(&self, ticket: &Ticket, text: &str, now_ms: u64) -> Result<Place, NotAdmitted> {
+        let mut inner = self.lock();
+        inner.used.retain(|_, until_ms| *until_ms >= now_ms);
+        if inner.used.contains_key(text) {
+            return Err(NotAdmitted::Reused);
+        }
+        if inner.live.get(&ticket.call_sid).is_some_and(|live| live.issued_ms >= ticket.issued_ms) {
+            return Err(NotAdmitted::Older);
+        }
+        inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
+        let (sender, orders) = mpsc::channel(ORDERS);
+        let live = Live { issued_ms: ticket.issued_ms, orders: sender };
+        if let Some(older) = inner.live.insert(ticket.call_sid.clone(), live) {
+            // A call that takes no orders any more is closing anyway.
+            let _ = older.orders.try_send(Order::TakenOver);
+        }
+        let call_sid = ticket.call_sid.clone();
+        Ok(Place { calls: self.clone(), call_sid, issued_ms: ticket.issued_ms, orders })
+    }
+
+    /// Keeps a call's last TwiML, for Twilio to fetch when the socket closes before the REST update came through.
+    pub fn keep_last_twiml(&self, call_sid: &CallSid, twiml: &str, now_ms: u64) {
+        let mut inner = self.lock();
+        inner.last_twiml.retain(|_, (until_ms, _)| *until_ms >= now_ms);
+        inner.last_twiml.insert(call_sid.clone(), (now_ms + LAST_TWIML_LIFE_MS, twiml.to_owned()));
+    }
+
+    /// A call's last TwiML, if it is kept.
+    #[must_use]
+    pub fn last_twiml(&self, call_sid: &CallSid, now_ms: u64) -> Option<String> {
+        let inner = self.lock();
+        let (until_ms, twiml) = inner.last_twiml.get(call_sid)?;
+        (*until_ms >= now_ms).then(|| twiml.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::ticket::Course;
+
+    fn ticket(issued_ms: u64) -> Ticket {
+        let course = Course { agent: "default".to_owned(), language: None };
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, resumes: false }
+    }
+
+    #[test]
+    fn a_ticket_opens_one_socket() {
+        let calls = Calls::default();
+        let place = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
+        assert_eq!(calls.admit(&ticket(1_000), "t1", 1_000).unwrap_err(), NotAdmitted::Reused);
+        drop(place);
+        assert_eq!(calls.admit(&ticket(1_000), "t1", 60_000).unwrap_err(), NotAdmitted::Reused);
+        assert_eq!(calls.live(), 0);
+    }
+
+    #[test]
+    fn a_newer_ticket_takes_the_call_over_and_an_older_one_does_not() {
+        let calls = Calls::default();
+        let mut first = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
+        let second = calls.admit(&ticket(2_000), "t2", 2_000).unwrap();
+        assert_eq!(first.orders.try_recv(), Ok(Order::TakenOver));
+        assert_eq!(calls.admit(&ticket(1_500), "t3", 2_000).unwrap_err(), NotAdmitted::Older);
+        drop(first);
+        assert_eq!(calls.live(), 1, "the first one's end does not end the second");
+        drop(second);
+        assert_eq!(calls.live(), 0);
+    }
+
+    #[test]
+    fn the_last_twiml_is_kept_for_a_minute() {
+        let calls = Calls::default();
+        let sid = CallSid::new("CA1").unwrap();
+        calls.keep_last_twiml(&sid, "<Response/>", 1_000);
+        assert_eq!(calls.last_twiml(&sid, 61_000).as_deref(), Some("<Response/>"));
+        assert_eq!(calls.last_twiml(&sid, 61_001), None);
+        assert_eq!(calls.last_twiml(&CallSid::new("CA2").unwrap(), 1_000), None);
+    }
+}

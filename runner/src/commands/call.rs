@@ -1,0 +1,101 @@
+//! `call`: a simulated call at a running service.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{Account, CallPlan, SimulatedTwilio, What, parse_steps};
+use tokio::sync::mpsc;
+
+use super::timeline::{event, say, stereo};
+use crate::cli::CallArgs;
+use crate::log::tell_and_leave;
+
+/// How many events wait to be printed.
+const QUEUE: usize = 256;
+
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// What the caller says when nothing is said about it: the embedded agent's conversation.
+const BAKERY_CALLER: [&str; 3] = ["order.wav", "nine.wav@3000", "colleague.wav"];
+
+/// Runs `call`.
+pub async fn run(args: &CallArgs) -> ExitCode {
+    let plan = match plan(args) {
+        Ok(plan) => plan,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    let token = args.auth_token.as_deref().and_then(|tokens| tokens.split(',').next()).map(str::trim);
+    let twilio = SimulatedTwilio::new(Account::new(token.filter(|token| !token.is_empty())), Net::Tcp);
+    let (watch, mut watched) = mpsc::channel(QUEUE);
+    let printing = async {
+        while let Some(seen) = watched.recv().await {
+            event(&seen);
+        }
+    };
+    let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
+    if let Some(out) = &args.out {
+        if let Err(error) = std::fs::write(out, stereo(&record)) {
+            return tell_and_leave(&format!("{}: {error}", out.display()), 1);
+        }
+        say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
+    }
+    if record.count(|what| matches!(what, What::StreamOpened)) == 0 {
+        return tell_and_leave("the call never reached an agent", 1);
+    }
+    ExitCode::SUCCESS
+}
+
+fn plan(args: &CallArgs) -> Result<CallPlan, String> {
+    let embedded = |name: &str| bakery_caller(name).map_err(|error| error.to_string());
+    let from_file = |name: &str| {
+        let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
+        mulaw_of(&bytes).map(Arc::from).map_err(|error| format!("{name}: {error}"))
+    };
+    let steps = if args.audio.is_empty() && args.dtmf.is_none() {
+        parse_steps(&BAKERY_CALLER.map(ToOwned::to_owned), None, &embedded)?
+    } else {
+        parse_steps(&args.audio, args.dtmf.as_deref(), &from_file)?
+    };
+    let plan = CallPlan::new(voice_url(&args.url, &args.params)?, steps);
+    Ok(CallPlan { from: args.from.clone(), to: args.to.clone(), ..plan })
+}
+
+/// The voice-url of a service: `/twiml` where the URL has no path of its own, with the session parameters.
+fn voice_url(url: &str, params: &[String]) -> Result<String, String> {
+    let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL, e.g. http://127.0.0.1:8080"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        return Err(format!("--url {url} is no URL with http or https, e.g. http://127.0.0.1:8080"));
+    }
+    let mut whole = if uri.path() == "/" && uri.query().is_none() {
+        format!("{}/twiml", url.trim_end_matches('/'))
+    } else {
+        url.to_owned()
+    };
+    for param in params {
+        let (name, value) =
+            param.split_once('=').ok_or_else(|| format!("--param {param} has no '=', e.g. --param shop=north"))?;
+        let encoded =
+            form_urlencoded::Serializer::new(String::new()).append_pair(&format!("param.{name}"), value).finish();
+        whole.push(if whole.contains('?') { '&' } else { '?' });
+        whole.push_str(&encoded);
+    }
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_services_url_becomes_its_voice_url() {
+        let params = ["shop=north side".to_owned(), "n=1".to_owned()];
+        assert_eq!(voice_url("http://h:1", &[]).unwrap(), "http://h:1/twiml");
+        assert_eq!(voice_url("https://h/", &params).unwrap(), "https://h/twiml?param.shop=north+side&param.n=1");
+        assert_eq!(voice_url("https://h/x?agent=a", &params[1..]).unwrap(), "https://h/x?agent=a&param.n=1");
+        assert!(voice_url("h:1", &[]).is_err());
+        assert!(voice_url("http://h", &["x".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,140 @@
+//! `demo`: one call to the lab's agent, through everything that a real one goes through.
+
+use std::process::ExitCode;
+
+use dialbridge_core::Report;
+use dialbridge_lab::agent::script::bakery_caller;
+use dialbridge_lab::agent::{LabAgent, Script};
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{Account, CallEvent, CallPlan, CallRecord, CallerStep, SimulatedTwilio, What, When};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::CONFIG;
+use super::timeline::{event, report, say, stereo};
+use crate::bridge::Observed;
+use crate::cli::DemoArgs;
+use crate::log::{self, Severity, tell_and_leave};
+use crate::service::{Parts, Service};
+use crate::settings::{Endpoint, Platform, Settings};
+
+/// How many events wait to be printed.
+const QUEUE: usize = 256;
+
+/// Runs `demo`.
+pub async fn run(args: &DemoArgs) -> ExitCode {
+    let Some(level) = Severity::parse(&args.log_level) else {
+        return tell_and_leave("--log-level can be debug, info, warning or error", CONFIG);
+    };
+    log::start(level, std::io::stderr);
+    match play(args).await {
+        Ok(faults) if faults.is_empty() => {
+            say("The call went as its script says: three turns, a barge-in, a hand-off to a person.");
+            ExitCode::SUCCESS
+        }
+        Ok(faults) => tell_and_leave(&format!("the call did not go as its script says: {}", faults.join("; ")), 1),
+        Err(why) => tell_and_leave(&why, 1),
+    }
+}
+
+/// Starts everything, plays the call and gives what was not as it should be.
+async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
+    let told = |error: &dyn std::error::Error| error.to_string();
+    let script = Script::bakery().map_err(|error| told(&error))?;
+    let agent = LabAgent::new(script).serve_on_loopback().await.map_err(|error| told(&error))?;
+    let twilio = SimulatedTwilio::new(Account::new(Some("the-demos-auth-token")), Net::Tcp);
+    let rest = twilio.serve_rest_on_loopback().await.map_err(|error| told(&error))?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
+    let url = format!("http://{}", listener.local_addr().map_err(|error| told(&error))?);
+
+    let settings = Settings {
+        public_url: Some(url.clone()),
+        twilio_account_sid: Some(twilio.account().sid.clone()),
+        twilio_auth_token: twilio.account().auth_token.clone(),
+        twilio_api_url: Some(rest.url()),
+        end_of_interaction_url: Some(format!("{}/handoff", rest.url())),
+        record_dir: args.record.as_ref().map(|folder| folder.display().to_string()),
+        ..Settings::default()
+    };
+    let config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
+    let (observer, observed) = mpsc::channel(QUEUE);
+    let parts = Parts { observer: Some(observer), ..Parts::default() };
+    let endpoint = Endpoint { url: agent.endpoint(), is_plaintext: true };
+    let service = Service::new(config, endpoint, parts).map_err(|error| told(&error))?;
+    let serving = tokio::spawn(service.serve(listener));
+
+    say(&format!("A call to the lab's bakery, through {url}: HTTP, WebSocket, gRPC, REST. It takes half a minute."));
+    let (watch, watched) = mpsc::channel(QUEUE);
+    let plan = CallPlan { watch: Some(watch), ..CallPlan::new(format!("{url}/twiml"), steps()?) };
+    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, observed));
+    serving.abort();
+
+    std::fs::write(&args.out, stereo(&record)).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
+    Ok(faults(&record, &reports))
+}
+
+/// What the caller does: orders, answers before the agent has finished asking, and asks for a person.
+fn steps() -> Result<Vec<CallerStep>, String> {
+    let say = |label: &str, when| {
+        let audio = bakery_caller(label).map_err(|error| error.to_string())?;
+        Ok::<_, String>(CallerStep::Say { when, label: label.to_owned(), audio })
+    };
+    Ok(vec![
+        say("order.wav", When::AgentSilent(400))?,
+        say("nine.wav", When::AgentSpeaking(3_000))?,
+        say("colleague.wav", When::AgentSilent(400))?,
+    ])
+}
+
+/// Prints both sides' events as they come, until the call is over; gives the service's reports.
+async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
+    let began = Instant::now();
+    let mut reports = Vec::new();
+    loop {
+        tokio::select! {
+            Some(seen) = observed.recv() => {
+                let at_ms = u64::try_from((seen.at - began).as_millis()).unwrap_or(u64::MAX);
+                report(at_ms, &seen.report);
+                reports.push(seen.report);
+            }
+            seen = watched.recv() => match seen {
+                Some(seen) => event(&seen),
+                None => break,
+            },
+        }
+    }
+    while let Ok(seen) = observed.try_recv() {
+        reports.push(seen.report);
+    }
+    reports
+}
+
+fn faults(record: &CallRecord, reports: &[Report]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut expect = |holds: bool, fault: &str| {
+        if !holds {
+            faults.push(fault.to_owned());
+        }
+    };
+    let answered = |name: &str| {
+        reports.iter().any(|report| matches!(report, Report::Answered { intent, .. } if intent.display_name == name))
+    };
+    for intent in ["welcome", "order.bread", "order.time", "speak-to-an-agent"] {
+        expect(answered(intent), &format!("the agent did not answer with {intent}"));
+    }
+    let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
+    expect(barge_ins == 1, &format!("{barge_ins} barge-ins instead of one"));
+    let cut = record.count(|what| matches!(what, What::AgentSpoke { cut: true, .. }));
+    expect(cut == 1, &format!("the agent was cut off {cut} times instead of once"));
+    let status = record.find(|what| match what {
+        What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+        _ => None,
+    });
+    expect(status == Some(true), "the call was not handed on to a person");
+    expect(record.count(|what| matches!(what, What::Warning { .. })) == 0, "Twilio warns of malformed messages");
+    let ended = record.find(|what| if let What::Ended { by } = what { Some(by == "twiml") } else { None });
+    expect(ended == Some(true), "the call did not end with the hand-off's TwiML");
+    faults
+}

@@ -1,0 +1,28 @@
+//! The commands.
+
+#[cfg(feature = "lab")]
+pub mod call;
+#[cfg(feature = "lab")]
+pub mod demo;
+pub mod replay;
+pub mod serve;
+#[cfg(feature = "lab")]
+mod timeline;
+
+use std::io;
+use std::num::NonZero;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// `EX_CONFIG` of sysexits: a wrong setting.
+pub const CONFIG: u8 = 78;
+
+/// A runtime for the cores there are: with one of them, threads would only be in each other's way.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
+}

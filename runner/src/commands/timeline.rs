@@ -1,0 +1,89 @@
+//! A call as lines of text, as it happens: what Twilio and the caller saw, and what the service reports.
+
+use std::io::Write;
+
+use dialbridge_core::Report;
+use dialbridge_core::audio::g711::mulaw_to_linear;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
+use dialbridge_lab::twilio::{CallEvent, CallRecord, What};
+
+/// Prints a line: when, who, what.
+pub(super) fn line(at_ms: u64, who: &str, what: &str) {
+    // Whoever reads may have read enough.
+    let _ = writeln!(std::io::stdout(), "{:>4}.{:03}  {who:<7} {what}", at_ms / 1000, at_ms % 1000);
+}
+
+/// Prints a sentence.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints what Twilio or the caller saw.
+pub(super) fn event(event: &CallEvent) {
+    let (who, what) = match &event.what {
+        What::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
+        What::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
+        What::StreamOpened => ("twilio", "the media stream is open".to_owned()),
+        What::StreamRefused { why } => ("twilio", format!("the media socket was refused: {why}")),
+        What::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
+        What::CallerSpoke { label } => ("caller", format!("has said {label}")),
+        What::Digit { .. } => ("caller", "presses a key".to_owned()),
+        What::AgentSpeaks => ("agent", "is heard".to_owned()),
+        What::AgentSpoke { heard_ms, cut: false } => ("agent", format!("was heard out ({})", seconds(*heard_ms))),
+        What::AgentSpoke { heard_ms, cut: true } => ("agent", format!("was cut off after {}", seconds(*heard_ms))),
+        What::SocketClosed { code: Some(code) } => ("twilio", format!("the service closed the media stream ({code})")),
+        What::SocketClosed { code: None } => ("twilio", "the media stream broke off".to_owned()),
+        What::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
+        What::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
+        What::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
+        What::Dialled { to } => ("twilio", format!("<Dial> {to}")),
+        What::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
+        What::Ended { by } => ("twilio", format!("the call is over: {by}")),
+        other => ("twilio", format!("{other:?}")),
+    };
+    line(event.at_ms, who, &what);
+}
+
+/// Prints what the service reports, where it says more than Twilio sees.
+pub(super) fn report(at_ms: u64, report: &Report) {
+    let (who, what) = match report {
+        Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
+        Report::EndOfUtterance { turn, spoken: true } => {
+            ("agent", format!("notices the end of the utterance ({turn})"))
+        }
+        Report::EndOfUtterance { turn, spoken: false } => ("agent", format!("has heard nothing ({turn})")),
+        Report::Answered { turn, text, intent, thought_ms, .. } => {
+            let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
+            ("agent", format!("answers after {} ({turn}, intent {intent}): \"{text}\"", seconds(*thought_ms)))
+        }
+        Report::BargeIn { turn, heard_ms, cut_ms } => {
+            let told =
+                format!("barge-in ({turn}): {} of the prompt heard, {} cut", seconds(*heard_ms), seconds(*cut_ms));
+            ("bridge", told)
+        }
+        Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
+        Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),
+        _ => return,
+    };
+    line(at_ms, who, &what);
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
+}
+
+/// A URL for people: its percent-escapes decoded.
+fn decoded(url: &str) -> String {
+    percent_encoding::percent_decode_str(url).decode_utf8_lossy().into_owned()
+}
+
+/// The call's audio as a WAV: 16 bits, 8,000 Hz, the caller on the left, the agent on the right.
+pub(super) fn stereo(record: &CallRecord) -> Vec<u8> {
+    let samples = record.said.iter().zip(&record.heard);
+    let data: Vec<u8> = samples
+        .flat_map(|(&said, &heard)| [mulaw_to_linear(said), mulaw_to_linear(heard)])
+        .flat_map(i16::to_le_bytes)
+        .collect();
+    write_wav(2, AudioFormat { encoding: Encoding::Linear16, sample_rate: SAMPLE_RATE }, &data)
+}

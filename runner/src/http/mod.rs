@@ -1,0 +1,91 @@
+//! HTTP: which path does what.
+
+mod media;
+mod voice;
+mod webhook;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::service::Service;
+
+/// How long the head of a request may take to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest head of a request, in bytes.
+const MOST_HEAD_BYTES: usize = 16 * 1024;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves one connection to its end; a media socket lives on without it.
+pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let answer = service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(answer(service, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .serve_connection(TokioIo::new(connection), answer)
+        .with_upgrades();
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection has ended early");
+    }
+}
+
+async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let is_get = method == Method::GET;
+    let is_post = method == Method::POST;
+    match path.as_str() {
+        "/twiml" if is_get || is_post => voice::twiml(&service, request).await,
+        "/twiml" => not_allowed("GET, POST"),
+        "/connect-ended" if is_post => voice::connect_ended(&service, request).await,
+        "/connect-ended" => not_allowed("POST"),
+        "/health" if is_get => text(StatusCode::OK, "ok\n"),
+        "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
+        "/health" | "/ready" => not_allowed("GET"),
+        other => match other.strip_prefix("/media/") {
+            Some(ticket) if is_get => media::open(service.clone(), request, &ticket.to_owned()),
+            Some(_) => not_allowed("GET"),
+            None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+        },
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
+}
+
+fn xml(document: String) -> Answer {
+    with_type(StatusCode::OK, "text/xml; charset=utf-8", document.into())
+}
+
+fn with_type(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn not_allowed(methods: &'static str) -> Answer {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "not with this method\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}

@@ -1,0 +1,154 @@
+//! The voice webhooks: what a call does next.
+
+use dialbridge_core::CallSid;
+use dialbridge_core::handoff::{self, Outcome};
+use dialbridge_core::twiml::{Verb, document};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::webhook::Webhook;
+use super::{Answer, text, xml};
+use crate::service::{AGENT_NAME, Service};
+use crate::settings::PublicUrl;
+use crate::twilio::ticket::{Course, State, TICKET_LIFE_MS, Ticket};
+
+/// How many streams in a row may fail to last before the call gets its fallback.
+const MOST_ATTEMPTS: u32 = 3;
+
+/// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
+const MOST_PARAMETER_BYTES: usize = 499;
+
+/// How many session parameters a voice-url may name.
+const MOST_PARAMETERS: usize = 50;
+
+/// The longest language tag, in bytes.
+const MOST_LANGUAGE_BYTES: usize = 35;
+
+/// `/twiml`: a call comes in, or comes back from the number's fallback URL.
+pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
+    let webhook = match Webhook::read(service, request).await {
+        Ok(webhook) => webhook,
+        Err(refusal) => return refusal,
+    };
+    let Some(Ok(call_sid)) = webhook.parameter("CallSid").map(CallSid::new) else {
+        return text(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n");
+    };
+    let agent = webhook.in_query("agent").unwrap_or(AGENT_NAME);
+    if agent != AGENT_NAME {
+        tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
+        return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
+    }
+    if service.is_full() {
+        tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
+        return xml(busy(service));
+    }
+    let language = webhook.in_query("language").filter(|tag| tag.len() <= MOST_LANGUAGE_BYTES);
+    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned) };
+    // Twilio asks with an ErrorCode when this is the number's fallback URL: the agent had the call already.
+    let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
+    let stream = Stream { call_sid: &call_sid, course, attempt: 1, resumes, parameters: parameters(&webhook) };
+    xml(stream.document(service, &webhook.public))
+}
+
+/// `/connect-ended`: the stream of a call has ended, and Twilio asks how to go on.
+pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
+    let webhook = match Webhook::read(service, request).await {
+        Ok(webhook) => webhook,
+        Err(refusal) => return refusal,
+    };
+    let now_ms = service.clock().now_ms();
+    let state = webhook.in_query("s").map(|text| service.office().check_state(text, now_ms));
+    let state = match state {
+        Some(Ok(state)) => state,
+        Some(Err(refusal)) => return refused(service, &refusal.to_string()),
+        None => return refused(service, "there is none"),
+    };
+    if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
+        return refused(service, "it is of another call");
+    }
+    if webhook.parameter("CallStatus").is_some_and(|status| status != "in-progress") {
+        return xml(document(&[]));
+    }
+    if let Some(twiml) = service.calls().last_twiml(&state.call_sid, now_ms) {
+        return xml(twiml);
+    }
+    resumed(service, &webhook, state, now_ms)
+}
+
+/// The stream broke, here or on another instance: a new one in the same session, unless that was tried too often.
+fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> Answer {
+    let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
+    let attempt = if lasted { 1 } else { state.attempt + 1 };
+    let call_sid = state.call_sid;
+    if attempt > MOST_ATTEMPTS {
+        tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
+        return xml(fallback(service, &call_sid));
+    }
+    tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
+    let stream =
+        Stream { call_sid: &call_sid, course: state.course, attempt, resumes: true, parameters: parameters(webhook) };
+    xml(stream.document(service, &webhook.public))
+}
+
+fn refused(service: &Service, why: &str) -> Answer {
+    if let Some(withheld) = service.refusal_log().allow() {
+        tracing::warn!(why, withheld, "a request to /connect-ended was refused for its state");
+    }
+    text(StatusCode::FORBIDDEN, "")
+}
+
+/// A stream that is to be opened.
+struct Stream<'a> {
+    call_sid: &'a CallSid,
+    course: Course,
+    attempt: u32,
+    resumes: bool,
+    parameters: Vec<(String, String)>,
+}
+
+impl Stream<'_> {
+    fn document(self, service: &Service, public: &PublicUrl) -> String {
+        let issued_ms = service.clock().now_ms();
+        let call_sid = self.call_sid.clone();
+        let ticket =
+            Ticket { call_sid: call_sid.clone(), issued_ms, course: self.course.clone(), resumes: self.resumes };
+        let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
+        let office = service.office();
+        let connect = Verb::ConnectStream {
+            action: public.http(&format!("/connect-ended?s={}", office.issue_state(&state))),
+            url: public.ws(&format!("/media/{}", office.issue(&ticket))),
+            parameters: self.parameters,
+        };
+        // For a Twilio that does not ask the action: nobody is left in silence.
+        let sorry = Verb::Say { text: "We are sorry, the connection was lost. Please call again.".to_owned() };
+        document(&[connect, sorry, Verb::Hangup])
+    }
+}
+
+/// What the agent is told: the two numbers, and the session parameters of the voice-url.
+fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
+    let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
+    let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
+    let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
+    let fits = |(name, value): &(String, String)| name.len() + value.len() <= MOST_PARAMETER_BYTES;
+    numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
+}
+
+fn busy(service: &Service) -> String {
+    match &service.config().overflow_url {
+        Some(url) => document(&[Verb::Redirect { url: url.clone() }]),
+        None => {
+            let text = "All our lines are busy at the moment. Please call again in a few minutes.".to_owned();
+            document(&[Verb::Say { text }, Verb::Hangup])
+        }
+    }
+}
+
+fn fallback(service: &Service, call_sid: &CallSid) -> String {
+    let outcome = Outcome {
+        call_sid: call_sid.to_string(),
+        session: service.config().agent.session(call_sid.as_str()),
+        ..Outcome::default()
+    };
+    handoff::failed(&service.config().call.handoff, &outcome)
+}

@@ -1,0 +1,129 @@
+//! A webhook of Twilio's: its parameters, and whether Twilio signed it.
+
+use http::header::{CONTENT_TYPE, HOST};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::{Answer, text};
+use crate::service::Service;
+use crate::settings::PublicUrl;
+use crate::twilio::signature::is_signed;
+
+/// The longest body, in bytes. Twilio's have one or two thousand.
+const MOST_BODY_BYTES: usize = 64 * 1024;
+
+/// A request that Twilio signed, or that came where nothing is signed.
+#[derive(Debug)]
+pub(super) struct Webhook {
+    /// The URL that Twilio sees.
+    pub(super) public: PublicUrl,
+    /// Parameters of the URL.
+    pub(super) query: Vec<(String, String)>,
+    /// Parameters of the body, or for GET of the URL.
+    pub(super) form: Vec<(String, String)>,
+}
+
+impl Webhook {
+    /// Reads and checks a request.
+    pub(super) async fn read(service: &Service, request: Request<Incoming>) -> Result<Self, Answer> {
+        let (head, body) = request.into_parts();
+        let public = public_url(service, &head.headers).ok_or_else(|| text(StatusCode::BAD_REQUEST, "no host\n"))?;
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
+        let form = match head.method {
+            Method::POST => pairs(&read_form(&head.headers, body).await?),
+            _ => Vec::new(),
+        };
+        check_signature(service, &public.http(&path), &form, &head.headers)?;
+        let form = if head.method == Method::POST { form } else { query.clone() };
+        Ok(Self { public, query, form })
+    }
+
+    /// A parameter of Twilio's.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        find(&self.form, name)
+    }
+
+    /// A parameter of the URL's.
+    pub(super) fn in_query(&self, name: &str) -> Option<&str> {
+        find(&self.query, name)
+    }
+}
+
+fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+}
+
+fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(encoded).into_owned().collect()
+}
+
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Answer> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        return Err(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));
+    }
+    match Limited::new(body, MOST_BODY_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes().to_vec()),
+        Err(error) if error.is::<LengthLimitError>() => Err(text(StatusCode::PAYLOAD_TOO_LARGE, "too long\n")),
+        Err(_) => Err(text(StatusCode::BAD_REQUEST, "the body broke off\n")),
+    }
+}
+
+/// The URL that Twilio sees: the one that was set, else what the front end forwards.
+pub(super) fn public_url(service: &Service, headers: &HeaderMap) -> Option<PublicUrl> {
+    if let Some(url) = &service.config().public_url {
+        return Some(url.clone());
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let proto = header("x-forwarded-proto").and_then(|list| list.split(',').next()).map(str::trim);
+    let authority: Authority = header(HOST.as_str())?.parse().ok()?;
+    Some(PublicUrl { is_tls: proto == Some("https"), authority: authority.as_str().to_owned() })
+}
+
+/// Refuses a request that Twilio did not sign, where there is a token to tell it by.
+pub(super) fn check_signature(
+    service: &Service,
+    url: &str,
+    form: &[(String, String)],
+    headers: &HeaderMap,
+) -> Result<(), Answer> {
+    let tokens = &service.config().twilio.auth_tokens;
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
+    if signature.is_some_and(|signature| is_signed(tokens, url, form, signature)) {
+        return Ok(());
+    }
+    if let Some(withheld) = service.refusal_log().allow() {
+        let why = if signature.is_some() { "its signature does not match" } else { "it has no signature" };
+        tracing::warn!(url = redacted(url), why, withheld, "a request was refused: is PUBLIC_URL what Twilio calls?");
+    }
+    Err(text(StatusCode::FORBIDDEN, ""))
+}
+
+/// A URL without what may be secret or personal in it: the values of its query, and a ticket.
+pub(super) fn redacted(url: &str) -> String {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let path = path.split_once("/media/").map_or_else(|| path.to_owned(), |(before, _)| format!("{before}/media/…"));
+    if query.is_empty() {
+        return path;
+    }
+    let names = query.split('&').map(|pair| format!("{}=…", pair.split('=').next().unwrap_or_default()));
+    format!("{path}?{}", names.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_url_shows_neither_values_nor_tickets() {
+        assert_eq!(redacted("https://e.com/twiml?agent=a&param.pin=1234"), "https://e.com/twiml?agent=…&param.pin=…");
+        assert_eq!(redacted("wss://e.com/media/abc.def"), "wss://e.com/media/…");
+        assert_eq!(redacted("https://e.com/twiml"), "https://e.com/twiml");
+    }
+}

@@ -1,0 +1,21 @@
+//! The service of dialbridge around its core: HTTP, the media socket, gRPC, Twilio's REST API, settings, logs. Nothing
+//! here decides about a call; `dialbridge_core` does.
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod bridge;
+mod call_log;
+pub mod calls;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod http;
+pub mod log;
+pub mod log_limit;
+pub mod media_socket;
+pub mod net;
+pub mod service;
+pub mod settings;
+pub mod tape_recorder;
+pub mod tls;
+pub mod twilio;

@@ -1,0 +1,167 @@
+//! The log: one JSON object a line, with the fields that Cloud Logging knows
+//! (<https://docs.cloud.google.com/logging/docs/structured-logging>).
+
+use std::fmt;
+use std::io::Write;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How bad it is, in Cloud Logging's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For somebody who looks for a fault. May hold transcripts.
+    Debug,
+    /// What happened.
+    Info,
+    /// Something is not as it should be, and the service goes on.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+impl Severity {
+    /// Reads `debug`, `info`, `warning` or `error`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "debug" => Some(Self::Debug),
+            "info" => Some(Self::Info),
+            "warning" | "warn" => Some(Self::Warning),
+            "error" => Some(Self::Error),
+            _ => None,
+        }
+    }
+
+    fn filter(self) -> &'static str {
+        match self {
+            // The libraries' own debug lines are not about calls, and may show what ours do not.
+            Self::Debug => "warn,dialbridge=debug",
+            Self::Info => "warn,dialbridge=info",
+            Self::Warning => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Starts the log of this process. A second call does nothing.
+pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+    let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
+    let filter = tracing_subscriber::EnvFilter::new(level.filter());
+    // It fails where a log was started before, as in a test that starts two services.
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+struct CloudLogging;
+
+impl<S, N> FormatEvent<S, N> for CloudLogging
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let mut line = Map::new();
+        line.insert("severity".to_owned(), severity(*event.metadata().level()).into());
+        line.insert("time".to_owned(), time.into());
+        line.append(&mut fields.0);
+        writeln!(writer, "{}", Value::Object(line))
+    }
+}
+
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.0.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value.into());
+    }
+}
+
+/// One line on the error output for a person at a terminal: why the program ends.
+pub fn tell_and_leave(message: &str, code: u8) -> std::process::ExitCode {
+    // If nobody reads it, there is nobody to be told.
+    let _ = writeln!(std::io::stderr(), "dialbridge: {message}");
+    std::process::ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_in_cloud_loggings_words() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::warn!(call_sid = "CA1", turn = 7, "a \"quoted\"\nmessage");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["severity"], &line["turn"]), (&"WARNING".into(), &7.into()));
+        assert_eq!(line["message"], "a \"quoted\"\nmessage");
+        assert!(line["time"].as_str().unwrap().ends_with('Z'));
+    }
+}

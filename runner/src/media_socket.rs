@@ -1,0 +1,346 @@
+//! The media socket, our end of it: a task that only reads, a task that only writes, and a bounded queue for each.
+//!
+//! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so nothing else happens in the task that reads
+//! and nobody cancels it but the end of the call.
+
+use bytes::BytesMut;
+use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// The largest message that is taken, its fragments together, in bytes. Twilio's have some 400.
+pub const MOST_BYTES: usize = 64 * 1024;
+
+/// How many messages wait for the call.
+const INBOUND_QUEUE: usize = 64;
+
+/// How many messages wait for a socket that takes none: four minutes of prompts. When it is full the call is closed.
+const OUTBOUND_QUEUE: usize = 1_024;
+
+/// RFC 6455 section 7.4.1.
+const NORMAL: u16 = 1000;
+const PROTOCOL_ERROR: u16 = 1002;
+const TOO_BIG: u16 = 1009;
+
+/// What came over the socket.
+#[derive(Debug)]
+pub enum FromTwilio {
+    /// A text message; whether it is UTF-8 is checked by whoever reads it.
+    Text(Message),
+    /// A binary message.
+    Binary,
+    /// The socket is closed.
+    Closed,
+}
+
+/// The bytes of a message.
+#[derive(Debug)]
+pub enum Message {
+    /// As they came.
+    Whole(BytesMut),
+    /// Put together from fragments.
+    Joined(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum ToTwilio {
+    Text(String),
+    Pong(Vec<u8>),
+    Close(u16),
+}
+
+/// The socket does not take what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowReader;
+
+/// An open media socket.
+#[derive(Debug)]
+pub struct MediaSocket {
+    inbound: mpsc::Receiver<FromTwilio>,
+    outbound: mpsc::Sender<ToTwilio>,
+    tasks: JoinSet<()>,
+}
+
+impl MediaSocket {
+    /// Takes a socket over. Its tasks end with it.
+    pub fn new<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut socket: WebSocket<S>) -> Self {
+        socket.set_max_message_size(MOST_BYTES + 1); // fastwebsockets' bound is exclusive
+        socket.set_auto_close(false);
+        socket.set_auto_pong(false);
+        socket.set_writev(false); // its vectored write can spin when a write returns 0
+        let (reader, writer) = socket.split(tokio::io::split);
+        let (to_call, inbound) = mpsc::channel(INBOUND_QUEUE);
+        let (outbound, from_call) = mpsc::channel(OUTBOUND_QUEUE);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read(reader, to_call, outbound.clone()));
+        tasks.spawn(write(writer, from_call));
+        Self { inbound, outbound, tasks }
+    }
+
+    /// The next message; `Closed` is the last. Nothing is lost when this is dropped half-way.
+    pub async fn next(&mut self) -> FromTwilio {
+        self.inbound.recv().await.unwrap_or(FromTwilio::Closed)
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// [`SlowReader`] when too many wait already.
+    pub fn send(&self, text: String) -> Result<(), SlowReader> {
+        match self.outbound.try_send(ToTwilio::Text(text)) {
+            // A writer that has ended has told the reader's end too: `Closed` comes.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(SlowReader),
+        }
+    }
+
+    /// Closes the socket after what waits is sent, or at once when that takes too long.
+    pub async fn close(mut self) {
+        let goodbye = async {
+            if self.outbound.send(ToTwilio::Close(NORMAL)).await.is_err() {
+                return;
+            }
+            // Twilio answers a close with a close: until then the reader reads on.
+            while !matches!(self.next().await, FromTwilio::Closed) {}
+            drop(self.outbound);
+            while self.tasks.join_next().await.is_some() {}
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+}
+
+/// How long a socket may take to close.
+const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Reads until the socket ends.
+async fn read<S: AsyncRead + Unpin>(
+    mut socket: WebSocketRead<ReadHalf<S>>,
+    to_call: mpsc::Sender<FromTwilio>,
+    to_writer: mpsc::Sender<ToTwilio>,
+) {
+    let mut fragments = Fragments::default();
+    let code = loop {
+        let frame = match socket.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await {
+            Ok(frame) => frame,
+            Err(error) => break close_code(&error),
+        };
+        let message = match frame.opcode {
+            OpCode::Close => break Some(NORMAL),
+            OpCode::Ping => {
+                // A peer that pings faster than it reads gets fewer pongs.
+                let _ = to_writer.try_send(ToTwilio::Pong(frame.payload.to_vec()));
+                continue;
+            }
+            OpCode::Pong => continue,
+            OpCode::Text | OpCode::Binary | OpCode::Continuation => match fragments.add(frame) {
+                Ok(Some(message)) => message,
+                Ok(None) => continue,
+                Err(code) => break Some(code),
+            },
+        };
+        if to_call.send(message).await.is_err() {
+            return;
+        }
+    };
+    if let Some(code) = code {
+        let _ = to_writer.try_send(ToTwilio::Close(code));
+    }
+    let _ = to_call.send(FromTwilio::Closed).await;
+}
+
+/// Which close answers a fault; `None` where the connection is gone.
+fn close_code(error: &WebSocketError) -> Option<u16> {
+    match error {
+        WebSocketError::UnexpectedEOF | WebSocketError::IoError(_) | WebSocketError::ConnectionClosed => None,
+        WebSocketError::FrameTooLarge | WebSocketError::PingFrameTooLarge => Some(TOO_BIG),
+        _ => Some(PROTOCOL_ERROR),
+    }
+}
+
+/// The pieces of a message that comes in several frames. fastwebsockets' own collector does not bound their sum.
+#[derive(Debug, Default)]
+struct Fragments(Option<(OpCode, Vec<u8>)>);
+
+impl Fragments {
+    /// Adds a frame; gives the message when it is whole, or the code to close the socket with.
+    fn add(&mut self, frame: Frame<'_>) -> Result<Option<FromTwilio>, u16> {
+        let is_continuation = frame.opcode == OpCode::Continuation;
+        match (&mut self.0, is_continuation) {
+            (None, false) if frame.fin => Ok(Some(whole(frame))),
+            (None, false) => {
+                self.0 = Some((frame.opcode, frame.payload.to_vec()));
+                Ok(None)
+            }
+            (Some((_, joined)), true) => {
+                joined.extend_from_slice(&frame.payload);
+                if joined.len() > MOST_BYTES {
+                    return Err(TOO_BIG);
+                }
+                Ok(if frame.fin { self.0.take().map(joined_message) } else { None })
+            }
+            (None, true) | (Some(_), false) => Err(PROTOCOL_ERROR),
+        }
+    }
+}
+
+fn whole(frame: Frame<'_>) -> FromTwilio {
+    match (frame.opcode == OpCode::Text, frame.payload) {
+        (false, _) => FromTwilio::Binary,
+        (true, Payload::Bytes(bytes)) => FromTwilio::Text(Message::Whole(bytes)),
+        (true, other) => FromTwilio::Text(Message::Joined(other.to_vec())),
+    }
+}
+
+fn joined_message((opcode, joined): (OpCode, Vec<u8>)) -> FromTwilio {
+    if opcode == OpCode::Text { FromTwilio::Text(Message::Joined(joined)) } else { FromTwilio::Binary }
+}
+
+/// Writes until the close is written or the socket is gone.
+async fn write<S: AsyncWrite + Unpin>(
+    mut socket: WebSocketWrite<WriteHalf<S>>,
+    mut from_call: mpsc::Receiver<ToTwilio>,
+) {
+    while let Some(message) = from_call.recv().await {
+        let frame = match &message {
+            ToTwilio::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
+            ToTwilio::Pong(payload) => Frame::pong(Payload::Borrowed(payload)),
+            ToTwilio::Close(code) => Frame::close(*code, b""),
+        };
+        let written = socket.write_frame(frame).await;
+        let is_last = matches!(message, ToTwilio::Close(_));
+        if written.is_err() || socket.flush().await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastwebsockets::Role;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    /// A masked client frame.
+    fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![first_byte];
+        match u16::try_from(payload.len()) {
+            Ok(len @ 0..126) => bytes.push(0x80 | u8::try_from(len).unwrap()),
+            Ok(len) => {
+                bytes.push(0x80 | 126);
+                bytes.extend_from_slice(&len.to_be_bytes());
+            }
+            Err(_) => {
+                bytes.push(0x80 | 127);
+                bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    const TEXT: u8 = 0x81;
+    const TEXT_BEGINS: u8 = 0x01;
+    const CONTINUES: u8 = 0x00;
+    const CONTINUES_LAST: u8 = 0x80;
+    const CLOSE: u8 = 0x88;
+    const PING: u8 = 0x89;
+
+    fn open() -> (DuplexStream, MediaSocket) {
+        let (theirs, ours) = tokio::io::duplex(1 << 20);
+        (theirs, MediaSocket::new(WebSocket::after_handshake(ours, Role::Server)))
+    }
+
+    async fn next_text(socket: &mut MediaSocket) -> String {
+        match socket.next().await {
+            FromTwilio::Text(message) => String::from_utf8(message.as_ref().to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The code of the close frame that comes next.
+    async fn closed_with(mut theirs: DuplexStream) -> u16 {
+        let mut frame = [0; 4];
+        theirs.read_exact(&mut frame).await.unwrap();
+        assert_eq!(frame[0], CLOSE);
+        u16::from_be_bytes([frame[2], frame[3]])
+    }
+
+    #[tokio::test]
+    async fn a_message_in_fragments_arrives_whole_and_a_ping_between_them_does_no_harm() {
+        let (mut theirs, mut socket) = open();
+        theirs.write_all(&frame(TEXT_BEGINS, b"hel")).await.unwrap();
+        theirs.write_all(&frame(PING, b"x")).await.unwrap();
+        theirs.write_all(&frame(CONTINUES, b"l")).await.unwrap();
+        theirs.write_all(&frame(CONTINUES_LAST, b"o")).await.unwrap();
+        theirs.write_all(&frame(TEXT, b"again")).await.unwrap();
+        assert_eq!(next_text(&mut socket).await, "hello");
+        assert_eq!(next_text(&mut socket).await, "again");
+        let mut pong = [0; 3];
+        theirs.read_exact(&mut pong).await.unwrap();
+        assert_eq!(pong, [0x8A, 1, b'x']);
+    }
+
+    #[tokio::test]
+    async fn a_message_over_the_limit_is_closed_with_1009() {
+        let (mut theirs, mut socket) = open();
+        theirs.write_all(&frame(TEXT, &vec![b'x'; MOST_BYTES])).await.unwrap();
+        assert_eq!(next_text(&mut socket).await.len(), MOST_BYTES, "just the limit is taken");
+        theirs.write_all(&frame(TEXT, &vec![b'x'; MOST_BYTES + 1])).await.unwrap();
+        assert!(matches!(socket.next().await, FromTwilio::Closed));
+        assert_eq!(closed_with(theirs).await, TOO_BIG);
+    }
+
+    #[tokio::test]
+    async fn fragments_count_together() {
+        let (mut theirs, mut socket) = open();
+        theirs.write_all(&frame(TEXT_BEGINS, &[b'x'; 1000])).await.unwrap();
+        for _ in 0..70 {
+            theirs.write_all(&frame(CONTINUES, &[b'x'; 1000])).await.unwrap();
+        }
+        assert!(matches!(socket.next().await, FromTwilio::Closed));
+        assert_eq!(closed_with(theirs).await, TOO_BIG);
+    }
+
+    #[tokio::test]
+    async fn frames_that_make_no_message_are_a_protocol_error() {
+        for faults in [
+            vec![frame(CONTINUES_LAST, b"x")],
+            vec![frame(TEXT_BEGINS, b"x"), frame(TEXT, b"y")],
+            vec![frame(0x83, b"reserved opcode")],
+            vec![frame(0xC1, b"reserved bit")],
+        ] {
+            let (mut theirs, mut socket) = open();
+            theirs.write_all(&faults.concat()).await.unwrap();
+            assert!(matches!(socket.next().await, FromTwilio::Closed));
+            assert_eq!(closed_with(theirs).await, PROTOCOL_ERROR);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_noticed() {
+        let (_theirs, socket) = open();
+        let sent = (0..100_000).take_while(|_| socket.send("x".repeat(4_000)).is_ok()).count();
+        assert!(sent <= OUTBOUND_QUEUE + 1, "{sent}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_is_written_after_what_waits_and_does_not_wait_for_ever() {
+        let (mut theirs, socket) = open();
+        socket.send("last words".to_owned()).unwrap();
+        socket.close().await;
+        let mut bytes = Vec::new();
+        theirs.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(bytes, [&[TEXT, 10][..], b"last words", &[CLOSE, 2, 3, 232]].concat());
+    }
+}

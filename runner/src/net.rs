@@ -1,0 +1,105 @@
+//! How connections are opened. In production by TCP; a test may put pipes in its place, and run on a virtual clock.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection of any kind.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// What a [`Dial`] gives.
+pub type Dialled = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+
+/// Opens connections.
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// Opens a plain connection to `host:port`.
+    fn dial(&self, host: &str, port: u16) -> Dialled;
+}
+
+/// Opens TCP connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+impl Dial for Tcp {
+    fn dial(&self, host: &str, port: u16) -> Dialled {
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Box::pin(async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            // A 20 ms frame must not wait for the answer to the one before.
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Io>)
+        })
+    }
+}
+
+/// A [`Dial`] in the form that hyper and tonic take.
+#[derive(Debug, Clone)]
+pub struct Connector(pub Arc<dyn Dial>);
+
+/// A connection that a [`Connector`] opened.
+pub struct Opened(Box<dyn Io>);
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Opened>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<Opened>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let dialled = self.0.dial(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port));
+        Box::pin(async move { dialled.await.map(|io| TokioIo::new(Opened(io))) })
+    }
+}
+
+impl Connection for Opened {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Opened {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Opened {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
+    }
+}

@@ -1,0 +1,245 @@
+//! The service: what all calls of this instance share, and how it is served.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::agent::{Agent, AgentError, SessionContext};
+use crate::bridge::{self, Observed, Surroundings};
+use crate::calls::{Calls, Place};
+use crate::clock::WallClock;
+use crate::http::serve_connection;
+use crate::log_limit::LogLimit;
+use crate::media_socket::MediaSocket;
+use crate::net::{Dial, Tcp};
+use crate::settings::{Config, Endpoint};
+use crate::tape_recorder::TapeRecorder;
+use crate::twilio::rest::RestClient;
+use crate::twilio::ticket::{Office, Ticket};
+
+/// The name of the agent that the settings configure.
+pub const AGENT_NAME: &str = "default";
+
+/// Ready is who waits no longer for the agent than this.
+const WARM_UP: Duration = Duration::from_secs(5);
+
+/// The pause before the agent is tried again.
+const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to be accepted again after the system had no room for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An instance of the service.
+pub struct Service {
+    config: Config,
+    agent: Agent,
+    office: Office,
+    calls: Calls,
+    rest: Option<Arc<RestClient>>,
+    parts: Parts,
+    is_ready: AtomicBool,
+    refusals: LogLimit,
+    faults: Arc<LogLimit>,
+    /// The calls' tasks.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What a test may replace.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// How connections are opened.
+    pub dial: Arc<dyn Dial>,
+    /// What the time is.
+    pub clock: WallClock,
+    /// Who watches the calls.
+    pub observer: Option<mpsc::Sender<Observed>>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { dial: Arc::new(Tcp), clock: WallClock::System, observer: None }
+    }
+}
+
+/// Why the service does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no agent.
+    Agent(AgentError),
+    /// TLS cannot be set up.
+    Tls(rustls::Error),
+    /// The system has no randomness to give.
+    Randomness,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(error) => error.fmt(f),
+            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
+            Self::Randomness => f.write_str("the system has no randomness to give"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Service {
+    /// A service whose agent is at that endpoint. Must run inside tokio.
+    ///
+    /// # Errors
+    /// [`StartError`] when something that every call needs is not there.
+    pub fn new(config: Config, endpoint: Endpoint, parts: Parts) -> Result<Arc<Self>, StartError> {
+        let agent = Agent::new(&config, endpoint, parts.dial.clone()).map_err(StartError::Agent)?;
+        let tokens = &config.twilio.auth_tokens;
+        let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
+        let rest = RestClient::new(&config.twilio, parts.dial.clone()).map_err(StartError::Tls)?;
+        Ok(Arc::new(Self {
+            agent,
+            office,
+            calls: Calls::default(),
+            rest: rest.map(Arc::new),
+            is_ready: AtomicBool::new(false),
+            refusals: LogLimit::default(),
+            faults: Arc::default(),
+            tasks: Mutex::new(JoinSet::new()),
+            config,
+            parts,
+        }))
+    }
+
+    /// Serves a listener for ever.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        connections.spawn(self.clone().warm_up());
+        loop {
+            match accept(&listener).await {
+                Ok(stream) => {
+                    connections.spawn(serve_connection(self.clone(), stream));
+                }
+                Err(error) => {
+                    // No room for another one: those that are there will end.
+                    tracing::error!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    /// Opens the first connection to the agent, so that the first call need not wait for it.
+    pub async fn warm_up(self: Arc<Self>) {
+        if tokio::time::timeout(WARM_UP, self.reach_agent()).await.is_err() {
+            tracing::warn!("the agent could not be reached within 5 s; calls are taken all the same");
+        }
+        self.is_ready.store(true, Ordering::Relaxed);
+    }
+
+    async fn reach_agent(&self) {
+        while let Err(error) = self.agent.warm_up().await {
+            tracing::warn!(%error, "the agent cannot be reached yet");
+            tokio::time::sleep(WARM_UP_PAUSE).await;
+        }
+    }
+
+    /// Runs a call to its end.
+    pub async fn run_call(&self, ticket: Ticket, socket: MediaSocket, place: Place) {
+        let mut config = self.config.call.clone();
+        config.call_sid = Some(ticket.call_sid.clone());
+        config.session = self.agent.address().session(ticket.call_sid.as_str());
+        config.seed = ticket.issued_ms;
+        if ticket.resumes {
+            config.greeting = Default::default();
+        }
+        let edition = self.agent.address().edition();
+        let recorder = self
+            .config
+            .record_dir
+            .as_deref()
+            .map(|folder: &Path| TapeRecorder::begin(folder, &ticket.call_sid, ticket.issued_ms, edition, &config));
+        let language = ticket.course.language.clone().unwrap_or_else(|| self.config.language.clone());
+        let around = Surroundings {
+            agent: self.agent.clone(),
+            session: SessionContext { session: config.session.clone(), language },
+            config: Arc::new(config),
+            rest: self.rest.clone(),
+            calls: self.calls.clone(),
+            clock: self.parts.clock,
+            fault_log: self.faults.clone(),
+            observer: self.parts.observer.clone(),
+        };
+        bridge::run(around, ticket.call_sid, socket, place, recorder).await;
+    }
+
+    /// Owns a call's task. A panic in it ends that call and no other.
+    pub(crate) fn spawn_call(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        tasks.spawn(call);
+        while let Some(ended) = tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a call's task has failed");
+            }
+        }
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The calls of this instance.
+    #[must_use]
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Whether calls can be taken: the agent was reached, or was waited for long enough.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether no further call can be taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.calls.live() >= self.config.limits.max_calls
+    }
+
+    pub(crate) fn office(&self) -> &Office {
+        &self.office
+    }
+
+    pub(crate) fn clock(&self) -> WallClock {
+        self.parts.clock
+    }
+
+    pub(crate) fn refusal_log(&self) -> &LogLimit {
+        &self.refusals
+    }
+}
+
+async fn accept(listener: &TcpListener) -> io::Result<tokio::net::TcpStream> {
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

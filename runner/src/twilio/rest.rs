@@ -1,0 +1,173 @@
+//! Twilio's REST API: a live call gets new TwiML.
+//!
+//! `POST /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json` with `Twiml`
+//! (<https://www.twilio.com/docs/voice/api/call-resource>).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use dialbridge_core::{CallSid, UpdateResult};
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Deserialize;
+
+use crate::net::{Connector, Dial};
+use crate::settings::{Secret, TwilioConfig};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many times a request is sent.
+const ATTEMPTS: u32 = 5;
+
+/// The pause before the second attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause that a `Retry-After` can ask for: a call does not wait for longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// The most of an answer that is read, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Twilio's code for a call that is over.
+const CALL_NOT_IN_PROGRESS: u64 = 21220;
+
+/// A client of the REST API.
+pub struct RestClient {
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    base: String,
+    authorization: HeaderValue,
+}
+
+impl fmt::Debug for RestClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestClient").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// What one attempt brought.
+enum Attempt {
+    Done(UpdateResult),
+    /// Another one may succeed, after this pause where Twilio named one.
+    Again(String, Option<Duration>),
+}
+
+#[derive(Deserialize, Default)]
+struct RestError {
+    #[serde(default)]
+    code: u64,
+    #[serde(default)]
+    message: String,
+}
+
+impl RestClient {
+    /// A client for that account; `None` without an account or credentials: then no call can be updated.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(config: &TwilioConfig, dial: Arc<dyn Dial>) -> Result<Option<Self>, rustls::Error> {
+        let Some(account) = &config.account_sid else { return Ok(None) };
+        let Some(authorization) = authorization(config, account) else { return Ok(None) };
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(crate::tls::client_config()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(Connector(dial));
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        let base = format!("{}/2010-04-01/Accounts/{account}/Calls", config.api_url);
+        Ok(Some(Self { client, base, authorization }))
+    }
+
+    /// Gives a live call new TwiML. 429, 5xx and broken connections are tried again with growing pauses.
+    pub async fn update(&self, call: &CallSid, twiml: &str) -> UpdateResult {
+        let body = form_urlencoded::Serializer::new(String::new()).append_pair("Twiml", twiml).finish();
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1..=ATTEMPTS {
+            let attempted = tokio::time::timeout(REQUEST_TIMEOUT, self.attempt(call, body.clone())).await;
+            let (why, asked) = match attempted {
+                Ok(Attempt::Done(result)) => return result,
+                Ok(Attempt::Again(why, asked)) => (why, asked),
+                Err(_) => ("no answer in time".to_owned(), None),
+            };
+            tracing::warn!(call_sid = %call, attempt, why, "Twilio's REST API did not take the call's update");
+            tokio::time::sleep(asked.unwrap_or(shortened_by_chance(pause)).min(LONGEST_PAUSE)).await;
+            pause *= 2;
+        }
+        UpdateResult::Impossible
+    }
+
+    async fn attempt(&self, call: &CallSid, body: String) -> Attempt {
+        let request = Request::post(format!("{}/{call}.json", self.base))
+            .header("authorization", self.authorization.clone())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .body(Full::from(body));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return impossible(call, &error.to_string()),
+        };
+        match self.client.request(request).await {
+            Err(error) => Attempt::Again(format!("{error}: {}", cause(&error)), None),
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let body = Limited::new(body, MOST_BYTES).collect().await;
+                let error = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+                understood(call, &head, &error.unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn understood(call: &CallSid, head: &http::response::Parts, error: &RestError) -> Attempt {
+    let status = head.status;
+    if status.is_success() {
+        return Attempt::Done(UpdateResult::Accepted);
+    }
+    if status == StatusCode::NOT_FOUND || error.code == CALL_NOT_IN_PROGRESS {
+        return Attempt::Done(UpdateResult::CallGone);
+    }
+    let told = format!("{} {}", error.code, error.message);
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        return Attempt::Again(format!("{status} {told}"), seconds.map(Duration::from_secs));
+    }
+    impossible(call, &format!("{status} {told}"))
+}
+
+fn impossible(call: &CallSid, why: &str) -> Attempt {
+    tracing::error!(call_sid = %call, why, "Twilio's REST API refuses the call's update");
+    Attempt::Done(UpdateResult::Impossible)
+}
+
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
+}
+
+fn authorization(config: &TwilioConfig, account: &str) -> Option<HeaderValue> {
+    let basic =
+        |user: &str, secret: &Secret| format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose())));
+    let text = match (&config.api_key, config.auth_tokens.first()) {
+        (Some((sid, secret)), _) => basic(sid, secret),
+        (None, Some(token)) => basic(account, token),
+        (None, None) => return None,
+    };
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Between half of the pause and the whole, so that calls that failed together do not come back together.
+fn shortened_by_chance(pause: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness the whole pause is as good.
+    let _ = SystemRandom::new().fill(&mut byte);
+    pause - pause.mul_f64(f64::from(byte[0]) / 512.0)
+}

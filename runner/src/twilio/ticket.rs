@@ -1,0 +1,256 @@
+//! Tickets for the media socket, and the state that `/connect-ended` gets back.
+//!
+//! Both are base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the key can
+//! read them. Each kind has a key of its own, so that one cannot stand in for the other.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dialbridge_core::CallSid;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::Secret;
+
+/// How long a ticket holds, in milliseconds.
+pub const TICKET_LIFE_MS: u64 = 60_000;
+
+/// How long a state holds, in milliseconds: the longest call that Twilio makes.
+pub const STATE_LIFE_MS: u64 = 4 * 60 * 60 * 1000;
+
+/// How far the clocks of two instances may be apart, in milliseconds.
+const CLOCK_SKEW_MS: u64 = 5_000;
+
+/// The longest ticket or state that is looked at, in bytes.
+const MOST_BYTES: usize = 2_048;
+
+/// Permission to open one media socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The call it is for.
+    #[serde(rename = "c")]
+    pub call_sid: CallSid,
+    /// When it was issued, in milliseconds since 1970.
+    #[serde(rename = "t")]
+    pub issued_ms: u64,
+    /// What the call is to be.
+    #[serde(flatten)]
+    pub course: Course,
+    /// Whether the agent has the call already: it is not greeted again.
+    #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumes: bool,
+}
+
+/// What `/connect-ended` must know to carry a call on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The call it is for.
+    #[serde(rename = "c")]
+    pub call_sid: CallSid,
+    /// When it was issued, in milliseconds since 1970.
+    #[serde(rename = "t")]
+    pub issued_ms: u64,
+    /// What the call is to be.
+    #[serde(flatten)]
+    pub course: Course,
+    /// How many streams in a row this is that did not last.
+    #[serde(rename = "n")]
+    pub attempt: u32,
+}
+
+/// Which agent has the call, and in which language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Course {
+    /// The agent's name in the settings.
+    #[serde(rename = "a")]
+    pub agent: String,
+    /// Where the voice-url named one.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// Why a ticket or state does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was not made by us, or was changed.
+    Forged,
+    /// Its time is over, or has not come.
+    Expired,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forged => "it was not issued here",
+            Self::Expired => "its time is over",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Issues and checks tickets and states: the first key signs, all verify.
+pub struct Office {
+    tickets: Vec<hmac::Key>,
+    states: Vec<hmac::Key>,
+}
+
+impl fmt::Debug for Office {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Office(…)")
+    }
+}
+
+impl Office {
+    /// An office with these keys, else with keys derived from these tokens, else with a random key that no other process
+    /// has.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn new(keys: &[Secret], tokens: &[Secret]) -> Result<Self, ring::error::Unspecified> {
+        let mut masters: Vec<Vec<u8>> = if keys.is_empty() { tokens } else { keys }
+            .iter()
+            .map(|secret| secret.expose().as_bytes().to_vec())
+            .collect();
+        if masters.is_empty() {
+            let mut random = vec![0; 32];
+            SystemRandom::new().fill(&mut random)?;
+            masters.push(random);
+        }
+        let derive = |label: &str| masters.iter().map(|master| derived(master, label)).collect();
+        Ok(Self { tickets: derive("dialbridge media ticket"), states: derive("dialbridge call state") })
+    }
+
+    /// A ticket as text.
+    #[must_use]
+    pub fn issue(&self, ticket: &Ticket) -> String {
+        seal(&self.tickets, ticket)
+    }
+
+    /// Reads a ticket.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it does not hold.
+    pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, Refusal> {
+        let ticket: Ticket = open(&self.tickets, text)?;
+        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(Refusal::Expired)
+    }
+
+    /// A state as text.
+    #[must_use]
+    pub fn issue_state(&self, state: &State) -> String {
+        seal(&self.states, state)
+    }
+
+    /// Reads a state.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it does not hold.
+    pub fn check_state(&self, text: &str, now_ms: u64) -> Result<State, Refusal> {
+        let state: State = open(&self.states, text)?;
+        is_fresh(state.issued_ms, now_ms, STATE_LIFE_MS).then_some(state).ok_or(Refusal::Expired)
+    }
+}
+
+fn derived(master: &[u8], label: &str) -> hmac::Key {
+    let master = hmac::Key::new(hmac::HMAC_SHA256, master);
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, label.as_bytes()).as_ref())
+}
+
+fn is_fresh(issued_ms: u64, now_ms: u64, life_ms: u64) -> bool {
+    issued_ms <= now_ms + CLOCK_SKEW_MS && now_ms <= issued_ms.saturating_add(life_ms)
+}
+
+fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
+    // Plain data with string keys always has a JSON form.
+    let json = serde_json::to_vec(content).unwrap_or_default();
+    let content = URL_SAFE_NO_PAD.encode(json);
+    let tag = keys.first().map(|key| URL_SAFE_NO_PAD.encode(hmac::sign(key, content.as_bytes()))).unwrap_or_default();
+    format!("{content}.{tag}")
+}
+
+fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, Refusal> {
+    if text.len() > MOST_BYTES {
+        return Err(Refusal::Forged);
+    }
+    let (content, tag) = text.split_once('.').ok_or(Refusal::Forged)?;
+    let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| Refusal::Forged)?;
+    if !keys.iter().any(|key| hmac::verify(key, content.as_bytes(), &tag).is_ok()) {
+        return Err(Refusal::Forged);
+    }
+    let json = URL_SAFE_NO_PAD.decode(content).map_err(|_| Refusal::Forged)?;
+    serde_json::from_slice(&json).map_err(|_| Refusal::Forged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn office(keys: &[&str]) -> Office {
+        Office::new(&keys.iter().map(|key| Secret::new(*key)).collect::<Vec<_>>(), &[]).unwrap()
+    }
+
+    fn course() -> Course {
+        Course { agent: "default".to_owned(), language: None }
+    }
+
+    fn ticket(issued_ms: u64) -> Ticket {
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course: course(), resumes: false }
+    }
+
+    #[test]
+    fn a_ticket_reads_back_for_a_minute() {
+        let office = office(&["k"]);
+        let text = office.issue(&ticket(1_000_000));
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')), "{text}");
+        assert_eq!(office.check(&text, 1_000_000), Ok(ticket(1_000_000)));
+        assert_eq!(office.check(&text, 1_060_000), Ok(ticket(1_000_000)));
+        assert_eq!(office.check(&text, 1_060_001), Err(Refusal::Expired));
+        assert_eq!(office.check(&text, 990_000), Err(Refusal::Expired), "a ticket from the future");
+    }
+
+    #[test]
+    fn a_ticket_that_was_changed_truncated_or_made_elsewhere_is_forged() {
+        let (office, elsewhere) = (office(&["k"]), office(&["other"]));
+        let text = office.issue(&ticket(1_000));
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(office.check(&String::from_utf8(bytes).unwrap(), 1_000), Err(Refusal::Forged), "{at}");
+            assert_eq!(office.check(&text[..at], 1_000), Err(Refusal::Forged), "{at}");
+        }
+        assert_eq!(office.check(&elsewhere.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check(&"A".repeat(100_000), 1_000), Err(Refusal::Forged));
+    }
+
+    #[test]
+    fn a_state_is_no_ticket_and_a_ticket_no_state() {
+        let office = office(&["k"]);
+        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, course: course(), attempt: 1 };
+        let text = office.issue_state(&state);
+        assert_eq!(office.check_state(&text, 1_000), Ok(state));
+        assert_eq!(office.check(&text, 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check_state(&office.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check_state(&text, 1_001 + STATE_LIFE_MS), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn keys_rotate_without_a_gap() {
+        let (old, both, new) = (office(&["old"]), office(&["new", "old"]), office(&["new"]));
+        assert!(both.check(&old.issue(&ticket(0)), 0).is_ok());
+        assert!(new.check(&both.issue(&ticket(0)), 0).is_ok());
+        assert!(new.check(&old.issue(&ticket(0)), 0).is_err());
+    }
+
+    #[test]
+    fn without_keys_the_token_serves_and_without_both_a_random_one() {
+        let tokens = [Secret::new("t")];
+        let (one, other) = (Office::new(&[], &tokens).unwrap(), Office::new(&[], &tokens).unwrap());
+        assert!(other.check(&one.issue(&ticket(0)), 0).is_ok());
+        let (one, other) = (Office::new(&[], &[]).unwrap(), Office::new(&[], &[]).unwrap());
+        assert!(other.check(&one.issue(&ticket(0)), 0).is_err());
+    }
+}
