@@ -37,6 +37,8 @@ pub struct TurnStart {
     pub input: TurnInput,
     /// Session parameters that go along: with the first turn of a call all that is known of it, later those that changed.
     pub parameters: Map<String, Value>,
+    /// What the agent's webhook gets with every turn: `telephony.caller_id`, as Google's own telephone gateway sends it.
+    pub payload: Map<String, Value>,
     /// The play-out that this turn listens beside, when there is one.
     pub barge_in: Option<BargeInWindow>,
 }
@@ -133,6 +135,9 @@ pub struct Answer {
     /// What the agent says, as audio, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<Prompt>,
+    /// The coding of audio that came and cannot be played, e.g. MP3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unplayable: Option<String>,
     /// The intent that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,

@@ -50,6 +50,8 @@
 //! one vocabulary for Dialogflow ES, CX and CES; [`audio`] turns whatever an agent sends into 8 kHz mu-law;
 //! [`handoff`] and [`twiml`] write what a call gets when the agent is done; [`report`] says what happened.
 #![forbid(unsafe_code)]
+// A new event, command or state must be looked at wherever one is matched.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agent;
 pub mod audio;

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::agent::{AgentFault, Intent};
-use crate::audio::TranscodeError;
 use crate::handoff::VirtualAgentStatus;
 use crate::ids::{CallSid, StreamSid, TurnId};
 
@@ -63,7 +62,7 @@ pub enum Report {
         /// In which turn.
         turn: TurnId,
         /// Why.
-        error: TranscodeError,
+        why: String,
     },
     /// The agent left the starting event unanswered, and gets the starting text.
     StartingEventUnanswered {

@@ -71,11 +71,14 @@ where
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let mut line = Map::new();
-        line.insert("severity".to_owned(), severity(*event.metadata().level()).into());
-        line.insert("time".to_owned(), time.into());
-        line.append(&mut fields.0);
-        writeln!(writer, "{}", Value::Object(line))
+        // What people look for first stands first; the rest is in the order of its names.
+        let message = fields.0.remove("message").unwrap_or_default();
+        let severity = severity(*event.metadata().level());
+        write!(writer, r#"{{"severity":"{severity}","time":"{time}","message":{message}"#)?;
+        for (name, value) in fields.0 {
+            write!(writer, ",{}:{value}", Value::from(name))?;
+        }
+        writeln!(writer, "}}")
     }
 }
 

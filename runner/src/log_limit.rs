@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How often one kind of line may be written.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Lets one line through in [`EVERY`] and counts the others.
+/// Lets one line through in ten seconds and counts the others.
 #[derive(Debug, Default)]
 pub struct LogLimit(Mutex<Option<State>>);
 

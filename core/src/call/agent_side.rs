@@ -37,6 +37,7 @@ impl Call {
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.parameters),
+            payload: self.payload.clone(),
             barge_in: is_audio.then(|| self.barge_in_window(waited_ms)).flatten(),
         };
         self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
@@ -147,6 +148,9 @@ impl Call {
         self.caller.forget_written();
         self.timers.stop(Timer::AnswerOverdue);
         self.outcome.update(&answer);
+        if let Some(coding) = &answer.unplayable {
+            self.report(Report::PromptRefused { turn: id, why: format!("{coding} cannot be played") });
+        }
         let audio_ms = self.play(id, &answer.prompts);
         self.report(Report::Answered {
             turn: id,
@@ -183,7 +187,7 @@ impl Call {
             let mut send = |message| outputs.push_back(Output::Twilio(message));
             match self.playback.play(prompt, position, self.now, &mut send) {
                 Ok(ms) => audio_ms += ms,
-                Err(error) => self.report(Report::PromptRefused { turn: id, error }),
+                Err(error) => self.report(Report::PromptRefused { turn: id, why: error.to_string() }),
             }
         }
         audio_ms
@@ -195,7 +199,7 @@ impl Call {
         let outputs = &mut self.outputs;
         let mut send = |message| outputs.push_back(Output::Twilio(message));
         if let Err(error) = self.playback.finish_answer(position, self.now, &mut send) {
-            self.report(Report::PromptRefused { turn: id, error });
+            self.report(Report::PromptRefused { turn: id, why: error.to_string() });
         }
     }
 

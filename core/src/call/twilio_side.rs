@@ -1,5 +1,7 @@
 //! What Twilio's messages do to a call.
 
+use serde_json::json;
+
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::BYTES_PER_MS;
 use crate::call::turn::Turn;
@@ -68,6 +70,9 @@ impl Call {
             self.parameters.insert(name.to_owned(), value.into());
         }
         self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
+        if let Some(from) = self.parameters.get("From") {
+            self.payload.insert("telephony".to_owned(), json!({ "caller_id": from }));
+        }
     }
 
     fn on_media(&mut self, media: &Media<'_>) -> Result<(), InputError> {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use crate::call::{Call, Input, Output};
 use crate::error::InputError;
 use crate::ids::StreamSid;
+use crate::report::Report;
 use crate::tape::{Marks, Tape, TapeInput, output_line};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
@@ -29,25 +30,48 @@ pub use playout::Playout;
 /// A call that was replayed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// What came out, in order, each with its moment.
-    pub outputs: Vec<(CallTime, Output)>,
-    /// The inputs that were refused.
-    pub refused: Vec<(CallTime, InputError)>,
+    /// What happened, in order, each with its moment.
+    pub steps: Vec<(CallTime, Step)>,
     /// What the caller heard from the beginning on: mu-law, 8,000 Hz, mono.
     pub heard: Vec<u8>,
     stream: StreamSid,
 }
 
+/// What happened in a replay.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Something came out.
+    Output(Output),
+    /// An input was refused.
+    Refused(InputError),
+}
+
 impl Replayed {
+    /// What came out, in order, each with its moment.
+    pub fn outputs(&self) -> impl Iterator<Item = (CallTime, &Output)> {
+        self.steps.iter().filter_map(|(at, step)| match step {
+            Step::Output(output) => Some((*at, output)),
+            Step::Refused(_) => None,
+        })
+    }
+
+    /// What the call reported, in order.
+    pub fn reports(&self) -> impl Iterator<Item = &Report> {
+        self.outputs().filter_map(|(_, output)| match output {
+            Output::Report(report) => Some(report),
+            Output::Twilio(_) | Output::Agent(..) | Output::Update { .. } | Output::Close(_) => None,
+        })
+    }
+
     /// The outputs as lines of a tape, without reports.
     pub fn tape_lines(&self) -> impl Iterator<Item = String> {
-        self.outputs.iter().filter_map(|(at, output)| output_line(*at, output, &self.stream))
+        self.outputs().filter_map(|(at, output)| output_line(at, output, &self.stream))
     }
 
     /// What the call did, a line each, for people and for comparing: the same tape always gives the same text.
     #[must_use]
     pub fn trace(&self) -> String {
-        trace::trace(&self.outputs, &self.refused)
+        trace::trace(&self.steps)
     }
 }
 
@@ -88,12 +112,7 @@ impl Player {
             now: CallTime::START,
             playout: Playout::default(),
             simulate_marks: tape.header.marks == Marks::Simulated,
-            replayed: Replayed {
-                outputs: Vec::new(),
-                refused: Vec::new(),
-                heard: Vec::new(),
-                stream: StreamSid::default(),
-            },
+            replayed: Replayed { steps: Vec::new(), heard: Vec::new(), stream: StreamSid::default() },
         }
     }
 
@@ -130,11 +149,11 @@ impl Player {
             self.replayed.stream = stream;
         }
         if let Err(error) = self.call.handle_input(input.clone(), at) {
-            self.replayed.refused.push((at, error));
+            self.replayed.steps.push((at, Step::Refused(error)));
         }
         while let Some(output) = self.call.poll_output() {
             self.play(&output, at);
-            self.replayed.outputs.push((at, output));
+            self.replayed.steps.push((at, Step::Output(output)));
         }
     }
 

@@ -7,33 +7,68 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::error::InputError;
 use crate::ids::TurnId;
+use crate::replay::Step;
 use crate::report::Report;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-/// One line for each output, in order, except that audio for one turn that nothing else interrupts makes one line.
-pub(super) fn trace(outputs: &[(CallTime, Output)], refused: &[(CallTime, InputError)]) -> String {
+/// One line for each step, in order, except that audio for one turn that nothing else interrupts makes one line, and so
+/// do refusals of one kind.
+pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
     let mut text = String::new();
-    let mut run: Option<AudioRun> = None;
-    for (at, output) in outputs {
-        if let Output::Agent(turn, AgentCommand::Audio(audio)) = output {
-            if let Some(run) = run.as_mut().filter(|run| run.turn == *turn) {
-                run.add(audio, *at);
-                continue;
+    let mut audio: Option<AudioRun> = None;
+    let mut refusals: Option<RefusalRun> = None;
+    for (at, step) in steps {
+        let continues = match step {
+            Step::Output(Output::Agent(turn, AgentCommand::Audio(bytes))) => {
+                audio.as_mut().filter(|run| run.turn == *turn).map(|run| run.add(bytes, *at))
             }
-            end_run(run.take(), &mut text);
-            run = Some(AudioRun::new(*turn, *at, audio));
+            Step::Refused(error) => refusals.as_mut().filter(|run| run.error == *error).map(|run| run.add(*at)),
+            Step::Output(_) => None,
+        };
+        if continues.is_some() {
             continue;
         }
-        end_run(run.take(), &mut text);
-        line(*at, &told(output), &mut text);
+        end_audio(audio.take(), &mut text);
+        end_refusals(refusals.take(), &mut text);
+        match step {
+            Step::Output(Output::Agent(turn, AgentCommand::Audio(bytes))) => {
+                audio = Some(AudioRun::new(*turn, *at, bytes));
+            }
+            Step::Output(output) => line(*at, &told(output), &mut text),
+            Step::Refused(error) => {
+                refusals = Some(RefusalRun { error: error.clone(), from: *at, to: *at, count: 1 });
+            }
+        }
     }
-    end_run(run, &mut text);
-    for (at, error) in refused {
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        line(*at, &format!("refused {cause}"), &mut text);
-    }
+    end_audio(audio, &mut text);
+    end_refusals(refusals, &mut text);
     text
+}
+
+struct RefusalRun {
+    error: InputError,
+    from: CallTime,
+    to: CallTime,
+    count: u32,
+}
+
+impl RefusalRun {
+    fn add(&mut self, at: CallTime) {
+        self.to = at;
+        self.count += 1;
+    }
+}
+
+fn end_refusals(run: Option<RefusalRun>, text: &mut String) {
+    if let Some(run) = run {
+        let cause = std::error::Error::source(&run.error).map(ToString::to_string).unwrap_or_default();
+        let told = match run.count {
+            1 => format!("refused {cause}"),
+            count => format!("refused {cause}, {count} times until {}", run.to),
+        };
+        line(run.from, &told, text);
+    }
 }
 
 struct AudioRun {
@@ -58,7 +93,7 @@ impl AudioRun {
     }
 }
 
-fn end_run(run: Option<AudioRun>, text: &mut String) {
+fn end_audio(run: Option<AudioRun>, text: &mut String) {
     if let Some(run) = run {
         let told = format!("agent   {} audio {} ms until {} {}", run.turn, run.bytes / BYTES_PER_MS, run.to, run.sum);
         line(run.from, &told, text);
@@ -123,7 +158,7 @@ fn told_report(report: &Report) -> String {
             "{turn} answered after {thought_ms} ms: \"{query_text}\" -> {} \"{text}\", {audio_ms} ms of audio",
             intent.display_name
         ),
-        Report::PromptRefused { turn, error } => format!("{turn} prompt refused: {error}"),
+        Report::PromptRefused { turn, why } => format!("{turn} prompt refused: {why}"),
         Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),
         Report::BargeIn { turn, heard_ms, cut_ms } => format!("{turn} barge-in: {heard_ms} ms heard, {cut_ms} ms cut"),
         Report::Heard { heard_ms, by_mark } => {

@@ -21,6 +21,7 @@ fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
     assert_eq!(start.parameters["To"], "+15550199");
     assert_eq!(start.parameters["shop"], "north");
     assert_eq!(start.parameters["CallSid"], crate::line::CALL_SID);
+    assert_eq!(start.payload["telephony"]["caller_id"], "+15550100");
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! Stories of calls: what comes in, and what the call does. Time is virtual, Twilio's play-out is modelled.
-#![expect(clippy::wildcard_enum_match_arm, reason = "a story looks for one output and skips the others")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 

@@ -25,7 +25,7 @@ use crate::agent::ears::{Ears, Noticed};
 use crate::agent::protobuf::{json_object, protobuf_struct};
 use crate::agent::record::{Record, TurnEntry, TurnRecord};
 use crate::agent::script::{Answers, Closes, Output, Reply, Script, Transcripts};
-use crate::agent::server::Edition;
+use crate::agent::server::{Edition, WasReset};
 use crate::agent::speech::coded;
 
 /// The most audio in one stream (`AudioInput`: "up to 2 minutes").
@@ -81,9 +81,10 @@ impl StreamingService<cx::StreamingDetectIntentRequest> for Streams {
     fn call(&mut self, request: tonic::Request<Reader>) -> Self::Future {
         let sessions = self.0.clone();
         Box::pin(async move {
+            let was_reset = request.extensions().get::<WasReset>().cloned().unwrap_or_default();
             let mut reader = request.into_inner();
             let first = reader.message().await?.ok_or_else(|| invalid("the stream has no message"))?;
-            let turn = Turn::open(sessions, first)?;
+            let turn = Turn::open(sessions, first, was_reset)?;
             let (writer, responses) = mpsc::channel(RESPONSE_QUEUE);
             // The task ends with the stream: when the client reads no more, sending fails.
             tokio::spawn(async move {
@@ -109,10 +110,15 @@ struct Turn {
     output: Option<cx::OutputAudioConfig>,
     partial_responses: bool,
     entry: TurnEntry,
+    was_reset: WasReset,
 }
 
 impl Turn {
-    fn open(sessions: CxSessions, first: cx::StreamingDetectIntentRequest) -> Result<Self, Status> {
+    fn open(
+        sessions: CxSessions,
+        first: cx::StreamingDetectIntentRequest,
+        was_reset: WasReset,
+    ) -> Result<Self, Status> {
         let session = session_id(&first.session)?;
         let query = first.query_input.ok_or_else(|| invalid("the first message has no query_input"))?;
         if query.language_code.is_empty() {
@@ -130,6 +136,7 @@ impl Turn {
             output: first.output_audio_config,
             partial_responses: first.enable_partial_response,
             entry,
+            was_reset,
             sessions,
         })
     }
@@ -173,6 +180,9 @@ impl Turn {
             let message = tokio::time::timeout(AUDIO_TIMEOUT, reader.message()).await;
             let Ok(message) = message else { return Err(audio_timeout()) };
             let Some(message) = message? else {
+                if self.was_reset.get() {
+                    return Ok(None);
+                }
                 self.entry.change(|turn| turn.half_closed = true);
                 return self.half_closed(&ears, is_over, writer).await;
             };

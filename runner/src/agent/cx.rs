@@ -10,6 +10,7 @@ use dialbridge_core::{AgentEvent, TurnId};
 use futures_core::Stream;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use tokio::sync::mpsc;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
 use cx::sessions_client::SessionsClient;
@@ -19,6 +20,7 @@ use super::auth::Auth;
 use super::channels::Channels;
 use super::cx_convert::{audio_request, event, fault, first_request};
 use super::pipe::AudioPipe;
+use super::reset::{ResetOnDrop, Resettable};
 
 /// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
 const MOST_BYTES: usize = 32 << 20;
@@ -65,14 +67,18 @@ impl CxAgent {
         pipe: Arc<AudioPipe>,
         events: &mpsc::Sender<(TurnId, AgentEvent)>,
     ) -> Result<(), AgentFault> {
-        let mut request = Request::new(Requests { first: Some(first_request(context, start)), pipe });
-        self.auth.headers(request.metadata_mut()).await.map_err(|error| AgentFault {
+        let mut metadata = MetadataMap::new();
+        self.auth.headers(&mut metadata).await.map_err(|error| AgentFault {
             code: "UNAUTHENTICATED".to_owned(),
             message: error.to_string(),
             transient: true,
         })?;
         let lease = self.channels.lease();
-        let mut client = SessionsClient::new(lease.channel.clone()).max_decoding_message_size(MOST_BYTES);
+        let connection = Resettable { channel: lease.channel.clone(), pipe: pipe.clone() };
+        let mut client = SessionsClient::new(connection).max_decoding_message_size(MOST_BYTES);
+        let _reset = ResetOnDrop(pipe.clone());
+        let mut request = Request::new(Requests { first: Some(first_request(context, start)), pipe });
+        *request.metadata_mut() = metadata;
         let of = |status: Status| fault(&status);
         let mut responses = client.streaming_detect_intent(request).await.map_err(of)?.into_inner();
         while let Some(response) = responses.message().await.map_err(of)? {

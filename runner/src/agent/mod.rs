@@ -6,6 +6,7 @@ mod cx;
 mod cx_convert;
 mod pipe;
 mod protobuf;
+mod reset;
 
 use std::io;
 use std::sync::Arc;

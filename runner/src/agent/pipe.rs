@@ -35,6 +35,7 @@ pub struct AudioPipe {
 struct State {
     waiting: BytesMut,
     is_closed: bool,
+    is_reset: bool,
     reader: Option<Waker>,
 }
 
@@ -62,6 +63,18 @@ impl AudioPipe {
         let mut state = self.lock();
         state.is_closed = true;
         wake(state);
+    }
+
+    /// The stream is given up: what waits is not sent.
+    pub(super) fn reset(&self) {
+        let mut state = self.lock();
+        state.is_reset = true;
+        state.waiting = BytesMut::new();
+        wake(state);
+    }
+
+    pub(super) fn is_reset(&self) -> bool {
+        self.lock().is_reset
     }
 
     /// Nothing more is wanted of the stream.

@@ -8,7 +8,7 @@ use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, SimulatedTwilio, What, parse_steps};
 use tokio::sync::mpsc;
 
-use super::timeline::{event, say, stereo};
+use super::timeline::{Timeline, say, stereo};
 use crate::cli::CallArgs;
 use crate::log::tell_and_leave;
 
@@ -31,8 +31,9 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     let twilio = SimulatedTwilio::new(Account::new(token.filter(|token| !token.is_empty())), Net::Tcp);
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
+        let mut timeline = Timeline::default();
         while let Some(seen) = watched.recv().await {
-            event(&seen);
+            timeline.event(&seen);
         }
     };
     let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);

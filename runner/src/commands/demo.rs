@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::CONFIG;
-use super::timeline::{event, report, say, stereo};
+use super::timeline::{Timeline, report, say, stereo};
 use crate::bridge::Observed;
 use crate::cli::DemoArgs;
 use crate::log::{self, Severity, tell_and_leave};
@@ -92,6 +92,7 @@ fn steps() -> Result<Vec<CallerStep>, String> {
 async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
     let began = Instant::now();
     let mut reports = Vec::new();
+    let mut timeline = Timeline::default();
     loop {
         tokio::select! {
             Some(seen) = observed.recv() => {
@@ -100,7 +101,7 @@ async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Recei
                 reports.push(seen.report);
             }
             seen = watched.recv() => match seen {
-                Some(seen) => event(&seen),
+                Some(seen) => timeline.event(&seen),
                 None => break,
             },
         }

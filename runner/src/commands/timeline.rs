@@ -19,43 +19,59 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Prints what Twilio or the caller saw.
-pub(super) fn event(event: &CallEvent) {
-    let (who, what) = match &event.what {
-        What::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
-        What::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
-        What::StreamOpened => ("twilio", "the media stream is open".to_owned()),
-        What::StreamRefused { why } => ("twilio", format!("the media socket was refused: {why}")),
-        What::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
-        What::CallerSpoke { label } => ("caller", format!("has said {label}")),
-        What::Digit { .. } => ("caller", "presses a key".to_owned()),
-        What::AgentSpeaks => ("agent", "is heard".to_owned()),
-        What::AgentSpoke { heard_ms, cut: false } => ("agent", format!("was heard out ({})", seconds(*heard_ms))),
-        What::AgentSpoke { heard_ms, cut: true } => ("agent", format!("was cut off after {}", seconds(*heard_ms))),
-        What::SocketClosed { code: Some(code) } => ("twilio", format!("the service closed the media stream ({code})")),
-        What::SocketClosed { code: None } => ("twilio", "the media stream broke off".to_owned()),
-        What::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
-        What::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
-        What::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
-        What::Dialled { to } => ("twilio", format!("<Dial> {to}")),
-        What::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
-        What::Ended { by } => ("twilio", format!("the call is over: {by}")),
-        other => ("twilio", format!("{other:?}")),
-    };
-    line(event.at_ms, who, &what);
+/// Prints what Twilio and the caller saw, and how long the caller waited for each answer.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    caller_silent_since_ms: Option<u64>,
+}
+
+impl Timeline {
+    pub(super) fn event(&mut self, event: &CallEvent) {
+        let (who, what) = match &event.what {
+            What::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
+            What::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
+            What::StreamOpened => ("twilio", "the media stream is open".to_owned()),
+            What::StreamRefused { why } => ("twilio", format!("the media socket was refused: {why}")),
+            What::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
+            What::CallerSpoke { .. } => {
+                self.caller_silent_since_ms = Some(event.at_ms);
+                return;
+            }
+            What::Digit { .. } => ("caller", "presses a key".to_owned()),
+            What::AgentSpeaks => ("agent", self.agent_speaks(event.at_ms)),
+            What::AgentSpoke { heard_ms, cut } => {
+                let end = if *cut { "was cut off after" } else { "was heard to the end," };
+                ("agent", format!("{end} {}", seconds(*heard_ms)))
+            }
+            What::SocketClosed { code: Some(code) } => ("twilio", format!("the service closed the stream ({code})")),
+            What::SocketClosed { code: None } => ("twilio", "the media stream broke off".to_owned()),
+            What::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
+            What::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
+            What::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
+            What::Dialled { to } => ("twilio", format!("<Dial> {to}")),
+            What::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
+            What::Ended { by } => ("twilio", format!("the call is over: {by}")),
+            other => ("twilio", format!("{other:?}")),
+        };
+        line(event.at_ms, who, &what);
+    }
+
+    fn agent_speaks(&mut self, at_ms: u64) -> String {
+        match self.caller_silent_since_ms.take() {
+            Some(since) => format!("is heard, {} after the caller has fallen silent", seconds(at_ms - since)),
+            None => "is heard".to_owned(),
+        }
+    }
 }
 
 /// Prints what the service reports, where it says more than Twilio sees.
 pub(super) fn report(at_ms: u64, report: &Report) {
     let (who, what) = match report {
         Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
-        Report::EndOfUtterance { turn, spoken: true } => {
-            ("agent", format!("notices the end of the utterance ({turn})"))
-        }
         Report::EndOfUtterance { turn, spoken: false } => ("agent", format!("has heard nothing ({turn})")),
         Report::Answered { turn, text, intent, thought_ms, .. } => {
             let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
-            ("agent", format!("answers after {} ({turn}, intent {intent}): \"{text}\"", seconds(*thought_ms)))
+            ("agent", format!("answers ({turn}, {intent}) after {} of thought: \"{text}\"", seconds(*thought_ms)))
         }
         Report::BargeIn { turn, heard_ms, cut_ms } => {
             let told =

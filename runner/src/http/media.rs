@@ -23,7 +23,7 @@ pub(super) fn open(service: Arc<Service>, mut request: Request<Incoming>, ticket
     };
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     if let Err(refusal) = check_signature(&service, &url, &[], request.headers()) {
-        return refusal;
+        return *refusal;
     }
     if !fastwebsockets::upgrade::is_upgrade_request(&request) {
         return text(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n");

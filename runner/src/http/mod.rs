@@ -28,6 +28,9 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 type Answer = Response<Full<Bytes>>;
 
+/// An answer to a request that goes no further.
+type Refusal = Box<Answer>;
+
 /// Serves one connection to its end; a media socket lives on without it.
 pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
 where
@@ -62,7 +65,7 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
         "/health" | "/ready" => not_allowed("GET"),
         other => match other.strip_prefix("/media/") {
-            Some(ticket) if is_get => media::open(service.clone(), request, &ticket.to_owned()),
+            Some(ticket) if is_get => media::open(service.clone(), request, ticket),
             Some(_) => not_allowed("GET"),
             None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
         },
@@ -71,6 +74,10 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
 
 fn text(status: StatusCode, body: &'static str) -> Answer {
     with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
+}
+
+fn refusal(status: StatusCode, body: &'static str) -> Refusal {
+    Box::new(text(status, body))
 }
 
 fn xml(document: String) -> Answer {

@@ -28,7 +28,7 @@ const MOST_LANGUAGE_BYTES: usize = 35;
 pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
     let webhook = match Webhook::read(service, request).await {
         Ok(webhook) => webhook,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let Some(Ok(call_sid)) = webhook.parameter("CallSid").map(CallSid::new) else {
         return text(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n");
@@ -54,7 +54,7 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
 pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
     let webhook = match Webhook::read(service, request).await {
         Ok(webhook) => webhook,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let now_ms = service.clock().now_ms();
     let state = webhook.in_query("s").map(|text| service.office().check_state(text, now_ms));

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use super::{Answer, text};
+use super::{Refusal, refusal};
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::twilio::signature::is_signed;
@@ -27,9 +27,9 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// Reads and checks a request.
-    pub(super) async fn read(service: &Service, request: Request<Incoming>) -> Result<Self, Answer> {
+    pub(super) async fn read(service: &Service, request: Request<Incoming>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        let public = public_url(service, &head.headers).ok_or_else(|| text(StatusCode::BAD_REQUEST, "no host\n"))?;
+        let public = public_url(service, &head.headers).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
@@ -60,15 +60,15 @@ fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Answer> {
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
-        return Err(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));
     }
     match Limited::new(body, MOST_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => Err(text(StatusCode::PAYLOAD_TOO_LARGE, "too long\n")),
-        Err(_) => Err(text(StatusCode::BAD_REQUEST, "the body broke off\n")),
+        Err(error) if error.is::<LengthLimitError>() => Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too long\n")),
+        Err(_) => Err(refusal(StatusCode::BAD_REQUEST, "the body broke off\n")),
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) fn check_signature(
     url: &str,
     form: &[(String, String)],
     headers: &HeaderMap,
-) -> Result<(), Answer> {
+) -> Result<(), Refusal> {
     let tokens = &service.config().twilio.auth_tokens;
     if tokens.is_empty() {
         return Ok(());
@@ -102,7 +102,7 @@ pub(super) fn check_signature(
         let why = if signature.is_some() { "its signature does not match" } else { "it has no signature" };
         tracing::warn!(url = redacted(url), why, withheld, "a request was refused: is PUBLIC_URL what Twilio calls?");
     }
-    Err(text(StatusCode::FORBIDDEN, ""))
+    Err(refusal(StatusCode::FORBIDDEN, ""))
 }
 
 /// A URL without what may be secret or personal in it: the values of its query, and a ticket.

@@ -1,0 +1,29 @@
+# The checks of this repository; `.ci/run` runs them all.
+
+# Formatting, lints and documentation, with warnings denied
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy -p dialbridge --no-default-features -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# All tests but the browser's
+test:
+    cargo test
+
+# One call through everything
+demo:
+    cargo run --release -- demo
+
+# What the call logic and the audio cost for each frame
+bench:
+    cargo bench -p dialbridge-core
+
+# Records the stories of tests/frames anew, and what must come of them
+frames:
+    cargo run -p dialbridge-tests --example record_frames
+    UPDATE_GOLDEN=1 cargo test -p dialbridge-tests tapes
+
+# Whether the audio filters' tables are those that the script makes
+filters:
+    python3 core/filters/make_filters.py --check

@@ -1,0 +1,148 @@
+//! The lab's CX agent is as strict as Google's, asked by the published client.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
+use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+
+use cx::query_input::Input;
+use cx::sessions_client::SessionsClient;
+use cx::streaming_detect_intent_response::Response;
+use cx::streaming_recognition_result::MessageType;
+
+const SESSION: &str = "projects/p/locations/global/agents/a/sessions/CA0123456789abcdef0123456789abcdef";
+
+async fn agent(script: &str) -> ServedAgent {
+    let none = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    LabAgent::new(Script::parse(script, "test", &none).unwrap()).serve_on_loopback().await.unwrap()
+}
+
+async fn ask(
+    agent: &ServedAgent,
+    messages: Vec<cx::StreamingDetectIntentRequest>,
+) -> Result<Vec<cx::StreamingDetectIntentResponse>, Status> {
+    let channel = Endpoint::from_shared(agent.endpoint()).unwrap().connect().await.unwrap();
+    let mut client = SessionsClient::new(channel);
+    let mut stream = client.streaming_detect_intent(tokio_stream::iter(messages)).await?.into_inner();
+    let mut responses = Vec::new();
+    while let Some(response) = stream.message().await? {
+        responses.push(response);
+    }
+    Ok(responses)
+}
+
+fn first(input: Input) -> cx::StreamingDetectIntentRequest {
+    cx::StreamingDetectIntentRequest {
+        session: SESSION.to_owned(),
+        query_input: Some(cx::QueryInput { language_code: "en".to_owned(), input: Some(input) }),
+        output_audio_config: Some(cx::OutputAudioConfig {
+            audio_encoding: cx::OutputAudioEncoding::Mulaw.into(),
+            sample_rate_hertz: 8000,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn config() -> cx::InputAudioConfig {
+    cx::InputAudioConfig {
+        audio_encoding: cx::AudioEncoding::Mulaw.into(),
+        sample_rate_hertz: 8000,
+        single_utterance: true,
+        ..Default::default()
+    }
+}
+
+fn listen(config: Option<cx::InputAudioConfig>, audio: &'static [u8]) -> Input {
+    Input::Audio(cx::AudioInput { config, audio: audio.into() })
+}
+
+fn audio(audio: &'static [u8]) -> cx::StreamingDetectIntentRequest {
+    let query_input = Some(cx::QueryInput { input: Some(listen(None, audio)), ..Default::default() });
+    cx::StreamingDetectIntentRequest { query_input, ..Default::default() }
+}
+
+fn text(text: &str) -> Input {
+    Input::Text(cx::TextInput { text: text.to_owned() })
+}
+
+#[tokio::test]
+async fn what_google_refuses_is_refused_with_invalid_argument() {
+    let agent = agent("[start]\nsay = \"hello\"").await;
+    let long_id = format!("projects/p/locations/global/agents/a/sessions/{}", "x".repeat(37));
+    let without = |change: fn(&mut cx::StreamingDetectIntentRequest)| {
+        let mut message = first(listen(Some(config()), &[]));
+        change(&mut message);
+        vec![message]
+    };
+    let mut cases = vec![
+        ("no message", Vec::new()),
+        ("no session", without(|message| message.session.clear())),
+        ("no query input", without(|message| message.query_input = None)),
+        ("no language", without(|message| message.query_input.as_mut().unwrap().language_code.clear())),
+        ("no input", without(|message| message.query_input.as_mut().unwrap().input = None)),
+        ("audio before its configuration", vec![first(listen(None, &[1, 2, 3]))]),
+        ("audio in the first message", vec![first(listen(Some(config()), &[1, 2, 3]))]),
+        ("no sample rate", vec![first(listen(Some(cx::InputAudioConfig { sample_rate_hertz: 0, ..config() }), &[]))]),
+        ("no encoding", vec![first(listen(Some(cx::InputAudioConfig { audio_encoding: 0, ..config() }), &[]))]),
+        ("a text too long", vec![first(text(&"x".repeat(257)))]),
+        ("a configuration twice", vec![first(listen(Some(config()), &[])), first(listen(Some(config()), &[]))]),
+        ("an ES session", without(|message| message.session = "projects/p/agent/sessions/1".to_owned())),
+    ];
+    let mut long = first(text("hi"));
+    long.session = long_id;
+    cases.push(("a session id of 37 characters", vec![long]));
+    for (name, messages) in cases {
+        let status = ask(&agent, messages).await.expect_err(name);
+        assert_eq!(status.code(), Code::InvalidArgument, "{name}: {status}");
+        assert!(!status.message().is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_utterance_has_results_an_end_and_an_answer_with_audio_as_asked_for() {
+    static SPEECH: [u8; 8_000] = [0x12; 8_000];
+    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
+    let agent = agent("[[utterance]]\nsay = \"yes\"\nintent = \"i\"\ntone = { hz = 400, ms = 100 }").await;
+    let messages = vec![first(listen(Some(config()), &[])), audio(&SPEECH), audio(&SILENCE)];
+    let responses = ask(&agent, messages).await.unwrap();
+    let kinds: Vec<String> = responses
+        .iter()
+        .map(|response| match response.response.as_ref().unwrap() {
+            Response::RecognitionResult(result) if result.message_type() == MessageType::Transcript => {
+                format!("{} {}", if result.is_final { "final" } else { "interim" }, result.transcript)
+            }
+            Response::RecognitionResult(result) => result.message_type().as_str_name().to_owned(),
+            Response::DetectIntentResponse(response) => format!("answer with {} bytes", response.output_audio.len()),
+        })
+        .collect();
+    let expected = [
+        "interim [0.4 s of speech]",
+        "interim [0.8 s of speech]",
+        "final [1.0 s of speech]",
+        "END_OF_SINGLE_UTTERANCE",
+        "answer with 800 bytes",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[tokio::test]
+async fn an_event_that_it_does_not_know_has_no_answer() {
+    let agent = agent("[start]\nevent = \"WELCOME\"\nsay = \"hello\"\ntone = { hz = 400, ms = 100 }").await;
+    let said = |event: &str| ask(&agent, vec![first(Input::Event(cx::EventInput { event: event.to_owned() }))]);
+    for (event, messages) in [("OTHER", 0), ("WELCOME", 1)] {
+        let responses = said(event).await.unwrap();
+        let Some(Response::DetectIntentResponse(response)) = &responses[0].response else { panic!() };
+        assert_eq!(response.query_result.as_ref().unwrap().response_messages.len(), messages, "{event}");
+        assert_eq!(response.output_audio.is_empty(), messages == 0);
+    }
+}
+
+#[tokio::test]
+async fn more_than_two_minutes_of_audio_are_too_much() {
+    static MINUTE: [u8; 480_000] = [0xFF; 480_000];
+    let agent = agent("").await;
+    let messages = vec![first(listen(Some(config()), &[])), audio(&MINUTE), audio(&MINUTE), audio(&MINUTE)];
+    assert_eq!(ask(&agent, messages).await.unwrap_err().code(), Code::OutOfRange);
+}

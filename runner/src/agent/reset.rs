@@ -1,0 +1,78 @@
+//! Resetting a stream whose input is still open.
+//!
+//! To drop the response of a gRPC stream does not end it: hyper's client goes on waiting for the request's body, and the
+//! server for audio. To end the body would half-close the stream, and Dialogflow would take that as the end of an
+//! utterance. So the body ends in an error, which hyper answers with `RST_STREAM` and the reason in its source: CANCEL.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::transport::{Channel, Error};
+use tower_service::Service;
+
+use super::pipe::AudioPipe;
+
+/// A connection whose requests are reset when their pipe is.
+#[derive(Debug, Clone)]
+pub(super) struct Resettable {
+    pub(super) channel: Channel,
+    pub(super) pipe: Arc<AudioPipe>,
+}
+
+impl Service<Request<Body>> for Resettable {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = <Channel as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Service::poll_ready(&mut self.channel, cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let pipe = self.pipe.clone();
+        self.channel.call(request.map(|body| Body::new(ResettableBody { body, pipe })))
+    }
+}
+
+struct ResettableBody {
+    body: Body,
+    pipe: Arc<AudioPipe>,
+}
+
+impl http_body::Body for ResettableBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.pipe.is_reset() {
+            let mut status = Status::cancelled("the turn is given up");
+            status.set_source(Arc::new(h2::Error::from(h2::Reason::CANCEL)));
+            return Poll::Ready(Some(Err(status)));
+        }
+        // Waiting for audio is waiting in the pipe, which a reset wakes as well.
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Resets a stream when its task ends, however it ends. After the half-close there is nothing to reset.
+pub(super) struct ResetOnDrop(pub(super) Arc<AudioPipe>);
+
+impl Drop for ResetOnDrop {
+    fn drop(&mut self) {
+        self.0.reset();
+    }
+}

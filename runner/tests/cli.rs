@@ -1,0 +1,171 @@
+//! The program as people start it: commands, exit codes, one line for each fault.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+    // Nothing of the developer's own environment, and no .env of theirs.
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(scratch(""));
+    command
+}
+
+/// A file in a folder of this test run's own.
+fn scratch(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code().unwrap(), text(&stdout), text(&stderr))
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_and_exit_code_78() {
+    for (name, value) in [
+        ("PORT", "http"),
+        ("DIALOGFLOW_AGENT", "my-agent"),
+        ("TWILIO_ACCOUNT_SID", "me"),
+        ("K_SERVICE", "on-cloud-run-without-a-token"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json"),
+    ] {
+        let mut command = program();
+        command.env(name, value);
+        if name == "GOOGLE_APPLICATION_CREDENTIALS" {
+            command.env("DIALOGFLOW_AGENT", "projects/p/locations/global/agents/a").env("PORT", "0");
+        }
+        let (code, _, told) = run(command.arg("serve"));
+        assert_eq!((code, told.lines().count()), (78, 1), "{name}: {told}");
+        let named = if name == "K_SERVICE" { "TWILIO_AUTH_TOKEN" } else { name };
+        assert!(told.starts_with(&format!("dialbridge: {named} ")), "{told}");
+    }
+    let (code, _, told) = run(program().args(["serve", "--port", "70000"]));
+    assert_eq!((code, told.lines().count()), (78, 1), "a flag is told like a variable: {told}");
+    let (code, _, told) = run(program().env("DIALOGFLOW_AGENT", "lab:nowhere.toml"));
+    assert!(code == 78 && told.contains("nowhere.toml"), "{told}");
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_64() {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["no-such-command"],
+        &["replay"],
+        &["call", "--url", "nonsense"],
+        &["call", "--dtmf", "12x"],
+        &["call", "--audio", "nowhere.wav"],
+        &["call", "--param", "x"],
+    ] {
+        let (code, _, told) = run(program().args(arguments));
+        assert_eq!(code, 64, "{arguments:?}: {told}");
+        assert!(!told.is_empty());
+    }
+    assert_eq!(run(program().arg("--help")).0, 0);
+    assert_eq!(run(program().arg("--version")).1, format!("dialbridge {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_setting_may_come_from_a_file_beside_the_program() {
+    let folder = scratch("with-env");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(".env"), "PORT=\"from the file\"\n").unwrap();
+    let (code, _, told) = run(program().current_dir(folder));
+    assert!(code == 78 && told.contains("from the file"), "{told}");
+}
+
+#[test]
+fn the_demo_plays_a_call_and_writes_what_was_heard() {
+    let wav = scratch("demo.wav");
+    let tapes = scratch("tapes");
+    fs::create_dir_all(&tapes).unwrap();
+    let (code, told, faults) = run(program().arg("demo").arg("--out").arg(&wav).arg("--record").arg(&tapes));
+    assert_eq!((code, faults.as_str()), (0, ""), "{told}");
+    for part in ["says order.wav", "barge-in (turn 3)", "hands the call on: live-agent-handoff", "<Redirect> http"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let wav = fs::read(wav).unwrap();
+    let wav = dialbridge_core::audio::wav::read_wav(&wav).unwrap();
+    assert_eq!((wav.channels, wav.format.sample_rate), (2, 8000));
+    assert!(wav.data.len() > 20 * 8000 * 4);
+
+    let tape = fs::read_dir(&tapes).unwrap().next().unwrap().unwrap().path();
+    let (code, told, faults) = run(program().arg("replay").arg(&tape).arg("--check"));
+    assert_eq!(code, 0, "the tape of a real call replays to the same outputs: {told}{faults}");
+}
+
+#[test]
+fn a_tape_is_replayed_and_compared() {
+    let tape = scratch("tape.jsonl");
+    let start =
+        r#"{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}"#;
+    fs::write(&tape, format!("{}\n{start}\n", r#"{"tape":1,"edition":"cx"}"#)).unwrap();
+    let (code, trace, _) = run(program().arg("replay").arg(&tape));
+    assert!(code == 0 && trace.contains("turn 1 open audio"), "{trace}");
+    let (code, _, told) = run(program().arg("replay").arg(&tape).arg("--check"));
+    assert!(code == 66 && told.contains("there is no expectation"), "{told}");
+    fs::write(scratch("tape.trace"), &trace).unwrap();
+    assert_eq!(run(program().arg("replay").arg(&tape).arg("--check")).0, 0);
+    fs::write(scratch("tape.trace"), trace.replace("open audio", "open text")).unwrap();
+    let (code, _, told) = run(program().arg("replay").arg(&tape).arg("--check"));
+    assert!(code == 1 && told.contains("differs"), "{told}");
+
+    fs::write(scratch("no-tape.jsonl"), "hello").unwrap();
+    let (code, _, told) = run(program().arg("replay").arg(scratch("no-tape.jsonl")));
+    assert!(code == 65 && told.contains("line 1 of the tape"), "{told}");
+    assert_eq!(run(program().arg("replay").arg("nowhere.jsonl")).0, 66);
+}
+
+/// A service on a port of its own.
+struct Served {
+    child: Child,
+    url: String,
+}
+
+impl Served {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        lines.read_line(&mut line).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        // The log must be read on, or the service would wait for a reader.
+        std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
+        Self { child, url: format!("http://127.0.0.1:{}", told["port"]) }
+    }
+
+    fn terminate(mut self) -> i32 {
+        let killed = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_call_is_placed_at_a_service_in_another_process() {
+    let service = Served::start(program().arg("serve").env("TWILIO_AUTH_TOKEN", "the-token"));
+    let unsigned = run(program().args(["call", "--url", &service.url]));
+    assert!(unsigned.0 == 1 && unsigned.1.contains("403"), "{}", unsigned.1);
+    let wav = scratch("call.wav");
+    let call = ["call", "--url", &service.url, "--auth-token", "the-token", "--param", "shop=north", "--out"];
+    let (code, told, faults) = run(program().args(call).arg(&wav));
+    assert_eq!(code, 0, "{told}{faults}");
+    assert!(told.contains("says nine.wav") && told.contains("was cut off"), "{told}");
+    assert!(wav.exists());
+    assert_eq!(service.terminate(), 0);
+}

@@ -1,0 +1,9 @@
+//! Stories of whole calls.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bad_input;
+mod call_flow;
+mod conversation;
+mod doors;
+mod readme;
+mod tapes;

@@ -1,0 +1,15 @@
+//! A world for whole calls: the lab's agent, a simulated Twilio and the service, joined by pipes inside one process. On
+//! tokio's paused clock (`#[tokio::test(start_paused = true)]`) a call of a minute takes milliseconds, and always goes
+//! the same way.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test may panic")]
+
+mod caller;
+mod request;
+mod socket;
+mod world;
+
+pub use caller::{bakery, numbered_speech, numbers, pause, say};
+pub use request::{HttpAnswer, post};
+pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
+pub use world::{END_URL, SERVICE_URL, TOKEN, World, WorldBuilder};

@@ -1,0 +1,175 @@
+//! Starts a world.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge::bridge::Observed;
+use dialbridge::clock::WallClock;
+use dialbridge::http::serve_connection;
+use dialbridge::net::{Dial, Dialled, Io};
+use dialbridge::service::{Parts, Service};
+use dialbridge::settings::{Config, Endpoint, Platform, Settings};
+use dialbridge_core::Report;
+use dialbridge_lab::agent::{LabAgent, Script, TurnRecord};
+use dialbridge_lab::net::{Net, Pipes};
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// The account's token.
+pub const TOKEN: &str = "the-tests-auth-token";
+
+/// Where the service is.
+pub const SERVICE_URL: &str = "http://service.test";
+
+/// Where calls go when the agent is done.
+pub const END_URL: &str = "http://api.twilio.test/handoff";
+
+const AGENT_URL: &str = "http://agent.test";
+
+/// How many reports a test can have before it looks at them.
+const REPORTS: usize = 100_000;
+
+/// 2026-11-23, in milliseconds since 1970.
+const BEGAN_MS: u64 = 1_795_392_000_000;
+
+/// An agent, a Twilio and a service.
+pub struct World {
+    /// The agent.
+    pub agent: LabAgent,
+    /// Twilio.
+    pub twilio: SimulatedTwilio,
+    /// The service.
+    pub service: Arc<Service>,
+    /// Where they meet.
+    pub pipes: Pipes,
+    reports: mpsc::Receiver<Observed>,
+    _tasks: JoinSet<()>,
+}
+
+/// How a world is to be.
+pub struct WorldBuilder {
+    script: Script,
+    settings: Settings,
+    change: Box<dyn FnOnce(&mut Config)>,
+}
+
+impl WorldBuilder {
+    /// Changes the settings.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Changes the configuration that comes of the settings.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
+        self.change = Box::new(change);
+        self
+    }
+
+    /// Starts the world.
+    #[must_use]
+    pub fn start(self) -> World {
+        let pipes = Pipes::default();
+        let mut tasks = JoinSet::new();
+        let agent = LabAgent::recording(self.script);
+        let incoming = ReceiverStream::new(pipes.listen("agent.test:80")).map(Ok::<_, io::Error>);
+        let serving = agent.clone();
+        tasks.spawn(async move { serving.serve(incoming).await.expect("the lab's server goes on") });
+
+        let twilio =
+            SimulatedTwilio::new(Account::new(self.settings.twilio_auth_token.as_deref()), Net::Pipes(pipes.clone()));
+        let rest = twilio.clone();
+        tasks.spawn(accept(pipes.listen("api.twilio.test:80"), move |pipe| {
+            let rest = rest.clone();
+            async move { rest.serve_rest(pipe).await }
+        }));
+
+        let mut config = self.settings.check(Platform::Elsewhere).expect("the test's settings are right");
+        (self.change)(&mut config);
+        let (observer, reports) = mpsc::channel(REPORTS);
+        let parts = Parts {
+            dial: Arc::new(DialPipes(pipes.clone())),
+            clock: WallClock::Since { began_ms: BEGAN_MS, at: Instant::now() },
+            observer: Some(observer),
+        };
+        let endpoint = Endpoint { url: AGENT_URL.to_owned(), is_plaintext: true };
+        let service = Service::new(config, endpoint, parts).expect("the service starts");
+        let serving = service.clone();
+        tasks.spawn(accept(pipes.listen("service.test:80"), move |pipe| serve_connection(serving.clone(), pipe)));
+        World { agent, twilio, service, pipes, reports, _tasks: tasks }
+    }
+}
+
+async fn accept<F: Future<Output = ()> + Send + 'static>(
+    mut pipes: mpsc::Receiver<tokio::io::DuplexStream>,
+    serve: impl Fn(tokio::io::DuplexStream) -> F,
+) {
+    let mut connections = JoinSet::new();
+    while let Some(pipe) = pipes.recv().await {
+        connections.spawn(serve(pipe));
+    }
+}
+
+impl World {
+    /// A world with an agent of that script, that hands its calls on to [`END_URL`].
+    #[must_use]
+    pub fn with(script: Script) -> WorldBuilder {
+        let account = Account::new(Some(TOKEN));
+        let settings = Settings {
+            public_url: Some(SERVICE_URL.to_owned()),
+            twilio_account_sid: Some(account.sid),
+            twilio_auth_token: Some(TOKEN.to_owned()),
+            twilio_api_url: Some("http://api.twilio.test".to_owned()),
+            end_of_interaction_url: Some(END_URL.to_owned()),
+            ..Settings::default()
+        };
+        WorldBuilder { script, settings, change: Box::new(|_| {}) }
+    }
+
+    /// A world whose agent follows a script without recordings.
+    #[must_use]
+    pub fn with_script(toml: &str) -> WorldBuilder {
+        let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
+        Self::with(Script::parse(toml, "the test's script", &no_file).expect("the test's script is right"))
+    }
+
+    /// Plays a call to its end.
+    pub async fn call(&self, steps: Vec<CallerStep>) -> CallRecord {
+        self.twilio.call(self.plan(steps)).await
+    }
+
+    /// A call at this world's service.
+    #[must_use]
+    pub fn plan(&self, steps: Vec<CallerStep>) -> CallPlan {
+        let plan = CallPlan::new(format!("{SERVICE_URL}/twiml"), steps);
+        CallPlan { patience: Duration::from_secs(8), ..plan }
+    }
+
+    /// What the agent was sent in a call.
+    #[must_use]
+    pub fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
+        self.agent.record().turns(&call.call_sid)
+    }
+
+    /// What the service has reported since the last time.
+    pub fn reports(&mut self) -> Vec<Report> {
+        std::iter::from_fn(|| self.reports.try_recv().ok()).map(|observed| observed.report).collect()
+    }
+}
+
+#[derive(Debug)]
+struct DialPipes(Pipes);
+
+impl Dial for DialPipes {
+    fn dial(&self, host: &str, port: u16) -> Dialled {
+        let (pipes, authority) = (self.0.clone(), format!("{host}:{port}"));
+        Box::pin(async move { pipes.connect(&authority).await.map(|pipe| Box::new(pipe) as Box<dyn Io>) })
+    }
+}
