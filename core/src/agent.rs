@@ -37,6 +37,8 @@ pub struct TurnStart {
     pub input: TurnInput,
     /// Session parameters that go along: with the first turn of a call all that is known of it, later those that changed.
     pub parameters: Map<String, Value>,
+    /// All that is known of the call, for an agent that keeps no session parameters (ES).
+    pub known_parameters: Map<String, Value>,
     /// What the agent's webhook gets with every turn: `telephony.caller_id`, as Google's own telephone gateway sends it.
     pub payload: Map<String, Value>,
     /// The play-out that this turn listens beside, when there is one.
@@ -155,6 +157,16 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether it is audio and nothing else, as ES sends it after the query result.
+    #[must_use]
+    pub fn is_audio_only(&self) -> bool {
+        !self.prompts.is_empty()
+            && self.text.is_empty()
+            && self.query_text.is_empty()
+            && self.intent.is_none()
+            && self.end.is_none()
+    }
+
     /// Whether there is nothing in it: no words, no audio, no end. An event that the agent does not know is answered so.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -100,8 +100,10 @@ pub struct Patience {
     pub start_ms: u64,
     /// For the agent's answer, from the end of the utterance.
     pub answer_ms: u64,
-    /// For more audio of an answer whose stream stays open after it.
-    pub settle_ms: u64,
+    /// For the first audio of an answer that came without, on a stream that stays open (ES sends it after the result).
+    pub first_audio_ms: u64,
+    /// For more audio of an answer, on a stream that stays open.
+    pub more_audio_ms: u64,
     /// For the answer to the REST update of the call, attempts included.
     pub update_ms: u64,
     /// For Twilio's `stop` after an update that was accepted.
@@ -110,7 +112,14 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { start_ms: 10_000, answer_ms: 30_000, settle_ms: 500, update_ms: 30_000, stop_ms: 5_000 }
+        Self {
+            start_ms: 10_000,
+            answer_ms: 30_000,
+            first_audio_ms: 5_000,
+            more_audio_ms: 1_000,
+            update_ms: 30_000,
+            stop_ms: 5_000,
+        }
     }
 }
 

@@ -57,6 +57,13 @@ pub enum Report {
         /// From the end of the input to this part, in milliseconds.
         thought_ms: u64,
     },
+    /// More audio of an answer came, and nothing else.
+    MoreAudio {
+        /// In which turn.
+        turn: TurnId,
+        /// So many milliseconds.
+        audio_ms: u64,
+    },
     /// A prompt could not be played.
     PromptRefused {
         /// In which turn.

@@ -24,6 +24,9 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
             info!(call_sid, at_ms, turn = turn.0, intent, audio_ms, thought_ms, "the agent has answered");
             debug!(call_sid, at_ms, turn = turn.0, query_text, text, "the answer in words");
         }
+        Report::MoreAudio { turn, audio_ms } => {
+            debug!(call_sid, at_ms, turn = turn.0, audio_ms, "more audio of the answer came");
+        }
         Report::PromptRefused { turn, why } => {
             warn!(call_sid, at_ms, turn = turn.0, why, "a prompt of the agent's cannot be played");
         }

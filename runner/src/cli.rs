@@ -35,6 +35,9 @@ pub enum Command {
 /// Options of `demo`
 #[derive(Args)]
 pub struct DemoArgs {
+    /// Which product the lab's agent speaks as
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "es"])]
+    pub edition: String,
     /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE", default_value = "dialbridge-demo.wav")]
     pub out: std::path::PathBuf,

@@ -105,6 +105,8 @@ fn the_demo_plays_a_call_and_writes_what_was_heard() {
 #[test]
 fn a_tape_is_replayed_and_compared() {
     let tape = scratch("tape.jsonl");
+    // An earlier run leaves its expectation behind.
+    let _ = fs::remove_file(scratch("tape.trace"));
     let start =
         r#"{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}"#;
     fs::write(&tape, format!("{}\n{start}\n", r#"{"tape":1,"edition":"cx"}"#)).unwrap();

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dialbridge_lab::twilio::{CallerStep, When};
-use dialbridge_tests::{World, numbered_speech, say};
+use dialbridge_tests::{Edition, World, numbered_speech, say};
 
 struct Story {
     name: &'static str,
@@ -103,20 +103,25 @@ async fn main() {
     let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("frames");
     let scratch = std::env::temp_dir().join(format!("dialbridge-frames-{}", std::process::id()));
     fs::create_dir_all(&scratch).unwrap();
-    for story in stories() {
-        let folder = scratch.join(story.name);
+    let editions = [(Edition::Cx, ""), (Edition::EsV2, "_es")];
+    for (story, (edition, suffix)) in stories().iter().flat_map(|story| editions.map(|edition| (story, edition))) {
+        let name = format!("{}{suffix}", story.name);
+        let folder = scratch.join(&name);
         fs::create_dir_all(&folder).unwrap();
         let record = folder.display().to_string();
-        let world = World::with_script(story.script).settings(|settings| settings.record_dir = Some(record)).start();
-        let call = world.call(story.steps).await;
+        let world = World::with_script(story.script)
+            .edition(edition)
+            .settings(|settings| settings.record_dir = Some(record))
+            .start();
+        let call = world.call(story.steps.clone()).await;
         drop(world);
         // The tape is written by a thread of its own, on the real clock.
         std::thread::sleep(Duration::from_millis(300));
         let tape = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
         let text = fs::read_to_string(tape).unwrap().replace(&call.call_sid, "CA00000000000000000000000000000001");
         let text = text.replace(&stream_sid(&text), "MZ00000000000000000000000000000001");
-        fs::write(frames.join(format!("{}.jsonl", story.name)), inputs(&text, story.note)).unwrap();
-        println!("{}", story.name);
+        fs::write(frames.join(format!("{name}.jsonl")), inputs(&text, story.note)).unwrap();
+        println!("{name}");
     }
     fs::remove_dir_all(scratch).unwrap();
 }

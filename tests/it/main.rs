@@ -1,6 +1,7 @@
 //! Stories of whole calls.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod assumptions;
 mod bad_input;
 mod call_flow;
 mod conversation;

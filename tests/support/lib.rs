@@ -12,4 +12,4 @@ mod world;
 pub use caller::{bakery, numbered_speech, numbers, pause, say};
 pub use request::{HttpAnswer, post};
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
-pub use world::{END_URL, SERVICE_URL, TOKEN, World, WorldBuilder};
+pub use world::{END_URL, Edition, SERVICE_URL, TOKEN, World, WorldBuilder};

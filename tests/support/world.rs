@@ -37,6 +37,38 @@ const REPORTS: usize = 100_000;
 /// 2026-11-23, in milliseconds since 1970.
 const BEGAN_MS: u64 = 1_795_392_000_000;
 
+/// The agents that a conversation must go the same way with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edition {
+    /// Dialogflow CX.
+    Cx,
+    /// Dialogflow ES by its stable API.
+    EsV2,
+    /// Dialogflow ES by its beta API.
+    EsV2Beta1,
+}
+
+impl Edition {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cx, Self::EsV2, Self::EsV2Beta1];
+
+    /// Whether it is Dialogflow ES.
+    #[must_use]
+    pub fn is_es(self) -> bool {
+        matches!(self, Self::EsV2 | Self::EsV2Beta1)
+    }
+
+    fn apply(self, settings: &mut Settings) {
+        let (served_as, api) = match self {
+            Self::Cx => (dialbridge_lab::agent::Edition::Cx, None),
+            Self::EsV2 => (dialbridge_lab::agent::Edition::Es, Some("v2")),
+            Self::EsV2Beta1 => (dialbridge_lab::agent::Edition::Es, Some("v2beta1")),
+        };
+        settings.dialogflow_agent = Some(served_as.agent_name().to_owned());
+        settings.dialogflow_es_api = api.map(ToOwned::to_owned);
+    }
+}
+
 /// An agent, a Twilio and a service.
 pub struct World {
     /// The agent.
@@ -59,6 +91,13 @@ pub struct WorldBuilder {
 }
 
 impl WorldBuilder {
+    /// Has the agent served as that edition; CX where nothing is said.
+    #[must_use]
+    pub fn edition(mut self, edition: Edition) -> Self {
+        edition.apply(&mut self.settings);
+        self
+    }
+
     /// Changes the settings.
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -37,6 +37,7 @@ impl Call {
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.parameters),
+            known_parameters: self.known_parameters.clone(),
             payload: self.payload.clone(),
             barge_in: is_audio.then(|| self.barge_in_window(waited_ms)).flatten(),
         };
@@ -48,6 +49,7 @@ impl Call {
             finished_at: self.now,
             utterance: Utterance::default(),
             answered: Answered::No,
+            has_audio: false,
         });
         if is_audio { self.write_audio() } else { self.finish_input() }
     }
@@ -135,6 +137,7 @@ impl Call {
         let Turn::Responding(turn) = &mut self.turn else { return };
         let is_audio = matches!(turn.input, TurnInput::Audio);
         let thought_ms = self.now.ms_since(turn.finished_at);
+        let is_more_audio = turn.answered == Answered::Yes && answer.is_audio_only();
         match (turn.answered, answer.is_empty()) {
             (_, false) => turn.answered = Answered::Yes,
             (Answered::No, true) => turn.answered = Answered::Emptily,
@@ -152,13 +155,20 @@ impl Call {
             self.report(Report::PromptRefused { turn: id, why: format!("{coding} cannot be played") });
         }
         let audio_ms = self.play(id, &answer.prompts);
-        self.report(Report::Answered {
-            turn: id,
-            query_text: answer.query_text,
-            text: answer.text,
-            intent: answer.intent.unwrap_or_default(),
-            audio_ms,
-            thought_ms,
+        if let Some(turn) = self.turn.open_mut() {
+            turn.has_audio |= audio_ms > 0;
+        }
+        self.report(if is_more_audio {
+            Report::MoreAudio { turn: id, audio_ms }
+        } else {
+            Report::Answered {
+                turn: id,
+                query_text: answer.query_text,
+                text: answer.text,
+                intent: answer.intent.unwrap_or_default(),
+                audio_ms,
+                thought_ms,
+            }
         });
         if let Some(end) = answer.end {
             self.end(Ending::Agent(end));
@@ -170,7 +180,11 @@ impl Call {
         let patience = &self.config.patience;
         match part {
             AnswerPart::Final => self.complete_turn(),
-            AnswerPart::Open => self.timers.set(Timer::AnswerSettled, self.now + patience.settle_ms),
+            AnswerPart::Open => {
+                let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);
+                let ms = if has_audio { patience.more_audio_ms } else { patience.first_audio_ms };
+                self.timers.set(Timer::AnswerSettled, self.now + ms);
+            }
             AnswerPart::Partial => {
                 self.timers.set(Timer::AnswerOverdue, self.now + patience.answer_ms);
                 self.finish_playing(id);

@@ -59,6 +59,8 @@ pub struct Call {
     first: Option<TurnInput>,
     /// Session parameters that the agent does not know yet.
     parameters: Map<String, Value>,
+    /// All of them.
+    known_parameters: Map<String, Value>,
     /// What goes with every turn for the agent's webhook.
     payload: Map<String, Value>,
     playback: Playback,
@@ -159,6 +161,7 @@ impl Call {
             next_turn: TurnId(1),
             first: None,
             parameters: config.parameters.clone(),
+            known_parameters: Map::new(),
             payload: Map::new(),
             playback: Playback::new(),
             caller: CallerAudio::default(),

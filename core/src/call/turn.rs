@@ -39,6 +39,8 @@ pub(super) struct OpenTurn {
     pub(super) finished_at: CallTime,
     pub(super) utterance: Utterance,
     pub(super) answered: Answered,
+    /// Whether any audio of the answer has come.
+    pub(super) has_audio: bool,
 }
 
 /// How much of the answer has come.

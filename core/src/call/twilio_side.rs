@@ -70,6 +70,7 @@ impl Call {
             self.parameters.insert(name.to_owned(), value.into());
         }
         self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
+        self.known_parameters = self.parameters.clone();
         if let Some(from) = self.parameters.get("From") {
             self.payload.insert("telephony".to_owned(), json!({ "caller_id": from }));
         }

@@ -158,6 +158,7 @@ fn told_report(report: &Report) -> String {
             "{turn} answered after {thought_ms} ms: \"{query_text}\" -> {} \"{text}\", {audio_ms} ms of audio",
             intent.display_name
         ),
+        Report::MoreAudio { turn, audio_ms } => format!("{turn} {audio_ms} ms more of audio"),
         Report::PromptRefused { turn, why } => format!("{turn} prompt refused: {why}"),
         Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),
         Report::BargeIn { turn, heard_ms, cut_ms } => format!("{turn} barge-in: {heard_ms} ms heard, {cut_ms} ms cut"),

@@ -147,9 +147,22 @@ fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_ne
     line.speak(400);
     line.agent(1, AgentEvent::EndOfUtterance);
     line.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(300) })));
-    line.hush(600);
+    line.hush(980);
+    assert_eq!(line.last_turn(), 1, "more audio may come");
+    line.hush(40);
     assert_eq!(line.last_turn(), 2);
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Done));
+}
+
+#[test]
+fn audio_that_comes_late_after_the_result_is_waited_for() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(0) })));
+    line.hush(4_000);
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(300)], ..Answer::default() })));
+    assert_eq!(line.played_ms(), 300);
 }
 
 #[test]

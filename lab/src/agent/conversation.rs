@@ -12,7 +12,7 @@ const MOST_SESSIONS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// A starting text, or a text as if the caller had said it.
-    Text,
+    Text(String),
     /// An event.
     Event(String),
     /// Something was spoken.
@@ -31,7 +31,7 @@ impl Said {
     pub(super) fn transcript(&self) -> String {
         match self {
             Self::Utterance { spoken_ms } => format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100),
-            Self::Text | Self::Event(_) | Self::Digits(_) | Self::Nothing => String::new(),
+            Self::Text(_) | Self::Event(_) | Self::Digits(_) | Self::Nothing => String::new(),
         }
     }
 }
@@ -68,11 +68,11 @@ impl Conversations {
                 position.started |= is_known;
                 is_known.then(|| start.reply.clone())
             }
-            Said::Text if !position.started => {
+            Said::Text(_) if !position.started => {
                 position.started = true;
                 Some(self.script.start.reply.clone())
             }
-            Said::Text | Said::Utterance { .. } => {
+            Said::Text(_) | Said::Utterance { .. } => {
                 let replies = &self.script.utterance;
                 let reply = replies.get(position.utterances % replies.len().max(1));
                 position.utterances += 1;

@@ -1,7 +1,7 @@
-//! JSON and protobuf's `Struct`, both ways.
+//! JSON and protobuf's `Struct`, milliseconds and its `Duration`, both ways.
 
 use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value as Protobuf};
+use prost_types::{Duration, ListValue, Struct, Value as Protobuf};
 use serde_json::{Map, Number, Value};
 
 /// A JSON object as a `Struct`.
@@ -35,4 +35,17 @@ fn json_value(value: Protobuf) -> Value {
         Some(Kind::ListValue(list)) => list.values.into_iter().map(json_value).collect(),
         Some(Kind::StructValue(object)) => Value::Object(json_object(object)),
     }
+}
+
+/// Milliseconds as a `Duration`.
+pub(super) fn duration(ms: u64) -> Duration {
+    Duration {
+        seconds: i64::try_from(ms / 1000).unwrap_or_default(),
+        nanos: i32::try_from(ms % 1000 * 1_000_000).unwrap_or_default(),
+    }
+}
+
+/// A `Duration` in milliseconds.
+pub(super) fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.seconds * 1000 + i64::from(duration.nanos) / 1_000_000).unwrap_or(0)
 }

@@ -17,8 +17,10 @@ pub struct TurnRecord {
     pub audio: Vec<u8>,
     /// How many messages the audio came in.
     pub messages: usize,
-    /// The session parameters that came along.
+    /// The session parameters (CX) or the event's (ES) that came along.
     pub parameters: serde_json::Map<String, Value>,
+    /// The payload for webhooks.
+    pub payload: serde_json::Map<String, Value>,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub barge_in: Option<(u64, u64)>,
     /// Whether the client half-closed.

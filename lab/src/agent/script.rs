@@ -40,6 +40,8 @@ use crate::agent::speech::tone;
 pub struct Script {
     /// For people.
     pub name: String,
+    /// What the agent is served as where it is the embedded one: `cx` or `es`.
+    pub edition: Edition,
     /// Silence after which an utterance is over, in milliseconds.
     pub end_of_utterance_ms: u64,
     /// Silence after which the agent ends the turn as no-input, in milliseconds; 0: it waits for ever.
@@ -52,6 +54,8 @@ pub struct Script {
     pub answers: Answers,
     /// Whether the last final transcript comes before `END_OF_SINGLE_UTTERANCE` or after it.
     pub transcripts: Transcripts,
+    /// Where the answer's audio stands (ES).
+    pub audio_messages: AudioMessages,
     /// How the agent sends audio: as it was asked for, or in a way of its own, as agents with fixed output settings do.
     pub output: Option<Output>,
     /// The answer to the starting event or text.
@@ -68,12 +72,14 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             name: String::new(),
+            edition: Edition::Cx,
             end_of_utterance_ms: 600,
             no_speech_ms: 0,
             think_ms: 0,
             closes: Closes::AfterAnswer,
             answers: Answers::AfterHalfClose,
             transcripts: Transcripts::BeforeEnd,
+            audio_messages: AudioMessages::After,
             output: None,
             start: Start::default(),
             utterance: Vec::new(),
@@ -81,6 +87,39 @@ impl Default for Script {
             no_input: Reply::default(),
         }
     }
+}
+
+/// Which product's agent it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edition {
+    /// Dialogflow CX.
+    Cx,
+    /// Dialogflow ES.
+    Es,
+}
+
+impl Edition {
+    /// A resource name for an agent of that edition.
+    #[must_use]
+    pub fn agent_name(self) -> &'static str {
+        match self {
+            Self::Cx => "projects/lab/locations/global/agents/lab",
+            Self::Es => "projects/lab/agent",
+        }
+    }
+}
+
+/// Where ES puts the answer's audio. Its protos promise messages after the result for v2beta1, and say nothing for v2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AudioMessages {
+    /// In the message with the result.
+    WithResult,
+    /// In one message after it.
+    After,
+    /// In several messages after it.
+    Split,
 }
 
 /// When the server closes a stream. Both were seen from Google.
@@ -151,6 +190,8 @@ pub struct Reply {
     pub think_ms: Option<u64>,
     /// Display name of the intent.
     pub intent: String,
+    /// Action of the result (ES).
+    pub action: String,
     /// Parameters of the result.
     pub parameters: serde_json::Map<String, serde_json::Value>,
     /// The agent is done.

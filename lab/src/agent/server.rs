@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,9 +22,12 @@ use tonic::server::NamedService;
 use tonic::transport::server::{Connected, TcpIncoming};
 
 use crate::agent::conversation::Conversations;
-use crate::agent::cx::CxSessions;
+use crate::agent::cx::Cx;
+use crate::agent::dialect::Dialect;
+use crate::agent::es::Es;
 use crate::agent::record::Record;
 use crate::agent::script::Script;
+use crate::agent::turn::{Sessions, answer};
 
 /// A scripted agent, ready to be served.
 #[derive(Debug, Clone)]
@@ -100,29 +104,38 @@ impl LabAgent {
         I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let cx = CxSessions::new(self.script.clone(), self.conversations.clone(), self.record.clone());
-        tonic::transport::Server::builder().add_service(Service(cx)).serve_with_incoming(incoming).await
+        let sessions = Sessions {
+            script: self.script.clone(),
+            conversations: self.conversations.clone(),
+            record: self.record.clone(),
+        };
+        tonic::transport::Server::builder()
+            .add_service(Service::<Cx>::new(&sessions))
+            .add_service(Service::<Es<false>>::new(&sessions))
+            .add_service(Service::<Es<true>>::new(&sessions))
+            .serve_with_incoming(incoming)
+            .await
     }
 }
 
-/// A gRPC service of one edition: it answers a request by its path.
-pub(super) trait Edition: Clone + Send + Sync + 'static {
-    /// The service's full name.
-    const NAME: &'static str;
-
-    /// Answers one request to `/NAME/method`.
-    fn call(self, method: String, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
-}
-
-/// Google's generated crates hold clients only, so the dispatch on the path is here.
+/// The gRPC service of a dialect. Google's generated crates hold clients only, so the dispatch on the path is here.
 #[derive(Debug, Clone)]
-struct Service<E>(E);
-
-impl<E: Edition> NamedService for Service<E> {
-    const NAME: &'static str = E::NAME;
+struct Service<D> {
+    sessions: Sessions,
+    dialect: PhantomData<D>,
 }
 
-impl<E: Edition> tower_service::Service<Request<Body>> for Service<E> {
+impl<D: Dialect> Service<D> {
+    fn new(sessions: &Sessions) -> Self {
+        Self { sessions: sessions.clone(), dialect: PhantomData }
+    }
+}
+
+impl<D: Dialect> NamedService for Service<D> {
+    const NAME: &'static str = D::SERVICE;
+}
+
+impl<D: Dialect> tower_service::Service<Request<Body>> for Service<D> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -132,12 +145,12 @@ impl<E: Edition> tower_service::Service<Request<Body>> for Service<E> {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let edition = self.0.clone();
+        let sessions = self.sessions.clone();
         let was_reset = WasReset::default();
         request.extensions_mut().insert(was_reset.clone());
         let request = request.map(|body| Body::new(WatchedBody { body, was_reset }));
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        Box::pin(async move { Ok(edition.call(method, request).await) })
+        Box::pin(async move { Ok(answer::<D>(sessions, &method, request).await) })
     }
 }
 

@@ -7,11 +7,13 @@ use dialbridge_core::CallTime;
 use dialbridge_core::replay::Playout;
 use http::StatusCode;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::twilio::account::Account;
 use crate::twilio::caller::{Caller, CallerStep, Ear, FRAME_MS};
 use crate::twilio::events::{CallEvent, What};
+use crate::twilio::habits::{AbnormalClose, Habits};
 use crate::twilio::media_socket::{FromService, MediaSocket};
 use crate::twilio::twiml::{self, Verb};
 use crate::twilio::{SimulatedTwilio, Update, http_client};
@@ -40,8 +42,8 @@ pub struct CallPlan {
     pub patience: Duration,
     /// The longest call.
     pub limit: Duration,
-    /// What Twilio does when the socket closes without a close frame, which its pages do not say.
-    pub abnormal_close: AbnormalClose,
+    /// How Twilio does what its pages do not say.
+    pub habits: Habits,
     /// Where each event goes at once, for those who watch.
     pub watch: Option<mpsc::Sender<CallEvent>>,
 }
@@ -57,19 +59,10 @@ impl CallPlan {
             steps,
             patience: Duration::from_secs(20),
             limit: Duration::from_secs(300),
-            abnormal_close: AbnormalClose::GoesOn,
+            habits: Habits::default(),
             watch: None,
         }
     }
-}
-
-/// What Twilio does when the media socket breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbnormalClose {
-    /// As after a proper close: the document goes on with `action`.
-    GoesOn,
-    /// The call ends.
-    EndsCall,
 }
 
 /// How a call went.
@@ -111,6 +104,7 @@ impl SimulatedTwilio {
             began: Instant::now(),
             record: CallRecord { call_sid: call_sid.clone(), ..CallRecord::default() },
             updates: update_receiver,
+            lingering: JoinSet::new(),
             plan,
         };
         let limit = call.plan.limit;
@@ -132,6 +126,8 @@ struct Line<'a> {
     began: Instant,
     record: CallRecord,
     updates: mpsc::Receiver<Update>,
+    /// Sockets that nobody closed. They end with the call.
+    lingering: JoinSet<()>,
 }
 
 /// How a stream or a document ended.
@@ -201,7 +197,9 @@ impl Line<'_> {
                 match (next, action) {
                     (Next::Verb, Some(action)) => Next::Fetch(action),
                     (Next::End(by), Some(action)) => {
-                        self.tell_action_of_the_end(&action).await;
+                        if self.plan.habits.action_after_hang_up {
+                            self.tell_action_of_the_end(&action).await;
+                        }
                         Next::End(by)
                     }
                     (next, _) => next,
@@ -240,7 +238,8 @@ impl Line<'_> {
     async fn stream(&mut self, url: &str, parameters: &[(String, String)]) -> Next {
         let stream_sid = Account::new_sid("MZ");
         let (account, call_sid) = (&self.twilio.account, self.record.call_sid.clone());
-        let mut socket = match MediaSocket::open(&self.twilio.net, account, url, stream_sid).await {
+        let habits = self.plan.habits;
+        let mut socket = match MediaSocket::open(&self.twilio.net, account, url, stream_sid, habits).await {
             Ok(socket) => socket,
             Err(why) => {
                 self.tell(What::StreamRefused { why }).await;
@@ -256,17 +255,27 @@ impl Line<'_> {
         }
         self.tell(What::StreamOpened).await;
         let next = Streaming::new(self).run(&mut socket).await;
-        if !matches!(next, Next::Verb) {
-            // The socket may be gone; then nobody is there to be told.
+        let (stops, closes) = match &next {
+            // The service has closed the socket, or it broke.
+            Next::Verb => (false, false),
+            Next::End(_) => (habits.stop_on_hang_up, true),
+            Next::Document(_) | Next::Fetch(_) => (habits.stop_after_update, habits.stop_after_update),
+        };
+        // The socket may be gone; then nobody is there to be told.
+        if stops {
             let _ = socket.stop(&account.sid, &call_sid).await;
+        }
+        if closes {
             socket.close().await;
+        } else if !matches!(next, Next::Verb) {
+            self.lingering.spawn(async move { socket.until_closed().await });
         }
         next
     }
 
     async fn broken(&mut self) -> Next {
         self.tell(What::SocketClosed { code: None }).await;
-        match self.plan.abnormal_close {
+        match self.plan.habits.abnormal_close {
             AbnormalClose::GoesOn => Next::Verb,
             AbnormalClose::EndsCall => Next::End("a broken socket".to_owned()),
         }
@@ -312,6 +321,8 @@ struct Streaming<'l, 'a> {
     /// When the stream began, in milliseconds of the call.
     began_ms: u64,
     frames: u64,
+    /// What was said and is not sent yet, for messages of more than 20 ms.
+    unsent: Vec<u8>,
     /// What the caller heard when the agent last began to speak.
     speaking_since: Option<usize>,
     /// What was said and heard before this stream.
@@ -322,7 +333,15 @@ impl<'l, 'a> Streaming<'l, 'a> {
     fn new(line: &'l mut Line<'a>) -> Self {
         let began_ms = line.now_ms();
         let said_before = line.record.said.len();
-        Self { line, playout: Playout::default(), began_ms, frames: 0, speaking_since: None, said_before }
+        Self {
+            line,
+            playout: Playout::default(),
+            began_ms,
+            frames: 0,
+            unsent: Vec::new(),
+            speaking_since: None,
+            said_before,
+        }
     }
 
     async fn run(mut self, socket: &mut MediaSocket) -> Next {
@@ -401,9 +420,14 @@ impl<'l, 'a> Streaming<'l, 'a> {
             return Some(Next::End("caller".to_owned()));
         }
         self.line.record.said.extend_from_slice(&moment.frame);
-        let timestamp = self.frames * FRAME_MS;
+        self.unsent.extend_from_slice(&moment.frame);
         self.frames += 1;
-        match socket.media(timestamp, &moment.frame).await {
+        let frame_ms = self.line.plan.habits.frame_ms;
+        if !(self.frames * FRAME_MS).is_multiple_of(frame_ms) {
+            return None;
+        }
+        let timestamp = self.frames * FRAME_MS - frame_ms;
+        match socket.media(timestamp, &std::mem::take(&mut self.unsent)).await {
             Ok(()) => None,
             Err(_) => Some(self.line.broken().await),
         }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::net::Net;
 use crate::twilio::account::Account;
+use crate::twilio::habits::Habits;
 
 type Socket = TokioIo<Upgraded>;
 
@@ -46,6 +47,7 @@ pub(super) struct MediaSocket {
     from_service: mpsc::Receiver<FromService>,
     reader: JoinHandle<()>,
     stream_sid: String,
+    habits: Habits,
     sequence: u64,
     chunk: u64,
 }
@@ -58,7 +60,13 @@ impl Drop for MediaSocket {
 
 impl MediaSocket {
     /// Opens the socket with the handshake's signature.
-    pub(super) async fn open(net: &Net, account: &Account, url: &str, stream_sid: String) -> Result<Self, String> {
+    pub(super) async fn open(
+        net: &Net,
+        account: &Account,
+        url: &str,
+        stream_sid: String,
+        habits: Habits,
+    ) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("31923: {error}"))?;
         let connection = net.connect(&uri).await.map_err(|error| format!("31901: {error}"))?;
         let mut request = Request::builder()
@@ -70,24 +78,25 @@ impl MediaSocket {
             .header("sec-websocket-key", fastwebsockets::handshake::generate_key())
             .header("sec-websocket-version", "13")
             .header("user-agent", "Twilio.TmeWs/1.0");
-        if let Some(signature) = account.signature(url, &[]) {
+        let signed = if habits.slash_in_signature { format!("{url}/") } else { url.to_owned() };
+        if let Some(signature) = account.signature(&signed, &[]) {
             request = request.header("x-twilio-signature", signature);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
         let (socket, _) = fastwebsockets::handshake::client(&TokioExecutor::new(), request, connection)
             .await
             .map_err(|error| format!("31920: {error}"))?;
-        Ok(Self::over(socket, stream_sid))
+        Ok(Self::over(socket, stream_sid, habits))
     }
 
-    fn over(mut socket: WebSocket<Socket>, stream_sid: String) -> Self {
+    fn over(mut socket: WebSocket<Socket>, stream_sid: String, habits: Habits) -> Self {
         socket.set_max_message_size(MOST_BYTES);
         socket.set_auto_pong(false);
         socket.set_auto_close(false);
         let (reader, writer) = socket.split(tokio::io::split);
         let (sender, from_service) = mpsc::channel(QUEUE);
         let reader = tokio::spawn(read(FragmentCollectorRead::new(reader), sender, stream_sid.clone()));
-        Self { writer, from_service, reader, stream_sid, sequence: 0, chunk: 0 }
+        Self { writer, from_service, reader, stream_sid, habits, sequence: 0, chunk: 0 }
     }
 
     /// The next message of the service's.
@@ -107,18 +116,20 @@ impl MediaSocket {
     ) -> Result<(), WebSocketError> {
         let parameters: serde_json::Map<String, Value> =
             parameters.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-        let start = json!({
+        let mut start = json!({
             "accountSid": account_sid, "streamSid": self.stream_sid, "callSid": call_sid, "tracks": ["inbound"],
             "mediaFormat": { "encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1 },
-            "customParameters": parameters,
         });
+        if !parameters.is_empty() || self.habits.empty_parameters {
+            start["customParameters"] = parameters.into();
+        }
         self.event("start", &start).await
     }
 
     pub(super) async fn media(&mut self, timestamp_ms: u64, audio: &[u8]) -> Result<(), WebSocketError> {
         self.chunk += 1;
         let media = json!({
-            "track": "inbound", "chunk": self.chunk.to_string(), "timestamp": timestamp_ms.to_string(),
+            "track": "inbound", "chunk": self.counter(self.chunk), "timestamp": self.counter(timestamp_ms),
             "payload": STANDARD.encode(audio),
         });
         self.event("media", &media).await
@@ -143,10 +154,19 @@ impl MediaSocket {
         let _ = self.writer.flush().await;
     }
 
+    /// Reads what the service still sends until it closes.
+    pub(super) async fn until_closed(&mut self) {
+        while !matches!(self.next().await, FromService::Closed { .. }) {}
+    }
+
+    fn counter(&self, count: u64) -> Value {
+        if self.habits.numeric_counters { count.into() } else { count.to_string().into() }
+    }
+
     async fn event(&mut self, name: &str, content: &Value) -> Result<(), WebSocketError> {
         self.sequence += 1;
         let message = json!({
-            "event": name, "sequenceNumber": self.sequence.to_string(), "streamSid": self.stream_sid, name: content,
+            "event": name, "sequenceNumber": self.counter(self.sequence), "streamSid": self.stream_sid, name: content,
         });
         self.send(&message).await
     }

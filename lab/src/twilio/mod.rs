@@ -6,15 +6,17 @@ mod account;
 mod call;
 mod caller;
 mod events;
+mod habits;
 mod http_client;
 mod media_socket;
 mod rest;
 pub mod twiml;
 
 pub use account::{Account, sign};
-pub use call::{AbnormalClose, CallPlan, CallRecord};
+pub use call::{CallPlan, CallRecord};
 pub use caller::{CallerStep, Recordings, When, parse_steps};
 pub use events::{CallEvent, What};
+pub use habits::{AbnormalClose, Habits};
 pub use rest::ServedRest;
 
 use std::collections::BTreeMap;

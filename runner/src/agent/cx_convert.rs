@@ -4,13 +4,10 @@
 
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
-use dialbridge_core::agent::{
-    AgentEnd, AgentFault, Answer, AnswerPart, Intent, Matched, Prompt, Transcript, TurnInput, TurnStart,
-};
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Intent, Matched, Prompt, Transcript, TurnInput, TurnStart};
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::{Map, Value};
-use tonic::{Code, Status};
 
 use cx::detect_intent_response::ResponseType;
 use cx::r#match::MatchType;
@@ -21,12 +18,35 @@ use cx::streaming_recognition_result::MessageType;
 
 use super::SessionContext;
 use super::protobuf::{from_duration, from_struct, to_duration, to_struct};
+use super::stream::Dialect;
 
 /// The telephone's sample rate as protobuf has it.
 const RATE: i32 = SAMPLE_RATE.cast_signed();
 
+/// CX v3.
+#[derive(Debug)]
+pub(super) struct Cx;
+
+impl Dialect for Cx {
+    const METHOD: &'static str = "/google.cloud.dialogflow.cx.v3.Sessions/StreamingDetectIntent";
+    type Request = cx::StreamingDetectIntentRequest;
+    type Response = cx::StreamingDetectIntentResponse;
+
+    fn first(context: &SessionContext, start: &TurnStart) -> Self::Request {
+        first_request(context, start)
+    }
+
+    fn audio(audio: Bytes) -> Self::Request {
+        audio_request(audio)
+    }
+
+    fn events(response: Self::Response) -> Vec<AgentEvent> {
+        event(response).into_iter().collect()
+    }
+}
+
 /// The first message of a turn: session, parameters, input and output configuration; no audio yet.
-pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::StreamingDetectIntentRequest {
+fn first_request(context: &SessionContext, start: &TurnStart) -> cx::StreamingDetectIntentRequest {
     let input = match &start.input {
         TurnInput::Audio => Input::Audio(cx::AudioInput { config: Some(input_config(start)), audio: Bytes::new() }),
         TurnInput::Event(event) => Input::Event(cx::EventInput { event: event.clone() }),
@@ -71,7 +91,7 @@ fn query_parameters(start: &TurnStart) -> Option<cx::QueryParameters> {
 }
 
 /// A later message of a turn: audio, mu-law at 8,000 Hz.
-pub(super) fn audio_request(audio: Bytes) -> cx::StreamingDetectIntentRequest {
+fn audio_request(audio: Bytes) -> cx::StreamingDetectIntentRequest {
     cx::StreamingDetectIntentRequest {
         query_input: Some(cx::QueryInput {
             input: Some(Input::Audio(cx::AudioInput { config: None, audio })),
@@ -82,7 +102,7 @@ pub(super) fn audio_request(audio: Bytes) -> cx::StreamingDetectIntentRequest {
 }
 
 /// What a message of the agent's means; `None` for one that says nothing.
-pub(super) fn event(response: cx::StreamingDetectIntentResponse) -> Option<AgentEvent> {
+fn event(response: cx::StreamingDetectIntentResponse) -> Option<AgentEvent> {
     match response.response? {
         Response::RecognitionResult(result) => recognition(result),
         Response::DetectIntentResponse(response) => Some(AgentEvent::Answer(Box::new(answer(response)))),
@@ -223,31 +243,6 @@ fn format(config: Option<&cx::OutputAudioConfig>) -> Result<AudioFormat, String>
     Ok(AudioFormat { encoding, sample_rate: u32::try_from(config.sample_rate_hertz).unwrap_or(0) })
 }
 
-/// Why a stream failed, and whether another one may succeed.
-pub(super) fn fault(status: &Status) -> AgentFault {
-    let (code, transient) = match status.code() {
-        Code::Ok => ("OK", true),
-        Code::Cancelled => ("CANCELLED", true),
-        Code::Unknown => ("UNKNOWN", true),
-        Code::InvalidArgument => ("INVALID_ARGUMENT", false),
-        Code::DeadlineExceeded => ("DEADLINE_EXCEEDED", true),
-        Code::NotFound => ("NOT_FOUND", false),
-        Code::AlreadyExists => ("ALREADY_EXISTS", false),
-        Code::PermissionDenied => ("PERMISSION_DENIED", false),
-        Code::ResourceExhausted => ("RESOURCE_EXHAUSTED", true),
-        Code::FailedPrecondition => ("FAILED_PRECONDITION", false),
-        Code::Aborted => ("ABORTED", true),
-        // The stream got too long, or no audio came for a while: the next one begins anew.
-        Code::OutOfRange => ("OUT_OF_RANGE", true),
-        Code::Unimplemented => ("UNIMPLEMENTED", false),
-        Code::Internal => ("INTERNAL", true),
-        Code::Unavailable => ("UNAVAILABLE", true),
-        Code::DataLoss => ("DATA_LOSS", true),
-        Code::Unauthenticated => ("UNAUTHENTICATED", false),
-    };
-    AgentFault { code: code.to_owned(), message: status.message().to_owned(), transient }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,7 +255,7 @@ mod tests {
     }
 
     fn start(input: TurnInput) -> TurnStart {
-        TurnStart { input, parameters: Map::new(), payload: Map::new(), barge_in: None }
+        TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
     }
 
     fn answered(messages: Vec<Message>) -> Answer {
@@ -370,17 +365,5 @@ mod tests {
         assert_eq!(query_text(Some(cx::query_result::Query::Dtmf(dtmf))), "");
         assert_eq!(query_text(Some(cx::query_result::Query::TriggerEvent("WELCOME".to_owned()))), "");
         assert_eq!(query_text(Some(cx::query_result::Query::Transcript("yes".to_owned()))), "yes");
-    }
-
-    #[test]
-    fn only_faults_that_may_pass_are_transient() {
-        let transient = |code| fault(&Status::new(code, "x")).transient;
-        for code in [Code::Unavailable, Code::Internal, Code::ResourceExhausted, Code::OutOfRange, Code::Aborted] {
-            assert!(transient(code), "{code:?}");
-        }
-        for code in [Code::InvalidArgument, Code::NotFound, Code::PermissionDenied, Code::FailedPrecondition] {
-            assert!(!transient(code), "{code:?}");
-        }
-        assert_eq!(fault(&Status::unavailable("gone")).to_string(), "UNAVAILABLE: gone");
     }
 }

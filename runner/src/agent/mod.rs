@@ -2,11 +2,13 @@
 
 mod auth;
 mod channels;
-mod cx;
 mod cx_convert;
+mod es_convert;
+mod fault;
 mod pipe;
 mod protobuf;
 mod reset;
+mod stream;
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +20,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::net::Dial;
-use crate::settings::{AgentAddress, Config, Endpoint};
+use crate::settings::{AgentAddress, Config, Endpoint, EsApi, Product};
+
+use cx_convert::Cx;
+use es_convert::Es;
+use stream::{Streams, Turn};
 
 pub use auth::AuthError;
 pub use pipe::{AudioPipe, PipeFull};
@@ -33,7 +39,7 @@ const LINGER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Agent {
     address: AgentAddress,
-    cx: cx::CxAgent,
+    streams: Streams,
 }
 
 /// What one call asks of every stream.
@@ -56,7 +62,7 @@ impl Agent {
             false => auth::Auth::google(config.credentials.as_deref()).map_err(AgentError::Auth)?,
         };
         let channels = channels::Channels::new(&endpoint, dial).map_err(AgentError::Endpoint)?;
-        Ok(Self { address: config.agent.clone(), cx: cx::CxAgent::new(channels, auth) })
+        Ok(Self { address: config.agent.clone(), streams: Streams { channels, auth } })
     }
 
     /// The agent's address.
@@ -70,7 +76,8 @@ impl Agent {
     /// # Errors
     /// Why the agent cannot be reached.
     pub async fn warm_up(&self) -> io::Result<()> {
-        self.cx.warm_up().await
+        self.streams.auth.warm_up().await.map_err(io::Error::other)?;
+        self.streams.channels.warm_up().await.map_err(io::Error::other)
     }
 
     /// Opens a stream for a turn. What it says comes over `events`; it ends with the task, which `tasks` owns.
@@ -83,15 +90,22 @@ impl Agent {
         tasks: &mut JoinSet<()>,
     ) -> TurnHandle {
         let pipe = AudioPipe::new();
-        let stream = self.cx.clone().run_turn(context.clone(), turn, start.clone(), pipe.clone(), events);
-        let left = pipe.clone();
-        let task = tasks.spawn(async move {
-            tokio::select! {
-                () = stream => {}
-                () = left.left_for(LINGER) => {}
-            }
-        });
+        let (streams, context) = (self.streams.clone(), context.clone());
+        let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
+        let task = match self.address.product() {
+            Product::Cx => tasks.spawn(lingering(pipe.clone(), streams.run::<Cx>(context, turn))),
+            Product::Es(EsApi::V2) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<false>>(context, turn))),
+            Product::Es(EsApi::V2Beta1) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<true>>(context, turn))),
+        };
         TurnHandle { pipe, task }
+    }
+}
+
+/// Lets a stream run to its end, but not for long after it was left.
+async fn lingering(pipe: Arc<AudioPipe>, stream: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stream => {}
+        () = pipe.left_for(LINGER) => {}
     }
 }
 

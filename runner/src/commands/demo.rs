@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use dialbridge_core::Report;
 use dialbridge_lab::agent::script::bakery_caller;
-use dialbridge_lab::agent::{LabAgent, Script};
+use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallEvent, CallPlan, CallRecord, CallerStep, SimulatedTwilio, What, When};
 use tokio::net::TcpListener;
@@ -48,7 +48,9 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
     let url = format!("http://{}", listener.local_addr().map_err(|error| told(&error))?);
 
+    let edition = if args.edition == "es" { Edition::Es } else { Edition::Cx };
     let settings = Settings {
+        dialogflow_agent: Some(edition.agent_name().to_owned()),
         public_url: Some(url.clone()),
         twilio_account_sid: Some(twilio.account().sid.clone()),
         twilio_auth_token: twilio.account().auth_token.clone(),
@@ -64,7 +66,10 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
     let service = Service::new(config, endpoint, parts).map_err(|error| told(&error))?;
     let serving = tokio::spawn(service.serve(listener));
 
-    say(&format!("A call to the lab's bakery, through {url}: HTTP, WebSocket, gRPC, REST. It takes half a minute."));
+    let edition = args.edition.to_uppercase();
+    say(&format!(
+        "A call to the lab's {edition} agent, through {url}: HTTP, WebSocket, gRPC, REST. It takes half a minute."
+    ));
     let (watch, watched) = mpsc::channel(QUEUE);
     let plan = CallPlan { watch: Some(watch), ..CallPlan::new(format!("{url}/twiml"), steps()?) };
     let (record, reports) = tokio::join!(twilio.call(plan), print(watched, observed));

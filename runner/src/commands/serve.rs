@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CONFIG;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
-use crate::settings::{AgentAddress, Config, Endpoint, Platform, Settings};
+use crate::settings::{Config, Endpoint, Platform, Settings};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -20,7 +20,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
     log::start(config.log_level, std::io::stdout);
-    let Agent { endpoint, _lab } = match find_agent(&config).await {
+    let Agent { config, endpoint, _lab } = match find_agent(settings, config, platform).await {
         Ok(agent) => agent,
         Err(why) => return tell_and_leave(&why, CONFIG),
     };
@@ -32,7 +32,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(service) => service,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
-    tell_what_is_served(&service, &listener);
+    tell_what_is_served(settings, &service, &listener);
     let until_told = end_of_service();
     tokio::select! {
         () = service.serve(listener) => {}
@@ -43,6 +43,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
 
 /// Where the agent is, and the lab's server where it is the lab's.
 struct Agent {
+    config: Config,
     endpoint: Endpoint,
     #[cfg(feature = "lab")]
     _lab: Option<dialbridge_lab::agent::ServedAgent>,
@@ -51,41 +52,45 @@ struct Agent {
 }
 
 #[cfg(feature = "lab")]
-async fn find_agent(config: &Config) -> Result<Agent, String> {
+async fn find_agent(settings: &Settings, config: Config, platform: Platform) -> Result<Agent, String> {
     use dialbridge_lab::agent::{LabAgent, Script};
-    let AgentAddress::Lab(file) = &config.agent else {
-        return Ok(Agent { endpoint: endpoint(config)?, _lab: None });
+    let Some(file) = settings.lab_script() else {
+        return Ok(Agent { endpoint: endpoint(&config), config, _lab: None });
     };
-    let script = match file {
+    let script = match &file {
         Some(file) => Script::read(file),
         None => Script::bakery(),
     };
     let script = script.map_err(|error| format!("DIALOGFLOW_AGENT lab: {error}"))?;
+    // The lab's agent is one like any other, at an endpoint of its own.
+    let settings = Settings { dialogflow_agent: Some(script.edition.agent_name().to_owned()), ..settings.clone() };
     let served = LabAgent::new(script).serve_on_loopback().await;
     let served = served.map_err(|error| format!("the lab agent cannot be served: {error}"))?;
-    Ok(Agent { endpoint: Endpoint { url: served.endpoint(), is_plaintext: true }, _lab: Some(served) })
+    let config = settings.check(platform).map_err(|error| error.to_string())?;
+    let endpoint = Endpoint { url: served.endpoint(), is_plaintext: true };
+    Ok(Agent { config, endpoint, _lab: Some(served) })
 }
 
 #[cfg(not(feature = "lab"))]
 #[expect(clippy::unused_async, reason = "with the lab it waits")]
-async fn find_agent(config: &Config) -> Result<Agent, String> {
-    Ok(Agent { endpoint: endpoint(config)?, _lab: () })
+async fn find_agent(_: &Settings, config: Config, _: Platform) -> Result<Agent, String> {
+    Ok(Agent { endpoint: endpoint(&config), config, _lab: () })
 }
 
-fn endpoint(config: &Config) -> Result<Endpoint, String> {
-    let endpoint = config.endpoint.clone().or_else(|| config.agent.endpoint());
-    endpoint.ok_or_else(|| "DIALOGFLOW_AGENT names the lab's agent, which this build does not have".to_owned())
+fn endpoint(config: &Config) -> Endpoint {
+    config.endpoint.clone().unwrap_or_else(|| config.agent.endpoint())
 }
 
-fn tell_what_is_served(service: &Arc<Service>, listener: &TcpListener) {
+fn tell_what_is_served(settings: &Settings, service: &Arc<Service>, listener: &TcpListener) {
     let config = service.config();
     let port = listener.local_addr().map_or(config.port, |address| address.port());
-    match &config.agent {
-        AgentAddress::Lab(None) => {
-            tracing::info!(port, "serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours");
+    match settings.lab_script() {
+        Some(None) => tracing::info!(port, "serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours"),
+        Some(Some(file)) => tracing::info!(port, script = %file.display(), "serving a lab agent"),
+        None => {
+            let (agent, edition) = (config.agent.name(), config.agent.edition());
+            tracing::info!(port, agent, edition, "serving a Dialogflow agent");
         }
-        AgentAddress::Lab(Some(file)) => tracing::info!(port, script = %file.display(), "serving a lab agent"),
-        AgentAddress::Cx { name, .. } => tracing::info!(port, agent = name, "serving a Dialogflow CX agent"),
     }
     if config.twilio.auth_tokens.is_empty() {
         tracing::warn!("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST");

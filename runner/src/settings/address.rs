@@ -1,24 +1,40 @@
 //! Which agent, and where it is.
 
-use std::path::PathBuf;
-
 use http::Uri;
 
 use crate::settings::SettingError;
 
-/// An agent, told by the form of its resource name.
+/// A Dialogflow agent, told by the form of its resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AgentAddress {
-    /// The lab's agent: the embedded one, or a script.
-    Lab(Option<PathBuf>),
-    /// Dialogflow CX: `projects/P/locations/L/agents/A[/environments/E]`.
-    Cx {
-        /// The whole name.
-        name: String,
-        /// Its location.
-        location: String,
-    },
+pub struct AgentAddress {
+    /// The name, up to where a session's begins.
+    name: String,
+    product: Product,
+    /// Its location; `None` where an ES agent names none.
+    location: Option<String>,
 }
+
+/// Which product serves the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// Dialogflow CX: `projects/P/locations/L/agents/A[/environments/E]`.
+    Cx,
+    /// Dialogflow ES: `projects/P[/locations/L]/agent[/environments/E[/users/U]]`.
+    Es(EsApi),
+}
+
+/// Which of ES's APIs is spoken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EsApi {
+    /// The stable one.
+    #[default]
+    V2,
+    /// With telephony messages, barge-in configuration and DTMF input.
+    V2Beta1,
+}
+
+/// What a lab agent is called.
+pub const LAB_AGENT: &str = "projects/lab/locations/global/agents/lab";
 
 const AGENT: &str = "DIALOGFLOW_AGENT";
 const AGENT_EXAMPLE: &str = "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
@@ -28,58 +44,66 @@ impl AgentAddress {
     ///
     /// # Errors
     /// [`SettingError`] for a name of another form.
-    pub fn parse(name: &str) -> Result<Self, SettingError> {
-        if let Some(file) = name.strip_prefix("lab:") {
-            return Ok(Self::Lab((!file.is_empty()).then(|| file.into())));
-        }
+    pub fn parse(name: &str, es_api: EsApi) -> Result<Self, SettingError> {
         let parts: Vec<&str> = name.split('/').collect();
         if parts.iter().any(|part| !is_plain(part)) {
             return Err(wrong(format!("is \"{name}\", which is no resource name")));
         }
-        match parts[..] {
-            ["projects", _, "locations", location, "agents", _]
-            | ["projects", _, "locations", location, "agents", _, "environments", _] => {
-                Ok(Self::Cx { name: name.to_owned(), location: location.to_owned() })
+        let (location, rest) = match parts[..] {
+            ["projects", _, "locations", location, ref rest @ ..] => (Some(location.to_owned()), rest),
+            ["projects", _, ref rest @ ..] => (None, rest),
+            _ => (None, &[] as &[&str]),
+        };
+        let address = |name: String, product| Ok(Self { name, product, location: location.clone() });
+        match *rest {
+            ["agents", _] | ["agents", _, "environments", _] if location.is_some() => {
+                address(name.to_owned(), Product::Cx)
             }
-            ["projects", _, "locations", _, "apps", ..] => {
+            ["agent"] | ["agent", "environments", _, "users", _] => address(name.to_owned(), Product::Es(es_api)),
+            // The default user of an environment, `-`.
+            ["agent", "environments", _] => address(format!("{name}/users/-"), Product::Es(es_api)),
+            ["apps", ..] if location.is_some() => {
                 Err(wrong("names an app of the Customer Engagement Suite, which this version cannot serve yet"))
-            }
-            ["projects", _, "agent", ..] | ["projects", _, "locations", _, "agent", ..] => {
-                Err(wrong("names a Dialogflow ES agent, which this version cannot serve yet"))
             }
             _ => Err(wrong(format!("is \"{name}\", which names no Dialogflow agent"))),
         }
     }
 
+    /// The agent's name, as it was given but for the default user.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which product it is.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
     /// The Dialogflow session of a call.
     #[must_use]
     pub fn session(&self, id: &str) -> String {
-        match self {
-            Self::Lab(_) => format!("projects/lab/locations/global/agents/lab/sessions/{id}"),
-            Self::Cx { name, .. } => format!("{name}/sessions/{id}"),
-        }
+        format!("{}/sessions/{id}", self.name)
     }
 
     /// The edition's name, as tapes have it.
     #[must_use]
     pub fn edition(&self) -> &'static str {
-        match self {
-            Self::Lab(_) | Self::Cx { .. } => "cx",
+        match self.product {
+            Product::Cx => "cx",
+            Product::Es(_) => "es",
         }
     }
 
-    /// Where Google serves it; `None` for the lab's.
+    /// Where Google serves it.
     #[must_use]
-    pub fn endpoint(&self) -> Option<Endpoint> {
-        let location = match self {
-            Self::Lab(_) => return None,
-            Self::Cx { location, .. } => location.as_str(),
+    pub fn endpoint(&self) -> Endpoint {
+        let host = match self.location.as_deref() {
+            None | Some("global") => "dialogflow.googleapis.com".to_owned(),
+            Some(location) => format!("{location}-dialogflow.googleapis.com"),
         };
-        let host = match location {
-            "global" => "dialogflow.googleapis.com".to_owned(),
-            other => format!("{other}-dialogflow.googleapis.com"),
-        };
-        Some(Endpoint { url: format!("https://{host}"), is_plaintext: false })
+        Endpoint { url: format!("https://{host}"), is_plaintext: false }
     }
 }
 
@@ -127,23 +151,41 @@ impl Endpoint {
 mod tests {
     use super::*;
 
+    fn parse(name: &str) -> Result<AgentAddress, SettingError> {
+        AgentAddress::parse(name, EsApi::V2)
+    }
+
     #[test]
-    fn the_form_of_the_name_says_which_product_it_is() {
-        let cx = AgentAddress::parse("projects/p/locations/europe-west3/agents/a-1").unwrap();
-        assert_eq!(cx.endpoint().unwrap().url, "https://europe-west3-dialogflow.googleapis.com");
-        assert_eq!(cx.session("CA1"), "projects/p/locations/europe-west3/agents/a-1/sessions/CA1");
-        let global = AgentAddress::parse("projects/p/locations/global/agents/a/environments/e").unwrap();
-        assert_eq!(global.endpoint().unwrap().url, "https://dialogflow.googleapis.com");
-        assert_eq!(AgentAddress::parse("lab:"), Ok(AgentAddress::Lab(None)));
-        assert_eq!(AgentAddress::parse("lab:a/b.toml"), Ok(AgentAddress::Lab(Some("a/b.toml".into()))));
+    fn the_form_of_the_name_says_which_product_it_is_and_where() {
+        let es = Product::Es(EsApi::V2);
+        for (name, product, host, session) in [
+            ("projects/p/locations/europe-west3/agents/a-1", Product::Cx, "europe-west3-dialogflow", ""),
+            ("projects/p/locations/global/agents/a/environments/e", Product::Cx, "dialogflow", ""),
+            ("projects/p/agent", es, "dialogflow", ""),
+            ("projects/p/locations/europe-west2/agent", es, "europe-west2-dialogflow", ""),
+            ("projects/p/agent/environments/e", es, "dialogflow", "/users/-"),
+            ("projects/p/agent/environments/e/users/u", es, "dialogflow", ""),
+        ] {
+            let agent = parse(name).unwrap();
+            assert_eq!(agent.product(), product, "{name}");
+            assert_eq!(agent.endpoint().url, format!("https://{host}.googleapis.com"), "{name}");
+            assert_eq!(agent.session("CA1"), format!("{name}{session}/sessions/CA1"));
+        }
     }
 
     #[test]
     fn a_name_that_is_none_is_told_in_one_line() {
-        for name in
-            ["", "agent", "projects/p", "projects//agent", "projects/p/locations/l/agents/a/b", "projects/p q/agent"]
-        {
-            let error = AgentAddress::parse(name).unwrap_err().to_string();
+        for name in [
+            "",
+            "agent",
+            "projects/p",
+            "projects//agent",
+            "projects/p/agents/a",
+            "projects/p/locations/l/agents/a/b",
+            "projects/p q/agent",
+            "projects/p/agent/users/u",
+        ] {
+            let error = parse(name).unwrap_err().to_string();
             assert!(error.starts_with("DIALOGFLOW_AGENT ") && error.contains("for example"), "{error}");
         }
     }

@@ -7,7 +7,7 @@ use dialbridge_core::handoff::{HandoffConfig, HandoffField};
 use http::Uri;
 
 use crate::log::Severity;
-use crate::settings::{AgentAddress, Endpoint, Secret, SettingError, Settings};
+use crate::settings::{AgentAddress, Endpoint, EsApi, LAB_AGENT, Product, Secret, SettingError, Settings};
 
 /// Everything the service needs to know.
 #[derive(Debug, Clone)]
@@ -123,7 +123,11 @@ impl Settings {
         let twilio = self.twilio()?;
         self.check_doors(platform, &twilio)?;
         let call = CallConfig {
-            greeting: self.greeting(),
+            greeting: self.greeting(agent.product()),
+            audio_limit_ms: match agent.product() {
+                Product::Cx => 120_000,
+                Product::Es(_) => 60_000,
+            },
             handoff: self.handoff()?,
             retry: dialbridge_core::config::Retry {
                 answering_turn: boolean("RETRY_ANSWERING_TURN", self.retry_answering_turn.as_deref(), true)?,
@@ -148,25 +152,61 @@ impl Settings {
         })
     }
 
-    fn agent(&self) -> Result<AgentAddress, SettingError> {
+    /// The lab script that is to be served instead of an agent of Google's: the file, or `None` for the embedded one.
+    #[must_use]
+    pub fn lab_script(&self) -> Option<Option<PathBuf>> {
         match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
-            (Some(name), _) => AgentAddress::parse(name),
-            (None, Some(project)) => AgentAddress::parse(&format!("projects/{project}/agent")),
-            (None, None) if cfg!(feature = "lab") => Ok(AgentAddress::Lab(None)),
-            (None, None) => Err(SettingError::new(
-                "DIALOGFLOW_AGENT",
-                "is not set, and this build has no lab agent",
-                "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000",
-            )),
+            (Some(name), _) => name.strip_prefix("lab:").map(|file| (!file.is_empty()).then(|| file.into())),
+            (None, Some(_)) => None,
+            (None, None) => Some(None),
         }
     }
 
-    /// CX has no event of its own that starts a conversation; "hi" is what its default start flow answers.
-    fn greeting(&self) -> Greeting {
-        let text = self.dialogflow_starting_text.clone().unwrap_or_else(|| "hi".to_owned());
+    fn agent(&self) -> Result<AgentAddress, SettingError> {
+        let es_api = match set(&self.dialogflow_es_api) {
+            None | Some("v2") => EsApi::V2,
+            Some("v2beta1") => EsApi::V2Beta1,
+            Some(other) => {
+                let fault = format!("is \"{other}\"; it can be v2 or v2beta1");
+                return Err(SettingError::new("DIALOGFLOW_ES_API", fault, "v2beta1"));
+            }
+        };
+        if self.lab_script().is_some() {
+            if cfg!(feature = "lab") {
+                return AgentAddress::parse(LAB_AGENT, es_api);
+            }
+            return Err(SettingError::new(
+                "DIALOGFLOW_AGENT",
+                "names no agent, and this build has no lab agent",
+                "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000",
+            ));
+        }
+        match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
+            (None, Some(project)) => {
+                let of_project = |_| {
+                    let fault = format!("is \"{project}\", which is no project's id");
+                    SettingError::new("DIALOGFLOW_PROJECT_ID", fault, "my-project")
+                };
+                AgentAddress::parse(&format!("projects/{project}/agent"), es_api).map_err(of_project)
+            }
+            (name, _) => AgentAddress::parse(name.unwrap_or_default(), es_api),
+        }
+    }
+
+    /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
+    /// answers.
+    fn greeting(&self, product: Product) -> Greeting {
+        let (event, text) = match product {
+            Product::Cx => (None, Some("hi")),
+            Product::Es(_) => (Some("WELCOME"), None),
+        };
+        let or = |value: &Option<String>, default: Option<&str>| match value.as_deref().map(str::trim) {
+            None => default.map(ToOwned::to_owned),
+            Some(value) => (!value.is_empty()).then(|| value.to_owned()),
+        };
         Greeting {
-            event: set(&self.dialogflow_starting_event_name).map(ToOwned::to_owned),
-            text: (!text.is_empty()).then_some(text),
+            event: or(&self.dialogflow_starting_event_name, event),
+            text: or(&self.dialogflow_starting_text, text),
         }
     }
 
@@ -356,7 +396,7 @@ mod tests {
     fn without_any_setting_it_is_the_lab_on_port_8080() {
         let config = with(|_| {}).unwrap();
         assert_eq!((config.port, config.language.as_str()), (8080, "en-US"));
-        assert_eq!(config.agent, AgentAddress::Lab(None));
+        assert_eq!(config.agent.name(), LAB_AGENT);
         assert_eq!(config.call.greeting.text.as_deref(), Some("hi"));
         assert_eq!(config.twilio.api_url, "https://api.twilio.com");
     }
@@ -367,9 +407,33 @@ mod tests {
     }
 
     #[test]
+    fn a_project_alone_is_its_es_agent_greeted_by_the_welcome_event() {
+        let config = with(|s| s.dialogflow_project_id = text("my-project")).unwrap();
+        assert_eq!(config.agent.name(), "projects/my-project/agent");
+        assert_eq!(config.call.greeting, Greeting { event: text("WELCOME"), text: None });
+        assert_eq!(config.call.audio_limit_ms, 60_000);
+        let beta = with(|s| (s.dialogflow_project_id, s.dialogflow_es_api) = (text("p"), text("v2beta1"))).unwrap();
+        assert_eq!(beta.agent.product(), Product::Es(EsApi::V2Beta1));
+    }
+
+    #[test]
+    fn lab_names_a_script_or_the_embedded_one() {
+        let script = |agent: Option<&str>| {
+            let settings = Settings { dialogflow_agent: agent.map(ToOwned::to_owned), ..Settings::default() };
+            settings.lab_script()
+        };
+        assert_eq!(script(None), Some(None));
+        assert_eq!(script(Some("lab:")), Some(None));
+        assert_eq!(script(Some("lab:a/b.toml")), Some(Some("a/b.toml".into())));
+        assert_eq!(script(Some("projects/p/agent")), None);
+    }
+
+    #[test]
     fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         type Change = fn(&mut Settings);
-        let wrong: [(&str, Change); 16] = [
+        let wrong: [(&str, Change); 18] = [
+            ("DIALOGFLOW_ES_API", |s| s.dialogflow_es_api = text("v3")),
+            ("DIALOGFLOW_PROJECT_ID", |s| s.dialogflow_project_id = text("my/project")),
             ("PORT", |s| s.port = text("99999")),
             ("PORT", |s| s.port = text("abc")),
             ("PUBLIC_URL", |s| s.public_url = text("example.com")),

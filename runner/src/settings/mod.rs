@@ -7,7 +7,7 @@ mod secret;
 
 use clap::Args;
 
-pub use address::{AgentAddress, Endpoint};
+pub use address::{AgentAddress, Endpoint, EsApi, LAB_AGENT, Product};
 pub use config::{Config, Limits, Platform, PublicUrl, TwilioConfig};
 pub use error::SettingError;
 pub use secret::Secret;
@@ -44,6 +44,9 @@ pub struct Settings {
     /// Another endpoint than the location's; http:// means plaintext without credentials
     #[arg(long, env = "DIALOGFLOW_ENDPOINT", value_name = "URL", help_heading = "Agent")]
     pub dialogflow_endpoint: Option<String>,
+    /// ES's API: v2, or v2beta1 with telephony messages, barge-in configuration and DTMF input
+    #[arg(long, env = "DIALOGFLOW_ES_API", value_name = "API", help_heading = "Agent")]
+    pub dialogflow_es_api: Option<String>,
     /// The language of the calls
     #[arg(long, env = "DIALOGFLOW_LANGUAGE", value_name = "TAG", help_heading = "Agent")]
     pub dialogflow_language: Option<String>,

@@ -1,0 +1,124 @@
+//! What an edition's messages mean, apart from how a turn goes: each edition has its dialect.
+
+use bytes::Bytes;
+use dialbridge_core::audio::{AudioFormat, Encoding};
+use serde_json::{Map, Value};
+use tonic::Status;
+
+use crate::agent::conversation::Said;
+use crate::agent::script::{AudioMessages, Output, Reply};
+
+/// The longest session id, in characters (ES and CX).
+const SESSION_ID_CHARS: usize = 36;
+
+/// The longest text, in characters.
+const TEXT_CHARS: usize = 256;
+
+/// The messages of one edition.
+pub(super) trait Dialect: Clone + Send + Sync + 'static {
+    /// Full name of the gRPC service.
+    const SERVICE: &'static str;
+    /// The most audio in one stream, in milliseconds, and what is said beyond it.
+    const AUDIO_LIMIT: (u64, &'static str);
+    /// What the client sends.
+    type Request: prost::Message + Default + 'static;
+    /// What the server sends.
+    type Response: prost::Message + Default + 'static;
+
+    /// Reads the first message.
+    fn open(first: Self::Request) -> Result<Opened, Status>;
+    /// Reads a later message: audio.
+    fn audio(later: Self::Request) -> Result<Bytes, Status>;
+    /// A recognition result.
+    fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response;
+    /// The end of the utterance.
+    fn end_of_utterance(end_ms: u64) -> Self::Response;
+    /// An answer, or a part of one, in as many messages as the edition makes of it.
+    fn answer(answer: &Answered<'_>) -> Vec<Self::Response>;
+}
+
+/// A turn as its first message opens it.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) session: String,
+    pub(super) language: String,
+    pub(super) input: Opening,
+    /// The coding that was asked for; `None`: no audio.
+    pub(super) output: Option<Output>,
+    pub(super) partial_responses: bool,
+    pub(super) parameters: Map<String, Value>,
+    pub(super) payload: Map<String, Value>,
+}
+
+/// What a turn begins with.
+#[derive(Debug, Clone)]
+pub(super) enum Opening {
+    Listen(Listening),
+    Said(Said),
+}
+
+/// How a turn listens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listening {
+    pub(super) format: AudioFormat,
+    pub(super) single_utterance: bool,
+    /// `no_barge_in_duration` and `total_duration`, in milliseconds.
+    pub(super) barge_in: Option<(u64, u64)>,
+}
+
+/// An answer that is to be written.
+pub(super) struct Answered<'a> {
+    pub(super) opened: &'a Opened,
+    pub(super) said: &'a Said,
+    pub(super) reply: &'a Reply,
+    /// The reply's audio, coded, and how.
+    pub(super) audio: Option<(Bytes, Output)>,
+    pub(super) audio_messages: AudioMessages,
+    pub(super) is_partial: bool,
+}
+
+pub(super) fn invalid(text: impl Into<String>) -> Status {
+    Status::invalid_argument(text)
+}
+
+/// Checks the session's id, the last part of its name.
+pub(super) fn checked_id(id: &str) -> Result<String, Status> {
+    if id.is_empty() || id.chars().count() > SESSION_ID_CHARS {
+        return Err(invalid(format!("a session id has 1 to {SESSION_ID_CHARS} characters")));
+    }
+    Ok(id.to_owned())
+}
+
+/// Checks a text.
+pub(super) fn checked_text(text: &str) -> Result<Said, Status> {
+    if text.is_empty() {
+        return Err(invalid("the text is empty"));
+    }
+    if text.chars().count() > TEXT_CHARS {
+        return Err(invalid(format!("a text has at most {TEXT_CHARS} characters")));
+    }
+    Ok(Said::Text(text.to_owned()))
+}
+
+/// Checks an event's name.
+pub(super) fn checked_event(name: &str) -> Result<Said, Status> {
+    if name.is_empty() { Err(invalid("the event has no name")) } else { Ok(Said::Event(name.to_owned())) }
+}
+
+/// Checks the coding of the caller's audio. `encoding` is `None` for one that the lab does not hear.
+pub(super) fn checked_format(encoding: Option<Encoding>, sample_rate: i32) -> Result<AudioFormat, Status> {
+    let encoding = encoding.ok_or_else(|| invalid("the lab does not hear that audio_encoding"))?;
+    let sample_rate = u32::try_from(sample_rate).unwrap_or(0);
+    if !(8_000..=48_000).contains(&sample_rate) {
+        return Err(invalid("sample_rate_hertz must be from 8000 to 48000"));
+    }
+    Ok(AudioFormat { encoding, sample_rate })
+}
+
+/// Checks the coding that is asked for.
+pub(super) fn checked_output(encoding: Option<Encoding>, sample_rate: i32) -> Result<Output, Status> {
+    let encoding = encoding.ok_or_else(|| invalid("the lab does not speak that audio_encoding"))?;
+    let rate = u32::try_from(sample_rate).unwrap_or(0);
+    let default = if encoding == Encoding::Linear16 { 24_000 } else { 8_000 };
+    Ok(Output { encoding, sample_rate: if rate == 0 { default } else { rate }, wav: false })
+}

@@ -1,0 +1,256 @@
+//! Dialogflow ES `Sessions/StreamingDetectIntent`, v2 and v2beta1: their messages, as strict as Google's.
+//!
+//! v2beta1 has all of v2's fields under the same numbers and some of its own, so its types serve both; what only v2beta1
+//! knows is neither read nor written for v2. Facts and sources: the protos of `google.cloud.dialogflow.v2` and
+//! `v2beta1` and their comments.
+
+use bytes::Bytes;
+use dialbridge_core::audio::Encoding;
+use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
+use tonic::Status;
+
+use es::query_input::Input;
+use es::streaming_recognition_result::MessageType;
+
+use crate::agent::conversation::Said;
+use crate::agent::dialect::{
+    Answered, Dialect, Listening, Opened, Opening, checked_event, checked_format, checked_id, checked_output,
+    checked_text, invalid,
+};
+use crate::agent::protobuf::{duration, duration_ms, json_object, protobuf_struct};
+use crate::agent::script::{AudioMessages, Output, Reply};
+
+/// The dialect of v2 or of v2beta1.
+#[derive(Debug, Clone)]
+pub(super) struct Es<const BETA: bool>;
+
+impl<const BETA: bool> Dialect for Es<BETA> {
+    const SERVICE: &'static str =
+        if BETA { "google.cloud.dialogflow.v2beta1.Sessions" } else { "google.cloud.dialogflow.v2.Sessions" };
+    /// One minute is promised; 65 seconds were seen.
+    const AUDIO_LIMIT: (u64, &'static str) = (65_000, "Exceeded maximum allowed stream duration of 65 seconds.");
+    type Request = es::StreamingDetectIntentRequest;
+    type Response = es::StreamingDetectIntentResponse;
+
+    fn open(first: Self::Request) -> Result<Opened, Status> {
+        let session = session_id(&first.session)?;
+        if !first.input_audio.is_empty() {
+            return Err(invalid("the first message must not carry input_audio"));
+        }
+        let query = first.query_input.ok_or_else(|| invalid("the first message has no query_input"))?;
+        let (language, input, parameters) = opening::<BETA>(query.input)?;
+        if language.is_empty() {
+            return Err(invalid("language_code is required"));
+        }
+        let params = first.query_params.unwrap_or_default();
+        Ok(Opened {
+            session,
+            language,
+            input,
+            output: first.output_audio_config.as_ref().map(output).transpose()?,
+            partial_responses: false,
+            parameters: parameters.map(json_object).unwrap_or_default(),
+            payload: params.payload.map(json_object).unwrap_or_default(),
+        })
+    }
+
+    fn audio(later: Self::Request) -> Result<Bytes, Status> {
+        if later.query_input.is_some() {
+            return Err(invalid(
+                "the lab does not change its mind: after the first message only input_audio may be sent",
+            ));
+        }
+        if later.input_audio.is_empty() { Err(invalid("a message without input_audio")) } else { Ok(later.input_audio) }
+    }
+
+    fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response {
+        recognition(es::StreamingRecognitionResult {
+            message_type: MessageType::Transcript.into(),
+            transcript: text,
+            is_final,
+            stability: if BETA && !is_final { 0.9 } else { 0.0 },
+            speech_end_offset: Some(duration(end_ms)),
+            ..Default::default()
+        })
+    }
+
+    fn end_of_utterance(end_ms: u64) -> Self::Response {
+        recognition(es::StreamingRecognitionResult {
+            message_type: MessageType::EndOfSingleUtterance.into(),
+            speech_end_offset: Some(duration(end_ms)),
+            ..Default::default()
+        })
+    }
+
+    /// The result, and the audio in it or after it.
+    fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
+        let mut result = es::StreamingDetectIntentResponse {
+            response_id: format!("lab-{}", answer.opened.session),
+            query_result: Some(query_result::<BETA>(answer)),
+            ..Default::default()
+        };
+        let Some((audio, output)) = answer.audio.clone() else { return vec![result] };
+        let piece = |audio: Bytes| es::StreamingDetectIntentResponse {
+            output_audio: audio,
+            output_audio_config: Some(output_config(output)),
+            ..Default::default()
+        };
+        match answer.audio_messages {
+            AudioMessages::WithResult => {
+                result.output_audio = audio;
+                result.output_audio_config = Some(output_config(output));
+                vec![result]
+            }
+            AudioMessages::After => vec![result, piece(audio)],
+            AudioMessages::Split => {
+                let third = audio.len().div_ceil(3).max(1);
+                let pieces = (0..audio.len()).step_by(third).map(|at| audio.slice(at..audio.len().min(at + third)));
+                std::iter::once(result).chain(pieces.map(piece)).collect()
+            }
+        }
+    }
+}
+
+fn recognition(result: es::StreamingRecognitionResult) -> es::StreamingDetectIntentResponse {
+    es::StreamingDetectIntentResponse { recognition_result: Some(result), ..Default::default() }
+}
+
+fn session_id(name: &str) -> Result<String, Status> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let rest = match parts[..] {
+        ["projects", _, "locations", _, "agent", ref rest @ ..] | ["projects", _, "agent", ref rest @ ..] => rest,
+        _ => &[],
+    };
+    match *rest {
+        ["sessions", id] | ["environments", _, "users", _, "sessions", id] => checked_id(id),
+        _ => Err(invalid(format!("\"{name}\" is no session of an ES agent"))),
+    }
+}
+
+/// The language, the opening and the event's parameters.
+fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, Option<prost_types::Struct>), Status> {
+    match input {
+        Some(Input::AudioConfig(config)) => {
+            let listening = listening::<BETA>(&config)?;
+            Ok((config.language_code, Opening::Listen(listening), None))
+        }
+        Some(Input::Text(text)) => Ok((text.language_code, Opening::Said(checked_text(&text.text)?), None)),
+        Some(Input::Event(event)) => {
+            Ok((event.language_code, Opening::Said(checked_event(&event.name)?), event.parameters))
+        }
+        // v2 has no such field, so Google's v2 would not see it.
+        Some(Input::Dtmf(dtmf)) if BETA => {
+            let digits: String = dtmf.dtmf_events().map(key).collect();
+            if digits.is_empty() {
+                return Err(invalid("there are no digits"));
+            }
+            // TelephonyDtmfEvents has no language: the agent's default one holds.
+            Ok(("en".to_owned(), Opening::Said(Said::Digits(digits)), None))
+        }
+        Some(Input::Dtmf(_)) | None => Err(invalid("query_input has no input")),
+    }
+}
+
+fn key(dtmf: es::TelephonyDtmf) -> char {
+    use es::TelephonyDtmf as Key;
+    match dtmf {
+        Key::Unspecified => '?',
+        Key::DtmfOne => '1',
+        Key::DtmfTwo => '2',
+        Key::DtmfThree => '3',
+        Key::DtmfFour => '4',
+        Key::DtmfFive => '5',
+        Key::DtmfSix => '6',
+        Key::DtmfSeven => '7',
+        Key::DtmfEight => '8',
+        Key::DtmfNine => '9',
+        Key::DtmfZero => '0',
+        Key::DtmfA => 'A',
+        Key::DtmfB => 'B',
+        Key::DtmfC => 'C',
+        Key::DtmfD => 'D',
+        Key::DtmfStar => '*',
+        Key::DtmfPound => '#',
+    }
+}
+
+fn listening<const BETA: bool>(config: &es::InputAudioConfig) -> Result<Listening, Status> {
+    let encoding = match config.audio_encoding() {
+        es::AudioEncoding::Mulaw => Some(Encoding::Mulaw),
+        es::AudioEncoding::Alaw => Some(Encoding::Alaw),
+        es::AudioEncoding::Linear16 => Some(Encoding::Linear16),
+        _ => None,
+    };
+    let window = |window: es::BargeInConfig| {
+        (window.no_barge_in_duration.map_or(0, duration_ms), window.total_duration.map_or(0, duration_ms))
+    };
+    Ok(Listening {
+        format: checked_format(encoding, config.sample_rate_hertz)?,
+        // The field of the same name in the request has no effect, whatever its comment says.
+        single_utterance: config.single_utterance,
+        barge_in: config.barge_in_config.filter(|_| BETA).map(window),
+    })
+}
+
+fn output(asked: &es::OutputAudioConfig) -> Result<Output, Status> {
+    let encoding = match asked.audio_encoding() {
+        es::OutputAudioEncoding::Mulaw => Some(Encoding::Mulaw),
+        es::OutputAudioEncoding::Alaw => Some(Encoding::Alaw),
+        es::OutputAudioEncoding::Linear16 => Some(Encoding::Linear16),
+        _ => None,
+    };
+    checked_output(encoding, asked.sample_rate_hertz)
+}
+
+fn output_config(output: Output) -> es::OutputAudioConfig {
+    let encoding = match output.encoding {
+        Encoding::Linear16 => es::OutputAudioEncoding::Linear16,
+        Encoding::Mulaw => es::OutputAudioEncoding::Mulaw,
+        Encoding::Alaw => es::OutputAudioEncoding::Alaw,
+    };
+    let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
+    es::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }
+}
+
+fn query_result<const BETA: bool>(answer: &Answered<'_>) -> es::QueryResult {
+    let reply = answer.reply;
+    let intent = (!reply.intent.is_empty() || reply.end || reply.handoff.is_some()).then(|| es::Intent {
+        name: format!("projects/lab/agent/intents/{}", reply.intent),
+        display_name: reply.intent.clone(),
+        end_interaction: reply.end,
+        live_agent_handoff: reply.handoff.is_some(),
+        ..Default::default()
+    });
+    let query_text = match answer.said {
+        Said::Utterance { .. } | Said::Nothing => answer.said.transcript(),
+        Said::Text(text) => text.clone(),
+        Said::Event(name) => name.clone(),
+        Said::Digits(digits) => digits.clone(),
+    };
+    es::QueryResult {
+        query_text,
+        language_code: answer.opened.language.clone(),
+        action: reply.action.clone(),
+        parameters: Some(protobuf_struct(&reply.parameters)),
+        all_required_params_present: true,
+        fulfillment_text: reply.say.clone(),
+        fulfillment_messages: messages::<BETA>(reply),
+        webhook_payload: reply.handoff.as_ref().and_then(|metadata| metadata.as_object()).map(protobuf_struct),
+        intent,
+        intent_detection_confidence: 1.0,
+        ..Default::default()
+    }
+}
+
+fn messages<const BETA: bool>(reply: &Reply) -> Vec<es::intent::Message> {
+    use es::intent::message::{Message, Platform, TelephonyTransferCall, Text};
+    let text = (!reply.say.is_empty()).then(|| es::intent::Message {
+        message: Some(Message::Text(Text { text: vec![reply.say.clone()] })),
+        ..Default::default()
+    });
+    let transfer = reply.transfer.clone().filter(|_| BETA).map(|number| es::intent::Message {
+        platform: Platform::Telephony.into(),
+        message: Some(Message::TelephonyTransferCall(TelephonyTransferCall { phone_number: number })),
+    });
+    [text, transfer].into_iter().flatten().collect()
+}

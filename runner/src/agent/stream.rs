@@ -1,0 +1,122 @@
+//! One stream to the agent: a `StreamingDetectIntent` of its own for each turn, in the messages of its edition.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use dialbridge_core::agent::{AgentFault, TurnStart};
+use dialbridge_core::{AgentEvent, TurnId};
+use futures_core::Stream;
+use http::uri::PathAndQuery;
+use tokio::sync::mpsc;
+use tonic::client::Grpc;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+use tonic_prost::ProstCodec;
+
+use super::SessionContext;
+use super::auth::Auth;
+use super::channels::Channels;
+use super::fault::fault;
+use super::pipe::AudioPipe;
+use super::reset::{ResetOnDrop, Resettable};
+
+/// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
+const MOST_BYTES: usize = 32 << 20;
+
+/// The messages of an edition, and what they mean in core's words.
+pub(super) trait Dialect: Send + Sync + 'static {
+    /// Path of the method.
+    const METHOD: &'static str;
+    /// What is sent.
+    type Request: prost::Message + Default + Send + 'static;
+    /// What comes.
+    type Response: prost::Message + Default + Send + 'static;
+
+    /// The first message of a turn.
+    fn first(context: &SessionContext, start: &TurnStart) -> Self::Request;
+    /// A later message: audio, mu-law at 8,000 Hz.
+    fn audio(audio: Bytes) -> Self::Request;
+    /// What a message means, in order.
+    fn events(response: Self::Response) -> Vec<AgentEvent>;
+}
+
+/// An agent of any edition.
+#[derive(Debug, Clone)]
+pub(super) struct Streams {
+    pub(super) channels: Channels,
+    pub(super) auth: Auth,
+}
+
+/// One turn.
+pub(super) struct Turn {
+    pub(super) id: TurnId,
+    pub(super) start: TurnStart,
+    pub(super) pipe: Arc<AudioPipe>,
+    pub(super) events: mpsc::Sender<(TurnId, AgentEvent)>,
+}
+
+impl Streams {
+    /// Runs a turn to its end and tells what the agent says. Dropping it resets the stream.
+    pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
+        let last = match self.stream::<D>(&context, &turn).await {
+            Ok(()) => AgentEvent::Ended,
+            Err(fault) => AgentEvent::Failed(fault),
+        };
+        // When nobody listens any more, the call is over.
+        let _ = turn.events.send((turn.id, last)).await;
+    }
+
+    async fn stream<D: Dialect>(&self, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
+        let mut metadata = MetadataMap::new();
+        self.auth.headers(&mut metadata).await.map_err(|error| AgentFault {
+            code: "UNAUTHENTICATED".to_owned(),
+            message: error.to_string(),
+            transient: true,
+        })?;
+        let lease = self.channels.lease();
+        let connection = Resettable { channel: lease.channel.clone(), pipe: turn.pipe.clone() };
+        let _reset = ResetOnDrop(turn.pipe.clone());
+        let first = Some(D::first(context, &turn.start));
+        let mut request = Request::new(Requests::<D> { first, pipe: turn.pipe.clone(), dialect: PhantomData });
+        *request.metadata_mut() = metadata;
+
+        let of = |status: Status| fault(&status);
+        let mut client = Grpc::new(connection).max_decoding_message_size(MOST_BYTES);
+        client.ready().await.map_err(|error| of(Status::from_error(error.into())))?;
+        let codec = ProstCodec::<D::Request, D::Response>::default();
+        let responses = client.streaming(request, PathAndQuery::from_static(D::METHOD), codec).await;
+        let mut responses = responses.map_err(of)?.into_inner();
+        while let Some(response) = responses.message().await.map_err(of)? {
+            for event in D::events(response) {
+                if turn.events.send((turn.id, event)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The messages of a turn: the first one, then audio as it comes; it ends with the pipe, which half-closes the stream.
+struct Requests<D: Dialect> {
+    first: Option<D::Request>,
+    pipe: Arc<AudioPipe>,
+    dialect: PhantomData<D>,
+}
+
+// Nothing in it is pinned.
+impl<D: Dialect> Unpin for Requests<D> {}
+
+impl<D: Dialect> Stream for Requests<D> {
+    type Item = D::Request;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(first));
+        }
+        self.pipe.poll_read(cx).map(|audio| audio.map(D::audio))
+    }
+}
