@@ -69,7 +69,7 @@ fn step_of_a_listening_call(bencher: Bencher<'_, '_>) {
 /// An answer of two seconds: audio for Twilio out, and the next turn opens.
 #[divan::bench]
 fn answer_of_two_seconds(bencher: Bencher<'_, '_>) {
-    let prompt = Prompt { format: AudioFormat::TELEPHONE, audio: vec![0x55; 16_000], interruptible: true };
+    let prompt = Prompt::new(AudioFormat::TELEPHONE, vec![0x55; 16_000]);
     let answer = Answer { part: AnswerPart::Final, prompts: vec![prompt], ..Answer::default() };
     bencher.with_inputs(|| (listening_call(), AgentEvent::Answer(Box::new(answer.clone())))).bench_local_values(
         |(mut call, event)| {

@@ -45,15 +45,19 @@ pub struct TurnStart {
     pub barge_in: Option<BargeInWindow>,
 }
 
-/// What the agent gets in a turn.
+/// What the agent gets in a turn. All but audio is the whole input of its turn.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TurnInput {
     /// The caller's audio, in [`AgentCommand::Audio`]s that follow.
     Audio,
-    /// An event by its name; the turn has no other input.
+    /// An event by its name.
     Event(String),
-    /// A text as if the caller had said it; the turn has no other input.
+    /// A text as if the caller had said it.
     Text(String),
+    /// Keys that the caller pressed, in the form in which the agent takes them.
+    Digits(Digits, DigitsForm),
+    /// What came of a tool that the agent asked its client for: a refusal, for this client has no tools.
+    ToolRefused(ToolCall),
 }
 
 impl TurnInput {
@@ -64,8 +68,49 @@ impl TurnInput {
             Self::Audio => "audio",
             Self::Event(_) => "event",
             Self::Text(_) => "text",
+            Self::Digits(..) => "digits",
+            Self::ToolRefused(_) => "tool result",
         }
     }
+}
+
+/// Keys that the caller pressed: `0` to `9`, `*`, `#`, `A` to `D`. They may be a card number or a PIN, so they are printed
+/// as `…`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Digits {
+    /// The keys, without the one that ended them.
+    pub keys: String,
+    /// The key that ended them, where one did.
+    pub finish: Option<char>,
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digits(…)")
+    }
+}
+
+/// In what form an agent takes keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DigitsForm {
+    /// As an input of its own (CX `query_input.dtmf`, ES `v2beta1` `query_input.dtmf`).
+    #[default]
+    Dtmf,
+    /// As a text (ES).
+    Text,
+    /// As an event of that name, with the keys as its parameter `digits`.
+    Event(String),
+}
+
+/// A tool that the agent wants its client to run (CX `ResponseMessage.tool_call`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ToolCall {
+    /// Resource name of the tool.
+    pub tool: String,
+    /// The tool's action.
+    pub action: String,
 }
 
 /// How long the agent still speaks while it listens already, in milliseconds of this turn's audio
@@ -74,7 +119,7 @@ impl TurnInput {
 pub struct BargeInWindow {
     /// `no_barge_in_duration`: for so long nothing that is said counts as speech.
     pub protected_ms: u64,
-    /// `total_duration`: for so long silence is no no-input.
+    /// `total_duration`: for so long silence is no no-input. Never less than `protected_ms`.
     pub total_ms: u64,
 }
 
@@ -154,6 +199,36 @@ pub struct Answer {
     /// The agent is done with the call: nothing is listened for after this answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<AgentEnd>,
+    /// Custom payloads, in order. What stands under `dialbridge` in one is for this service ([`payload`](crate::payload)).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub payloads: Vec<Value>,
+    /// How the agent wants keys collected from now on (CX `advanced_settings.dtmf_settings`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyRules>,
+    /// A tool that the agent wants run before it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call: Option<ToolCall>,
+    /// The agent says that the conversation is a success (CX `conversation_success`). It does not end the call.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub succeeded: bool,
+    /// Webhooks that failed in this turn, each by its status. The agent has answered all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook_faults: Vec<String>,
+}
+
+/// How an agent wants keys collected; what it leaves open is for the settings to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeyRules {
+    /// The key that ends them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish: Option<char>,
+    /// So many of them are all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most: Option<u32>,
+    /// The longest pause between two of them, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_ms: Option<u64>,
 }
 
 impl Answer {
@@ -167,10 +242,14 @@ impl Answer {
             && self.end.is_none()
     }
 
-    /// Whether there is nothing in it: no words, no audio, no end. An event that the agent does not know is answered so.
+    /// Whether there is nothing in it that a caller would notice. An event that the agent does not know is answered so.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.prompts.is_empty() && self.end.is_none()
+        self.text.is_empty()
+            && self.prompts.is_empty()
+            && self.end.is_none()
+            && self.payloads.is_empty()
+            && self.tool_call.is_none()
     }
 }
 
@@ -193,12 +272,33 @@ pub enum AnswerPart {
 pub struct Prompt {
     /// What the stream says of its coding; a WAV header inside is believed more.
     pub format: AudioFormat,
-    /// The bytes as they came, with or without a WAV header.
-    #[serde(with = "base64_bytes")]
+    /// The bytes as they came, with or without a WAV header. Empty where `uri` says where they are.
+    #[serde(with = "base64_bytes", default, skip_serializing_if = "Vec::is_empty")]
     pub audio: Vec<u8>,
+    /// Where the audio is to be fetched from: `https:` or `gs:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
     /// Whether the caller may interrupt it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub interruptible: bool,
+    /// Whether a later response of the same turn cuts it, such as music while the agent works
+    /// (CX `DetectIntentResponse.allow_cancellation`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancellable: bool,
+}
+
+impl Prompt {
+    /// Audio that is there and that the caller may interrupt.
+    #[must_use]
+    pub fn new(format: AudioFormat, audio: Vec<u8>) -> Self {
+        Self { format, audio, uri: None, interruptible: true, cancellable: false }
+    }
+
+    /// Audio that has to be fetched and that the caller may interrupt.
+    #[must_use]
+    pub fn at(uri: impl Into<String>) -> Self {
+        Self { uri: Some(uri.into()), ..Self::new(AudioFormat::TELEPHONE, Vec::new()) }
+    }
 }
 
 fn yes() -> bool {
@@ -215,7 +315,9 @@ impl fmt::Debug for Prompt {
         f.debug_struct("Prompt")
             .field("format", &self.format)
             .field("bytes", &self.audio.len())
+            .field("uri", &self.uri.is_some())
             .field("interruptible", &self.interruptible)
+            .field("cancellable", &self.cancellable)
             .finish()
     }
 }
@@ -255,11 +357,59 @@ pub enum AgentEnd {
         metadata: Value,
     },
     /// The agent asks for the call to be put through.
-    #[serde(rename_all = "camelCase")]
-    Transfer {
-        /// E.164 number.
-        phone_number: String,
+    Transfer(Transfer),
+    /// The agent asks for the call to be queued, e.g. for Twilio Flex.
+    Enqueue(Enqueue),
+    /// The agent pauses: the call does something else and may come back to the same session.
+    Pause {
+        /// Free form.
+        parameters: Value,
     },
+}
+
+impl AgentEnd {
+    /// Whether it only says that the agent is done.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::EndInteraction)
+    }
+}
+
+/// Where a call is put through to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Transfer {
+    /// E.164 number, or a SIP address with `sip:` or `sips:`.
+    pub to: String,
+    /// The number that is shown; where it is not set, that of the settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<String>,
+    /// How long the other side is rung, in seconds; where it is not set, that of the settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+}
+
+impl Transfer {
+    /// To that number or address, all else as the settings say.
+    #[must_use]
+    pub fn to(to: impl Into<String>) -> Self {
+        Self { to: to.into(), ..Self::default() }
+    }
+}
+
+/// Where a call is queued.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Enqueue {
+    /// A TaskRouter workflow (`WW…`), for a task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow_sid: Option<String>,
+    /// A queue by its name, where there is no workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Attributes of the task.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub attributes: Value,
 }
 
 /// Why a stream failed.
@@ -281,16 +431,17 @@ impl fmt::Display for AgentFault {
     }
 }
 
-mod base64_bytes {
+/// Bytes as base64 in JSON.
+pub(crate) mod base64_bytes {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&STANDARD.encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

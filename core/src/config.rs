@@ -1,8 +1,12 @@
 //! What a call is told before it begins. All of it is plain data, so that a tape can carry it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::agent::{DigitsForm, base64_bytes};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 
@@ -18,6 +22,17 @@ pub struct CallConfig {
     pub greeting: Greeting,
     /// When a caller who speaks while the agent speaks stops it.
     pub barge_in: BargeIn,
+    /// Whether the agent's recogniser can be told of a prompt that still plays (CX and ES v2beta1 `barge_in_config`). Where
+    /// it cannot, what is said into a prompt that may not be interrupted goes to it as silence.
+    pub knows_prompts: bool,
+    /// How keys are collected.
+    pub keys: Keys,
+    /// What happens when the caller says nothing.
+    pub no_input: NoInput,
+    /// Where calls end that would not end by themselves.
+    pub bounds: Bounds,
+    /// Recordings of our own.
+    pub fillers: Fillers,
     /// Where the call goes when the agent is done.
     pub handoff: HandoffConfig,
     /// Session parameters that the agent gets in its first turn, beside those of the call itself.
@@ -26,6 +41,9 @@ pub struct CallConfig {
     pub audio_limit_ms: u64,
     /// How long before that limit a new stream takes over, in milliseconds.
     pub rotation_margin_ms: u64,
+    /// After so many milliseconds the call goes over to another media socket, for the platform cuts a socket after an
+    /// hour; 0: never.
+    pub renew_after_ms: u64,
     /// How long the call waits for others.
     pub patience: Patience,
     /// What happens when the agent fails.
@@ -41,6 +59,12 @@ impl Default for CallConfig {
             session: String::new(),
             greeting: Greeting::default(),
             barge_in: BargeIn::default(),
+            knows_prompts: true,
+            keys: Keys::default(),
+            no_input: NoInput::default(),
+            bounds: Bounds::default(),
+            fillers: Fillers::default(),
+            renew_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),
             audio_limit_ms: 120_000,
@@ -69,15 +93,20 @@ pub struct Greeting {
 pub struct BargeIn {
     /// What counts as an interruption.
     pub mode: BargeInMode,
-    /// So many words at least.
+    /// So many words at least. By voice there are no words to be counted.
     pub least_words: u32,
     /// So many milliseconds of speech at least.
     pub least_ms: u64,
+    /// Transcripts of a lower confidence do not count, in percent; one that has none does.
+    pub least_confidence: u8,
+    /// The name of a session parameter that tells the agent what was heard of a prompt that was cut; `None`: it is not
+    /// told.
+    pub heard_parameter: Option<String>,
 }
 
 impl Default for BargeIn {
     fn default() -> Self {
-        Self { mode: BargeInMode::Speech, least_words: 1, least_ms: 0 }
+        Self { mode: BargeInMode::Speech, least_words: 1, least_ms: 0, least_confidence: 0, heard_parameter: None }
     }
 }
 
@@ -90,6 +119,90 @@ pub enum BargeInMode {
     /// A transcript.
     #[default]
     Speech,
+    /// The level of the caller's voice: some hundred milliseconds sooner, and a cough interrupts too.
+    Voice,
+}
+
+/// How the keys of the telephone are collected. What the agent says about it goes before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Keys {
+    /// The key that ends them; `None`: none does.
+    pub finish: Option<char>,
+    /// So many of them are all; 0: no number of them.
+    pub most: u32,
+    /// After so many milliseconds without another one they are all.
+    pub gap_ms: u64,
+    /// Where the agent expects keys: after so many milliseconds without the first one it is no input; 0: as without keys.
+    pub first_ms: u64,
+    /// In what form the agent takes them.
+    pub form: DigitsForm,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { finish: Some('#'), most: 0, gap_ms: 3_000, first_ms: 0, form: DigitsForm::Dtmf }
+    }
+}
+
+/// What happens when the caller says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct NoInput {
+    /// The event that an agent gets which has no handler of its own; `None`: the agent's own no-input handling serves.
+    pub event: Option<String>,
+    /// After a prompt was heard and so many milliseconds of silence it gets that event.
+    pub after_ms: u64,
+}
+
+/// Where calls end that would not end by themselves; 0: there is no such bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Bounds {
+    /// Milliseconds of a call.
+    pub call_ms: u64,
+    /// Milliseconds in which nobody says anything.
+    pub silence_ms: u64,
+    /// Turns that failed, in the whole call.
+    pub failed_turns: u32,
+    /// Turns in a row in which the caller said nothing.
+    pub silent_turns: u32,
+    /// What is said to a call that one of these ends, before it goes where ended calls go.
+    pub goodbye: Option<String>,
+}
+
+/// Recordings of our own, for moments in which the agent says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Fillers {
+    /// Played while the agent thinks, once in a turn; the answer cuts it.
+    pub thinking: Option<Clip>,
+    /// When it begins, in milliseconds from the end of the input.
+    pub thinking_after_ms: u64,
+    /// Played when a turn has failed and is tried again, once until the agent says something.
+    pub retrying: Option<Clip>,
+}
+
+/// A recording: mu-law, 8,000 Hz, mono. Clones share it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Clip(pub Arc<[u8]>);
+
+impl fmt::Debug for Clip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clip({} ms)", self.0.len() / crate::audio::BYTES_PER_MS)
+    }
+}
+
+impl Serialize for Clip {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        base64_bytes::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Clip {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        base64_bytes::deserialize(deserializer).map(|audio| Self(audio.into()))
+    }
 }
 
 /// How long the call waits, in milliseconds.
@@ -104,6 +217,10 @@ pub struct Patience {
     pub first_audio_ms: u64,
     /// For more audio of an answer, on a stream that stays open.
     pub more_audio_ms: u64,
+    /// For audio that has to be fetched.
+    pub fetch_ms: u64,
+    /// For a gap in the conversation in which the call can be renewed.
+    pub renewal_ms: u64,
     /// For the answer to the REST update of the call, attempts included.
     pub update_ms: u64,
     /// For Twilio's `stop` after an update that was accepted.
@@ -117,6 +234,8 @@ impl Default for Patience {
             answer_ms: 30_000,
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,
+            fetch_ms: 5_000,
+            renewal_ms: 8_000,
             update_ms: 30_000,
             stop_ms: 5_000,
         }

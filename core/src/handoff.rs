@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::agent::{AgentEnd, Answer, Intent};
-use crate::twiml::{Verb, document};
+use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
+use crate::report::Bound;
+use crate::twiml::{self, DIAL_ACTION, Verb, document};
 
 /// Twilio's bound for the `Twiml` of a REST update, in characters (error 32018 beyond it).
 pub const MAX_TWIML_CHARS: usize = 4_000;
@@ -26,6 +27,26 @@ pub struct HandoffConfig {
     pub fallback_twiml: Option<String>,
     /// `HANDOFF_FIELDS`: what of the agent's result may stand in the URL.
     pub fields: Vec<HandoffField>,
+    /// How a call is put through.
+    pub dial: DialRules,
+}
+
+/// How a call is put through, where the agent does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DialRules {
+    /// The number that is shown; `None`: the caller's own.
+    pub caller_id: Option<String>,
+    /// How long the other side is rung, in seconds.
+    pub timeout_s: u32,
+    /// Whether the caller hears ringing until the other side answers.
+    pub answer_on_bridge: bool,
+}
+
+impl Default for DialRules {
+    fn default() -> Self {
+        Self { caller_id: None, timeout_s: 30, answer_on_bridge: true }
+    }
 }
 
 impl Default for HandoffConfig {
@@ -40,6 +61,7 @@ impl Default for HandoffConfig {
                 HandoffField::Action,
                 HandoffField::LiveAgentHandoff,
             ],
+            dial: DialRules::default(),
         }
     }
 }
@@ -91,6 +113,8 @@ pub enum VirtualAgentStatus {
     LiveAgentHandoff,
     /// The caller or a limit of ours ended the call.
     Hangup,
+    /// The agent pauses; the call may come back to the same session.
+    Paused,
     /// The agent could not be had.
     Failed,
 }
@@ -100,7 +124,8 @@ impl VirtualAgentStatus {
     pub(crate) fn of(end: &AgentEnd) -> Self {
         match end {
             AgentEnd::EndInteraction => Self::Completed,
-            AgentEnd::LiveAgentHandoff { .. } | AgentEnd::Transfer { .. } => Self::LiveAgentHandoff,
+            AgentEnd::LiveAgentHandoff { .. } | AgentEnd::Transfer(_) | AgentEnd::Enqueue(_) => Self::LiveAgentHandoff,
+            AgentEnd::Pause { .. } => Self::Paused,
         }
     }
 
@@ -111,6 +136,7 @@ impl VirtualAgentStatus {
             Self::Completed => "completed",
             Self::LiveAgentHandoff => "live-agent-handoff",
             Self::Hangup => "hangup",
+            Self::Paused => "paused",
             Self::Failed => "failed",
         }
     }
@@ -151,18 +177,20 @@ impl Outcome {
     }
 }
 
-/// TwiML for a call whose agent ended its part.
+/// TwiML for a call whose agent ended its part. A `<Dial>` has [`DIAL_ACTION`] as its action.
 #[must_use]
 pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> String {
-    if let AgentEnd::Transfer { phone_number } = end {
-        return document(&[Verb::Dial { number: phone_number.clone() }]);
-    }
-    let Some(url) = &config.end_of_interaction_url else { return document(&[Verb::Hangup]) };
-    let metadata = match end {
-        AgentEnd::LiveAgentHandoff { metadata } => Some(metadata),
-        AgentEnd::EndInteraction | AgentEnd::Transfer { .. } => None,
+    let url = config.end_of_interaction_url.as_deref();
+    let (metadata, pause) = match end {
+        AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer)]),
+        AgentEnd::Enqueue(enqueue) => return queued(enqueue),
+        AgentEnd::LiveAgentHandoff { metadata } => (Some(metadata), None),
+        AgentEnd::Pause { parameters } => (None, Some(parameters)),
+        AgentEnd::EndInteraction => (None, None),
     };
-    redirect(url, VirtualAgentStatus::of(end), Content::new(&config.fields, outcome, metadata), outcome)
+    let Some(url) = url else { return document(&[Verb::Hangup]) };
+    let content = Content { pause: pause.cloned(), ..Content::new(&config.fields, outcome, metadata) };
+    redirect(&[], url, VirtualAgentStatus::of(end), content, outcome)
 }
 
 /// TwiML for a call whose agent cannot be had: the configured one, else a redirect that says so with an empty intent,
@@ -172,23 +200,57 @@ pub fn failed(config: &HandoffConfig, outcome: &Outcome) -> String {
     if let Some(twiml) = &config.fallback_twiml {
         return twiml.clone();
     }
-    if let Some(url) = &config.end_of_interaction_url {
-        let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
-        return redirect(
-            url,
-            VirtualAgentStatus::Failed,
-            Content::new(&config.fields, &nothing_matched, None),
-            outcome,
-        );
-    }
-    let text = "We are sorry, there is a technical problem. Please call again later.".to_owned();
-    document(&[Verb::Say { text }, Verb::Hangup])
+    let Some(url) = &config.end_of_interaction_url else {
+        let text = "We are sorry, there is a technical problem. Please call again later.".to_owned();
+        return document(&[Verb::Say { text }, Verb::Hangup]);
+    };
+    let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
+    let content = Content { reason: Some("agent-failed"), ..Content::new(&config.fields, &nothing_matched, None) };
+    redirect(&[], url, VirtualAgentStatus::Failed, content, outcome)
 }
 
-fn redirect(url: &str, status: VirtualAgentStatus, mut content: Content, outcome: &Outcome) -> String {
+/// TwiML for a call that a bound of the settings ends: a goodbye where there is one, then on to where ended calls go.
+#[must_use]
+pub fn bounded(config: &HandoffConfig, bound: Bound, goodbye: Option<&str>, outcome: &Outcome) -> String {
+    if bound == Bound::FailedTurns {
+        return failed(config, outcome);
+    }
+    let mut verbs: Vec<Verb> = goodbye.map(|text| Verb::Say { text: text.to_owned() }).into_iter().collect();
+    let Some(url) = &config.end_of_interaction_url else {
+        verbs.push(Verb::Hangup);
+        return document(&verbs);
+    };
+    let content = Content { reason: Some(bound.as_str()), ..Content::new(&config.fields, outcome, None) };
+    redirect(&verbs, url, VirtualAgentStatus::Hangup, content, outcome)
+}
+
+fn dial(rules: &DialRules, transfer: &Transfer) -> Verb {
+    Verb::Dial(twiml::Dial {
+        to: transfer.to.clone(),
+        caller_id: transfer.caller_id.clone().or_else(|| rules.caller_id.clone()),
+        timeout_s: transfer.timeout_s.unwrap_or(rules.timeout_s),
+        answer_on_bridge: rules.answer_on_bridge,
+        action: DIAL_ACTION.to_owned(),
+    })
+}
+
+fn queued(enqueue: &Enqueue) -> String {
+    let with = |attributes: &Value| {
+        let content = match (&enqueue.workflow_sid, &enqueue.queue) {
+            (None, Some(queue)) => queue.clone(),
+            _ if attributes.is_null() => "{}".to_owned(),
+            _ => attributes.to_string(),
+        };
+        document(&[Verb::Enqueue { workflow_sid: enqueue.workflow_sid.clone(), content }])
+    };
+    let whole = with(&enqueue.attributes);
+    if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with(&json!({ "truncated": true })) }
+}
+
+fn redirect(before: &[Verb], url: &str, status: VirtualAgentStatus, mut content: Content, outcome: &Outcome) -> String {
     loop {
         let url = with_query(url, &content.query(status, outcome));
-        let twiml = document(&[Verb::Redirect { url }]);
+        let twiml = document(&[before, &[Verb::Redirect { url }]].concat());
         if twiml.chars().count() < MAX_TWIML_CHARS || !content.leave_out_largest() {
             return twiml;
         }
@@ -201,6 +263,10 @@ struct Content {
     fields: Vec<(HandoffField, Value)>,
     /// `AgentHandoffParameters` of `VirtualAgentProviderData`.
     metadata: Option<Value>,
+    /// `PauseParameters` of `VirtualAgentProviderData`.
+    pause: Option<Value>,
+    /// Why the call ends, where it is not the agent's doing.
+    reason: Option<&'static str>,
     truncated: bool,
 }
 
@@ -218,7 +284,8 @@ impl Content {
         };
         let fields = HandoffField::ALL.into_iter().filter(|field| allowed.contains(field));
         let metadata = metadata.filter(|_| allowed.contains(&HandoffField::LiveAgentHandoff)).cloned();
-        Self { fields: fields.filter_map(|field| Some((field, value(field)?))).collect(), metadata, truncated: false }
+        let fields = fields.filter_map(|field| Some((field, value(field)?))).collect();
+        Self { fields, metadata, pause: None, reason: None, truncated: false }
     }
 
     fn query(&self, status: VirtualAgentStatus, outcome: &Outcome) -> [(&'static str, String); 3] {
@@ -227,6 +294,9 @@ impl Content {
         provider.insert("EndUserId".to_owned(), Value::from(outcome.call_sid.as_str()));
         if let Some(metadata) = &self.metadata {
             provider.insert("AgentHandoffParameters".to_owned(), metadata.clone());
+        }
+        if let Some(pause) = &self.pause {
+            provider.insert("PauseParameters".to_owned(), pause.clone());
         }
         [
             ("dialogflowJSON", self.dialogflow_json()),
@@ -239,6 +309,9 @@ impl Content {
     fn dialogflow_json(&self) -> String {
         let mut fields: Vec<String> =
             self.fields.iter().map(|(field, value)| format!("\"{}\":{value}", field.name())).collect();
+        if let Some(reason) = self.reason {
+            fields.push(format!("\"reason\":\"{reason}\""));
+        }
         if self.truncated {
             fields.push("\"truncated\":true".to_owned());
         }
@@ -256,8 +329,9 @@ impl Content {
             .map(|(field, value)| (encoded_len(value), *field))
             .max_by_key(|(len, _)| *len);
         let metadata = self.metadata.as_ref().map(encoded_len);
+        let pause = self.pause.as_ref().map(encoded_len);
         self.truncated = true;
-        let largest = [parameter.as_ref().map(|found| found.0), field.map(|found| found.0), metadata];
+        let largest = [parameter.as_ref().map(|found| found.0), field.map(|found| found.0), metadata, pause];
         let Some(largest) = largest.into_iter().flatten().max() else {
             let before = self.fields.len();
             self.fields.clear();
@@ -265,6 +339,8 @@ impl Content {
         };
         if metadata == Some(largest) {
             self.metadata = None;
+        } else if pause == Some(largest) {
+            self.pause = None;
         } else if let Some((_, field)) = field.filter(|(len, _)| *len == largest) {
             self.fields.retain(|(other, _)| *other != field);
         } else if let Some((_, name)) = parameter {
@@ -401,9 +477,39 @@ mod tests {
 
     #[test]
     fn a_transfer_dials() {
-        let end = AgentEnd::Transfer { phone_number: "+15550199".to_owned() };
+        let end = AgentEnd::Transfer(Transfer::to("+15550199"));
         let twiml = ended(&config("https://example.com/next"), &end, &outcome());
-        assert!(twiml.ends_with("<Response><Dial>+15550199</Dial></Response>"));
+        let body = r#"<Dial action="dialbridge:dial-ended" method="POST" timeout="30" answerOnBridge="true"><Number>+15550199</Number></Dial>"#;
+        assert!(twiml.ends_with(&format!("<Response>{body}</Response>")), "{twiml}");
+    }
+
+    #[test]
+    fn a_task_is_queued_and_one_too_large_loses_its_attributes() {
+        let queue = |attributes| {
+            let enqueue = Enqueue { workflow_sid: Some("WW1".to_owned()), attributes, ..Enqueue::default() };
+            ended(&config("https://example.com/next"), &AgentEnd::Enqueue(enqueue), &outcome())
+        };
+        assert!(queue(json!({ "skill": "cakes" })).contains(r#"<Task>{&quot;skill&quot;:&quot;cakes&quot;}</Task>"#));
+        assert!(queue(json!({ "story": "x".repeat(4_000) })).contains("{&quot;truncated&quot;:true}"));
+    }
+
+    #[test]
+    fn a_pause_says_what_for() {
+        let end = AgentEnd::Pause { parameters: json!({ "reason": "pay" }) };
+        let parameters = parameters(&ended(&config("https://example.com/next"), &end, &outcome()));
+        assert_eq!(parameters[1].1, "paused");
+        assert!(parameters[2].1.contains(r#""PauseParameters":{"reason":"pay"}"#));
+    }
+
+    #[test]
+    fn a_bound_gives_its_reason_after_a_goodbye() {
+        let twiml = bounded(&config("https://example.com/next"), Bound::Silence, Some("Good bye."), &outcome());
+        assert!(twiml.contains("<Response><Say>Good bye.</Say><Redirect"));
+        assert_eq!(parameters(&twiml)[1].1, "hangup");
+        assert!(parameters(&twiml)[0].1.ends_with(r#","reason":"silence"}"#), "{twiml}");
+        let nowhere = bounded(&HandoffConfig::default(), Bound::Call, None, &outcome());
+        assert!(nowhere.ends_with("<Response><Hangup/></Response>"));
+        assert!(bounded(&config("https://e.com"), Bound::FailedTurns, None, &outcome()).contains("=failed"));
     }
 
     #[test]

@@ -117,6 +117,25 @@ impl fmt::Display for TurnId {
     }
 }
 
+/// Counts what a call has fetched, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FetchId(pub u32);
+
+impl FetchId {
+    /// The fetch after this one.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl fmt::Display for FetchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fetch {}", self.0)
+    }
+}
+
 /// The name of a `mark`: which play-out it belongs to (the epoch, one more with each `clear`) and its number.
 ///
 /// The epoch tells a mark that came back because it was played from one that a `clear` returned.

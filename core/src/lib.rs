@@ -18,7 +18,8 @@
 //! 5. An [`AgentEvent`] of a turn that is over is dropped: the driver need not know which turn is open.
 //! 6. An [`AgentCommand::Open`] opens a stream under its [`TurnId`]; the commands of one turn are for that stream, in
 //!    order. `Cancel` and `Done` are the last of a turn.
-//! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made.
+//! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made, and [`Output::Fetch`] by
+//!    one [`Input::Fetched`].
 //! 8. What a call keeps is bounded: [`call::KEPT_MS`] of the caller's audio; of the agent's audio nothing but a few
 //!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Its outputs are to be drained after each
 //!    input.
@@ -36,6 +37,7 @@
 //!         Output::Agent(_turn, AgentCommand::Open(_start)) => { /* open a stream to the agent */ }
 //!         Output::Agent(_turn, _command) => { /* hand it to that turn's stream */ }
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
+//!         Output::Fetch(_id, _uri) => { /* GET it, and hand in Input::Fetched */ }
 //!         Output::Report(_fact) => { /* log it */ }
 //!         Output::Close(_reason) => { /* close the media socket */ }
 //!     }
@@ -47,7 +49,8 @@
 //! # What is where
 //!
 //! [`call`] decides; [`twilio`] reads and writes Media Streams messages; [`agent`] has the words for the agent's side,
-//! one vocabulary for Dialogflow ES, CX and CES; [`audio`] turns whatever an agent sends into 8 kHz mu-law;
+//! one vocabulary for Dialogflow ES, CX and CES; [`payload`] what an agent may ask of this service by a custom payload;
+//! [`audio`] turns whatever an agent sends into 8 kHz mu-law;
 //! [`handoff`] and [`twiml`] write what a call gets when the agent is done; [`report`] says what happened.
 #![forbid(unsafe_code)]
 // A new event, command or state must be looked at wherever one is matched.
@@ -56,10 +59,12 @@
 pub mod agent;
 pub mod audio;
 pub mod call;
+mod checksum;
 pub mod config;
 pub mod error;
 pub mod handoff;
 mod ids;
+pub mod payload;
 pub mod replay;
 pub mod report;
 pub mod tape;
@@ -71,6 +76,6 @@ pub use agent::{AgentCommand, AgentEvent};
 pub use call::{Call, Input, Output, Timer, UpdateResult};
 pub use config::CallConfig;
 pub use error::InputError;
-pub use ids::{BadCallSid, CallSid, MarkName, StreamSid, TurnId};
+pub use ids::{BadCallSid, CallSid, FetchId, MarkName, StreamSid, TurnId};
 pub use report::{CloseReason, Report};
 pub use time::CallTime;

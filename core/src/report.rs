@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use crate::agent::{AgentFault, Intent};
 use crate::handoff::VirtualAgentStatus;
 use crate::ids::{CallSid, StreamSid, TurnId};
+use crate::time::CallTime;
 
 /// One fact. The moment is that of the input that brought it about.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +24,7 @@ pub enum Report {
     TurnOpened {
         /// Which one.
         turn: TurnId,
-        /// `audio`, `event` or `text`.
+        /// `audio`, `event`, `text`, `digits` or `tool result`.
         input: &'static str,
         /// Audio that had waited for it, in milliseconds.
         waited_ms: u64,
@@ -52,6 +55,8 @@ pub enum Report {
         text: String,
         /// What matched.
         intent: Intent,
+        /// Parameters of the result. Personal.
+        parameters: Map<String, Value>,
         /// Audio of this part, in milliseconds.
         audio_ms: u64,
         /// From the end of the input to this part, in milliseconds.
@@ -64,11 +69,54 @@ pub enum Report {
         /// So many milliseconds.
         audio_ms: u64,
     },
+    /// When what happened in a turn: comes when its answer begins to be heard, or when that will not be.
+    Stages(Box<Stages>),
     /// A prompt could not be played.
     PromptRefused {
+        /// Why.
+        why: String,
+    },
+    /// A later response has cut a recording of ours, or audio that may be cut.
+    Cancelled {
+        /// Milliseconds that were not heard.
+        cut_ms: u64,
+    },
+    /// A recording of ours is played.
+    Filler {
+        /// `thinking` or `retrying`.
+        which: &'static str,
+    },
+    /// A custom payload came.
+    Payload {
+        /// In which turn.
+        turn: TurnId,
+        /// The payload. May be personal.
+        payload: Value,
+    },
+    /// What stands under `dialbridge` in a custom payload is not understood.
+    PayloadRefused {
         /// In which turn.
         turn: TurnId,
         /// Why.
+        why: String,
+    },
+    /// The agent wants a tool run by its client, which has none, and is told so.
+    ToolRefused {
+        /// In which turn.
+        turn: TurnId,
+        /// Resource name of the tool.
+        tool: String,
+    },
+    /// The agent says that the conversation is a success.
+    Succeeded {
+        /// In which turn.
+        turn: TurnId,
+    },
+    /// A webhook of the agent's failed; the agent has answered all the same.
+    WebhookFailed {
+        /// In which turn.
+        turn: TurnId,
+        /// Its status.
         why: String,
     },
     /// The agent left the starting event unanswered, and gets the starting text.
@@ -76,10 +124,12 @@ pub enum Report {
         /// In which turn.
         turn: TurnId,
     },
-    /// The caller spoke into the prompt, which was cut.
+    /// The caller spoke, or pressed a key, into the prompt, which was cut.
     BargeIn {
-        /// The turn of the caller's words.
-        turn: TurnId,
+        /// The turn of the caller's words, where they have one already.
+        turn: Option<TurnId>,
+        /// What interrupted.
+        by: InterruptedBy,
         /// What of the play-out was heard, in milliseconds.
         heard_ms: u64,
         /// What was cut off, in milliseconds.
@@ -92,7 +142,7 @@ pub enum Report {
         /// Whether the last mark came back; otherwise its time was over.
         by_mark: bool,
     },
-    /// Nothing was said while the agent spoke, and its stream was replaced.
+    /// Nothing was said while the agent spoke or keys were pressed, and the stream was replaced.
     SilentTurnReplaced {
         /// The old one.
         turn: TurnId,
@@ -122,11 +172,27 @@ pub enum Report {
     },
     /// A key was pressed. Which one is nobody's business.
     Digit,
+    /// The keys are complete and wait for the agent.
+    DigitsComplete {
+        /// How many, without the one that ended them.
+        count: usize,
+    },
+    /// Too many keys wait already: one was dropped.
+    DigitDropped,
+    /// The caller said nothing.
+    NoInput {
+        /// How many times in a row.
+        in_a_row: u32,
+        /// Whether the agent is told by an event of ours; otherwise it has noticed.
+        by_event: bool,
+    },
     /// Twilio sent an event of an unknown kind.
     UnknownEvent {
         /// Its name, 40 characters at most.
         event: String,
     },
+    /// A bound of the settings ends the call.
+    BoundReached(Bound),
     /// The agent's part is over, and the call gets its last TwiML.
     HandedOff {
         /// How it ended.
@@ -139,6 +205,78 @@ pub enum Report {
         /// What became of the caller's audio.
         audio: AudioAccount,
     },
+}
+
+/// What interrupted a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterruptedBy {
+    /// Words.
+    Speech,
+    /// The level of the caller's voice.
+    Voice,
+    /// A key.
+    Key,
+}
+
+impl InterruptedBy {
+    /// A word for logs and traces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Speech => "speech",
+            Self::Voice => "voice",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// A bound that ends a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The call is too long.
+    Call,
+    /// Nobody has said anything for too long.
+    Silence,
+    /// Too many turns have failed.
+    FailedTurns,
+    /// The caller said nothing in too many turns.
+    SilentTurns,
+}
+
+impl Bound {
+    /// The reason as logs and the hand-off have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call-too-long",
+            Self::Silence => "silence",
+            Self::FailedTurns => "failed-turns",
+            Self::SilentTurns => "no-input",
+        }
+    }
+}
+
+/// When what happened in a turn, each a moment of the call; `None` for what did not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stages {
+    /// Which turn.
+    pub turn: TurnId,
+    /// `audio`, `event`, `text`, `digits` or `tool result`.
+    pub input: &'static str,
+    /// The stream was opened.
+    pub opened: CallTime,
+    /// The caller began to speak.
+    pub speech_began: Option<CallTime>,
+    /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, the keys were complete.
+    pub input_complete: Option<CallTime>,
+    /// The last final transcript came.
+    pub final_transcript: Option<CallTime>,
+    /// The first part of the answer came.
+    pub answered: Option<CallTime>,
+    /// The first audio of the answer went to Twilio.
+    pub first_audio_sent: Option<CallTime>,
+    /// The caller began to hear it.
+    pub first_audio_heard: Option<CallTime>,
 }
 
 /// Why the socket was closed.
@@ -159,6 +297,8 @@ pub enum CloseReason {
     NotUpdated,
     /// Twilio does not know the call any more.
     CallGone,
+    /// The call goes on over another media socket.
+    Renewed,
 }
 
 impl fmt::Display for CloseReason {
@@ -171,12 +311,13 @@ impl fmt::Display for CloseReason {
             Self::HandedOff => "handed off",
             Self::NotUpdated => "not updated over REST",
             Self::CallGone => "call gone",
+            Self::Renewed => "renewed",
         })
     }
 }
 
-/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, dropped or
-/// left, and what came after the end.
+/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, withheld,
+/// dropped or left, and what came after the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AudioAccount {
     /// Came from Twilio.
@@ -185,6 +326,8 @@ pub struct AudioAccount {
     pub written: u64,
     /// Was written once more, after a stream had failed.
     pub resent: u64,
+    /// Came while a prompt might not be interrupted, and went to the agent as silence.
+    pub withheld: u64,
     /// Was dropped because nothing took it for 30 seconds.
     pub dropped: u64,
     /// Came after the agent's part was over.

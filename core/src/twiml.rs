@@ -2,6 +2,18 @@
 //!
 //! Source: <https://www.twilio.com/docs/voice/twiml>.
 
+/// Stands for the URL that `<Dial action>` is to have: where the call comes back to when nobody answered. Only the driver
+/// knows it, and it is a secret of the call's, so it puts it into the document that goes out.
+pub const DIAL_ACTION: &str = "dialbridge:dial-ended";
+
+/// Puts the driver's URL into a document in the place of [`DIAL_ACTION`].
+#[must_use]
+pub fn with_dial_action(document: &str, url: &str) -> String {
+    let mut escaped = String::new();
+    escape(url, &mut escaped);
+    document.replace(DIAL_ACTION, &escaped)
+}
+
 /// A verb of a TwiML document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,10 +32,14 @@ pub enum Verb {
         /// Absolute URL.
         url: String,
     },
-    /// `<Dial>` with a number.
-    Dial {
-        /// E.164 number.
-        number: String,
+    /// `<Dial>`.
+    Dial(Dial),
+    /// `<Enqueue workflowSid><Task>`, or `<Enqueue>` with a queue's name.
+    Enqueue {
+        /// A TaskRouter workflow.
+        workflow_sid: Option<String>,
+        /// The task's attributes as JSON, or the queue's name.
+        content: String,
     },
     /// `<Say>`.
     Say {
@@ -32,6 +48,21 @@ pub enum Verb {
     },
     /// `<Hangup>`.
     Hangup,
+}
+
+/// `<Dial>` with a `<Number>` or a `<Sip>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// E.164 number, or a SIP address.
+    pub to: String,
+    /// `callerId`.
+    pub caller_id: Option<String>,
+    /// `timeout`: how long the other side is rung, in seconds.
+    pub timeout_s: u32,
+    /// `answerOnBridge`: the caller hears ringing until the other side answers.
+    pub answer_on_bridge: bool,
+    /// `action`: asked by POST when it is over.
+    pub action: String,
 }
 
 /// Writes a whole document.
@@ -57,10 +88,31 @@ fn write_verb(verb: &Verb, xml: &mut String) {
             xml.push_str("</Stream></Connect>");
         }
         Verb::Redirect { url } => element("Redirect", &[("method", "POST")], url, xml),
-        Verb::Dial { number } => element("Dial", &[], number, xml),
+        Verb::Dial(dial) => write_dial(dial, xml),
+        Verb::Enqueue { workflow_sid: Some(workflow), content } => {
+            tag("Enqueue", &[("workflowSid", workflow)], xml);
+            element("Task", &[], content, xml);
+            xml.push_str("</Enqueue>");
+        }
+        Verb::Enqueue { workflow_sid: None, content } => element("Enqueue", &[], content, xml),
         Verb::Say { text } => element("Say", &[], text, xml),
         Verb::Hangup => xml.push_str("<Hangup/>"),
     }
+}
+
+fn write_dial(dial: &Dial, xml: &mut String) {
+    let timeout = dial.timeout_s.to_string();
+    let mut attributes = vec![("action", dial.action.as_str()), ("method", "POST"), ("timeout", &timeout)];
+    if dial.answer_on_bridge {
+        attributes.push(("answerOnBridge", "true"));
+    }
+    if let Some(caller_id) = &dial.caller_id {
+        attributes.push(("callerId", caller_id));
+    }
+    tag("Dial", &attributes, xml);
+    let noun = if dial.to.starts_with("sip") { "Sip" } else { "Number" };
+    element(noun, &[], &dial.to, xml);
+    xml.push_str("</Dial>");
 }
 
 fn element(name: &str, attributes: &[(&str, &str)], text: &str, xml: &mut String) {
@@ -119,6 +171,33 @@ mod tests {
             document(&[verb, Verb::Hangup]),
             format!(r#"<?xml version="1.0" encoding="UTF-8"?><Response>{body}</Response>"#)
         );
+    }
+
+    #[test]
+    fn a_number_or_a_sip_address_is_dialled() {
+        let dial = Dial {
+            to: "+15550123".to_owned(),
+            caller_id: Some("+15550199".to_owned()),
+            timeout_s: 20,
+            answer_on_bridge: true,
+            action: DIAL_ACTION.to_owned(),
+        };
+        let xml = document(&[Verb::Dial(dial.clone())]);
+        let body = r#"<Dial action="dialbridge:dial-ended" method="POST" timeout="20" answerOnBridge="true" callerId="+15550199"><Number>+15550123</Number></Dial>"#;
+        assert!(xml.ends_with(&format!("<Response>{body}</Response>")), "{xml}");
+        let given = with_dial_action(&xml, "https://e.com/dial-ended?s=a&b=1");
+        assert!(given.contains(r#"<Dial action="https://e.com/dial-ended?s=a&amp;b=1" method"#), "{given}");
+        let sip = Dial { to: "sip:desk@e.com".to_owned(), caller_id: None, answer_on_bridge: false, ..dial };
+        assert!(document(&[Verb::Dial(sip)]).contains(r#" timeout="20"><Sip>sip:desk@e.com</Sip>"#));
+    }
+
+    #[test]
+    fn a_task_or_a_queue_is_joined() {
+        let task = Verb::Enqueue { workflow_sid: Some("WW1".to_owned()), content: r#"{"a":"<b>"}"#.to_owned() };
+        let body = r#"<Enqueue workflowSid="WW1"><Task>{&quot;a&quot;:&quot;&lt;b&gt;&quot;}</Task></Enqueue>"#;
+        assert!(document(&[task]).contains(body));
+        let queue = Verb::Enqueue { workflow_sid: None, content: "support".to_owned() };
+        assert!(document(&[queue]).contains("<Enqueue>support</Enqueue>"));
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dialbridge_core::agent::AgentFault;
+use dialbridge_core::twiml::with_dial_action;
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, Input, Output, Report, StreamSid,
-    TurnId, UpdateResult,
+    AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, FetchId, Input, Output, Report,
+    StreamSid, TurnId, UpdateResult,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,6 +21,7 @@ use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
 use crate::log_limit::LogLimit;
 use crate::media_socket::{FromTwilio, MediaSocket};
+use crate::prompts::Prompts;
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 
@@ -42,8 +45,12 @@ pub struct Surroundings {
     pub session: SessionContext,
     /// What core is told.
     pub config: Arc<CallConfig>,
+    /// What `<Dial action>` of this call is.
+    pub dial_action: String,
     /// Twilio's REST API, where it can be used for this call.
     pub rest: Option<Arc<RestClient>>,
+    /// Audio that the agent names by its address.
+    pub prompts: Prompts,
     /// The instance's calls.
     pub calls: Calls,
     /// For what is kept for a time.
@@ -74,6 +81,7 @@ pub async fn run(
         tasks: JoinSet::new(),
         events: events_sender,
         updates: JoinSet::new(),
+        fetches: JoinSet::new(),
         recorder,
         overflows: VecDeque::new(),
         closed: None,
@@ -87,6 +95,7 @@ pub async fn run(
             Some(result) = bridge.updates.join_next() => {
                 bridge.feed(Input::Updated(result.unwrap_or(UpdateResult::Impossible)), None);
             }
+            Some(fetched) = bridge.fetches.join_next() => bridge.on_fetched(fetched),
             Some((turn, event)) = events.recv() => bridge.feed(Input::Agent(turn, event), None),
             () = until(bridge.began, deadline.map(|(at, _)| at)) => {
                 bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
@@ -119,6 +128,7 @@ struct Bridge {
     tasks: JoinSet<()>,
     events: mpsc::Sender<(TurnId, AgentEvent)>,
     updates: JoinSet<UpdateResult>,
+    fetches: JoinSet<(FetchId, Result<Bytes, String>)>,
     recorder: Option<TapeRecorder>,
     /// Queues that overflowed while outputs were performed; core is told after.
     overflows: VecDeque<Overflow>,
@@ -205,6 +215,7 @@ impl Bridge {
             }
             Output::Agent(turn, command) => self.command(turn, command),
             Output::Update { twiml } => self.update(twiml),
+            Output::Fetch(id, uri) => self.fetch(id, uri),
             Output::Report(report) => self.report(now, report),
             Output::Close(reason) => self.closed = Some(reason),
         }
@@ -240,6 +251,7 @@ impl Bridge {
 
     fn update(&mut self, twiml: String) {
         let around = &self.around;
+        let twiml = with_dial_action(&twiml, &around.dial_action);
         around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
         let (rest, call_sid) = (around.rest.clone(), self.call_sid.clone());
         self.updates.spawn(async move {
@@ -248,6 +260,22 @@ impl Bridge {
                 None => UpdateResult::Impossible,
             }
         });
+    }
+
+    fn fetch(&mut self, id: FetchId, uri: String) {
+        let (prompts, language) = (self.around.prompts.clone(), self.around.session.language.clone());
+        // Core waits for so long and no longer; then the answer would be for nobody.
+        let patience = Duration::from_millis(self.around.config.patience.fetch_ms);
+        self.fetches.spawn(async move {
+            let fetched = tokio::time::timeout(patience, prompts.fetch(&uri, &language)).await;
+            (id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
+        });
+    }
+
+    fn on_fetched(&mut self, fetched: Result<(FetchId, Result<Bytes, String>), tokio::task::JoinError>) {
+        // A task that panicked leaves core to wait, and core does not wait for ever.
+        let Ok((id, audio)) = fetched else { return };
+        self.feed(Input::Fetched(id, audio.as_deref().map_err(String::as_str)), None);
     }
 
     fn report(&mut self, now: CallTime, report: Report) {

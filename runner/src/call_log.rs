@@ -1,5 +1,6 @@
 //! What a call reports, as log lines. Words of the caller's and the agent's stand at DEBUG only, digits nowhere.
 
+use dialbridge_core::report::Stages;
 use dialbridge_core::{CallSid, CallTime, Report};
 use tracing::{debug, error, info, warn};
 
@@ -19,7 +20,7 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
         Report::EndOfUtterance { turn, spoken } => {
             debug!(call_sid, at_ms, turn = turn.0, spoken, "the utterance is over");
         }
-        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms } => {
+        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms, parameters: _ } => {
             let intent = intent.display_name.as_str();
             info!(call_sid, at_ms, turn = turn.0, intent, audio_ms, thought_ms, "the agent has answered");
             debug!(call_sid, at_ms, turn = turn.0, query_text, text, "the answer in words");
@@ -27,14 +28,29 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
         Report::MoreAudio { turn, audio_ms } => {
             debug!(call_sid, at_ms, turn = turn.0, audio_ms, "more audio of the answer came");
         }
-        Report::PromptRefused { turn, why } => {
-            warn!(call_sid, at_ms, turn = turn.0, why, "a prompt of the agent's cannot be played");
+        Report::Stages(stages) => log_stages(call_sid, at_ms, stages),
+        Report::PromptRefused { why } => warn!(call_sid, at_ms, why, "a prompt of the agent's cannot be played"),
+        Report::Cancelled { cut_ms } => debug!(call_sid, at_ms, cut_ms, "the answer has cut what played in its place"),
+        Report::Filler { which } => debug!(call_sid, at_ms, which, "a recording of ours is played"),
+        Report::Payload { turn, payload } => {
+            debug!(call_sid, at_ms, turn = turn.0, payload = payload.to_string(), "a custom payload came");
+        }
+        Report::PayloadRefused { turn, why } => {
+            warn!(call_sid, at_ms, turn = turn.0, why, "a custom payload is not understood");
+        }
+        Report::ToolRefused { turn, tool } => {
+            warn!(call_sid, at_ms, turn = turn.0, tool, "the agent wants a tool run, which this service does not do");
+        }
+        Report::Succeeded { turn } => info!(call_sid, at_ms, turn = turn.0, "the agent counts the call as a success"),
+        Report::WebhookFailed { turn, why } => {
+            warn!(call_sid, at_ms, turn = turn.0, why, "a webhook of the agent's has failed");
         }
         Report::StartingEventUnanswered { turn } => {
             warn!(call_sid, at_ms, turn = turn.0, "the agent does not answer DIALOGFLOW_STARTING_EVENT_NAME");
         }
-        Report::BargeIn { turn, heard_ms, cut_ms } => {
-            info!(call_sid, at_ms, turn = turn.0, heard_ms, cut_ms, "the caller has interrupted the agent");
+        Report::BargeIn { turn, by, heard_ms, cut_ms } => {
+            let (turn, by) = (turn.map(|turn| turn.0), by.as_str());
+            info!(call_sid, at_ms, turn, by, heard_ms, cut_ms, "the caller has interrupted the agent");
         }
         Report::Heard { heard_ms, by_mark } => {
             debug!(call_sid, at_ms, heard_ms, by_mark, "the caller has heard the agent out");
@@ -66,6 +82,12 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
             debug!(call_sid, at_ms, ms, "audio of the caller's was dropped");
         }
         Report::Digit => debug!(call_sid, at_ms, "a key was pressed"),
+        Report::DigitsComplete { count } => debug!(call_sid, at_ms, count, "the keys are complete"),
+        Report::DigitDropped => warn!(call_sid, at_ms, "too many keys wait already: one was dropped"),
+        Report::NoInput { in_a_row, by_event } => {
+            info!(call_sid, at_ms, in_a_row, by_event, "the caller has said nothing");
+        }
+        Report::BoundReached(bound) => warn!(call_sid, at_ms, bound = bound.as_str(), "a bound ends the call"),
         Report::UnknownEvent { event } => debug!(call_sid, at_ms, event, "Twilio sent an event of an unknown kind"),
         Report::HandedOff { status } => {
             info!(call_sid, at_ms, status = status.as_str(), "the agent's part is over");
@@ -77,6 +99,7 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
             audio_received = audio.received,
             audio_written = audio.written,
             audio_resent = audio.resent,
+            audio_withheld = audio.withheld,
             audio_dropped = audio.dropped,
             audio_after_end = audio.after_end,
             audio_left = audio.left,
@@ -84,4 +107,23 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
         ),
         other => debug!(call_sid, at_ms, report = ?other, "a report"),
     }
+}
+
+/// The stages of a turn in one line, each in milliseconds of the call.
+fn log_stages(call_sid: &str, at_ms: u64, stages: &Stages) {
+    let ms = |at: Option<CallTime>| at.map(CallTime::as_ms);
+    info!(
+        call_sid,
+        at_ms,
+        turn = stages.turn.0,
+        input = stages.input,
+        opened_ms = stages.opened.as_ms(),
+        speech_began_ms = ms(stages.speech_began),
+        input_complete_ms = ms(stages.input_complete),
+        final_transcript_ms = ms(stages.final_transcript),
+        answered_ms = ms(stages.answered),
+        first_audio_sent_ms = ms(stages.first_audio_sent),
+        first_audio_heard_ms = ms(stages.first_audio_heard),
+        "a turn and its stages"
+    );
 }

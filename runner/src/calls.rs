@@ -135,11 +135,11 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::ticket::Course;
+    use crate::twilio::ticket::{Course, Opening};
 
     fn ticket(issued_ms: u64) -> Ticket {
         let course = Course { agent: "default".to_owned(), language: None };
-        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, resumes: false }
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, opening: Opening::Greet }
     }
 
     #[test]

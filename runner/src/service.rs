@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dialbridge_core::config::Greeting;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -17,13 +18,15 @@ use crate::bridge::{self, Observed, Surroundings};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
 use crate::http::serve_connection;
+use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
-use crate::settings::{Config, Endpoint};
+use crate::prompts::Prompts;
+use crate::settings::{Config, Endpoint, PublicUrl};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
-use crate::twilio::ticket::{Office, Ticket};
+use crate::twilio::ticket::{Office, Opening, State, Ticket};
 
 /// The name of the agent that the settings configure.
 pub const AGENT_NAME: &str = "default";
@@ -44,6 +47,7 @@ pub struct Service {
     office: Office,
     calls: Calls,
     rest: Option<Arc<RestClient>>,
+    prompts: Prompts,
     parts: Parts,
     is_ready: AtomicBool,
     refusals: LogLimit,
@@ -108,12 +112,15 @@ impl Service {
         let agent = Agent::new(&config, endpoint, parts.dial.clone()).map_err(StartError::Agent)?;
         let tokens = &config.twilio.auth_tokens;
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
-        let rest = RestClient::new(&config.twilio, parts.dial.clone()).map_err(StartError::Tls)?;
+        let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
+        let rest = RestClient::new(&config.twilio, client.clone());
+        let prompts = Prompts::new(client, agent.auth(), config.prompts.clone());
         Ok(Arc::new(Self {
             agent,
             office,
             calls: Calls::default(),
             rest: rest.map(Arc::new),
+            prompts,
             is_ready: AtomicBool::new(false),
             refusals: LogLimit::default(),
             faults: Arc::default(),
@@ -158,26 +165,37 @@ impl Service {
     }
 
     /// Runs a call to its end.
-    pub async fn run_call(&self, ticket: Ticket, socket: MediaSocket, place: Place) {
+    ///
+    /// `public` is how Twilio sees this service.
+    pub async fn run_call(&self, ticket: Ticket, public: &PublicUrl, socket: MediaSocket, place: Place) {
         let mut config = self.config.call.clone();
         config.call_sid = Some(ticket.call_sid.clone());
         config.session = self.agent.address().session(ticket.call_sid.as_str());
         config.seed = ticket.issued_ms;
-        if ticket.resumes {
-            config.greeting = Default::default();
+        match &ticket.opening {
+            Opening::Greet => {}
+            Opening::Resume => config.greeting = Greeting::default(),
+            Opening::Event(event) => config.greeting = Greeting { event: Some(event.clone()), text: None },
         }
+        let state = State {
+            call_sid: ticket.call_sid.clone(),
+            issued_ms: ticket.issued_ms,
+            course: ticket.course.clone(),
+            attempt: 1,
+        };
+        let dial_action = public.http(&format!("/dial-ended?s={}", self.office.issue_state(&state)));
         let edition = self.agent.address().edition();
-        let recorder = self
-            .config
-            .record_dir
-            .as_deref()
-            .map(|folder: &Path| TapeRecorder::begin(folder, &ticket.call_sid, ticket.issued_ms, edition, &config));
+        let recorder = self.config.record_dir.as_deref().map(|folder: &Path| {
+            TapeRecorder::begin(folder, self.config.tape_mask, &ticket.call_sid, ticket.issued_ms, edition, &config)
+        });
         let language = ticket.course.language.clone().unwrap_or_else(|| self.config.language.clone());
         let around = Surroundings {
             agent: self.agent.clone(),
-            session: SessionContext { session: config.session.clone(), language },
+            session: SessionContext { session: config.session.clone(), language, speech: Arc::default() },
             config: Arc::new(config),
+            dial_action,
             rest: self.rest.clone(),
+            prompts: self.prompts.clone(),
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),

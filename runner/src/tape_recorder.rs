@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use dialbridge_core::tape::{header_line, input_line, output_line};
+use dialbridge_core::tape::{Mask, TapeWriter};
 use dialbridge_core::{CallConfig, CallSid, CallTime, Input, Output, StreamSid};
 
 /// How many lines wait for a disk that is slow. A tape with holes would replay to another call, so it ends there.
@@ -14,38 +14,48 @@ const QUEUE: usize = 4_096;
 /// The tape of one call.
 #[derive(Debug)]
 pub struct TapeRecorder {
+    writer: TapeWriter,
     lines: Option<SyncSender<String>>,
 }
 
 impl TapeRecorder {
     /// Begins a tape in that folder. When it cannot be written, the call goes on without one.
     #[must_use]
-    pub fn begin(folder: &Path, call_sid: &CallSid, issued_ms: u64, edition: &str, config: &CallConfig) -> Self {
+    pub fn begin(
+        folder: &Path,
+        mask: Mask,
+        call_sid: &CallSid,
+        issued_ms: u64,
+        edition: &str,
+        config: &CallConfig,
+    ) -> Self {
+        let writer = TapeWriter::new(mask);
         let path = folder.join(format!("{call_sid}-{issued_ms}.jsonl"));
         let file = match File::create(&path) {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(call_sid = %call_sid, %error, "the tape cannot be written");
-                return Self { lines: None };
+                return Self { writer, lines: None };
             }
         };
         let (lines, waiting) = sync_channel(QUEUE);
-        let recorder = Self { lines: Some(lines) };
         // It ends with the recorder. A file has no asynchronous way to be written.
         std::thread::spawn(move || write(file, &waiting));
-        let mut recorder = recorder;
-        recorder.line(header_line(edition, config));
+        let header = writer.header(edition, config);
+        let mut recorder = Self { writer, lines: Some(lines) };
+        recorder.line(header);
         recorder
     }
 
     /// Records an input, before the call has it.
     pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<String>) {
-        self.line(input_line(at, input, timer.as_deref()));
+        let line = self.writer.input(at, input, timer.as_deref());
+        self.line(line);
     }
 
     /// Records an output.
     pub fn output(&mut self, at: CallTime, output: &Output, stream: &StreamSid) {
-        if let Some(line) = output_line(at, output, stream) {
+        if let Some(line) = self.writer.output(at, output, stream) {
             self.line(line);
         }
     }

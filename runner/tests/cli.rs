@@ -89,7 +89,7 @@ fn the_demo_plays_a_call_and_writes_what_was_heard() {
     fs::create_dir_all(&tapes).unwrap();
     let (code, told, faults) = run(program().arg("demo").arg("--out").arg(&wav).arg("--record").arg(&tapes));
     assert_eq!((code, faults.as_str()), (0, ""), "{told}");
-    for part in ["says order.wav", "barge-in (turn 3)", "hands the call on: live-agent-handoff", "<Redirect> http"] {
+    for part in ["says order.wav", "barge-in by speech", "hands the call on: live-agent-handoff", "<Redirect> http"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let wav = fs::read(wav).unwrap();

@@ -1,13 +1,13 @@
-//! What the agent's events do to a call, and how a turn opens and ends.
+//! What the agent's events do to a call, and how a turn opens and ends. What an answer does is in `answer`.
 
-use crate::agent::{
-    AgentCommand, AgentEvent, AgentFault, Answer, AnswerPart, BargeInWindow, Prompt, Transcript, TurnInput, TurnStart,
-};
-use crate::call::turn::{Answered, OpenTurn, Turn};
+use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
+use crate::audio::BYTES_PER_MS;
+use crate::call::turn::{Answered, OpenTurn, Repeated, Turn};
 use crate::call::utterance::{Heard, Utterance};
-use crate::call::{Call, Ending, Lifecycle, Output, Timer};
+use crate::call::{Call, Output, Timer};
 use crate::ids::TurnId;
-use crate::report::Report;
+use crate::report::{InterruptedBy, Report};
+use crate::time::CallTime;
 
 impl Call {
     pub(super) fn on_agent(&mut self, id: TurnId, event: AgentEvent) {
@@ -26,14 +26,15 @@ impl Call {
         }
     }
 
-    /// Opens the next turn: the greeting first, then the caller's words.
+    /// Opens the next turn: what waits for the agent first, then the caller's words.
     pub(super) fn open_turn(&mut self) {
         let id = self.next_turn;
         self.next_turn = id.next();
-        let input = self.first.take().unwrap_or(TurnInput::Audio);
+        let input = self.first.pop_front().unwrap_or(TurnInput::Audio);
         let is_audio = matches!(input, TurnInput::Audio);
         let waited_ms = if is_audio { self.caller.unwritten_ms() } else { 0 };
         self.report(Report::TurnOpened { turn: id, input: input.kind(), waited_ms });
+        self.sight.opened(id, input.kind(), self.now);
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.parameters),
@@ -50,61 +51,65 @@ impl Call {
             utterance: Utterance::default(),
             answered: Answered::No,
             has_audio: false,
+            is_silent: false,
+            partial: Repeated::default(),
         });
         if is_audio { self.write_audio() } else { self.finish_input() }
     }
 
     /// What the agent's recogniser must know of a prompt that is still playing. What was said before it stands at the
-    /// beginning of the stream, so the prompt's end lies that much later in the stream's own time.
+    /// beginning of the stream, so the prompt's end lies that much later in the stream's own time. Speech that waits
+    /// already must be heard, so then nothing is protected there; what is said into the prompt does not cut it anyway.
     fn barge_in_window(&self, waited_ms: u64) -> Option<BargeInWindow> {
-        let remaining_ms = self.playback.remaining_ms(self.now);
-        (remaining_ms > 0).then(|| BargeInWindow { protected_ms: 0, total_ms: waited_ms + remaining_ms })
+        let (remaining_ms, protected_ms) = (self.playback.remaining_ms(self.now), self.playback.protected_ms(self.now));
+        let speech_waits = self.voice.onset_since(self.caller.written()).is_some();
+        (remaining_ms > 0).then(|| BargeInWindow {
+            protected_ms: if speech_waits || protected_ms == 0 { 0 } else { waited_ms + protected_ms },
+            total_ms: waited_ms + remaining_ms,
+        })
     }
 
     fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
         self.trouble.is_over();
         self.hear(transcript);
+        if transcript.is_final {
+            self.sight.final_transcript(self.now);
+        }
         self.report(Report::Transcript { turn: id, text: transcript.text.clone(), is_final: transcript.is_final });
-        self.barge_in(id);
+        self.interrupt(InterruptedBy::Speech, Some(id));
     }
 
     /// Adds words to the open turn's utterance.
-    fn hear(&mut self, transcript: &Transcript) {
+    pub(super) fn hear(&mut self, transcript: &Transcript) {
         let Some(turn) = self.turn.open() else { return };
         let heard = self.heard_in(turn);
-        if let Some(turn) = self.turn.open_mut() {
-            turn.utterance.add(transcript, heard);
+        let least_confidence = self.config.barge_in.least_confidence;
+        let Some(turn) = self.turn.open_mut() else { return };
+        turn.utterance.add(transcript, heard, least_confidence);
+        if let Some(onset) = turn.utterance.onset() {
+            let began = self.moment_of(onset);
+            self.sight.speech_began(began);
+            self.caller_is_there();
         }
     }
 
-    fn heard_in(&self, turn: &OpenTurn) -> Heard {
+    pub(super) fn heard_in(&self, turn: &OpenTurn) -> Heard {
         let voice_onset = self.voice.onset_since(turn.began);
         Heard { turn_began: turn.began, written: self.caller.written(), voice_onset }
     }
 
-    /// Cuts the prompt off when what was said in the open turn interrupts it.
-    fn barge_in(&mut self, id: TurnId) {
-        let is_active = matches!(self.lifecycle, Lifecycle::Active);
-        if !is_active || !self.playback.is_playing() || !self.playback.is_interruptible() {
-            return;
-        }
-        let interrupts = self.turn.open().is_some_and(|turn| {
-            let heard = self.heard_in(turn);
-            turn.utterance.interrupts(self.playback.began_position(), heard, &self.config.barge_in)
-        });
-        if interrupts {
-            let outputs = &mut self.outputs;
-            let cut = self.playback.clear(&mut |message| outputs.push_back(Output::Twilio(message)));
-            self.report(Report::BargeIn { turn: id, heard_ms: cut.heard_ms, cut_ms: cut.cut_ms });
-        }
+    /// When that place in the caller's audio came in.
+    fn moment_of(&self, position: u64) -> CallTime {
+        self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
     fn on_end_of_utterance(&mut self, id: TurnId) {
-        let Turn::Listening(turn) = &self.turn else { return };
+        let Turn::Listening(turn) = &mut self.turn else { return };
         // A short word may be over before its transcript comes, so the voice's level counts too.
         let spoken = !turn.utterance.is_empty() || self.voice.onset_since(turn.began).is_some();
+        turn.is_silent = !spoken;
         self.report(Report::EndOfUtterance { turn: id, spoken });
-        if !spoken && self.playback.is_playing() {
+        if !spoken && (self.playback.is_playing() || !self.entry.is_empty()) {
             self.report(Report::SilentTurnReplaced { turn: id });
             self.cancel_turn();
         } else {
@@ -117,104 +122,20 @@ impl Call {
         let Some(mut turn) = self.turn.take_listening() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::FinishInput));
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);
+        self.await_thought();
+        self.sight.input_complete(self.now);
         turn.finished_at = self.now;
         self.turn = Turn::Responding(turn);
     }
 
-    /// Gives a turn up in which nothing was said.
+    /// Gives a turn up whose answer is not wanted.
     pub(super) fn cancel_turn(&mut self) {
         if let Some(turn) = self.turn.open() {
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
         }
+        self.sight.abandoned();
         self.caller.forget_written();
         self.leave_turn();
-    }
-
-    fn on_answer(&mut self, id: TurnId, answer: Answer) {
-        self.trouble.is_over();
-        // A server may answer without having told the end of the utterance: it hears keys in the audio, for one.
-        self.finish_input();
-        let Turn::Responding(turn) = &mut self.turn else { return };
-        let is_audio = matches!(turn.input, TurnInput::Audio);
-        let thought_ms = self.now.ms_since(turn.finished_at);
-        let is_more_audio = turn.answered == Answered::Yes && answer.is_audio_only();
-        match (turn.answered, answer.is_empty()) {
-            (_, false) => turn.answered = Answered::Yes,
-            (Answered::No, true) => turn.answered = Answered::Emptily,
-            (Answered::Emptily | Answered::Yes, true) => {}
-        }
-        if is_audio && !answer.query_text.is_empty() {
-            self.hear(&Transcript { text: answer.query_text.clone(), is_final: true, ..Transcript::default() });
-            self.barge_in(id);
-        }
-        // What was asked is answered: it need not be asked again.
-        self.caller.forget_written();
-        self.timers.stop(Timer::AnswerOverdue);
-        self.outcome.update(&answer);
-        if let Some(coding) = &answer.unplayable {
-            self.report(Report::PromptRefused { turn: id, why: format!("{coding} cannot be played") });
-        }
-        let audio_ms = self.play(id, &answer.prompts);
-        if let Some(turn) = self.turn.open_mut() {
-            turn.has_audio |= audio_ms > 0;
-        }
-        self.report(if is_more_audio {
-            Report::MoreAudio { turn: id, audio_ms }
-        } else {
-            Report::Answered {
-                turn: id,
-                query_text: answer.query_text,
-                text: answer.text,
-                intent: answer.intent.unwrap_or_default(),
-                audio_ms,
-                thought_ms,
-            }
-        });
-        if let Some(end) = answer.end {
-            self.end(Ending::Agent(end));
-        }
-        self.await_rest(id, answer.part);
-    }
-
-    fn await_rest(&mut self, id: TurnId, part: AnswerPart) {
-        let patience = &self.config.patience;
-        match part {
-            AnswerPart::Final => self.complete_turn(),
-            AnswerPart::Open => {
-                let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);
-                let ms = if has_audio { patience.more_audio_ms } else { patience.first_audio_ms };
-                self.timers.set(Timer::AnswerSettled, self.now + ms);
-            }
-            AnswerPart::Partial => {
-                self.timers.set(Timer::AnswerOverdue, self.now + patience.answer_ms);
-                self.finish_playing(id);
-            }
-        }
-    }
-
-    /// Plays prompts in order; returns how many milliseconds of audio they are.
-    fn play(&mut self, id: TurnId, prompts: &[Prompt]) -> u64 {
-        let position = self.caller.received();
-        let mut audio_ms = 0;
-        for prompt in prompts {
-            let outputs = &mut self.outputs;
-            let mut send = |message| outputs.push_back(Output::Twilio(message));
-            match self.playback.play(prompt, position, self.now, &mut send) {
-                Ok(ms) => audio_ms += ms,
-                Err(error) => self.report(Report::PromptRefused { turn: id, why: error.to_string() }),
-            }
-        }
-        audio_ms
-    }
-
-    /// What has come of the answer is whole: nothing is held back for what may follow.
-    fn finish_playing(&mut self, id: TurnId) {
-        let position = self.caller.received();
-        let outputs = &mut self.outputs;
-        let mut send = |message| outputs.push_back(Output::Twilio(message));
-        if let Err(error) = self.playback.finish_answer(position, self.now, &mut send) {
-            self.report(Report::PromptRefused { turn: id, why: error.to_string() });
-        }
     }
 
     fn on_turn_ended(&mut self) {
@@ -233,12 +154,19 @@ impl Call {
         let Some(turn) = self.turn.take_responding() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Done));
         self.caller.forget_written();
-        self.finish_playing(turn.id);
+        self.finish_playing();
         self.leave_turn();
-        let is_event = matches!(turn.input, TurnInput::Event(_));
-        if is_event && turn.answered != Answered::Yes {
+        let stages = self.sight.completed();
+        self.tell_stages(stages);
+        let is_answered = turn.answered == Answered::Yes;
+        let greeting = &self.config.greeting;
+        let is_greeting = matches!(&turn.input, TurnInput::Event(event) if greeting.event.as_ref() == Some(event));
+        if is_greeting && !is_answered {
             self.report(Report::StartingEventUnanswered { turn: turn.id });
-            self.first = self.config.greeting.text.clone().map(TurnInput::Text);
+            self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
+        }
+        if turn.is_silent {
+            self.count_silent_turn(&turn, is_answered);
         }
     }
 
@@ -246,5 +174,6 @@ impl Call {
         self.turn = Turn::Idle;
         self.timers.stop(Timer::AnswerOverdue);
         self.timers.stop(Timer::AnswerSettled);
+        self.timers.stop(Timer::Thinking);
     }
 }

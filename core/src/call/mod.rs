@@ -1,20 +1,31 @@
 //! One call: what comes in from Twilio and from the agent, and what goes out to both.
 //!
 //! ```text
-//! AwaitingStart --start--> Active --ending answer, agent given up--> Ending --all heard--> HandingOff
+//! AwaitingStart --start--> Active --ending answer, bound, agent given up--> Ending --all heard--> HandingOff
 //! HandingOff --update accepted--> Leaving --stop, or overdue--> Closed
 //! HandingOff --update refused--> Closed
+//! Active --renewed in a gap--> Closed
 //! any --stop, socket closed--> Closed
 //! ```
 //!
 //! The parts know nothing of each other: `turn` the stream to the agent, `playback` what the caller hears,
-//! `caller_audio` what waits for a stream, `utterance` the rule for barge-in, `voice` where speech begins,
-//! `timer` the deadlines. This file is what binds them.
+//! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
+//! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
+//! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
+//! silence, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
+//! call begins and ends.
 
 mod agent_side;
+mod answer;
+mod barge_in;
 mod caller_audio;
+mod fillers;
+mod keys;
+mod no_input;
 mod playback;
+mod renewal;
 mod retry;
+mod sight;
 mod timer;
 mod turn;
 mod twilio_side;
@@ -27,18 +38,22 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::{AgentCommand, AgentEnd, AgentEvent, TurnInput};
+use crate::agent::{AgentCommand, AgentEnd, AgentEvent, KeyRules, TurnInput};
 use crate::config::CallConfig;
 use crate::error::{InputError, PeerFault};
 use crate::handoff::{self, Outcome, VirtualAgentStatus};
-use crate::ids::{CallSid, StreamSid, TurnId};
-use crate::report::{AudioAccount, CloseReason, Report};
+use crate::ids::{CallSid, FetchId, StreamSid, TurnId};
+use crate::report::{AudioAccount, Bound, CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
 use caller_audio::CallerAudio;
-use playback::{MarkBack, Playback};
+use fillers::Fillers;
+use keys::Entry;
+use no_input::Silence;
+use playback::{MarkBack, Playback, PlaybackOutput, Stage};
 use retry::Trouble;
+use sight::Sight;
 use timer::Timers;
 use turn::Turn;
 use voice::Voice;
@@ -55,8 +70,8 @@ pub struct Call {
     lifecycle: Lifecycle,
     turn: Turn,
     next_turn: TurnId,
-    /// What the agent gets before it listens: the greeting, and what must be tried again.
-    first: Option<TurnInput>,
+    /// What the agent gets before it listens: the greeting, keys, and what must be tried again.
+    first: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
     parameters: Map<String, Value>,
     /// All of them.
@@ -66,7 +81,13 @@ pub struct Call {
     playback: Playback,
     caller: CallerAudio,
     voice: Voice,
+    /// The keys that are being pressed, and how the agent wants them.
+    entry: Entry,
+    key_rules: Option<KeyRules>,
+    silence: Silence,
+    fillers: Fillers,
     trouble: Trouble,
+    sight: Sight,
     timers: Timers,
     outcome: Outcome,
     account: AudioAccount,
@@ -97,6 +118,7 @@ enum Lifecycle {
 enum Ending {
     Agent(AgentEnd),
     AgentFailed,
+    Bound(Bound),
 }
 
 /// What happened outside.
@@ -112,6 +134,11 @@ pub enum Input<'a> {
     Agent(TurnId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or it could not be asked.
     Updated(UpdateResult),
+    /// [`Output::Fetch`] is done: the bytes, with or without a WAV header, or a sentence that says why not.
+    Fetched(FetchId, Result<&'a [u8], &'a str>),
+    /// The call should go over to another media socket, because this instance will end: it closes in a gap of the
+    /// conversation, by [`Patience::renewal_ms`](crate::config::Patience) at the latest.
+    Renew,
     /// A deadline has come. Too early or once too often it changes nothing.
     Timeout,
 }
@@ -138,9 +165,12 @@ pub enum Output {
     /// The call is to get this TwiML over REST, and from `/connect-ended` if the socket closes first. The answer comes
     /// back as [`Input::Updated`].
     Update {
-        /// A whole document.
+        /// A whole document. Where it has [`DIAL_ACTION`](crate::twiml::DIAL_ACTION) in it, the driver's own URL belongs.
         twiml: String,
     },
+    /// Audio that the agent names by its address is to be fetched; [`Input::Fetched`] comes back, once. Its size and its
+    /// time are for the driver to bound.
+    Fetch(FetchId, String),
     /// A fact for logs and figures.
     Report(Report),
     /// The media socket is to be closed. The last output.
@@ -159,13 +189,18 @@ impl Call {
             lifecycle: Lifecycle::AwaitingStart,
             turn: Turn::Idle,
             next_turn: TurnId(1),
-            first: None,
+            first: VecDeque::new(),
             parameters: config.parameters.clone(),
             known_parameters: Map::new(),
             payload: Map::new(),
             playback: Playback::new(),
             caller: CallerAudio::default(),
             voice: Voice::new(),
+            entry: Entry::default(),
+            key_rules: None,
+            silence: Silence::default(),
+            fillers: Fillers::default(),
+            sight: Sight::default(),
             trouble: Trouble::new(config.seed),
             timers,
             outcome: Outcome::default(),
@@ -191,6 +226,8 @@ impl Call {
             Input::TwilioClosed => self.close(CloseReason::SocketClosed),
             Input::Agent(turn, event) => self.on_agent(turn, event),
             Input::Updated(result) => self.on_updated(result),
+            Input::Fetched(id, audio) => self.on_fetched(id, audio),
+            Input::Renew => self.renew(),
             Input::Timeout => self.on_timeout(),
         }
         self.go_on();
@@ -228,6 +265,38 @@ impl Call {
             | Lifecycle::Leaving
             | Lifecycle::Closed => {}
         }
+        self.renew_in_a_gap();
+        self.watch_silence();
+        self.watch_fetch();
+    }
+
+    /// Does something to the play-out, and passes on what it wants done.
+    fn play_out<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
+        let outputs = &mut self.outputs;
+        let mut out = |output| {
+            outputs.push_back(match output {
+                PlaybackOutput::Twilio(message) => Output::Twilio(message),
+                PlaybackOutput::Fetch(id, uri) => Output::Fetch(id, uri),
+                PlaybackOutput::Refused(why) => Output::Report(Report::PromptRefused { why }),
+            });
+        };
+        let mut stage = Stage { now: self.now, position: self.caller.received(), out: &mut out };
+        act(&mut self.playback, &mut stage)
+    }
+
+    fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
+        self.timers.stop(Timer::FetchOverdue);
+        self.play_out(|playback, stage| playback.fetched(id, audio, stage));
+    }
+
+    /// What is fetched holds up all that comes after it, but not for ever.
+    fn watch_fetch(&mut self) {
+        let is_fetching = self.playback.fetching().is_some() && !matches!(self.lifecycle, Lifecycle::Closed);
+        if !is_fetching {
+            self.timers.stop(Timer::FetchOverdue);
+        } else if !self.timers.is_set(Timer::FetchOverdue) {
+            self.timers.set(Timer::FetchOverdue, self.now + self.config.patience.fetch_ms);
+        }
     }
 
     fn on_timeout(&mut self) {
@@ -238,6 +307,18 @@ impl Call {
                 Timer::AnswerSettled => self.complete_turn(),
                 // Opening the next turn waited for it: `go_on` does the rest.
                 Timer::Retry => {}
+                Timer::FetchOverdue => {
+                    if let Some(id) = self.playback.fetching() {
+                        self.on_fetched(id, Err("the audio was not there in time"));
+                    }
+                }
+                Timer::KeysComplete => self.on_key_pause(),
+                Timer::NoInput => self.on_no_input(),
+                Timer::Thinking => self.on_thinking(),
+                Timer::CallTooLong => self.bound_reached(Bound::Call),
+                Timer::SilenceTooLong => self.bound_reached(Bound::Silence),
+                Timer::Renewal => self.renew(),
+                Timer::RenewalOverdue => self.on_renewal_overdue(),
                 Timer::UpdateOverdue => self.close(CloseReason::NotUpdated),
                 Timer::StopOverdue => self.close(CloseReason::HandedOff),
                 // Playback keeps that one: see below.
@@ -245,15 +326,30 @@ impl Call {
             }
         }
         if self.playback.overdue_at().is_some_and(|at| at <= self.now) {
-            let back = self.playback.give_up_marks();
+            let back = self.play_out(Playback::give_up_marks);
             self.on_heard(back, false);
         }
     }
 
     fn on_heard(&mut self, back: MarkBack, by_mark: bool) {
-        match back {
-            MarkBack::AllHeard => self.report(Report::Heard { heard_ms: self.playback.heard_ms(), by_mark }),
-            MarkBack::Heard | MarkBack::Nothing => {}
+        let (first_of, is_all) = match back {
+            MarkBack::Nothing => return,
+            MarkBack::Heard { first_of } => (first_of, false),
+            MarkBack::AllHeard { first_of } => (first_of, true),
+        };
+        self.agent_is_heard();
+        if let Some((turn, ms)) = first_of {
+            let stages = self.sight.heard(turn, self.now - ms);
+            self.tell_stages(stages);
+        }
+        if is_all {
+            self.report(Report::Heard { heard_ms: self.playback.heard_ms(), by_mark });
+        }
+    }
+
+    fn tell_stages(&mut self, stages: Option<Stages>) {
+        if let Some(stages) = stages {
+            self.report(Report::Stages(Box::new(stages)));
         }
     }
 
@@ -261,6 +357,17 @@ impl Call {
     fn end(&mut self, ending: Ending) {
         if matches!(self.lifecycle, Lifecycle::Active) {
             self.account.after_end += self.caller.clear();
+            self.first.clear();
+            for timer in [
+                Timer::Retry,
+                Timer::KeysComplete,
+                Timer::Thinking,
+                Timer::CallTooLong,
+                Timer::Renewal,
+                Timer::RenewalOverdue,
+            ] {
+                self.timers.stop(timer);
+            }
             self.lifecycle = Lifecycle::Ending(ending);
         }
     }
@@ -272,6 +379,10 @@ impl Call {
         let (status, twiml) = match &ending {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
             Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
+            Ending::Bound(bound) => {
+                let goodbye = self.config.bounds.goodbye.as_deref();
+                (VirtualAgentStatus::Hangup, handoff::bounded(config, *bound, goodbye, &self.outcome))
+            }
         };
         self.report(Report::HandedOff { status });
         self.timers.set(Timer::UpdateOverdue, self.now + self.config.patience.update_ms);
@@ -298,6 +409,9 @@ impl Call {
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
         }
         self.turn = Turn::Idle;
+        while let Some(stages) = self.sight.cut() {
+            self.tell_stages(Some(stages));
+        }
         self.timers.stop_all();
         self.account.left += self.caller.clear();
         self.lifecycle = Lifecycle::Closed;
@@ -315,7 +429,12 @@ impl Call {
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
         let greeting = &self.config.greeting;
-        self.first = greeting.event.clone().map(TurnInput::Event).or(greeting.text.clone().map(TurnInput::Text));
+        self.first.extend(greeting.event.clone().map(TurnInput::Event).or(greeting.text.clone().map(TurnInput::Text)));
+        self.silence = Silence::default();
+        self.agent_is_heard();
+        let at = |ms: u64| (ms > 0).then(|| self.now + ms);
+        self.timers.put(Timer::CallTooLong, at(self.config.bounds.call_ms));
+        self.timers.put(Timer::Renewal, at(self.config.renew_after_ms));
         self.report(Report::Started { call_sid, stream_sid });
     }
 }

@@ -5,7 +5,7 @@ use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Ending, Output, Timer};
-use crate::report::Report;
+use crate::report::{Bound, Report};
 use crate::time::CallTime;
 
 /// The longest pause between two attempts, in milliseconds.
@@ -16,12 +16,14 @@ const LONGEST_PAUSE_MS: u64 = 2_000;
 pub(super) struct Trouble {
     since: Option<CallTime>,
     attempts: u32,
+    /// In the whole call.
+    failed_turns: u32,
     random: u64,
 }
 
 impl Trouble {
     pub(super) fn new(seed: u64) -> Self {
-        Self { since: None, attempts: 0, random: seed }
+        Self { since: None, attempts: 0, failed_turns: 0, random: seed }
     }
 
     /// The agent has said something: the row is broken.
@@ -54,12 +56,14 @@ impl Call {
         let is_responding = matches!(self.turn, Turn::Responding(_));
         let Some(turn) = self.turn.open() else { return };
         let (id, input) = (turn.id, turn.input.clone());
+        self.trouble.failed_turns += 1;
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost.
             self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms: 0 });
             self.complete_turn();
             return;
         }
+        self.sight.abandoned();
         self.leave_turn();
         let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
         let retry = &self.config.retry;
@@ -72,15 +76,22 @@ impl Call {
         self.caller.forget_written();
         self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
         match pause {
-            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            Some(pause) => {
+                self.timers.set(Timer::Retry, self.now + pause);
+                self.tell_of_retry();
+            }
             None => self.end(Ending::AgentFailed),
+        }
+        let most = self.config.bounds.failed_turns;
+        if most > 0 && self.trouble.failed_turns > most {
+            self.bound_reached(Bound::FailedTurns);
         }
     }
 
     /// The next turn gets what this one got; returns how many bytes of audio those are.
     fn ask_again(&mut self, input: TurnInput) -> u64 {
         if !matches!(input, TurnInput::Audio) {
-            self.first = Some(input);
+            self.first.push_front(input);
             return 0;
         }
         let again = self.caller.rewind();

@@ -18,6 +18,22 @@ pub enum Timer {
     Retry,
     /// A mark should have come back.
     MarkOverdue,
+    /// Audio that has to be fetched should have come.
+    FetchOverdue,
+    /// No further key has come: those that came are all.
+    KeysComplete,
+    /// The caller has said nothing.
+    NoInput,
+    /// The agent has thought for so long that the caller should hear something.
+    Thinking,
+    /// The call is too long.
+    CallTooLong,
+    /// Nobody has said anything for too long.
+    SilenceTooLong,
+    /// The call should go over to another media socket.
+    Renewal,
+    /// No gap has come in which it could.
+    RenewalOverdue,
     /// The REST update of the call should have been answered.
     UpdateOverdue,
     /// Twilio's `stop` should have followed the update.
@@ -25,12 +41,20 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 15] = [
         Self::StartOverdue,
         Self::AnswerOverdue,
         Self::AnswerSettled,
         Self::Retry,
         Self::MarkOverdue,
+        Self::FetchOverdue,
+        Self::KeysComplete,
+        Self::NoInput,
+        Self::Thinking,
+        Self::CallTooLong,
+        Self::SilenceTooLong,
+        Self::Renewal,
+        Self::RenewalOverdue,
         Self::UpdateOverdue,
         Self::StopOverdue,
     ];
@@ -44,6 +68,14 @@ impl fmt::Display for Timer {
             Self::AnswerSettled => "answer settled",
             Self::Retry => "retry",
             Self::MarkOverdue => "mark overdue",
+            Self::FetchOverdue => "fetch overdue",
+            Self::KeysComplete => "keys complete",
+            Self::NoInput => "no input",
+            Self::Thinking => "thinking",
+            Self::CallTooLong => "call too long",
+            Self::SilenceTooLong => "silence too long",
+            Self::Renewal => "renewal",
+            Self::RenewalOverdue => "renewal overdue",
             Self::UpdateOverdue => "update overdue",
             Self::StopOverdue => "stop overdue",
         })
@@ -57,6 +89,11 @@ pub(super) struct Timers([Option<CallTime>; Timer::ALL.len()]);
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: CallTime) {
         self.0[timer as usize] = Some(at);
+    }
+
+    /// Sets a deadline, or none.
+    pub(super) fn put(&mut self, timer: Timer, at: Option<CallTime>) {
+        self.0[timer as usize] = at;
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {

@@ -13,6 +13,7 @@
 use crate::agent::TurnInput;
 use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
+use crate::checksum::Checksum;
 use crate::ids::TurnId;
 use crate::time::CallTime;
 
@@ -41,6 +42,32 @@ pub(super) struct OpenTurn {
     pub(super) answered: Answered,
     /// Whether any audio of the answer has come.
     pub(super) has_audio: bool,
+    /// Whether the agent has noticed that nothing was said.
+    pub(super) is_silent: bool,
+    /// The audio of its partial answers, which the final one may repeat.
+    pub(super) partial: Repeated,
+}
+
+/// Audio that may come again: how many bytes, and their checksum.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Repeated {
+    bytes: usize,
+    sum: Checksum,
+}
+
+impl Repeated {
+    pub(super) fn add(&mut self, audio: &[u8]) {
+        self.bytes += audio.len();
+        self.sum.add(audio);
+    }
+
+    /// What of the audio is new, when it may begin with what was there already.
+    pub(super) fn new_part<'a>(&self, audio: &'a [u8]) -> &'a [u8] {
+        match audio.split_at_checked(self.bytes) {
+            Some((again, new)) if self.bytes > 0 && Checksum::of(again) == self.sum => new,
+            _ => audio,
+        }
+    }
 }
 
 /// How much of the answer has come.

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use crate::call::turn::Turn;
 use crate::call::{Call, Lifecycle, Output};
 use crate::error::{InputError, PeerFault};
 use crate::ids::{CallSid, MarkName, StreamSid};
-use crate::report::{CloseReason, Report};
+use crate::report::{CloseReason, InterruptedBy, Report};
 use crate::twilio::{self, Inbound, Media, Start};
 
 /// The longest name of an unknown event that is reported, in characters.
@@ -34,11 +34,11 @@ impl Call {
             Inbound::Media(media) => self.on_media(&media)?,
             Inbound::Mark { name } => {
                 if let Some(name) = MarkName::parse(&name) {
-                    let back = self.playback.on_mark(name);
+                    let back = self.play_out(|playback, stage| playback.on_mark(name, stage));
                     self.on_heard(back, true);
                 }
             }
-            Inbound::Dtmf(_) => self.report(Report::Digit),
+            Inbound::Dtmf(dtmf) => self.on_digit(dtmf.digit),
         }
         Ok(())
     }
@@ -87,6 +87,7 @@ impl Call {
             self.account.after_end += self.frame.len() as u64;
             return Ok(());
         }
+        self.withhold();
         self.voice.push(self.caller.received(), &self.frame);
         let dropped = self.caller.push(&self.frame);
         if dropped > 0 {
@@ -94,8 +95,20 @@ impl Call {
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
         self.write_audio();
+        let listening = matches!(self.turn, Turn::Listening(_));
+        let turn = self.turn.open().map(|turn| turn.id).filter(|_| listening);
+        self.interrupt(InterruptedBy::Voice, turn);
         self.rotate();
         Ok(())
+    }
+
+    /// A recogniser that cannot be told of a prompt hears silence while one plays that may not be interrupted, or what
+    /// the caller says into it would be the next turn.
+    fn withhold(&mut self) {
+        if !self.config.knows_prompts && self.playback.is_playing() && !self.playback.is_interruptible() {
+            self.account.withheld += self.frame.len() as u64;
+            self.frame.fill(MULAW_SILENCE);
+        }
     }
 
     /// Hands the turn that listens all audio that no stream has had.

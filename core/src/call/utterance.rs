@@ -3,7 +3,7 @@
 use crate::agent::Transcript;
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::config::{BargeIn, BargeInMode};
+use crate::config::BargeIn;
 
 /// How long before a transcript comes its speech began at the latest, in milliseconds: for a caller whose voice the
 /// level could not show.
@@ -34,13 +34,22 @@ impl Utterance {
         self.onset.is_none()
     }
 
-    /// Takes a transcript in. One without words says nothing.
-    pub(super) fn add(&mut self, transcript: &Transcript, heard: Heard) {
+    /// Where the speech began.
+    pub(super) fn onset(&self) -> Option<Position> {
+        self.onset
+    }
+
+    /// Takes a transcript in. One without words says nothing; one of too low a confidence, in percent, has words, but none
+    /// that interrupt.
+    pub(super) fn add(&mut self, transcript: &Transcript, heard: Heard, least_confidence: u8) {
         let words = transcript.text.split_whitespace().count();
         if words == 0 {
             return;
         }
-        self.words = self.words.max(words);
+        let is_sure = transcript.confidence.is_none_or(|confidence| confidence * 100.0 >= f32::from(least_confidence));
+        if is_sure {
+            self.words = self.words.max(words);
+        }
         if self.onset.is_none() {
             self.onset = Some(onset(transcript, heard));
         }
@@ -51,12 +60,10 @@ impl Utterance {
     pub(super) fn interrupts(&self, playout_began: Position, heard: Heard, rule: &BargeIn) -> bool {
         let Some(onset) = self.onset else { return false };
         let spoken_ms = heard.written.saturating_sub(onset) / BYTES_PER_MS as u64;
-        match rule.mode {
-            BargeInMode::Off => false,
-            BargeInMode::Speech => {
-                onset >= playout_began && self.words >= rule.least_words as usize && spoken_ms >= rule.least_ms
-            }
-        }
+        onset >= playout_began
+            && self.words > 0
+            && self.words >= rule.least_words as usize
+            && spoken_ms >= rule.least_ms
     }
 }
 
@@ -85,7 +92,7 @@ mod tests {
 
     fn interrupts(transcript: &Transcript, heard: Heard, rule: &BargeIn) -> bool {
         let mut utterance = Utterance::default();
-        utterance.add(transcript, heard);
+        utterance.add(transcript, heard, rule.least_confidence);
         utterance.interrupts(11 * SECOND, heard, rule)
     }
 
@@ -122,6 +129,14 @@ mod tests {
     fn a_transcript_without_words_is_no_speech() {
         let heard = heard(13 * SECOND, Some(12 * SECOND));
         assert!(!interrupts(&transcript("  "), heard, &BargeIn::default()));
-        assert!(!interrupts(&transcript("stop"), heard, &BargeIn { mode: BargeInMode::Off, ..BargeIn::default() }));
+    }
+
+    #[test]
+    fn words_of_too_low_a_confidence_do_not_interrupt() {
+        let heard = heard(13 * SECOND, Some(12 * SECOND));
+        let rule = BargeIn { least_confidence: 60, ..BargeIn::default() };
+        for (confidence, expected) in [(Some(0.5), false), (Some(0.7), true), (None, true)] {
+            assert_eq!(interrupts(&Transcript { confidence, ..transcript("stop") }, heard, &rule), expected);
+        }
     }
 }

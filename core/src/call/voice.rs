@@ -61,6 +61,11 @@ impl Voice {
         self.segment.is_some_and(|segment| !segment.is_over)
     }
 
+    /// Where the stretch of voice began that goes on; `None` while the caller is silent.
+    pub(super) fn speaking_since(&self) -> Option<Position> {
+        self.segment.filter(|segment| !segment.is_over).map(|segment| segment.onset)
+    }
+
     /// Where the last stretch of voice began that reaches beyond `since`.
     pub(super) fn onset_since(&self, since: Position) -> Option<Position> {
         self.segment.filter(|segment| segment.last_loud > since).map(|segment| segment.onset)

@@ -21,7 +21,7 @@ use crate::call::{Call, Input, Output};
 use crate::error::InputError;
 use crate::ids::StreamSid;
 use crate::report::Report;
-use crate::tape::{Marks, Tape, TapeInput, output_line};
+use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
@@ -35,6 +35,7 @@ pub struct Replayed {
     /// What the caller heard from the beginning on: mu-law, 8,000 Hz, mono.
     pub heard: Vec<u8>,
     stream: StreamSid,
+    mask: Mask,
 }
 
 /// What happened in a replay.
@@ -59,13 +60,16 @@ impl Replayed {
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
         self.outputs().filter_map(|(_, output)| match output {
             Output::Report(report) => Some(report),
-            Output::Twilio(_) | Output::Agent(..) | Output::Update { .. } | Output::Close(_) => None,
+            Output::Twilio(_) | Output::Agent(..) | Output::Update { .. } | Output::Fetch(..) | Output::Close(_) => {
+                None
+            }
         })
     }
 
-    /// The outputs as lines of a tape, without reports.
+    /// The outputs as lines of a tape, without reports, masked as the tape is.
     pub fn tape_lines(&self) -> impl Iterator<Item = String> {
-        self.outputs().filter_map(|(at, output)| output_line(at, output, &self.stream))
+        let mut writer = TapeWriter::new(self.mask);
+        self.outputs().filter_map(move |(at, output)| writer.output(at, output, &self.stream))
     }
 
     /// What the call did, a line each, for people and for comparing: the same tape always gives the same text.
@@ -112,7 +116,12 @@ impl Player {
             now: CallTime::START,
             playout: Playout::default(),
             simulate_marks: tape.header.marks == Marks::Simulated,
-            replayed: Replayed { steps: Vec::new(), heard: Vec::new(), stream: StreamSid::default() },
+            replayed: Replayed {
+                steps: Vec::new(),
+                heard: Vec::new(),
+                stream: StreamSid::default(),
+                mask: tape.header.mask,
+            },
         }
     }
 

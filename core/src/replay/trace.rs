@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use crate::agent::{AgentCommand, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
+use crate::checksum::Checksum;
 use crate::error::InputError;
 use crate::ids::TurnId;
 use crate::replay::Step;
-use crate::report::Report;
+use crate::report::{Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
@@ -81,7 +82,7 @@ struct AudioRun {
 
 impl AudioRun {
     fn new(turn: TurnId, at: CallTime, audio: &[u8]) -> Self {
-        let mut run = Self { turn, from: at, to: at, bytes: 0, sum: Checksum::new() };
+        let mut run = Self { turn, from: at, to: at, bytes: 0, sum: Checksum::default() };
         run.add(audio, at);
         run
     }
@@ -108,14 +109,13 @@ fn line(at: CallTime, told: &str, text: &mut String) {
 fn told(output: &Output) -> String {
     match output {
         Output::Twilio(TwilioMessage::Media(audio)) => {
-            let mut sum = Checksum::new();
-            sum.add(audio);
-            format!("twilio  media {} ms {sum}", audio.len() / BYTES_PER_MS)
+            format!("twilio  media {} ms {}", audio.len() / BYTES_PER_MS, Checksum::of(audio))
         }
         Output::Twilio(TwilioMessage::Mark(name)) => format!("twilio  mark {name}"),
         Output::Twilio(TwilioMessage::Clear) => "twilio  clear".to_owned(),
         Output::Agent(turn, command) => format!("agent   {turn} {}", told_command(command)),
         Output::Update { twiml } => format!("runner  update {twiml}"),
+        Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
         Output::Close(reason) => format!("runner  close: {reason}"),
         Output::Report(report) => format!("report  {}", told_report(report)),
     }
@@ -128,9 +128,14 @@ fn told_command(command: &AgentCommand) -> String {
                 TurnInput::Audio => "open audio".to_owned(),
                 TurnInput::Event(name) => format!("open event {name}"),
                 TurnInput::Text(text) => format!("open text \"{text}\""),
+                TurnInput::Digits(digits, _) => format!("open digits, {} keys", digits.keys.len()),
+                TurnInput::ToolRefused(call) => format!("open tool result, {} refused", call.tool),
             };
             if let Some(window) = start.barge_in {
                 let _ = write!(told, ", prompt until {} ms", window.total_ms);
+                if window.protected_ms > 0 {
+                    let _ = write!(told, ", protected until {} ms", window.protected_ms);
+                }
             }
             if !start.parameters.is_empty() {
                 let _ = write!(told, ", parameters {}", serde_json::Value::Object(start.parameters.clone()));
@@ -154,14 +159,25 @@ fn told_report(report: &Report) -> String {
         Report::EndOfUtterance { turn, spoken } => {
             format!("{turn} end of utterance{}", if *spoken { "" } else { ", nothing said" })
         }
-        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms } => format!(
+        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms, parameters: _ } => format!(
             "{turn} answered after {thought_ms} ms: \"{query_text}\" -> {} \"{text}\", {audio_ms} ms of audio",
             intent.display_name
         ),
         Report::MoreAudio { turn, audio_ms } => format!("{turn} {audio_ms} ms more of audio"),
-        Report::PromptRefused { turn, why } => format!("{turn} prompt refused: {why}"),
+        Report::Stages(stages) => told_stages(stages),
+        Report::PromptRefused { why } => format!("prompt refused: {why}"),
+        Report::Cancelled { cut_ms } => format!("{cut_ms} ms cancelled by the answer"),
+        Report::Filler { which } => format!("filler while {which}"),
+        Report::Payload { turn, payload } => format!("{turn} payload {payload}"),
+        Report::PayloadRefused { turn, why } => format!("{turn} payload refused: {why}"),
+        Report::ToolRefused { turn, tool } => format!("{turn} tool refused: {tool}"),
+        Report::Succeeded { turn } => format!("{turn} success"),
+        Report::WebhookFailed { turn, why } => format!("{turn} webhook failed: {why}"),
         Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),
-        Report::BargeIn { turn, heard_ms, cut_ms } => format!("{turn} barge-in: {heard_ms} ms heard, {cut_ms} ms cut"),
+        Report::BargeIn { turn, by, heard_ms, cut_ms } => {
+            let turn = turn.map(|turn| format!(" ({turn})")).unwrap_or_default();
+            format!("barge-in by {}{turn}: {heard_ms} ms heard, {cut_ms} ms cut", by.as_str())
+        }
         Report::Heard { heard_ms, by_mark } => {
             format!("all heard, {heard_ms} ms{}", if *by_mark { "" } else { ", mark overdue" })
         }
@@ -175,30 +191,34 @@ fn told_report(report: &Report) -> String {
         },
         Report::AudioDropped { ms } => format!("{ms} ms of audio dropped"),
         Report::Digit => "digit".to_owned(),
+        Report::DigitsComplete { count } => format!("{count} digits complete"),
+        Report::DigitDropped => "digit dropped".to_owned(),
+        Report::NoInput { in_a_row, by_event } => {
+            format!("no input, {in_a_row} in a row{}", if *by_event { ", told by an event" } else { "" })
+        }
         Report::UnknownEvent { event } => format!("unknown event \"{event}\""),
+        Report::BoundReached(bound) => format!("bound reached: {}", bound.as_str()),
         Report::HandedOff { status } => format!("handed off, {}", status.as_str()),
         Report::Ended { reason, audio } => format!(
-            "ended: {reason}; audio {} received, {} written, {} resent, {} dropped, {} after the end, {} left",
-            audio.received, audio.written, audio.resent, audio.dropped, audio.after_end, audio.left
+            "ended: {reason}; audio {} received, {} written, {} resent, {} withheld, {} dropped, {} after the end, {} left",
+            audio.received, audio.written, audio.resent, audio.withheld, audio.dropped, audio.after_end, audio.left
         ),
     }
 }
 
-/// FNV-1a of 32 bits: enough to see that two pieces of audio differ.
-struct Checksum(u32);
-
-impl Checksum {
-    fn new() -> Self {
-        Self(0x811C_9DC5)
+fn told_stages(stages: &Stages) -> String {
+    let mut told = format!("{} stages: opened {}", stages.turn, stages.opened);
+    for (name, at) in [
+        ("speech began", stages.speech_began),
+        ("input complete", stages.input_complete),
+        ("final transcript", stages.final_transcript),
+        ("answered", stages.answered),
+        ("audio sent", stages.first_audio_sent),
+        ("audio heard", stages.first_audio_heard),
+    ] {
+        if let Some(at) = at {
+            let _ = write!(told, ", {name} {at}");
+        }
     }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    }
-}
-
-impl std::fmt::Display for Checksum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "#{:08x}", self.0)
-    }
+    told
 }

@@ -77,7 +77,11 @@ impl Line {
                 Output::Twilio(TwilioMessage::Media(audio)) => self.playout.media(self.now, audio),
                 Output::Twilio(TwilioMessage::Mark(name)) => self.playout.mark(name.to_string()),
                 Output::Twilio(TwilioMessage::Clear) => self.playout.clear(),
-                Output::Agent(..) | Output::Update { .. } | Output::Report(_) | Output::Close(_) => {}
+                Output::Agent(..)
+                | Output::Update { .. }
+                | Output::Fetch(..)
+                | Output::Report(_)
+                | Output::Close(_) => {}
             }
             self.outputs.push((self.now, output));
         }
@@ -221,7 +225,7 @@ pub(crate) fn greeting_text() -> CallConfig {
 }
 
 pub(crate) fn prompt(ms: usize) -> Prompt {
-    Prompt { format: AudioFormat::TELEPHONE, audio: vec![0x21; ms * 8], interruptible: true }
+    Prompt::new(AudioFormat::TELEPHONE, vec![0x21; ms * 8])
 }
 
 /// A final answer with that much audio.

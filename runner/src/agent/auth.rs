@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use tonic::metadata::MetadataMap;
 
 /// What Dialogflow asks for.
@@ -13,7 +13,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Where the credentials come from.
 #[derive(Clone)]
-pub(super) struct Auth(Option<Credentials>);
+pub struct Auth(Option<Credentials>);
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,16 +67,21 @@ impl Auth {
         self.headers(&mut MetadataMap::new()).await
     }
 
-    /// Adds the header to a request.
+    /// Adds the header to a stream's metadata.
     pub(super) async fn headers(&self, metadata: &mut MetadataMap) -> Result<(), AuthError> {
-        let Some(credentials) = &self.0 else { return Ok(()) };
-        let headers = match credentials.headers(Extensions::new()).await.map_err(google)? {
-            CacheableResource::New { data, .. } => data,
-            CacheableResource::NotModified => return Ok(()),
-        };
         let mut all = std::mem::take(metadata).into_headers();
-        all.extend(headers);
+        let added = self.add_to(&mut all).await;
         *metadata = MetadataMap::from_headers(all);
+        added
+    }
+
+    /// Adds the header to a request.
+    pub(crate) async fn add_to(&self, all: &mut HeaderMap) -> Result<(), AuthError> {
+        let Some(credentials) = &self.0 else { return Ok(()) };
+        match credentials.headers(Extensions::new()).await.map_err(google)? {
+            CacheableResource::New { data, .. } => all.extend(data),
+            CacheableResource::NotModified => {}
+        }
         Ok(())
     }
 }

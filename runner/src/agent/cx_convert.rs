@@ -1,27 +1,27 @@
-//! Dialogflow CX v3 and core's words, both ways. Pure: what a message means is told here, what to do about it in core.
+//! Dialogflow CX v3: its dialect, and what its messages mean in core's words. Pure: what a message means is told here, what
+//! to do about it in core; what is sent is in `cx_request`.
 //!
 //! Field names and their meaning: the protos of `google.cloud.dialogflow.cx.v3`.
 
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Intent, Matched, Prompt, Transcript, TurnInput, TurnStart};
-use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
+use dialbridge_core::agent::{
+    AgentEnd, Answer, AnswerPart, Intent, KeyRules, Matched, Prompt, ToolCall, Transcript, Transfer, TurnStart,
+};
+use dialbridge_core::audio::{AudioFormat, Encoding};
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use cx::detect_intent_response::ResponseType;
 use cx::r#match::MatchType;
-use cx::query_input::Input;
 use cx::response_message::Message;
 use cx::streaming_detect_intent_response::Response;
 use cx::streaming_recognition_result::MessageType;
 
 use super::SessionContext;
-use super::protobuf::{from_duration, from_struct, to_duration, to_struct};
+use super::cx_request::{audio_request, first_request};
+use super::protobuf::{from_duration, from_struct};
 use super::stream::Dialect;
-
-/// The telephone's sample rate as protobuf has it.
-const RATE: i32 = SAMPLE_RATE.cast_signed();
 
 /// CX v3.
 #[derive(Debug)]
@@ -42,62 +42,6 @@ impl Dialect for Cx {
 
     fn events(response: Self::Response) -> Vec<AgentEvent> {
         event(response).into_iter().collect()
-    }
-}
-
-/// The first message of a turn: session, parameters, input and output configuration; no audio yet.
-fn first_request(context: &SessionContext, start: &TurnStart) -> cx::StreamingDetectIntentRequest {
-    let input = match &start.input {
-        TurnInput::Audio => Input::Audio(cx::AudioInput { config: Some(input_config(start)), audio: Bytes::new() }),
-        TurnInput::Event(event) => Input::Event(cx::EventInput { event: event.clone() }),
-        TurnInput::Text(text) => Input::Text(cx::TextInput { text: text.clone() }),
-    };
-    cx::StreamingDetectIntentRequest {
-        session: context.session.clone(),
-        query_params: query_parameters(start),
-        query_input: Some(cx::QueryInput { language_code: context.language.clone(), input: Some(input) }),
-        // No synthesize_speech_config: one that is set replaces the agent's own voice.
-        output_audio_config: Some(cx::OutputAudioConfig {
-            audio_encoding: cx::OutputAudioEncoding::Mulaw.into(),
-            sample_rate_hertz: RATE,
-            synthesize_speech_config: None,
-        }),
-        enable_partial_response: true,
-        ..Default::default()
-    }
-}
-
-fn input_config(start: &TurnStart) -> cx::InputAudioConfig {
-    cx::InputAudioConfig {
-        audio_encoding: cx::AudioEncoding::Mulaw.into(),
-        sample_rate_hertz: RATE,
-        single_utterance: true,
-        barge_in_config: start.barge_in.map(|window| cx::BargeInConfig {
-            no_barge_in_duration: Some(to_duration(window.protected_ms)),
-            total_duration: Some(to_duration(window.total_ms)),
-        }),
-        ..Default::default()
-    }
-}
-
-fn query_parameters(start: &TurnStart) -> Option<cx::QueryParameters> {
-    let given = |map: &Map<String, Value>| (!map.is_empty()).then(|| to_struct(map));
-    let (parameters, payload) = (given(&start.parameters), given(&start.payload));
-    (parameters.is_some() || payload.is_some()).then(|| cx::QueryParameters {
-        parameters,
-        payload,
-        ..Default::default()
-    })
-}
-
-/// A later message of a turn: audio, mu-law at 8,000 Hz.
-fn audio_request(audio: Bytes) -> cx::StreamingDetectIntentRequest {
-    cx::StreamingDetectIntentRequest {
-        query_input: Some(cx::QueryInput {
-            input: Some(Input::Audio(cx::AudioInput { config: None, audio })),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }
 
@@ -129,21 +73,21 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         ResponseType::Final | ResponseType::Unspecified => AnswerPart::Final,
     };
     let result = response.query_result.unwrap_or_default();
-    let said = Said::of(&result.response_messages);
-    let (prompts, unplayable) = match format(response.output_audio_config.as_ref()) {
-        _ if response.output_audio.is_empty() => (Vec::new(), None),
-        Ok(format) => {
-            let audio = response.output_audio.to_vec();
-            (vec![Prompt { format, audio, interruptible: said.interruptible }], None)
-        }
-        Err(coding) => (Vec::new(), Some(coding)),
-    };
+    let mut said = Said::of(&result.response_messages);
+    let audio = (response.output_audio, response.output_audio_config);
+    let unplayable = said.put_output_audio(audio);
+    // CX: "Partial responses are not eligible for barge-in".
+    let may_interrupt = part != AnswerPart::Partial;
+    for prompt in &mut said.prompts {
+        prompt.interruptible &= may_interrupt;
+        prompt.cancellable = response.allow_cancellation;
+    }
     let matched = result.r#match.unwrap_or_default();
     Answer {
         part,
         query_text: query_text(result.query),
         text: said.text.join(" "),
-        prompts,
+        prompts: said.prompts,
         unplayable,
         matched: match matched.match_type() {
             MatchType::NoInput => Matched::NoInput,
@@ -160,6 +104,11 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         parameters: result.parameters.map(from_struct).unwrap_or_default(),
         action: String::new(),
         end: said.end,
+        payloads: said.payloads,
+        keys: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
+        tool_call: said.tool_call,
+        succeeded: said.succeeded,
+        webhook_faults: result.webhook_statuses.iter().filter(|status| status.code != 0).map(webhook_fault).collect(),
     }
 }
 
@@ -176,17 +125,47 @@ fn query_text(query: Option<cx::query_result::Query>) -> String {
     }
 }
 
-/// What the messages of an answer say.
+fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<KeyRules> {
+    settings.enabled.then(|| KeyRules {
+        finish: settings.finish_digit.chars().next(),
+        most: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
+        gap_ms: settings.interdigit_timeout_duration.map(from_duration).filter(|ms| *ms > 0),
+    })
+}
+
+/// Code and message; the message is Google's or the webhook's own, and may be long.
+fn webhook_fault(status: &googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc::Status) -> String {
+    let message: String = status.message.chars().take(200).collect();
+    format!("code {}: {message}", status.code)
+}
+
+/// What the messages of an answer say, in order.
 struct Said {
     text: Vec<String>,
-    /// Whether every message that is heard may be interrupted.
-    interruptible: bool,
+    /// What is to be fetched or stands in the messages themselves.
+    prompts: Vec<Prompt>,
+    /// Where the response's own audio, which is of the texts, stands among the prompts.
+    text_at: Option<usize>,
+    /// Whether every text may be interrupted.
+    texts_interruptible: bool,
     end: Option<AgentEnd>,
+    payloads: Vec<Value>,
+    tool_call: Option<ToolCall>,
+    succeeded: bool,
 }
 
 impl Said {
     fn of(messages: &[cx::ResponseMessage]) -> Self {
-        let mut said = Self { text: Vec::new(), interruptible: true, end: None };
+        let mut said = Self {
+            text: Vec::new(),
+            prompts: Vec::new(),
+            text_at: None,
+            texts_interruptible: true,
+            end: None,
+            payloads: Vec::new(),
+            tool_call: None,
+            succeeded: false,
+        };
         for message in messages.iter().filter_map(|message| message.message.as_ref()) {
             said.add(message);
         }
@@ -195,39 +174,85 @@ impl Said {
 
     fn add(&mut self, message: &Message) {
         match message {
-            Message::Text(text) => {
-                self.text.extend(text.text.iter().cloned());
-                self.interruptible &= text.allow_playback_interruption;
-            }
+            Message::Text(text) => self.add_text(&text.text.join(" "), text.allow_playback_interruption),
             Message::OutputAudioText(text) => {
                 use cx::response_message::output_audio_text::Source;
-                if let Some(Source::Text(words) | Source::Ssml(words)) = &text.source {
-                    self.text.push(words.clone());
-                }
-                self.interruptible &= text.allow_playback_interruption;
+                let Some(Source::Text(words) | Source::Ssml(words)) = &text.source else { return };
+                self.add_text(words, text.allow_playback_interruption);
             }
+            Message::PlayAudio(play) => self
+                .prompts
+                .push(Prompt { interruptible: play.allow_playback_interruption, ..Prompt::at(play.audio_uri.clone()) }),
+            Message::MixedAudio(mixed) => self.prompts.extend(mixed.segments.iter().filter_map(segment)),
             // The end without a word is the weakest: a hand-over beside it says where the call goes.
             Message::EndInteraction(_) => self.end = self.end.take().or(Some(AgentEnd::EndInteraction)),
             Message::LiveAgentHandoff(handoff) => {
                 let metadata = Value::Object(handoff.metadata.clone().map(from_struct).unwrap_or_default());
-                if !matches!(self.end, Some(AgentEnd::Transfer { .. })) {
+                if !matches!(self.end, Some(AgentEnd::Transfer(_))) {
                     self.end = Some(AgentEnd::LiveAgentHandoff { metadata });
                 }
             }
             Message::TelephonyTransferCall(transfer) => {
                 use cx::response_message::telephony_transfer_call::Endpoint;
                 if let Some(Endpoint::PhoneNumber(number)) = &transfer.endpoint {
-                    self.end = Some(AgentEnd::Transfer { phone_number: number.clone() });
+                    self.end = Some(AgentEnd::Transfer(Transfer::to(number.clone())));
                 }
             }
-            Message::Payload(_)
-            | Message::ConversationSuccess(_)
-            | Message::PlayAudio(_)
-            | Message::MixedAudio(_)
-            | Message::KnowledgeInfoCard(_)
-            | Message::ToolCall(_) => {}
+            Message::Payload(payload) => self.payloads.push(Value::Object(from_struct(payload.clone()))),
+            Message::ToolCall(call) => {
+                self.tool_call = Some(ToolCall { tool: call.tool.clone(), action: call.action.clone() });
+            }
+            Message::ConversationSuccess(_) => self.succeeded = true,
+            Message::KnowledgeInfoCard(_) => {}
         }
     }
+
+    fn add_text(&mut self, words: &str, interruptible: bool) {
+        self.text.push(words.to_owned());
+        self.texts_interruptible &= interruptible;
+        self.text_at.get_or_insert(self.prompts.len());
+    }
+
+    /// Puts the response's audio where its texts stand. Whether mixed audio is in it once more is not documented: a segment
+    /// that is found in it is not played again. Gives the name of a coding that cannot be played.
+    fn put_output_audio(&mut self, (audio, config): (Bytes, Option<cx::OutputAudioConfig>)) -> Option<String> {
+        if audio.is_empty() {
+            return None;
+        }
+        let format = match format(config.as_ref()) {
+            Ok(format) => format,
+            Err(coding) => return Some(coding),
+        };
+        let mut at = self.text_at.unwrap_or(0);
+        let mut place = 0;
+        self.prompts.retain(|prompt| {
+            let is_there = !prompt.audio.is_empty() && contains(&audio, &prompt.audio);
+            if is_there && place < at {
+                at -= 1;
+            }
+            place += usize::from(!is_there);
+            !is_there
+        });
+        let whole = Prompt { interruptible: self.texts_interruptible, ..Prompt::new(format, audio.to_vec()) };
+        self.prompts.insert(at.min(self.prompts.len()), whole);
+        None
+    }
+}
+
+fn contains(whole: &[u8], part: &[u8]) -> bool {
+    // A header of its own is not part of what is joined.
+    let part = part.strip_prefix(b"RIFF").map_or(part, |_| part.get(44..).unwrap_or_default());
+    !part.is_empty() && memchr::memmem::find(whole, part).is_some()
+}
+
+fn segment(segment: &cx::response_message::mixed_audio::Segment) -> Option<Prompt> {
+    use cx::response_message::mixed_audio::segment::Content;
+    let prompt = match segment.content.as_ref()? {
+        // In the coding that was asked for.
+        Content::Audio(audio) => Prompt::new(AudioFormat::TELEPHONE, audio.to_vec()),
+        Content::Uri(uri) => Prompt::at(uri.clone()),
+    };
+    Some(Prompt { interruptible: segment.allow_playback_interruption, ..prompt })
 }
 
 /// The coding of the answer's audio, which need not be the one that was asked for; its name where it cannot be played.
@@ -246,60 +271,29 @@ fn format(config: Option<&cx::OutputAudioConfig>) -> Result<AudioFormat, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::protobuf::{to_duration, to_struct};
     use cx::response_message as message;
-    use dialbridge_core::agent::BargeInWindow;
     use serde_json::json;
 
-    fn context() -> SessionContext {
-        SessionContext { session: "projects/p/sessions/CA1".to_owned(), language: "de".to_owned() }
-    }
-
-    fn start(input: TurnInput) -> TurnStart {
-        TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
+    fn response(messages: Vec<Message>) -> cx::DetectIntentResponse {
+        let response_messages = messages
+            .into_iter()
+            .map(|message| cx::ResponseMessage { message: Some(message), ..Default::default() })
+            .collect();
+        let result = cx::QueryResult { response_messages, ..Default::default() };
+        cx::DetectIntentResponse { query_result: Some(result), ..Default::default() }
     }
 
     fn answered(messages: Vec<Message>) -> Answer {
-        let result = cx::QueryResult {
-            response_messages: messages
-                .into_iter()
-                .map(|message| cx::ResponseMessage { message: Some(message), ..Default::default() })
-                .collect(),
-            ..Default::default()
-        };
-        answer(cx::DetectIntentResponse { query_result: Some(result), ..Default::default() })
+        answer(response(messages))
     }
 
-    #[test]
-    fn a_listening_turn_asks_for_mu_law_both_ways_and_for_one_utterance() {
-        let barge_in = Some(BargeInWindow { protected_ms: 0, total_ms: 2_500 });
-        let request = first_request(&context(), &TurnStart { barge_in, ..start(TurnInput::Audio) });
-        let query = request.query_input.unwrap();
-        assert_eq!(query.language_code, "de", "CX wants the language beside the input, not in it");
-        let Some(Input::Audio(audio)) = query.input else { panic!() };
-        let config = audio.config.unwrap();
-        assert!(audio.audio.is_empty(), "the first message must not carry audio");
-        assert_eq!((config.audio_encoding(), config.sample_rate_hertz), (cx::AudioEncoding::Mulaw, 8000));
-        assert!(config.single_utterance);
-        assert_eq!(from_duration(config.barge_in_config.unwrap().total_duration.unwrap()), 2_500);
-        let output = request.output_audio_config.unwrap();
-        assert_eq!((output.audio_encoding(), output.sample_rate_hertz), (cx::OutputAudioEncoding::Mulaw, 8000));
-        assert!(output.synthesize_speech_config.is_none(), "or the agent's own voice would be lost");
-        assert!(request.query_params.is_none());
+    fn text(words: &str, allow_playback_interruption: bool) -> Message {
+        Message::Text(message::Text { text: vec![words.to_owned()], allow_playback_interruption })
     }
 
-    #[test]
-    fn parameters_go_beside_an_event_and_the_caller_id_to_the_webhook() {
-        let mut start = start(TurnInput::Event("WELCOME".to_owned()));
-        start.parameters = json!({ "From": "+15550100", "n": 2 }).as_object().cloned().unwrap();
-        start.payload = json!({ "telephony": { "caller_id": "+15550100" } }).as_object().cloned().unwrap();
-        let request = first_request(&context(), &start);
-        let params = request.query_params.unwrap();
-        assert_eq!(from_struct(params.parameters.unwrap()), start.parameters);
-        assert_eq!(from_struct(params.payload.unwrap()), start.payload);
-        assert_eq!(
-            request.query_input.unwrap().input,
-            Some(Input::Event(cx::EventInput { event: "WELCOME".to_owned() }))
-        );
+    fn segment(content: message::mixed_audio::segment::Content, allow: bool) -> message::mixed_audio::Segment {
+        message::mixed_audio::Segment { allow_playback_interruption: allow, content: Some(content) }
     }
 
     #[test]
@@ -321,23 +315,112 @@ mod tests {
     }
 
     #[test]
-    fn one_message_that_may_not_be_interrupted_protects_the_whole_answer() {
-        let text =
-            |allow| Message::Text(message::Text { text: vec!["a".to_owned()], allow_playback_interruption: allow });
+    fn one_message_that_may_not_be_interrupted_protects_the_audio_of_all_texts() {
         let of = |messages: Vec<Message>| {
-            let result = cx::QueryResult {
-                response_messages: messages
-                    .into_iter()
-                    .map(|message| cx::ResponseMessage { message: Some(message), ..Default::default() })
-                    .collect(),
-                ..Default::default()
-            };
             let output_audio = Bytes::from_static(&[1, 2]);
-            answer(cx::DetectIntentResponse { query_result: Some(result), output_audio, ..Default::default() })
+            answer(cx::DetectIntentResponse { output_audio, ..response(messages) })
         };
-        assert!(of(vec![text(true)]).prompts[0].interruptible);
-        assert!(!of(vec![text(true), text(false)]).prompts[0].interruptible);
+        assert!(of(vec![text("a", true)]).prompts[0].interruptible);
+        assert!(!of(vec![text("a", true), text("b", false)]).prompts[0].interruptible);
         assert!(of(Vec::new()).prompts[0].interruptible);
+    }
+
+    #[test]
+    fn a_partial_response_is_not_interrupted_and_a_later_one_may_cut_it() {
+        let partial = |allow_cancellation| cx::DetectIntentResponse {
+            response_type: ResponseType::Partial.into(),
+            output_audio: Bytes::from_static(&[1, 2]),
+            allow_cancellation,
+            ..response(vec![text("one moment", true)])
+        };
+        let plain = answer(partial(false));
+        assert_eq!((plain.part, plain.prompts[0].interruptible), (AnswerPart::Partial, false));
+        assert!(!plain.prompts[0].cancellable && answer(partial(true)).prompts[0].cancellable);
+    }
+
+    #[test]
+    fn audio_plays_in_the_order_of_its_messages() {
+        let play = Message::PlayAudio(message::PlayAudio {
+            audio_uri: "gs://b/jingle.wav".to_owned(),
+            allow_playback_interruption: false,
+        });
+        let uri = |prompt: &Prompt| prompt.uri.is_some();
+        let of = |messages| {
+            let output_audio = Bytes::from_static(&[1, 2]);
+            let answer = answer(cx::DetectIntentResponse { output_audio, ..response(messages) });
+            answer.prompts.iter().map(uri).collect::<Vec<_>>()
+        };
+        assert_eq!(of(vec![play.clone(), text("a", true)]), [true, false]);
+        assert_eq!(of(vec![text("a", true), play.clone()]), [false, true]);
+        let alone = answered(vec![play]);
+        assert_eq!(
+            (alone.prompts[0].uri.as_deref(), alone.prompts[0].interruptible),
+            (Some("gs://b/jingle.wav"), false)
+        );
+    }
+
+    #[test]
+    fn mixed_audio_plays_once_whether_it_is_in_the_answers_audio_too_or_not() {
+        use message::mixed_audio::segment::Content;
+        let mixed = || {
+            Message::MixedAudio(message::MixedAudio {
+                segments: vec![
+                    segment(Content::Audio(Bytes::from_static(&[7, 8, 9])), false),
+                    segment(Content::Uri("https://e.com/a.wav".to_owned()), true),
+                ],
+            })
+        };
+        let of = |output_audio: &'static [u8]| {
+            let output_audio = Bytes::from_static(output_audio);
+            answer(cx::DetectIntentResponse { output_audio, ..response(vec![text("a", true), mixed()]) }).prompts
+        };
+        let apart = of(&[1, 2, 3, 4]);
+        assert_eq!(apart.iter().map(|prompt| prompt.audio.len()).collect::<Vec<_>>(), [4, 3, 0]);
+        assert_eq!(apart.iter().map(|prompt| prompt.interruptible).collect::<Vec<_>>(), [true, false, true]);
+        let inside = of(&[1, 7, 8, 9, 2]);
+        assert_eq!(inside.iter().map(|prompt| prompt.audio.len()).collect::<Vec<_>>(), [5, 0]);
+    }
+
+    #[test]
+    fn the_agents_own_rules_for_keys_are_read() {
+        let of = |settings: cx::advanced_settings::DtmfSettings| {
+            let advanced_settings = Some(cx::AdvancedSettings { dtmf_settings: Some(settings), ..Default::default() });
+            let result = cx::QueryResult { advanced_settings, ..Default::default() };
+            answer(cx::DetectIntentResponse { query_result: Some(result), ..Default::default() }).keys
+        };
+        let settings = cx::advanced_settings::DtmfSettings {
+            enabled: true,
+            max_digits: 4,
+            finish_digit: "*".to_owned(),
+            interdigit_timeout_duration: Some(to_duration(1_500)),
+            ..Default::default()
+        };
+        assert_eq!(of(settings.clone()), Some(KeyRules { finish: Some('*'), most: Some(4), gap_ms: Some(1_500) }));
+        assert_eq!(of(cx::advanced_settings::DtmfSettings { enabled: false, ..settings }), None);
+        let open = cx::advanced_settings::DtmfSettings { enabled: true, ..Default::default() };
+        assert_eq!(of(open), Some(KeyRules::default()), "what is not said is for the settings");
+    }
+
+    #[test]
+    fn payloads_tools_success_and_webhooks_are_told() {
+        let payload = json!({ "a": 1 });
+        let messages = vec![
+            Message::Payload(to_struct(payload.as_object().unwrap())),
+            Message::ToolCall(cx::ToolCall { tool: "t".to_owned(), action: "x".to_owned(), ..Default::default() }),
+            Message::ConversationSuccess(message::ConversationSuccess::default()),
+            Message::KnowledgeInfoCard(message::KnowledgeInfoCard {}),
+        ];
+        let mut response = response(messages);
+        let status = |code: i32, message: &str| googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc::Status {
+            code,
+            message: message.to_owned(),
+            ..Default::default()
+        };
+        response.query_result.as_mut().unwrap().webhook_statuses = vec![status(0, ""), status(14, "down")];
+        let answer = answer(response);
+        assert_eq!((answer.payloads, answer.succeeded), (vec![payload], true));
+        assert_eq!(answer.tool_call, Some(ToolCall { tool: "t".to_owned(), action: "x".to_owned() }));
+        assert_eq!(answer.webhook_faults, ["code 14: down"]);
     }
 
     #[test]

@@ -6,16 +6,21 @@
 
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Intent, Matched, Prompt, Transcript, TurnInput, TurnStart};
+use dialbridge_core::agent::{
+    AgentEnd, Answer, AnswerPart, Digits, DigitsForm, Intent, Matched, Prompt, Transcript, Transfer, TurnInput,
+    TurnStart,
+};
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
 use serde_json::{Map, Value};
 
+use es::intent::message::Message;
 use es::query_input::Input;
 use es::streaming_recognition_result::MessageType;
 
 use super::SessionContext;
 use super::protobuf::{from_duration, from_struct, to_duration, to_struct};
+use super::speech::{ModelVariant, SpeechConfig, VoiceGender};
 use super::stream::Dialect;
 
 /// The telephone's sample rate as protobuf has it.
@@ -48,45 +53,149 @@ impl<const BETA: bool> Dialect for Es<BETA> {
 }
 
 fn first_request<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> es::StreamingDetectIntentRequest {
-    let language_code = context.language.clone();
-    let input = match &start.input {
-        TurnInput::Audio => Input::AudioConfig(input_config::<BETA>(language_code, start)),
-        TurnInput::Event(name) => Input::Event(es::EventInput {
-            name: name.clone(),
-            parameters: (!start.known_parameters.is_empty()).then(|| to_struct(&start.known_parameters)),
-            language_code,
-        }),
-        TurnInput::Text(text) => Input::Text(es::TextInput { text: text.clone(), language_code }),
-    };
+    let speech = &context.speech;
     es::StreamingDetectIntentRequest {
         session: context.session.clone(),
-        query_params: Some(es::QueryParameters { payload: Some(to_struct(&payload(start))), ..Default::default() }),
-        query_input: Some(es::QueryInput { input: Some(input) }),
+        query_params: Some(es::QueryParameters {
+            payload: Some(to_struct(&payload(start))),
+            time_zone: speech.time_zone.clone().unwrap_or_default(),
+            sentiment_analysis_request_config: speech
+                .sentiment
+                .then_some(es::SentimentAnalysisRequestConfig { analyze_query_text_sentiment: true }),
+            webhook_headers: speech.webhook_headers.clone().into_iter().collect(),
+            ..Default::default()
+        }),
+        query_input: Some(es::QueryInput { input: Some(input::<BETA>(context, start)) }),
         output_audio_config: Some(es::OutputAudioConfig {
             audio_encoding: es::OutputAudioEncoding::Mulaw.into(),
             sample_rate_hertz: RATE,
-            synthesize_speech_config: None,
+            synthesize_speech_config: speech.sets_voice().then(|| voice(speech)),
         }),
-        // Only these two: without a mask the request's configuration, which names no voice, would replace the agent's.
-        output_audio_config_mask: Some(prost_types::FieldMask {
-            paths: vec!["audio_encoding".to_owned(), "sample_rate_hertz".to_owned()],
-        }),
+        // Only what is set: without a mask the request's configuration would replace the agent's whole voice.
+        output_audio_config_mask: Some(prost_types::FieldMask { paths: mask(speech) }),
         ..Default::default()
     }
 }
 
-fn input_config<const BETA: bool>(language_code: String, start: &TurnStart) -> es::InputAudioConfig {
+fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input {
+    let language_code = context.language.clone();
+    let given = |parameters: &Map<String, Value>| (!parameters.is_empty()).then(|| to_struct(parameters));
+    match &start.input {
+        TurnInput::Audio => Input::AudioConfig(input_config::<BETA>(language_code, &context.speech, start)),
+        TurnInput::Event(name) => {
+            let parameters = given(&start.known_parameters);
+            Input::Event(es::EventInput { name: name.clone(), parameters, language_code })
+        }
+        TurnInput::Text(text) => Input::Text(es::TextInput { text: text.clone(), language_code }),
+        TurnInput::Digits(digits, DigitsForm::Dtmf) if BETA => Input::Dtmf(dtmf(digits)),
+        // v2 has no input of keys.
+        TurnInput::Digits(digits, DigitsForm::Dtmf | DigitsForm::Text) => {
+            Input::Text(es::TextInput { text: digits.keys.clone(), language_code })
+        }
+        TurnInput::Digits(digits, DigitsForm::Event(name)) => {
+            let mut parameters = start.known_parameters.clone();
+            parameters.insert("digits".to_owned(), digits.keys.as_str().into());
+            Input::Event(es::EventInput { name: name.clone(), parameters: given(&parameters), language_code })
+        }
+        // ES asks for no tools.
+        TurnInput::ToolRefused(call) => Input::Text(es::TextInput { text: call.tool.clone(), language_code }),
+    }
+}
+
+/// The keys and the one that ended them, as the caller pressed them.
+fn dtmf(digits: &Digits) -> es::TelephonyDtmfEvents {
+    let keys = digits.keys.chars().chain(digits.finish);
+    es::TelephonyDtmfEvents { dtmf_events: keys.map(|key| telephony_key(key).into()).collect() }
+}
+
+fn telephony_key(key: char) -> es::TelephonyDtmf {
+    use es::TelephonyDtmf as Key;
+    match key {
+        '1' => Key::DtmfOne,
+        '2' => Key::DtmfTwo,
+        '3' => Key::DtmfThree,
+        '4' => Key::DtmfFour,
+        '5' => Key::DtmfFive,
+        '6' => Key::DtmfSix,
+        '7' => Key::DtmfSeven,
+        '8' => Key::DtmfEight,
+        '9' => Key::DtmfNine,
+        '0' => Key::DtmfZero,
+        'A' => Key::DtmfA,
+        'B' => Key::DtmfB,
+        'C' => Key::DtmfC,
+        'D' => Key::DtmfD,
+        '*' => Key::DtmfStar,
+        '#' => Key::DtmfPound,
+        _ => Key::Unspecified,
+    }
+}
+
+fn input_config<const BETA: bool>(
+    language_code: String,
+    speech: &SpeechConfig,
+    start: &TurnStart,
+) -> es::InputAudioConfig {
+    let variant = speech.model_variant.map_or(es::SpeechModelVariant::Unspecified, |variant| match variant {
+        ModelVariant::BestAvailable => es::SpeechModelVariant::UseBestAvailable,
+        ModelVariant::Standard => es::SpeechModelVariant::UseStandard,
+        ModelVariant::Enhanced => es::SpeechModelVariant::UseEnhanced,
+    });
+    let hints = speech.phrase_hints.clone();
     es::InputAudioConfig {
         audio_encoding: es::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
         language_code,
         single_utterance: true,
+        // A word's own time says best whether it was said before a prompt began.
+        enable_word_info: true,
+        speech_contexts: if hints.is_empty() {
+            Vec::new()
+        } else {
+            vec![es::SpeechContext { phrases: hints, boost: 0.0 }]
+        },
+        model: speech.model.clone().unwrap_or_default(),
+        model_variant: variant.into(),
         barge_in_config: start.barge_in.filter(|_| BETA).map(|window| es::BargeInConfig {
             no_barge_in_duration: Some(to_duration(window.protected_ms)),
             total_duration: Some(to_duration(window.total_ms)),
         }),
         ..Default::default()
     }
+}
+
+fn voice(speech: &SpeechConfig) -> es::SynthesizeSpeechConfig {
+    let gender = speech.voice_gender.map_or(es::SsmlVoiceGender::Unspecified, |gender| match gender {
+        VoiceGender::Male => es::SsmlVoiceGender::Male,
+        VoiceGender::Female => es::SsmlVoiceGender::Female,
+        VoiceGender::Neutral => es::SsmlVoiceGender::Neutral,
+    });
+    es::SynthesizeSpeechConfig {
+        speaking_rate: speech.speaking_rate.unwrap_or_default(),
+        pitch: speech.pitch.unwrap_or_default(),
+        volume_gain_db: speech.volume_gain_db.unwrap_or_default(),
+        effects_profile_id: speech.effects.clone(),
+        voice: Some(es::VoiceSelectionParams {
+            name: speech.voice_name.clone().unwrap_or_default(),
+            ssml_gender: gender.into(),
+        }),
+        ..Default::default()
+    }
+}
+
+/// The fields of the output configuration that the request decides.
+fn mask(speech: &SpeechConfig) -> Vec<String> {
+    let parts = [
+        (true, "audio_encoding"),
+        (true, "sample_rate_hertz"),
+        (speech.voice_name.is_some(), "synthesize_speech_config.voice.name"),
+        (speech.voice_gender.is_some(), "synthesize_speech_config.voice.ssml_gender"),
+        (speech.speaking_rate.is_some(), "synthesize_speech_config.speaking_rate"),
+        (speech.pitch.is_some(), "synthesize_speech_config.pitch"),
+        (speech.volume_gain_db.is_some(), "synthesize_speech_config.volume_gain_db"),
+        (!speech.effects.is_empty(), "synthesize_speech_config.effects_profile_id"),
+    ];
+    parts.into_iter().filter(|(is_set, _)| *is_set).map(|(_, path)| path.to_owned()).collect()
 }
 
 /// ES has no session parameters: a webhook finds what is known of the call in the payload of every turn.
@@ -101,7 +210,7 @@ fn events(response: es::StreamingDetectIntentResponse) -> Vec<AgentEvent> {
     let mut events: Vec<AgentEvent> = response.recognition_result.and_then(recognition).into_iter().collect();
     let audio = (response.output_audio, response.output_audio_config);
     let answer = match response.query_result {
-        Some(result) => Some(answer(result, audio)),
+        Some(result) => Some(answer(result, response.webhook_status, audio)),
         None if audio.0.is_empty() => None,
         None => Some(with_audio(Answer::default(), audio)),
     };
@@ -123,31 +232,79 @@ fn recognition(result: es::StreamingRecognitionResult) -> Option<AgentEvent> {
     }
 }
 
-fn answer(result: es::QueryResult, audio: (Bytes, Option<es::OutputAudioConfig>)) -> Answer {
+type Audio = (Bytes, Option<es::OutputAudioConfig>);
+type Status = googleapis_tonic_google_cloud_dialogflow_v2beta1::google::rpc::Status;
+
+fn answer(result: es::QueryResult, webhook: Option<Status>, audio: Audio) -> Answer {
     let end = end(&result);
+    let telephony = telephony(&result, audio.0.is_empty());
     let intent = result.intent.unwrap_or_default();
+    let payloads = result.fulfillment_messages.into_iter().filter_map(|message| match message.message? {
+        Message::Payload(payload) => Some(Value::Object(from_struct(payload))),
+        _ => None,
+    });
     let answer = Answer {
         // More audio may follow, in a message of its own.
         part: AnswerPart::Open,
         query_text: result.query_text,
-        text: result.fulfillment_text,
+        text: if result.fulfillment_text.is_empty() { telephony.text } else { result.fulfillment_text },
         matched: if intent.is_fallback { Matched::NoMatch } else { Matched::Yes },
         intent: (!intent.name.is_empty() || !intent.display_name.is_empty())
             .then_some(Intent { name: intent.name, display_name: intent.display_name }),
         parameters: result.parameters.map(from_struct).unwrap_or_default(),
         action: result.action,
         end,
+        payloads: payloads.collect(),
+        webhook_faults: webhook.filter(|status| status.code != 0).map(webhook_fault).into_iter().collect(),
         ..Answer::default()
     };
-    with_audio(answer, audio)
+    let mut answer = with_audio(answer, audio);
+    answer.prompts.extend(telephony.prompts);
+    answer
 }
 
-fn with_audio(mut answer: Answer, (audio, config): (Bytes, Option<es::OutputAudioConfig>)) -> Answer {
+/// Code and message; the message may be long.
+fn webhook_fault(status: Status) -> String {
+    let message: String = status.message.chars().take(200).collect();
+    format!("code {}: {message}", status.code)
+}
+
+/// What v2beta1's telephony messages say.
+#[derive(Default)]
+struct Telephony {
+    text: String,
+    prompts: Vec<Prompt>,
+}
+
+/// Dialogflow synthesises texts of the default platform only: what a telephony message says has no audio, and is
+/// synthesised apart, unless the answer has audio of its own (then it is the same said for other platforms).
+fn telephony(result: &es::QueryResult, has_no_audio: bool) -> Telephony {
+    use es::intent::message::telephony_synthesize_speech::Source;
+    let mut telephony = Telephony::default();
+    for message in result.fulfillment_messages.iter().filter_map(|message| message.message.as_ref()) {
+        match message {
+            Message::TelephonyPlayAudio(play) => telephony.prompts.push(Prompt::at(play.audio_uri.clone())),
+            Message::TelephonySynthesizeSpeech(speech) if has_no_audio && result.fulfillment_text.is_empty() => {
+                let (scheme, words) = match &speech.source {
+                    Some(Source::Text(words)) => ("text", words),
+                    Some(Source::Ssml(words)) => ("ssml", words),
+                    None => continue,
+                };
+                telephony.text.push_str(words);
+                telephony.prompts.push(Prompt::at(format!("{scheme}:{words}")));
+            }
+            _ => {}
+        }
+    }
+    telephony
+}
+
+fn with_audio(mut answer: Answer, (audio, config): Audio) -> Answer {
     if audio.is_empty() {
         return answer;
     }
     match format(config.as_ref()) {
-        Ok(format) => answer.prompts.push(Prompt { format, audio: audio.to_vec(), interruptible: true }),
+        Ok(format) => answer.prompts.push(Prompt::new(format, audio.to_vec())),
         Err(coding) => answer.unplayable = Some(coding),
     }
     answer
@@ -156,14 +313,13 @@ fn with_audio(mut answer: Answer, (audio, config): (Bytes, Option<es::OutputAudi
 /// How the agent ends its part: by the intent's own marks, by a telephony message, or by the older mark in the
 /// diagnostic information. The hand-over's metadata is the webhook's payload, else the first custom payload.
 fn end(result: &es::QueryResult) -> Option<AgentEnd> {
-    use es::intent::message::Message;
     let messages = || result.fulfillment_messages.iter().filter_map(|message| message.message.as_ref());
     let transfer = messages().find_map(|message| match message {
         Message::TelephonyTransferCall(transfer) => Some(transfer.phone_number.clone()),
         _ => None,
     });
     if let Some(phone_number) = transfer {
-        return Some(AgentEnd::Transfer { phone_number });
+        return Some(AgentEnd::Transfer(Transfer::to(phone_number)));
     }
     let intent = result.intent.as_ref();
     if intent.is_some_and(|intent| intent.live_agent_handoff) {
@@ -200,9 +356,14 @@ mod tests {
     use googleapis_tonic_google_cloud_dialogflow_v2::google::cloud::dialogflow::v2;
     use prost::Message as _;
     use serde_json::json;
+    use std::sync::Arc;
 
     fn context() -> SessionContext {
-        SessionContext { session: "projects/p/agent/sessions/CA1".to_owned(), language: "de".to_owned() }
+        SessionContext {
+            session: "projects/p/agent/sessions/CA1".to_owned(),
+            language: "de".to_owned(),
+            speech: Arc::default(),
+        }
     }
 
     fn start(input: TurnInput) -> TurnStart {
@@ -337,7 +498,7 @@ mod tests {
             }],
             ..Default::default()
         };
-        assert_eq!(of(transfer), Some(AgentEnd::Transfer { phone_number: "+15550199".to_owned() }));
+        assert_eq!(of(transfer), Some(AgentEnd::Transfer(Transfer::to("+15550199"))));
     }
 
     #[test]

@@ -3,11 +3,13 @@
 mod auth;
 mod channels;
 mod cx_convert;
+mod cx_request;
 mod es_convert;
 mod fault;
 mod pipe;
 mod protobuf;
 mod reset;
+mod speech;
 mod stream;
 
 use std::io;
@@ -26,8 +28,9 @@ use cx_convert::Cx;
 use es_convert::Es;
 use stream::{Streams, Turn};
 
-pub use auth::AuthError;
+pub use auth::{Auth, AuthError};
 pub use pipe::{AudioPipe, PipeFull};
+pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// How many events of one call wait to be handled. Its streams wait when it is full.
 pub const EVENT_QUEUE: usize = 64;
@@ -49,6 +52,8 @@ pub struct SessionContext {
     pub session: String,
     /// Language of the call.
     pub language: String,
+    /// How the agent is to hear and to speak.
+    pub speech: Arc<SpeechConfig>,
 }
 
 impl Agent {
@@ -69,6 +74,12 @@ impl Agent {
     #[must_use]
     pub fn address(&self) -> &AgentAddress {
         &self.address
+    }
+
+    /// The credentials, for what else of Google's is asked.
+    #[must_use]
+    pub(crate) fn auth(&self) -> Auth {
+        self.streams.auth.clone()
     }
 
     /// Opens a connection and fetches a token, ahead of the first call.

@@ -73,9 +73,9 @@ pub(super) fn report(at_ms: u64, report: &Report) {
             let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
             ("agent", format!("answers ({turn}, {intent}) after {} of thought: \"{text}\"", seconds(*thought_ms)))
         }
-        Report::BargeIn { turn, heard_ms, cut_ms } => {
-            let told =
-                format!("barge-in ({turn}): {} of the prompt heard, {} cut", seconds(*heard_ms), seconds(*cut_ms));
+        Report::BargeIn { by, heard_ms, cut_ms, .. } => {
+            let (by, heard, cut) = (by.as_str(), seconds(*heard_ms), seconds(*cut_ms));
+            let told = format!("barge-in by {by}: {heard} of the prompt heard, {cut} cut");
             ("bridge", told)
         }
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),

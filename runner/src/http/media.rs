@@ -39,7 +39,7 @@ pub(super) fn open(service: Arc<Service>, mut request: Request<Incoming>, ticket
         let service = service.clone();
         async move {
             match upgrade.await {
-                Ok(socket) => service.run_call(ticket, MediaSocket::new(socket), place).await,
+                Ok(socket) => service.run_call(ticket, &public, MediaSocket::new(socket), place).await,
                 Err(error) => tracing::debug!(%error, "the handshake was not completed"),
             }
         }

@@ -60,6 +60,8 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
         "/twiml" => not_allowed("GET, POST"),
         "/connect-ended" if is_post => voice::connect_ended(&service, request).await,
         "/connect-ended" => not_allowed("POST"),
+        "/dial-ended" if is_post => voice::dial_ended(&service, request).await,
+        "/dial-ended" => not_allowed("POST"),
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
         "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),

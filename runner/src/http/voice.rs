@@ -7,10 +7,10 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::webhook::Webhook;
-use super::{Answer, text, xml};
+use super::{Answer, Refusal, refusal, text, xml};
 use crate::service::{AGENT_NAME, Service};
 use crate::settings::PublicUrl;
-use crate::twilio::ticket::{Course, State, TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
 const MOST_ATTEMPTS: u32 = 3;
@@ -23,6 +23,9 @@ const MOST_PARAMETERS: usize = 50;
 
 /// The longest language tag, in bytes.
 const MOST_LANGUAGE_BYTES: usize = 35;
+
+/// The longest name of an event, in bytes.
+const MOST_EVENT_BYTES: usize = 100;
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
 pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
@@ -44,35 +47,76 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     }
     let language = webhook.in_query("language").filter(|tag| tag.len() <= MOST_LANGUAGE_BYTES);
     let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned) };
-    // Twilio asks with an ErrorCode when this is the number's fallback URL: the agent had the call already.
-    let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
-    let stream = Stream { call_sid: &call_sid, course, attempt: 1, resumes, parameters: parameters(&webhook) };
+    let stream = Stream {
+        call_sid: &call_sid,
+        course,
+        attempt: 1,
+        opening: opening(&webhook),
+        parameters: parameters(&webhook),
+    };
     xml(stream.document(service, &webhook.public))
+}
+
+/// Whether the agent has the call already: where the voice-url says so (`resume=1`, with the event that it gets, where
+/// there is one), or where Twilio asks with an `ErrorCode`, because this is the number's fallback URL.
+fn opening(webhook: &Webhook) -> Opening {
+    let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
+    let event = webhook.in_query("event").filter(|event| !event.is_empty() && event.len() <= MOST_EVENT_BYTES);
+    match (resumes, event) {
+        (false, _) => Opening::Greet,
+        (true, None) => Opening::Resume,
+        (true, Some(event)) => Opening::Event(event.to_owned()),
+    }
 }
 
 /// `/connect-ended`: the stream of a call has ended, and Twilio asks how to go on.
 pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
-    let webhook = match Webhook::read(service, request).await {
-        Ok(webhook) => webhook,
-        Err(refusal) => return *refusal,
+    let (webhook, state) = match returned(service, request).await {
+        Ok(returned) => returned,
+        Err(answer) => return *answer,
     };
     let now_ms = service.clock().now_ms();
-    let state = webhook.in_query("s").map(|text| service.office().check_state(text, now_ms));
-    let state = match state {
-        Some(Ok(state)) => state,
-        Some(Err(refusal)) => return refused(service, &refusal.to_string()),
-        None => return refused(service, "there is none"),
-    };
-    if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
-        return refused(service, "it is of another call");
-    }
-    if webhook.parameter("CallStatus").is_some_and(|status| status != "in-progress") {
-        return xml(document(&[]));
-    }
     if let Some(twiml) = service.calls().last_twiml(&state.call_sid, now_ms) {
         return xml(twiml);
     }
     resumed(service, &webhook, state, now_ms)
+}
+
+/// `/dial-ended`: a transfer is over. Where nobody answered, the call goes back to the agent.
+pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) -> Answer {
+    let (webhook, state) = match returned(service, request).await {
+        Ok(returned) => returned,
+        Err(answer) => return *answer,
+    };
+    let status = webhook.parameter("DialCallStatus").unwrap_or("failed").to_owned();
+    if matches!(status.as_str(), "completed" | "answered") {
+        return xml(document(&[Verb::Hangup]));
+    }
+    let call_sid = state.call_sid;
+    tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
+    let mut parameters = parameters(&webhook);
+    parameters.push(("param.DialCallStatus".to_owned(), status));
+    let opening = service.config().dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
+    let stream = Stream { call_sid: &call_sid, course: state.course, attempt: 1, opening, parameters };
+    xml(stream.document(service, &webhook.public))
+}
+
+/// Reads a request that brings a call back, with the state that it was sent away with. A call that is over is answered.
+async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
+    let webhook = Webhook::read(service, request).await?;
+    let now_ms = service.clock().now_ms();
+    let state = match webhook.in_query("s").map(|text| service.office().check_state(text, now_ms)) {
+        Some(Ok(state)) => state,
+        Some(Err(why)) => return Err(refused(service, &why.to_string())),
+        None => return Err(refused(service, "there is none")),
+    };
+    if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
+        return Err(refused(service, "it is of another call"));
+    }
+    if webhook.parameter("CallStatus").is_some_and(|status| status != "in-progress") {
+        return Err(Box::new(xml(document(&[]))));
+    }
+    Ok((webhook, state))
 }
 
 /// The stream broke, here or on another instance: a new one in the same session, unless that was tried too often.
@@ -85,16 +129,16 @@ fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> A
         return xml(fallback(service, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
-    let stream =
-        Stream { call_sid: &call_sid, course: state.course, attempt, resumes: true, parameters: parameters(webhook) };
+    let (opening, parameters) = (Opening::Resume, parameters(webhook));
+    let stream = Stream { call_sid: &call_sid, course: state.course, attempt, opening, parameters };
     xml(stream.document(service, &webhook.public))
 }
 
-fn refused(service: &Service, why: &str) -> Answer {
+fn refused(service: &Service, why: &str) -> Refusal {
     if let Some(withheld) = service.refusal_log().allow() {
-        tracing::warn!(why, withheld, "a request to /connect-ended was refused for its state");
+        tracing::warn!(why, withheld, "a request was refused for its state");
     }
-    text(StatusCode::FORBIDDEN, "")
+    refusal(StatusCode::FORBIDDEN, "")
 }
 
 /// A stream that is to be opened.
@@ -102,7 +146,7 @@ struct Stream<'a> {
     call_sid: &'a CallSid,
     course: Course,
     attempt: u32,
-    resumes: bool,
+    opening: Opening,
     parameters: Vec<(String, String)>,
 }
 
@@ -111,7 +155,7 @@ impl Stream<'_> {
         let issued_ms = service.clock().now_ms();
         let call_sid = self.call_sid.clone();
         let ticket =
-            Ticket { call_sid: call_sid.clone(), issued_ms, course: self.course.clone(), resumes: self.resumes };
+            Ticket { call_sid: call_sid.clone(), issued_ms, course: self.course.clone(), opening: self.opening };
         let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
         let office = service.office();
         let connect = Verb::ConnectStream {

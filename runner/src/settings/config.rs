@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use dialbridge_core::config::{CallConfig, Greeting};
 use dialbridge_core::handoff::{HandoffConfig, HandoffField};
+use dialbridge_core::tape::Mask;
 use http::Uri;
 
 use crate::log::Severity;
+use crate::prompts::PromptsConfig;
 use crate::settings::{AgentAddress, Endpoint, EsApi, LAB_AGENT, Product, Secret, SettingError, Settings};
 
 /// Everything the service needs to know.
@@ -32,10 +34,16 @@ pub struct Config {
     pub call: CallConfig,
     /// Bounds.
     pub limits: Limits,
+    /// How audio is fetched that agents name by its address.
+    pub prompts: PromptsConfig,
+    /// The event that an agent gets whose transfer nobody answered.
+    pub dial_failed_event: Option<String>,
     /// Where calls go beyond the bound.
     pub overflow_url: Option<String>,
     /// Where tapes are written.
     pub record_dir: Option<PathBuf>,
+    /// What is masked on them.
+    pub tape_mask: Mask,
     /// The least severity that is logged.
     pub log_level: Severity,
 }
@@ -146,8 +154,11 @@ impl Settings {
             ticket_keys: list(set(&self.ticket_key)).into_iter().map(Secret::new).collect(),
             call,
             limits: Limits { max_calls: number("MAX_CALLS", set(&self.max_calls), 1000, 1..=1_000_000, "1000")? },
+            prompts: PromptsConfig::default(),
+            dial_failed_event: None,
             overflow_url: url("OVERFLOW_URL", set(&self.overflow_url))?,
             record_dir: set(&self.record_dir).map(Into::into),
+            tape_mask: Mask { digits: true, audio: false },
             log_level: log_level(set(&self.log_level))?,
         })
     }
@@ -224,7 +235,7 @@ impl Settings {
             ));
         }
         let end_of_interaction_url = url("END_OF_INTERACTION_URL", set(&self.end_of_interaction_url))?;
-        Ok(HandoffConfig { end_of_interaction_url, fallback_twiml, fields })
+        Ok(HandoffConfig { end_of_interaction_url, fallback_twiml, fields, ..HandoffConfig::default() })
     }
 
     fn twilio(&self) -> Result<TwilioConfig, SettingError> {

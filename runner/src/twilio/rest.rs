@@ -4,22 +4,17 @@
 //! (<https://www.twilio.com/docs/voice/api/call-resource>).
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use dialbridge_core::{CallSid, UpdateResult};
 use http::{HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
-use crate::net::{Connector, Dial};
+use crate::http_client::HttpClient;
 use crate::settings::{Secret, TwilioConfig};
 
 /// How long one request may take.
@@ -42,7 +37,7 @@ const CALL_NOT_IN_PROGRESS: u64 = 21220;
 
 /// A client of the REST API.
 pub struct RestClient {
-    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    client: HttpClient,
     base: String,
     authorization: HeaderValue,
 }
@@ -70,20 +65,12 @@ struct RestError {
 
 impl RestClient {
     /// A client for that account; `None` without an account or credentials: then no call can be updated.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(config: &TwilioConfig, dial: Arc<dyn Dial>) -> Result<Option<Self>, rustls::Error> {
-        let Some(account) = &config.account_sid else { return Ok(None) };
-        let Some(authorization) = authorization(config, account) else { return Ok(None) };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(crate::tls::client_config()?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Connector(dial));
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+    #[must_use]
+    pub fn new(config: &TwilioConfig, client: HttpClient) -> Option<Self> {
+        let account = config.account_sid.as_ref()?;
+        let authorization = authorization(config, account)?;
         let base = format!("{}/2010-04-01/Accounts/{account}/Calls", config.api_url);
-        Ok(Some(Self { client, base, authorization }))
+        Some(Self { client, base, authorization })
     }
 
     /// Gives a live call new TwiML. 429, 5xx and broken connections are tried again with growing pauses.
@@ -114,13 +101,11 @@ impl RestClient {
             Ok(request) => request,
             Err(error) => return impossible(call, &error.to_string()),
         };
-        match self.client.request(request).await {
-            Err(error) => Attempt::Again(format!("{error}: {}", cause(&error)), None),
+        match self.client.send(request, MOST_BYTES).await {
+            Err(error) => Attempt::Again(error.to_string(), None),
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                let body = Limited::new(body, MOST_BYTES).collect().await;
-                let error = body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
-                understood(call, &head, &error.unwrap_or_default())
+                understood(call, &head, &serde_json::from_slice(&body).unwrap_or_default())
             }
         }
     }
@@ -145,10 +130,6 @@ fn understood(call: &CallSid, head: &http::response::Parts, error: &RestError) -
 fn impossible(call: &CallSid, why: &str) -> Attempt {
     tracing::error!(call_sid = %call, why, "Twilio's REST API refuses the call's update");
     Attempt::Done(UpdateResult::Impossible)
-}
-
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map(ToString::to_string).unwrap_or_default()
 }
 
 fn authorization(config: &TwilioConfig, account: &str) -> Option<HeaderValue> {

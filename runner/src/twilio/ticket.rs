@@ -39,9 +39,28 @@ pub struct Ticket {
     /// What the call is to be.
     #[serde(flatten)]
     pub course: Course,
-    /// Whether the agent has the call already: it is not greeted again.
-    #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
-    pub resumes: bool,
+    /// How the stream begins.
+    #[serde(rename = "o", default, skip_serializing_if = "Opening::is_greeting")]
+    pub opening: Opening,
+}
+
+/// How a stream begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Opening {
+    /// The agent greets the caller.
+    #[default]
+    Greet,
+    /// The agent has the call already: it is listened for the caller.
+    Resume,
+    /// The agent has the call already, and gets this event.
+    Event(String),
+}
+
+impl Opening {
+    fn is_greeting(&self) -> bool {
+        *self == Self::Greet
+    }
 }
 
 /// What `/connect-ended` must know to carry a call on.
@@ -198,7 +217,7 @@ mod tests {
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
-        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course: course(), resumes: false }
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course: course(), opening: Opening::Greet }
     }
 
     #[test]

@@ -12,20 +12,30 @@
 //! ```
 //!
 //! From `twilio` there may be, instead of `message`, a `text` (a text frame that is no JSON), `"binary":true` (a binary
-//! frame) or `"closed":true` (the socket closed). A tape holds the caller's voice and words.
+//! frame) or `"closed":true` (the socket closed). Of audio that goes out only its length and a checksum are written.
+//!
+//! A tape holds the caller's voice and words. The keys that were pressed are masked unless that is turned off, and the
+//! caller's audio is masked where that is asked for ([`Mask`]): the call then replays as it went, but nobody can hear
+//! or read what was said and typed.
+
+mod mask;
+mod write;
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::agent::{AgentCommand, AgentEvent, TurnInput};
-use crate::call::{Input, Output, UpdateResult};
+use crate::agent::AgentEvent;
+use crate::call::{Input, UpdateResult};
 use crate::config::CallConfig;
-use crate::ids::{StreamSid, TurnId};
+use crate::ids::{FetchId, TurnId};
 use crate::time::CallTime;
+
+pub use mask::Mask;
+pub use write::TapeWriter;
 
 /// The version of the format that this crate writes and reads.
 pub const TAPE_VERSION: u32 = 1;
@@ -54,6 +64,9 @@ pub struct Header {
     /// Where the marks come from that Twilio returns.
     #[serde(default, skip_serializing_if = "Marks::are_recorded")]
     pub marks: Marks,
+    /// What is masked on it.
+    #[serde(default, skip_serializing_if = "Mask::is_none")]
+    pub mask: Mask,
     /// Where the tape comes from, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -90,6 +103,10 @@ pub enum TapeInput {
     Agent(TurnId, AgentEvent),
     /// The REST update was answered.
     Updated(UpdateResult),
+    /// Audio was fetched, or could not be.
+    Fetched(FetchId, Result<Vec<u8>, String>),
+    /// The call should go over to another media socket.
+    Renew,
     /// A deadline had come.
     Timeout,
 }
@@ -104,6 +121,8 @@ impl TapeInput {
             Self::TwilioClosed => Input::TwilioClosed,
             Self::Agent(turn, event) => Input::Agent(*turn, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
+            Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
+            Self::Renew => Input::Renew,
             Self::Timeout => Input::Timeout,
         }
     }
@@ -187,10 +206,7 @@ impl Line {
                 let event = serde_json::from_value(message).map_err(|error| error.to_string())?;
                 Ok(TapeInput::Agent(TurnId(turn), event))
             }
-            ("runner", Some(message), None) => {
-                let result = message.get("updated").ok_or("of the runner's messages only \"updated\" is known")?;
-                serde_json::from_value(result.clone()).map(TapeInput::Updated).map_err(|error| error.to_string())
-            }
+            ("runner", Some(message), None) => from_runner(message),
             ("timer", _, _) => Ok(TapeInput::Timeout),
             ("twilio" | "agent" | "runner", _, _) => Err("its \"message\" is missing".to_owned()),
             (other, _, _) => Err(format!("\"from\" is \"{other}\"; it can be twilio, agent, runner or timer")),
@@ -198,77 +214,30 @@ impl Line {
     }
 }
 
+/// What the runner hands in.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum RunnerMessage {
+    Updated(UpdateResult),
+    Fetched { id: FetchId, audio: Option<String>, fault: Option<String> },
+    Renew {},
+}
+
+fn from_runner(message: Value) -> Result<TapeInput, String> {
+    match serde_json::from_value(message).map_err(|error| error.to_string())? {
+        RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
+        RunnerMessage::Renew {} => Ok(TapeInput::Renew),
+        RunnerMessage::Fetched { id, audio: Some(audio), fault: None } => {
+            let audio = STANDARD.decode(audio).map_err(|error| error.to_string())?;
+            Ok(TapeInput::Fetched(id, Ok(audio)))
+        }
+        RunnerMessage::Fetched { id, audio: None, fault: Some(fault) } => Ok(TapeInput::Fetched(id, Err(fault))),
+        RunnerMessage::Fetched { .. } => Err("\"fetched\" needs its audio or its fault".to_owned()),
+    }
+}
+
 fn wrong(at: usize, what: impl Into<String>) -> TapeError {
     TapeError { line: at + 1, what: what.into() }
-}
-
-/// Writes the first line of a tape, without a line break.
-#[must_use]
-pub fn header_line(edition: &str, config: &CallConfig) -> String {
-    let header = Header {
-        tape: TAPE_VERSION,
-        edition: edition.to_owned(),
-        config: config.clone(),
-        marks: Marks::Recorded,
-        note: String::new(),
-    };
-    serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
-}
-
-/// Writes an input's line, without a line break. `timer` names the deadline that an [`Input::Timeout`] came for.
-#[must_use]
-pub fn input_line(at: CallTime, input: &Input<'_>, timer: Option<&str>) -> String {
-    let at = at.as_ms();
-    let line = match input {
-        Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
-            Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": message }),
-            Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
-        },
-        Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
-        Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
-        Input::Agent(turn, event) => json!({ "at_ms": at, "from": "agent", "turn": turn, "message": event }),
-        Input::Updated(result) => json!({ "at_ms": at, "from": "runner", "message": { "updated": result } }),
-        Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
-    };
-    line.to_string()
-}
-
-/// Writes an output's line, without a line break; `None` for a report, which nobody has to act on.
-#[must_use]
-pub fn output_line(at: CallTime, output: &Output, stream: &StreamSid) -> Option<String> {
-    let at = at.as_ms();
-    let line = match output {
-        Output::Twilio(message) => {
-            let mut text = String::new();
-            message.write(stream, &mut text);
-            let message = serde_json::from_str::<Value>(&text).unwrap_or_default();
-            json!({ "at_ms": at, "to": "twilio", "message": message })
-        }
-        Output::Agent(turn, command) => json!({ "at_ms": at, "to": "agent", "turn": turn, "message": told(command) }),
-        Output::Update { twiml } => json!({ "at_ms": at, "to": "runner", "message": { "update": twiml } }),
-        Output::Close(reason) => json!({ "at_ms": at, "to": "runner", "message": { "close": reason.to_string() } }),
-        Output::Report(_) => return None,
-    };
-    Some(line.to_string())
-}
-
-fn told(command: &AgentCommand) -> Value {
-    match command {
-        AgentCommand::Open(start) => {
-            let (event, text) = match &start.input {
-                TurnInput::Audio => (None, None),
-                TurnInput::Event(name) => (Some(name), None),
-                TurnInput::Text(text) => (None, Some(text)),
-            };
-            let barge_in = start.barge_in.map(|it| json!({ "protectedMs": it.protected_ms, "totalMs": it.total_ms }));
-            json!({ "command": "open", "input": start.input.kind(), "name": event, "text": text,
-                    "parameters": start.parameters, "bargeIn": barge_in })
-        }
-        AgentCommand::Audio(audio) => json!({ "command": "audio", "audio": STANDARD.encode(audio) }),
-        AgentCommand::FinishInput => json!({ "command": "finishInput" }),
-        AgentCommand::Cancel => json!({ "command": "cancel" }),
-        AgentCommand::Done => json!({ "command": "done" }),
-    }
 }
 
 #[cfg(test)]
@@ -286,13 +255,17 @@ mod tests {
             Input::Agent(TurnId(7), event),
             Input::Agent(TurnId(7), AgentEvent::Ended),
             Input::Updated(UpdateResult::CallGone),
+            Input::Fetched(FetchId(1), Ok(&[1, 2, 3])),
+            Input::Fetched(FetchId(2), Err("404")),
+            Input::Renew,
             Input::Timeout,
             Input::TwilioClosed,
         ];
-        let mut text = header_line("cx", &CallConfig::default());
+        let mut writer = TapeWriter::new(Mask::default());
+        let mut text = writer.header("cx", &CallConfig::default());
         for (n, input) in (0..).zip(&inputs) {
             text.push('\n');
-            text.push_str(&input_line(CallTime::from_ms(n), input, Some("retry")));
+            text.push_str(&writer.input(CallTime::from_ms(n), input, Some("retry")));
         }
         let tape = Tape::parse(&text).unwrap();
         assert_eq!(tape.header.config, CallConfig::default());

@@ -1,0 +1,174 @@
+//! What an answer of the agent's does to a call.
+
+use crate::agent::{Answer, AnswerPart, Matched, Prompt, Transcript, TurnInput};
+use crate::call::playback::Playback;
+use crate::call::turn::{Answered, Turn};
+use crate::call::{Call, Ending, Timer};
+use crate::ids::TurnId;
+use crate::payload::{self, Action};
+use crate::report::{InterruptedBy, Report};
+
+impl Call {
+    pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
+        self.trouble.is_over();
+        // A server may answer without having told the end of the utterance: it hears keys in the audio, for one.
+        self.finish_input();
+        let Some(earlier) = self.take_note(&answer) else { return };
+        self.sight.answered(self.now);
+        self.understand(id, &mut answer);
+        // What was asked is answered: it need not be asked again.
+        self.caller.forget_written();
+        self.timers.stop(Timer::AnswerOverdue);
+        self.outcome.update(&answer);
+        if answer.keys.is_some() || answer.part != AnswerPart::Open || earlier.answered == Answered::No {
+            self.key_rules = answer.keys.take();
+        }
+        self.act_on_payloads(id, &mut answer);
+        if !answer.prompts.is_empty() {
+            self.cancel_fillers();
+        }
+        let audio_ms = self.play(id, answer.part, &mut answer.prompts);
+        self.report_answer(id, &mut answer, audio_ms, &earlier);
+        self.report_faults(id, &answer);
+        if let Some(call) = answer.tool_call {
+            self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
+            self.first.push_back(TurnInput::ToolRefused(call));
+        }
+        if let Some(end) = answer.end {
+            self.end(Ending::Agent(end));
+        }
+        self.await_rest(answer.part);
+    }
+
+    /// Notes in the turn that something came; gives how it stood before.
+    fn take_note(&mut self, answer: &Answer) -> Option<Earlier> {
+        let Turn::Responding(turn) = &mut self.turn else { return None };
+        let earlier = Earlier { answered: turn.answered, thought_ms: self.now.ms_since(turn.finished_at) };
+        match (turn.answered, answer.is_empty()) {
+            (_, false) => turn.answered = Answered::Yes,
+            (Answered::No, true) => turn.answered = Answered::Emptily,
+            (Answered::Emptily | Answered::Yes, true) => {}
+        }
+        turn.is_silent |= answer.matched == Matched::NoInput;
+        Some(earlier)
+    }
+
+    /// What the agent took the caller to have said is the last word about it; of keys it is the keys, and not told.
+    fn understand(&mut self, id: TurnId, answer: &mut Answer) {
+        match self.turn.open().map(|turn| &turn.input) {
+            Some(TurnInput::Audio) if !answer.query_text.is_empty() => {
+                self.hear(&Transcript { text: answer.query_text.clone(), is_final: true, ..Transcript::default() });
+                self.interrupt(InterruptedBy::Speech, Some(id));
+            }
+            Some(TurnInput::Digits(..)) => answer.query_text.clear(),
+            Some(TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolRefused(_)) | None => {}
+        }
+    }
+
+    /// What stands in a custom payload for this service is done, or refused; it never ends a call that the answer's own
+    /// messages end otherwise.
+    fn act_on_payloads(&mut self, id: TurnId, answer: &mut Answer) {
+        for payload in std::mem::take(&mut answer.payloads) {
+            match payload::actions(&payload) {
+                Ok(actions) => actions.into_iter().for_each(|action| act(action, answer)),
+                Err(why) => self.report(Report::PayloadRefused { turn: id, why }),
+            }
+            self.report(Report::Payload { turn: id, payload });
+        }
+    }
+
+    fn report_answer(&mut self, id: TurnId, answer: &mut Answer, audio_ms: u64, earlier: &Earlier) {
+        let is_more_audio = earlier.answered == Answered::Yes && answer.is_audio_only();
+        self.report(if is_more_audio {
+            Report::MoreAudio { turn: id, audio_ms }
+        } else {
+            Report::Answered {
+                turn: id,
+                query_text: std::mem::take(&mut answer.query_text),
+                text: std::mem::take(&mut answer.text),
+                intent: answer.intent.take().unwrap_or_default(),
+                parameters: std::mem::take(&mut answer.parameters),
+                audio_ms,
+                thought_ms: earlier.thought_ms,
+            }
+        });
+    }
+
+    fn report_faults(&mut self, id: TurnId, answer: &Answer) {
+        if let Some(coding) = &answer.unplayable {
+            self.report(Report::PromptRefused { why: format!("{coding} cannot be played") });
+        }
+        for why in &answer.webhook_faults {
+            self.report(Report::WebhookFailed { turn: id, why: why.clone() });
+        }
+        if answer.succeeded {
+            self.report(Report::Succeeded { turn: id });
+        }
+    }
+
+    fn await_rest(&mut self, part: AnswerPart) {
+        let patience = &self.config.patience;
+        match part {
+            AnswerPart::Final => self.complete_turn(),
+            AnswerPart::Open => {
+                let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);
+                let ms = if has_audio { patience.more_audio_ms } else { patience.first_audio_ms };
+                self.timers.set(Timer::AnswerSettled, self.now + ms);
+            }
+            AnswerPart::Partial => {
+                self.timers.set(Timer::AnswerOverdue, self.now + patience.answer_ms);
+                self.finish_playing();
+            }
+        }
+    }
+
+    /// Plays prompts in order; returns how many milliseconds of audio they are, as far as that is known.
+    fn play(&mut self, id: TurnId, part: AnswerPart, prompts: &mut [Prompt]) -> u64 {
+        self.leave_out_repeats(part, prompts);
+        let mut audio_ms = 0;
+        for prompt in &*prompts {
+            audio_ms += self.play_out(|playback, stage| playback.play(prompt, id, stage));
+        }
+        if audio_ms > 0 {
+            self.sight.audio_sent(self.now);
+            self.agent_is_heard();
+        }
+        if let Some(turn) = self.turn.open_mut() {
+            turn.has_audio |= audio_ms > 0;
+        }
+        audio_ms
+    }
+
+    /// Whether the final response repeats the audio of the partial ones is not documented: what was played is left out.
+    fn leave_out_repeats(&mut self, part: AnswerPart, prompts: &mut [Prompt]) {
+        let Some(turn) = self.turn.open_mut() else { return };
+        match part {
+            AnswerPart::Partial => prompts.iter().for_each(|prompt| turn.partial.add(&prompt.audio)),
+            AnswerPart::Final | AnswerPart::Open => {
+                if let Some(first) = prompts.first_mut() {
+                    let new = turn.partial.new_part(&first.audio).len();
+                    first.audio.drain(..first.audio.len() - new);
+                }
+            }
+        }
+    }
+
+    /// What has come of the answer is whole: nothing is held back for what may follow.
+    pub(super) fn finish_playing(&mut self) {
+        self.play_out(Playback::finish_answer);
+    }
+}
+
+/// How a turn stood before a part of its answer came.
+struct Earlier {
+    answered: Answered,
+    thought_ms: u64,
+}
+
+fn act(action: Action, answer: &mut Answer) {
+    match action {
+        Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
+        Action::Play(prompt) => answer.prompts.push(prompt),
+        Action::Protect => answer.prompts.iter_mut().for_each(|prompt| prompt.interruptible = false),
+    }
+}

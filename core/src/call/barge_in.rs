@@ -1,0 +1,59 @@
+//! The rule for barge-in: who speaks, or presses a key, into a prompt stops it.
+//!
+//! Only speech that began after the play-out did interrupts; earlier speech is the next turn. A prompt that forbids
+//! interruption is never cut.
+
+use serde_json::json;
+
+use crate::call::playback::Playback;
+use crate::call::{Call, Lifecycle};
+use crate::config::BargeInMode;
+use crate::ids::TurnId;
+use crate::report::{InterruptedBy, Report};
+
+/// Voice of a shorter time does not interrupt, in milliseconds: a cough is shorter than a word.
+const LEAST_VOICE_MS: u64 = 200;
+
+impl Call {
+    /// Cuts the prompt off when this interrupts it.
+    pub(super) fn interrupt(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
+        let is_active = matches!(self.lifecycle, Lifecycle::Active);
+        if is_active && self.playback.is_playing() && self.playback.is_interruptible() && self.interrupts(by) {
+            self.cut(by, turn);
+        }
+    }
+
+    fn interrupts(&self, by: InterruptedBy) -> bool {
+        let rule = &self.config.barge_in;
+        let Some(playout_began) = self.playback.began_position() else { return false };
+        match (by, rule.mode) {
+            (InterruptedBy::Key, _) => true,
+            (InterruptedBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
+                let Some(turn) = self.turn.open() else { return false };
+                turn.utterance.interrupts(playout_began, self.heard_in(turn), rule)
+            }
+            (InterruptedBy::Voice, BargeInMode::Voice) => {
+                let least_ms = rule.least_ms.max(LEAST_VOICE_MS);
+                self.voice.speaking_since().is_some_and(|onset| {
+                    onset >= playout_began
+                        && self.caller.received() - onset >= least_ms * crate::audio::BYTES_PER_MS as u64
+                })
+            }
+            (InterruptedBy::Speech | InterruptedBy::Voice, _) => false,
+        }
+    }
+
+    fn cut(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
+        let cut = self.play_out(Playback::clear);
+        self.agent_is_heard();
+        self.report(Report::BargeIn { turn, by, heard_ms: cut.heard_ms, cut_ms: cut.cut_ms });
+        while let Some(stages) = self.sight.cut() {
+            self.tell_stages(Some(stages));
+        }
+        if let Some(name) = self.config.barge_in.heard_parameter.clone() {
+            let heard = json!({ "heardMs": cut.heard_ms, "cutMs": cut.cut_ms });
+            self.known_parameters.insert(name.clone(), heard.clone());
+            self.parameters.insert(name, heard);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Audio that is at Twilio: in chunks with marks, each known to be heard or not.
+
+use std::collections::VecDeque;
+
+use crate::audio::BYTES_PER_MS;
+use crate::call::caller_audio::Position;
+use crate::call::playback::{CHUNK_BYTES, Stage};
+use crate::ids::{MarkName, TurnId};
+use crate::time::CallTime;
+use crate::twilio::TwilioMessage;
+
+/// How long a mark may stay out after the audio before it should have been played, in milliseconds.
+pub(super) const MARK_GRACE_MS: u64 = 3_000;
+
+/// What kind of audio it is. Audio of different kinds shares no mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// The turn that it answers; `None` for a recording of ours.
+    pub(super) turn: Option<TurnId>,
+    pub(super) interruptible: bool,
+    pub(super) cancellable: bool,
+}
+
+/// What was sent and is not known to be heard, and how much was heard.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    epoch: u32,
+    marks: u32,
+    /// Oldest first.
+    chunks: VecDeque<Chunk>,
+    /// The chunk that has no mark yet.
+    open: Option<OpenChunk>,
+    /// When the last of the queued audio should have been played.
+    ends_at: CallTime,
+    /// Where the caller's audio stood when the caller last heard silence.
+    began: Option<Position>,
+    /// How much was heard since.
+    heard_bytes: usize,
+    /// The turn whose audio was sent last.
+    last_turn: Option<TurnId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Chunk {
+    mark: MarkName,
+    bytes: usize,
+    kind: Kind,
+    /// Whether it is the first of its turn's.
+    is_first: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OpenChunk {
+    bytes: usize,
+    kind: Kind,
+    is_first: bool,
+}
+
+/// What a mark that came back means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::call) enum MarkBack {
+    /// The audio before it was heard, and there is more.
+    Heard {
+        /// The turn whose first audio it was, and how long that is, in milliseconds.
+        first_of: Option<(TurnId, u64)>,
+    },
+    /// The audio before it was heard, and it was the last.
+    AllHeard {
+        /// As above.
+        first_of: Option<(TurnId, u64)>,
+    },
+    /// It was returned by a `clear`, or its time was over already, or it is not ours.
+    Nothing,
+}
+
+impl Sent {
+    pub(super) fn is_sounding(&self) -> bool {
+        !self.chunks.is_empty() || self.open.is_some()
+    }
+
+    pub(super) fn began(&self) -> Option<Position> {
+        self.began
+    }
+
+    pub(super) fn remaining_ms(&self, now: CallTime) -> u64 {
+        if self.is_sounding() { self.ends_at.ms_since(now) } else { 0 }
+    }
+
+    /// Milliseconds until the last of what may not be interrupted is played.
+    pub(super) fn protected_ms(&self, now: CallTime) -> u64 {
+        if self.is_interruptible() {
+            return 0;
+        }
+        let open = self.open.iter().map(|chunk| (chunk.bytes, chunk.kind));
+        let backwards = open.chain(self.chunks.iter().rev().map(|chunk| (chunk.bytes, chunk.kind)));
+        let after: usize = backwards.take_while(|(_, kind)| kind.interruptible).map(|(bytes, _)| bytes).sum();
+        self.remaining_ms(now).saturating_sub((after / BYTES_PER_MS) as u64)
+    }
+
+    pub(super) fn is_interruptible(&self) -> bool {
+        self.kinds().all(|kind| kind.interruptible)
+    }
+
+    /// Whether there is something, and all of it may be cancelled.
+    pub(super) fn is_all_cancellable(&self) -> bool {
+        self.is_sounding() && self.kinds().all(|kind| kind.cancellable)
+    }
+
+    pub(super) fn overdue_at(&self) -> Option<CallTime> {
+        self.is_sounding().then(|| self.ends_at + MARK_GRACE_MS)
+    }
+
+    pub(super) fn unheard_bytes(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.open.map_or(0, |chunk| chunk.bytes)
+    }
+
+    pub(super) fn heard_ms(&self) -> u64 {
+        (self.heard_bytes / BYTES_PER_MS) as u64
+    }
+
+    pub(super) fn on_mark(&mut self, name: MarkName) -> MarkBack {
+        let is_ours = name.epoch == self.epoch && self.chunks.iter().any(|chunk| chunk.mark == name);
+        if !is_ours {
+            return MarkBack::Nothing;
+        }
+        let mut first_of = None;
+        // Twilio returns marks in order, so an earlier one that is still out was heard as well.
+        while let Some(chunk) = self.chunks.pop_front() {
+            self.heard_bytes += chunk.bytes;
+            if chunk.is_first {
+                first_of = chunk.kind.turn.map(|turn| (turn, (chunk.bytes / BYTES_PER_MS) as u64));
+            }
+            if chunk.mark == name {
+                break;
+            }
+        }
+        self.settled(first_of)
+    }
+
+    pub(super) fn give_up_marks(&mut self) -> MarkBack {
+        self.heard_bytes += self.unheard_bytes();
+        self.chunks.clear();
+        self.open = None;
+        self.settled(None)
+    }
+
+    /// Forgets what was sent; returns how many bytes were heard since the play-out began, and how many not.
+    pub(super) fn clear(&mut self) -> (usize, usize) {
+        let result = (self.heard_bytes, self.unheard_bytes());
+        self.epoch = self.epoch.wrapping_add(1);
+        self.chunks.clear();
+        self.open = None;
+        self.began = None;
+        result
+    }
+
+    pub(super) fn queue(&mut self, mut audio: &[u8], kind: Kind, stage: &mut Stage<'_>) {
+        if audio.is_empty() {
+            return;
+        }
+        if !self.is_sounding() {
+            self.began = Some(stage.position);
+            self.heard_bytes = 0;
+            self.ends_at = stage.now;
+        }
+        self.ends_at = self.ends_at.max(stage.now) + (audio.len() / BYTES_PER_MS) as u64;
+        while !audio.is_empty() {
+            if self.open.is_some_and(|chunk| chunk.kind != kind) {
+                self.mark_open_chunk(stage);
+            }
+            let is_first = kind.turn.is_some() && self.last_turn != kind.turn;
+            self.last_turn = kind.turn.or(self.last_turn);
+            let open = self.open.get_or_insert(OpenChunk { bytes: 0, kind, is_first });
+            let (piece, rest) = audio.split_at(audio.len().min(CHUNK_BYTES - open.bytes));
+            open.bytes += piece.len();
+            let is_full = open.bytes == CHUNK_BYTES;
+            stage.send(TwilioMessage::Media(piece.to_vec()));
+            if is_full {
+                self.mark_open_chunk(stage);
+            }
+            audio = rest;
+        }
+    }
+
+    pub(super) fn mark_open_chunk(&mut self, stage: &mut Stage<'_>) {
+        let Some(OpenChunk { bytes, kind, is_first }) = self.open.take() else { return };
+        self.marks = self.marks.wrapping_add(1);
+        let mark = MarkName { epoch: self.epoch, number: self.marks };
+        self.chunks.push_back(Chunk { mark, bytes, kind, is_first });
+        stage.send(TwilioMessage::Mark(mark));
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.chunks.iter().map(|chunk| chunk.kind).chain(self.open.map(|chunk| chunk.kind))
+    }
+
+    fn settled(&mut self, first_of: Option<(TurnId, u64)>) -> MarkBack {
+        if self.is_sounding() { MarkBack::Heard { first_of } } else { MarkBack::AllHeard { first_of } }
+    }
+}

@@ -1,0 +1,267 @@
+//! What is played, heard, cut and waited for.
+
+use super::*;
+
+const NOW: CallTime = CallTime::from_ms(1_000);
+const TURN: TurnId = TurnId(1);
+
+/// A play-out and all that it wanted done.
+struct Played {
+    playback: Playback,
+    outputs: Vec<PlaybackOutput>,
+    now: CallTime,
+}
+
+impl Played {
+    fn new() -> Self {
+        Self { playback: Playback::new(), outputs: Vec::new(), now: NOW }
+    }
+
+    fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
+        let outputs = &mut self.outputs;
+        let mut out = |output| outputs.push(output);
+        act(&mut self.playback, &mut Stage { now: self.now, position: 7, out: &mut out })
+    }
+
+    fn play(&mut self, prompt: &Prompt) {
+        self.act(|playback, stage| playback.play(prompt, TURN, stage));
+    }
+
+    /// A whole answer.
+    fn answer(&mut self, prompts: &[Prompt]) {
+        prompts.iter().for_each(|prompt| self.play(prompt));
+        self.act(Playback::finish_answer);
+    }
+
+    fn mark(&mut self, name: MarkName) -> MarkBack {
+        self.act(|playback, stage| playback.on_mark(name, stage))
+    }
+
+    /// Returns marks in order until none is left that was sent.
+    fn hear_all(&mut self) {
+        let mut at = 0;
+        while let Some(name) = self.marks().get(at).copied() {
+            self.mark(name);
+            at += 1;
+        }
+    }
+
+    fn marks(&self) -> Vec<MarkName> {
+        let mark = |output: &PlaybackOutput| match output {
+            PlaybackOutput::Twilio(TwilioMessage::Mark(name)) => Some(*name),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(mark).collect()
+    }
+
+    fn sent_ms(&self) -> usize {
+        let media = |output: &PlaybackOutput| match output {
+            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len() / BYTES_PER_MS,
+            _ => 0,
+        };
+        self.outputs.iter().map(media).sum()
+    }
+
+    fn clears(&self) -> usize {
+        let clear = |output: &&PlaybackOutput| **output == PlaybackOutput::Twilio(TwilioMessage::Clear);
+        self.outputs.iter().filter(clear).count()
+    }
+}
+
+fn prompt(ms: usize) -> Prompt {
+    Prompt::new(AudioFormat::TELEPHONE, vec![0x12; ms * BYTES_PER_MS])
+}
+
+fn protected(ms: usize) -> Prompt {
+    Prompt { interruptible: false, ..prompt(ms) }
+}
+
+fn cancellable(ms: usize) -> Prompt {
+    Prompt { cancellable: true, ..prompt(ms) }
+}
+
+#[test]
+fn an_answer_goes_out_whole_in_chunks_with_a_mark_behind_each() {
+    let mut played = Played::new();
+    played.answer(&[prompt(1_000)]);
+    let sizes: Vec<_> = played
+        .outputs
+        .iter()
+        .map(|output| match output {
+            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len(),
+            _ => 0,
+        })
+        .collect();
+    assert_eq!(sizes, [3200, 0, 3200, 0, 1600, 0]);
+    assert_eq!(played.playback.remaining_ms(NOW), 1_000);
+    assert_eq!(played.playback.began_position(), Some(7));
+}
+
+#[test]
+fn heard_time_grows_with_each_mark_and_the_last_one_ends_the_play_out() {
+    let mut played = Played::new();
+    played.answer(&[prompt(1_000)]);
+    let marks = played.marks();
+    assert_eq!(played.mark(marks[0]), MarkBack::Heard { first_of: Some((TURN, 400)) });
+    assert_eq!(played.playback.heard_ms(), 400);
+    assert_eq!(played.mark(marks[2]), MarkBack::AllHeard { first_of: None });
+    assert_eq!(played.playback.heard_ms(), 1_000);
+    assert!(!played.playback.is_playing());
+    assert_eq!(played.mark(marks[2]), MarkBack::Nothing, "a mark settles once");
+    assert_eq!(played.playback.began_position(), None);
+}
+
+#[test]
+fn marks_that_a_clear_returned_were_not_heard() {
+    let mut played = Played::new();
+    played.answer(&[prompt(1_000)]);
+    let old = played.marks();
+    played.mark(old[0]);
+    assert_eq!(played.act(Playback::clear), Cut { heard_ms: 400, cut_ms: 600 });
+    played.answer(&[prompt(400)]);
+    assert_eq!((played.mark(old[1]), played.mark(old[2])), (MarkBack::Nothing, MarkBack::Nothing));
+    assert!(played.playback.is_playing());
+    let new = *played.marks().last().unwrap();
+    assert!(matches!(played.mark(new), MarkBack::AllHeard { .. }));
+    assert_eq!(played.playback.heard_ms(), 400);
+}
+
+#[test]
+fn a_clear_goes_out_even_when_nothing_waits_here() {
+    let mut played = Played::new();
+    played.act(Playback::clear);
+    assert_eq!(played.outputs, [PlaybackOutput::Twilio(TwilioMessage::Clear)]);
+}
+
+#[test]
+fn pieces_of_one_answer_join_and_a_small_piece_waits_for_no_mark() {
+    let mut played = Played::new();
+    for _ in 0..3 {
+        played.play(&prompt(100));
+    }
+    assert_eq!(
+        played.outputs.len(),
+        3,
+        "audio goes out at once, the mark when the chunk is full or the answer complete"
+    );
+    played.act(Playback::finish_answer);
+    assert_eq!(played.marks().len(), 1);
+    assert_eq!(played.playback.remaining_ms(NOW), 300);
+}
+
+#[test]
+fn a_mark_that_never_comes_back_does_not_hold_the_call() {
+    let mut played = Played::new();
+    played.answer(&[prompt(1_000)]);
+    assert_eq!(played.playback.overdue_at(), Some(NOW + 1_000 + sent::MARK_GRACE_MS));
+    assert_eq!(played.act(Playback::give_up_marks), MarkBack::AllHeard { first_of: None });
+    assert_eq!(played.playback.heard_ms(), 1_000);
+    assert_eq!(played.playback.overdue_at(), None);
+}
+
+#[test]
+fn a_prompt_that_may_not_be_interrupted_protects_until_it_was_heard() {
+    let mut played = Played::new();
+    played.answer(&[prompt(500), protected(300), prompt(200)]);
+    assert!(!played.playback.is_interruptible());
+    assert_eq!(played.playback.protected_ms(NOW), 800);
+    assert_eq!(played.playback.protected_ms(NOW + 600), 200);
+    let marks = played.marks();
+    played.mark(marks[2]);
+    assert!(played.playback.is_interruptible());
+    assert_eq!(played.playback.protected_ms(NOW + 800), 0);
+}
+
+#[test]
+fn what_must_be_fetched_holds_up_what_comes_after_it_and_nothing_before() {
+    let mut played = Played::new();
+    played.answer(&[prompt(200), Prompt::at("https://e.com/a.wav"), prompt(300)]);
+    assert_eq!(played.sent_ms(), 200);
+    let id = played.playback.fetching().unwrap();
+    assert!(played.outputs.contains(&PlaybackOutput::Fetch(id, "https://e.com/a.wav".to_owned())));
+    let wav = crate::audio::wav::write_wav(1, AudioFormat::TELEPHONE, &[0x21; 800]);
+    played.act(|playback, stage| playback.fetched(id, Ok(&wav), stage));
+    assert_eq!(played.sent_ms(), 200 + 100 + 300);
+    assert_eq!(played.playback.fetching(), None);
+    played.hear_all();
+    assert!(!played.playback.is_playing());
+}
+
+#[test]
+fn what_cannot_be_fetched_is_left_out() {
+    let mut played = Played::new();
+    played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
+    let id = played.playback.fetching().unwrap();
+    played.act(|playback, stage| playback.fetched(id, Err("404"), stage));
+    assert_eq!(played.sent_ms(), 300);
+    assert!(played.outputs.contains(&PlaybackOutput::Refused("404".to_owned())));
+    played.act(|playback, stage| playback.fetched(id, Ok(&[1, 2, 3]), stage));
+    assert_eq!(played.sent_ms(), 300, "once");
+}
+
+#[test]
+fn a_clear_drops_what_is_being_fetched_too() {
+    let mut played = Played::new();
+    played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
+    let id = played.playback.fetching().unwrap();
+    assert_eq!(played.act(Playback::clear).cut_ms, 300);
+    played.act(|playback, stage| playback.fetched(id, Ok(&[0x12; 800]), stage));
+    assert_eq!((played.sent_ms(), played.playback.is_playing()), (0, false));
+}
+
+#[test]
+fn audio_that_may_be_cancelled_goes_out_a_little_ahead_of_its_time() {
+    let mut played = Played::new();
+    played.answer(&[cancellable(10_000)]);
+    assert_eq!(played.sent_ms(), 1_200);
+    let first = played.marks()[0];
+    played.mark(first);
+    assert_eq!(played.sent_ms(), 1_600);
+    played.hear_all();
+    assert_eq!((played.sent_ms(), played.playback.is_playing()), (10_000, false));
+}
+
+#[test]
+fn a_later_response_cuts_what_may_be_cancelled() {
+    let mut played = Played::new();
+    played.answer(&[cancellable(10_000)]);
+    let first = played.marks()[0];
+    played.mark(first);
+    assert_eq!(played.act(|playback, stage| playback.cancel(stage)), 9_600);
+    assert_eq!((played.clears(), played.playback.is_playing()), (1, false));
+    played.answer(&[prompt(200)]);
+    assert_eq!(played.playback.remaining_ms(NOW), 200);
+}
+
+#[test]
+fn what_may_not_be_cancelled_is_never_cleared_by_a_later_response() {
+    let mut played = Played::new();
+    played.answer(&[prompt(1_000), cancellable(10_000)]);
+    let cut = played.act(|playback, stage| playback.cancel(stage));
+    assert_eq!(played.clears(), 0);
+    assert!(cut >= 9_000, "{cut}");
+    played.answer(&[prompt(200)]);
+    played.hear_all();
+    assert!(!played.playback.is_playing());
+}
+
+#[test]
+fn a_filler_is_played_into_silence_only_and_any_answer_cuts_it() {
+    let mut played = Played::new();
+    assert!(played.act(|playback, stage| playback.play_filler(&[0x33; 8_000], stage)));
+    assert!(!played.act(|playback, stage| playback.play_filler(&[0x33; 8_000], stage)));
+    let marks = played.marks();
+    assert_eq!(played.mark(marks[0]), MarkBack::Heard { first_of: None }, "it is no turn's answer");
+    assert_eq!(played.act(|playback, stage| playback.cancel(stage)), 600);
+    assert_eq!(played.clears(), 1);
+}
+
+#[test]
+fn prompts_without_end_fill_no_memory() {
+    let mut played = Played::new();
+    for _ in 0..1_000 {
+        played.play(&Prompt::at("https://e.com/a.wav"));
+    }
+    let fetches = played.outputs.iter().filter(|output| matches!(output, PlaybackOutput::Fetch(..))).count();
+    assert_eq!(fetches, MOST_WAITING);
+}

@@ -1,0 +1,144 @@
+//! Sight into the turns: when what happened in each, told when its answer begins to be heard, or when that will not be.
+
+use std::collections::VecDeque;
+
+use crate::ids::TurnId;
+use crate::report::Stages;
+use crate::time::CallTime;
+
+/// How many answered turns may wait to be heard. Two answers can be queued at Twilio; more than a few never are.
+const MOST_AWAITING: usize = 4;
+
+/// The turn that is open and those whose answers are not heard yet.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    open: Option<Stages>,
+    awaiting: VecDeque<Stages>,
+}
+
+impl Sight {
+    pub(super) fn opened(&mut self, turn: TurnId, input: &'static str, now: CallTime) {
+        self.open = Some(Stages {
+            turn,
+            input,
+            opened: now,
+            speech_began: None,
+            input_complete: None,
+            final_transcript: None,
+            answered: None,
+            first_audio_sent: None,
+            first_audio_heard: None,
+        });
+    }
+
+    pub(super) fn speech_began(&mut self, at: CallTime) {
+        self.mark(|stages| &mut stages.speech_began, at);
+    }
+
+    pub(super) fn input_complete(&mut self, at: CallTime) {
+        self.mark(|stages| &mut stages.input_complete, at);
+    }
+
+    /// The last one counts: an utterance may have several.
+    pub(super) fn final_transcript(&mut self, at: CallTime) {
+        if let Some(open) = &mut self.open {
+            open.final_transcript = Some(at);
+        }
+    }
+
+    pub(super) fn answered(&mut self, at: CallTime) {
+        self.mark(|stages| &mut stages.answered, at);
+    }
+
+    pub(super) fn audio_sent(&mut self, at: CallTime) {
+        self.mark(|stages| &mut stages.first_audio_sent, at);
+    }
+
+    /// The open turn is given up: there is nothing to be told about it.
+    pub(super) fn abandoned(&mut self) {
+        self.open = None;
+    }
+
+    /// The open turn is complete. Gives what is to be told now: this one, where there is nothing to be heard, or an older
+    /// one that has waited too long.
+    pub(super) fn completed(&mut self) -> Option<Stages> {
+        let open = self.open.take()?;
+        if open.first_audio_sent.is_none() || open.first_audio_heard.is_some() {
+            return Some(open);
+        }
+        self.awaiting.push_back(open);
+        if self.awaiting.len() > MOST_AWAITING { self.awaiting.pop_front() } else { None }
+    }
+
+    /// The caller began to hear a turn's answer. Gives what is to be told.
+    pub(super) fn heard(&mut self, turn: TurnId, at: CallTime) -> Option<Stages> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.turn == turn) {
+            open.first_audio_heard.get_or_insert(at);
+            return None;
+        }
+        let place = self.awaiting.iter().position(|stages| stages.turn == turn)?;
+        let mut stages = self.awaiting.remove(place)?;
+        stages.first_audio_heard = Some(at);
+        Some(stages)
+    }
+
+    /// What was not heard will not be any more.
+    pub(super) fn cut(&mut self) -> Option<Stages> {
+        self.awaiting.pop_front()
+    }
+
+    fn mark(&mut self, stage: impl FnOnce(&mut Stages) -> &mut Option<CallTime>, at: CallTime) {
+        if let Some(open) = &mut self.open {
+            stage(open).get_or_insert(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> CallTime {
+        CallTime::from_ms(ms)
+    }
+
+    #[test]
+    fn a_turn_is_told_when_its_answer_is_heard() {
+        let mut sight = Sight::default();
+        sight.opened(TurnId(1), "audio", ms(0));
+        sight.speech_began(ms(100));
+        sight.speech_began(ms(200));
+        sight.answered(ms(900));
+        sight.audio_sent(ms(901));
+        assert_eq!(sight.completed(), None);
+        assert_eq!(sight.heard(TurnId(2), ms(950)), None);
+        let told = sight.heard(TurnId(1), ms(950)).unwrap();
+        assert_eq!((told.speech_began, told.first_audio_heard), (Some(ms(100)), Some(ms(950))));
+        assert_eq!(sight.heard(TurnId(1), ms(960)), None, "once");
+    }
+
+    #[test]
+    fn a_turn_without_audio_is_told_at_once_and_one_that_was_given_up_never() {
+        let mut sight = Sight::default();
+        sight.opened(TurnId(1), "audio", ms(0));
+        sight.abandoned();
+        assert_eq!(sight.completed(), None);
+        sight.opened(TurnId(2), "event", ms(0));
+        assert_eq!(sight.completed().unwrap().turn, TurnId(2));
+    }
+
+    #[test]
+    fn answers_that_nobody_hears_do_not_pile_up() {
+        let mut sight = Sight::default();
+        let told: Vec<_> = (1..=6)
+            .filter_map(|turn| {
+                sight.opened(TurnId(turn), "audio", ms(0));
+                sight.audio_sent(ms(1));
+                sight.completed()
+            })
+            .map(|stages| stages.turn)
+            .collect();
+        assert_eq!(told, [TurnId(1), TurnId(2)]);
+        assert_eq!(std::iter::from_fn(|| sight.cut()).count(), MOST_AWAITING);
+    }
+}

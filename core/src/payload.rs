@@ -1,0 +1,188 @@
+//! Custom payloads: what an agent asks of this service that Dialogflow has no message for. Only what stands under
+//! `dialbridge` is read, so that payloads for other systems pass by.
+//!
+//! ```json
+//! {"dialbridge": {"transfer": {"to": "+15550123", "callerId": "+15550199", "timeout": 20}}}
+//! {"dialbridge": {"enqueue": {"workflowSid": "WW…", "attributes": {"skill": "cakes"}}}}
+//! {"dialbridge": {"enqueue": {"queue": "support"}}}
+//! {"dialbridge": {"handoff": {"any": "thing"}}}
+//! {"dialbridge": {"pause": {"any": "thing"}}}
+//! {"dialbridge": {"end": true}}
+//! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
+//! ```
+//!
+//! `docs/custom-payloads.md` has the whole of it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
+
+/// Where in a payload this service's part stands.
+pub const KEY: &str = "dialbridge";
+
+/// The longest number or address that is dialled, in characters.
+const MOST_ADDRESS_CHARS: usize = 255;
+
+/// What a payload asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// The agent's part ends so.
+    End(AgentEnd),
+    /// This is played after the answer's own audio.
+    Play(Prompt),
+    /// The answer's audio may not be interrupted.
+    Protect,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Ours {
+    transfer: Option<RawTransfer>,
+    enqueue: Option<RawEnqueue>,
+    handoff: Option<Map<String, Value>>,
+    pause: Option<Map<String, Value>>,
+    #[serde(default)]
+    end: bool,
+    play: Option<String>,
+    barge_in: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawTransfer {
+    to: String,
+    caller_id: Option<String>,
+    // A protobuf Struct knows doubles only.
+    timeout: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawEnqueue {
+    workflow_sid: Option<String>,
+    queue: Option<String>,
+    attributes: Option<Map<String, Value>>,
+}
+
+/// What a payload asks for, in the order in which it is to be done; nothing where it is for somebody else.
+///
+/// # Errors
+/// A sentence that says what is wrong with it. The answer that it came with is not affected.
+pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
+    let Some(ours) = payload.get(KEY) else { return Ok(Vec::new()) };
+    let ours = Ours::deserialize(ours).map_err(|error| format!("\"{KEY}\" in a custom payload: {error}"))?;
+    let mut actions = Vec::new();
+    if let Some(uri) = ours.play {
+        actions.push(Action::Play(Prompt::at(fetchable(uri)?)));
+    }
+    if ours.barge_in == Some(false) {
+        actions.push(Action::Protect);
+    }
+    let ends = [
+        ours.transfer.map(transfer).transpose()?,
+        ours.enqueue.map(enqueue).transpose()?,
+        ours.handoff.map(|metadata| AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata) }),
+        ours.pause.map(|parameters| AgentEnd::Pause { parameters: Value::Object(parameters) }),
+        ours.end.then_some(AgentEnd::EndInteraction),
+    ];
+    let mut ends = ends.into_iter().flatten();
+    actions.extend(ends.next().map(Action::End));
+    match ends.next() {
+        None => Ok(actions),
+        Some(_) => Err(format!("\"{KEY}\" in a custom payload asks for two ends of the call")),
+    }
+}
+
+fn fetchable(uri: String) -> Result<String, String> {
+    if uri.starts_with("https://") || uri.starts_with("gs://") {
+        return Ok(uri);
+    }
+    Err(format!("\"{KEY}.play\" in a custom payload begins neither with https:// nor with gs://"))
+}
+
+fn transfer(raw: RawTransfer) -> Result<AgentEnd, String> {
+    if !is_dialable(&raw.to) {
+        return Err(format!("\"{KEY}.transfer.to\" in a custom payload is neither an E.164 number nor a SIP address"));
+    }
+    let timeout_s = match raw.timeout {
+        None => None,
+        Some(seconds) if (1.0..=600.0).contains(&seconds) => Some(whole(seconds)),
+        Some(_) => return Err(format!("\"{KEY}.transfer.timeout\" in a custom payload is not from 1 to 600 seconds")),
+    };
+    Ok(AgentEnd::Transfer(Transfer { to: raw.to, caller_id: raw.caller_id, timeout_s }))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 600")]
+fn whole(seconds: f64) -> u32 {
+    seconds as u32
+}
+
+fn enqueue(raw: RawEnqueue) -> Result<AgentEnd, String> {
+    if raw.workflow_sid.is_some() == raw.queue.is_some() {
+        return Err(format!("\"{KEY}.enqueue\" in a custom payload needs a workflowSid or a queue, and not both"));
+    }
+    let attributes = raw.attributes.map_or(Value::Null, Value::Object);
+    Ok(AgentEnd::Enqueue(Enqueue { workflow_sid: raw.workflow_sid, queue: raw.queue, attributes }))
+}
+
+/// Whether Twilio can dial it: `+` and digits, or a SIP address.
+#[must_use]
+pub fn is_dialable(to: &str) -> bool {
+    let is_number = to
+        .strip_prefix('+')
+        .is_some_and(|digits| (3..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit()));
+    let is_sip = (to.starts_with("sip:") || to.starts_with("sips:")) && to.contains('@');
+    is_number || (is_sip && to.len() <= MOST_ADDRESS_CHARS && !to.contains(char::is_whitespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn of(ours: Value) -> Result<Vec<Action>, String> {
+        actions(&json!({ "dialbridge": ours }))
+    }
+
+    #[test]
+    fn a_payload_for_somebody_else_passes_by() {
+        assert_eq!(actions(&json!({ "richContent": [] })), Ok(Vec::new()));
+        assert_eq!(actions(&json!("text")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn each_action_is_read() {
+        let transfer = of(json!({ "transfer": { "to": "+15550123", "callerId": "+15550199", "timeout": 20.0 } }));
+        let expected =
+            Transfer { to: "+15550123".to_owned(), caller_id: Some("+15550199".to_owned()), timeout_s: Some(20) };
+        assert_eq!(transfer, Ok(vec![Action::End(AgentEnd::Transfer(expected))]));
+        let sip = of(json!({ "transfer": { "to": "sip:desk@example.com" } }));
+        assert_eq!(sip, Ok(vec![Action::End(AgentEnd::Transfer(Transfer::to("sip:desk@example.com")))]));
+        let enqueue = of(json!({ "enqueue": { "workflowSid": "WW1", "attributes": { "skill": "cakes" } } })).unwrap();
+        let [Action::End(AgentEnd::Enqueue(task))] = &enqueue[..] else { panic!("{enqueue:?}") };
+        assert_eq!((task.workflow_sid.as_deref(), &task.attributes["skill"]), (Some("WW1"), &json!("cakes")));
+        let pause = of(json!({ "pause": { "reason": "pay" } }));
+        assert_eq!(pause, Ok(vec![Action::End(AgentEnd::Pause { parameters: json!({ "reason": "pay" }) })]));
+        let play = of(json!({ "play": "https://example.com/a.wav", "bargeIn": false }));
+        assert_eq!(play, Ok(vec![Action::Play(Prompt::at("https://example.com/a.wav")), Action::Protect]));
+        assert_eq!(of(json!({ "end": true })), Ok(vec![Action::End(AgentEnd::EndInteraction)]));
+    }
+
+    #[test]
+    fn a_wrong_one_says_what_is_wrong() {
+        for (ours, told) in [
+            (json!({ "transfr": {} }), "transfr"),
+            (json!({ "transfer": { "to": "12" } }), "dialbridge.transfer.to"),
+            (json!({ "transfer": { "to": "sip:a b@c" } }), "dialbridge.transfer.to"),
+            (json!({ "transfer": { "to": "+15550123", "timeout": 0.0 } }), "dialbridge.transfer.timeout"),
+            (json!({ "enqueue": {} }), "workflowSid or a queue"),
+            (json!({ "play": "file:///etc/passwd" }), "https://"),
+            (json!({ "end": true, "pause": {} }), "two ends"),
+            (json!(7), "dialbridge"),
+        ] {
+            let why = of(ours).unwrap_err();
+            assert!(why.contains(told), "{why}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Masking: a tape that replays as the call went, without what the caller typed, or said.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
+use crate::audio::g711::{linear_to_mulaw, mulaw_to_linear};
+use crate::ids::TurnId;
+
+/// What is masked on a tape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mask {
+    /// Keys: every digit and letter is `0`; `*` and `#` stay, for they end entries. What an agent's answer to keys repeats
+    /// of them is masked too, and a hand-off after them is not written out.
+    pub digits: bool,
+    /// The caller's audio: each frame is a buzz as loud as the frame was.
+    pub audio: bool,
+}
+
+impl Default for Mask {
+    fn default() -> Self {
+        Self { digits: false, audio: false }
+    }
+}
+
+impl Mask {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Shorter entries are choices in a menu, no secrets, and would be found in every text.
+const LEAST_SECRET: usize = 3;
+
+/// The keys of a call, as far as they must not be found on its tape.
+#[derive(Debug, Default)]
+pub(super) struct Typed {
+    entries: BTreeSet<String>,
+    turns: BTreeSet<TurnId>,
+}
+
+impl Typed {
+    /// Takes note of keys that go to the agent.
+    pub(super) fn note(&mut self, turn: TurnId, command: &AgentCommand) {
+        if let AgentCommand::Open(start) = command
+            && let TurnInput::Digits(digits, _) = &start.input
+        {
+            self.turns.insert(turn);
+            if digits.keys.len() >= LEAST_SECRET {
+                self.entries.insert(digits.keys.clone());
+            }
+        }
+    }
+
+    /// Whether anything was typed that is a secret.
+    pub(super) fn has_secrets(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// The event without what it repeats of the keys.
+    pub(super) fn masked(&self, turn: TurnId, event: &AgentEvent) -> Option<AgentEvent> {
+        let AgentEvent::Answer(answer) = event else { return None };
+        if self.turns.is_empty() {
+            return None;
+        }
+        let mut answer: Answer = (**answer).clone();
+        if self.turns.contains(&turn) {
+            answer.query_text.clear();
+        }
+        answer.text = self.masked_text(&answer.text);
+        answer.parameters.values_mut().chain(&mut answer.payloads).for_each(|value| self.mask(value));
+        Some(AgentEvent::Answer(Box::new(answer)))
+    }
+
+    fn mask(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.masked_text(text),
+            Value::Number(number) if self.entries.contains(&number.to_string()) => *value = Value::from(0),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask(item)),
+            Value::Object(object) => object.values_mut().for_each(|value| self.mask(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn masked_text(&self, text: &str) -> String {
+        self.entries.iter().fold(text.to_owned(), |text, entry| text.replace(entry, &masked_keys(entry)))
+    }
+}
+
+/// Keys, masked.
+pub(super) fn masked_keys(keys: &str) -> String {
+    keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
+}
+
+/// Audio, masked: a buzz of 500 Hz as loud as it was, mu-law at 8,000 Hz. Where somebody spoke can still be told.
+pub(super) fn masked_audio(mulaw: &[u8]) -> Vec<u8> {
+    let sum: u64 = mulaw.iter().map(|&code| u64::from(mulaw_to_linear(code).unsigned_abs())).sum();
+    let level = i16::try_from(sum / (mulaw.len() as u64).max(1)).unwrap_or(i16::MAX);
+    (0..mulaw.len()).map(|n| linear_to_mulaw(if n % 16 < 8 { level } else { -level })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Digits, DigitsForm, TurnStart};
+    use serde_json::{Map, json};
+
+    fn typed(keys: &str) -> Typed {
+        let digits = Digits { keys: keys.to_owned(), finish: None };
+        let start = TurnStart {
+            input: TurnInput::Digits(digits, DigitsForm::Dtmf),
+            parameters: Map::new(),
+            known_parameters: Map::new(),
+            payload: Map::new(),
+            barge_in: None,
+        };
+        let mut typed = Typed::default();
+        typed.note(TurnId(3), &AgentCommand::Open(Box::new(start)));
+        typed
+    }
+
+    #[test]
+    fn what_an_answer_repeats_of_the_keys_is_masked() {
+        let parameters = json!({ "pin": "4711", "n": 4711, "all": ["x4711y", { "deep": "4711" }], "other": 7 });
+        let answer = Answer {
+            query_text: "4711".to_owned(),
+            text: "You typed 4711.".to_owned(),
+            parameters: parameters.as_object().cloned().unwrap(),
+            ..Answer::default()
+        };
+        let masked = typed("4711").masked(TurnId(3), &AgentEvent::Answer(Box::new(answer))).unwrap();
+        let AgentEvent::Answer(masked) = masked else { panic!() };
+        assert_eq!((masked.query_text.as_str(), masked.text.as_str()), ("", "You typed 0000."));
+        let expected = json!({ "pin": "0000", "n": 0, "all": ["x0000y", { "deep": "0000" }], "other": 7 });
+        assert_eq!(Value::Object(masked.parameters), expected);
+    }
+
+    #[test]
+    fn a_choice_in_a_menu_is_no_secret() {
+        assert!(!typed("1").has_secrets() && typed("123").has_secrets());
+        assert_eq!(masked_keys("12*#A"), "00*#0");
+    }
+
+    #[test]
+    fn masked_audio_is_as_loud_as_it_was() {
+        let loud: Vec<u8> = (0..160).map(|n| linear_to_mulaw(if n % 4 < 2 { 9_000 } else { -3_000 })).collect();
+        let level = |audio: &[u8]| audio.iter().map(|&code| i32::from(mulaw_to_linear(code).abs())).sum::<i32>() / 160;
+        let (before, after) = (level(&loud), level(&masked_audio(&loud)));
+        assert!((before - after).abs() * 20 < before, "{before} {after}");
+        assert_eq!(masked_audio(&[]), [0_u8; 0]);
+    }
+}

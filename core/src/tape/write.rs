@@ -1,0 +1,150 @@
+//! Writing a tape, line by line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::agent::{AgentCommand, TurnInput};
+use crate::call::{Input, Output};
+use crate::checksum::Checksum;
+use crate::config::CallConfig;
+use crate::ids::StreamSid;
+use crate::tape::mask::{Typed, masked_audio, masked_keys};
+use crate::tape::{Header, Marks, Mask, TAPE_VERSION};
+use crate::time::CallTime;
+use crate::twilio::TwilioMessage;
+
+/// Writes the lines of one tape, without line breaks. It remembers what must not be found on it.
+#[derive(Debug, Default)]
+pub struct TapeWriter {
+    mask: Mask,
+    typed: Typed,
+}
+
+impl TapeWriter {
+    /// A tape on which that is masked.
+    #[must_use]
+    pub fn new(mask: Mask) -> Self {
+        Self { mask, typed: Typed::default() }
+    }
+
+    /// The first line.
+    #[must_use]
+    pub fn header(&self, edition: &str, config: &CallConfig) -> String {
+        let header = Header {
+            tape: TAPE_VERSION,
+            edition: edition.to_owned(),
+            config: config.clone(),
+            marks: Marks::Recorded,
+            mask: self.mask,
+            note: String::new(),
+        };
+        serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
+    }
+
+    /// An input's line. `timer` names the deadline that an [`Input::Timeout`] came for.
+    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>) -> String {
+        let at = at.as_ms();
+        let line = match input {
+            Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
+                Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.from_twilio(message) }),
+                // What is no message may hold anything, so of a masked tape it is left out.
+                Err(_) if self.mask.digits || self.mask.audio => json!({ "at_ms": at, "from": "twilio", "text": "…" }),
+                Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
+            },
+            Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
+            Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
+            Input::Agent(turn, event) => {
+                let masked = self.typed.masked(*turn, event).filter(|_| self.mask.digits);
+                let event = masked.as_ref().unwrap_or(event);
+                json!({ "at_ms": at, "from": "agent", "turn": turn, "message": event })
+            }
+            Input::Updated(result) => json!({ "at_ms": at, "from": "runner", "message": { "updated": result } }),
+            Input::Fetched(id, Ok(audio)) => {
+                let fetched = json!({ "id": id, "audio": STANDARD.encode(audio) });
+                json!({ "at_ms": at, "from": "runner", "message": { "fetched": fetched } })
+            }
+            Input::Fetched(id, Err(fault)) => {
+                json!({ "at_ms": at, "from": "runner", "message": { "fetched": { "id": id, "fault": fault } } })
+            }
+            Input::Renew => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
+            Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
+        };
+        line.to_string()
+    }
+
+    /// An output's line; `None` for a report, which nobody has to act on.
+    pub fn output(&mut self, at: CallTime, output: &Output, stream: &StreamSid) -> Option<String> {
+        let at = at.as_ms();
+        let line = match output {
+            Output::Twilio(message) => json!({ "at_ms": at, "to": "twilio", "message": to_twilio(message, stream) }),
+            Output::Agent(turn, command) => {
+                self.typed.note(*turn, command);
+                json!({ "at_ms": at, "to": "agent", "turn": turn, "message": self.to_agent(command) })
+            }
+            Output::Update { twiml } => {
+                let twiml = if self.mask.digits && self.typed.has_secrets() { "…" } else { twiml };
+                json!({ "at_ms": at, "to": "runner", "message": { "update": twiml } })
+            }
+            Output::Fetch(id, uri) => {
+                json!({ "at_ms": at, "to": "runner", "message": { "fetch": { "id": id, "uri": uri } } })
+            }
+            Output::Close(reason) => json!({ "at_ms": at, "to": "runner", "message": { "close": reason.to_string() } }),
+            Output::Report(_) => return None,
+        };
+        Some(line.to_string())
+    }
+
+    fn from_twilio(&self, mut message: Value) -> Value {
+        let payload = message.pointer("/media/payload").and_then(Value::as_str);
+        if let Some(payload) = payload.filter(|_| self.mask.audio) {
+            let masked = STANDARD.decode(payload).map(|audio| STANDARD.encode(masked_audio(&audio)));
+            message["media"]["payload"] = masked.unwrap_or_default().into();
+        }
+        if let Some(digit) = message.pointer("/dtmf/digit").and_then(Value::as_str).filter(|_| self.mask.digits) {
+            message["dtmf"]["digit"] = masked_keys(digit).into();
+        }
+        message
+    }
+
+    fn to_agent(&self, command: &AgentCommand) -> Value {
+        match command {
+            AgentCommand::Open(start) => {
+                let mut open =
+                    json!({ "command": "open", "input": start.input.kind(), "parameters": start.parameters });
+                let (name, value) = match &start.input {
+                    TurnInput::Audio => (
+                        "bargeIn",
+                        start.barge_in.map_or(
+                            Value::Null,
+                            |it| json!({ "protectedMs": it.protected_ms, "totalMs": it.total_ms }),
+                        ),
+                    ),
+                    TurnInput::Event(name) => ("name", name.as_str().into()),
+                    TurnInput::Text(text) => ("text", text.as_str().into()),
+                    TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_keys(&digits.keys).into()),
+                    TurnInput::Digits(digits, _) => ("keys", digits.keys.as_str().into()),
+                    TurnInput::ToolRefused(call) => ("tool", call.tool.as_str().into()),
+                };
+                open[name] = value;
+                open
+            }
+            AgentCommand::Audio(audio) if self.mask.audio => json!({ "command": "audio", "bytes": audio.len() }),
+            AgentCommand::Audio(audio) => {
+                json!({ "command": "audio", "bytes": audio.len(), "sum": Checksum::of(audio).to_string() })
+            }
+            AgentCommand::FinishInput => json!({ "command": "finishInput" }),
+            AgentCommand::Cancel => json!({ "command": "cancel" }),
+            AgentCommand::Done => json!({ "command": "done" }),
+        }
+    }
+}
+
+fn to_twilio(message: &TwilioMessage, stream: &StreamSid) -> Value {
+    if let TwilioMessage::Media(audio) = message {
+        return json!({ "event": "media", "bytes": audio.len(), "sum": Checksum::of(audio).to_string() });
+    }
+    let mut text = String::new();
+    message.write(stream, &mut text);
+    serde_json::from_str(&text).unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! How an agent is to hear and to speak, beyond what its own settings say. All of it is left to the agent where nothing is
+//! set.
+
+use std::collections::BTreeMap;
+
+/// What the requests of an agent's calls say of speech and of the query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpeechConfig {
+    /// `VOICE_NAME`.
+    pub voice_name: Option<String>,
+    /// `VOICE_GENDER`.
+    pub voice_gender: Option<VoiceGender>,
+    /// `SPEAKING_RATE`, 0.25 to 4.
+    pub speaking_rate: Option<f64>,
+    /// `PITCH`, -20 to 20 semitones.
+    pub pitch: Option<f64>,
+    /// `VOLUME_GAIN_DB`, -96 to 16.
+    pub volume_gain_db: Option<f64>,
+    /// `EFFECTS_PROFILE`.
+    pub effects: Vec<String>,
+    /// `SPEECH_MODEL`.
+    pub model: Option<String>,
+    /// `SPEECH_MODEL_VARIANT`.
+    pub model_variant: Option<ModelVariant>,
+    /// `PHRASE_HINTS`.
+    pub phrase_hints: Vec<String>,
+    /// `SENTIMENT`.
+    pub sentiment: bool,
+    /// `TIME_ZONE`, from the tz database.
+    pub time_zone: Option<String>,
+    /// `WEBHOOK_HEADERS`.
+    pub webhook_headers: BTreeMap<String, String>,
+    /// `FLOW_VERSIONS` (CX).
+    pub flow_versions: Vec<String>,
+}
+
+impl SpeechConfig {
+    /// Whether anything of the voice is set: a request that sets a part of it replaces the agent's own (CX).
+    #[must_use]
+    pub fn sets_voice(&self) -> bool {
+        self.voice_name.is_some()
+            || self.voice_gender.is_some()
+            || self.speaking_rate.is_some()
+            || self.pitch.is_some()
+            || self.volume_gain_db.is_some()
+            || !self.effects.is_empty()
+    }
+}
+
+/// The voice's gender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoiceGender {
+    /// `male`.
+    Male,
+    /// `female`.
+    Female,
+    /// `neutral`.
+    Neutral,
+}
+
+/// Which variant of a speech model is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelVariant {
+    /// `best`: the best that is there.
+    BestAvailable,
+    /// `standard`.
+    Standard,
+    /// `enhanced`.
+    Enhanced,
+}

@@ -1,0 +1,180 @@
+//! Audio that an agent names instead of sending it: `https:` and `gs:` addresses, and words that are to be synthesised
+//! (`text:`, `ssml:`; Dialogflow itself synthesises texts of its default platform only).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, Request, StatusCode};
+use http_body_util::Full;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::agent::Auth;
+use crate::http_client::HttpClient;
+
+/// For so long what was fetched is used without asking whether it has changed.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How much is kept of what was fetched, in bytes, all addresses together.
+const MOST_KEPT_BYTES: usize = 32 << 20;
+
+/// An object's name in a path: RFC 3986, segment characters and the slash.
+const OBJECT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Where audio comes from. Clones share what was fetched.
+#[derive(Clone)]
+pub struct Prompts(Arc<Inner>);
+
+struct Inner {
+    client: HttpClient,
+    auth: Auth,
+    config: PromptsConfig,
+    kept: Mutex<BTreeMap<String, Kept>>,
+}
+
+/// How audio is fetched.
+#[derive(Debug, Clone)]
+pub struct PromptsConfig {
+    /// The most bytes of one recording.
+    pub most_bytes: usize,
+    /// Cloud Storage's JSON API.
+    pub storage_endpoint: String,
+    /// Cloud Text-to-Speech.
+    pub text_to_speech_endpoint: String,
+}
+
+impl Default for PromptsConfig {
+    fn default() -> Self {
+        Self {
+            most_bytes: 5 << 20,
+            storage_endpoint: "https://storage.googleapis.com".to_owned(),
+            text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Prompts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompts").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+/// What was fetched before.
+#[derive(Debug, Clone)]
+struct Kept {
+    audio: Bytes,
+    etag: Option<HeaderValue>,
+    checked: Instant,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Synthesized {
+    audio_content: String,
+}
+
+impl Prompts {
+    /// Fetches with that client, and from Google with those credentials.
+    #[must_use]
+    pub(crate) fn new(client: HttpClient, auth: Auth, config: PromptsConfig) -> Self {
+        Self(Arc::new(Inner { client, auth, config, kept: Mutex::default() }))
+    }
+
+    /// The bytes of a recording. It has no deadline of its own.
+    ///
+    /// # Errors
+    /// With a sentence that says why not, without the words that were to be synthesised.
+    pub async fn fetch(&self, uri: &str, language: &str) -> Result<Bytes, String> {
+        let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
+        match scheme {
+            "https" => self.get(uri, uri, false).await,
+            "gs" => self.get(uri, &self.object(rest)?, true).await,
+            "text" | "ssml" => self.synthesize(scheme, rest, language).await,
+            _ => Err("the agent names audio by an address that is neither https: nor gs:".to_owned()),
+        }
+    }
+
+    /// The address of an object of Cloud Storage's.
+    fn object(&self, rest: &str) -> Result<String, String> {
+        let path = rest.trim_start_matches('/');
+        let (bucket, object) = path
+            .split_once('/')
+            .filter(|(bucket, object)| !bucket.is_empty() && !object.is_empty())
+            .ok_or("the agent names audio by a gs: address without an object")?;
+        let (bucket, object) = (utf8_percent_encode(bucket, OBJECT), utf8_percent_encode(object, OBJECT));
+        Ok(format!("{}/{bucket}/{object}", self.0.config.storage_endpoint))
+    }
+
+    async fn get(&self, uri: &str, url: &str, is_googles: bool) -> Result<Bytes, String> {
+        let kept = self.kept().get(uri).cloned();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.checked.elapsed() < FRESH) {
+            return Ok(kept.audio.clone());
+        }
+        let mut request = Request::get(url).header("accept", "audio/*");
+        if let Some(etag) = kept.as_ref().and_then(|kept| kept.etag.clone()) {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let response = self.send(request, Bytes::new(), is_googles && url.starts_with("https:")).await?;
+        match (response.status(), kept) {
+            (StatusCode::NOT_MODIFIED, Some(kept)) => Ok(self.keep(uri, kept.audio, kept.etag)),
+            (status, _) if status.is_success() => {
+                let etag = response.headers().get(ETAG).cloned();
+                Ok(self.keep(uri, response.into_body(), etag))
+            }
+            (status, _) => Err(format!("the audio that the agent names cannot be had: {status}")),
+        }
+    }
+
+    async fn synthesize(&self, kind: &str, words: &str, language: &str) -> Result<Bytes, String> {
+        let url = format!("{}/v1/text:synthesize", self.0.config.text_to_speech_endpoint);
+        let body = json!({
+            "input": { kind: words },
+            "voice": { "languageCode": language },
+            "audioConfig": { "audioEncoding": "MULAW", "sampleRateHertz": 8000 },
+        });
+        let with_credentials = url.starts_with("https:");
+        let request = Request::post(url).header("content-type", "application/json");
+        let response = self.send(request, body.to_string().into(), with_credentials).await?;
+        if !response.status().is_success() {
+            return Err(format!("Text-to-Speech does not synthesise what the agent says: {}", response.status()));
+        }
+        let synthesized: Option<Synthesized> = serde_json::from_slice(response.body()).ok();
+        let audio = synthesized.and_then(|synthesized| STANDARD.decode(synthesized.audio_content).ok());
+        audio.map(Bytes::from).ok_or_else(|| "Text-to-Speech answers without audio".to_owned())
+    }
+
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+        with_credentials: bool,
+    ) -> Result<http::Response<Bytes>, String> {
+        let mut request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
+        if with_credentials {
+            self.0.auth.add_to(request.headers_mut()).await.map_err(|error| error.to_string())?;
+        }
+        self.0.client.send(request, self.0.config.most_bytes).await.map_err(|error| error.to_string())
+    }
+
+    fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {
+        let mut kept = self.kept();
+        kept.insert(uri.to_owned(), Kept { audio: audio.clone(), etag, checked: Instant::now() });
+        while kept.values().map(|kept| kept.audio.len()).sum::<usize>() > MOST_KEPT_BYTES {
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.checked).map(|(uri, _)| uri.clone());
+            oldest.map(|uri| kept.remove(&uri));
+        }
+        audio
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
