@@ -11,6 +11,10 @@ check:
 test:
     cargo test
 
+# The tapes and core's tests in a WASI sandbox: the same bytes as here
+wasi:
+    .ci/wasi
+
 # One call through everything
 demo:
     cargo run --release -- demo

@@ -46,6 +46,27 @@
 //! # Ok::<(), dialbridge_core::InputError>(())
 //! ```
 //!
+//! # Call flows in a WASI sandbox
+//!
+//! This crate, and tests that need nothing but it, build for `wasm32-wasip1`. There a call flow can reach no network
+//! and no file outside the folder it is started in, and a call does what it does natively, byte for byte. With
+//! `rustup target add wasm32-wasip1`, and node 20 or later as the runtime, from dialbridge's folder:
+//!
+//! ```sh
+//! cargo test -p dialbridge-core --target wasm32-wasip1
+//! cargo run -p dialbridge-core --example replay --target wasm32-wasip1 -- tests/frames/goodbye_heard_to_its_end.jsonl
+//! ```
+//!
+//! The second prints what the call did; `--out FOLDER` before the tapes writes, for each, the trace and what the caller
+//! heard as a WAV. A crate of your own needs `dialbridge-core` as a dependency, and to be told of the runtime:
+//!
+//! ```sh
+//! CARGO_TARGET_WASM32_WASIP1_RUNNER=/path/to/dialbridge/.ci/run-wasi.mjs cargo test --target wasm32-wasip1
+//! ```
+//!
+//! Its tests take their tapes by `include_str!`, or open them by a path that begins at the package's folder. A panic
+//! ends the run there: `cargo test … -- --nocapture` shows its message.
+//!
 //! # What is where
 //!
 //! [`call`] decides; [`twilio`] reads and writes Media Streams messages; [`agent`] has the words for the agent's side,
