@@ -140,6 +140,25 @@ async fn an_event_that_it_does_not_know_has_no_answer() {
 }
 
 #[tokio::test]
+async fn a_text_takes_the_place_of_what_was_heard() {
+    static SPEECH: [u8; 8_000] = [0x12; 8_000];
+    let agent = agent("[start]\nsay = \"hello\"").await;
+    let messages = vec![first(listen(Some(config()), &[])), audio(&SPEECH), first(text("hi"))];
+    let responses = ask(&agent, messages).await.unwrap();
+    let Some(Response::DetectIntentResponse(response)) = &responses.last().unwrap().response else { panic!() };
+    let query = response.query_result.as_ref().unwrap().query.clone();
+    assert_eq!(query, Some(cx::query_result::Query::Text("hi".to_owned())));
+}
+
+#[tokio::test]
+async fn what_google_takes_and_the_lab_does_not_is_no_fault_of_the_clients() {
+    let agent = agent("").await;
+    let flac = cx::InputAudioConfig { audio_encoding: cx::AudioEncoding::Flac.into(), ..config() };
+    let status = ask(&agent, vec![first(listen(Some(flac), &[]))]).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
 async fn more_than_two_minutes_of_audio_are_too_much() {
     static MINUTE: [u8; 480_000] = [0xFF; 480_000];
     let agent = agent("").await;

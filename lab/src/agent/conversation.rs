@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::{Map, Value};
+
 use crate::agent::script::{Reply, Script};
 
 /// How many sessions are remembered; the first by name is forgotten for another one.
@@ -21,7 +23,12 @@ pub(super) enum Said {
         spoken_ms: u64,
     },
     /// Keys were pressed.
-    Digits(String),
+    Digits {
+        /// Which ones.
+        digits: String,
+        /// The one that ended them, where there was one (CX).
+        finish: String,
+    },
     /// Nothing was said.
     Nothing,
 }
@@ -31,7 +38,7 @@ impl Said {
     pub(super) fn transcript(&self) -> String {
         match self {
             Self::Utterance { spoken_ms } => format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100),
-            Self::Text(_) | Self::Event(_) | Self::Digits(_) | Self::Nothing => String::new(),
+            Self::Text(_) | Self::Event(_) | Self::Digits { .. } | Self::Nothing => String::new(),
         }
     }
 }
@@ -43,10 +50,12 @@ pub(super) struct Conversations {
     positions: Arc<Mutex<BTreeMap<String, Position>>>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Position {
     started: bool,
     utterances: usize,
+    /// The session's parameters (CX).
+    parameters: Map<String, Value>,
 }
 
 impl Conversations {
@@ -56,11 +65,28 @@ impl Conversations {
 
     /// The answer; `None` where the agent has none.
     pub(super) fn answer(&self, session: &str, said: &Said) -> Option<Reply> {
+        self.at(session, |position| self.reply(position, said))
+    }
+
+    /// The session's parameters once these have come to it; null takes one away
+    /// (`google.cloud.dialogflow.cx.v3.QueryParameters.parameters`).
+    pub(super) fn collect(&self, session: &str, more: &Map<String, Value>) -> Map<String, Value> {
+        self.at(session, |position| {
+            position.parameters.extend(more.clone());
+            position.parameters.retain(|_, value| !value.is_null());
+            position.parameters.clone()
+        })
+    }
+
+    fn at<T>(&self, session: &str, then: impl FnOnce(&mut Position) -> T) -> T {
         let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         if positions.len() >= MOST_SESSIONS && !positions.contains_key(session) {
             positions.pop_first();
         }
-        let position = positions.entry(session.to_owned()).or_default();
+        then(positions.entry(session.to_owned()).or_default())
+    }
+
+    fn reply(&self, position: &mut Position, said: &Said) -> Option<Reply> {
         match said {
             Said::Event(name) => {
                 let start = &self.script.start;
@@ -78,7 +104,7 @@ impl Conversations {
                 position.utterances += 1;
                 reply.cloned()
             }
-            Said::Digits(digits) => self.script.digits.get(digits).cloned(),
+            Said::Digits { digits, .. } => self.script.digits.get(digits).cloned(),
             Said::Nothing => Some(self.script.no_input.clone()),
         }
     }
@@ -87,6 +113,7 @@ impl Conversations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn agent(text: &str) -> Conversations {
         let script = Script::parse(text, "agent.toml", &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap();
@@ -110,7 +137,17 @@ mod tests {
     #[test]
     fn digits_have_answers_of_their_own() {
         let agent = agent("[digits.12]\nsay = \"twelve\"");
-        assert_eq!(agent.answer("1", &Said::Digits("12".to_owned())).unwrap().say, "twelve");
-        assert_eq!(agent.answer("1", &Said::Digits("3".to_owned())), None);
+        let digits = |digits: &str| Said::Digits { digits: digits.to_owned(), finish: String::new() };
+        assert_eq!(agent.answer("1", &digits("12")).unwrap().say, "twelve");
+        assert_eq!(agent.answer("1", &digits("3")), None);
+    }
+
+    #[test]
+    fn a_sessions_parameters_are_collected_until_they_are_taken_away() {
+        let agent = agent("");
+        let collect = |session: &str, more: Value| Value::Object(agent.collect(session, more.as_object().unwrap()));
+        assert_eq!(collect("1", json!({ "a": 1, "b": 2 })), json!({ "a": 1, "b": 2 }));
+        assert_eq!(collect("1", json!({ "a": null, "c": 3 })), json!({ "b": 2, "c": 3 }));
+        assert_eq!(collect("2", json!({})), json!({}));
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Facts and sources: the protos of `google.cloud.dialogflow.cx.v3` and their comments.
 
-use bytes::Bytes;
 use dialbridge_core::audio::Encoding;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use tonic::Status;
@@ -14,8 +13,8 @@ use cx::streaming_recognition_result::MessageType;
 
 use crate::agent::conversation::Said;
 use crate::agent::dialect::{
-    Answered, Dialect, Listening, Opened, Opening, checked_event, checked_format, checked_id, checked_output,
-    checked_text, invalid,
+    Answered, Coding, Dialect, Later, Listening, Opened, Opening, checked_event, checked_format, checked_id,
+    checked_output, checked_text, invalid,
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object, protobuf_struct};
 use crate::agent::script::{Output, Reply};
@@ -26,6 +25,7 @@ pub(super) struct Cx;
 
 impl Dialect for Cx {
     const SERVICE: &'static str = "google.cloud.dialogflow.cx.v3.Sessions";
+    const COLLECTS_PARAMETERS: bool = true;
     /// `AudioInput`: "up to 2 minutes".
     const AUDIO_LIMIT: (u64, &'static str) = (120_000, "Exceeded maximum allowed stream duration of 120 seconds.");
     type Request = cx::StreamingDetectIntentRequest;
@@ -39,6 +39,7 @@ impl Dialect for Cx {
         }
         let params = first.query_params.unwrap_or_default();
         Ok(Opened {
+            name: first.session,
             session,
             language: query.language_code,
             input: opening(query.input.ok_or_else(|| invalid("query_input has no input"))?)?,
@@ -49,10 +50,11 @@ impl Dialect for Cx {
         })
     }
 
-    fn audio(later: Self::Request) -> Result<Bytes, Status> {
+    fn later(later: Self::Request) -> Result<Later, Status> {
         match later.query_input.and_then(|query| query.input) {
-            Some(Input::Audio(audio)) if audio.config.is_none() => Ok(audio.audio),
-            Some(_) => Err(invalid("after the first message only query_input.audio.audio may be sent")),
+            Some(Input::Audio(audio)) if audio.config.is_none() => Ok(Later::Audio(audio.audio)),
+            Some(Input::Text(text)) => checked_text(&text.text).map(Later::Instead),
+            Some(_) => Err(invalid("after the first message only audio, or a text instead of it, may be sent")),
             None => Err(invalid("a message without audio")),
         }
     }
@@ -68,10 +70,9 @@ impl Dialect for Cx {
         }))
     }
 
-    fn end_of_utterance(end_ms: u64) -> Self::Response {
+    fn end_of_utterance() -> Self::Response {
         response(Part::RecognitionResult(cx::StreamingRecognitionResult {
             message_type: MessageType::EndOfSingleUtterance.into(),
-            speech_end_offset: Some(duration(end_ms)),
             ..Default::default()
         }))
     }
@@ -80,7 +81,7 @@ impl Dialect for Cx {
         let part = if answer.is_partial { ResponseType::Partial } else { ResponseType::Final };
         let audio = answer.audio.clone();
         vec![response(Part::DetectIntentResponse(cx::DetectIntentResponse {
-            response_id: format!("lab-{}", answer.opened.session),
+            response_id: answer.response_id.clone(),
             query_result: Some(query_result(answer)),
             output_audio_config: audio.as_ref().map(|(_, output)| output_config(*output)),
             output_audio: audio.map(|(audio, _)| audio).unwrap_or_default(),
@@ -115,36 +116,38 @@ fn opening(input: Input) -> Result<Opening, Status> {
         Input::Text(text) => checked_text(&text.text)?,
         Input::Event(event) => checked_event(&event.event)?,
         Input::Dtmf(dtmf) if dtmf.digits.is_empty() => return Err(invalid("there are no digits")),
-        Input::Dtmf(dtmf) => Said::Digits(dtmf.digits),
+        Input::Dtmf(dtmf) => Said::Digits { digits: dtmf.digits, finish: dtmf.finish_digit },
         Input::Intent(_) | Input::ToolCallResult(_) => return Err(Status::unimplemented("not in the lab")),
     }))
 }
 
 fn listening(config: &cx::InputAudioConfig) -> Result<Listening, Status> {
-    let encoding = match config.audio_encoding() {
-        cx::AudioEncoding::Mulaw => Some(Encoding::Mulaw),
-        cx::AudioEncoding::Alaw => Some(Encoding::Alaw),
-        cx::AudioEncoding::Linear16 => Some(Encoding::Linear16),
-        _ => None,
+    let coding = match config.audio_encoding() {
+        cx::AudioEncoding::Mulaw => Coding::Known(Encoding::Mulaw),
+        cx::AudioEncoding::Alaw => Coding::Known(Encoding::Alaw),
+        cx::AudioEncoding::Linear16 => Coding::Known(Encoding::Linear16),
+        cx::AudioEncoding::Unspecified => Coding::Unspecified,
+        _ => Coding::Other,
     };
     let window = |window: cx::BargeInConfig| {
         (window.no_barge_in_duration.map_or(0, duration_ms), window.total_duration.map_or(0, duration_ms))
     };
     Ok(Listening {
-        format: checked_format(encoding, config.sample_rate_hertz)?,
+        format: checked_format(coding, config.sample_rate_hertz)?,
         single_utterance: config.single_utterance,
         barge_in: config.barge_in_config.map(window),
     })
 }
 
 fn output(asked: &cx::OutputAudioConfig) -> Result<Output, Status> {
-    let encoding = match asked.audio_encoding() {
-        cx::OutputAudioEncoding::Mulaw => Some(Encoding::Mulaw),
-        cx::OutputAudioEncoding::Alaw => Some(Encoding::Alaw),
-        cx::OutputAudioEncoding::Linear16 => Some(Encoding::Linear16),
-        _ => None,
+    let coding = match asked.audio_encoding() {
+        cx::OutputAudioEncoding::Mulaw => Coding::Known(Encoding::Mulaw),
+        cx::OutputAudioEncoding::Alaw => Coding::Known(Encoding::Alaw),
+        cx::OutputAudioEncoding::Linear16 => Coding::Known(Encoding::Linear16),
+        cx::OutputAudioEncoding::Unspecified => Coding::Unspecified,
+        _ => Coding::Other,
     };
-    checked_output(encoding, asked.sample_rate_hertz)
+    checked_output(coding, asked.sample_rate_hertz)
 }
 
 fn output_config(output: Output) -> cx::OutputAudioConfig {
@@ -160,13 +163,13 @@ fn output_config(output: Output) -> cx::OutputAudioConfig {
 fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
     use cx::r#match::MatchType;
     let reply = answer.reply;
-    let match_type = match answer.said {
-        Said::Event(_) if !reply.intent.is_empty() || !reply.say.is_empty() => MatchType::Event,
-        Said::Event(_) => MatchType::NoMatch,
-        Said::Nothing => MatchType::NoInput,
-        Said::Text(_) | Said::Utterance { .. } | Said::Digits(_) => MatchType::Intent,
+    let (match_type, event) = match answer.said {
+        Said::Nothing => (MatchType::NoInput, "sys.no-input-default"),
+        _ if !answer.is_matched => (MatchType::NoMatch, "sys.no-match-default"),
+        Said::Event(name) => (MatchType::Event, name.as_str()),
+        Said::Text(_) | Said::Utterance { .. } | Said::Digits { .. } => (MatchType::Intent, ""),
     };
-    let intent = (!reply.intent.is_empty()).then(|| cx::Intent {
+    let intent = (match_type == MatchType::Intent && !reply.intent.is_empty()).then(|| cx::Intent {
         name: format!("projects/lab/locations/global/agents/lab/intents/{}", reply.intent),
         display_name: reply.intent.clone(),
         ..Default::default()
@@ -175,15 +178,21 @@ fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
         Said::Utterance { .. } | Said::Nothing => cx::query_result::Query::Transcript(answer.said.transcript()),
         Said::Text(text) => cx::query_result::Query::Text(text.clone()),
         Said::Event(name) => cx::query_result::Query::TriggerEvent(name.clone()),
-        Said::Digits(digits) => {
-            cx::query_result::Query::Dtmf(cx::DtmfInput { digits: digits.clone(), ..Default::default() })
+        Said::Digits { digits, finish } => {
+            cx::query_result::Query::Dtmf(cx::DtmfInput { digits: digits.clone(), finish_digit: finish.clone() })
         }
     };
     cx::QueryResult {
         language_code: answer.opened.language.clone(),
-        parameters: Some(protobuf_struct(&reply.parameters)),
+        parameters: Some(protobuf_struct(answer.parameters)),
         response_messages: messages(reply),
-        r#match: Some(cx::Match { intent, match_type: match_type.into(), confidence: 1.0, ..Default::default() }),
+        r#match: Some(cx::Match {
+            intent,
+            event: event.to_owned(),
+            match_type: match_type.into(),
+            confidence: if answer.is_matched { 1.0 } else { 0.0 },
+            ..Default::default()
+        }),
         query: Some(query),
         ..Default::default()
     }

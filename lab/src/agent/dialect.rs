@@ -8,8 +8,8 @@ use tonic::Status;
 use crate::agent::conversation::Said;
 use crate::agent::script::{AudioMessages, Output, Reply};
 
-/// The longest session id, in characters (ES and CX).
-const SESSION_ID_CHARS: usize = 36;
+/// The longest id of a session (ES and CX) or of a user (ES), in characters.
+const ID_CHARS: usize = 36;
 
 /// The longest text, in characters.
 const TEXT_CHARS: usize = 256;
@@ -18,6 +18,8 @@ const TEXT_CHARS: usize = 256;
 pub(super) trait Dialect: Clone + Send + Sync + 'static {
     /// Full name of the gRPC service.
     const SERVICE: &'static str;
+    /// Whether a result's parameters are all those of the session, or only those that the answer brings.
+    const COLLECTS_PARAMETERS: bool;
     /// The most audio in one stream, in milliseconds, and what is said beyond it.
     const AUDIO_LIMIT: (u64, &'static str);
     /// What the client sends.
@@ -27,12 +29,12 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
 
     /// Reads the first message.
     fn open(first: Self::Request) -> Result<Opened, Status>;
-    /// Reads a later message: audio.
-    fn audio(later: Self::Request) -> Result<Bytes, Status>;
+    /// Reads a later message.
+    fn later(later: Self::Request) -> Result<Later, Status>;
     /// A recognition result.
     fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response;
     /// The end of the utterance.
-    fn end_of_utterance(end_ms: u64) -> Self::Response;
+    fn end_of_utterance() -> Self::Response;
     /// An answer, or a part of one, in as many messages as the edition makes of it.
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response>;
 }
@@ -40,6 +42,9 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
 /// A turn as its first message opens it.
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
+    /// The session's whole name: another agent's session of the same id is another one.
+    pub(super) name: String,
+    /// The session's id, the last part of its name.
     pub(super) session: String,
     pub(super) language: String,
     pub(super) input: Opening,
@@ -48,6 +53,14 @@ pub(super) struct Opened {
     pub(super) partial_responses: bool,
     pub(super) parameters: Map<String, Value>,
     pub(super) payload: Map<String, Value>,
+}
+
+/// What comes after the first message of a turn that listens.
+#[derive(Debug)]
+pub(super) enum Later {
+    Audio(Bytes),
+    /// The client has changed its mind: a text takes the place of all that was heard.
+    Instead(Said),
 }
 
 /// What a turn begins with.
@@ -71,6 +84,11 @@ pub(super) struct Answered<'a> {
     pub(super) opened: &'a Opened,
     pub(super) said: &'a Said,
     pub(super) reply: &'a Reply,
+    /// Whether the script has an answer to that.
+    pub(super) is_matched: bool,
+    /// Of all responses of this agent only this one has it.
+    pub(super) response_id: String,
+    pub(super) parameters: &'a Map<String, Value>,
     /// The reply's audio, coded, and how.
     pub(super) audio: Option<(Bytes, Output)>,
     pub(super) audio_messages: AudioMessages,
@@ -81,10 +99,10 @@ pub(super) fn invalid(text: impl Into<String>) -> Status {
     Status::invalid_argument(text)
 }
 
-/// Checks the session's id, the last part of its name.
+/// Checks the id of a session or, in ES, of a user.
 pub(super) fn checked_id(id: &str) -> Result<String, Status> {
-    if id.is_empty() || id.chars().count() > SESSION_ID_CHARS {
-        return Err(invalid(format!("a session id has 1 to {SESSION_ID_CHARS} characters")));
+    if id.is_empty() || id.chars().count() > ID_CHARS {
+        return Err(invalid(format!("the id of a session or a user has 1 to {ID_CHARS} characters")));
     }
     Ok(id.to_owned())
 }
@@ -105,9 +123,30 @@ pub(super) fn checked_event(name: &str) -> Result<Said, Status> {
     if name.is_empty() { Err(invalid("the event has no name")) } else { Ok(Said::Event(name.to_owned())) }
 }
 
-/// Checks the coding of the caller's audio. `encoding` is `None` for one that the lab does not hear.
-pub(super) fn checked_format(encoding: Option<Encoding>, sample_rate: i32) -> Result<AudioFormat, Status> {
-    let encoding = encoding.ok_or_else(|| invalid("the lab does not hear that audio_encoding"))?;
+/// A coding as a request names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Coding {
+    /// The lab knows it.
+    Known(Encoding),
+    /// Google knows it, the lab does not.
+    Other,
+    /// There is none, or it is no coding.
+    Unspecified,
+}
+
+impl Coding {
+    fn known(self) -> Result<Encoding, Status> {
+        match self {
+            Self::Known(encoding) => Ok(encoding),
+            Self::Other => Err(Status::unimplemented("the lab does not know that audio_encoding")),
+            Self::Unspecified => Err(invalid("audio_encoding is required")),
+        }
+    }
+}
+
+/// Checks the coding of the caller's audio.
+pub(super) fn checked_format(coding: Coding, sample_rate: i32) -> Result<AudioFormat, Status> {
+    let encoding = coding.known()?;
     let sample_rate = u32::try_from(sample_rate).unwrap_or(0);
     if !(8_000..=48_000).contains(&sample_rate) {
         return Err(invalid("sample_rate_hertz must be from 8000 to 48000"));
@@ -116,8 +155,8 @@ pub(super) fn checked_format(encoding: Option<Encoding>, sample_rate: i32) -> Re
 }
 
 /// Checks the coding that is asked for.
-pub(super) fn checked_output(encoding: Option<Encoding>, sample_rate: i32) -> Result<Output, Status> {
-    let encoding = encoding.ok_or_else(|| invalid("the lab does not speak that audio_encoding"))?;
+pub(super) fn checked_output(coding: Coding, sample_rate: i32) -> Result<Output, Status> {
+    let encoding = coding.known()?;
     let rate = u32::try_from(sample_rate).unwrap_or(0);
     let default = if encoding == Encoding::Linear16 { 24_000 } else { 8_000 };
     Ok(Output { encoding, sample_rate: if rate == 0 { default } else { rate }, wav: false })

@@ -14,8 +14,8 @@ use es::streaming_recognition_result::MessageType;
 
 use crate::agent::conversation::Said;
 use crate::agent::dialect::{
-    Answered, Dialect, Listening, Opened, Opening, checked_event, checked_format, checked_id, checked_output,
-    checked_text, invalid,
+    Answered, Coding, Dialect, Later, Listening, Opened, Opening, checked_event, checked_format, checked_id,
+    checked_output, checked_text, invalid,
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object, protobuf_struct};
 use crate::agent::script::{AudioMessages, Output, Reply};
@@ -27,6 +27,7 @@ pub(super) struct Es<const BETA: bool>;
 impl<const BETA: bool> Dialect for Es<BETA> {
     const SERVICE: &'static str =
         if BETA { "google.cloud.dialogflow.v2beta1.Sessions" } else { "google.cloud.dialogflow.v2.Sessions" };
+    const COLLECTS_PARAMETERS: bool = false;
     /// One minute is promised; 65 seconds were seen.
     const AUDIO_LIMIT: (u64, &'static str) = (65_000, "Exceeded maximum allowed stream duration of 65 seconds.");
     type Request = es::StreamingDetectIntentRequest;
@@ -44,6 +45,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
         }
         let params = first.query_params.unwrap_or_default();
         Ok(Opened {
+            name: first.session,
             session,
             language,
             input,
@@ -54,13 +56,13 @@ impl<const BETA: bool> Dialect for Es<BETA> {
         })
     }
 
-    fn audio(later: Self::Request) -> Result<Bytes, Status> {
-        if later.query_input.is_some() {
-            return Err(invalid(
-                "the lab does not change its mind: after the first message only input_audio may be sent",
-            ));
+    fn later(later: Self::Request) -> Result<Later, Status> {
+        match later.query_input.and_then(|query| query.input) {
+            Some(Input::Text(text)) => checked_text(&text.text).map(Later::Instead),
+            Some(_) => Err(invalid("after the first message only input_audio, or a text instead of it, may be sent")),
+            None if later.input_audio.is_empty() => Err(invalid("a message without input_audio")),
+            None => Ok(Later::Audio(later.input_audio)),
         }
-        if later.input_audio.is_empty() { Err(invalid("a message without input_audio")) } else { Ok(later.input_audio) }
     }
 
     fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response {
@@ -74,10 +76,9 @@ impl<const BETA: bool> Dialect for Es<BETA> {
         })
     }
 
-    fn end_of_utterance(end_ms: u64) -> Self::Response {
+    fn end_of_utterance() -> Self::Response {
         recognition(es::StreamingRecognitionResult {
             message_type: MessageType::EndOfSingleUtterance.into(),
-            speech_end_offset: Some(duration(end_ms)),
             ..Default::default()
         })
     }
@@ -85,7 +86,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
     /// The result, and the audio in it or after it.
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
         let mut result = es::StreamingDetectIntentResponse {
-            response_id: format!("lab-{}", answer.opened.session),
+            response_id: answer.response_id.clone(),
             query_result: Some(query_result::<BETA>(answer)),
             ..Default::default()
         };
@@ -122,7 +123,8 @@ fn session_id(name: &str) -> Result<String, Status> {
         _ => &[],
     };
     match *rest {
-        ["sessions", id] | ["environments", _, "users", _, "sessions", id] => checked_id(id),
+        ["sessions", id] => checked_id(id),
+        ["environments", _, "users", user, "sessions", id] => checked_id(user).and_then(|_| checked_id(id)),
         _ => Err(invalid(format!("\"{name}\" is no session of an ES agent"))),
     }
 }
@@ -145,7 +147,7 @@ fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, O
                 return Err(invalid("there are no digits"));
             }
             // TelephonyDtmfEvents has no language: the agent's default one holds.
-            Ok(("en".to_owned(), Opening::Said(Said::Digits(digits)), None))
+            Ok(("en".to_owned(), Opening::Said(Said::Digits { digits, finish: String::new() }), None))
         }
         Some(Input::Dtmf(_)) | None => Err(invalid("query_input has no input")),
     }
@@ -175,17 +177,18 @@ fn key(dtmf: es::TelephonyDtmf) -> char {
 }
 
 fn listening<const BETA: bool>(config: &es::InputAudioConfig) -> Result<Listening, Status> {
-    let encoding = match config.audio_encoding() {
-        es::AudioEncoding::Mulaw => Some(Encoding::Mulaw),
-        es::AudioEncoding::Alaw => Some(Encoding::Alaw),
-        es::AudioEncoding::Linear16 => Some(Encoding::Linear16),
-        _ => None,
+    let coding = match config.audio_encoding() {
+        es::AudioEncoding::Mulaw => Coding::Known(Encoding::Mulaw),
+        es::AudioEncoding::Alaw => Coding::Known(Encoding::Alaw),
+        es::AudioEncoding::Linear16 => Coding::Known(Encoding::Linear16),
+        es::AudioEncoding::Unspecified => Coding::Unspecified,
+        _ => Coding::Other,
     };
     let window = |window: es::BargeInConfig| {
         (window.no_barge_in_duration.map_or(0, duration_ms), window.total_duration.map_or(0, duration_ms))
     };
     Ok(Listening {
-        format: checked_format(encoding, config.sample_rate_hertz)?,
+        format: checked_format(coding, config.sample_rate_hertz)?,
         // The field of the same name in the request has no effect, whatever its comment says.
         single_utterance: config.single_utterance,
         barge_in: config.barge_in_config.filter(|_| BETA).map(window),
@@ -193,13 +196,14 @@ fn listening<const BETA: bool>(config: &es::InputAudioConfig) -> Result<Listenin
 }
 
 fn output(asked: &es::OutputAudioConfig) -> Result<Output, Status> {
-    let encoding = match asked.audio_encoding() {
-        es::OutputAudioEncoding::Mulaw => Some(Encoding::Mulaw),
-        es::OutputAudioEncoding::Alaw => Some(Encoding::Alaw),
-        es::OutputAudioEncoding::Linear16 => Some(Encoding::Linear16),
-        _ => None,
+    let coding = match asked.audio_encoding() {
+        es::OutputAudioEncoding::Mulaw => Coding::Known(Encoding::Mulaw),
+        es::OutputAudioEncoding::Alaw => Coding::Known(Encoding::Alaw),
+        es::OutputAudioEncoding::Linear16 => Coding::Known(Encoding::Linear16),
+        es::OutputAudioEncoding::Unspecified => Coding::Unspecified,
+        _ => Coding::Other,
     };
-    checked_output(encoding, asked.sample_rate_hertz)
+    checked_output(coding, asked.sample_rate_hertz)
 }
 
 fn output_config(output: Output) -> es::OutputAudioConfig {
@@ -225,19 +229,19 @@ fn query_result<const BETA: bool>(answer: &Answered<'_>) -> es::QueryResult {
         Said::Utterance { .. } | Said::Nothing => answer.said.transcript(),
         Said::Text(text) => text.clone(),
         Said::Event(name) => name.clone(),
-        Said::Digits(digits) => digits.clone(),
+        Said::Digits { digits, .. } => digits.clone(),
     };
     es::QueryResult {
         query_text,
         language_code: answer.opened.language.clone(),
         action: reply.action.clone(),
-        parameters: Some(protobuf_struct(&reply.parameters)),
+        parameters: Some(protobuf_struct(answer.parameters)),
         all_required_params_present: true,
         fulfillment_text: reply.say.clone(),
         fulfillment_messages: messages::<BETA>(reply),
         webhook_payload: reply.handoff.as_ref().and_then(|metadata| metadata.as_object()).map(protobuf_struct),
         intent,
-        intent_detection_confidence: 1.0,
+        intent_detection_confidence: if answer.is_matched { 1.0 } else { 0.0 },
         ..Default::default()
     }
 }

@@ -108,6 +108,7 @@ impl LabAgent {
             script: self.script.clone(),
             conversations: self.conversations.clone(),
             record: self.record.clone(),
+            responses: Arc::default(),
         };
         tonic::transport::Server::builder()
             .add_service(Service::<Cx>::new(&sessions))

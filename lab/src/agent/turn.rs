@@ -2,11 +2,13 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::audio::AudioFormat;
 use http::Request;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -15,7 +17,7 @@ use tonic::{Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::agent::conversation::{Conversations, Said};
-use crate::agent::dialect::{Answered, Dialect, Listening, Opened, Opening, invalid};
+use crate::agent::dialect::{Answered, Dialect, Later, Listening, Opened, Opening, invalid};
 use crate::agent::ears::{Ears, Noticed};
 use crate::agent::record::{Record, TurnEntry, TurnRecord};
 use crate::agent::script::{Answers, Closes, Output, Reply, Script, Transcripts};
@@ -37,6 +39,14 @@ pub(super) struct Sessions {
     pub(super) script: Arc<Script>,
     pub(super) conversations: Conversations,
     pub(super) record: Record,
+    /// How many responses there were.
+    pub(super) responses: Arc<AtomicU64>,
+}
+
+impl Sessions {
+    fn next_response_id(&self) -> String {
+        format!("lab-{}", self.responses.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Answers one request to the service of a dialect.
@@ -131,7 +141,10 @@ impl Turn {
                 self.entry.change(|turn| turn.half_closed = true);
                 return self.half_closed::<D>(&ears, is_over, writer).await;
             };
-            let audio = D::audio(message)?;
+            let audio = match D::later(message)? {
+                Later::Audio(audio) => audio,
+                Later::Instead(said) => return Ok(Some(said)),
+            };
             self.entry.change(|turn| {
                 turn.audio.extend_from_slice(&audio);
                 turn.messages += 1;
@@ -181,7 +194,7 @@ impl Turn {
                 let mut parts = vec![D::transcript(said.transcript(), end_ms, true)];
                 if single_utterance {
                     let place = usize::from(self.sessions.script.transcripts == Transcripts::BeforeEnd);
-                    parts.insert(place, D::end_of_utterance(end_ms));
+                    parts.insert(place, D::end_of_utterance());
                 }
                 for part in parts {
                     send::<D>(writer, part).await?;
@@ -189,7 +202,7 @@ impl Turn {
                 Ok(single_utterance)
             }
             Noticed::NoSpeech if single_utterance => {
-                send::<D>(writer, D::end_of_utterance(0)).await?;
+                send::<D>(writer, D::end_of_utterance()).await?;
                 Ok(true)
             }
             Noticed::NoSpeech => Ok(false),
@@ -198,30 +211,46 @@ impl Turn {
 
     async fn answer<D: Dialect>(&mut self, said: &Said, writer: &Writer<D>) -> Result<(), Status> {
         let script = self.sessions.script.clone();
-        let reply = self.sessions.conversations.answer(&self.opened.session, said);
+        let reply = self.sessions.conversations.answer(&self.opened.name, said);
+        let is_matched = reply.is_some();
+        if D::COLLECTS_PARAMETERS {
+            self.sessions.conversations.collect(&self.opened.name, &self.opened.parameters);
+        }
         let think_ms = reply.as_ref().and_then(|reply| reply.think_ms).unwrap_or(script.think_ms);
         tokio::time::sleep(Duration::from_millis(think_ms)).await;
         let reply = reply.unwrap_or_default();
         if self.opened.partial_responses {
             for first in &reply.first {
-                self.say::<D>(first, said, true, writer).await?;
+                self.say::<D>(first, said, is_matched, true, writer).await?;
                 tokio::time::sleep(Duration::from_millis(first.think_ms.unwrap_or(script.think_ms))).await;
             }
         }
-        self.say::<D>(&reply, said, false, writer).await
+        self.say::<D>(&reply, said, is_matched, false, writer).await
     }
 
     async fn say<D: Dialect>(
         &mut self,
         reply: &Reply,
         said: &Said,
+        is_matched: bool,
         is_partial: bool,
         writer: &Writer<D>,
     ) -> Result<(), Status> {
         let audio = self.audio(reply)?;
         let audio_messages = self.sessions.script.audio_messages;
-        let answered = Answered { opened: &self.opened, said, reply, audio, audio_messages, is_partial };
-        let responses = D::answer(&answered);
+        let response_id = self.sessions.next_response_id();
+        let parameters = self.parameters::<D>(reply);
+        let responses = D::answer(&Answered {
+            opened: &self.opened,
+            said,
+            reply,
+            is_matched,
+            response_id,
+            parameters: &parameters,
+            audio,
+            audio_messages,
+            is_partial,
+        });
         if !is_partial {
             self.entry.answered();
         }
@@ -231,12 +260,19 @@ impl Turn {
         Ok(())
     }
 
+    fn parameters<D: Dialect>(&self, reply: &Reply) -> Map<String, Value> {
+        if !D::COLLECTS_PARAMETERS {
+            return reply.parameters.clone();
+        }
+        self.sessions.conversations.collect(&self.opened.name, &reply.parameters)
+    }
+
     /// The reply's audio as asked for, or as the agent's own settings want it.
     fn audio(&self, reply: &Reply) -> Result<Option<(Bytes, Output)>, Status> {
         let (Some(mulaw), Some(asked)) = (&reply.mulaw, self.opened.output) else { return Ok(None) };
         let output = self.sessions.script.output.unwrap_or(asked);
         let format = AudioFormat { encoding: output.encoding, sample_rate: output.sample_rate };
-        let audio = coded(mulaw, format, output.wav).map_err(|error| invalid(error.to_string()))?;
+        let audio = coded(mulaw, format, output.wav).map_err(|error| Status::unimplemented(error.to_string()))?;
         Ok(Some((audio.into(), output)))
     }
 }
@@ -250,7 +286,7 @@ fn record_of(opened: &Opened) -> TurnRecord {
         Opening::Listen(listening) => ("audio", String::new(), listening.barge_in),
         Opening::Said(Said::Text(text)) => ("text", text.clone(), None),
         Opening::Said(Said::Event(name)) => ("event", name.clone(), None),
-        Opening::Said(Said::Digits(digits)) => ("dtmf", digits.clone(), None),
+        Opening::Said(Said::Digits { digits, .. }) => ("dtmf", digits.clone(), None),
         Opening::Said(Said::Utterance { .. } | Said::Nothing) => ("other", String::new(), None),
     };
     TurnRecord {
