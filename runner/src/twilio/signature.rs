@@ -3,11 +3,30 @@
 //! HMAC-SHA1 with the account's auth token over the URL, and for a form over its sorted parameters
 //! (<https://www.twilio.com/docs/usage/security>; the variants of the URL are those that Twilio's own libraries try).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
 
 use crate::settings::Secret;
+
+/// What is escaped in the query of a web address (WHATWG URL, the special-query percent-encode set).
+const ESCAPED_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
+
+/// What JavaScript's `encodeURIComponent` escapes.
+const ENCODED_AGAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
 
 /// Whether one of the tokens signed the request under one of the forms that its URL may have had. Each comparison takes
 /// the same time whatever is compared.
@@ -32,25 +51,52 @@ fn signed_parameters(form: &[(String, String)]) -> String {
     pairs.into_iter().flat_map(|(name, value)| [name.as_str(), value]).collect()
 }
 
-/// The URL as it came, without its port, with the standard port; for a socket also with a `/` at its end, as Twilio's
-/// page on securing streams says. Twilio signs voice webhooks without the port and others with it.
+/// The URL as it came, without its port, with the standard port; each with the forms of its query; for a socket also
+/// with a `/` at its end, as Twilio's page on securing streams says. Twilio signs voice webhooks without the port and
+/// others with it.
 fn url_forms(url: &str) -> Vec<String> {
-    let mut forms = vec![url.to_owned()];
-    let Some((scheme, rest)) = url.split_once("://") else { return forms };
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
     let (host, port) = split_port(authority);
-    match port {
-        Some(_) => forms.push(format!("{scheme}://{host}{path}")),
-        None => {
-            let standard = if scheme == "https" { 443 } else { 80 };
-            forms.push(format!("{scheme}://{host}:{standard}{path}"));
-        }
+    let other = match port {
+        Some(_) => host.to_owned(),
+        None => format!("{host}:{}", if scheme == "https" { 443 } else { 80 }),
+    };
+    let mut forms = Vec::new();
+    for path in query_forms(path) {
+        forms.extend([authority, &other].map(|authority| format!("{scheme}://{authority}{path}")));
     }
     if scheme.starts_with("ws") {
         let other_end = |url: &String| url.strip_suffix('/').map_or_else(|| format!("{url}/"), ToOwned::to_owned);
         forms.extend(forms.iter().map(other_end).collect::<Vec<_>>());
     }
     forms
+}
+
+/// A path with its query as it came, with the query escaped as browsers escape it, and with the query decoded and encoded
+/// again: some of what signs at Twilio signs an escaped form. Most queries have one form only.
+fn query_forms(path: &str) -> Vec<String> {
+    let mut forms = vec![path.to_owned()];
+    let Some((path, query)) = path.split_once('?').filter(|(_, query)| !query.is_empty()) else { return forms };
+    for query in [utf8_percent_encode(query, ESCAPED_IN_QUERY).to_string(), encoded_again(query)] {
+        let form = format!("{path}?{query}");
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
+}
+
+/// A query decoded and encoded again, the values of a repeated name side by side, as Node's `querystring` does it.
+fn encoded_again(query: &str) -> String {
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
+    let mut first: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
+    for (n, (name, _)) in pairs.iter().enumerate() {
+        first.entry(name.clone()).or_insert(n);
+    }
+    pairs.sort_by_key(|(name, _)| first.get(name));
+    let encode = |text: &str| utf8_percent_encode(text, ENCODED_AGAIN).to_string();
+    pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 
 fn split_port(authority: &str) -> (&str, Option<&str>) {
@@ -97,6 +143,16 @@ mod tests {
         }
         assert!(signed("wss://example.com/twilio/media/", &[], "Ko8aymfVk0cCegaxVKH0ZCvSyf4="));
         assert!(!signed("https://example.com/voice/", &[("CallSid", "CA1")], "7kudyaTQh+NyYH/ui/OOeke6ryw="));
+    }
+
+    #[test]
+    fn the_query_may_have_been_escaped_before_it_was_signed() {
+        let forms = query_forms("/twiml?a=O'Brien+1&b=&a=(x)&c");
+        assert_eq!(
+            forms,
+            ["/twiml?a=O'Brien+1&b=&a=(x)&c", "/twiml?a=O%27Brien+1&b=&a=(x)&c", "/twiml?a=O'Brien%201&a=(x)&b=&c="]
+        );
+        assert_eq!(query_forms("/twiml?agent=a&param.x=%20").len(), 1);
     }
 
     #[test]
