@@ -15,6 +15,10 @@ test:
 wasi:
     .ci/wasi
 
+# Google's and Twilio's own libraries against the lab and the service
+interop:
+    .ci/interop
+
 # One call through everything
 demo:
     cargo run --release -- demo

@@ -1,0 +1,88 @@
+//! TwiML, written by the code that answers Twilio.
+
+use dialbridge_core::agent::{AgentEnd, Intent};
+use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
+use dialbridge_core::twiml::{Verb, document};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A verb of [`Verb`].
+#[derive(Deserialize)]
+#[serde(tag = "verb", rename_all = "camelCase")]
+pub(crate) enum VerbOf {
+    ConnectStream { action: String, url: String, parameters: Vec<(String, String)> },
+    Redirect { url: String },
+    Dial { number: String },
+    Say { text: String },
+    Hangup,
+}
+
+/// A document of these verbs.
+pub(crate) fn written(verbs: Vec<VerbOf>) -> Value {
+    let verbs: Vec<Verb> = verbs.into_iter().map(VerbOf::verb).collect();
+    document(&verbs).into()
+}
+
+impl VerbOf {
+    fn verb(self) -> Verb {
+        match self {
+            Self::ConnectStream { action, url, parameters } => Verb::ConnectStream { action, url, parameters },
+            Self::Redirect { url } => Verb::Redirect { url },
+            Self::Dial { number } => Verb::Dial { number },
+            Self::Say { text } => Verb::Say { text },
+            Self::Hangup => Verb::Hangup,
+        }
+    }
+}
+
+/// A call whose agent is done.
+#[derive(Deserialize)]
+pub(crate) struct Ended {
+    config: HandoffConfig,
+    end: AgentEnd,
+    outcome: OutcomeOf,
+}
+
+impl Ended {
+    pub(crate) fn written(self) -> String {
+        handoff::ended(&self.config, &self.end, &self.outcome.outcome())
+    }
+}
+
+/// A call whose agent cannot be had.
+#[derive(Deserialize)]
+pub(crate) struct Failed {
+    config: HandoffConfig,
+    outcome: OutcomeOf,
+}
+
+impl Failed {
+    pub(crate) fn written(self) -> String {
+        handoff::failed(&self.config, &self.outcome.outcome())
+    }
+}
+
+/// An [`Outcome`].
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct OutcomeOf {
+    call_sid: String,
+    session: String,
+    intent: Intent,
+    parameters: Map<String, Value>,
+    query_text: String,
+    action: String,
+}
+
+impl OutcomeOf {
+    fn outcome(self) -> Outcome {
+        Outcome {
+            call_sid: self.call_sid,
+            session: self.session,
+            intent: self.intent,
+            parameters: self.parameters,
+            query_text: self.query_text,
+            action: self.action,
+        }
+    }
+}
