@@ -17,6 +17,9 @@ pub const MAX_TWIML_CHARS: usize = 4_000;
 /// What stays as it is in a URL's query: RFC 3986 section 2.3, unreserved.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Session parameters of ours that every webhook of Twilio's has anyway.
+const TWILIOS_OWN: [&str; 3] = ["From", "To", "CallSid"];
+
 /// Where calls go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -167,6 +170,11 @@ impl Outcome {
         }
         if !answer.parameters.is_empty() {
             self.parameters = answer.parameters.clone();
+            // CX answers with all parameters of the session. The hand-off's webhook has these from Twilio, and a number
+            // has no place in a URL.
+            for name in TWILIOS_OWN {
+                self.parameters.remove(name);
+            }
         }
         if !answer.query_text.is_empty() {
             self.query_text.clone_from(&answer.query_text);

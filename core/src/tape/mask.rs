@@ -10,7 +10,7 @@ use crate::audio::g711::{linear_to_mulaw, mulaw_to_linear};
 use crate::ids::TurnId;
 
 /// What is masked on a tape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mask {
     /// Keys: every digit and letter is `0`; `*` and `#` stay, for they end entries. What an agent's answer to keys repeats
@@ -18,12 +18,6 @@ pub struct Mask {
     pub digits: bool,
     /// The caller's audio: each frame is a buzz as loud as the frame was.
     pub audio: bool,
-}
-
-impl Default for Mask {
-    fn default() -> Self {
-        Self { digits: false, audio: false }
-    }
 }
 
 impl Mask {

@@ -47,7 +47,7 @@ impl TapeWriter {
         let at = at.as_ms();
         let line = match input {
             Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
-                Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.from_twilio(message) }),
+                Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.masked(message) }),
                 // What is no message may hold anything, so of a masked tape it is left out.
                 Err(_) if self.mask.digits || self.mask.audio => json!({ "at_ms": at, "from": "twilio", "text": "…" }),
                 Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
@@ -95,7 +95,7 @@ impl TapeWriter {
         Some(line.to_string())
     }
 
-    fn from_twilio(&self, mut message: Value) -> Value {
+    fn masked(&self, mut message: Value) -> Value {
         let payload = message.pointer("/media/payload").and_then(Value::as_str);
         if let Some(payload) = payload.filter(|_| self.mask.audio) {
             let masked = STANDARD.decode(payload).map(|audio| STANDARD.encode(masked_audio(&audio)));

@@ -157,7 +157,8 @@ impl Line<'_> {
     }
 
     async fn fetch(&mut self, url: &str) -> Next {
-        let form = self.form("in-progress");
+        // Twilio answers the call when the first document has come.
+        let form = self.form(if self.record.documents.is_empty() { "ringing" } else { "in-progress" });
         match http_client::post(&self.twilio.net, &self.twilio.account, url, &form).await {
             Ok(answer) if answer.status == StatusCode::OK => {
                 let verbs = twiml::parse(&answer.body).unwrap_or_default();

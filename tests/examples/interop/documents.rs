@@ -2,7 +2,7 @@
 
 use dialbridge_core::agent::{AgentEnd, Intent};
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
-use dialbridge_core::twiml::{Verb, document};
+use dialbridge_core::twiml::{Dial, Verb, document};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,10 +10,30 @@ use serde_json::{Map, Value};
 #[derive(Deserialize)]
 #[serde(tag = "verb", rename_all = "camelCase")]
 pub(crate) enum VerbOf {
-    ConnectStream { action: String, url: String, parameters: Vec<(String, String)> },
-    Redirect { url: String },
-    Dial { number: String },
-    Say { text: String },
+    ConnectStream {
+        action: String,
+        url: String,
+        parameters: Vec<(String, String)>,
+    },
+    Redirect {
+        url: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Dial {
+        to: String,
+        caller_id: Option<String>,
+        timeout_s: u32,
+        answer_on_bridge: bool,
+        action: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    Enqueue {
+        workflow_sid: Option<String>,
+        content: String,
+    },
+    Say {
+        text: String,
+    },
     Hangup,
 }
 
@@ -28,7 +48,10 @@ impl VerbOf {
         match self {
             Self::ConnectStream { action, url, parameters } => Verb::ConnectStream { action, url, parameters },
             Self::Redirect { url } => Verb::Redirect { url },
-            Self::Dial { number } => Verb::Dial { number },
+            Self::Dial { to, caller_id, timeout_s, answer_on_bridge, action } => {
+                Verb::Dial(Dial { to, caller_id, timeout_s, answer_on_bridge, action })
+            }
+            Self::Enqueue { workflow_sid, content } => Verb::Enqueue { workflow_sid, content },
             Self::Say { text } => Verb::Say { text },
             Self::Hangup => Verb::Hangup,
         }

@@ -32,8 +32,17 @@ function byTwilio(verbs) {
       case 'redirect':
         response.redirect({ method: 'POST' }, verb.url);
         break;
-      case 'dial':
-        response.dial(verb.number);
+      case 'dial': {
+        const { action, callerId, timeoutS: timeout } = verb;
+        const answerOnBridge = verb.answerOnBridge || undefined;
+        const dial = response.dial({ action, method: 'POST', timeout, answerOnBridge, callerId: callerId ?? undefined });
+        if (verb.to.startsWith('sip')) dial.sip(verb.to);
+        else dial.number(verb.to);
+        break;
+      }
+      case 'enqueue':
+        if (verb.workflowSid === null) response.enqueue({}, verb.content);
+        else response.enqueue({ workflowSid: verb.workflowSid }).task({}, verb.content);
         break;
       case 'say':
         response.say(verb.text);
@@ -47,6 +56,16 @@ function byTwilio(verbs) {
   }
   return response.toString();
 }
+
+/** What a transfer to that number or address is, where the settings say nothing. */
+const dialled = (to) => ({
+  verb: 'dial',
+  to,
+  callerId: null,
+  timeoutS: 30,
+  answerOnBridge: true,
+  action: 'dialbridge:dial-ended',
+});
 
 const HOSTILE = [
   '',
@@ -87,7 +106,9 @@ function verbsWith(text, more = text) {
       ],
     },
     { verb: 'redirect', url: text },
-    { verb: 'dial', number: more },
+    { verb: 'dial', to: more, callerId: text, timeoutS: 20, answerOnBridge: true, action: text },
+    { verb: 'enqueue', workflowSid: text, content: more },
+    { verb: 'enqueue', workflowSid: null, content: text },
     { verb: 'say', text },
     { verb: 'hangup' },
   ];
@@ -116,7 +137,10 @@ describe('a TwiML document of ours', () => {
       ],
       [{ verb: 'connectStream', action: 'https://e.com/a', url: 'wss://e.com/m', parameters: [] }],
       [{ verb: 'redirect', url: 'https://example.com/next?a=1&b=2' }],
-      [{ verb: 'dial', number: '+15550123' }],
+      [dialled('+15550123')],
+      [{ ...dialled('sip:desk@example.com;transport=tls'), callerId: '+15550199', answerOnBridge: false }],
+      [{ verb: 'enqueue', workflowSid: 'WW0', content: '{"skill":"cakes & bread"}' }],
+      [{ verb: 'enqueue', workflowSid: null, content: 'support' }],
     ]);
   });
 
@@ -192,7 +216,7 @@ describe("a hand-off's TwiML", () => {
       { ...content, liveAgentHandoff: metadata },
       { ...provider, AgentHandoffParameters: metadata },
     );
-    assertRedirect(await failed(), 'failed', { ...content, intent: { name: '', displayName: '' } }, provider);
+    assertRedirect(await failed(), 'failed', { ...content, intent: { name: '', displayName: '' }, reason: 'agent-failed' }, provider);
   });
 
   it('redirects with hostile text in every value', async () => {
@@ -223,8 +247,12 @@ describe("a hand-off's TwiML", () => {
   it('dials, hangs up and apologises as Twilio writes it', async () => {
     const same = (xml, verbs) => assert.deepEqual(tree(xml), tree(byTwilio(verbs)));
     for (const number of ['+15550123', ...HOSTILE]) {
-      same(await ended({ kind: 'transfer', phoneNumber: number }), [{ verb: 'dial', number }]);
+      same(await ended({ kind: 'transfer', to: number }), [dialled(number)]);
     }
+    const attributes = { skill: 'cakes & <bread>' };
+    const task = { verb: 'enqueue', workflowSid: 'WW0', content: JSON.stringify(attributes) };
+    same(await ended({ kind: 'enqueue', workflowSid: 'WW0', attributes }), [task]);
+    same(await ended({ kind: 'enqueue', queue: 'support' }), [{ verb: 'enqueue', workflowSid: null, content: 'support' }]);
     same(await ended({ kind: 'endInteraction' }, { config: {} }), [{ verb: 'hangup' }]);
     const text = 'We are sorry, there is a technical problem. Please call again later.';
     same(await failed({ config: {} }), [{ verb: 'say', text }, { verb: 'hangup' }]);

@@ -225,7 +225,7 @@ impl Playback {
         self.pump(stage);
         match back {
             MarkBack::AllHeard { first_of } if self.is_playing() => MarkBack::Heard { first_of },
-            other => other,
+            other @ (MarkBack::Heard { .. } | MarkBack::AllHeard { .. } | MarkBack::Nothing) => other,
         }
     }
 

@@ -49,7 +49,7 @@ impl Played {
     fn marks(&self) -> Vec<MarkName> {
         let mark = |output: &PlaybackOutput| match output {
             PlaybackOutput::Twilio(TwilioMessage::Mark(name)) => Some(*name),
-            _ => None,
+            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => None,
         };
         self.outputs.iter().filter_map(mark).collect()
     }
@@ -57,7 +57,7 @@ impl Played {
     fn sent_ms(&self) -> usize {
         let media = |output: &PlaybackOutput| match output {
             PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len() / BYTES_PER_MS,
-            _ => 0,
+            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => 0,
         };
         self.outputs.iter().map(media).sum()
     }
@@ -89,7 +89,7 @@ fn an_answer_goes_out_whole_in_chunks_with_a_mark_behind_each() {
         .iter()
         .map(|output| match output {
             PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len(),
-            _ => 0,
+            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => 0,
         })
         .collect();
     assert_eq!(sizes, [3200, 0, 3200, 0, 1600, 0]);
