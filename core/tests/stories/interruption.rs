@@ -186,3 +186,85 @@ fn after_the_prompt_was_heard_silence_is_the_agents_business() {
     line.agent(2, AgentEvent::EndOfUtterance);
     assert_eq!(line.commands(2).last(), Some(&AgentCommand::FinishInput), "so that its no-input handler answers");
 }
+
+fn by_voice() -> CallConfig {
+    let mut config = greeting_text();
+    config.barge_in.mode = BargeInMode::Voice;
+    config
+}
+
+#[test]
+fn by_voice_the_prompt_stops_before_anything_is_understood() {
+    let mut line = with_long_prompt(by_voice());
+    line.hush(1_000);
+    line.speak(180);
+    assert_eq!(line.clears(), 0, "a cough is shorter than a word");
+    line.speak(20);
+    assert_eq!(line.clears(), 1);
+    assert_eq!(barge_in(&line), Some((1_200, 8_800)));
+}
+
+#[test]
+fn by_voice_what_began_before_the_prompt_does_not_interrupt_it() {
+    let mut line = Line::started(by_voice());
+    line.speak(400);
+    line.agent(1, answered(3_000));
+    line.speak(1_000);
+    assert_eq!(line.clears(), 0);
+    line.hush(600);
+    line.speak(300);
+    assert_eq!(line.clears(), 1, "after a pause it is another sentence");
+}
+
+#[test]
+fn a_recogniser_that_knows_of_no_prompts_hears_silence_while_one_is_protected() {
+    let mut line = Line::started(CallConfig { knows_prompts: false, ..greeting_text() });
+    line.speak(200);
+    let fixed = Prompt { interruptible: false, ..prompt(1_000) };
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![fixed], ..answer(0) })));
+    line.speak(1_000);
+    line.speak(200);
+    let written = line.written(2);
+    assert_eq!(written.len(), 1_400 * 8, "as much as came");
+    let silent = written.iter().filter(|byte| **byte == 0xFF).count();
+    // The last frame comes with the mark that ends the prompt.
+    let withheld = 200 * 8..1_180 * 8;
+    assert!(written[withheld.clone()].iter().all(|byte| *byte == 0xFF));
+    assert!(silent < withheld.len() + 400 * 8 / 4, "nothing else is silenced: {silent}");
+    line.twilio(r#"{"event":"stop"}"#).unwrap();
+    let Some(Report::Ended { audio, .. }) = line.reports().last() else { panic!() };
+    assert_eq!((audio.withheld, audio.written), (980 * 8, 1_400 * 8));
+}
+
+#[test]
+fn a_recogniser_that_knows_of_prompts_is_told_how_long_one_is_protected() {
+    let mut line = Line::started(greeting_text());
+    line.hush(300);
+    let fixed = Prompt { interruptible: false, ..prompt(1_000) };
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![fixed, prompt(500)], ..answer(0) })));
+    let window = line.start_of(2).barge_in.unwrap();
+    assert_eq!((window.protected_ms, window.total_ms), (1_300, 1_800));
+}
+
+#[test]
+fn speech_that_waits_already_is_heard_even_beside_a_protected_prompt() {
+    let mut line = Line::started(greeting_text());
+    line.speak(300);
+    let fixed = Prompt { interruptible: false, ..prompt(1_000) };
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![fixed], ..answer(0) })));
+    let window = line.start_of(2).barge_in.unwrap();
+    assert_eq!((window.protected_ms, window.total_ms), (0, 1_300));
+}
+
+#[test]
+fn the_agent_is_told_what_was_heard_where_a_parameter_is_named() {
+    let mut config = greeting_text();
+    config.barge_in.heard_parameter = Some("heard".to_owned());
+    let mut line = with_long_prompt(config);
+    line.hush(1_000);
+    line.speak(400);
+    line.agent(2, interim("stop"));
+    line.agent(2, AgentEvent::EndOfUtterance);
+    line.agent(2, answered(400));
+    assert_eq!(line.start_of(3).parameters["heard"], serde_json::json!({ "heardMs": 1_200, "cutMs": 8_800 }));
+}

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Intent, Prompt, Transcript};
+use dialbridge_core::agent::{
+    AgentEnd, Answer, AnswerPart, Digits, DigitsForm, Intent, Prompt, Transcript, TurnInput, TurnStart,
+};
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::g711::linear_to_mulaw;
 use dialbridge_core::replay::Playout;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, InputError, Output, Report, TurnId,
-    UpdateResult,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, FetchId, Input, InputError, Output, Report,
+    TurnId, UpdateResult,
 };
 
 pub(crate) const CALL_SID: &str = "CA0123456789abcdef0123456789abcdef";
@@ -63,6 +65,21 @@ impl Line {
 
     pub(crate) fn agent(&mut self, turn: u32, event: AgentEvent) {
         self.feed(&Input::Agent(TurnId(turn), event)).unwrap();
+    }
+
+    /// The caller presses keys, one right after the other.
+    pub(crate) fn press(&mut self, keys: &str) {
+        for key in keys.chars() {
+            self.twilio(&format!(r#"{{"event":"dtmf","dtmf":{{"track":"inbound_track","digit":"{key}"}}}}"#)).unwrap();
+        }
+    }
+
+    pub(crate) fn fetched(&mut self, id: u32, audio: Result<&[u8], &str>) {
+        self.feed(&Input::Fetched(FetchId(id), audio)).unwrap();
+    }
+
+    pub(crate) fn renew(&mut self) {
+        self.feed(&Input::Renew).unwrap();
     }
 
     pub(crate) fn updated(&mut self, result: UpdateResult) {
@@ -151,6 +168,19 @@ impl Line {
             _ => None,
         });
         commands.filter(|command| !matches!(command, AgentCommand::Audio(_))).collect()
+    }
+
+    /// What the turn was opened with.
+    pub(crate) fn opened_with(&self, turn: u32) -> TurnInput {
+        self.start_of(turn).input
+    }
+
+    /// How the turn was opened.
+    pub(crate) fn start_of(&self, turn: u32) -> TurnStart {
+        match self.commands(turn).first() {
+            Some(AgentCommand::Open(start)) => (**start).clone(),
+            other => panic!("turn {turn}: {other:?}"),
+        }
     }
 
     /// The turn that was opened last.
@@ -245,6 +275,16 @@ pub(crate) fn answered(ms: usize) -> AgentEvent {
 
 pub(crate) fn goodbye(ms: usize) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { end: Some(AgentEnd::EndInteraction), ..answer(ms) }))
+}
+
+/// Keys as a turn's input.
+pub(crate) fn digits(keys: &str, finish: Option<char>) -> TurnInput {
+    TurnInput::Digits(Digits { keys: keys.to_owned(), finish }, DigitsForm::Dtmf)
+}
+
+/// An answer without anything in it.
+pub(crate) fn empty() -> AgentEvent {
+    AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() }))
 }
 
 pub(crate) fn interim(text: &str) -> AgentEvent {

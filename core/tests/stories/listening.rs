@@ -5,13 +5,6 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
 
 use crate::line::{Line, answer, answered, greeting_text, interim, numbers, prompt};
 
-fn opened_with(line: &Line, turn: u32) -> TurnInput {
-    match &line.commands(turn)[0] {
-        AgentCommand::Open(start) => start.input.clone(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
     let line = Line::started(greeting_text());
@@ -29,9 +22,9 @@ fn a_starting_event_comes_before_the_starting_text() {
     let mut config = greeting_text();
     config.greeting.event = Some("WELCOME".to_owned());
     let mut line = Line::started(config);
-    assert_eq!(opened_with(&line, 1), TurnInput::Event("WELCOME".to_owned()));
+    assert_eq!(line.opened_with(1), TurnInput::Event("WELCOME".to_owned()));
     line.agent(1, answered(500));
-    assert_eq!(opened_with(&line, 2), TurnInput::Audio);
+    assert_eq!(line.opened_with(2), TurnInput::Audio);
 }
 
 #[test]
@@ -40,16 +33,16 @@ fn an_event_that_the_agent_does_not_know_is_followed_by_the_starting_text() {
     config.greeting.event = Some("NO_SUCH_EVENT".to_owned());
     let mut line = Line::started(config);
     line.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() })));
-    assert_eq!(opened_with(&line, 2), TurnInput::Text("hi".to_owned()));
+    assert_eq!(line.opened_with(2), TurnInput::Text("hi".to_owned()));
     assert_eq!(line.reports().filter(|report| matches!(report, Report::StartingEventUnanswered { .. })).count(), 1);
     line.agent(2, answered(500));
-    assert_eq!(opened_with(&line, 3), TurnInput::Audio);
+    assert_eq!(line.opened_with(3), TurnInput::Audio);
 }
 
 #[test]
 fn with_no_greeting_the_call_listens_first() {
     let line = Line::started(CallConfig::default());
-    assert_eq!(opened_with(&line, 1), TurnInput::Audio);
+    assert_eq!(line.opened_with(1), TurnInput::Audio);
 }
 
 #[test]
@@ -69,7 +62,7 @@ fn an_utterance_is_half_closed_answered_and_followed_by_the_next_turn() {
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::FinishInput));
     line.agent(1, answered(1_000));
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Done));
-    assert_eq!(opened_with(&line, 2), TurnInput::Audio);
+    assert_eq!(line.opened_with(2), TurnInput::Audio);
     assert_eq!(line.played_ms(), 1_000);
 }
 

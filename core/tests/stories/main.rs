@@ -3,8 +3,14 @@
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 
 mod ending;
+mod fillers;
 mod hostile;
 mod interruption;
+mod keys;
 mod line;
 mod listening;
+mod messages;
+mod renewal;
+mod sight;
+mod silence;
 mod trouble;

@@ -5,7 +5,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::line::{Line, answer, answered, greeting_text, interim, numbers};
 
-fn fault(code: &str, transient: bool) -> AgentEvent {
+pub(crate) fn fault(code: &str, transient: bool) -> AgentEvent {
     AgentEvent::Failed(AgentFault { code: code.to_owned(), message: String::new(), transient })
 }
 

@@ -1,0 +1,66 @@
+//! Sight into each turn: when what happened.
+
+use dialbridge_core::report::Stages;
+use dialbridge_core::{AgentEvent, CallConfig, CallTime, Report};
+
+use crate::line::{Line, answered, greeting_text, interim};
+
+fn stages(line: &Line) -> Vec<Stages> {
+    line.reports()
+        .filter_map(|report| if let Report::Stages(stages) = report { Some((**stages).clone()) } else { None })
+        .collect()
+}
+
+fn ms(ms: u64) -> Option<CallTime> {
+    Some(CallTime::from_ms(ms))
+}
+
+#[test]
+fn a_turn_tells_its_stages_when_its_answer_begins_to_be_heard() {
+    let mut line = Line::started(CallConfig::default());
+    line.hush(1_000);
+    line.speak(600);
+    line.agent(1, interim("two loaves"));
+    line.hush(500);
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.hush(300);
+    line.agent(1, answered(1_000));
+    line.hush(420);
+    let [stages] = &stages(&line)[..] else { panic!() };
+    assert_eq!(stages.speech_began, ms(1_000), "where the voice rose");
+    assert_eq!(stages.input_complete, ms(2_100));
+    assert_eq!(stages.answered, ms(2_400));
+    assert_eq!(stages.first_audio_sent, ms(2_400));
+    assert_eq!(stages.first_audio_heard, ms(2_400));
+}
+
+#[test]
+fn an_answer_that_has_to_wait_behind_another_is_heard_later() {
+    let mut line = Line::started(greeting_text());
+    line.speak(400);
+    line.agent(1, answered(2_000));
+    line.agent(2, interim("yes"));
+    line.agent(2, AgentEvent::EndOfUtterance);
+    line.agent(2, answered(400));
+    line.hush(3_000);
+    let all = stages(&line);
+    assert_eq!(all.iter().map(|stages| stages.turn.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((all[1].first_audio_sent, all[1].first_audio_heard), (ms(400), ms(2_400)));
+}
+
+#[test]
+fn an_answer_that_is_cut_before_it_is_heard_is_told_too() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, answered(5_000));
+    line.press("1");
+    let [stages] = &stages(&line)[..] else { panic!() };
+    assert_eq!((stages.first_audio_sent, stages.first_audio_heard), (ms(0), None));
+}
+
+#[test]
+fn a_call_that_ends_tells_what_is_left_to_be_told() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, answered(5_000));
+    line.twilio(r#"{"event":"stop"}"#).unwrap();
+    assert_eq!(stages(&line).len(), 1);
+}
