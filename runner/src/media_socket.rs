@@ -3,11 +3,15 @@
 //! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so nothing else happens in the task that reads
 //! and nobody cancels it but the end of the call.
 
+use std::io;
+
 use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+use crate::frame_watch::FrameWatch;
 
 /// The largest message that is taken, its fragments together, in bytes. Twilio's have some 400.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -78,7 +82,7 @@ impl MediaSocket {
         socket.set_auto_close(false);
         socket.set_auto_pong(false);
         socket.set_writev(false); // its vectored write can spin when a write returns 0
-        let (reader, writer) = socket.split(tokio::io::split);
+        let (reader, writer) = socket.split(|connection| tokio::io::split(FrameWatch::new(connection)));
         let (to_call, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (outbound, from_call) = mpsc::channel(OUTBOUND_QUEUE);
         let mut tasks = JoinSet::new();
@@ -124,7 +128,7 @@ const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Reads until the socket ends.
 async fn read<S: AsyncRead + Unpin>(
-    mut socket: WebSocketRead<ReadHalf<S>>,
+    mut socket: WebSocketRead<ReadHalf<FrameWatch<S>>>,
     to_call: mpsc::Sender<FromTwilio>,
     to_writer: mpsc::Sender<ToTwilio>,
 ) {
@@ -161,6 +165,7 @@ async fn read<S: AsyncRead + Unpin>(
 /// Which close answers a fault; `None` where the connection is gone.
 fn close_code(error: &WebSocketError) -> Option<u16> {
     match error {
+        WebSocketError::IoError(error) if error.kind() == io::ErrorKind::InvalidData => Some(PROTOCOL_ERROR),
         WebSocketError::UnexpectedEOF | WebSocketError::IoError(_) | WebSocketError::ConnectionClosed => None,
         WebSocketError::FrameTooLarge | WebSocketError::PingFrameTooLarge => Some(TOO_BIG),
         _ => Some(PROTOCOL_ERROR),
@@ -207,7 +212,7 @@ fn joined_message((opcode, joined): (OpCode, Vec<u8>)) -> FromTwilio {
 
 /// Writes until the close is written or the socket is gone.
 async fn write<S: AsyncWrite + Unpin>(
-    mut socket: WebSocketWrite<WriteHalf<S>>,
+    mut socket: WebSocketWrite<WriteHalf<FrameWatch<S>>>,
     mut from_call: mpsc::Receiver<ToTwilio>,
 ) {
     while let Some(message) = from_call.recv().await {
@@ -319,6 +324,8 @@ mod tests {
             vec![frame(TEXT_BEGINS, b"x"), frame(TEXT, b"y")],
             vec![frame(0x83, b"reserved opcode")],
             vec![frame(0xC1, b"reserved bit")],
+            vec![vec![TEXT, 2, b'h', b'i']],
+            vec![frame(0x8A, &[b'x'; 126])],
         ] {
             let (mut theirs, mut socket) = open();
             theirs.write_all(&faults.concat()).await.unwrap();

@@ -1,0 +1,168 @@
+//! Watches the frames that come over a WebSocket for faults that fastwebsockets lets pass: RFC 6455 wants a server to fail
+//! the connection for a frame that is not masked (section 5.1) and for a control frame of more than 125 bytes (5.5).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The longest payload of a control frame, in bytes.
+const MOST_CONTROL_BYTES: u64 = 125;
+
+/// A connection whose incoming frames are watched; a fault ends the reading with `InvalidData`.
+#[derive(Debug)]
+pub(crate) struct FrameWatch<S> {
+    inner: S,
+    frames: Frames,
+}
+
+/// Where in a frame the next byte stands.
+#[derive(Debug)]
+enum Frames {
+    /// In its head, of which so many bytes are gathered: at most two, eight of a length, and none of the mask.
+    Head { bytes: [u8; 10], gathered: usize },
+    /// So many bytes of mask and payload are left.
+    Body(u64),
+}
+
+impl Frames {
+    const BEGIN: Self = Self::Head { bytes: [0; 10], gathered: 0 };
+
+    /// Goes through bytes that came; gives the fault where there is one.
+    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            match self {
+                Self::Body(left) => {
+                    let taken = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= taken as u64;
+                    bytes = &bytes[taken..];
+                    if *left == 0 {
+                        *self = Self::BEGIN;
+                    }
+                }
+                Self::Head { bytes: head, gathered } => {
+                    head[*gathered] = byte;
+                    *gathered += 1;
+                    bytes = rest;
+                    if let Some(left) = body_after(&head[..*gathered])? {
+                        *self = if left == 0 { Self::BEGIN } else { Self::Body(left) };
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes follow a head, mask included; `None` while it is not whole.
+fn body_after(head: &[u8]) -> Result<Option<u64>, &'static str> {
+    let [first, second, length @ ..] = head else { return Ok(None) };
+    if second & 0x80 == 0 {
+        return Err("a frame that is not masked");
+    }
+    let length = match (second & 0x7F, length) {
+        (126, [high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
+        (127, &[a, b, c, d, e, f, g, h]) => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        (126 | 127, _) => return Ok(None),
+        (length, _) => u64::from(length),
+    };
+    let is_control = first & 0x08 != 0;
+    if is_control && length > MOST_CONTROL_BYTES {
+        return Err("a control frame of more than 125 bytes");
+    }
+    // The mask. A length beyond any limit is for the socket's own bound.
+    Ok(Some(length.saturating_add(4)))
+}
+
+impl<S> FrameWatch<S> {
+    /// Watches a connection whose handshake is over.
+    pub(crate) fn new(inner: S) -> Self {
+        Self { inner, frames: Frames::BEGIN }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for FrameWatch<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        match Pin::new(&mut this.inner).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                let passed = this.frames.pass(&buf.filled()[before..]);
+                Poll::Ready(passed.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for FrameWatch<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(chunks: &[&[u8]]) -> Result<(), &'static str> {
+        let mut frames = Frames::BEGIN;
+        chunks.iter().try_for_each(|chunk| frames.pass(chunk))
+    }
+
+    fn masked(first: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![first];
+        match u16::try_from(payload) {
+            Ok(short @ 0..126) => frame.push(0x80 | u8::try_from(short).unwrap()),
+            Ok(length) => {
+                frame.push(0x80 | 126);
+                frame.extend(length.to_be_bytes());
+            }
+            Err(_) => {
+                frame.push(0x80 | 127);
+                frame.extend((payload as u64).to_be_bytes());
+            }
+        }
+        // The payload looks like heads of unmasked frames.
+        frame.extend([1, 2, 3, 4]);
+        frame.resize(frame.len() + payload, 0x01);
+        frame
+    }
+
+    #[test]
+    fn masked_frames_of_any_length_pass_however_they_are_cut() {
+        let frames: Vec<u8> = [0, 1, 125, 126, 300, 65_535, 65_536].into_iter().flat_map(|n| masked(0x81, n)).collect();
+        assert_eq!(pass(&[&frames]), Ok(()));
+        for size in [1, 2, 3, 7, 1000] {
+            assert_eq!(pass(&frames.chunks(size).collect::<Vec<_>>()), Ok(()), "{size}");
+        }
+    }
+
+    #[test]
+    fn a_frame_without_a_mask_is_a_fault_wherever_it_stands() {
+        assert!(pass(&[&[0x81, 0x05]]).is_err());
+        let good = masked(0x81, 300);
+        assert!(pass(&[&good, &[0x81], &[0x00]]).is_err());
+    }
+
+    #[test]
+    fn a_long_control_frame_is_a_fault() {
+        assert_eq!(pass(&[&masked(0x8A, 125)]), Ok(()));
+        assert!(pass(&[&masked(0x8A, 126)]).is_err());
+        assert!(pass(&[&masked(0x88, 70_000)]).is_err());
+    }
+
+    #[test]
+    fn a_length_beyond_all_limits_does_not_overflow() {
+        assert_eq!(pass(&[&[0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], &[0; 100]]), Ok(()));
+    }
+}
