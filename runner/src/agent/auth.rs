@@ -1,19 +1,41 @@
 //! Google's credentials: the header that each stream carries. The token is fetched and renewed in the background by
 //! google-cloud-auth, off the path of any call.
+//!
+//! That library ends its renewal for good after an error that it takes for permanent, and it cannot be told that Google has
+//! refused a token before its time; so the credentials are made anew then, but not in a hot loop.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
 use http::{Extensions, HeaderMap};
+use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
 /// What Dialogflow asks for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Where the credentials come from.
+/// How often the credentials may be made anew.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a token may be waited for. One is there already but for the first call, and after a failure.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the credentials come from. Clones share them.
 #[derive(Clone)]
-pub struct Auth(Option<Credentials>);
+pub struct Auth(Option<Arc<Inner>>);
+
+struct Inner {
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+struct State {
+    credentials: Credentials,
+    made: Instant,
+}
 
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,11 +77,8 @@ impl Auth {
 
     /// Credentials from that file, else from the usual places.
     pub(super) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
-        let credentials = match file {
-            Some(file) => from_file(file)?,
-            None => credentials::Builder::default().with_scopes([SCOPE]).build().map_err(google)?,
-        };
-        Ok(Self(Some(credentials)))
+        let state = State { credentials: make(file)?, made: Instant::now() };
+        Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
     }
 
     /// Fetches a token if there is none yet.
@@ -77,18 +96,64 @@ impl Auth {
 
     /// Adds the header to a request.
     pub(crate) async fn add_to(&self, all: &mut HeaderMap) -> Result<(), AuthError> {
-        let Some(credentials) = &self.0 else { return Ok(()) };
-        match credentials.headers(Extensions::new()).await.map_err(google)? {
-            CacheableResource::New { data, .. } => all.extend(data),
-            CacheableResource::NotModified => {}
+        let Some(inner) = &self.0 else { return Ok(()) };
+        let credentials = inner.state().credentials.clone();
+        let headers = tokio::time::timeout(TOKEN_TIMEOUT, credentials.headers(Extensions::new())).await;
+        let why = match headers {
+            Ok(Ok(CacheableResource::New { data, .. })) => {
+                all.extend(data);
+                return Ok(());
+            }
+            Ok(Ok(CacheableResource::NotModified)) => return Ok(()),
+            Ok(Err(error)) => google(error),
+            Err(_) => AuthError::Google("no token came in time".to_owned()),
+        };
+        self.renew(Instant::now());
+        Err(why)
+    }
+
+    /// Makes the credentials anew, because their token was refused to whoever asked with it from `began` on, or cannot be
+    /// had. Whether there are newer ones now; where they were new already, it is not the token's age.
+    pub(super) fn renew(&self, began: Instant) -> bool {
+        let Some(inner) = &self.0 else { return false };
+        let mut state = inner.state();
+        if state.made > began {
+            return true;
         }
-        Ok(())
+        if state.made.elapsed() < RENEWAL_PAUSE {
+            return false;
+        }
+        state.made = Instant::now();
+        match make(inner.file.as_deref()) {
+            Ok(credentials) => {
+                tracing::warn!("Google's credentials are made anew");
+                state.credentials = credentials;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "Google's credentials cannot be made anew");
+                false
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn google(error: impl std::error::Error) -> AuthError {
     let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
     AuthError::Google(format!("{error}{cause}"))
+}
+
+fn make(file: Option<&Path>) -> Result<Credentials, AuthError> {
+    match file {
+        Some(file) => from_file(file),
+        None => credentials::Builder::default().with_scopes([SCOPE]).build().map_err(google),
+    }
 }
 
 fn from_file(path: &Path) -> Result<Credentials, AuthError> {

@@ -11,6 +11,7 @@ use dialbridge_core::{AgentEvent, TurnId};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
@@ -61,9 +62,16 @@ pub(super) struct Turn {
 impl Streams {
     /// Runs a turn to its end and tells what the agent says. Dropping it resets the stream.
     pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
+        let began = Instant::now();
         let last = match self.stream::<D>(&context, &turn).await {
             Ok(()) => AgentEvent::Ended,
-            Err(fault) => AgentEvent::Failed(fault),
+            Err(mut fault) => {
+                // A token that was refused before its time: another one may do.
+                if fault.code == "UNAUTHENTICATED" && !fault.transient {
+                    fault.transient = self.auth.renew(began);
+                }
+                AgentEvent::Failed(fault)
+            }
         };
         // When nobody listens any more, the call is over.
         let _ = turn.events.send((turn.id, last)).await;

@@ -99,10 +99,49 @@ pub(super) fn check_signature(
         return Ok(());
     }
     if let Some(withheld) = service.refusal_log().allow() {
-        let why = if signature.is_some() { "its signature does not match" } else { "it has no signature" };
-        tracing::warn!(url = redacted(url), why, withheld, "a request was refused: is PUBLIC_URL what Twilio calls?");
+        let Some(signature) = signature else {
+            tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");
+            return Err(refusal(StatusCode::FORBIDDEN, ""));
+        };
+        let matching = neighbours(url, headers).into_iter().find(|other| is_signed(tokens, other, form, signature));
+        let (url, signed_url) = (redacted(url), matching.as_deref().map(redacted));
+        match signed_url {
+            Some(signed_url) => tracing::warn!(
+                url,
+                signed_url,
+                withheld,
+                "a request was refused: Twilio signed another URL than the one checked; PUBLIC_URL must be what Twilio calls"
+            ),
+            None => tracing::warn!(
+                url,
+                withheld,
+                "a request was refused: its signature matches no form of its URL; is TWILIO_AUTH_TOKEN that account's?"
+            ),
+        }
     }
     Err(refusal(StatusCode::FORBIDDEN, ""))
+}
+
+/// URLs that Twilio may have called where the one that was checked does not match: the other scheme, the hosts that
+/// headers name, a slash more or less. None of them lets a request in; they tell what PUBLIC_URL should be.
+fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
+    let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
+    let is_socket = scheme.starts_with("ws");
+    let schemes = if is_socket { ["wss", "ws"] } else { ["https", "http"] };
+    let named = ["host", "x-forwarded-host", "x-original-host"].into_iter().filter_map(|name| {
+        let hosts = headers.get(name)?.to_str().ok()?;
+        hosts.split(',').next().map(|host| host.trim().to_owned())
+    });
+    let (path, query) = path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
+    let other_end = path.strip_suffix('/').map_or_else(|| format!("{path}/"), ToOwned::to_owned);
+    let mut urls = Vec::new();
+    for host in std::iter::once(authority.to_owned()).chain(named).take(4) {
+        for scheme in schemes {
+            urls.extend([path, &other_end].map(|path| format!("{scheme}://{host}{path}{query}")));
+        }
+    }
+    urls
 }
 
 /// A URL without what may be secret or personal in it: the values of its query, and a ticket.
@@ -119,6 +158,23 @@ pub(super) fn redacted(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_twilio_may_have_signed_instead_is_known() {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", http::HeaderValue::from_static("internal:8080"));
+        headers.insert("x-forwarded-host", http::HeaderValue::from_static("calls.example.com, proxy"));
+        let urls = neighbours("http://internal:8080/twiml?agent=a", &headers);
+        for url in [
+            "https://internal:8080/twiml?agent=a",
+            "https://calls.example.com/twiml?agent=a",
+            "https://calls.example.com/twiml/?agent=a",
+        ] {
+            assert!(urls.iter().any(|other| other == url), "{url} in {urls:?}");
+        }
+        assert!(neighbours("ws://h/media/t", &headers).contains(&"wss://calls.example.com/media/t".to_owned()));
+        assert!(neighbours("nonsense", &headers).is_empty());
+    }
 
     #[test]
     fn a_logged_url_shows_neither_values_nor_tickets() {
