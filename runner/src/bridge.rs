@@ -1,6 +1,7 @@
 //! Drives one call: hands core what comes in, and does what comes out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,26 @@ pub struct Observed {
     pub report: Report,
 }
 
+/// Whoever watches calls: called with each fact, in the call's own task, so it must not wait.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(&Observed) + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Watch {
+    /// Sends each fact into a channel; whoever reads too slowly misses some.
+    #[must_use]
+    pub fn into_channel(sender: mpsc::Sender<Observed>) -> Self {
+        Self(Arc::new(move |observed| {
+            let _ = sender.try_send(observed.clone());
+        }))
+    }
+}
+
 /// What a call needs of the service.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -58,7 +79,7 @@ pub struct Surroundings {
     /// For lines that Twilio's side causes.
     pub fault_log: Arc<LogLimit>,
     /// Whoever watches.
-    pub observer: Option<mpsc::Sender<Observed>>,
+    pub watch: Option<Watch>,
 }
 
 /// Runs a call to its end.
@@ -160,6 +181,7 @@ impl Bridge {
 
     fn on_order(&mut self, order: Option<Order>) {
         match order {
+            Some(Order::Renew) => self.feed(Input::Renew, None),
             Some(Order::TakenOver) | None => {
                 tracing::info!(call_sid = %self.call_sid, "another socket has the call now");
                 self.feed(Input::TwilioClosed, None);
@@ -283,9 +305,8 @@ impl Bridge {
             self.stream_sid = stream_sid.clone();
         }
         call_log::log(&self.call_sid, now, &report);
-        if let Some(observer) = &self.around.observer {
-            // Whoever watches too slowly misses something; the call does not wait.
-            let _ = observer.try_send(Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
+        if let Some(Watch(watch)) = &self.around.watch {
+            watch(&Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
         }
     }
 }

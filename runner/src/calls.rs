@@ -21,6 +21,8 @@ const ORDERS: usize = 4;
 pub enum Order {
     /// Another socket has the call now.
     TakenOver,
+    /// The call should go over to another instance.
+    Renew,
 }
 
 /// Why a ticket opens no socket.
@@ -85,6 +87,14 @@ impl Calls {
     #[must_use]
     pub fn live(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// Tells all calls to go over to another instance.
+    pub fn renew_all(&self) {
+        for live in self.lock().live.values() {
+            // A call that takes no orders any more is closing anyway.
+            let _ = live.orders.try_send(Order::Renew);
+        }
     }
 
     /// Lets the socket of a ticket in, whose text is `text`. A newer ticket takes the call over from an older one's

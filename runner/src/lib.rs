@@ -9,6 +9,7 @@ pub mod calls;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod drain;
 mod frame_watch;
 pub mod http;
 pub mod http_client;

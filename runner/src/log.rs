@@ -56,7 +56,15 @@ pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync 
     let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
     let filter = tracing_subscriber::EnvFilter::new(level.filter());
     // It fails where a log was started before, as in a test that starts two services.
-    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        std::panic::set_hook(Box::new(panicked));
+    }
+}
+
+/// A panic as one line like any other. Its message is left out: it may hold what a caller said.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a panic: please report it");
 }
 
 struct CloudLogging;

@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dialbridge_core::CallSid;
 use dialbridge_core::config::Greeting;
+use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::agent::{Agent, AgentError, SessionContext};
-use crate::bridge::{self, Observed, Surroundings};
+use crate::bridge::{self, Surroundings, Watch};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
+use crate::drain::{Drain, Drained};
 use crate::http::serve_connection;
 use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
@@ -50,6 +52,7 @@ pub struct Service {
     prompts: Prompts,
     parts: Parts,
     is_ready: AtomicBool,
+    drain: Drain,
     refusals: LogLimit,
     faults: Arc<LogLimit>,
     /// The calls' tasks.
@@ -70,12 +73,12 @@ pub struct Parts {
     /// What the time is.
     pub clock: WallClock,
     /// Who watches the calls.
-    pub observer: Option<mpsc::Sender<Observed>>,
+    pub watch: Option<Watch>,
 }
 
 impl Default for Parts {
     fn default() -> Self {
-        Self { dial: Arc::new(Tcp), clock: WallClock::System, observer: None }
+        Self { dial: Arc::new(Tcp), clock: WallClock::System, watch: None }
     }
 }
 
@@ -122,6 +125,7 @@ impl Service {
             rest: rest.map(Arc::new),
             prompts,
             is_ready: AtomicBool::new(false),
+            drain: Drain::default(),
             refusals: LogLimit::default(),
             faults: Arc::default(),
             tasks: Mutex::new(JoinSet::new()),
@@ -199,12 +203,31 @@ impl Service {
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),
-            observer: self.parts.observer.clone(),
+            watch: self.parts.watch.clone(),
         };
-        bridge::run(around, ticket.call_sid, socket, place, recorder).await;
+        let handoff = around.config.handoff.clone();
+        let session = around.config.session.clone();
+        // In a task of its own: a panic in it ends that call and no other.
+        let mut call = JoinSet::new();
+        call.spawn(bridge::run(around, ticket.call_sid.clone(), socket, place, recorder));
+        let ended = call.join_next().await;
+        if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) {
+            self.rescue(&ticket.call_sid, session, &handoff).await;
+        }
     }
 
-    /// Owns a call's task. A panic in it ends that call and no other.
+    /// A call whose task has panicked gets what a call gets whose agent cannot be had.
+    async fn rescue(&self, call_sid: &CallSid, session: String, handoff: &HandoffConfig) {
+        tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
+        let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
+        let twiml = handoff::failed(handoff, &outcome);
+        self.calls.keep_last_twiml(call_sid, &twiml, self.parts.clock.now_ms());
+        if let Some(rest) = &self.rest {
+            rest.update(call_sid, &twiml).await;
+        }
+    }
+
+    /// Owns a call's task.
     pub(crate) fn spawn_call(&self, call: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks();
         tasks.spawn(call);
@@ -231,10 +254,23 @@ impl Service {
         &self.calls
     }
 
-    /// Whether calls can be taken: the agent was reached, or was waited for long enough.
+    /// Whether calls can be taken: the agent was reached, or was waited for long enough, and the instance is not ending.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Relaxed)
+        self.is_ready.load(Ordering::Relaxed) && !self.drain.is_draining()
+    }
+
+    /// Whether the instance is ending.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Ends the instance: its calls go over to others. Returns when the process can end.
+    pub async fn end(&self) -> Drained {
+        self.drain.begin();
+        self.calls.renew_all();
+        self.drain.wait(|| self.calls.live()).await
     }
 
     /// Whether no further call can be taken.

@@ -7,4 +7,5 @@ mod call_flow;
 mod conversation;
 mod doors;
 mod readme;
+mod survival;
 mod tapes;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialbridge::bridge::Observed;
+use dialbridge::bridge::{Observed, Watch};
 use dialbridge::clock::WallClock;
 use dialbridge::http::serve_connection;
 use dialbridge::net::{Dial, Dialled, Io};
@@ -88,6 +88,7 @@ pub struct WorldBuilder {
     script: Script,
     settings: Settings,
     change: Box<dyn FnOnce(&mut Config)>,
+    watch: Option<Watch>,
 }
 
 impl WorldBuilder {
@@ -95,6 +96,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn edition(mut self, edition: Edition) -> Self {
         edition.apply(&mut self.settings);
+        self
+    }
+
+    /// Has calls watched by that, instead of keeping their reports.
+    #[must_use]
+    pub fn watched_by(mut self, watch: impl Fn(&Observed) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Watch(Arc::new(watch)));
         self
     }
 
@@ -136,7 +144,7 @@ impl WorldBuilder {
         let parts = Parts {
             dial: Arc::new(DialPipes(pipes.clone())),
             clock: WallClock::Since { began_ms: BEGAN_MS, at: Instant::now() },
-            observer: Some(observer),
+            watch: Some(self.watch.unwrap_or_else(|| Watch::into_channel(observer))),
         };
         let endpoint = Endpoint { url: AGENT_URL.to_owned(), is_plaintext: true };
         let service = Service::new(config, endpoint, parts).expect("the service starts");
@@ -169,7 +177,7 @@ impl World {
             end_of_interaction_url: Some(END_URL.to_owned()),
             ..Settings::default()
         };
-        WorldBuilder { script, settings, change: Box::new(|_| {}) }
+        WorldBuilder { script, settings, change: Box::new(|_| {}), watch: None }
     }
 
     /// A world whose agent follows a script without recordings.

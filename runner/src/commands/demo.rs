@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::CONFIG;
 use super::timeline::{Timeline, report, say, stereo};
-use crate::bridge::Observed;
+use crate::bridge::{Observed, Watch};
 use crate::cli::DemoArgs;
 use crate::log::{self, Severity, tell_and_leave};
 use crate::service::{Parts, Service};
@@ -61,7 +61,7 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
     };
     let config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
     let (observer, observed) = mpsc::channel(QUEUE);
-    let parts = Parts { observer: Some(observer), ..Parts::default() };
+    let parts = Parts { watch: Some(Watch::into_channel(observer)), ..Parts::default() };
     let endpoint = Endpoint { url: agent.endpoint(), is_plaintext: true };
     let service = Service::new(config, endpoint, parts).map_err(|error| told(&error))?;
     let serving = tokio::spawn(service.serve(listener));

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CONFIG;
+use crate::drain::Drained;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
 use crate::settings::{Config, Endpoint, Platform, Settings};
@@ -33,10 +34,17 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
     tell_what_is_served(settings, &service, &listener);
-    let until_told = end_of_service();
+    let ending = async {
+        end_of_service().await;
+        tracing::info!(calls = service.calls().live(), "the service was told to end: its calls go over to others");
+        service.end().await
+    };
     tokio::select! {
-        () = service.serve(listener) => {}
-        () = until_told => tracing::info!("the service was told to end"),
+        () = service.clone().serve(listener) => {}
+        drained = ending => match drained {
+            Drained::Quiet => tracing::info!("the service has ended"),
+            Drained::Overdue => tracing::warn!(calls = service.calls().live(), "the service ends, and calls with it"),
+        },
     }
     ExitCode::SUCCESS
 }

@@ -13,6 +13,9 @@ use crate::service::Service;
 
 /// Opens a media socket for whoever holds a good ticket.
 pub(super) fn open(service: Arc<Service>, mut request: Request<Incoming>, ticket_text: &str) -> Answer {
+    if service.drain().is_draining() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n");
+    }
     let Some(public) = public_url(&service, request.headers()) else {
         return text(StatusCode::BAD_REQUEST, "no host\n");
     };

@@ -53,6 +53,9 @@ where
 
 async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if !matches!(path.as_str(), "/health" | "/ready" | "/metrics") {
+        service.drain().asked();
+    }
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
     match path.as_str() {
