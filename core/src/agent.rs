@@ -1,9 +1,9 @@
 //! The agent's side of a call, in words that hold for ES, CX and CES alike.
 //!
 //! ES and CX have one stream for each turn: [`AgentCommand::Open`], audio, [`AgentCommand::FinishInput`], the answer,
-//! [`AgentEvent::Ended`]. CES has one stream for the whole call: it stays open, each answer ends with
-//! [`AnswerPart::Final`], and [`AgentEvent::Interrupted`] and [`AgentEvent::GoAway`] exist only there. No type of a
-//! wire format appears here: the runner converts.
+//! [`AgentEvent::Ended`]. CES has one stream for the whole call: it stays open, what else the agent gets goes in between
+//! ([`AgentCommand::Send`]), each answer ends with [`AnswerPart::Final`], and [`AgentEvent::Interrupted`] and
+//! [`AgentEvent::GoAway`] exist only there. No type of a wire format appears here: the runner converts.
 
 use std::fmt;
 
@@ -19,6 +19,10 @@ pub enum AgentCommand {
     Open(Box<TurnStart>),
     /// The caller's audio: mu-law, 8,000 Hz, mono, at most [`MAX_AUDIO_BYTES`] of it.
     Audio(Vec<u8>),
+    /// Other input, between the audio of a stream that lasts for the whole call (CES). Never [`TurnInput::Audio`].
+    Send(TurnInput),
+    /// Session parameters that have changed, into a stream that lasts for the whole call (CES).
+    Parameters(Map<String, Value>),
     /// Half-closes the stream: nothing more will be sent, the answer is awaited.
     FinishInput,
     /// Resets the stream: whatever it would still say is not wanted.
@@ -33,7 +37,7 @@ pub const MAX_AUDIO_BYTES: usize = 16_000;
 /// How a turn begins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnStart {
-    /// What the agent gets.
+    /// What the agent gets. In a stream that lasts for the whole call it is what the agent begins with, and audio follows.
     pub input: TurnInput,
     /// Session parameters that go along: with the first turn of a call all that is known of it, later those that changed.
     pub parameters: Map<String, Value>,

@@ -37,7 +37,9 @@ pub struct CallConfig {
     pub handoff: HandoffConfig,
     /// Session parameters that the agent gets in its first turn, beside those of the call itself.
     pub parameters: Map<String, Value>,
-    /// The most audio the agent takes in one stream, in milliseconds: CX 120,000, ES 60,000.
+    /// Whether the agent has a stream for each turn, or one for the whole call.
+    pub shape: StreamShape,
+    /// The most audio the agent takes in one stream, in milliseconds: CX 120,000, ES 60,000; 0: there is no such limit.
     pub audio_limit_ms: u64,
     /// How long before that limit a new stream takes over, in milliseconds.
     pub rotation_margin_ms: u64,
@@ -67,6 +69,7 @@ impl Default for CallConfig {
             renew_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),
+            shape: StreamShape::PerTurn,
             audio_limit_ms: 120_000,
             rotation_margin_ms: 10_000,
             patience: Patience::default(),
@@ -74,6 +77,18 @@ impl Default for CallConfig {
             seed: 0,
         }
     }
+}
+
+/// How an agent is streamed to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StreamShape {
+    /// A stream is a turn: it is half-closed at the end of the utterance, and ends with the answer (ES, CX).
+    #[default]
+    PerTurn,
+    /// A stream is a call: audio goes on while the agent answers, other input goes in between, and the agent says when its
+    /// voice is to stop (CES).
+    PerCall,
 }
 
 /// The first turn: an event, or a text as if the caller had said it. With both, the text goes to an agent that does not

@@ -216,6 +216,8 @@ pub enum InterruptedBy {
     Voice,
     /// A key.
     Key,
+    /// The agent itself: the caller spoke, or a newer answer replaces the old one (CES).
+    Agent,
 }
 
 impl InterruptedBy {
@@ -226,6 +228,7 @@ impl InterruptedBy {
             Self::Speech => "speech",
             Self::Voice => "voice",
             Self::Key => "key",
+            Self::Agent => "agent",
         }
     }
 }

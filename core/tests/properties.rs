@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentEnd, AgentFault, Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript};
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeInMode, Bounds, Clip, Fillers, NoInput};
+use dialbridge_core::config::{BargeInMode, Bounds, Clip, Fillers, NoInput, StreamShape};
+use dialbridge_core::report::InterruptedBy;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, Timer, TurnId,
@@ -115,10 +116,12 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// What a call may be told; most of them nothing unusual.
 fn settings() -> impl Strategy<Value = CallConfig> {
+    let shape = prop_oneof![3 => Just(StreamShape::PerTurn), 1 => Just(StreamShape::PerCall)];
     let mode = prop_oneof![1 => Just(BargeInMode::Off), 2 => Just(BargeInMode::Speech), 1 => Just(BargeInMode::Voice)];
-    (mode, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(mode, greets, knows, events, fills)| {
-            let mut config = CallConfig { audio_limit_ms: 20_000, knows_prompts: knows, ..CallConfig::default() };
+    (mode, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), shape).prop_map(
+        |(mode, greets, knows, events, fills, shape)| {
+            let mut config =
+                CallConfig { audio_limit_ms: 20_000, knows_prompts: knows, shape, ..CallConfig::default() };
             config.barge_in.mode = mode;
             config.greeting.text = greets.then(|| "hi".to_owned());
             if events {
@@ -151,6 +154,8 @@ struct Run {
     prompts: Vec<(Prompt, usize)>,
     /// Marks that came back, each with how many outputs there were.
     heard: Vec<(MarkName, usize)>,
+    /// When marks were given up, each by how many outputs there were: what had none yet counts as heard too.
+    given_up: Vec<usize>,
 }
 
 impl Run {
@@ -164,6 +169,7 @@ impl Run {
             sent: Vec::new(),
             prompts: Vec::new(),
             heard: Vec::new(),
+            given_up: Vec::new(),
             inputs: 0,
             of_input: Vec::new(),
         };
@@ -197,6 +203,7 @@ impl Run {
             if timer == Timer::MarkOverdue {
                 let so_far = self.outputs.len();
                 self.heard.extend(self.marks().into_iter().map(|mark| (mark, so_far)));
+                self.given_up.push(so_far);
             }
             self.feed(&Input::Timeout);
         }
@@ -323,6 +330,10 @@ proptest! {
                     prop_assert_eq!(open, Some((turn, false)));
                     prop_assert!(!audio.is_empty() && audio.len() <= dialbridge_core::agent::MAX_AUDIO_BYTES);
                 }
+                AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
+                    prop_assert_eq!(open, Some((turn, false)));
+                    prop_assert_eq!(config.shape, StreamShape::PerCall);
+                }
                 AgentCommand::FinishInput => {
                     prop_assert_eq!(open, Some((turn, false)));
                     open = Some((turn, true));
@@ -379,6 +390,9 @@ proptest! {
         let mut queued: Vec<(MarkName, Vec<&Prompt>)> = Vec::new();
         let mut open: Vec<&Prompt> = Vec::new();
         for (at, (_, output)) in run.outputs.iter().enumerate() {
+            if run.given_up.contains(&at) {
+                open.clear();
+            }
             match output {
                 Output::Twilio(TwilioMessage::Media(audio)) => open.extend(run.prompt_of(audio).map(|(prompt, _)| prompt)),
                 Output::Twilio(TwilioMessage::Mark(name)) => queued.push((*name, std::mem::take(&mut open))),
@@ -386,7 +400,9 @@ proptest! {
                     let unheard = || queued.iter().filter(|(name, _)| !run.heard.iter().any(|(heard, before)| heard == name && *before <= at)).flat_map(|(_, prompts)| prompts).chain(&open);
                     let interruptible = unheard().all(|prompt| prompt.interruptible);
                     let cancellable = unheard().all(|prompt| prompt.cancellable);
-                    prop_assert!(interruptible || cancellable);
+                    // An agent that stops its own voice knows what it does.
+                    let by_agent = matches!(run.outputs.get(at + 1), Some((_, Output::Report(Report::BargeIn { by: InterruptedBy::Agent, .. }))));
+                    prop_assert!(interruptible || cancellable || by_agent);
                     queued.clear();
                     open.clear();
                 }

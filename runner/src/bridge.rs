@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::agent::{Agent, EVENT_QUEUE, PipeFull, SessionContext, TurnHandle};
+use crate::agent::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
 use crate::call_log;
 use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
@@ -156,6 +156,14 @@ struct Bridge {
     closed: Option<CloseReason>,
 }
 
+/// A stream that does not take its input is given up.
+fn handed_on(handle: &TurnHandle, turn: TurnId, result: Result<(), PipeFull>) -> Option<Overflow> {
+    result.err().map(|PipeFull| {
+        handle.cancel();
+        Overflow::Turn(turn)
+    })
+}
+
 /// A queue that is full because its other side does not read.
 #[derive(Debug)]
 enum Overflow {
@@ -253,11 +261,12 @@ impl Bridge {
         let Some(handle) = self.turns.get(&turn) else { return };
         match command {
             AgentCommand::Open(_) => {}
-            AgentCommand::Audio(audio) => {
-                if handle.audio(&audio).is_err() {
-                    handle.cancel();
-                    self.overflows.push_back(Overflow::Turn(turn));
-                }
+            AgentCommand::Audio(audio) => self.overflows.extend(handed_on(handle, turn, handle.audio(&audio))),
+            AgentCommand::Send(input) => {
+                self.overflows.extend(handed_on(handle, turn, handle.put(Piece::Input(input))));
+            }
+            AgentCommand::Parameters(parameters) => {
+                self.overflows.extend(handed_on(handle, turn, handle.put(Piece::Parameters(parameters))));
             }
             AgentCommand::FinishInput => handle.finish_input(),
             AgentCommand::Cancel => {

@@ -2,9 +2,9 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
-use crate::call::turn::{Answered, OpenTurn, Repeated, Turn};
+use crate::call::turn::{Answered, OpenTurn, Repeated, Said, Turn};
 use crate::call::utterance::{Heard, Utterance};
-use crate::call::{Call, Output, Timer};
+use crate::call::{Call, Lifecycle, Output, Timer};
 use crate::ids::TurnId;
 use crate::report::{InterruptedBy, Report};
 use crate::time::CallTime;
@@ -15,36 +15,54 @@ impl Call {
         if !self.turn.is(id) {
             return;
         }
+        let turn = self.turn.open().map_or(id, |turn| turn.number);
         match event {
-            AgentEvent::Transcript(transcript) => self.on_transcript(id, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(id),
-            AgentEvent::Answer(answer) => self.on_answer(id, *answer),
+            AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
+            AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
+            AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
+            AgentEvent::Interrupted { .. } if self.is_one_stream() => self.on_interrupted(),
+            AgentEvent::GoAway if self.is_one_stream() => self.restart_stream(),
+            // An agent with a stream for each turn says neither.
+            AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
             AgentEvent::Ended => self.on_turn_ended(),
             AgentEvent::Failed(fault) => self.on_turn_failed(fault),
-            // They belong to agents with one stream for the whole call.
-            AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
         }
+    }
+
+    pub(super) fn next_number(&mut self) -> TurnId {
+        self.turns = self.turns.wrapping_add(1);
+        TurnId(self.turns)
+    }
+
+    /// What the next stream begins with. One that lasts for the whole call begins with what greets, and takes the rest in
+    /// between.
+    fn next_input(&mut self) -> TurnInput {
+        let is_greeting = matches!(self.first.front(), Some(TurnInput::Event(_) | TurnInput::Text(_)));
+        let next = if self.is_one_stream() && !is_greeting { None } else { self.first.pop_front() };
+        next.unwrap_or(TurnInput::Audio)
     }
 
     /// Opens the next turn: what waits for the agent first, then the caller's words.
     pub(super) fn open_turn(&mut self) {
         let id = self.next_turn;
         self.next_turn = id.next();
-        let input = self.first.pop_front().unwrap_or(TurnInput::Audio);
-        let is_audio = matches!(input, TurnInput::Audio);
+        let number = self.next_number();
+        let input = self.next_input();
+        let is_audio = matches!(input, TurnInput::Audio) || self.is_one_stream();
         let waited_ms = if is_audio { self.caller.unwritten_ms() } else { 0 };
-        self.report(Report::TurnOpened { turn: id, input: input.kind(), waited_ms });
-        self.sight.opened(id, input.kind(), self.now);
+        self.report(Report::TurnOpened { turn: number, input: input.kind(), waited_ms });
+        self.sight.opened(number, input.kind(), self.now);
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.parameters),
             known_parameters: self.known_parameters.clone(),
             payload: self.payload.clone(),
-            barge_in: is_audio.then(|| self.barge_in_window(waited_ms)).flatten(),
+            barge_in: (is_audio && !self.is_one_stream()).then(|| self.barge_in_window(waited_ms)).flatten(),
         };
         self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
         self.turn = Turn::Listening(OpenTurn {
             id,
+            number,
             input,
             began: self.caller.written(),
             finished_at: self.now,
@@ -53,6 +71,9 @@ impl Call {
             has_audio: false,
             is_silent: false,
             partial: Repeated::default(),
+            said: Said::default(),
+            thought_ms: 0,
+            is_restarting: false,
         });
         if is_audio { self.write_audio() } else { self.finish_input() }
     }
@@ -72,11 +93,15 @@ impl Call {
     fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
         self.trouble.is_over();
         self.hear(transcript);
-        if transcript.is_final {
+        // An agent with one stream calls no transcript final: the last one is.
+        if transcript.is_final || self.is_one_stream() {
             self.sight.final_transcript(self.now);
         }
         self.report(Report::Transcript { turn: id, text: transcript.text.clone(), is_final: transcript.is_final });
         self.interrupt(InterruptedBy::Speech, Some(id));
+        if self.is_one_stream() {
+            self.await_answer();
+        }
     }
 
     /// Adds words to the open turn's utterance.
@@ -139,30 +164,34 @@ impl Call {
     }
 
     fn on_turn_ended(&mut self) {
+        let is_ending = matches!(self.lifecycle, Lifecycle::Ending(_));
         match &self.turn {
-            Turn::Listening(_) => self.on_turn_failed(AgentFault {
+            Turn::Listening(_) if !is_ending => self.on_turn_failed(AgentFault {
                 code: "OK".to_owned(),
                 message: "the stream was closed before an answer".to_owned(),
                 transient: true,
             }),
-            Turn::Responding(_) | Turn::Idle => self.complete_turn(),
+            Turn::Listening(_) | Turn::Responding(_) | Turn::Idle => self.complete_turn(),
         }
     }
 
     /// The answer is complete: the next turn may open.
     pub(super) fn complete_turn(&mut self) {
-        let Some(turn) = self.turn.take_responding() else { return };
+        let is_one_stream = self.is_one_stream();
+        let turn = if is_one_stream { self.turn.take() } else { self.turn.take_responding() };
+        let Some(turn) = turn else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Done));
         self.caller.forget_written();
         self.finish_playing();
         self.leave_turn();
         let stages = self.sight.completed();
         self.tell_stages(stages);
+        self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;
         let greeting = &self.config.greeting;
         let is_greeting = matches!(&turn.input, TurnInput::Event(event) if greeting.event.as_ref() == Some(event));
         if is_greeting && !is_answered {
-            self.report(Report::StartingEventUnanswered { turn: turn.id });
+            self.report(Report::StartingEventUnanswered { turn: turn.number });
             self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
         }
         if turn.is_silent {

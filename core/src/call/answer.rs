@@ -3,7 +3,7 @@
 use crate::agent::{Answer, AnswerPart, Matched, Prompt, Transcript, TurnInput};
 use crate::call::playback::Playback;
 use crate::call::turn::{Answered, Turn};
-use crate::call::{Call, Ending, Timer};
+use crate::call::{Call, Ending, Lifecycle, Timer};
 use crate::ids::TurnId;
 use crate::payload::{self, Action};
 use crate::report::{InterruptedBy, Report};
@@ -12,12 +12,17 @@ impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
         self.trouble.is_over();
         // A server may answer without having told the end of the utterance: it hears keys in the audio, for one.
-        self.finish_input();
+        if !self.is_one_stream() {
+            self.finish_input();
+        }
         let Some(earlier) = self.take_note(&answer) else { return };
         self.sight.answered(self.now);
         self.understand(id, &mut answer);
-        // What was asked is answered: it need not be asked again.
-        self.caller.forget_written();
+        // What was asked is answered: it need not be asked again. Where audio goes on meanwhile, later pieces of the answer
+        // say nothing about it.
+        if !self.is_one_stream() || earlier.answered == Answered::No {
+            self.caller.forget_written();
+        }
         self.timers.stop(Timer::AnswerOverdue);
         self.outcome.update(&answer);
         if answer.keys.is_some() || answer.part != AnswerPart::Open || earlier.answered == Answered::No {
@@ -42,8 +47,16 @@ impl Call {
 
     /// Notes in the turn that something came; gives how it stood before.
     fn take_note(&mut self, answer: &Answer) -> Option<Earlier> {
-        let Turn::Responding(turn) = &mut self.turn else { return None };
+        let is_one_stream = self.is_one_stream();
+        let turn = match &mut self.turn {
+            Turn::Responding(turn) => turn,
+            Turn::Listening(turn) if is_one_stream => turn,
+            Turn::Listening(_) | Turn::Idle => return None,
+        };
         let earlier = Earlier { answered: turn.answered, thought_ms: self.now.ms_since(turn.finished_at) };
+        if earlier.answered == Answered::No {
+            turn.thought_ms = earlier.thought_ms;
+        }
         match (turn.answered, answer.is_empty()) {
             (_, false) => turn.answered = Answered::Yes,
             (Answered::No, true) => turn.answered = Answered::Emptily,
@@ -78,6 +91,10 @@ impl Call {
     }
 
     fn report_answer(&mut self, id: TurnId, answer: &mut Answer, audio_ms: u64, earlier: &Earlier) {
+        if self.is_one_stream() {
+            self.gather(answer, audio_ms);
+            return;
+        }
         let is_more_audio = earlier.answered == Answered::Yes && answer.is_audio_only();
         self.report(if is_more_audio {
             Report::MoreAudio { turn: id, audio_ms }
@@ -94,6 +111,17 @@ impl Call {
         });
     }
 
+    /// An answer that comes in many pieces is told when it is whole.
+    fn gather(&mut self, answer: &mut Answer, audio_ms: u64) {
+        let Some(turn) = self.turn.open_mut() else { return };
+        turn.said.text.push_str(&answer.text);
+        turn.said.audio_ms += audio_ms;
+        if let Some(intent) = answer.intent.take() {
+            turn.said.intent = intent;
+        }
+        turn.said.parameters.append(&mut answer.parameters);
+    }
+
     fn report_faults(&mut self, id: TurnId, answer: &Answer) {
         if let Some(coding) = &answer.unplayable {
             self.report(Report::PromptRefused { why: format!("{coding} cannot be played") });
@@ -107,8 +135,16 @@ impl Call {
     }
 
     fn await_rest(&mut self, part: AnswerPart) {
+        let is_active = matches!(self.lifecycle, Lifecycle::Active);
         let patience = &self.config.patience;
         match part {
+            AnswerPart::Final if self.is_one_stream() && is_active => self.turn_over(),
+            // The agent's last words may still be on their way.
+            AnswerPart::Final | AnswerPart::Open if self.is_one_stream() && !is_active => {
+                self.timers.set(Timer::AnswerSettled, self.now + patience.more_audio_ms);
+            }
+            // The agent says itself when its answer is whole.
+            AnswerPart::Open if self.is_one_stream() => {}
             AnswerPart::Final => self.complete_turn(),
             AnswerPart::Open => {
                 let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);

@@ -27,7 +27,9 @@ impl Call {
         let rule = &self.config.barge_in;
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
-            (InterruptedBy::Key, _) => true,
+            (InterruptedBy::Key | InterruptedBy::Agent, _) => true,
+            // The agent itself says when its words are interrupted.
+            (InterruptedBy::Speech, _) if self.is_one_stream() => false,
             (InterruptedBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some(turn) = self.turn.open() else { return false };
                 turn.utterance.interrupts(playout_began, self.heard_in(turn), rule)
@@ -43,7 +45,7 @@ impl Call {
         }
     }
 
-    fn cut(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
+    pub(super) fn cut(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
         let cut = self.play_out(Playback::clear);
         self.agent_is_heard();
         self.report(Report::BargeIn { turn, by, heard_ms: cut.heard_ms, cut_ms: cut.cut_ms });

@@ -115,6 +115,9 @@ impl Call {
     /// The turn that listens makes room for the keys: given up where nothing was said, heard out where something was.
     fn leave_listening_for_keys(&mut self) {
         let Turn::Listening(turn) = &self.turn else { return };
+        if self.is_one_stream() {
+            return;
+        }
         let voice = self.voice.onset_since(turn.began);
         let spoke = voice.is_some_and(|onset| onset + TONE < self.entry.began);
         if turn.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.finish_input() }

@@ -12,7 +12,7 @@
 //! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
 //! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
 //! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
+//! silence, `one_stream` agents that have one stream for the whole call, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
 //! call begins and ends.
 
 mod agent_side;
@@ -22,6 +22,7 @@ mod caller_audio;
 mod fillers;
 mod keys;
 mod no_input;
+mod one_stream;
 mod playback;
 mod renewal;
 mod retry;
@@ -70,6 +71,8 @@ pub struct Call {
     lifecycle: Lifecycle,
     turn: Turn,
     next_turn: TurnId,
+    /// How many turns were told of.
+    turns: u32,
     /// What the agent gets before it listens: the greeting, keys, and what must be tried again.
     first: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
@@ -189,6 +192,7 @@ impl Call {
             lifecycle: Lifecycle::AwaitingStart,
             turn: Turn::Idle,
             next_turn: TurnId(1),
+            turns: 0,
             first: VecDeque::new(),
             parameters: config.parameters.clone(),
             known_parameters: Map::new(),
@@ -265,6 +269,7 @@ impl Call {
             | Lifecycle::Leaving
             | Lifecycle::Closed => {}
         }
+        self.send_what_waits();
         self.renew_in_a_gap();
         self.watch_silence();
         self.watch_fetch();

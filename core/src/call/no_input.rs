@@ -53,7 +53,9 @@ impl Call {
 
     /// The caller has said nothing for too long: an agent without a handler of its own gets an event.
     pub(super) fn on_no_input(&mut self) {
-        self.cancel_turn();
+        if !self.is_one_stream() {
+            self.cancel_turn();
+        }
         self.count_silence(true);
         self.tell_no_input();
     }

@@ -55,7 +55,7 @@ impl Call {
     pub(super) fn on_turn_failed(&mut self, fault: AgentFault) {
         let is_responding = matches!(self.turn, Turn::Responding(_));
         let Some(turn) = self.turn.open() else { return };
-        let (id, input) = (turn.id, turn.input.clone());
+        let (id, input) = (turn.number, turn.input.clone());
         self.trouble.failed_turns += 1;
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost.
@@ -92,7 +92,9 @@ impl Call {
     fn ask_again(&mut self, input: TurnInput) -> u64 {
         if !matches!(input, TurnInput::Audio) {
             self.first.push_front(input);
-            return 0;
+            if !self.is_one_stream() {
+                return 0;
+            }
         }
         let again = self.caller.rewind();
         self.account.written -= again;
@@ -101,6 +103,9 @@ impl Call {
     }
 
     pub(super) fn on_answer_overdue(&mut self) {
+        if self.leave_restarting_stream() {
+            return;
+        }
         let Some(turn) = self.turn.open() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
         self.on_turn_failed(AgentFault {

@@ -7,10 +7,15 @@
 //! Listening, Responding --failed--> Idle, after a pause
 //! ```
 //!
+//! Where one stream lasts for the whole call it stays in Listening, turn after turn, and Responding is a stream that was
+//! half-closed so that another one takes over.
+//!
 //! An answer is complete with its final part, or when the server closes the stream, or when it has been quiet for a
 //! while after an answer that promised no more.
 
-use crate::agent::TurnInput;
+use serde_json::{Map, Value};
+
+use crate::agent::{Intent, TurnInput};
 use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::checksum::Checksum;
@@ -32,7 +37,10 @@ pub(super) enum Turn {
 /// A stream that is open.
 #[derive(Debug)]
 pub(super) struct OpenTurn {
+    /// The stream.
     pub(super) id: TurnId,
+    /// The turn that goes on in it, as it is told: the stream's own, but where one stream has many turns.
+    pub(super) number: TurnId,
     pub(super) input: TurnInput,
     /// Where in the caller's audio this stream's began.
     pub(super) began: Position,
@@ -46,6 +54,21 @@ pub(super) struct OpenTurn {
     pub(super) is_silent: bool,
     /// The audio of its partial answers, which the final one may repeat.
     pub(super) partial: Repeated,
+    /// What the agent has said in a turn of a stream that has many.
+    pub(super) said: Said,
+    /// From the end of the input to the first part of the answer, in milliseconds.
+    pub(super) thought_ms: u64,
+    /// Whether the stream is half-closed for another one to take over.
+    pub(super) is_restarting: bool,
+}
+
+/// What the agent has said so far, of an answer that comes in many pieces.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) text: String,
+    pub(super) intent: Intent,
+    pub(super) parameters: Map<String, Value>,
+    pub(super) audio_ms: u64,
 }
 
 /// Audio that may come again: how many bytes, and their checksum.
@@ -119,6 +142,14 @@ impl Turn {
                 *self = other;
                 None
             }
+        }
+    }
+
+    /// Leaves the turn, whatever its state.
+    pub(super) fn take(&mut self) -> Option<OpenTurn> {
+        match std::mem::take(self) {
+            Self::Idle => None,
+            Self::Listening(turn) | Self::Responding(turn) => Some(turn),
         }
     }
 

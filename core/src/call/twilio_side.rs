@@ -129,13 +129,18 @@ impl Call {
         let Turn::Listening(turn) = &self.turn else { return };
         let audio_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
         let limit = self.config.audio_limit_ms;
-        if audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
+        if limit == 0 || audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
             return;
         }
-        let id = turn.id;
+        let id = turn.number;
         let nothing_said = turn.utterance.is_empty() && !self.voice.is_speaking();
         let must = audio_ms >= limit.saturating_sub(LAST_MOMENT_MS);
-        if nothing_said {
+        if self.is_one_stream() {
+            if must || (nothing_said && !self.playback.is_playing()) {
+                self.report(Report::Rotated { turn: id, in_speech: !nothing_said });
+                self.restart_stream();
+            }
+        } else if nothing_said {
             self.report(Report::Rotated { turn: id, in_speech: false });
             self.cancel_turn();
         } else if must || !self.voice.is_speaking() {

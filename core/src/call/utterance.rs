@@ -13,6 +13,8 @@ const RECOGNITION_MS: u64 = 300;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Utterance {
     words: usize,
+    /// The latest transcript.
+    text: String,
     /// Where the speech began; set by the first transcript.
     onset: Option<Position>,
 }
@@ -34,6 +36,11 @@ impl Utterance {
         self.onset.is_none()
     }
 
+    /// What was understood, as it was told last.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Where the speech began.
     pub(super) fn onset(&self) -> Option<Position> {
         self.onset
@@ -50,6 +57,7 @@ impl Utterance {
         if is_sure {
             self.words = self.words.max(words);
         }
+        self.text.clone_from(&transcript.text);
         if self.onset.is_none() {
             self.onset = Some(onset(transcript, heard));
         }

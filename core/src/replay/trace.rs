@@ -124,13 +124,7 @@ fn told(output: &Output) -> String {
 fn told_command(command: &AgentCommand) -> String {
     match command {
         AgentCommand::Open(start) => {
-            let mut told = match &start.input {
-                TurnInput::Audio => "open audio".to_owned(),
-                TurnInput::Event(name) => format!("open event {name}"),
-                TurnInput::Text(text) => format!("open text \"{text}\""),
-                TurnInput::Digits(digits, _) => format!("open digits, {} keys", digits.keys.len()),
-                TurnInput::ToolRefused(call) => format!("open tool result, {} refused", call.tool),
-            };
+            let mut told = format!("open {}", told_input(&start.input));
             if let Some(window) = start.barge_in {
                 let _ = write!(told, ", prompt until {} ms", window.total_ms);
                 if window.protected_ms > 0 {
@@ -143,9 +137,23 @@ fn told_command(command: &AgentCommand) -> String {
             told
         }
         AgentCommand::Audio(audio) => format!("audio {} ms", audio.len() / BYTES_PER_MS),
+        AgentCommand::Send(input) => format!("send {}", told_input(input)),
+        AgentCommand::Parameters(parameters) => {
+            format!("parameters {}", serde_json::Value::Object(parameters.clone()))
+        }
         AgentCommand::FinishInput => "finish input".to_owned(),
         AgentCommand::Cancel => "cancel".to_owned(),
         AgentCommand::Done => "done".to_owned(),
+    }
+}
+
+fn told_input(input: &TurnInput) -> String {
+    match input {
+        TurnInput::Audio => "audio".to_owned(),
+        TurnInput::Event(name) => format!("event {name}"),
+        TurnInput::Text(text) => format!("text \"{text}\""),
+        TurnInput::Digits(digits, _) => format!("digits, {} keys", digits.keys.len()),
+        TurnInput::ToolRefused(call) => format!("tool result, {} refused", call.tool),
     }
 }
 

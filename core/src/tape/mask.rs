@@ -40,9 +40,12 @@ pub(super) struct Typed {
 impl Typed {
     /// Takes note of keys that go to the agent.
     pub(super) fn note(&mut self, turn: TurnId, command: &AgentCommand) {
-        if let AgentCommand::Open(start) = command
-            && let TurnInput::Digits(digits, _) = &start.input
-        {
+        let input = match command {
+            AgentCommand::Open(start) => &start.input,
+            AgentCommand::Send(input) => input,
+            _ => return,
+        };
+        if let TurnInput::Digits(digits, _) = input {
             self.turns.insert(turn);
             if digits.keys.len() >= LEAST_SECRET {
                 self.entries.insert(digits.keys.clone());

@@ -112,31 +112,41 @@ impl TapeWriter {
             AgentCommand::Open(start) => {
                 let mut open =
                     json!({ "command": "open", "input": start.input.kind(), "parameters": start.parameters });
-                let (name, value) = match &start.input {
-                    TurnInput::Audio => (
-                        "bargeIn",
-                        start.barge_in.map_or(
-                            Value::Null,
-                            |it| json!({ "protectedMs": it.protected_ms, "totalMs": it.total_ms }),
-                        ),
-                    ),
-                    TurnInput::Event(name) => ("name", name.as_str().into()),
-                    TurnInput::Text(text) => ("text", text.as_str().into()),
-                    TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_keys(&digits.keys).into()),
-                    TurnInput::Digits(digits, _) => ("keys", digits.keys.as_str().into()),
-                    TurnInput::ToolRefused(call) => ("tool", call.tool.as_str().into()),
-                };
-                open[name] = value;
+                if let Some(window) = start.barge_in {
+                    open["bargeIn"] = json!({ "protectedMs": window.protected_ms, "totalMs": window.total_ms });
+                }
+                self.describe(&start.input, &mut open);
                 open
             }
             AgentCommand::Audio(audio) if self.mask.audio => json!({ "command": "audio", "bytes": audio.len() }),
             AgentCommand::Audio(audio) => {
                 json!({ "command": "audio", "bytes": audio.len(), "sum": Checksum::of(audio).to_string() })
             }
+            AgentCommand::Send(input) => {
+                let mut send = json!({ "command": "send", "input": input.kind() });
+                self.describe(input, &mut send);
+                send
+            }
+            AgentCommand::Parameters(parameters) => json!({ "command": "parameters", "parameters": parameters }),
             AgentCommand::FinishInput => json!({ "command": "finishInput" }),
             AgentCommand::Cancel => json!({ "command": "cancel" }),
             AgentCommand::Done => json!({ "command": "done" }),
         }
+    }
+}
+
+impl TapeWriter {
+    /// Adds what an input is, masked as the tape is.
+    fn describe(&self, input: &TurnInput, to: &mut Value) {
+        let (name, value) = match input {
+            TurnInput::Audio => return,
+            TurnInput::Event(name) => ("name", name.as_str().into()),
+            TurnInput::Text(text) => ("text", text.as_str().into()),
+            TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_keys(&digits.keys).into()),
+            TurnInput::Digits(digits, _) => ("keys", digits.keys.as_str().into()),
+            TurnInput::ToolRefused(call) => ("tool", call.tool.as_str().into()),
+        };
+        to[name] = value;
     }
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod line;
 mod listening;
 mod messages;
+mod one_stream;
 mod renewal;
 mod sight;
 mod silence;

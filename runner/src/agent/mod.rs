@@ -29,7 +29,7 @@ use es_convert::Es;
 use stream::{Streams, Turn};
 
 pub use auth::{Auth, AuthError};
-pub use pipe::{AudioPipe, PipeFull};
+pub use pipe::{InputPipe, Piece, PipeFull};
 pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// How many events of one call wait to be handled. Its streams wait when it is full.
@@ -100,7 +100,7 @@ impl Agent {
         events: mpsc::Sender<(TurnId, AgentEvent)>,
         tasks: &mut JoinSet<()>,
     ) -> TurnHandle {
-        let pipe = AudioPipe::new();
+        let pipe = InputPipe::new();
         let (streams, context) = (self.streams.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
         let task = match self.address.product() {
@@ -113,7 +113,7 @@ impl Agent {
 }
 
 /// Lets a stream run to its end, but not for long after it was left.
-async fn lingering(pipe: Arc<AudioPipe>, stream: impl Future<Output = ()>) {
+async fn lingering(pipe: Arc<InputPipe>, stream: impl Future<Output = ()>) {
     tokio::select! {
         () = stream => {}
         () = pipe.left_for(LINGER) => {}
@@ -144,7 +144,7 @@ impl std::error::Error for AgentError {}
 /// A stream that is open.
 #[derive(Debug)]
 pub struct TurnHandle {
-    pipe: Arc<AudioPipe>,
+    pipe: Arc<InputPipe>,
     task: tokio::task::AbortHandle,
 }
 
@@ -155,6 +155,14 @@ impl TurnHandle {
     /// [`PipeFull`] when the agent has not taken any for too long.
     pub fn audio(&self, audio: &[u8]) -> Result<(), PipeFull> {
         self.pipe.write(audio)
+    }
+
+    /// Hands other input on, into a stream that lasts for the whole call.
+    ///
+    /// # Errors
+    /// [`PipeFull`] when the agent has not taken any for too long.
+    pub fn put(&self, piece: Piece) -> Result<(), PipeFull> {
+        self.pipe.put(piece)
     }
 
     /// Half-closes the stream.

@@ -1,18 +1,23 @@
-//! Audio on its way into a stream: what waits goes out as one message.
+//! Input on its way into a stream: audio that waits goes out as one message, and other input keeps its place in it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialbridge_core::agent::MAX_AUDIO_BYTES;
+use dialbridge_core::agent::{MAX_AUDIO_BYTES, TurnInput};
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 /// How much audio waits for an agent that takes none, in bytes: a minute, twice what a call ever keeps.
 const MOST_BYTES: usize = 60_000 * dialbridge_core::audio::BYTES_PER_MS;
 
-/// The agent has not taken any audio for too long.
+/// How much other input waits for it.
+const MOST_INPUTS: usize = 64;
+
+/// The agent has not taken any input for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PipeFull;
 
@@ -24,22 +29,36 @@ impl fmt::Display for PipeFull {
 
 impl std::error::Error for PipeFull {}
 
+/// What goes into a stream as one message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Piece {
+    /// The caller's audio: mu-law at 8,000 Hz, at most [`MAX_AUDIO_BYTES`].
+    Audio(Bytes),
+    /// Other input, into a stream that lasts for the whole call.
+    Input(TurnInput),
+    /// Session parameters, into such a stream.
+    Parameters(Map<String, Value>),
+}
+
 /// Between a call, which writes frames, and its stream, which takes all that is there whenever it can send.
 #[derive(Debug, Default)]
-pub struct AudioPipe {
+pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: BytesMut,
+    /// Audio before the first of the others.
+    audio: BytesMut,
+    /// Other input, each with the audio after it.
+    others: VecDeque<(Piece, BytesMut)>,
     is_closed: bool,
     is_reset: bool,
     reader: Option<Waker>,
 }
 
-impl AudioPipe {
+impl InputPipe {
     pub(super) fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -50,10 +69,28 @@ impl AudioPipe {
     /// [`PipeFull`] when too much waits already; the audio is not taken.
     pub fn write(&self, audio: &[u8]) -> Result<(), PipeFull> {
         let mut state = self.lock();
-        if state.waiting.len() + audio.len() > MOST_BYTES {
+        let waiting = state.audio.len() + state.others.iter().map(|(_, audio)| audio.len()).sum::<usize>();
+        if waiting + audio.len() > MOST_BYTES {
             return Err(PipeFull);
         }
-        state.waiting.extend_from_slice(audio);
+        match state.others.back_mut() {
+            Some((_, after)) => after.extend_from_slice(audio),
+            None => state.audio.extend_from_slice(audio),
+        }
+        wake(state);
+        Ok(())
+    }
+
+    /// Writes other input, in its place.
+    ///
+    /// # Errors
+    /// [`PipeFull`] when too much waits already; it is not taken.
+    pub fn put(&self, piece: Piece) -> Result<(), PipeFull> {
+        let mut state = self.lock();
+        if state.others.len() >= MOST_INPUTS {
+            return Err(PipeFull);
+        }
+        state.others.push_back((piece, BytesMut::new()));
         wake(state);
         Ok(())
     }
@@ -69,7 +106,8 @@ impl AudioPipe {
     pub(super) fn reset(&self) {
         let mut state = self.lock();
         state.is_reset = true;
-        state.waiting = BytesMut::new();
+        state.audio = BytesMut::new();
+        state.others = VecDeque::new();
         wake(state);
     }
 
@@ -89,12 +127,16 @@ impl AudioPipe {
         tokio::time::sleep(time).await;
     }
 
-    /// All that waits, at most [`MAX_AUDIO_BYTES`]; `None` when the pipe is closed and empty.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// What waits: audio, at most [`MAX_AUDIO_BYTES`] of it, or one other input; `None` when the pipe is closed and empty.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let mut state = self.lock();
-        if !state.waiting.is_empty() {
-            let most = state.waiting.len().min(MAX_AUDIO_BYTES);
-            return Poll::Ready(Some(state.waiting.split_to(most).freeze()));
+        if !state.audio.is_empty() {
+            let most = state.audio.len().min(MAX_AUDIO_BYTES);
+            return Poll::Ready(Some(Piece::Audio(state.audio.split_to(most).freeze())));
+        }
+        if let Some((piece, audio)) = state.others.pop_front() {
+            state.audio = audio;
+            return Poll::Ready(Some(piece));
         }
         if state.is_closed {
             return Poll::Ready(None);
@@ -120,32 +162,52 @@ fn wake(mut state: MutexGuard<'_, State>) {
 mod tests {
     use super::*;
 
-    fn read(pipe: &AudioPipe) -> Poll<Option<Bytes>> {
+    fn read(pipe: &InputPipe) -> Poll<Option<Piece>> {
         pipe.poll_read(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn audio(audio: &[u8]) -> Poll<Option<Piece>> {
+        Poll::Ready(Some(Piece::Audio(Bytes::copy_from_slice(audio))))
     }
 
     #[test]
     fn what_waits_goes_out_as_one_message() {
-        let pipe = AudioPipe::new();
+        let pipe = InputPipe::new();
         assert!(read(&pipe).is_pending());
         for frame in [[1; 160], [2; 160], [3; 160]] {
             pipe.write(&frame).unwrap();
         }
-        assert_eq!(read(&pipe), Poll::Ready(Some(Bytes::from([[1; 160], [2; 160], [3; 160]].concat()))));
+        assert_eq!(read(&pipe), audio(&[[1; 160], [2; 160], [3; 160]].concat()));
         assert!(read(&pipe).is_pending());
         pipe.write(&[4]).unwrap();
         pipe.close();
-        assert_eq!(read(&pipe), Poll::Ready(Some(Bytes::from_static(&[4]))));
+        assert_eq!(read(&pipe), audio(&[4]));
         assert_eq!(read(&pipe), Poll::Ready(None));
     }
 
     #[test]
+    fn other_input_keeps_its_place_between_the_audio() {
+        let pipe = InputPipe::new();
+        let event = |name: &str| Piece::Input(TurnInput::Event(name.to_owned()));
+        pipe.write(&[1]).unwrap();
+        pipe.put(event("a")).unwrap();
+        pipe.put(event("b")).unwrap();
+        pipe.write(&[2]).unwrap();
+        pipe.write(&[3]).unwrap();
+        assert_eq!(read(&pipe), audio(&[1]));
+        assert_eq!(read(&pipe), Poll::Ready(Some(event("a"))));
+        assert_eq!(read(&pipe), Poll::Ready(Some(event("b"))));
+        pipe.write(&[4]).unwrap();
+        assert_eq!(read(&pipe), audio(&[2, 3, 4]));
+    }
+
+    #[test]
     fn a_message_is_never_larger_than_the_agent_takes() {
-        let pipe = AudioPipe::new();
+        let pipe = InputPipe::new();
         pipe.write(&[7; 40_000]).unwrap();
         let sizes: Vec<usize> = (0..3)
             .map(|_| match read(&pipe) {
-                Poll::Ready(Some(audio)) => audio.len(),
+                Poll::Ready(Some(Piece::Audio(audio))) => audio.len(),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -154,8 +216,10 @@ mod tests {
 
     #[test]
     fn an_agent_that_takes_nothing_fills_no_memory_without_end() {
-        let pipe = AudioPipe::new();
+        let pipe = InputPipe::new();
         let written = (0..10_000).take_while(|_| pipe.write(&[0; 160]).is_ok()).count();
         assert_eq!(written, MOST_BYTES / 160);
+        let put = (0..10_000).take_while(|_| pipe.put(Piece::Input(TurnInput::Audio)).is_ok()).count();
+        assert_eq!(put, MOST_INPUTS);
     }
 }

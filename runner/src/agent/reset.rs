@@ -16,13 +16,13 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Error};
 use tower_service::Service;
 
-use super::pipe::AudioPipe;
+use super::pipe::InputPipe;
 
 /// A connection whose requests are reset when their pipe is.
 #[derive(Debug, Clone)]
 pub(super) struct Resettable {
     pub(super) channel: Channel,
-    pub(super) pipe: Arc<AudioPipe>,
+    pub(super) pipe: Arc<InputPipe>,
 }
 
 impl Service<Request<Body>> for Resettable {
@@ -42,7 +42,7 @@ impl Service<Request<Body>> for Resettable {
 
 struct ResettableBody {
     body: Body,
-    pipe: Arc<AudioPipe>,
+    pipe: Arc<InputPipe>,
 }
 
 impl http_body::Body for ResettableBody {
@@ -69,7 +69,7 @@ impl http_body::Body for ResettableBody {
 }
 
 /// Resets a stream when its task ends, however it ends. After the half-close there is nothing to reset.
-pub(super) struct ResetOnDrop(pub(super) Arc<AudioPipe>);
+pub(super) struct ResetOnDrop(pub(super) Arc<InputPipe>);
 
 impl Drop for ResetOnDrop {
     fn drop(&mut self) {

@@ -21,7 +21,7 @@ use super::SessionContext;
 use super::auth::Auth;
 use super::channels::Channels;
 use super::fault::fault;
-use super::pipe::AudioPipe;
+use super::pipe::{InputPipe, Piece};
 use super::reset::{ResetOnDrop, Resettable};
 
 /// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
@@ -55,7 +55,7 @@ pub(super) struct Streams {
 pub(super) struct Turn {
     pub(super) id: TurnId,
     pub(super) start: TurnStart,
-    pub(super) pipe: Arc<AudioPipe>,
+    pub(super) pipe: Arc<InputPipe>,
     pub(super) events: mpsc::Sender<(TurnId, AgentEvent)>,
 }
 
@@ -111,7 +111,7 @@ impl Streams {
 /// The messages of a turn: the first one, then audio as it comes; it ends with the pipe, which half-closes the stream.
 struct Requests<D: Dialect> {
     first: Option<D::Request>,
-    pipe: Arc<AudioPipe>,
+    pipe: Arc<InputPipe>,
     dialect: PhantomData<D>,
 }
 
@@ -125,6 +125,17 @@ impl<D: Dialect> Stream for Requests<D> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(first));
         }
-        self.pipe.poll_read(cx).map(|audio| audio.map(D::audio))
+        loop {
+            let piece = match self.pipe.poll_read(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(piece) => piece,
+            };
+            match piece {
+                None => return Poll::Ready(None),
+                Some(Piece::Audio(audio)) => return Poll::Ready(Some(D::audio(audio))),
+                // A stream that is one turn has its other input in its first message.
+                Some(Piece::Input(_) | Piece::Parameters(_)) => {}
+            }
+        }
     }
 }
