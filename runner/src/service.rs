@@ -138,6 +138,7 @@ impl Service {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let mut connections = JoinSet::new();
         connections.spawn(self.clone().warm_up());
+        connections.spawn(self.agent.clone().tend());
         loop {
             match accept(&listener).await {
                 Ok(stream) => {

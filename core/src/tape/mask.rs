@@ -43,7 +43,11 @@ impl Typed {
         let input = match command {
             AgentCommand::Open(start) => &start.input,
             AgentCommand::Send(input) => input,
-            _ => return,
+            AgentCommand::Audio(_)
+            | AgentCommand::Parameters(_)
+            | AgentCommand::FinishInput
+            | AgentCommand::Cancel
+            | AgentCommand::Done => return,
         };
         if let TurnInput::Digits(digits, _) = input {
             self.turns.insert(turn);

@@ -1,10 +1,14 @@
 //! Connections to the agent. Google's front end takes about 100 streams on a connection, and further ones would wait in
-//! silence; so connections are opened as streams come.
+//! silence; so connections are opened as streams come, one ahead of need, and closed when they are not needed any more.
+//!
+//! A connection that got GOAWAY takes no new stream: hyper opens another one in its place, and the streams on the old one
+//! go on to their end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Error};
 
 use crate::net::{Connector, Dial};
@@ -12,6 +16,15 @@ use crate::settings::Endpoint;
 
 /// How many streams share a connection. Below 100, for a stream that ends still counts for a moment.
 const STREAMS_PER_CONNECTION: usize = 80;
+
+/// With fewer free places than these, all connections together, another one is opened ahead of need.
+const SPARE_PLACES: usize = STREAMS_PER_CONNECTION / 4;
+
+/// A connection without a stream is closed after so long. One always stays.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// How often it is looked for idle connections.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,16 +42,21 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A pool of connections. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Channels {
+pub(super) struct Channels(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     endpoint: TonicEndpoint,
     dial: Arc<dyn Dial>,
-    members: Arc<Mutex<Vec<Member>>>,
+    members: Mutex<Vec<Member>>,
 }
 
 #[derive(Debug, Clone)]
 struct Member {
     channel: Channel,
     streams: Arc<AtomicUsize>,
+    /// When it last had a stream.
+    used: Instant,
 }
 
 /// A connection with a place for one stream; dropping it gives the place back.
@@ -54,6 +72,12 @@ impl Drop for Lease {
     }
 }
 
+impl Member {
+    fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+}
+
 impl Channels {
     pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>) -> Result<Self, Error> {
         let mut tonic = TonicEndpoint::from_shared(endpoint.url.clone())?
@@ -61,6 +85,7 @@ impl Channels {
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         if !endpoint.is_plaintext {
@@ -68,29 +93,123 @@ impl Channels {
             let has_roots = crate::tls::platform_has_roots();
             tonic = tonic.tls_config(if has_roots { tls.with_native_roots() } else { tls.with_webpki_roots() })?;
         }
-        Ok(Self { endpoint: tonic, dial, members: Arc::default() })
+        Ok(Self(Arc::new(Inner { endpoint: tonic, dial, members: Mutex::default() })))
     }
 
     /// Opens the first connection and waits for it.
     pub(super) async fn warm_up(&self) -> Result<(), Error> {
-        let channel = self.endpoint.connect_with_connector(Connector(self.dial.clone())).await?;
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.push(Member { channel, streams: Arc::default() });
+        if !self.members().is_empty() {
+            return Ok(());
+        }
+        let channel = self.0.endpoint.connect_with_connector(Connector(self.0.dial.clone())).await?;
+        self.add(channel);
         Ok(())
+    }
+
+    /// Closes connections that nobody needs any more, for as long as it is polled.
+    pub(super) async fn tend(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            self.close_idle();
+        }
     }
 
     /// A connection with room; the least used one, so that a connection that breaks takes as few calls with it as can be.
     pub(super) fn lease(&self) -> Lease {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let least = members.iter().min_by_key(|member| member.streams.load(Ordering::Relaxed));
-        let with_room = least.filter(|member| member.streams.load(Ordering::Relaxed) < STREAMS_PER_CONNECTION);
-        let member = with_room.cloned().unwrap_or_else(|| {
-            let channel = self.endpoint.connect_with_connector_lazy(Connector(self.dial.clone()));
-            let member = Member { channel, streams: Arc::default() };
-            members.push(member.clone());
-            member
-        });
+        let mut members = self.members();
+        let least = members.iter().map(Member::streams).min().filter(|streams| *streams < STREAMS_PER_CONNECTION);
+        if least.is_none() {
+            members.push(self.another());
+        }
+        let place = members.iter().enumerate().min_by_key(|(_, member)| member.streams()).map_or(0, |(place, _)| place);
+        let member = &mut members[place];
+        member.used = Instant::now();
         member.streams.fetch_add(1, Ordering::Relaxed);
-        Lease { channel: member.channel, streams: member.streams }
+        let lease = Lease { channel: member.channel.clone(), streams: member.streams.clone() };
+        let free: usize = members.iter().map(|member| STREAMS_PER_CONNECTION.saturating_sub(member.streams())).sum();
+        if free < SPARE_PLACES {
+            members.push(self.another());
+        }
+        lease
+    }
+
+    fn close_idle(&self) {
+        let mut members = self.members();
+        for member in members.iter_mut().filter(|member| member.streams() > 0) {
+            member.used = Instant::now();
+        }
+        let mut rest = members.len();
+        members.retain(|member| {
+            let stays = rest == 1 || member.used.elapsed() < IDLE;
+            rest -= usize::from(!stays);
+            stays
+        });
+    }
+
+    /// A connection that is opened with its first stream. In the few milliseconds that takes the streams before it wait
+    /// in the others' free places.
+    fn another(&self) -> Member {
+        let channel = self.0.endpoint.connect_with_connector_lazy(Connector(self.0.dial.clone()));
+        Member { channel, streams: Arc::default(), used: Instant::now() }
+    }
+
+    fn add(&self, channel: Channel) {
+        self.members().push(Member { channel, streams: Arc::default(), used: Instant::now() });
+    }
+
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    fn streams(&self) -> Vec<usize> {
+        self.members().iter().map(Member::streams).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Tcp;
+
+    fn channels() -> Channels {
+        let endpoint = Endpoint { url: "http://127.0.0.1:9".to_owned(), is_plaintext: true };
+        Channels::new(&endpoint, Arc::new(Tcp)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn streams_spread_evenly_and_no_connection_has_more_than_its_share() {
+        let channels = channels();
+        let leases: Vec<Lease> = (0..200).map(|_| channels.lease()).collect();
+        let streams = channels.streams();
+        assert_eq!(streams.iter().sum::<usize>(), 200);
+        assert!(streams.iter().all(|streams| *streams <= STREAMS_PER_CONNECTION), "{streams:?}");
+        drop(leases);
+        let _leases: Vec<Lease> = (0..90).map(|_| channels.lease()).collect();
+        let streams = channels.streams();
+        assert!(streams.iter().max().unwrap() - streams.iter().min().unwrap() <= 1, "{streams:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_there_before_it_is_needed() {
+        let channels = channels();
+        let _leases: Vec<Lease> = (0..STREAMS_PER_CONNECTION).map(|_| channels.lease()).collect();
+        assert_eq!(channels.streams().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connections_are_closed_and_one_stays() {
+        let channels = channels();
+        let mut leases: Vec<Lease> = (0..200).map(|_| channels.lease()).collect();
+        tokio::time::advance(IDLE).await;
+        channels.close_idle();
+        assert!(channels.streams().len() >= 3, "those with streams stay");
+        leases.clear();
+        tokio::time::advance(IDLE / 2).await;
+        channels.close_idle();
+        assert!(channels.streams().len() >= 3, "not at once");
+        tokio::time::advance(IDLE).await;
+        channels.close_idle();
+        assert_eq!(channels.streams(), [0]);
     }
 }

@@ -91,6 +91,11 @@ impl Agent {
         self.streams.channels.warm_up().await.map_err(io::Error::other)
     }
 
+    /// Closes connections that nobody needs any more, for as long as it is polled.
+    pub(crate) async fn tend(self) {
+        self.streams.channels.tend().await;
+    }
+
     /// Opens a stream for a turn. What it says comes over `events`; it ends with the task, which `tasks` owns.
     pub fn open(
         &self,
