@@ -7,6 +7,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
 use cx::query_input::Input;
+use cx::response_message::Message;
 use cx::sessions_client::SessionsClient;
 use cx::streaming_detect_intent_response::Response;
 use cx::streaming_recognition_result::MessageType;
@@ -164,4 +165,79 @@ async fn more_than_two_minutes_of_audio_are_too_much() {
     let agent = agent("").await;
     let messages = vec![first(listen(Some(config()), &[])), audio(&MINUTE), audio(&MINUTE), audio(&MINUTE)];
     assert_eq!(ask(&agent, messages).await.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn words_are_timed_for_a_client_that_asks_for_it_and_for_no_other() {
+    static SPEECH: [u8; 8_000] = [0x12; 8_000];
+    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
+    let script = "word_times = true\nconfidence = 0.5\ninterim = false\n[[utterance]]\nheard = \"two loaves\"";
+    let agent = agent(script).await;
+    for enable_word_info in [true, false] {
+        let config = cx::InputAudioConfig { enable_word_info, ..config() };
+        let messages = vec![first(listen(Some(config), &[])), audio(&SILENCE), audio(&SPEECH), audio(&SILENCE)];
+        let responses = ask(&agent, messages).await.unwrap();
+        let Some(Response::RecognitionResult(result)) = &responses[0].response else { panic!() };
+        assert_eq!((result.transcript.as_str(), result.is_final, result.confidence), ("two loaves", true, 0.5));
+        let starts = result.speech_word_info.iter().map(|word| word.start_offset.unwrap());
+        let starts: Vec<_> = starts.map(|start| (start.seconds, start.nanos / 1_000_000)).collect();
+        let expected = if enable_word_info { vec![(1, 0), (1, 500)] } else { Vec::new() };
+        assert_eq!(starts, expected);
+    }
+}
+
+#[tokio::test]
+async fn after_a_tool_call_its_result_must_come_and_nothing_else() {
+    let agent =
+        agent("[start]\ntool_call = { tool = \"t\", action = \"a\" }\n[[utterance]]\nsay = \"well, then\"").await;
+    let result = |tool: &str| {
+        let error = cx::tool_call_result::Error { message: "no tools here".to_owned() };
+        let result = Some(cx::tool_call_result::Result::Error(error));
+        Input::ToolCallResult(cx::ToolCallResult { tool: tool.to_owned(), action: "a".to_owned(), result })
+    };
+    let asked = |input: Input| ask(&agent, vec![first(input)]);
+    assert_eq!(asked(result("t")).await.unwrap_err().code(), Code::InvalidArgument, "nobody asked for it");
+    let responses = asked(text("hi")).await.unwrap();
+    let Some(Response::DetectIntentResponse(response)) = &responses[0].response else { panic!() };
+    let messages = &response.query_result.as_ref().unwrap().response_messages;
+    assert!(matches!(&messages[0].message, Some(Message::ToolCall(call)) if call.tool == "t"), "{messages:?}");
+    assert_eq!(asked(text("hi")).await.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(asked(result("other")).await.unwrap_err().code(), Code::InvalidArgument);
+    let responses = asked(result("t")).await.unwrap();
+    let Some(Response::DetectIntentResponse(response)) = &responses[0].response else { panic!() };
+    let messages = &response.query_result.as_ref().unwrap().response_messages;
+    assert!(matches!(&messages[0].message, Some(Message::Text(text)) if text.text == ["well, then"]));
+}
+
+#[tokio::test]
+async fn partial_responses_come_to_a_client_that_asks_for_them_and_may_be_repeated_in_the_last_one() {
+    let script = "[start]\nfirst = [{ tone = { hz = 400, ms = 100 }, allow_cancellation = true }]\nrepeats_partials = true\ntone = { hz = 500, ms = 50 }";
+    let agent = agent(script).await;
+    for (enable_partial_response, expected) in
+        [(true, vec![("PARTIAL", 800, true), ("FINAL", 1_200, false)]), (false, vec![("FINAL", 400, false)])]
+    {
+        let event = Input::Event(cx::EventInput { event: "WELCOME".to_owned() });
+        let message = cx::StreamingDetectIntentRequest { enable_partial_response, ..first(event) };
+        let responses = ask(&agent, vec![message]).await.unwrap();
+        let told = responses.iter().map(|response| match &response.response {
+            Some(Response::DetectIntentResponse(response)) => {
+                (response.response_type().as_str_name(), response.output_audio.len(), response.allow_cancellation)
+            }
+            _ => panic!(),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_turn_fails_where_the_script_says_so_and_the_next_attempt_gets_the_next_answer() {
+    static SPEECH: [u8; 8_000] = [0x12; 8_000];
+    let agent = agent(
+        "[[utterance]]\nfault = \"UNAVAILABLE\"\nfault_after_ms = 500\n[[utterance]]\nfault = \"INVALID_ARGUMENT\"\n[[utterance]]\nsay = \"yes\"",
+    )
+    .await;
+    let turn = || vec![first(listen(Some(config()), &[])), audio(&SPEECH)];
+    assert_eq!(ask(&agent, turn()).await.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(ask(&agent, turn()).await.unwrap_err().code(), Code::InvalidArgument);
+    assert!(ask(&agent, turn()).await.is_ok());
 }

@@ -187,3 +187,55 @@ async fn keys_are_an_input_of_v2beta1_only() {
     let as_v2 = v2::StreamingDetectIntentRequest::decode(&message.encode_to_vec()[..]).unwrap();
     assert_eq!(ask(&agent, vec![as_v2]).await.unwrap_err().code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn messages_for_telephones_exist_in_v2beta1_only() {
+    use prost::Message as _;
+    use v2beta1::intent::message::Message;
+    let script = "[start]\nsay = \"hello\"\nplay = \"gs://b/a.wav\"\nspeech = \"good morning\"\npayload = { a = 1 }\nwebhook_fault = \"down\"\nno_match = true";
+    let agent = agent(script).await;
+    let request = first(event("WELCOME"));
+    let as_beta = v2beta1::StreamingDetectIntentRequest::decode(&request.encode_to_vec()[..]).unwrap();
+    let mut client = v2beta1::sessions_client::SessionsClient::new(channel(&agent).await);
+    let mut stream = client.streaming_detect_intent(tokio_stream::iter(vec![as_beta])).await.unwrap().into_inner();
+    let result = stream.message().await.unwrap().unwrap().query_result.unwrap();
+    let kinds = result.fulfillment_messages.iter().map(|message| match message.message.as_ref().unwrap() {
+        Message::Text(_) => "text",
+        Message::Payload(_) => "payload",
+        Message::TelephonyPlayAudio(play) => play.audio_uri.as_str(),
+        Message::TelephonySynthesizeSpeech(_) => "speech",
+        _ => "other",
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), ["text", "payload", "gs://b/a.wav", "speech"]);
+
+    let responses = ask(&agent, vec![request]).await.unwrap();
+    let result = responses[0].query_result.as_ref().unwrap();
+    assert_eq!(result.fulfillment_messages.len(), 2, "the text and the payload");
+    assert!(result.intent.as_ref().unwrap().is_fallback);
+    assert_eq!(responses[0].webhook_status.as_ref().unwrap().message, "down");
+}
+
+#[tokio::test]
+async fn keys_are_looked_up_as_a_text_and_as_a_parameter_of_an_event_too() {
+    let agent = agent(
+        "[start]\nsay = \"hello\"\nevent = \"WELCOME\"\n[digits.12]\nsay = \"twelve\"\n[other_digits]\nsay = \"what?\"",
+    )
+    .await;
+    let parameters = prost_types::Struct {
+        fields: [(
+            "digits".to_owned(),
+            prost_types::Value { kind: Some(prost_types::value::Kind::StringValue("12".to_owned())) },
+        )]
+        .into(),
+    };
+    let keys = v2::EventInput { name: "KEYS".to_owned(), language_code: "en".to_owned(), parameters: Some(parameters) };
+    for (input, expected) in [
+        (event("WELCOME"), "hello"),
+        (text("12"), "twelve"),
+        (text("13"), "what?"),
+        (v2::query_input::Input::Event(keys), "twelve"),
+    ] {
+        let responses = ask(&agent, vec![first(input)]).await.unwrap();
+        assert_eq!(responses[0].query_result.as_ref().unwrap().fulfillment_text, expected);
+    }
+}

@@ -5,22 +5,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use crate::agent::script::{Reply, Script};
+use crate::agent::script::{Reply, Script, ToolCall};
 
 /// How many sessions are remembered; the first by name is forgotten for another one.
 const MOST_SESSIONS: usize = 10_000;
 
-/// What came from the caller.
+/// What came from the caller, or from the client in his place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// A starting text, or a text as if the caller had said it.
     Text(String),
     /// An event.
-    Event(String),
+    Event {
+        /// Its name.
+        name: String,
+        /// Its parameter `digits`: keys that were pressed.
+        digits: Option<String>,
+    },
     /// Something was spoken.
     Utterance {
-        /// For so long, pauses included.
-        spoken_ms: u64,
+        /// What stands for its words.
+        transcript: String,
     },
     /// Keys were pressed.
     Digits {
@@ -29,18 +34,36 @@ pub(super) enum Said {
         /// The one that ended them, where there was one (CX).
         finish: String,
     },
+    /// What came of a tool.
+    ToolResult {
+        /// Which one.
+        call: ToolCall,
+        /// Whether it is an error.
+        is_error: bool,
+    },
     /// Nothing was said.
     Nothing,
 }
 
 impl Said {
-    /// What stands in for the words of an utterance: the lab knows none, and says so.
+    /// What stands for the words of an utterance.
     pub(super) fn transcript(&self) -> String {
         match self {
-            Self::Utterance { spoken_ms } => format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100),
-            Self::Text(_) | Self::Event(_) | Self::Digits { .. } | Self::Nothing => String::new(),
+            Self::Utterance { transcript } => transcript.clone(),
+            Self::Text(_) | Self::Event { .. } | Self::Digits { .. } | Self::ToolResult { .. } | Self::Nothing => {
+                String::new()
+            }
         }
     }
+}
+
+/// Why the agent does not take an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutOfPlace {
+    /// It waits for the result of a tool.
+    ToolResultExpected,
+    /// It did not ask for that result.
+    ToolResultUnasked,
 }
 
 /// All conversations of one agent. Clones share them.
@@ -54,6 +77,8 @@ pub(super) struct Conversations {
 struct Position {
     started: bool,
     utterances: usize,
+    /// The tool whose result must come next.
+    tool: Option<ToolCall>,
     /// The session's parameters (CX).
     parameters: Map<String, Value>,
 }
@@ -63,9 +88,28 @@ impl Conversations {
         Self { script, positions: Arc::default() }
     }
 
+    /// Whether the session is where that input can come.
+    pub(super) fn check(&self, session: &str, said: Option<&Said>) -> Result<(), OutOfPlace> {
+        self.at(session, |position| match (&position.tool, said) {
+            (None, Some(Said::ToolResult { .. })) => Err(OutOfPlace::ToolResultUnasked),
+            (Some(asked), Some(Said::ToolResult { call, .. })) if asked != call => Err(OutOfPlace::ToolResultUnasked),
+            (None, _) | (Some(_), Some(Said::ToolResult { .. })) => Ok(()),
+            (Some(_), _) => Err(OutOfPlace::ToolResultExpected),
+        })
+    }
+
+    /// The answer that the next utterance gets, where there is one.
+    pub(super) fn next_utterance(&self, session: &str) -> Option<Reply> {
+        self.at(session, |position| self.utterance(position).cloned())
+    }
+
     /// The answer; `None` where the agent has none.
     pub(super) fn answer(&self, session: &str, said: &Said) -> Option<Reply> {
-        self.at(session, |position| self.reply(position, said))
+        self.at(session, |position| {
+            let reply = self.reply(position, said);
+            position.tool = reply.as_ref().and_then(|reply| reply.tool_call.clone());
+            reply
+        })
     }
 
     /// The session's parameters once these have come to it; null takes one away
@@ -88,26 +132,52 @@ impl Conversations {
 
     fn reply(&self, position: &mut Position, said: &Said) -> Option<Reply> {
         match said {
-            Said::Event(name) => {
-                let start = &self.script.start;
-                let is_known = start.event.is_empty() || start.event == *name;
-                position.started |= is_known;
-                is_known.then(|| start.reply.clone())
-            }
+            Said::Event { name, digits } => self.event(position, name, digits.as_deref()),
             Said::Text(_) if !position.started => {
                 position.started = true;
                 Some(self.script.start.reply.clone())
             }
-            Said::Text(_) | Said::Utterance { .. } => {
-                let replies = &self.script.utterance;
-                let reply = replies.get(position.utterances % replies.len().max(1));
-                position.utterances += 1;
-                reply.cloned()
-            }
-            Said::Digits { digits, .. } => self.script.digits.get(digits).cloned(),
+            Said::Text(text) if are_keys(text) => self.digits(text).cloned().or_else(|| self.take_utterance(position)),
+            Said::Text(_) | Said::Utterance { .. } | Said::ToolResult { .. } => self.take_utterance(position),
+            Said::Digits { digits, .. } => self.digits(digits).cloned(),
             Said::Nothing => Some(self.script.no_input.clone()),
         }
     }
+
+    fn event(&self, position: &mut Position, name: &str, digits: Option<&str>) -> Option<Reply> {
+        let script = &self.script;
+        if let Some(reply) = script.event.get(name) {
+            return Some(reply.clone());
+        }
+        if let Some(digits) = digits {
+            return self.digits(digits).cloned();
+        }
+        let is_known = script.start.event.is_empty() || script.start.event == name;
+        position.started |= is_known;
+        is_known.then(|| script.start.reply.clone())
+    }
+
+    fn digits(&self, digits: &str) -> Option<&Reply> {
+        // Where keys come one by one (ES), the one that ended them is among them.
+        let ended = || digits.strip_suffix(['#', '*']).and_then(|digits| self.script.digits.get(digits));
+        self.script.digits.get(digits).or_else(ended).or(self.script.other_digits.as_ref())
+    }
+
+    fn utterance(&self, position: &Position) -> Option<&Reply> {
+        let replies = &self.script.utterance;
+        replies.get(position.utterances % replies.len().max(1))
+    }
+
+    fn take_utterance(&self, position: &mut Position) -> Option<Reply> {
+        let reply = self.utterance(position).cloned();
+        position.utterances += 1;
+        reply
+    }
+}
+
+/// Whether a text is keys that were pressed.
+fn are_keys(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|key| matches!(key, '0'..='9' | '*' | '#'))
 }
 
 #[cfg(test)]
@@ -120,26 +190,81 @@ mod tests {
         Conversations::new(Arc::new(script))
     }
 
+    fn spoken() -> Said {
+        Said::Utterance { transcript: "hm".to_owned() }
+    }
+
+    fn event(name: &str, digits: Option<&str>) -> Said {
+        Said::Event { name: name.to_owned(), digits: digits.map(ToOwned::to_owned) }
+    }
+
     #[test]
     fn utterances_are_answered_in_order_and_each_session_has_its_own() {
         let agent = agent("[[utterance]]\nsay = \"a\"\n[[utterance]]\nsay = \"b\"");
-        let say = |session| agent.answer(session, &Said::Utterance { spoken_ms: 700 }).unwrap().say;
+        let say = |session| agent.answer(session, &spoken()).unwrap().say;
+        assert_eq!(agent.next_utterance("1").unwrap().say, "a");
         assert_eq!([say("1"), say("1"), say("2"), say("1")], ["a", "b", "a", "a"]);
     }
 
     #[test]
     fn an_event_that_is_not_known_has_no_answer() {
-        let agent = agent("[start]\nevent = \"WELCOME\"\nsay = \"hello\"");
-        assert_eq!(agent.answer("1", &Said::Event("OTHER".to_owned())), None);
-        assert_eq!(agent.answer("1", &Said::Event("WELCOME".to_owned())).unwrap().say, "hello");
+        let agent = agent("[start]\nevent = \"WELCOME\"\nsay = \"hello\"\n[event.BACK]\nsay = \"again\"");
+        assert_eq!(agent.answer("1", &event("OTHER", None)), None);
+        assert_eq!(agent.answer("1", &event("WELCOME", None)).unwrap().say, "hello");
+        assert_eq!(agent.answer("1", &event("BACK", None)).unwrap().say, "again");
     }
 
     #[test]
-    fn digits_have_answers_of_their_own() {
-        let agent = agent("[digits.12]\nsay = \"twelve\"");
+    fn digits_have_answers_of_their_own_in_whatever_form_they_come() {
+        let agent = agent(
+            "[start]\nsay = \"hello\"\n[[utterance]]\nsay = \"words\"\n[digits.12]\nsay = \"twelve\"\n[digits.7]\nsay = \"seven\"",
+        );
         let digits = |digits: &str| Said::Digits { digits: digits.to_owned(), finish: String::new() };
-        assert_eq!(agent.answer("1", &digits("12")).unwrap().say, "twelve");
-        assert_eq!(agent.answer("1", &digits("3")), None);
+        let text = |text: &str| Said::Text(text.to_owned());
+        let say = |said: Said| agent.answer("1", &said).map(|reply| reply.say);
+        assert_eq!(say(text("12")).as_deref(), Some("hello"), "the first text is the starting one");
+        for (said, expected) in [
+            (digits("12"), Some("twelve")),
+            (digits("12#"), Some("twelve")),
+            (digits("3"), None),
+            (text("12"), Some("twelve")),
+            (text("3"), Some("words")),
+            (text("12 loaves"), Some("words")),
+            (event("keys", Some("7")), Some("seven")),
+            (event("keys", Some("8")), None),
+        ] {
+            assert_eq!(say(said.clone()).as_deref(), expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn other_digits_have_one_answer_together() {
+        let agent = agent("[digits.12]\nsay = \"twelve\"\n[other_digits]\nsay = \"others\"");
+        let say = |digits: &str| {
+            let said = Said::Digits { digits: digits.to_owned(), finish: String::new() };
+            agent.answer("1", &said).unwrap().say
+        };
+        assert_eq!([say("12"), say("13"), say("#")], ["twelve", "others", "others"]);
+    }
+
+    #[test]
+    fn an_agent_that_asked_for_a_tool_takes_its_result_and_nothing_else() {
+        let agent = agent(
+            "[[utterance]]\ntool_call = { tool = \"t\", action = \"a\" }\n[[utterance]]\nsay = \"without it, then\"",
+        );
+        let result = |tool: &str| {
+            let call = ToolCall { tool: tool.to_owned(), action: "a".to_owned() };
+            Said::ToolResult { call, is_error: true }
+        };
+        assert_eq!(agent.check("1", Some(&result("t"))), Err(OutOfPlace::ToolResultUnasked));
+        assert_eq!(agent.check("1", None), Ok(()));
+        agent.answer("1", &spoken());
+        assert_eq!(agent.check("1", None), Err(OutOfPlace::ToolResultExpected));
+        assert_eq!(agent.check("1", Some(&spoken())), Err(OutOfPlace::ToolResultExpected));
+        assert_eq!(agent.check("1", Some(&result("other"))), Err(OutOfPlace::ToolResultUnasked));
+        assert_eq!(agent.check("1", Some(&result("t"))), Ok(()));
+        assert_eq!(agent.answer("1", &result("t")).unwrap().say, "without it, then");
+        assert_eq!(agent.check("1", None), Ok(()));
     }
 
     #[test]

@@ -1,23 +1,25 @@
-//! Dialogflow CX v3 `Sessions/StreamingDetectIntent`: its messages, as strict as Google's about what it is sent.
+//! Dialogflow CX v3 `Sessions/StreamingDetectIntent`: its messages, as strict as Google's about what it is sent. What an
+//! answer says is in `cx_answer`.
 //!
 //! Facts and sources: the protos of `google.cloud.dialogflow.cx.v3` and their comments.
 
 use dialbridge_core::audio::Encoding;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
+use serde_json::{Map, Value};
 use tonic::Status;
 
-use cx::detect_intent_response::ResponseType;
 use cx::query_input::Input;
 use cx::streaming_detect_intent_response::Response as Part;
 use cx::streaming_recognition_result::MessageType;
 
 use crate::agent::conversation::Said;
+use crate::agent::cx_answer::detect_intent_response;
 use crate::agent::dialect::{
-    Answered, Coding, Dialect, Later, Listening, Opened, Opening, checked_event, checked_format, checked_id,
-    checked_output, checked_text, invalid,
+    Answered, Coding, Dialect, Later, Listening, Opened, Opening, Recognised, checked_event, checked_format,
+    checked_id, checked_output, checked_text, invalid,
 };
-use crate::agent::protobuf::{duration, duration_ms, json_object, protobuf_struct};
-use crate::agent::script::{Output, Reply};
+use crate::agent::protobuf::{duration, duration_ms, json_object};
+use crate::agent::script::{Output, ToolCall};
 
 /// The dialect.
 #[derive(Debug, Clone)]
@@ -38,14 +40,15 @@ impl Dialect for Cx {
             return Err(invalid("query_input.language_code is required"));
         }
         let params = first.query_params.unwrap_or_default();
+        let parameters = params.parameters.map(json_object).unwrap_or_default();
         Ok(Opened {
             name: first.session,
             session,
             language: query.language_code,
-            input: opening(query.input.ok_or_else(|| invalid("query_input has no input"))?)?,
+            input: opening(query.input.ok_or_else(|| invalid("query_input has no input"))?, &parameters)?,
             output: first.output_audio_config.as_ref().map(output).transpose()?,
             partial_responses: first.enable_partial_response,
-            parameters: params.parameters.map(json_object).unwrap_or_default(),
+            parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
         })
     }
@@ -59,13 +62,21 @@ impl Dialect for Cx {
         }
     }
 
-    fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response {
+    fn transcript(heard: Recognised) -> Self::Response {
+        let word = |(word, start_ms, end_ms)| cx::SpeechWordInfo {
+            word,
+            start_offset: Some(duration(start_ms)),
+            end_offset: Some(duration(end_ms)),
+            ..Default::default()
+        };
         response(Part::RecognitionResult(cx::StreamingRecognitionResult {
             message_type: MessageType::Transcript.into(),
-            transcript: text,
-            is_final,
-            stability: if is_final { 0.0 } else { 0.9 },
-            speech_end_offset: Some(duration(end_ms)),
+            transcript: heard.text,
+            is_final: heard.is_final,
+            confidence: heard.confidence,
+            stability: if heard.is_final { 0.0 } else { 0.9 },
+            speech_word_info: heard.words.into_iter().map(word).collect(),
+            speech_end_offset: Some(duration(heard.end_ms)),
             ..Default::default()
         }))
     }
@@ -78,16 +89,7 @@ impl Dialect for Cx {
     }
 
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
-        let part = if answer.is_partial { ResponseType::Partial } else { ResponseType::Final };
-        let audio = answer.audio.clone();
-        vec![response(Part::DetectIntentResponse(cx::DetectIntentResponse {
-            response_id: answer.response_id.clone(),
-            query_result: Some(query_result(answer)),
-            output_audio_config: audio.as_ref().map(|(_, output)| output_config(*output)),
-            output_audio: audio.map(|(audio, _)| audio).unwrap_or_default(),
-            response_type: part.into(),
-            ..Default::default()
-        }))]
+        vec![response(Part::DetectIntentResponse(detect_intent_response(answer)))]
     }
 }
 
@@ -104,7 +106,7 @@ fn session_id(name: &str) -> Result<String, Status> {
     }
 }
 
-fn opening(input: Input) -> Result<Opening, Status> {
+fn opening(input: Input, parameters: &Map<String, Value>) -> Result<Opening, Status> {
     Ok(Opening::Said(match input {
         Input::Audio(audio) => {
             let config = audio.config.ok_or_else(|| invalid("the first message has no query_input.audio.config"))?;
@@ -114,11 +116,22 @@ fn opening(input: Input) -> Result<Opening, Status> {
             return listening(&config).map(Opening::Listen);
         }
         Input::Text(text) => checked_text(&text.text)?,
-        Input::Event(event) => checked_event(&event.event)?,
+        Input::Event(event) => checked_event(&event.event, parameters)?,
         Input::Dtmf(dtmf) if dtmf.digits.is_empty() => return Err(invalid("there are no digits")),
         Input::Dtmf(dtmf) => Said::Digits { digits: dtmf.digits, finish: dtmf.finish_digit },
-        Input::Intent(_) | Input::ToolCallResult(_) => return Err(Status::unimplemented("not in the lab")),
+        Input::ToolCallResult(result) => tool_result(result)?,
+        Input::Intent(_) => return Err(Status::unimplemented("not in the lab")),
     }))
+}
+
+fn tool_result(result: cx::ToolCallResult) -> Result<Said, Status> {
+    use cx::tool_call_result::Result::{Error, OutputParameters};
+    let is_error = match result.result {
+        Some(Error(_)) => true,
+        Some(OutputParameters(_)) => false,
+        None => return Err(invalid("the tool_call_result has no result")),
+    };
+    Ok(Said::ToolResult { call: ToolCall { tool: result.tool, action: result.action }, is_error })
 }
 
 fn listening(config: &cx::InputAudioConfig) -> Result<Listening, Status> {
@@ -135,6 +148,7 @@ fn listening(config: &cx::InputAudioConfig) -> Result<Listening, Status> {
     Ok(Listening {
         format: checked_format(coding, config.sample_rate_hertz)?,
         single_utterance: config.single_utterance,
+        word_info: config.enable_word_info,
         barge_in: config.barge_in_config.map(window),
     })
 }
@@ -148,69 +162,4 @@ fn output(asked: &cx::OutputAudioConfig) -> Result<Output, Status> {
         _ => Coding::Other,
     };
     checked_output(coding, asked.sample_rate_hertz)
-}
-
-fn output_config(output: Output) -> cx::OutputAudioConfig {
-    let encoding = match output.encoding {
-        Encoding::Linear16 => cx::OutputAudioEncoding::Linear16,
-        Encoding::Mulaw => cx::OutputAudioEncoding::Mulaw,
-        Encoding::Alaw => cx::OutputAudioEncoding::Alaw,
-    };
-    let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
-    cx::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }
-}
-
-fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
-    use cx::r#match::MatchType;
-    let reply = answer.reply;
-    let (match_type, event) = match answer.said {
-        Said::Nothing => (MatchType::NoInput, "sys.no-input-default"),
-        _ if !answer.is_matched => (MatchType::NoMatch, "sys.no-match-default"),
-        Said::Event(name) => (MatchType::Event, name.as_str()),
-        Said::Text(_) | Said::Utterance { .. } | Said::Digits { .. } => (MatchType::Intent, ""),
-    };
-    let intent = (match_type == MatchType::Intent && !reply.intent.is_empty()).then(|| cx::Intent {
-        name: format!("projects/lab/locations/global/agents/lab/intents/{}", reply.intent),
-        display_name: reply.intent.clone(),
-        ..Default::default()
-    });
-    let query = match answer.said {
-        Said::Utterance { .. } | Said::Nothing => cx::query_result::Query::Transcript(answer.said.transcript()),
-        Said::Text(text) => cx::query_result::Query::Text(text.clone()),
-        Said::Event(name) => cx::query_result::Query::TriggerEvent(name.clone()),
-        Said::Digits { digits, finish } => {
-            cx::query_result::Query::Dtmf(cx::DtmfInput { digits: digits.clone(), finish_digit: finish.clone() })
-        }
-    };
-    cx::QueryResult {
-        language_code: answer.opened.language.clone(),
-        parameters: Some(protobuf_struct(answer.parameters)),
-        response_messages: messages(reply),
-        r#match: Some(cx::Match {
-            intent,
-            event: event.to_owned(),
-            match_type: match_type.into(),
-            confidence: if answer.is_matched { 1.0 } else { 0.0 },
-            ..Default::default()
-        }),
-        query: Some(query),
-        ..Default::default()
-    }
-}
-
-fn messages(reply: &Reply) -> Vec<cx::ResponseMessage> {
-    use cx::response_message::{EndInteraction, LiveAgentHandoff, Message, TelephonyTransferCall, Text};
-    let text = (!reply.say.is_empty())
-        .then(|| Message::Text(Text { text: vec![reply.say.clone()], allow_playback_interruption: !reply.protected }));
-    let handoff = reply.handoff.as_ref().map(|metadata| {
-        let metadata = metadata.as_object().map(protobuf_struct);
-        Message::LiveAgentHandoff(LiveAgentHandoff { metadata })
-    });
-    let transfer = reply.transfer.clone().map(|number| {
-        use cx::response_message::telephony_transfer_call::Endpoint;
-        Message::TelephonyTransferCall(TelephonyTransferCall { endpoint: Some(Endpoint::PhoneNumber(number)) })
-    });
-    let end = reply.end.then_some(Message::EndInteraction(EndInteraction {}));
-    let all = [text, handoff, transfer, end].into_iter().flatten();
-    all.map(|message| cx::ResponseMessage { message: Some(message), ..Default::default() }).collect()
 }

@@ -32,7 +32,7 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
     /// Reads a later message.
     fn later(later: Self::Request) -> Result<Later, Status>;
     /// A recognition result.
-    fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response;
+    fn transcript(heard: Recognised) -> Self::Response;
     /// The end of the utterance.
     fn end_of_utterance() -> Self::Response;
     /// An answer, or a part of one, in as many messages as the edition makes of it.
@@ -75,8 +75,23 @@ pub(super) enum Opening {
 pub(super) struct Listening {
     pub(super) format: AudioFormat,
     pub(super) single_utterance: bool,
+    /// Whether words are to be timed.
+    pub(super) word_info: bool,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub(super) barge_in: Option<(u64, u64)>,
+}
+
+/// What was recognised.
+#[derive(Debug, Clone)]
+pub(super) struct Recognised {
+    pub(super) text: String,
+    pub(super) is_final: bool,
+    /// 0: none is given.
+    pub(super) confidence: f32,
+    /// Where the speech ends so far, in milliseconds of the stream.
+    pub(super) end_ms: u64,
+    /// The words with the times at which they begin and end, in milliseconds of the stream; empty: they are not timed.
+    pub(super) words: Vec<(String, u64, u64)>,
 }
 
 /// An answer that is to be written.
@@ -91,6 +106,8 @@ pub(super) struct Answered<'a> {
     pub(super) parameters: &'a Map<String, Value>,
     /// The reply's audio, coded, and how.
     pub(super) audio: Option<(Bytes, Output)>,
+    /// The audio of the reply's segments of mixed audio, coded.
+    pub(super) segments: Vec<Option<Bytes>>,
     pub(super) audio_messages: AudioMessages,
     pub(super) is_partial: bool,
 }
@@ -119,8 +136,12 @@ pub(super) fn checked_text(text: &str) -> Result<Said, Status> {
 }
 
 /// Checks an event's name.
-pub(super) fn checked_event(name: &str) -> Result<Said, Status> {
-    if name.is_empty() { Err(invalid("the event has no name")) } else { Ok(Said::Event(name.to_owned())) }
+pub(super) fn checked_event(name: &str, parameters: &Map<String, Value>) -> Result<Said, Status> {
+    if name.is_empty() {
+        return Err(invalid("the event has no name"));
+    }
+    let digits = parameters.get("digits").and_then(Value::as_str).map(ToOwned::to_owned);
+    Ok(Said::Event { name: name.to_owned(), digits })
 }
 
 /// A coding as a request names it.

@@ -2,11 +2,11 @@
 //!
 //! v2beta1 has all of v2's fields under the same numbers and some of its own, so its types serve both; what only v2beta1
 //! knows is neither read nor written for v2. Facts and sources: the protos of `google.cloud.dialogflow.v2` and
-//! `v2beta1` and their comments.
+//! `v2beta1` and their comments. What an answer says is in `es_answer`.
 
-use bytes::Bytes;
 use dialbridge_core::audio::Encoding;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
+use serde_json::{Map, Value};
 use tonic::Status;
 
 use es::query_input::Input;
@@ -14,11 +14,12 @@ use es::streaming_recognition_result::MessageType;
 
 use crate::agent::conversation::Said;
 use crate::agent::dialect::{
-    Answered, Coding, Dialect, Later, Listening, Opened, Opening, checked_event, checked_format, checked_id,
-    checked_output, checked_text, invalid,
+    Answered, Coding, Dialect, Later, Listening, Opened, Opening, Recognised, checked_event, checked_format,
+    checked_id, checked_output, checked_text, invalid,
 };
-use crate::agent::protobuf::{duration, duration_ms, json_object, protobuf_struct};
-use crate::agent::script::{AudioMessages, Output, Reply};
+use crate::agent::es_answer::responses;
+use crate::agent::protobuf::{duration, duration_ms, json_object};
+use crate::agent::script::Output;
 
 /// The dialect of v2 or of v2beta1.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
             input,
             output: first.output_audio_config.as_ref().map(output).transpose()?,
             partial_responses: false,
-            parameters: parameters.map(json_object).unwrap_or_default(),
+            parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
         })
     }
@@ -65,13 +66,21 @@ impl<const BETA: bool> Dialect for Es<BETA> {
         }
     }
 
-    fn transcript(text: String, end_ms: u64, is_final: bool) -> Self::Response {
+    fn transcript(heard: Recognised) -> Self::Response {
+        let word = |(word, start_ms, end_ms)| es::SpeechWordInfo {
+            word,
+            start_offset: Some(duration(start_ms)),
+            end_offset: Some(duration(end_ms)),
+            ..Default::default()
+        };
         recognition(es::StreamingRecognitionResult {
             message_type: MessageType::Transcript.into(),
-            transcript: text,
-            is_final,
-            stability: if BETA && !is_final { 0.9 } else { 0.0 },
-            speech_end_offset: Some(duration(end_ms)),
+            transcript: heard.text,
+            is_final: heard.is_final,
+            confidence: heard.confidence,
+            stability: if BETA && !heard.is_final { 0.9 } else { 0.0 },
+            speech_word_info: heard.words.into_iter().map(word).collect(),
+            speech_end_offset: Some(duration(heard.end_ms)),
             ..Default::default()
         })
     }
@@ -83,32 +92,8 @@ impl<const BETA: bool> Dialect for Es<BETA> {
         })
     }
 
-    /// The result, and the audio in it or after it.
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
-        let mut result = es::StreamingDetectIntentResponse {
-            response_id: answer.response_id.clone(),
-            query_result: Some(query_result::<BETA>(answer)),
-            ..Default::default()
-        };
-        let Some((audio, output)) = answer.audio.clone() else { return vec![result] };
-        let piece = |audio: Bytes| es::StreamingDetectIntentResponse {
-            output_audio: audio,
-            output_audio_config: Some(output_config(output)),
-            ..Default::default()
-        };
-        match answer.audio_messages {
-            AudioMessages::WithResult => {
-                result.output_audio = audio;
-                result.output_audio_config = Some(output_config(output));
-                vec![result]
-            }
-            AudioMessages::After => vec![result, piece(audio)],
-            AudioMessages::Split => {
-                let third = audio.len().div_ceil(3).max(1);
-                let pieces = (0..audio.len()).step_by(third).map(|at| audio.slice(at..audio.len().min(at + third)));
-                std::iter::once(result).chain(pieces.map(piece)).collect()
-            }
-        }
+        responses::<BETA>(answer)
     }
 }
 
@@ -130,15 +115,17 @@ fn session_id(name: &str) -> Result<String, Status> {
 }
 
 /// The language, the opening and the event's parameters.
-fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, Option<prost_types::Struct>), Status> {
+fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, Map<String, Value>), Status> {
     match input {
         Some(Input::AudioConfig(config)) => {
             let listening = listening::<BETA>(&config)?;
-            Ok((config.language_code, Opening::Listen(listening), None))
+            Ok((config.language_code, Opening::Listen(listening), Map::new()))
         }
-        Some(Input::Text(text)) => Ok((text.language_code, Opening::Said(checked_text(&text.text)?), None)),
+        Some(Input::Text(text)) => Ok((text.language_code, Opening::Said(checked_text(&text.text)?), Map::new())),
         Some(Input::Event(event)) => {
-            Ok((event.language_code, Opening::Said(checked_event(&event.name)?), event.parameters))
+            let parameters = event.parameters.map(json_object).unwrap_or_default();
+            let said = checked_event(&event.name, &parameters)?;
+            Ok((event.language_code, Opening::Said(said), parameters))
         }
         // v2 has no such field, so Google's v2 would not see it.
         Some(Input::Dtmf(dtmf)) if BETA => {
@@ -147,7 +134,7 @@ fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, O
                 return Err(invalid("there are no digits"));
             }
             // TelephonyDtmfEvents has no language: the agent's default one holds.
-            Ok(("en".to_owned(), Opening::Said(Said::Digits { digits, finish: String::new() }), None))
+            Ok(("en".to_owned(), Opening::Said(Said::Digits { digits, finish: String::new() }), Map::new()))
         }
         Some(Input::Dtmf(_)) | None => Err(invalid("query_input has no input")),
     }
@@ -191,6 +178,7 @@ fn listening<const BETA: bool>(config: &es::InputAudioConfig) -> Result<Listenin
         format: checked_format(coding, config.sample_rate_hertz)?,
         // The field of the same name in the request has no effect, whatever its comment says.
         single_utterance: config.single_utterance,
+        word_info: config.enable_word_info,
         barge_in: config.barge_in_config.filter(|_| BETA).map(window),
     })
 }
@@ -204,57 +192,4 @@ fn output(asked: &es::OutputAudioConfig) -> Result<Output, Status> {
         _ => Coding::Other,
     };
     checked_output(coding, asked.sample_rate_hertz)
-}
-
-fn output_config(output: Output) -> es::OutputAudioConfig {
-    let encoding = match output.encoding {
-        Encoding::Linear16 => es::OutputAudioEncoding::Linear16,
-        Encoding::Mulaw => es::OutputAudioEncoding::Mulaw,
-        Encoding::Alaw => es::OutputAudioEncoding::Alaw,
-    };
-    let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
-    es::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }
-}
-
-fn query_result<const BETA: bool>(answer: &Answered<'_>) -> es::QueryResult {
-    let reply = answer.reply;
-    let intent = (!reply.intent.is_empty() || reply.end || reply.handoff.is_some()).then(|| es::Intent {
-        name: format!("projects/lab/agent/intents/{}", reply.intent),
-        display_name: reply.intent.clone(),
-        end_interaction: reply.end,
-        live_agent_handoff: reply.handoff.is_some(),
-        ..Default::default()
-    });
-    let query_text = match answer.said {
-        Said::Utterance { .. } | Said::Nothing => answer.said.transcript(),
-        Said::Text(text) => text.clone(),
-        Said::Event(name) => name.clone(),
-        Said::Digits { digits, .. } => digits.clone(),
-    };
-    es::QueryResult {
-        query_text,
-        language_code: answer.opened.language.clone(),
-        action: reply.action.clone(),
-        parameters: Some(protobuf_struct(answer.parameters)),
-        all_required_params_present: true,
-        fulfillment_text: reply.say.clone(),
-        fulfillment_messages: messages::<BETA>(reply),
-        webhook_payload: reply.handoff.as_ref().and_then(|metadata| metadata.as_object()).map(protobuf_struct),
-        intent,
-        intent_detection_confidence: if answer.is_matched { 1.0 } else { 0.0 },
-        ..Default::default()
-    }
-}
-
-fn messages<const BETA: bool>(reply: &Reply) -> Vec<es::intent::Message> {
-    use es::intent::message::{Message, Platform, TelephonyTransferCall, Text};
-    let text = (!reply.say.is_empty()).then(|| es::intent::Message {
-        message: Some(Message::Text(Text { text: vec![reply.say.clone()] })),
-        ..Default::default()
-    });
-    let transfer = reply.transfer.clone().filter(|_| BETA).map(|number| es::intent::Message {
-        platform: Platform::Telephony.into(),
-        message: Some(Message::TelephonyTransferCall(TelephonyTransferCall { phone_number: number })),
-    });
-    [text, transfer].into_iter().flatten().collect()
 }

@@ -1,10 +1,14 @@
 //! A scripted agent, served as Dialogflow.
 
+mod answering;
 mod conversation;
 mod cx;
+mod cx_answer;
 mod dialect;
 mod ears;
 mod es;
+mod es_answer;
+mod listening;
 mod protobuf;
 mod record;
 pub mod script;

@@ -9,10 +9,14 @@ use serde_json::Value;
 /// What was received in one turn.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TurnRecord {
-    /// `audio`, `event`, `text` or `dtmf`.
+    /// `audio`, `event`, `text`, `dtmf` or `tool_call_result`.
     pub input: &'static str,
-    /// The event, the text or the digits.
+    /// The event, the text, the digits or the tool.
     pub text: String,
+    /// The key that ended the digits (CX).
+    pub finish: String,
+    /// Whether the result of a tool is an error.
+    pub is_error: bool,
     /// All audio, in order.
     pub audio: Vec<u8>,
     /// How many messages the audio came in.
@@ -23,6 +27,8 @@ pub struct TurnRecord {
     pub payload: serde_json::Map<String, Value>,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub barge_in: Option<(u64, u64)>,
+    /// Whether words are to be timed.
+    pub word_info: bool,
     /// Whether the client half-closed.
     pub half_closed: bool,
     /// Whether it was answered.

@@ -1,0 +1,156 @@
+//! What the lab's CX agent answers: a script's answer as a `DetectIntentResponse`.
+//!
+//! Facts and sources: the protos of `google.cloud.dialogflow.cx.v3` and their comments.
+
+use dialbridge_core::audio::Encoding;
+use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
+use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc;
+use tonic::Code;
+
+use cx::detect_intent_response::ResponseType;
+use cx::response_message as message;
+use cx::response_message::Message;
+
+use crate::agent::conversation::Said;
+use crate::agent::dialect::Answered;
+use crate::agent::protobuf::{duration, protobuf_struct};
+use crate::agent::script::{KeyRules, Output, Reply};
+
+/// An answer, or a part of one.
+pub(super) fn detect_intent_response(answer: &Answered<'_>) -> cx::DetectIntentResponse {
+    let part = if answer.is_partial { ResponseType::Partial } else { ResponseType::Final };
+    let audio = answer.audio.clone();
+    cx::DetectIntentResponse {
+        response_id: answer.response_id.clone(),
+        query_result: Some(query_result(answer)),
+        output_audio_config: audio.as_ref().map(|(_, output)| output_config(*output)),
+        output_audio: audio.map(|(audio, _)| audio).unwrap_or_default(),
+        response_type: part.into(),
+        allow_cancellation: answer.reply.allow_cancellation,
+    }
+}
+
+fn output_config(output: Output) -> cx::OutputAudioConfig {
+    let encoding = match output.encoding {
+        Encoding::Linear16 => cx::OutputAudioEncoding::Linear16,
+        Encoding::Mulaw => cx::OutputAudioEncoding::Mulaw,
+        Encoding::Alaw => cx::OutputAudioEncoding::Alaw,
+    };
+    let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
+    cx::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }
+}
+
+fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
+    use cx::r#match::MatchType;
+    let reply = answer.reply;
+    let (match_type, event) = match answer.said {
+        Said::Nothing => (MatchType::NoInput, "sys.no-input-default"),
+        _ if !answer.is_matched => (MatchType::NoMatch, "sys.no-match-default"),
+        Said::Event { name, .. } => (MatchType::Event, name.as_str()),
+        Said::Text(_) | Said::Utterance { .. } | Said::Digits { .. } | Said::ToolResult { .. } => {
+            (MatchType::Intent, "")
+        }
+    };
+    let intent = (match_type == MatchType::Intent && !reply.intent.is_empty()).then(|| cx::Intent {
+        name: format!("projects/lab/locations/global/agents/lab/intents/{}", reply.intent),
+        display_name: reply.intent.clone(),
+        ..Default::default()
+    });
+    cx::QueryResult {
+        language_code: answer.opened.language.clone(),
+        parameters: Some(protobuf_struct(answer.parameters)),
+        response_messages: messages(answer),
+        webhook_statuses: webhook_fault(reply).into_iter().collect(),
+        r#match: Some(cx::Match {
+            intent,
+            event: event.to_owned(),
+            match_type: match_type.into(),
+            confidence: if answer.is_matched { 1.0 } else { 0.0 },
+            ..Default::default()
+        }),
+        query: query(answer.said),
+        advanced_settings: reply
+            .keys
+            .as_ref()
+            .map(|keys| cx::AdvancedSettings { dtmf_settings: Some(dtmf_settings(keys)), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+/// What the agent was asked; of a tool's result there is nothing to be said.
+fn query(said: &Said) -> Option<cx::query_result::Query> {
+    use cx::query_result::Query;
+    Some(match said {
+        Said::Utterance { .. } | Said::Nothing => Query::Transcript(said.transcript()),
+        Said::Text(text) => Query::Text(text.clone()),
+        Said::Event { name, .. } => Query::TriggerEvent(name.clone()),
+        Said::Digits { digits, finish } => {
+            Query::Dtmf(cx::DtmfInput { digits: digits.clone(), finish_digit: finish.clone() })
+        }
+        Said::ToolResult { .. } => return None,
+    })
+}
+
+fn dtmf_settings(keys: &KeyRules) -> cx::advanced_settings::DtmfSettings {
+    cx::advanced_settings::DtmfSettings {
+        enabled: true,
+        max_digits: keys.most,
+        finish_digit: keys.finish.clone(),
+        interdigit_timeout_duration: (keys.gap_ms > 0).then(|| duration(keys.gap_ms)),
+        ..Default::default()
+    }
+}
+
+fn webhook_fault(reply: &Reply) -> Option<rpc::Status> {
+    let fault = (!reply.webhook_fault.is_empty()).then(|| reply.webhook_fault.clone())?;
+    Some(rpc::Status { code: Code::Unavailable.into(), message: fault, ..Default::default() })
+}
+
+/// The answer's messages: what is heard first, then what is to be done.
+fn messages(answer: &Answered<'_>) -> Vec<cx::ResponseMessage> {
+    let reply = answer.reply;
+    let may_interrupt = !reply.protected;
+    let text = (!reply.say.is_empty()).then(|| {
+        Message::Text(message::Text { text: vec![reply.say.clone()], allow_playback_interruption: may_interrupt })
+    });
+    let play = reply.play.clone().map(|audio_uri| {
+        Message::PlayAudio(message::PlayAudio { audio_uri, allow_playback_interruption: may_interrupt })
+    });
+    let mixed = (!reply.mixed.is_empty()).then(|| mixed_audio(answer));
+    let heard = [text, play, mixed].into_iter().flatten();
+    let payloads = reply.payload.iter().map(|payload| Message::Payload(protobuf_struct(payload)));
+    let all = heard.chain(payloads).chain(orders(reply));
+    all.map(|message| cx::ResponseMessage { message: Some(message), ..Default::default() }).collect()
+}
+
+fn mixed_audio(answer: &Answered<'_>) -> Message {
+    use message::mixed_audio::Segment;
+    use message::mixed_audio::segment::Content;
+    let segments = answer.reply.mixed.iter().zip(&answer.segments).map(|(segment, audio)| Segment {
+        allow_playback_interruption: !segment.protected,
+        content: Some(match audio {
+            Some(audio) => Content::Audio(audio.clone()),
+            None => Content::Uri(segment.uri.clone()),
+        }),
+    });
+    Message::MixedAudio(message::MixedAudio { segments: segments.collect() })
+}
+
+fn orders(reply: &Reply) -> impl Iterator<Item = Message> {
+    let handoff = reply.handoff.as_ref().map(|metadata| {
+        let metadata = metadata.as_object().map(protobuf_struct);
+        Message::LiveAgentHandoff(message::LiveAgentHandoff { metadata })
+    });
+    let transfer = reply.transfer.clone().map(|number| {
+        use message::telephony_transfer_call::Endpoint;
+        let endpoint = Some(Endpoint::PhoneNumber(number));
+        Message::TelephonyTransferCall(message::TelephonyTransferCall { endpoint })
+    });
+    let tool = reply
+        .tool_call
+        .clone()
+        .map(|call| Message::ToolCall(cx::ToolCall { tool: call.tool, action: call.action, ..Default::default() }));
+    let success = reply.success.then(|| Message::ConversationSuccess(message::ConversationSuccess::default()));
+    let end = reply.end.then_some(Message::EndInteraction(message::EndInteraction {}));
+    [handoff, transfer, tool, success, end].into_iter().flatten()
+}

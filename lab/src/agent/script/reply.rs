@@ -1,0 +1,168 @@
+//! One answer of a script.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use tonic::Code;
+
+/// An answer.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reply {
+    /// What the transcripts of the utterance say that this answers, its words coming one after the other; empty: for how
+    /// long somebody spoke.
+    pub heard: String,
+    /// What is said.
+    pub say: String,
+    /// A WAV file, mono, at 8, 16 or 24 kHz: what is heard.
+    pub audio: Option<String>,
+    /// A tone instead of a file.
+    pub tone: Option<Tone>,
+    /// How long the agent thinks about it, in milliseconds.
+    pub think_ms: Option<u64>,
+    /// Display name of the intent.
+    pub intent: String,
+    /// Action of the result (ES).
+    pub action: String,
+    /// Parameters of the result.
+    pub parameters: Map<String, Value>,
+    /// It answers something that was not understood.
+    pub no_match: bool,
+    /// The agent is done.
+    pub end: bool,
+    /// The agent asks for a person, with this metadata.
+    pub handoff: Option<Value>,
+    /// The agent asks for the call to be put through to this number (CX, ES v2beta1).
+    pub transfer: Option<String>,
+    /// The caller may not interrupt (CX).
+    pub protected: bool,
+    /// What is said first, while the agent still works: each a partial response (CX).
+    pub first: Vec<Reply>,
+    /// Of a partial response: the next response cuts it.
+    pub allow_cancellation: bool,
+    /// Whether the audio of the last response begins with that of the partial ones.
+    pub repeats_partials: bool,
+    /// Custom payloads; in the file one, or a list.
+    #[serde(deserialize_with = "one_or_many")]
+    pub payload: Vec<Map<String, Value>>,
+    /// Address of a recording that the client is to play (CX `play_audio`, ES v2beta1 `telephony_play_audio`).
+    pub play: Option<String>,
+    /// Segments of mixed audio (CX).
+    pub mixed: Vec<Segment>,
+    /// Words that the client is to have synthesised (ES v2beta1 `telephony_synthesize_speech`); with `<speak>` around them
+    /// they are SSML.
+    pub speech: String,
+    /// A tool that the client is to run (CX).
+    pub tool_call: Option<ToolCall>,
+    /// How keys are to be collected (CX `advanced_settings.dtmf_settings`).
+    pub keys: Option<KeyRules>,
+    /// The conversation is a success (CX).
+    pub success: bool,
+    /// A webhook has failed with these words.
+    pub webhook_fault: String,
+    /// The stream fails so instead of an answer.
+    pub fault: Option<Fault>,
+    /// It fails while it listens, when so many milliseconds of audio have come.
+    pub fault_after_ms: Option<u64>,
+    /// The audio, loaded: mu-law at 8,000 Hz.
+    #[serde(skip)]
+    pub(crate) mulaw: Option<Arc<[u8]>>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("say", &self.say).field("audio", &self.audio).finish_non_exhaustive()
+    }
+}
+
+/// A tone: audio that needs no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tone {
+    /// Frequency.
+    pub hz: u32,
+    /// Length in milliseconds.
+    pub ms: u32,
+}
+
+/// A part of mixed audio: a recording, a tone, or an address where there is neither.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Segment {
+    /// A WAV file.
+    pub audio: Option<String>,
+    /// A tone.
+    pub tone: Option<Tone>,
+    /// An address that the client is to fetch.
+    pub uri: String,
+    /// The caller may not interrupt.
+    pub protected: bool,
+    /// The audio, loaded: mu-law at 8,000 Hz.
+    #[serde(skip)]
+    pub(crate) mulaw: Option<Arc<[u8]>>,
+}
+
+/// A tool that the client is to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolCall {
+    /// Its resource name.
+    pub tool: String,
+    /// Its action.
+    pub action: String,
+}
+
+/// How keys are to be collected; what is 0 or empty is left to the client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyRules {
+    /// The key that ends them.
+    pub finish: String,
+    /// So many of them are all.
+    pub most: i32,
+    /// The longest pause between two of them, in milliseconds.
+    pub gap_ms: u64,
+}
+
+/// A gRPC code that a stream fails with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Fault {
+    /// The request is wrong.
+    InvalidArgument,
+    /// The client may not do that.
+    PermissionDenied,
+    /// A quota is used up.
+    ResourceExhausted,
+    /// Something broke inside.
+    Internal,
+    /// The server cannot be had.
+    Unavailable,
+}
+
+impl Fault {
+    pub(crate) fn code(self) -> Code {
+        match self {
+            Self::InvalidArgument => Code::InvalidArgument,
+            Self::PermissionDenied => Code::PermissionDenied,
+            Self::ResourceExhausted => Code::ResourceExhausted,
+            Self::Internal => Code::Internal,
+            Self::Unavailable => Code::Unavailable,
+        }
+    }
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(Map<String, Value>),
+        Many(Vec<Map<String, Value>>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(payload) => vec![payload],
+        Given::Many(payloads) => payloads,
+    })
+}

@@ -1,0 +1,90 @@
+//! How an agent does what Google's documentation leaves open, and what it is served as.
+
+use dialbridge_core::audio::Encoding;
+use serde::Deserialize;
+
+/// Which product's agent it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edition {
+    /// Dialogflow CX.
+    Cx,
+    /// Dialogflow ES.
+    Es,
+}
+
+impl Edition {
+    /// A resource name for an agent of that edition.
+    #[must_use]
+    pub fn agent_name(self) -> &'static str {
+        match self {
+            Self::Cx => "projects/lab/locations/global/agents/lab",
+            Self::Es => "projects/lab/agent",
+        }
+    }
+}
+
+/// Where ES puts the answer's audio. Its protos promise messages after the result for v2beta1, and say nothing for v2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AudioMessages {
+    /// In the message with the result.
+    WithResult,
+    /// In one message after it.
+    After,
+    /// In several messages after it.
+    Split,
+}
+
+/// Whether the audio of mixed audio's segments is in the answer's audio as well (CX). The protos do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MixedAudio {
+    /// It stands in its message only.
+    Apart,
+    /// It is in `output_audio` too, after the audio of the texts.
+    InOutputAudio,
+}
+
+/// When the server closes a stream. Both were seen from Google.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closes {
+    /// Right after the answer.
+    AfterAnswer,
+    /// When the client half-closes, however long after the answer that is.
+    AfterHalfClose,
+}
+
+/// When the server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// When the client has half-closed.
+    AfterHalfClose,
+    /// When the utterance is over.
+    AtOnce,
+}
+
+/// Where the last final transcript stands. Google's own tables disagree about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transcripts {
+    /// Before the end of the utterance.
+    BeforeEnd,
+    /// After it.
+    AfterEnd,
+}
+
+/// A coding of its own for the agent's audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// `linear16`, `mulaw` or `alaw`.
+    pub encoding: Encoding,
+    /// In hertz.
+    pub sample_rate: u32,
+    /// Whether there is a WAV header before mu-law and A-law too. Before LINEAR16 there always is one.
+    #[serde(default)]
+    pub wav: bool,
+}
