@@ -4,9 +4,11 @@
 //!   does not recognise words: it hears that somebody speaks, for how long and until when, and its transcripts say so.
 //! - [`twilio`] is a simulated Twilio: it asks the voice-url, follows the TwiML, opens the media socket, plays the
 //!   caller's part and answers the REST update.
+//! - [`google`] has what an agent's recordings and words come from: Cloud Storage and Text-to-Speech.
 //! - [`net`] lets both meet the service over TCP, or inside one process on a virtual clock.
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod google;
 pub mod net;
 pub mod twilio;

@@ -13,7 +13,7 @@ mod protobuf;
 mod record;
 pub mod script;
 mod server;
-mod speech;
+pub(crate) mod speech;
 mod turn;
 
 pub use record::{Record, TurnRecord};

@@ -31,7 +31,7 @@ pub(super) fn coded(mulaw: &[u8], format: AudioFormat, wav: bool) -> Result<Vec<
 
 /// A tone at half of full scale, as mu-law at 8,000 Hz.
 #[expect(clippy::cast_possible_truncation, reason = "a sine of half of full scale fits")]
-pub(super) fn tone(tone: Tone) -> Vec<u8> {
+pub(crate) fn tone(tone: Tone) -> Vec<u8> {
     let samples = tone.ms as usize * 8;
     let step = std::f64::consts::TAU * f64::from(tone.hz) / f64::from(SAMPLE_RATE);
     (0..samples).map(|n| linear_to_mulaw((16_000.0 * (step * n as f64).sin()) as i16)).collect()

@@ -79,6 +79,24 @@ pub enum What {
     Dialled {
         /// Which one.
         to: String,
+        /// The number that is shown, where the document names one.
+        caller_id: Option<String>,
+    },
+    /// A `<Dial>` is over.
+    DialEnded {
+        /// `DialCallStatus`.
+        status: String,
+        /// How long both talked, in milliseconds.
+        talked_ms: u64,
+    },
+    /// The call was queued.
+    Enqueued {
+        /// `workflowSid`.
+        workflow_sid: Option<String>,
+        /// The queue's name, where there is no workflow.
+        queue: Option<String>,
+        /// The task's attributes: JSON.
+        attributes: String,
     },
     /// The service sent what Twilio reports as a warning (31950, 31951).
     Warning {

@@ -9,17 +9,21 @@ mod events;
 mod habits;
 mod http_client;
 mod media_socket;
+mod plan;
 mod rest;
+mod streaming;
 pub mod twiml;
+mod verbs;
 
 pub use account::{Account, sign};
-pub use call::{CallPlan, CallRecord};
+pub use call::CallRecord;
 pub use caller::{CallerStep, Recordings, When, parse_steps};
 pub use events::{CallEvent, What};
 pub use habits::{AbnormalClose, Habits};
+pub use plan::{CallPlan, OtherSide, Queue};
 pub use rest::ServedRest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +36,8 @@ pub struct SimulatedTwilio {
     account: Account,
     net: Net,
     live: Arc<Mutex<BTreeMap<String, mpsc::Sender<Update>>>>,
+    /// What the hand-off handler answers next.
+    handed_off: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// New TwiML for a live call.
@@ -45,7 +51,18 @@ impl SimulatedTwilio {
     /// An account without calls.
     #[must_use]
     pub fn new(account: Account, net: Net) -> Self {
-        Self { account, net, live: Arc::default() }
+        Self { account, net, live: Arc::default(), handed_off: Arc::default() }
+    }
+
+    /// Has the hand-off handler answer its next request with that document, after those that it was told before. With
+    /// none left it says that the hand-off arrived, and hangs up.
+    pub fn answer_hand_off(&self, twiml: impl Into<String>) {
+        self.handed_off.lock().unwrap_or_else(PoisonError::into_inner).push_back(twiml.into());
+    }
+
+    fn hand_off(&self) -> String {
+        let told = self.handed_off.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        told.unwrap_or_else(|| "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>".to_owned())
     }
 
     /// The account.

@@ -79,8 +79,7 @@ impl SimulatedTwilio {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         if path == "/handoff" {
-            let twiml = "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>";
-            return response(StatusCode::OK, "text/xml", twiml.to_owned());
+            return response(StatusCode::OK, "text/xml", self.hand_off());
         }
         let is_ours = |header: &http::HeaderValue| Some(header.as_bytes()) == self.authorization().as_deref();
         if !request.headers().get("authorization").is_some_and(is_ours) {

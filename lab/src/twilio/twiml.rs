@@ -36,12 +36,9 @@ pub enum Verb {
         seconds: u64,
     },
     /// `<Dial>`.
-    Dial {
-        /// Number or SIP address.
-        to: String,
-        /// `action`.
-        action: Option<String>,
-    },
+    Dial(Dial),
+    /// `<Enqueue>`.
+    Enqueue(Enqueue),
     /// `<Hangup>`.
     Hangup,
     /// A verb that the lab knows by name only.
@@ -50,6 +47,38 @@ pub enum Verb {
         name: String,
     },
 }
+
+/// `<Dial>` with a number or a SIP address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    /// Number or SIP address.
+    pub to: String,
+    /// `callerId`.
+    pub caller_id: Option<String>,
+    /// `timeout`, in seconds.
+    pub timeout_s: u64,
+    /// `action`.
+    pub action: Option<String>,
+}
+
+/// `<Enqueue>` with a queue's name, or with a task for a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueue {
+    /// `workflowSid`.
+    pub workflow_sid: Option<String>,
+    /// The queue's name, where there is no workflow.
+    pub queue: Option<String>,
+    /// What `<Task>` holds: JSON.
+    pub attributes: String,
+    /// `action`.
+    pub action: Option<String>,
+}
+
+/// How long a `<Dial>` rings that says nothing about it, in seconds.
+const DIAL_TIMEOUT_S: u64 = 30;
+
+/// The longest name of a queue, in characters.
+const QUEUE_CHARS: usize = 64;
 
 impl Verb {
     /// The verb's name.
@@ -60,7 +89,8 @@ impl Verb {
             Self::Redirect { .. } => "Redirect",
             Self::Say { .. } => "Say",
             Self::Pause { .. } => "Pause",
-            Self::Dial { .. } => "Dial",
+            Self::Dial(_) => "Dial",
+            Self::Enqueue(_) => "Enqueue",
             Self::Hangup => "Hangup",
             Self::Other { name } => name,
         }
@@ -91,7 +121,8 @@ fn verb(node: Node<'_, '_>) -> Result<Verb, String> {
         "Redirect" => Verb::Redirect { url: text() },
         "Say" => Verb::Say { text: text() },
         "Pause" => Verb::Pause { seconds: attribute("length").and_then(|n| n.parse().ok()).unwrap_or(1) },
-        "Dial" => Verb::Dial { to: dialled(node), action: attribute("action") },
+        "Dial" => dial(node)?,
+        "Enqueue" => enqueue(node)?,
         "Hangup" => Verb::Hangup,
         other => Verb::Other { name: other.to_owned() },
     })
@@ -124,9 +155,39 @@ fn connect(node: Node<'_, '_>) -> Result<Verb, String> {
     })
 }
 
-fn dialled(node: Node<'_, '_>) -> String {
-    let child = node.children().find(Node::is_element).and_then(|child| child.text());
-    child.or(node.text()).unwrap_or_default().trim().to_owned()
+fn dial(node: Node<'_, '_>) -> Result<Verb, String> {
+    let attribute = |name| node.attribute(name).map(ToOwned::to_owned);
+    let noun = node.children().find(Node::is_element);
+    let to = noun.and_then(|noun| noun.text()).or(node.text()).unwrap_or_default().trim().to_owned();
+    let is_sip = noun.is_some_and(|noun| noun.has_tag_name("Sip"));
+    let is_known = noun.is_none_or(|noun| noun.has_tag_name("Number") || noun.has_tag_name("Sip"));
+    if !is_known {
+        return Err("the lab dials a <Number> or a <Sip> only".to_owned());
+    }
+    if is_sip != (to.starts_with("sip:") || to.starts_with("sips:")) {
+        return Err(format!("\"{to}\" is not what its noun says"));
+    }
+    let timeout_s = match node.attribute("timeout") {
+        None => DIAL_TIMEOUT_S,
+        Some(timeout) => timeout.parse().ok().filter(|seconds| *seconds > 0).ok_or("13212: a wrong timeout")?,
+    };
+    Ok(Verb::Dial(Dial { to, caller_id: attribute("callerId"), timeout_s, action: attribute("action") }))
+}
+
+fn enqueue(node: Node<'_, '_>) -> Result<Verb, String> {
+    let attribute = |name| node.attribute(name).map(ToOwned::to_owned);
+    let workflow_sid = attribute("workflowSid");
+    let task = node.children().find(|child| child.has_tag_name("Task"));
+    let attributes = task.and_then(|task| task.text()).unwrap_or_default().trim().to_owned();
+    let name = node.text().unwrap_or_default().trim().to_owned();
+    if workflow_sid.is_some() && serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(&attributes).is_err() {
+        return Err("<Task> holds no JSON object".to_owned());
+    }
+    let queue = workflow_sid.is_none().then_some(name);
+    if queue.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > QUEUE_CHARS) {
+        return Err(format!("the name of a queue has 1 to {QUEUE_CHARS} characters"));
+    }
+    Ok(Verb::Enqueue(Enqueue { workflow_sid, queue, attributes, action: attribute("action") }))
 }
 
 #[cfg(test)]
@@ -145,6 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn a_number_a_sip_address_and_a_queue_are_read() {
+        let one = |body: &str| parse(&format!("<Response>{body}</Response>")).unwrap().remove(0);
+        let dial = Dial { to: "+15550123".to_owned(), caller_id: None, timeout_s: 30, action: None };
+        assert_eq!(one("<Dial>+15550123</Dial>"), Verb::Dial(dial.clone()));
+        let sip = r#"<Dial action="a" timeout="5" callerId="+15550199"><Sip>sip:desk@e.com</Sip></Dial>"#;
+        let expected = Dial {
+            to: "sip:desk@e.com".to_owned(),
+            caller_id: Some("+15550199".to_owned()),
+            timeout_s: 5,
+            action: Some("a".to_owned()),
+        };
+        assert_eq!(one(sip), Verb::Dial(expected));
+        let task = one(r#"<Enqueue workflowSid="WW1"><Task>{"skill":"cakes"}</Task></Enqueue>"#);
+        let Verb::Enqueue(task) = task else { panic!() };
+        assert_eq!((task.workflow_sid.as_deref(), task.attributes.as_str()), (Some("WW1"), r#"{"skill":"cakes"}"#));
+        let Verb::Enqueue(queue) = one("<Enqueue>support</Enqueue>") else { panic!() };
+        assert_eq!(queue.queue.as_deref(), Some("support"));
+    }
+
+    #[test]
     fn what_twilio_refuses_is_refused() {
         let error = |body: &str| parse(&format!("<Response>{body}</Response>")).unwrap_err();
         assert!(parse("nonsense").unwrap_err().starts_with("12100"));
@@ -154,6 +235,10 @@ mod tests {
         let long = "x".repeat(500);
         let body = format!(r#"<Connect><Stream url="wss://e"><Parameter name="a" value="{long}"/></Stream></Connect>"#);
         assert!(error(&body).contains("500"));
+        assert!(error(r#"<Dial timeout="0">+1555</Dial>"#).starts_with("13212"));
+        assert!(error("<Dial><Number>sip:a@b</Number></Dial>").contains("noun"));
+        assert!(error(r#"<Enqueue workflowSid="WW1"><Task>cakes</Task></Enqueue>"#).contains("JSON"));
+        assert!(error("<Enqueue/>").contains("queue"));
         assert!(error(&"<Say/>".repeat(20_000)).starts_with("11750"));
     }
 }

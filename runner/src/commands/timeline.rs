@@ -48,7 +48,7 @@ impl Timeline {
             What::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
             What::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
             What::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
-            What::Dialled { to } => ("twilio", format!("<Dial> {to}")),
+            What::Dialled { to, .. } => ("twilio", format!("<Dial> {to}")),
             What::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
             What::Ended { by } => ("twilio", format!("the call is over: {by}")),
             other => ("twilio", format!("{other:?}")),

@@ -1,0 +1,29 @@
+//! Google's other services, as far as the service asks them: recordings in Cloud Storage, and Text-to-Speech.
+
+mod storage;
+mod text_to_speech;
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use storage::{Asked, Storage};
+pub use text_to_speech::{Synthesized, TextToSpeech};
+
+/// Answers the requests of one connection.
+async fn serve<F: Future<Output = Response<Full<Bytes>>>>(
+    connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    answer: impl Fn(Request<Incoming>) -> F,
+) {
+    let service = service_fn(|request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    // A client that breaks off is none of Google's business.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+}
