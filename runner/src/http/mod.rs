@@ -2,7 +2,9 @@
 
 mod media;
 mod voice;
-mod webhook;
+// Public for the fuzz targets alone: what takes bytes from outside in is called with any bytes there.
+#[doc(hidden)]
+pub mod webhook;
 
 use std::convert::Infallible;
 use std::sync::Arc;

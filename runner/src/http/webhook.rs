@@ -56,7 +56,9 @@ fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
     pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
 }
 
-fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
+/// The parameters of a query or of a form's body.
+#[must_use]
+pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
@@ -74,9 +76,12 @@ async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refus
 
 /// The URL that Twilio sees: the one that was set, else what the front end forwards.
 pub(super) fn public_url(service: &Service, headers: &HeaderMap) -> Option<PublicUrl> {
-    if let Some(url) = &service.config().public_url {
-        return Some(url.clone());
-    }
+    service.config().public_url.clone().or_else(|| forwarded_url(headers))
+}
+
+/// The URL that the front end forwards; behind Cloud Run's that is the one that was called.
+#[must_use]
+pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let proto = header("x-forwarded-proto").and_then(|list| list.split(',').next()).map(str::trim);
     let authority: Authority = header(HOST.as_str())?.parse().ok()?;
@@ -124,7 +129,8 @@ pub(super) fn check_signature(
 
 /// URLs that Twilio may have called where the one that was checked does not match: the other scheme, the hosts that
 /// headers name, a slash more or less. None of them lets a request in; they tell what PUBLIC_URL should be.
-fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
+#[must_use]
+pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
     let is_socket = scheme.starts_with("ws");
@@ -145,7 +151,8 @@ fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
 }
 
 /// A URL without what may be secret or personal in it: the values of its query, and a ticket.
-pub(super) fn redacted(url: &str) -> String {
+#[must_use]
+pub fn redacted(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let path = path.split_once("/media/").map_or_else(|| path.to_owned(), |(before, _)| format!("{before}/media/…"));
     if query.is_empty() {
