@@ -150,7 +150,8 @@ pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     urls
 }
 
-/// A URL without what may be secret or personal in it: the values of its query, and a ticket.
+/// A URL without what may be secret or personal in it: the values of its query, what stands there without a name, and a
+/// ticket.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
@@ -158,7 +159,8 @@ pub fn redacted(url: &str) -> String {
     if query.is_empty() {
         return path;
     }
-    let names = query.split('&').map(|pair| format!("{}=…", pair.split('=').next().unwrap_or_default()));
+    let names =
+        query.split('&').map(|pair| pair.split_once('=').map_or("…".to_owned(), |(name, _)| format!("{name}=…")));
     format!("{path}?{}", names.collect::<Vec<_>>().join("&"))
 }
 
@@ -188,5 +190,10 @@ mod tests {
         assert_eq!(redacted("https://e.com/twiml?agent=a&param.pin=1234"), "https://e.com/twiml?agent=…&param.pin=…");
         assert_eq!(redacted("wss://e.com/media/abc.def"), "wss://e.com/media/…");
         assert_eq!(redacted("https://e.com/twiml"), "https://e.com/twiml");
+        assert_eq!(
+            redacted("https://e.com/twiml?4242&&a=b=c"),
+            "https://e.com/twiml?…&…&a=…",
+            "a value without a name"
+        );
     }
 }
