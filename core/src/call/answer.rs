@@ -1,12 +1,16 @@
 //! What an answer of the agent's does to a call.
 
-use crate::agent::{Answer, AnswerPart, Matched, Prompt, Transcript, TurnInput};
+use crate::agent::{Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript, TurnInput};
 use crate::call::playback::Playback;
 use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Ending, Lifecycle, Timer};
 use crate::ids::TurnId;
 use crate::payload::{self, Action};
 use crate::report::{InterruptedBy, Report};
+
+/// How many refused tools may wait to be told to the agent, which may name one in each part of an answer. Of a further
+/// one it is not told.
+const MOST_REFUSALS: usize = 16;
 
 impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
@@ -36,8 +40,7 @@ impl Call {
         self.report_answer(id, &mut answer, audio_ms, &earlier);
         self.report_faults(id, &answer);
         if let Some(call) = answer.tool_call {
-            self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
-            self.first.push_back(TurnInput::ToolRefused(call));
+            self.refuse_tool(id, call);
         }
         if let Some(end) = answer.end {
             self.end(Ending::Agent(end));
@@ -131,6 +134,14 @@ impl Call {
         }
         if answer.succeeded {
             self.report(Report::Succeeded { turn: id });
+        }
+    }
+
+    fn refuse_tool(&mut self, id: TurnId, call: ToolCall) {
+        self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
+        let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolRefused(_))).count();
+        if waiting < MOST_REFUSALS {
+            self.first.push_back(TurnInput::ToolRefused(call));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use serde_json::json;
 
+use crate::audio::BYTES_PER_MS;
 use crate::call::playback::Playback;
 use crate::call::{Call, Lifecycle};
 use crate::config::BargeInMode;
@@ -37,8 +38,7 @@ impl Call {
             (InterruptedBy::Voice, BargeInMode::Voice) => {
                 let least_ms = rule.least_ms.max(LEAST_VOICE_MS);
                 self.voice.speaking_since().is_some_and(|onset| {
-                    onset >= playout_began
-                        && self.caller.received() - onset >= least_ms * crate::audio::BYTES_PER_MS as u64
+                    onset >= playout_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= least_ms
                 })
             }
             (InterruptedBy::Speech | InterruptedBy::Voice, _) => false,

@@ -78,8 +78,9 @@ impl Utterance {
 /// Where the speech of a first transcript began: the recogniser's own word times where it sent them, else the rise of
 /// the voice's level, else a guess from where the recognised speech ends.
 fn onset(transcript: &Transcript, heard: Heard) -> Position {
-    let at = |ms: u64| heard.turn_began + ms * BYTES_PER_MS as u64;
-    let end = transcript.end_ms.map_or(heard.written, at).min(heard.written);
+    // Nothing was said later than what was sent, whatever the times say.
+    let at = |ms: u64| heard.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(heard.written);
+    let end = transcript.end_ms.map_or(heard.written, at);
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(heard.turn_began);
     transcript.start_ms.map(at).or(heard.voice_onset).unwrap_or(guess)
 }

@@ -1,10 +1,12 @@
-//! Bytes from outside that no Twilio sends: the call is unchanged, or ends with a reason.
+//! What no Twilio and no agent sends: the call is unchanged, or ends with a reason.
 
+use dialbridge_core::agent::{Answer, AnswerPart, ToolCall, Transcript, TurnInput};
+use dialbridge_core::config::BargeInMode;
 use dialbridge_core::error::{InputError, PeerFault};
 use dialbridge_core::twilio::ParseError;
-use dialbridge_core::{CallConfig, CallSid, CloseReason, Input, Output, Report};
+use dialbridge_core::{AgentEvent, CallConfig, CallSid, CloseReason, Input, Output, Report};
 
-use crate::line::{Line, numbers};
+use crate::line::{Line, answered, empty, greeting_text, numbers};
 
 fn refused(result: Result<(), InputError>) -> PeerFault {
     match result {
@@ -101,4 +103,46 @@ fn time_that_goes_back_is_taken_as_the_last_seen() {
     line.hush(100);
     assert_eq!(line.closed(), None);
     assert_eq!(numbers(&line.written(1)), (0..455).collect::<Vec<u16>>());
+}
+
+#[test]
+fn an_agent_that_names_tools_without_end_fills_no_memory() {
+    let mut line = Line::started(greeting_text());
+    for _ in 0..1_000 {
+        let tool_call = Some(ToolCall::default());
+        line.agent(
+            1,
+            AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, tool_call, ..Answer::default() })),
+        );
+    }
+    line.agent(1, empty());
+    let mut told = 0;
+    while matches!(line.opened_with(line.last_turn()), TurnInput::ToolRefused(_)) {
+        told += 1;
+        line.agent(line.last_turn(), empty());
+    }
+    assert_eq!(told, 16);
+}
+
+#[test]
+fn words_at_times_that_are_not_yet_are_taken_as_spoken_just_now() {
+    for (start_ms, end_ms) in [(Some(u64::MAX), None), (None, Some(u64::MAX)), (Some(3_600_000), Some(3_600_000))] {
+        let mut line = Line::started(greeting_text());
+        line.agent(1, answered(5_000));
+        line.hush(1_000);
+        let text = "stop".to_owned();
+        line.agent(2, AgentEvent::Transcript(Transcript { text, start_ms, end_ms, ..Transcript::default() }));
+        assert_eq!(line.clears(), 1);
+    }
+}
+
+#[test]
+fn a_voice_of_any_length_is_too_short_where_the_settings_say_so() {
+    let mut config = greeting_text();
+    config.barge_in.mode = BargeInMode::Voice;
+    config.barge_in.least_ms = u64::MAX;
+    let mut line = Line::started(config);
+    line.agent(1, answered(5_000));
+    line.speak(2_000);
+    assert_eq!(line.clears(), 0);
 }
