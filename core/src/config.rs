@@ -226,6 +226,8 @@ impl<'de> Deserialize<'de> for Clip {
 pub struct Patience {
     /// For Twilio's `start`, from the beginning.
     pub start_ms: u64,
+    /// For the next message of Twilio's, which sends the caller's silence too: then the socket is dead.
+    pub frames_ms: u64,
     /// For the agent's answer, from the end of the utterance.
     pub answer_ms: u64,
     /// For the first audio of an answer that came without, on a stream that stays open (ES sends it after the result).
@@ -246,12 +248,13 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             start_ms: 10_000,
+            frames_ms: 30_000,
             answer_ms: 30_000,
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,
             fetch_ms: 5_000,
             renewal_ms: 8_000,
-            update_ms: 30_000,
+            update_ms: 10_000,
             stop_ms: 5_000,
         }
     }

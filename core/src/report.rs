@@ -292,6 +292,8 @@ pub enum CloseReason {
     SocketClosed,
     /// No `start` came.
     NoStart,
+    /// The socket is open and nothing comes over it any more, not even silence.
+    NoFrames,
     /// The `start` was of another call than the socket's.
     WrongCall,
     /// The call has its last TwiML, and no `stop` came for it.
@@ -310,6 +312,7 @@ impl fmt::Display for CloseReason {
             Self::Stop => "stop",
             Self::SocketClosed => "socket closed",
             Self::NoStart => "no start",
+            Self::NoFrames => "no frames",
             Self::WrongCall => "start of another call",
             Self::HandedOff => "handed off",
             Self::NotUpdated => "not updated over REST",

@@ -4,6 +4,7 @@
 //! and nobody cancels it but the end of the call.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
@@ -21,6 +22,12 @@ const INBOUND_QUEUE: usize = 64;
 
 /// How many messages wait for a socket that takes none: four minutes of prompts. When it is full the call is closed.
 const OUTBOUND_QUEUE: usize = 1_024;
+
+/// How long a socket may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one message may take to be written. Twilio reads whatever it gets at once.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// RFC 6455 section 7.4.1.
 const NORMAL: u16 = 1000;
@@ -86,8 +93,9 @@ impl MediaSocket {
         let (to_call, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (outbound, from_call) = mpsc::channel(OUTBOUND_QUEUE);
         let mut tasks = JoinSet::new();
+        let to_call_about_writing = to_call.clone();
         tasks.spawn(read(reader, to_call, outbound.clone()));
-        tasks.spawn(write(writer, from_call));
+        tasks.spawn(write(writer, from_call, to_call_about_writing));
         Self { inbound, outbound, tasks }
     }
 
@@ -122,9 +130,6 @@ impl MediaSocket {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 }
-
-/// How long a socket may take to close.
-const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Reads until the socket ends.
 async fn read<S: AsyncRead + Unpin>(
@@ -210,23 +215,37 @@ fn joined_message((opcode, joined): (OpCode, Vec<u8>)) -> FromTwilio {
     if opcode == OpCode::Text { FromTwilio::Text(Message::Joined(joined)) } else { FromTwilio::Binary }
 }
 
-/// Writes until the close is written or the socket is gone.
+/// Writes until the close is written or the socket is gone. A socket that takes nothing for too long is closed.
 async fn write<S: AsyncWrite + Unpin>(
     mut socket: WebSocketWrite<WriteHalf<FrameWatch<S>>>,
     mut from_call: mpsc::Receiver<ToTwilio>,
+    to_call: mpsc::Sender<FromTwilio>,
 ) {
     while let Some(message) = from_call.recv().await {
-        let frame = match &message {
-            ToTwilio::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
-            ToTwilio::Pong(payload) => Frame::pong(Payload::Borrowed(payload)),
-            ToTwilio::Close(code) => Frame::close(*code, b""),
-        };
-        let written = socket.write_frame(frame).await;
         let is_last = matches!(message, ToTwilio::Close(_));
-        if written.is_err() || socket.flush().await.is_err() || is_last {
-            return;
+        match tokio::time::timeout(WRITE_TIMEOUT, write_message(&mut socket, &message)).await {
+            Ok(Ok(())) if !is_last => {}
+            // The reader notices that the connection is gone, and tells.
+            Ok(_) => return,
+            Err(_) => {
+                let _ = to_call.send(FromTwilio::Closed).await;
+                return;
+            }
         }
     }
+}
+
+async fn write_message<S: AsyncWrite + Unpin>(
+    socket: &mut WebSocketWrite<WriteHalf<FrameWatch<S>>>,
+    message: &ToTwilio,
+) -> Result<(), WebSocketError> {
+    let frame = match message {
+        ToTwilio::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
+        ToTwilio::Pong(payload) => Frame::pong(Payload::Borrowed(payload)),
+        ToTwilio::Close(code) => Frame::close(*code, b""),
+    };
+    socket.write_frame(frame).await?;
+    socket.flush().await
 }
 
 #[cfg(test)]

@@ -9,3 +9,4 @@ mod doors;
 mod readme;
 mod survival;
 mod tapes;
+mod twilio_faults;

@@ -69,6 +69,8 @@ pub struct Call {
     config: Arc<CallConfig>,
     now: CallTime,
     lifecycle: Lifecycle,
+    /// When Twilio last said anything.
+    twilio_spoke: CallTime,
     turn: Turn,
     next_turn: TurnId,
     /// How many turns were told of.
@@ -190,6 +192,7 @@ impl Call {
         Self {
             now,
             lifecycle: Lifecycle::AwaitingStart,
+            twilio_spoke: now,
             turn: Turn::Idle,
             next_turn: TurnId(1),
             turns: 0,
@@ -225,7 +228,10 @@ impl Call {
             return Ok(());
         }
         match input {
-            Input::Twilio(text) => self.on_twilio(text)?,
+            Input::Twilio(text) => {
+                self.twilio_spoke = self.now;
+                self.on_twilio(text)?;
+            }
             Input::TwilioBinary => return Err(PeerFault::BinaryFrame.into()),
             Input::TwilioClosed => self.close(CloseReason::SocketClosed),
             Input::Agent(turn, event) => self.on_agent(turn, event),
@@ -308,6 +314,7 @@ impl Call {
         while let Some(timer) = self.timers.take_due(self.now) {
             match timer {
                 Timer::StartOverdue => self.close(CloseReason::NoStart),
+                Timer::FramesOverdue => self.on_frames_overdue(),
                 Timer::AnswerOverdue => self.on_answer_overdue(),
                 Timer::AnswerSettled => self.complete_turn(),
                 // Opening the next turn waited for it: `go_on` does the rest.
@@ -431,6 +438,7 @@ impl Call {
     fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
         self.lifecycle = Lifecycle::Active;
         self.timers.stop(Timer::StartOverdue);
+        self.timers.set(Timer::FramesOverdue, self.now + self.config.patience.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
         let greeting = &self.config.greeting;

@@ -10,6 +10,8 @@ use crate::time::CallTime;
 pub enum Timer {
     /// Twilio's `start` should have come.
     StartOverdue,
+    /// A frame should have come: Twilio sends them in silence too.
+    FramesOverdue,
     /// The agent should have answered.
     AnswerOverdue,
     /// An answer has come and the stream is still open: is there more of it?
@@ -41,8 +43,9 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::StartOverdue,
+        Self::FramesOverdue,
         Self::AnswerOverdue,
         Self::AnswerSettled,
         Self::Retry,
@@ -64,6 +67,7 @@ impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StartOverdue => "start overdue",
+            Self::FramesOverdue => "frames overdue",
             Self::AnswerOverdue => "answer overdue",
             Self::AnswerSettled => "answer settled",
             Self::Retry => "retry",

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::call::timer::Timer;
 use crate::call::turn::Turn;
 use crate::call::{Call, Lifecycle, Output};
 use crate::error::{InputError, PeerFault};
@@ -100,6 +101,16 @@ impl Call {
         self.interrupt(InterruptedBy::Voice, turn);
         self.rotate();
         Ok(())
+    }
+
+    /// The timer is not set anew with every frame: when it comes, it is looked when the last one was.
+    pub(super) fn on_frames_overdue(&mut self) {
+        let overdue = self.twilio_spoke + self.config.patience.frames_ms;
+        if overdue <= self.now {
+            self.close(CloseReason::NoFrames);
+        } else {
+            self.timers.set(Timer::FramesOverdue, overdue);
+        }
     }
 
     /// A recogniser that cannot be told of a prompt hears silence while one plays that may not be interrupted, or what

@@ -173,3 +173,13 @@ fn a_call_without_start_is_closed() {
     assert_eq!(line.closed(), Some(CloseReason::NoStart));
     assert_eq!(line.count(|output| matches!(output, Output::Agent(..))), 0);
 }
+
+#[test]
+fn a_socket_over_which_not_even_silence_comes_is_closed() {
+    let mut line = Line::started(greeting_text());
+    line.speak(20_000);
+    line.wait(29_980);
+    assert_eq!(line.closed(), None);
+    line.wait(40);
+    assert_eq!(line.closed(), Some(CloseReason::NoFrames));
+}

@@ -1,6 +1,5 @@
 //! One simulated call, from the voice-url to its end.
 
-use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -8,12 +7,13 @@ use tokio::time::Instant;
 use crate::twilio::account::Account;
 use crate::twilio::caller::Caller;
 use crate::twilio::events::{CallEvent, What};
+use crate::twilio::faults::StreamFaults;
 use crate::twilio::habits::AbnormalClose;
 use crate::twilio::media_socket::MediaSocket;
 use crate::twilio::plan::CallPlan;
 use crate::twilio::streaming::Streaming;
 use crate::twilio::twiml;
-use crate::twilio::{SimulatedTwilio, Update, http_client};
+use crate::twilio::{SimulatedTwilio, Update};
 
 /// A document may lead to another, and that one to a third; a call that goes round for ever is ended.
 const MOST_DOCUMENTS: usize = 20;
@@ -60,6 +60,7 @@ impl SimulatedTwilio {
             began: Instant::now(),
             record: CallRecord { call_sid: call_sid.clone(), ..CallRecord::default() },
             updates: update_receiver,
+            streams: 0,
             dialled: 0,
             lingering: JoinSet::new(),
             plan,
@@ -83,6 +84,8 @@ pub(super) struct Line<'a> {
     began: Instant,
     pub(super) record: CallRecord,
     pub(super) updates: mpsc::Receiver<Update>,
+    /// How many streams were opened.
+    streams: usize,
     /// How many times somebody was dialled.
     pub(super) dialled: usize,
     /// Sockets that nobody closed. They end with the call.
@@ -115,27 +118,6 @@ impl Line<'_> {
         "too many documents".to_owned()
     }
 
-    async fn fetch(&mut self, url: &str, more: Vec<(&'static str, String)>) -> Next {
-        // Twilio answers the call when the first document has come.
-        let mut form = self.form(if self.record.documents.is_empty() { "ringing" } else { "in-progress" });
-        form.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        match http_client::post(&self.twilio.net, &self.twilio.account, url, &form).await {
-            Ok(answer) if answer.status == StatusCode::OK => {
-                let verbs = twiml::parse(&answer.body).unwrap_or_default();
-                let verbs = verbs.iter().map(|verb| verb.name().to_owned()).collect();
-                self.tell(What::Twiml { path: path_of(url), verbs }).await;
-                Next::Document(answer.body)
-            }
-            Ok(answer) => self.webhook_failed(format!("11200: {} from {}", answer.status, path_of(url))).await,
-            Err(why) => self.webhook_failed(format!("{why} from {}", path_of(url))).await,
-        }
-    }
-
-    async fn webhook_failed(&mut self, why: String) -> Next {
-        self.tell(What::WebhookFailed { why: why.clone() }).await;
-        Next::End(why)
-    }
-
     async fn document(&mut self, xml: &str) -> Next {
         self.record.documents.push(xml.to_owned());
         let verbs = match twiml::parse(xml) {
@@ -149,14 +131,6 @@ impl Line<'_> {
             }
         }
         Next::End("nothing left to do".to_owned())
-    }
-
-    /// When the caller has hung up, the action is asked once more, with the call's end as its status.
-    pub(super) async fn tell_action_of_the_end(&mut self, action: &str) {
-        let form = self.form("completed");
-        if let Err(why) = http_client::post(&self.twilio.net, &self.twilio.account, action, &form).await {
-            self.tell(What::WebhookFailed { why }).await;
-        }
     }
 
     pub(super) async fn stream(&mut self, url: &str, parameters: &[(String, String)]) -> Next {
@@ -178,7 +152,9 @@ impl Line<'_> {
             return self.broken().await;
         }
         self.tell(What::StreamOpened).await;
-        let next = Streaming::new(self).run(&mut socket).await;
+        self.streams += 1;
+        let faults = StreamFaults::of_stream(self.streams, &self.plan.faults);
+        let next = Streaming::new(self, faults).run(&mut socket).await;
         let (stops, closes) = match &next {
             // The service has closed the socket, or it broke.
             Next::Verb => (false, false),
@@ -205,21 +181,6 @@ impl Line<'_> {
         }
     }
 
-    fn form(&self, status: &str) -> Vec<(String, String)> {
-        let pairs = [
-            ("AccountSid", self.twilio.account.sid.as_str()),
-            ("ApiVersion", "2010-04-01"),
-            ("CallSid", &self.record.call_sid),
-            ("CallStatus", status),
-            ("Called", &self.plan.to),
-            ("Caller", &self.plan.from),
-            ("Direction", "inbound"),
-            ("From", &self.plan.from),
-            ("To", &self.plan.to),
-        ];
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
-    }
-
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -232,8 +193,4 @@ impl Line<'_> {
             let _ = watch.send(event).await;
         }
     }
-}
-
-fn path_of(url: &str) -> String {
-    url.parse::<http::Uri>().map_or_else(|_| "…".to_owned(), |uri| uri.path().to_owned())
 }

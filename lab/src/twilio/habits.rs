@@ -17,6 +17,8 @@ pub struct Habits {
     pub numeric_counters: bool,
     /// Milliseconds of audio in a `media` message, a multiple of 20.
     pub frame_ms: u64,
+    /// Whether the fallback URL is told `ErrorCode` and `ErrorUrl`.
+    pub error_parameters: bool,
     /// Whether the handshake is signed over the URL with a `/` at its end.
     pub slash_in_signature: bool,
 }
@@ -31,6 +33,7 @@ impl Default for Habits {
             empty_parameters: true,
             numeric_counters: false,
             frame_ms: 20,
+            error_parameters: true,
             slash_in_signature: false,
         }
     }

@@ -46,6 +46,8 @@ pub(super) struct MediaSocket {
     writer: WebSocketWrite<WriteHalf<Socket>>,
     from_service: mpsc::Receiver<FromService>,
     reader: JoinHandle<()>,
+    is_deaf: bool,
+    is_cut: bool,
     stream_sid: String,
     habits: Habits,
     sequence: u64,
@@ -96,11 +98,14 @@ impl MediaSocket {
         let (reader, writer) = socket.split(tokio::io::split);
         let (sender, from_service) = mpsc::channel(QUEUE);
         let reader = tokio::spawn(read(FragmentCollectorRead::new(reader), sender, stream_sid.clone()));
-        Self { writer, from_service, reader, stream_sid, habits, sequence: 0, chunk: 0 }
+        Self { writer, from_service, reader, is_deaf: false, is_cut: false, stream_sid, habits, sequence: 0, chunk: 0 }
     }
 
     /// The next message of the service's.
     pub(super) async fn next(&mut self) -> FromService {
+        if self.is_deaf {
+            return std::future::pending().await;
+        }
         self.from_service.recv().await.unwrap_or(FromService::Closed { code: None })
     }
 
@@ -149,9 +154,32 @@ impl MediaSocket {
 
     /// Closes the socket from Twilio's side.
     pub(super) async fn close(&mut self) {
+        if self.is_cut {
+            return;
+        }
         // The service may be gone already; then there is nothing to close.
         let _ = self.writer.write_frame(Frame::close(1000, b"")).await;
         let _ = self.writer.flush().await;
+    }
+
+    /// Reads no more, and leaves the connection open.
+    pub(super) fn go_deaf(&mut self) {
+        self.is_deaf = true;
+        self.reader.abort();
+    }
+
+    /// Says nothing more, not even goodbye: the connection ends with this.
+    pub(super) fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
+    /// Sends that text as it is.
+    pub(super) async fn text(&mut self, text: &str) -> Result<(), WebSocketError> {
+        if self.is_cut {
+            return Err(WebSocketError::ConnectionClosed);
+        }
+        self.writer.write_frame(Frame::text(Payload::Borrowed(text.as_bytes()))).await?;
+        self.writer.flush().await
     }
 
     /// Reads what the service still sends until it closes.
@@ -172,9 +200,7 @@ impl MediaSocket {
     }
 
     async fn send(&mut self, message: &Value) -> Result<(), WebSocketError> {
-        let text = message.to_string().into_bytes();
-        self.writer.write_frame(Frame::text(Payload::Owned(text))).await?;
-        self.writer.flush().await
+        self.text(&message.to_string()).await
     }
 }
 

@@ -6,19 +6,23 @@ mod account;
 mod call;
 mod caller;
 mod events;
+mod faults;
 mod habits;
 mod http_client;
 mod media_socket;
+mod overrides;
 mod plan;
 mod rest;
 mod streaming;
 pub mod twiml;
 mod verbs;
+mod webhooks;
 
 pub use account::{Account, sign};
 pub use call::CallRecord;
 pub use caller::{CallerStep, Recordings, When, parse_steps};
 pub use events::{CallEvent, What};
+pub use faults::{CallFault, RestFault};
 pub use habits::{AbnormalClose, Habits};
 pub use plan::{CallPlan, OtherSide, Queue};
 pub use rest::ServedRest;
@@ -38,6 +42,8 @@ pub struct SimulatedTwilio {
     live: Arc<Mutex<BTreeMap<String, mpsc::Sender<Update>>>>,
     /// What the hand-off handler answers next.
     handed_off: Arc<Mutex<VecDeque<String>>>,
+    /// What the next requests to the REST API get.
+    rest_faults: Arc<Mutex<VecDeque<RestFault>>>,
 }
 
 /// New TwiML for a live call.
@@ -51,13 +57,22 @@ impl SimulatedTwilio {
     /// An account without calls.
     #[must_use]
     pub fn new(account: Account, net: Net) -> Self {
-        Self { account, net, live: Arc::default(), handed_off: Arc::default() }
+        Self { account, net, live: Arc::default(), handed_off: Arc::default(), rest_faults: Arc::default() }
     }
 
     /// Has the hand-off handler answer its next request with that document, after those that it was told before. With
     /// none left it says that the hand-off arrived, and hangs up.
     pub fn answer_hand_off(&self, twiml: impl Into<String>) {
         self.handed_off.lock().unwrap_or_else(PoisonError::into_inner).push_back(twiml.into());
+    }
+
+    /// Has the next requests to the REST API fail so, one fault each; after them it is well again.
+    pub fn fail_rest(&self, faults: impl IntoIterator<Item = RestFault>) {
+        self.rest_faults.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
+    }
+
+    fn next_rest_fault(&self) -> Option<RestFault> {
+        self.rest_faults.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
     fn hand_off(&self) -> String {

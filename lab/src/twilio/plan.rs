@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::twilio::caller::CallerStep;
 use crate::twilio::events::CallEvent;
+use crate::twilio::faults::CallFault;
 use crate::twilio::habits::Habits;
 
 /// What is to be played.
@@ -13,6 +14,8 @@ use crate::twilio::habits::Habits;
 pub struct CallPlan {
     /// The number's voice-url.
     pub voice_url: String,
+    /// The number's fallback URL: asked where a webhook fails.
+    pub fallback_url: Option<String>,
     /// The caller's number.
     pub from: String,
     /// The called number.
@@ -29,6 +32,8 @@ pub struct CallPlan {
     pub queue: Queue,
     /// How Twilio does what its pages do not say.
     pub habits: Habits,
+    /// What goes wrong.
+    pub faults: Vec<CallFault>,
     /// Where each event goes at once, for those who watch.
     pub watch: Option<mpsc::Sender<CallEvent>>,
 }
@@ -39,6 +44,7 @@ impl CallPlan {
     pub fn new(voice_url: impl Into<String>, steps: Vec<CallerStep>) -> Self {
         Self {
             voice_url: voice_url.into(),
+            fallback_url: None,
             from: "+15550100".to_owned(),
             to: "+15550199".to_owned(),
             steps,
@@ -47,6 +53,7 @@ impl CallPlan {
             others: vec![OtherSide::Answers { rings_ms: 1_000, talks_ms: 5_000 }],
             queue: Queue::Keeps,
             habits: Habits::default(),
+            faults: Vec::new(),
             watch: None,
         }
     }

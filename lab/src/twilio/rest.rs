@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::twilio::{SimulatedTwilio, Update, twiml};
+use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 
 /// The longest `Twiml` parameter, in characters (error 32018 beyond it).
 const TWIML_CHARS: usize = 4_000;
@@ -89,9 +89,15 @@ impl SimulatedTwilio {
         let Some(sid) = sid.and_then(|rest| rest.strip_suffix(".json")).map(ToOwned::to_owned) else {
             return error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found");
         };
-        match *request.method() {
-            Method::GET => self.status(&sid),
-            Method::POST => self.update(&sid, request).await,
+        match (request.method(), self.next_rest_fault()) {
+            (_, Some(RestFault::Refused { status, code, retry_after })) => refused(status, code, retry_after),
+            (_, Some(RestFault::Silence)) => std::future::pending().await,
+            (&Method::POST, Some(RestFault::DoneButFails)) => {
+                self.update(&sid, request).await;
+                refused(StatusCode::BAD_GATEWAY, 20500, None)
+            }
+            (&Method::GET, _) => self.status(&sid),
+            (&Method::POST, None) => self.update(&sid, request).await,
             _ => error(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed"),
         }
     }
@@ -139,6 +145,14 @@ impl SimulatedTwilio {
             error(StatusCode::BAD_REQUEST, 21220, "Call is not in-progress. Cannot redirect.")
         }
     }
+}
+
+fn refused(status: StatusCode, code: u32, retry_after: Option<u64>) -> Response<Full<Bytes>> {
+    let mut response = error(status, code, "so it was planned");
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert("retry-after", seconds.into());
+    }
+    response
 }
 
 fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {

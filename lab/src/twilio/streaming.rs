@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use dialbridge_core::CallTime;
 use dialbridge_core::replay::Playout;
+use fastwebsockets::WebSocketError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::twilio::call::{Line, Next};
-use crate::twilio::caller::{Ear, FRAME_MS};
+use crate::twilio::caller::{Ear, FRAME_BYTES, FRAME_MS};
 use crate::twilio::events::What;
+use crate::twilio::faults::{GARBAGE, StreamFaults};
 use crate::twilio::media_socket::{FromService, MediaSocket};
 
 /// A call whose media socket is open.
 pub(super) struct Streaming<'l, 'a> {
     line: &'l mut Line<'a>,
+    faults: StreamFaults,
     playout: Playout,
     /// When the stream began, in milliseconds of the call.
     began_ms: u64,
@@ -28,11 +31,12 @@ pub(super) struct Streaming<'l, 'a> {
 }
 
 impl<'l, 'a> Streaming<'l, 'a> {
-    pub(super) fn new(line: &'l mut Line<'a>) -> Self {
+    pub(super) fn new(line: &'l mut Line<'a>, faults: StreamFaults) -> Self {
         let began_ms = line.now_ms();
         let said_before = line.record.said.len();
         Self {
             line,
+            faults,
             playout: Playout::default(),
             began_ms,
             frames: 0,
@@ -48,7 +52,9 @@ impl<'l, 'a> Streaming<'l, 'a> {
         let next = loop {
             let next = tokio::select! {
                 biased;
-                message = socket.next() => self.on_message(message, socket).await,
+                message = socket.next(), if !self.faults.is_late(self.stream_ms()) => {
+                    self.on_message(message, socket).await
+                }
                 Some(update) = self.line.updates.recv() => Some(self.line.updated(update).await),
                 _ = ticks.tick() => self.on_tick(socket).await,
             };
@@ -64,8 +70,13 @@ impl<'l, 'a> Streaming<'l, 'a> {
         next
     }
 
+    /// Milliseconds of the stream.
+    fn stream_ms(&self) -> u64 {
+        self.line.now_ms() - self.began_ms
+    }
+
     fn stream_time(&self) -> CallTime {
-        CallTime::from_ms(self.line.now_ms() - self.began_ms)
+        CallTime::from_ms(self.stream_ms())
     }
 
     async fn on_message(&mut self, message: FromService, socket: &mut MediaSocket) -> Option<Next> {
@@ -96,6 +107,14 @@ impl<'l, 'a> Streaming<'l, 'a> {
     }
 
     async fn on_tick(&mut self, socket: &mut MediaSocket) -> Option<Next> {
+        let stream_ms = self.stream_ms();
+        if self.faults.breaks(stream_ms) {
+            socket.cut();
+            return Some(self.line.broken().await);
+        }
+        if self.faults.is_deaf(stream_ms) {
+            socket.go_deaf();
+        }
         self.play(socket).await;
         let now_ms = self.line.now_ms();
         let moment = self.line.caller.next(Ear { now_ms, agent_is_speaking: self.playout.is_playing() });
@@ -111,17 +130,40 @@ impl<'l, 'a> Streaming<'l, 'a> {
             return Some(Next::End("caller".to_owned()));
         }
         self.line.record.said.extend_from_slice(&moment.frame);
-        self.unsent.extend_from_slice(&moment.frame);
-        self.frames += 1;
-        let frame_ms = self.line.plan.habits.frame_ms;
-        if !(self.frames * FRAME_MS).is_multiple_of(frame_ms) {
-            return None;
-        }
-        let timestamp = self.frames * FRAME_MS - frame_ms;
-        match socket.media(timestamp, &std::mem::take(&mut self.unsent)).await {
+        match self.send_frame(&moment.frame, stream_ms, socket).await {
             Ok(()) => None,
             Err(_) => Some(self.line.broken().await),
         }
+    }
+
+    /// Sends what the caller said, or keeps it until a message is full or the way is free.
+    async fn send_frame(
+        &mut self,
+        frame: &[u8],
+        stream_ms: u64,
+        socket: &mut MediaSocket,
+    ) -> Result<(), WebSocketError> {
+        self.frames += 1;
+        if self.faults.has_garbage() {
+            let turn = usize::try_from(self.frames).unwrap_or_default() % GARBAGE.len();
+            socket.text(GARBAGE[turn]).await?;
+        }
+        if self.faults.loses(stream_ms) {
+            return Ok(());
+        }
+        self.unsent.extend_from_slice(frame);
+        let frame_ms = self.line.plan.habits.frame_ms;
+        if self.faults.is_late(stream_ms) || !(self.frames * FRAME_MS).is_multiple_of(frame_ms) {
+            return Ok(());
+        }
+        let unsent = std::mem::take(&mut self.unsent);
+        let messages = unsent.chunks(FRAME_BYTES * usize::try_from(frame_ms / FRAME_MS).unwrap_or(1));
+        let mut timestamp = (self.frames * FRAME_MS).saturating_sub(messages.len() as u64 * frame_ms);
+        for message in messages {
+            socket.media(timestamp, message).await?;
+            timestamp += frame_ms;
+        }
+        Ok(())
     }
 
     fn has_lost_patience(&self, now_ms: u64) -> bool {
@@ -133,7 +175,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
     /// Plays on and returns the marks that are due.
     async fn play(&mut self, socket: &mut MediaSocket) {
         let marks: VecDeque<String> = self.playout.advance(self.stream_time()).into();
-        for name in marks {
+        for name in marks.into_iter().filter(|_| !self.faults.has_no_marks()) {
             // When the socket is gone, the next tick notices it.
             let _ = socket.mark(&name).await;
         }

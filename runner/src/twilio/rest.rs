@@ -17,8 +17,8 @@ use serde::Deserialize;
 use crate::http_client::HttpClient;
 use crate::settings::{Secret, TwilioConfig};
 
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one request may take. The caller hears nothing meanwhile, and core waits 10 s for all attempts.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many times a request is sent.
 const ATTEMPTS: u32 = 5;

@@ -1,0 +1,94 @@
+//! Which documents a call runs: they are fetched from the webhooks, again where that failed, at last from the number's
+//! fallback URL.
+
+use crate::twilio::call::{Line, Next};
+use crate::twilio::events::What;
+use crate::twilio::faults::CallFault;
+use crate::twilio::http_client;
+use crate::twilio::overrides::Overrides;
+use crate::twilio::twiml;
+
+impl Line<'_> {
+    pub(super) async fn fetch(&mut self, url: &str, more: Vec<(&'static str, String)>) -> Next {
+        let more: Vec<_> = more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if self.record.documents.is_empty() && self.plan.faults.contains(&CallFault::AsksTwice) {
+            // The first answer is thrown away.
+            let _ = self.ask(url, &more).await;
+        }
+        let why = match self.ask(url, &more).await {
+            Ok(document) => return Next::Document(document),
+            Err(why) => why,
+        };
+        self.tell(What::WebhookFailed { why: why.clone() }).await;
+        let Some(fallback) = self.plan.fallback_url.clone() else { return Next::End(why) };
+        let mut told = Vec::new();
+        if self.plan.habits.error_parameters {
+            told.push(("ErrorCode".to_owned(), "11200".to_owned()));
+            told.push(("ErrorUrl".to_owned(), without_fragment(url).to_owned()));
+        }
+        match self.ask(&fallback, &told).await {
+            Ok(document) => Next::Document(document),
+            Err(why) => {
+                self.tell(What::WebhookFailed { why: why.clone() }).await;
+                Next::End(why)
+            }
+        }
+    }
+
+    /// Asks a webhook for its document, as often as its URL says.
+    async fn ask(&mut self, url: &str, more: &[(String, String)]) -> Result<String, String> {
+        // Twilio answers the call when the first document has come.
+        let mut form = self.form(if self.record.documents.is_empty() { "ringing" } else { "in-progress" });
+        form.extend_from_slice(more);
+        let overrides = Overrides::of(url);
+        let mut retries = overrides.retries;
+        loop {
+            let fault = match http_client::post(&self.twilio.net, &self.twilio.account, url, &form).await {
+                Ok(answer) => match twiml::parse(&answer.body) {
+                    Ok(verbs) => {
+                        let verbs = verbs.iter().map(|verb| verb.name().to_owned()).collect();
+                        self.tell(What::Twiml { path: path_of(url), verbs }).await;
+                        return Ok(answer.body);
+                    }
+                    Err(why) => return Err(format!("12100: {why} from {}", path_of(url))),
+                },
+                Err(fault) => fault,
+            };
+            if retries == 0 || !overrides.tries_again(&fault) {
+                return Err(format!("11200: {fault} from {}", path_of(url)));
+            }
+            retries -= 1;
+        }
+    }
+
+    /// When the caller has hung up, the action is asked once more, with the call's end as its status.
+    pub(super) async fn tell_action_of_the_end(&mut self, action: &str) {
+        let form = self.form("completed");
+        if let Err(fault) = http_client::post(&self.twilio.net, &self.twilio.account, action, &form).await {
+            self.tell(What::WebhookFailed { why: format!("11200: {fault}") }).await;
+        }
+    }
+
+    fn form(&self, status: &str) -> Vec<(String, String)> {
+        let pairs = [
+            ("AccountSid", self.twilio.account.sid.as_str()),
+            ("ApiVersion", "2010-04-01"),
+            ("CallSid", &self.record.call_sid),
+            ("CallStatus", status),
+            ("Called", &self.plan.to),
+            ("Caller", &self.plan.from),
+            ("Direction", "inbound"),
+            ("From", &self.plan.from),
+            ("To", &self.plan.to),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
+}
+
+fn without_fragment(url: &str) -> &str {
+    url.split('#').next().unwrap_or_default()
+}
+
+fn path_of(url: &str) -> String {
+    without_fragment(url).parse::<http::Uri>().map_or_else(|_| "…".to_owned(), |uri| uri.path().to_owned())
+}

@@ -1,0 +1,203 @@
+//! Trouble on Twilio's side, or on the way to it: the call ends as its script says all the same, or goes on.
+
+use std::time::Duration;
+
+use dialbridge_core::{CloseReason, Report};
+use dialbridge_lab::agent::Script;
+use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, CallerStep, RestFault, What, When};
+use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, say};
+use http::StatusCode;
+
+const ENDS: &str = "[start]\ntone = { hz = 400, ms = 600 }\nend = true";
+
+const ECHO: &str =
+    "think_ms = 120\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
+
+/// Four sentences, their frames numbered from 0 to 179.
+fn four_sentences() -> Vec<CallerStep> {
+    let mut steps = Vec::new();
+    for n in 0..4 {
+        steps.push(say(When::After(0), numbered_speech(n * 45, 900)));
+        steps.push(pause(620));
+    }
+    steps.push(CallerStep::HangUp { when: When::After(2_000) });
+    steps
+}
+
+fn heard_numbers(world: &World, call: &CallRecord) -> Vec<u32> {
+    world.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect()
+}
+
+fn redirects(call: &CallRecord) -> usize {
+    call.count(|what| matches!(what, What::Redirected { url } if url.contains("VirtualAgentStatus=completed")))
+}
+
+/// How the call got its last TwiML: over REST, or from the action.
+fn was_updated(call: &CallRecord) -> bool {
+    call.count(|what| matches!(what, What::Updated)) > 0
+}
+
+async fn ended_with(faults: &[RestFault]) -> (CallRecord, Option<CloseReason>) {
+    let mut world = World::with_script(ENDS).start();
+    world.twilio.fail_rest(faults.iter().copied());
+    // The caller waits for what becomes of the call.
+    let plan = CallPlan { patience: Duration::from_secs(30), ..world.plan(Vec::new()) };
+    let call = world.twilio.call(plan).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.service.calls().live(), 0, "{faults:?}");
+    let reason = world.reports().into_iter().find_map(|report| match report {
+        Report::Ended { reason, .. } => Some(reason),
+        _ => None,
+    });
+    (call, reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_twilio_cannot_take_at_the_moment_is_tried_again() {
+    let bad_gateway = RestFault::Refused { status: StatusCode::BAD_GATEWAY, code: 0, retry_after: None };
+    for faults in [
+        vec![RestFault::too_many(Some(2))],
+        vec![RestFault::too_many(None); 3],
+        vec![RestFault::UNAVAILABLE, bad_gateway],
+        vec![RestFault::Silence],
+    ] {
+        let (call, _) = ended_with(&faults).await;
+        assert!(was_updated(&call), "{faults:?}: {:?}", call.events);
+        assert_eq!(redirects(&call), 1, "{faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn twilios_own_pause_is_kept_before_the_next_attempt() {
+    let (at_once, _) = ended_with(&[RestFault::too_many(Some(0))]).await;
+    let (later, _) = ended_with(&[RestFault::too_many(Some(3))]).await;
+    let updated = |call: &CallRecord| call.events.iter().find(|event| event.what == What::Updated).unwrap().at_ms;
+    assert_eq!(updated(&later) - updated(&at_once), 3_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_cannot_be_updated_goes_on_through_the_streams_action() {
+    for (faults, reason) in [
+        (vec![RestFault::UNAUTHORIZED], CloseReason::NotUpdated),
+        (vec![RestFault::NOT_FOUND], CloseReason::CallGone),
+        (vec![RestFault::NOT_IN_PROGRESS], CloseReason::CallGone),
+        (vec![RestFault::UNAVAILABLE; 9], CloseReason::NotUpdated),
+        (vec![RestFault::Silence; 9], CloseReason::NotUpdated),
+        (vec![RestFault::too_many(Some(3_600)); 9], CloseReason::NotUpdated),
+    ] {
+        let (call, ended) = ended_with(&faults).await;
+        assert!(!was_updated(&call), "{faults:?}");
+        assert_eq!((redirects(&call), ended), (1, Some(reason)), "{faults:?}: {:?}", call.events);
+        // The caller waits for it no longer than ten seconds after the last words, and two for the socket to close.
+        let spoke = call.events.iter().find(|event| matches!(event.what, What::AgentSpoke { .. })).unwrap().at_ms;
+        let closed = call.events.iter().find(|event| matches!(event.what, What::SocketClosed { .. })).unwrap().at_ms;
+        assert!(closed - spoke <= 12_000, "{faults:?}: {} ms", closed - spoke);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_whose_answer_is_lost_does_not_redirect_the_call_twice() {
+    let (call, ended) = ended_with(&[RestFault::DoneButFails]).await;
+    assert_eq!((redirects(&call), ended), (1, Some(CloseReason::Stop)), "{:?}", call.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice() {
+    for edition in [Edition::Cx, Edition::EsV2] {
+        for fault in [CallFault::NoMarks, CallFault::Garbage, CallFault::AsksTwice] {
+            let world = World::with(Script::bakery().unwrap()).edition(edition).start();
+            let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(bakery()) }).await;
+            let handed_on = call.find(|what| match what {
+                What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+                _ => None,
+            });
+            assert_eq!(handed_on, Some(true), "{edition:?} {fault:?}: {:?}", call.events);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_stands_still_for_a_while_loses_no_word() {
+    for edition in [Edition::Cx, Edition::EsV2] {
+        for for_ms in [300, 800, 5_000] {
+            let world = World::with_script(ECHO).edition(edition).start();
+            let faults = vec![CallFault::Late { at_ms: 1_200, for_ms }];
+            let call = world.twilio.call(CallPlan { faults, ..world.plan(four_sentences()) }).await;
+            assert_eq!(heard_numbers(&world, &call), (0..180).collect::<Vec<u32>>(), "{edition:?} {for_ms}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_in_a_tunnel_loses_what_the_tunnel_took_and_no_more() {
+    let world = World::with_script(ECHO).start();
+    let faults = vec![CallFault::Lost { at_ms: 1_000, for_ms: 200 }];
+    let mut steps = vec![say(When::After(900), numbered_speech(0, 900)), pause(2_000)];
+    steps.push(CallerStep::HangUp { when: When::After(0) });
+    let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+    let expected: Vec<u32> = (0..45).filter(|number| !(5..15).contains(number)).collect();
+    assert_eq!(heard_numbers(&world, &call), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again() {
+    for edition in [Edition::Cx, Edition::EsV2] {
+        let world = World::with_script(ECHO).edition(edition).start();
+        let faults = vec![CallFault::Breaks { at_ms: 3_000 }];
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 2_600)),
+            pause(3_000),
+            say(When::After(0), numbered_speech(200, 600)),
+            pause(3_000),
+            CallerStep::HangUp { when: When::After(0) },
+        ];
+        let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+        let turns = world.turns(&call);
+        let greetings = turns.iter().filter(|turn| turn.input == "text" || turn.input == "event").count();
+        assert_eq!(greetings, 1, "{edition:?}: {turns:?}");
+        assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{edition:?}");
+        let heard = heard_numbers(&world, &call);
+        assert!((200..230).all(|number| heard.contains(&number)), "{edition:?}: {heard:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
+    // A prompt of a minute, which it does not take.
+    let script = "think_ms = 500\n[start]\ntone = { hz = 400, ms = 60000 }";
+    let mut world = World::with_script(script).start();
+    let plan = world.plan(Vec::new());
+    let deaf = CallPlan {
+        faults: vec![CallFault::Deaf { at_ms: 100 }],
+        limit: Duration::from_secs(200),
+        steps: vec![CallerStep::HangUp { when: When::After(150_000) }],
+        ..plan.clone()
+    };
+    let well = CallPlan { patience: Duration::from_secs(2), ..plan };
+    let (deaf, well) = tokio::join!(world.twilio.call(deaf), world.twilio.call(well));
+    let heard = well.find(|what| if let What::AgentSpoke { heard_ms, .. } = what { Some(*heard_ms) } else { None });
+    assert_eq!(heard, Some(60_000));
+    assert_eq!(deaf.count(|what| matches!(what, What::AgentSpeaks)), 0);
+    let ended = world.reports().into_iter().filter_map(|report| match report {
+        Report::Ended { reason, .. } => Some(reason),
+        _ => None,
+    });
+    // The first socket is given up; the call comes back over another one.
+    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::SocketClosed, CloseReason::Stop, CloseReason::Stop]);
+    assert_eq!(world.service.calls().live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_numbers_fallback_url_carries_a_call_on_whether_it_is_told_of_the_error_or_not() {
+    for (fallback, error_parameters) in [("/twiml", true), ("/twiml?resume=1", true), ("/twiml?resume=1", false)] {
+        let world = World::with_script(ECHO).start();
+        let mut plan = world.plan(vec![say(When::After(200), numbered_speech(0, 600)), pause(1_500)]);
+        plan.voice_url = "http://nobody.test/twiml#rc=2&rp=all".to_owned();
+        plan.fallback_url = Some(format!("{}{fallback}", dialbridge_tests::SERVICE_URL));
+        plan.habits.error_parameters = error_parameters;
+        let call = world.twilio.call(plan).await;
+        let turns = world.turns(&call);
+        assert!(turns.iter().all(|turn| turn.input == "audio"), "nobody is greeted again: {turns:?}");
+        assert_eq!(heard_numbers(&world, &call), (0..30).collect::<Vec<u32>>(), "{fallback} {error_parameters}");
+    }
+}
