@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod agents;
 pub mod bridge;
 mod call_log;
 pub mod calls;

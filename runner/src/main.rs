@@ -14,8 +14,9 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     install_crypto();
-    // No file is as good as an empty one; a broken one is told when the settings are.
-    let _ = dotenvy::dotenv();
+    if let Err(why) = read_env_file() {
+        return tell_and_leave(&why, commands::CONFIG);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return leave(&error),
@@ -35,6 +36,21 @@ fn main() -> ExitCode {
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }
     })
+}
+
+/// Reads `.env`, where there is one.
+fn read_env_file() -> Result<(), String> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        // The line may hold a secret: the name before it is enough to find it by.
+        Err(dotenvy::Error::LineParse(..)) => {
+            let before = dotenvy::dotenv_iter().ok().and_then(|lines| lines.map_while(Result::ok).last());
+            let line = before.map_or("the first line".to_owned(), |(name, _)| format!("the line after {name}"));
+            Err(format!(".env: {line} cannot be read; a value with spaces or a # stands in quotes"))
+        }
+        Err(error) => Err(format!(".env: {error}")),
+    }
 }
 
 fn leave(error: &clap::Error) -> ExitCode {

@@ -41,7 +41,7 @@ struct Inner {
 }
 
 /// How audio is fetched.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PromptsConfig {
     /// The most bytes of one recording.
     pub most_bytes: usize,

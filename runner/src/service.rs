@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::agent::{Agent, AgentError, SessionContext};
+use crate::agents::Agents;
 use crate::bridge::{self, Surroundings, Watch};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
@@ -24,19 +25,15 @@ use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
-use crate::prompts::Prompts;
-use crate::settings::{Config, Endpoint, PublicUrl};
+use crate::settings::{AgentConfig, Config, PublicUrl};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
 
-/// The name of the agent that the settings configure.
-pub const AGENT_NAME: &str = "default";
-
-/// Ready is who waits no longer for the agent than this.
+/// Ready is who waits no longer for the agents than this.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// The pause before the agent is tried again.
+/// The pause before an agent is tried again.
 const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to be accepted again after the system had no room for one.
@@ -45,11 +42,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// An instance of the service.
 pub struct Service {
     config: Config,
-    agent: Agent,
+    agents: Agents,
     office: Office,
     calls: Calls,
     rest: Option<Arc<RestClient>>,
-    prompts: Prompts,
     parts: Parts,
     is_ready: AtomicBool,
     drain: Drain,
@@ -107,23 +103,21 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Service {
-    /// A service whose agent is at that endpoint. Must run inside tokio.
+    /// A service with that configuration. Must run inside tokio.
     ///
     /// # Errors
     /// [`StartError`] when something that every call needs is not there.
-    pub fn new(config: Config, endpoint: Endpoint, parts: Parts) -> Result<Arc<Self>, StartError> {
-        let agent = Agent::new(&config, endpoint, parts.dial.clone()).map_err(StartError::Agent)?;
+    pub fn new(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
         let tokens = &config.twilio.auth_tokens;
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
-        let rest = RestClient::new(&config.twilio, client.clone());
-        let prompts = Prompts::new(client, agent.auth(), config.prompts.clone());
+        let agents = Agents::open(&config.agents, &parts.dial, &client).map_err(StartError::Agent)?;
+        let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
-            agent,
+            agents,
             office,
             calls: Calls::default(),
             rest: rest.map(Arc::new),
-            prompts,
             is_ready: AtomicBool::new(false),
             drain: Drain::default(),
             refusals: LogLimit::default(),
@@ -138,7 +132,9 @@ impl Service {
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         let mut connections = JoinSet::new();
         connections.spawn(self.clone().warm_up());
-        connections.spawn(self.agent.clone().tend());
+        for agent in self.agents.connections() {
+            connections.spawn(agent.clone().tend());
+        }
         loop {
             match accept(&listener).await {
                 Ok(stream) => {
@@ -154,29 +150,37 @@ impl Service {
         }
     }
 
-    /// Opens the first connection to the agent, so that the first call need not wait for it.
+    /// Opens the first connection to each endpoint of an agent, so that the first call need not wait for it.
     pub async fn warm_up(self: Arc<Self>) {
-        if tokio::time::timeout(WARM_UP, self.reach_agent()).await.is_err() {
-            tracing::warn!("the agent could not be reached within 5 s; calls are taken all the same");
+        let mut attempts = JoinSet::new();
+        for agent in self.agents.connections() {
+            attempts.spawn(reach(agent.clone()));
+        }
+        let all = async { while attempts.join_next().await.is_some() {} };
+        if tokio::time::timeout(WARM_UP, all).await.is_err() {
+            tracing::warn!("not every agent could be reached within 5 s; calls are taken all the same");
         }
         self.is_ready.store(true, Ordering::Relaxed);
-    }
-
-    async fn reach_agent(&self) {
-        while let Err(error) = self.agent.warm_up().await {
-            tracing::warn!(%error, "the agent cannot be reached yet");
-            tokio::time::sleep(WARM_UP_PAUSE).await;
-        }
     }
 
     /// Runs a call to its end.
     ///
     /// `public` is how Twilio sees this service.
     pub async fn run_call(&self, ticket: Ticket, public: &PublicUrl, socket: MediaSocket, place: Place) {
-        let mut config = self.config.call.clone();
+        let name = &ticket.course.agent;
+        let (Some(settings), Some(line)) = (self.agent(name), self.agents.line(name)) else {
+            tracing::error!(call_sid = %ticket.call_sid, "the call's agent is not configured");
+            return;
+        };
+        let mut config = settings.call.clone();
         config.call_sid = Some(ticket.call_sid.clone());
-        config.session = self.agent.address().session(ticket.call_sid.as_str());
+        config.session = settings.address.session(ticket.call_sid.as_str());
         config.seed = ticket.issued_ms;
+        if config.bounds.call_ms > 0 {
+            // Its other streams count too; 0 would be no bound.
+            let elapsed_ms = ticket.course.elapsed_ms(ticket.issued_ms);
+            config.bounds.call_ms = config.bounds.call_ms.saturating_sub(elapsed_ms).max(1);
+        }
         match &ticket.opening {
             Opening::Greet => {}
             Opening::Resume => config.greeting = Greeting::default(),
@@ -189,18 +193,23 @@ impl Service {
             attempt: 1,
         };
         let dial_action = public.http(&format!("/dial-ended?s={}", self.office.issue_state(&state)));
-        let edition = self.agent.address().edition();
-        let recorder = self.config.record_dir.as_deref().map(|folder: &Path| {
-            TapeRecorder::begin(folder, self.config.tape_mask, &ticket.call_sid, ticket.issued_ms, edition, &config)
+        let edition = settings.address.edition();
+        let recorder = settings.record_dir.as_deref().map(|folder: &Path| {
+            TapeRecorder::begin(folder, settings.tape_mask, &ticket.call_sid, ticket.issued_ms, edition, &config)
         });
-        let language = ticket.course.language.clone().unwrap_or_else(|| self.config.language.clone());
+        let session = SessionContext {
+            session: config.session.clone(),
+            product: settings.address.product(),
+            language: ticket.course.language.clone().unwrap_or_else(|| settings.language.clone()),
+            speech: line.speech.clone(),
+        };
         let around = Surroundings {
-            agent: self.agent.clone(),
-            session: SessionContext { session: config.session.clone(), language, speech: Arc::default() },
+            agent: line.agent.clone(),
+            session,
             config: Arc::new(config),
             dial_action,
             rest: self.rest.clone(),
-            prompts: self.prompts.clone(),
+            prompts: line.prompts.clone(),
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),
@@ -249,13 +258,20 @@ impl Service {
         &self.config
     }
 
+    /// The agent of that name.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&AgentConfig> {
+        self.config.agents.get(name)
+    }
+
     /// The calls of this instance.
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.calls
     }
 
-    /// Whether calls can be taken: the agent was reached, or was waited for long enough, and the instance is not ending.
+    /// Whether calls can be taken: the agents were reached, or were waited for long enough, and the instance is not
+    /// ending.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Relaxed) && !self.drain.is_draining()
@@ -290,6 +306,13 @@ impl Service {
 
     pub(crate) fn refusal_log(&self) -> &LogLimit {
         &self.refusals
+    }
+}
+
+async fn reach(agent: Agent) {
+    while let Err(error) = agent.warm_up().await {
+        tracing::warn!(%error, endpoint = agent.endpoint(), "an agent cannot be reached yet");
+        tokio::time::sleep(WARM_UP_PAUSE).await;
     }
 }
 

@@ -50,6 +50,11 @@ fn a_wrong_setting_is_one_line_and_exit_code_78() {
     }
     let (code, _, told) = run(program().args(["serve", "--port", "70000"]));
     assert_eq!((code, told.lines().count()), (78, 1), "a flag is told like a variable: {told}");
+    let agents = scratch("wrong-agents.toml");
+    fs::write(&agents, "[agents.sales]\ndialogflow_agent = \"lab:\"\nbarge_in = \"on\"\n").unwrap();
+    let (code, _, told) = run(program().arg("--config").arg(&agents));
+    assert_eq!((code, told.lines().count()), (78, 1), "{told}");
+    assert!(told.contains("wrong-agents.toml: agents.sales.barge_in is \"on\""), "{told}");
     let (code, _, told) = run(program().env("DIALOGFLOW_AGENT", "lab:nowhere.toml"));
     assert!(code == 78 && told.contains("nowhere.toml"), "{told}");
 }
@@ -78,8 +83,12 @@ fn a_setting_may_come_from_a_file_beside_the_program() {
     let folder = scratch("with-env");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(".env"), "PORT=\"from the file\"\n").unwrap();
-    let (code, _, told) = run(program().current_dir(folder));
+    let (code, _, told) = run(program().current_dir(&folder));
     assert!(code == 78 && told.contains("from the file"), "{told}");
+    fs::write(folder.join(".env"), "PORT=0\nWEBHOOK_HEADERS=X-Key: planted\n").unwrap();
+    let (code, _, told) = run(program().current_dir(&folder));
+    assert_eq!((code, told.lines().count()), (78, 1), "a broken file is not passed over: {told}");
+    assert!(told.starts_with("dialbridge: .env: the line after PORT ") && !told.contains("planted"), "{told}");
 }
 
 #[test]
@@ -130,18 +139,23 @@ fn a_tape_is_replayed_and_compared() {
 struct Served {
     child: Child,
     url: String,
+    /// A line for each agent.
+    first_lines: Vec<serde_json::Value>,
 }
 
 impl Served {
     fn start(command: &mut Command) -> Self {
+        Self::with_agents(1, command)
+    }
+
+    fn with_agents(count: usize, command: &mut Command) -> Self {
         let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        lines.read_line(&mut line).unwrap();
-        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first_lines: Vec<serde_json::Value> =
+            lines.by_ref().take(count).map(|line| serde_json::from_str(&line).unwrap()).collect();
         // The log must be read on, or the service would wait for a reader.
-        std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
-        Self { child, url: format!("http://127.0.0.1:{}", told["port"]) }
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url: format!("http://127.0.0.1:{}", first_lines[0]["port"]), first_lines }
     }
 
     fn terminate(mut self) -> i32 {
@@ -155,6 +169,37 @@ impl Drop for Served {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn several_lab_agents_of_one_file_are_served_each_with_its_own_script() {
+    let folder = scratch("several");
+    fs::create_dir_all(&folder).unwrap();
+    let script = |edition: &str, ms: u32| {
+        format!("edition = \"{edition}\"\n[start]\ntone = {{ hz = 400, ms = {ms} }}\nend = true\n")
+    };
+    fs::write(folder.join("short.toml"), script("cx", 500)).unwrap();
+    fs::write(folder.join("long.toml"), script("es", 900)).unwrap();
+    let agents = "[agents.short]\ndialogflow_agent = \"lab:short.toml\"\n\
+                  [agents.long]\ndialogflow_agent = \"lab:long.toml\"\nnumbers = [\"+15550177\"]\n";
+    fs::write(folder.join("agents.toml"), agents).unwrap();
+
+    let service = Served::with_agents(2, program().arg("serve").arg("--config").arg(folder.join("agents.toml")));
+    let said = |line: &serde_json::Value| {
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        (text("name"), text("edition"), text("agent"), line["numbers"].as_u64().unwrap())
+    };
+    let lines: Vec<_> = service.first_lines.iter().map(said).collect();
+    let cx = "projects/lab/locations/global/agents/lab".to_owned();
+    assert_eq!(lines[0], ("long".to_owned(), "es".to_owned(), "projects/lab/agent".to_owned(), 1));
+    assert_eq!(lines[1], ("short".to_owned(), "cx".to_owned(), cx, 0));
+    for (query, to, heard) in
+        [("", "+15550199", "0.50 s"), ("", "+15550177", "0.90 s"), ("?agent=long", "+1", "0.90 s")]
+    {
+        let url = format!("{}/twiml{query}", service.url);
+        let (_, told, _) = run(program().args(["call", "--to", to, "--dtmf", "1", "--url", &url]));
+        assert!(told.contains(&format!("was heard to the end, {heard}")), "{query} {to}: {told}");
     }
 }
 

@@ -7,6 +7,8 @@ mod call_flow;
 mod conversation;
 mod doors;
 mod readme;
+mod routing;
+mod settings;
 mod survival;
 mod tapes;
 mod twilio_faults;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use dialbridge::settings::{Platform, Settings};
+
 fn top(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
 }
@@ -13,13 +15,52 @@ fn the_readmes_unit_test_is_one_of_ours() {
     assert!(shown.contains(top("tests/it/call_flow.rs").trim_end()));
 }
 
+/// The first cells of a page's rows that name a variable, with the third ones.
+fn rows(page: &str) -> Vec<(&str, &str)> {
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| {
+        let (name, rest) = row.split_once('`')?;
+        Some((name, rest.split('|').nth(2)?.trim()))
+    })
+    .collect()
+}
+
 #[test]
-fn the_readmes_settings_are_the_programs_and_the_other_way_round() {
+fn the_page_of_settings_has_the_programs_and_no_other() {
+    let page = top("docs/settings.md");
+    let rows = rows(&page);
+    let known = Settings::names();
+    assert!(known.len() > 70);
+    for name in &known {
+        let of: Vec<&str> = rows.iter().filter(|(row, _)| row == name).map(|(_, of)| *of).collect();
+        let expected = if Settings::is_of_service(name) { "service" } else { "agent" };
+        assert_eq!(of, [expected], "{name}");
+    }
+    assert_eq!(rows.len(), known.len(), "{rows:?}");
+}
+
+#[test]
+fn the_readmes_settings_are_some_of_the_programs() {
     let readme = top("README.md");
-    let source = top("runner/src/settings/mod.rs");
-    let known: Vec<&str> = source.split("env = \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert!(known.len() > 20);
-    for name in known {
-        assert!(readme.contains(&format!("| `{name}`")), "{name} is not in the README's table");
+    let settings = &readme[readme.find("## Settings").unwrap()..readme.find("## The hand-off").unwrap()];
+    let rows = rows(settings);
+    assert!(rows.len() > 8);
+    for (name, _) in rows {
+        assert!(Settings::names().iter().any(|known| known == name), "{name}");
+    }
+}
+
+#[test]
+fn the_files_that_are_shown_can_be_used() {
+    for (page, agents) in [("docs/settings.md", vec!["sales", "support"]), ("README.md", vec!["sales", "support"])] {
+        let text = top(page);
+        let toml = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let file = std::env::temp_dir().join(format!("dialbridge-shown-{}.toml", std::process::id()));
+        fs::write(&file, toml).unwrap();
+        let settings = Settings { dialbridge_config: Some(file.display().to_string()), ..Settings::default() };
+        let config = settings.check(Platform::Elsewhere).unwrap_or_else(|error| panic!("{page}: {error}"));
+        fs::remove_file(file).unwrap();
+        assert_eq!(config.agents.keys().collect::<Vec<_>>(), agents, "{page}");
+        assert_eq!(config.route(None, Some("+15550123")), Some("sales"));
     }
 }

@@ -1,7 +1,9 @@
 //! Starts a world.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dialbridge::bridge::{Observed, Watch};
@@ -28,8 +30,6 @@ pub const SERVICE_URL: &str = "http://service.test";
 
 /// Where calls go when the agent is done.
 pub const END_URL: &str = "http://api.twilio.test/handoff";
-
-const AGENT_URL: &str = "http://agent.test";
 
 /// How many reports a test can have before it looks at them.
 const REPORTS: usize = 100_000;
@@ -73,6 +73,8 @@ impl Edition {
 pub struct World {
     /// The agent.
     pub agent: LabAgent,
+    /// Further ones, by their names.
+    pub agents: BTreeMap<String, LabAgent>,
     /// Twilio.
     pub twilio: SimulatedTwilio,
     /// The service.
@@ -86,6 +88,8 @@ pub struct World {
 /// How a world is to be.
 pub struct WorldBuilder {
     script: Script,
+    more: BTreeMap<String, Script>,
+    file: Option<String>,
     settings: Settings,
     change: Box<dyn FnOnce(&mut Config)>,
     watch: Option<Watch>,
@@ -113,6 +117,21 @@ impl WorldBuilder {
         self
     }
 
+    /// Has the service configured by that TOML file too. Its agents are the world's agent, but for those that have a
+    /// script of their own.
+    #[must_use]
+    pub fn file(mut self, toml: &str) -> Self {
+        self.file = Some(toml.to_owned());
+        self
+    }
+
+    /// Gives an agent of the file a script of its own.
+    #[must_use]
+    pub fn agent(mut self, name: &str, script: &str) -> Self {
+        self.more.insert(name.to_owned(), parsed(script));
+        self
+    }
+
     /// Changes the configuration that comes of the settings.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
@@ -122,13 +141,13 @@ impl WorldBuilder {
 
     /// Starts the world.
     #[must_use]
-    pub fn start(self) -> World {
+    pub fn start(mut self) -> World {
         let pipes = Pipes::default();
         let mut tasks = JoinSet::new();
-        let agent = LabAgent::recording(self.script);
-        let incoming = ReceiverStream::new(pipes.listen("agent.test:80")).map(Ok::<_, io::Error>);
-        let serving = agent.clone();
-        tasks.spawn(async move { serving.serve(incoming).await.expect("the lab's server goes on") });
+        let mut serve = |host: &str, script| serve_agent(&pipes, host, script, &mut tasks);
+        let agent = serve("agent.test", self.script);
+        let more = self.more.into_iter().map(|(name, script)| (name.clone(), serve(&format!("{name}.test"), script)));
+        let agents: BTreeMap<String, LabAgent> = more.collect();
 
         let twilio =
             SimulatedTwilio::new(Account::new(self.settings.twilio_auth_token.as_deref()), Net::Pipes(pipes.clone()));
@@ -138,7 +157,13 @@ impl WorldBuilder {
             async move { rest.serve_rest(pipe).await }
         }));
 
+        let file = self.file.map(TomlFile::write);
+        self.settings.dialbridge_config = file.as_ref().map(|file| file.0.display().to_string());
         let mut config = self.settings.check(Platform::Elsewhere).expect("the test's settings are right");
+        for (name, agent) in &mut config.agents {
+            let host = if agents.contains_key(name) { format!("{name}.test") } else { "agent.test".to_owned() };
+            agent.endpoint = Some(Endpoint { url: format!("http://{host}"), is_plaintext: true });
+        }
         (self.change)(&mut config);
         let (observer, reports) = mpsc::channel(REPORTS);
         let parts = Parts {
@@ -146,12 +171,44 @@ impl WorldBuilder {
             clock: WallClock::Since { began_ms: BEGAN_MS, at: Instant::now() },
             watch: Some(self.watch.unwrap_or_else(|| Watch::into_channel(observer))),
         };
-        let endpoint = Endpoint { url: AGENT_URL.to_owned(), is_plaintext: true };
-        let service = Service::new(config, endpoint, parts).expect("the service starts");
+        let service = Service::new(config, parts).expect("the service starts");
         let serving = service.clone();
         tasks.spawn(accept(pipes.listen("service.test:80"), move |pipe| serve_connection(serving.clone(), pipe)));
-        World { agent, twilio, service, pipes, reports, _tasks: tasks }
+        World { agent, agents, twilio, service, pipes, reports, _tasks: tasks }
     }
+}
+
+fn serve_agent(pipes: &Pipes, host: &str, script: Script, tasks: &mut JoinSet<()>) -> LabAgent {
+    let agent = LabAgent::recording(script);
+    let incoming = ReceiverStream::new(pipes.listen(&format!("{host}:80"))).map(Ok::<_, io::Error>);
+    let serving = agent.clone();
+    tasks.spawn(async move { serving.serve(incoming).await.expect("the lab's server goes on") });
+    agent
+}
+
+/// A file that is there until the service has read it.
+struct TomlFile(std::path::PathBuf);
+
+impl TomlFile {
+    fn write(text: String) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dialbridge-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("the temporary folder takes a file");
+        Self(path)
+    }
+}
+
+impl Drop for TomlFile {
+    fn drop(&mut self) {
+        // Whoever cannot remove it leaves it to the system.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn parsed(toml: &str) -> Script {
+    let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
+    Script::parse(toml, "the test's script", &no_file).expect("the test's script is right")
 }
 
 async fn accept<F: Future<Output = ()> + Send + 'static>(
@@ -170,6 +227,7 @@ impl World {
     pub fn with(script: Script) -> WorldBuilder {
         let account = Account::new(Some(TOKEN));
         let settings = Settings {
+            dialogflow_agent: Some(dialbridge_lab::agent::Edition::Cx.agent_name().to_owned()),
             public_url: Some(SERVICE_URL.to_owned()),
             twilio_account_sid: Some(account.sid),
             twilio_auth_token: Some(TOKEN.to_owned()),
@@ -177,14 +235,13 @@ impl World {
             end_of_interaction_url: Some(END_URL.to_owned()),
             ..Settings::default()
         };
-        WorldBuilder { script, settings, change: Box::new(|_| {}), watch: None }
+        WorldBuilder { script, more: BTreeMap::new(), file: None, settings, change: Box::new(|_| {}), watch: None }
     }
 
     /// A world whose agent follows a script without recordings.
     #[must_use]
     pub fn with_script(toml: &str) -> WorldBuilder {
-        let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
-        Self::with(Script::parse(toml, "the test's script", &no_file).expect("the test's script is right"))
+        Self::with(parsed(toml))
     }
 
     /// Plays a call to its end.
@@ -197,6 +254,12 @@ impl World {
     pub fn plan(&self, steps: Vec<CallerStep>) -> CallPlan {
         let plan = CallPlan::new(format!("{SERVICE_URL}/twiml"), steps);
         CallPlan { patience: Duration::from_secs(8), ..plan }
+    }
+
+    /// What an agent with a script of its own was sent in a call.
+    #[must_use]
+    pub fn turns_of(&self, agent: &str, call: &CallRecord) -> Vec<TurnRecord> {
+        self.agents[agent].record().turns(&call.call_sid)
     }
 
     /// What the agent was sent in a call.

@@ -76,9 +76,10 @@ fn an_agent_that_does_not_answer_in_time_is_asked_again() {
     line.speak(400);
     line.agent(1, interim("hello"));
     line.agent(1, AgentEvent::EndOfUtterance);
-    line.wait(30_200);
+    line.hush(400);
+    line.wait(29_800);
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
-    assert_eq!(numbers(&line.written(2)), (0..20).collect::<Vec<u16>>());
+    assert_eq!(numbers(&line.written(2)), (0..40).collect::<Vec<u16>>());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use cx::query_input::Input;
 use cx::streaming_detect_intent_response::Response as Part;
 use cx::streaming_recognition_result::MessageType;
 
+use crate::agent::asked::Asked;
 use crate::agent::conversation::Said;
 use crate::agent::cx_answer::detect_intent_response;
 use crate::agent::dialect::{
@@ -35,6 +36,7 @@ impl Dialect for Cx {
 
     fn open(first: Self::Request) -> Result<Opened, Status> {
         let session = session_id(&first.session)?;
+        let asked = Asked::of_cx(&first);
         let query = first.query_input.ok_or_else(|| invalid("the first message has no query_input"))?;
         if query.language_code.is_empty() {
             return Err(invalid("query_input.language_code is required"));
@@ -50,6 +52,7 @@ impl Dialect for Cx {
             partial_responses: first.enable_partial_response,
             parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
+            asked,
         })
     }
 

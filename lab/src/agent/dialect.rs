@@ -5,6 +5,7 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 use serde_json::{Map, Value};
 use tonic::Status;
 
+use crate::agent::asked::Asked;
 use crate::agent::conversation::Said;
 use crate::agent::script::{AudioMessages, Output, Reply};
 
@@ -53,6 +54,7 @@ pub(super) struct Opened {
     pub(super) partial_responses: bool,
     pub(super) parameters: Map<String, Value>,
     pub(super) payload: Map<String, Value>,
+    pub(super) asked: Asked,
 }
 
 /// What comes after the first message of a turn that listens.

@@ -12,6 +12,7 @@ use tonic::Status;
 use es::query_input::Input;
 use es::streaming_recognition_result::MessageType;
 
+use crate::agent::asked::Asked;
 use crate::agent::conversation::Said;
 use crate::agent::dialect::{
     Answered, Coding, Dialect, Later, Listening, Opened, Opening, Recognised, checked_event, checked_format,
@@ -36,6 +37,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
 
     fn open(first: Self::Request) -> Result<Opened, Status> {
         let session = session_id(&first.session)?;
+        let asked = Asked::of_es(&first);
         if !first.input_audio.is_empty() {
             return Err(invalid("the first message must not carry input_audio"));
         }
@@ -54,6 +56,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
             partial_responses: false,
             parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
+            asked,
         })
     }
 

@@ -1,6 +1,7 @@
 //! A scripted agent, served as Dialogflow.
 
 mod answering;
+mod asked;
 mod conversation;
 mod cx;
 mod cx_answer;
@@ -16,6 +17,7 @@ mod server;
 pub(crate) mod speech;
 mod turn;
 
+pub use asked::Asked;
 pub use record::{Record, TurnRecord};
 pub use script::{Edition, Script};
 pub use server::{LabAgent, ServedAgent};

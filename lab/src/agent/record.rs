@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use crate::agent::asked::Asked;
+
 /// What was received in one turn.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TurnRecord {
@@ -25,6 +27,10 @@ pub struct TurnRecord {
     pub parameters: serde_json::Map<String, Value>,
     /// The payload for webhooks.
     pub payload: serde_json::Map<String, Value>,
+    /// The language.
+    pub language: String,
+    /// What else was asked for.
+    pub asked: Asked,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub barge_in: Option<(u64, u64)>,
     /// Whether words are to be timed.

@@ -128,8 +128,13 @@ fn out_of_place(why: OutOfPlace) -> Status {
 }
 
 fn record_of(opened: &Opened) -> TurnRecord {
-    let mut record =
-        TurnRecord { parameters: opened.parameters.clone(), payload: opened.payload.clone(), ..TurnRecord::default() };
+    let mut record = TurnRecord {
+        parameters: opened.parameters.clone(),
+        payload: opened.payload.clone(),
+        language: opened.language.clone(),
+        asked: opened.asked.clone(),
+        ..TurnRecord::default()
+    };
     match &opened.input {
         Opening::Listen(listening) => {
             record.input = "audio";

@@ -110,7 +110,7 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
         payload: given(&start.payload),
         time_zone: speech.time_zone.clone().unwrap_or_default(),
         analyze_query_text_sentiment: speech.sentiment,
-        webhook_headers: speech.webhook_headers.clone().into_iter().collect(),
+        webhook_headers: speech.exposed_headers(),
         flow_versions: speech.flow_versions.clone(),
         ..Default::default()
     };
@@ -140,6 +140,7 @@ fn voice(speech: &SpeechConfig) -> cx::SynthesizeSpeechConfig {
 mod tests {
     use super::*;
     use crate::agent::protobuf::{from_duration, from_struct};
+    use crate::settings::{Product, Secret};
     use dialbridge_core::agent::BargeInWindow;
     use serde_json::json;
 
@@ -147,6 +148,7 @@ mod tests {
         SessionContext {
             session: "projects/p/locations/l/agents/a/sessions/CA1".to_owned(),
             language: "en-US".to_owned(),
+            product: Product::Cx,
             speech: speech.into(),
         }
     }
@@ -232,7 +234,7 @@ mod tests {
             phrase_hints: vec!["rye".to_owned()],
             sentiment: true,
             time_zone: Some("Europe/Berlin".to_owned()),
-            webhook_headers: [("X-Tenant".to_owned(), "north".to_owned())].into(),
+            webhook_headers: [("X-Tenant".to_owned(), Secret::new("north"))].into(),
             flow_versions: vec!["flows/1/versions/2".to_owned()],
             ..SpeechConfig::default()
         };

@@ -62,7 +62,7 @@ fn first_request<const BETA: bool>(context: &SessionContext, start: &TurnStart) 
             sentiment_analysis_request_config: speech
                 .sentiment
                 .then_some(es::SentimentAnalysisRequestConfig { analyze_query_text_sentiment: true }),
-            webhook_headers: speech.webhook_headers.clone().into_iter().collect(),
+            webhook_headers: speech.exposed_headers(),
             ..Default::default()
         }),
         query_input: Some(es::QueryInput { input: Some(input::<BETA>(context, start)) }),
@@ -352,6 +352,7 @@ fn format(config: Option<&es::OutputAudioConfig>) -> Result<AudioFormat, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{EsApi, Product};
     use dialbridge_core::agent::BargeInWindow;
     use googleapis_tonic_google_cloud_dialogflow_v2::google::cloud::dialogflow::v2;
     use prost::Message as _;
@@ -362,6 +363,7 @@ mod tests {
         SessionContext {
             session: "projects/p/agent/sessions/CA1".to_owned(),
             language: "de".to_owned(),
+            product: Product::Es(EsApi::V2),
             speech: Arc::default(),
         }
     }

@@ -13,6 +13,7 @@ mod speech;
 mod stream;
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::net::Dial;
-use crate::settings::{AgentAddress, Config, Endpoint, EsApi, Product};
+use crate::settings::{Endpoint, EsApi, Product};
 
 use cx_convert::Cx;
 use es_convert::Es;
@@ -38,10 +39,10 @@ pub const EVENT_QUEUE: usize = 64;
 /// How long a stream may go on after its answer. Google closes it at once or with our half-close.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// An agent that calls can be put through to.
+/// An endpoint of Dialogflow's, with credentials for it. All agents there share its connections.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    address: AgentAddress,
+    endpoint: Arc<str>,
     streams: Streams,
 }
 
@@ -50,6 +51,8 @@ pub struct Agent {
 pub struct SessionContext {
     /// Resource name of the session.
     pub session: String,
+    /// Which product's agent it is.
+    pub product: Product,
     /// Language of the call.
     pub language: String,
     /// How the agent is to hear and to speak.
@@ -57,23 +60,24 @@ pub struct SessionContext {
 }
 
 impl Agent {
-    /// Connects nothing yet. Must run inside tokio: fetching tokens begins.
+    /// Connects nothing yet. Must run inside tokio: fetching tokens begins. `credentials` is a file with them; without
+    /// one they come from the usual places, and for a plaintext endpoint there are none.
     ///
     /// # Errors
     /// [`AuthError`] when there are no usable credentials.
-    pub fn new(config: &Config, endpoint: Endpoint, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
+    pub fn new(endpoint: &Endpoint, credentials: Option<&Path>, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
             true => auth::Auth::none(),
-            false => auth::Auth::google(config.credentials.as_deref()).map_err(AgentError::Auth)?,
+            false => auth::Auth::google(credentials).map_err(AgentError::Auth)?,
         };
-        let channels = channels::Channels::new(&endpoint, dial).map_err(AgentError::Endpoint)?;
-        Ok(Self { address: config.agent.clone(), streams: Streams { channels, auth } })
+        let channels = channels::Channels::new(endpoint, dial).map_err(AgentError::Endpoint)?;
+        Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth } })
     }
 
-    /// The agent's address.
+    /// The endpoint's URL.
     #[must_use]
-    pub fn address(&self) -> &AgentAddress {
-        &self.address
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// The credentials, for what else of Google's is asked.
@@ -108,7 +112,7 @@ impl Agent {
         let pipe = InputPipe::new();
         let (streams, context) = (self.streams.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
-        let task = match self.address.product() {
+        let task = match context.product {
             Product::Cx => tasks.spawn(lingering(pipe.clone(), streams.run::<Cx>(context, turn))),
             Product::Es(EsApi::V2) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<false>>(context, turn))),
             Product::Es(EsApi::V2Beta1) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<true>>(context, turn))),

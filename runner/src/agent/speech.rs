@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::Secret;
+
 /// What the requests of an agent's calls say of speech and of the query.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SpeechConfig {
@@ -28,13 +30,18 @@ pub struct SpeechConfig {
     pub sentiment: bool,
     /// `TIME_ZONE`, from the tz database.
     pub time_zone: Option<String>,
-    /// `WEBHOOK_HEADERS`.
-    pub webhook_headers: BTreeMap<String, String>,
+    /// `WEBHOOK_HEADERS`; their values may be credentials.
+    pub webhook_headers: BTreeMap<String, Secret>,
     /// `FLOW_VERSIONS` (CX).
     pub flow_versions: Vec<String>,
 }
 
 impl SpeechConfig {
+    /// The headers as a request has them.
+    pub(super) fn exposed_headers(&self) -> BTreeMap<String, String> {
+        self.webhook_headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
+    }
+
     /// Whether anything of the voice is set: a request that sets a part of it replaces the agent's own (CX).
     #[must_use]
     pub fn sets_voice(&self) -> bool {

@@ -59,11 +59,11 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
         record_dir: args.record.as_ref().map(|folder| folder.display().to_string()),
         ..Settings::default()
     };
-    let config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
+    let mut config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
+    config.default_agent_mut().endpoint = Some(Endpoint { url: agent.endpoint(), is_plaintext: true });
     let (observer, observed) = mpsc::channel(QUEUE);
     let parts = Parts { watch: Some(Watch::into_channel(observer)), ..Parts::default() };
-    let endpoint = Endpoint { url: agent.endpoint(), is_plaintext: true };
-    let service = Service::new(config, endpoint, parts).map_err(|error| told(&error))?;
+    let service = Service::new(config, parts).map_err(|error| told(&error))?;
     let serving = tokio::spawn(service.serve(listener));
 
     let edition = args.edition.to_uppercase();

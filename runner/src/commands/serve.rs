@@ -2,7 +2,6 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,29 +10,29 @@ use super::CONFIG;
 use crate::drain::Drained;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
-use crate::settings::{Config, Endpoint, Platform, Settings};
+use crate::settings::{AgentConfig, Config, Platform, Settings};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
     let platform = Platform::detect(|name| env::var_os(name).is_some());
-    let config = match settings.check(platform) {
+    let mut config = match settings.check(platform) {
         Ok(config) => config,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
     log::start(config.log_level, std::io::stdout);
-    let Agent { config, endpoint, _lab } = match find_agent(settings, config, platform).await {
-        Ok(agent) => agent,
-        Err(why) => return tell_and_leave(&why, CONFIG),
+    let _lab = match serve_lab_agents(&mut config).await {
+        Ok(served) => served,
+        Err(why) => return tell_and_leave(&why, 1),
     };
     let listener = match TcpListener::bind(("0.0.0.0", config.port)).await {
         Ok(listener) => listener,
         Err(error) => return tell_and_leave(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
     };
-    let service = match Service::new(config, endpoint, Parts::default()) {
+    let service = match Service::new(config, Parts::default()) {
         Ok(service) => service,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
-    tell_what_is_served(settings, &service, &listener);
+    tell_what_is_served(service.config(), &listener);
     let ending = async {
         end_of_service().await;
         tracing::info!(calls = service.calls().live(), "the service was told to end: its calls go over to others");
@@ -49,55 +48,42 @@ pub async fn run(settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Where the agent is, and the lab's server where it is the lab's.
-struct Agent {
-    config: Config,
-    endpoint: Endpoint,
-    #[cfg(feature = "lab")]
-    _lab: Option<dialbridge_lab::agent::ServedAgent>,
-    #[cfg(not(feature = "lab"))]
-    _lab: (),
-}
-
+/// Serves the agents that are lab scripts, each at an endpoint of its own, for as long as what it gives lives.
 #[cfg(feature = "lab")]
-async fn find_agent(settings: &Settings, config: Config, platform: Platform) -> Result<Agent, String> {
-    use dialbridge_lab::agent::{LabAgent, Script};
-    let Some(file) = settings.lab_script() else {
-        return Ok(Agent { endpoint: endpoint(&config), config, _lab: None });
-    };
-    let script = match &file {
-        Some(file) => Script::read(file),
-        None => Script::bakery(),
-    };
-    let script = script.map_err(|error| format!("DIALOGFLOW_AGENT lab: {error}"))?;
-    // The lab's agent is one like any other, at an endpoint of its own.
-    let settings = Settings { dialogflow_agent: Some(script.edition.agent_name().to_owned()), ..settings.clone() };
-    let served = LabAgent::new(script).serve_on_loopback().await;
-    let served = served.map_err(|error| format!("the lab agent cannot be served: {error}"))?;
-    let config = settings.check(platform).map_err(|error| error.to_string())?;
-    let endpoint = Endpoint { url: served.endpoint(), is_plaintext: true };
-    Ok(Agent { config, endpoint, _lab: Some(served) })
+async fn serve_lab_agents(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
+    use crate::settings::Endpoint;
+    use dialbridge_lab::agent::LabAgent;
+    let mut all = Vec::new();
+    for agent in config.agents.values_mut() {
+        let Some(lab) = &agent.lab else { continue };
+        let served = LabAgent::new(lab.script.clone()).serve_on_loopback().await;
+        let served = served.map_err(|error| format!("the lab agent cannot be served: {error}"))?;
+        agent.endpoint = Some(Endpoint { url: served.endpoint(), is_plaintext: true });
+        all.push(served);
+    }
+    Ok(all)
 }
 
 #[cfg(not(feature = "lab"))]
 #[expect(clippy::unused_async, reason = "with the lab it waits")]
-async fn find_agent(_: &Settings, config: Config, _: Platform) -> Result<Agent, String> {
-    Ok(Agent { endpoint: endpoint(&config), config, _lab: () })
+async fn serve_lab_agents(_: &mut Config) -> Result<Vec<()>, String> {
+    Ok(Vec::new())
 }
 
-fn endpoint(config: &Config) -> Endpoint {
-    config.endpoint.clone().unwrap_or_else(|| config.agent.endpoint())
-}
-
-fn tell_what_is_served(settings: &Settings, service: &Arc<Service>, listener: &TcpListener) {
-    let config = service.config();
+/// One line for each agent, then what may not be as it was meant.
+fn tell_what_is_served(config: &Config, listener: &TcpListener) {
     let port = listener.local_addr().map_or(config.port, |address| address.port());
-    match settings.lab_script() {
-        Some(None) => tracing::info!(port, "serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours"),
-        Some(Some(file)) => tracing::info!(port, script = %file.display(), "serving a lab agent"),
-        None => {
-            let (agent, edition) = (config.agent.name(), config.agent.edition());
-            tracing::info!(port, agent, edition, "serving a Dialogflow agent");
+    for (name, agent) in &config.agents {
+        let ((what, script), is_default) = (what_it_is(agent), *name == config.default_agent);
+        let (edition, numbers, agent) = (agent.address.edition(), agent.numbers, agent.address.name());
+        tracing::info!(port, name, agent, edition, numbers, is_default, script, "{what}");
+    }
+    for notice in &config.notices {
+        tracing::info!("{notice}");
+    }
+    for (name, agent) in &config.agents {
+        for notice in &agent.notices {
+            tracing::warn!(name, "{notice}");
         }
     }
     if config.twilio.auth_tokens.is_empty() {
@@ -105,6 +91,21 @@ fn tell_what_is_served(settings: &Settings, service: &Arc<Service>, listener: &T
     } else if config.twilio.account_sid.is_none() {
         tracing::warn!("TWILIO_ACCOUNT_SID is not set: no call is updated over REST");
     }
+}
+
+/// A sentence, and the lab's script where it is one of a file.
+#[cfg(feature = "lab")]
+fn what_it_is(agent: &AgentConfig) -> (&'static str, Option<String>) {
+    match agent.lab.as_ref().map(|lab| &lab.file) {
+        None => ("serving a Dialogflow agent", None),
+        Some(None) => ("serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours", None),
+        Some(Some(file)) => ("serving a lab agent", Some(file.display().to_string())),
+    }
+}
+
+#[cfg(not(feature = "lab"))]
+fn what_it_is(_: &AgentConfig) -> (&'static str, Option<String>) {
+    ("serving a Dialogflow agent", None)
 }
 
 /// Returns when the process is told to end, by SIGTERM or from the keyboard.

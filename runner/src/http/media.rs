@@ -24,6 +24,9 @@ pub(super) fn open(service: Arc<Service>, mut request: Request<Incoming>, ticket
         Ok(ticket) => ticket,
         Err(why) => return refused(&service, &why.to_string()),
     };
+    if service.agent(&ticket.course.agent).is_none() {
+        return refused(&service, "its agent is not configured");
+    }
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     if let Err(refusal) = check_signature(&service, &url, &[], request.headers()) {
         return *refusal;

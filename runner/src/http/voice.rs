@@ -8,8 +8,9 @@ use hyper::body::Incoming;
 
 use super::webhook::Webhook;
 use super::{Answer, Refusal, refusal, text, xml};
-use crate::service::{AGENT_NAME, Service};
-use crate::settings::PublicUrl;
+use crate::service::Service;
+use crate::settings::value::{is_event_name, is_language_tag};
+use crate::settings::{AgentConfig, PublicUrl};
 use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
@@ -21,12 +22,6 @@ const MOST_PARAMETER_BYTES: usize = 499;
 /// How many session parameters a voice-url may name.
 const MOST_PARAMETERS: usize = 50;
 
-/// The longest language tag, in bytes.
-const MOST_LANGUAGE_BYTES: usize = 35;
-
-/// The longest name of an event, in bytes.
-const MOST_EVENT_BYTES: usize = 100;
-
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
 pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
     let webhook = match Webhook::read(service, request).await {
@@ -36,17 +31,22 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     let Some(Ok(call_sid)) = webhook.parameter("CallSid").map(CallSid::new) else {
         return text(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n");
     };
-    let agent = webhook.in_query("agent").unwrap_or(AGENT_NAME);
-    if agent != AGENT_NAME {
+    let named = webhook.in_query("agent").filter(|name| !name.is_empty());
+    let Some(agent) = service.config().route(named, webhook.parameter("To")) else {
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
+    };
+    let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
+    if language.is_some_and(|tag| !is_language_tag(tag)) {
+        tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
+        return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
     }
     if service.is_full() {
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
-        return xml(busy(service));
+        return xml(busy(service.agent(agent)));
     }
-    let language = webhook.in_query("language").filter(|tag| tag.len() <= MOST_LANGUAGE_BYTES);
-    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned) };
+    let began_ms = service.clock().now_ms();
+    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned), began_ms };
     let stream = Stream {
         call_sid: &call_sid,
         course,
@@ -61,7 +61,7 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
 /// there is one), or where Twilio asks with an `ErrorCode`, because this is the number's fallback URL.
 fn opening(webhook: &Webhook) -> Opening {
     let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
-    let event = webhook.in_query("event").filter(|event| !event.is_empty() && event.len() <= MOST_EVENT_BYTES);
+    let event = webhook.in_query("event").filter(|event| is_event_name(event));
     match (resumes, event) {
         (false, _) => Opening::Greet,
         (true, None) => Opening::Resume,
@@ -93,10 +93,13 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
         return xml(document(&[Verb::Hangup]));
     }
     let call_sid = state.call_sid;
+    let Some(agent) = service.agent(&state.course.agent) else {
+        return xml(without_agent(service, &call_sid));
+    };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
     parameters.push(("param.DialCallStatus".to_owned(), status));
-    let opening = service.config().dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
+    let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, course: state.course, attempt: 1, opening, parameters };
     xml(stream.document(service, &webhook.public))
 }
@@ -124,9 +127,12 @@ fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> A
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
     let call_sid = state.call_sid;
+    let Some(agent) = service.agent(&state.course.agent) else {
+        return xml(without_agent(service, &call_sid));
+    };
     if attempt > MOST_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
-        return xml(fallback(service, &call_sid));
+        return xml(fallback(agent, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let (opening, parameters) = (Opening::Resume, parameters(webhook));
@@ -178,8 +184,8 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
 }
 
-fn busy(service: &Service) -> String {
-    match &service.config().overflow_url {
+fn busy(agent: Option<&AgentConfig>) -> String {
+    match agent.and_then(|agent| agent.overflow_url.as_ref()) {
         Some(url) => document(&[Verb::Redirect { url: url.clone() }]),
         None => {
             let text = "All our lines are busy at the moment. Please call again in a few minutes.".to_owned();
@@ -188,11 +194,18 @@ fn busy(service: &Service) -> String {
     }
 }
 
-fn fallback(service: &Service, call_sid: &CallSid) -> String {
-    let outcome = Outcome {
-        call_sid: call_sid.to_string(),
-        session: service.config().agent.session(call_sid.as_str()),
-        ..Outcome::default()
-    };
-    handoff::failed(&service.config().call.handoff, &outcome)
+fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {
+    let session = agent.address.session(call_sid.as_str());
+    let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
+    handoff::failed(&agent.call.handoff, &outcome)
+}
+
+/// A call that began while another configuration was served, whose agent this one does not have: it goes where calls of
+/// the default agent go that fail.
+fn without_agent(service: &Service, call_sid: &CallSid) -> String {
+    tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
+    match service.agent(&service.config().default_agent) {
+        Some(agent) => fallback(agent, call_sid),
+        None => document(&[Verb::Hangup]),
+    }
 }

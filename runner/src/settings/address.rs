@@ -3,6 +3,7 @@
 use http::Uri;
 
 use crate::settings::SettingError;
+use crate::settings::value::Shown;
 
 /// A Dialogflow agent, told by the form of its resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +34,9 @@ pub enum EsApi {
     V2Beta1,
 }
 
-/// What a lab agent is called.
-pub const LAB_AGENT: &str = "projects/lab/locations/global/agents/lab";
-
-const AGENT: &str = "DIALOGFLOW_AGENT";
-const AGENT_EXAMPLE: &str = "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
+pub(super) const AGENT: &str = "DIALOGFLOW_AGENT";
+pub(super) const AGENT_EXAMPLE: &str =
+    "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
 
 impl AgentAddress {
     /// Reads a resource name.
@@ -47,7 +46,7 @@ impl AgentAddress {
     pub fn parse(name: &str, es_api: EsApi) -> Result<Self, SettingError> {
         let parts: Vec<&str> = name.split('/').collect();
         if parts.iter().any(|part| !is_plain(part)) {
-            return Err(wrong(format!("is \"{name}\", which is no resource name")));
+            return Err(wrong(format!("is {}, which is no resource name", Shown(name))));
         }
         let (location, rest) = match parts[..] {
             ["projects", _, "locations", location, ref rest @ ..] => (Some(location.to_owned()), rest),
@@ -65,7 +64,7 @@ impl AgentAddress {
             ["apps", ..] if location.is_some() => {
                 Err(wrong("names an app of the Customer Engagement Suite, which this version cannot serve yet"))
             }
-            _ => Err(wrong(format!("is \"{name}\", which names no Dialogflow agent"))),
+            _ => Err(wrong(format!("is {}, which names no Dialogflow agent", Shown(name)))),
         }
     }
 
@@ -134,14 +133,14 @@ impl Endpoint {
             SettingError::new("DIALOGFLOW_ENDPOINT", fault, "https://europe-west3-dialogflow.googleapis.com")
         };
         let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let uri: Uri = url.parse().map_err(|_| wrong(format!("is \"{text}\", which is no URL")))?;
+        let uri: Uri = url.parse().map_err(|_| wrong(format!("is {}, which is no URL", Shown(text))))?;
         let is_plaintext = match uri.scheme_str() {
             Some("http") => true,
             Some("https") => false,
-            _ => return Err(wrong(format!("is \"{text}\"; its scheme must be https or http"))),
+            _ => return Err(wrong(format!("is {}; its scheme must be https or http", Shown(text)))),
         };
         if uri.host().is_none_or(str::is_empty) || uri.path() != "/" || uri.query().is_some() {
-            return Err(wrong(format!("is \"{text}\"; it must be a host, with a port at most")));
+            return Err(wrong(format!("is {}; it must be a host, with a port at most", Shown(text))));
         }
         Ok(Self { url: url.trim_end_matches('/').to_owned(), is_plaintext })
     }

@@ -80,7 +80,7 @@ pub struct State {
     pub attempt: u32,
 }
 
-/// Which agent has the call, and in which language.
+/// Which agent has the call, in which language, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Course {
     /// The agent's name in the settings.
@@ -89,6 +89,17 @@ pub struct Course {
     /// Where the voice-url named one.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// When its first stream was issued, in milliseconds since 1970; later ones are the same call. 0: nobody knows.
+    #[serde(rename = "b", default)]
+    pub began_ms: u64,
+}
+
+impl Course {
+    /// For how many milliseconds the call has been going on.
+    #[must_use]
+    pub fn elapsed_ms(&self, now_ms: u64) -> u64 {
+        if self.began_ms == 0 { 0 } else { now_ms.saturating_sub(self.began_ms) }
+    }
 }
 
 /// Why a ticket or state does not hold.
@@ -213,7 +224,7 @@ mod tests {
     }
 
     fn course() -> Course {
-        Course { agent: "default".to_owned(), language: None }
+        Course { agent: "default".to_owned(), language: None, began_ms: 7 }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {

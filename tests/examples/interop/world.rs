@@ -59,9 +59,10 @@ impl World {
             end_of_interaction_url: of.end_url,
             ..Settings::default()
         };
-        let config = settings.check(Platform::Elsewhere).map_err(told)?;
+        let mut config = settings.check(Platform::Elsewhere).map_err(told)?;
         let endpoint = Endpoint { url: format!("http://127.0.0.1:{}", of.agent_port), is_plaintext: true };
-        let service = Service::new(config, endpoint, Parts::default()).map_err(told)?;
+        config.default_agent_mut().endpoint = Some(endpoint);
+        let service = Service::new(config, Parts::default()).map_err(told)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(told)?;
         let port = listener.local_addr().map_err(told)?.port();
         self.services.spawn(service.serve(listener));

@@ -1,0 +1,102 @@
+//! The service's agents: each with what its calls need, and all that are at one endpoint with the same credentials on
+//! the same connections.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::agent::{Agent, AgentError, SpeechConfig};
+use crate::http_client::HttpClient;
+use crate::net::Dial;
+use crate::prompts::{Prompts, PromptsConfig};
+use crate::settings::AgentConfig;
+
+/// What calls to one agent share.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// Its connections.
+    pub(crate) agent: Agent,
+    /// Audio that it names by its address.
+    pub(crate) prompts: Prompts,
+    /// How it is to hear and to speak.
+    pub(crate) speech: Arc<SpeechConfig>,
+}
+
+/// An endpoint's URL and a credentials file.
+type Access = (String, Option<PathBuf>);
+
+/// All agents by their names.
+#[derive(Debug, Default)]
+pub(crate) struct Agents {
+    lines: BTreeMap<String, Line>,
+    connections: BTreeMap<Access, Agent>,
+}
+
+impl Agents {
+    /// Connects nothing yet. Must run inside tokio.
+    ///
+    /// # Errors
+    /// [`AgentError`] for the first agent that cannot be had.
+    pub(crate) fn open(
+        configs: &BTreeMap<String, AgentConfig>,
+        dial: &Arc<dyn Dial>,
+        client: &HttpClient,
+    ) -> Result<Self, AgentError> {
+        let mut agents = Self::default();
+        // What was fetched with some credentials is not for agents with others.
+        let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
+        for (name, config) in configs {
+            let endpoint = config.endpoint();
+            let access = (endpoint.url.clone(), config.credentials.clone().filter(|_| !endpoint.is_plaintext));
+            let agent = match agents.connections.get(&access) {
+                Some(agent) => agent.clone(),
+                None => Agent::new(&endpoint, config.credentials.as_deref(), dial.clone())?,
+            };
+            agents.connections.insert(access.clone(), agent.clone());
+            let prompts = prompts
+                .entry((access, config.prompts.clone()))
+                .or_insert_with(|| Prompts::new(client.clone(), agent.auth(), config.prompts.clone()))
+                .clone();
+            agents.lines.insert(name.clone(), Line { agent, prompts, speech: Arc::new(config.speech.clone()) });
+        }
+        Ok(agents)
+    }
+
+    /// The agent of that name.
+    pub(crate) fn line(&self, name: &str) -> Option<&Line> {
+        self.lines.get(name)
+    }
+
+    /// All connections, each once.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = &Agent> {
+        self.connections.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Tcp;
+    use crate::settings::{Endpoint, Platform, Settings};
+
+    fn opened(endpoints: &[(&str, u32)]) -> Agents {
+        let settings = Settings { dialogflow_project_id: Some("p".to_owned()), ..Settings::default() };
+        let config = settings.check(Platform::Elsewhere).unwrap().default_agent_mut().clone();
+        let agents = endpoints.iter().map(|(name, port)| {
+            let endpoint = Endpoint { url: format!("http://127.0.0.1:{port}"), is_plaintext: true };
+            ((*name).to_owned(), AgentConfig { endpoint: Some(endpoint), ..config.clone() })
+        });
+        let dial: Arc<dyn Dial> = Arc::new(Tcp);
+        Agents::open(&agents.collect(), &dial, &HttpClient::new(dial.clone()).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn agents_at_one_endpoint_share_its_connections() {
+        let agents = opened(&[("a", 1), ("b", 2), ("c", 1)]);
+        let endpoints: Vec<&str> = agents.connections().map(Agent::endpoint).collect();
+        assert_eq!(endpoints, ["http://127.0.0.1:1", "http://127.0.0.1:2"]);
+        let of = |name| agents.line(name).unwrap().agent.endpoint();
+        assert_eq!([of("a"), of("b"), of("c")], [endpoints[0], endpoints[1], endpoints[0]]);
+        assert!(agents.line("d").is_none());
+    }
+}

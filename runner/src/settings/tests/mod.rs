@@ -1,0 +1,55 @@
+//! What settings mean, and how a wrong one is told.
+
+mod file;
+mod service;
+mod values;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{AgentConfig, Config, Platform, SettingError, Settings};
+
+/// The settings of those names.
+fn settings(values: &[(&str, &str)]) -> Settings {
+    let all = values.iter().map(|(name, value)| (name.to_lowercase(), serde_json::Value::from(*value)));
+    serde_json::from_value(serde_json::Value::Object(all.collect())).unwrap()
+}
+
+fn config(values: &[(&str, &str)]) -> Result<Config, SettingError> {
+    settings(values).check(Platform::Elsewhere)
+}
+
+/// What comes of those settings, for the one agent.
+fn agent(values: &[(&str, &str)]) -> AgentConfig {
+    config(values).unwrap_or_else(|error| panic!("{error}")).default_agent_mut().clone()
+}
+
+/// Another agent than the lab's, of each edition.
+const CX: (&str, &str) = ("DIALOGFLOW_AGENT", "projects/p/locations/us-central1/agents/a");
+const ES: (&str, &str) = ("DIALOGFLOW_PROJECT_ID", "my-project");
+const BETA: (&str, &str) = ("DIALOGFLOW_ES_API", "v2beta1");
+
+/// A folder of a test's own, for as long as it lives.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dialbridge-settings-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,130 @@
+//! The service's own settings, and those that were there before there were several agents.
+
+use clap::CommandFactory as _;
+use dialbridge_core::config::Greeting;
+
+use super::*;
+use crate::settings::{EsApi, Product};
+
+#[test]
+fn without_any_setting_it_is_the_lab_on_port_8080() {
+    let config = config(&[]).unwrap();
+    assert_eq!((config.port, config.default_agent.as_str(), config.agents.len()), (8080, "default", 1));
+    assert_eq!(config.twilio.api_url, "https://api.twilio.com");
+    let agent = agent(&[]);
+    assert_eq!((agent.address.edition(), agent.language.as_str()), ("cx", "en-US"));
+    assert_eq!(agent.call.greeting.text.as_deref(), Some("hi"));
+}
+
+#[cfg(feature = "lab")]
+#[test]
+fn a_lab_agent_brings_its_script_along() {
+    for embedded in [&[][..], &[("DIALOGFLOW_AGENT", "lab:")]] {
+        assert_eq!(agent(embedded).lab.unwrap().file, None);
+    }
+    assert!(agent(&[CX]).lab.is_none());
+    let error = config(&[("DIALOGFLOW_AGENT", "lab:nowhere.toml")]).unwrap_err().to_string();
+    assert!(error.starts_with("DIALOGFLOW_AGENT ") && error.contains("nowhere.toml"), "{error}");
+}
+
+#[test]
+fn an_empty_starting_text_means_to_listen_first() {
+    assert_eq!(agent(&[("DIALOGFLOW_STARTING_TEXT", "")]).call.greeting.text, None);
+}
+
+#[test]
+fn a_project_alone_is_its_es_agent_greeted_by_the_welcome_event() {
+    let es = agent(&[ES]);
+    assert_eq!(es.address.name(), "projects/my-project/agent");
+    assert_eq!(es.call.greeting, Greeting { event: Some("WELCOME".to_owned()), text: None });
+    assert_eq!(agent(&[ES, BETA]).address.product(), Product::Es(EsApi::V2Beta1));
+}
+
+#[test]
+fn lab_names_a_script_or_the_embedded_one() {
+    let script = |agent: &[(&str, &str)]| settings(agent).lab_script();
+    assert_eq!(script(&[]), Some(None));
+    assert_eq!(script(&[("DIALOGFLOW_AGENT", "lab:")]), Some(None));
+    assert_eq!(script(&[("DIALOGFLOW_AGENT", "lab:a/b.toml")]), Some(Some("a/b.toml".into())));
+    assert_eq!(script(&[("DIALOGFLOW_AGENT", "projects/p/agent")]), None);
+}
+
+#[test]
+fn in_public_it_does_not_start_with_an_open_door() {
+    let refused =
+        |values: &[(&str, &str)], name| settings(values).check(Platform::CloudRun).unwrap_err().name() == name;
+    assert!(refused(&[], "TWILIO_AUTH_TOKEN"));
+    assert!(refused(&[("ALLOW_UNSIGNED", "true")], "TICKET_KEY"));
+    assert!(settings(&[("ALLOW_UNSIGNED", "true"), ("TICKET_KEY", "k")]).check(Platform::CloudRun).is_ok());
+    assert!(settings(&[("TWILIO_AUTH_TOKEN", "t")]).check(Platform::AppEngine).is_ok());
+}
+
+#[test]
+fn edge_and_region_make_the_api_url() {
+    let url = |values: &[(&str, &str)]| config(values).unwrap().twilio.api_url;
+    let edge = |edge| ("TWILIO_EDGE", edge);
+    assert_eq!(url(&[edge("dublin"), ("TWILIO_REGION", "ie1")]), "https://api.dublin.ie1.twilio.com");
+    assert_eq!(url(&[edge("ashburn")]), "https://api.ashburn.us1.twilio.com");
+    assert_eq!(url(&[("TWILIO_API_URL", "http://127.0.0.1:9/")]), "http://127.0.0.1:9");
+}
+
+#[test]
+fn calls_are_renewed_where_the_platform_cuts_sockets() {
+    let renewal = |values: &[(&str, &str)], platform| {
+        let mut all = values.to_vec();
+        all.push(("TWILIO_AUTH_TOKEN", "t"));
+        settings(&all).check(platform).unwrap().default_agent_mut().call.renew_after_ms
+    };
+    assert_eq!(renewal(&[], Platform::CloudRun), 3_300_000);
+    assert_eq!(renewal(&[], Platform::AppEngine), 3_300_000);
+    assert_eq!(renewal(&[], Platform::Elsewhere), 0);
+    assert_eq!(renewal(&[("RENEW_AFTER_SECONDS", "0")], Platform::CloudRun), 0);
+    assert_eq!(renewal(&[("RENEW_AFTER_SECONDS", "600")], Platform::Elsewhere), 600_000);
+}
+
+#[test]
+fn a_configuration_that_is_printed_shows_no_secret() {
+    let config = config(&[
+        ("TWILIO_AUTH_TOKEN", "planted-token,planted-old-token"),
+        ("TICKET_KEY", "planted-key"),
+        ("TWILIO_API_KEY_SID", "SK1"),
+        ("TWILIO_API_KEY_SECRET", "planted-secret"),
+        ("WEBHOOK_HEADERS", "Authorization: Bearer planted-header"),
+    ]);
+    let printed = format!("{:?}", config.unwrap());
+    assert!(!printed.contains("planted"), "{printed}");
+}
+
+/// A flag's variable is the field's name, which a configuration's file uses too.
+#[test]
+fn every_setting_has_one_name() {
+    let command = crate::cli::Cli::command();
+    let names = Settings::names();
+    let args = command.get_arguments().filter(|arg| arg.get_env().is_some());
+    let variables: Vec<(String, String)> = args
+        .map(|arg| (arg.get_id().as_str().to_uppercase(), arg.get_env().unwrap().to_string_lossy().into_owned()))
+        .collect();
+    assert!(variables.len() > 70);
+    for (field, variable) in &variables {
+        assert_eq!(field, variable);
+        assert!(names.contains(variable), "{variable}");
+    }
+    assert_eq!(variables.len(), names.len());
+    for name in names {
+        assert_eq!(Settings::is_of_service(&name), super::super::layer::OF_THE_SERVICE.contains(&name.as_str()));
+    }
+    assert!(super::super::layer::OF_THE_SERVICE.iter().all(|name| variables.iter().any(|(_, known)| known == name)));
+}
+
+#[test]
+fn every_setting_has_its_heading_in_the_help_and_secrets_show_no_value() {
+    let command = crate::cli::Cli::command();
+    for arg in command.get_arguments().filter(|arg| arg.get_env().is_some()) {
+        assert!(arg.get_help_heading().is_some(), "{arg}");
+        let is_secret = ["TOKEN", "SECRET", "KEY", "HEADERS"].iter().any(|word| {
+            let name = arg.get_env().unwrap().to_string_lossy().into_owned();
+            name.ends_with(word)
+        });
+        assert_eq!(arg.is_hide_env_values_set(), is_secret, "{arg}");
+    }
+}

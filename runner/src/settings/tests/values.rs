@@ -1,0 +1,333 @@
+//! Good and wrong values of every setting.
+
+use std::fs;
+
+use dialbridge_core::agent::DigitsForm;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::audio::{AudioFormat, Encoding};
+use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys};
+use dialbridge_core::handoff::DialRules;
+use dialbridge_core::tape::Mask;
+
+use super::*;
+use crate::agent::{ModelVariant, SpeechConfig, VoiceGender};
+
+#[test]
+fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
+    let long = "x".repeat(501);
+    let (phrase, phrases) = ("x".repeat(101), vec!["x"; 5_001].join(","));
+    let wrong = [
+        ("PORT", vec!["99999", "abc", "-1"]),
+        ("PUBLIC_URL", vec!["example.com", "https://example.com/path"]),
+        ("DIALBRIDGE_CONFIG", vec!["/nowhere/agents.toml"]),
+        ("MAX_CALLS", vec!["0", "many"]),
+        ("OVERFLOW_URL", vec!["tel:1"]),
+        ("LOG_LEVEL", vec!["loud"]),
+        ("RENEW_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
+        ("RECORD_DIGITS", vec!["yes"]),
+        ("RECORD_MASKED", vec!["no"]),
+        ("DIALOGFLOW_AGENT", vec!["my agent\nx", "projects/p"]),
+        ("DIALOGFLOW_PROJECT_ID", vec!["my/project"]),
+        ("DIALOGFLOW_ENDPOINT", vec!["ftp://x"]),
+        ("DIALOGFLOW_ES_API", vec!["v3"]),
+        ("DIALOGFLOW_LANGUAGE", vec!["en_US", "en-", "a-language-tag-of-more-than-35-bytes-is-none"]),
+        ("RETRY_ANSWERING_TURN", vec!["maybe"]),
+        ("ANSWER_SECONDS", vec!["0", "301"]),
+        ("RETRY_BUDGET_SECONDS", vec!["301", "-1"]),
+        ("ROTATION_MARGIN_MS", vec!["0", "1999", "115001"]),
+        ("TIME_ZONE", vec!["CET", "Berlin", "Europe/", "/Berlin", "Europe/Ber lin", "+01:00"]),
+        ("SENTIMENT", vec!["good"]),
+        ("WEBHOOK_HEADERS", vec!["X-Tenant", "X Tenant: a", ": a", "host: a", "From: a", "X-A: 1,x-a: 2", "X-A: ä"]),
+        ("FLOW_VERSIONS", vec!["1", "projects/p/locations/l/agents/a/flows//versions/1"]),
+        ("BARGE_IN", vec!["on", "Speech"]),
+        ("BARGE_IN_LEAST_WORDS", vec!["0", "101", "one"]),
+        ("BARGE_IN_LEAST_MS", vec!["60001", "0.5"]),
+        ("BARGE_IN_LEAST_CONFIDENCE", vec!["101", "0.6"]),
+        ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
+        ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
+        ("NO_INPUT_MS", vec!["499", "600001"]),
+        ("FILLER_FILE", vec!["/nowhere/filler.wav"]),
+        ("FILLER_AFTER_MS", vec!["60001"]),
+        ("RETRY_FILE", vec!["/nowhere/retry.wav"]),
+        ("KEYS_FINISH", vec!["##", "a", "E", "pound"]),
+        ("KEYS_MOST", vec!["101", "-1"]),
+        ("KEYS_GAP_MS", vec!["99", "60001"]),
+        ("KEYS_FIRST_MS", vec!["300001"]),
+        ("KEYS_AS", vec!["digits", "event:", "event", &long]),
+        ("MOST_CALL_SECONDS", vec!["86401"]),
+        ("MOST_SILENCE_SECONDS", vec!["86401"]),
+        ("MOST_FAILED_TURNS", vec!["1000001"]),
+        ("MOST_SILENT_TURNS", vec!["1000001"]),
+        ("GOODBYE_TEXT", vec![&long]),
+        ("VOICE_GENDER", vec!["man"]),
+        ("SPEAKING_RATE", vec!["0.2", "4.1", "fast", "NaN"]),
+        ("PITCH", vec!["-20.5", "21"]),
+        ("VOLUME_GAIN_DB", vec!["-97", "17", "inf"]),
+        ("SPEECH_MODEL_VARIANT", vec!["worst"]),
+        ("PHRASE_HINTS", vec![&phrase, &phrases]),
+        ("PROMPT_MOST_BYTES", vec!["0", "33554433"]),
+        ("PROMPT_FETCH_MS", vec!["99", "60001"]),
+        ("STORAGE_ENDPOINT", vec!["storage.googleapis.com", "https://example.com/?a=b"]),
+        ("TEXT_TO_SPEECH_ENDPOINT", vec!["gs://x"]),
+        ("TWILIO_ACCOUNT_SID", vec!["AC12"]),
+        ("TWILIO_API_URL", vec!["api.twilio.com"]),
+        ("ALLOW_UNSIGNED", vec!["perhaps"]),
+        ("END_OF_INTERACTION_URL", vec!["/next"]),
+        ("FALLBACK_TWIML", vec!["sorry"]),
+        ("HANDOFF_FIELDS", vec!["intent,everything"]),
+        ("DIAL_CALLER_ID", vec!["+1 555 0100", "our number", "15550100123"]),
+        ("DIAL_TIMEOUT", vec!["0", "601"]),
+        ("DIAL_ANSWER_ON_BRIDGE", vec!["2"]),
+        ("DIAL_FAILED_EVENT", vec![&long]),
+    ];
+    for (name, values) in &wrong {
+        for value in values {
+            let error = config(&[(name, value)]).expect_err(&format!("{name}={value}"));
+            let line = error.to_string();
+            assert_eq!(error.name(), *name, "{line}");
+            assert!(
+                line.starts_with(&format!("{name} ")) && line.contains(&format!("; for example {name}=")),
+                "{line}"
+            );
+            assert!(!line.contains('\n') && line.len() < 400, "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_setting_but_free_texts_can_be_wrong() {
+    // Their values are texts of any kind; or what is wrong with them is what stands beside them.
+    let free = [
+        "RECORD_DIR",
+        "DIALOGFLOW_STARTING_EVENT_NAME",
+        "DIALOGFLOW_STARTING_TEXT",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "VOICE_NAME",
+        "EFFECTS_PROFILE",
+        "SPEECH_MODEL",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_API_KEY_SID",
+        "TWILIO_API_KEY_SECRET",
+        "TWILIO_EDGE",
+        "TWILIO_REGION",
+        "TICKET_KEY",
+    ];
+    let source = include_str!("values.rs");
+    for name in Settings::names() {
+        let is_tried = source.contains(&format!("(\"{name}\", vec!["));
+        assert_eq!(is_tried, !free.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn what_needs_another_setting_says_so() {
+    for (values, name) in [
+        (&[("TWILIO_API_KEY_SID", "SK1")][..], "TWILIO_API_KEY_SECRET"),
+        (&[("TWILIO_API_KEY_SECRET", "s")], "TWILIO_API_KEY_SID"),
+        (&[("TWILIO_REGION", "ie1")], "TWILIO_EDGE"),
+        (&[ES, ("KEYS_AS", "dtmf")], "KEYS_AS"),
+        (&[ES, ("ROTATION_MARGIN_MS", "55001")], "ROTATION_MARGIN_MS"),
+        (&[ES, ("FLOW_VERSIONS", "projects/p/locations/l/agents/a/flows/f/versions/1")], "FLOW_VERSIONS"),
+    ] {
+        let error = config(values).unwrap_err();
+        assert_eq!(error.name(), name, "{error}");
+    }
+}
+
+#[test]
+fn an_empty_value_counts_as_not_given() {
+    let all: Vec<String> = Settings::names();
+    let empty: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), "  ")).collect();
+    let of_empty = agent(&empty);
+    let greeting = CallConfig::default().greeting;
+    assert_eq!(of_empty.call.greeting, greeting, "but for the starting event and text, where none is a value too");
+    let default = agent(&[]);
+    assert_eq!(of_empty.call, CallConfig { greeting, ..default.call });
+    assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
+}
+
+#[test]
+fn the_defaults_are_those_that_are_documented() {
+    let AgentConfig { call, speech, dial_failed_event, tape_mask, notices, .. } = agent(&[CX]);
+    assert_eq!(call.barge_in, BargeIn::default());
+    assert_eq!(call.keys, Keys::default());
+    assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (None, 8_000));
+    let bounds = Bounds { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, silent_turns: 8, goodbye: None };
+    assert_eq!(call.bounds, bounds);
+    assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, ..Fillers::default() });
+    assert_eq!((call.audio_limit_ms, call.rotation_margin_ms), (120_000, 10_000));
+    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms, call.retry.budget_ms), (30_000, 5_000, 15_000));
+    assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
+    assert_eq!(tape_mask, Mask { digits: true, audio: false });
+    assert_eq!((speech, notices.len()), (SpeechConfig::default(), 0));
+}
+
+#[test]
+fn an_es_agent_has_defaults_of_its_own() {
+    for (values, knows_prompts) in [(&[ES][..], false), (&[ES, BETA], true)] {
+        let call = agent(values).call;
+        assert_eq!((call.keys.form, call.knows_prompts), (DigitsForm::Text, knows_prompts));
+        assert_eq!(call.audio_limit_ms, 60_000);
+    }
+    assert!(agent(&[CX]).call.knows_prompts);
+    assert_eq!(agent(&[ES, BETA, ("KEYS_AS", "dtmf")]).call.keys.form, DigitsForm::Dtmf);
+    assert_eq!(agent(&[ES, ("ROTATION_MARGIN_MS", "55000")]).call.rotation_margin_ms, 55_000);
+}
+
+#[test]
+fn interruptions_are_as_they_are_set() {
+    let of = |mode| agent(&[("BARGE_IN", mode)]).call.barge_in.mode;
+    assert_eq!([of("off"), of("speech"), of("voice")], [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice]);
+    let rule = agent(&[
+        ("BARGE_IN_LEAST_WORDS", "3"),
+        ("BARGE_IN_LEAST_MS", "250"),
+        ("BARGE_IN_LEAST_CONFIDENCE", "60"),
+        ("HEARD_PARAMETER", "what_was-heard1"),
+    ]);
+    let heard_parameter = Some("what_was-heard1".to_owned());
+    let expected =
+        BargeIn { mode: BargeInMode::Speech, least_words: 3, least_ms: 250, least_confidence: 60, heard_parameter };
+    assert_eq!(rule.call.barge_in, expected);
+}
+
+#[test]
+fn keys_are_collected_as_it_is_set() {
+    let keys = |values: &[(&str, &str)]| agent(values).call.keys;
+    for (value, key) in [("none", None), ("#", Some('#')), ("*", Some('*')), ("7", Some('7')), ("D", Some('D'))] {
+        assert_eq!(keys(&[("KEYS_FINISH", value)]).finish, key);
+    }
+    let event = DigitsForm::Event("KEYS TYPED".to_owned());
+    for (value, form) in [("dtmf", DigitsForm::Dtmf), ("text", DigitsForm::Text), ("event: KEYS TYPED", event)] {
+        assert_eq!(keys(&[("KEYS_AS", value)]).form, form);
+    }
+    let set = keys(&[("KEYS_MOST", "4"), ("KEYS_GAP_MS", "1500"), ("KEYS_FIRST_MS", "5000")]);
+    assert_eq!((set.most, set.gap_ms, set.first_ms), (4, 1_500, 5_000));
+}
+
+#[test]
+fn silence_bounds_and_patience_are_as_they_are_set() {
+    let call = agent(&[
+        ("NO_INPUT_EVENT", "SILENCE"),
+        ("NO_INPUT_MS", "4000"),
+        ("MOST_CALL_SECONDS", "600"),
+        ("MOST_SILENCE_SECONDS", "0"),
+        ("MOST_FAILED_TURNS", "2"),
+        ("MOST_SILENT_TURNS", "3"),
+        ("GOODBYE_TEXT", "Thank you, good bye."),
+        ("ANSWER_SECONDS", "12"),
+        ("RETRY_BUDGET_SECONDS", "0"),
+        ("PROMPT_FETCH_MS", "800"),
+        ("ROTATION_MARGIN_MS", "20000"),
+    ])
+    .call;
+    assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (Some("SILENCE"), 4_000));
+    let goodbye = Some("Thank you, good bye.".to_owned());
+    assert_eq!(call.bounds, Bounds { call_ms: 600_000, silence_ms: 0, failed_turns: 2, silent_turns: 3, goodbye });
+    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms), (12_000, 800));
+    assert_eq!((call.retry.budget_ms, call.rotation_margin_ms), (0, 20_000));
+}
+
+#[test]
+fn transfers_recordings_and_tapes_are_as_they_are_set() {
+    let set = agent(&[
+        ("DIAL_CALLER_ID", "+15550100"),
+        ("DIAL_TIMEOUT", "45"),
+        ("DIAL_ANSWER_ON_BRIDGE", "false"),
+        ("DIAL_FAILED_EVENT", "NO_ANSWER"),
+        ("PROMPT_MOST_BYTES", "1000000"),
+        ("STORAGE_ENDPOINT", "http://127.0.0.1:9000/"),
+        ("TEXT_TO_SPEECH_ENDPOINT", "https://eu-texttospeech.googleapis.com"),
+        ("RECORD_DIGITS", "true"),
+        ("RECORD_MASKED", "true"),
+    ]);
+    let dial = DialRules { caller_id: Some("+15550100".to_owned()), timeout_s: 45, answer_on_bridge: false };
+    assert_eq!((set.call.handoff.dial, set.dial_failed_event.as_deref()), (dial, Some("NO_ANSWER")));
+    assert_eq!(set.tape_mask, Mask { digits: false, audio: true });
+    assert_eq!((set.prompts.most_bytes, set.prompts.storage_endpoint.as_str()), (1_000_000, "http://127.0.0.1:9000"));
+    assert_eq!(set.prompts.text_to_speech_endpoint, "https://eu-texttospeech.googleapis.com");
+}
+
+#[test]
+fn speech_is_as_it_is_set() {
+    let version = "projects/p/locations/l/agents/a/flows/f/versions/1";
+    let set = agent(&[
+        ("VOICE_NAME", "en-US-Neural2-F"),
+        ("VOICE_GENDER", "female"),
+        ("SPEAKING_RATE", "1.25"),
+        ("PITCH", "-20"),
+        ("VOLUME_GAIN_DB", "6"),
+        ("EFFECTS_PROFILE", "telephony-class-application, handset-class-device"),
+        ("SPEECH_MODEL", "telephony"),
+        ("SPEECH_MODEL_VARIANT", "best"),
+        ("PHRASE_HINTS", "rye bread, sourdough,,"),
+        ("SENTIMENT", "1"),
+        ("TIME_ZONE", "America/Argentina/Buenos_Aires"),
+        ("WEBHOOK_HEADERS", "X-Tenant: north, Authorization: Bearer a:b"),
+        ("FLOW_VERSIONS", version),
+    ]);
+    let headers: Vec<(&str, &str)> =
+        set.speech.webhook_headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("Authorization", "Bearer a:b"), ("X-Tenant", "north")]);
+    let expected = SpeechConfig {
+        voice_name: Some("en-US-Neural2-F".to_owned()),
+        voice_gender: Some(VoiceGender::Female),
+        speaking_rate: Some(1.25),
+        pitch: Some(-20.0),
+        volume_gain_db: Some(6.0),
+        effects: vec!["telephony-class-application".to_owned(), "handset-class-device".to_owned()],
+        model: Some("telephony".to_owned()),
+        model_variant: Some(ModelVariant::BestAvailable),
+        phrase_hints: vec!["rye bread".to_owned(), "sourdough".to_owned()],
+        sentiment: true,
+        time_zone: Some("America/Argentina/Buenos_Aires".to_owned()),
+        webhook_headers: set.speech.webhook_headers.clone(),
+        flow_versions: vec![version.to_owned()],
+    };
+    assert_eq!(set.speech, expected);
+    for zone in ["UTC", "Etc/GMT+5", "Europe/Berlin"] {
+        assert_eq!(agent(&[("TIME_ZONE", zone)]).speech.time_zone.as_deref(), Some(zone));
+    }
+}
+
+#[test]
+fn what_may_not_be_meant_is_told_and_allowed() {
+    let told = |values: &[(&str, &str)]| agent(values).notices;
+    assert!(told(&[CX, ("SPEAKING_RATE", "1.2")])[0].contains("whole voice of a CX agent"));
+    assert!(told(&[CX, ("SPEAKING_RATE", "1.2"), ("VOICE_GENDER", "male")]).is_empty());
+    assert!(told(&[ES, ("SPEAKING_RATE", "1.2")]).is_empty(), "ES replaces only what is set");
+    assert_eq!(told(&[("NO_INPUT_MS", "5000")]), ["NO_INPUT_MS has no effect without NO_INPUT_EVENT"]);
+    assert_eq!(told(&[("KEYS_FIRST_MS", "5000")]), ["KEYS_FIRST_MS has no effect without NO_INPUT_EVENT"]);
+    assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
+    assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
+}
+
+#[test]
+fn a_recording_is_any_wav_of_half_a_minute_and_nothing_else() {
+    let linear = |hz, seconds: usize| {
+        let format = AudioFormat { encoding: Encoding::Linear16, sample_rate: hz };
+        write_wav(1, format, &vec![7; seconds * 2 * usize::try_from(hz).unwrap()])
+    };
+    let folder = Folder::new();
+    let file = |name, bytes: &[u8]| {
+        fs::write(folder.path(name), bytes).unwrap();
+        folder.path(name)
+    };
+    let good = file("good.wav", &linear(24_000, 1));
+    let set = agent(&[("FILLER_FILE", &good), ("FILLER_AFTER_MS", "900"), ("RETRY_FILE", &good)]);
+    let fillers = set.call.fillers;
+    assert_eq!((fillers.thinking.as_ref().unwrap().0.len(), fillers.thinking_after_ms), (8_000, 900));
+    assert_eq!(fillers.thinking, fillers.retrying);
+
+    for (name, bytes, fault) in [
+        ("text.wav", b"hello, this is no WAV".to_vec(), "is no WAV file"),
+        ("long.wav", linear(8_000, 31), "longer than 30 seconds"),
+        ("empty.wav", linear(8_000, 0), "no audio in it"),
+        ("stereo.wav", write_wav(2, AudioFormat::TELEPHONE, &[0xFF; 320]), "cannot be played"),
+        ("rate.wav", linear(7_999, 1), "cannot be played"),
+        ("huge.wav", vec![0; (16 << 20) + 1], "cannot be read"),
+    ] {
+        let file = file(name, &bytes);
+        let error = config(&[("FILLER_FILE", &file)]).unwrap_err().to_string();
+        assert!(error.starts_with("FILLER_FILE names ") && error.contains(fault), "{error}");
+    }
+}

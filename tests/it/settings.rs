@@ -1,0 +1,167 @@
+//! Settings do what their page says, in whole calls.
+
+use std::time::Duration;
+
+use dialbridge::settings::Settings;
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_lab::twilio::{CallPlan, CallRecord, CallerStep, What, When};
+use dialbridge_tests::{Edition, World, WorldBuilder, numbered_speech, numbers, pause, say};
+
+const SCRIPT: &str = r#"
+    [start]
+    tone = { hz = 400, ms = 2000 }
+    [[utterance]]
+    tone = { hz = 500, ms = 300 }
+    [digits.12]
+    tone = { hz = 600, ms = 300 }
+    end = true
+"#;
+
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+fn world(script: &str, change: impl FnOnce(&mut Settings)) -> WorldBuilder {
+    World::with_script(script).settings(change)
+}
+
+fn inputs(world: &World, call: &CallRecord) -> Vec<(&'static str, String)> {
+    world.turns(call).into_iter().map(|turn| (turn.input, turn.text)).collect()
+}
+
+fn heard(call: &CallRecord) -> Vec<u64> {
+    let spoke = call.events.iter().filter_map(|event| match event.what {
+        What::AgentSpoke { heard_ms, .. } => Some(heard_ms),
+        _ => None,
+    });
+    spoke.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_over_to_other_sockets_in_pauses_as_often_as_it_must() {
+    let world = world(SCRIPT, |settings| settings.renew_after_seconds = text("120")).start();
+    // While one socket has gone and the other has not come, Twilio streams nothing: it is done in a pause.
+    let minutes =
+        (0..10).flat_map(|n| [pause(30_000), say(When::After(0), numbered_speech(n * 40, 800)), pause(29_200)]);
+    let steps = minutes.chain([CallerStep::HangUp { when: When::After(0) }]).collect();
+    let call = world.twilio.call(CallPlan { limit: Duration::from_secs(1_200), ..world.plan(steps) }).await;
+    let turns = world.turns(&call);
+    let said: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
+    assert_eq!(said, (0..10 * 40).collect::<Vec<u32>>());
+    assert_eq!(turns.iter().filter(|turn| turn.input != "audio").count(), 1, "one greeting");
+    let streams = call.count(|what| matches!(what, What::StreamOpened));
+    assert!((5..=6).contains(&streams), "{streams} sockets in ten minutes");
+    assert_eq!(
+        call.find(|what| if let What::Ended { by } = what { Some(by.clone()) } else { None }).unwrap(),
+        "caller"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_too_long_is_told_good_bye() {
+    let world = world(SCRIPT, |settings| {
+        settings.most_call_seconds = text("20");
+        settings.goodbye_text = text("Thank you, good bye.");
+    })
+    .start();
+    let call = world.call((0..20).map(|n| say(When::After(2_000), numbered_speech(n * 30, 600))).collect()).await;
+    let told = call.find(|what| if let What::Said { text } = what { Some(text.clone()) } else { None });
+    assert_eq!(told.as_deref(), Some("Thank you, good bye."));
+    assert!(call.documents.iter().any(|document| document.contains("VirtualAgentStatus=hangup")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_call_is_counted_over_all_its_sockets() {
+    let world = world(SCRIPT, |settings| {
+        settings.renew_after_seconds = text("120");
+        settings.most_call_seconds = text("280");
+    })
+    .start();
+    let steps = (0..6).flat_map(|n| [pause(30_000), say(When::After(0), numbered_speech(n * 40, 800)), pause(29_200)]);
+    let plan = world.plan(steps.collect());
+    let call = world.twilio.call(CallPlan { limit: Duration::from_secs(1_200), ..plan }).await;
+    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 3);
+    let ended = call.events.iter().find(|event| matches!(event.what, What::Updated)).unwrap();
+    assert!((280_000..285_000).contains(&ended.at_ms), "{}", ended.at_ms);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_reach_each_edition_in_its_form_or_in_the_one_that_is_set() {
+    let cases = [
+        (Edition::Cx, None, "dtmf", "12"),
+        (Edition::EsV2, None, "text", "12"),
+        (Edition::EsV2Beta1, None, "text", "12"),
+        (Edition::EsV2Beta1, Some("dtmf"), "dtmf", "12*"),
+        (Edition::Cx, Some("text"), "text", "12"),
+        (Edition::EsV2, Some("event:TYPED"), "event", "TYPED"),
+    ];
+    for (edition, form, input, sent) in cases {
+        let world = world(SCRIPT, |settings| {
+            settings.keys_as = form.map(ToOwned::to_owned);
+            settings.keys_finish = text("*");
+        })
+        .edition(edition)
+        .start();
+        let steps = vec![CallerStep::Press { when: When::AgentSilent(500), digits: "12*".to_owned() }, pause(3_000)];
+        let call = world.call(steps).await;
+        let inputs = inputs(&world, &call);
+        assert!(inputs.contains(&(input, sent.to_owned())), "{edition:?} {form:?}: {inputs:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_an_event_where_one_is_set() {
+    let world = world(SCRIPT, |settings| {
+        settings.no_input_event = text("SILENCE");
+        settings.no_input_ms = text("3000");
+    })
+    .start();
+    let call = world.call(vec![pause(7_000), CallerStep::HangUp { when: When::After(0) }]).await;
+    assert_eq!(inputs(&world, &call).iter().filter(|(_, text)| text == "SILENCE").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_is_interrupted_as_it_is_set_and_the_agent_is_told_what_was_heard() {
+    for (mode, is_cut) in [("off", false), ("speech", true), ("voice", true)] {
+        let world = world(SCRIPT, |settings| {
+            settings.barge_in = text(mode);
+            settings.heard_parameter = text("heard");
+        })
+        .start();
+        let call = world.call(vec![say(When::AgentSpeaking(700), numbered_speech(0, 900)), pause(3_000)]).await;
+        assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })) > 0, is_cut, "{mode}");
+        let told = world.turns(&call).iter().any(|turn| turn.parameters.contains_key("heard"));
+        assert_eq!(told, is_cut, "{mode}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filler_is_played_while_the_agent_thinks() {
+    let wav = std::env::temp_dir().join(format!("dialbridge-filler-{}.wav", std::process::id()));
+    std::fs::write(&wav, write_wav(1, AudioFormat::TELEPHONE, &[0x20; 700 * 8])).unwrap();
+    let script = "[start]\nthink_ms = 4000\ntone = { hz = 400, ms = 500 }\nend = true";
+    let world = world(script, |settings| {
+        settings.filler_file = Some(wav.display().to_string());
+        settings.filler_after_ms = text("1500");
+    })
+    .start();
+    let call = world.call(Vec::new()).await;
+    assert_eq!(heard(&call), [700, 500], "the filler, then the agent");
+    std::fs::remove_file(wav).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_is_dialled_as_it_is_set() {
+    let script = "[start]\ntone = { hz = 400, ms = 300 }\ntransfer = \"+15550123\"";
+    let world = world(script, |settings| {
+        settings.dial_caller_id = text("+15550111");
+        settings.dial_timeout = text("45");
+        settings.dial_answer_on_bridge = text("false");
+    })
+    .start();
+    let call = world.call(Vec::new()).await;
+    let dial = call.documents.iter().find(|document| document.contains("<Dial")).unwrap();
+    assert!(dial.contains("callerId=\"+15550111\"") && dial.contains("timeout=\"45\""), "{dial}");
+    assert!(!dial.contains("answerOnBridge=\"true\""), "{dial}");
+}
