@@ -74,6 +74,8 @@ impl Call {
             said: Said::default(),
             thought_ms: 0,
             is_restarting: false,
+            is_protected: false,
+            later: Vec::new(),
         });
         if is_audio { self.write_audio() } else { self.finish_input() }
     }
@@ -177,6 +179,7 @@ impl Call {
 
     /// The answer is complete: the next turn may open.
     pub(super) fn complete_turn(&mut self) {
+        self.play_later();
         let is_one_stream = self.is_one_stream();
         let turn = if is_one_stream { self.turn.take() } else { self.turn.take_responding() };
         let Some(turn) = turn else { return };

@@ -12,6 +12,9 @@ use crate::report::{InterruptedBy, Report};
 /// one it is not told.
 const MOST_REFUSALS: usize = 16;
 
+/// With so many prompts waiting to be fetched, further ones do not wait for the rest of the answer.
+const MOST_LATER: usize = 16;
+
 impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
         self.trouble.is_over();
@@ -36,8 +39,9 @@ impl Call {
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }
-        let audio_ms = self.play(id, answer.part, &mut answer.prompts);
-        self.report_answer(id, &mut answer, audio_ms, &earlier);
+        let is_more_audio = earlier.answered == Answered::Yes && answer.is_audio_only();
+        let audio_ms = self.play(id, answer.part, std::mem::take(&mut answer.prompts));
+        self.report_answer(id, &mut answer, audio_ms, earlier.thought_ms, is_more_audio);
         self.report_faults(id, &answer);
         if let Some(call) = answer.tool_call {
             self.refuse_tool(id, call);
@@ -86,19 +90,30 @@ impl Call {
     fn act_on_payloads(&mut self, id: TurnId, answer: &mut Answer) {
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
-                Ok(actions) => actions.into_iter().for_each(|action| act(action, answer)),
+                Ok(actions) => actions.into_iter().for_each(|action| self.act(action, answer)),
                 Err(why) => self.report(Report::PayloadRefused { turn: id, why }),
             }
             self.report(Report::Payload { turn: id, payload });
         }
     }
 
-    fn report_answer(&mut self, id: TurnId, answer: &mut Answer, audio_ms: u64, earlier: &Earlier) {
+    fn act(&mut self, action: Action, answer: &mut Answer) {
+        match action {
+            Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
+            Action::Play(prompt) => answer.prompts.push(prompt),
+            Action::Protect => {
+                if let Some(turn) = self.turn.open_mut() {
+                    turn.is_protected = true;
+                }
+            }
+        }
+    }
+
+    fn report_answer(&mut self, id: TurnId, answer: &mut Answer, audio_ms: u64, thought_ms: u64, is_more_audio: bool) {
         if self.is_one_stream() {
             self.gather(answer, audio_ms);
             return;
         }
-        let is_more_audio = earlier.answered == Answered::Yes && answer.is_audio_only();
         self.report(if is_more_audio {
             Report::MoreAudio { turn: id, audio_ms }
         } else {
@@ -109,7 +124,7 @@ impl Call {
                 intent: answer.intent.take().unwrap_or_default(),
                 parameters: std::mem::take(&mut answer.parameters),
                 audio_ms,
-                thought_ms: earlier.thought_ms,
+                thought_ms,
             }
         });
     }
@@ -169,11 +184,20 @@ impl Call {
         }
     }
 
-    /// Plays prompts in order; returns how many milliseconds of audio they are, as far as that is known.
-    fn play(&mut self, id: TurnId, part: AnswerPart, prompts: &mut [Prompt]) -> u64 {
-        self.leave_out_repeats(part, prompts);
+    /// Plays prompts in order; returns how many milliseconds of audio they are, as far as that is known. What has to be
+    /// fetched waits until the rest of the answer has come.
+    fn play(&mut self, id: TurnId, part: AnswerPart, mut prompts: Vec<Prompt>) -> u64 {
+        self.leave_out_repeats(part, &mut prompts);
+        let is_one_stream = self.is_one_stream();
+        if let Some(turn) = self.turn.open_mut() {
+            prompts.iter_mut().for_each(|prompt| prompt.interruptible &= !turn.is_protected);
+            // Where the whole call is one stream, the pieces of an answer come in the order in which they are heard.
+            if part == AnswerPart::Open && !is_one_stream && turn.later.len() < MOST_LATER {
+                turn.later.extend(prompts.extract_if(.., |prompt| prompt.uri.is_some()));
+            }
+        }
         let mut audio_ms = 0;
-        for prompt in &*prompts {
+        for prompt in &prompts {
             audio_ms += self.play_out(|playback, stage| playback.play(prompt, id, stage));
         }
         if audio_ms > 0 {
@@ -200,6 +224,15 @@ impl Call {
         }
     }
 
+    /// The answer has come: what is to be fetched of it is played after its own audio.
+    pub(super) fn play_later(&mut self) {
+        let Turn::Responding(turn) = &mut self.turn else { return };
+        let (id, later) = (turn.id, std::mem::take(&mut turn.later));
+        for prompt in &later {
+            self.play_out(|playback, stage| playback.play(prompt, id, stage));
+        }
+    }
+
     /// What has come of the answer is whole: nothing is held back for what may follow.
     pub(super) fn finish_playing(&mut self) {
         self.play_out(Playback::finish_answer);
@@ -210,12 +243,4 @@ impl Call {
 struct Earlier {
     answered: Answered,
     thought_ms: u64,
-}
-
-fn act(action: Action, answer: &mut Answer) {
-    match action {
-        Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
-        Action::Play(prompt) => answer.prompts.push(prompt),
-        Action::Protect => answer.prompts.iter_mut().for_each(|prompt| prompt.interruptible = false),
-    }
 }

@@ -15,7 +15,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::{Intent, TurnInput};
+use crate::agent::{Intent, Prompt, TurnInput};
 use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::checksum::Checksum;
@@ -60,6 +60,10 @@ pub(super) struct OpenTurn {
     pub(super) thought_ms: u64,
     /// Whether the stream is half-closed for another one to take over.
     pub(super) is_restarting: bool,
+    /// Whether its answer may not be interrupted, whichever message its audio comes in.
+    pub(super) is_protected: bool,
+    /// What is to be fetched of an answer whose own audio may still come (ES): it is played after that.
+    pub(super) later: Vec<Prompt>,
 }
 
 /// What the agent has said so far, of an answer that comes in many pieces.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 
+mod answer_parts;
 mod ending;
 mod fillers;
 mod hostile;
