@@ -322,8 +322,8 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, withheld,
-/// dropped or left, and what came after the end.
+/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, dropped or left,
+/// and what came after the end; what was withheld was written as silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AudioAccount {
     /// Came from Twilio.
@@ -332,7 +332,7 @@ pub struct AudioAccount {
     pub written: u64,
     /// Was written once more, after a stream had failed.
     pub resent: u64,
-    /// Came while a prompt might not be interrupted, and went to the agent as silence.
+    /// Of all that came: what came while a prompt might not be interrupted, and went on as silence.
     pub withheld: u64,
     /// Was dropped because nothing took it for 30 seconds.
     pub dropped: u64,

@@ -95,11 +95,12 @@ impl Call {
             self.account.dropped += dropped;
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
+        // Before it is written: what goes to a stream in its last moment may not arrive.
+        self.rotate();
         self.write_audio();
         let listening = matches!(self.turn, Turn::Listening(_));
         let turn = self.turn.open().map(|turn| turn.id).filter(|_| listening);
         self.interrupt(InterruptedBy::Voice, turn);
-        self.rotate();
         Ok(())
     }
 

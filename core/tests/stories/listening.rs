@@ -1,7 +1,7 @@
 //! Turns, and that nothing the caller says is lost between them.
 
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, TurnId};
 
 use crate::line::{Line, answer, answered, greeting_text, interim, numbers, prompt};
 
@@ -181,6 +181,20 @@ fn without_speech_a_new_stream_takes_over_before_the_limit() {
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
     let all: Vec<u8> = (1..=3).flat_map(|turn| line.written(turn)).collect();
     assert_eq!(numbers(&all), (0..550).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_stream_that_is_replaced_gets_nothing_in_its_last_moment() {
+    let config = CallConfig { audio_limit_ms: 6_000, rotation_margin_ms: 1_000, ..CallConfig::default() };
+    let mut line = Line::started(config);
+    line.hush(6_000);
+    let at = |wanted: fn(&AgentCommand) -> bool| {
+        let of_first = |output: &Output| matches!(output, Output::Agent(TurnId(1), command) if wanted(command));
+        line.outputs.iter().filter(|(_, output)| of_first(output)).map(|(at, _)| *at).next_back().unwrap()
+    };
+    let (audio, cancel) =
+        (at(|command| matches!(command, AgentCommand::Audio(_))), at(|command| *command == AgentCommand::Cancel));
+    assert!(audio < cancel, "it may not arrive any more");
 }
 
 #[test]
