@@ -6,6 +6,7 @@ mod bad_input;
 mod call_flow;
 mod conversation;
 mod doors;
+mod gapless;
 mod readme;
 mod routing;
 mod settings;

@@ -1,6 +1,6 @@
 //! What callers of tests say.
 
-use dialbridge_core::audio::g711::linear_to_mulaw;
+use dialbridge_core::audio::g711::{linear_to_mulaw, mulaw_to_linear};
 use dialbridge_lab::agent::script::bakery_caller;
 use dialbridge_lab::twilio::{CallerStep, When};
 
@@ -14,9 +14,55 @@ pub fn numbered_speech(first: u32, ms: u64) -> Vec<u8> {
     (first..).take(usize::try_from(ms / 20).unwrap()).flat_map(numbered_frame).collect()
 }
 
-/// A frame is a loud square wave, and at its end a mark and the number in soft codes, a hexadecimal digit each.
+/// A caller's audio whose frames are numbered through, speech and silence alike.
+#[derive(Debug, Default)]
+pub struct Numbered {
+    next: u32,
+}
+
+impl Numbered {
+    /// Speech of that many milliseconds.
+    pub fn speech(&mut self, ms: u64) -> Vec<u8> {
+        self.frames(ms, 6_000)
+    }
+
+    /// Silence of that many milliseconds.
+    pub fn hush(&mut self, ms: u64) -> Vec<u8> {
+        self.frames(ms, 0)
+    }
+
+    /// A long story of that many milliseconds: speech with gaps between the words, as people have them.
+    pub fn story(&mut self, ms: u64) -> Vec<u8> {
+        let mut story = Vec::new();
+        for at in (0..ms).step_by(2_000) {
+            let sentence = (ms - at).min(2_000);
+            let gap = sentence.min(160);
+            story.extend(self.speech(sentence - gap));
+            story.extend(self.hush(gap));
+        }
+        story
+    }
+
+    /// How many frames there were so far.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.next
+    }
+
+    fn frames(&mut self, ms: u64, amplitude: i16) -> Vec<u8> {
+        let first = self.next;
+        self.next += u32::try_from(ms / 20).unwrap();
+        (first..self.next).flat_map(|number| numbered(number, amplitude)).collect()
+    }
+}
+
 fn numbered_frame(number: u32) -> Vec<u8> {
-    let wave = (0..FRAME - 8).map(|n| linear_to_mulaw(if n % 16 < 8 { 6_000 } else { -6_000 }));
+    numbered(number, 6_000)
+}
+
+/// A frame is a square wave, and at its end a mark and the number in soft codes, a hexadecimal digit each.
+fn numbered(number: u32, amplitude: i16) -> Vec<u8> {
+    let wave = (0..FRAME - 8).map(|n| linear_to_mulaw(if n % 16 < 8 { amplitude } else { -amplitude }));
     let digits = (0..6).rev().map(|digit| 0xF0 | u8::try_from(number >> (4 * digit) & 0xF).unwrap());
     wave.chain(MARK).chain(digits).collect()
 }
@@ -41,6 +87,39 @@ pub fn say(when: When, audio: Vec<u8>) -> CallerStep {
 #[must_use]
 pub fn pause(ms: u64) -> CallerStep {
     say(When::After(0), vec![0xFF; usize::try_from(ms).unwrap() * 8])
+}
+
+/// Presses keys at that time.
+#[must_use]
+pub fn press(when: When, digits: &str) -> CallerStep {
+    CallerStep::Press { when, digits: digits.to_owned() }
+}
+
+/// Hangs up at that time.
+#[must_use]
+pub fn hang_up(when: When) -> CallerStep {
+    CallerStep::HangUp { when }
+}
+
+/// A tone at half of full scale, mu-law at 8,000 Hz.
+#[must_use]
+pub fn tone(hz: f64, ms: usize) -> Vec<u8> {
+    let step = std::f64::consts::TAU * hz / 8_000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "a sine of half of full scale fits")]
+    (0..ms * 8).map(|n| linear_to_mulaw((16_000.0 * (step * n as f64).sin()) as i16)).collect()
+}
+
+/// How many milliseconds of a tone of half of full scale are in that audio.
+#[must_use]
+pub fn tone_ms(mulaw: &[u8], hz: f64) -> f64 {
+    let step = std::f64::consts::TAU * hz / 8_000.0;
+    let (mut re, mut im) = (0.0, 0.0);
+    for (n, &code) in mulaw.iter().enumerate() {
+        let sample = f64::from(mulaw_to_linear(code));
+        re += sample * (step * n as f64).cos();
+        im += sample * (step * n as f64).sin();
+    }
+    re.hypot(im) * 2.0 / 16_000.0 / 8.0
 }
 
 /// The embedded caller at the embedded bakery.

@@ -9,7 +9,7 @@ mod request;
 mod socket;
 mod world;
 
-pub use caller::{bakery, numbered_speech, numbers, pause, say};
+pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use request::{HttpAnswer, post};
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
-pub use world::{END_URL, Edition, SERVICE_URL, TOKEN, World, WorldBuilder};
+pub use world::{END_URL, Edition, SERVICE_URL, TOKEN, World, WorldBuilder, account};

@@ -12,8 +12,10 @@ use dialbridge::http::serve_connection;
 use dialbridge::net::{Dial, Dialled, Io};
 use dialbridge::service::{Parts, Service};
 use dialbridge::settings::{Config, Endpoint, Platform, Settings};
-use dialbridge_core::Report;
+use dialbridge_core::report::AudioAccount;
+use dialbridge_core::{CallConfig, Report};
 use dialbridge_lab::agent::{LabAgent, Script, TurnRecord};
+use dialbridge_lab::google::{Storage, TextToSpeech};
 use dialbridge_lab::net::{Net, Pipes};
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
 use tokio::sync::mpsc;
@@ -77,6 +79,10 @@ pub struct World {
     pub agents: BTreeMap<String, LabAgent>,
     /// Twilio.
     pub twilio: SimulatedTwilio,
+    /// Where recordings are that agents name by `gs:` addresses.
+    pub storage: Storage,
+    /// What synthesises words that agents leave to their client.
+    pub text_to_speech: TextToSpeech,
     /// The service.
     pub service: Arc<Service>,
     /// Where they meet.
@@ -91,9 +97,11 @@ pub struct WorldBuilder {
     more: BTreeMap<String, Script>,
     file: Option<String>,
     settings: Settings,
-    change: Box<dyn FnOnce(&mut Config)>,
+    changes: Vec<Change>,
     watch: Option<Watch>,
 }
+
+type Change = Box<dyn FnOnce(&mut Config)>;
 
 impl WorldBuilder {
     /// Has the agent served as that edition; CX where nothing is said.
@@ -135,8 +143,14 @@ impl WorldBuilder {
     /// Changes the configuration that comes of the settings.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
-        self.change = Box::new(change);
+        self.changes.push(Box::new(change));
         self
+    }
+
+    /// Changes what every call is told.
+    #[must_use]
+    pub fn each_call(self, change: impl FnOnce(&mut CallConfig) + 'static) -> Self {
+        self.config(|config| change(&mut config.default_agent_mut().call))
     }
 
     /// Starts the world.
@@ -157,6 +171,17 @@ impl WorldBuilder {
             async move { rest.serve_rest(pipe).await }
         }));
 
+        let (storage, text_to_speech) = (Storage::default(), TextToSpeech::default());
+        let (stored, synthesizer) = (storage.clone(), text_to_speech.clone());
+        tasks.spawn(accept(pipes.listen("storage.test:80"), move |pipe| {
+            let stored = stored.clone();
+            async move { stored.serve(pipe).await }
+        }));
+        tasks.spawn(accept(pipes.listen("texttospeech.test:80"), move |pipe| {
+            let synthesizer = synthesizer.clone();
+            async move { synthesizer.serve(pipe).await }
+        }));
+
         let file = self.file.map(TomlFile::write);
         self.settings.dialbridge_config = file.as_ref().map(|file| file.0.display().to_string());
         let mut config = self.settings.check(Platform::Elsewhere).expect("the test's settings are right");
@@ -164,7 +189,13 @@ impl WorldBuilder {
             let host = if agents.contains_key(name) { format!("{name}.test") } else { "agent.test".to_owned() };
             agent.endpoint = Some(Endpoint { url: format!("http://{host}"), is_plaintext: true });
         }
-        (self.change)(&mut config);
+        for agent in config.agents.values_mut() {
+            agent.prompts.storage_endpoint = "http://storage.test".to_owned();
+            agent.prompts.text_to_speech_endpoint = "http://texttospeech.test".to_owned();
+        }
+        for change in self.changes {
+            change(&mut config);
+        }
         let (observer, reports) = mpsc::channel(REPORTS);
         let parts = Parts {
             dial: Arc::new(DialPipes(pipes.clone())),
@@ -174,7 +205,7 @@ impl WorldBuilder {
         let service = Service::new(config, parts).expect("the service starts");
         let serving = service.clone();
         tasks.spawn(accept(pipes.listen("service.test:80"), move |pipe| serve_connection(serving.clone(), pipe)));
-        World { agent, agents, twilio, service, pipes, reports, _tasks: tasks }
+        World { agent, agents, twilio, storage, text_to_speech, service, pipes, reports, _tasks: tasks }
     }
 }
 
@@ -235,7 +266,7 @@ impl World {
             end_of_interaction_url: Some(END_URL.to_owned()),
             ..Settings::default()
         };
-        WorldBuilder { script, more: BTreeMap::new(), file: None, settings, change: Box::new(|_| {}), watch: None }
+        WorldBuilder { script, more: BTreeMap::new(), file: None, settings, changes: Vec::new(), watch: None }
     }
 
     /// A world whose agent follows a script without recordings.
@@ -268,10 +299,31 @@ impl World {
         self.agent.record().turns(&call.call_sid)
     }
 
+    /// What became of the caller's audio, by the last report of the last call.
+    ///
+    /// # Panics
+    /// When no call has ended since the last time that reports were taken.
+    pub fn account(&mut self) -> AudioAccount {
+        account(&self.reports())
+    }
+
     /// What the service has reported since the last time.
     pub fn reports(&mut self) -> Vec<Report> {
         std::iter::from_fn(|| self.reports.try_recv().ok()).map(|observed| observed.report).collect()
     }
+}
+
+/// What became of the caller's audio, by the last report of a call.
+///
+/// # Panics
+/// When the call has not ended.
+#[must_use]
+pub fn account(reports: &[Report]) -> AudioAccount {
+    let ended = reports.iter().rev().find_map(|report| match report {
+        Report::Ended { audio, .. } => Some(*audio),
+        _ => None,
+    });
+    ended.expect("the call has ended")
 }
 
 #[derive(Debug)]
