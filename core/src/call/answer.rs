@@ -75,13 +75,16 @@ impl Call {
 
     /// What the agent took the caller to have said is the last word about it; of keys it is the keys, and not told.
     fn understand(&mut self, id: TurnId, answer: &mut Answer) {
-        match self.turn.open().map(|turn| &turn.input) {
-            Some(TurnInput::Audio) if !answer.query_text.is_empty() => {
-                self.hear(&Transcript { text: answer.query_text.clone(), is_final: true, ..Transcript::default() });
+        match self.turn.open().map(|turn| (&turn.input, turn.utterance.confidence())) {
+            Some((TurnInput::Audio, confidence)) if !answer.query_text.is_empty() => {
+                // An answer does not say how sure the recogniser was: as sure as of the words before.
+                let text = answer.query_text.clone();
+                self.hear(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
                 self.interrupt(InterruptedBy::Speech, Some(id));
             }
-            Some(TurnInput::Digits(..)) => answer.query_text.clear(),
-            Some(TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolRefused(_)) | None => {}
+            Some((TurnInput::Digits(..), _)) => answer.query_text.clear(),
+            Some((TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolRefused(_), _))
+            | None => {}
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Utterance {
     text: String,
     /// Where the speech began; set by the first transcript.
     onset: Option<Position>,
+    /// Of the last transcript with words.
+    confidence: Option<f32>,
 }
 
 /// What is known about the audio when a transcript comes.
@@ -46,6 +48,11 @@ impl Utterance {
         self.onset
     }
 
+    /// How sure the recogniser was of the last words, where it said so.
+    pub(super) fn confidence(&self) -> Option<f32> {
+        self.confidence
+    }
+
     /// Takes a transcript in. One without words says nothing; one of too low a confidence, in percent, has words, but none
     /// that interrupt.
     pub(super) fn add(&mut self, transcript: &Transcript, heard: Heard, least_confidence: u8) {
@@ -54,6 +61,7 @@ impl Utterance {
             return;
         }
         let is_sure = transcript.confidence.is_none_or(|confidence| confidence * 100.0 >= f32::from(least_confidence));
+        self.confidence = transcript.confidence;
         if is_sure {
             self.words = self.words.max(words);
         }

@@ -144,6 +144,23 @@ fn words_that_only_the_answer_tells_interrupt_too() {
 }
 
 #[test]
+fn words_that_the_recogniser_was_not_sure_of_do_not_interrupt_when_the_answer_repeats_them() {
+    let mut config = greeting_text();
+    config.barge_in.least_confidence = 60;
+    for (confidence, clears) in [(0.4, 0), (0.8, 1)] {
+        let mut line = with_long_prompt(config.clone());
+        line.hush(400);
+        line.speak(400);
+        let heard = Transcript { text: "stop".to_owned(), confidence: Some(confidence), ..Transcript::default() };
+        line.agent(2, AgentEvent::Transcript(heard));
+        line.agent(2, AgentEvent::EndOfUtterance);
+        let told = Answer { query_text: "stop".to_owned(), ..answer(500) };
+        line.agent(2, AgentEvent::Answer(Box::new(told)));
+        assert_eq!(line.clears(), clears, "{confidence}");
+    }
+}
+
+#[test]
 fn the_recognisers_own_word_times_decide_where_it_sends_them() {
     let mut line = Line::started(greeting_text());
     line.speak(400);
