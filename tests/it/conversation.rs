@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialbridge_core::Report;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallerStep, What, When};
-use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, say};
+use dialbridge_tests::{Edition, World, bakery, ended_by, numbered_speech, numbers, pause, say};
 
 /// An agent that answers every utterance with a tone of 300 ms.
 const ECHO: &str = r#"
@@ -18,10 +18,6 @@ const ECHO: &str = r#"
     intent = "again"
     tone = { hz = 500, ms = 300 }
 "#;
-
-fn ended_by(call: &dialbridge_lab::twilio::CallRecord) -> String {
-    call.find(|what| if let What::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through() {

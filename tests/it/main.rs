@@ -3,6 +3,7 @@
 
 mod assumptions;
 mod bad_input;
+mod barge_in;
 mod call_flow;
 mod conversation;
 mod doors;

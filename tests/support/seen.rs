@@ -1,0 +1,60 @@
+//! What can be seen of a call that was played.
+
+use dialbridge_core::audio::MULAW_SILENCE;
+use dialbridge_lab::twilio::{CallRecord, What};
+
+/// What the caller heard of the agent, one play-out after the other: for how many milliseconds, and whether it was cut.
+#[must_use]
+pub fn spoke(call: &CallRecord) -> Vec<(u64, bool)> {
+    let spoke = |what: &What| match what {
+        What::AgentSpoke { heard_ms, cut } => Some((*heard_ms, *cut)),
+        _ => None,
+    };
+    call.events.iter().filter_map(|event| spoke(&event.what)).collect()
+}
+
+/// When something happened for the first time, in milliseconds of the call.
+#[must_use]
+pub fn first_at(call: &CallRecord, wanted: impl Fn(&What) -> bool) -> u64 {
+    let event = call.events.iter().find(|event| wanted(&event.what));
+    event.unwrap_or_else(|| panic!("it did not happen: {:?}", call.events)).at_ms
+}
+
+/// When something happened, each time, in milliseconds of the call.
+#[must_use]
+pub fn all_at(call: &CallRecord, wanted: impl Fn(&What) -> bool) -> Vec<u64> {
+    call.events.iter().filter(|event| wanted(&event.what)).map(|event| event.at_ms).collect()
+}
+
+/// What the caller heard between two moments of the call.
+#[must_use]
+pub fn heard_between(call: &CallRecord, from_ms: u64, to_ms: u64) -> &[u8] {
+    let began = first_at(call, |what| matches!(what, What::StreamOpened));
+    let place = |at_ms: u64| usize::try_from((at_ms - began) * 8).unwrap().min(call.heard.len());
+    &call.heard[place(from_ms)..place(to_ms)]
+}
+
+/// Milliseconds in which the caller heard something.
+#[must_use]
+pub fn sounding_ms(call: &CallRecord) -> u64 {
+    spoke(call).iter().map(|(heard_ms, _)| heard_ms).sum()
+}
+
+/// Whether that audio is silence.
+#[must_use]
+pub fn is_silence(audio: &[u8]) -> bool {
+    audio.iter().all(|code| *code == MULAW_SILENCE)
+}
+
+/// The URL that the call was redirected to, decoded.
+#[must_use]
+pub fn redirected(call: &CallRecord) -> Option<String> {
+    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None })?;
+    Some(percent_encoding::percent_decode_str(&url).decode_utf8().unwrap().into_owned())
+}
+
+/// Who ended the call.
+#[must_use]
+pub fn ended_by(call: &CallRecord) -> String {
+    call.find(|what| if let What::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
+}
