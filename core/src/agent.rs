@@ -94,6 +94,9 @@ impl fmt::Debug for Digits {
     }
 }
 
+/// The name under which keys are a parameter of an event.
+pub const DIGITS_PARAMETER: &str = "digits";
+
 /// In what form an agent takes keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,7 +106,7 @@ pub enum DigitsForm {
     Dtmf,
     /// As a text (ES).
     Text,
-    /// As an event of that name, with the keys as its parameter `digits`.
+    /// As an event of that name, with the keys as its parameter [`DIGITS_PARAMETER`].
     Event(String),
 }
 

@@ -1,6 +1,8 @@
 //! What an answer of the agent's does to a call.
 
-use crate::agent::{Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript, TurnInput};
+use crate::agent::{
+    Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, ToolCall, Transcript, TurnInput,
+};
 use crate::call::playback::Playback;
 use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Ending, Lifecycle, Timer};
@@ -25,6 +27,7 @@ impl Call {
         let Some(earlier) = self.take_note(&answer) else { return };
         self.sight.answered(self.now);
         self.understand(id, &mut answer);
+        self.leave_out_keys(&mut answer);
         // What was asked is answered: it need not be asked again. Where audio goes on meanwhile, later pieces of the answer
         // say nothing about it.
         if !self.is_one_stream() || earlier.answered == Answered::No {
@@ -85,6 +88,13 @@ impl Call {
             Some((TurnInput::Digits(..), _)) => answer.query_text.clear(),
             Some((TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolRefused(_), _))
             | None => {}
+        }
+    }
+
+    /// Keys that went as an event's parameter come back as one of the session's (CX). They are for the agent alone.
+    fn leave_out_keys(&self, answer: &mut Answer) {
+        if matches!(self.config.keys.form, DigitsForm::Event(_)) {
+            answer.parameters.remove(DIGITS_PARAMETER);
         }
     }
 

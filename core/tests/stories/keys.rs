@@ -3,8 +3,9 @@
 use dialbridge_core::agent::{Answer, AnswerPart, DigitsForm, KeyRules, TurnInput};
 use dialbridge_core::report::InterruptedBy;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
+use serde_json::json;
 
-use crate::line::{Line, answer, answered, digits, greeting_text, interim, numbers};
+use crate::line::{Line, answer, answered, digits, goodbye, greeting_text, interim, numbers};
 
 fn with_rules(rules: KeyRules) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { keys: Some(rules), ..answer(200) }))
@@ -180,4 +181,23 @@ fn entries_without_end_are_bounded() {
         turn += 1;
     }
     assert_eq!(turn - 2, 16);
+}
+
+#[test]
+fn keys_that_went_as_a_parameter_and_come_back_as_one_go_nowhere_else() {
+    let mut config = CallConfig::default();
+    config.keys.form = DigitsForm::Event("KEYS".to_owned());
+    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
+    let mut line = Line::started(config);
+    line.press("4711#");
+    assert!(matches!(line.opened_with(2), TurnInput::Digits(..)));
+    let parameters = json!({ "digits": "4711", "shop": "north" }).as_object().cloned().unwrap();
+    line.agent(2, AgentEvent::Answer(Box::new(Answer { parameters, ..answer(100) })));
+    line.hush(200);
+    line.agent(3, goodbye(0));
+    line.hush(200);
+    let (_, twiml) = line.update().unwrap();
+    assert!(twiml.contains("north") && !twiml.contains("4711"), "{twiml}");
+    let reports: Vec<&Report> = line.reports().collect();
+    assert!(!format!("{reports:?}").contains("4711"));
 }

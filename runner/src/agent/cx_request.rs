@@ -3,7 +3,7 @@
 //! Field names and their meaning: the protos of `google.cloud.dialogflow.cx.v3`.
 
 use bytes::Bytes;
-use dialbridge_core::agent::{Digits, DigitsForm, ToolCall, TurnInput, TurnStart};
+use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolCall, TurnInput, TurnStart};
 use dialbridge_core::audio::SAMPLE_RATE;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Map;
@@ -102,7 +102,7 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
     let mut parameters = start.parameters.clone();
     // CX's events have no parameters of their own.
     if let TurnInput::Digits(Digits { keys, .. }, DigitsForm::Event(_)) = &start.input {
-        parameters.insert("digits".to_owned(), keys.as_str().into());
+        parameters.insert(DIGITS_PARAMETER.to_owned(), keys.as_str().into());
     }
     let given = |map: &Map<_, _>| (!map.is_empty()).then(|| to_struct(map));
     let params = cx::QueryParameters {

@@ -7,8 +7,8 @@
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{
-    AgentEnd, Answer, AnswerPart, Digits, DigitsForm, Intent, Matched, Prompt, Transcript, Transfer, TurnInput,
-    TurnStart,
+    AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, Digits, DigitsForm, Intent, Matched, Prompt, Transcript, Transfer,
+    TurnInput, TurnStart,
 };
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
@@ -94,7 +94,7 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
         }
         TurnInput::Digits(digits, DigitsForm::Event(name)) => {
             let mut parameters = start.known_parameters.clone();
-            parameters.insert("digits".to_owned(), digits.keys.as_str().into());
+            parameters.insert(DIGITS_PARAMETER.to_owned(), digits.keys.as_str().into());
             Input::Event(es::EventInput { name: name.clone(), parameters: given(&parameters), language_code })
         }
         // ES asks for no tools.
