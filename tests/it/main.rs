@@ -8,6 +8,7 @@ mod call_flow;
 mod conversation;
 mod doors;
 mod gapless;
+mod keys;
 mod readme;
 mod routing;
 mod settings;

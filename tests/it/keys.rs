@@ -1,0 +1,275 @@
+//! The keys of the telephone: collected, sent in the form that the agent takes, and never written down.
+
+use dialbridge_core::agent::DigitsForm;
+use dialbridge_core::replay::replay;
+use dialbridge_core::report::InterruptedBy;
+use dialbridge_core::tape::Tape;
+use dialbridge_core::{CallConfig, Report};
+use dialbridge_lab::twilio::{CallRecord, What, When};
+use dialbridge_tests::{
+    Edition, Log, Numbered, Tapes, World, WorldBuilder, all_at, first_at, hang_up, numbers, pause, press, redirected,
+    say, sounding_ms, spoke,
+};
+
+const AGENT: &str = r#"
+    think_ms = 100
+    [start]
+    tone = { hz = 400, ms = 500 }
+    [[utterance]]
+    say = "words"
+    tone = { hz = 500, ms = 300 }
+    [digits.12]
+    say = "twelve"
+    tone = { hz = 600, ms = 300 }
+    [other_digits]
+    say = "others"
+    tone = { hz = 700, ms = 300 }
+"#;
+
+/// Every form in which each edition takes keys.
+fn forms() -> Vec<(Edition, DigitsForm)> {
+    let event = || DigitsForm::Event("KEYS".to_owned());
+    vec![
+        (Edition::Cx, DigitsForm::Dtmf),
+        (Edition::Cx, DigitsForm::Text),
+        (Edition::Cx, event()),
+        (Edition::EsV2, DigitsForm::Text),
+        (Edition::EsV2, event()),
+        (Edition::EsV2Beta1, DigitsForm::Dtmf),
+        (Edition::EsV2Beta1, DigitsForm::Text),
+        (Edition::EsV2Beta1, event()),
+    ]
+}
+
+fn world(edition: Edition, change: impl FnOnce(&mut CallConfig) + 'static) -> World {
+    World::with_script(AGENT).edition(edition).each_call(change).start()
+}
+
+/// The entries that reached the agent.
+fn entries(world: &World, call: &CallRecord) -> Vec<String> {
+    let is_entry = |turn: &&_| is_keys(turn);
+    world.turns(call).iter().filter(is_entry).map(|turn| turn.text.clone()).collect()
+}
+
+fn is_keys(turn: &dialbridge_lab::agent::TurnRecord) -> bool {
+    matches!(turn.input, "dtmf" | "text") && turn.text.starts_with(|key: char| key.is_ascii_digit() || key == '#')
+}
+
+/// What the agent said, one answer after the other.
+fn said(reports: &[Report]) -> Vec<String> {
+    let text = |report: &Report| match report {
+        Report::Answered { text, .. } => Some(text.clone()),
+        _ => None,
+    };
+    reports.iter().filter_map(text).filter(|text| !text.is_empty()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_reach_the_agent_in_whatever_form_it_takes_them() {
+    for (edition, form) in forms() {
+        let told = form.clone();
+        let mut world = world(edition, move |call| call.keys.form = told);
+        let call = world.call(vec![press(When::AgentSilent(300), "12#"), hang_up(When::AgentSilent(500))]).await;
+        let turns = world.turns(&call);
+        let turn = turns.iter().rev().find(|turn| turn.input != "audio").unwrap();
+        match (&form, edition) {
+            (DigitsForm::Dtmf, Edition::Cx) => {
+                assert_eq!((turn.input, turn.text.as_str(), turn.finish.as_str()), ("dtmf", "12", "#"));
+            }
+            (DigitsForm::Dtmf, _) => assert_eq!((turn.input, turn.text.as_str()), ("dtmf", "12#")),
+            (DigitsForm::Text, _) => assert_eq!((turn.input, turn.text.as_str()), ("text", "12")),
+            (DigitsForm::Event(name), _) => {
+                assert_eq!((turn.input, &turn.text, &turn.parameters["digits"]), ("event", name, &"12".into()));
+            }
+        }
+        assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}, {form:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_finish_key_ends_an_entry_at_once_and_without_it_a_pause_does() {
+    for edition in Edition::ALL {
+        for (keys, after_ms) in [("12#", 0), ("12", 3_000)] {
+            let mut world = world(edition, |_| {});
+            let call = world.call(vec![press(When::AgentSilent(300), keys), hang_up(When::AgentSilent(500))]).await;
+            let last_key = *all_at(&call, |what| matches!(what, What::Digit { .. })).last().unwrap();
+            let answer = *all_at(&call, |what| matches!(what, What::AgentSpeaks)).last().unwrap();
+            let expected = last_key + after_ms + 100;
+            assert!((expected..expected + 50).contains(&answer), "{edition:?}, {keys}: {answer}, {expected}");
+            assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}, {keys}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_of_keys_is_an_entry_and_what_follows_is_the_next_one() {
+    for edition in Edition::ALL {
+        let mut world = world(edition, |call| call.keys.most = 2);
+        let call = world.call(vec![press(When::AgentSilent(300), "12345"), hang_up(When::After(6_000))]).await;
+        assert_eq!(entries(&world, &call), ["12", "34", "5"], "{edition:?}");
+        let reports = world.reports();
+        let counts = reports.iter().filter_map(|report| match report {
+            Report::DigitsComplete { count } => Some(*count),
+            _ => None,
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 1]);
+        assert_eq!(said(&reports), ["twelve", "others", "others"], "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agents_own_rules_hold_until_its_next_answer() {
+    let script = AGENT.replace("[start]", "[start]\nkeys = { finish = \"*\", most = 3, gap_ms = 1500 }");
+    for (keys, entry, after_ms) in [("12*", "12", 0), ("123", "123", 0), ("1", "1", 1_500)] {
+        let world = World::with_script(&script).start();
+        let steps = vec![
+            press(When::AgentSilent(300), keys),
+            // The answer to these has no rules: the settings' hold again.
+            press(When::AgentSilent(300), "12345#"),
+            hang_up(When::AgentSilent(500)),
+        ];
+        let call = world.call(steps).await;
+        assert_eq!(entries(&world, &call), [entry, "12345"], "{keys}");
+        let pressed = all_at(&call, |what| matches!(what, What::Digit { .. }));
+        let answers = all_at(&call, |what| matches!(what, What::AgentSpeaks));
+        let expected = pressed[keys.len() - 1] + after_ms + 100;
+        assert!((expected..expected + 50).contains(&answers[1]), "{keys}: {answers:?}, {expected}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_pressed_ahead_are_kept_and_cut_nothing() {
+    for edition in Edition::ALL {
+        let script = AGENT.replace("think_ms = 100", "think_ms = 1500");
+        // Into the welcome, before the agent has said a word.
+        let mut world = World::with_script(&script).edition(edition).start();
+        let call = world.call(vec![press(When::After(200), "12#"), hang_up(When::After(6_000))]).await;
+        assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}");
+        assert_eq!(sounding_ms(&call), 800, "{edition:?}: the welcome is heard, then the answer");
+        assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{edition:?}");
+
+        // While the agent thinks about what was said.
+        let mut world = World::with_script(&script).edition(edition).start();
+        let mut caller = Numbered::default();
+        let steps = vec![
+            say(When::AgentSilent(200), caller.speech(600)),
+            press(When::After(1_000), "12#"),
+            hang_up(When::After(6_000)),
+        ];
+        let call = world.call(steps).await;
+        assert_eq!(said(&world.reports()), ["words", "twelve"], "{edition:?}");
+        assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_in_mid_sentence_come_after_the_words() {
+    for edition in Edition::ALL {
+        let mut world = world(edition, |_| {});
+        let mut caller = Numbered::default();
+        let steps = vec![
+            say(When::AgentSilent(200), caller.speech(1_200)),
+            press(When::After(0), "12#"),
+            say(When::After(0), caller.speech(1_000)),
+            say(When::After(0), caller.hush(4_000)),
+            hang_up(When::After(0)),
+        ];
+        let call = world.call(steps).await;
+        assert_eq!(said(&world.reports()), ["words", "twelve", "words"], "{edition:?}");
+        let turns = world.turns(&call);
+        let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
+        assert_eq!(heard, (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}: no word is lost for the keys");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_stops_a_prompt() {
+    let script =
+        AGENT.replace("[start]\n    tone = { hz = 400, ms = 500 }", "[start]\n    tone = { hz = 400, ms = 6000 }");
+    for edition in Edition::ALL {
+        let mut world = World::with_script(&script).edition(edition).start();
+        let call = world.call(vec![press(When::AgentSpeaking(2_000), "12#"), hang_up(When::AgentSilent(500))]).await;
+        let cut_at = first_at(&call, |what| matches!(what, What::AgentSpoke { cut: true, .. }));
+        let key_at = first_at(&call, |what| matches!(what, What::Digit { .. }));
+        assert!(cut_at - key_at < 20, "{edition:?}: at the first key");
+        let by_key = |report: &Report| matches!(report, Report::BargeIn { by: InterruptedBy::Key, turn: None, .. });
+        let reports = world.reports();
+        assert_eq!(reports.iter().filter(|report| by_key(report)).count(), 1, "{edition:?}");
+        assert_eq!(spoke(&call).last(), Some(&(300, false)), "{edition:?}: the answer to the keys");
+        assert_eq!(said(&reports), ["twelve"], "{edition:?}");
+    }
+}
+
+/// Keys that are a secret of the caller's.
+const SECRET: &str = "90210";
+
+/// An agent that takes them, keeps them as a parameter where it is CX, and hands the call on.
+const SECRETIVE: &str = r#"
+    think_ms = 100
+    [start]
+    say = "your number, please"
+    tone = { hz = 400, ms = 300 }
+    [[utterance]]
+    say = "thank you"
+    intent = "words"
+    tone = { hz = 500, ms = 300 }
+    [digits.90210]
+    say = "thank you"
+    intent = "number"
+    tone = { hz = 600, ms = 300 }
+    [[utterance]]
+    say = "good bye"
+    end = true
+    tone = { hz = 600, ms = 300 }
+"#;
+
+fn secretive(edition: Edition, form: DigitsForm, tapes: &Tapes) -> WorldBuilder {
+    let folder = tapes.folder();
+    World::with_script(SECRETIVE)
+        .edition(edition)
+        .settings(|settings| settings.record_dir = Some(folder))
+        .each_call(move |call| call.keys.form = form)
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_stand_in_no_log_line_no_report_and_on_no_tape() {
+    for (number, (edition, form)) in forms().into_iter().enumerate() {
+        let log = Log::start();
+        let tapes = Tapes::new(&format!("secret-{number}"));
+        let mut world = secretive(edition, form.clone(), &tapes).start();
+        let mut caller = Numbered::default();
+        let steps = vec![
+            press(When::AgentSilent(300), &format!("{SECRET}#")),
+            say(When::AgentSilent(300), caller.speech(600)),
+            say(When::AgentSilent(300), caller.speech(600)),
+            pause(2_000),
+        ];
+        let call = world.call(steps).await;
+        assert_eq!(entries_of_any_form(&world, &call), [SECRET], "{edition:?}, {form:?}: it is what the agent gets");
+        let url = redirected(&call).unwrap();
+        assert!(url.contains("VirtualAgentStatus=completed"), "{edition:?}: {url}");
+        assert!(!url.contains(SECRET), "{edition:?}, {form:?}: {url}");
+        let reports = format!("{:?}", world.reports());
+        assert!(reports.contains("DigitsComplete") && !reports.contains(SECRET), "{edition:?}, {form:?}");
+        let lines = log.text();
+        assert!(lines.contains("the keys are complete"), "the log is looked at from its lowest level on");
+        for line in lines.lines() {
+            assert!(!line.contains(SECRET), "{edition:?}, {form:?}: {line}");
+        }
+        drop(world);
+        let tape = tapes.tape();
+        assert!(tape.contains("dtmf") && !tape.contains(SECRET), "{edition:?}, {form:?}");
+        let tape = Tape::parse(&tape).unwrap();
+        let replayed: Vec<String> = replay(&tape).tape_lines().collect();
+        assert_eq!(replayed, tape.outputs, "{edition:?}, {form:?}: a masked tape replays to its own outputs");
+    }
+}
+
+/// As [`entries`], and of an event its parameter; the key that ended an entry is left out.
+fn entries_of_any_form(world: &World, call: &CallRecord) -> Vec<String> {
+    let keys = |turn: &dialbridge_lab::agent::TurnRecord| match turn.parameters.get("digits") {
+        Some(digits) if turn.input == "event" => digits.as_str().map(ToOwned::to_owned),
+        _ => is_keys(turn).then(|| turn.text.trim_end_matches('#').to_owned()),
+    };
+    world.turns(call).iter().filter_map(keys).collect()
+}
