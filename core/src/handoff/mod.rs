@@ -205,31 +205,38 @@ pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> Strin
 /// else a sentence.
 #[must_use]
 pub fn failed(config: &HandoffConfig, outcome: &Outcome) -> String {
+    failed_because(config, "agent-failed", None, outcome)
+}
+
+fn failed_because(config: &HandoffConfig, reason: &'static str, goodbye: Option<&str>, outcome: &Outcome) -> String {
     if let Some(twiml) = &config.fallback_twiml {
         return twiml.clone();
     }
     let Some(url) = &config.end_of_interaction_url else {
-        let text = "We are sorry, there is a technical problem. Please call again later.".to_owned();
+        let text = goodbye.unwrap_or("We are sorry, there is a technical problem. Please call again later.").to_owned();
         return document(&[Verb::Say { text }, Verb::Hangup]);
     };
     let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
-    let content = Content { reason: Some("agent-failed"), ..Content::new(&config.fields, &nothing_matched, None) };
-    redirect(&[], url, VirtualAgentStatus::Failed, content, outcome)
+    let content = Content { reason: Some(reason), ..Content::new(&config.fields, &nothing_matched, None) };
+    redirect(&said(goodbye), url, VirtualAgentStatus::Failed, content, outcome)
 }
 
-/// TwiML for a call that a bound of the settings ends: a goodbye where there is one, then on to where ended calls go.
+/// TwiML for a call that a bound of the settings ends: a goodbye where there is one, then on to where ended calls go, or
+/// where failed ones go.
 #[must_use]
 pub fn bounded(config: &HandoffConfig, bound: Bound, goodbye: Option<&str>, outcome: &Outcome) -> String {
     if bound == Bound::FailedTurns {
-        return failed(config, outcome);
+        return failed_because(config, bound.as_str(), goodbye, outcome);
     }
-    let mut verbs: Vec<Verb> = goodbye.map(|text| Verb::Say { text: text.to_owned() }).into_iter().collect();
     let Some(url) = &config.end_of_interaction_url else {
-        verbs.push(Verb::Hangup);
-        return document(&verbs);
+        return document(&[said(goodbye), vec![Verb::Hangup]].concat());
     };
     let content = Content { reason: Some(bound.as_str()), ..Content::new(&config.fields, outcome, None) };
-    redirect(&verbs, url, VirtualAgentStatus::Hangup, content, outcome)
+    redirect(&said(goodbye), url, VirtualAgentStatus::Hangup, content, outcome)
+}
+
+fn said(text: Option<&str>) -> Vec<Verb> {
+    text.map(|text| Verb::Say { text: text.to_owned() }).into_iter().collect()
 }
 
 fn dial(rules: &DialRules, transfer: &Transfer) -> Verb {
@@ -266,155 +273,4 @@ fn redirect(before: &[Verb], url: &str, status: VirtualAgentStatus, mut content:
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(url: &str) -> HandoffConfig {
-        HandoffConfig { end_of_interaction_url: Some(url.to_owned()), ..HandoffConfig::default() }
-    }
-
-    fn outcome() -> Outcome {
-        Outcome {
-            call_sid: "CA1".to_owned(),
-            session: "projects/p/sessions/CA1".to_owned(),
-            intent: Intent { name: "intents/7".to_owned(), display_name: "order & pay".to_owned() },
-            parameters: json!({ "loaves": 2 }).as_object().cloned().unwrap(),
-            query_text: "two loaves".to_owned(),
-            action: String::new(),
-        }
-    }
-
-    /// The query's parameters of the document's one `<Redirect>`.
-    fn parameters(twiml: &str) -> Vec<(String, String)> {
-        let url = twiml.split_once("POST\">").unwrap().1.split_once("</Redirect>").unwrap().0.replace("&amp;", "&");
-        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();
-        let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), decode(value)));
-        url.split_once('?').unwrap().1.split('&').filter_map(pair).collect()
-    }
-
-    #[test]
-    fn the_end_of_an_interaction_redirects_with_what_the_agent_found() {
-        let twiml = ended(&config("https://example.com/next?a=1"), &AgentEnd::EndInteraction, &outcome());
-        let expected = [
-            ("a", "1"),
-            (
-                "dialogflowJSON",
-                r#"{"intent":{"displayName":"order & pay","name":"intents/7"},"parameters":{"loaves":2},"queryText":"two loaves"}"#,
-            ),
-            ("VirtualAgentStatus", "completed"),
-            ("VirtualAgentProviderData", r#"{"ConversationId":"CA1","EndUserId":"CA1"}"#),
-        ];
-        assert_eq!(parameters(&twiml), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
-
-    #[test]
-    fn a_live_agent_handoff_carries_its_metadata_in_both_places() {
-        let end = AgentEnd::LiveAgentHandoff { metadata: json!({ "queue": "bread" }) };
-        let parameters = parameters(&ended(&config("https://example.com/next"), &end, &outcome()));
-        assert!(parameters[0].1.contains(r#""liveAgentHandoff":{"queue":"bread"}"#));
-        assert_eq!(parameters[1].1, "live-agent-handoff");
-        assert!(parameters[2].1.contains(r#""AgentHandoffParameters":{"queue":"bread"}"#));
-    }
-
-    #[test]
-    fn only_allowed_fields_leave() {
-        let config = HandoffConfig { fields: vec![HandoffField::Intent], ..config("https://example.com/next") };
-        let end = AgentEnd::LiveAgentHandoff { metadata: json!({ "secret": "x" }) };
-        let twiml = ended(&config, &end, &outcome());
-        assert_eq!(parameters(&twiml)[0].1, r#"{"intent":{"displayName":"order & pay","name":"intents/7"}}"#);
-        assert!(!twiml.contains("secret") && !twiml.contains("loaves"));
-    }
-
-    #[test]
-    fn what_does_not_fit_is_left_out_largest_first() {
-        let mut outcome = outcome();
-        outcome.parameters.insert("story".to_owned(), Value::from("é".repeat(900)));
-        outcome.parameters.insert("note".to_owned(), Value::from("x".repeat(700)));
-        outcome.query_text = "y".repeat(2_400);
-        let twiml = ended(&config("https://example.com/next"), &AgentEnd::EndInteraction, &outcome);
-        assert!(twiml.chars().count() < MAX_TWIML_CHARS);
-        let json: Value = serde_json::from_str(&parameters(&twiml)[0].1).unwrap();
-        assert_eq!(json["truncated"], true);
-        assert_eq!(json["parameters"]["loaves"], 2);
-        assert_eq!(json["parameters"]["note"], "x".repeat(700));
-        assert!(json["parameters"].get("story").is_none(), "5,400 characters once encoded");
-        assert_eq!(json["queryText"], "y".repeat(2_400));
-    }
-
-    #[test]
-    fn a_handoff_of_any_size_ends_under_the_bound() {
-        let mut outcome = outcome();
-        outcome.intent.display_name = "i".repeat(5_000);
-        outcome.query_text = "q".repeat(5_000);
-        let end = AgentEnd::LiveAgentHandoff { metadata: Value::from("m".repeat(5_000)) };
-        let twiml = ended(&config("https://example.com/next"), &end, &outcome);
-        assert_eq!(parameters(&twiml)[0].1, r#"{"truncated":true}"#);
-        assert_eq!(parameters(&twiml)[1].1, "live-agent-handoff");
-    }
-
-    #[test]
-    fn without_a_url_the_call_is_hung_up() {
-        let twiml = ended(&HandoffConfig::default(), &AgentEnd::EndInteraction, &outcome());
-        assert!(twiml.ends_with("<Response><Hangup/></Response>"));
-    }
-
-    #[test]
-    fn a_transfer_dials() {
-        let end = AgentEnd::Transfer(Transfer::to("+15550199"));
-        let twiml = ended(&config("https://example.com/next"), &end, &outcome());
-        let body = r#"<Dial action="dialbridge:dial-ended" method="POST" timeout="30" answerOnBridge="true"><Number>+15550199</Number></Dial>"#;
-        assert!(twiml.ends_with(&format!("<Response>{body}</Response>")), "{twiml}");
-    }
-
-    #[test]
-    fn a_task_is_queued_and_one_too_large_loses_its_attributes() {
-        let queue = |attributes| {
-            let enqueue = Enqueue { workflow_sid: Some("WW1".to_owned()), attributes, ..Enqueue::default() };
-            ended(&config("https://example.com/next"), &AgentEnd::Enqueue(enqueue), &outcome())
-        };
-        assert!(queue(json!({ "skill": "cakes" })).contains(r#"<Task>{&quot;skill&quot;:&quot;cakes&quot;}</Task>"#));
-        assert!(queue(json!({ "story": "x".repeat(4_000) })).contains("{&quot;truncated&quot;:true}"));
-    }
-
-    #[test]
-    fn a_pause_says_what_for() {
-        let end = AgentEnd::Pause { parameters: json!({ "reason": "pay" }) };
-        let parameters = parameters(&ended(&config("https://example.com/next"), &end, &outcome()));
-        assert_eq!(parameters[1].1, "paused");
-        assert!(parameters[2].1.contains(r#""PauseParameters":{"reason":"pay"}"#));
-    }
-
-    #[test]
-    fn a_bound_gives_its_reason_after_a_goodbye() {
-        let twiml = bounded(&config("https://example.com/next"), Bound::Silence, Some("Good bye."), &outcome());
-        assert!(twiml.contains("<Response><Say>Good bye.</Say><Redirect"));
-        assert_eq!(parameters(&twiml)[1].1, "hangup");
-        assert!(parameters(&twiml)[0].1.ends_with(r#","reason":"silence"}"#), "{twiml}");
-        let nowhere = bounded(&HandoffConfig::default(), Bound::Call, None, &outcome());
-        assert!(nowhere.ends_with("<Response><Hangup/></Response>"));
-        assert!(bounded(&config("https://e.com"), Bound::FailedTurns, None, &outcome()).contains("=failed"));
-    }
-
-    #[test]
-    fn a_failed_agent_gives_the_fallback_or_a_redirect_or_a_sentence() {
-        let twiml = failed(&config("https://example.com/next"), &outcome());
-        assert!(parameters(&twiml)[0].1.starts_with(r#"{"intent":{"displayName":"","name":""},"#));
-        assert_eq!(parameters(&twiml)[1].1, "failed");
-        let fixed = HandoffConfig { fallback_twiml: Some("<Response/>".to_owned()), ..config("https://example.com") };
-        assert_eq!(failed(&fixed, &outcome()), "<Response/>");
-        assert!(failed(&HandoffConfig::default(), &outcome()).contains("</Say><Hangup/>"));
-    }
-
-    #[test]
-    fn parameters_come_after_the_urls_own_query_and_before_its_fragment() {
-        let added = [("x", "ä b".to_owned())];
-        for (url, whole) in [
-            ("https://e.com/", "https://e.com/?x=%C3%A4%20b"),
-            ("https://e.com/?", "https://e.com/?x=%C3%A4%20b"),
-            ("https://e.com/?a=1&", "https://e.com/?a=1&x=%C3%A4%20b"),
-            ("https://e.com/?a=1#ct=2000", "https://e.com/?a=1&x=%C3%A4%20b#ct=2000"),
-        ] {
-            assert_eq!(with_query(url, &added), whole);
-        }
-    }
-}
+mod tests;
