@@ -209,11 +209,13 @@ async fn a_caller_who_says_nothing_is_asked_by_the_agents_own_no_input_handler()
     for edition in Edition::ALL {
         let world = World::with_script(script).edition(edition).start();
         let call = world.call(Vec::new()).await;
-        let silent = &world.turns(&call)[1];
-        assert!(silent.answered);
+        let turns = world.turns(&call);
+        let silent = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
+        assert_eq!(silent, 1, "{edition:?}");
         // v2 has no such configuration: there the stream that ends for want of speech beside the prompt is replaced.
         let window = (edition != Edition::EsV2).then_some((0, 2_020));
-        assert_eq!(silent.barge_in, window, "a frame that waited, and the prompt: no no-input before that");
+        assert_eq!(turns[1].barge_in, window, "a frame that waited, and the prompt: no no-input before that");
+        assert_eq!(turns[1].answered, edition != Edition::EsV2);
         let spoken = call.count(|what| matches!(what, What::AgentSpoke { cut: false, .. }));
         assert_eq!((spoken, ended_by(&call).as_str()), (2, "twiml"));
     }

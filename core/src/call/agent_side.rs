@@ -135,13 +135,20 @@ impl Call {
         // A short word may be over before its transcript comes, so the voice's level counts too.
         let spoken = !turn.utterance.is_empty() || self.voice.onset_since(turn.began).is_some();
         turn.is_silent = !spoken;
+        let listened_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
         self.report(Report::EndOfUtterance { turn: id, spoken });
-        if !spoken && (self.playback.is_playing() || !self.entry.is_empty()) {
+        if !spoken && (self.playback.is_playing() || !self.entry.is_empty() || self.was_beside_prompt(listened_ms)) {
             self.report(Report::SilentTurnReplaced { turn: id });
             self.cancel_turn();
         } else {
             self.finish_input();
         }
+    }
+
+    /// Whether a recogniser that cannot be told of prompts has waited for speech mostly while one played. Then its patience was
+    /// over too soon: a caller needs time to answer once the prompt was heard.
+    fn was_beside_prompt(&self, listened_ms: u64) -> bool {
+        !self.config.knows_prompts && 2 * self.silence_ms() < listened_ms
     }
 
     /// Half-closes the stream: the answer is awaited.

@@ -27,6 +27,11 @@ impl Call {
         self.silence.since = self.now;
     }
 
+    /// For how long neither was heard, in milliseconds.
+    pub(super) fn silence_ms(&self) -> u64 {
+        self.now.ms_since(self.silence.since)
+    }
+
     /// Puts the deadlines of silence where they belong.
     pub(super) fn watch_silence(&mut self) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);

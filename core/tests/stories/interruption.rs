@@ -184,6 +184,19 @@ fn a_stream_that_ended_for_want_of_speech_beside_a_prompt_is_replaced_in_silence
 }
 
 #[test]
+fn a_recogniser_that_knows_no_prompts_has_not_waited_for_an_answer_while_one_played() {
+    for (knows_prompts, quiet_ms, is_replaced) in [(false, 400, true), (false, 4_000, false), (true, 400, false)] {
+        let mut line = Line::started(CallConfig { knows_prompts, ..greeting_text() });
+        line.agent(1, answered(3_000));
+        line.hush(3_000 + quiet_ms);
+        line.agent(2, AgentEvent::EndOfUtterance);
+        let last = line.commands(2).last().cloned();
+        let expected = if is_replaced { AgentCommand::Cancel } else { AgentCommand::FinishInput };
+        assert_eq!(last, Some(expected), "{knows_prompts}, {quiet_ms} ms after the prompt");
+    }
+}
+
+#[test]
 fn a_short_word_whose_transcript_comes_after_the_end_of_the_utterance_is_not_thrown_away() {
     let mut line = with_long_prompt(greeting_text());
     line.hush(1_000);
