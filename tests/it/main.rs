@@ -13,5 +13,6 @@ mod readme;
 mod routing;
 mod settings;
 mod survival;
+mod silence;
 mod tapes;
 mod twilio_faults;
