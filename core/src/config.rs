@@ -267,7 +267,8 @@ pub struct Retry {
     /// For so long, in milliseconds from the first failure, new streams are tried; then the fallback.
     pub budget_ms: u64,
     /// The first pause before another attempt, in milliseconds; each further one is twice as long, 2 s at most, and each
-    /// is shortened by up to half by chance, so that a thousand calls do not come back in the same instant.
+    /// is shortened by up to half by chance, so that a thousand calls do not come back in the same instant. None is
+    /// shorter than 1 ms.
     pub first_pause_ms: u64,
     /// Whether a turn is tried again that failed after the half-close. The agent may then run its webhook twice.
     pub answering_turn: bool,

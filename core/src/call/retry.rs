@@ -35,7 +35,8 @@ impl Trouble {
     /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
     fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
         let since = *self.since.get_or_insert(now);
-        let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).min(LONGEST_PAUSE_MS);
+        // A millisecond at least: time must go on for the budget to be spent.
+        let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, LONGEST_PAUSE_MS);
         let pause = doubled - self.chance() % (doubled / 2 + 1);
         self.attempts += 1;
         (now.ms_since(since) + pause <= budget_ms).then_some(pause)

@@ -128,3 +128,15 @@ fn silence_before_the_failure_is_not_sent_again_for_ever() {
         line.reports().map(|report| if let Report::TurnFailed { again_ms, .. } = report { *again_ms } else { 0 }).sum();
     assert_eq!(again, 5_000);
 }
+
+#[test]
+fn without_any_patience_or_pause_the_budget_is_spent_all_the_same() {
+    let mut config = greeting_text();
+    config.patience.answer_ms = 0;
+    config.retry.first_pause_ms = 0;
+    config.retry.budget_ms = 50;
+    let mut line = Line::started(config);
+    line.wait(100);
+    assert!(line.update().is_some());
+    assert!((5..=51).contains(&line.last_turn()), "{}", line.last_turn());
+}
