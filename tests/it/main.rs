@@ -12,7 +12,7 @@ mod keys;
 mod readme;
 mod routing;
 mod settings;
-mod survival;
 mod silence;
+mod survival;
 mod tapes;
 mod twilio_faults;

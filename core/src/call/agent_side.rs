@@ -186,11 +186,16 @@ impl Call {
 
     /// The answer is complete: the next turn may open.
     pub(super) fn complete_turn(&mut self) {
+        self.close_turn(Some(AgentCommand::Done));
+    }
+
+    /// What has come of the answer is all. `last` is the stream's last command, where it has not had one.
+    pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
         self.play_later();
         let is_one_stream = self.is_one_stream();
         let turn = if is_one_stream { self.turn.take() } else { self.turn.take_responding() };
         let Some(turn) = turn else { return };
-        self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Done));
+        self.outputs.extend(last.map(|command| Output::Agent(turn.id, command)));
         self.caller.forget_written();
         self.finish_playing();
         self.leave_turn();

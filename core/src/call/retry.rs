@@ -54,6 +54,11 @@ impl Trouble {
 
 impl Call {
     pub(super) fn on_turn_failed(&mut self, fault: AgentFault) {
+        self.turn_failed(fault, false);
+    }
+
+    /// `is_cancelled`: whether the stream has had its last command.
+    fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
         let is_responding = matches!(self.turn, Turn::Responding(_));
         let Some(turn) = self.turn.open() else { return };
         let (id, input) = (turn.number, turn.input.clone());
@@ -61,7 +66,11 @@ impl Call {
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost.
             self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms: 0 });
-            self.complete_turn();
+            if is_cancelled {
+                self.close_turn(None)
+            } else {
+                self.complete_turn()
+            }
             return;
         }
         self.sight.abandoned();
@@ -109,11 +118,12 @@ impl Call {
         }
         let Some(turn) = self.turn.open() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
-        self.on_turn_failed(AgentFault {
+        let fault = AgentFault {
             code: "DEADLINE_EXCEEDED".to_owned(),
             message: "no answer came in time".to_owned(),
             transient: true,
-        });
+        };
+        self.turn_failed(fault, true);
     }
 }
 

@@ -140,3 +140,12 @@ fn without_any_patience_or_pause_the_budget_is_spent_all_the_same() {
     assert!(line.update().is_some());
     assert!((5..=51).contains(&line.last_turn()), "{}", line.last_turn());
 }
+
+#[test]
+fn an_answer_whose_rest_does_not_come_is_cancelled_and_not_done_as_well() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
+    line.wait(31_000);
+    assert_eq!(line.commands(1)[1..], [AgentCommand::FinishInput, AgentCommand::Cancel]);
+    assert_eq!(line.last_turn(), 2);
+}
