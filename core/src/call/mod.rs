@@ -337,7 +337,8 @@ impl Call {
                 Timer::MarkOverdue => {}
             }
         }
-        if self.playback.overdue_at().is_some_and(|at| at <= self.now) {
+        let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
+        if !is_closed && self.playback.overdue_at().is_some_and(|at| at <= self.now) {
             let back = self.play_out(Playback::give_up_marks);
             self.on_heard(back, false);
         }

@@ -1,6 +1,6 @@
 //! Going over to another media socket in the same session, so that nobody notices.
 
-use dialbridge_core::{AgentEvent, CallConfig, CloseReason};
+use dialbridge_core::{AgentEvent, CallConfig, CloseReason, Output};
 
 use crate::line::{Line, answered, greeting_text, interim};
 
@@ -67,4 +67,14 @@ fn a_call_that_is_being_handed_on_is_not_renewed() {
     line.renew();
     line.wait(1_100);
     assert!(line.update().is_some());
+}
+
+#[test]
+fn after_the_last_moment_nothing_is_told_of_a_mark_that_is_overdue_at_the_same() {
+    let mut line = Line::started(greeting_text());
+    line.lose_marks();
+    line.agent(1, answered(5_000));
+    line.renew();
+    line.wait(8_000);
+    assert!(matches!(line.outputs.last(), Some((_, Output::Close(CloseReason::Renewed)))), "{:?}", line.outputs.last());
 }
