@@ -6,9 +6,14 @@
 //!   caller's part and answers the REST update.
 //! - [`google`] has what an agent's recordings and words come from: Cloud Storage and Text-to-Speech.
 //! - [`net`] lets both meet the service over TCP, or inside one process on a virtual clock.
+//! - `load` places many calls at once and measures what they cost (Linux only); [`relay`] is the bridge that it is
+//!   compared with.
 #![forbid(unsafe_code)]
 
 pub mod agent;
 pub mod google;
+#[cfg(target_os = "linux")]
+pub mod load;
 pub mod net;
+pub mod relay;
 pub mod twilio;

@@ -27,7 +27,15 @@ pub enum Command {
     Demo(DemoArgs),
     /// Place a simulated call at a running service, and print what happened
     #[cfg(feature = "lab")]
-    Call(CallArgs),
+    Call(Box<CallArgs>),
+    /// The agent of `call --load`, which starts it by itself
+    #[cfg(all(feature = "lab", target_os = "linux"))]
+    #[command(hide = true)]
+    LoadAgent(LoadAgentArgs),
+    /// The bare relay that `call --load --against relay` measures
+    #[cfg(feature = "lab")]
+    #[command(hide = true)]
+    Relay(RelayArgs),
     /// Feed a tape to the call logic, and print what the call did
     Replay(ReplayArgs),
 }
@@ -52,9 +60,9 @@ pub struct DemoArgs {
 /// Options of `call`
 #[derive(Args)]
 pub struct CallArgs {
-    /// The service's URL, or its whole voice-url
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub url: String,
+    /// The service's URL, or its whole voice-url [default: http://127.0.0.1:8080; with --load a service of its own]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// What the caller says, WAV files in order: each when the agent has fallen silent, or with @MS into the agent's
     /// words, that many milliseconds after they began. Without it three embedded recordings
     #[arg(long, value_name = "A.wav,B.wav@MS", value_delimiter = ',')]
@@ -77,6 +85,93 @@ pub struct CallArgs {
     /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Many calls at once
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// Options of `call --load`
+#[cfg(target_os = "linux")]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Place so many calls at once, and print latencies, losses and costs. Without --url at a service that is started for
+    /// it, with an agent of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub load: Option<u16>,
+    /// How long is measured
+    #[arg(long, value_name = "S", requires = "load", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// How many calls begin in a second
+    #[arg(long, value_name = "R", requires = "load", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ramp: u32,
+    /// How long the calls go on before anything is measured
+    #[arg(long, value_name = "S", requires = "load", default_value_t = 5)]
+    pub warm_up: u64,
+    /// Raise the number of calls, from N on, until frames are lost or late
+    #[arg(long, requires = "load")]
+    pub find_max: bool,
+    /// For --find-max: of a hundred frames, 99 must be at the agent after so many milliseconds
+    #[arg(long, value_name = "MS", requires = "find_max", default_value_t = 20)]
+    pub bound: u64,
+    /// What is measured, in turns
+    #[arg(
+        long,
+        value_name = "WHAT",
+        requires = "load",
+        value_delimiter = ',',
+        default_value = "service",
+        conflicts_with = "url"
+    )]
+    pub against: Vec<Against>,
+    /// How often each is measured
+    #[arg(long, value_name = "TIMES", requires = "load", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// Bind processes to cores, e.g. service=0,tool=1,agent=1
+    #[arg(long, value_name = "WHO=CORE", requires = "load", value_delimiter = ',')]
+    pub pin: Vec<String>,
+    /// A setting for the service that is started, e.g. LOG_LEVEL=warning
+    #[arg(long, value_name = "NAME=VALUE", requires = "load", conflicts_with = "url")]
+    pub setting: Vec<String>,
+    /// With --url: the port of the load's agent; the service's DIALOGFLOW_ENDPOINT must name it
+    #[arg(long, value_name = "PORT", requires = "load", default_value_t = 9090)]
+    pub agent_port: u16,
+    /// With --url: the service's process, to tell what it costs
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub service_pid: Option<u32>,
+    /// Print one JSON object instead of a table
+    #[arg(long, requires = "load")]
+    pub json: bool,
+}
+
+/// What a load measures
+#[cfg(feature = "lab")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Against {
+    /// `serve`
+    Service,
+    /// The bare relay of the same packages
+    Relay,
+}
+
+/// Options of `load-agent`
+#[derive(Args)]
+pub struct LoadAgentArgs {
+    /// The port to listen on; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+}
+
+/// Options of `relay`
+#[derive(Args)]
+pub struct RelayArgs {
+    /// The port to listen on; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// The agent's URL
+    #[arg(long, value_name = "URL")]
+    pub agent: String,
 }
 
 /// Options of `replay`

@@ -33,6 +33,10 @@ fn main() -> ExitCode {
             Some(Command::Demo(args)) => commands::demo::run(&args).await,
             #[cfg(feature = "lab")]
             Some(Command::Call(args)) => commands::call::run(&args).await,
+            #[cfg(all(feature = "lab", target_os = "linux"))]
+            Some(Command::LoadAgent(args)) => commands::load_agent::run(&args).await,
+            #[cfg(feature = "lab")]
+            Some(Command::Relay(args)) => commands::relay::run(&args).await,
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }
     })

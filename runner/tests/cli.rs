@@ -69,6 +69,10 @@ fn a_wrong_command_line_is_exit_code_64() {
         &["call", "--dtmf", "12x"],
         &["call", "--audio", "nowhere.wav"],
         &["call", "--param", "x"],
+        &["call", "--json"],
+        &["call", "--load", "0"],
+        &["call", "--load", "1", "--pin", "phone=1"],
+        &["call", "--load", "1", "--url", "http://h", "--against", "relay"],
     ] {
         let (code, _, told) = run(program().args(arguments));
         assert_eq!(code, 64, "{arguments:?}: {told}");
@@ -215,4 +219,25 @@ fn a_call_is_placed_at_a_service_in_another_process() {
     assert!(told.contains("says nine.wav") && told.contains("was cut off"), "{told}");
     assert!(wav.exists());
     assert_eq!(service.terminate(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_load_is_placed_at_a_service_of_its_own_and_told_as_json() {
+    let load = ["call", "--load", "2", "--seconds", "1", "--warm-up", "0", "--json"];
+    let (code, told, faults) = run(program().args(load));
+    assert_eq!(code, 0, "{told}{faults}");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let measured = &told["runs"][0]["measurement"];
+    assert_eq!((&measured["calls"], &measured["faults"]["lost"]), (&2.into(), &0.into()), "{told}");
+    assert!(measured["cost"]["threads"].as_u64().unwrap() > 0 && measured["frames"]["sent"].as_u64().unwrap() > 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_load_at_a_service_with_another_agent_is_told_what_is_missing() {
+    let service = Served::start(program().arg("serve"));
+    let load = ["call", "--load", "1", "--seconds", "1", "--warm-up", "0", "--agent-port", "0", "--url", &service.url];
+    let (code, _, told) = run(program().args(load));
+    assert!(code == 1 && told.contains("DIALOGFLOW_ENDPOINT=http://127.0.0.1:"), "{told}");
 }

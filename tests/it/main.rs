@@ -9,6 +9,8 @@ mod conversation;
 mod doors;
 mod gapless;
 mod keys;
+#[cfg(target_os = "linux")]
+mod load;
 mod readme;
 mod routing;
 mod settings;

@@ -11,6 +11,7 @@ mod habits;
 mod http_client;
 mod media_socket;
 mod overrides;
+mod placed;
 mod plan;
 mod rest;
 mod streaming;
@@ -24,6 +25,7 @@ pub use caller::{CallerStep, Recordings, When, parse_steps};
 pub use events::{CallEvent, What};
 pub use faults::{CallFault, RestFault};
 pub use habits::{AbnormalClose, Habits};
+pub use placed::PlacedCall;
 pub use plan::{CallPlan, OtherSide, Queue};
 pub use rest::ServedRest;
 

@@ -23,12 +23,15 @@ const BAKERY_CALLER: [&str; 3] = ["order.wav", "nine.wav@3000", "colleague.wav"]
 
 /// Runs `call`.
 pub async fn run(args: &CallArgs) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if args.load.load.is_some() {
+        return super::load::run(args).await;
+    }
     let plan = match plan(args) {
         Ok(plan) => plan,
         Err(why) => return tell_and_leave(&why, USAGE),
     };
-    let token = args.auth_token.as_deref().and_then(|tokens| tokens.split(',').next()).map(str::trim);
-    let twilio = SimulatedTwilio::new(Account::new(token.filter(|token| !token.is_empty())), Net::Tcp);
+    let twilio = SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp);
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
         let mut timeline = Timeline::default();
@@ -49,6 +52,12 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The token that requests are signed with.
+pub(super) fn first_token(args: &CallArgs) -> Option<&str> {
+    let token = args.auth_token.as_deref().and_then(|tokens| tokens.split(',').next()).map(str::trim);
+    token.filter(|token| !token.is_empty())
+}
+
 fn plan(args: &CallArgs) -> Result<CallPlan, String> {
     let embedded = |name: &str| bakery_caller(name).map_err(|error| error.to_string());
     let from_file = |name: &str| {
@@ -60,12 +69,13 @@ fn plan(args: &CallArgs) -> Result<CallPlan, String> {
     } else {
         parse_steps(&args.audio, args.dtmf.as_deref(), &from_file)?
     };
-    let plan = CallPlan::new(voice_url(&args.url, &args.params)?, steps);
+    let url = args.url.as_deref().unwrap_or("http://127.0.0.1:8080");
+    let plan = CallPlan::new(voice_url(url, &args.params)?, steps);
     Ok(CallPlan { from: args.from.clone(), to: args.to.clone(), ..plan })
 }
 
 /// The voice-url of a service: `/twiml` where the URL has no path of its own, with the session parameters.
-fn voice_url(url: &str, params: &[String]) -> Result<String, String> {
+pub(super) fn voice_url(url: &str, params: &[String]) -> Result<String, String> {
     let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL, e.g. http://127.0.0.1:8080"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
         return Err(format!("--url {url} is no URL with http or https, e.g. http://127.0.0.1:8080"));

@@ -4,6 +4,16 @@
 pub mod call;
 #[cfg(feature = "lab")]
 pub mod demo;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+pub mod load_agent;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_processes;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_report;
+#[cfg(feature = "lab")]
+pub mod relay;
 pub mod replay;
 pub mod serve;
 #[cfg(feature = "lab")]

@@ -1,0 +1,284 @@
+//! Drives the calls of a load: one ticker for all of them.
+//!
+//! A call's frames are due each 20 ms; the calls are spread over the twenty milliseconds, so that no two hundred frames
+//! come at once. A task for each call only reads what the service sends, which is little.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::task::JoinSet;
+
+use crate::load::caller::STOP_US;
+use crate::load::clock::{TICK_US, Ticker, now_us};
+use crate::load::code::FRAME_MS;
+use crate::load::histogram::{Histogram, Latency};
+use crate::load::line::{Identity, Line};
+use crate::load::read::{CLOSE, TEXT, take_frame};
+use crate::load::write::Bodies;
+use crate::twilio::{Account, PlacedCall, SimulatedTwilio};
+
+/// How many calls are placed at once.
+const PLACING: usize = 16;
+
+/// Room for reading, in bytes.
+const READ_BYTES: usize = 8 * 1024;
+
+/// How long the last frames of a load may be on their way.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// What is to be driven.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The number's voice-url.
+    pub voice_url: String,
+    /// So many calls at once; 65,000 at most.
+    pub calls: u16,
+    /// So many of them begin in a second.
+    pub ramp: u32,
+}
+
+/// Calls that are being driven; they end when this is dropped.
+#[derive(Debug)]
+pub struct Load {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+}
+
+/// What the calling side has seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerFigures {
+    /// From the agent's sending of audio to its arrival at the caller, in the window.
+    pub downlink: Latency,
+    /// From the end of an utterance to the first audio of its answer, the agent's thought included.
+    pub turn: Latency,
+    /// How late frames were sent: what the tool itself adds.
+    pub lateness: Latency,
+    /// Frames of the window.
+    pub frames: u64,
+    /// Frames sent from the beginning on.
+    pub sent: u64,
+    /// Answers that came.
+    pub answers: u64,
+    /// Utterances without an answer in ten seconds.
+    pub unanswered: u64,
+    /// Utterances into an answer.
+    pub barge_ins: u64,
+    /// Times that an answer was cut off.
+    pub clears: u64,
+    /// Blocks of 20 ms of answers that did not come.
+    pub answer_lost: u64,
+    /// Blocks of answers that came again.
+    pub answer_doubled: u64,
+    /// Bytes of audio that were no answer to the call that they came to.
+    pub answer_strange: u64,
+    /// How often a socket did not take what was written.
+    pub blocked: u64,
+    /// Calls that broke off.
+    pub broken: u64,
+    /// Why the first of them did.
+    pub first_break: Option<String>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lines: Mutex<Vec<Vec<Arc<Mutex<Line>>>>>,
+    window: Mutex<Window>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    began_us: u64,
+    frames: u64,
+    downlink: Histogram,
+    turn: Histogram,
+    lateness: Histogram,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Load {
+    /// Places the calls, one after the other, and gives them when the last of them is up.
+    ///
+    /// # Errors
+    /// With a sentence, when a call cannot be placed.
+    pub async fn begin(twilio: &SimulatedTwilio, plan: &Plan) -> Result<Self, String> {
+        let slots = usize::try_from(FRAME_MS * 1_000 / TICK_US).unwrap_or(1);
+        let lines = Mutex::new((0..slots).map(|_| Vec::new()).collect());
+        let shared = Arc::new(Shared { lines, window: Mutex::default() });
+        let ticker = Ticker::new().map_err(|error| format!("there is no timer: {error}"))?;
+        let mut load = Self { shared, tasks: JoinSet::new() };
+        load.tasks.spawn(tick(load.shared.clone(), ticker));
+        load.place_all(twilio, plan).await?;
+        Ok(load)
+    }
+
+    async fn place_all(&mut self, twilio: &SimulatedTwilio, plan: &Plan) -> Result<(), String> {
+        let bodies = Bodies::new();
+        let mut placing = JoinSet::new();
+        let began = tokio::time::Instant::now();
+        // Calls of an earlier load at the same service are other calls.
+        let run = Account::new_sid("");
+        for number in 0..plan.calls {
+            let due = Duration::from_secs(1) * u32::from(number) / plan.ramp.max(1);
+            tokio::time::sleep_until(began + due).await;
+            if placing.len() >= PLACING {
+                self.placed(placing.join_next().await, &bodies)?;
+            }
+            let (twilio, url) = (twilio.clone(), plan.voice_url.clone());
+            let call_sid = format!("CA{}{number:04x}", &run[4..]);
+            placing.spawn(async move {
+                let identity = Identity { number, stream_sid: call_sid.replacen("CA", "MZ", 1), call_sid };
+                let placed = twilio.place(&url, &identity.call_sid).await;
+                placed.map(|placed| (identity, placed)).map_err(|why| format!("call {number} was not placed: {why}"))
+            });
+        }
+        while !placing.is_empty() {
+            self.placed(placing.join_next().await, &bodies)?;
+        }
+        Ok(())
+    }
+
+    fn placed(
+        &mut self,
+        placed: Option<Result<Placing, tokio::task::JoinError>>,
+        bodies: &Bodies,
+    ) -> Result<(), String> {
+        let Some(placed) = placed else { return Ok(()) };
+        let (identity, placed) = placed.map_err(|error| error.to_string())??;
+        let PlacedCall { socket, early, parameters } = placed;
+        let (reader, writer) = socket.into_split();
+        let slot = usize::from(identity.number);
+        let line = Arc::new(Mutex::new(Line::begin(identity, &parameters, writer, bodies.clone())));
+        self.tasks.spawn(read(self.shared.clone(), line.clone(), reader, BytesMut::from(&early[..])));
+        let mut lines = lock(&self.shared.lines);
+        let slots = lines.len();
+        lines[slot % slots].push(line);
+        Ok(())
+    }
+
+    /// Begins the window in which latencies are measured.
+    pub fn open_window(&self) {
+        *lock(&self.shared.window) = Window { began_us: now_us(), ..Window::default() };
+    }
+
+    /// Ends the window: what comes later is counted, but not measured.
+    pub fn close_window(&self) -> CallerFigures {
+        let closed = Window { began_us: u64::MAX, ..Window::default() };
+        let window = std::mem::replace(&mut *lock(&self.shared.window), closed);
+        CallerFigures {
+            downlink: window.downlink.latency(),
+            turn: window.turn.latency(),
+            lateness: window.lateness.latency(),
+            frames: window.frames,
+            ..CallerFigures::default()
+        }
+    }
+
+    /// Has all callers hear their last answer out and hang up; completes the figures of the window.
+    pub async fn end(self, figures: CallerFigures) -> CallerFigures {
+        self.each(|line| line.caller.stop());
+        let deadline = tokio::time::Instant::now() + Duration::from_micros(STOP_US);
+        while !self.all_done() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(SETTLE).await;
+        let mut figures = figures;
+        self.each(|line| {
+            count(line, &mut figures);
+            line.hang_up();
+        });
+        figures
+    }
+
+    fn all_done(&self) -> bool {
+        let mut all = true;
+        self.each(|line| all &= line.caller.is_done());
+        all
+    }
+
+    fn each(&self, mut of: impl FnMut(&mut Line)) {
+        for line in lock(&self.shared.lines).iter().flatten() {
+            of(&mut lock(line));
+        }
+    }
+}
+
+/// A call that was placed, or why it was not.
+type Placing = Result<(Identity, PlacedCall), String>;
+
+fn count(line: &Line, figures: &mut CallerFigures) {
+    figures.sent += u64::from(line.sent);
+    figures.answers += line.caller.counts.answers;
+    figures.unanswered += line.caller.counts.unanswered;
+    figures.barge_ins += line.caller.counts.barge_ins;
+    figures.clears += line.caller.counts.clears;
+    figures.answer_lost += line.blocks.lost;
+    figures.answer_doubled += line.blocks.doubled;
+    figures.answer_strange += line.blocks.strange;
+    figures.blocked += line.blocked;
+    figures.broken += u64::from(line.broken.is_some());
+    if figures.first_break.is_none() {
+        figures.first_break.clone_from(&line.broken);
+    }
+}
+
+/// Sends each call's frames when they are due.
+async fn tick(shared: Arc<Shared>, mut ticker: Ticker) {
+    for slot in (0..).map(|tick: usize| tick) {
+        let due_us = ticker.tick().await;
+        let lines = lock(&shared.lines);
+        let due = &lines[slot % lines.len()];
+        if due.is_empty() {
+            continue;
+        }
+        let mut window = lock(&shared.window);
+        for line in due {
+            if let Some(late_us) = lock(line).tick(due_us)
+                && due_us >= window.began_us
+            {
+                window.frames += 1;
+                window.lateness.record(late_us);
+            }
+        }
+    }
+}
+
+/// Reads what the service sends to one call.
+async fn read(shared: Arc<Shared>, line: Arc<Mutex<Line>>, socket: OwnedReadHalf, mut bytes: BytesMut) {
+    let why = loop {
+        match take_frame(&mut bytes) {
+            Ok(Some(frame)) if frame.opcode == TEXT => {
+                let seen = lock(&line).hear(&frame.payload);
+                let mut window = lock(&shared.window);
+                if window.began_us != u64::MAX {
+                    seen.downlink_us.into_iter().for_each(|us| window.downlink.record(us));
+                    seen.turn_us.into_iter().for_each(|us| window.turn.record(us));
+                }
+            }
+            Ok(Some(frame)) if frame.opcode == CLOSE => break "the service closed the socket".to_owned(),
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                if let Err(error) = socket.readable().await {
+                    break format!("the socket broke: {error}");
+                }
+                bytes.reserve(READ_BYTES);
+                match socket.try_read_buf(&mut bytes) {
+                    Ok(0) => break "the service broke the socket off".to_owned(),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(error) => break format!("the socket broke: {error}"),
+                }
+            }
+            Err(why) => break format!("the service sent {why}"),
+        }
+    };
+    let mut line = lock(&line);
+    if !line.caller.is_done() {
+        line.fail(why);
+    }
+}

@@ -1,0 +1,336 @@
+//! What a load has measured, and what is concluded from it.
+
+use serde::Serialize;
+
+use crate::load::agent::THINK_MS;
+use crate::load::drive::CallerFigures;
+use crate::load::histogram::Latency;
+use crate::load::ledger::AgentFigures;
+use crate::load::process::Usage;
+
+/// Frames later than this, of a hundred the latest one, are the tool's fault and no measurement: microseconds.
+const MOST_LATENESS_US: u64 = 5_000;
+
+/// A core that is used beyond this share has queues of its own, in percent.
+const MOST_SHARE: f64 = 90.0;
+
+/// What was read off, before anything is concluded.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    /// Calls at once.
+    pub calls: u16,
+    /// How long the window was, in milliseconds.
+    pub window_ms: u64,
+    /// The calling side.
+    pub caller: CallerFigures,
+    /// The agent's side.
+    pub agent: AgentFigures,
+    /// What the service has used in the window; `None` where its process is not known.
+    pub service: Option<Usage>,
+    /// The service's memory before the first call, in KiB.
+    pub idle_kib: u64,
+    /// What the tool and the agent have used in the window.
+    pub tool: Usage,
+    /// The same of the agent's process; `None` where it is the tool's.
+    pub agent_process: Option<Usage>,
+    /// Whether tool and agent share one core.
+    pub share_a_core: bool,
+}
+
+/// What is told of a load; all times in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measurement {
+    /// Calls at once.
+    pub calls: u16,
+    /// Length of the window.
+    pub window_ms: u64,
+    /// From the moment that a frame was due to its arrival at the agent.
+    pub uplink: Latency,
+    /// From the moment that it was really sent: the bridge and the system alone.
+    pub uplink_from_sending: Latency,
+    /// The same for frames that had to wait for their turn's stream.
+    pub held: Latency,
+    /// From the agent's sending to the caller.
+    pub downlink: Latency,
+    /// From the end of an utterance to the first audio of its answer, without the agent's thought.
+    pub turn: Latency,
+    /// What did not go right.
+    pub faults: Faults,
+    /// Frames of the window, sent and arrived.
+    pub frames: Frames,
+    /// Answers that came, from the beginning on.
+    pub answers: u64,
+    /// Utterances into an answer.
+    pub barge_ins: u64,
+    /// Times that an answer was cut off for one.
+    pub clears: u64,
+    /// Connections from the service to the agent.
+    pub connections: u64,
+    /// The most streams that were open at once.
+    pub streams: u64,
+    /// What the service has used.
+    pub cost: Option<Cost>,
+    /// What the tool has used.
+    pub tool: Tool,
+}
+
+/// What did not go right; from the first call on, not only in the window.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// Frames of callers' that the agent never had.
+    pub lost: u64,
+    /// Frames that it had twice.
+    pub doubled: u64,
+    /// Frames that it had after later ones.
+    pub disordered: u64,
+    /// Frames that it had in another call's stream, and bytes that were no frame.
+    pub strange: u64,
+    /// 20 ms of answers that callers did not hear.
+    pub answer_lost: u64,
+    /// 20 ms of answers that they heard twice.
+    pub answer_doubled: u64,
+    /// Bytes of audio that were no answer to the call that they came to.
+    pub answer_strange: u64,
+    /// Utterances without an answer.
+    pub unanswered: u64,
+    /// Streams that broke off.
+    pub failed_streams: u64,
+    /// Calls that broke off.
+    pub broken: u64,
+    /// Why the first of them did.
+    pub first_break: Option<String>,
+}
+
+impl Faults {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Frames of the window.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Frames {
+    /// So many were sent.
+    pub sent: u64,
+    /// So many of them have arrived.
+    pub arrived: u64,
+    /// So many were in one message, on the average.
+    pub per_message: f64,
+}
+
+/// What the service has used in the window.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Cost {
+    /// CPU-milliseconds for a minute of one call.
+    pub cpu_ms_per_call_minute: f64,
+    /// Of these, in the program itself.
+    pub user_ms_per_call_minute: f64,
+    /// Of these, in the system.
+    pub system_ms_per_call_minute: f64,
+    /// Percent of one core.
+    pub cpu_percent: f64,
+    /// Memory before the first call, in KiB.
+    pub idle_kib: u64,
+    /// Memory with all calls, in KiB.
+    pub loaded_kib: u64,
+    /// What a call adds, in KiB.
+    pub kib_per_call: f64,
+    /// Threads.
+    pub threads: u64,
+}
+
+/// What the tool has used in the window, and whether it was the limit.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tool {
+    /// How late its frames were sent.
+    pub lateness: Latency,
+    /// Percent of one core.
+    pub cpu_percent: f64,
+    /// The agent's percent of one core.
+    pub agent_cpu_percent: Option<f64>,
+    /// Why the figures are the tool's rather than the service's.
+    pub was_limit: Option<String>,
+}
+
+impl Measurement {
+    /// Concludes.
+    #[must_use]
+    pub fn of(readings: &Readings) -> Self {
+        let Readings { caller, agent, .. } = readings;
+        let percent = |usage: &Usage| per_cent(usage.cpu_ms(), readings.window_ms);
+        let (tool, agent_percent) = (percent(&readings.tool), readings.agent_process.as_ref().map(percent));
+        Self {
+            calls: readings.calls,
+            window_ms: readings.window_ms,
+            uplink: agent.uplink,
+            uplink_from_sending: agent.uplink_from_sending,
+            held: agent.held,
+            downlink: caller.downlink,
+            turn: without_thought(caller.turn),
+            faults: faults(caller, agent),
+            frames: Frames {
+                sent: caller.frames,
+                arrived: agent.frames,
+                per_message: ratio(agent.frames, agent.messages),
+            },
+            answers: caller.answers,
+            barge_ins: caller.barge_ins,
+            clears: caller.clears,
+            connections: agent.connections,
+            streams: agent.streams,
+            cost: readings.service.as_ref().map(|usage| cost(readings, usage)),
+            tool: Tool {
+                lateness: caller.lateness,
+                cpu_percent: tool,
+                agent_cpu_percent: agent_percent,
+                was_limit: limit(caller.lateness, tool, agent_percent, readings.share_a_core),
+            },
+        }
+    }
+
+    /// Whether a bridge is up to this: nothing lost, and of a hundred frames 99 in time.
+    #[must_use]
+    pub fn holds(&self, most_p99_us: u64) -> bool {
+        self.faults.is_none() && self.uplink.count > 0 && self.uplink.p99_us <= most_p99_us
+    }
+}
+
+fn faults(caller: &CallerFigures, agent: &AgentFigures) -> Faults {
+    Faults {
+        lost: caller.sent.saturating_sub(agent.arrived),
+        doubled: agent.doubled,
+        disordered: agent.disordered,
+        strange: agent.misrouted + agent.strange_bytes,
+        answer_lost: caller.answer_lost,
+        answer_doubled: caller.answer_doubled,
+        answer_strange: caller.answer_strange,
+        unanswered: caller.unanswered,
+        failed_streams: agent.failed_streams,
+        broken: caller.broken,
+        first_break: caller.first_break.clone(),
+    }
+}
+
+fn cost(readings: &Readings, usage: &Usage) -> Cost {
+    let per_call_minute = |ms: u64| cpu_ms_per_call_minute(ms, readings.calls, readings.window_ms);
+    Cost {
+        cpu_ms_per_call_minute: per_call_minute(usage.cpu_ms()),
+        user_ms_per_call_minute: per_call_minute(usage.user_ms),
+        system_ms_per_call_minute: per_call_minute(usage.system_ms),
+        cpu_percent: per_cent(usage.cpu_ms(), readings.window_ms),
+        idle_kib: readings.idle_kib,
+        loaded_kib: usage.resident_kib,
+        kib_per_call: ratio(usage.resident_kib.saturating_sub(readings.idle_kib), readings.calls.into()),
+        threads: usage.threads,
+    }
+}
+
+/// CPU-milliseconds for a minute of one call, when `calls` of them have used `cpu_ms` in `window_ms`.
+#[must_use]
+pub fn cpu_ms_per_call_minute(cpu_ms: u64, calls: u16, window_ms: u64) -> f64 {
+    ratio(cpu_ms * 60_000, u64::from(calls) * window_ms)
+}
+
+fn without_thought(turn: Latency) -> Latency {
+    let less = |us: u64| us.saturating_sub(THINK_MS * 1_000);
+    Latency { count: turn.count, p50_us: less(turn.p50_us), p99_us: less(turn.p99_us), max_us: less(turn.max_us) }
+}
+
+fn limit(lateness: Latency, tool: f64, agent: Option<f64>, share_a_core: bool) -> Option<String> {
+    let both = tool + agent.unwrap_or(0.0);
+    if lateness.p99_us > MOST_LATENESS_US {
+        return Some(format!("its frames were late: p99 {} ms", lateness.p99_us / 1_000));
+    }
+    if share_a_core && both > MOST_SHARE {
+        return Some(format!("tool and agent had {both:.0} percent of their core"));
+    }
+    let busiest = agent.map_or(tool, |agent| agent.max(tool));
+    (busiest > MOST_SHARE).then(|| format!("the busier of tool and agent had {busiest:.0} percent of a core"))
+}
+
+fn per_cent(part_ms: u64, whole_ms: u64) -> f64 {
+    100.0 * ratio(part_ms, whole_ms)
+}
+
+/// One divided by the other; 0 where there is nothing to divide by.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readings() -> Readings {
+        Readings {
+            calls: 100,
+            window_ms: 30_000,
+            caller: CallerFigures { frames: 150_000, sent: 200_000, ..CallerFigures::default() },
+            agent: AgentFigures { frames: 150_000, messages: 50_000, arrived: 200_000, ..AgentFigures::default() },
+            service: Some(Usage { user_ms: 1_500, system_ms: 2_500, threads: 1, resident_kib: 30_000 }),
+            idle_kib: 20_000,
+            tool: Usage { user_ms: 3_000, ..Usage::default() },
+            agent_process: Some(Usage { system_ms: 6_000, ..Usage::default() }),
+            share_a_core: true,
+        }
+    }
+
+    #[test]
+    fn the_cost_of_a_call_minute_is_the_processes_time_over_the_calls_minutes() {
+        assert!((cpu_ms_per_call_minute(4_000, 100, 30_000) - 80.0).abs() < 1e-9);
+        let cost = Measurement::of(&readings()).cost.unwrap();
+        let all = [
+            (cost.cpu_ms_per_call_minute, 80.0),
+            (cost.user_ms_per_call_minute, 30.0),
+            (cost.system_ms_per_call_minute, 50.0),
+            (cost.cpu_percent, 40.0 / 3.0),
+            (cost.kib_per_call, 100.0),
+        ];
+        assert!(all.iter().all(|(told, expected)| (told - expected).abs() < 1e-9), "{all:?}");
+        assert!(cpu_ms_per_call_minute(1, 0, 0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn frames_that_never_came_are_lost() {
+        let mut readings = readings();
+        assert!(Measurement::of(&readings).faults.is_none());
+        readings.agent.arrived -= 3;
+        assert_eq!(Measurement::of(&readings).faults, Faults { lost: 3, ..Faults::default() });
+    }
+
+    #[test]
+    fn a_turns_latency_is_without_the_agents_thought() {
+        let mut readings = readings();
+        readings.caller.turn = Latency { count: 2, p50_us: 252_000, p99_us: 260_000, max_us: 100 };
+        let turn = Measurement::of(&readings).turn;
+        assert_eq!(turn, Latency { count: 2, p50_us: 2_000, p99_us: 10_000, max_us: 0 });
+    }
+
+    #[test]
+    fn a_bridge_holds_when_nothing_is_lost_and_frames_are_in_time() {
+        let mut readings = readings();
+        readings.agent.uplink = Latency { count: 9, p50_us: 1, p99_us: 20_000, max_us: 90_000 };
+        assert!(Measurement::of(&readings).holds(20_000));
+        assert!(!Measurement::of(&readings).holds(19_999));
+        readings.agent.doubled = 1;
+        assert!(!Measurement::of(&readings).holds(20_000));
+        assert!(!Measurement::of(&Readings::default()).holds(20_000), "nothing measured is nothing proved");
+    }
+
+    #[test]
+    fn a_tool_that_is_late_or_has_no_core_left_says_so() {
+        let mut readings = readings();
+        assert_eq!(Measurement::of(&readings).tool.was_limit, None);
+        readings.tool.user_ms = 22_000;
+        assert!(Measurement::of(&readings).tool.was_limit.unwrap().contains("93 percent"));
+        readings.share_a_core = false;
+        assert_eq!(Measurement::of(&readings).tool.was_limit, None);
+        readings.tool.user_ms = 29_000;
+        assert!(Measurement::of(&readings).tool.was_limit.unwrap().contains("97 percent"));
+        readings.caller.lateness.p99_us = 7_000;
+        assert!(Measurement::of(&readings).tool.was_limit.unwrap().contains("late"));
+    }
+}

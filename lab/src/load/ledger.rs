@@ -1,0 +1,230 @@
+//! What the load agent has heard: each frame of each call, once, twice or never, and how late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::load::code::Code;
+use crate::load::histogram::{Histogram, Latency};
+
+/// So many missing frames of a call are remembered, in case they come late.
+const MOST_MISSING: usize = 4_096;
+
+/// The agent's book.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    calls: BTreeMap<u16, Heard>,
+    window: Window,
+    pub(super) counts: Counts,
+    pub(super) connections: u64,
+    pub(super) streams: u64,
+    most_streams: u64,
+}
+
+/// What was heard of one call.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The number that must come next.
+    next: u32,
+    missing: BTreeSet<u32>,
+}
+
+/// What is counted from the beginning on.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    arrived: u64,
+    doubled: u64,
+    disordered: u64,
+    /// Bytes that are in no frame.
+    pub(super) strange: u64,
+    /// Frames in a stream of another call's.
+    pub(super) misrouted: u64,
+    pub(super) turns: u64,
+    pub(super) failed_streams: u64,
+}
+
+/// What is counted from [`Ledger::begin`] on.
+#[derive(Debug, Default)]
+struct Window {
+    began_us: u64,
+    frames: u64,
+    messages: u64,
+    scheduled: Histogram,
+    sent: Histogram,
+    held: Histogram,
+}
+
+/// What the agent tells of a load.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentFigures {
+    /// From the moment that a frame was to be sent to its arrival here, in the window.
+    pub uplink: Latency,
+    /// From the moment that it was sent.
+    pub uplink_from_sending: Latency,
+    /// The same for frames that were sent before their turn's stream was there: they had to wait for it.
+    pub held: Latency,
+    /// Frames of the window that have come.
+    pub frames: u64,
+    /// Messages that carried them.
+    pub messages: u64,
+    /// Frames that have come, each counted once, from the beginning on.
+    pub arrived: u64,
+    /// Frames that have not come, though later ones of their call have.
+    pub missing: u64,
+    /// Frames that came again.
+    pub doubled: u64,
+    /// Frames that came after later ones.
+    pub disordered: u64,
+    /// Frames that came in a stream of another call's.
+    pub misrouted: u64,
+    /// Bytes of audio that are no frames.
+    pub strange_bytes: u64,
+    /// Answers given.
+    pub turns: u64,
+    /// Streams that broke off or said what cannot be read.
+    pub failed_streams: u64,
+    /// Connections that are open.
+    pub connections: u64,
+    /// The most streams that were open at once, since the window began.
+    pub streams: u64,
+}
+
+impl AgentFigures {
+    /// These figures of a window with the counts of the whole load, which were asked for when it was over.
+    #[must_use]
+    pub fn completed_by(self, in_all: &Self) -> Self {
+        Self {
+            arrived: in_all.arrived,
+            missing: in_all.missing,
+            doubled: in_all.doubled,
+            disordered: in_all.disordered,
+            misrouted: in_all.misrouted,
+            strange_bytes: in_all.strange_bytes,
+            turns: in_all.turns,
+            failed_streams: in_all.failed_streams,
+            ..self
+        }
+    }
+}
+
+impl Ledger {
+    /// Begins the window in which latencies are measured.
+    pub(super) fn begin(&mut self, now_us: u64) {
+        self.window = Window { began_us: now_us, ..Window::default() };
+        self.most_streams = self.streams;
+    }
+
+    pub(super) fn stream_opened(&mut self) {
+        self.streams += 1;
+        self.most_streams = self.most_streams.max(self.streams);
+    }
+
+    /// A message with audio has come.
+    pub(super) fn message(&mut self) {
+        self.window.messages += 1;
+    }
+
+    /// A frame has come, in a stream that was opened at `opened_us`.
+    pub(super) fn frame(&mut self, code: &Code, opened_us: u64, now_us: u64) {
+        if !self.note(code) {
+            return;
+        }
+        let window = &mut self.window;
+        if code.at_us < window.began_us {
+            return;
+        }
+        window.frames += 1;
+        let sent_us = code.at_us + u64::from(code.extra);
+        if sent_us < opened_us {
+            window.held.record(now_us.saturating_sub(sent_us));
+        } else {
+            window.scheduled.record(now_us.saturating_sub(code.at_us));
+            window.sent.record(now_us.saturating_sub(sent_us));
+        }
+    }
+
+    /// Notes that a frame came; whether it is the first time.
+    fn note(&mut self, code: &Code) -> bool {
+        let heard = self.calls.entry(code.call).or_default();
+        if code.number < heard.next {
+            let is_late = heard.missing.remove(&code.number);
+            self.counts.disordered += u64::from(is_late);
+            self.counts.doubled += u64::from(!is_late);
+            self.counts.arrived += u64::from(is_late);
+            return is_late;
+        }
+        let room = MOST_MISSING.saturating_sub(heard.missing.len());
+        heard.missing.extend((heard.next..code.number).take(room));
+        heard.next = code.number + 1;
+        self.counts.arrived += 1;
+        true
+    }
+
+    pub(super) fn figures(&self) -> AgentFigures {
+        let (window, counts) = (&self.window, self.counts);
+        let expected: u64 = self.calls.values().map(|heard| u64::from(heard.next)).sum();
+        AgentFigures {
+            uplink: window.scheduled.latency(),
+            uplink_from_sending: window.sent.latency(),
+            held: window.held.latency(),
+            frames: window.frames,
+            messages: window.messages,
+            arrived: counts.arrived,
+            missing: expected.saturating_sub(counts.arrived),
+            doubled: counts.doubled,
+            disordered: counts.disordered,
+            misrouted: counts.misrouted,
+            strange_bytes: counts.strange,
+            turns: counts.turns,
+            failed_streams: counts.failed_streams,
+            connections: self.connections,
+            streams: self.most_streams,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::code::Kind;
+
+    fn frame(number: u32, at_us: u64) -> Code {
+        Code { kind: Kind::Speech, call: 1, number, at_us, extra: 0 }
+    }
+
+    fn hear(numbers: &[u32]) -> AgentFigures {
+        let mut ledger = Ledger::default();
+        for &number in numbers {
+            ledger.frame(&frame(number, 10), 0, 20);
+        }
+        ledger.figures()
+    }
+
+    #[test]
+    fn frames_are_counted_once_missing_doubled_and_out_of_order() {
+        let of = |numbers| {
+            let figures = hear(numbers);
+            (figures.arrived, figures.missing, figures.doubled, figures.disordered)
+        };
+        assert_eq!(of(&[0, 1, 2]), (3, 0, 0, 0));
+        assert_eq!(of(&[0, 2]), (2, 1, 0, 0));
+        assert_eq!(of(&[3]), (1, 3, 0, 0));
+        assert_eq!(of(&[0, 1, 1, 0]), (2, 0, 2, 0));
+        assert_eq!(of(&[0, 2, 1, 3]), (4, 0, 0, 1));
+        assert_eq!(of(&[0, 2, 1, 1]), (3, 0, 1, 1));
+    }
+
+    #[test]
+    fn a_frame_that_had_to_wait_for_its_turn_is_no_lateness_of_the_bridge() {
+        let mut ledger = Ledger::default();
+        ledger.begin(100);
+        ledger.frame(&frame(0, 99), 0, 5_000);
+        ledger.frame(&frame(1, 200), 300, 10_000);
+        ledger.frame(&Code { extra: 30, ..frame(2, 400) }, 300, 460);
+        let figures = ledger.figures();
+        assert_eq!((figures.frames, figures.arrived), (2, 3), "one was sent before the window");
+        assert_eq!((figures.held.count, figures.held.max_us), (1, 9_800));
+        assert_eq!((figures.uplink.count, figures.uplink.max_us), (1, 60));
+        assert_eq!(figures.uplink_from_sending.max_us, 30);
+    }
+}

@@ -1,0 +1,130 @@
+//! Processes as the system sees them: their time, their memory, their threads, and the cores that they may run on.
+
+use std::fs;
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// What a process has used so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Milliseconds of processor time in the program itself.
+    pub user_ms: u64,
+    /// Milliseconds of processor time in the system on its behalf.
+    pub system_ms: u64,
+    /// Threads that it has now.
+    pub threads: u64,
+    /// Memory that it has now, in KiB.
+    pub resident_kib: u64,
+}
+
+impl Usage {
+    /// Reads `/proc/PID/stat`.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn of(pid: u32) -> io::Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let page_kib = (rustix::param::page_size() / 1024) as u64;
+        let parsed = parse(&stat, rustix::param::clock_ticks_per_second(), page_kib);
+        parsed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a stat that cannot be read"))
+    }
+
+    /// Processor time in all, in milliseconds.
+    #[must_use]
+    pub fn cpu_ms(&self) -> u64 {
+        self.user_ms + self.system_ms
+    }
+
+    /// What was used since `earlier`; threads and memory are those of now.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            user_ms: self.user_ms.saturating_sub(earlier.user_ms),
+            system_ms: self.system_ms.saturating_sub(earlier.system_ms),
+            ..*self
+        }
+    }
+}
+
+/// Reads the fields of proc(5): 14 utime, 15 stime, 20 `num_threads`, 24 rss. The name in field 2 may hold anything.
+fn parse(stat: &str, ticks_per_second: u64, page_kib: u64) -> Option<Usage> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ms = |ticks: u64| ticks * 1_000 / ticks_per_second.max(1);
+    Some(Usage {
+        user_ms: ms(field(14)?),
+        system_ms: ms(field(15)?),
+        threads: field(20)?,
+        resident_kib: field(24)? * page_kib,
+    })
+}
+
+/// Binds this thread to a core until the guard is dropped. What it starts meanwhile is bound for good, from its first
+/// instruction on: a program that asks how many cores there are is told one.
+///
+/// # Errors
+/// When there is no such core.
+pub fn pinned(core: usize) -> io::Result<Pinned> {
+    let before = sched_getaffinity(None)?;
+    let mut cores = CpuSet::new();
+    if core >= CpuSet::MAX_CPU {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    cores.set(core);
+    sched_setaffinity(None, &cores)?;
+    Ok(Pinned { before })
+}
+
+/// A thread that is bound to a core.
+#[derive(Debug)]
+pub struct Pinned {
+    before: CpuSet,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // It was so before.
+        let _ = sched_setaffinity(None, &self.before);
+    }
+}
+
+/// Lets this process and what it starts have as many files as it may have: each call is a socket in each process.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // With the old limit fewer calls fit; those that do not will tell.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stat_is_read_whatever_the_name() {
+        let stat = "7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 150 50 1 2 20 0 3 0 999 10000 512 18446744073709551615 1";
+        let usage = parse(stat, 100, 4).unwrap();
+        assert_eq!(usage, Usage { user_ms: 1_500, system_ms: 500, threads: 3, resident_kib: 2_048 });
+        assert_eq!(parse("7 (a", 100, 4), None);
+        assert_eq!(parse("7 (a) S 1", 100, 4), None);
+    }
+
+    #[test]
+    fn this_process_has_threads_and_memory() {
+        let usage = Usage::of(std::process::id()).unwrap();
+        assert!(usage.threads > 0 && usage.resident_kib > 100, "{usage:?}");
+        assert_eq!(usage.since(&usage).cpu_ms(), 0);
+    }
+
+    #[test]
+    fn a_thread_is_bound_only_while_the_guard_lives() {
+        let before = sched_getaffinity(None).unwrap();
+        let core = (0..CpuSet::MAX_CPU).find(|&core| before.is_set(core)).unwrap();
+        let guard = pinned(core).unwrap();
+        assert_eq!(sched_getaffinity(None).unwrap().count(), 1);
+        drop(guard);
+        assert_eq!(sched_getaffinity(None).unwrap(), before);
+        assert!(pinned(usize::MAX).is_err());
+    }
+}

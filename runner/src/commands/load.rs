@@ -1,0 +1,256 @@
+//! `call --load`: many calls at once, and what they cost. How the figures come about is told in docs/performance.md.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use dialbridge_lab::load::figures::Readings;
+use dialbridge_lab::load::process::{Usage, pinned, raise_file_limit};
+use dialbridge_lab::load::{Load, Measurement, Plan, Search};
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{Account, SimulatedTwilio};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::call::{first_token, voice_url};
+use super::load_processes::{AgentProcess, ServiceProcess, TOKEN};
+use super::load_report::{Report, Run, progress};
+use crate::cli::{Against, CallArgs, LoadArgs};
+use crate::log::tell_and_leave;
+
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// How long a service rests before its memory without calls is read.
+const REST: Duration = Duration::from_millis(500);
+
+/// The highest number of calls: a code has room for no more.
+const MOST_CALLS: u16 = 65_000;
+
+/// Runs `call --load`.
+pub(super) async fn run(args: &CallArgs) -> ExitCode {
+    let setup = match Setup::of(args) {
+        Ok(setup) => setup,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    raise_file_limit();
+    let is_json = setup.load.json;
+    match alone(setup).await {
+        Ok(report) => {
+            report.print(is_json);
+            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => tell_and_leave(&why, 1),
+    }
+}
+
+/// Measures on one thread of its own, so that all that the tool does is on its one core.
+async fn alone(setup: Setup) -> Result<Report, String> {
+    let (done, report) = oneshot::channel();
+    let measuring = move || {
+        let measured = || {
+            let _guard = setup.pins.tool.map(pinned).transpose().map_err(|error| format!("--pin tool: {error}"))?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| error.to_string())?.block_on(setup.measure_all())
+        };
+        // Nobody waits for it any more when the program ends.
+        let _ = done.send(measured());
+    };
+    thread::Builder::new().name("load".to_owned()).spawn(measuring).map_err(|error| error.to_string())?;
+    report.await.map_err(|_| "the load has ended early".to_owned())?
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+struct Setup {
+    load: LoadArgs,
+    calls: u16,
+    /// The voice-url of a service that runs already.
+    url: Option<String>,
+    token: Option<String>,
+    pins: Pins,
+    settings: Vec<(String, String)>,
+}
+
+/// Which process is bound to which core.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Pins {
+    service: Option<usize>,
+    tool: Option<usize>,
+    agent: Option<usize>,
+}
+
+impl Pins {
+    fn parse(pins: &[String]) -> Result<Self, String> {
+        let mut parsed = Self::default();
+        for pin in pins {
+            let wrong = || format!("--pin {pin} is not like service=0, tool=1 or agent=1");
+            let (who, core) = pin.split_once('=').ok_or_else(wrong)?;
+            let core = Some(core.parse().map_err(|_| wrong())?);
+            match who {
+                "service" => parsed.service = core,
+                "tool" => parsed.tool = core,
+                "agent" => parsed.agent = core,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+impl Setup {
+    fn of(args: &CallArgs) -> Result<Self, String> {
+        let load = args.load.clone();
+        let setting = |text: &String| {
+            let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
+            Ok::<_, String>((name.to_owned(), value.to_owned()))
+        };
+        Ok(Self {
+            calls: load.load.unwrap_or(1),
+            url: args.url.as_deref().map(|url| voice_url(url, &args.params)).transpose()?,
+            token: first_token(args).map(ToOwned::to_owned),
+            pins: Pins::parse(&load.pin)?,
+            settings: load.setting.iter().map(setting).collect::<Result<_, _>>()?,
+            load,
+        })
+    }
+
+    /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
+    async fn measure_all(self) -> Result<Report, String> {
+        let mut report = Report::default();
+        for round in 0..self.load.repeat {
+            for &against in &self.load.against {
+                if self.load.find_max {
+                    report.runs.extend(self.find_max(against, round).await?);
+                } else {
+                    let run = self.run(against, round, self.calls).await?;
+                    report.runs.push(run);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Raises the number of calls until it is too much; gives the run with the most calls that held, if any did.
+    async fn find_max(&self, against: Against, round: u32) -> Result<Option<Run>, String> {
+        let mut search = Search::new(self.calls, MOST_CALLS);
+        let mut best = None;
+        while let Some(calls) = search.next() {
+            let run = self.run(against, round, calls).await?;
+            let held = run.measurement.holds(self.load.bound * 1_000);
+            search.tried(calls, held);
+            if held {
+                best = Some(run);
+            }
+        }
+        Ok(best)
+    }
+
+    async fn run(&self, against: Against, round: u32, calls: u16) -> Result<Run, String> {
+        progress(&format!("{calls} calls at {}", self.name(against)));
+        let (measurement, complaints) = self.measure(against, calls).await?;
+        let run = Run { against: self.name(against).to_owned(), round, measurement, complaints };
+        progress(&run.in_a_line(self.load.find_max.then_some(self.load.bound)));
+        Ok(run)
+    }
+
+    fn name(&self, against: Against) -> &'static str {
+        match (&self.url, against) {
+            (Some(_), _) => "url",
+            (None, Against::Service) => "service",
+            (None, Against::Relay) => "relay",
+        }
+    }
+
+    /// One load, with processes of its own.
+    async fn measure(&self, against: Against, calls: u16) -> Result<(Measurement, Vec<String>), String> {
+        let agent_port = if self.url.is_some() { self.load.agent_port } else { 0 };
+        let agent = AgentProcess::start(agent_port, self.pins.agent).await?;
+        let endpoint = agent.endpoint();
+        let (service, url, token) = match &self.url {
+            Some(url) => (None, url.clone(), self.token.as_deref()),
+            None => {
+                let service =
+                    ServiceProcess::start(against, &endpoint, calls, &self.settings, self.pins.service).await?;
+                let url = format!("{}/twiml", service.url());
+                (Some(service), url, Some(TOKEN))
+            }
+        };
+        sleep(REST).await;
+        let twilio = SimulatedTwilio::new(Account::new(token), Net::Tcp);
+        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp };
+        let mut window = Window { setup: self, service: service.as_ref(), agent };
+        let idle_kib = window.service_usage()?.map_or(0, |usage| usage.resident_kib);
+        let load = Load::begin(&twilio, &plan).await?;
+        let readings = window.measure(load, Readings { calls, idle_kib, ..Readings::default() }).await?;
+        if readings.agent.arrived == 0 {
+            return Err(format!(
+                "no audio has reached the load's agent: the service must be started with \
+                 DIALOGFLOW_ENDPOINT={endpoint} DIALOGFLOW_AGENT=projects/p/locations/global/agents/load"
+            ));
+        }
+        let complaints = service.map(|service| service.complaints()).unwrap_or_default();
+        Ok((Measurement::of(&readings), complaints))
+    }
+}
+
+/// The window in which latencies and costs are measured.
+struct Window<'a> {
+    setup: &'a Setup,
+    service: Option<&'a ServiceProcess>,
+    agent: AgentProcess,
+}
+
+impl Window<'_> {
+    fn service_usage(&self) -> Result<Option<Usage>, String> {
+        match (self.service, self.setup.load.service_pid) {
+            (Some(service), _) => service.usage().map(Some),
+            (None, Some(pid)) => Usage::of(pid).map(Some).map_err(|error| format!("--service-pid {pid}: {error}")),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn usages(&self) -> Result<(Option<Usage>, Usage, Usage), String> {
+        let tool = Usage::of(std::process::id()).map_err(|error| error.to_string())?;
+        Ok((self.service_usage()?, tool, self.agent.usage()?))
+    }
+
+    async fn measure(&mut self, load: Load, readings: Readings) -> Result<Readings, String> {
+        let (options, pins) = (&self.setup.load, self.setup.pins);
+        sleep(Duration::from_secs(options.warm_up)).await;
+        self.agent.begin().await?;
+        load.open_window();
+        let (before, began) = (self.usages()?, Instant::now());
+        sleep(Duration::from_secs(options.seconds)).await;
+        let (after, window) = (self.usages()?, began.elapsed());
+        let caller = load.close_window();
+        let in_window = self.agent.report().await?;
+        let caller = load.end(caller).await;
+        let in_all = self.agent.report().await?;
+        Ok(Readings {
+            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            caller,
+            agent: in_window.completed_by(&in_all),
+            service: before.0.zip(after.0).map(|(before, after)| after.since(&before)),
+            tool: after.1.since(&before.1),
+            agent_process: Some(after.2.since(&before.2)),
+            share_a_core: pins.tool.is_some() && pins.tool == pins.agent,
+            ..readings
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_name_processes_and_cores() {
+        let parse = |pins: &[&str]| Pins::parse(&pins.iter().map(|pin| (*pin).to_owned()).collect::<Vec<_>>());
+        let pins = Pins { service: Some(0), tool: Some(1), agent: None };
+        assert_eq!(parse(&["service=0", "tool=1"]), Ok(pins));
+        for wrong in ["service", "service=x", "phone=1", "tool=-1"] {
+            assert!(parse(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

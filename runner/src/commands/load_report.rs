@@ -1,0 +1,261 @@
+//! The figures of a load for people and for programs.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use dialbridge_lab::load::{Latency, Measurement};
+use serde::Serialize;
+
+use super::timeline::say;
+
+/// One load that was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Run {
+    /// What was measured.
+    pub(super) against: String,
+    /// Which of several times, from 0.
+    pub(super) round: u32,
+    pub(super) measurement: Measurement,
+    /// The first warnings of the service's log.
+    pub(super) complaints: Vec<String>,
+}
+
+/// All that was measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Report {
+    pub(super) runs: Vec<Run>,
+}
+
+/// Tells how far it is, beside the output.
+pub(super) fn progress(text: &str) {
+    // Whoever does not look need not be told.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+impl Run {
+    /// The run in a line; with a bound also whether it holds.
+    pub(super) fn in_a_line(&self, bound_ms: Option<u64>) -> String {
+        let measured = &self.measurement;
+        let mut line = format!("  uplink {}", latency(measured.uplink));
+        if let Some(cost) = &measured.cost {
+            let _ = write!(line, ", CPU {:.1} ms per call-minute", cost.cpu_ms_per_call_minute);
+            let _ = write!(line, " ({:.0} % of a core)", cost.cpu_percent);
+        }
+        if let Some(bound_ms) = bound_ms {
+            line.push_str(if measured.holds(bound_ms * 1_000) { ": holds" } else { ": does not hold" });
+        }
+        if let Some(why) = &measured.tool.was_limit {
+            let _ = write!(line, "\n  the tool was the limit: {why}");
+        }
+        if !measured.faults.is_none() {
+            let _ = write!(line, "\n  faults: {:?}", measured.faults);
+            for complaint in &self.complaints {
+                let _ = write!(line, "\n  the log says: {complaint}");
+            }
+        }
+        line
+    }
+}
+
+impl Report {
+    pub(super) fn print(&self, is_json: bool) {
+        if is_json {
+            // Such a structure is always JSON.
+            say(&serde_json::to_string(self).unwrap_or_default());
+        } else {
+            say(self.table().trim_end());
+        }
+    }
+
+    /// Whether nothing was lost by what is ours.
+    pub(super) fn is_clean(&self) -> bool {
+        !self.runs.is_empty() && self.runs.iter().all(|run| run.against == "relay" || run.measurement.faults.is_none())
+    }
+
+    /// What was measured, in the order in which it first was.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for run in &self.runs {
+            if !names.contains(&run.against.as_str()) {
+                names.push(&run.against);
+            }
+        }
+        names
+    }
+
+    fn table(&self) -> String {
+        let names = self.names();
+        let mut table = format!("{:<34}", "");
+        for name in &names {
+            let times = self.runs.iter().filter(|run| run.against == *name).count();
+            let head = if times > 1 { format!("{name} ({times} times)") } else { (*name).to_owned() };
+            let _ = write!(table, "{head:>28}");
+        }
+        let is_compared = names.len() == 2;
+        table.push_str(if is_compared { "   ratio\n" } else { "\n" });
+        for (label, figure) in ROWS {
+            let columns: Vec<Option<Spread>> = names.iter().map(|name| self.spread(name, *figure)).collect();
+            if columns.iter().all(Option::is_none) {
+                continue;
+            }
+            let _ = write!(table, "{label:<34}");
+            for column in &columns {
+                let _ = write!(table, "{:>28}", column.map(|spread| spread.to_string()).unwrap_or_default());
+            }
+            if let [Some(one), Some(other)] = columns[..]
+                && other.median > 0.0
+            {
+                let _ = write!(table, "{:>8.2}", one.median / other.median);
+            }
+            table.push('\n');
+        }
+        table
+    }
+
+    fn spread(&self, name: &str, figure: fn(&Measurement) -> Option<f64>) -> Option<Spread> {
+        let runs = self.runs.iter().filter(|run| run.against == name);
+        Spread::of(runs.filter_map(|run| figure(&run.measurement)).collect())
+    }
+}
+
+/// A figure that was measured several times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median =
+            if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+        Some(Self { least, median, most })
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No more digits than mean something.
+        let digits = |value: f64| match value {
+            value if value.fract() == 0.0 => format!("{value:.0}"),
+            value if value < 10.0 => format!("{value:.2}"),
+            value => format!("{value:.1}"),
+        };
+        if self.least.total_cmp(&self.most).is_eq() {
+            f.write_str(&digits(self.median))
+        } else {
+            write!(f, "{} ({} to {})", digits(self.median), digits(self.least), digits(self.most))
+        }
+    }
+}
+
+/// A row of the table: what it is, and where it stands.
+type Row = (&'static str, fn(&Measurement) -> Option<f64>);
+
+const ROWS: &[Row] = &[
+    ("calls", |m| Some(m.calls.into())),
+    ("CPU ms per call-minute", |m| m.cost.map(|cost| cost.cpu_ms_per_call_minute)),
+    ("  of them in the program", |m| m.cost.map(|cost| cost.user_ms_per_call_minute)),
+    ("  of them in the system", |m| m.cost.map(|cost| cost.system_ms_per_call_minute)),
+    ("percent of a core", |m| m.cost.map(|cost| cost.cpu_percent)),
+    ("uplink p50 ms", |m| ms(m.uplink.p50_us)),
+    ("uplink p99 ms", |m| ms(m.uplink.p99_us)),
+    ("uplink max ms", |m| ms(m.uplink.max_us)),
+    ("uplink from sending p50 ms", |m| ms(m.uplink_from_sending.p50_us)),
+    ("uplink from sending p99 ms", |m| ms(m.uplink_from_sending.p99_us)),
+    ("frames held for a turn, p99 ms", |m| ms(m.held.p99_us)),
+    ("downlink p50 ms", |m| ms(m.downlink.p50_us)),
+    ("downlink p99 ms", |m| ms(m.downlink.p99_us)),
+    ("downlink max ms", |m| ms(m.downlink.max_us)),
+    ("turn p50 ms", |m| ms(m.turn.p50_us)),
+    ("turn p99 ms", |m| ms(m.turn.p99_us)),
+    ("turn max ms", |m| ms(m.turn.max_us)),
+    ("frames lost", |m| count(m.faults.lost)),
+    ("frames doubled", |m| count(m.faults.doubled)),
+    ("frames out of order", |m| count(m.faults.disordered)),
+    ("20 ms of answers lost", |m| count(m.faults.answer_lost)),
+    ("utterances unanswered", |m| count(m.faults.unanswered)),
+    ("calls broken", |m| count(m.faults.broken)),
+    ("frames in a message", |m| Some(m.frames.per_message)),
+    ("answers", |m| count(m.answers)),
+    ("barge-ins", |m| count(m.barge_ins)),
+    ("answers cut off", |m| count(m.clears)),
+    ("memory idle MiB", |m| m.cost.map(|cost| mebibytes(cost.idle_kib))),
+    ("memory with all calls MiB", |m| m.cost.map(|cost| mebibytes(cost.loaded_kib))),
+    ("memory per call KiB", |m| m.cost.map(|cost| cost.kib_per_call)),
+    ("threads", |m| m.cost.and_then(|cost| count(cost.threads))),
+    ("connections to the agent", |m| count(m.connections)),
+    ("streams at once", |m| count(m.streams)),
+    ("tool: frames late p99 ms", |m| ms(m.tool.lateness.p99_us)),
+    ("tool: percent of a core", |m| Some(m.tool.cpu_percent)),
+    ("agent: percent of a core", |m| m.tool.agent_cpu_percent),
+];
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn count(count: u64) -> Option<f64> {
+    Some(count as f64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn ms(us: u64) -> Option<f64> {
+    Some(us as f64 / 1_000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn mebibytes(kib: u64) -> f64 {
+    kib as f64 / 1_024.0
+}
+
+fn latency(latency: Latency) -> String {
+    let ms = |us| ms(us).unwrap_or_default();
+    let (p50, p99, max) = (ms(latency.p50_us), ms(latency.p99_us), ms(latency.max_us));
+    format!("p50 {p50:.2} p99 {p99:.2} max {max:.1} ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_lab::load::Readings;
+    use dialbridge_lab::load::process::Usage;
+
+    fn run(against: &str, user_ms: u64) -> Run {
+        let service = Some(Usage { user_ms, ..Usage::default() });
+        let measurement = Measurement::of(&Readings { calls: 10, window_ms: 60_000, service, ..Readings::default() });
+        Run { against: against.to_owned(), round: 0, measurement, complaints: Vec::new() }
+    }
+
+    #[test]
+    fn a_spread_is_told_by_its_middle_and_its_ends() {
+        assert_eq!(Spread::of(Vec::new()), None);
+        assert_eq!(Spread::of(vec![3.0]).unwrap().to_string(), "3");
+        assert_eq!(Spread::of(vec![30.25, 1.5, 2.0]).unwrap().to_string(), "2 (1.50 to 30.2)");
+        assert_eq!(Spread::of(vec![1.0, 2.0]).unwrap().to_string(), "1.50 (1 to 2)");
+    }
+
+    #[test]
+    fn two_bridges_stand_side_by_side_with_their_ratio() {
+        let runs = vec![run("service", 600), run("relay", 400), run("service", 800), run("relay", 400)];
+        let table = Report { runs }.table();
+        let line = table.lines().find(|line| line.starts_with("CPU ms")).unwrap();
+        let words: Vec<&str> = line.split_whitespace().skip(4).collect();
+        assert_eq!(words.join(" "), "70 (60 to 80) 40 1.75");
+        assert!(table.lines().next().unwrap().contains("service (2 times)"));
+        let alone = Report { runs: vec![run("service", 600)] }.table();
+        assert!(!alone.contains("ratio"));
+    }
+
+    #[test]
+    fn only_what_is_ours_must_lose_nothing() {
+        let faulty = |against: &str| {
+            let mut run = run(against, 1);
+            run.measurement.faults.lost = 1;
+            Report { runs: vec![run] }
+        };
+        assert!(!faulty("service").is_clean() && faulty("relay").is_clean());
+        assert!(!Report::default().is_clean(), "nothing that held is a failure");
+    }
+}
