@@ -24,6 +24,8 @@ pub enum Verb {
         action: String,
         /// `<Stream url>`: `wss://`, without a query, which Twilio does not support there.
         url: String,
+        /// `<Stream statusCallback>`: absolute URL, told by POST that the stream has started, stopped or failed.
+        status_callback: Option<String>,
         /// `<Parameter>`s: each pair under 500 characters together.
         parameters: Vec<(String, String)>,
     },
@@ -78,9 +80,11 @@ pub fn document(verbs: &[Verb]) -> String {
 
 fn write_verb(verb: &Verb, xml: &mut String) {
     match verb {
-        Verb::ConnectStream { action, url, parameters } => {
+        Verb::ConnectStream { action, url, status_callback, parameters } => {
             tag("Connect", &[("action", action), ("method", "POST")], xml);
-            tag("Stream", &[("url", url)], xml);
+            let mut attributes = vec![("url", url.as_str())];
+            attributes.extend(status_callback.as_deref().map(|callback| ("statusCallback", callback)));
+            tag("Stream", &attributes, xml);
             for (name, value) in parameters {
                 tag("Parameter", &[("name", name), ("value", value)], xml);
                 xml.push_str("</Parameter>");
@@ -164,6 +168,7 @@ mod tests {
         let verb = Verb::ConnectStream {
             action: "https://example.com/connect-ended?s=abc".to_owned(),
             url: "wss://example.com/media/t.1".to_owned(),
+            status_callback: Some("https://h/stream-status".to_owned()),
             parameters: vec![("from".to_owned(), "+15550100".to_owned())],
         };
         let body = r#"<Connect action="https://example.com/connect-ended?s=abc" method="POST"><Stream url="wss://example.com/media/t.1"><Parameter name="from" value="+15550100"></Parameter></Stream></Connect><Hangup/>"#;

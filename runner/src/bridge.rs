@@ -57,6 +57,15 @@ impl Watch {
     }
 }
 
+/// What opened a call's media socket: it says what may be done to the call over REST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// A ticket of ours: the call is what the ticket says.
+    Ticket,
+    /// The handshake's signature alone: the call is what the stream says, so Twilio is asked first.
+    Bare,
+}
+
 /// What a call needs of the service.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -68,7 +77,9 @@ pub struct Surroundings {
     pub config: Arc<CallConfig>,
     /// What `<Dial action>` of this call is.
     pub dial_action: String,
-    /// Twilio's REST API, where it can be used for this call.
+    /// What opened its media socket.
+    pub standing: Standing,
+    /// Twilio's REST API, where it can be used.
     pub rest: Option<Arc<RestClient>>,
     /// Audio that the agent names by its address.
     pub prompts: Prompts,
@@ -87,7 +98,7 @@ pub async fn run(
     around: Surroundings,
     call_sid: CallSid,
     socket: MediaSocket,
-    mut place: Place,
+    place: Place,
     recorder: Option<TapeRecorder>,
 ) {
     let (events_sender, mut events) = mpsc::channel(EVENT_QUEUE);
@@ -97,6 +108,7 @@ pub async fn run(
         call_sid,
         stream_sid: StreamSid::default(),
         began: Instant::now(),
+        place,
         socket,
         turns: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -112,7 +124,7 @@ pub async fn run(
         tokio::select! {
             // The caller's audio comes last, for it comes most often: nothing else has to wait for a flood of it.
             biased;
-            order = place.orders.recv() => bridge.on_order(order),
+            order = bridge.place.orders.recv() => bridge.on_order(order),
             Some(result) = bridge.updates.join_next() => {
                 bridge.feed(Input::Updated(result.unwrap_or(UpdateResult::Impossible)), None);
             }
@@ -143,6 +155,7 @@ struct Bridge {
     call_sid: CallSid,
     stream_sid: StreamSid,
     began: Instant,
+    place: Place,
     socket: MediaSocket,
     turns: BTreeMap<TurnId, TurnHandle>,
     /// The streams to the agent. They end with the call.
@@ -284,11 +297,12 @@ impl Bridge {
         let around = &self.around;
         let twiml = with_dial_action(&twiml, &around.dial_action);
         around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
-        let (rest, call_sid) = (around.rest.clone(), self.call_sid.clone());
+        let (rest, call_sid, standing) = (around.rest.clone(), self.call_sid.clone(), around.standing);
         self.updates.spawn(async move {
-            match rest {
-                Some(rest) => rest.update(&call_sid, &twiml).await,
-                None => UpdateResult::Impossible,
+            match (rest, standing) {
+                (Some(rest), Standing::Ticket) => rest.update(&call_sid, &twiml).await,
+                (Some(rest), Standing::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
+                (None, _) => UpdateResult::Impossible,
             }
         });
     }
@@ -312,6 +326,7 @@ impl Bridge {
     fn report(&mut self, now: CallTime, report: Report) {
         if let Report::Started { stream_sid, .. } = &report {
             self.stream_sid = stream_sid.clone();
+            self.place.started();
         }
         call_log::log(&self.call_sid, now, &report);
         if let Some(Watch(watch)) = &self.around.watch {

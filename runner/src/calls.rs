@@ -55,11 +55,14 @@ struct Inner {
     /// Tickets that were used, each until it is expired anyway.
     used: BTreeMap<String, u64>,
     last_twiml: BTreeMap<CallSid, (u64, String)>,
+    /// Sockets without a ticket that have not said which call they are.
+    unnamed: usize,
 }
 
 #[derive(Debug)]
 struct Live {
     issued_ms: u64,
+    has_started: bool,
     orders: mpsc::Sender<Order>,
 }
 
@@ -73,6 +76,26 @@ pub struct Place {
     pub orders: mpsc::Receiver<Order>,
 }
 
+/// A socket that waits; dropping it takes it off the count.
+#[derive(Debug)]
+pub struct Waiting(Calls);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lock().unnamed -= 1;
+    }
+}
+
+impl Place {
+    /// The call's stream has started.
+    pub fn started(&self) {
+        let mut inner = self.calls.lock();
+        if let Some(live) = inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms) {
+            live.has_started = true;
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inner = self.calls.lock();
@@ -83,10 +106,30 @@ impl Drop for Place {
 }
 
 impl Calls {
-    /// How many calls are live.
+    /// How many calls are live: their media sockets are open.
     #[must_use]
     pub fn live(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// How many of them have a stream that has started.
+    #[must_use]
+    pub fn started(&self) -> usize {
+        self.lock().live.values().filter(|live| live.has_started).count()
+    }
+
+    /// How many of them wait for their stream to start.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let inner = self.lock();
+        inner.unnamed + inner.live.values().filter(|live| !live.has_started).count()
+    }
+
+    /// Counts a socket among those that wait, until it is known which call it is.
+    #[must_use]
+    pub fn wait(&self) -> Waiting {
+        self.lock().unnamed += 1;
+        Waiting(self.clone())
     }
 
     /// Tells all calls to go over to another instance.
@@ -112,14 +155,24 @@ impl Calls {
             return Err(NotAdmitted::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
+        Ok(self.take_place(&mut inner, &ticket.call_sid, ticket.issued_ms))
+    }
+
+    /// Lets a socket without a ticket in, unless the call has one already. Any ticket takes the call over from it.
+    #[must_use]
+    pub fn admit_bare(&self, call_sid: &CallSid) -> Option<Place> {
+        let mut inner = self.lock();
+        (!inner.live.contains_key(call_sid)).then(|| self.take_place(&mut inner, call_sid, 0))
+    }
+
+    fn take_place(&self, inner: &mut Inner, call_sid: &CallSid, issued_ms: u64) -> Place {
         let (sender, orders) = mpsc::channel(ORDERS);
-        let live = Live { issued_ms: ticket.issued_ms, orders: sender };
-        if let Some(older) = inner.live.insert(ticket.call_sid.clone(), live) {
+        let live = Live { issued_ms, has_started: false, orders: sender };
+        if let Some(older) = inner.live.insert(call_sid.clone(), live) {
             // A call that takes no orders any more is closing anyway.
             let _ = older.orders.try_send(Order::TakenOver);
         }
-        let call_sid = ticket.call_sid.clone();
-        Ok(Place { calls: self.clone(), call_sid, issued_ms: ticket.issued_ms, orders })
+        Place { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, orders }
     }
 
     /// Keeps a call's last TwiML, for Twilio to fetch when the socket closes before the REST update came through.
@@ -173,6 +226,29 @@ mod tests {
         assert_eq!(calls.live(), 1, "the first one's end does not end the second");
         drop(second);
         assert_eq!(calls.live(), 0);
+    }
+
+    #[test]
+    fn a_socket_without_a_ticket_gives_way_to_one_with_a_ticket_and_takes_no_call_over() {
+        let calls = Calls::default();
+        let sid = ticket(0).call_sid;
+        let mut bare = calls.admit_bare(&sid).unwrap();
+        assert!(calls.admit_bare(&sid).is_none());
+        let ticketed = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
+        assert_eq!(bare.orders.try_recv(), Ok(Order::TakenOver));
+        assert!(calls.admit_bare(&sid).is_none());
+        drop((bare, ticketed));
+        assert!(calls.admit_bare(&sid).is_some());
+    }
+
+    #[test]
+    fn sockets_are_counted_by_whether_their_stream_has_started() {
+        let calls = Calls::default();
+        let (place, unnamed) = (calls.admit(&ticket(1_000), "t1", 1_000).unwrap(), calls.wait());
+        assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 2, 0));
+        place.started();
+        drop(unnamed);
+        assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 0, 1));
     }
 
     #[test]

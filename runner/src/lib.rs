@@ -4,6 +4,7 @@
 
 pub mod agent;
 mod agents;
+mod bare_media;
 pub mod bridge;
 mod call_log;
 pub mod calls;

@@ -3,6 +3,7 @@
 //! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so nothing else happens in the task that reads
 //! and nobody cancels it but the end of the call.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -13,21 +14,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::frame_watch::FrameWatch;
-
-/// The largest message that is taken, its fragments together, in bytes. Twilio's have some 400.
-pub const MOST_BYTES: usize = 64 * 1024;
+use crate::settings::Limits;
 
 /// How many messages wait for the call.
 const INBOUND_QUEUE: usize = 64;
 
-/// How many messages wait for a socket that takes none: four minutes of prompts. When it is full the call is closed.
-const OUTBOUND_QUEUE: usize = 1_024;
-
 /// How long a socket may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long one message may take to be written. Twilio reads whatever it gets at once.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// RFC 6455 section 7.4.1.
 const NORMAL: u16 = 1000;
@@ -80,28 +73,41 @@ pub struct MediaSocket {
     inbound: mpsc::Receiver<FromTwilio>,
     outbound: mpsc::Sender<ToTwilio>,
     tasks: JoinSet<()>,
+    /// What was read already, and is to be read again.
+    put_back: VecDeque<FromTwilio>,
 }
 
 impl MediaSocket {
     /// Takes a socket over. Its tasks end with it.
-    pub fn new<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(mut socket: WebSocket<S>) -> Self {
-        socket.set_max_message_size(MOST_BYTES + 1); // fastwebsockets' bound is exclusive
+    pub fn new<S>(mut socket: WebSocket<S>, limits: &Limits) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        socket.set_max_message_size(limits.message_bytes + 1); // fastwebsockets' bound is exclusive
         socket.set_auto_close(false);
         socket.set_auto_pong(false);
         socket.set_writev(false); // its vectored write can spin when a write returns 0
         let (reader, writer) = socket.split(|connection| tokio::io::split(FrameWatch::new(connection)));
         let (to_call, inbound) = mpsc::channel(INBOUND_QUEUE);
-        let (outbound, from_call) = mpsc::channel(OUTBOUND_QUEUE);
+        let (outbound, from_call) = mpsc::channel(limits.queued_messages);
         let mut tasks = JoinSet::new();
         let to_call_about_writing = to_call.clone();
-        tasks.spawn(read(reader, to_call, outbound.clone()));
-        tasks.spawn(write(writer, from_call, to_call_about_writing));
-        Self { inbound, outbound, tasks }
+        tasks.spawn(read(reader, Fragments::up_to(limits.message_bytes), to_call, outbound.clone()));
+        tasks.spawn(write(writer, limits.slow, from_call, to_call_about_writing));
+        Self { inbound, outbound, tasks, put_back: VecDeque::new() }
     }
 
     /// The next message; `Closed` is the last. Nothing is lost when this is dropped half-way.
     pub async fn next(&mut self) -> FromTwilio {
+        if let Some(message) = self.put_back.pop_front() {
+            return message;
+        }
         self.inbound.recv().await.unwrap_or(FromTwilio::Closed)
+    }
+
+    /// Has messages come once more, before all others.
+    pub fn put_back(&mut self, messages: Vec<FromTwilio>) {
+        self.put_back = messages.into();
     }
 
     /// Sends a text message.
@@ -134,10 +140,10 @@ impl MediaSocket {
 /// Reads until the socket ends.
 async fn read<S: AsyncRead + Unpin>(
     mut socket: WebSocketRead<ReadHalf<FrameWatch<S>>>,
+    mut fragments: Fragments,
     to_call: mpsc::Sender<FromTwilio>,
     to_writer: mpsc::Sender<ToTwilio>,
 ) {
-    let mut fragments = Fragments::default();
     let code = loop {
         let frame = match socket.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await {
             Ok(frame) => frame,
@@ -178,25 +184,32 @@ fn close_code(error: &WebSocketError) -> Option<u16> {
 }
 
 /// The pieces of a message that comes in several frames. fastwebsockets' own collector does not bound their sum.
-#[derive(Debug, Default)]
-struct Fragments(Option<(OpCode, Vec<u8>)>);
+#[derive(Debug)]
+struct Fragments {
+    begun: Option<(OpCode, Vec<u8>)>,
+    most_bytes: usize,
+}
 
 impl Fragments {
+    fn up_to(most_bytes: usize) -> Self {
+        Self { begun: None, most_bytes }
+    }
+
     /// Adds a frame; gives the message when it is whole, or the code to close the socket with.
     fn add(&mut self, frame: Frame<'_>) -> Result<Option<FromTwilio>, u16> {
         let is_continuation = frame.opcode == OpCode::Continuation;
-        match (&mut self.0, is_continuation) {
+        match (&mut self.begun, is_continuation) {
             (None, false) if frame.fin => Ok(Some(whole(frame))),
             (None, false) => {
-                self.0 = Some((frame.opcode, frame.payload.to_vec()));
+                self.begun = Some((frame.opcode, frame.payload.to_vec()));
                 Ok(None)
             }
             (Some((_, joined)), true) => {
                 joined.extend_from_slice(&frame.payload);
-                if joined.len() > MOST_BYTES {
+                if joined.len() > self.most_bytes {
                     return Err(TOO_BIG);
                 }
-                Ok(if frame.fin { self.0.take().map(joined_message) } else { None })
+                Ok(if frame.fin { self.begun.take().map(joined_message) } else { None })
             }
             (None, true) | (Some(_), false) => Err(PROTOCOL_ERROR),
         }
@@ -218,12 +231,13 @@ fn joined_message((opcode, joined): (OpCode, Vec<u8>)) -> FromTwilio {
 /// Writes until the close is written or the socket is gone. A socket that takes nothing for too long is closed.
 async fn write<S: AsyncWrite + Unpin>(
     mut socket: WebSocketWrite<WriteHalf<FrameWatch<S>>>,
+    patience: Duration,
     mut from_call: mpsc::Receiver<ToTwilio>,
     to_call: mpsc::Sender<FromTwilio>,
 ) {
     while let Some(message) = from_call.recv().await {
         let is_last = matches!(message, ToTwilio::Close(_));
-        match tokio::time::timeout(WRITE_TIMEOUT, write_message(&mut socket, &message)).await {
+        match tokio::time::timeout(patience, write_message(&mut socket, &message)).await {
             Ok(Ok(())) if !is_last => {}
             // The reader notices that the connection is gone, and tells.
             Ok(_) => return,
@@ -282,7 +296,7 @@ mod tests {
 
     fn open() -> (DuplexStream, MediaSocket) {
         let (theirs, ours) = tokio::io::duplex(1 << 20);
-        (theirs, MediaSocket::new(WebSocket::after_handshake(ours, Role::Server)))
+        (theirs, MediaSocket::new(WebSocket::after_handshake(ours, Role::Server), &Limits::default()))
     }
 
     async fn next_text(socket: &mut MediaSocket) -> String {
@@ -318,9 +332,10 @@ mod tests {
     #[tokio::test]
     async fn a_message_over_the_limit_is_closed_with_1009() {
         let (mut theirs, mut socket) = open();
-        theirs.write_all(&frame(TEXT, &vec![b'x'; MOST_BYTES])).await.unwrap();
-        assert_eq!(next_text(&mut socket).await.len(), MOST_BYTES, "just the limit is taken");
-        theirs.write_all(&frame(TEXT, &vec![b'x'; MOST_BYTES + 1])).await.unwrap();
+        let most_bytes = Limits::default().message_bytes;
+        theirs.write_all(&frame(TEXT, &vec![b'x'; most_bytes])).await.unwrap();
+        assert_eq!(next_text(&mut socket).await.len(), most_bytes, "just the limit is taken");
+        theirs.write_all(&frame(TEXT, &vec![b'x'; most_bytes + 1])).await.unwrap();
         assert!(matches!(socket.next().await, FromTwilio::Closed));
         assert_eq!(closed_with(theirs).await, TOO_BIG);
     }
@@ -357,7 +372,7 @@ mod tests {
     async fn a_reader_that_takes_nothing_is_noticed() {
         let (_theirs, socket) = open();
         let sent = (0..100_000).take_while(|_| socket.send("x".repeat(4_000)).is_ok()).count();
-        assert!(sent <= OUTBOUND_QUEUE + 1, "{sent}");
+        assert!(sent <= Limits::default().queued_messages + 1, "{sent}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,11 +12,12 @@ use dialbridge_core::CallSid;
 use dialbridge_core::config::Greeting;
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::agent::{Agent, AgentError, SessionContext};
 use crate::agents::Agents;
-use crate::bridge::{self, Surroundings, Watch};
+use crate::bridge::{self, Standing, Surroundings, Watch};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
 use crate::drain::{Drain, Drained};
@@ -135,10 +136,17 @@ impl Service {
         for agent in self.agents.connections() {
             connections.spawn(agent.clone().tend());
         }
+        let room = Arc::new(Semaphore::new(self.config.limits.connections));
         loop {
+            // Never closed, so there is always a permit to come.
+            let permit = room.clone().acquire_owned().await;
             match accept(&listener).await {
                 Ok(stream) => {
-                    connections.spawn(serve_connection(self.clone(), stream));
+                    let serving = serve_connection(self.clone(), stream);
+                    connections.spawn(async move {
+                        serving.await;
+                        drop(permit);
+                    });
                 }
                 Err(error) => {
                     // No room for another one: those that are there will end.
@@ -166,7 +174,14 @@ impl Service {
     /// Runs a call to its end.
     ///
     /// `public` is how Twilio sees this service.
-    pub async fn run_call(&self, ticket: Ticket, public: &PublicUrl, socket: MediaSocket, place: Place) {
+    pub async fn run_call(
+        &self,
+        ticket: Ticket,
+        public: &PublicUrl,
+        socket: MediaSocket,
+        place: Place,
+        standing: Standing,
+    ) {
         let name = &ticket.course.agent;
         let (Some(settings), Some(line)) = (self.agent(name), self.agents.line(name)) else {
             tracing::error!(call_sid = %ticket.call_sid, "the call's agent is not configured");
@@ -176,10 +191,16 @@ impl Service {
         config.call_sid = Some(ticket.call_sid.clone());
         config.session = settings.address.session(ticket.call_sid.as_str());
         config.seed = ticket.issued_ms;
+        config.patience.start_ms = milliseconds(self.config.limits.start);
+        config.patience.frames_ms = milliseconds(self.config.limits.quiet);
         if config.bounds.call_ms > 0 {
             // Its other streams count too; 0 would be no bound.
             let elapsed_ms = ticket.course.elapsed_ms(ticket.issued_ms);
             config.bounds.call_ms = config.bounds.call_ms.saturating_sub(elapsed_ms).max(1);
+        }
+        if standing == Standing::Bare {
+            // Its TwiML has no action of ours that would bring it back.
+            config.renew_after_ms = 0;
         }
         match &ticket.opening {
             Opening::Greet => {}
@@ -206,6 +227,7 @@ impl Service {
         let around = Surroundings {
             agent: line.agent.clone(),
             session,
+            standing,
             config: Arc::new(config),
             dial_action,
             rest: self.rest.clone(),
@@ -293,7 +315,7 @@ impl Service {
     /// Whether no further call can be taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.calls.live() >= self.config.limits.max_calls
+        self.calls.started() >= self.config.limits.max_calls
     }
 
     pub(crate) fn office(&self) -> &Office {
@@ -314,6 +336,10 @@ async fn reach(agent: Agent) {
         tracing::warn!(%error, endpoint = agent.endpoint(), "an agent cannot be reached yet");
         tokio::time::sleep(WARM_UP_PAUSE).await;
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn accept(listener: &TcpListener) -> io::Result<tokio::net::TcpStream> {

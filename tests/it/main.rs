@@ -3,12 +3,14 @@
 
 mod assumptions;
 mod bad_input;
+mod bare_media;
 mod barge_in;
 mod call_flow;
 mod conversation;
 mod doors;
 mod gapless;
 mod keys;
+mod limits;
 #[cfg(target_os = "linux")]
 mod load;
 mod readme;

@@ -114,7 +114,7 @@ pub async fn voice_url(pipes: &Pipes, call_sid: &str) -> (String, String) {
 pub fn paths(twiml: &str) -> (String, String) {
     let path = |url: &str| url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap();
     match parse(twiml).unwrap().first() {
-        Some(Verb::ConnectStream { url, action, .. }) => (path(url), path(action.as_ref().unwrap())),
+        Some(Verb::ConnectStream { stream, action }) => (path(&stream.url), path(action.as_ref().unwrap())),
         other => panic!("{other:?} in {twiml}"),
     }
 }

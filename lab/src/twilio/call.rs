@@ -11,8 +11,9 @@ use crate::twilio::faults::StreamFaults;
 use crate::twilio::habits::AbnormalClose;
 use crate::twilio::media_socket::MediaSocket;
 use crate::twilio::plan::CallPlan;
+use crate::twilio::status::StatusCallback;
 use crate::twilio::streaming::Streaming;
-use crate::twilio::twiml;
+use crate::twilio::twiml::{self, Stream};
 use crate::twilio::{SimulatedTwilio, Update};
 
 /// A document may lead to another, and that one to a third; a call that goes round for ever is ended.
@@ -88,8 +89,8 @@ pub(super) struct Line<'a> {
     streams: usize,
     /// How many times somebody was dialled.
     pub(super) dialled: usize,
-    /// Sockets that nobody closed. They end with the call.
-    lingering: JoinSet<()>,
+    /// Sockets that nobody closed, and status callbacks on their way. They end with the call.
+    pub(super) lingering: JoinSet<()>,
 }
 
 /// How a stream or a document ended.
@@ -133,13 +134,16 @@ impl Line<'_> {
         Next::End("nothing left to do".to_owned())
     }
 
-    pub(super) async fn stream(&mut self, url: &str, parameters: &[(String, String)]) -> Next {
+    pub(super) async fn stream(&mut self, stream: &Stream) -> Next {
+        let Stream { url, status_callback, parameters } = stream;
         let stream_sid = Account::new_sid("MZ");
+        let status = StatusCallback { url: status_callback.clone(), stream_sid: stream_sid.clone() };
         let (account, call_sid) = (&self.twilio.account, self.record.call_sid.clone());
         let habits = self.plan.habits;
         let mut socket = match MediaSocket::open(&self.twilio.net, account, url, stream_sid, habits).await {
             Ok(socket) => socket,
             Err(why) => {
+                self.tell_status(&status, "stream-error", Some(&why));
                 self.tell(What::StreamRefused { why }).await;
                 return Next::Verb;
             }
@@ -151,10 +155,12 @@ impl Line<'_> {
         if opened.is_err() {
             return self.broken().await;
         }
+        self.tell_status(&status, "stream-started", None);
         self.tell(What::StreamOpened).await;
         self.streams += 1;
         let faults = StreamFaults::of_stream(self.streams, &self.plan.faults);
         let next = Streaming::new(self, faults).run(&mut socket).await;
+        self.tell_status(&status, "stream-stopped", None);
         let (stops, closes) = match &next {
             // The service has closed the socket, or it broke.
             Next::Verb => (false, false),

@@ -78,7 +78,7 @@ async fn send(connection: Connection, request: Request<Full<Bytes>>) -> Result<A
     let status = response.status();
     let body = Limited::new(response.into_body(), MOST_BYTES).collect().await.map_err(|error| broken(&error))?;
     connection.abort();
-    if status != StatusCode::OK {
+    if !status.is_success() {
         return Err(Fault::Status(status));
     }
     Ok(Answer { body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })

@@ -47,7 +47,7 @@ impl SimulatedTwilio {
         let answer = answer.map_err(|fault| format!("the voice-url: {fault}"))?;
         let verbs = twiml::parse(&answer.body)?.into_iter();
         let stream = verbs.filter_map(|verb| match verb {
-            Verb::ConnectStream { url, parameters, .. } => Some((url, parameters)),
+            Verb::ConnectStream { stream, .. } => Some((stream.url, stream.parameters)),
             _ => None,
         });
         let (url, parameters) =

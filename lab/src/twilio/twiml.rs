@@ -13,12 +13,8 @@ pub enum Verb {
     ConnectStream {
         /// `<Connect action>`.
         action: Option<String>,
-        /// `<Stream url>`.
-        url: String,
-        /// `<Stream statusCallback>`.
-        status_callback: Option<String>,
-        /// `<Parameter>`s.
-        parameters: Vec<(String, String)>,
+        /// `<Stream>`.
+        stream: Stream,
     },
     /// `<Redirect>`.
     Redirect {
@@ -46,6 +42,17 @@ pub enum Verb {
         /// Its name.
         name: String,
     },
+}
+
+/// `<Stream>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// `url`.
+    pub url: String,
+    /// `statusCallback`.
+    pub status_callback: Option<String>,
+    /// `<Parameter>`s.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// `<Dial>` with a number or a SIP address.
@@ -147,11 +154,10 @@ fn connect(node: Node<'_, '_>) -> Result<Verb, String> {
         }
         parameters.push((name, value));
     }
+    let status_callback = stream.attribute("statusCallback").map(ToOwned::to_owned);
     Ok(Verb::ConnectStream {
         action: node.attribute("action").map(ToOwned::to_owned),
-        url: url.to_owned(),
-        status_callback: stream.attribute("statusCallback").map(ToOwned::to_owned),
-        parameters,
+        stream: Stream { url: url.to_owned(), status_callback, parameters },
     })
 }
 
@@ -200,7 +206,7 @@ mod tests {
             <Parameter name="from" value="&lt;x&gt;"/></Stream></Connect><Say>Sorry.</Say><Hangup/></Response>"#;
         let verbs = parse(xml).unwrap();
         assert_eq!(verbs.iter().map(Verb::name).collect::<Vec<_>>(), ["Connect", "Say", "Hangup"]);
-        let Verb::ConnectStream { parameters, action, .. } = &verbs[0] else { panic!() };
+        let Verb::ConnectStream { stream: Stream { parameters, .. }, action } = &verbs[0] else { panic!() };
         assert_eq!(parameters[0], ("from".to_owned(), "<x>".to_owned()));
         assert_eq!(action.as_deref(), Some("https://e.com/a?s=1"));
     }

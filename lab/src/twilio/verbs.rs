@@ -20,8 +20,8 @@ const BUSY_MS: u64 = 500;
 impl Line<'_> {
     pub(super) async fn verb(&mut self, verb: Verb) -> Next {
         match verb {
-            Verb::ConnectStream { action, url, parameters, .. } => {
-                let next = self.stream(&url, &parameters).await;
+            Verb::ConnectStream { action, stream } => {
+                let next = self.stream(&stream).await;
                 match (next, action) {
                     (Next::Verb, Some(action)) => Next::Fetch(action, Vec::new()),
                     (Next::End(by), Some(action)) => {

@@ -1,57 +1,96 @@
-//! `/media/TICKET`: a handshake becomes a call.
+//! `/media/TICKET` and `/media`: a handshake becomes a call.
 
 use std::sync::Arc;
 
+use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::webhook::{check_signature, public_url};
-use super::{Answer, text};
+use super::{Answer, Refusal, refusal, text};
+use crate::bare_media;
+use crate::bridge::Standing;
 use crate::media_socket::MediaSocket;
 use crate::service::Service;
+use crate::settings::PublicUrl;
 
 /// Opens a media socket for whoever holds a good ticket.
-pub(super) fn open(service: Arc<Service>, mut request: Request<Incoming>, ticket_text: &str) -> Answer {
-    if service.drain().is_draining() {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n");
-    }
-    let Some(public) = public_url(&service, request.headers()) else {
-        return text(StatusCode::BAD_REQUEST, "no host\n");
-    };
+pub(super) fn open(service: &Arc<Service>, mut request: Request<Incoming>, ticket_text: &str) -> Answer {
     let now_ms = service.clock().now_ms();
     let ticket = match service.office().check(ticket_text, now_ms) {
         Ok(ticket) => ticket,
-        Err(why) => return refused(&service, &why.to_string()),
+        Err(why) => return refused(service, &why.to_string()),
     };
     if service.agent(&ticket.course.agent).is_none() {
-        return refused(&service, "its agent is not configured");
+        return refused(service, "its agent is not configured");
     }
-    let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
-    if let Err(refusal) = check_signature(&service, &url, &[], request.headers()) {
-        return *refusal;
-    }
-    if !fastwebsockets::upgrade::is_upgrade_request(&request) {
-        return text(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n");
-    }
-    let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
-        return text(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n");
+    let (public, answer, socket) = match shake_hands(service, &mut request) {
+        Ok(shaken) => shaken,
+        Err(refusal) => return *refusal,
     };
     let place = match service.calls().admit(&ticket, ticket_text, now_ms) {
         Ok(place) => place,
-        Err(why) => return refused(&service, &why.to_string()),
+        Err(why) => return refused(service, &why.to_string()),
     };
-    let call = {
-        let service = service.clone();
-        async move {
-            match upgrade.await {
-                Ok(socket) => service.run_call(ticket, &public, MediaSocket::new(socket), place).await,
-                Err(error) => tracing::debug!(%error, "the handshake was not completed"),
-            }
+    let serving = service.clone();
+    service.spawn_call(async move {
+        if let Some(socket) = opened(&serving, socket).await {
+            serving.run_call(ticket, &public, socket, place, Standing::Ticket).await;
         }
+    });
+    answer
+}
+
+/// Opens a media socket for a stream of others' TwiML, where that is allowed.
+pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) -> Answer {
+    let (public, answer, socket) = match shake_hands(service, &mut request) {
+        Ok(shaken) => shaken,
+        Err(refusal) => return *refusal,
     };
-    service.spawn_call(call);
-    response.map(|_| Full::default())
+    let serving = service.clone();
+    service.spawn_call(async move {
+        if let Some(socket) = opened(&serving, socket).await {
+            bare_media::run(&serving, &public, socket).await;
+        }
+    });
+    answer
+}
+
+/// What every handshake must be: Twilio's, a WebSocket's, and at a time when there is room.
+fn shake_hands(service: &Service, request: &mut Request<Incoming>) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
+    if service.drain().is_draining() {
+        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
+    }
+    let public = public_url(service, request.headers());
+    let public = public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
+    let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
+    check_signature(service, &url, &[], request.headers())?;
+    if !is_upgrade_request(request) {
+        return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
+    }
+    let limits = &service.config().limits;
+    let calls = service.calls();
+    if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
+        if let Some(withheld) = service.refusal_log().allow() {
+            let (live, waiting) = (calls.live(), calls.waiting());
+            tracing::warn!(live, waiting, withheld, "a media socket was refused: there is no room for another one");
+        }
+        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "no room for another media socket\n"));
+    }
+    let (response, socket) =
+        upgrade(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
+    Ok((public, response.map(|_| Full::default()), socket))
+}
+
+async fn opened(service: &Service, socket: UpgradeFut) -> Option<MediaSocket> {
+    match socket.await {
+        Ok(socket) => Some(MediaSocket::new(socket, &service.config().limits)),
+        Err(error) => {
+            tracing::debug!(%error, "the handshake was not completed");
+            None
+        }
+    }
 }
 
 fn refused(service: &Service, why: &str) -> Answer {

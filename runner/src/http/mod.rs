@@ -8,7 +8,6 @@ pub mod webhook;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -22,12 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::service::Service;
 
-/// How long the head of a request may take to come.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest head of a request, in bytes.
-const MOST_HEAD_BYTES: usize = 16 * 1024;
-
 type Answer = Response<Full<Bytes>>;
 
 /// An answer to a request that goes no further.
@@ -38,14 +31,15 @@ pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let limits = service.config().limits;
     let answer = service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(answer(service, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MOST_HEAD_BYTES)
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(connection), answer)
         .with_upgrades();
     if let Err(error) = served.await {
@@ -67,12 +61,15 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
         "/connect-ended" => not_allowed("POST"),
         "/dial-ended" if is_post => voice::dial_ended(&service, request).await,
         "/dial-ended" => not_allowed("POST"),
+        "/stream-status" if is_post => voice::stream_status(&service, request).await,
+        "/stream-status" => not_allowed("POST"),
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
         "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
         "/health" | "/ready" => not_allowed("GET"),
+        "/media" if is_get && service.config().allow_bare_media => media::open_bare(&service, request),
         other => match other.strip_prefix("/media/") {
-            Some(ticket) if is_get => media::open(service.clone(), request, ticket),
+            Some(ticket) if is_get => media::open(&service, request, ticket),
             Some(_) => not_allowed("GET"),
             None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
         },

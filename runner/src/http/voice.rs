@@ -16,6 +16,9 @@ use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 /// How many streams in a row may fail to last before the call gets its fallback.
 const MOST_ATTEMPTS: u32 = 3;
 
+/// How much of what Twilio tells of a stream is kept, in characters.
+const MOST_STATUS_CHARS: usize = 200;
+
 /// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
 const MOST_PARAMETER_BYTES: usize = 499;
 
@@ -104,6 +107,24 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     xml(stream.document(service, &webhook.public))
 }
 
+/// `/stream-status`: Twilio tells that a stream has started, stopped or failed. Only the last is news: the calls tell the
+/// rest themselves, but of a socket that Twilio could not open nobody else knows.
+pub(super) async fn stream_status(service: &Service, request: Request<Incoming>) -> Answer {
+    let webhook = match Webhook::read(service, request).await {
+        Ok(webhook) => webhook,
+        Err(refusal) => return *refusal,
+    };
+    let told = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MOST_STATUS_CHARS);
+    let (call_sid, event): (String, String) = (told("CallSid").collect(), told("StreamEvent").collect());
+    if event == "stream-error" {
+        let why: String = told("StreamError").collect();
+        tracing::error!(call_sid, why, "Twilio's stream has failed");
+    } else {
+        tracing::debug!(call_sid, event, "Twilio tells of a stream");
+    }
+    text(StatusCode::NO_CONTENT, "")
+}
+
 /// Reads a request that brings a call back, with the state that it was sent away with. A call that is over is answered.
 async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
     let webhook = Webhook::read(service, request).await?;
@@ -167,6 +188,7 @@ impl Stream<'_> {
         let connect = Verb::ConnectStream {
             action: public.http(&format!("/connect-ended?s={}", office.issue_state(&state))),
             url: public.ws(&format!("/media/{}", office.issue(&ticket))),
+            status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
         };
         // For a Twilio that does not ask the action: nobody is left in silence.

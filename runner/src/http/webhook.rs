@@ -8,11 +8,8 @@ use hyper::body::Incoming;
 
 use super::{Refusal, refusal};
 use crate::service::Service;
-use crate::settings::PublicUrl;
+use crate::settings::{Limits, PublicUrl};
 use crate::twilio::signature::is_signed;
-
-/// The longest body, in bytes. Twilio's have one or two thousand.
-const MOST_BODY_BYTES: usize = 64 * 1024;
 
 /// A request that Twilio signed, or that came where nothing is signed.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ impl Webhook {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
-            Method::POST => pairs(&read_form(&head.headers, body).await?),
+            Method::POST => pairs(&read_form(&service.config().limits, &head.headers, body).await?),
             _ => Vec::new(),
         };
         check_signature(service, &public.http(&path), &form, &head.headers)?;
@@ -62,12 +59,16 @@ pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
+async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));
     }
-    match Limited::new(body, MOST_BODY_BYTES).collect().await {
+    let whole = Limited::new(body, limits.body_bytes).collect();
+    let Ok(read) = tokio::time::timeout(limits.body, whole).await else {
+        return Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"));
+    };
+    match read {
         Ok(body) => Ok(body.to_bytes().to_vec()),
         Err(error) if error.is::<LengthLimitError>() => Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too long\n")),
         Err(_) => Err(refusal(StatusCode::BAD_REQUEST, "the body broke off\n")),

@@ -8,7 +8,7 @@ use super::agents::Agents;
 use super::file::ConfigFile;
 use super::numbers::Routes;
 use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
-use super::{AgentConfig, Secret, SettingError, Settings};
+use super::{AgentConfig, Limits, Secret, SettingError, Settings};
 use crate::log::Severity;
 
 /// The agent of a service that has no configuration's file.
@@ -33,6 +33,8 @@ pub struct Config {
     pub ticket_keys: Vec<Secret>,
     /// Bounds.
     pub limits: Limits,
+    /// Whether streams of others' TwiML are taken.
+    pub allow_bare_media: bool,
     /// The least severity that is logged.
     pub log_level: Severity,
     /// The agents, by their names.
@@ -77,13 +79,6 @@ pub struct TwilioConfig {
     pub api_key: Option<(String, Secret)>,
     /// Base URL of the REST API.
     pub api_url: String,
-}
-
-/// Bounds.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Started streams at once.
-    pub max_calls: usize,
 }
 
 /// The platform that the process runs on, told by its environment.
@@ -166,7 +161,8 @@ impl Settings {
             public_url: set(&self.public_url).map(public_url).transpose()?,
             twilio,
             ticket_keys: list(set(&self.ticket_key)).into_iter().map(Secret::new).collect(),
-            limits: Limits { max_calls: number("MAX_CALLS", set(&self.max_calls), 1000, 1..=1_000_000, "1000")? },
+            limits: self.limits()?,
+            allow_bare_media: boolean("ALLOW_BARE_MEDIA", self.allow_bare_media.as_deref(), false)?,
             log_level: log_level(set(&self.log_level))?,
             agents: BTreeMap::new(),
             default_agent: String::new(),

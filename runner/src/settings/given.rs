@@ -39,6 +39,43 @@ pub struct Settings {
     #[arg(long, env = "RECORD_MASKED", value_name = "BOOL", help_heading = "Service")]
     pub record_masked: Option<String>,
 
+    /// How many media sockets may wait for their stream to start
+    #[arg(long, env = "MOST_WAITING_SOCKETS", value_name = "N", help_heading = "Doors")]
+    pub most_waiting_sockets: Option<String>,
+    /// How many connections may be open that no media socket has become of
+    #[arg(long, env = "MOST_CONNECTIONS", value_name = "N", help_heading = "Doors")]
+    pub most_connections: Option<String>,
+    /// How long the head of a request may take
+    #[arg(long, env = "HEAD_SECONDS", value_name = "SECONDS", help_heading = "Doors")]
+    pub head_seconds: Option<String>,
+    /// The longest head of a request
+    #[arg(long, env = "MOST_HEAD_BYTES", value_name = "BYTES", help_heading = "Doors")]
+    pub most_head_bytes: Option<String>,
+    /// How long the body of a request may take
+    #[arg(long, env = "BODY_SECONDS", value_name = "SECONDS", help_heading = "Doors")]
+    pub body_seconds: Option<String>,
+    /// The longest body of a request
+    #[arg(long, env = "MOST_BODY_BYTES", value_name = "BYTES", help_heading = "Doors")]
+    pub most_body_bytes: Option<String>,
+    /// The longest message over a media socket
+    #[arg(long, env = "MOST_MESSAGE_BYTES", value_name = "BYTES", help_heading = "Doors")]
+    pub most_message_bytes: Option<String>,
+    /// How long a media socket may take until its stream starts
+    #[arg(long, env = "START_SECONDS", value_name = "SECONDS", help_heading = "Doors")]
+    pub start_seconds: Option<String>,
+    /// How long nothing may come over a media socket
+    #[arg(long, env = "QUIET_SOCKET_SECONDS", value_name = "SECONDS", help_heading = "Doors")]
+    pub quiet_socket_seconds: Option<String>,
+    /// How long a media socket may take nothing of what is sent
+    #[arg(long, env = "SLOW_SOCKET_SECONDS", value_name = "SECONDS", help_heading = "Doors")]
+    pub slow_socket_seconds: Option<String>,
+    /// How many messages may wait for a media socket
+    #[arg(long, env = "MOST_QUEUED_MESSAGES", value_name = "N", help_heading = "Doors")]
+    pub most_queued_messages: Option<String>,
+    /// Takes streams of TwiML that others wrote, at /media; read docs/security.md first
+    #[arg(long, env = "ALLOW_BARE_MEDIA", value_name = "BOOL", help_heading = "Doors")]
+    pub allow_bare_media: Option<String>,
+
     /// The agent's resource name, or lab:FILE; without it the embedded lab agent
     #[arg(long, env = "DIALOGFLOW_AGENT", value_name = "NAME", help_heading = "Agent")]
     pub dialogflow_agent: Option<String>,

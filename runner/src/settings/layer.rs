@@ -9,7 +9,7 @@ use super::value::set;
 use super::{SettingError, Settings};
 
 /// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: [&str; 15] = [
+pub(super) const OF_THE_SERVICE: [&str; 27] = [
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
@@ -25,6 +25,18 @@ pub(super) const OF_THE_SERVICE: [&str; 15] = [
     "TWILIO_REGION",
     "TICKET_KEY",
     "ALLOW_UNSIGNED",
+    "ALLOW_BARE_MEDIA",
+    "MOST_WAITING_SOCKETS",
+    "MOST_CONNECTIONS",
+    "HEAD_SECONDS",
+    "MOST_HEAD_BYTES",
+    "BODY_SECONDS",
+    "MOST_BODY_BYTES",
+    "MOST_MESSAGE_BYTES",
+    "START_SECONDS",
+    "QUIET_SOCKET_SECONDS",
+    "SLOW_SOCKET_SECONDS",
+    "MOST_QUEUED_MESSAGES",
 ];
 
 /// Settings that are files or folders.

@@ -13,6 +13,7 @@ mod file;
 mod given;
 mod handoff;
 mod layer;
+mod limits;
 mod numbers;
 mod recording;
 mod secret;
@@ -25,8 +26,9 @@ pub use address::{AgentAddress, Endpoint, EsApi, Product};
 pub use agent::AgentConfig;
 #[cfg(feature = "lab")]
 pub use agent::Lab;
-pub use config::{Config, DEFAULT_AGENT, Limits, Platform, PublicUrl, TwilioConfig};
+pub use config::{Config, DEFAULT_AGENT, Platform, PublicUrl, TwilioConfig};
 pub use error::SettingError;
 pub use given::Settings;
+pub use limits::Limits;
 pub use numbers::Routes;
 pub use secret::Secret;

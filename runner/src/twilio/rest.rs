@@ -63,6 +63,11 @@ struct RestError {
     message: String,
 }
 
+#[derive(Deserialize)]
+struct CallStatus {
+    status: String,
+}
+
 impl RestClient {
     /// A client for that account; `None` without an account or credentials: then no call can be updated.
     #[must_use]
@@ -89,6 +94,30 @@ impl RestClient {
             pause *= 2;
         }
         UpdateResult::Impossible
+    }
+
+    /// [`Self::update`] for a call of which it is not sure that it is one: Twilio is asked first.
+    pub async fn update_in_progress(&self, call: &CallSid, twiml: &str) -> UpdateResult {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.status(call)).await {
+            Ok(Some(status)) if status == "in-progress" => self.update(call, twiml).await,
+            Ok(Some(_)) => UpdateResult::CallGone,
+            Ok(None) | Err(_) => UpdateResult::Impossible,
+        }
+    }
+
+    /// `status` of a call; `None` where Twilio does not tell.
+    async fn status(&self, call: &CallSid) -> Option<String> {
+        let request = Request::get(format!("{}/{call}.json", self.base))
+            .header("authorization", self.authorization.clone())
+            .header("accept", "application/json")
+            .body(Full::default())
+            .ok()?;
+        let response = self.client.send(request, MOST_BYTES).await.ok()?;
+        match response.status() {
+            StatusCode::OK => serde_json::from_slice::<CallStatus>(response.body()).ok().map(|call| call.status),
+            StatusCode::NOT_FOUND => Some("unknown".to_owned()),
+            _ => None,
+        }
     }
 
     async fn attempt(&self, call: &CallSid, body: String) -> Attempt {

@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 #[derive(Deserialize)]
 #[serde(tag = "verb", rename_all = "camelCase")]
 pub(crate) enum VerbOf {
+    #[serde(rename_all = "camelCase")]
     ConnectStream {
         action: String,
         url: String,
+        status_callback: Option<String>,
         parameters: Vec<(String, String)>,
     },
     Redirect {
@@ -46,7 +48,9 @@ pub(crate) fn written(verbs: Vec<VerbOf>) -> Value {
 impl VerbOf {
     fn verb(self) -> Verb {
         match self {
-            Self::ConnectStream { action, url, parameters } => Verb::ConnectStream { action, url, parameters },
+            Self::ConnectStream { action, url, status_callback, parameters } => {
+                Verb::ConnectStream { action, url, status_callback, parameters }
+            }
             Self::Redirect { url } => Verb::Redirect { url },
             Self::Dial { to, caller_id, timeout_s, answer_on_bridge, action } => {
                 Verb::Dial(Dial { to, caller_id, timeout_s, answer_on_bridge, action })

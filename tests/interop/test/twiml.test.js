@@ -25,7 +25,8 @@ function byTwilio(verbs) {
   for (const verb of verbs) {
     switch (verb.verb) {
       case 'connectStream': {
-        const stream = response.connect({ action: verb.action, method: 'POST' }).stream({ url: verb.url });
+        const { url, statusCallback } = verb;
+        const stream = response.connect({ action: verb.action, method: 'POST' }).stream({ url, statusCallback });
         for (const [name, value] of verb.parameters) stream.parameter({ name, value });
         break;
       }
@@ -99,6 +100,7 @@ function verbsWith(text, more = text) {
       verb: 'connectStream',
       action: `https://example.com/${text}`,
       url: `wss://example.com/${more}`,
+      statusCallback: more,
       parameters: [
         ['from', text],
         [more, 'x'],
@@ -130,6 +132,7 @@ describe('a TwiML document of ours', () => {
           verb: 'connectStream',
           action: 'https://example.com/connect-ended?s=abc.def',
           url: `wss://example.com/media/${ticket}`,
+          statusCallback: 'https://example.com/stream-status',
           parameters: [['from', '+15550100'], ['to', '+15550199'], ['param.shop', 'north']],
         },
         { verb: 'say', text: 'We are sorry, the connection was lost. Please call again.' },

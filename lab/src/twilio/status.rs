@@ -1,0 +1,35 @@
+//! `<Stream statusCallback>`: the service is told that a stream has started, stopped or failed, beside the call.
+
+use crate::twilio::call::Line;
+use crate::twilio::http_client;
+
+/// Where it is told, and of which stream.
+pub(super) struct StatusCallback {
+    pub(super) url: Option<String>,
+    pub(super) stream_sid: String,
+}
+
+impl Line<'_> {
+    /// Tells the service, where the document says so. The call does not wait for it.
+    pub(super) fn tell_status(&mut self, status: &StatusCallback, event: &str, error: Option<&str>) {
+        let Some(url) = status.url.clone() else { return };
+        let ms = self.now_ms();
+        // The lab has no calendar: its calls begin with the year.
+        let timestamp = format!("2026-01-01T00:{:02}:{:02}.{:03}Z", ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+        let mut form = vec![
+            ("AccountSid", self.twilio.account.sid.clone()),
+            ("CallSid", self.record.call_sid.clone()),
+            ("StreamSid", status.stream_sid.clone()),
+            ("StreamName", status.stream_sid.clone()),
+            ("StreamEvent", event.to_owned()),
+            ("Timestamp", timestamp),
+        ];
+        form.extend(error.map(|error| ("StreamError", error.to_owned())));
+        let form: Vec<_> = form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let (net, account) = (self.twilio.net.clone(), self.twilio.account.clone());
+        self.lingering.spawn(async move {
+            // Twilio says nothing to the call about a callback that fails.
+            let _ = http_client::post(&net, &account, &url, &form).await;
+        });
+    }
+}

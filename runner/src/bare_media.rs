@@ -1,0 +1,73 @@
+//! Streams of TwiML that others wrote (`ALLOW_BARE_MEDIA`): which call it is stands in Twilio's `start` only, and nothing
+//! but the handshake's signature, a constant of the URL, says that Twilio sent it.
+
+use std::time::Duration;
+
+use dialbridge_core::CallSid;
+use dialbridge_core::twilio::{Inbound, Start, parse};
+
+use crate::bridge::Standing;
+use crate::media_socket::{FromTwilio, MediaSocket};
+use crate::service::Service;
+use crate::settings::PublicUrl;
+use crate::settings::value::is_language_tag;
+use crate::twilio::ticket::{Course, Opening, Ticket};
+
+/// How many messages may come before `start`; Twilio sends `connected` and nothing else.
+const MOST_BEFORE_START: usize = 8;
+
+/// Runs the call of a bare socket to its end.
+pub(crate) async fn run(service: &Service, public: &PublicUrl, mut socket: MediaSocket) {
+    let waiting = service.calls().wait();
+    let Some(start) = start(&mut socket, service.config().limits.start).await else {
+        tracing::warn!("a media socket without a ticket was closed: no stream has started");
+        return socket.close().await;
+    };
+    let Some(ticket) = ticket(service, &start) else { return socket.close().await };
+    match service.calls().admit_bare(&ticket.call_sid) {
+        Some(place) => {
+            drop(waiting);
+            service.run_call(ticket, public, socket, place, Standing::Bare).await;
+        }
+        None => {
+            tracing::warn!(call_sid = %ticket.call_sid, "a stream without a ticket was refused: another one has the call");
+            socket.close().await;
+        }
+    }
+}
+
+/// Twilio's `start`, with all that came up to it put back into the socket.
+async fn start(socket: &mut MediaSocket, patience: Duration) -> Option<Start> {
+    let mut came = Vec::new();
+    let reading = async {
+        while came.len() < MOST_BEFORE_START {
+            let message = socket.next().await;
+            let FromTwilio::Text(text) = &message else { return None };
+            let parsed = std::str::from_utf8(text.as_ref()).ok().and_then(|text| parse(text).ok());
+            let start = if let Some(Inbound::Start(start)) = parsed { Some(*start) } else { None };
+            came.push(message);
+            if start.is_some() {
+                return start;
+            }
+        }
+        None
+    };
+    let start = tokio::time::timeout(patience, reading).await.ok().flatten();
+    socket.put_back(came);
+    start
+}
+
+/// What a ticket of ours would say: the agent is led to by the stream's own parameters `agent`, `to` and `language`.
+fn ticket(service: &Service, start: &Start) -> Option<Ticket> {
+    let call_sid = CallSid::new(&start.call_sid).ok()?;
+    let parameter =
+        |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let Some(agent) = service.config().route(parameter("agent"), parameter("to")) else {
+        tracing::warn!(call_sid = %call_sid, "a stream without a ticket names an agent that is not configured");
+        return None;
+    };
+    let issued_ms = service.clock().now_ms();
+    let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
+    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms };
+    Some(Ticket { call_sid, issued_ms, course, opening: Opening::Greet })
+}
