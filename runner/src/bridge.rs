@@ -259,6 +259,8 @@ impl Bridge {
             Output::Agent(turn, command) => self.command(turn, command),
             Output::Update { twiml } => self.update(twiml),
             Output::Fetch(id, uri) => self.fetch(id, uri),
+            // No call is told yet that tools can be run.
+            Output::RunTools(id, _) => self.feed(Input::ToolsRun(id, Vec::new()), None),
             Output::Report(report) => self.report(now, report),
             Output::Close(reason) => self.closed = Some(reason),
         }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod drain;
+mod fragments;
 mod frame_watch;
 pub mod http;
 pub mod http_client;

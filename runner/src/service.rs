@@ -223,6 +223,7 @@ impl Service {
             product: settings.address.product(),
             language: ticket.course.language.clone().unwrap_or_else(|| settings.language.clone()),
             speech: line.speech.clone(),
+            ces: line.ces.clone(),
         };
         let around = Surroundings {
             agent: line.agent.clone(),

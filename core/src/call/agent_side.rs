@@ -20,7 +20,7 @@ impl Call {
             AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
             AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
             AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
-            AgentEvent::Interrupted { .. } if self.is_one_stream() => self.on_interrupted(),
+            AgentEvent::Interrupted { barge_in } if self.is_one_stream() => self.on_interrupted(barge_in),
             AgentEvent::GoAway if self.is_one_stream() => self.restart_stream(),
             // An agent with a stream for each turn says neither.
             AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
@@ -59,6 +59,7 @@ impl Call {
             payload: self.payload.clone(),
             barge_in: (is_audio && !self.is_one_stream()).then(|| self.barge_in_window(waited_ms)).flatten(),
         };
+        let told = start.parameters.clone();
         self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
         self.turn = Turn::Listening(OpenTurn {
             id,
@@ -71,6 +72,7 @@ impl Call {
             has_audio: false,
             is_silent: false,
             partial: Repeated::default(),
+            told,
             said: Said::default(),
             thought_ms: 0,
             is_restarting: false,
@@ -98,6 +100,10 @@ impl Call {
         // An agent with one stream calls no transcript final: the last one is.
         if transcript.is_final || self.is_one_stream() {
             self.sight.final_transcript(self.now);
+        }
+        // Nor does it say in its answer what it took the caller to have said.
+        if self.is_one_stream() && !transcript.text.is_empty() {
+            self.outcome.query_text.clone_from(&transcript.text);
         }
         self.report(Report::Transcript { turn: id, text: transcript.text.clone(), is_final: transcript.is_final });
         self.interrupt(InterruptedBy::Speech, Some(id));
@@ -169,7 +175,16 @@ impl Call {
         }
         self.sight.abandoned();
         self.caller.forget_written();
+        self.tell_again();
         self.leave_turn();
+    }
+
+    /// The open stream comes to nothing: what it was told of the call is told to the next one, where nothing newer is.
+    pub(super) fn tell_again(&mut self) {
+        let Some(turn) = self.turn.open_mut() else { return };
+        for (name, value) in std::mem::take(&mut turn.told) {
+            self.parameters.entry(name).or_insert(value);
+        }
     }
 
     fn on_turn_ended(&mut self) {
@@ -203,15 +218,22 @@ impl Call {
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;
-        let greeting = &self.config.greeting;
-        let is_greeting = matches!(&turn.input, TurnInput::Event(event) if greeting.event.as_ref() == Some(event));
-        if is_greeting && !is_answered {
-            self.report(Report::StartingEventUnanswered { turn: turn.number });
-            self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
+        if !is_answered && self.is_starting_event(&turn.input) {
+            self.starting_event_unanswered(turn.number);
         }
         if turn.is_silent {
             self.count_silent_turn(&turn, is_answered);
         }
+    }
+
+    pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Event(event) if self.config.greeting.event.as_ref() == Some(event))
+    }
+
+    /// An agent that does not know the starting event gets the starting text, where there is one.
+    pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
+        self.report(Report::StartingEventUnanswered { turn });
+        self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
     }
 
     pub(super) fn leave_turn(&mut self) {

@@ -8,7 +8,7 @@ use crate::agent::{AgentCommand, TurnInput};
 use crate::call::turn::{Answered, OpenTurn, Repeated, Said, Turn};
 use crate::call::utterance::Utterance;
 use crate::call::{Call, Lifecycle, Output, Timer};
-use crate::config::StreamShape;
+use crate::config::{BargeInMode, StreamShape};
 use crate::report::{InterruptedBy, Report};
 
 /// How long a stream that was half-closed may still take to end, in milliseconds.
@@ -29,11 +29,17 @@ impl Call {
         let id = turn.id;
         if !self.parameters.is_empty() {
             let parameters = std::mem::take(&mut self.parameters);
+            if let Some(turn) = self.turn.open_mut() {
+                turn.told.extend(parameters.clone());
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Parameters(parameters)));
         }
         while let Some(input) = self.first.pop_front() {
             self.sight.input_complete(self.now);
-            self.await_answer();
+            // How many keys make an answer is for the agent to say.
+            if !matches!(input, TurnInput::Digits(..)) {
+                self.await_answer();
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Send(input)));
         }
     }
@@ -46,8 +52,12 @@ impl Call {
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);
     }
 
-    /// The agent wants its own voice stopped.
-    pub(super) fn on_interrupted(&mut self) {
+    /// The agent wants its own voice stopped. A caller does not stop what may not be interrupted; a newer answer does.
+    pub(super) fn on_interrupted(&mut self, by_caller: bool) {
+        let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
+        if by_caller && !may_cut {
+            return;
+        }
         if self.playback.is_playing() && matches!(self.lifecycle, Lifecycle::Active) {
             let turn = self.turn.open().map(|turn| turn.number);
             self.cut(InterruptedBy::Agent, turn);
@@ -81,17 +91,21 @@ impl Call {
         let number = self.next_number();
         let now = self.now;
         let Some(turn) = self.turn.open_mut() else { return };
-        let told = turn.told();
+        let told = turn.answer_told();
+        let unanswered = (turn.answered != Answered::Yes).then(|| (turn.number, turn.input.clone()));
         turn.begin_anew(number);
         self.sight.opened(number, turn.input.kind(), now);
         if let Some(told) = told {
             self.report(told);
         }
+        if let Some((number, _)) = unanswered.filter(|(_, input)| self.is_starting_event(input)) {
+            self.starting_event_unanswered(number);
+        }
     }
 
     /// A stream of many turns is over: what the agent has said in the last one is told.
     pub(super) fn tell_what_was_said(&mut self, turn: &OpenTurn) {
-        if let Some(told) = turn.told().filter(|_| self.is_one_stream()) {
+        if let Some(told) = turn.answer_told().filter(|_| self.is_one_stream()) {
             self.report(told);
         }
     }
@@ -99,7 +113,7 @@ impl Call {
 
 impl OpenTurn {
     /// The answer as it is told, where there was one.
-    fn told(&self) -> Option<Report> {
+    fn answer_told(&self) -> Option<Report> {
         (self.answered == Answered::Yes).then(|| Report::Answered {
             turn: self.number,
             query_text: self.utterance.text().to_owned(),

@@ -11,6 +11,9 @@ use crate::time::CallTime;
 /// The longest pause between two attempts, in milliseconds.
 const LONGEST_PAUSE_MS: u64 = 2_000;
 
+/// The gRPC code of an input that an agent does not take.
+const REFUSED: &str = "INVALID_ARGUMENT";
+
 /// A row of failures without a success in between.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -60,6 +63,7 @@ impl Call {
     /// `is_cancelled`: whether the stream has had its last command.
     fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
         let is_responding = matches!(self.turn, Turn::Responding(_));
+        self.tell_again();
         let Some(turn) = self.turn.open() else { return };
         let (id, input) = (turn.number, turn.input.clone());
         self.trouble.failed_turns += 1;
@@ -76,15 +80,21 @@ impl Call {
         self.sight.abandoned();
         self.leave_turn();
         let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
+        // Whether an agent refuses an event that it does not know is not documented (CES).
+        let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
         let retry = &self.config.retry;
-        let pause = if fault.transient {
+        let pause = if fault.transient || refuses_event {
             self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms)
         } else {
             None
         };
+        let input = if refuses_event { TurnInput::Audio } else { input };
         let again = if may_repeat { self.ask_again(input) } else { 0 };
         self.caller.forget_written();
         self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
+        if refuses_event {
+            self.starting_event_unanswered(id);
+        }
         match pause {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);

@@ -54,6 +54,8 @@ pub(super) struct OpenTurn {
     pub(super) is_silent: bool,
     /// The audio of its partial answers, which the final one may repeat.
     pub(super) partial: Repeated,
+    /// The session parameters that it was told since the agent last said something.
+    pub(super) told: Map<String, Value>,
     /// What the agent has said in a turn of a stream that has many.
     pub(super) said: Said,
     /// From the end of the input to the first part of the answer, in milliseconds.

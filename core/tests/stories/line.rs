@@ -97,6 +97,7 @@ impl Line {
                 Output::Agent(..)
                 | Output::Update { .. }
                 | Output::Fetch(..)
+                | Output::RunTools(..)
                 | Output::Report(_)
                 | Output::Close(_) => {}
             }

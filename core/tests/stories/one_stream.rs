@@ -1,9 +1,10 @@
 //! An agent with one stream for the whole call (CES).
 
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolCall, TurnInput};
-use dialbridge_core::config::{NoInput, StreamShape};
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolCall, ToolOutcome, ToolResult, Transfer, TurnInput};
+use dialbridge_core::config::{BargeInMode, NoInput, StreamShape};
 use dialbridge_core::report::InterruptedBy;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
+use serde_json::{Map, Value, json};
 
 use crate::line::{Line, digits, interim, numbers, prompt};
 use crate::trouble::fault;
@@ -99,6 +100,29 @@ fn the_agent_says_when_its_words_are_interrupted() {
 }
 
 #[test]
+fn a_caller_does_not_stop_what_may_not_be_interrupted_and_a_newer_answer_does() {
+    let protected = Answer {
+        payloads: vec![json!({ "dialbridge": { "bargeIn": false } })],
+        prompts: vec![prompt(5_000)],
+        ..Answer::default()
+    };
+    let off = || {
+        let mut config = config();
+        config.barge_in.mode = BargeInMode::Off;
+        config
+    };
+    for (config, says) in [(config(), AgentEvent::Answer(Box::new(protected))), (off(), says(5_000))] {
+        let mut line = Line::started(config);
+        line.agent(1, says);
+        line.hush(900);
+        line.agent(1, AgentEvent::Interrupted { barge_in: true });
+        assert_eq!((line.clears(), line.is_playing()), (0, true));
+        line.agent(1, AgentEvent::Interrupted { barge_in: false });
+        assert_eq!((line.clears(), line.is_playing()), (1, false));
+    }
+}
+
+#[test]
 fn an_interruption_of_nothing_is_nothing() {
     let mut line = greeted();
     line.agent(1, AgentEvent::Interrupted { barge_in: true });
@@ -114,8 +138,7 @@ fn keys_events_and_tool_refusals_go_in_between_the_audio() {
     line.agent(1, says(200));
     line.agent(1, turn_completed());
     line.press("42#");
-    let call = ToolCall { tool: "tools/1".to_owned(), action: String::new() };
-    line.agent(1, AgentEvent::Answer(Box::new(Answer { tool_call: Some(call.clone()), ..Answer::default() })));
+    line.agent(1, wants(&["tools/1", "tools/2"]));
     line.agent(1, turn_completed());
     line.hush(5_000);
     let sent: Vec<_> = line
@@ -123,8 +146,87 @@ fn keys_events_and_tool_refusals_go_in_between_the_audio() {
         .into_iter()
         .filter_map(|command| if let AgentCommand::Send(input) = command { Some(input) } else { None })
         .collect();
-    assert_eq!(sent, [digits("42", Some('#')), TurnInput::ToolRefused(call), TurnInput::Event("SILENCE".to_owned())]);
+    let refused = ["tools/1", "tools/2"].map(|tool| ToolResult { call: call(tool), outcome: ToolOutcome::Refused });
+    let refused = TurnInput::ToolResults(refused.to_vec());
+    assert_eq!(sent, [digits("42", Some('#')), refused, TurnInput::Event("SILENCE".to_owned())]);
     assert_eq!(line.last_turn(), 1);
+}
+
+fn call(tool: &str) -> ToolCall {
+    ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
+}
+
+fn wants(tools: &[&str]) -> AgentEvent {
+    let tool_calls = tools.iter().map(|tool| call(tool)).collect();
+    AgentEvent::Answer(Box::new(Answer { tool_calls, ..Answer::default() }))
+}
+
+/// What the agent was told of tools, in order.
+fn told_of_tools(line: &Line) -> Vec<Vec<ToolResult>> {
+    let results = line.commands(line.last_turn()).into_iter().filter_map(|command| match command {
+        AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
+        _ => None,
+    });
+    results.collect()
+}
+
+fn has_tools() -> CallConfig {
+    CallConfig { has_tools: true, ..config() }
+}
+
+#[test]
+fn tools_are_run_where_that_can_be_done_and_the_agent_is_told_of_all_of_them_at_once() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1", "tools/2"]));
+    let asked =
+        |line: &Line| line.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2));
+    assert_eq!((asked(&line), told_of_tools(&line).len()), (1, 0));
+    line.speak(400);
+    let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
+    let run = Input::ToolsRun(ToolsId(1), vec![Ok(result.clone()), Err("the shop is closed".to_owned())]);
+    line.feed(&run).unwrap();
+    let [told] = &told_of_tools(&line)[..] else { panic!() };
+    let outcomes: Vec<_> = told.iter().map(|result| (result.call.id.as_str(), result.outcome.clone())).collect();
+    let failed = ToolOutcome::Failed("the shop is closed".to_owned());
+    assert_eq!(outcomes, [("call of tools/1", ToolOutcome::Done(result)), ("call of tools/2", failed)]);
+    line.feed(&run).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 1, "once");
+    let faults = line.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
+    assert_eq!(faults, 1);
+}
+
+#[test]
+fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1"]));
+    line.agent(1, AgentEvent::GoAway);
+    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    line.agent(1, AgentEvent::Ended);
+    let told = told_of_tools(&line);
+    assert_eq!(line.last_turn(), 2);
+    assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
+}
+
+#[test]
+fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
+    let mut line = Line::started(has_tools());
+    for _ in 0..100 {
+        line.agent(1, wants(&["tools/1"]));
+    }
+    assert_eq!(line.count(|output| matches!(output, Output::RunTools(..))), 16);
+    assert_eq!(told_of_tools(&line).len(), 84, "of the others it is told that they are refused");
+    line.agent(1, end_session());
+    line.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 84, "an agent that is done is told nothing");
+}
+
+#[test]
+fn keys_that_the_agent_still_collects_are_no_stall() {
+    let mut line = greeted();
+    line.press("4#");
+    line.hush(40_000);
+    assert_eq!(line.commands(1).len(), 2, "{:?}", line.commands(1));
+    assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
 }
 
 #[test]
@@ -203,6 +305,77 @@ fn a_kick_start_that_was_not_heard_is_sent_again_and_one_that_was_never() {
     line.agent(2, fault("UNAVAILABLE", true));
     line.wait(200);
     assert_eq!(line.opened_with(3), TurnInput::Audio);
+}
+
+#[test]
+fn a_starting_event_that_is_not_known_is_left_unanswered_or_refused_and_the_text_takes_its_place() {
+    let mut with_text = config();
+    with_text.greeting.text = Some("hello".to_owned());
+    let unanswered =
+        |line: &Line| line.reports().filter(|report| matches!(report, Report::StartingEventUnanswered { .. })).count();
+    for (config, text) in [(with_text, Some(TurnInput::Text("hello".to_owned()))), (config(), None)] {
+        let mut left = Line::started(config.clone());
+        left.agent(1, turn_completed());
+        let sent: Vec<_> = left.commands(1).into_iter().skip(1).collect();
+        assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
+        left.agent(1, says(300));
+        assert_eq!((unanswered(&left), left.played_ms()), (1, 300));
+
+        let mut refused = Line::started(config);
+        refused.speak(100);
+        refused.agent(1, fault("INVALID_ARGUMENT", false));
+        refused.speak(200);
+        assert_eq!((refused.last_turn(), refused.opened_with(2)), (2, text.unwrap_or(TurnInput::Audio)));
+        assert_eq!(numbers(&refused.written(2)), (0..15).collect::<Vec<u16>>());
+        assert_eq!((unanswered(&refused), refused.update()), (1, None));
+        refused.agent(2, fault("INVALID_ARGUMENT", false));
+        assert!(refused.update().is_some(), "it was not the event");
+    }
+}
+
+#[test]
+fn what_a_stream_was_told_of_the_call_is_told_again_when_it_came_to_nothing() {
+    let mut line = Line::started(config());
+    assert_eq!(line.start_of(1).parameters["shop"], "north");
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.wait(200);
+    assert_eq!(line.start_of(2).parameters["shop"], "north");
+    line.agent(2, says(300));
+    line.agent(2, fault("UNAVAILABLE", true));
+    line.wait(200);
+    assert!(line.start_of(3).parameters.is_empty(), "the agent has answered to it");
+}
+
+#[test]
+fn what_the_agent_tells_bit_by_bit_is_all_in_the_hand_off() {
+    let tells = |name: &str, value: i32| {
+        let parameters = Map::from_iter([(name.to_owned(), Value::from(value))]);
+        AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, parameters, ..Answer::default() }))
+    };
+    let mut line = greeted();
+    line.agent(1, interim("two loaves"));
+    line.agent(1, tells("loaves", 2));
+    line.agent(1, interim("at nine"));
+    line.agent(1, tells("hour", 9));
+    line.agent(1, end_session());
+    line.wait(1_100);
+    let twiml = line.update().unwrap().1;
+    for told in ["%22loaves%22%3A2", "%22hour%22%3A9", "%22queryText%22%3A%22at%20nine%22"] {
+        assert!(twiml.contains(told), "{twiml}");
+    }
+}
+
+#[test]
+fn an_end_that_says_where_the_call_goes_takes_the_place_of_one_that_does_not() {
+    let ends = |end| AgentEvent::Answer(Box::new(Answer { end: Some(end), ..Answer::default() }));
+    let transfer = || ends(AgentEnd::Transfer(Transfer::to("+15550123")));
+    for order in [[transfer(), end_session()], [end_session(), transfer()]] {
+        let mut line = greeted();
+        order.into_iter().for_each(|end| line.agent(1, end));
+        line.wait(1_100);
+        assert!(line.update().unwrap().1.contains("<Dial"));
+        assert_eq!(line.reports().filter(|report| matches!(report, Report::HandedOff { .. })).count(), 1);
+    }
 }
 
 #[test]

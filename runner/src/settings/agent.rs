@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::address::AGENT;
 use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
 use super::{AgentAddress, Endpoint, EsApi, Product, SettingError, Settings};
-use crate::agent::SpeechConfig;
+use crate::agent::{CesConfig, SpeechConfig};
 use crate::prompts::PromptsConfig;
 
 /// All that calls to one agent need to know.
@@ -32,6 +32,8 @@ pub struct AgentConfig {
     pub call: CallConfig,
     /// How the agent is to hear and to speak.
     pub speech: SpeechConfig,
+    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    pub ces: CesConfig,
     /// How audio is fetched that the agent names by its address.
     pub prompts: PromptsConfig,
     /// The event that the agent gets whose transfer nobody answered.
@@ -80,7 +82,9 @@ impl Settings {
         parameters: Map<String, Value>,
         renew_after_ms: u64,
     ) -> Result<AgentConfig, SettingError> {
+        let transport = self.ces_transport()?;
         let named = self.named_agent()?;
+        let named = Named { address: named.address.carried_by(transport), ..named };
         let product = named.address.product();
         let call = CallConfig {
             greeting: self.greeting(product),
@@ -92,7 +96,9 @@ impl Settings {
         let speech = self.speech(product)?;
         let mut notices = self.conversation_notices();
         notices.extend(self.speech_notice(product, &speech));
+        notices.extend(self.ces_notices(product));
         Ok(AgentConfig {
+            ces: self.ces(&named.address)?,
             address: named.address,
             endpoint: set(&self.dialogflow_endpoint).map(Endpoint::parse).transpose()?,
             #[cfg(feature = "lab")]
@@ -153,11 +159,12 @@ impl Settings {
     }
 
     /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
-    /// answers.
+    /// answers. CES agents are silent until they get something; this event is what Google's own adapters send.
     fn greeting(&self, product: Product) -> Greeting {
         let (event, text) = match product {
             Product::Cx => (None, Some("hi")),
             Product::Es(_) => (Some("WELCOME"), None),
+            Product::Ces(_) => (Some("session_start"), None),
         };
         let or = |value: &Option<String>, default: Option<&str>| match value.as_deref().map(str::trim) {
             None => default.map(ToOwned::to_owned),

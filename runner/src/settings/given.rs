@@ -125,6 +125,22 @@ pub struct Settings {
     #[arg(long, env = "FLOW_VERSIONS", value_name = "NAMES", help_heading = "Agent")]
     pub flow_versions: Option<String>,
 
+    /// How streams to a CES agent are carried: websocket or grpc
+    #[arg(long, env = "CES_TRANSPORT", value_name = "TRANSPORT", help_heading = "CES")]
+    pub ces_transport: Option<String>,
+    /// The coding in which it gets the caller's audio: mulaw, linear16-8000, linear16-16000 or linear16-24000
+    #[arg(long, env = "CES_INPUT_AUDIO", value_name = "CODING", help_heading = "CES")]
+    pub ces_input_audio: Option<String>,
+    /// The coding in which it speaks: mulaw, or linear16 at 8000, 16000, 24000 or 48000
+    #[arg(long, env = "CES_OUTPUT_AUDIO", value_name = "CODING", help_heading = "CES")]
+    pub ces_output_audio: Option<String>,
+    /// How much of the caller's audio is one message
+    #[arg(long, env = "CES_CHUNK_MS", value_name = "MS", help_heading = "CES")]
+    pub ces_chunk_ms: Option<String>,
+    /// How much noise is taken out of the caller's audio: low, moderate, high or very_high
+    #[arg(long, env = "CES_NOISE_SUPPRESSION", value_name = "LEVEL", help_heading = "CES")]
+    pub ces_noise_suppression: Option<String>,
+
     /// What stops a prompt: off, speech (something was understood) or voice (sooner, and a cough does it too)
     #[arg(long, env = "BARGE_IN", value_name = "MODE", help_heading = "Conversation")]
     pub barge_in: Option<String>,

@@ -5,12 +5,13 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys};
+use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, StreamShape};
 use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
 use super::*;
-use crate::agent::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::agent::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
+use crate::settings::{CesTransport, Product};
 
 #[test]
 fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
@@ -51,6 +52,11 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SENTIMENT", vec!["good"]),
         ("WEBHOOK_HEADERS", vec!["X-Tenant", "X Tenant: a", ": a", "host: a", "From: a", "X-A: 1,x-a: 2", "X-A: ä"]),
         ("FLOW_VERSIONS", vec!["1", "projects/p/locations/l/agents/a/flows//versions/1"]),
+        ("CES_TRANSPORT", vec!["http", "gRPC"]),
+        ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
+        ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
+        ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("BARGE_IN", vec!["on", "Speech"]),
         ("BARGE_IN_LEAST_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_LEAST_MS", vec!["60001", "0.5"]),
@@ -187,6 +193,51 @@ fn an_es_agent_has_defaults_of_its_own() {
 }
 
 #[test]
+fn a_ces_agent_has_defaults_of_its_own() {
+    let AgentConfig { address, call, ces, .. } = agent(&[CES]);
+    assert_eq!(address.product(), Product::Ces(CesTransport::WebSocket));
+    assert_eq!((call.shape, call.audio_limit_ms, call.knows_prompts), (StreamShape::PerCall, 3_600_000, false));
+    let greeting = (call.greeting.event.as_deref(), call.greeting.text.as_deref());
+    assert_eq!(greeting, (Some("session_start"), None));
+    assert_eq!(call.keys, Keys { most: 1, ..Keys::default() }, "each key is an input of its own");
+    assert_eq!(ces, CesConfig::default());
+    let keys = agent(&[CES, ("KEYS_MOST", "0"), ("KEYS_AS", "text")]).call.keys;
+    assert_eq!((keys.most, keys.form), (0, DigitsForm::Text));
+    assert_eq!(agent(&[CES, ("ROTATION_MARGIN_MS", "600000")]).call.rotation_margin_ms, 600_000);
+}
+
+#[test]
+fn the_streams_of_a_ces_agent_are_as_they_are_set() {
+    let set = agent(&[
+        ("DIALOGFLOW_AGENT", "projects/p/locations/us/apps/a/deployments/d"),
+        ("CES_TRANSPORT", "grpc"),
+        ("CES_INPUT_AUDIO", "linear16-16000"),
+        ("CES_OUTPUT_AUDIO", "linear16-48000"),
+        ("CES_CHUNK_MS", "40"),
+        ("CES_NOISE_SUPPRESSION", "very_high"),
+    ]);
+    assert_eq!(set.address.product(), Product::Ces(CesTransport::Grpc));
+    assert_eq!(set.endpoint().url, "https://ces.us.rep.googleapis.com");
+    let linear = |sample_rate| AudioFormat { encoding: Encoding::Linear16, sample_rate };
+    let expected = CesConfig {
+        deployment: Some("projects/p/locations/us/apps/a/deployments/d".to_owned()),
+        input: linear(16_000),
+        output: linear(48_000),
+        chunk: std::time::Duration::from_millis(40),
+        noise_suppression: Some("very_high"),
+    };
+    assert_eq!(set.ces, expected);
+    for (name, rate) in [("linear16-8000", 8_000), ("linear16-16000", 16_000), ("linear16-24000", 24_000)] {
+        let ces = agent(&[CES, ("CES_INPUT_AUDIO", name), ("CES_OUTPUT_AUDIO", name)]).ces;
+        assert_eq!((ces.input, ces.output), (linear(rate), linear(rate)));
+    }
+    let telephone = agent(&[CES, ("CES_INPUT_AUDIO", "mulaw"), ("CES_OUTPUT_AUDIO", "mulaw")]).ces;
+    assert_eq!(telephone, CesConfig::default());
+    let overridden = agent(&[CES, ("DIALOGFLOW_ENDPOINT", "ces.eu.rep.googleapis.com")]);
+    assert_eq!(overridden.endpoint().url, "https://ces.eu.rep.googleapis.com");
+}
+
+#[test]
 fn interruptions_are_as_they_are_set() {
     let of = |mode| agent(&[("BARGE_IN", mode)]).call.barge_in.mode;
     assert_eq!([of("off"), of("speech"), of("voice")], [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice]);
@@ -311,6 +362,9 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert_eq!(told(&[("KEYS_FIRST_MS", "5000")]), ["KEYS_FIRST_MS has no effect without NO_INPUT_EVENT"]);
     assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
+    let no_effect = ["VOICE_NAME has no effect for an agent of the Customer Engagement Suite"];
+    assert_eq!(told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]), no_effect);
+    assert!(told(&[CES]).is_empty() && told(&[CX, ("VOICE_NAME", "en-US-Neural2-F")]).is_empty());
 }
 
 #[test]
