@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod assumptions;
+mod attacker;
 mod bad_input;
 mod bare_media;
 mod barge_in;
