@@ -146,7 +146,6 @@ pub struct LoadArgs {
 }
 
 /// What a load measures
-#[cfg(feature = "lab")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {
     /// `serve`
