@@ -9,7 +9,7 @@ use dialbridge_core::agent::{
     AgentEnd, AgentFault, Answer, AnswerPart, DigitsForm, KeyRules, Matched, Prompt, ToolCall, Transcript, Transfer,
 };
 use dialbridge_core::audio::AudioFormat;
-use dialbridge_core::config::{BargeInMode, Clip};
+use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
 use dialbridge_core::tape::{Tape, TapeError, TapeInput};
 use dialbridge_core::{AgentEvent, CallConfig, Input, TurnId, UpdateResult};
 use serde_json::{Value, json};
@@ -105,11 +105,13 @@ pub struct Settings {
     pub rotation_margin_ms: u8,
     pub renew_after_ms: u8,
     /// Each of the patiences; by default each as it is.
-    pub patience: Option<[u8; 8]>,
+    pub patience: Option<[u8; 9]>,
     /// Budget, first pause.
     pub retry: Option<(u8, u8)>,
     pub answering_turn: bool,
     pub seed: u8,
+    /// Whether the whole call is one stream.
+    pub one_stream: bool,
 }
 
 /// How keys are collected.
@@ -326,6 +328,7 @@ impl Settings {
             rotation_margin_ms: ms(self.rotation_margin_ms),
             renew_after_ms: ms(self.renew_after_ms),
             seed: self.seed.into(),
+            shape: if self.one_stream { StreamShape::PerCall } else { StreamShape::PerTurn },
             ..CallConfig::default()
         };
         config.greeting.event = self.event.then(|| "WELCOME".to_owned());
@@ -367,9 +370,10 @@ impl Settings {
         }
         config.retry.answering_turn = self.answering_turn;
         if let Some(patience) = self.patience {
-            let [start, answer, first, more, fetch, renewal, update, stop] = patience.map(ms);
+            let [start, frames, answer, first, more, fetch, renewal, update, stop] = patience.map(ms);
             config.patience = dialbridge_core::config::Patience {
                 start_ms: start,
+                frames_ms: frames,
                 answer_ms: answer,
                 first_audio_ms: first,
                 more_audio_ms: more,

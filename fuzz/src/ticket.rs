@@ -127,7 +127,7 @@ impl Parts {
 
     fn course(&self) -> Course {
         let text = self.text(MOST_LANGUAGE_BYTES);
-        Course { agent: text.clone(), language: self.has_language.then_some(text) }
+        Course { agent: text.clone(), language: self.has_language.then_some(text), began_ms: self.issued_ms }
     }
 
     fn text(&self, most_bytes: usize) -> String {

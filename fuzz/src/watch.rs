@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dialbridge_core::agent::{Answer, AnswerPart, MAX_AUDIO_BYTES};
 use dialbridge_core::call::CHUNK_MS;
+use dialbridge_core::config::StreamShape;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::twilio::{Inbound, TwilioMessage, parse};
 use dialbridge_core::{
@@ -246,6 +247,10 @@ impl WatchedCall {
                 assert_eq!(self.open, Some((turn, false)), "audio for a turn that does not listen");
                 assert!(!audio.is_empty() && audio.len() <= MAX_AUDIO_BYTES);
                 self.written += audio.len() as u64;
+            }
+            AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
+                assert_eq!(self.open, Some((turn, false)), "input for a stream that takes none");
+                assert_eq!(self.config.shape, StreamShape::PerCall);
             }
             AgentCommand::FinishInput => {
                 assert_eq!(self.open, Some((turn, false)));

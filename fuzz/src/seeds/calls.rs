@@ -128,6 +128,27 @@ fn conversations() -> Vec<Story> {
             ],
         ),
         (
+            "one_stream_for_the_whole_call",
+            Settings { one_stream: true, ..greeted() },
+            vec![
+                answers(says(prompt())),
+                Talk(true, 40),
+                transcript(false),
+                Agent(0, Said::Interrupted(true)),
+                answers(SaidAnswer { part: 1, ..says(prompt()) }),
+                Key(0),
+                Key(3),
+                Agent(0, Said::GoAway),
+                Talk(true, 30),
+                Agent(0, Said::Ended),
+                Talk(false, 20),
+                Agent(0, Said::Failed(true)),
+                Wait(3_000),
+                answers(SaidAnswer { end: 1, part: 1, ..says(prompt()) }),
+                Wait(9_000),
+            ],
+        ),
+        (
             "silence_until_a_bound",
             Settings { bounds: Some((11, 8, 2, 2)), no_input: Some(6), ..greeted() },
             vec![answers(says(prompt())), Wait(9_000), answers(says(prompt())), Wait(60_000), Updated(1)],
@@ -164,7 +185,7 @@ fn troubles() -> Vec<Story> {
         ),
         (
             "no_patience_and_no_pause",
-            Settings { patience: Some([8, 0, 0, 0, 0, 0, 0, 0]), retry: Some((9, 0)), ..greeted() },
+            Settings { patience: Some([8, 15, 0, 0, 0, 0, 0, 0, 0]), retry: Some((9, 0)), ..greeted() },
             vec![Wait(500), end_of_utterance(), Wait(20_000)],
         ),
         (

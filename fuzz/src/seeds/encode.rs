@@ -40,6 +40,7 @@ structures! {
     Settings {
         starts event text barge_in least_words least_ms least_confidence tells_heard knows_prompts key_rules no_input bounds
         thinking retrying has_url audio_limit_ms rotation_margin_ms renew_after_ms patience retry answering_turn seed
+        one_stream
     }
     KeySettings { finish most gap_ms first_ms form }
     SaidAnswer { part prompts has_words has_text matched end payload keys calls_tool }
