@@ -169,7 +169,8 @@ impl Call {
         self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
         let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolRefused(_))).count();
         if waiting < MOST_REFUSALS {
-            self.first.push_back(TurnInput::ToolRefused(call));
+            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
+            self.first.insert(waiting, TurnInput::ToolRefused(call));
         }
     }
 
@@ -214,7 +215,6 @@ impl Call {
             audio_ms += self.play_out(|playback, stage| playback.play(prompt, id, stage));
         }
         if audio_ms > 0 {
-            self.sight.audio_sent(self.now);
             self.agent_is_heard();
         }
         if let Some(turn) = self.turn.open_mut() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::{CHUNK_BYTES, Stage};
+use crate::call::playback::{CHUNK_BYTES, PlaybackOutput, Stage};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -169,6 +169,9 @@ impl Sent {
                 self.mark_open_chunk(stage);
             }
             let is_first = kind.turn.is_some() && self.last_turn != kind.turn;
+            if let Some(turn) = kind.turn.filter(|_| is_first) {
+                (stage.out)(PlaybackOutput::Begins(turn));
+            }
             self.last_turn = kind.turn.or(self.last_turn);
             let open = self.open.get_or_insert(OpenChunk { bytes: 0, kind, is_first });
             let (piece, rest) = audio.split_at(audio.len().min(CHUNK_BYTES - open.bytes));
