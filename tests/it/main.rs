@@ -14,6 +14,7 @@ mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
 mod load;
+mod messages;
 mod readme;
 mod routing;
 mod settings;
