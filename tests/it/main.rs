@@ -10,6 +10,7 @@ mod call_flow;
 mod conversation;
 mod doors;
 mod gapless;
+mod golden;
 mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
@@ -22,3 +23,5 @@ mod silence;
 mod survival;
 mod tapes;
 mod twilio_faults;
+mod transfer;
+mod twiml;
