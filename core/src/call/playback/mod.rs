@@ -144,6 +144,12 @@ impl Playback {
         self.sent.is_interruptible() && self.waiting.iter().all(|waiting| waiting.kind().interruptible)
     }
 
+    /// Whether anything that is queued is to be heard by the caller before his words count. What plays only until an answer
+    /// comes is not.
+    pub(super) fn is_protected(&self) -> bool {
+        self.sent.is_protected() || self.waiting.iter().any(|waiting| waiting.kind().is_protected())
+    }
+
     /// When the last mark is overdue.
     pub(super) fn overdue_at(&self) -> Option<CallTime> {
         self.sent.overdue_at()

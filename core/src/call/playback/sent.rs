@@ -21,6 +21,12 @@ pub(super) struct Kind {
     pub(super) cancellable: bool,
 }
 
+impl Kind {
+    pub(super) fn is_protected(self) -> bool {
+        !self.interruptible && !self.cancellable
+    }
+}
+
 /// What was sent and is not known to be heard, and how much was heard.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
@@ -99,6 +105,10 @@ impl Sent {
 
     pub(super) fn is_interruptible(&self) -> bool {
         self.kinds().all(|kind| kind.interruptible)
+    }
+
+    pub(super) fn is_protected(&self) -> bool {
+        self.kinds().any(Kind::is_protected)
     }
 
     /// Whether there is something, and all of it may be cancelled.
