@@ -6,8 +6,10 @@ use dialbridge_core::Report;
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_lab::google::Asked;
-use dialbridge_lab::twilio::{CallRecord, When};
-use dialbridge_tests::{Edition, Log, World, hang_up, numbered_speech, press, say, sounding_ms, spoke, tone, tone_ms};
+use dialbridge_lab::twilio::{CallRecord, What, When};
+use dialbridge_tests::{
+    Edition, Log, World, ended_by, hang_up, numbered_speech, press, redirected, say, sounding_ms, spoke, tone, tone_ms,
+};
 
 /// The editions that have an answer name recordings.
 const WITH_RECORDINGS: [Edition; 2] = [Edition::Cx, Edition::EsV2Beta1];
@@ -350,6 +352,41 @@ async fn a_payload_for_somebody_else_passes_by_and_a_wrong_one_of_ours_is_told()
         });
         assert!(refused.is_some_and(|why| why.contains("transfr")), "{edition:?}");
         assert!(log.text().contains("is not understood"), "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_in_a_partial_response_counts_when_the_last_one_was_heard() {
+    let script = r#"
+        [start]
+        first = [{ tone = { hz = 400, ms = 300 }, payload = { dialbridge = { end = true } }, think_ms = 700 }]
+        tone = { hz = 600, ms = 300 }
+    "#;
+    let world = World::with_script(script).start();
+    let call = world.call(Vec::new()).await;
+    assert_eq!((tones(&call), ended_by(&call).as_str()), (vec![400, 600], "twiml"));
+    assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=completed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins() {
+    let transfer = |to: &str| format!("{{ dialbridge = {{ transfer = {{ to = \"{to}\" }} }} }}");
+    let (one, other) = (transfer("+15550123"), transfer("+15550124"));
+    let end = "{ dialbridge = { end = true } }";
+    for (answer, dialled) in [
+        (format!("end = true\npayload = {one}"), Some("+15550123")),
+        (format!("payload = [{end}, {one}]"), Some("+15550123")),
+        (format!("payload = [{one}, {other}]"), Some("+15550123")),
+        (format!("handoff = {{ a = 1 }}\npayload = {one}"), None),
+    ] {
+        for edition in Edition::ALL {
+            let world = World::with_script(&format!("[start]\n{answer}\ntone = {{ hz = 400, ms = 300 }}"))
+                .edition(edition)
+                .start();
+            let call = world.call(Vec::new()).await;
+            let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
+            assert_eq!(to.as_deref(), dialled, "{edition:?}, {answer}");
+        }
     }
 }
 
