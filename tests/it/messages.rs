@@ -127,7 +127,9 @@ async fn a_recording_that_cannot_be_had_leaves_the_rest_of_the_answer_playing() 
             _ => script.to_owned(),
         };
         let log = Log::start();
-        let mut world = World::with_script(&script).config(|config| config.prompts.most_bytes = 100_000).start();
+        let mut world = World::with_script(&script)
+            .config(|config| config.default_agent_mut().prompts.most_bytes = 100_000)
+            .start();
         match broken {
             "slow" => world.storage.put_slow("music/jingle.wav", wav(600.0, 800), Duration::from_secs(30)),
             "too large" => world.storage.put("music/jingle.wav", wav(600.0, 15_000)),
@@ -218,7 +220,7 @@ async fn text_to_speech_that_cannot_be_had_leaves_the_call_alive() {
     let script = "[start]\nspeech = \"Good morning.\"\n[[utterance]]\ntone = { hz = 400, ms = 300 }";
     let mut world = World::with_script(script)
         .edition(Edition::EsV2Beta1)
-        .config(|config| config.prompts.text_to_speech_endpoint = "http://nowhere.test".to_owned())
+        .config(|config| config.default_agent_mut().prompts.text_to_speech_endpoint = "http://nowhere.test".to_owned())
         .start();
     let call =
         world.call(vec![say(When::After(2_000), numbered_speech(0, 600)), hang_up(When::AgentSilent(300))]).await;

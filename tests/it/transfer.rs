@@ -38,7 +38,7 @@ fn world(edition: Edition, order: &str) -> WorldBuilder {
     World::with_script(&transferring(order))
         .edition(edition)
         .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
-        .config(|config| config.dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+        .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
 }
 
 /// The caller says one thing, and where the call comes back to the agent, another.
@@ -143,7 +143,8 @@ async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_a
 #[tokio::test(start_paused = true)]
 async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed() {
     for edition in Edition::ALL {
-        let world = world(edition, TO_NUMBER).config(|config| config.dial_failed_event = None).start();
+        let world =
+            world(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
         let steps = vec![
             say(When::AgentSilent(300), numbered_speech(0, 700)),
             say(When::After(8_000), numbered_speech(35, 700)),
@@ -166,7 +167,7 @@ async fn a_call_may_be_put_through_a_second_time() {
     for edition in Edition::ALL {
         let world = World::with_script(&script)
             .edition(edition)
-            .config(|config| config.dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+            .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
             .start();
         let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
         let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
