@@ -33,8 +33,8 @@ pub(super) enum Step {
     Replace,
     /// Output, `audio_ms` of it to be played.
     Output { output: Box<ces::SessionOutput>, audio_ms: u64, is_protected: bool },
-    /// A tool is to be run.
-    Tool(ToolCall),
+    /// Tools are to be run.
+    Tools(Vec<ToolCall>),
     /// The end of the session, in a message of its own.
     EndSession(ces::EndSession),
     /// The client is told to go away.
@@ -50,7 +50,7 @@ impl Step {
             Self::Output { output, .. } => {
                 matches!(output.output_type, Some(OutputType::Text(_) | OutputType::Audio(_)))
             }
-            Self::Replace | Self::Tool(_) | Self::EndSession(_) | Self::GoAway | Self::Break(_) => false,
+            Self::Replace | Self::Tools(_) | Self::EndSession(_) | Self::GoAway | Self::Break(_) => false,
         }
     }
 
@@ -160,8 +160,9 @@ impl Answer<'_> {
 
     /// What comes after the audio: the tool, or the end of the turn and perhaps of the session.
     fn close(&self, end: Option<ces::EndSession>, steps: &mut Steps) {
-        if let Some(tool) = self.reply.tool_call.clone() {
-            steps.push(Step::Tool(tool));
+        let tools: Vec<ToolCall> = self.reply.tool_call.iter().chain(&self.reply.more_tool_calls).cloned().collect();
+        if !tools.is_empty() {
+            steps.push(Step::Tools(tools));
             return;
         }
         let habits = &self.script.ces;

@@ -31,6 +31,7 @@ use crate::agent::ces::sessions::ToolOutcome;
 use crate::agent::conversation::Said;
 use crate::agent::ears::Ears;
 use crate::agent::listening::Words;
+use crate::agent::protobuf::protobuf_struct;
 use crate::agent::script::{Break, HalfClose, Reply, Script, ToolCall, TurnIndex, UnknownEvent};
 
 /// Most inputs that wait for their answer; later ones are lost.
@@ -179,8 +180,9 @@ impl Live {
         if let Some(said) = self.keys.finish() {
             self.said(said);
         }
+        let answers = self.script().ces.half_close == HalfClose::Answers && !self.has_ended;
         let spoken = self.ears.as_ref().and_then(Ears::spoken);
-        if let Some((spoken_ms, _)) = spoken.filter(|_| self.script().ces.half_close == HalfClose::Answers) {
+        if let Some((spoken_ms, _)) = spoken.filter(|_| answers) {
             self.utterance(spoken_ms);
         }
         self.run(now)
@@ -225,6 +227,9 @@ impl Live {
 
     /// Something is to be answered. What is still being sent gives way.
     pub(super) fn said(&mut self, said: Said) {
+        if self.has_ended {
+            return;
+        }
         self.drop_speech();
         if self.pending.len() < MOST_PENDING {
             self.pending.push_back(said);
@@ -314,7 +319,7 @@ impl Live {
                 }
                 self.send(MessageType::SessionOutput(*output));
             }
-            Step::Tool(tool) => self.ask(&tool, now),
+            Step::Tools(tools) => self.ask(&tools, now),
             Step::EndSession(end) => {
                 self.end();
                 self.send(MessageType::EndSession(end));
@@ -324,17 +329,19 @@ impl Live {
         }
     }
 
-    fn ask(&mut self, tool: &ToolCall, now: Instant) {
-        let is_whole = tool.tool.starts_with("projects/");
-        let name = if is_whole { tool.tool.clone() } else { format!("{}/{}", self.opened.app, tool.tool) };
-        let call = ces::ToolCall {
-            id: self.serving.state.ask(&self.opened.name, &name),
-            display_name: tool.action.clone(),
-            args: Some(crate::agent::protobuf::protobuf_struct(&tool.args)),
-            tool_identifier: Some(ces::tool_call::ToolIdentifier::Tool(name)),
+    fn ask(&mut self, tools: &[ToolCall], now: Instant) {
+        let call = |tool: &ToolCall| {
+            let is_whole = tool.tool.starts_with("projects/");
+            let name = if is_whole { tool.tool.clone() } else { format!("{}/{}", self.opened.app, tool.tool) };
+            ces::ToolCall {
+                id: self.serving.state.ask(&self.opened.name, &name),
+                display_name: tool.action.clone(),
+                args: Some(protobuf_struct(&tool.args)),
+                tool_identifier: Some(ces::tool_call::ToolIdentifier::Tool(name)),
+            }
         };
+        let calls = OutputType::ToolCalls(ces::ToolCalls { tool_calls: tools.iter().map(call).collect() });
         self.tools_until = Some(now + Duration::from_millis(self.script().ces.tool_timeout_ms));
-        let calls = OutputType::ToolCalls(ces::ToolCalls { tool_calls: vec![call] });
         let output = ces::SessionOutput { turn_index: self.index(), output_type: Some(calls), ..Default::default() };
         self.send(MessageType::SessionOutput(output));
     }

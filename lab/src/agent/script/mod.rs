@@ -115,7 +115,7 @@
 //! unknown_event = "ignored"        # or "refused"
 //! digits = "many"                  # or "one": more in one message are refused
 //! digit_gap_ms = 2000              # the longest pause between digits, where no answer's `keys` say so
-//! tool_timeout_ms = 30000          # after that a tool has failed
+//! tool_timeout_ms = 30000          # after that a tool has failed, and its result is no longer taken
 //! piece_ms = 200                   # audio in one message
 //! speed = 4                        # so many times faster than real time
 //! riff = false                     # whether an answer's audio begins with a WAV header
@@ -126,6 +126,9 @@
 //! [[utterance]]
 //! breaks = "reset"                 # in the middle of its audio the stream breaks (as in refuses), or with `fault_after_ms`
 //!                                  # while it listens
+//! [[utterance]]
+//! tool_call = { tool = "tools/1" } # the app's name is put before it
+//! more_tool_calls = [{ tool = "tools/2" }]    # the results of all of them must come
 //! [[utterance]]
 //! go_away = true                   # after the answer the stream is told to go away
 //! [[utterance]]

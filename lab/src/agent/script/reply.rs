@@ -58,6 +58,8 @@ pub struct Reply {
     pub speech: String,
     /// A tool that the client is to run (CX, CES).
     pub tool_call: Option<ToolCall>,
+    /// Others that it is to run at the same time (CES).
+    pub more_tool_calls: Vec<ToolCall>,
     /// How keys are to be collected (CX `advanced_settings.dtmf_settings`).
     pub keys: Option<KeyRules>,
     /// The conversation is a success (CX).
