@@ -89,6 +89,19 @@ async fn frames_may_be_binary_or_fragmented_and_pings_are_answered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fragments_in_the_wrong_place_end_the_stream() {
+    let world = World::new("");
+    for opcodes in [&[OpCode::Continuation][..], &[OpCode::Text, OpCode::Text]] {
+        let mut client = world.open(Transport::WebSocket).await;
+        for opcode in opcodes {
+            client.send_frame(Frame::new(false, *opcode, None, Payload::Owned(b"{".to_vec()))).await;
+        }
+        pause(100).await;
+        let Some(Ended::Closed(1002, _)) = client.ended() else { panic!("{:?}", client.ended()) };
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_has_at_most_four_mebibytes() {
     let world = World::new("");
     for (bytes, is_taken) in [(2 << 20, true), (4 << 20, false)] {

@@ -37,6 +37,7 @@ pub(super) enum Control {
 /// Reads until the client is gone.
 pub(super) async fn read(mut reader: Reader, messages: mpsc::Sender<FromClient>, control: mpsc::Sender<Control>) {
     let mut message = Vec::new();
+    let mut is_fragmented = false;
     loop {
         let frame = reader.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await;
         let frame = match frame {
@@ -62,6 +63,11 @@ pub(super) async fn read(mut reader: Reader, messages: mpsc::Sender<FromClient>,
             }
             OpCode::Text | OpCode::Binary | OpCode::Continuation => {}
         }
+        if (frame.opcode == OpCode::Continuation) != is_fragmented {
+            let _ = messages.send(unreadable(&WebSocketError::InvalidFragment)).await;
+            return;
+        }
+        is_fragmented = !frame.fin;
         message.extend_from_slice(&frame.payload);
         if message.len() > MOST_BYTES {
             let _ = messages.send(unreadable(&WebSocketError::FrameTooLarge)).await;

@@ -12,7 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -28,6 +28,9 @@ const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locati
 
 /// How many messages wait on either way.
 const QUEUE: usize = 64;
+
+/// How long a request's header may take.
+const HEADER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a client waits where nothing comes.
 const STALL: Duration = Duration::from_secs(600);
@@ -62,7 +65,8 @@ pub(in crate::agent) async fn serve(
         let (serving, accepted) = (serving.clone(), accepted.clone());
         async move { answer(&serving, request, &accepted).await }
     });
-    let http = hyper::server::conn::http1::Builder::new();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
     // A client that breaks off is none of Google's business.
     let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
