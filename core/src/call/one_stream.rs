@@ -120,6 +120,7 @@ impl OpenTurn {
         self.has_audio = false;
         self.is_silent = false;
         self.partial = Repeated::default();
+        self.is_protected = false;
         self.said = Said::default();
     }
 }
