@@ -41,6 +41,7 @@ pub enum Command {
 }
 
 /// Options of `demo`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct DemoArgs {
     /// Which product the lab's agent speaks as
@@ -58,6 +59,7 @@ pub struct DemoArgs {
 }
 
 /// Options of `call`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct CallArgs {
     /// The service's URL, or its whole voice-url [default: http://127.0.0.1:8080; with --load a service of its own]
@@ -92,7 +94,7 @@ pub struct CallArgs {
 }
 
 /// Options of `call --load`
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "lab", target_os = "linux"))]
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
@@ -146,7 +148,6 @@ pub struct LoadArgs {
 }
 
 /// What a load measures
-#[cfg(feature = "lab")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {
     /// `serve`
@@ -156,6 +157,7 @@ pub enum Against {
 }
 
 /// Options of `load-agent`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct LoadAgentArgs {
     /// The port to listen on; 0: a free one
@@ -164,6 +166,7 @@ pub struct LoadAgentArgs {
 }
 
 /// Options of `relay`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct RelayArgs {
     /// The port to listen on; 0: a free one

@@ -60,7 +60,8 @@ impl Call {
     fn tell_of_tools(&mut self, results: Vec<ToolResult>) {
         let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
         if waiting < MOST_WAITING {
-            self.first.push_back(TurnInput::ToolResults(results));
+            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
+            self.first.insert(waiting, TurnInput::ToolResults(results));
         }
     }
 

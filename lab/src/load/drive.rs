@@ -1,7 +1,7 @@
 //! Drives the calls of a load: one ticker for all of them.
 //!
 //! A call's frames are due each 20 ms; the calls are spread over the twenty milliseconds, so that no two hundred frames
-//! come at once. A task for each call only reads what the service sends, which is little.
+//! come at once: of a thousand calls, thirteen in each tick. A task for each call only reads what the service sends, which is little.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -85,6 +85,12 @@ impl SimulatedTwilio {
         told.unwrap_or_else(|| "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>".to_owned())
     }
 
+    /// The ids of the calls that are live.
+    #[must_use]
+    pub fn live_calls(&self) -> Vec<String> {
+        self.live().keys().cloned().collect()
+    }
+
     /// The account.
     #[must_use]
     pub fn account(&self) -> &Account {

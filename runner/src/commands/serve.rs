@@ -33,6 +33,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
     tell_what_is_served(service.config(), &listener);
+    tracing::info!(settings = settings.shown().join(" "), "these settings were given as flags or in the environment");
     let ending = async {
         end_of_service().await;
         tracing::info!(calls = service.calls().live(), "the service was told to end: its calls go over to others");

@@ -18,6 +18,7 @@ mod limits;
 mod numbers;
 mod recording;
 mod secret;
+mod shown;
 mod speech;
 #[cfg(test)]
 mod tests;
