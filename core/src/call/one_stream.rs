@@ -4,7 +4,7 @@
 //! and when its voice is to stop. A stream that will be cut, or is too old, is half-closed, and another one carries on in
 //! the same session: what the caller says meanwhile waits for it.
 
-use crate::agent::{AgentCommand, TurnInput};
+use crate::agent::{AgentCommand, Intent, TurnInput};
 use crate::call::turn::{Answered, OpenTurn, Repeated, Said, Turn};
 use crate::call::utterance::Utterance;
 use crate::call::{Call, Lifecycle, Output, Timer};
@@ -112,9 +112,11 @@ impl Call {
 }
 
 impl OpenTurn {
-    /// The answer as it is told, where there was one.
+    /// The answer as it is told, where there was one. The end of the conversation alone is none.
     fn answer_told(&self) -> Option<Report> {
-        (self.answered == Answered::Yes).then(|| Report::Answered {
+        let Said { text, intent, parameters, audio_ms } = &self.said;
+        let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
+        (self.answered == Answered::Yes && says).then(|| Report::Answered {
             turn: self.number,
             query_text: self.utterance.text().to_owned(),
             text: self.said.text.clone(),

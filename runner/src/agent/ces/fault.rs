@@ -108,9 +108,12 @@ fn named(name: &str) -> Option<Code> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
 }
 
+/// A code that a reason names, as `NOT_FOUND` or as `generic::not_found`.
 fn named_in(reason: &str) -> Option<Code> {
+    let end = |text: &str| text.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(text.len());
+    let generic = reason.split("generic::").skip(1).find_map(|text| named(&text[..end(text)].to_ascii_uppercase()));
     let words = reason.split(|c: char| !c.is_ascii_uppercase() && c != '_');
-    words.into_iter().find_map(named)
+    generic.or_else(|| words.into_iter().find_map(named))
 }
 
 /// What a server says, short, and without the names of what is the operator's: they stand in the log.
@@ -167,6 +170,8 @@ mod tests {
         let of = |reason| code(closed(Some(1008), reason)).0;
         assert_eq!(of("RESOURCE_EXHAUSTED: quota exceeded"), "RESOURCE_EXHAUSTED");
         assert_eq!(of("generic::UNAUTHENTICATED: token expired"), "UNAUTHENTICATED");
+        assert_eq!(of("[ORIGINAL ERROR] generic::not_found: There is no such deployment."), "NOT_FOUND");
+        assert_eq!(of("generic::nothing known: INTERNAL"), "INTERNAL");
         assert_eq!(of("Permission 'ces.sessions.bidiRunSession' denied"), "PERMISSION_DENIED");
         assert_eq!(closed(Some(1011), "try\nagain").unwrap().to_string(), "UNAVAILABLE: closed with 1011: try again");
     }

@@ -111,10 +111,18 @@ impl Outgoing {
             }
             None => {
                 self.is_done = true;
-                self.put_after_audio(Vec::new());
-                self.next.extend(self.encoder.finish().map(request::audio));
+                if self.is_listened_to() {
+                    self.put_after_audio(Vec::new());
+                    self.next.extend(self.encoder.finish().map(request::audio));
+                } else {
+                    self.gathered.clear();
+                }
             }
         }
+    }
+
+    fn is_listened_to(&self) -> bool {
+        self.fill.is_wanted.load(Ordering::Relaxed)
     }
 
     /// What came before other input goes before it, though it is less than a whole message.
@@ -138,7 +146,7 @@ impl Outgoing {
     /// Silence, when it is due: as much as makes a message of what is there.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if !self.fill.is_wanted.load(Ordering::Relaxed) || self.fill.left.is_zero() {
+            if !self.is_listened_to() || self.fill.left.is_zero() {
                 return Poll::Pending;
             }
             if self.fill.timer.as_mut().poll(cx).is_pending() {

@@ -182,8 +182,10 @@ async fn silence_has_an_end_and_there_is_none_when_nothing_is_listened_for() {
     assert_eq!(line.within(1_000).await.len(), 1 + 14, "after audio there is some again");
     line.listening.is_over();
     assert_eq!(line.within(10_000).await, []);
-    line.frames(0..3);
+    line.frames(0..4);
     assert_eq!(line.within(10_000).await, [(0, frames(0..3))]);
+    line.pipe.close();
+    assert_eq!(line.next().await, None, "nor the rest of a message");
 }
 
 #[tokio::test(start_paused = true)]
