@@ -10,6 +10,7 @@ use crate::http_client::HttpClient;
 use crate::net::Dial;
 use crate::prompts::{Prompts, PromptsConfig};
 use crate::settings::AgentConfig;
+use crate::tools::Tools;
 
 /// What calls to one agent share.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Line {
     pub(crate) speech: Arc<SpeechConfig>,
     /// How it is streamed to, where it is one of the Customer Engagement Suite.
     pub(crate) ces: Arc<CesConfig>,
+    /// What runs the tools that it asks for.
+    pub(crate) tools: Option<Tools>,
 }
 
 /// An endpoint's URL, what is spoken there, and a credentials file.
@@ -60,8 +63,9 @@ impl Agents {
                 .entry((access, config.prompts.clone()))
                 .or_insert_with(|| Prompts::new(client.clone(), agent.auth(), config.prompts.clone()))
                 .clone();
+            let tools = config.tools.clone().map(|webhook| Tools::new(client.clone(), webhook));
             let (speech, ces) = (Arc::new(config.speech.clone()), Arc::new(config.ces.clone()));
-            agents.lines.insert(name.clone(), Line { agent, prompts, speech, ces });
+            agents.lines.insert(name.clone(), Line { agent, prompts, speech, ces, tools });
         }
         Ok(agents)
     }

@@ -25,4 +25,5 @@ pub mod service;
 pub mod settings;
 pub mod tape_recorder;
 pub mod tls;
+pub mod tools;
 pub mod twilio;

@@ -233,6 +233,7 @@ impl Service {
             dial_action,
             rest: self.rest.clone(),
             prompts: line.prompts.clone(),
+            tools: line.tools.clone(),
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),

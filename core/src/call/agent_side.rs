@@ -190,6 +190,7 @@ impl Call {
     fn on_turn_ended(&mut self) {
         let is_ending = matches!(self.lifecycle, Lifecycle::Ending(_));
         match &self.turn {
+            Turn::Responding(turn) if turn.is_restarting => self.on_replaced(),
             Turn::Listening(_) if !is_ending => self.on_turn_failed(AgentFault {
                 code: "OK".to_owned(),
                 message: "the stream was closed before an answer".to_owned(),
@@ -218,7 +219,7 @@ impl Call {
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;
-        if !is_answered && self.is_starting_event(&turn.input) {
+        if !is_answered && !turn.is_restarting && self.is_starting_event(&turn.input) {
             self.starting_event_unanswered(turn.number);
         }
         if turn.is_silent {

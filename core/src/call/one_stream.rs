@@ -73,10 +73,36 @@ impl Call {
         self.turn = Turn::Responding(turn);
     }
 
+    /// A stream that was half-closed has ended: another one takes over.
+    pub(super) fn on_replaced(&mut self) {
+        self.leave_rest_to_the_next();
+        self.complete_turn();
+    }
+
+    /// What a stream that is replaced has left unanswered is for the one that takes over.
+    fn leave_rest_to_the_next(&mut self) {
+        self.leave_speech_to_the_next();
+        let unanswered = self.turn.open().filter(|turn| turn.answered == Answered::No).map(|turn| turn.input.clone());
+        if let Some(kick_start @ (TurnInput::Event(_) | TurnInput::Text(_))) = unanswered {
+            self.first.push_front(kick_start);
+        }
+    }
+
+    /// Of the audio that the stream has had, what was said since the agent answered last goes to the next stream too.
+    /// Returns how many bytes that are.
+    pub(super) fn leave_speech_to_the_next(&mut self) -> u64 {
+        let Some(turn) = self.turn.open() else { return 0 };
+        let is_voice =
+            self.voice.onset_since(self.caller.kept_from()).is_some_and(|onset| onset < self.caller.written());
+        let is_speech = turn.answered != Answered::Yes && !turn.utterance.is_empty();
+        if is_voice || is_speech { self.say_again() } else { 0 }
+    }
+
     /// A stream that was half-closed does not end: another one takes over all the same. Whether that was the case.
     pub(super) fn leave_restarting_stream(&mut self) -> bool {
         let is_restarting = self.turn.open().is_some_and(|turn| turn.is_restarting);
         if is_restarting {
+            self.leave_rest_to_the_next();
             self.cancel_turn();
         }
         is_restarting

@@ -68,8 +68,10 @@ impl Call {
         let (id, input) = (turn.number, turn.input.clone());
         self.trouble.failed_turns += 1;
         if turn.answered == Answered::Yes {
-            // An answer that was given is not asked for twice; what is missing of it is lost.
-            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms: 0 });
+            // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
+            let again = if self.is_one_stream() { self.leave_speech_to_the_next() } else { 0 };
+            let again_ms = again / BYTES_PER_MS as u64;
+            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms });
             if is_cancelled {
                 self.close_turn(None)
             } else {
@@ -116,6 +118,11 @@ impl Call {
                 return 0;
             }
         }
+        self.say_again()
+    }
+
+    /// The next stream gets the audio that this one had, as far as it is kept; returns how many bytes that are.
+    pub(super) fn say_again(&mut self) -> u64 {
         let again = self.caller.rewind();
         self.account.written -= again;
         self.account.resent += again;

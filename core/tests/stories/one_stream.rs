@@ -279,6 +279,58 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn words_that_a_replaced_stream_has_left_unanswered_are_said_again() {
+    for ends in [true, false] {
+        let mut line = greeted();
+        line.hush(1_000);
+        line.speak(400);
+        line.agent(1, interim("two"));
+        line.agent(1, AgentEvent::GoAway);
+        line.speak(300);
+        if ends {
+            line.agent(1, AgentEvent::Ended)
+        } else {
+            line.hush(2_100)
+        }
+        let second = numbers(&line.written(2));
+        assert!(second.first().is_some_and(|first| *first <= 75), "from before the words on: {:?}", second.first());
+        assert!(second.windows(2).all(|pair| pair[1] == pair[0] + 1) && *second.last().unwrap() >= 109);
+    }
+}
+
+#[test]
+fn what_is_said_into_an_answer_in_whose_middle_the_stream_breaks_is_said_again() {
+    let mut line = greeted();
+    line.agent(1, says(5_000));
+    line.hush(1_000);
+    line.speak(400);
+    line.agent(1, fault("UNAVAILABLE", true));
+    assert_eq!(numbers(&line.written(2)), (25..95).collect::<Vec<u16>>(), "all since the answer began");
+    let mut line = greeted();
+    line.agent(1, says(5_000));
+    line.hush(1_000);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(20);
+    assert_eq!(numbers(&line.written(2)), [75], "of silence nothing");
+}
+
+#[test]
+fn a_kick_start_that_a_replaced_stream_has_left_unanswered_goes_to_the_next_one() {
+    for ends in [true, false] {
+        let mut line = Line::started(config());
+        line.agent(1, AgentEvent::GoAway);
+        if ends {
+            line.agent(1, AgentEvent::Ended)
+        } else {
+            line.hush(2_100)
+        }
+        assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
+        let unanswered = |report: &Report| matches!(report, Report::StartingEventUnanswered { .. });
+        assert_eq!(line.reports().filter(|report| unanswered(report)).count(), 0);
+    }
+}
+
+#[test]
 fn a_stream_that_does_not_end_after_its_go_away_is_not_waited_for_longer_than_two_seconds() {
     let mut line = greeted();
     line.agent(1, AgentEvent::GoAway);

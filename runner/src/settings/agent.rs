@@ -13,6 +13,7 @@ use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, num
 use super::{AgentAddress, Endpoint, EsApi, Product, SettingError, Settings};
 use crate::agent::{CesConfig, SpeechConfig};
 use crate::prompts::PromptsConfig;
+use crate::tools::ToolWebhook;
 
 /// All that calls to one agent need to know.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct AgentConfig {
     pub speech: SpeechConfig,
     /// How it is streamed to, where it is one of the Customer Engagement Suite.
     pub ces: CesConfig,
+    /// Where the tools are run that it asks for.
+    pub tools: Option<ToolWebhook>,
     /// How audio is fetched that the agent names by its address.
     pub prompts: PromptsConfig,
     /// The event that the agent gets whose transfer nobody answered.
@@ -86,7 +89,9 @@ impl Settings {
         let named = self.named_agent()?;
         let named = Named { address: named.address.carried_by(transport), ..named };
         let product = named.address.product();
+        let tools = self.tools(product)?;
         let call = CallConfig {
+            has_tools: tools.is_some(),
             greeting: self.greeting(product),
             handoff: self.handoff()?,
             parameters,
@@ -99,6 +104,7 @@ impl Settings {
         notices.extend(self.ces_notices(product));
         Ok(AgentConfig {
             ces: self.ces(&named.address)?,
+            tools,
             address: named.address,
             endpoint: set(&self.dialogflow_endpoint).map(Endpoint::parse).transpose()?,
             #[cfg(feature = "lab")]

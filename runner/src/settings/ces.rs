@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use dialbridge_core::audio::{AudioFormat, Encoding};
 
-use super::value::{choice, number, set};
-use super::{AgentAddress, CesTransport, Product, SettingError, Settings};
+use super::value::{choice, number, set, url};
+use super::{AgentAddress, CesTransport, Product, Secret, SettingError, Settings};
 use crate::agent::CesConfig;
+use crate::tools::ToolWebhook;
 
 /// What Google advises for a message of audio, in milliseconds (`BidiRunSession`).
 const CHUNK_MS: std::ops::RangeInclusive<u64> = 40..=120;
@@ -44,6 +45,18 @@ impl Settings {
         })
     }
 
+    /// Where the tools are run that an agent of that product asks for; only those of CES are.
+    pub(super) fn tools(&self, product: Product) -> Result<Option<ToolWebhook>, SettingError> {
+        let address = url("CES_TOOL_WEBHOOK_URL", set(&self.ces_tool_webhook_url))?;
+        let ms = number("CES_TOOL_WEBHOOK_MS", set(&self.ces_tool_webhook_ms), 10_000, 100..=60_000, "10000")?;
+        let webhook = address.map(|url| ToolWebhook {
+            url,
+            secret: set(&self.ces_tool_webhook_secret).map(Secret::new),
+            patience: Duration::from_millis(ms),
+        });
+        Ok(webhook.filter(|_| matches!(product, Product::Ces(_))))
+    }
+
     /// Settings that say something and do nothing for an agent of that product.
     pub(super) fn ces_notices(&self, product: Product) -> Vec<String> {
         if !matches!(product, Product::Ces(_)) {
@@ -65,6 +78,18 @@ impl Settings {
             ("PHRASE_HINTS", &self.phrase_hints),
         ];
         let idle = idle.into_iter().filter(|(_, value)| set(value).is_some());
-        idle.map(|(name, _)| format!("{name} has no effect for an agent of the Customer Engagement Suite")).collect()
+        let mut notices: Vec<String> = idle
+            .map(|(name, _)| format!("{name} has no effect for an agent of the Customer Engagement Suite"))
+            .collect();
+        let of_webhook = [
+            ("CES_TOOL_WEBHOOK_SECRET", &self.ces_tool_webhook_secret),
+            ("CES_TOOL_WEBHOOK_MS", &self.ces_tool_webhook_ms),
+        ];
+        for (name, _) in of_webhook.into_iter().filter(|(_, value)| set(value).is_some()) {
+            if set(&self.ces_tool_webhook_url).is_none() {
+                notices.push(format!("{name} has no effect without CES_TOOL_WEBHOOK_URL"));
+            }
+        }
+        notices
     }
 }

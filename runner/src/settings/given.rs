@@ -140,6 +140,15 @@ pub struct Settings {
     /// How much noise is taken out of the caller's audio: low, moderate, high or very_high
     #[arg(long, env = "CES_NOISE_SUPPRESSION", value_name = "LEVEL", help_heading = "CES")]
     pub ces_noise_suppression: Option<String>,
+    /// Where the tools are run that it asks its client for; without it each is refused
+    #[arg(long, env = "CES_TOOL_WEBHOOK_URL", value_name = "URL", help_heading = "CES")]
+    pub ces_tool_webhook_url: Option<String>,
+    /// What requests to that address are signed with
+    #[arg(long, env = "CES_TOOL_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true, help_heading = "CES")]
+    pub ces_tool_webhook_secret: Option<String>,
+    /// How long a tool may take
+    #[arg(long, env = "CES_TOOL_WEBHOOK_MS", value_name = "MS", help_heading = "CES")]
+    pub ces_tool_webhook_ms: Option<String>,
 
     /// What stops a prompt: off, speech (something was understood) or voice (sooner, and a cough does it too)
     #[arg(long, env = "BARGE_IN", value_name = "MODE", help_heading = "Conversation")]

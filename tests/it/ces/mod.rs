@@ -1,6 +1,11 @@
 //! Agents of the Customer Engagement Suite: whole calls over both transports.
 
 mod conversation;
+mod endings;
+mod inputs;
+mod interruption;
+mod reconnect;
+mod tools;
 
 use dialbridge_core::Report;
 use dialbridge_lab::agent::StreamRecord;
@@ -21,6 +26,15 @@ fn texts(reports: &[Report]) -> Vec<String> {
 
 fn count(reports: &[Report], wanted: impl Fn(&Report) -> bool) -> usize {
     reports.iter().filter(|report| wanted(report)).count()
+}
+
+/// How many turns failed, by their codes.
+fn faults(reports: &[Report]) -> Vec<String> {
+    let code = |report: &Report| match report {
+        Report::TurnFailed { fault, .. } => Some(fault.code.clone()),
+        _ => None,
+    };
+    reports.iter().filter_map(code).collect()
 }
 
 /// That the agent had nothing to complain of.

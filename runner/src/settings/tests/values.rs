@@ -11,7 +11,8 @@ use dialbridge_core::tape::Mask;
 
 use super::*;
 use crate::agent::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
-use crate::settings::{CesTransport, Product};
+use crate::settings::{CesTransport, Product, Secret};
+use crate::tools::ToolWebhook;
 
 #[test]
 fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
@@ -57,6 +58,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
         ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
+        ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
+        ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
         ("BARGE_IN", vec!["on", "Speech"]),
         ("BARGE_IN_LEAST_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_LEAST_MS", vec!["60001", "0.5"]),
@@ -123,6 +126,7 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "VOICE_NAME",
         "EFFECTS_PROFILE",
         "SPEECH_MODEL",
+        "CES_TOOL_WEBHOOK_SECRET",
         "TWILIO_AUTH_TOKEN",
         "TWILIO_API_KEY_SID",
         "TWILIO_API_KEY_SECRET",
@@ -235,6 +239,22 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
     assert_eq!(telephone, CesConfig::default());
     let overridden = agent(&[CES, ("DIALOGFLOW_ENDPOINT", "ces.eu.rep.googleapis.com")]);
     assert_eq!(overridden.endpoint().url, "https://ces.eu.rep.googleapis.com");
+}
+
+#[test]
+fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
+    let url = ("CES_TOOL_WEBHOOK_URL", "https://example.com/tools");
+    let set = agent(&[CES, url, ("CES_TOOL_WEBHOOK_SECRET", "s3cret"), ("CES_TOOL_WEBHOOK_MS", "500")]);
+    let secret = Some(Secret::new("s3cret"));
+    let patience = std::time::Duration::from_millis(500);
+    assert_eq!(set.tools, Some(ToolWebhook { url: url.1.to_owned(), secret, patience }));
+    assert!(set.call.has_tools);
+    let default = agent(&[CES, url]).tools.unwrap();
+    assert_eq!((default.secret, default.patience.as_millis()), (None, 10_000));
+    for values in [&[CES][..], &[CX, url]] {
+        let agent = agent(values);
+        assert_eq!((agent.tools, agent.call.has_tools), (None, false));
+    }
 }
 
 #[test]
@@ -364,6 +384,8 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
     let no_effect = ["VOICE_NAME has no effect for an agent of the Customer Engagement Suite"];
     assert_eq!(told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]), no_effect);
+    let secret = ("CES_TOOL_WEBHOOK_SECRET", "s");
+    assert_eq!(told(&[CES, secret]), ["CES_TOOL_WEBHOOK_SECRET has no effect without CES_TOOL_WEBHOOK_URL"]);
     assert!(told(&[CES]).is_empty() && told(&[CX, ("VOICE_NAME", "en-US-Neural2-F")]).is_empty());
 }
 
