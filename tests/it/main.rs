@@ -8,6 +8,7 @@ mod bare_media;
 mod barge_in;
 mod call_flow;
 mod conversation;
+mod doctor;
 mod doors;
 mod fillers;
 mod gapless;

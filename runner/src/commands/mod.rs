@@ -4,6 +4,7 @@
 pub mod call;
 #[cfg(feature = "lab")]
 pub mod demo;
+pub mod doctor;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]
