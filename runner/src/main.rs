@@ -41,6 +41,7 @@ fn main() -> ExitCode {
             Some(Command::LoadAgent(args)) => commands::load_agent::run(&args).await,
             #[cfg(feature = "lab")]
             Some(Command::Relay(args)) => commands::relay::run(&args).await,
+            Some(Command::Configure(args)) => commands::configure::run(&args).await,
             Some(Command::Doctor(args)) => commands::doctor::run(&args).await,
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "lab")]
 pub mod call;
+pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
 pub mod doctor;

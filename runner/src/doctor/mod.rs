@@ -13,6 +13,7 @@ mod files;
 mod finding;
 mod media;
 mod numbers;
+mod parts;
 mod public_url;
 mod subject;
 mod twilio;
@@ -42,7 +43,7 @@ use web::Web;
 const SETTINGS: &str = "settings";
 
 /// How much of a message of others is shown, in characters.
-const MOST_SHOWN: usize = 240;
+const MOST_SHOWN: usize = 400;
 
 /// A look-up of the environment's variables.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -128,10 +129,12 @@ impl Doctor {
             tell(if subject.agents.len() > 1 { named(&agent.name, findings) } else { findings });
         }
         let set = settings.public_url.as_deref().filter(|_| options.url.is_some());
-        tell(public_url::check(self, &subject, set).await);
+        let findings = public_url::check(self, &subject, set).await;
+        let is_up = public_url::is_up(&findings);
+        tell(findings);
         let (findings, api) = twilio::check(self, &subject.twilio).await;
         tell(findings);
-        tell(numbers::check(self, api.as_ref(), subject.public_url.as_ref(), &options.numbers).await);
+        tell(numbers::check(self, api.as_ref(), &subject, &options.numbers, is_up).await);
         tell(cloud_run::check(self, &place, Some(&subject), credentials.first()).await);
         tell(vec![clocks::check(self, &subject).await]);
         tell(files::check(&subject));
@@ -152,12 +155,15 @@ impl Doctor {
         let public_url = options.url.clone().or_else(|| settings.public_url.clone());
         let settings = Settings { public_url, ..settings.clone() };
         let subject = Subject::read(&settings, platform).await;
-        subject.map_err(|line| {
-            let (says, example) = line.split_once("; for example ").unwrap_or((&line, ""));
-            let mend = if example.is_empty() { "see docs/settings.md".to_owned() } else { format!("set {example}") };
-            Box::new(Finding::fault(SETTINGS, says, mend))
-        })
+        subject.map_err(|line| settings_fault(&line))
     }
+}
+
+/// The line with which `serve` ends, as a finding.
+fn settings_fault(line: &str) -> Box<Finding> {
+    let (says, example) = line.split_once("; for example ").unwrap_or((line, ""));
+    let mend = if example.is_empty() { "see docs/settings.md".to_owned() } else { format!("set {example}") };
+    Box::new(Finding::fault(SETTINGS, says, mend))
 }
 
 /// The findings of one agent of several.

@@ -1,16 +1,17 @@
 //! Twilio's numbers: whether a call to them comes here, and comes back here when something fails.
 
-use http::Uri;
+use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Doctor;
-use super::finding::Finding;
+use super::finding::{Finding, Mark};
+use super::subject::Subject;
 use super::twilio::{Refused, TwilioApi};
-use super::voice_request::same_authority;
+use super::voice_request::{VoiceRequest, same_authority};
 use crate::settings::PublicUrl;
 
-const CHECK: &str = "number";
+pub(crate) const CHECK: &str = "number";
 
 /// How many numbers come on a page.
 const PAGE_SIZE: usize = 200;
@@ -45,13 +46,19 @@ impl Default for Capabilities {
     }
 }
 
-/// Looks at the numbers that were named, or at all that lead here.
+/// How many voice-urls are asked.
+const MOST_ASKED: usize = 20;
+
+/// Looks at the numbers that were named, or at all that lead here. Whether their voice-urls answer is looked at where the
+/// service `is_up`.
 pub(crate) async fn check(
     doctor: &Doctor,
     api: Option<&TwilioApi>,
-    public: Option<&PublicUrl>,
+    subject: &Subject,
     named: &[String],
+    is_up: bool,
 ) -> Vec<Finding> {
+    let public = subject.public_url.as_ref();
     let Some(api) = api else { return vec![Finding::skipped(CHECK, "Twilio cannot be asked")] };
     let Some(public) = public else {
         return vec![Finding::skipped(CHECK, "PUBLIC_URL is not set, and no --url is given: where should it lead?")];
@@ -60,6 +67,7 @@ pub(crate) async fn check(
         let mut findings = Vec::new();
         for number in named {
             findings.push(match find(doctor, api, number).await {
+                Ok(Some(found)) if is_up => found.check_and_ask(doctor, subject, public).await,
                 Ok(Some(found)) => found.check(public),
                 Ok(None) => not_there(api, number),
                 Err(refused) => refused.fault(CHECK),
@@ -71,8 +79,14 @@ pub(crate) async fn check(
         Ok(all) => all,
         Err(refused) => return vec![refused.fault(CHECK)],
     };
-    let ours: Vec<Finding> =
-        all.iter().filter(|number| number.leads_to(public)).map(|number| number.check(public)).collect();
+    let mut ours = Vec::new();
+    for number in all.iter().filter(|number| number.leads_to(public)) {
+        ours.push(if is_up && ours.len() < MOST_ASKED {
+            number.check_and_ask(doctor, subject, public).await
+        } else {
+            number.check(public)
+        });
+    }
     if ours.is_empty() { vec![none(&all, public)] } else { ours }
 }
 
@@ -118,6 +132,14 @@ async fn list(doctor: &Doctor, api: &TwilioApi, filter: &str) -> Result<Vec<Numb
     Ok(numbers)
 }
 
+/// The command of Twilio's that sets both URLs of a number.
+pub(crate) fn command(sid: &str, voice: &str, fallback: &str) -> String {
+    format!(
+        "twilio api:core:incoming-phone-numbers:update --sid {sid} --voice-url '{voice}' --voice-method POST \
+         --voice-fallback-url '{fallback}' --voice-fallback-method POST"
+    )
+}
+
 /// What is wrong with a number, and whether it still works.
 struct Wrong {
     is_fault: bool,
@@ -134,13 +156,8 @@ impl Number {
         let resuming: Vec<&str> = kept.iter().copied().chain(["resume=1"]).collect();
         let of = |query: &[&str]| public.http(&format!("/twiml?{}", query.join("&")));
         let freed = if self.is_an_apps() { " --voice-application-sid ''" } else { "" };
-        format!(
-            "twilio api:core:incoming-phone-numbers:update --sid {} --voice-url '{}' --voice-method POST \
-             --voice-fallback-url '{}' --voice-fallback-method POST{freed}",
-            self.sid,
-            of(&kept).trim_end_matches('?'),
-            of(&resuming)
-        )
+        let (voice, fallback) = (of(&kept), of(&resuming));
+        command(&self.sid, voice.trim_end_matches('?'), &fallback) + freed
     }
 
     fn is_an_apps(&self) -> bool {
@@ -153,6 +170,26 @@ impl Number {
             .flatten()
             .filter_map(|url| url.parse::<Uri>().ok())
             .any(|url| is_here(&url, public))
+    }
+
+    /// Asks the voice-url too, where it says more than the path that was asked already.
+    async fn check_and_ask(&self, doctor: &Doctor, subject: &Subject, public: &PublicUrl) -> Finding {
+        let finding = self.check(public);
+        let url = self.voice_url.as_deref().and_then(webhook);
+        let path = url.as_ref().and_then(Uri::path_and_query).filter(|path| path.query().is_some());
+        let Some(path) = path.filter(|_| finding.mark == Mark::Ok) else { return finding };
+        let request = VoiceRequest::new(doctor, &subject.twilio, public, None);
+        let (says, mend) = match request.of_number(path.as_str(), &self.phone_number).await {
+            None => return finding,
+            Some(Ok(response)) if response.status().is_success() => return finding,
+            Some(Ok(response)) if response.status() == StatusCode::NOT_FOUND => (
+                "its voice-url names an agent that the service does not have".to_owned(),
+                "correct agent=NAME in the voice-url, or configure that agent at the service",
+            ),
+            Some(Ok(response)) => (format!("its voice-url answers {}", response.status()), "look at the service's log"),
+            Some(Err(error)) => (format!("its voice-url gives {error}"), "look at the service's log"),
+        };
+        Finding::fault(CHECK, format!("{}: {says}", self.phone_number), mend)
     }
 
     fn check(&self, public: &PublicUrl) -> Finding {

@@ -5,7 +5,7 @@ use http::header::LOCATION;
 use http::{Response, StatusCode, Uri};
 
 use super::Doctor;
-use super::finding::Finding;
+use super::finding::{Finding, Mark};
 use super::media;
 use super::subject::{Subject, first_token};
 use super::voice_request::{SIGNED, UNSIGNED, VoiceRequest};
@@ -49,6 +49,11 @@ pub(crate) async fn check(doctor: &Doctor, subject: &Subject, set: Option<&str>)
         None => Finding::skipped(media::CHECK, "there is no <Stream> to open"),
     });
     findings
+}
+
+/// Whether the service takes signed requests there.
+pub(crate) fn is_up(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.check == SIGNED && finding.mark == Mark::Ok)
 }
 
 fn skipped(checks: &[&'static str], why: &str) -> Vec<Finding> {

@@ -27,6 +27,8 @@ pub(crate) struct VoiceRequest<'a> {
     public: &'a PublicUrl,
     /// PUBLIC_URL as it is set here.
     set: Option<&'a str>,
+    /// The voice-url's path and query.
+    path: String,
     form: Vec<(String, String)>,
 }
 
@@ -49,7 +51,19 @@ impl<'a> VoiceRequest<'a> {
             ("To", "+15005550006"),
         ];
         let form = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { doctor, twilio, public, set, form }
+        Self { doctor, twilio, public, set, path: "/twiml".to_owned(), form }
+    }
+
+    /// What a number's voice-url answers to a signed request, at that path and query; `None` where nothing can be signed.
+    pub(crate) async fn of_number(mut self, path: &str, number: &str) -> Option<Result<Response<Bytes>, WebError>> {
+        path.clone_into(&mut self.path);
+        for (name, value) in &mut self.form {
+            if name == "To" {
+                number.clone_into(value);
+            }
+        }
+        let token = self.twilio.auth_tokens.first()?;
+        Some(self.send(Some(&self.signature(token, &self.url()))).await)
     }
 
     /// What the signed request and the unsigned one brought, and the TwiML of one that was answered.
@@ -81,7 +95,7 @@ impl<'a> VoiceRequest<'a> {
     }
 
     fn url(&self) -> String {
-        self.public.http("/twiml")
+        self.public.http(&self.path)
     }
 
     fn signature(&self, token: &Secret, url: &str) -> String {

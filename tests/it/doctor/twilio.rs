@@ -148,6 +148,16 @@ async fn numbers_that_do_not_lead_here() {
                    'https://calls.test/twiml?agent=sales&resume=1' --voice-fallback-method POST",
         },
         Row {
+            name: "an agent that there is not",
+            wrong: |plan| {
+                plan.possessions.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=salse");
+                plan.possessions.numbers[0].voice_fallback_url = format!("{PUBLIC_URL}/twiml?agent=salse&resume=1");
+            },
+            check: "number",
+            says: "+15550100: its voice-url names an agent that the service does not have",
+            mend: "correct agent=NAME in the voice-url, or configure that agent at the service",
+        },
+        Row {
             name: "a twiml app",
             wrong: |plan| plan.possessions.numbers[0].voice_application_sid = "AP1".to_owned(),
             check: "number",
