@@ -160,7 +160,10 @@ async fn on_cloud_run_the_service_looks_at_itself() {
     assert_eq!(mend, "mend: gcloud run services update dialbridge --region europe-west3 --no-cpu-throttling");
     assert_eq!(asked.authorized(), 0, "no token goes to an API with http://");
 
+    asked.refuse(403, "Permission 'run.services.get' denied");
     let examined = run(command(&weak_server), "").await;
+    let (told, mend) = line(&examined.output, "cloud-run");
+    assert!(told.starts_with("warning  cloud-run ") && mend.contains("--role roles/run.viewer"), "{told} {mend}");
     assert!(line(&examined.output, "credentials").0.contains("has no scope for Dialogflow"), "{}", examined.output);
     assert!(!format!("{examined:?}").contains("planted"));
 }

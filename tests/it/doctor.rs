@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use dialbridge::doctor::{Finding, Mark};
 use dialbridge_tests::{Examined, Plan};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What is set up wrong, and what is said of it: nothing else may be found.
 struct Row {
@@ -68,6 +68,28 @@ async fn a_site_where_all_is_well_has_no_fault() {
     assert!(lines.ends_with("\n0 faults, 0 warnings, 29 ok, 0 skipped\n"), "{lines}");
     assert_eq!((code, authorized), (0, 1), "Cloud Run's API is asked with a token");
     assert!(!lines.contains("planted") && !lines.contains("ya29."), "{lines}");
+}
+
+#[tokio::test]
+async fn the_page_on_it_shows_a_run_and_names_all_checks() {
+    let mut plan = plan("page");
+    let _ = plan.write(".env", "PORT=8080\n");
+    plan.service.twilio_auth_token = Some("another-token".to_owned());
+    plan.possessions.numbers[0].voice_fallback_url = String::new();
+    let container = json!({
+        "ports": [{ "name": "http1" }], "resources": { "limits": { "cpu": "1" }, "cpuIdle": true },
+        "env": plan.on_cloud_run["template"]["containers"][0]["env"],
+    });
+    plan.on_cloud_run["template"] = json!({ "timeout": "300s", "containers": [container] });
+    let folder = format!("{}/", plan.folder.display());
+    plan.settings.record_dir = None;
+    let Examined { findings, lines, .. } = plan.examine(false).await;
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md")).unwrap();
+    let run = format!("```text\n{}```\n", lines.replace(&folder, ""));
+    assert!(page.contains(&run), "docs/doctor.md does not show this run:\n{run}");
+    for finding in findings {
+        assert!(page.contains(&format!("`{}`", finding.check)), "{} is not on the page", finding.check);
+    }
 }
 
 #[tokio::test]

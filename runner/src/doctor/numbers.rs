@@ -31,20 +31,17 @@ pub(crate) struct Number {
     voice_fallback_method: Option<String>,
     voice_application_sid: Option<String>,
     trunk_sid: Option<String>,
-    capabilities: Capabilities,
+    capabilities: Option<Capabilities>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default)]
 struct Capabilities {
+    #[serde(default)]
     voice: bool,
 }
 
-impl Default for Capabilities {
-    fn default() -> Self {
-        Self { voice: true }
-    }
-}
+/// All pages together may take as long as so many may take one by one.
+const PAGES_IN_TIME: u32 = 4;
 
 /// How many voice-urls are asked.
 const MOST_ASKED: usize = 20;
@@ -75,9 +72,14 @@ pub(crate) async fn check(
         }
         return findings;
     }
-    let all = match list(doctor, api, "").await {
-        Ok(all) => all,
-        Err(refused) => return vec![refused.fault(CHECK)],
+    let deadline = doctor.web.deadline * PAGES_IN_TIME;
+    let all = match tokio::time::timeout(deadline, list(doctor, api, "")).await {
+        Ok(Ok(all)) => all,
+        Ok(Err(refused)) => return vec![refused.fault(CHECK)],
+        Err(_) => {
+            let says = format!("the list of the account's numbers does not end within {} s", deadline.as_secs());
+            return vec![Finding::fault(CHECK, says, "name the numbers that are to lead here with --number")];
+        }
     };
     let mut ours = Vec::new();
     for number in all.iter().filter(|number| number.leads_to(public)) {
@@ -214,7 +216,7 @@ impl Number {
 
     /// What goes before the voice-url.
     fn detour(&self) -> Option<Wrong> {
-        if !self.capabilities.voice {
+        if self.capabilities.as_ref().is_some_and(|capabilities| !capabilities.voice) {
             return Some(fault("it takes no voice calls"));
         }
         if self.is_an_apps() {

@@ -34,7 +34,7 @@ pub(crate) struct Subject {
 #[cfg(feature = "lab")]
 type Lab = Vec<dialbridge_lab::agent::ServedAgent>;
 #[cfg(not(feature = "lab"))]
-type Lab = ();
+type Lab = Vec<()>;
 
 /// One agent.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ async fn serve_lab_agents(config: &mut Config) -> Result<Lab, String> {
 #[cfg(not(feature = "lab"))]
 #[expect(clippy::unused_async, reason = "with the lab it waits")]
 async fn serve_lab_agents(_: &mut Config) -> Result<Lab, String> {
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:

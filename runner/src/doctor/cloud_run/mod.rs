@@ -8,7 +8,7 @@ mod yaml;
 use std::path::Path;
 
 use super::credentials::Credentials;
-use super::finding::Finding;
+use super::finding::{Finding, Mark};
 use super::{Doctor, Options, Subject};
 
 pub(crate) use admin_api::DEFAULT_URL;
@@ -25,7 +25,13 @@ pub(crate) enum Place {
     /// In a file, as `gcloud run services replace` takes it.
     File(std::path::PathBuf),
     /// At the Admin API: the service's name, and its region and project where they were named.
-    Api { name: String, region: Option<String>, project: Option<String> },
+    Api {
+        name: String,
+        region: Option<String>,
+        project: Option<String>,
+        /// Whether nobody asked for it: it is the service that this process is.
+        is_own: bool,
+    },
 }
 
 impl Place {
@@ -34,9 +40,10 @@ impl Place {
         if let Some(file) = &options.service_file {
             return Self::File(file.clone());
         }
+        let is_own = options.cloud_run_service.is_none();
         let name = options.cloud_run_service.clone().or_else(|| variable("K_SERVICE"));
         let (region, project) = (options.region.clone(), options.project.clone());
-        name.map_or(Self::Nowhere, |name| Self::Api { name, region, project })
+        name.map_or(Self::Nowhere, |name| Self::Api { name, region, project, is_own })
     }
 }
 
@@ -54,7 +61,7 @@ pub(crate) async fn check(
             return vec![Finding::skipped(CHECK, why)];
         }
         Place::File(file) => of_file(file),
-        Place::Api { name, region, project } => {
+        Place::Api { name, region, project, .. } => {
             let agent = subject.and_then(|subject| subject.agents.first());
             let of_agent = agent.and_then(|agent| agent.address.name().split('/').nth(1));
             let project = project.clone().or(credentials.project.clone()).or(of_agent.map(ToOwned::to_owned));
@@ -63,6 +70,10 @@ pub(crate) async fn check(
     };
     match read {
         Ok(service) => rules::check(&service),
+        // A service with no more rights than calls need may not read its own settings.
+        Err(finding) if finding.is_fault() && matches!(place, Place::Api { is_own: true, .. }) => {
+            vec![Finding { mark: Mark::Warning, ..*finding }]
+        }
         Err(finding) => vec![*finding],
     }
 }
