@@ -179,6 +179,19 @@ async fn on_a_platform_an_open_door_is_a_fault_as_serve_says_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_env_file_that_ends_every_other_command_is_a_fault_here() {
+    let folder = folder("broken-env");
+    std::fs::write(folder.join(".env"), "PORT=8080\nTWILIO_AUTH_TOKEN=planted token\n").unwrap();
+    let examined = run(doctor(&folder), "").await;
+    assert!(line(&examined.output, "env-file").0.contains("the line after PORT cannot be read"), "{examined:?}");
+    let mut command = program(&folder);
+    command.arg("configure");
+    let configured = run(command, "lab:\n").await;
+    assert_eq!((examined.code, configured.code), (1, 78), "{configured:?}");
+    assert!(!format!("{examined:?}{configured:?}").contains("planted"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_command_line_is_exit_code_64() {
     for arguments in [&["--deadline", "0"][..], &["--service", "a.yaml", "--cloud-run-service", "b"], &["--nonsense"]] {
         let mut command = doctor(&folder("usage"));

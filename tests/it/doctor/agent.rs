@@ -2,7 +2,9 @@
 
 use dialbridge::doctor::Mark;
 
-use super::{Row, each};
+use dialbridge_tests::Examined;
+
+use super::{Row, each, plan};
 
 const NEW_KEY: &str = "make a new key: gcloud iam service-accounts keys create key.json --iam-account ACCOUNT; or unset \
                        GOOGLE_APPLICATION_CREDENTIALS to use gcloud's own login or the platform's service account";
@@ -44,6 +46,13 @@ async fn wrong_settings() {
             says: "DIALOGFLOW_AGENT names a lab script that cannot be used: /nowhere.toml: No such file or directory (os \
                    error 2)",
             mend: "set DIALOGFLOW_AGENT=lab:my-agent.toml",
+        },
+        Row {
+            name: "a filler that is not there",
+            wrong: |plan| plan.settings.filler_file = text("/nowhere.wav"),
+            check: "settings",
+            says: "FILLER_FILE names /nowhere.wav, which cannot be read: No such file or directory (os error 2)",
+            mend: "set FILLER_FILE=one-moment.wav",
         },
         Row {
             name: "an env file with a broken line",
@@ -216,6 +225,36 @@ async fn wrong_agents() {
     ];
     assert!(rows[0].says.contains(NAME));
     each(Mark::Fault, &rows).await;
+}
+
+#[tokio::test]
+async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_shown() {
+    let mut plan = plan("several agents");
+    let file = plan.write(
+        "agents.toml",
+        "twilio_auth_token = \"planted-auth-token-0123456789\"\n\
+         [agents.sales]\ndialogflow_endpoint = \"http://gone.test\"\n\
+         dialogflow_agent = \"projects/p/locations/global/agents/sales\"\n\
+         [agents.support]\ndialogflow_endpoint = \"http://agent.test\"\n\
+         dialogflow_agent = \"projects/p/agent\"\n",
+    );
+    plan.settings.dialbridge_config = Some(file.display().to_string());
+    (plan.settings.dialogflow_agent, plan.settings.dialogflow_endpoint) = (None, None);
+    plan.settings.twilio_auth_token = None;
+    plan.possessions.numbers[0].voice_fallback_url = "https://calls.test/planted-auth-token-0123456789".to_owned();
+    let Examined { findings, lines, code, .. } = plan.examine(false).await;
+    let agents: Vec<(Mark, &str)> =
+        findings.iter().filter(|f| f.check == "agent").map(|f| (f.mark, f.says.as_str())).collect();
+    assert_eq!(
+        agents,
+        [
+            (Mark::Fault, "sales: gone.test cannot be reached (UNAVAILABLE: nobody listens there)"),
+            (Mark::Ok, "support: answers the event WELCOME with \"Hello.\""),
+        ]
+    );
+    let number = findings.iter().find(|finding| finding.check == "number").unwrap();
+    assert_eq!(number.says, "+15550100: its fallback-url has the path /…, where this service answers nothing");
+    assert!(code == 1 && !lines.contains("planted"), "{lines}");
 }
 
 #[tokio::test]
