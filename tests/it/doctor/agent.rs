@@ -198,6 +198,14 @@ async fn wrong_agents() {
                    DIALOGFLOW_ES_API), and speaks DIALOGFLOW_LANGUAGE",
         },
         Row {
+            name: "an agent that cannot serve",
+            wrong: |plan| plan.script = fails("FAILED_PRECONDITION"),
+            check: "agent",
+            says: "projects/lab-project/locations/europe-west3/agents/lab cannot serve (FAILED_PRECONDITION: the script has \
+                   this turn fail)",
+            mend: "look at the agent's console: is it trained, its environment published, billing on?",
+        },
+        Row {
             name: "nobody there",
             wrong: |plan| plan.down.push("agent.test:80"),
             check: "agent",
