@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::configure::ConfigureArgs;
+use crate::doctor::DoctorArgs;
 use crate::settings::Settings;
 
 /// Answers Twilio phone calls with a Google Dialogflow agent
@@ -36,6 +38,10 @@ pub enum Command {
     #[cfg(feature = "lab")]
     #[command(hide = true)]
     Relay(RelayArgs),
+    /// Ask for the settings, look at each, write .env and print the commands that deploy it
+    Configure(Box<ConfigureArgs>),
+    /// Look at the settings, the agent, the public URL, Twilio and Cloud Run, and say how each fault is mended
+    Doctor(Box<DoctorArgs>),
     /// Feed a tape to the call logic, and print what the call did
     Replay(ReplayArgs),
 }

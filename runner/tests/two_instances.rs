@@ -127,13 +127,14 @@ impl Pair {
     }
 }
 
-/// A sentence, a long one in which the instance ends, a later one, and the key that asks for a person.
+/// A sentence, a long one in which the instance ends, a later one, and the key that asks for a person. Whoever is put over
+/// to another stream is not spoken to there: he speaks after a time.
 fn steps() -> Vec<CallerStep> {
     vec![
         say(When::AgentSilent(300), numbered_speech(0, 900)),
         say(When::AgentSilent(300), numbered_speech(100, 4_000)),
-        say(When::AgentSilent(300), numbered_speech(LATER, 900)),
-        CallerStep::Press { when: When::AgentSilent(300), digits: "0#".to_owned() },
+        say(When::After(3_000), numbered_speech(LATER, 900)),
+        CallerStep::Press { when: When::After(3_000), digits: "0#".to_owned() },
     ]
 }
 

@@ -9,6 +9,7 @@ mod barge_in;
 mod call_flow;
 mod ces;
 mod conversation;
+mod doctor;
 mod doors;
 mod fillers;
 mod gapless;

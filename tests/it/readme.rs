@@ -28,6 +28,14 @@ fn rows(page: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
+fn the_readme_deploys_as_configure_does() {
+    let shown = top("README.md");
+    for flags in dialbridge::configure::FLAGS {
+        assert!(shown.contains(flags), "{flags}");
+    }
+}
+
+#[test]
 fn the_page_of_settings_has_the_programs_and_no_other() {
     let page = top("docs/settings.md");
     let rows = rows(&page);

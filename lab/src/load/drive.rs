@@ -52,7 +52,7 @@ pub struct Load {
 pub struct CallerFigures {
     /// From the agent's sending of audio to its arrival at the caller, in the window.
     pub downlink: Latency,
-    /// From the end of an utterance to the first audio of its answer, the agent's thought included.
+    /// From the end of an utterance to the first audio of its answer, less the agent's thought.
     pub turn: Latency,
     /// How late frames were sent: what the tool itself adds.
     pub lateness: Latency,

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::load::agent::THINK_MS;
 use crate::load::drive::CallerFigures;
 use crate::load::histogram::Latency;
 use crate::load::ledger::AgentFigures;
@@ -172,7 +171,7 @@ impl Measurement {
             uplink_from_sending: agent.uplink_from_sending,
             held: agent.held,
             downlink: caller.downlink,
-            turn: without_thought(caller.turn),
+            turn: caller.turn,
             faults: faults(caller, agent),
             frames: Frames {
                 sent: caller.frames,
@@ -252,11 +251,6 @@ fn others_ms(readings: &Readings) -> u64 {
     readings.machine_busy_ms.saturating_sub(ours.into_iter().flatten().map(Usage::cpu_ms).sum())
 }
 
-fn without_thought(turn: Latency) -> Latency {
-    let less = |us: u64| us.saturating_sub(THINK_MS * 1_000);
-    Latency { count: turn.count, p50_us: less(turn.p50_us), p99_us: less(turn.p99_us), max_us: less(turn.max_us) }
-}
-
 fn limit(lateness: Latency, tool: f64, agent: Option<f64>, share_a_core: bool) -> Option<String> {
     let both = tool + agent.unwrap_or(0.0);
     if lateness.p99_us > MOST_LATENESS_US {
@@ -319,14 +313,6 @@ mod tests {
         assert!(Measurement::of(&readings).faults.is_none());
         readings.agent.arrived -= 3;
         assert_eq!(Measurement::of(&readings).faults, Faults { lost: 3, ..Faults::default() });
-    }
-
-    #[test]
-    fn a_turns_latency_is_without_the_agents_thought() {
-        let mut readings = readings();
-        readings.caller.turn = Latency { count: 2, p50_us: 252_000, p99_us: 260_000, max_us: 100 };
-        let turn = Measurement::of(&readings).turn;
-        assert_eq!(turn, Latency { count: 2, p50_us: 2_000, p99_us: 10_000, max_us: 0 });
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
 
 /// Serves the agents that are lab scripts, each at an endpoint of its own, for as long as what it gives lives.
 #[cfg(feature = "lab")]
-async fn serve_lab_agents(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
+pub(crate) async fn serve_lab_agents(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
     use crate::settings::Endpoint;
     use dialbridge_lab::agent::LabAgent;
     let mut all = Vec::new();
