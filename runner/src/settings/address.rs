@@ -149,6 +149,13 @@ impl AgentAddress {
         };
         Endpoint { url: format!("https://{host}"), is_plaintext: false }
     }
+
+    /// Whether another host may serve it as well: which of CES's two serves which transport is not documented.
+    #[must_use]
+    pub fn may_be_at(&self, host: &str) -> bool {
+        let regional = self.location.as_deref().map(ces_regional_host);
+        matches!(self.product, Product::Ces(_)) && (host == CES_HOST || regional.as_deref() == Some(host))
+    }
 }
 
 /// CES's host for all locations.
