@@ -21,10 +21,11 @@ impl Call {
             AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
             AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
             AgentEvent::Interrupted { barge_in } if self.is_one_stream() => self.on_interrupted(barge_in),
-            AgentEvent::GoAway if self.is_one_stream() => self.restart_stream(),
+            AgentEvent::GoAway if self.is_one_stream() => self.on_go_away(),
             // An agent with a stream for each turn says neither.
             AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
             AgentEvent::Ended => self.on_turn_ended(),
+            AgentEvent::Failed(_) if self.is_being_replaced() => self.on_replaced(),
             AgentEvent::Failed(fault) => self.on_turn_failed(fault),
         }
     }
@@ -65,6 +66,7 @@ impl Call {
             id,
             number,
             input,
+            opened_at: self.now,
             began: self.caller.written(),
             finished_at: self.now,
             utterance: Utterance::default(),
@@ -75,6 +77,7 @@ impl Call {
             told,
             said: Said::default(),
             thought_ms: 0,
+            is_leaving: false,
             is_restarting: false,
             is_protected: false,
             later: Vec::new(),
@@ -190,7 +193,7 @@ impl Call {
     fn on_turn_ended(&mut self) {
         let is_ending = matches!(self.lifecycle, Lifecycle::Ending(_));
         match &self.turn {
-            Turn::Responding(turn) if turn.is_restarting => self.on_replaced(),
+            _ if self.is_being_replaced() => self.on_replaced(),
             Turn::Listening(_) if !is_ending => self.on_turn_failed(AgentFault {
                 code: "OK".to_owned(),
                 message: "the stream was closed before an answer".to_owned(),

@@ -171,7 +171,7 @@ impl Call {
                 self.timers.set(Timer::AnswerSettled, self.now + patience.more_audio_ms);
             }
             // The agent says itself when its answer is whole.
-            AnswerPart::Open if self.is_one_stream() => {}
+            AnswerPart::Open if self.is_one_stream() => self.await_last_words(),
             AnswerPart::Final => self.complete_turn(),
             AnswerPart::Open => {
                 let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);

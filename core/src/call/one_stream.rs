@@ -7,12 +7,19 @@
 use crate::agent::{AgentCommand, Intent, TurnInput};
 use crate::call::turn::{Answered, OpenTurn, Repeated, Said, Turn};
 use crate::call::utterance::Utterance;
-use crate::call::{Call, Lifecycle, Output, Timer};
+use crate::call::{Call, Ending, Lifecycle, Output, Timer};
 use crate::config::{BargeInMode, StreamShape};
 use crate::report::{InterruptedBy, Report};
+use crate::time::CallTime;
 
 /// How long a stream that was half-closed may still take to end, in milliseconds.
 const LAST_WORDS_MS: u64 = 2_000;
+
+/// A stream that is to be replaced sooner, in milliseconds, and has said nothing is one that has failed.
+const SHORT_STREAM_MS: u64 = 1_000;
+
+/// Streams are opened no faster than this, in milliseconds, where a server ends them at once.
+const LEAST_STREAM_MS: u64 = 250;
 
 impl Call {
     /// Whether the agent has one stream for the whole call.
@@ -64,6 +71,31 @@ impl Call {
         }
     }
 
+    /// The stream will be cut: another one is to take over. What the agent is saying is waited for, because not every
+    /// transport lets it go on after a half-close.
+    pub(super) fn on_go_away(&mut self) {
+        match &mut self.turn {
+            Turn::Listening(turn) if turn.answered == Answered::Yes => {
+                turn.is_leaving = true;
+                self.await_last_words();
+            }
+            Turn::Listening(_) => self.restart_stream(),
+            Turn::Responding(_) | Turn::Idle => {}
+        }
+    }
+
+    /// More of what is being said by a stream that will be cut should come soon.
+    pub(super) fn await_last_words(&mut self) {
+        if self.turn.open().is_some_and(|turn| turn.is_leaving) {
+            self.timers.set(Timer::AnswerOverdue, self.now + LAST_WORDS_MS);
+        }
+    }
+
+    /// Whether another stream takes over when this one has ended, however it ends.
+    pub(super) fn is_being_replaced(&self) -> bool {
+        self.turn.open().is_some_and(|turn| turn.is_restarting || turn.is_leaving)
+    }
+
     /// The stream will be cut, or is too old: it is half-closed, and another one takes over when it has ended.
     pub(super) fn restart_stream(&mut self) {
         let Some(mut turn) = self.turn.take_listening() else { return };
@@ -73,10 +105,31 @@ impl Call {
         self.turn = Turn::Responding(turn);
     }
 
-    /// A stream that was half-closed has ended: another one takes over.
+    /// A stream that was to be replaced has ended: another one takes over. Where it came to nothing, and at once, the agent
+    /// is in trouble.
     pub(super) fn on_replaced(&mut self) {
+        let Some(turn) = self.turn.open() else { return };
+        let (opened_at, is_answered) = (turn.opened_at, turn.answered == Answered::Yes);
         self.leave_rest_to_the_next();
         self.complete_turn();
+        let is_short = self.now.ms_since(opened_at) < SHORT_STREAM_MS;
+        if is_answered || !is_short || !matches!(self.lifecycle, Lifecycle::Active) {
+            self.pace_streams(opened_at);
+            return;
+        }
+        let retry = &self.config.retry;
+        match self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms) {
+            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            None => self.end(Ending::AgentFailed),
+        }
+    }
+
+    /// Has the stream that takes over wait where the one that was opened then has ended at once.
+    pub(super) fn pace_streams(&mut self, opened_at: CallTime) {
+        let is_active = matches!(self.lifecycle, Lifecycle::Active);
+        if is_active && self.is_one_stream() && self.now.ms_since(opened_at) < LEAST_STREAM_MS {
+            self.timers.set(Timer::Retry, opened_at + LEAST_STREAM_MS);
+        }
     }
 
     /// What a stream that is replaced has left unanswered is for the one that takes over.
@@ -98,8 +151,13 @@ impl Call {
         if is_voice || is_speech { self.say_again() } else { 0 }
     }
 
-    /// A stream that was half-closed does not end: another one takes over all the same. Whether that was the case.
+    /// A stream that is to be replaced says no more, or does not end: another one takes over all the same. Whether that was
+    /// the case.
     pub(super) fn leave_restarting_stream(&mut self) -> bool {
+        if matches!(&self.turn, Turn::Listening(turn) if turn.is_leaving) {
+            self.restart_stream();
+            return true;
+        }
         let is_restarting = self.turn.open().is_some_and(|turn| turn.is_restarting);
         if is_restarting {
             self.leave_rest_to_the_next();
@@ -126,6 +184,9 @@ impl Call {
         }
         if let Some((number, _)) = unanswered.filter(|(_, input)| self.is_starting_event(input)) {
             self.starting_event_unanswered(number);
+        }
+        if self.turn.open().is_some_and(|turn| turn.is_leaving) {
+            self.restart_stream();
         }
     }
 

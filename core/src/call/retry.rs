@@ -36,7 +36,7 @@ impl Trouble {
     }
 
     /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
-    fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
+    pub(super) fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
         let since = *self.since.get_or_insert(now);
         // A millisecond at least: time must go on for the budget to be spent.
         let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, LONGEST_PAUSE_MS);
@@ -65,7 +65,7 @@ impl Call {
         let is_responding = matches!(self.turn, Turn::Responding(_));
         self.tell_again();
         let Some(turn) = self.turn.open() else { return };
-        let (id, input) = (turn.number, turn.input.clone());
+        let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
         self.trouble.failed_turns += 1;
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
@@ -77,6 +77,7 @@ impl Call {
             } else {
                 self.complete_turn()
             }
+            self.pace_streams(opened_at);
             return;
         }
         self.sight.abandoned();

@@ -217,8 +217,10 @@ fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
     let mut line = Line::started(has_tools());
     line.agent(1, wants(&["tools/1"]));
     line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
     line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
     line.agent(1, AgentEvent::Ended);
+    line.wait(250);
     let told = told_of_tools(&line);
     assert_eq!(line.last_turn(), 2);
     assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
@@ -320,9 +322,10 @@ fn a_kick_start_that_a_replaced_stream_has_left_unanswered_goes_to_the_next_one(
         let mut line = Line::started(config());
         line.agent(1, AgentEvent::GoAway);
         if ends {
-            line.agent(1, AgentEvent::Ended)
+            line.agent(1, AgentEvent::Ended);
+            line.wait(200);
         } else {
-            line.hush(2_100)
+            line.hush(2_100);
         }
         assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
         let unanswered = |report: &Report| matches!(report, Report::StartingEventUnanswered { .. });
@@ -372,7 +375,7 @@ fn a_kick_start_that_was_not_heard_is_sent_again_and_one_that_was_never() {
     assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
     line.agent(2, says(300));
     line.agent(2, fault("UNAVAILABLE", true));
-    line.wait(200);
+    line.wait(250);
     assert_eq!(line.opened_with(3), TurnInput::Audio);
 }
 
@@ -411,7 +414,7 @@ fn what_a_stream_was_told_of_the_call_is_told_again_when_it_came_to_nothing() {
     assert_eq!(line.start_of(2).parameters["shop"], "north");
     line.agent(2, says(300));
     line.agent(2, fault("UNAVAILABLE", true));
-    line.wait(200);
+    line.wait(250);
     assert!(line.start_of(3).parameters.is_empty(), "the agent has answered to it");
 }
 
@@ -489,4 +492,72 @@ fn an_answer_that_never_comes_is_a_stall() {
     line.hush(30_200);
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
     assert_eq!(line.last_turn(), 2);
+}
+
+#[test]
+fn what_the_agent_is_saying_when_its_stream_is_to_go_away_is_waited_for() {
+    for ends in [turn_completed(), AgentEvent::Ended, fault("UNAVAILABLE", true)] {
+        let mut line = greeted();
+        line.speak(300);
+        line.agent(1, says(300));
+        line.agent(1, AgentEvent::GoAway);
+        assert_ne!(line.commands(1).last(), Some(&AgentCommand::FinishInput), "not half-closed in its middle");
+        line.hush(100);
+        line.agent(1, says(200));
+        line.agent(1, ends.clone());
+        if ends == turn_completed() {
+            assert_eq!(line.commands(1).last(), Some(&AgentCommand::FinishInput));
+            line.agent(1, AgentEvent::Ended);
+        }
+        line.hush(1_000);
+        assert_eq!((line.last_turn(), line.opened_with(2)), (2, TurnInput::Audio));
+        assert_eq!(line.played_ms(), 400 + 500);
+        assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
+    }
+    let mut line = greeted();
+    line.agent(1, says(300));
+    line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
+    assert_eq!(line.commands(1).last(), Some(&AgentCommand::FinishInput), "but not for ever");
+}
+
+#[test]
+fn a_stream_that_breaks_after_its_go_away_is_replaced_and_has_not_failed() {
+    let mut line = greeted();
+    line.hush(1_000);
+    line.agent(1, AgentEvent::GoAway);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(20);
+    assert_eq!((line.last_turn(), line.opened_with(2)), (2, TurnInput::Audio));
+    assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
+}
+
+#[test]
+fn an_agent_whose_streams_are_to_go_away_as_soon_as_they_open_has_failed_in_the_end() {
+    let mut line = Line::started(config());
+    let mut gone = 0;
+    for _ in 0..1_000 {
+        let stream = line.last_turn();
+        if stream > gone {
+            line.agent(stream, AgentEvent::GoAway);
+            line.agent(stream, AgentEvent::Ended);
+            gone = stream;
+        }
+        line.hush(100);
+    }
+    assert!(line.update().unwrap().1.contains("VirtualAgentStatus=failed"));
+    assert!(line.last_turn() < 60);
+}
+
+#[test]
+fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_a_pause() {
+    let mut line = Line::started(config());
+    for stream in 1..10 {
+        line.agent(stream, says(100));
+        line.agent(stream, AgentEvent::Ended);
+        line.wait(240);
+        assert_eq!(line.last_turn(), stream);
+        line.wait(10);
+        assert_eq!(line.last_turn(), stream + 1);
+    }
 }
