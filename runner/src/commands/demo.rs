@@ -48,7 +48,11 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
     let url = format!("http://{}", listener.local_addr().map_err(|error| told(&error))?);
 
-    let edition = if args.edition == "es" { Edition::Es } else { Edition::Cx };
+    let edition = match args.edition.as_str() {
+        "es" => Edition::Es,
+        "ces" => Edition::Ces,
+        _ => Edition::Cx,
+    };
     let settings = Settings {
         dialogflow_agent: Some(edition.agent_name().to_owned()),
         public_url: Some(url.clone()),
@@ -66,9 +70,11 @@ async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
     let service = Service::new(config, parts).map_err(|error| told(&error))?;
     let serving = tokio::spawn(service.serve(listener));
 
+    // A CES agent has its streams over WebSockets too, where nothing else is set.
+    let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
     let edition = args.edition.to_uppercase();
     say(&format!(
-        "A call to the lab's {edition} agent, through {url}: HTTP, WebSocket, gRPC, REST. It takes half a minute."
+        "A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."
     ));
     let (watch, watched) = mpsc::channel(QUEUE);
     let plan = CallPlan { watch: Some(watch), ..CallPlan::new(format!("{url}/twiml"), steps()?) };
