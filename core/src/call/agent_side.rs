@@ -61,6 +61,7 @@ impl Call {
             barge_in: (is_audio && !self.is_one_stream()).then(|| self.barge_in_window(waited_ms)).flatten(),
         };
         let told = start.parameters.clone();
+        self.await_greeting(&input);
         self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
         self.turn = Turn::Listening(OpenTurn {
             id,

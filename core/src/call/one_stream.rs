@@ -15,6 +15,9 @@ use crate::time::CallTime;
 /// How long a stream that was half-closed may still take to end, in milliseconds.
 const LAST_WORDS_MS: u64 = 2_000;
 
+/// A starting event that is not answered for so long is one that the agent does not know, in milliseconds.
+const UNKNOWN_EVENT_MS: u64 = 8_000;
+
 /// A stream that is to be replaced sooner, in milliseconds, and has said nothing is one that has failed.
 const SHORT_STREAM_MS: u64 = 1_000;
 
@@ -49,6 +52,30 @@ impl Call {
             }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Send(input)));
         }
+    }
+
+    /// A stream begins with what greets: an agent that does not know it may say so, or nothing at all.
+    pub(super) fn await_greeting(&mut self, input: &TurnInput) {
+        if self.is_one_stream() && self.is_starting_event(input) {
+            self.timers.set(Timer::AnswerOverdue, self.now + UNKNOWN_EVENT_MS);
+        }
+    }
+
+    /// Nothing has come of the starting event, and nobody has said anything. Whether that was the case.
+    pub(super) fn leave_greeting(&mut self) -> bool {
+        let Some(turn) = self.turn.open().filter(|turn| turn.answered == Answered::No && turn.utterance.is_empty())
+        else {
+            return false;
+        };
+        let number = turn.number;
+        if !self.is_one_stream() || !self.is_starting_event(&turn.input) {
+            return false;
+        }
+        if let Some(turn) = self.turn.open_mut() {
+            turn.input = TurnInput::Audio;
+        }
+        self.starting_event_unanswered(number);
+        true
     }
 
     /// Something was said or sent that the agent should answer.

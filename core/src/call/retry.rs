@@ -131,7 +131,7 @@ impl Call {
     }
 
     pub(super) fn on_answer_overdue(&mut self) {
-        if self.leave_restarting_stream() {
+        if self.leave_restarting_stream() || self.leave_greeting() {
             return;
         }
         let Some(turn) = self.turn.open() else { return };

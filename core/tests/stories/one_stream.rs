@@ -393,6 +393,15 @@ fn a_starting_event_that_is_not_known_is_left_unanswered_or_refused_and_the_text
         left.agent(1, says(300));
         assert_eq!((unanswered(&left), left.played_ms()), (1, 300));
 
+        let mut ignored = Line::started(config.clone());
+        ignored.hush(7_900);
+        assert_eq!(unanswered(&ignored), 0);
+        ignored.hush(100);
+        let sent: Vec<_> = ignored.commands(1).into_iter().skip(1).collect();
+        assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
+        ignored.hush(20_000);
+        assert_eq!((unanswered(&ignored), ignored.last_turn()), (1, 1), "a caller may think for longer");
+
         let mut refused = Line::started(config);
         refused.speak(100);
         refused.agent(1, fault("INVALID_ARGUMENT", false));

@@ -18,9 +18,9 @@ const LEAST_MARGIN_MS: u64 = 2_000;
 /// The longest goodbye, in characters.
 const MOST_GOODBYE_CHARS: usize = 500;
 
-/// After so long a stream to a CES agent is replaced, in milliseconds. What Google's servers bear is not documented; their
-/// clients wait for an hour.
-const CES_STREAM_MS: u64 = 3_600_000;
+/// After so long a stream to a CES agent is replaced, where nothing else is set. What Google's servers bear is not
+/// documented; their clients wait for an hour.
+const CES_STREAM_SECONDS: u64 = 3_600;
 
 const SECOND: u64 = 1_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
@@ -31,7 +31,7 @@ impl Settings {
         let (shape, audio_limit_ms) = match product {
             Product::Cx => (StreamShape::PerTurn, 120_000),
             Product::Es(_) => (StreamShape::PerTurn, 60_000),
-            Product::Ces(_) => (StreamShape::PerCall, CES_STREAM_MS),
+            Product::Ces(_) => (StreamShape::PerCall, self.ces_stream_ms()?),
         };
         let margin = LEAST_MARGIN_MS..=audio_limit_ms - LEAST_STREAM_MS;
         let margin = number("ROTATION_MARGIN_MS", set(&self.rotation_margin_ms), 10_000, margin, "10000")?;
@@ -52,6 +52,11 @@ impl Settings {
             retry: self.retry()?,
             ..CallConfig::default()
         })
+    }
+
+    fn ces_stream_ms(&self) -> Result<u64, SettingError> {
+        let seconds = set(&self.ces_stream_seconds);
+        Ok(number("CES_STREAM_SECONDS", seconds, CES_STREAM_SECONDS, 60..=DAY_SECONDS, "900")? * SECOND)
     }
 
     fn barge_in(&self) -> Result<BargeIn, SettingError> {

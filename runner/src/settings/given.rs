@@ -137,6 +137,9 @@ pub struct Settings {
     /// How much of the caller's audio is one message
     #[arg(long, env = "CES_CHUNK_MS", value_name = "MS", help_heading = "CES")]
     pub ces_chunk_ms: Option<String>,
+    /// After how many seconds another stream takes over, in a pause
+    #[arg(long, env = "CES_STREAM_SECONDS", value_name = "S", help_heading = "CES")]
+    pub ces_stream_seconds: Option<String>,
     /// How much noise is taken out of the caller's audio: low, moderate, high or very_high
     #[arg(long, env = "CES_NOISE_SUPPRESSION", value_name = "LEVEL", help_heading = "CES")]
     pub ces_noise_suppression: Option<String>,

@@ -57,6 +57,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
         ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
         ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
@@ -208,6 +209,7 @@ fn a_ces_agent_has_defaults_of_its_own() {
     let keys = agent(&[CES, ("KEYS_MOST", "0"), ("KEYS_AS", "text")]).call.keys;
     assert_eq!((keys.most, keys.form), (0, DigitsForm::Text));
     assert_eq!(agent(&[CES, ("ROTATION_MARGIN_MS", "600000")]).call.rotation_margin_ms, 600_000);
+    assert_eq!(agent(&[CES, ("CES_STREAM_SECONDS", "60")]).call.audio_limit_ms, 60_000);
 }
 
 #[test]
