@@ -138,3 +138,29 @@ async fn the_goodbye_is_heard_to_its_end_wherever_the_end_of_the_session_stands(
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_hears_something_until_it_comes() {
+    let script =
+        "think_ms = 4000\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 600 }";
+    let clip = dialbridge_core::config::Clip(dialbridge_tests::tone(650.0, 20_000).into());
+    for edition in Edition::CES {
+        let clip = clip.clone();
+        let mut world = World::with_script(script)
+            .edition(edition)
+            .each_call(|call| {
+                call.fillers.thinking = Some(clip);
+                call.fillers.thinking_after_ms = 1_500;
+            })
+            .start();
+        let call =
+            world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::After(9_000))]).await;
+        let filler = dialbridge_tests::tone_ms(&call.heard, 650.0);
+        assert!(filler > 4_000.0, "{edition:?}: in the greeting's think time and in the answer's, {filler}");
+        assert_eq!(spoke(&call).last(), Some(&(600, false)), "{edition:?}: the answer is whole");
+        let reports = world.reports();
+        assert_eq!(count(&reports, |report| matches!(report, Report::Filler { .. })), 2, "{edition:?}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::Cancelled { .. })), 2, "{edition:?}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::BargeIn { .. })), 0, "{edition:?}");
+    }
+}
