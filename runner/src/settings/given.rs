@@ -38,6 +38,12 @@ pub struct Settings {
     /// Whether a tape has a buzz instead of the caller's voice
     #[arg(long, env = "RECORD_MASKED", value_name = "BOOL", help_heading = "Service")]
     pub record_masked: Option<String>,
+    /// Opens the page at / and what else is for those who run the service; on Cloud Run and App Engine it is closed without
+    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Service")]
+    pub admin_token: Option<String>,
+    /// Whether the page shows what was said in phone calls; of calls from the page itself it always does
+    #[arg(long, env = "PAGE_TRANSCRIPTS", value_name = "BOOL", help_heading = "Service")]
+    pub page_transcripts: Option<String>,
 
     /// How many media sockets may wait for their stream to start
     #[arg(long, env = "MOST_WAITING_SOCKETS", value_name = "N", help_heading = "Doors")]

@@ -9,13 +9,15 @@ use super::value::set;
 use super::{SettingError, Settings};
 
 /// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: [&str; 27] = [
+pub(super) const OF_THE_SERVICE: &[&str] = &[
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
     "MAX_CALLS",
     "LOG_LEVEL",
     "RENEW_AFTER_SECONDS",
+    "ADMIN_TOKEN",
+    "PAGE_TRANSCRIPTS",
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_KEY_SID",

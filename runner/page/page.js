@@ -1,0 +1,37 @@
+// The page: what is configured, the softphone, and the calls.
+
+import { showAgents } from './agents.js';
+import { followCalls } from './calls.js';
+import { ask, by, clock, el } from './dom.js';
+import { showSoftphone } from './softphone.js';
+
+function trouble(sentence) {
+  by('trouble').textContent = sentence;
+  by('trouble').hidden = !sentence;
+}
+
+function showService(status) {
+  const facts = [
+    `version ${status.version}`,
+    status.platform,
+    `instance ${status.instance}, since ${clock(status.startedMs)}`,
+    status.publicUrl ? `Twilio sees ${status.publicUrl}` : '',
+    `at most ${status.maxCalls} calls`,
+  ];
+  by('service').textContent = facts.filter(Boolean).join(' · ');
+  by('logout').hidden = !status.hasLogin;
+  by('notices').replaceChildren(...status.notices.map((notice) => el('li', {}, notice)));
+  by('words').textContent = status.showsPhoneTranscripts
+    ? 'What was said in phone calls is shown, for PAGE_TRANSCRIPTS is set.'
+    : 'What was said in phone calls is not shown.';
+}
+
+try {
+  const status = await ask('/status.json');
+  showService(status);
+  showSoftphone(status.agents);
+  showAgents(status.agents);
+  followCalls(trouble);
+} catch (error) {
+  trouble(error.message);
+}
