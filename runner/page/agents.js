@@ -5,10 +5,10 @@ import { chip } from './timeline.js';
 
 /** Shows the agents, and asks each once whether it answers. */
 export function showAgents(agents) {
-  by('agents-list').replaceChildren(...agents.map((agent) => card(agent)));
+  by('agents-list').replaceChildren(...agents.map((agent) => card(agent, agents.length > 1)));
 }
 
-function card(agent) {
+function card(agent, areSeveral) {
   const result = el('p', { class: 'check', role: 'status' });
   const button = el('button', { type: 'button', class: 'small' }, 'Check again');
   const check = () => void checkAgent(agent.name, result, button);
@@ -16,8 +16,8 @@ function card(agent) {
   check();
   return el(
     'article',
-    { class: 'card agent', 'aria-label': `Agent ${agent.name}` },
-    el('h3', {}, agent.name, agent.isDefault ? chip('default') : '', chip(agent.edition.toUpperCase())),
+    { class: 'agent', 'aria-label': `Agent ${agent.name}` },
+    el('h3', {}, agent.name, ' ', agent.isDefault && areSeveral ? chip('default') : '', chip(agent.edition.toUpperCase())),
     el('p', { class: 'row' }, result, button),
     el('dl', {}, ...facts(agent).flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     ...agent.notices.map((notice) => el('p', { class: 'notice' }, notice)),
@@ -25,17 +25,16 @@ function card(agent) {
 }
 
 function facts(agent) {
-  const address = agent.script ? `${agent.what}: ${agent.script}` : agent.address;
   const begins = [agent.event && `the event ${agent.event}`, agent.text && `the text “${agent.text}”`].filter(Boolean);
   const facts = [
-    ['Agent', address],
+    ['Agent', agent.address],
     ['Language', agent.language],
     ['Begins with', begins.join(', else ') || 'listening'],
     ['Barge-in', agent.bargeIn],
     ['When it is done', agent.endsAt ? `the call goes on at ${agent.endsAt}` : 'the call is hung up'],
   ];
   if (agent.numbers > 0) facts.push(['Numbers', String(agent.numbers)]);
-  if (agent.what.includes('embedded')) facts.push(['Which', 'the embedded lab agent; set DIALOGFLOW_AGENT to serve yours']);
+  if (agent.isLab) facts.push(['Served by', agent.script ?? 'this program itself; set DIALOGFLOW_AGENT to serve yours']);
   if (agent.writesTapes) facts.push(['Tapes', 'every call is recorded']);
   return facts;
 }

@@ -9,22 +9,29 @@ const AGAIN_AFTER = 3000;
 let source;
 let again;
 
-/** Shows the calls for as long as the page can be seen; `onState(sentence)` is told when the list stands still. */
-export function followCalls(onState) {
+/**
+ * Shows the calls for as long as the page can be seen. `onState(sentence)` is told when the list stands still, and why;
+ * `onInstance(name)` whose calls they are.
+ */
+export function followCalls({ onState, onInstance }) {
   const follow = () => {
     close();
     if (document.hidden) return;
     source = new EventSource('/calls/events');
     source.addEventListener('calls', ({ data }) => {
+      const calls = JSON.parse(data);
       onState('');
-      show(JSON.parse(data));
+      onInstance(calls.instance);
+      show(calls);
     });
     source.addEventListener('draining', () => onState('This instance is ending: its calls go over to another one.'));
-    source.onerror = () => {
+    source.onerror = async () => {
+      const broken = source;
+      const why = await ask('/status.json').then(() => '', (error) => error.message);
+      if (broken !== source) return;
+      if (why) onState(`The list of calls stands still. ${why}`);
       // It opens itself anew, unless the service has refused it.
-      if (source.readyState !== EventSource.CLOSED) return;
-      onState('The list of calls stands still: the service does not answer. The page goes on trying.');
-      again = setTimeout(follow, AGAIN_AFTER);
+      if (broken.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_AFTER);
     };
   };
   document.addEventListener('visibilitychange', follow);

@@ -14,11 +14,12 @@ function showService(status) {
   const facts = [
     `version ${status.version}`,
     status.platform,
-    `instance ${status.instance}, since ${clock(status.startedMs)}`,
+    `since ${clock(status.startedMs)}`,
     status.publicUrl ? `Twilio sees ${status.publicUrl}` : '',
     `at most ${status.maxCalls} calls`,
   ];
   by('service').textContent = facts.filter(Boolean).join(' · ');
+  showInstance(status.instance);
   by('logout').hidden = !status.hasLogin;
   by('notices').replaceChildren(...status.notices.map((notice) => el('li', {}, notice)));
   by('words').textContent = status.showsPhoneTranscripts
@@ -26,12 +27,16 @@ function showService(status) {
     : 'What was said in phone calls is not shown.';
 }
 
+function showInstance(name) {
+  by('instance').textContent = `instance ${name}`;
+}
+
 try {
   const status = await ask('/status.json');
   showService(status);
   showSoftphone(status.agents);
   showAgents(status.agents);
-  followCalls(trouble);
+  followCalls({ onState: trouble, onInstance: showInstance });
 } catch (error) {
   trouble(error.message);
 }

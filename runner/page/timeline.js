@@ -56,9 +56,8 @@ export function timeline(lines) {
   return el('ol', { class: 'timeline' }, ...items);
 }
 
-/** What a turn's latency was made of. */
+/** What a turn's latency was made of: each stage counted from the end of the input. */
 export function stages(line) {
-  const latency = line.latencyMs === null ? '' : `, ${seconds(line.latencyMs)} until the answer`;
   const from = line.inputCompleteMs ?? line.openedMs;
   const named = [
     ['recognised', line.finalTranscriptMs],
@@ -67,10 +66,12 @@ export function stages(line) {
     ['heard', line.firstAudioHeardMs],
   ];
   const known = named.filter(([, at]) => at !== null).map(([name, at]) => `${name} ${signed(at - from)}`);
-  return `turn ${line.turn}${latency}${known.length > 0 ? ` (${known.join(', ')})` : ''}`;
+  const latency = line.latencyMs === null ? 'no answer' : `${seconds(line.latencyMs)} until the answer`;
+  return [`turn ${line.turn}: ${latency}`, ...known].join(' · ');
 }
 
-const signed = (ms) => `${ms < 0 ? '−' : '+'}${seconds(Math.abs(ms))}`;
+/** A hundredth is the least that is told. */
+const signed = (ms) => `${ms <= -5 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed(2)}`;
 
 export const quoted = (text) => `“${text}”`;
 

@@ -18,6 +18,7 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod load;
 mod messages;
+mod page;
 mod readme;
 mod routing;
 mod settings;

@@ -10,6 +10,9 @@ const MOST_TEXT_CHARS: usize = 1_000;
 /// The longest JSON of parameters or of a payload that is shown, in bytes.
 const MOST_JSON_BYTES: usize = 4_000;
 
+/// Parameters that an agent gets with every call and gives back: nobody has said them.
+const NUMBERS: [&str; 2] = ["From", "To"];
+
 /// What is told of a report, `what` it is among it; `None` where nothing is. Keys are told nowhere; what was said, and what
 /// the agent made of it, only with `words`.
 pub(super) fn told(report: &Report, words: bool) -> Option<Map<String, Value>> {
@@ -32,6 +35,10 @@ pub(super) fn told(report: &Report, words: bool) -> Option<Map<String, Value>> {
             if words {
                 line["heard"] = short(query_text).into();
                 line["text"] = short(text).into();
+                let mut parameters = parameters.clone();
+                for number in NUMBERS {
+                    parameters.remove(number);
+                }
                 line["parameters"] = bounded(parameters.len(), &parameters);
             }
             line
@@ -115,7 +122,8 @@ mod tests {
     use dialbridge_core::agent::Intent;
 
     fn answered() -> Report {
-        let parameters = json!({ "bread": "rye-secret" }).as_object().cloned().unwrap();
+        let parameters =
+            json!({ "bread": "rye-secret", "From": "+15550100", "To": "+15550199" }).as_object().cloned().unwrap();
         Report::Answered {
             turn: TurnId(2),
             query_text: "query-secret".to_owned(),
@@ -138,7 +146,7 @@ mod tests {
         assert!(!without.to_string().contains("secret"), "{without}");
         let with = told(&answered(), true).unwrap();
         assert_eq!((&with["heard"], &with["text"]), (&"query-secret".into(), &"text-secret".into()));
-        assert_eq!(with["parameters"]["bread"], "rye-secret");
+        assert_eq!(with["parameters"], json!({ "bread": "rye-secret" }));
     }
 
     #[test]

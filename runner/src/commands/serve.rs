@@ -10,7 +10,7 @@ use super::CONFIG;
 use crate::drain::Drained;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
-use crate::settings::{Config, Platform, Settings};
+use crate::settings::{AgentConfig, Config, Platform, Settings};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -75,7 +75,7 @@ async fn serve_lab_agents(_: &mut Config) -> Result<Vec<()>, String> {
 fn tell_what_is_served(config: &Config, listener: &TcpListener) {
     let port = listener.local_addr().map_or(config.port, |address| address.port());
     for (name, agent) in &config.agents {
-        let ((what, script), is_default) = (agent.what_it_is(), *name == config.default_agent);
+        let ((what, script), is_default) = (what_it_is(agent), *name == config.default_agent);
         let (edition, numbers, agent) = (agent.address.edition(), agent.numbers, agent.address.name());
         tracing::info!(port, name, agent, edition, numbers, is_default, script, "{what}");
     }
@@ -95,6 +95,21 @@ fn tell_what_is_served(config: &Config, listener: &TcpListener) {
         (true, None) => tracing::info!(url = format!("http://localhost:{port}/"), "the page is there"),
         (false, _) => tracing::info!("the page at / is closed: ADMIN_TOKEN is not set"),
     }
+}
+
+/// A sentence, and the lab's script where it is one of a file.
+#[cfg(feature = "lab")]
+fn what_it_is(agent: &AgentConfig) -> (&'static str, Option<String>) {
+    match agent.lab.as_ref().map(|lab| &lab.file) {
+        None => ("serving a Dialogflow agent", None),
+        Some(None) => ("serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours", None),
+        Some(Some(file)) => ("serving a lab agent", Some(file.display().to_string())),
+    }
+}
+
+#[cfg(not(feature = "lab"))]
+fn what_it_is(_: &AgentConfig) -> (&'static str, Option<String>) {
+    ("serving a Dialogflow agent", None)
 }
 
 /// Returns when the process is told to end, by SIGTERM or from the keyboard.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::LongAnswer;
+use super::{LongAnswer, status};
 use crate::call_book::Onlooker;
 use crate::service::Service;
 
@@ -77,7 +77,11 @@ impl Source {
                 if viewer.service.drain().is_draining() {
                     return Some((event("draining", "{}"), None));
                 }
-                let list = viewer.service.book().filter(|_| has_changed).map(|book| book.summary().to_string());
+                let list = viewer
+                    .service
+                    .book()
+                    .filter(|_| has_changed)
+                    .map(|book| status::calls(&viewer.service, book).to_string());
                 let bytes = list.map_or(Bytes::from_static(NOTHING), |list| event("calls", &list));
                 Some((bytes, Some(Self::Calls(viewer, changes))))
             }

@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use super::admin::{allowed, log_in, log_out, may_change};
 use super::events::{EventStream, Source, Viewer, whole};
-use super::status::status;
-use super::{Answer, LongAnswer, not_allowed, nothing_here, softphone, text, with_type};
+use super::{Answer, LongAnswer, not_allowed, nothing_here, softphone, status, text, with_type};
 use crate::service::Service;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame. `'self'` is the page's own WebSocket too (CSP level 3).
@@ -101,8 +100,10 @@ async fn for_insiders(service: &Arc<Service>, request: Request<Incoming>, path: 
     }
     let after = |prefix: &str| path.strip_prefix(prefix);
     let answer = match (path, after("/calls/"), after("/softphone/events/"), after("/agents/")) {
-        ("/status.json", ..) if is_get => json_answer(&status(service)),
-        ("/calls.json", ..) if is_get => service.book().map_or_else(nothing_here, |book| json_answer(&book.summary())),
+        ("/status.json", ..) if is_get => json_answer(&status::status(service)),
+        ("/calls.json", ..) if is_get => {
+            service.book().map_or_else(nothing_here, |book| json_answer(&status::calls(service, book)))
+        }
         ("/calls/events", ..) if is_get => return calls(service),
         (_, Some(name), ..) if is_get => call(service, name),
         (_, _, Some(call_sid), _) if is_get => return softphone::events(service, call_sid).await,

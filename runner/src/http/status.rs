@@ -3,8 +3,16 @@
 use http::Uri;
 use serde_json::{Value, json};
 
+use crate::call_book::CallBook;
 use crate::service::Service;
 use crate::settings::{AgentConfig, Config, Platform};
+
+/// The calls, and whose they are.
+pub(super) fn calls(service: &Service, book: &CallBook) -> Value {
+    let mut calls = book.summary();
+    calls["instance"] = service.instance().into();
+    calls
+}
 
 /// Everything but the calls.
 pub(super) fn status(service: &Service) -> Value {
@@ -32,12 +40,12 @@ pub(super) fn status(service: &Service) -> Value {
 }
 
 fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
-    let (what, script) = agent.what_it_is();
+    let (is_lab, script) = lab_script(agent);
     let greeting = &agent.call.greeting;
     json!({
         "name": name,
         "isDefault": *name == config.default_agent,
-        "what": what,
+        "isLab": is_lab,
         "script": script,
         "address": agent.address.name(),
         "edition": agent.address.edition(),
@@ -50,6 +58,18 @@ fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
         "writesTapes": agent.record_dir.is_some(),
         "notices": agent.notices,
     })
+}
+
+/// Whether it is an agent of the lab's, and the script's file where it is not the embedded one.
+#[cfg(feature = "lab")]
+fn lab_script(agent: &AgentConfig) -> (bool, Option<String>) {
+    let file = agent.lab.as_ref().and_then(|lab| lab.file.as_ref());
+    (agent.lab.is_some(), file.map(|file| file.display().to_string()))
+}
+
+#[cfg(not(feature = "lab"))]
+fn lab_script(_: &AgentConfig) -> (bool, Option<String>) {
+    (false, None)
 }
 
 /// The host of a URL: its path and query may hold a secret, and so may what stands before the host.

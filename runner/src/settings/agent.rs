@@ -64,24 +64,6 @@ impl AgentConfig {
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint.clone().unwrap_or_else(|| self.address.endpoint())
     }
-
-    /// A sentence, and the lab's script where it is one of a file.
-    #[cfg(feature = "lab")]
-    #[must_use]
-    pub fn what_it_is(&self) -> (&'static str, Option<String>) {
-        match self.lab.as_ref().map(|lab| &lab.file) {
-            None => ("serving a Dialogflow agent", None),
-            Some(None) => ("serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours", None),
-            Some(Some(file)) => ("serving a lab agent", Some(file.display().to_string())),
-        }
-    }
-
-    /// A sentence, and the lab's script, which this build has none of.
-    #[cfg(not(feature = "lab"))]
-    #[must_use]
-    pub fn what_it_is(&self) -> (&'static str, Option<String>) {
-        ("serving a Dialogflow agent", None)
-    }
 }
 
 /// The agent as the settings name it.
