@@ -41,7 +41,7 @@ export class Audio {
       const resumed = audio.#context.resume();
       if (withMicrophone) audio.#stream = await microphone();
       await audio.#context.audioWorklet.addModule('/page/worklet.js').catch(() => {
-        throw new AudioFault("The page's audio code did not load. Reload the page.");
+        throw new AudioFault('The audio code did not load. Look whether the service is still running, then reload the page.');
       });
       await resumed;
       audio.#connect(on);

@@ -3,7 +3,7 @@
 import { AudioFault, unable } from './audio.js';
 import { Call, KEYS } from './call.js';
 import { ask, by, el, length, seconds } from './dom.js';
-import { chip, fault, parameters, quoted, stages } from './timeline.js';
+import { chip, fault, folded, parameters, quoted, stages } from './timeline.js';
 
 /** How often the instance that has the call is looked for, where there are several, and how long between. */
 const LOOKS = 15;
@@ -14,6 +14,8 @@ let call;
 let events;
 let ticking;
 let begun;
+/** How the agent's part has ended. */
+let status;
 /** Whether it was told how the last one has ended. */
 let isConcluded = false;
 
@@ -247,6 +249,9 @@ function show(line) {
     case 'note':
       note(line.more ? `${line.text}: ${line.more}` : line.text);
       break;
+    case 'handed-off':
+      status = line.status;
+      break;
     case 'twiml':
       showHandoff(line.twiml);
       break;
@@ -287,9 +292,10 @@ function showHandoff(twiml) {
   by('handoff').replaceChildren(
     el('h3', {}, 'A phone call would now get'),
     el('ol', { class: 'verbs' }, ...verbs),
-    el('details', { class: 'json' }, el('summary', {}, 'TwiML'), el('pre', {}, twiml)),
+    folded('TwiML', twiml),
   );
-  conclude('The agent has handed the call on.', 'good');
+  if (status === 'failed') conclude('The agent has failed. Why stands below; look at its name, region and credentials.', 'bad');
+  else conclude(status === 'hangup' ? 'A bound of the settings has ended the call.' : 'The agent has handed the call on.', 'good');
   call?.end('closed');
 }
 

@@ -36,7 +36,7 @@ function told(line) {
     case 'handed-off':
       return ['service', 'hands the call on: ', chip(line.status)];
     case 'twiml':
-      return ['service', 'a phone call would get now', el('code', { class: 'twiml' }, line.twiml)];
+      return ['service', 'a phone call would get this now', folded('TwiML', line.twiml)];
     case 'ended':
       return ['call', `is over: ${line.reason}`];
     default:
@@ -88,6 +88,9 @@ export function parameters(line) {
   return line.parameters ? json(line.parameters, 'parameters') : undefined;
 }
 
-function json(value, name = 'show') {
-  return el('details', { class: 'json' }, el('summary', {}, name), el('pre', {}, JSON.stringify(value, null, 2)));
+const json = (value, name = 'show') => folded(name, JSON.stringify(value, null, 2));
+
+/** A text that is shown when somebody wants to see it. */
+export function folded(name, text) {
+  return el('details', { class: 'folded' }, el('summary', {}, name), el('pre', {}, text));
 }

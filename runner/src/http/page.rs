@@ -64,7 +64,8 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
     put(CONTENT_SECURITY_POLICY, POLICY);
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
-    put(REFERRER_POLICY, "no-referrer");
+    // With "no-referrer" a browser would send the login's form with the Origin "null".
+    put(REFERRER_POLICY, "same-origin");
     put(CACHE_CONTROL, "no-store");
     put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
     put(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");

@@ -97,7 +97,7 @@ export class Browser {
     return tab;
   }
 
-  /** Lets that origin's pages have the microphone, or not, without asking. */
+  /** Lets that origin's pages have the microphone without asking (`granted`), or not (`denied`). */
   async microphone(origin, setting) {
     await this.send('Browser.setPermission', { permission: { name: 'microphone' }, setting, origin });
   }
@@ -141,9 +141,18 @@ class Tab {
     this.on('Network.requestWillBeSent', ({ request: { url } }) => this.asked.push(url));
     this.on('Network.webSocketCreated', ({ url }) => this.asked.push(url));
     for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await this.send(`${domain}.enable`);
+    await this.size({ width, height });
+    await this.colours(dark ? 'dark' : 'light');
+  }
+
+  /** How large the window is. */
+  async size({ width, height }) {
     await this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 });
-    const features = [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }];
-    await this.send('Emulation.setEmulatedMedia', { features });
+  }
+
+  /** Which colours the person prefers: `light` or `dark`. */
+  async colours(value) {
+    await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
   }
 
   send(method, params) {
