@@ -121,7 +121,8 @@ async function microphone() {
   try {
     return await navigator.mediaDevices.getUserMedia({ audio });
   } catch (error) {
-    throw new AudioFault(WITHOUT_MICROPHONE[error.name] ?? `The microphone cannot be used (${error.name}).`, { mayGoOn: true });
+    const other = `The microphone cannot be used (${error.name}). Choose another one in the browser's settings, and call again.`;
+    throw new AudioFault(WITHOUT_MICROPHONE[error.name] ?? other, { mayGoOn: true });
   }
 }
 

@@ -79,7 +79,7 @@ describe('trouble', () => {
     for (const [name, sentence] of [
       ['NotFoundError', 'Connect one and call again.'],
       ['NotReadableError', 'Another program has the microphone.'],
-      ['AbortError', 'The microphone cannot be used (AbortError).'],
+      ['AbortError', 'The microphone cannot be used (AbortError). Choose another one'],
     ]) {
       const tab = await opened(`navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '${name}'))`);
       await tab.click('#call');
