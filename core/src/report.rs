@@ -19,6 +19,10 @@ pub enum Report {
         call_sid: CallSid,
         /// The stream.
         stream_sid: StreamSid,
+        /// The caller's number, where the stream's parameters name it. Personal.
+        from: Option<String>,
+        /// The called number, likewise.
+        to: Option<String>,
     },
     /// A stream to the agent was opened.
     TurnOpened {
@@ -270,6 +274,8 @@ pub struct Stages {
     pub opened: CallTime,
     /// The caller began to speak.
     pub speech_began: Option<CallTime>,
+    /// The caller fell silent, by the level of his voice.
+    pub speech_ended: Option<CallTime>,
     /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, the keys were complete.
     pub input_complete: Option<CallTime>,
     /// The last final transcript came.
