@@ -312,9 +312,11 @@ pub enum CloseReason {
     Renewed,
 }
 
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl CloseReason {
+    /// The reason as logs and figures have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Stop => "stop",
             Self::SocketClosed => "socket closed",
             Self::NoStart => "no start",
@@ -324,7 +326,13 @@ impl fmt::Display for CloseReason {
             Self::NotUpdated => "not updated over REST",
             Self::CallGone => "call gone",
             Self::Renewed => "renewed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

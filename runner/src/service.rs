@@ -14,6 +14,7 @@ use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, SessionContext};
 use crate::agents::Agents;
@@ -27,6 +28,7 @@ use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
+use crate::sight::{Now, OfCall, Sight};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
@@ -36,6 +38,9 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 /// The pause before an agent is tried again.
 const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the instance's end waits for what is told of calls, once they are over.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// How long a connection may take to be accepted again after the system had no room for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +57,7 @@ pub struct Service {
     drain: Drain,
     refusals: LogLimit,
     faults: Arc<LogLimit>,
+    sight: Sight,
     /// The calls' tasks.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -113,6 +119,7 @@ impl Service {
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
         let agents = Agents::open(&config.agents, &parts.dial, &client).map_err(StartError::Agent)?;
+        let sight = Sight::start(&config, &client, parts.clock);
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
             agents,
@@ -123,6 +130,7 @@ impl Service {
             drain: Drain::default(),
             refusals: LogLimit::default(),
             faults: Arc::default(),
+            sight,
             tasks: Mutex::new(JoinSet::new()),
             config,
             parts,
@@ -224,6 +232,15 @@ impl Service {
             language: ticket.course.language.clone().unwrap_or_else(|| settings.language.clone()),
             speech: line.speech.clone(),
         };
+        let of = OfCall {
+            call_sid: &ticket.call_sid,
+            issued_ms: ticket.issued_ms,
+            agent: name,
+            language: &session.language,
+            service: public.http(""),
+            trace: ticket.course.trace,
+        };
+        let sight = self.sight.call(of, settings);
         let around = Surroundings {
             agent: line.agent.clone(),
             session,
@@ -241,7 +258,7 @@ impl Service {
         let session = around.config.session.clone();
         // In a task of its own: a panic in it ends that call and no other.
         let mut call = JoinSet::new();
-        call.spawn(bridge::run(around, ticket.call_sid.clone(), socket, place, recorder));
+        call.spawn(bridge::run(around, ticket.call_sid.clone(), sight, socket, place, recorder));
         let ended = call.join_next().await;
         if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) {
             self.rescue(&ticket.call_sid, session, &handoff).await;
@@ -255,7 +272,7 @@ impl Service {
         let twiml = handoff::failed(handoff, &outcome);
         self.calls.keep_last_twiml(call_sid, &twiml, self.parts.clock.now_ms());
         if let Some(rest) = &self.rest {
-            rest.update(call_sid, &twiml).await;
+            self.sight.updated(rest.update(call_sid, &twiml).await);
         }
     }
 
@@ -307,9 +324,33 @@ impl Service {
 
     /// Ends the instance: its calls go over to others. Returns when the process can end.
     pub async fn end(&self) -> Drained {
+        let began = Instant::now();
         self.drain.begin();
         self.calls.renew_all();
-        self.drain.wait(|| self.calls.live()).await
+        let drained = self.drain.wait(|| self.calls.live()).await;
+        self.sight.flush(Drain::left(began).min(FLUSH)).await;
+        drained
+    }
+
+    /// What is told of calls.
+    #[must_use]
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// All figures of this instance, as Prometheus reads them.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let load = self.agents.connections().map(Agent::load);
+        let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+        self.sight.metrics_text(Now {
+            live_calls: self.calls.live(),
+            waiting_sockets: self.calls.waiting(),
+            connections,
+            streams,
+            is_draining: self.drain.is_draining(),
+            ..Now::default()
+        })
     }
 
     /// Whether no further call can be taken.

@@ -1,5 +1,6 @@
 //! HTTP: which path does what.
 
+mod admin;
 mod media;
 mod voice;
 // Public for the fuzz targets alone: what takes bytes from outside in is called with any bytes there.
@@ -18,13 +19,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 use crate::service::Service;
+use crate::sight::trace_context::TraceContext;
+use crate::sight::{CONTENT_TYPE as METRICS_TYPE, Refused};
 
 type Answer = Response<Full<Bytes>>;
 
 /// An answer to a request that goes no further.
 type Refusal = Box<Answer>;
+
+/// Where calls begin.
+const VOICE_URL: &str = "/twiml";
 
 /// Serves one connection to its end; a media socket lives on without it.
 pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
@@ -34,7 +41,7 @@ where
     let limits = service.config().limits;
     let answer = service_fn(move |request| {
         let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(service, request).await) }
+        async move { Ok::<_, Infallible>(traced(service, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -47,6 +54,22 @@ where
     }
 }
 
+/// Answers a request in the trace that it came with, or that begins with it. A call that comes of it goes on in that trace.
+async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> Answer {
+    let came = TraceContext::of_request(request.headers());
+    let (sight, method) = (service.clone(), request.method().clone());
+    let told = if request.uri().path() == VOICE_URL { sight.sight().request(came) } else { None };
+    let context = told.map(|told| told.context).or(came);
+    if let Some(context) = context {
+        request.extensions_mut().insert(context);
+    }
+    let answer = answer(service, request).instrument(sight.sight().log_span(context)).await;
+    if let Some(told) = told {
+        sight.sight().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
+    }
+    answer
+}
+
 async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     if !matches!(path.as_str(), "/health" | "/ready" | "/metrics") {
@@ -55,8 +78,8 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
     match path.as_str() {
-        "/twiml" if is_get || is_post => voice::twiml(&service, request).await,
-        "/twiml" => not_allowed("GET, POST"),
+        VOICE_URL if is_get || is_post => voice::twiml(&service, request).await,
+        VOICE_URL => not_allowed("GET, POST"),
         "/connect-ended" if is_post => voice::connect_ended(&service, request).await,
         "/connect-ended" => not_allowed("POST"),
         "/dial-ended" if is_post => voice::dial_ended(&service, request).await,
@@ -66,14 +89,23 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> Answer {
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
         "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/health" | "/ready" => not_allowed("GET"),
+        "/metrics" if !admin::allowed(&service, request.headers()) => {
+            service.sight().refused(Refused::Admin);
+            nothing_here()
+        }
+        "/metrics" if is_get => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),
+        "/health" | "/ready" | "/metrics" => not_allowed("GET"),
         "/media" if is_get && service.config().allow_bare_media => media::open_bare(&service, request),
         other => match other.strip_prefix("/media/") {
             Some(ticket) if is_get => media::open(&service, request, ticket),
             Some(_) => not_allowed("GET"),
-            None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+            None => nothing_here(),
         },
     }
+}
+
+fn nothing_here() -> Answer {
+    text(StatusCode::NOT_FOUND, "there is nothing here\n")
 }
 
 fn text(status: StatusCode, body: &'static str) -> Answer {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use dialbridge_core::config::{CallConfig, Greeting};
+use dialbridge_core::stages::StageBounds;
 use dialbridge_core::tape::Mask;
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::address::AGENT;
 use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
-use super::{AgentAddress, Endpoint, EsApi, Product, SettingError, Settings};
+use super::{AgentAddress, Endpoint, EsApi, EventsConfig, Product, SettingError, Settings};
 use crate::agent::SpeechConfig;
 use crate::prompts::PromptsConfig;
 
@@ -42,6 +43,10 @@ pub struct AgentConfig {
     pub record_dir: Option<PathBuf>,
     /// What is masked on them.
     pub tape_mask: Mask,
+    /// When a turn is slow.
+    pub slow: StageBounds,
+    /// Where events of its calls go.
+    pub events: Option<EventsConfig>,
     /// How many numbers and prefixes of numbers lead to it.
     pub numbers: usize,
     /// What is allowed, and may not be what was meant: sentences for the log.
@@ -92,6 +97,8 @@ impl Settings {
         let speech = self.speech(product)?;
         let mut notices = self.conversation_notices();
         notices.extend(self.speech_notice(product, &speech));
+        let events = self.events()?;
+        notices.extend(self.event_notices(events.as_ref()));
         Ok(AgentConfig {
             address: named.address,
             endpoint: set(&self.dialogflow_endpoint).map(Endpoint::parse).transpose()?,
@@ -109,6 +116,8 @@ impl Settings {
                 digits: !boolean("RECORD_DIGITS", self.record_digits.as_deref(), false)?,
                 audio: boolean("RECORD_MASKED", self.record_masked.as_deref(), false)?,
             },
+            slow: self.stage_bounds()?,
+            events,
             numbers: 0,
             notices,
         })

@@ -8,7 +8,7 @@ use super::agents::Agents;
 use super::file::ConfigFile;
 use super::numbers::Routes;
 use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
-use super::{AgentConfig, Limits, Secret, SettingError, Settings};
+use super::{AgentConfig, Limits, Secret, SettingError, Settings, TracesConfig};
 use crate::log::Severity;
 
 /// The agent of a service that has no configuration's file.
@@ -35,6 +35,14 @@ pub struct Config {
     pub limits: Limits,
     /// Whether streams of others' TwiML are taken.
     pub allow_bare_media: bool,
+    /// Whether the service can be reached by the whole world.
+    pub is_public: bool,
+    /// What opens there what is for those who run the service.
+    pub admin_token: Option<Secret>,
+    /// Where traces go.
+    pub traces: Option<TracesConfig>,
+    /// The project that traces in log lines belong to, where it is set.
+    pub log_project: Option<String>,
     /// The least severity that is logged.
     pub log_level: Severity,
     /// The agents, by their names.
@@ -163,6 +171,10 @@ impl Settings {
             ticket_keys: list(set(&self.ticket_key)).into_iter().map(Secret::new).collect(),
             limits: self.limits()?,
             allow_bare_media: boolean("ALLOW_BARE_MEDIA", self.allow_bare_media.as_deref(), false)?,
+            is_public: platform.is_public(),
+            admin_token: set(&self.admin_token).map(Secret::new),
+            traces: self.traces()?,
+            log_project: self.log_project()?,
             log_level: log_level(set(&self.log_level))?,
             agents: BTreeMap::new(),
             default_agent: String::new(),

@@ -9,7 +9,7 @@ use super::value::set;
 use super::{SettingError, Settings};
 
 /// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: [&str; 27] = [
+pub(super) const OF_THE_SERVICE: [&str; 38] = [
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
@@ -37,6 +37,17 @@ pub(super) const OF_THE_SERVICE: [&str; 27] = [
     "QUIET_SOCKET_SECONDS",
     "SLOW_SOCKET_SECONDS",
     "MOST_QUEUED_MESSAGES",
+    "ADMIN_TOKEN",
+    "GOOGLE_CLOUD_PROJECT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /// Settings that are files or folders.

@@ -1,7 +1,7 @@
 //! The settings: each one a flag and an environment variable, checked before anything starts.
 //!
 //! `given` has them as they come, `layer` and `file` what a configuration's file says of them; `config` checks what is the
-//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech` and `handoff` for their parts.
+//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `handoff` and `sight` for their parts.
 
 mod address;
 mod agent;
@@ -17,9 +17,11 @@ mod limits;
 mod numbers;
 mod recording;
 mod secret;
+mod sight;
 mod speech;
 #[cfg(test)]
 mod tests;
+mod traces;
 pub(crate) mod value;
 
 pub use address::{AgentAddress, Endpoint, EsApi, Product};
@@ -32,3 +34,5 @@ pub use given::Settings;
 pub use limits::Limits;
 pub use numbers::Routes;
 pub use secret::Secret;
+pub use sight::{EventsConfig, Redaction};
+pub use traces::{Sampler, TracesConfig};
