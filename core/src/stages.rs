@@ -71,7 +71,8 @@ impl Stages {
         self.first_audio_heard.map(|to| Stretch { from, to: to.max(from) })
     }
 
-    /// A stage's time; `None` for one that did not come to its end. One follows the other without a gap.
+    /// A stage's time; `None` for one that did not come to its end. One follows the other without a gap. Where the input is no
+    /// audio, nothing waits for a stream or for a recogniser.
     #[must_use]
     pub fn stretch(&self, stage: TurnStage) -> Option<Stretch> {
         let waits_from = self.caller_waits_from();
@@ -80,6 +81,7 @@ impl Stages {
         let answered = self.answered.map(|at| at.max(understood.unwrap_or(listens_from)));
         let sent = self.first_audio_sent.map(|at| at.max(answered.unwrap_or(listens_from)));
         let (from, to) = match stage {
+            TurnStage::Waiting | TurnStage::Recogniser if self.input != "audio" => return None,
             TurnStage::Waiting => (Some(waits_from), Some(listens_from)),
             TurnStage::Recogniser => (Some(listens_from), understood),
             TurnStage::Agent => (understood.or(Some(listens_from)), answered),
@@ -303,7 +305,7 @@ mod tests {
             final_transcript: None,
             ..usual()
         };
-        assert_eq!(times(&stages), [Some(0), Some(0), Some(2_450), Some(0), Some(60)]);
+        assert_eq!(times(&stages), [None, None, Some(2_450), Some(0), Some(60)]);
         assert_eq!(guilty(&stages), Some(("agent", 2_450)));
     }
 

@@ -110,9 +110,12 @@ async fn a_call_is_a_trace_of_its_request_its_turns_and_their_stages() {
         assert_eq!(turn.parent_span_id, whole.span_id);
         let parts: Vec<&str> =
             spans.iter().filter(|span| span.parent_span_id == turn.span_id).map(|span| span.name.as_str()).collect();
-        let expected = ["waiting", "recogniser", "agent", "first-audio", "play-out"];
-        assert_eq!(parts[..5], expected);
-        assert_eq!(parts[5..].is_empty(), attribute(turn, "dialbridge.input").unwrap() == "text", "{parts:?}");
+        // The greeting answers nothing that somebody said.
+        let expected: &[&str] = match attribute(turn, "dialbridge.input").as_deref() {
+            Some("audio") => &["waiting", "recogniser", "agent", "first-audio", "play-out", "speech"],
+            _ => &["agent", "first-audio", "play-out"],
+        };
+        assert_eq!(parts, expected);
     }
     let text = world.service.metrics_text();
     assert!(text.contains(&format!("dialbridge_spans_total{{result=\"sent\"}} {}\n", spans.len())), "{text}");

@@ -19,6 +19,7 @@
 //! or read what was said and typed.
 
 mod mask;
+mod retake;
 mod write;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::ids::{FetchId, TurnId};
 use crate::time::CallTime;
 
 pub use mask::Mask;
+pub use retake::retake;
 pub use write::TapeWriter;
 
 /// The version of the format that this crate writes and reads.

@@ -97,7 +97,8 @@ pub(super) fn report(at_ms: u64, report: &Report) {
 fn told_stages(stages: &Stages) -> String {
     let took = |stage: TurnStage| {
         let ms = stages.stretch(stage)?.ms();
-        (ms > 0).then(|| format!("{} {}", stage.as_str(), seconds(ms)))
+        // Shorter ones are none that anybody notices.
+        (ms >= 10).then(|| format!("{} {}", stage.as_str(), seconds(ms)))
     };
     let times: Vec<String> = TurnStage::ALL.into_iter().filter_map(took).collect();
     let whole = stages.whole().map_or("was not heard".to_owned(), |whole| format!("took {}", seconds(whole.ms())));

@@ -87,13 +87,7 @@ impl Settings {
     ) -> Result<AgentConfig, SettingError> {
         let named = self.named_agent()?;
         let product = named.address.product();
-        let call = CallConfig {
-            greeting: self.greeting(product),
-            handoff: self.handoff()?,
-            parameters,
-            renew_after_ms,
-            ..self.conversation(product)?
-        };
+        let call = CallConfig { parameters, renew_after_ms, ..self.of_call(product)? };
         let speech = self.speech(product)?;
         let mut notices = self.conversation_notices();
         notices.extend(self.speech_notice(product, &speech));
@@ -121,6 +115,11 @@ impl Settings {
             numbers: 0,
             notices,
         })
+    }
+
+    /// What core is told of a call, all but what is the agent's own or the service's.
+    pub(super) fn of_call(&self, product: Product) -> Result<CallConfig, SettingError> {
+        Ok(CallConfig { greeting: self.greeting(product), handoff: self.handoff()?, ..self.conversation(product)? })
     }
 
     /// Whether an agent is named.

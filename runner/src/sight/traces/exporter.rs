@@ -184,7 +184,8 @@ fn is_in_share(trace_id: u128, ratio: f64) -> bool {
     let lower = trace_id as u64 >> 1;
     #[expect(clippy::cast_precision_loss, reason = "a share need not be exact to the last bit")]
     let share = lower as f64 / (1_u64 << 63) as f64;
-    share < ratio
+    // The largest ids come out as 1.
+    ratio >= 1.0 || share < ratio
 }
 
 #[cfg(test)]
