@@ -3,6 +3,7 @@
 # Formatting, lints and documentation, with warnings denied
 check:
     cargo fmt --all --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo clippy -p dialbridge --no-default-features -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -18,6 +19,23 @@ wasi:
 # Google's and Twilio's own libraries against the lab and the service
 interop:
     .ci/interop
+
+# Replays the seeds of the fuzz targets, on the stable toolchain
+fuzz-seeds:
+    CARGO_TARGET_DIR=target cargo test --locked --manifest-path fuzz/Cargo.toml
+
+# Fuzzes every target for so many seconds each, or those that are named: `just nightly 600 call`
+nightly seconds="120" *targets:
+    .ci/nightly {{seconds}} {{targets}}
+
+# What no compiler checks: queues without a bound, output, hosts, paths, long files
+rules:
+    .ci/rules --self-test
+    .ci/rules
+
+# Licences, banned packages and sources of what this depends on; known faults where their database can be had
+deny:
+    .ci/deny
 
 # One call through everything
 demo:

@@ -24,6 +24,9 @@ pub const KEY: &str = "dialbridge";
 /// The longest number or address that is dialled, in characters.
 const MOST_ADDRESS_CHARS: usize = 255;
 
+/// The longest name of a queue, in characters (`<Enqueue>`).
+const MOST_QUEUE_CHARS: usize = 64;
+
 /// What a payload asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -122,6 +125,13 @@ fn enqueue(raw: RawEnqueue) -> Result<AgentEnd, String> {
     if raw.workflow_sid.is_some() == raw.queue.is_some() {
         return Err(format!("\"{KEY}.enqueue\" in a custom payload needs a workflowSid or a queue, and not both"));
     }
+    let is_queue = |name: &String| (1..=MOST_QUEUE_CHARS).contains(&name.chars().count());
+    if !raw.queue.as_ref().is_none_or(is_queue) {
+        return Err(format!("\"{KEY}.enqueue.queue\" in a custom payload has not 1 to {MOST_QUEUE_CHARS} characters"));
+    }
+    if !raw.workflow_sid.as_ref().is_none_or(|sid| sid.starts_with("WW")) {
+        return Err(format!("\"{KEY}.enqueue.workflowSid\" in a custom payload does not begin with WW"));
+    }
     let attributes = raw.attributes.map_or(Value::Null, Value::Object);
     Ok(AgentEnd::Enqueue(Enqueue { workflow_sid: raw.workflow_sid, queue: raw.queue, attributes }))
 }
@@ -177,6 +187,9 @@ mod tests {
             (json!({ "transfer": { "to": "sip:a b@c" } }), "dialbridge.transfer.to"),
             (json!({ "transfer": { "to": "+15550123", "timeout": 0.0 } }), "dialbridge.transfer.timeout"),
             (json!({ "enqueue": {} }), "workflowSid or a queue"),
+            (json!({ "enqueue": { "queue": "" } }), "1 to 64 characters"),
+            (json!({ "enqueue": { "queue": "q".repeat(65) } }), "1 to 64 characters"),
+            (json!({ "enqueue": { "workflowSid": "WK1" } }), "begin with WW"),
             (json!({ "play": "file:///etc/passwd" }), "https://"),
             (json!({ "end": true, "pause": {} }), "two ends"),
             (json!(7), "dialbridge"),

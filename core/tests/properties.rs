@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentEnd, AgentFault, Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript};
+use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use dialbridge_core::config::{BargeInMode, Bounds, Clip, Fillers, NoInput, StreamShape};
 use dialbridge_core::report::InterruptedBy;
@@ -238,8 +239,8 @@ impl Run {
             Op::Fetched(back, is_there) => {
                 let fetches = self.outputs.iter().rev().filter_map(|(_, output)| fetch(output));
                 if let Some(id) = fetches.clone().nth(usize::from(*back)) {
-                    let audio = if *is_there { Ok(&[0xFD; 4_000][..]) } else { Err("404") };
-                    self.feed(&Input::Fetched(id, audio));
+                    let wav = write_wav(1, AudioFormat::TELEPHONE, &[0xFD; 4_000]);
+                    self.feed(&Input::Fetched(id, if *is_there { Ok(&wav) } else { Err("404") }));
                 }
             }
             Op::Updated(result) => self.feed(&Input::Updated(*result)),

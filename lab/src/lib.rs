@@ -5,12 +5,14 @@
 //! - [`twilio`] is a simulated Twilio: it asks the voice-url, follows the TwiML, opens the media socket, plays the
 //!   caller's part and answers the REST update.
 //! - [`google`] has what an agent's recordings and words come from: Cloud Storage and Text-to-Speech.
+//! - [`balancer`] stands before several instances of the service, as Cloud Run's front end does.
 //! - [`net`] lets both meet the service over TCP, or inside one process on a virtual clock.
 //! - `load` places many calls at once and measures what they cost (Linux only); [`relay`] is the bridge that it is
 //!   compared with.
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod balancer;
 pub mod google;
 #[cfg(target_os = "linux")]
 pub mod load;

@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::configure::ConfigureArgs;
+use crate::doctor::DoctorArgs;
 use crate::settings::Settings;
 
 /// Answers Twilio phone calls with a Google Dialogflow agent
@@ -36,11 +38,16 @@ pub enum Command {
     #[cfg(feature = "lab")]
     #[command(hide = true)]
     Relay(RelayArgs),
+    /// Ask for the settings, look at each, write .env and print the commands that deploy it
+    Configure(Box<ConfigureArgs>),
+    /// Look at the settings, the agent, the public URL, Twilio and Cloud Run, and say how each fault is mended
+    Doctor(Box<DoctorArgs>),
     /// Feed a tape to the call logic, and print what the call did
     Replay(ReplayArgs),
 }
 
 /// Options of `demo`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct DemoArgs {
     /// Which product the lab's agent speaks as
@@ -58,6 +65,7 @@ pub struct DemoArgs {
 }
 
 /// Options of `call`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct CallArgs {
     /// The service's URL, or its whole voice-url [default: http://127.0.0.1:8080; with --load a service of its own]
@@ -92,7 +100,7 @@ pub struct CallArgs {
 }
 
 /// Options of `call --load`
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "lab", target_os = "linux"))]
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
@@ -146,7 +154,6 @@ pub struct LoadArgs {
 }
 
 /// What a load measures
-#[cfg(feature = "lab")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Against {
     /// `serve`
@@ -156,6 +163,7 @@ pub enum Against {
 }
 
 /// Options of `load-agent`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct LoadAgentArgs {
     /// The port to listen on; 0: a free one
@@ -164,6 +172,7 @@ pub struct LoadAgentArgs {
 }
 
 /// Options of `relay`
+#[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct RelayArgs {
     /// The port to listen on; 0: a free one

@@ -11,6 +11,8 @@ pub mod calls;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod configure;
+pub mod doctor;
 pub mod drain;
 mod frame_watch;
 pub mod http;

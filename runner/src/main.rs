@@ -14,13 +14,17 @@ const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
     install_crypto();
-    if let Err(why) = read_env_file() {
-        return tell_and_leave(&why, commands::CONFIG);
-    }
+    let env_file = read_env_file();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return leave(&error),
     };
+    match env_file {
+        Ok(()) => {}
+        // It is one of the faults that it names.
+        Err(_) if matches!(cli.command, Some(Command::Doctor(_))) => {}
+        Err(why) => return tell_and_leave(&why, commands::CONFIG),
+    }
     let runtime = match commands::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return tell_and_leave(&format!("no runtime can be started: {error}"), 1),
@@ -37,6 +41,8 @@ fn main() -> ExitCode {
             Some(Command::LoadAgent(args)) => commands::load_agent::run(&args).await,
             #[cfg(feature = "lab")]
             Some(Command::Relay(args)) => commands::relay::run(&args).await,
+            Some(Command::Configure(args)) => commands::configure::run(&args).await,
+            Some(Command::Doctor(args)) => commands::doctor::run(&args).await,
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }
     })

@@ -7,16 +7,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
+use dialbridge_core::CallConfig;
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::config::Clip;
 use dialbridge_lab::twilio::{CallerStep, When};
-use dialbridge_tests::{Edition, World, numbered_speech, say};
+use dialbridge_tests::{Edition, Tapes, World, numbered_speech, press, say, tone};
 
 struct Story {
     name: &'static str,
     note: &'static str,
     script: &'static str,
     steps: Vec<CallerStep>,
+    /// What the call is told beyond the defaults.
+    call: fn(&mut CallConfig),
 }
 
 const LONG_PROMPT: &str = r#"
@@ -63,6 +68,61 @@ const ODD_CODING: &str = r#"
     end = true
 "#;
 
+const WARNING: &str = r#"
+    [start]
+    say = "this call is recorded"
+    protected = true
+    payload = { dialbridge = { bargeIn = false, play = "gs://recordings/tone.wav" } }
+    tone = { hz = 400, ms = 600 }
+    [[utterance]]
+    say = "how can I help?"
+    intent = "help"
+    tone = { hz = 500, ms = 400 }
+    end = true
+"#;
+
+const MENU: &str = r#"
+    [start]
+    say = "your number and the pound key, please"
+    think_ms = 700
+    keys = { most = 8 }
+    tone = { hz = 400, ms = 900 }
+    [digits.90210]
+    say = "thank you"
+    intent = "number"
+    tone = { hz = 500, ms = 400 }
+    end = true
+"#;
+
+const SLOW_ANSWER: &str = r#"
+    [start]
+    say = "how can I help?"
+    tone = { hz = 400, ms = 300 }
+    [[utterance]]
+    fault = "UNAVAILABLE"
+    [[utterance]]
+    think_ms = 1800
+    say = "I will put you through"
+    intent = "transfer"
+    tone = { hz = 500, ms = 400 }
+    payload = { dialbridge = { transfer = { to = "+15550123", timeout = 20 } } }
+"#;
+
+const PATIENT: &str = r#"
+    no_speech_ms = 1500
+    [start]
+    say = "how can I help?"
+    tone = { hz = 400, ms = 300 }
+    [no_input]
+    say = "are you still there?"
+    tone = { hz = 500, ms = 300 }
+"#;
+
+/// A second of nothing but 650 Hz, shared by all fillers.
+fn filler() -> Clip {
+    Clip(tone(650.0, 1_000).into())
+}
+
 fn stories() -> Vec<Story> {
     vec![
         Story {
@@ -70,30 +130,73 @@ fn stories() -> Vec<Story> {
             note: "the caller speaks 1.5 s into a prompt of 5 s",
             script: LONG_PROMPT,
             steps: vec![say(When::AgentSpeaking(1_500), numbered_speech(0, 700))],
+            call: |_| {},
         },
         Story {
             name: "yes_before_the_prompt",
             note: "the caller says yes while the agent still thinks about its first words",
             script: SLOW_START,
             steps: vec![say(When::After(300), numbered_speech(0, 500))],
+            call: |_| {},
         },
         Story {
             name: "goodbye_heard_to_its_end",
             note: "one utterance, then a hand-off to a person",
             script: GOODBYE,
             steps: vec![say(When::AgentSilent(300), numbered_speech(0, 600))],
+            call: |_| {},
         },
         Story {
             name: "hang_up_while_an_answer_is_on_its_way",
             note: "the caller hangs up in the think time",
             script: SLOW_START,
             steps: vec![CallerStep::HangUp { when: When::After(600) }],
+            call: |_| {},
         },
         Story {
             name: "answer_in_linear16_at_24_khz",
             note: "the agent does not send the coding that was asked for",
             script: ODD_CODING,
             steps: Vec::new(),
+            call: |_| {},
+        },
+        Story {
+            name: "warning_that_may_not_be_interrupted",
+            note: "the caller speaks into a warning, the second part of which is a recording that is fetched",
+            script: WARNING,
+            steps: vec![
+                say(When::AgentSpeaking(300), numbered_speech(0, 400)),
+                say(When::AgentSilent(200), numbered_speech(20, 500)),
+            ],
+            call: |_| {},
+        },
+        Story {
+            name: "keys_before_the_prompt",
+            note: "the caller knows the menu and types ahead; the keys are masked",
+            script: MENU,
+            steps: vec![press(When::After(200), "90210#")],
+            call: |_| {},
+        },
+        Story {
+            name: "failure_filler_and_transfer",
+            note: "a turn fails and is tried again, the agent thinks long, and then puts the call through",
+            script: SLOW_ANSWER,
+            steps: vec![say(When::AgentSilent(200), numbered_speech(0, 500))],
+            call: |call| {
+                call.fillers.retrying = Some(filler());
+                call.fillers.thinking = Some(filler());
+                call.fillers.thinking_after_ms = 600;
+            },
+        },
+        Story {
+            name: "nobody_says_anything",
+            note: "the agent asks twice whether anybody is there, then the call is ended with a goodbye",
+            script: PATIENT,
+            steps: Vec::new(),
+            call: |call| {
+                call.bounds.silent_turns = 1;
+                call.bounds.goodbye = Some("Good bye.".to_owned());
+            },
         },
     ]
 }
@@ -101,29 +204,24 @@ fn stories() -> Vec<Story> {
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() {
     let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("frames");
-    let scratch = std::env::temp_dir().join(format!("dialbridge-frames-{}", std::process::id()));
-    fs::create_dir_all(&scratch).unwrap();
     let editions = [(Edition::Cx, ""), (Edition::EsV2, "_es")];
     for (story, (edition, suffix)) in stories().iter().flat_map(|story| editions.map(|edition| (story, edition))) {
         let name = format!("{}{suffix}", story.name);
-        let folder = scratch.join(&name);
-        fs::create_dir_all(&folder).unwrap();
-        let record = folder.display().to_string();
+        let tapes = Tapes::new(&format!("frames-{name}"));
+        let record = tapes.folder();
         let world = World::with_script(story.script)
             .edition(edition)
             .settings(|settings| settings.record_dir = Some(record))
+            .each_call(story.call)
             .start();
+        world.storage.put("recordings/tone.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
         let call = world.call(story.steps.clone()).await;
         drop(world);
-        // The tape is written by a thread of its own, on the real clock.
-        std::thread::sleep(Duration::from_millis(300));
-        let tape = fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
-        let text = fs::read_to_string(tape).unwrap().replace(&call.call_sid, "CA00000000000000000000000000000001");
+        let text = tapes.tape().replace(&call.call_sid, "CA00000000000000000000000000000001");
         let text = text.replace(&stream_sid(&text), "MZ00000000000000000000000000000001");
         fs::write(frames.join(format!("{name}.jsonl")), inputs(&text, story.note)).unwrap();
         println!("{name}");
     }
-    fs::remove_dir_all(scratch).unwrap();
 }
 
 /// The stream's id, which is another one with each recording.

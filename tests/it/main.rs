@@ -2,25 +2,33 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod assumptions;
+mod attacker;
 mod bad_input;
 mod bare_media;
 mod barge_in;
 mod call_flow;
 mod conversation;
+mod doctor;
 mod doors;
 mod events;
+mod fillers;
 mod gapless;
+mod golden;
 mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
 mod load;
 mod metrics;
+mod messages;
 mod readme;
 mod routing;
 mod settings;
 mod sight;
 mod silence;
+mod stages;
 mod survival;
 mod tapes;
 mod traces;
+mod transfer;
 mod twilio_faults;
+mod twiml;

@@ -1,9 +1,11 @@
-//! What the README shows is what is there.
+//! What the README and the documents show is what is there.
 
 use std::fs;
 use std::path::Path;
 
 use dialbridge::settings::{Platform, Settings};
+use dialbridge_core::payload;
+use serde_json::Value;
 
 fn top(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
@@ -49,6 +51,14 @@ fn rows(page: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
+fn the_readme_deploys_as_configure_does() {
+    let shown = top("README.md");
+    for flags in dialbridge::configure::FLAGS {
+        assert!(shown.contains(flags), "{flags}");
+    }
+}
+
+#[test]
 fn the_page_of_settings_has_the_programs_and_no_other() {
     let page = top("docs/settings.md");
     let rows = rows(&page);
@@ -86,4 +96,28 @@ fn the_files_that_are_shown_can_be_used() {
         assert_eq!(config.agents.keys().collect::<Vec<_>>(), agents, "{page}");
         assert_eq!(config.route(None, Some("+15550123")), Some("sales"));
     }
+}
+
+#[test]
+fn the_custom_payloads_that_are_shown_are_understood() {
+    let shown = top("docs/custom-payloads.md");
+    let blocks = shown.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut understood = 0;
+    for block in blocks {
+        let value: Value = serde_json::from_str(block).unwrap_or_else(|error| panic!("{error}: {block}"));
+        let messages =
+            ["/fulfillment_response/messages", "/fulfillmentMessages"].iter().find_map(|at| value.pointer(at));
+        let payloads: Vec<&Value> = match messages {
+            Some(messages) => {
+                messages.as_array().unwrap().iter().filter_map(|message| message.get("payload")).collect()
+            }
+            None => vec![&value],
+        };
+        for shown in payloads {
+            let actions = payload::actions(shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
+            assert!(!actions.is_empty(), "{shown}");
+            understood += 1;
+        }
+    }
+    assert_eq!(understood, 10);
 }

@@ -1,16 +1,14 @@
 //! The stories of `frames/` and what must come of them, in `golden/`. `UPDATE_GOLDEN=1` writes it anew.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::replay::replay;
 use dialbridge_core::tape::Tape;
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
+use crate::golden::{expect, folder, stems};
 
 fn tapes() -> Vec<(String, Tape)> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder("frames")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -21,28 +19,6 @@ fn tapes() -> Vec<(String, Tape)> {
         (name, tape)
     };
     files.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "jsonl")).map(tape).collect()
-}
-
-fn expect(file: &Path, actual: &[u8]) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(file, actual).unwrap();
-        return;
-    }
-    let expected =
-        fs::read(file).unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", file.display()));
-    if expected == actual {
-        return;
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (expected_text, actual_text) = (text(&expected), text(actual));
-    let difference = expected_text.lines().zip(actual_text.lines()).find(|(expected, actual)| expected != actual);
-    match difference.filter(|_| file.extension().is_some_and(|kind| kind == "trace")) {
-        Some((expected, actual)) => panic!("{}\nexpected {expected}\nactual   {actual}", file.display()),
-        None => {
-            let at = expected.iter().zip(actual).position(|(expected, actual)| expected != actual);
-            panic!("{}: {} and {} bytes, different from byte {at:?} on", file.display(), expected.len(), actual.len())
-        }
-    }
 }
 
 #[test]
@@ -67,8 +43,7 @@ fn a_replay_run_twice_is_byte_for_byte_the_same() {
 #[test]
 fn a_golden_without_a_story_is_left_over() {
     let names: Vec<String> = tapes().into_iter().map(|(name, _)| name).collect();
-    for entry in fs::read_dir(folder("golden")).unwrap() {
-        let stem = entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(names.contains(&stem), "{stem}");
+    for golden in stems(&folder("golden")) {
+        assert!(names.contains(&golden), "{golden}");
     }
 }

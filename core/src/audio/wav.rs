@@ -334,6 +334,12 @@ impl Gathered {
     }
 }
 
+/// Whether these bytes are a WAV from its first byte on.
+#[must_use]
+pub fn is_wav(bytes: &[u8]) -> bool {
+    bytes.first_chunk().is_some_and(|form: &[u8; FORM_BYTES]| may_be_form(form))
+}
+
 /// Whether these first bytes of a stream, at most 12, are those of a WAV's RIFF header (or of its larger or big-endian
 /// kin, which are then refused by name).
 fn may_be_form(bytes: &[u8]) -> bool {

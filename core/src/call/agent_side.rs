@@ -211,7 +211,7 @@ impl Call {
         self.caller.forget_written();
         self.finish_playing();
         self.leave_turn();
-        let stages = self.sight.completed();
+        let stages = self.sight.completed(|turn| self.playback.waits_for(turn));
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;

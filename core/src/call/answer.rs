@@ -76,18 +76,19 @@ impl Call {
         Some(earlier)
     }
 
-    /// What the agent took the caller to have said is the last word about it; of keys it is the keys, and not told.
+    /// What the agent took the caller to have said is the last word about it. Of keys it is the keys, and of our own events
+    /// and texts it is those: that is not told as the caller's words.
     fn understand(&mut self, id: TurnId, answer: &mut Answer) {
-        match self.turn.open().map(|turn| (&turn.input, turn.utterance.confidence())) {
-            Some((TurnInput::Audio, confidence)) if !answer.query_text.is_empty() => {
-                // An answer does not say how sure the recogniser was: as sure as of the words before.
-                let text = answer.query_text.clone();
-                self.hear(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
-                self.interrupt(InterruptedBy::Speech, Some(id));
-            }
-            Some((TurnInput::Digits(..), _)) => answer.query_text.clear(),
-            Some((TurnInput::Audio | TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::ToolRefused(_), _))
-            | None => {}
+        let listened = self.turn.open().filter(|turn| matches!(turn.input, TurnInput::Audio));
+        let Some(confidence) = listened.map(|turn| turn.utterance.confidence()) else {
+            answer.query_text.clear();
+            return;
+        };
+        if !answer.query_text.is_empty() {
+            // An answer does not say how sure the recogniser was: as sure as of the words before.
+            let text = answer.query_text.clone();
+            self.hear(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
+            self.interrupt(InterruptedBy::Speech, Some(id));
         }
     }
 
@@ -169,7 +170,8 @@ impl Call {
         self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
         let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolRefused(_))).count();
         if waiting < MOST_REFUSALS {
-            self.first.push_back(TurnInput::ToolRefused(call));
+            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
+            self.first.insert(waiting, TurnInput::ToolRefused(call));
         }
     }
 
@@ -214,7 +216,6 @@ impl Call {
             audio_ms += self.play_out(|playback, stage| playback.play(prompt, id, stage));
         }
         if audio_ms > 0 {
-            self.sight.audio_sent(self.now);
             self.agent_is_heard();
         }
         if let Some(turn) = self.turn.open_mut() {

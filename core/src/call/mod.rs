@@ -139,7 +139,7 @@ pub enum Input<'a> {
     Agent(TurnId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or it could not be asked.
     Updated(UpdateResult),
-    /// [`Output::Fetch`] is done: the bytes, with or without a WAV header, or a sentence that says why not.
+    /// [`Output::Fetch`] is done: the bytes of a WAV, or a sentence that says why not. What is no WAV is not played.
     Fetched(FetchId, Result<&'a [u8], &'a str>),
     /// The call should go over to another media socket, because this instance will end: it closes in a gap of the
     /// conversation, by [`Patience::renewal_ms`](crate::config::Patience) at the latest.
@@ -266,7 +266,7 @@ impl Call {
     /// After each input: begins what can begin now.
     fn go_on(&mut self) {
         match &self.lifecycle {
-            Lifecycle::Active if self.turn.is_idle() && !self.timers.is_set(Timer::Retry) => self.open_turn(),
+            Lifecycle::Active if self.turn.is_idle() && self.may_open_turn() => self.open_turn(),
             Lifecycle::Ending(_) if self.turn.is_idle() && !self.playback.is_playing() => self.hand_off(),
             Lifecycle::AwaitingStart
             | Lifecycle::Active
@@ -281,15 +281,20 @@ impl Call {
         self.watch_fetch();
     }
 
+    /// Nothing is listened for while audio is fetched: how long it plays must be known, for the agent's recogniser is told.
+    fn may_open_turn(&self) -> bool {
+        let must_wait = self.first.is_empty() && self.playback.is_fetching();
+        !must_wait && !self.timers.is_set(Timer::Retry)
+    }
+
     /// Does something to the play-out, and passes on what it wants done.
     fn play_out<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
-        let outputs = &mut self.outputs;
-        let mut out = |output| {
-            outputs.push_back(match output {
-                PlaybackOutput::Twilio(message) => Output::Twilio(message),
-                PlaybackOutput::Fetch(id, uri) => Output::Fetch(id, uri),
-                PlaybackOutput::Refused(why) => Output::Report(Report::PromptRefused { why }),
-            });
+        let (outputs, sight, now) = (&mut self.outputs, &mut self.sight, self.now);
+        let mut out = |output| match output {
+            PlaybackOutput::Twilio(message) => outputs.push_back(Output::Twilio(message)),
+            PlaybackOutput::Fetch(id, uri) => outputs.push_back(Output::Fetch(id, uri)),
+            PlaybackOutput::Refused(why) => outputs.push_back(Output::Report(Report::PromptRefused { why })),
+            PlaybackOutput::Begins(turn) => sight.audio_sent(turn, now),
         };
         let mut stage = Stage { now: self.now, position: self.caller.received(), out: &mut out };
         act(&mut self.playback, &mut stage)
@@ -298,6 +303,9 @@ impl Call {
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
         self.timers.stop(Timer::FetchOverdue);
         self.play_out(|playback, stage| playback.fetched(id, audio, stage));
+        while let Some(stages) = self.sight.unheard(|turn| self.playback.waits_for(turn)) {
+            self.tell_stages(Some(stages));
+        }
     }
 
     /// What is fetched holds up all that comes after it, but not for ever.

@@ -76,7 +76,7 @@ impl Call {
     pub(super) fn turn_over(&mut self) {
         self.timers.stop(Timer::AnswerSettled);
         self.finish_playing();
-        let stages = self.sight.completed();
+        let stages = self.sight.completed(|turn| self.playback.waits_for(turn));
         self.tell_stages(stages);
         let number = self.next_number();
         let now = self.now;
@@ -120,6 +120,7 @@ impl OpenTurn {
         self.has_audio = false;
         self.is_silent = false;
         self.partial = Repeated::default();
+        self.is_protected = false;
         self.said = Said::default();
     }
 }

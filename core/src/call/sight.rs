@@ -61,8 +61,11 @@ impl Sight {
         self.mark(|stages| &mut stages.answered, at);
     }
 
-    pub(super) fn audio_sent(&mut self, at: CallTime) {
-        self.mark(|stages| &mut stages.first_audio_sent, at);
+    pub(super) fn audio_sent(&mut self, turn: TurnId, at: CallTime) {
+        let of_turn = self.awaiting.iter_mut().chain(&mut self.open).find(|stages| stages.turn == turn);
+        if let Some(stages) = of_turn {
+            stages.first_audio_sent.get_or_insert(at);
+        }
     }
 
     /// The open turn is given up: there is nothing to be told about it.
@@ -70,11 +73,12 @@ impl Sight {
         self.open = None;
     }
 
-    /// The open turn is complete. Gives what is to be told now: this one, where there is nothing to be heard, or an older
-    /// one that has waited too long.
-    pub(super) fn completed(&mut self) -> Option<Stages> {
+    /// The open turn is complete. Gives what is to be told now: this one, where there is nothing to be heard (or has been
+    /// heard), or an older one that has waited too long.
+    pub(super) fn completed(&mut self, waits: impl Fn(TurnId) -> bool) -> Option<Stages> {
         let open = self.open.take()?;
-        if open.first_audio_sent.is_none() || open.first_audio_heard.is_some() {
+        let is_silent = open.first_audio_sent.is_none() && !waits(open.turn);
+        if is_silent || open.first_audio_heard.is_some() {
             return Some(open);
         }
         self.awaiting.push_back(open);
@@ -91,6 +95,12 @@ impl Sight {
         let mut stages = self.awaiting.remove(place)?;
         stages.first_audio_heard = Some(at);
         Some(stages)
+    }
+
+    /// A turn whose audio was waited for, and of which nothing was sent and nothing waits any more.
+    pub(super) fn unheard(&mut self, waits: impl Fn(TurnId) -> bool) -> Option<Stages> {
+        let place = self.awaiting.iter().position(|stages| stages.first_audio_sent.is_none() && !waits(stages.turn))?;
+        self.awaiting.remove(place)
     }
 
     /// What was not heard will not be any more.
@@ -120,8 +130,8 @@ mod tests {
         sight.speech_began(ms(100));
         sight.speech_began(ms(200));
         sight.answered(ms(900));
-        sight.audio_sent(ms(901));
-        assert_eq!(sight.completed(), None);
+        sight.audio_sent(TurnId(1), ms(901));
+        assert_eq!(sight.completed(|_| false), None);
         assert_eq!(sight.heard(TurnId(2), ms(950)), None);
         let told = sight.heard(TurnId(1), ms(950)).unwrap();
         assert_eq!((told.speech_began, told.first_audio_heard), (Some(ms(100)), Some(ms(950))));
@@ -150,9 +160,22 @@ mod tests {
         let mut sight = Sight::default();
         sight.opened(TurnId(1), "audio", ms(0));
         sight.abandoned();
-        assert_eq!(sight.completed(), None);
+        assert_eq!(sight.completed(|_| false), None);
         sight.opened(TurnId(2), "event", ms(0));
-        assert_eq!(sight.completed().unwrap().turn, TurnId(2));
+        assert_eq!(sight.completed(|_| false).unwrap().turn, TurnId(2));
+    }
+
+    #[test]
+    fn a_turn_whose_audio_has_to_be_fetched_is_told_when_that_is_heard_or_will_not_be() {
+        let mut sight = Sight::default();
+        for turn in [1, 2] {
+            sight.opened(TurnId(turn), "audio", ms(0));
+            assert_eq!(sight.completed(|_| true), None);
+        }
+        assert_eq!(sight.unheard(|_| true), None);
+        sight.audio_sent(TurnId(1), ms(500));
+        assert_eq!(sight.unheard(|_| false).unwrap().turn, TurnId(2));
+        assert_eq!(sight.heard(TurnId(1), ms(510)).unwrap().first_audio_sent, Some(ms(500)));
     }
 
     #[test]
@@ -161,8 +184,8 @@ mod tests {
         let told: Vec<_> = (1..=6)
             .filter_map(|turn| {
                 sight.opened(TurnId(turn), "audio", ms(0));
-                sight.audio_sent(ms(1));
-                sight.completed()
+                sight.audio_sent(TurnId(turn), ms(1));
+                sight.completed(|_| false)
             })
             .map(|stages| stages.turn)
             .collect();

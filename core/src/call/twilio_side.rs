@@ -117,7 +117,7 @@ impl Call {
     /// A recogniser that cannot be told of a prompt hears silence while one plays that may not be interrupted, or what
     /// the caller says into it would be the next turn.
     fn withhold(&mut self) {
-        if !self.config.knows_prompts && self.playback.is_playing() && !self.playback.is_interruptible() {
+        if !self.config.knows_prompts && self.playback.is_protected() {
             self.account.withheld += self.frame.len() as u64;
             self.frame.fill(MULAW_SILENCE);
         }

@@ -183,3 +183,13 @@ fn a_socket_over_which_not_even_silence_comes_is_closed() {
     line.wait(40);
     assert_eq!(line.closed(), Some(CloseReason::NoFrames));
 }
+
+#[test]
+fn what_we_asked_ourselves_is_not_told_as_the_callers_words() {
+    let mut line = Line::started(with_url());
+    let greeted = Answer { query_text: "hi".to_owned(), end: Some(AgentEnd::EndInteraction), ..answer(100) };
+    line.agent(1, AgentEvent::Answer(Box::new(greeted)));
+    line.hush(200);
+    let (_, twiml) = line.update().unwrap();
+    assert!(twiml.contains("%22queryText%22%3A%22%22"), "{twiml}");
+}

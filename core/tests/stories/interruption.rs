@@ -1,11 +1,11 @@
 //! Barge-in, and what was heard.
 
 use dialbridge_core::agent::{Answer, Prompt, Transcript};
-use dialbridge_core::config::BargeInMode;
+use dialbridge_core::config::{BargeInMode, Clip};
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
 
-use crate::line::{Line, answer, answered, greeting_text, interim, prompt};
+use crate::line::{Line, answer, answered, greeting_text, interim, numbers, prompt};
 
 /// A call in which the agent has just begun to say something long.
 fn with_long_prompt(config: CallConfig) -> Line {
@@ -126,6 +126,20 @@ fn a_prompt_that_may_not_be_interrupted_is_never_cut() {
     assert_eq!(line.clears(), 0);
     line.hush(3_000);
     assert!(line.reports().any(|report| *report == Report::Heard { heard_ms: 2_000, by_mark: true }));
+}
+
+#[test]
+fn what_is_said_into_a_recording_of_ours_is_not_withheld() {
+    let mut config = CallConfig { knows_prompts: false, ..CallConfig::default() };
+    config.fillers.thinking = Some(Clip(vec![0x21; 20_000 * 8].into()));
+    let mut line = Line::started(config);
+    line.speak(400);
+    line.agent(1, AgentEvent::EndOfUtterance);
+    line.hush(200);
+    assert!(line.is_playing());
+    line.speak(400);
+    line.agent(1, answered(200));
+    assert_eq!(numbers(&line.written(2)), (20..50).collect::<Vec<u16>>());
 }
 
 #[test]

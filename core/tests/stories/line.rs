@@ -9,6 +9,7 @@ use dialbridge_core::agent::{
 };
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::g711::linear_to_mulaw;
+use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::replay::Playout;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
@@ -74,8 +75,10 @@ impl Line {
         }
     }
 
+    /// What was fetched, as a WAV file of mu-law.
     pub(crate) fn fetched(&mut self, id: u32, audio: Result<&[u8], &str>) {
-        self.feed(&Input::Fetched(FetchId(id), audio)).unwrap();
+        let wav = audio.map(|audio| write_wav(1, AudioFormat::TELEPHONE, audio));
+        self.feed(&Input::Fetched(FetchId(id), wav.as_deref().map_err(|why| *why))).unwrap();
     }
 
     pub(crate) fn renew(&mut self) {

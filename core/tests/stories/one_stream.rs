@@ -99,6 +99,23 @@ fn the_agent_says_when_its_words_are_interrupted() {
 }
 
 #[test]
+fn an_answer_that_may_not_be_interrupted_protects_none_of_those_after_it() {
+    let mut line = greeted();
+    let payload = serde_json::json!({ "dialbridge": { "bargeIn": false } });
+    line.agent(1, AgentEvent::Answer(Box::new(Answer { payloads: vec![payload], ..Answer::default() })));
+    line.agent(1, says(2_000));
+    line.hush(400);
+    line.press("1");
+    assert_eq!(line.clears(), 0);
+    line.agent(1, turn_completed());
+    line.hush(2_000);
+    line.agent(1, says(2_000));
+    line.hush(400);
+    line.press("1");
+    assert_eq!(line.clears(), 1);
+}
+
+#[test]
 fn an_interruption_of_nothing_is_nothing() {
     let mut line = greeted();
     line.agent(1, AgentEvent::Interrupted { barge_in: true });

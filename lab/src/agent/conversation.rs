@@ -92,7 +92,7 @@ impl Conversations {
     pub(super) fn check(&self, session: &str, said: Option<&Said>) -> Result<(), OutOfPlace> {
         self.at(session, |position| match (&position.tool, said) {
             (None, Some(Said::ToolResult { .. })) => Err(OutOfPlace::ToolResultUnasked),
-            (Some(asked), Some(Said::ToolResult { call, .. })) if asked != call => Err(OutOfPlace::ToolResultUnasked),
+            (Some(asked), Some(Said::ToolResult { call, .. })) if !asked.is(call) => Err(OutOfPlace::ToolResultUnasked),
             (None, _) | (Some(_), Some(Said::ToolResult { .. })) => Ok(()),
             (Some(_), _) => Err(OutOfPlace::ToolResultExpected),
         })
@@ -253,7 +253,7 @@ mod tests {
             "[[utterance]]\ntool_call = { tool = \"t\", action = \"a\" }\n[[utterance]]\nsay = \"without it, then\"",
         );
         let result = |tool: &str| {
-            let call = ToolCall { tool: tool.to_owned(), action: "a".to_owned() };
+            let call = ToolCall { tool: tool.to_owned(), action: "a".to_owned(), ..ToolCall::default() };
             Said::ToolResult { call, is_error: true }
         };
         assert_eq!(agent.check("1", Some(&result("t"))), Err(OutOfPlace::ToolResultUnasked));

@@ -134,7 +134,10 @@ fn tool_result(result: cx::ToolCallResult) -> Result<Said, Status> {
         Some(OutputParameters(_)) => false,
         None => return Err(invalid("the tool_call_result has no result")),
     };
-    Ok(Said::ToolResult { call: ToolCall { tool: result.tool, action: result.action }, is_error })
+    Ok(Said::ToolResult {
+        call: ToolCall { tool: result.tool, action: result.action, ..ToolCall::default() },
+        is_error,
+    })
 }
 
 fn listening(config: &cx::InputAudioConfig) -> Result<Listening, Status> {

@@ -146,10 +146,10 @@ fn orders(reply: &Reply) -> impl Iterator<Item = Message> {
         let endpoint = Some(Endpoint::PhoneNumber(number));
         Message::TelephonyTransferCall(message::TelephonyTransferCall { endpoint })
     });
-    let tool = reply
-        .tool_call
-        .clone()
-        .map(|call| Message::ToolCall(cx::ToolCall { tool: call.tool, action: call.action, ..Default::default() }));
+    let tool = reply.tool_call.clone().map(|call| {
+        let input_parameters = Some(protobuf_struct(&call.args));
+        Message::ToolCall(cx::ToolCall { tool: call.tool, action: call.action, input_parameters })
+    });
     let success = reply.success.then(|| Message::ConversationSuccess(message::ConversationSuccess::default()));
     let end = reply.end.then_some(Message::EndInteraction(message::EndInteraction {}));
     [handoff, transfer, tool, success, end].into_iter().flatten()

@@ -93,6 +93,25 @@ impl Ears {
         self.onset_ms.map(|onset| (self.last_speech_ms - onset, self.last_speech_ms))
     }
 
+    /// Whether somebody is speaking just now.
+    pub(super) fn is_speaking(&self) -> bool {
+        self.onset_ms.is_some() && self.last_speech_ms == self.heard_ms
+    }
+
+    /// Listens for another utterance on the same stream.
+    pub(super) fn begin_anew(&mut self) {
+        self.onset_ms = None;
+        self.last_interim_ms = 0;
+        self.run_ms = 0;
+        self.is_over = false;
+    }
+
+    /// Bytes of the audio that is judged at once.
+    pub(super) fn window_bytes(&self) -> usize {
+        let samples = u64::from(self.format.sample_rate) * WINDOW_MS / 1000;
+        usize::try_from(samples).unwrap_or(usize::MAX) * usize::from(self.format.encoding.bytes_per_sample())
+    }
+
     /// Takes audio in and tells what it noticed, in order.
     pub(super) fn hear(&mut self, audio: &[u8]) -> Vec<Noticed> {
         let mut noticed = Vec::new();
@@ -143,11 +162,6 @@ impl Ears {
         }
         self.last_interim_ms = spoken_ms;
         Some(Noticed::Speech { spoken_ms, end_ms: self.heard_ms })
-    }
-
-    fn window_bytes(&self) -> usize {
-        let samples = u64::from(self.format.sample_rate) * WINDOW_MS / 1000;
-        usize::try_from(samples).unwrap_or(usize::MAX) * usize::from(self.format.encoding.bytes_per_sample())
     }
 
     fn level(&self) -> u64 {
@@ -205,6 +219,20 @@ mod tests {
         ears.beside_prompt(1_000, 1_000);
         assert!(ears.hear(&tone(Tone { hz: 300, ms: 1_000 })).is_empty());
         assert_eq!(ears.spoken(), None);
+    }
+
+    #[test]
+    fn one_utterance_follows_another() {
+        let mut ears = ears();
+        ears.hear(&tone(Tone { hz: 300, ms: 500 }));
+        assert!(ears.is_speaking());
+        ears.hear(&silence(600));
+        assert!(!ears.is_speaking());
+        ears.begin_anew();
+        assert_eq!(ears.spoken(), None);
+        let noticed = ears.hear(&[tone(Tone { hz: 300, ms: 500 }), silence(600)].concat());
+        let last = Noticed::EndOfUtterance { spoken_ms: 500, end_ms: 1_600 };
+        assert_eq!(noticed, [Noticed::Speech { spoken_ms: 400, end_ms: 1_500 }, last]);
     }
 
     #[test]

@@ -17,7 +17,8 @@ const AUDIO_TIMEOUT: Duration = Duration::from_secs(10);
 const WORD_MS: u64 = 400;
 
 /// What stands for the caller's words.
-struct Words {
+#[derive(Debug, Default)]
+pub(super) struct Words {
     /// The words that the script has for this utterance.
     scripted: Vec<String>,
     /// Whether they are timed.
@@ -26,8 +27,15 @@ struct Words {
 }
 
 impl Words {
+    /// Those that the script has for the utterance which that answers.
+    pub(super) fn of(answer: Option<&Reply>) -> Self {
+        let scripted =
+            answer.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
+        Self { scripted, ..Self::default() }
+    }
+
     /// The words of an utterance of that length; the lab knows none but the script's, and says so.
-    fn text(&self, spoken_ms: u64, is_final: bool) -> String {
+    pub(super) fn text(&self, spoken_ms: u64, is_final: bool) -> String {
         if self.scripted.is_empty() {
             return format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100);
         }
@@ -104,9 +112,8 @@ impl Turn {
 
     fn words(&self, listening: &Listening, next: Option<&Reply>) -> Words {
         let script = &self.sessions.script;
-        let scripted = next.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
         let timed = script.word_times && listening.word_info;
-        Words { scripted, timed, confidence: script.confidence.unwrap_or_default() }
+        Words { timed, confidence: script.confidence.unwrap_or_default(), ..Words::of(next) }
     }
 
     /// Fails where the script has the utterance fail before it is over.

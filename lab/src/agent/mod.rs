@@ -1,11 +1,13 @@
-//! A scripted agent, served as Dialogflow.
+//! A scripted agent, served as Dialogflow and as an agent of the Customer Engagement Suite.
 
 mod answering;
 mod asked;
+mod ces;
 mod conversation;
 mod cx;
 mod cx_answer;
 mod dialect;
+mod doors;
 mod ears;
 mod es;
 mod es_answer;
@@ -18,6 +20,7 @@ pub(crate) mod speech;
 mod turn;
 
 pub use asked::Asked;
+pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};
 pub use record::{Record, TurnRecord};
 pub use script::{Edition, Script};
 pub use server::{LabAgent, ServedAgent};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use crate::agent::asked::Asked;
+use crate::agent::ces::{StreamRecord, Streams};
 
 /// What was received in one turn.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +47,7 @@ pub struct TurnRecord {
 pub struct Record {
     keeps: bool,
     sessions: Arc<Mutex<Sessions>>,
+    streams: Streams,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +69,7 @@ pub(crate) struct TurnEntry {
 impl Record {
     /// A record that keeps every turn, for as long as it lives.
     pub(crate) fn keeping() -> Self {
-        Self { keeps: true, ..Self::default() }
+        Self { keeps: true, streams: Streams::keeping(), ..Self::default() }
     }
 
     /// The turns of a session so far, by the last part of its name.
@@ -86,6 +88,29 @@ impl Record {
     #[must_use]
     pub fn open(&self) -> u32 {
         self.lock().open.values().sum()
+    }
+
+    /// The streams of a CES session so far, by the last part of its name.
+    #[must_use]
+    pub fn streams(&self, session: &str) -> Vec<StreamRecord> {
+        self.streams.of(session)
+    }
+
+    /// How many CES streams are open.
+    #[must_use]
+    pub fn open_streams(&self) -> u32 {
+        self.streams.open()
+    }
+
+    /// CES streams that were refused before they had a session, and why.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        self.streams.refusals()
+    }
+
+    /// Where CES streams are recorded.
+    pub(super) fn ces(&self) -> &Streams {
+        &self.streams
     }
 
     pub(crate) fn begin(&self, session: &str, turn: TurnRecord) -> TurnEntry {

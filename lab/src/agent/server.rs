@@ -1,4 +1,4 @@
-//! Serves the agent: one gRPC server, with a service for each edition.
+//! Serves the agent: one gRPC server with a service for each edition, and CES over WebSockets on the same address.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,19 +15,26 @@ use http::{Request, Response};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::transport::server::{Connected, TcpIncoming};
 
+use crate::agent::ces::{CesService, CesSessions, Serving, serve_http1};
 use crate::agent::conversation::Conversations;
 use crate::agent::cx::Cx;
 use crate::agent::dialect::Dialect;
+use crate::agent::doors;
 use crate::agent::es::Es;
 use crate::agent::record::Record;
 use crate::agent::script::Script;
 use crate::agent::turn::{Sessions, answer};
+
+/// How many connections wait to be served.
+const BACKLOG: usize = 64;
 
 /// A scripted agent, ready to be served.
 #[derive(Debug, Clone)]
@@ -35,6 +42,8 @@ pub struct LabAgent {
     script: Arc<Script>,
     conversations: Conversations,
     record: Record,
+    ces: CesSessions,
+    ces_streams: Arc<AtomicUsize>,
 }
 
 /// An agent that is being served; it stops when this is dropped.
@@ -63,7 +72,13 @@ impl LabAgent {
     #[must_use]
     pub fn new(script: Script) -> Self {
         let script = Arc::new(script);
-        Self { conversations: Conversations::new(script.clone()), script, record: Record::default() }
+        Self {
+            conversations: Conversations::new(script.clone()),
+            script,
+            record: Record::default(),
+            ces: CesSessions::default(),
+            ces_streams: Arc::default(),
+        }
     }
 
     /// An agent with that script that records all that it is sent, for tests.
@@ -110,12 +125,16 @@ impl LabAgent {
             record: self.record.clone(),
             responses: Arc::default(),
         };
-        tonic::transport::Server::builder()
+        let ces = Serving::new(sessions.clone(), self.ces.clone(), self.ces_streams.clone());
+        let server = tonic::transport::Server::builder()
             .add_service(Service::<Cx>::new(&sessions))
             .add_service(Service::<Es<false>>::new(&sessions))
             .add_service(Service::<Es<true>>::new(&sessions))
-            .serve_with_incoming(incoming)
-            .await
+            .add_service(CesService(ces.clone()));
+        let (http2, connections) = mpsc::channel(BACKLOG);
+        let sorting = doors::sort(incoming, http2, move |connection| serve_http1(ces.clone(), connection));
+        let serving = server.serve_with_incoming(ReceiverStream::new(connections));
+        tokio::join!(sorting, serving).1
     }
 }
 
@@ -145,11 +164,10 @@ impl<D: Dialect> tower_service::Service<Request<Body>> for Service<D> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let sessions = self.sessions.clone();
-        let was_reset = WasReset::default();
-        request.extensions_mut().insert(was_reset.clone());
-        let request = request.map(|body| Body::new(WatchedBody { body, was_reset }));
+        let (mut request, was_reset) = watch_resets(request);
+        request.extensions_mut().insert(was_reset);
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         Box::pin(async move { Ok(answer::<D>(sessions, &method, request).await) })
     }
@@ -163,6 +181,13 @@ impl WasReset {
     pub(super) fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Has that noticed of a request.
+pub(super) fn watch_resets(request: Request<Body>) -> (Request<Body>, WasReset) {
+    let was_reset = WasReset::default();
+    let watched = was_reset.clone();
+    (request.map(|body| Body::new(WatchedBody { body, was_reset: watched })), was_reset)
 }
 
 struct WatchedBody {

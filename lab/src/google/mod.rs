@@ -1,5 +1,9 @@
-//! Google's other services, as far as the service asks them: recordings in Cloud Storage, and Text-to-Speech.
+//! Google's other services, as far as the service asks them: recordings in Cloud Storage, Text-to-Speech, tokens, and
+//! Cloud Run's Admin API.
 
+mod cloud_run;
+mod identity;
+mod served;
 mod storage;
 mod text_to_speech;
 
@@ -12,6 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use cloud_run::CloudRun;
+pub use identity::Identity;
+pub use served::Served;
 pub use storage::{Asked, Storage};
 pub use text_to_speech::{Synthesized, TextToSpeech};
 

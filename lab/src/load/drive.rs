@@ -1,7 +1,7 @@
 //! Drives the calls of a load: one ticker for all of them.
 //!
 //! A call's frames are due each 20 ms; the calls are spread over the twenty milliseconds, so that no two hundred frames
-//! come at once. A task for each call only reads what the service sends, which is little.
+//! come at once: of a thousand calls, thirteen in each tick. A task for each call only reads what the service sends, which is little.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct Load {
 pub struct CallerFigures {
     /// From the agent's sending of audio to its arrival at the caller, in the window.
     pub downlink: Latency,
-    /// From the end of an utterance to the first audio of its answer, the agent's thought included.
+    /// From the end of an utterance to the first audio of its answer, less the agent's thought.
     pub turn: Latency,
     /// How late frames were sent: what the tool itself adds.
     pub lateness: Latency,

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::net::tcp::OwnedWriteHalf;
 
-use crate::load::agent::ANSWER_BLOCKS;
+use crate::load::agent::{ANSWER_BLOCKS, THINK_MS};
 use crate::load::caller::Caller;
 use crate::load::clock::now_us;
 use crate::load::code::Code;
@@ -13,6 +13,9 @@ use crate::load::write::{Bodies, Frames};
 
 /// How much may wait for a service that does not read, in bytes: some ten seconds of frames.
 const MOST_WAITING: usize = 256 * 1024;
+
+/// The agent's thought, in microseconds.
+const THINK_US: u64 = THINK_MS * 1_000;
 
 /// One call.
 #[derive(Debug)]
@@ -40,7 +43,8 @@ pub(super) struct Line {
 pub(super) struct Seen {
     /// From the agent's sending to here.
     pub(super) downlink_us: Option<u64>,
-    /// From the end of the utterance to the first audio of its answer.
+    /// From the end of the utterance to the first audio of its answer, less the agent's thought: that is for everybody the
+    /// same, and would have a histogram's classes too coarse for the rest.
     pub(super) turn_us: Option<u64>,
 }
 
@@ -141,7 +145,7 @@ impl Line {
         let Some(Piece { sent_us, is_first }) = piece else { return Seen::default() };
         Seen {
             downlink_us: Some(now_us.saturating_sub(sent_us)),
-            turn_us: self.asked_us.take_if(|_| is_first).map(|asked_us| now_us.saturating_sub(asked_us)),
+            turn_us: self.asked_us.take_if(|_| is_first).map(|asked_us| now_us.saturating_sub(asked_us + THINK_US)),
         }
     }
 

@@ -52,13 +52,33 @@ impl Usage {
 fn parse(stat: &str, ticks_per_second: u64, page_kib: u64) -> Option<Usage> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    let ms = |ticks: u64| ticks * 1_000 / ticks_per_second.max(1);
+    let ms = |ticks: u64| in_ms(ticks, ticks_per_second);
     Some(Usage {
         user_ms: ms(field(14)?),
         system_ms: ms(field(15)?),
         threads: field(20)?,
         resident_kib: field(24)? * page_kib,
     })
+}
+
+/// Milliseconds of processor time that were used on all cores of this machine so far, by whomever.
+///
+/// # Errors
+/// When `/proc/stat` cannot be read.
+pub fn machine_busy_ms() -> io::Result<u64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let busy = busy_ticks(&stat).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a stat without a sum"))?;
+    Ok(in_ms(busy, rustix::param::clock_ticks_per_second()))
+}
+
+/// The first line of proc(5)'s stat: user, nice, system, idle, iowait, irq, softirq, steal; idle and iowait are no use.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8).enumerate();
+    fields.filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, ticks)| ticks.parse::<u64>().ok()).sum()
+}
+
+fn in_ms(ticks: u64, ticks_per_second: u64) -> u64 {
+    ticks * 1_000 / ticks_per_second.max(1)
 }
 
 /// Binds this thread to a core until the guard is dropped. What it starts meanwhile is bound for good, from its first
@@ -108,6 +128,13 @@ mod tests {
         assert_eq!(usage, Usage { user_ms: 1_500, system_ms: 500, threads: 3, resident_kib: 2_048 });
         assert_eq!(parse("7 (a", 100, 4), None);
         assert_eq!(parse("7 (a) S 1", 100, 4), None);
+    }
+
+    #[test]
+    fn what_all_cores_did_is_read_without_their_rest() {
+        assert_eq!(busy_ticks("cpu  10 1 5 9000 300 0 2 4 7 7\ncpu0 1"), Some(22));
+        assert_eq!(busy_ticks("cpu0 1"), None);
+        assert!(machine_busy_ms().unwrap() > 0);
     }
 
     #[test]

@@ -141,6 +141,13 @@ impl Caller {
         }
     }
 
+    /// A stream begins: what the agent said in an earlier one is no longer waited for.
+    pub(super) fn stream_begins(&mut self, now_ms: u64) {
+        self.agent_spoke = false;
+        self.agent_began_ms = None;
+        self.agent_silent_since_ms = now_ms;
+    }
+
     /// Whether nothing is left to do.
     pub(super) fn is_done(&self) -> bool {
         self.steps.is_empty() && matches!(self.doing, Doing::Nothing)

@@ -11,9 +11,11 @@ mod habits;
 mod http_client;
 mod known_call;
 mod media_socket;
+mod numbers;
 mod overrides;
 mod placed;
 mod plan;
+mod possessions;
 mod rest;
 mod status;
 mod streaming;
@@ -28,8 +30,10 @@ pub use events::{CallEvent, What};
 pub use faults::{CallFault, RestFault};
 pub use habits::{AbnormalClose, Habits};
 pub use known_call::KnownCall;
+pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
 pub use plan::{CallPlan, OtherSide, Queue};
+pub use possessions::Possessions;
 pub use rest::ServedRest;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -49,6 +53,7 @@ pub struct SimulatedTwilio {
     handed_off: Arc<Mutex<VecDeque<String>>>,
     /// What the next requests to the REST API get.
     rest_faults: Arc<Mutex<VecDeque<RestFault>>>,
+    possessions: Arc<Mutex<Possessions>>,
 }
 
 /// New TwiML for a live call.
@@ -62,7 +67,14 @@ impl SimulatedTwilio {
     /// An account without calls.
     #[must_use]
     pub fn new(account: Account, net: Net) -> Self {
-        Self { account, net, live: Arc::default(), handed_off: Arc::default(), rest_faults: Arc::default() }
+        Self {
+            account,
+            net,
+            live: Arc::default(),
+            handed_off: Arc::default(),
+            rest_faults: Arc::default(),
+            possessions: Arc::default(),
+        }
     }
 
     /// Has the hand-off handler answer its next request with that document, after those that it was told before. With
@@ -83,6 +95,12 @@ impl SimulatedTwilio {
     fn hand_off(&self) -> String {
         let told = self.handed_off.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         told.unwrap_or_else(|| "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>".to_owned())
+    }
+
+    /// The ids of the calls that are live.
+    #[must_use]
+    pub fn live_calls(&self) -> Vec<String> {
+        self.live().keys().cloned().collect()
     }
 
     /// The account.

@@ -1,4 +1,4 @@
-//! Twilio's REST API, as far as the service uses it: the Calls resource of live calls.
+//! Twilio's REST API, as far as the service uses it: the Calls resource of live calls, the account and its numbers.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,13 +17,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::twilio::possessions::Who;
 use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 
 /// The longest `Twiml` parameter, in characters (error 32018 beyond it).
 const TWIML_CHARS: usize = 4_000;
 
 /// The longest request, in bytes.
-const MOST_BYTES: usize = 64 * 1024;
+pub(super) const MOST_BYTES: usize = 64 * 1024;
 
 /// A REST API that is being served; it stops when this is dropped.
 #[derive(Debug)]
@@ -81,30 +82,47 @@ impl SimulatedTwilio {
         if path == "/handoff" {
             return response(StatusCode::OK, "text/xml", self.hand_off());
         }
-        let is_ours = |header: &http::HeaderValue| Some(header.as_bytes()) == self.authorization().as_deref();
-        if !request.headers().get("authorization").is_some_and(is_ours) {
+        let Some(who) = self.authorized(&request) else {
             return error(StatusCode::UNAUTHORIZED, 20003, "Authenticate");
-        }
-        let sid = path.strip_prefix(&format!("/2010-04-01/Accounts/{}/Calls/", self.account.sid));
-        let Some(sid) = sid.and_then(|rest| rest.strip_suffix(".json")).map(ToOwned::to_owned) else {
-            return error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found");
         };
-        match (request.method(), self.next_rest_fault()) {
-            (_, Some(RestFault::Refused { status, code, retry_after })) => refused(status, code, retry_after),
-            (_, Some(RestFault::Silence)) => std::future::pending().await,
-            (&Method::POST, Some(RestFault::DoneButFails)) => {
-                self.update(&sid, request).await;
-                refused(StatusCode::BAD_GATEWAY, 20500, None)
+        match self.next_rest_fault() {
+            None => self.resource(who, &path, request).await,
+            Some(RestFault::Refused { status, code, retry_after }) => refused(status, code, retry_after),
+            Some(RestFault::Silence) => std::future::pending().await,
+            Some(RestFault::DoneButFails) => {
+                let is_update = request.method() == Method::POST;
+                let done = self.resource(who, &path, request).await;
+                if is_update { refused(StatusCode::BAD_GATEWAY, 20500, None) } else { done }
             }
-            (&Method::GET, _) => self.status(&sid),
-            (&Method::POST, None) => self.update(&sid, request).await,
-            _ => error(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed"),
         }
     }
 
-    fn authorization(&self) -> Option<Vec<u8>> {
-        let token = self.account.auth_token.as_ref()?;
-        Some(format!("Basic {}", STANDARD.encode(format!("{}:{token}", self.account.sid))).into_bytes())
+    async fn resource(&self, who: Who, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let own = format!("/2010-04-01/Accounts/{}", self.account.sid);
+        let resource = path.strip_prefix(&own).and_then(|rest| rest.strip_suffix(".json"));
+        match (resource.map(|resource| resource.split('/').collect::<Vec<_>>()).as_deref(), request.method()) {
+            (Some([""]), &Method::GET) => self.account_resource(who),
+            (Some(["", "IncomingPhoneNumbers"]), &Method::GET) => {
+                self.numbers_resource(request.uri().query().unwrap_or_default())
+            }
+            (Some(["", "IncomingPhoneNumbers", sid]), _) => self.number_resource(sid, request).await,
+            (Some(["", "Calls"]), &Method::GET) => self.calls_resource(),
+            (Some(["", "Calls", sid]), &Method::GET) => self.status(sid),
+            (Some(["", "Calls", sid]), &Method::POST) => self.update(sid, request).await,
+            (Some([""] | ["", "IncomingPhoneNumbers"] | ["", "Calls"] | ["", "Calls", _]), _) => {
+                error(StatusCode::METHOD_NOT_ALLOWED, 20004, "Method not allowed")
+            }
+            _ => error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found"),
+        }
+    }
+
+    /// Who asks, by the request's Basic authorization.
+    fn authorized(&self, request: &Request<Incoming>) -> Option<Who> {
+        let header = request.headers().get("authorization")?.to_str().ok()?;
+        let pair = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+        let pair = String::from_utf8(pair).ok()?;
+        let (user, password) = pair.split_once(':')?;
+        self.who(user, password)
     }
 
     fn status(&self, sid: &str) -> Response<Full<Bytes>> {
@@ -155,15 +173,20 @@ fn refused(status: StatusCode, code: u32, retry_after: Option<u64>) -> Response<
     response
 }
 
-fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {
+pub(super) fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {
     let body: Value = json!({
         "code": code, "message": message, "status": status.as_u16(),
         "more_info": format!("https://www.twilio.com/docs/errors/{code}"),
     });
-    response(status, "application/json", body.to_string())
+    let mut response = response(status, "application/json", body.to_string());
+    if status == StatusCode::UNAUTHORIZED {
+        let realm = http::HeaderValue::from_static("Basic realm=\"Twilio API\"");
+        response.headers_mut().insert("www-authenticate", realm);
+    }
+    response
 }
 
-fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+pub(super) fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));

@@ -34,6 +34,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
     pub(super) fn new(line: &'l mut Line<'a>, faults: StreamFaults) -> Self {
         let began_ms = line.now_ms();
         let said_before = line.record.said.len();
+        line.caller.stream_begins(began_ms);
         Self {
             line,
             faults,

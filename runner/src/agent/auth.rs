@@ -76,7 +76,7 @@ impl Auth {
     }
 
     /// Credentials from that file, else from the usual places.
-    pub(super) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
+    pub(crate) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
         let state = State { credentials: make(file)?, made: Instant::now() };
         Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
     }

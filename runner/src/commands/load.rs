@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use dialbridge_lab::load::figures::Readings;
-use dialbridge_lab::load::process::{Usage, pinned, raise_file_limit};
+use dialbridge_lab::load::process::{Usage, machine_busy_ms, pinned, raise_file_limit};
 use dialbridge_lab::load::{Load, Measurement, Plan, Search};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::call::{first_token, voice_url};
 use super::load_processes::{AgentProcess, ServiceProcess, TOKEN};
-use super::load_report::{Report, Run, progress};
+use super::load_report::{Found, Report, Run, progress};
 use crate::cli::{Against, CallArgs, LoadArgs};
 use crate::log::tell_and_leave;
 
@@ -121,9 +121,11 @@ impl Setup {
         for round in 0..self.load.repeat {
             for &against in &self.load.against {
                 if self.load.find_max {
-                    report.runs.extend(self.find_max(against, round).await?);
+                    let (found, best) = self.find_max(against, round).await?;
+                    report.found.push(found);
+                    report.runs.extend(best);
                 } else {
-                    let run = self.run(against, round, self.calls).await?;
+                    let (run, _) = self.run(against, round, self.calls).await?;
                     report.runs.push(run);
                 }
             }
@@ -132,26 +134,37 @@ impl Setup {
     }
 
     /// Raises the number of calls until it is too much; gives the run with the most calls that held, if any did.
-    async fn find_max(&self, against: Against, round: u32) -> Result<Option<Run>, String> {
+    async fn find_max(&self, against: Against, round: u32) -> Result<(Found, Option<Run>), String> {
         let mut search = Search::new(self.calls, MOST_CALLS);
         let mut best = None;
+        let mut too_much = None;
         while let Some(calls) = search.next() {
-            let run = self.run(against, round, calls).await?;
-            let held = run.measurement.holds(self.load.bound * 1_000);
-            search.tried(calls, held);
-            if held {
-                best = Some(run);
+            let fails = match self.run(against, round, calls).await {
+                Ok((run, None)) => {
+                    best = Some(run);
+                    None
+                }
+                Ok((_, fails)) => fails,
+                // What cannot even be begun is no limit that was found.
+                Err(why) if best.is_none() => return Err(why),
+                Err(why) => Some(why),
+            };
+            search.tried(calls, fails.is_none());
+            if let Some(why) = fails {
+                too_much = Some((calls, why));
             }
         }
-        Ok(best)
+        Ok((Found { against: self.name(against).to_owned(), round, calls: search.found(), too_much }, best))
     }
 
-    async fn run(&self, against: Against, round: u32, calls: u16) -> Result<Run, String> {
+    /// One load, and why it does not hold, if it does not.
+    async fn run(&self, against: Against, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
         progress(&format!("{calls} calls at {}", self.name(against)));
         let (measurement, complaints) = self.measure(against, calls).await?;
+        let fails = measurement.fails(self.load.bound * 1_000);
         let run = Run { against: self.name(against).to_owned(), round, measurement, complaints };
-        progress(&run.in_a_line(self.load.find_max.then_some(self.load.bound)));
-        Ok(run)
+        progress(&run.in_a_line());
+        Ok((run, fails))
     }
 
     fn name(&self, against: Against) -> &'static str {
@@ -210,9 +223,13 @@ impl Window<'_> {
         }
     }
 
-    fn usages(&self) -> Result<(Option<Usage>, Usage, Usage), String> {
-        let tool = Usage::of(std::process::id()).map_err(|error| error.to_string())?;
-        Ok((self.service_usage()?, tool, self.agent.usage()?))
+    fn used(&self) -> Result<Used, String> {
+        Ok(Used {
+            service: self.service_usage()?,
+            tool: Usage::of(std::process::id()).map_err(|error| error.to_string())?,
+            agent: self.agent.usage()?,
+            machine_busy_ms: machine_busy_ms().map_err(|error| error.to_string())?,
+        })
     }
 
     async fn measure(&mut self, load: Load, readings: Readings) -> Result<Readings, String> {
@@ -220,9 +237,9 @@ impl Window<'_> {
         sleep(Duration::from_secs(options.warm_up)).await;
         self.agent.begin().await?;
         load.open_window();
-        let (before, began) = (self.usages()?, Instant::now());
+        let (before, began) = (self.used()?, Instant::now());
         sleep(Duration::from_secs(options.seconds)).await;
-        let (after, window) = (self.usages()?, began.elapsed());
+        let (after, window) = (self.used()?, began.elapsed());
         let caller = load.close_window();
         let in_window = self.agent.report().await?;
         let caller = load.end(caller).await;
@@ -231,13 +248,22 @@ impl Window<'_> {
             window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
             caller,
             agent: in_window.completed_by(&in_all),
-            service: before.0.zip(after.0).map(|(before, after)| after.since(&before)),
-            tool: after.1.since(&before.1),
-            agent_process: Some(after.2.since(&before.2)),
+            service: before.service.zip(after.service).map(|(before, after)| after.since(&before)),
+            tool: after.tool.since(&before.tool),
+            agent_process: Some(after.agent.since(&before.agent)),
+            machine_busy_ms: after.machine_busy_ms.saturating_sub(before.machine_busy_ms),
             share_a_core: pins.tool.is_some() && pins.tool == pins.agent,
             ..readings
         })
     }
+}
+
+/// What was used until some moment.
+struct Used {
+    service: Option<Usage>,
+    tool: Usage,
+    agent: Usage,
+    machine_busy_ms: u64,
 }
 
 #[cfg(test)]

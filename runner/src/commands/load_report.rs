@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::timeline::say;
 
+/// What others may have of the machine without being told, in percent of one core.
+const NOISE: f64 = 10.0;
+
 /// One load that was measured.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Run {
@@ -20,10 +23,25 @@ pub(super) struct Run {
     pub(super) complaints: Vec<String>,
 }
 
+/// What `--find-max` has found.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Found {
+    /// What was measured.
+    pub(super) against: String,
+    /// Which of several times, from 0.
+    pub(super) round: u32,
+    /// The most calls that held; 0: none did.
+    pub(super) calls: u16,
+    /// The last number that did not, and why.
+    pub(super) too_much: Option<(u16, String)>,
+}
+
 /// All that was measured.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Report {
+    /// Runs; of a search those that held with the most calls.
     pub(super) runs: Vec<Run>,
+    pub(super) found: Vec<Found>,
 }
 
 /// Tells how far it is, beside the output.
@@ -33,16 +51,16 @@ pub(super) fn progress(text: &str) {
 }
 
 impl Run {
-    /// The run in a line; with a bound also whether it holds.
-    pub(super) fn in_a_line(&self, bound_ms: Option<u64>) -> String {
+    /// The run in a line, and what went wrong in it.
+    pub(super) fn in_a_line(&self) -> String {
         let measured = &self.measurement;
         let mut line = format!("  uplink {}", latency(measured.uplink));
         if let Some(cost) = &measured.cost {
             let _ = write!(line, ", CPU {:.1} ms per call-minute", cost.cpu_ms_per_call_minute);
             let _ = write!(line, " ({:.0} % of a core)", cost.cpu_percent);
         }
-        if let Some(bound_ms) = bound_ms {
-            line.push_str(if measured.holds(bound_ms * 1_000) { ": holds" } else { ": does not hold" });
+        if measured.tool.others_cpu_percent >= NOISE {
+            let _ = write!(line, "; others had {:.0} % of a core", measured.tool.others_cpu_percent);
         }
         if let Some(why) = &measured.tool.was_limit {
             let _ = write!(line, "\n  the tool was the limit: {why}");
@@ -57,6 +75,16 @@ impl Run {
     }
 }
 
+impl Found {
+    fn in_a_line(&self) -> String {
+        let (against, calls) = (&self.against, self.calls);
+        match &self.too_much {
+            Some((too_many, why)) => format!("{against}: {calls} calls at once; {too_many} are too many: {why}"),
+            None => format!("{against}: {calls} calls at once, and no more were tried"),
+        }
+    }
+}
+
 impl Report {
     pub(super) fn print(&self, is_json: bool) {
         if is_json {
@@ -64,6 +92,7 @@ impl Report {
             say(&serde_json::to_string(self).unwrap_or_default());
         } else {
             say(self.table().trim_end());
+            self.found.iter().for_each(|found| say(&found.in_a_line()));
         }
     }
 
@@ -193,6 +222,7 @@ const ROWS: &[Row] = &[
     ("tool: frames late p99 ms", |m| ms(m.tool.lateness.p99_us)),
     ("tool: percent of a core", |m| Some(m.tool.cpu_percent)),
     ("agent: percent of a core", |m| m.tool.agent_cpu_percent),
+    ("others: percent of a core", |m| Some(m.tool.others_cpu_percent)),
 ];
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
@@ -239,12 +269,12 @@ mod tests {
     #[test]
     fn two_bridges_stand_side_by_side_with_their_ratio() {
         let runs = vec![run("service", 600), run("relay", 400), run("service", 800), run("relay", 400)];
-        let table = Report { runs }.table();
+        let table = Report { runs, found: Vec::new() }.table();
         let line = table.lines().find(|line| line.starts_with("CPU ms")).unwrap();
         let words: Vec<&str> = line.split_whitespace().skip(4).collect();
         assert_eq!(words.join(" "), "70 (60 to 80) 40 1.75");
         assert!(table.lines().next().unwrap().contains("service (2 times)"));
-        let alone = Report { runs: vec![run("service", 600)] }.table();
+        let alone = Report { runs: vec![run("service", 600)], found: Vec::new() }.table();
         assert!(!alone.contains("ratio"));
     }
 
@@ -253,7 +283,7 @@ mod tests {
         let faulty = |against: &str| {
             let mut run = run(against, 1);
             run.measurement.faults.lost = 1;
-            Report { runs: vec![run] }
+            Report { runs: vec![run], found: Vec::new() }
         };
         assert!(!faulty("service").is_clean() && faulty("relay").is_clean());
         assert!(!Report::default().is_clean(), "nothing that held is a failure");

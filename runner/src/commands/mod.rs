@@ -2,8 +2,10 @@
 
 #[cfg(feature = "lab")]
 pub mod call;
+pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
+pub mod doctor;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]

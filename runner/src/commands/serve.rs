@@ -33,6 +33,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
     tell_what_is_served(service.config(), &listener);
+    tracing::info!(settings = settings.shown().join(" "), "these settings were given as flags or in the environment");
     let ending = async {
         end_of_service().await;
         tracing::info!(calls = service.calls().live(), "the service was told to end: its calls go over to others");
@@ -50,7 +51,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
 
 /// Serves the agents that are lab scripts, each at an endpoint of its own, for as long as what it gives lives.
 #[cfg(feature = "lab")]
-async fn serve_lab_agents(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
+pub(crate) async fn serve_lab_agents(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
     use crate::settings::Endpoint;
     use dialbridge_lab::agent::LabAgent;
     let mut all = Vec::new();

@@ -123,6 +123,8 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
     let (call_sid, event): (String, String) = (told("CallSid").collect(), told("StreamEvent").collect());
     if event == "stream-error" {
         let why: String = told("StreamError").collect();
+        // It may name the socket's URL, which has the ticket in it.
+        let why = why.split_once("/media/").map_or(why.clone(), |(before, _)| format!("{before}/media/…"));
         tracing::error!(call_sid, why, "Twilio's stream has failed");
     } else {
         tracing::debug!(call_sid, event, "Twilio tells of a stream");

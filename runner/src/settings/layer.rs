@@ -173,7 +173,7 @@ impl Settings {
     }
 }
 
-fn by_name(settings: &Settings) -> Map<String, Value> {
+pub(super) fn by_name(settings: &Settings) -> Map<String, Value> {
     match serde_json::to_value(settings) {
         Ok(Value::Object(all)) => all,
         // Texts by their names are an object.

@@ -18,6 +18,7 @@ mod numbers;
 mod recording;
 mod retake;
 mod secret;
+mod shown;
 mod sight;
 mod speech;
 #[cfg(test)]

@@ -43,6 +43,13 @@ pub fn is_signed(tokens: &[Secret], url: &str, form: &[(String, String)], signat
     })
 }
 
+/// The signature of a request as Twilio makes it: of the URL that it calls and, for a form, its parameters.
+#[must_use]
+pub fn sign(token: &Secret, url: &str, form: &[(String, String)]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
+    STANDARD.encode(hmac::sign(&key, format!("{url}{}", signed_parameters(form)).as_bytes()))
+}
+
 /// The parameters sorted by name, the values of a repeated one sorted and each once, names and values joined.
 fn signed_parameters(form: &[(String, String)]) -> String {
     let mut pairs: Vec<&(String, String)> = form.iter().collect();

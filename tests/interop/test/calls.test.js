@@ -116,6 +116,20 @@ describe("a call of the lab's Twilio", () => {
     assert.equal(events.at(-1), 'Ended { by: "twiml" }');
   });
 
+  it("is queued as Twilio's library writes it", async () => {
+    const customer = await serveCustomer(() => {
+      const response = new VoiceResponse();
+      response.enqueue({ workflowSid: 'WW0123' }).task({}, JSON.stringify({ skill: 'cakes & "pies"' }));
+      return response;
+    });
+    after(() => customer.stop());
+    const { events } = await call(`${customer.url}/voice`);
+    const attributes = JSON.stringify(JSON.stringify({ skill: 'cakes & "pies"' }));
+    const queued = `Enqueued { workflow_sid: Some("WW0123"), queue: None, attributes: ${attributes} }`;
+    assert.ok(events.includes(queued), events.join('\n'));
+    assert.equal(events.at(-1), 'Ended { by: "the queue" }');
+  });
+
   it("is fetched and updated by Twilio's client, and refused with Twilio's errors", async () => {
     const seen = {};
     const customer = await serveCustomer(

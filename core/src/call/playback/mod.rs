@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 
 use crate::agent::Prompt;
 use crate::audio::transcode::{ToMulaw, TranscodeError};
+use crate::audio::wav::is_wav;
 use crate::audio::{AudioFormat, BYTES_PER_MS};
 use crate::call::caller_audio::Position;
 use crate::ids::{FetchId, MarkName, TurnId};
@@ -84,6 +85,8 @@ pub(super) struct Stage<'a> {
 pub(super) enum PlaybackOutput {
     Twilio(TwilioMessage),
     Fetch(FetchId, String),
+    /// The first audio of that turn's answer goes out.
+    Begins(TurnId),
     /// A prompt could not be played.
     Refused(String),
 }
@@ -141,9 +144,25 @@ impl Playback {
         self.sent.is_interruptible() && self.waiting.iter().all(|waiting| waiting.kind().interruptible)
     }
 
+    /// Whether anything that is queued is to be heard by the caller before his words count. What plays only until an answer
+    /// comes is not.
+    pub(super) fn is_protected(&self) -> bool {
+        self.sent.is_protected() || self.waiting.iter().any(|waiting| waiting.kind().is_protected())
+    }
+
     /// When the last mark is overdue.
     pub(super) fn overdue_at(&self) -> Option<CallTime> {
         self.sent.overdue_at()
+    }
+
+    /// Whether anything has to be fetched still.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.waiting.iter().any(|waiting| waiting.fetch().is_some())
+    }
+
+    /// Whether anything of that turn's answer is not sent yet.
+    pub(super) fn waits_for(&self, turn: TurnId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.kind().turn == Some(turn))
     }
 
     /// The fetch that everything waits for.
@@ -199,6 +218,8 @@ impl Playback {
         let kind = self.waiting[place].kind();
         let mut mulaw = Vec::new();
         let fault = match audio {
+            // An address says nothing of a coding: without a header it could be a page of text, and would be noise.
+            Ok(audio) if !is_wav(audio) => Some("the audio that the agent names is no WAV".to_owned()),
             Ok(audio) => convert_whole(AudioFormat::TELEPHONE, audio, &mut mulaw).err().map(|error| error.to_string()),
             Err(why) => Some(why.to_owned()),
         };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::{CHUNK_BYTES, Stage};
+use crate::call::playback::{CHUNK_BYTES, PlaybackOutput, Stage};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -19,6 +19,12 @@ pub(super) struct Kind {
     pub(super) turn: Option<TurnId>,
     pub(super) interruptible: bool,
     pub(super) cancellable: bool,
+}
+
+impl Kind {
+    pub(super) fn is_protected(self) -> bool {
+        !self.interruptible && !self.cancellable
+    }
 }
 
 /// What was sent and is not known to be heard, and how much was heard.
@@ -101,6 +107,10 @@ impl Sent {
         self.kinds().all(|kind| kind.interruptible)
     }
 
+    pub(super) fn is_protected(&self) -> bool {
+        self.kinds().any(Kind::is_protected)
+    }
+
     /// Whether there is something, and all of it may be cancelled.
     pub(super) fn is_all_cancellable(&self) -> bool {
         self.is_sounding() && self.kinds().all(|kind| kind.cancellable)
@@ -169,6 +179,9 @@ impl Sent {
                 self.mark_open_chunk(stage);
             }
             let is_first = kind.turn.is_some() && self.last_turn != kind.turn;
+            if let Some(turn) = kind.turn.filter(|_| is_first) {
+                (stage.out)(PlaybackOutput::Begins(turn));
+            }
             self.last_turn = kind.turn.or(self.last_turn);
             let open = self.open.get_or_insert(OpenChunk { bytes: 0, kind, is_first });
             let (piece, rest) = audio.split_at(audio.len().min(CHUNK_BYTES - open.bytes));

@@ -19,7 +19,8 @@ impl Played {
 
     fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
         let outputs = &mut self.outputs;
-        let mut out = |output| outputs.push(output);
+        // That an answer begins is for the turns' stages, and no part of what is played.
+        let mut out = |output| outputs.extend(Some(output).filter(|it| !matches!(it, PlaybackOutput::Begins(_))));
         act(&mut self.playback, &mut Stage { now: self.now, position: 7, out: &mut out })
     }
 
@@ -49,7 +50,10 @@ impl Played {
     fn marks(&self) -> Vec<MarkName> {
         let mark = |output: &PlaybackOutput| match output {
             PlaybackOutput::Twilio(TwilioMessage::Mark(name)) => Some(*name),
-            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => None,
+            PlaybackOutput::Twilio(_)
+            | PlaybackOutput::Fetch(..)
+            | PlaybackOutput::Begins(_)
+            | PlaybackOutput::Refused(_) => None,
         };
         self.outputs.iter().filter_map(mark).collect()
     }
@@ -57,7 +61,10 @@ impl Played {
     fn sent_ms(&self) -> usize {
         let media = |output: &PlaybackOutput| match output {
             PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len() / BYTES_PER_MS,
-            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => 0,
+            PlaybackOutput::Twilio(_)
+            | PlaybackOutput::Fetch(..)
+            | PlaybackOutput::Begins(_)
+            | PlaybackOutput::Refused(_) => 0,
         };
         self.outputs.iter().map(media).sum()
     }
@@ -89,7 +96,10 @@ fn an_answer_goes_out_whole_in_chunks_with_a_mark_behind_each() {
         .iter()
         .map(|output| match output {
             PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.len(),
-            PlaybackOutput::Twilio(_) | PlaybackOutput::Fetch(..) | PlaybackOutput::Refused(_) => 0,
+            PlaybackOutput::Twilio(_)
+            | PlaybackOutput::Fetch(..)
+            | PlaybackOutput::Begins(_)
+            | PlaybackOutput::Refused(_) => 0,
         })
         .collect();
     assert_eq!(sizes, [3200, 0, 3200, 0, 1600, 0]);

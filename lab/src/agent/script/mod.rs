@@ -47,8 +47,8 @@
 //! play = "gs://bucket/jingle.wav"  # a recording that the client fetches (CX, v2beta1); https: too
 //! speech = "Good morning."         # words that the client has synthesised (v2beta1); <speak>…</speak> is SSML
 //! keys = { finish = "*", most = 4, gap_ms = 2000 }    # how keys are collected from now on (CX)
-//! tool_call = { tool = "tools/1", action = "look-up" }    # the next turn must bring its result, which the utterance after
-//!                                  # this one answers (CX)
+//! tool_call = { tool = "tools/1", action = "look-up", args = { n = 1 } }    # the next turn (CX) or input (CES) must bring its
+//!                                  # result, which the utterance after this one answers
 //! mixed = [                        # mixed audio (CX): each part a recording, a tone or an address
 //!     { tone = { hz = 400, ms = 300 }, protected = true },
 //!     { uri = "https://example.com/music.wav" },
@@ -83,7 +83,59 @@
 //! confidence = 0.9                 # of the transcripts; without it there is none
 //! output = { encoding = "linear16", sample_rate = 24000 }    # a coding of its own; without it, as it is asked for
 //! ```
+//!
+//! # CES
+//!
+//! The same scripts serve as agents of the Customer Engagement Suite. What it has no notion of comes as Google maps it: a
+//! hand-off, a transfer and an end are an `end_session` with metadata, parameters are updated variables, `[no_input]` is
+//! its inactivity prompt (after `no_speech_ms` of silence), partial responses are parts of one turn. `play`, `speech`,
+//! `success` and addresses in mixed audio are nothing there. What only CES has, with its defaults but for the lists:
+//!
+//! ```toml
+//! [ces]
+//! token = ""                       # that streams must bring; empty: none is asked for
+//! serves = "both"                  # or "grpc", "websocket": the other one is not found
+//! frames = "binary"                # or "text": those that JSON comes in
+//! unpublished_fields = false       # whether JSON has a field that no published proto has
+//! deployments = ["live"]           # those that there are; without it any
+//! refuses = ["served", 503, "UNAVAILABLE", "reset"]    # what becomes of the first stream, the second and so on: an HTTP
+//!                                  # status, a gRPC or close code, "close", "reset", "stall"
+//! breaks = ["RESOURCE_EXHAUSTED"]  # the same, but once the configuration has come
+//! idle_ms = 30000                  # a stream without input for so long ends
+//! idle = "close"                   # like that (as in refuses)
+//! go_away_ms = 0                   # a stream of that age is told to go away; 0: never
+//! go_away_lead_ms = 5000           # after that it ends
+//! go_away = "close"                # like that
+//! end_session = "top-level"        # or "in-output", "both": where the end of the session stands
+//! end_order = "after-audio"        # or "before-audio"
+//! end_delay_ms = 0                 # how long after the last audio
+//! turn_completed = "apart"         # or "with-audio": in the last audio's message
+//! completes_interrupted = true     # whether an interrupted turn is completed
+//! half_close = "answers"           # or "drops": unfinished speech at the half-close
+//! unknown_event = "ignored"        # or "refused"
+//! digits = "many"                  # or "one": more in one message are refused
+//! digit_gap_ms = 2000              # the longest pause between digits, where no answer's `keys` say so
+//! tool_timeout_ms = 30000          # after that a tool has failed, and its result is no longer taken
+//! piece_ms = 200                   # audio in one message
+//! speed = 4                        # so many times faster than real time
+//! riff = false                     # whether an answer's audio begins with a WAV header
+//! ambient = false                  # whether low noise is sent while nothing is said
+//! turn_index = "session"           # or "stream": a new stream counts from 1
+//! after_end = "continues"          # or "refused": a new stream of a session that has ended
+//!
+//! [[utterance]]
+//! breaks = "reset"                 # in the middle of its audio the stream breaks (as in refuses), or with `fault_after_ms`
+//!                                  # while it listens
+//! [[utterance]]
+//! tool_call = { tool = "tools/1" } # the app's name is put before it
+//! more_tool_calls = [{ tool = "tools/2" }]    # the results of all of them must come
+//! [[utterance]]
+//! go_away = true                   # after the answer the stream is told to go away
+//! [[utterance]]
+//! end_session = { reason = "done", params = { order = 7 } }    # the metadata, beside those of handoff and transfer
+//! ```
 
+mod ces;
 mod load;
 mod reply;
 mod switches;
@@ -92,6 +144,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
+pub use ces::{
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, TurnCompleted, TurnIndex,
+    UnknownEvent,
+};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{Fault, KeyRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
@@ -102,7 +158,7 @@ pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, 
 pub struct Script {
     /// For people.
     pub name: String,
-    /// What the agent is served as where it is the embedded one: `cx` or `es`.
+    /// What the agent is served as where it is the embedded one: `cx`, `es` or `ces`.
     pub edition: Edition,
     /// Silence after which an utterance is over, in milliseconds.
     pub end_of_utterance_ms: u64,
@@ -128,6 +184,8 @@ pub struct Script {
     pub confidence: Option<f32>,
     /// How the agent sends audio: as it was asked for, or in a way of its own, as agents with fixed output settings do.
     pub output: Option<Output>,
+    /// What is peculiar to CES.
+    pub ces: Ces,
     /// The answer to the starting event or text.
     pub start: Start,
     /// The answers to the utterances, in order. After the last one they begin anew.
@@ -159,6 +217,7 @@ impl Default for Script {
             word_times: false,
             confidence: None,
             output: None,
+            ces: Ces::default(),
             start: Start::default(),
             utterance: Vec::new(),
             digits: BTreeMap::new(),

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tonic::Code;
 
+use crate::agent::script::Break;
+
 /// An answer.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -54,8 +56,10 @@ pub struct Reply {
     /// Words that the client is to have synthesised (ES v2beta1 `telephony_synthesize_speech`); with `<speak>` around them
     /// they are SSML.
     pub speech: String,
-    /// A tool that the client is to run (CX).
+    /// A tool that the client is to run (CX, CES).
     pub tool_call: Option<ToolCall>,
+    /// Others that it is to run at the same time (CES).
+    pub more_tool_calls: Vec<ToolCall>,
     /// How keys are to be collected (CX `advanced_settings.dtmf_settings`).
     pub keys: Option<KeyRules>,
     /// The conversation is a success (CX).
@@ -66,6 +70,12 @@ pub struct Reply {
     pub fault: Option<Fault>,
     /// It fails while it listens, when so many milliseconds of audio have come.
     pub fault_after_ms: Option<u64>,
+    /// The stream breaks so in the middle of the answer, or while it listens where `fault_after_ms` says when (CES).
+    pub breaks: Option<Break>,
+    /// After this answer the stream is told to go away (CES).
+    pub go_away: bool,
+    /// The session ends after this answer, with this metadata (CES).
+    pub end_session: Option<Map<String, Value>>,
     /// The audio, loaded: mu-law at 8,000 Hz.
     #[serde(skip)]
     pub(crate) mulaw: Option<Arc<[u8]>>,
@@ -110,8 +120,17 @@ pub struct Segment {
 pub struct ToolCall {
     /// Its resource name.
     pub tool: String,
-    /// Its action.
+    /// Its action (CX), or the name that people know it by (CES).
     pub action: String,
+    /// What it is to work with.
+    pub args: Map<String, Value>,
+}
+
+impl ToolCall {
+    /// Whether that is the same tool and action; a result does not repeat what it worked with.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        (&self.tool, &self.action) == (&other.tool, &other.action)
+    }
 }
 
 /// How keys are to be collected; what is 0 or empty is left to the client.
@@ -132,24 +151,39 @@ pub struct KeyRules {
 pub enum Fault {
     /// The request is wrong.
     InvalidArgument,
+    /// The client has not said who it is.
+    Unauthenticated,
     /// The client may not do that.
     PermissionDenied,
+    /// There is no such thing.
+    NotFound,
+    /// That is not how things stand.
+    FailedPrecondition,
     /// A quota is used up.
     ResourceExhausted,
     /// Something broke inside.
     Internal,
     /// The server cannot be had.
     Unavailable,
+    /// The server does not do that.
+    Unimplemented,
+    /// It took too long.
+    DeadlineExceeded,
 }
 
 impl Fault {
     pub(crate) fn code(self) -> Code {
         match self {
             Self::InvalidArgument => Code::InvalidArgument,
+            Self::Unauthenticated => Code::Unauthenticated,
             Self::PermissionDenied => Code::PermissionDenied,
+            Self::NotFound => Code::NotFound,
+            Self::FailedPrecondition => Code::FailedPrecondition,
             Self::ResourceExhausted => Code::ResourceExhausted,
             Self::Internal => Code::Internal,
             Self::Unavailable => Code::Unavailable,
+            Self::Unimplemented => Code::Unimplemented,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
         }
     }
 }

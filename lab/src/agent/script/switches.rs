@@ -11,6 +11,8 @@ pub enum Edition {
     Cx,
     /// Dialogflow ES.
     Es,
+    /// The Customer Engagement Suite.
+    Ces,
 }
 
 impl Edition {
@@ -20,6 +22,7 @@ impl Edition {
         match self {
             Self::Cx => "projects/lab/locations/global/agents/lab",
             Self::Es => "projects/lab/agent",
+            Self::Ces => "projects/lab/locations/us/apps/lab",
         }
     }
 }

@@ -1,0 +1,455 @@
+//! A call by its operations: settings first, then what happens, by `arbitrary` until the bytes are used up.
+
+use std::sync::LazyLock;
+
+use arbitrary::{Arbitrary, Unstructured};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dialbridge_core::agent::{
+    AgentEnd, AgentFault, Answer, AnswerPart, DigitsForm, KeyRules, Matched, Prompt, ToolCall, Transcript, Transfer,
+};
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
+use dialbridge_core::tape::{Tape, TapeError, TapeInput};
+use dialbridge_core::{AgentEvent, CallConfig, Input, TurnId, UpdateResult};
+use serde_json::{Value, json};
+
+use crate::watch::{START, WatchedCall};
+use crate::wav::declared;
+
+/// How many operations are looked at; more are slow and find no more.
+const MOST_OPERATIONS: usize = 500;
+
+/// For so many frames the caller talks at most: 50 s, which is more than is kept.
+const MOST_FRAMES: u32 = 2_500;
+
+/// The longest prompt, in bytes, and the longest one that has to be converted, which is slow and has a target of its own.
+const MOST_PROMPT_BYTES: usize = 20_000;
+const MOST_CONVERTED_BYTES: usize = 2_000;
+
+/// 20 ms of the caller's audio, silent and loud.
+static FRAMES: LazyLock<[String; 2]> = LazyLock::new(|| [media(false, 160), media(true, 160)]);
+
+/// Milliseconds that settings and agents name, by number: what is usual, and the ends of what can be said.
+const MS: [u64; 16] = [
+    0,
+    1,
+    20,
+    100,
+    500,
+    1_000,
+    3_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    3_600_000,
+    u64::MAX / 8,
+    u64::MAX,
+];
+
+/// Messages of Twilio's that are not media, marks, keys or the end, by number.
+const MESSAGES: [&str; 10] = [
+    START,
+    r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#,
+    r#"{"event":"start","streamSid":"MZ2","start":{"callSid":"CA2"}}"#,
+    r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","mediaFormat":{"encoding":"audio/l16"}}}"#,
+    r#"{"event":"media","media":{"track":"outbound","payload":"/w=="}}"#,
+    r#"{"event":"media","media":{"payload":"no base64"}}"#,
+    r#"{"event":"mark","mark":{"name":"a mark of somebody else"}}"#,
+    r#"{"event":"mark","mark":{"name":"e0m4294967295"}}"#,
+    r#"{"event":"dtmf","dtmf":{"digit":"12"}}"#,
+    "no message",
+];
+
+const KEYS: [char; 8] = ['1', '2', '0', '#', '*', 'A', 'd', '9'];
+
+/// What may stand in a custom payload, by number; the first is none.
+static PAYLOADS: LazyLock<[Value; 8]> = LazyLock::new(|| {
+    [
+        Value::Null,
+        json!({ "dialbridge": { "play": "https://example.com/a.wav", "bargeIn": false } }),
+        json!({ "dialbridge": { "transfer": { "to": "+15550123", "timeout": 20 } } }),
+        json!({ "dialbridge": { "enqueue": { "queue": "support" } } }),
+        json!({ "dialbridge": { "handoff": { "story": "x".repeat(5_000) } } }),
+        json!({ "dialbridge": { "pause": {} } }),
+        json!({ "dialbridge": { "end": true, "pause": {} } }),
+        json!({ "richContent": [] }),
+    ]
+});
+
+/// What a call is told before it begins; numbers stand for values of the tables above.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
+#[allow(missing_docs, reason = "as in dialbridge_core::CallConfig")]
+pub struct Settings {
+    pub starts: bool,
+    pub event: bool,
+    pub text: bool,
+    pub barge_in: u8,
+    pub least_words: u8,
+    pub least_ms: u8,
+    pub least_confidence: u8,
+    pub tells_heard: bool,
+    pub knows_prompts: bool,
+    pub key_rules: KeySettings,
+    pub no_input: Option<u8>,
+    /// Milliseconds of the call and of silence, failed turns, silent turns.
+    pub bounds: Option<(u8, u8, u8, u8)>,
+    /// The clip's length in chunks of 400 ms, and when it begins.
+    pub thinking: Option<(u8, u8)>,
+    pub retrying: Option<u8>,
+    pub has_url: bool,
+    pub audio_limit_ms: u8,
+    pub rotation_margin_ms: u8,
+    pub renew_after_ms: u8,
+    /// Each of the patiences; by default each as it is.
+    pub patience: Option<[u8; 9]>,
+    /// Budget, first pause.
+    pub retry: Option<(u8, u8)>,
+    pub answering_turn: bool,
+    pub seed: u8,
+    /// Whether the whole call is one stream.
+    pub one_stream: bool,
+}
+
+/// How keys are collected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
+#[allow(missing_docs, reason = "as in dialbridge_core::config::Keys")]
+pub struct KeySettings {
+    pub finish: Option<u8>,
+    pub most: u8,
+    pub gap_ms: u8,
+    pub first_ms: u8,
+    pub form: u8,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
+pub enum Operation {
+    /// A frame of the caller's audio, of so many bytes.
+    Media(bool, u8),
+    /// So many frames of 20 ms, each at its time.
+    Talk(bool, u8),
+    /// The mark that was sent so many marks ago comes back.
+    Mark(u8),
+    /// A key, by number.
+    Key(u8),
+    /// A message, by number.
+    Message(u8),
+    /// A binary frame.
+    Binary,
+    /// The stream of the last turn, or of one so many before, says something.
+    Agent(u8, Said),
+    /// What was asked for so many fetches ago has come, so many bytes, or cannot be had.
+    Fetched(u8, Option<u16>),
+    /// The REST update was answered, by number.
+    Updated(u8),
+    /// The call should go over.
+    Renew,
+    /// Milliseconds pass, and what is due is met.
+    Wait(u16),
+    /// Twilio ends the stream.
+    Stop,
+    /// The socket closes.
+    Closed,
+}
+
+/// What the stream to the agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
+#[allow(missing_docs, reason = "as in dialbridge_core::agent")]
+pub enum Said {
+    Transcript { words: u8, is_final: bool, confidence: Option<u8>, start_ms: Option<u8>, end_ms: Option<u8> },
+    EndOfUtterance,
+    Answer(SaidAnswer),
+    Interrupted(bool),
+    GoAway,
+    Ended,
+    Failed(bool),
+}
+
+/// An answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
+#[allow(missing_docs, reason = "as in dialbridge_core::agent::Answer")]
+pub struct SaidAnswer {
+    pub part: u8,
+    pub prompts: [Option<SaidPrompt>; 2],
+    pub has_words: bool,
+    pub has_text: bool,
+    pub matched: u8,
+    pub end: u8,
+    pub payload: u8,
+    /// Number of keys, and the pause between them.
+    pub keys: Option<(u8, u8)>,
+    pub calls_tool: bool,
+}
+
+/// Audio of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
+pub struct SaidPrompt {
+    /// As in the target `wav`.
+    pub format: u8,
+    /// So many bytes, and no more than is looked at.
+    pub bytes: u16,
+    /// Whether it begins as a WAV does.
+    pub is_wav: bool,
+    /// Whether it has to be fetched.
+    pub is_elsewhere: bool,
+    /// Whether it may be interrupted.
+    pub interruptible: bool,
+    /// Whether a later response cuts it.
+    pub cancellable: bool,
+}
+
+/// Takes settings and operations.
+///
+/// # Panics
+/// Where something does not hold.
+pub fn run(data: &[u8]) {
+    let Some((settings, operations)) = read(data) else { return };
+    let (starts, mut frames) = (settings.starts, MOST_FRAMES);
+    let mut call = WatchedCall::new(settings.config());
+    if starts {
+        call.feed(&Input::Twilio(START));
+    }
+    for operation in &operations {
+        happen(&mut call, operation, &mut frames);
+    }
+    call.settle();
+    call.finish();
+}
+
+/// The settings and operations that bytes stand for.
+#[must_use]
+pub fn read(data: &[u8]) -> Option<(Settings, Vec<Operation>)> {
+    let mut bytes = Unstructured::new(data);
+    let settings = Settings::arbitrary(&mut bytes).ok()?;
+    let mut operations = Vec::new();
+    while !bytes.is_empty() && operations.len() < MOST_OPERATIONS {
+        operations.push(Operation::arbitrary(&mut bytes).ok()?);
+    }
+    Some((settings, operations))
+}
+
+/// Feeds a tape to a watched call, with the deadlines that stand on it, or each at its moment where none do.
+///
+/// # Errors
+/// [`TapeError`] for a text that is no tape.
+///
+/// # Panics
+/// Where something does not hold.
+pub fn run_tape(text: &str) -> Result<(), TapeError> {
+    let tape = Tape::parse(text)?;
+    let meets_deadlines = !tape.inputs.iter().any(|(_, input)| *input == TapeInput::Timeout);
+    let mut call = WatchedCall::new(tape.header.config);
+    let mut before = dialbridge_core::CallTime::START;
+    for (at, input) in &tape.inputs {
+        if meets_deadlines {
+            call.wait(at.ms_since(before));
+        }
+        call.jump(*at);
+        call.feed(&input.as_input());
+        before = *at;
+    }
+    call.settle();
+    call.finish();
+    Ok(())
+}
+
+/// Does one thing, with so many frames that the caller may still talk for.
+fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) {
+    match operation {
+        Operation::Media(is_loud, bytes) => call.feed(&Input::Twilio(&media(*is_loud, usize::from(*bytes)))),
+        Operation::Talk(is_loud, frames) => {
+            let frames = u32::from(*frames).min(*frames_left);
+            *frames_left -= frames;
+            for _ in 0..frames {
+                call.feed_frame(&FRAMES[usize::from(*is_loud)], 160);
+                call.wait(20);
+            }
+        }
+        Operation::Mark(back) => {
+            if let Some(name) = call.mark(usize::from(*back)) {
+                call.feed(&Input::Twilio(&format!(r#"{{"event":"mark","mark":{{"name":"{name}"}}}}"#)));
+            }
+        }
+        Operation::Key(key) => {
+            let key = pick(&KEYS, *key);
+            call.feed(&Input::Twilio(&format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}}}"#)));
+        }
+        Operation::Message(message) => call.feed(&Input::Twilio(MESSAGES[usize::from(*message) % MESSAGES.len()])),
+        Operation::Binary => call.feed(&Input::TwilioBinary),
+        Operation::Agent(back, said) => {
+            let turn = TurnId(call.last_turn().saturating_sub((*back).into()));
+            call.feed(&Input::Agent(turn, said.event()));
+        }
+        Operation::Fetched(back, bytes) => {
+            if let Some(id) = call.fetch(usize::from(*back)) {
+                let audio = bytes.map(|bytes| vec![0xFD; usize::from(bytes)]);
+                call.feed(&Input::Fetched(id, audio.as_deref().ok_or("404")));
+            }
+        }
+        Operation::Updated(result) => {
+            let results = [UpdateResult::Accepted, UpdateResult::CallGone, UpdateResult::Impossible];
+            call.feed(&Input::Updated(*pick(&results, *result)));
+        }
+        Operation::Renew => call.feed(&Input::Renew),
+        Operation::Wait(ms) => call.wait((*ms).into()),
+        Operation::Stop => call.feed(&Input::Twilio(r#"{"event":"stop"}"#)),
+        Operation::Closed => call.feed(&Input::TwilioClosed),
+    }
+}
+
+fn media(is_loud: bool, bytes: usize) -> String {
+    let payload = STANDARD.encode(vec![if is_loud { 0x12 } else { 0xFF }; bytes]);
+    format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#)
+}
+
+fn pick<T>(table: &[T], number: u8) -> &T {
+    &table[usize::from(number) % table.len()]
+}
+
+fn ms(number: u8) -> u64 {
+    *pick(&MS, number)
+}
+
+fn clip(chunks: u8) -> Option<Clip> {
+    Some(Clip(vec![0x33; usize::from(chunks % 8) * 3_200].into()))
+}
+
+impl Settings {
+    /// What the call is told.
+    #[must_use]
+    pub fn config(self) -> CallConfig {
+        let mut config = CallConfig {
+            knows_prompts: self.knows_prompts,
+            audio_limit_ms: ms(self.audio_limit_ms),
+            rotation_margin_ms: ms(self.rotation_margin_ms),
+            renew_after_ms: ms(self.renew_after_ms),
+            seed: self.seed.into(),
+            shape: if self.one_stream { StreamShape::PerCall } else { StreamShape::PerTurn },
+            ..CallConfig::default()
+        };
+        config.greeting.event = self.event.then(|| "WELCOME".to_owned());
+        config.greeting.text = self.text.then(|| "hi".to_owned());
+        config.handoff.end_of_interaction_url = self.has_url.then(|| "https://example.com/next?a=1".to_owned());
+        config.barge_in.mode = *pick(&[BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice], self.barge_in);
+        config.barge_in.least_words = self.least_words.into();
+        config.barge_in.least_ms = ms(self.least_ms);
+        config.barge_in.least_confidence = self.least_confidence;
+        config.barge_in.heard_parameter = self.tells_heard.then(|| "heard".to_owned());
+        config.keys.finish = self.key_rules.finish.map(|key| *pick(&KEYS, key));
+        config.keys.most = self.key_rules.most.into();
+        config.keys.gap_ms = ms(self.key_rules.gap_ms);
+        config.keys.first_ms = ms(self.key_rules.first_ms);
+        config.keys.form = match self.key_rules.form % 3 {
+            0 => DigitsForm::Dtmf,
+            1 => DigitsForm::Text,
+            _ => DigitsForm::Event("keys".to_owned()),
+        };
+        if let Some(after) = self.no_input {
+            config.no_input.event = Some("silence".to_owned());
+            config.no_input.after_ms = ms(after);
+        }
+        if let Some((call, silence, failed, silent)) = self.bounds {
+            config.bounds.call_ms = ms(call);
+            config.bounds.silence_ms = ms(silence);
+            config.bounds.failed_turns = failed.into();
+            config.bounds.silent_turns = silent.into();
+            config.bounds.goodbye = Some("Good bye.".to_owned());
+        }
+        if let Some((chunks, after)) = self.thinking {
+            config.fillers.thinking = clip(chunks);
+            config.fillers.thinking_after_ms = ms(after);
+        }
+        config.fillers.retrying = self.retrying.and_then(clip);
+        if let Some((budget, first_pause)) = self.retry {
+            config.retry.budget_ms = ms(budget);
+            config.retry.first_pause_ms = ms(first_pause);
+        }
+        config.retry.answering_turn = self.answering_turn;
+        if let Some(patience) = self.patience {
+            let [start, frames, answer, first, more, fetch, renewal, update, stop] = patience.map(ms);
+            config.patience = dialbridge_core::config::Patience {
+                start_ms: start,
+                frames_ms: frames,
+                answer_ms: answer,
+                first_audio_ms: first,
+                more_audio_ms: more,
+                fetch_ms: fetch,
+                renewal_ms: renewal,
+                update_ms: update,
+                stop_ms: stop,
+            };
+        }
+        config
+    }
+}
+
+impl Said {
+    fn event(&self) -> AgentEvent {
+        match self {
+            Self::Transcript { words, is_final, confidence, start_ms, end_ms } => AgentEvent::Transcript(Transcript {
+                text: "word ".repeat(usize::from(*words % 8)),
+                is_final: *is_final,
+                confidence: confidence.map(|percent| f32::from(percent) / 100.0),
+                start_ms: start_ms.map(ms),
+                end_ms: end_ms.map(ms),
+            }),
+            Self::EndOfUtterance => AgentEvent::EndOfUtterance,
+            Self::Answer(answer) => AgentEvent::Answer(Box::new(answer.answer())),
+            Self::Interrupted(barge_in) => AgentEvent::Interrupted { barge_in: *barge_in },
+            Self::GoAway => AgentEvent::GoAway,
+            Self::Ended => AgentEvent::Ended,
+            Self::Failed(transient) => {
+                AgentEvent::Failed(AgentFault { code: "X".to_owned(), message: String::new(), transient: *transient })
+            }
+        }
+    }
+}
+
+impl SaidAnswer {
+    fn answer(&self) -> Answer {
+        let payload = pick(&*PAYLOADS, self.payload);
+        Answer {
+            part: *pick(&[AnswerPart::Final, AnswerPart::Open, AnswerPart::Partial], self.part),
+            prompts: self.prompts.iter().flatten().map(SaidPrompt::prompt).collect(),
+            query_text: if self.has_words { "words".to_owned() } else { String::new() },
+            text: if self.has_text { "text".to_owned() } else { String::new() },
+            matched: *pick(&[Matched::Yes, Matched::NoMatch, Matched::NoInput], self.matched),
+            end: match self.end % 8 {
+                1 => Some(AgentEnd::EndInteraction),
+                2 => Some(AgentEnd::LiveAgentHandoff { metadata: Value::from("m".repeat(5_000)) }),
+                3 => Some(AgentEnd::Transfer(Transfer::to("+15550199"))),
+                _ => None,
+            },
+            payloads: if payload.is_null() { Vec::new() } else { vec![payload.clone()] },
+            keys: self.keys.map(|(most, gap)| KeyRules {
+                finish: None,
+                most: Some(most.into()),
+                gap_ms: Some(ms(gap)),
+            }),
+            tool_call: self.calls_tool.then(ToolCall::default),
+            ..Answer::default()
+        }
+    }
+}
+
+impl SaidPrompt {
+    fn prompt(&self) -> Prompt {
+        let format = declared(self.format);
+        let most = if format == AudioFormat::TELEPHONE { MOST_PROMPT_BYTES } else { MOST_CONVERTED_BYTES };
+        let mut audio = vec![0x55; if self.is_elsewhere { 0 } else { usize::from(self.bytes).min(most) }];
+        if self.is_wav && audio.len() >= 12 {
+            audio[..12].copy_from_slice(b"RIFF\0\0\0\0WAVE");
+        }
+        Prompt {
+            format,
+            audio,
+            uri: self.is_elsewhere.then(|| "https://example.com/a.wav".to_owned()),
+            interruptible: self.interruptible,
+            cancellable: self.cancellable,
+        }
+    }
+}

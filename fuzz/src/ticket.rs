@@ -1,0 +1,148 @@
+//! A ticket or a state as text, and what tickets and states are made of.
+
+use arbitrary::{Arbitrary, Unstructured};
+use dialbridge::settings::Secret;
+use dialbridge::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
+use dialbridge_core::CallSid;
+
+/// The key of the seeds' tickets.
+pub const KEY: &str = "the key of the fuzz targets";
+
+/// The longest language and event that `/twiml` takes, in bytes. An agent's name is as long here as a language.
+const MOST_LANGUAGE_BYTES: usize = 35;
+const MOST_EVENT_BYTES: usize = 100;
+
+/// What a ticket and a state are made of.
+#[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
+pub struct Parts {
+    /// Characters of the call's id, by number.
+    pub call_sid: [u8; 6],
+    /// When it is issued, in milliseconds since 1970.
+    pub issued_ms: u64,
+    /// How much later it is looked at, in milliseconds.
+    pub later_ms: u32,
+    /// How many streams did not last.
+    pub attempt: u32,
+    /// Which byte is changed, and which bits of it.
+    pub change: (u16, u8),
+    /// 0: the agent greets; 1: the call is resumed; else by an event.
+    pub opening: u8,
+    /// Whether there is a language.
+    pub has_language: bool,
+    /// The agent's name, the language and the event.
+    pub text: String,
+}
+
+/// Takes a text, which is looked at as a ticket and as a state, and made into the parts of both.
+///
+/// # Panics
+/// Where something does not hold.
+pub fn run(data: &[u8]) {
+    let office = office(KEY);
+    if let Ok(text) = std::str::from_utf8(data) {
+        check_text(&office, text);
+    }
+    if let Ok(parts) = Parts::arbitrary_take_rest(Unstructured::new(data)) {
+        check_issued(&office, &parts);
+    }
+}
+
+/// What the seeds are issued by.
+///
+/// # Panics
+/// Where the system has no randomness to give, which is not asked for with a key.
+#[must_use]
+pub fn office(key: &str) -> Office {
+    Office::new(&[Secret::new(key)], &[]).expect("a key needs no randomness")
+}
+
+/// Whatever verifies, at any time, is what was issued, to the letter.
+fn check_text(office: &Office, text: &str) {
+    for now_ms in [0, 1_000_000, 1_800_000_000_000, u64::MAX] {
+        if let Ok(ticket) = office.check(text, now_ms) {
+            assert_eq!(office.issue(&ticket), text);
+        }
+        if let Ok(state) = office.check_state(text, now_ms) {
+            assert_eq!(office.issue_state(&state), text);
+        }
+    }
+}
+
+fn check_issued(office: &Office, parts: &Parts) {
+    let (ticket, state) = (parts.ticket(), parts.state());
+    let (ticket_text, state_text) = (office.issue(&ticket), office.issue_state(&state));
+    for text in [&ticket_text, &state_text] {
+        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')), "{text}");
+        check_text(office, text);
+    }
+
+    let now_ms = parts.issued_ms.saturating_add(parts.later_ms.into());
+    let later_ms = now_ms - parts.issued_ms;
+    let fresh = |life_ms: u64| later_ms <= life_ms;
+    assert_eq!(
+        office.check(&ticket_text, now_ms),
+        if fresh(TICKET_LIFE_MS) { Ok(ticket) } else { Err(Refusal::Expired) }
+    );
+    assert_eq!(
+        office.check_state(&state_text, now_ms),
+        if fresh(STATE_LIFE_MS) { Ok(state) } else { Err(Refusal::Expired) }
+    );
+    assert_eq!(office.check(&state_text, now_ms), Err(Refusal::Forged), "a state is no ticket");
+    assert_eq!(office.check_state(&ticket_text, now_ms), Err(Refusal::Forged), "a ticket is no state");
+
+    let elsewhere = self::office("another key");
+    assert_eq!(elsewhere.check(&ticket_text, now_ms), Err(Refusal::Forged));
+    for text in parts.changed(&ticket_text) {
+        assert_eq!(office.check(&text, now_ms), Err(Refusal::Forged), "{text} for {ticket_text}");
+    }
+    for text in parts.changed(&state_text) {
+        assert_eq!(office.check_state(&text, now_ms), Err(Refusal::Forged), "{text} for {state_text}");
+    }
+}
+
+impl Parts {
+    /// The ticket.
+    #[must_use]
+    pub fn ticket(&self) -> Ticket {
+        let opening = match self.opening {
+            0 => Opening::Greet,
+            1 => Opening::Resume,
+            _ => Opening::Event(self.text(MOST_EVENT_BYTES)),
+        };
+        Ticket { call_sid: self.call_sid(), issued_ms: self.issued_ms, course: self.course(), opening }
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let Self { issued_ms, attempt, .. } = *self;
+        State { call_sid: self.call_sid(), issued_ms, course: self.course(), attempt }
+    }
+
+    fn call_sid(&self) -> CallSid {
+        let plain = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+        let text: String = self.call_sid.iter().map(|n| char::from(plain[usize::from(*n) % plain.len()])).collect();
+        CallSid::new(&text).expect("six plain characters")
+    }
+
+    fn course(&self) -> Course {
+        let text = self.text(MOST_LANGUAGE_BYTES);
+        Course { agent: text.clone(), language: self.has_language.then_some(text), began_ms: self.issued_ms }
+    }
+
+    fn text(&self, most_bytes: usize) -> String {
+        let end = self.text.floor_char_boundary(most_bytes);
+        self.text[..end].to_owned()
+    }
+
+    /// The text with a byte changed, with its end or its beginning cut off, and with one more byte.
+    fn changed(&self, text: &str) -> Vec<String> {
+        let (at, bits) = (usize::from(self.change.0) % text.len(), self.change.1);
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[at] ^= bits;
+        let flipped = String::from_utf8(bytes).ok().filter(|_| bits != 0);
+        let longer = format!("{}{}{}", &text[..at], char::from(bits & 0x7F), &text[at..]);
+        let cut = [text[..at].to_owned(), text[text.len() - at..].to_owned(), longer];
+        flipped.into_iter().chain(cut).collect()
+    }
+}

@@ -1,0 +1,128 @@
+//! How a stream hears: the caller's audio, without a pause for as long as the call lasts. What the caller says is told while
+//! it comes, and answered when it is over; where it falls into the agent's words, it interrupts them.
+
+use bytes::Bytes;
+use dialbridge_core::audio::{AudioFormat, Encoding};
+use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
+use tokio::time::Instant;
+use tonic::Status;
+
+use ces::bidi_session_server_message::MessageType;
+
+use crate::agent::ces::answer::bytes_of;
+use crate::agent::ces::live::Live;
+use crate::agent::conversation::Said;
+use crate::agent::ears::{Ears, Noticed};
+use crate::agent::listening::Words;
+use crate::agent::script::Break;
+
+impl Live {
+    /// Hears audio, ten milliseconds at a time.
+    pub(super) fn hear(&mut self, audio: &Bytes, now: Instant) -> Result<(), Status> {
+        let Some((mut ears, format)) = self.ears.take().zip(self.opened.input) else { return Ok(()) };
+        for window in audio.chunks(ears.window_bytes()) {
+            // Who may not interrupt is not heard.
+            let is_deaf = self.is_protected && now < self.playing_until;
+            let noticed = if is_deaf { ears.hear(&silence(window.len(), format)) } else { ears.hear(window) };
+            if ears.is_speaking() {
+                self.silent_ms = 0;
+                self.interrupt(now);
+                self.expect_words();
+            }
+            for noticed in noticed {
+                self.notice(noticed, &mut ears);
+            }
+            self.break_off(&mut ears, now);
+        }
+        self.ears = Some(ears);
+        self.prompt(audio.len(), format, now);
+        self.run(now)
+    }
+
+    fn notice(&mut self, noticed: Noticed, ears: &mut Ears) {
+        match noticed {
+            Noticed::Speech { spoken_ms, .. } if self.script().interim => {
+                self.expect_words();
+                let transcript = self.transcript(spoken_ms, false);
+                self.send(MessageType::RecognitionResult(ces::RecognitionResult { transcript }));
+            }
+            Noticed::EndOfUtterance { spoken_ms, .. } => {
+                self.utterance(spoken_ms);
+                ears.begin_anew();
+            }
+            Noticed::Speech { .. } | Noticed::NoSpeech => {}
+        }
+    }
+
+    fn expect_words(&mut self) {
+        if self.words.is_none() {
+            let next = self.serving.sessions.conversations.next_utterance(&self.opened.name);
+            self.words = Some((Words::of(next.as_ref()), next));
+        }
+    }
+
+    /// All that was said in this utterance so far.
+    fn transcript(&self, spoken_ms: u64, is_whole: bool) -> String {
+        let words = self.words.as_ref().map(|(words, _)| words.text(spoken_ms, is_whole)).unwrap_or_default();
+        let parts = [self.fragment.as_str(), &words];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// An utterance is over; it brings along the text that waited.
+    pub(super) fn utterance(&mut self, spoken_ms: u64) {
+        self.expect_words();
+        let transcript = self.transcript(spoken_ms, true);
+        (self.words, self.fragment) = (None, String::new());
+        self.send(MessageType::RecognitionResult(ces::RecognitionResult { transcript: transcript.clone() }));
+        self.said(Said::Utterance { transcript });
+    }
+
+    /// Breaks where the script has the utterance break the stream before it is over.
+    fn break_off(&mut self, ears: &mut Ears, now: Instant) {
+        let Some((spoken_ms, _)) = ears.spoken() else { return };
+        let next = self.words.as_ref().and_then(|(_, next)| next.as_ref());
+        let planned = next.filter(|next| next.fault_after_ms.is_some_and(|after_ms| spoken_ms >= after_ms));
+        let broken = planned.and_then(|next| next.fault.map(Break::Fault).or(next.breaks));
+        if let Some(broken) = broken {
+            let transcript = self.transcript(spoken_ms, true);
+            self.serving.sessions.conversations.answer(&self.opened.name, &Said::Utterance { transcript });
+            self.words = None;
+            ears.begin_anew();
+            self.break_stream(broken, now);
+        }
+    }
+
+    /// Speaks to a caller who has been silent for long.
+    fn prompt(&mut self, bytes: usize, format: AudioFormat, now: Instant) {
+        let is_quiet = now >= self.playing_until && self.turn.is_none() && self.pending.is_empty();
+        let limit_ms = self.script().no_speech_ms;
+        if limit_ms == 0 || !is_quiet || self.serving.state.turn(&self.opened.name) == 0 {
+            self.silent_ms = 0;
+            return;
+        }
+        self.silent_ms += bytes as u64 * 1000 / bytes_of(1000, format) as u64;
+        if self.silent_ms >= limit_ms {
+            self.silent_ms = 0;
+            self.said(Said::Nothing);
+        }
+    }
+
+    /// The caller speaks: an answer that is being played stops.
+    fn interrupt(&mut self, now: Instant) {
+        if now >= self.playing_until || self.is_protected {
+            return;
+        }
+        self.playing_until = now;
+        self.send(MessageType::InterruptionSignal(ces::InterruptionSignal { barge_in: true }));
+        self.drop_speech();
+    }
+}
+
+fn silence(bytes: usize, format: AudioFormat) -> Vec<u8> {
+    let code = match format.encoding {
+        Encoding::Mulaw => 0xFF,
+        Encoding::Alaw => 0xD5,
+        Encoding::Linear16 => 0,
+    };
+    vec![code; bytes]
+}

@@ -1,0 +1,35 @@
+//! `google.cloud.ces.v1.SessionService.BidiRunSession`: an agent of Google's Customer Engagement Suite, as strict as Google
+//! is about what it is sent, over both transports.
+//!
+//! - gRPC, [`grpc`]: as the published protos and Google's generated clients have it.
+//! - WebSocket and JSON, [`websocket`]: no client for it is published as a package. The wire format is that of Google's and
+//!   Twilio's adapters, which were read for it: `ces-genesys-adapter`, `ces-twilio-adapter`, `cxas-scrapi` and its web
+//!   client (all Google's), `twilio-agent-connect-google` (Twilio's). Their JSON is protobuf's own of the same messages.
+//!
+//! One stream carries a whole call. What it is sent is read by [`check`], what it does is in [`live`] and [`hearing`], and [`stream`] keeps
+//! the time; none of them knows the transport. Facts and sources: the comments of the protos, as the PyPI package
+//! `google-cloud-ces` 0.7 and the crate `googleapis-tonic-google-cloud-ces-v1` 0.5 have them. Where they leave something
+//! open, the script's table `[ces]` has a switch.
+
+mod ambient;
+mod answer;
+mod check;
+mod ending;
+mod frames;
+mod grpc;
+mod hearing;
+mod json;
+mod keys;
+mod live;
+mod record;
+mod serving;
+mod sessions;
+mod stream;
+mod websocket;
+
+pub(super) use grpc::CesService;
+pub(super) use record::Streams;
+pub use record::{Gap, InputRecord, StreamRecord, ToolAnswer};
+pub(super) use serving::Serving;
+pub(super) use sessions::CesSessions;
+pub(super) use websocket::serve as serve_http1;

@@ -1,0 +1,114 @@
+//! What is kept of a session from one stream to the next, beside its place in the script.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tonic::Status;
+
+use crate::agent::ces::check::{Answered, invalid};
+
+/// How many sessions are remembered; the first by name is forgotten for another one.
+const MOST_SESSIONS: usize = 10_000;
+
+/// All sessions. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(in crate::agent) struct CesSessions(Arc<Mutex<BTreeMap<String, Session>>>);
+
+#[derive(Debug, Default)]
+struct Session {
+    turns: i32,
+    calls: u64,
+    asked: Vec<Asked>,
+    /// An answered call had an error.
+    has_error: bool,
+    has_ended: bool,
+}
+
+/// A tool call that waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    id: String,
+    tool: String,
+}
+
+/// What the answers to the tool calls came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ToolOutcome {
+    /// Others are still to come.
+    More,
+    /// All are there.
+    All {
+        /// Whether one of them is an error.
+        is_error: bool,
+    },
+}
+
+impl CesSessions {
+    /// The number of the next turn, from 1.
+    pub(super) fn next_turn(&self, session: &str) -> i32 {
+        self.at(session, |session| {
+            session.turns += 1;
+            session.turns
+        })
+    }
+
+    /// The number of the last turn; 0: there was none.
+    pub(super) fn turn(&self, session: &str) -> i32 {
+        self.at(session, |session| session.turns)
+    }
+
+    /// Asks for a tool; its call's id.
+    pub(super) fn ask(&self, session: &str, tool: &str) -> String {
+        self.at(session, |session| {
+            session.calls += 1;
+            let id = format!("call-{}", session.calls);
+            session.asked.push(Asked { id: id.clone(), tool: tool.to_owned() });
+            id
+        })
+    }
+
+    /// Whether a tool's answer is waited for.
+    pub(super) fn is_asking(&self, session: &str) -> bool {
+        self.at(session, |session| !session.asked.is_empty())
+    }
+
+    /// Takes answers to tool calls.
+    pub(super) fn answered(&self, session: &str, answers: &[Answered]) -> Result<ToolOutcome, Status> {
+        self.at(session, |session| {
+            for answer in answers {
+                let place = session.asked.iter().position(|asked| asked.id == answer.id);
+                let place = place.ok_or_else(|| invalid("A tool_response answers no tool_call that is open."))?;
+                if session.asked[place].tool != answer.tool {
+                    return Err(invalid("A tool_response names another tool than its tool_call."));
+                }
+                session.asked.remove(place);
+                session.has_error |= answer.response.contains_key("error");
+            }
+            if !session.asked.is_empty() {
+                return Ok(ToolOutcome::More);
+            }
+            Ok(ToolOutcome::All { is_error: std::mem::take(&mut session.has_error) })
+        })
+    }
+
+    /// No answer is waited for any longer.
+    pub(super) fn give_up_tools(&self, session: &str) {
+        self.at(session, |session| session.asked.clear());
+    }
+
+    pub(super) fn end(&self, session: &str) {
+        self.at(session, |session| session.has_ended = true);
+    }
+
+    pub(super) fn has_ended(&self, session: &str) -> bool {
+        self.at(session, |session| session.has_ended)
+    }
+
+    fn at<T>(&self, session: &str, then: impl FnOnce(&mut Session) -> T) -> T {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= MOST_SESSIONS && !sessions.contains_key(session) {
+            sessions.pop_first();
+        }
+        then(sessions.entry(session.to_owned()).or_default())
+    }
+}

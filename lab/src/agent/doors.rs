@@ -1,0 +1,168 @@
+//! One address for HTTP/2 and HTTP/1.1: which of them a connection speaks shows in its first bytes, as HTTP/2 begins with
+//! a preface (RFC 9113, section 3.4).
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+use tonic::transport::server::Connected;
+
+/// What HTTP/2 begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a connection may take to show what it speaks.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connections that speak HTTP/2, or why there are no more.
+pub(super) type Http2<I> = mpsc::Sender<Result<Begun<I>, Error>>;
+
+/// Takes connections for as long as there are any, passes on those that speak HTTP/2, and serves the others.
+pub(super) async fn sort<I, E, F>(
+    incoming: impl Stream<Item = Result<I, E>>,
+    http2: Http2<I>,
+    serve_http1: impl Fn(Begun<I>) -> F + Clone + Send + 'static,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    E: Into<Error>,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut incoming = pin!(incoming);
+    let mut connections = JoinSet::new();
+    loop {
+        let connection = tokio::select! {
+            connection = incoming.next() => connection,
+            Some(_) = connections.join_next() => continue,
+        };
+        match connection {
+            None => break,
+            Some(Err(error)) => {
+                if http2.send(Err(error.into())).await.is_err() {
+                    break;
+                }
+            }
+            Some(Ok(connection)) => {
+                let (http2, serve_http1) = (http2.clone(), serve_http1.clone());
+                connections.spawn(async move {
+                    match tokio::time::timeout(PATIENCE, begin(connection)).await {
+                        // Nobody takes it when the server is ending.
+                        Ok(Ok((begun, true))) => drop(http2.send(Ok(begun)).await),
+                        Ok(Ok((begun, false))) => serve_http1(begun).await,
+                        // It left, or said nothing.
+                        Ok(Err(_)) | Err(_) => {}
+                    }
+                });
+            }
+        }
+    }
+    drop(http2);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Reads until it shows whether HTTP/2 is spoken.
+async fn begin<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(Begun<I>, bool)> {
+    let mut head = Vec::with_capacity(PREFACE.len());
+    while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
+        let mut more = [0; PREFACE.len()];
+        let count = inner.read(&mut more[..PREFACE.len() - head.len()]).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        head.extend_from_slice(&more[..count]);
+    }
+    let is_http2 = head == PREFACE;
+    Ok((Begun { head, inner }, is_http2))
+}
+
+/// A connection of which the first bytes have been read; they are read once more.
+#[derive(Debug)]
+pub(super) struct Begun<I> {
+    head: Vec<u8>,
+    inner: I,
+}
+
+impl<I: Connected> Connected for Begun<I> {
+    type ConnectInfo = I::ConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.inner.connect_info()
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Begun<I> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.head.is_empty() {
+            return Pin::new(&mut self.inner).poll_read(cx, buf);
+        }
+        let count = buf.remaining().min(self.head.len());
+        buf.put_slice(&self.head[..count]);
+        self.head.drain(..count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Begun<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    async fn begun(sent: &[&[u8]]) -> io::Result<(Vec<u8>, bool)> {
+        let (mut ours, theirs) = tokio::io::duplex(3);
+        let writing = async {
+            for part in sent {
+                ours.write_all(part).await?;
+            }
+            ours.shutdown().await
+        };
+        let reading = async {
+            let (mut begun, is_http2) = begin(theirs).await?;
+            let mut all = Vec::new();
+            begun.read_to_end(&mut all).await?;
+            Ok((all, is_http2))
+        };
+        tokio::join!(writing, reading).1
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_tell_and_are_read_once_more() {
+        let http2 = [PREFACE, b"more"].concat();
+        assert_eq!(begun(&[b"PR", &http2[2..]]).await.unwrap(), (http2.clone(), true));
+        for http1 in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n"] {
+            assert_eq!(begun(&[http1]).await.unwrap(), (http1.to_vec(), false));
+        }
+        assert!(begun(&[b"PRI"]).await.is_err());
+    }
+}

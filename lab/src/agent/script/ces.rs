@@ -1,0 +1,289 @@
+//! What is peculiar to an agent of the Customer Engagement Suite: the table `[ces]` of a script.
+
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::agent::script::Fault;
+
+/// How a CES agent does what Google's documentation leaves open, and what of it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ces {
+    /// The token that a stream must bring as `Authorization: Bearer …`; empty: none is asked for.
+    pub token: String,
+    /// Over what it can be reached.
+    pub serves: Serves,
+    /// In which frames the server's JSON comes.
+    pub frames: Frames,
+    /// Whether the server's JSON has a field that stands in no published proto.
+    pub unpublished_fields: bool,
+    /// The deployments that there are, by the last part of their names; none: any.
+    pub deployments: Vec<String>,
+    /// What becomes of the streams before anything is read, in the order in which they are opened; those after the last
+    /// one are served.
+    pub refuses: Vec<Fate>,
+    /// What becomes of them once their configuration has been read, in the same order.
+    pub breaks: Vec<Fate>,
+    /// A stream without input for so long is over, in milliseconds.
+    pub idle_ms: u64,
+    /// How it ends then.
+    pub idle: Break,
+    /// The age at which a stream is told to go away, in milliseconds; 0: never.
+    pub go_away_ms: u64,
+    /// How long it has then, in milliseconds.
+    pub go_away_lead_ms: u64,
+    /// How it ends then.
+    pub go_away: Break,
+    /// Where the end of the session stands.
+    pub end_session: EndSession,
+    /// Whether it comes before the last words' audio or after it.
+    pub end_order: EndOrder,
+    /// How long after the last audio, in milliseconds.
+    pub end_delay_ms: u64,
+    /// Where `turn_completed` stands.
+    pub turn_completed: TurnCompleted,
+    /// Whether a turn that the caller interrupts is completed.
+    pub completes_interrupted: bool,
+    /// What becomes of unfinished speech when the client half-closes.
+    pub half_close: HalfClose,
+    /// What an event gets that the agent does not know.
+    pub unknown_event: UnknownEvent,
+    /// Whether more than one digit may come in a message.
+    pub digits: Digits,
+    /// The longest pause between two digits of one input, in milliseconds, where the last answer does not say.
+    pub digit_gap_ms: u64,
+    /// How long a tool may take, in milliseconds.
+    pub tool_timeout_ms: u64,
+    /// How much audio is in a message, in milliseconds.
+    pub piece_ms: u64,
+    /// How many times faster than real time audio is sent.
+    pub speed: u64,
+    /// Whether each answer's audio begins with a WAV header.
+    pub riff: bool,
+    /// Whether low noise is sent while nothing is said.
+    pub ambient: bool,
+    /// Over what turns are counted.
+    pub turn_index: TurnIndex,
+    /// What a new stream of a session that has ended gets.
+    pub after_end: AfterEnd,
+}
+
+impl Default for Ces {
+    fn default() -> Self {
+        Self {
+            token: String::new(),
+            serves: Serves::Both,
+            frames: Frames::Binary,
+            unpublished_fields: false,
+            deployments: Vec::new(),
+            refuses: Vec::new(),
+            breaks: Vec::new(),
+            idle_ms: 30_000,
+            idle: Break::Close,
+            go_away_ms: 0,
+            go_away_lead_ms: 5_000,
+            go_away: Break::Close,
+            end_session: EndSession::TopLevel,
+            end_order: EndOrder::AfterAudio,
+            end_delay_ms: 0,
+            turn_completed: TurnCompleted::Apart,
+            completes_interrupted: true,
+            half_close: HalfClose::Answers,
+            unknown_event: UnknownEvent::Ignored,
+            digits: Digits::Many,
+            digit_gap_ms: 2_000,
+            tool_timeout_ms: 30_000,
+            piece_ms: 200,
+            speed: 4,
+            riff: false,
+            ambient: false,
+            turn_index: TurnIndex::Session,
+            after_end: AfterEnd::Continues,
+        }
+    }
+}
+
+/// How a stream ends other than by an end of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// Properly: the status OK, the close code 1000.
+    Close,
+    /// The stream is reset, the socket breaks off (1006).
+    Reset,
+    /// It does not end: nothing comes any more.
+    Stall,
+    /// With a gRPC code, or the close code that goes with it.
+    Fault(Fault),
+    /// With a close code or, before the upgrade, an HTTP status; or the gRPC code that goes with it.
+    Code(u16),
+}
+
+impl<'de> Deserialize<'de> for Break {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Break;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`close`, `reset`, `stall`, a gRPC code, a close code or an HTTP status")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Break, E> {
+                match name {
+                    "close" => Ok(Break::Close),
+                    "reset" => Ok(Break::Reset),
+                    "stall" => Ok(Break::Stall),
+                    code => Fault::deserialize(serde::de::value::StrDeserializer::new(code)).map(Break::Fault),
+                }
+            }
+
+            fn visit_i64<E: Error>(self, code: i64) -> Result<Break, E> {
+                let known = u16::try_from(code).ok().filter(|code| matches!(code, 400..=599 | 1000..=4999));
+                known.map(Break::Code).ok_or_else(|| E::custom(format!("{code} is no HTTP error and no close code")))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// What becomes of a stream: it is served (`"served"`), or it breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate(pub Option<Break>);
+
+impl<'de> Deserialize<'de> for Fate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(served) if served == "served" => Ok(Self(None)),
+            other => other.try_into().map(|of| Self(Some(of))).map_err(|error| D::Error::custom(error.to_string())),
+        }
+    }
+}
+
+/// Over what the agent can be reached. One host or another may lack either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serves {
+    /// gRPC and WebSocket.
+    Both,
+    /// gRPC; the WebSocket's path is not found.
+    Grpc,
+    /// WebSocket; the gRPC method is not implemented.
+    Websocket,
+}
+
+/// In which frames the server's JSON comes. Google's web client reads both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Frames {
+    /// Binary.
+    Binary,
+    /// Text.
+    Text,
+}
+
+/// Where the end of the session stands. The protos have two places for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndSession {
+    /// In a message of its own.
+    TopLevel,
+    /// In the turn's output.
+    InOutput,
+    /// In both.
+    Both,
+}
+
+/// Whether the end of the session comes before the last audio. Both were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndOrder {
+    /// After it.
+    AfterAudio,
+    /// Before it.
+    BeforeAudio,
+}
+
+/// Where `turn_completed` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnCompleted {
+    /// In a message without output.
+    Apart,
+    /// In the message with the last audio.
+    WithAudio,
+}
+
+/// What becomes of speech that is not over when the client half-closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HalfClose {
+    /// It is answered.
+    Answers,
+    /// It is forgotten.
+    Drops,
+}
+
+/// What an event gets that the agent does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownEvent {
+    /// Nothing.
+    Ignored,
+    /// `INVALID_ARGUMENT`.
+    Refused,
+}
+
+/// How many digits may come in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Digits {
+    /// As many as the client likes.
+    Many,
+    /// One; more are refused.
+    One,
+}
+
+/// Over what turns are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TurnIndex {
+    /// Over the session.
+    Session,
+    /// Over the stream: a new stream begins at 1.
+    Stream,
+}
+
+/// What a new stream of a session that has ended gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterEnd {
+    /// The conversation goes on.
+    Continues,
+    /// `FAILED_PRECONDITION`.
+    Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn breaks_are_names_and_codes() {
+        let read = |text: &str| toml::from_str::<Ces>(text);
+        let ces =
+            read("refuses = [\"served\", 503, \"reset\", 1012]\nbreaks = [\"UNAVAILABLE\"]\nidle = \"stall\"").unwrap();
+        let fates = [None, Some(Break::Code(503)), Some(Break::Reset), Some(Break::Code(1012))];
+        assert_eq!(ces.refuses, fates.map(Fate));
+        assert_eq!((ces.breaks[0].0, ces.idle), (Some(Break::Fault(Fault::Unavailable)), Break::Stall));
+        for (wrong, told) in
+            [("refuses = [42]", "42"), ("idle = \"BROKEN\"", "BROKEN"), ("idle = \"served\"", "served")]
+        {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

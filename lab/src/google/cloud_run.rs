@@ -1,0 +1,76 @@
+//! Cloud Run's Admin API: `GET /v2/projects/P/locations/L/services/S`
+//! (<https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/get>).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Services by their resource names. Clones are the same API.
+#[derive(Debug, Clone, Default)]
+pub struct CloudRun(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    services: BTreeMap<String, Value>,
+    refusal: Option<(u16, String)>,
+    authorized: usize,
+}
+
+impl CloudRun {
+    /// Puts a service there: `projects/P/locations/L/services/S`.
+    pub fn put(&self, name: &str, service: Value) {
+        self.lock().services.insert(name.to_owned(), service);
+    }
+
+    /// Has every request refused with that status and message.
+    pub fn refuse(&self, status: u16, message: &str) {
+        self.lock().refusal = Some((status, message.to_owned()));
+    }
+
+    /// How many requests had an Authorization.
+    #[must_use]
+    pub fn authorized(&self) -> usize {
+        self.lock().authorized
+    }
+
+    /// Serves one connection.
+    pub async fn serve(&self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        super::serve(connection, |request| std::future::ready(self.answer(&request))).await;
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let mut inner = self.lock();
+        if request.headers().contains_key("authorization") {
+            inner.authorized += 1;
+        }
+        if let Some((status, message)) = &inner.refusal {
+            return refused(*status, message);
+        }
+        let name = request.uri().path().trim_start_matches("/v2/");
+        match inner.services.get(name).filter(|_| request.method() == Method::GET) {
+            Some(service) => of(StatusCode::OK, service),
+            None => refused(404, &format!("Resource '{}' was not found", name.rsplit('/').next().unwrap_or_default())),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(status: u16, message: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "error": { "code": status, "message": message } });
+    of(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
+}
+
+fn of(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json; charset=UTF-8"));
+    response
+}

@@ -1,0 +1,13 @@
+//! The lab's CES agent over both of its transports, asked by clients written for these tests.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod barge_in;
+mod client;
+mod ending;
+mod faults;
+mod got;
+mod http;
+mod inputs;
+mod sessions;
+mod strict;
+mod whole;

@@ -1,0 +1,180 @@
+//! The commands that bring the service to Cloud Run and a number to the service.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::env_file::quoted;
+use super::known::known;
+
+/// What `gcloud run deploy` is told besides the source, the secrets and the settings: what `doctor` looks for.
+pub const FLAGS: [&str; 4] = [
+    "--timeout 3600 --concurrency 200 --cpu 1 --memory 512Mi --min-instances 1 --max-instances 10",
+    "--no-cpu-throttling --cpu-boost --no-use-http2 --execution-environment gen2",
+    "--startup-probe httpGet.path=/ready,periodSeconds=1,failureThreshold=30",
+    "--allow-unauthenticated",
+];
+
+/// Settings that belong to this machine, or that the platform gives.
+const NOT_DEPLOYED: [&str; 4] = ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "RECORD_DIR", "PUBLIC_URL"];
+
+/// What is deployed where.
+#[derive(Debug)]
+pub(super) struct Deployment<'a> {
+    /// All settings by their names.
+    pub(super) values: &'a BTreeMap<String, String>,
+    /// Where the secrets stand.
+    pub(super) file: &'a Path,
+    /// The service's name.
+    pub(super) name: &'a str,
+    pub(super) region: &'a str,
+    pub(super) project: &'a str,
+    /// The API of the agent's product.
+    pub(super) product: &'a str,
+    /// What brings the number here.
+    pub(super) number: &'a str,
+    /// What looks at all of it.
+    pub(super) doctor: &'a str,
+}
+
+impl Deployment<'_> {
+    /// All commands, with a comment before each part. No secret stands in them.
+    pub(super) fn commands(&self) -> String {
+        let Self { name, region, project, product, .. } = self;
+        let account = format!("{name}@{project}.iam.gserviceaccount.com");
+        let secrets = self.secrets();
+        let mut text = String::new();
+        let mut put = |line: &str| {
+            // Writing to a text does not fail.
+            let _ = writeln!(text, "{line}");
+        };
+        put("# The service's own account, and what it may do");
+        put(&format!("gcloud config set project {project}"));
+        put(&format!("gcloud iam service-accounts create {name}"));
+        put(&format!("gcloud projects add-iam-policy-binding {project} --role roles/{product}.client \\"));
+        put(&format!("    --member serviceAccount:{account}"));
+        put("");
+        put("# Secrets: their values come from the file, and stand on no command line");
+        for (variable, secret) in &secrets {
+            put(&format!("gcloud secrets create {secret} --replication-policy=automatic"));
+            put(&self.version(variable, secret));
+            put(&format!(
+                "gcloud secrets add-iam-policy-binding {secret} --role roles/secretmanager.secretAccessor \\"
+            ));
+            put(&format!("    --member serviceAccount:{account}"));
+        }
+        put("");
+        put("# The service");
+        if self.values.get("DIALOGFLOW_AGENT").is_none_or(|agent| agent.starts_with("lab:")) {
+            put("# The lab's agent is not in its image: give DIALOGFLOW_AGENT the name of yours");
+        }
+        put(&format!("gcloud run deploy {name} --source . --region {region} \\"));
+        put(&format!("    --service-account {account} \\"));
+        for (variable, secret) in &secrets {
+            put(&format!("    --set-secrets {variable}={secret}:1 \\"));
+        }
+        if let Some(variables) = self.variables() {
+            put(&format!("    --set-env-vars {variables} \\"));
+        }
+        put(&format!("    {}", FLAGS.join(" \\\n    ")));
+        put("");
+        put("# The number");
+        put(self.number);
+        put("");
+        put("# Whether all is well");
+        put(self.doctor);
+        text
+    }
+
+    /// The secrets that are set, with their names in Secret Manager.
+    fn secrets(&self) -> Vec<(String, String)> {
+        let is_set = |name: &str| self.values.get(name).is_some_and(|value| !value.trim().is_empty());
+        let set = known().into_iter().filter(|setting| setting.is_secret && is_set(&setting.name));
+        set.map(|setting| (setting.name.clone(), setting.name.to_lowercase().replace('_', "-"))).collect()
+    }
+
+    fn version(&self, variable: &str, secret: &str) -> String {
+        let add = format!("gcloud secrets versions add {secret} --data-file=-");
+        let value = self.values.get(variable).map(String::as_str).unwrap_or_default();
+        if quoted(value) == value {
+            let file = quoted(&self.file.display().to_string());
+            return format!("sed -n 's/^{variable}=//p' {file} | tr -d '\\n' | {add}");
+        }
+        format!("{add}    # type it, and end with Ctrl-D: it has characters that a shell would change")
+    }
+
+    /// The settings that are no secrets, for one flag.
+    fn variables(&self) -> Option<String> {
+        let names = known().into_iter().filter(|setting| !setting.is_secret).map(|setting| setting.name);
+        let pairs: Vec<String> = names
+            .filter(|name| !NOT_DEPLOYED.contains(&name.as_str()))
+            .filter_map(|name| Some(format!("{name}={}", self.values.get(&name)?)))
+            .collect();
+        if pairs.is_empty() {
+            return None;
+        }
+        // gcloud takes another separator than the comma in front, between two carets (gcloud topic escaping).
+        let separators = [",", "@", "|", ";", "~", "^@@^"];
+        let free = separators.into_iter().find(|separator| pairs.iter().all(|pair| !pair.contains(separator)))?;
+        let joined = pairs.join(free);
+        Some(shell(&if free == "," { joined } else { format!("^{free}^{joined}") }))
+    }
+}
+
+/// A word as a shell takes it.
+pub(super) fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@%+=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands(values: &[(&str, &str)]) -> String {
+        let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let deployment = Deployment {
+            values: &values,
+            file: Path::new(".env"),
+            name: "dialbridge",
+            region: "europe-west3",
+            project: "p",
+            product: "dialogflow",
+            number: "twilio …",
+            doctor: "dialbridge doctor",
+        };
+        deployment.commands()
+    }
+
+    #[test]
+    fn secrets_go_from_the_file_to_secret_manager() {
+        let commands = commands(&[("TWILIO_AUTH_TOKEN", "planted"), ("TICKET_KEY", "planted key"), ("PORT", "8080")]);
+        assert!(commands.contains(
+            "sed -n 's/^TWILIO_AUTH_TOKEN=//p' .env | tr -d '\\n' | gcloud secrets versions add twilio-auth-token --data-file=-\n"
+        ));
+        assert!(commands.contains("gcloud secrets versions add ticket-key --data-file=-    # type it"), "{commands}");
+        assert!(commands.contains("    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n"));
+        assert!(!commands.contains("planted") && !commands.contains("--set-env-vars"), "{commands}");
+    }
+
+    #[test]
+    fn settings_are_one_flag_whatever_is_in_them() {
+        let of = |values: &[(&str, &str)]| {
+            let commands = commands(values);
+            let line = commands.lines().find(|line| line.contains("--set-env-vars")).unwrap();
+            line.trim().trim_end_matches(" \\").to_owned()
+        };
+        assert_eq!(
+            of(&[("DIALOGFLOW_AGENT", "projects/p/agent"), ("MAX_CALLS", "5")]),
+            "--set-env-vars MAX_CALLS=5,DIALOGFLOW_AGENT=projects/p/agent"
+        );
+        assert_eq!(
+            of(&[("HANDOFF_FIELDS", "intent,action"), ("END_OF_INTERACTION_URL", "https://h/?a=b&c=it's")]),
+            "--set-env-vars '^@^END_OF_INTERACTION_URL=https://h/?a=b&c=it'\\''s@HANDOFF_FIELDS=intent,action'"
+        );
+    }
+}

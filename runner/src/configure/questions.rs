@@ -1,0 +1,81 @@
+//! What is asked, and what is looked at once it is answered.
+
+/// A setting that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    /// The variable's name.
+    pub(super) name: &'static str,
+    /// What it is, for people.
+    pub(super) what: &'static str,
+    /// What is taken where nothing is answered.
+    pub(super) default: Option<&'static str>,
+}
+
+/// Questions whose answers are looked at together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group {
+    pub(super) questions: &'static [Question],
+    pub(super) look_at: LookAt,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookAt {
+    /// Credentials and agent.
+    Agent,
+    /// The Twilio account.
+    Account,
+    /// Nothing but the form.
+    Form,
+    /// The public URL.
+    PublicUrl,
+}
+
+const fn question(name: &'static str, what: &'static str) -> Question {
+    Question { name, what, default: None }
+}
+
+/// All questions, in order.
+pub(super) const GROUPS: [Group; 5] = [
+    Group {
+        questions: &[
+            Question {
+                default: Some("lab:"),
+                ..question(
+                    "DIALOGFLOW_AGENT",
+                    "the agent: projects/P/locations/L/agents/A (CX), projects/P/agent (ES), or lab: for the lab's",
+                )
+            },
+            question(
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                "a file with Google credentials; without it gcloud's login, or the platform's service account",
+            ),
+            Question { default: Some("en-US"), ..question("DIALOGFLOW_LANGUAGE", "the language of the calls") },
+        ],
+        look_at: LookAt::Agent,
+    },
+    Group {
+        questions: &[
+            question("TWILIO_ACCOUNT_SID", "the Twilio account's id, AC…"),
+            question("TWILIO_AUTH_TOKEN", "the account's auth token"),
+            question("TWILIO_API_KEY_SID", "an API key for REST, SK…; the token does without one"),
+            question("TWILIO_API_KEY_SECRET", "the API key's secret"),
+        ],
+        look_at: LookAt::Account,
+    },
+    Group {
+        questions: &[question(
+            "END_OF_INTERACTION_URL",
+            "where the call goes when the agent is done; without it the call is hung up",
+        )],
+        look_at: LookAt::Form,
+    },
+    Group {
+        questions: &[question("MAX_CALLS", "how many calls an instance takes at once; without it 1000")],
+        look_at: LookAt::Form,
+    },
+    Group {
+        questions: &[question("PUBLIC_URL", "the URL that Twilio sees, where the service is up already")],
+        look_at: LookAt::PublicUrl,
+    },
+];

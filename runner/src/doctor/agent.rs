@@ -1,0 +1,213 @@
+//! The agent: whether its host is its location's, and whether it answers.
+
+use std::time::Duration;
+
+use dialbridge_core::agent::{AgentFault, Answer, TurnInput};
+use dialbridge_core::{AgentEvent, TurnId};
+use http::Uri;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::credentials::Credentials;
+use super::finding::Finding;
+use super::subject::AgentSubject;
+use super::{Doctor, in_short};
+
+const HOST: &str = "agent-host";
+const CHECK: &str = "agent";
+
+/// How much of what an agent says is shown, in characters.
+const MOST_SHOWN: usize = 60;
+
+/// Looks at one agent; `name` stands before what is said of it, where there are several.
+pub(crate) async fn check(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Vec<Finding> {
+    let host = host(agent);
+    let turn = if host.is_fault() {
+        Finding::skipped(CHECK, "its host must be right first")
+    } else if !agent.endpoint.is_plaintext && credentials.auth.is_none() {
+        Finding::skipped(CHECK, "there are no credentials to ask it with")
+    } else {
+        turn(doctor, agent, credentials).await
+    };
+    vec![host, turn]
+}
+
+/// Whether the host is the one that serves the agent's location.
+fn host(agent: &AgentSubject) -> Finding {
+    let (asked, right) = (host_of(&agent.endpoint.url), host_of(&agent.address.endpoint().url));
+    let name = agent.address.name();
+    if agent.is_lab {
+        return Finding::ok(HOST, "the lab's agent, in this process; set DIALOGFLOW_AGENT to serve yours");
+    }
+    if !agent.is_elsewhere || asked == right {
+        return Finding::ok(HOST, format!("{right} serves {name}"));
+    }
+    if asked.ends_with(".googleapis.com") {
+        let says = format!("DIALOGFLOW_ENDPOINT is {asked}, but {right} serves the location of {name}");
+        return Finding::fault(
+            HOST,
+            says,
+            "unset DIALOGFLOW_ENDPOINT, or name an agent of that location in DIALOGFLOW_AGENT",
+        );
+    }
+    let how = if agent.endpoint.is_plaintext { "http, without credentials" } else { "https" };
+    Finding::ok(HOST, format!("DIALOGFLOW_ENDPOINT {asked} is asked instead of {right} ({how})"))
+}
+
+fn host_of(url: &str) -> String {
+    let uri: Option<Uri> = url.parse().ok();
+    uri.and_then(|uri| uri.host().map(str::to_ascii_lowercase)).unwrap_or_else(|| url.to_owned())
+}
+
+/// One real turn, with what begins every call.
+async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Finding {
+    let session = session_id();
+    let mut unanswered = Vec::new();
+    for input in &agent.opening {
+        let mut tasks = JoinSet::new();
+        let answers = match agent.open(doctor.tools.dial.clone(), &session, input.clone(), &mut tasks) {
+            Ok(answers) => answers,
+            Err(why) => return Finding::fault(CHECK, in_short(&why), "see the lines on the credentials"),
+        };
+        match tokio::time::timeout(doctor.web.deadline, first_answer(answers)).await {
+            Err(_) => return silent(agent, doctor.web.deadline),
+            Ok(Err(fault)) => return refused(agent, &fault, credentials),
+            Ok(Ok(Some(answer))) => return answered(&answer, input),
+            Ok(Ok(None)) => unanswered.push(described(input)),
+        }
+    }
+    let says = format!("{} is there, and has no answer to {}", agent.address.name(), unanswered.join(" nor to "));
+    let mend = "callers would hear nothing at first: set DIALOGFLOW_STARTING_EVENT_NAME or DIALOGFLOW_STARTING_TEXT to \
+                what the agent greets at";
+    Finding::warning(CHECK, says, mend)
+}
+
+/// A session that is nobody's: at most 36 characters.
+fn session_id() -> String {
+    let mut bytes = [0; 8];
+    // The same session twice does no harm.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    format!("doctor-{:016x}", u64::from_be_bytes(bytes))
+}
+
+/// The first answer that a caller would notice; `None` when the stream ends without one.
+async fn first_answer(mut answers: mpsc::Receiver<(TurnId, AgentEvent)>) -> Result<Option<Answer>, AgentFault> {
+    let mut first: Option<Answer> = None;
+    while let Some((_, event)) = answers.recv().await {
+        match event {
+            AgentEvent::Failed(fault) => return Err(fault),
+            AgentEvent::Ended => break,
+            AgentEvent::Answer(answer) => match &mut first {
+                None if answer.is_empty() => {}
+                None => first = Some(*answer),
+                // The audio may come after the words.
+                Some(first) => first.prompts.extend(answer.prompts),
+            },
+            _ => {}
+        }
+    }
+    Ok(first)
+}
+
+fn answered(answer: &Answer, input: &TurnInput) -> Finding {
+    let says = format!("answers {} with \"{}\"", described(input), shown(&answer.text));
+    if let Some(coding) = &answer.unplayable {
+        let mend = "have the agent's voice give LINEAR16, MULAW or ALAW (its speech settings)";
+        return Finding::warning(CHECK, format!("{says}, in {coding}, which a telephone cannot play"), mend);
+    }
+    if answer.prompts.is_empty() {
+        let mend = "turn the agent's speech output on (ES: its settings, Speech; CX: its settings, Speech and IVR)";
+        return Finding::warning(CHECK, format!("{says}, but with no audio: callers would hear nothing"), mend);
+    }
+    if let Some(fault) = answer.webhook_faults.first() {
+        return Finding::warning(
+            CHECK,
+            format!("{says}, but its webhook failed: {fault}"),
+            "look at the agent's webhook",
+        );
+    }
+    Finding::ok(CHECK, says)
+}
+
+fn described(input: &TurnInput) -> String {
+    match input {
+        TurnInput::Event(name) => format!("the event {name}"),
+        TurnInput::Text(text) => format!("the text \"{}\"", shown(text)),
+        other => other.kind().to_owned(),
+    }
+}
+
+fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let shown: String = characters.by_ref().take(MOST_SHOWN).collect();
+    if characters.next().is_some() { format!("{shown}…") } else { shown }
+}
+
+fn silent(agent: &AgentSubject, deadline: Duration) -> Finding {
+    let says = format!("{} does not answer within {} s", agent.endpoint.url, deadline.as_secs_f32());
+    Finding::fault(
+        CHECK,
+        says,
+        "look whether this machine reaches the host (firewall, proxy), and at the agent's webhook",
+    )
+}
+
+/// A stream that failed: what that means, and what is to be done.
+fn refused(agent: &AgentSubject, fault: &AgentFault, credentials: &Credentials) -> Finding {
+    let name = agent.address.name();
+    let project = name.split('/').nth(1).unwrap_or_default();
+    let host = host_of(&agent.endpoint.url);
+    let service = if agent.address.edition() == "ces" { "ces" } else { "dialogflow" };
+    let who = credentials.email.as_deref().map_or("user:YOU".to_owned(), |email| format!("serviceAccount:{email}"));
+    let message = in_short(&fault.message);
+    let told = if message.is_empty() { fault.code.clone() } else { format!("{}: {message}", fault.code) };
+    let (what, mend) = match fault.code.as_str() {
+        "NOT_FOUND" => (
+            format!("{host} has no agent {name}"),
+            "set DIALOGFLOW_AGENT to the name that the agent's console shows; is it in another location or project?".to_owned(),
+        ),
+        "PERMISSION_DENIED" if is_disabled(&fault.message) => (
+            format!("the API is not enabled in project {project}"),
+            format!("gcloud services enable {service}.googleapis.com --project {project}"),
+        ),
+        "PERMISSION_DENIED" => (
+            format!("these credentials may not ask {name}"),
+            format!(
+                "give them the role: gcloud projects add-iam-policy-binding {project} --role roles/{service}.client \
+                 --member {who}"
+            ),
+        ),
+        "UNAUTHENTICATED" => (
+            format!("{host} does not take the token"),
+            "use credentials of a project of Google's cloud: see the lines on the credentials; is this machine's clock right?"
+                .to_owned(),
+        ),
+        "INVALID_ARGUMENT" | "UNIMPLEMENTED" => (
+            format!("{host} does not take what it is asked for {name}"),
+            "look whether the agent is of that location and edition (DIALOGFLOW_AGENT, DIALOGFLOW_ENDPOINT, \
+             DIALOGFLOW_ES_API), and speaks DIALOGFLOW_LANGUAGE"
+                .to_owned(),
+        ),
+        "RESOURCE_EXHAUSTED" => (
+            format!("the quota of project {project} is used up"),
+            format!("have it raised (console, IAM and Admin, Quotas, {service}.googleapis.com), or wait a minute"),
+        ),
+        "FAILED_PRECONDITION" => (
+            format!("{name} cannot serve"),
+            "look at the agent's console: is it trained, its environment published, billing on?".to_owned(),
+        ),
+        "UNAVAILABLE" => (
+            format!("{host} cannot be reached"),
+            "look whether this machine reaches it (name server, firewall, proxy), and whether the location in \
+             DIALOGFLOW_AGENT exists"
+                .to_owned(),
+        ),
+        _ => (format!("{name} fails"), "try again; if it stays, look at the agent's console and its webhook".to_owned()),
+    };
+    Finding::fault(CHECK, format!("{what} ({told})"), mend)
+}
+
+fn is_disabled(message: &str) -> bool {
+    ["SERVICE_DISABLED", "has not been used", "is disabled"].iter().any(|part| message.contains(part))
+}

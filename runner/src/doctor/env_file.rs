@@ -1,0 +1,46 @@
+//! `.env`: whether it can be read to its end, and by whom.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::finding::Finding;
+
+const CHECK: &str = "env-file";
+
+/// Read and write for the group and for others.
+const FOR_OTHERS: u32 = 0o077;
+
+/// Looks at the file, where there is one.
+pub(crate) fn check(path: &Path) -> Finding {
+    let name = path.display();
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Finding::skipped(CHECK, format!("there is no {name}; dialbridge configure writes one"));
+    };
+    let lines = match dotenvy::from_path_iter(path) {
+        Ok(lines) => lines,
+        Err(error) => {
+            return Finding::fault(
+                CHECK,
+                format!("{name}: {error}"),
+                format!("let this user read it: chmod 600 {name}"),
+            );
+        }
+    };
+    let mut before: Option<String> = None;
+    for line in lines {
+        match line {
+            Ok((name, _)) => before = Some(name),
+            // The line may hold a secret: the name before it is enough to find it by.
+            Err(_) => {
+                let line = before.map_or("its first line".to_owned(), |name| format!("the line after {name}"));
+                let says = format!("{name}: {line} cannot be read, nor is anything after it");
+                return Finding::fault(CHECK, says, "put a value with spaces, quotes or a # into single quotes");
+            }
+        }
+    }
+    if metadata.permissions().mode() & FOR_OTHERS != 0 {
+        let says = format!("{name} can be read by others than you, and may hold secrets");
+        return Finding::warning(CHECK, says, format!("chmod 600 {name}"));
+    }
+    Finding::ok(CHECK, format!("{name} can be read, by you alone"))
+}

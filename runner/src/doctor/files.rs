@@ -1,0 +1,49 @@
+//! The files and folders that settings name.
+//!
+//! A further setting that names a file or a folder is looked at when `Subject::read` has it among its `files` or
+//! `folders`.
+
+use std::path::Path;
+
+use super::finding::Finding;
+use super::subject::Subject;
+
+const CHECK: &str = "files";
+
+/// Looks at each file and folder.
+pub(crate) fn check(subject: &Subject) -> Vec<Finding> {
+    let files = subject.files.iter().map(|(name, path)| file(name, path));
+    let folders = subject.folders.iter().map(|(name, path)| folder(name, path));
+    let findings: Vec<Finding> = files.chain(folders).collect();
+    if findings.is_empty() { vec![Finding::skipped(CHECK, "no setting names a file or a folder")] } else { findings }
+}
+
+fn file(name: &str, path: &Path) -> Finding {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.is_empty() => Finding::fault(
+            CHECK,
+            format!("{name} {}: it is empty", path.display()),
+            format!("set {name} to another file"),
+        ),
+        Ok(_) => Finding::ok(CHECK, format!("{name} {} can be read", path.display())),
+        Err(error) => {
+            let mend = format!("set {name} to a file that this user can read");
+            Finding::fault(CHECK, format!("{name} {}: {error}", path.display()), mend)
+        }
+    }
+}
+
+fn folder(name: &str, path: &Path) -> Finding {
+    let probe = path.join(format!(".dialbridge-doctor-{}", std::process::id()));
+    match std::fs::write(&probe, b"") {
+        Ok(()) => {
+            // What is left behind is empty, and the next run tells of nothing.
+            let _ = std::fs::remove_file(&probe);
+            Finding::ok(CHECK, format!("{name} {} can be written to", path.display()))
+        }
+        Err(error) => {
+            let mend = format!("make the folder, and let this user write to it: mkdir -p {}", path.display());
+            Finding::fault(CHECK, format!("{name} {}: {error}", path.display()), mend)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `doctor` on real sockets: a site where all is well, and every way in which one can be set up wrong.
+
+mod agent;
+mod cloud_run;
+mod public_url;
+mod twilio;
+
+use std::path::PathBuf;
+
+use dialbridge::doctor::{Finding, Mark};
+use dialbridge_tests::{Examined, Plan};
+use serde_json::{Value, json};
+
+/// What is set up wrong, and what is said of it: nothing else may be found.
+struct Row {
+    /// For people, and the name of the row's folder.
+    name: &'static str,
+    /// What is wrong.
+    wrong: fn(&mut Plan),
+    /// The check that finds it.
+    check: &'static str,
+    /// What it says, with `FOLDER` for the row's folder.
+    says: &'static str,
+    /// How it is mended.
+    mend: &'static str,
+}
+
+fn plan(name: &str) -> Plan {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(name.replace(' ', "-"));
+    // There is none before the first run.
+    let _ = std::fs::remove_dir_all(&folder);
+    Plan::new(folder)
+}
+
+fn list(findings: &[&Finding]) -> String {
+    findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+/// Sets each row up wrong, and compares what is found with what the row says.
+async fn each(mark: Mark, rows: &[Row]) {
+    let mut wrong = Vec::new();
+    for row in rows {
+        let mut plan = plan(row.name);
+        (row.wrong)(&mut plan);
+        let folder = plan.folder.display().to_string();
+        let Examined { findings, lines, code, .. } = plan.examine(false).await;
+        assert!(!lines.contains("planted"), "{}: a secret is shown: {lines}", row.name);
+        let found: Vec<&Finding> =
+            findings.iter().filter(|finding| matches!(finding.mark, Mark::Fault | Mark::Warning)).collect();
+        let of = |text: &str| text.replace("FOLDER", &folder);
+        let expected = Finding { check: row.check, mark, says: of(row.says), mend: Some(of(row.mend)) };
+        if found != [&expected] {
+            wrong.push(format!("{}:\nexpected\n{expected}\nfound\n{}", row.name, list(&found)));
+        }
+        let is_fault = mark == Mark::Fault;
+        assert_eq!(code == 1, is_fault, "{}: exit code {code}", row.name);
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_site_where_all_is_well_has_no_fault() {
+    let plan = plan("well");
+    let _ = plan.write(".env", "PORT=8080\n");
+    let Examined { findings, lines, code, authorized } = plan.examine(false).await;
+    let other: Vec<&Finding> = findings.iter().filter(|finding| finding.mark != Mark::Ok).collect();
+    assert!(other.is_empty(), "{other:#?}");
+    assert!(lines.ends_with("\n0 faults, 0 warnings, 29 ok, 0 skipped\n"), "{lines}");
+    assert_eq!((code, authorized), (0, 1), "Cloud Run's API is asked with a token");
+    assert!(!lines.contains("planted") && !lines.contains("ya29."), "{lines}");
+}
+
+#[tokio::test]
+async fn the_page_on_it_shows_a_run_and_names_all_checks() {
+    let mut plan = plan("page");
+    let _ = plan.write(".env", "PORT=8080\n");
+    plan.service.twilio_auth_token = Some("another-token".to_owned());
+    plan.possessions.numbers[0].voice_fallback_url = String::new();
+    let container = json!({
+        "ports": [{ "name": "http1" }], "resources": { "limits": { "cpu": "1" }, "cpuIdle": true },
+        "env": plan.on_cloud_run["template"]["containers"][0]["env"],
+    });
+    plan.on_cloud_run["template"] = json!({ "timeout": "300s", "containers": [container] });
+    let folder = format!("{}/", plan.folder.display());
+    plan.settings.record_dir = None;
+    let Examined { findings, lines, .. } = plan.examine(false).await;
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md")).unwrap();
+    let run = format!("```text\n{}```\n", lines.replace(&folder, ""));
+    assert!(page.contains(&run), "docs/doctor.md does not show this run:\n{run}");
+    for finding in findings {
+        assert!(page.contains(&format!("`{}`", finding.check)), "{} is not on the page", finding.check);
+    }
+}
+
+#[tokio::test]
+async fn the_same_is_printed_as_json() {
+    let mut plan = plan("json");
+    plan.settings.twilio_auth_token = Some("planted-but-another".to_owned());
+    let Examined { findings, lines, code, .. } = plan.examine(true).await;
+    let document: Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(document["checks"].as_array().unwrap().len(), findings.len());
+    let faults: Vec<&Value> =
+        document["checks"].as_array().unwrap().iter().filter(|check| check["mark"] == "fault").collect();
+    assert_eq!((document["faults"].as_u64(), faults.len(), code), (Some(2), 2, 1), "{lines}");
+    assert_eq!((&faults[0]["check"], &faults[1]["check"]), (&"signed-request".into(), &"twilio-account".into()));
+    assert!(faults.iter().all(|fault| fault["mend"].as_str().is_some_and(|mend| !mend.is_empty())));
+    assert!(!lines.contains("planted"), "{lines}");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_skipped_with_the_reason() {
+    let mut plan = plan("bare");
+    plan.settings = dialbridge::settings::Settings::default();
+    plan.options = dialbridge::doctor::Options::default();
+    let Examined { findings, code, .. } = plan.examine(false).await;
+    assert_eq!(code, 0, "{findings:#?}");
+    let mut skipped: Vec<(&str, &str)> = Vec::new();
+    for finding in &findings {
+        if finding.mark == Mark::Skipped {
+            skipped.push((finding.check, finding.says.as_str()));
+        }
+    }
+    for (check, why) in [
+        ("credentials", "the lab's agent needs none"),
+        ("media-socket", "PUBLIC_URL is not set, and no --url is given"),
+        ("twilio-account", "TWILIO_ACCOUNT_SID is not set: no call is updated over REST"),
+        ("number", "Twilio cannot be asked"),
+        (
+            "cloud-run",
+            "not on Cloud Run; --service service.yaml, or --cloud-run-service NAME --region REGION, looks at one",
+        ),
+        ("clock", "neither Google nor Twilio has answered"),
+        ("files", "no setting names a file or a folder"),
+    ] {
+        assert!(skipped.contains(&(check, why)), "{check}: {skipped:#?}");
+    }
+    let agent = findings.iter().find(|finding| finding.check == "agent").unwrap();
+    assert_eq!(agent.mark, Mark::Ok, "the lab's agent is asked: {agent}");
+}

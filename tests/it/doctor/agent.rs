@@ -1,0 +1,314 @@
+//! Settings, credentials, the agent, the clock, files.
+
+use dialbridge::doctor::Mark;
+
+use dialbridge_tests::Examined;
+
+use super::{Row, each, plan};
+
+const NEW_KEY: &str = "make a new key: gcloud iam service-accounts keys create key.json --iam-account ACCOUNT; or unset \
+                       GOOGLE_APPLICATION_CREDENTIALS to use gcloud's own login or the platform's service account";
+
+const NAME: &str = "projects/lab-project/locations/europe-west3/agents/lab";
+
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+#[tokio::test]
+async fn wrong_settings() {
+    let rows = [
+        Row {
+            name: "a port that is none",
+            wrong: |plan| plan.settings.port = text("http"),
+            check: "settings",
+            says: "PORT is \"http\"; it must be a number from 0 to 65535",
+            mend: "set PORT=8080",
+        },
+        Row {
+            name: "an account id that is none",
+            wrong: |plan| plan.settings.twilio_account_sid = text("me"),
+            check: "settings",
+            says: "TWILIO_ACCOUNT_SID is no account's id: AC and 32 hexadecimal digits",
+            mend: "set TWILIO_ACCOUNT_SID=AC00000000000000000000000000000000",
+        },
+        Row {
+            name: "a url that is none",
+            wrong: |plan| plan.options.url = text("calls.test"),
+            check: "settings",
+            says: "PUBLIC_URL is \"calls.test\"; it must be a URL with http or https",
+            mend: "set PUBLIC_URL=https://example.com/next",
+        },
+        Row {
+            name: "a lab script that is not there",
+            wrong: |plan| plan.settings.dialogflow_agent = text("lab:/nowhere.toml"),
+            check: "settings",
+            says: "DIALOGFLOW_AGENT names a lab script that cannot be used: /nowhere.toml: No such file or directory (os \
+                   error 2)",
+            mend: "set DIALOGFLOW_AGENT=lab:my-agent.toml",
+        },
+        Row {
+            name: "a filler that is not there",
+            wrong: |plan| plan.settings.filler_file = text("/nowhere.wav"),
+            check: "settings",
+            says: "FILLER_FILE names /nowhere.wav, which cannot be read: No such file or directory (os error 2)",
+            mend: "set FILLER_FILE=one-moment.wav",
+        },
+        Row {
+            name: "an env file with a broken line",
+            wrong: |plan| {
+                let _ = plan.write(".env", "PORT=8080\nTWILIO_AUTH_TOKEN=planted token\n");
+            },
+            check: "env-file",
+            says: "FOLDER/.env: the line after PORT cannot be read, nor is anything after it",
+            mend: "put a value with spaces, quotes or a # into single quotes",
+        },
+        Row {
+            name: "a folder that is not there",
+            wrong: |plan| plan.settings.record_dir = Some(plan.folder.join("tapes").display().to_string()),
+            check: "files",
+            says: "RECORD_DIR FOLDER/tapes: No such file or directory (os error 2)",
+            mend: "make the folder, and let this user write to it: mkdir -p FOLDER/tapes",
+        },
+    ];
+    each(Mark::Fault, &rows).await;
+}
+
+#[tokio::test]
+async fn wrong_credentials() {
+    let rows = [
+        Row {
+            name: "no file",
+            wrong: |plan| plan.settings.google_application_credentials = text("/nowhere.json"),
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS /nowhere.json: there is no such file",
+            mend: "set GOOGLE_APPLICATION_CREDENTIALS to where the file is",
+        },
+        Row {
+            name: "a folder",
+            wrong: |plan| {
+                plan.settings.google_application_credentials = Some(plan.folder.display().to_string());
+            },
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER: it is a folder",
+            mend: "set GOOGLE_APPLICATION_CREDENTIALS to the file in it",
+        },
+        Row {
+            name: "no json",
+            wrong: |plan| {
+                let _ = plan.write("login.json", "-----BEGIN planted KEY-----");
+            },
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is no JSON",
+            mend: NEW_KEY,
+        },
+        Row {
+            name: "json of another kind",
+            wrong: |plan| {
+                let _ = plan.write("login.json", r#"{"type":"planted","private_key":"planted"}"#);
+                let _ = plan.write("login.json", r#"{"type":"api_key","private_key":"planted"}"#);
+            },
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: its \"type\" is \"api_key\", which is no kind of credentials",
+            mend: NEW_KEY,
+        },
+        Row {
+            name: "the secret of an oauth client",
+            wrong: |plan| {
+                let _ = plan.write("login.json", r#"{"installed":{"client_secret":"planted"}}"#);
+            },
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is the secret of an OAuth client, which is no credentials",
+            mend: NEW_KEY,
+        },
+        Row {
+            name: "json that says nothing",
+            wrong: |plan| {
+                let _ = plan.write("login.json", r#"{"private_key":"planted"}"#);
+            },
+            check: "credentials",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is JSON, but no credentials: it has no \"type\"",
+            mend: NEW_KEY,
+        },
+        Row {
+            name: "a service account without a key",
+            wrong: |plan| {
+                let _ = plan.write("login.json", r#"{"type":"service_account","private_key":"planted"}"#);
+            },
+            check: "token",
+            says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: Google credentials: cannot parse the credentials \
+                   file missing field `client_email`: missing field `client_email`",
+            mend: NEW_KEY,
+        },
+    ];
+    each(Mark::Fault, &rows).await;
+}
+
+#[tokio::test]
+async fn wrong_agents() {
+    let rows = [
+        Row {
+            name: "the host of another location",
+            wrong: |plan| plan.settings.dialogflow_endpoint = text("us-central1-dialogflow.googleapis.com"),
+            check: "agent-host",
+            says: "DIALOGFLOW_ENDPOINT is us-central1-dialogflow.googleapis.com, but \
+                   europe-west3-dialogflow.googleapis.com serves the location of \
+                   projects/lab-project/locations/europe-west3/agents/lab",
+            mend: "unset DIALOGFLOW_ENDPOINT, or name an agent of that location in DIALOGFLOW_AGENT",
+        },
+        Row {
+            name: "no such agent",
+            wrong: |plan| plan.script = fails("NOT_FOUND"),
+            check: "agent",
+            says: "agent.test has no agent projects/lab-project/locations/europe-west3/agents/lab (NOT_FOUND: the script \
+                   has this turn fail)",
+            mend: "set DIALOGFLOW_AGENT to the name that the agent's console shows; is it in another location or project?",
+        },
+        Row {
+            name: "no permission",
+            wrong: |plan| plan.script = fails("PERMISSION_DENIED"),
+            check: "agent",
+            says: "these credentials may not ask projects/lab-project/locations/europe-west3/agents/lab \
+                   (PERMISSION_DENIED: the script has this turn fail)",
+            mend: "give them the role: gcloud projects add-iam-policy-binding lab-project --role roles/dialogflow.client \
+                   --member user:YOU",
+        },
+        Row {
+            name: "a token that is not taken",
+            wrong: |plan| plan.script = fails("UNAUTHENTICATED"),
+            check: "agent",
+            says: "agent.test does not take the token (UNAUTHENTICATED: the script has this turn fail)",
+            mend: "use credentials of a project of Google's cloud: see the lines on the credentials; is this machine's \
+                   clock right?",
+        },
+        Row {
+            name: "no quota",
+            wrong: |plan| plan.script = fails("RESOURCE_EXHAUSTED"),
+            check: "agent",
+            says: "the quota of project lab-project is used up (RESOURCE_EXHAUSTED: the script has this turn fail)",
+            mend: "have it raised (console, IAM and Admin, Quotas, dialogflow.googleapis.com), or wait a minute",
+        },
+        Row {
+            name: "another location or edition",
+            wrong: |plan| plan.script = fails("INVALID_ARGUMENT"),
+            check: "agent",
+            says: "agent.test does not take what it is asked for projects/lab-project/locations/europe-west3/agents/lab \
+                   (INVALID_ARGUMENT: the script has this turn fail)",
+            mend: "look whether the agent is of that location and edition (DIALOGFLOW_AGENT, DIALOGFLOW_ENDPOINT, \
+                   DIALOGFLOW_ES_API), and speaks DIALOGFLOW_LANGUAGE",
+        },
+        Row {
+            name: "an agent that cannot serve",
+            wrong: |plan| plan.script = fails("FAILED_PRECONDITION"),
+            check: "agent",
+            says: "projects/lab-project/locations/europe-west3/agents/lab cannot serve (FAILED_PRECONDITION: the script has \
+                   this turn fail)",
+            mend: "look at the agent's console: is it trained, its environment published, billing on?",
+        },
+        Row {
+            name: "nobody there",
+            wrong: |plan| plan.down.push("agent.test:80"),
+            check: "agent",
+            says: "agent.test cannot be reached (UNAVAILABLE: nobody listens there)",
+            mend: "look whether this machine reaches it (name server, firewall, proxy), and whether the location in \
+                   DIALOGFLOW_AGENT exists",
+        },
+        Row {
+            name: "an agent that thinks for ever",
+            wrong: |plan| {
+                plan.script = "think_ms = 60000\n[start]\nsay = \"Hello.\"\n".to_owned();
+                plan.options.deadline = 2;
+            },
+            check: "agent",
+            says: "http://agent.test does not answer within 2 s",
+            mend: "look whether this machine reaches the host (firewall, proxy), and at the agent's webhook",
+        },
+        Row {
+            name: "a clock that is ahead",
+            wrong: |plan| plan.ahead_ms = 95_000,
+            check: "clock",
+            says: "this machine's clock is over 90 s ahead of api.twilio.test: tickets and tokens would not hold",
+            mend: "set the clock by the network: timedatectl set-ntp true",
+        },
+    ];
+    assert!(rows[0].says.contains(NAME));
+    each(Mark::Fault, &rows).await;
+}
+
+#[tokio::test]
+async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_shown() {
+    let mut plan = plan("several agents");
+    let file = plan.write(
+        "agents.toml",
+        "twilio_auth_token = \"planted-auth-token-0123456789\"\n\
+         [agents.sales]\ndialogflow_endpoint = \"http://gone.test\"\n\
+         dialogflow_agent = \"projects/p/locations/global/agents/sales\"\n\
+         [agents.support]\ndialogflow_endpoint = \"http://agent.test\"\n\
+         dialogflow_agent = \"projects/p/agent\"\n",
+    );
+    plan.settings.dialbridge_config = Some(file.display().to_string());
+    (plan.settings.dialogflow_agent, plan.settings.dialogflow_endpoint) = (None, None);
+    plan.settings.twilio_auth_token = None;
+    plan.possessions.numbers[0].voice_fallback_url = "https://calls.test/planted-auth-token-0123456789".to_owned();
+    let Examined { findings, lines, code, .. } = plan.examine(false).await;
+    let agents: Vec<(Mark, &str)> =
+        findings.iter().filter(|f| f.check == "agent").map(|f| (f.mark, f.says.as_str())).collect();
+    assert_eq!(
+        agents,
+        [
+            (Mark::Fault, "sales: gone.test cannot be reached (UNAVAILABLE: nobody listens there)"),
+            (Mark::Ok, "support: answers the event WELCOME with \"Hello.\""),
+        ]
+    );
+    let number = findings.iter().find(|finding| finding.check == "number").unwrap();
+    assert_eq!(number.says, "+15550100: its fallback-url has the path /…, where this service answers nothing");
+    assert!(code == 1 && !lines.contains("planted"), "{lines}");
+}
+
+#[tokio::test]
+async fn agents_that_callers_would_not_hear() {
+    let rows = [
+        Row {
+            name: "an event that it does not know",
+            wrong: |plan| {
+                plan.script = "[start]\nevent = \"WELCOME\"\nsay = \"Hello.\"\n".to_owned();
+                plan.settings.dialogflow_starting_event_name = text("START");
+                plan.settings.dialogflow_starting_text = text("");
+            },
+            check: "agent",
+            says: "projects/lab-project/locations/europe-west3/agents/lab is there, and has no answer to the event START",
+            mend: "callers would hear nothing at first: set DIALOGFLOW_STARTING_EVENT_NAME or DIALOGFLOW_STARTING_TEXT to \
+                   what the agent greets at",
+        },
+        Row {
+            name: "words without a voice",
+            wrong: |plan| plan.script = "[start]\nsay = \"Hello.\"\n".to_owned(),
+            check: "agent",
+            says: "answers the text \"hi\" with \"Hello.\", but with no audio: callers would hear nothing",
+            mend: "turn the agent's speech output on (ES: its settings, Speech; CX: its settings, Speech and IVR)",
+        },
+        Row {
+            name: "a webhook that fails",
+            wrong: |plan| plan.script.push_str("webhook_fault = \"down\"\n"),
+            check: "agent",
+            says: "answers the text \"hi\" with \"Hello.\", but its webhook failed: code 14: down",
+            mend: "look at the agent's webhook",
+        },
+        Row {
+            name: "an env file for everybody",
+            wrong: |plan| {
+                use std::os::unix::fs::PermissionsExt;
+                let path = plan.write(".env", "PORT=8080\n");
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            },
+            check: "env-file",
+            says: "FOLDER/.env can be read by others than you, and may hold secrets",
+            mend: "chmod 600 FOLDER/.env",
+        },
+    ];
+    each(Mark::Warning, &rows).await;
+}
+
+fn fails(code: &str) -> String {
+    format!("[start]\nfault = \"{code}\"\n")
+}

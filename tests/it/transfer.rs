@@ -1,0 +1,276 @@
+//! Calls that are put through, queued, paused and taken up again.
+
+use dialbridge_core::Report;
+use dialbridge_core::report::CloseReason;
+use dialbridge_lab::agent::TurnRecord;
+use dialbridge_lab::twilio::{CallPlan, CallRecord, OtherSide, Queue, What, When};
+use dialbridge_tests::{
+    Edition, SERVICE_URL, World, WorldBuilder, all_at, ended_by, first_at, hang_up, numbered_speech, redirected, say,
+    spoke,
+};
+
+/// An agent that puts the call through after the first thing that is said, and has an answer to a transfer that failed.
+fn transferring(order: &str) -> String {
+    format!(
+        r#"
+        think_ms = 100
+        [start]
+        event = "WELCOME"
+        tone = {{ hz = 400, ms = 500 }}
+        [[utterance]]
+        say = "I will put you through"
+        tone = {{ hz = 600, ms = 1300 }}
+        {order}
+        [[utterance]]
+        say = "what else?"
+        tone = {{ hz = 900, ms = 400 }}
+        [event.TRANSFER_FAILED]
+        say = "nobody is there"
+        tone = {{ hz = 900, ms = 700 }}
+        "#
+    )
+}
+
+const TO_NUMBER: &str = r#"payload = { dialbridge = { transfer = { to = "+15550123" } } }"#;
+const TO_SIP: &str = r#"payload = { dialbridge = { transfer = { to = "sip:desk@example.com", callerId = "+15550177", timeout = 12 } } }"#;
+
+fn world(edition: Edition, order: &str) -> WorldBuilder {
+    World::with_script(&transferring(order))
+        .edition(edition)
+        .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+        .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+}
+
+/// The caller says one thing, and where the call comes back to the agent, another.
+async fn call(world: &World, others: &[OtherSide]) -> CallRecord {
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::AgentSilent(300), numbered_speech(35, 700)),
+        hang_up(When::AgentSilent(500)),
+    ];
+    world.twilio.call(CallPlan { others: others.to_vec(), ..world.plan(steps) }).await
+}
+
+fn dialled(call: &CallRecord) -> Vec<(String, Option<String>)> {
+    let dialled = |what: &What| match what {
+        What::Dialled { to, caller_id } => Some((to.clone(), caller_id.clone())),
+        _ => None,
+    };
+    call.events.iter().filter_map(|event| dialled(&event.what)).collect()
+}
+
+fn dial_statuses(call: &CallRecord) -> Vec<String> {
+    let status = |what: &What| match what {
+        What::DialEnded { status, .. } => Some(status.clone()),
+        _ => None,
+    };
+    call.events.iter().filter_map(|event| status(&event.what)).collect()
+}
+
+fn texts(turns: &[TurnRecord]) -> Vec<&str> {
+    turns.iter().map(|turn| if turn.input == "audio" { "(speech)" } else { turn.text.as_str() }).collect()
+}
+
+const ANSWERS: OtherSide = OtherSide::Answers { rings_ms: 2_000, talks_ms: 9_000 };
+
+#[tokio::test(start_paused = true)]
+async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation() {
+    for edition in Edition::ALL {
+        // Where the agent has a message for it, that one; in v2 there is the payload.
+        let orders: &[&str] =
+            if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
+        for order in orders {
+            let mut world = world(edition, order).start();
+            let call = call(&world, &[ANSWERS]).await;
+            assert_eq!(dialled(&call), [("+15550123".to_owned(), None)], "{edition:?}, {order}");
+            assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}: the last words are heard");
+            let (heard, updated) = (
+                *all_at(&call, |what| matches!(what, What::AgentSpoke { .. })).last().unwrap(),
+                first_at(&call, |what| matches!(what, What::Updated)),
+            );
+            assert!(heard <= updated, "{edition:?}");
+            assert_eq!((dial_statuses(&call), ended_by(&call)), (vec!["completed".to_owned()], "twiml".to_owned()));
+            let ended: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+            assert_eq!(ended, [CloseReason::Stop], "{edition:?}: one stream, and no other after it");
+        }
+    }
+}
+
+fn closed(report: Report) -> Option<CloseReason> {
+    match report {
+        Report::Ended { reason, .. } => Some(reason),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sip_address_is_dialled_as_the_payload_says() {
+    for edition in Edition::ALL {
+        let world = world(edition, TO_SIP).start();
+        let call = call(&world, &[OtherSide::NoAnswer]).await;
+        assert_eq!(dialled(&call)[0], ("sip:desk@example.com".to_owned(), Some("+15550177".to_owned())), "{edition:?}");
+        let rang = first_at(&call, |what| matches!(what, What::DialEnded { .. }))
+            - first_at(&call, |what| matches!(what, What::Dialled { .. }));
+        assert!((12_000..12_100).contains(&rang), "{edition:?}: {rang}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_and_is_told_why() {
+    for edition in Edition::ALL {
+        for (other, status) in
+            [(OtherSide::Busy, "busy"), (OtherSide::NoAnswer, "no-answer"), (OtherSide::Failed, "failed")]
+        {
+            let mut world = world(edition, TO_NUMBER).start();
+            let call = call(&world, &[other]).await;
+            assert_eq!(dial_statuses(&call), [status], "{edition:?}");
+            let turns = world.turns(&call);
+            let told = turns.iter().find(|turn| turn.text == "TRANSFER_FAILED").unwrap();
+            assert_eq!(told.parameters["DialCallStatus"], status, "{edition:?}");
+            assert_eq!(told.parameters["CallSid"], call.call_sid.as_str(), "{edition:?}");
+            let welcomes = turns.iter().filter(|turn| turn.text == "WELCOME").count();
+            assert_eq!(welcomes, 1, "{edition:?}: it does not greet again");
+            // The agent's answer to the event, and then to what the caller says next.
+            assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{edition:?}, {status}: {:?}", spoke(&call));
+            assert_eq!(ended_by(&call), "caller");
+            assert_eq!(world.agent.record().overlaps(), 0, "{edition:?}");
+            let reasons: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+            assert_eq!(reasons, [CloseReason::Stop, CloseReason::Stop], "{edition:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed() {
+    for edition in Edition::ALL {
+        let world =
+            world(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::After(8_000), numbered_speech(35, 700)),
+            hang_up(When::AgentSilent(500)),
+        ];
+        let call = world.twilio.call(CallPlan { others: vec![OtherSide::Busy], ..world.plan(steps) }).await;
+        let turns = world.turns(&call);
+        assert!(!texts(&turns).contains(&"TRANSFER_FAILED"), "{edition:?}");
+        assert_eq!(texts(&turns).iter().filter(|text| **text == "WELCOME").count(), 1, "{edition:?}");
+        assert_eq!(spoke(&call).last(), Some(&(400, false)), "{edition:?}: {:?}", spoke(&call));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_be_put_through_a_second_time() {
+    let script = transferring(TO_NUMBER).replace(
+        "say = \"what else?\"",
+        "say = \"another one\"\npayload = { dialbridge = { transfer = { to = \"+15550124\" } } }",
+    );
+    for edition in Edition::ALL {
+        let world = World::with_script(&script)
+            .edition(edition)
+            .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+            .start();
+        let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
+        let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(numbers, ["+15550123", "+15550124"], "{edition:?}");
+        assert_eq!(dial_statuses(&call), ["busy", "completed"], "{edition:?}");
+        assert_eq!(ended_by(&call), "twiml", "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_queued_for_a_workflow_or_by_a_name() {
+    let workflow = r#"payload = { dialbridge = { enqueue = { workflowSid = "WW0123", attributes = { skill = "cakes", loaves = 2 } } } }"#;
+    let queue = r#"payload = { dialbridge = { enqueue = { queue = "support" } } }"#;
+    for edition in Edition::ALL {
+        for (order, workflow_sid, name, attributes) in
+            [(workflow, Some("WW0123"), None, r#"{"loaves":2,"skill":"cakes"}"#), (queue, None, Some("support"), "")]
+        {
+            let world = world(edition, order).start();
+            let call = call(&world, &[]).await;
+            let queued = call.find(|what| match what {
+                What::Enqueued { workflow_sid, queue, attributes } => {
+                    Some((workflow_sid.clone(), queue.clone(), attributes.clone()))
+                }
+                _ => None,
+            });
+            let expected = (workflow_sid.map(str::to_owned), name.map(str::to_owned), attributes.to_owned());
+            assert_eq!(queued, Some(expected), "{edition:?}");
+            assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}: the last words are heard");
+            assert_eq!(ended_by(&call), "the queue", "{edition:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_leaves_the_queue_has_nothing_left_to_do() {
+    let order = r#"payload = { dialbridge = { enqueue = { queue = "support" } } }"#;
+    let world = world(Edition::Cx, order).start();
+    let steps = vec![say(When::AgentSilent(300), numbered_speech(0, 700))];
+    let call = world.twilio.call(CallPlan { queue: Queue::Leaves(20_000), ..world.plan(steps) }).await;
+    assert_eq!(ended_by(&call), "nothing left to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session() {
+    let script = r#"
+        think_ms = 100
+        [start]
+        event = "WELCOME"
+        tone = { hz = 400, ms = 500 }
+        [[utterance]]
+        say = "please pay now"
+        tone = { hz = 600, ms = 800 }
+        payload = { dialbridge = { pause = { amount = 12 } } }
+        [[utterance]]
+        say = "anything else?"
+        tone = { hz = 900, ms = 400 }
+        [event.PAID]
+        say = "thank you for paying"
+        tone = { hz = 900, ms = 700 }
+    "#;
+    for edition in Edition::ALL {
+        for event in ["&amp;event=PAID", ""] {
+            let world = World::with_script(script)
+                .edition(edition)
+                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+                .start();
+            world.twilio.answer_hand_off(format!(
+                "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\
+                 <Redirect>{SERVICE_URL}/twiml?resume=1{event}</Redirect></Response>"
+            ));
+            let steps = vec![
+                say(When::AgentSilent(300), numbered_speech(0, 700)),
+                say(When::After(15_000), numbered_speech(35, 700)),
+                hang_up(When::AgentSilent(500)),
+            ];
+            let call = world.call(steps).await;
+            let url = redirected(&call).unwrap();
+            assert!(url.contains("VirtualAgentStatus=paused"), "{edition:?}: {url}");
+            assert!(url.contains("\"PauseParameters\":{\"amount\":12"), "{edition:?}: {url}");
+            let turns = world.turns(&call);
+            let named: Vec<&str> = texts(&turns).into_iter().filter(|text| *text != "(speech)").collect();
+            let expected: &[&str] = if event.is_empty() { &["WELCOME"] } else { &["WELCOME", "PAID"] };
+            assert_eq!(named, expected, "{edition:?}");
+            let answers = if event.is_empty() { vec![(400, false)] } else { vec![(700, false), (400, false)] };
+            assert_eq!(spoke(&call)[2..], answers, "{edition:?}, {event}: the session goes on where it was");
+            assert_eq!(ended_by(&call), "caller", "{edition:?}");
+            assert_eq!(world.agent.record().overlaps(), 0, "{edition:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_the_ending_message_on_there_is_no_listening_and_no_interruption() {
+    for edition in Edition::ALL {
+        let mut world = world(edition, TO_NUMBER).start();
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::AgentSpeaking(300), numbered_speech(35, 800)),
+        ];
+        let call = world.twilio.call(CallPlan { others: vec![ANSWERS], ..world.plan(steps) }).await;
+        assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}");
+        let account = world.account();
+        assert!(account.after_end >= 60 * 160, "{edition:?}: what is said into the goodbye is counted: {account:?}");
+        assert_eq!(account.received, account.written + account.after_end, "{edition:?}");
+    }
+}

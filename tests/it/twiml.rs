@@ -1,0 +1,149 @@
+//! What a call gets when the agent's part is over, word for word, in `golden/twiml/`. What is a secret of a call's, or
+//! different in each, is replaced.
+
+use dialbridge_lab::twilio::{CallPlan, OtherSide, When};
+use dialbridge_tests::{Edition, World, WorldBuilder, numbered_speech, say};
+
+use crate::golden::{expect, folder, stems};
+
+/// An agent whose answer to the first thing that is said is that.
+fn answering(answer: &str) -> WorldBuilder {
+    World::with_script(&format!(
+        r#"
+        no_speech_ms = 2000
+        [start]
+        tone = {{ hz = 400, ms = 300 }}
+        [[utterance]]
+        heard = "a cake & two loaves <of rye>"
+        say = "good bye"
+        intent = "order.done"
+        action = "finish"
+        parameters = {{ loaves = 2, cake = "Sacher & Co", note = "ü" }}
+        tone = {{ hz = 600, ms = 300 }}
+        {answer}
+        [no_input]
+        tone = {{ hz = 400, ms = 300 }}
+        "#
+    ))
+}
+
+struct Case {
+    name: &'static str,
+    world: WorldBuilder,
+    /// Which of the call's documents.
+    document: usize,
+}
+
+fn case(name: &'static str, world: WorldBuilder) -> Case {
+    Case { name, world, document: 1 }
+}
+
+fn ended() -> WorldBuilder {
+    answering("end = true")
+}
+
+fn failing() -> WorldBuilder {
+    answering("fault = \"PERMISSION_DENIED\"")
+}
+
+fn transfer() -> WorldBuilder {
+    answering("payload = { dialbridge = { transfer = { to = \"+15550123\" } } }")
+}
+
+fn cases() -> Vec<Case> {
+    let handoff = "handoff = { department = \"cakes\", urgent = true }";
+    let bounded = |change: fn(&mut dialbridge_core::config::Bounds)| {
+        answering("").each_call(move |call| {
+            change(&mut call.bounds);
+            call.bounds.goodbye = Some("Thank you & good bye.".to_owned());
+        })
+    };
+    let no_url = |world: WorldBuilder| world.settings(|settings| settings.end_of_interaction_url = None);
+    vec![
+        case("completed_cx", ended()),
+        case("completed_es", ended().edition(Edition::EsV2)),
+        case("completed_some_fields", ended().settings(|s| s.handoff_fields = Some("intent,session".to_owned()))),
+        case("completed_without_url", no_url(ended())),
+        case("live_agent_handoff_cx", answering(handoff)),
+        case("live_agent_handoff_es", answering(handoff).edition(Edition::EsV2)),
+        case("payload_handoff", answering("payload = { dialbridge = { handoff = { department = \"cakes\" } } }")),
+        case("payload_end", answering("payload = { dialbridge = { end = true } }")),
+        case("transfer_number", transfer()),
+        case(
+            "transfer_sip",
+            answering(
+                "payload = { dialbridge = { transfer = { to = \"sip:desk@example.com\", callerId = \"+15550177\", timeout = 12 } } }",
+            ),
+        ),
+        case("transfer_message_cx", answering("transfer = \"+15550123\"")),
+        case("transfer_message_es", answering("transfer = \"+15550123\"").edition(Edition::EsV2Beta1)),
+        Case { document: 2, ..case("transfer_completed", transfer()) },
+        Case { document: 2, ..case("transfer_busy", transfer()) },
+        case(
+            "enqueue_workflow",
+            answering(
+                "payload = { dialbridge = { enqueue = { workflowSid = \"WW0123\", attributes = { skill = \"cakes & pies\" } } } }",
+            ),
+        ),
+        case("enqueue_queue", answering("payload = { dialbridge = { enqueue = { queue = \"support\" } } }")),
+        case("pause", answering("payload = { dialbridge = { pause = { amount = 12, currency = \"EUR\" } } }")),
+        case("bound_call", bounded(|bounds| bounds.call_ms = 2_500)),
+        case("bound_silence", bounded(|bounds| bounds.silence_ms = 2_000)),
+        case("bound_silent_turns", bounded(|bounds| bounds.silent_turns = 1)),
+        case("bound_failed_turns", {
+            answering("fault = \"UNAVAILABLE\"").each_call(|call| {
+                call.bounds.failed_turns = 1;
+                call.bounds.goodbye = Some("Thank you & good bye.".to_owned());
+            })
+        }),
+        case("agent_failed", failing()),
+        case("agent_failed_without_url", no_url(failing())),
+        case(
+            "agent_failed_fallback",
+            failing().settings(|s| s.fallback_twiml = Some("<Response><Say>Later.</Say></Response>".to_owned())),
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_hand_off_is_as_it_should_be() {
+    for Case { name, world, document } in cases() {
+        let world = world.start();
+        let others = vec![if name == "transfer_busy" {
+            OtherSide::Busy
+        } else {
+            OtherSide::Answers { rings_ms: 1_000, talks_ms: 3_000 }
+        }];
+        let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 700))];
+        let steps = if name.starts_with("bound_sil") { Vec::new() } else { steps };
+        let call = world.twilio.call(CallPlan { others, ..world.plan(steps) }).await;
+        let twiml = call.documents.get(document).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
+        let shown = shown(&twiml.replace(&call.call_sid, "CA00000000000000000000000000000001"));
+        expect(&folder("golden/twiml").join(format!("{name}.xml")), shown.as_bytes());
+    }
+}
+
+#[test]
+fn a_document_without_a_case_is_left_over() {
+    let names: Vec<&str> = cases().iter().map(|case| case.name).collect();
+    for golden in stems(&folder("golden/twiml")) {
+        assert!(names.contains(&golden.as_str()), "{golden}");
+    }
+}
+
+/// A document without its ticket and its states, a verb a line.
+fn shown(twiml: &str) -> String {
+    let without = replaced(&replaced(twiml, "?s=", "STATE"), "/media/", "TICKET");
+    without.replace("><", ">\n<") + "\n"
+}
+
+/// Replaces what stands between that text and the end of the attribute.
+fn replaced(text: &str, after: &str, by: &str) -> String {
+    let mut parts = text.split(after);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once('"').unwrap();
+        shown.push_str(&format!("{after}{by}\"{rest}"));
+    }
+    shown
+}
