@@ -171,7 +171,7 @@ mod tests {
             status_callback: Some("https://h/stream-status".to_owned()),
             parameters: vec![("from".to_owned(), "+15550100".to_owned())],
         };
-        let body = r#"<Connect action="https://example.com/connect-ended?s=abc" method="POST"><Stream url="wss://example.com/media/t.1"><Parameter name="from" value="+15550100"></Parameter></Stream></Connect><Hangup/>"#;
+        let body = r#"<Connect action="https://example.com/connect-ended?s=abc" method="POST"><Stream url="wss://example.com/media/t.1" statusCallback="https://h/stream-status"><Parameter name="from" value="+15550100"></Parameter></Stream></Connect><Hangup/>"#;
         assert_eq!(
             document(&[verb, Verb::Hangup]),
             format!(r#"<?xml version="1.0" encoding="UTF-8"?><Response>{body}</Response>"#)

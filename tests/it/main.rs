@@ -18,8 +18,8 @@ mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
 mod load;
-mod metrics;
 mod messages;
+mod metrics;
 mod readme;
 mod routing;
 mod settings;

@@ -147,12 +147,16 @@ mod tests {
         }
         sight.input_complete(ms(1_500));
         sight.speech_ended(ms(1_400));
-        assert_eq!(sight.completed().unwrap().speech_ended, Some(ms(900)));
+        assert_eq!(sight.completed(|_| false).unwrap().speech_ended, Some(ms(900)));
         sight.opened(TurnId(2), "audio", ms(2_000));
         sight.input_complete(ms(3_000));
         sight.speech_ended(ms(3_100));
         sight.speech_ended(ms(2_500));
-        assert_eq!(sight.completed().unwrap().speech_ended, Some(ms(2_500)), "told by a transcript that came late");
+        assert_eq!(
+            sight.completed(|_| false).unwrap().speech_ended,
+            Some(ms(2_500)),
+            "told by a transcript that came late"
+        );
     }
 
     #[test]
