@@ -232,7 +232,7 @@ impl Bridge {
     fn feed(&mut self, input: Input<'_>, timer: Option<String>) {
         let now = self.now();
         if let Some(recorder) = &mut self.recorder {
-            recorder.input(now, &input, timer);
+            recorder.input(now, &input, timer.as_deref(), &self.call);
         }
         if let Err(error) = self.call.handle_input(input, now)
             && let Some(withheld) = self.around.fault_log.allow()

@@ -267,7 +267,7 @@ mod tests {
         let mut text = writer.header("cx", &CallConfig::default());
         for (n, input) in (0..).zip(&inputs) {
             text.push('\n');
-            text.push_str(&writer.input(CallTime::from_ms(n), input, Some("retry")));
+            text.push_str(&writer.input(CallTime::from_ms(n), input, Some("retry"), None));
         }
         let tape = Tape::parse(&text).unwrap();
         assert_eq!(tape.header.config, CallConfig::default());
