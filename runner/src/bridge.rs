@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use crate::agent::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
+use crate::call_book::Record;
 use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
 use crate::log_limit::LogLimit;
@@ -65,6 +66,8 @@ pub enum Standing {
     Ticket,
     /// The handshake's signature alone: the call is what the stream says, so Twilio is asked first.
     Bare,
+    /// A ticket of the page's: Twilio knows no such call, and is never told of it.
+    Browser,
 }
 
 /// What a call needs of the service.
@@ -92,6 +95,8 @@ pub struct Surroundings {
     pub fault_log: Arc<LogLimit>,
     /// Whoever watches.
     pub watch: Option<Watch>,
+    /// The call's hand in the page's book.
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// Runs a call to its end.
@@ -315,16 +320,29 @@ impl Bridge {
     fn update(&mut self, twiml: String) {
         let around = &self.around;
         let twiml = with_dial_action(&twiml, &around.dial_action);
+        if around.standing == Standing::Browser {
+            self.show(&twiml);
+            return;
+        }
         around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
         let (rest, call_sid, standing) = (around.rest.clone(), self.call_sid.clone(), around.standing);
         let update = async move {
             match (rest, standing) {
                 (Some(rest), Standing::Ticket) => rest.update(&call_sid, &twiml).await,
                 (Some(rest), Standing::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
-                (None, _) => UpdateResult::Impossible,
+                (None, _) | (Some(_), Standing::Browser) => UpdateResult::Impossible,
             }
         };
         self.updates.spawn(update.instrument(self.sight.log_span().clone()));
+    }
+
+    /// Shows a call from the browser what a phone call would be given now. It is up to the page to stop the stream, as
+    /// Twilio does.
+    fn show(&mut self, twiml: &str) {
+        if let Some(record) = &self.around.record {
+            record.twiml(twiml);
+        }
+        self.updates.spawn(async { UpdateResult::Accepted });
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {
@@ -353,6 +371,9 @@ impl Bridge {
             self.sight.queued(self.socket.queued());
         }
         self.sight.report(now, &report);
+        if let Some(record) = &self.around.record {
+            record.report(now, &report);
+        }
         if let Some(Watch(watch)) = &self.around.watch {
             watch(&Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
         }

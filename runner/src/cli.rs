@@ -78,6 +78,9 @@ pub struct CallArgs {
     /// Keys that are pressed after that
     #[arg(long, value_name = "DIGITS")]
     pub dtmf: Option<String>,
+    /// How long the caller stays on the line after the last words or keys, unless the agent ends the call before
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub stay: u64,
     /// Session parameters
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,

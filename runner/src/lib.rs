@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod agent_check;
 mod agents;
 mod bare_media;
 pub mod bridge;
+pub mod call_book;
 mod call_log;
 pub mod calls;
 pub mod cli;

@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod messages;
 mod metrics;
+mod page;
 mod readme;
 mod routing;
 mod settings;

@@ -198,7 +198,9 @@ async fn calls_that_are_too_many_go_where_their_agent_says() {
     let world = world().settings(|settings| settings.max_calls = Some("1".to_owned())).start();
     let form = |call: &str| vec![("CallSid".to_owned(), call.to_owned())];
     let first = signed_post(&world.pipes, "/twiml?agent=sales", &form(CALL)).await;
-    let _socket = RawSocket::open(&world.pipes, &paths(&first.body).0).await.unwrap();
+    let mut socket = RawSocket::open(&world.pipes, &paths(&first.body).0).await.unwrap();
+    socket.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{CALL}"}}}}"#)).await;
+    assert!(matches!(socket.next().await, Came::Text(_)), "the call has started");
     for (agent, expected) in
         [("support", "https://example.com/support-is-busy"), ("sales", "<Say>All our lines are busy")]
     {

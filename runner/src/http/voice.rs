@@ -23,6 +23,9 @@ const MOST_STATUS_CHARS: usize = 200;
 /// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
 const MOST_PARAMETER_BYTES: usize = 499;
 
+/// How much of the session parameters an action's URL brings back, in bytes.
+const MOST_QUERY_BYTES: usize = 2_000;
+
 /// How many session parameters a voice-url may name.
 const MOST_PARAMETERS: usize = 50;
 
@@ -194,7 +197,7 @@ impl Stream<'_> {
         let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
         let office = service.office();
         let connect = Verb::ConnectStream {
-            action: public.http(&format!("/connect-ended?s={}", office.issue_state(&state))),
+            action: public.http(&format!("/connect-ended?s={}{}", office.issue_state(&state), query(&self.parameters))),
             url: public.ws(&format!("/media/{}", office.issue(&ticket))),
             status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
@@ -212,6 +215,20 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
     let fits = |(name, value): &(String, String)| name.len() + value.len() <= MOST_PARAMETER_BYTES;
     numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
+}
+
+/// The voice-url's session parameters once more, for the stream that follows where this one breaks: another instance knows
+/// nothing of them, and an ES agent keeps none. What does not fit is left out.
+fn query(parameters: &[(String, String)]) -> String {
+    let named = parameters.iter().filter(|(name, _)| name.starts_with("param."));
+    named.fold(String::new(), |mut query, (name, value)| {
+        let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        if query.len() + pair.len() < MOST_QUERY_BYTES {
+            query.push('&');
+            query.push_str(&pair);
+        }
+        query
+    })
 }
 
 fn busy(agent: Option<&AgentConfig>) -> String {

@@ -67,7 +67,8 @@ pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
+/// The body of a request that brings a form.
+pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));

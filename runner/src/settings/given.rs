@@ -38,6 +38,12 @@ pub struct Settings {
     /// Whether a tape has a buzz instead of the caller's voice
     #[arg(long, env = "RECORD_MASKED", value_name = "BOOL", help_heading = "Service")]
     pub record_masked: Option<String>,
+    /// Opens the page at / and what else is for those who run the service; on Cloud Run and App Engine it is closed without
+    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Service")]
+    pub admin_token: Option<String>,
+    /// Whether the page shows what was said in phone calls; of calls from the page itself it always does
+    #[arg(long, env = "PAGE_TRANSCRIPTS", value_name = "BOOL", help_heading = "Service")]
+    pub page_transcripts: Option<String>,
 
     /// A turn in which the caller waits longer for the answer to begin is slow; 0: there is no such bound
     #[arg(long, env = "SLOW_TURN_MS", value_name = "MS", help_heading = "Sight")]
@@ -54,9 +60,6 @@ pub struct Settings {
     /// What is left out of events: all (what was said, and numbers), words or none
     #[arg(long, env = "EVENT_REDACTION", value_name = "LEVEL", help_heading = "Sight")]
     pub event_redaction: Option<String>,
-    /// Opens /metrics on Cloud Run and App Engine
-    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Sight")]
-    pub admin_token: Option<String>,
     /// The project that traces in log lines belong to; without it the agent's
     #[arg(long, env = "GOOGLE_CLOUD_PROJECT", value_name = "PROJECT", help_heading = "Sight")]
     pub google_cloud_project: Option<String>,

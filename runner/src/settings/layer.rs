@@ -9,13 +9,15 @@ use super::value::set;
 use super::{SettingError, Settings};
 
 /// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: [&str; 38] = [
+pub(super) const OF_THE_SERVICE: &[&str] = &[
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
     "MAX_CALLS",
     "LOG_LEVEL",
     "RENEW_AFTER_SECONDS",
+    "ADMIN_TOKEN",
+    "PAGE_TRANSCRIPTS",
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_KEY_SID",
@@ -37,7 +39,6 @@ pub(super) const OF_THE_SERVICE: [&str; 38] = [
     "QUIET_SOCKET_SECONDS",
     "SLOW_SOCKET_SECONDS",
     "MOST_QUEUED_MESSAGES",
-    "ADMIN_TOKEN",
     "GOOGLE_CLOUD_PROJECT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

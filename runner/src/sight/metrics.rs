@@ -1,6 +1,8 @@
 //! Figures for Prometheus: counters and histograms that each fact of a call moves on, and gauges that are taken when
 //! somebody asks. A frame of audio moves nothing.
 
+mod zeros;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -25,7 +27,13 @@ const SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2
 /// Bytes of mu-law in a second.
 const BYTES_PER_SECOND: f64 = 8_000.0;
 
-/// gRPC's codes; whatever else a fault has is counted as `OTHER`.
+/// What becomes of callers' audio.
+const FATES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
+
+/// What a fault's code is counted as that is none of gRPC's.
+const OTHER_CODE: &str = "OTHER";
+
+/// gRPC's codes.
 const CODES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -273,7 +281,7 @@ impl Metrics {
                 self.no_inputs.get_or_create(agent).inc();
             }
             Report::TurnFailed { fault, retry_in_ms, .. } => {
-                let code = CODES.into_iter().find(|code| *code == fault.code).unwrap_or("OTHER");
+                let code = CODES.into_iter().find(|code| *code == fault.code).unwrap_or(OTHER_CODE);
                 count(&self.faults, "code", code);
                 if retry_in_ms.is_some() {
                     self.retries.get_or_create(agent).inc();
@@ -309,15 +317,8 @@ impl Metrics {
     /// Counts a stream's end.
     pub(super) fn ended(&self, agent: &OfAgent, reason: &'static str, audio: &AudioAccount) {
         self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
-        for (fate, bytes) in [
-            ("received", audio.received),
-            ("written", audio.written),
-            ("resent", audio.resent),
-            ("withheld", audio.withheld),
-            ("dropped", audio.dropped),
-            ("after-end", audio.after_end),
-            ("left", audio.left),
-        ] {
+        let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
+        for (fate, bytes) in FATES.into_iter().zip([received, written, resent, withheld, dropped, after_end, left]) {
             let labels = Labels { agent: agent.clone(), more: ("fate", fate) };
             #[expect(clippy::cast_precision_loss, reason = "a call has far fewer than 2^52 bytes")]
             self.audio.get_or_create(&labels).inc_by(bytes as f64 / BYTES_PER_SECOND);

@@ -21,7 +21,7 @@ use crate::clock::WallClock;
 use crate::http_client::HttpClient;
 use crate::settings::Config;
 use events::Events;
-use metrics::Metrics;
+use metrics::{Metrics, OfAgent};
 use trace_context::{TraceContext, new_span_id};
 use traces::{Exporter, Finished, Kind};
 
@@ -65,6 +65,9 @@ impl Sight {
     /// Must run inside tokio: sending begins.
     pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock) -> Self {
         let metrics = Arc::new(Metrics::new());
+        for (name, settings) in &config.agents {
+            metrics.show_agent(&OfAgent { name: name.as_str().into(), edition: settings.address.edition() });
+        }
         let mut tasks = JoinSet::new();
         let events = Events::start(config.agents.values(), client, clock, &metrics, &mut tasks);
         let exporter = config.traces.as_ref().map(|traces| {

@@ -36,6 +36,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("OVERFLOW_URL", vec!["tel:1"]),
         ("LOG_LEVEL", vec!["loud"]),
         ("RENEW_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
+        ("ADMIN_TOKEN", vec!["fifteen-chars-x", "there is a space in it", "umlaute-können-das-nicht"]),
+        ("PAGE_TRANSCRIPTS", vec!["yes"]),
         ("RECORD_DIGITS", vec!["yes"]),
         ("RECORD_MASKED", vec!["no"]),
         ("DIALOGFLOW_AGENT", vec!["my agent\nx", "projects/p"]),
@@ -137,7 +139,6 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "TWILIO_REGION",
         "TICKET_KEY",
         "EVENT_WEBHOOK_SECRET",
-        "ADMIN_TOKEN",
         "OTEL_SERVICE_NAME",
     ];
     let source = include_str!("values.rs");
