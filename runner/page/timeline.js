@@ -56,9 +56,9 @@ export function timeline(lines) {
   return el('ol', { class: 'timeline' }, ...items);
 }
 
-/** What a turn's latency was made of: each stage counted from the end of the input. */
+/** What a turn's latency was made of: each stage counted from the end of the caller's words, and which of them was too slow. */
 export function stages(line) {
-  const from = line.inputCompleteMs ?? line.openedMs;
+  const from = line.speechEndedMs ?? line.inputCompleteMs ?? line.openedMs;
   const named = [
     ['recognised', line.finalTranscriptMs],
     ['answered', line.answeredMs],
@@ -67,7 +67,8 @@ export function stages(line) {
   ];
   const known = named.filter(([, at]) => at !== null).map(([name, at]) => `${name} ${signed(at - from)}`);
   const latency = line.latencyMs === null ? 'no answer' : `${seconds(line.latencyMs)} until the answer`;
-  return [`turn ${line.turn}: ${latency}`, ...known].join(' · ');
+  const slow = line.guilty === null ? [] : [`slow because of ${line.guilty}`];
+  return [`turn ${line.turn}: ${latency}`, ...known, ...slow].join(' · ');
 }
 
 /** A hundredth is the least that is told. */

@@ -189,13 +189,19 @@ pub struct RelayArgs {
 /// Options of `replay`
 #[derive(Args)]
 pub struct ReplayArgs {
-    /// The tape: JSON Lines
-    #[arg(value_name = "TAPE")]
-    pub tape: std::path::PathBuf,
+    /// The tapes: JSON Lines
+    #[arg(value_name = "TAPE", required = true)]
+    pub tapes: Vec<std::path::PathBuf>,
     /// Compare with the expectation beside the tape (its name with .trace, or ../golden/NAME.trace), or else with the
     /// outputs on the tape
     #[arg(long)]
     pub check: bool,
+    /// Write what the call did as the expectation, or bring that up to date
+    #[arg(long, conflicts_with = "check")]
+    pub accept: bool,
+    /// Replay with another setting than the call had, e.g. BARGE_IN_LEAST_WORDS=2; with --accept the tape keeps it
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub setting: Vec<String>,
     /// Write what the caller hears as a WAV file
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,

@@ -60,6 +60,11 @@ impl Drain {
         self.asked();
     }
 
+    /// How long the process may still take, once it drains.
+    pub(crate) fn left(began: Instant) -> Duration {
+        LAST_MOMENT.saturating_sub(began.elapsed())
+    }
+
     /// Returns when nothing goes on any more, or when the time is over. `open` says how many sockets are open.
     pub(crate) async fn wait(&self, open: impl Fn() -> usize) -> Drained {
         let began = Instant::now();

@@ -27,6 +27,7 @@ pub mod net;
 pub mod prompts;
 pub mod service;
 pub mod settings;
+pub mod sight;
 pub mod tape_recorder;
 pub mod tls;
 pub mod tools;

@@ -16,6 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, SessionContext};
 use crate::agent_check::{AgentChecks, Checked};
@@ -32,6 +33,7 @@ use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
+use crate::sight::{Now, OfCall, Sight};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
@@ -42,6 +44,8 @@ const WARM_UP: Duration = Duration::from_secs(5);
 /// The pause before an agent is tried again.
 const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the instance's end waits for what is told of calls, once they are over.
+const FLUSH: Duration = Duration::from_secs(3);
 /// How many may look on at once, a page or a call each.
 const MOST_VIEWERS: usize = 64;
 
@@ -63,6 +67,7 @@ pub struct Service {
     drain: Drain,
     refusals: LogLimit,
     faults: Arc<LogLimit>,
+    sight: Sight,
     /// What the page shows; none where it is closed.
     book: Option<CallBook>,
     checks: AgentChecks,
@@ -133,6 +138,7 @@ impl Service {
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
         let agents = Agents::open(&config.agents, &parts.dial, &client).map_err(StartError::Agent)?;
+        let sight = Sight::start(&config, &client, parts.clock);
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
             agents,
@@ -143,6 +149,7 @@ impl Service {
             drain: Drain::default(),
             refusals: LogLimit::default(),
             faults: Arc::default(),
+            sight,
             book: config.has_page().then(CallBook::default),
             checks: AgentChecks::new(config.agents.keys()),
             admin: Admin::new(config.admin_token.as_ref()),
@@ -248,7 +255,16 @@ impl Service {
             speech: line.speech.clone(),
             ces: line.ces.clone(),
         };
-        let record = self.record(&ticket, &session.language, standing);
+        let of = OfCall {
+            call_sid: &ticket.call_sid,
+            issued_ms: ticket.issued_ms,
+            agent: name,
+            language: &session.language,
+            service: public.http(""),
+            trace: ticket.course.trace,
+        };
+        let sight = self.sight.call(of, settings);
+        let record = self.record(&ticket, &session.language, standing, settings);
         let around = Surroundings {
             agent: line.agent.clone(),
             session,
@@ -268,7 +284,7 @@ impl Service {
         let session = around.config.session.clone();
         // In a task of its own: a panic in it ends that call and no other.
         let mut call = JoinSet::new();
-        call.spawn(bridge::run(around, ticket.call_sid.clone(), socket, place, recorder));
+        call.spawn(bridge::run(around, ticket.call_sid.clone(), sight, socket, place, recorder));
         let ended = call.join_next().await;
         if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) && standing != Standing::Browser {
             self.rescue(&ticket.call_sid, session, &handoff).await;
@@ -288,7 +304,13 @@ impl Service {
     }
 
     /// Opens the call's page in the book, where there is one.
-    fn record(&self, ticket: &Ticket, language: &str, standing: Standing) -> Option<Arc<Record>> {
+    fn record(
+        &self,
+        ticket: &Ticket,
+        language: &str,
+        standing: Standing,
+        settings: &AgentConfig,
+    ) -> Option<Arc<Record>> {
         let is_browser = standing == Standing::Browser;
         let beginning = Beginning {
             call_sid: ticket.call_sid.clone(),
@@ -297,6 +319,7 @@ impl Service {
             kind: if is_browser { "browser" } else { "phone" },
             began_ms: self.parts.clock.now_ms(),
             words: is_browser || self.config.page_transcripts,
+            slow: settings.slow,
         };
         self.book.as_ref().map(|book| Arc::new(book.begin(beginning)))
     }
@@ -315,7 +338,7 @@ impl Service {
         let twiml = handoff::failed(handoff, &outcome);
         self.calls.keep_last_twiml(call_sid, &twiml, self.parts.clock.now_ms());
         if let Some(rest) = &self.rest {
-            rest.update(call_sid, &twiml).await;
+            self.sight.updated(rest.update(call_sid, &twiml).await);
         }
     }
 
@@ -367,12 +390,36 @@ impl Service {
 
     /// Ends the instance: its calls go over to others. Returns when the process can end.
     pub async fn end(&self) -> Drained {
+        let began = Instant::now();
         self.drain.begin();
         if let Some(book) = &self.book {
             book.touch();
         }
         self.calls.renew_all();
-        self.drain.wait(|| self.calls.live()).await
+        let drained = self.drain.wait(|| self.calls.live()).await;
+        self.sight.flush(Drain::left(began).min(FLUSH)).await;
+        drained
+    }
+
+    /// What is told of calls.
+    #[must_use]
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// All figures of this instance, as Prometheus reads them.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let load = self.agents.connections().map(Agent::load);
+        let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+        self.sight.metrics_text(Now {
+            live_calls: self.calls.live(),
+            waiting_sockets: self.calls.waiting(),
+            connections,
+            streams,
+            is_draining: self.drain.is_draining(),
+            ..Now::default()
+        })
     }
 
     /// Whether no further call can be taken.

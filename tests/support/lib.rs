@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 mod caller;
+mod collector;
 mod edge;
 mod request;
 mod seen;
@@ -14,6 +15,7 @@ mod witness;
 mod world;
 
 pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
+pub use collector::{Collector, Posted, Reaction};
 pub use edge::Proxy;
 pub use request::{HttpAnswer, post};
 pub use seen::{all_at, ended_by, first_at, heard_between, is_silence, redirected, sounding_ms, spoke};

@@ -127,6 +127,15 @@ impl Call {
             let began = self.moment_of(onset);
             self.sight.speech_began(began);
             self.caller_is_there();
+            self.watch_end_of_speech();
+        }
+    }
+
+    /// Where words were understood, the level of the voice tells where they ended.
+    fn watch_end_of_speech(&mut self) {
+        let turn = self.turn.open().filter(|turn| !turn.utterance.is_empty());
+        if let Some(end) = turn.and_then(|turn| self.voice.end_since(turn.began)) {
+            self.sight.speech_ended(self.moment_of(end));
         }
     }
 
@@ -163,6 +172,9 @@ impl Call {
 
     /// Half-closes the stream: the answer is awaited.
     pub(super) fn finish_input(&mut self) {
+        if matches!(self.turn, Turn::Listening(_)) {
+            self.watch_end_of_speech();
+        }
         let Some(mut turn) = self.turn.take_listening() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::FinishInput));
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);

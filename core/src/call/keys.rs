@@ -76,6 +76,12 @@ fn rules(settings: &Keys, agent: Option<&KeyRules>) -> (Option<char>, u32, u64) 
 }
 
 impl Call {
+    /// The key that would end an entry now, where there is one.
+    #[must_use]
+    pub fn finish_key(&self) -> Option<char> {
+        rules(&self.config.keys, self.key_rules.as_ref()).0
+    }
+
     pub(super) fn on_digit(&mut self, key: char) {
         self.report(Report::Digit);
         if !matches!(self.lifecycle, Lifecycle::Active) {

@@ -462,6 +462,8 @@ impl Call {
     }
 
     fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
+        let number = |name: &str| self.parameters.get(name).and_then(|number| number.as_str()).map(ToOwned::to_owned);
+        let (from, to) = (number("From"), number("To"));
         self.lifecycle = Lifecycle::Active;
         self.timers.stop(Timer::StartOverdue);
         self.timers.set(Timer::FramesOverdue, self.now + self.config.patience.frames_ms);
@@ -474,6 +476,6 @@ impl Call {
         let at = |ms: u64| (ms > 0).then(|| self.now + ms);
         self.timers.put(Timer::CallTooLong, at(self.config.bounds.call_ms));
         self.timers.put(Timer::Renewal, at(self.config.renew_after_ms));
-        self.report(Report::Started { call_sid, stream_sid });
+        self.report(Report::Started { call_sid, stream_sid, from, to });
     }
 }

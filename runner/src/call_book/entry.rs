@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use dialbridge_core::stages::StageBounds;
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value, json};
 
@@ -33,6 +34,8 @@ pub(crate) struct Beginning {
     pub(crate) began_ms: u64,
     /// Whether what was said may be shown.
     pub(crate) words: bool,
+    /// What its turns may take.
+    pub(crate) slow: StageBounds,
 }
 
 /// A call.
@@ -145,7 +148,7 @@ impl Entry {
             Report::Ended { reason, .. } => self.ended = Some((at.as_ms(), reason.to_string())),
             _ => {}
         }
-        if let Some(line) = told(report, self.beginning.words) {
+        if let Some(line) = told(report, self.beginning.words, self.beginning.slow) {
             let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
             self.lines.add(at.as_ms(), line, is_passing);
         }
@@ -172,7 +175,7 @@ impl Entry {
 
     /// What a list of calls has of it.
     pub(super) fn summary(&self) -> Value {
-        let Beginning { call_sid, agent, language, kind, began_ms, words: _ } = &self.beginning;
+        let Beginning { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.beginning;
         json!({
             "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
@@ -209,6 +212,7 @@ mod tests {
                 kind: "phone",
                 began_ms: 1_000,
                 words: false,
+                slow: StageBounds::NONE,
             },
         )
     }
@@ -228,8 +232,12 @@ mod tests {
     #[test]
     fn a_calls_state_follows_its_reports() {
         let turn = TurnId(1);
-        let started =
-            Report::Started { call_sid: CallSid::new("CA1").unwrap(), stream_sid: StreamSid::new("MZ1").unwrap() };
+        let started = Report::Started {
+            call_sid: CallSid::new("CA1").unwrap(),
+            stream_sid: StreamSid::new("MZ1").unwrap(),
+            from: None,
+            to: None,
+        };
         let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0 };
         let interim = Report::Transcript { turn, text: "x".to_owned(), is_final: false };
         let cut = Report::BargeIn { turn: None, by: InterruptedBy::Speech, heard_ms: 1, cut_ms: 1 };

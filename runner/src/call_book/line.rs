@@ -1,6 +1,7 @@
 //! What the page tells of a report: a line of the call's timeline.
 
 use dialbridge_core::report::Stages;
+use dialbridge_core::stages::StageBounds;
 use dialbridge_core::{CallTime, Report};
 use serde_json::{Map, Value, json};
 
@@ -14,8 +15,8 @@ const MOST_JSON_BYTES: usize = 4_000;
 const NUMBERS: [&str; 2] = ["From", "To"];
 
 /// What is told of a report, `what` it is among it; `None` where nothing is. Keys are told nowhere; what was said, and what
-/// the agent made of it, only with `words`.
-pub(super) fn told(report: &Report, words: bool) -> Option<Map<String, Value>> {
+/// the agent made of it, only with `words`. A turn that is beyond `slow` names its guilty stage.
+pub(super) fn told(report: &Report, words: bool, slow: StageBounds) -> Option<Map<String, Value>> {
     let value = match report {
         Report::Started { .. } => json!({ "what": "started" }),
         Report::TurnOpened { turn, input, waited_ms } => {
@@ -43,7 +44,7 @@ pub(super) fn told(report: &Report, words: bool) -> Option<Map<String, Value>> {
             }
             line
         }
-        Report::Stages(stages) => of_stages(stages),
+        Report::Stages(stages) => of_stages(stages, slow),
         Report::BargeIn { turn, by, heard_ms, cut_ms } => {
             let turn = turn.map(|turn| turn.0);
             json!({ "what": "barge-in", "turn": turn, "by": by.as_str(), "heardMs": heard_ms, "cutMs": cut_ms })
@@ -77,22 +78,23 @@ pub(super) fn told(report: &Report, words: bool) -> Option<Map<String, Value>> {
     if let Value::Object(line) = value { Some(line) } else { None }
 }
 
-fn of_stages(stages: &Stages) -> Value {
+fn of_stages(stages: &Stages, slow: StageBounds) -> Value {
     let ms = |at: Option<CallTime>| at.map(CallTime::as_ms);
     json!({
         "what": "stages", "turn": stages.turn.0, "input": stages.input, "latencyMs": latency_ms(stages),
-        "openedMs": stages.opened.as_ms(), "speechBeganMs": ms(stages.speech_began),
+        "openedMs": stages.opened.as_ms(), "speechBeganMs": ms(stages.speech_began), "speechEndedMs": ms(stages.speech_ended),
         "inputCompleteMs": ms(stages.input_complete), "finalTranscriptMs": ms(stages.final_transcript),
         "answeredMs": ms(stages.answered), "firstAudioSentMs": ms(stages.first_audio_sent),
         "firstAudioHeardMs": ms(stages.first_audio_heard),
+        "guilty": slow.guilty(stages).map(|guilty| guilty.stage.as_str()),
     })
 }
 
-/// How long a caller waited in a turn, in milliseconds: from the end of the input until the answer began to be heard, or
+/// How long a caller waited in a turn, in milliseconds: from the end of his words until the answer began to be heard, or
 /// what is known of it. `None` for a turn that got no answer.
 pub(super) fn latency_ms(stages: &Stages) -> Option<u64> {
     let until = stages.first_audio_heard.or(stages.first_audio_sent).or(stages.answered)?;
-    Some(until.ms_since(stages.input_complete.unwrap_or(stages.opened)))
+    Some(until.ms_since(stages.caller_waits_from()))
 }
 
 fn noted(what: &str, more: &str) -> Value {
@@ -121,6 +123,8 @@ mod tests {
     use dialbridge_core::TurnId;
     use dialbridge_core::agent::Intent;
 
+    const SLOW: StageBounds = StageBounds::NONE;
+
     fn answered() -> Report {
         let parameters =
             json!({ "bread": "rye-secret", "From": "+15550100", "To": "+15550199" }).as_object().cloned().unwrap();
@@ -139,12 +143,12 @@ mod tests {
     fn what_was_said_is_told_with_words_only() {
         let transcript = Report::Transcript { turn: TurnId(1), text: "said-secret".to_owned(), is_final: true };
         let payload = Report::Payload { turn: TurnId(1), payload: json!({ "a": "payload-secret" }) };
-        assert_eq!((told(&transcript, false), told(&payload, false)), (None, None));
-        assert_eq!(told(&transcript, true).unwrap()["text"], "said-secret");
-        let without = Value::Object(told(&answered(), false).unwrap());
+        assert_eq!((told(&transcript, false, SLOW), told(&payload, false, SLOW)), (None, None));
+        assert_eq!(told(&transcript, true, SLOW).unwrap()["text"], "said-secret");
+        let without = Value::Object(told(&answered(), false, SLOW).unwrap());
         assert_eq!((&without["intent"], &without["thoughtMs"]), (&"order.bread".into(), &250.into()));
         assert!(!without.to_string().contains("secret"), "{without}");
-        let with = told(&answered(), true).unwrap();
+        let with = told(&answered(), true, SLOW).unwrap();
         assert_eq!((&with["heard"], &with["text"]), (&"query-secret".into(), &"text-secret".into()));
         assert_eq!(with["parameters"], json!({ "bread": "rye-secret" }));
     }
@@ -152,13 +156,13 @@ mod tests {
     #[test]
     fn long_texts_and_parameters_are_cut() {
         let long = Report::Transcript { turn: TurnId(1), text: "ä".repeat(5_000), is_final: false };
-        assert_eq!(told(&long, true).unwrap()["text"].as_str().unwrap().chars().count(), MOST_TEXT_CHARS + 1);
+        assert_eq!(told(&long, true, SLOW).unwrap()["text"].as_str().unwrap().chars().count(), MOST_TEXT_CHARS + 1);
         let Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms, .. } = answered() else {
             panic!()
         };
         let parameters = json!({ "all": "x".repeat(5_000) }).as_object().cloned().unwrap();
         let report = Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms };
-        assert_eq!(told(&report, true).unwrap()["parameters"], "too long to be shown");
+        assert_eq!(told(&report, true, SLOW).unwrap()["parameters"], "too long to be shown");
     }
 
     #[test]
@@ -169,6 +173,7 @@ mod tests {
             input: "audio",
             opened: CallTime::from_ms(100),
             speech_began: at(200),
+            speech_ended: None,
             input_complete: at(1_000),
             final_transcript: at(990),
             answered: at(1_300),
@@ -176,9 +181,13 @@ mod tests {
             first_audio_heard: at(1_350),
         };
         assert_eq!(latency_ms(&heard), Some(350));
+        assert_eq!(latency_ms(&Stages { speech_ended: at(600), ..heard.clone() }), Some(750));
         assert_eq!(latency_ms(&Stages { first_audio_heard: None, ..heard.clone() }), Some(301));
         let event = Stages { input_complete: None, first_audio_heard: None, first_audio_sent: None, ..heard };
         assert_eq!(latency_ms(&event), Some(1_200));
-        assert_eq!(latency_ms(&Stages { answered: None, ..event }), None);
+        assert_eq!(latency_ms(&Stages { answered: None, ..event.clone() }), None);
+        let line = |slow| told(&Report::Stages(Box::new(event.clone())), false, slow).unwrap();
+        assert_eq!(line(StageBounds { agent_ms: Some(299), ..SLOW })["guilty"], "agent");
+        assert_eq!(line(SLOW)["guilty"], Value::Null);
     }
 }

@@ -206,6 +206,7 @@ mod tests {
     use super::*;
     use dialbridge_core::TurnId;
     use dialbridge_core::report::{AudioAccount, CloseReason};
+    use dialbridge_core::stages::StageBounds;
 
     fn beginning(call_sid: &str, words: bool) -> Beginning {
         Beginning {
@@ -215,6 +216,7 @@ mod tests {
             kind: "phone",
             began_ms: 0,
             words,
+            slow: StageBounds::NONE,
         }
     }
 

@@ -17,6 +17,7 @@ use super::webhook::{forwarded_url, pairs, read_form};
 use super::{Answer, Refusal, nothing_here, page, refusal, text};
 use crate::service::Service;
 use crate::settings::{Config, PublicUrl, Secret};
+use crate::sight::Refused;
 use crate::twilio::ticket::{derived, is_fresh, open, seal};
 
 /// How long a login holds, in milliseconds.
@@ -83,6 +84,10 @@ impl Keys {
 /// With the answer: 404 where there is nothing behind the door, 401 without the token or a login, 429 after too many wrong
 /// ones, 403 where the door stands open and the request names a host that it should not.
 pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+    look(service, request).inspect_err(|_| service.sight().refused(Refused::Admin))
+}
+
+fn look<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
     let headers = request.headers();
     let Some(keys) = &service.admin().keys else {
         if !service.config().has_page() {
@@ -128,7 +133,8 @@ pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Ans
         Err(refusal) => return *refusal,
     };
     let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
-    match check_token(service, keys, token, client) {
+    let checked = check_token(service, keys, token, client);
+    match checked.inspect_err(|_| service.sight().refused(Refused::Admin)) {
         Ok(()) => {
             let login = seal(&keys.logins, &Login { issued_ms: service.clock().now_ms() });
             to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))

@@ -14,6 +14,7 @@ use crate::bridge::Standing;
 use crate::media_socket::MediaSocket;
 use crate::service::Service;
 use crate::settings::PublicUrl;
+use crate::sight::Refused;
 use crate::twilio::ticket::{Refusal as BadTicket, Ticket};
 
 /// Opens a media socket for whoever holds a good ticket.
@@ -65,10 +66,10 @@ pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) 
         Ok(shaken) => shaken,
         Err(refusal) => return *refusal,
     };
-    let serving = service.clone();
+    let (serving, trace) = (service.clone(), request.extensions().get().copied());
     service.spawn_call(async move {
         if let Some(socket) = opened(&serving, socket).await {
-            bare_media::run(&serving, &public, socket).await;
+            bare_media::run(&serving, &public, trace, socket).await;
         }
     });
     answer
@@ -81,6 +82,7 @@ fn shake_hands(
     standing: Standing,
 ) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
     if service.drain().is_draining() {
+        service.sight().refused(Refused::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
     let public = public_url(service, request.headers());
@@ -95,6 +97,7 @@ fn shake_hands(
     let limits = &service.config().limits;
     let calls = service.calls();
     if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
+        service.sight().refused(Refused::Room);
         if let Some(withheld) = service.refusal_log().allow() {
             let (live, waiting) = (calls.live(), calls.waiting());
             tracing::warn!(live, waiting, withheld, "a media socket was refused: there is no room for another one");
@@ -117,6 +120,7 @@ async fn opened(service: &Service, socket: UpgradeFut) -> Option<MediaSocket> {
 }
 
 fn refused(service: &Service, why: &str) -> Answer {
+    service.sight().refused(Refused::Ticket);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a media socket was refused for its ticket");
     }

@@ -25,8 +25,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::Instrument as _;
 
 use crate::service::Service;
+use crate::sight::CONTENT_TYPE as METRICS_TYPE;
+use crate::sight::trace_context::TraceContext;
 use admin::Peer;
 use events::EventStream;
 
@@ -37,6 +40,9 @@ type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
 /// An answer to a request that goes no further.
 type Refusal = Box<Answer>;
+
+/// Where calls begin.
+const VOICE_URL: &str = "/twiml";
 
 /// Serves one connection to its end; a media socket lives on without it.
 pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
@@ -57,7 +63,7 @@ where
         if let Some(peer) = peer {
             request.extensions_mut().insert(Peer(peer));
         }
-        async move { Ok::<_, Infallible>(answer(service, request).await) }
+        async move { Ok::<_, Infallible>(traced(service, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -68,6 +74,22 @@ where
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection has ended early");
     }
+}
+
+/// Answers a request in the trace that it came with, or that begins with it. A call that comes of it goes on in that trace.
+async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
+    let came = TraceContext::of_request(request.headers());
+    let (sight, method) = (service.clone(), request.method().clone());
+    let told = if request.uri().path() == VOICE_URL { sight.sight().request(came) } else { None };
+    let context = told.map(|told| told.context).or(came);
+    if let Some(context) = context {
+        request.extensions_mut().insert(context);
+    }
+    let answer = answer(service, request).instrument(sight.sight().log_span(context)).await;
+    if let Some(told) = told {
+        sight.sight().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
+    }
+    answer
 }
 
 async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer {
@@ -86,8 +108,8 @@ async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Ans
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
     match path.as_str() {
-        "/twiml" if is_get || is_post => voice::twiml(service, request).await,
-        "/twiml" => not_allowed("GET, POST"),
+        VOICE_URL if is_get || is_post => voice::twiml(service, request).await,
+        VOICE_URL => not_allowed("GET, POST"),
         "/connect-ended" if is_post => voice::connect_ended(service, request).await,
         "/connect-ended" => not_allowed("POST"),
         "/dial-ended" if is_post => voice::dial_ended(service, request).await,
@@ -97,13 +119,22 @@ async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Ans
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
         "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/health" | "/ready" => not_allowed("GET"),
+        "/metrics" if is_get => metrics(service, &request),
+        "/health" | "/ready" | "/metrics" => not_allowed("GET"),
         "/media" if is_get && service.config().allow_bare_media => media::open_bare(service, request),
         other => match other.strip_prefix("/media/") {
             Some(ticket) if is_get => media::open(service, request, ticket),
             Some(_) => not_allowed("GET"),
             None => nothing_here(),
         },
+    }
+}
+
+/// What is counted, for whoever is let in.
+fn metrics(service: &Service, request: &Request<Incoming>) -> Answer {
+    match admin::allowed(service, request) {
+        Ok(()) => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),
+        Err(refusal) => *refusal,
     }
 }
 

@@ -54,7 +54,8 @@ async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, 
         return Err(refusal(StatusCode::BAD_REQUEST, "The language is no language tag: write one such as de-DE.\n"));
     }
     let issued_ms = service.clock().now_ms();
-    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned), began_ms: issued_ms };
+    let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
+    let course = Course { agent, language, began_ms: issued_ms, trace: head.extensions.get().copied() };
     let call_sid = made_up()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
     let ticket = Ticket { call_sid, issued_ms, course, opening: Opening::Greet };

@@ -11,6 +11,7 @@ use super::{Answer, Refusal, refusal, text, xml};
 use crate::service::Service;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
+use crate::sight::Refused;
 use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
@@ -39,20 +40,24 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
     let Some(agent) = service.config().route(named, webhook.parameter("To")) else {
+        service.sight().refused(Refused::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
     };
     let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
+        service.sight().refused(Refused::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
         return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
     }
     if service.is_full() {
+        service.sight().refused(Refused::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return xml(busy(service.agent(agent)));
     }
     let began_ms = service.clock().now_ms();
-    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned), began_ms };
+    let language = language.map(ToOwned::to_owned);
+    let course = Course { agent: agent.to_owned(), language, began_ms, trace: webhook.trace };
     let stream = Stream {
         call_sid: &call_sid,
         course,
@@ -167,6 +172,7 @@ fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> A
 }
 
 fn refused(service: &Service, why: &str) -> Refusal {
+    service.sight().refused(Refused::State);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a request was refused for its state");
     }

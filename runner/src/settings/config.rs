@@ -9,7 +9,7 @@ use super::agents::Agents;
 use super::file::ConfigFile;
 use super::numbers::Routes;
 use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
-use super::{AgentConfig, Limits, Secret, SettingError, Settings};
+use super::{AgentConfig, Limits, Secret, SettingError, Settings, TracesConfig};
 use crate::log::Severity;
 
 /// The agent of a service that has no configuration's file.
@@ -45,6 +45,10 @@ pub struct Config {
     pub admin_token: Option<Secret>,
     /// Whether the page shows what was said in phone calls.
     pub page_transcripts: bool,
+    /// Where traces go.
+    pub traces: Option<TracesConfig>,
+    /// The project that traces in log lines belong to, where it is set.
+    pub log_project: Option<String>,
     /// The least severity that is logged.
     pub log_level: Severity,
     /// The agents, by their names.
@@ -201,6 +205,8 @@ impl Settings {
             platform,
             admin_token: set(&self.admin_token).map(admin_token).transpose()?,
             page_transcripts: boolean("PAGE_TRANSCRIPTS", self.page_transcripts.as_deref(), false)?,
+            traces: self.traces()?,
+            log_project: self.log_project()?,
             log_level: log_level(set(&self.log_level))?,
             agents: BTreeMap::new(),
             default_agent: String::new(),

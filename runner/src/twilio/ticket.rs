@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Secret;
+use crate::sight::trace_context::TraceContext;
 
 /// How long a ticket holds, in milliseconds.
 pub const TICKET_LIFE_MS: u64 = 60_000;
@@ -94,6 +95,9 @@ pub struct Course {
     /// When its first stream was issued, in milliseconds since 1970; later ones are the same call. 0: nobody knows.
     #[serde(rename = "b", default)]
     pub began_ms: u64,
+    /// The trace of the request that led to it, with that request's span.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 impl Course {
@@ -253,7 +257,7 @@ mod tests {
     }
 
     fn course() -> Course {
-        Course { agent: "default".to_owned(), language: None, began_ms: 7 }
+        Course { agent: "default".to_owned(), language: None, began_ms: 7, trace: None }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
@@ -284,6 +288,16 @@ mod tests {
         }
         assert_eq!(office.check(&elsewhere.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
         assert_eq!(office.check(&"A".repeat(100_000), 1_000), Err(Refusal::Forged));
+    }
+
+    #[test]
+    fn a_trace_goes_with_the_call() {
+        let office = office(&["k"]);
+        let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let traced = Ticket { course: Course { trace, ..course() }, ..ticket(1_000) };
+        let text = office.issue(&traced);
+        assert_eq!(office.check(&text, 1_000), Ok(traced));
+        assert!(text.len() < 300, "{text}");
     }
 
     #[test]
