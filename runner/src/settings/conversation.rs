@@ -28,10 +28,12 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 impl Settings {
     /// What core is told of a conversation. The greeting, the hand-off, and what is the service's, come from elsewhere.
     pub(super) fn conversation(&self, product: Product) -> Result<CallConfig, SettingError> {
+        // Where it serves nothing it is looked at all the same.
+        let ces_stream_ms = self.ces_stream_ms()?;
         let (shape, audio_limit_ms) = match product {
             Product::Cx => (StreamShape::PerTurn, 120_000),
             Product::Es(_) => (StreamShape::PerTurn, 60_000),
-            Product::Ces(_) => (StreamShape::PerCall, self.ces_stream_ms()?),
+            Product::Ces(_) => (StreamShape::PerCall, ces_stream_ms),
         };
         let margin = LEAST_MARGIN_MS..=audio_limit_ms - LEAST_STREAM_MS;
         let margin = number("ROTATION_MARGIN_MS", set(&self.rotation_margin_ms), 10_000, margin, "10000")?;
