@@ -60,8 +60,8 @@ pub enum TurnInput {
     Text(String),
     /// Keys that the caller pressed, in the form in which the agent takes them.
     Digits(Digits, DigitsForm),
-    /// What came of a tool that the agent asked its client for: a refusal, for this client has no tools.
-    ToolRefused(ToolCall),
+    /// What came of tools that the agent asked its client for. An agent with a stream for each turn gets one at a time.
+    ToolResults(Vec<ToolResult>),
 }
 
 impl TurnInput {
@@ -73,7 +73,7 @@ impl TurnInput {
             Self::Event(_) => "event",
             Self::Text(_) => "text",
             Self::Digits(..) => "digits",
-            Self::ToolRefused(_) => "tool result",
+            Self::ToolResults(_) => "tool result",
         }
     }
 }
@@ -110,14 +110,44 @@ pub enum DigitsForm {
     Event(String),
 }
 
-/// A tool that the agent wants its client to run (CX `ResponseMessage.tool_call`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A tool that the agent wants its client to run (CX `ResponseMessage.tool_call`, CES `SessionOutput.tool_calls`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolCall {
-    /// Resource name of the tool.
+    /// What the agent knows this call of the tool by (CES).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Resource name of the tool; of a tool in a toolset, that of the toolset.
     pub tool: String,
-    /// The tool's action.
+    /// The tool's action (CX), or its name in the toolset (CES).
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
+    /// The name that people gave it (CES).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub display_name: String,
+    /// What the tool is given. Personal.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub arguments: Map<String, Value>,
+}
+
+/// What came of a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolResult {
+    /// Of which call.
+    pub call: ToolCall,
+    /// What came of it.
+    pub outcome: ToolOutcome,
+}
+
+/// What came of a tool.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToolOutcome {
+    /// This client runs no tools.
+    Refused,
+    /// It could not be run, or has failed: a sentence for the agent.
+    Failed(String),
+    /// Its result.
+    Done(Map<String, Value>),
 }
 
 /// How long the agent still speaks while it listens already, in milliseconds of this turn's audio
@@ -212,9 +242,9 @@ pub struct Answer {
     /// How the agent wants keys collected from now on (CX `advanced_settings.dtmf_settings`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyRules>,
-    /// A tool that the agent wants run before it goes on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_call: Option<ToolCall>,
+    /// Tools that the agent wants run before it goes on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
     /// The agent says that the conversation is a success (CX `conversation_success`). It does not end the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub succeeded: bool,
@@ -256,7 +286,7 @@ impl Answer {
             && self.prompts.is_empty()
             && self.end.is_none()
             && self.payloads.is_empty()
-            && self.tool_call.is_none()
+            && self.tool_calls.is_empty()
     }
 }
 

@@ -33,6 +33,8 @@ pub struct CallConfig {
     pub bounds: Bounds,
     /// Recordings of our own.
     pub fillers: Fillers,
+    /// Whether tools that an agent with one stream for the whole call asks for can be run; else each is refused.
+    pub has_tools: bool,
     /// Where the call goes when the agent is done.
     pub handoff: HandoffConfig,
     /// Session parameters that the agent gets in its first turn, beside those of the call itself.
@@ -66,6 +68,7 @@ impl Default for CallConfig {
             no_input: NoInput::default(),
             bounds: Bounds::default(),
             fillers: Fillers::default(),
+            has_tools: false,
             renew_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),

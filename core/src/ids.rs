@@ -136,6 +136,25 @@ impl fmt::Display for FetchId {
     }
 }
 
+/// Counts how often the agent of a call has asked for tools, from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ToolsId(pub u32);
+
+impl ToolsId {
+    /// The one after this one.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl fmt::Display for ToolsId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tools {}", self.0)
+    }
+}
+
 /// The name of a `mark`: which play-out it belongs to (the epoch, one more with each `clear`) and its number.
 ///
 /// The epoch tells a mark that came back because it was played from one that a `clear` returned.

@@ -18,8 +18,8 @@
 //! 5. An [`AgentEvent`] of a turn that is over is dropped: the driver need not know which turn is open.
 //! 6. An [`AgentCommand::Open`] opens a stream under its [`TurnId`]; the commands of one turn are for that stream, in
 //!    order. `Cancel` and `Done` are the last of a turn.
-//! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made, and [`Output::Fetch`] by
-//!    one [`Input::Fetched`].
+//! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made, [`Output::Fetch`] by one
+//!    [`Input::Fetched`], and [`Output::RunTools`] by one [`Input::ToolsRun`].
 //! 8. What a call keeps is bounded: [`call::KEPT_MS`] of the caller's audio; of the agent's audio nothing but a few
 //!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Its outputs are to be drained after each
 //!    input.
@@ -38,6 +38,7 @@
 //!         Output::Agent(_turn, _command) => { /* hand it to that turn's stream */ }
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
 //!         Output::Fetch(_id, _uri) => { /* GET it, and hand in Input::Fetched */ }
+//!         Output::RunTools(_id, _calls) => { /* run them, and hand in Input::ToolsRun */ }
 //!         Output::Report(_fact) => { /* log it */ }
 //!         Output::Close(_reason) => { /* close the media socket */ }
 //!     }
@@ -98,6 +99,6 @@ pub use agent::{AgentCommand, AgentEvent};
 pub use call::{Call, Input, Output, Timer, UpdateResult};
 pub use config::CallConfig;
 pub use error::InputError;
-pub use ids::{BadCallSid, CallSid, FetchId, MarkName, StreamSid, TurnId};
+pub use ids::{BadCallSid, CallSid, FetchId, MarkName, StreamSid, ToolsId, TurnId};
 pub use report::{CloseReason, Report};
 pub use time::CallTime;

@@ -111,6 +111,15 @@ pub enum Report {
         /// Resource name of the tool.
         tool: String,
     },
+    /// A tool was run, or could not be, and the agent is told.
+    ToolRun {
+        /// In which turn it was asked for.
+        turn: TurnId,
+        /// Resource name of the tool.
+        tool: String,
+        /// Why it has no result.
+        fault: Option<String>,
+    },
     /// The agent says that the conversation is a success.
     Succeeded {
         /// In which turn.

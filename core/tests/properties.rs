@@ -60,17 +60,17 @@ fn prompt() -> impl Strategy<Value = Prompt> {
 fn answer() -> impl Strategy<Value = AgentEvent> {
     let part = prop_oneof![Just(AnswerPart::Final), Just(AnswerPart::Open), Just(AnswerPart::Partial)];
     let end = prop_oneof![9 => Just(None), 1 => Just(Some(AgentEnd::EndInteraction))];
-    let tool = prop_oneof![9 => Just(None), 1 => Just(Some(ToolCall::default()))];
+    let tools = prop_oneof![9 => Just(0), 1 => 1_usize..3].prop_map(|count| vec![ToolCall::default(); count]);
     let words = (any::<bool>(), any::<bool>());
-    (part, prop::collection::vec(prompt(), 0..3), end, tool, words).prop_map(
-        |(part, prompts, end, tool_call, (spoken, silent))| {
+    (part, prop::collection::vec(prompt(), 0..3), end, tools, words).prop_map(
+        |(part, prompts, end, tool_calls, (spoken, silent))| {
             let query_text = if spoken { "words".to_owned() } else { String::new() };
             let matched = if silent { Matched::NoInput } else { Matched::Yes };
             AgentEvent::Answer(Box::new(Answer {
                 part,
                 prompts,
                 end,
-                tool_call,
+                tool_calls,
                 query_text,
                 matched,
                 ..Answer::default()

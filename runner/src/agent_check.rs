@@ -130,6 +130,7 @@ async fn turn(settings: &AgentConfig, line: &Line, input: TurnInput) -> Result<b
         product: settings.address.product(),
         language: settings.language.clone(),
         speech: line.speech.clone(),
+        ces: line.ces.clone(),
     };
     let is_audio = input == TurnInput::Audio;
     let parameters = settings.call.parameters.clone();

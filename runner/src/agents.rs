@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::agent::{Agent, AgentError, SpeechConfig};
+use crate::agent::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use crate::http_client::HttpClient;
 use crate::net::Dial;
 use crate::prompts::{Prompts, PromptsConfig};
 use crate::settings::AgentConfig;
+use crate::tools::Tools;
 
 /// What calls to one agent share.
 #[derive(Debug, Clone)]
@@ -20,10 +21,14 @@ pub(crate) struct Line {
     pub(crate) prompts: Prompts,
     /// How it is to hear and to speak.
     pub(crate) speech: Arc<SpeechConfig>,
+    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    pub(crate) ces: Arc<CesConfig>,
+    /// What runs the tools that it asks for.
+    pub(crate) tools: Option<Tools>,
 }
 
-/// An endpoint's URL and a credentials file.
-type Access = (String, Option<PathBuf>);
+/// An endpoint's URL, what is spoken there, and a credentials file.
+type Access = (String, Link, Option<PathBuf>);
 
 /// All agents by their names.
 #[derive(Debug, Default)]
@@ -47,17 +52,20 @@ impl Agents {
         let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
         for (name, config) in configs {
             let endpoint = config.endpoint();
-            let access = (endpoint.url.clone(), config.credentials.clone().filter(|_| !endpoint.is_plaintext));
+            let link = Link::to(config.address.product());
+            let access = (endpoint.url.clone(), link, config.credentials.clone().filter(|_| !endpoint.is_plaintext));
             let agent = match agents.connections.get(&access) {
                 Some(agent) => agent.clone(),
-                None => Agent::new(&endpoint, config.credentials.as_deref(), dial.clone())?,
+                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone())?,
             };
             agents.connections.insert(access.clone(), agent.clone());
             let prompts = prompts
                 .entry((access, config.prompts.clone()))
                 .or_insert_with(|| Prompts::new(client.clone(), agent.auth(), config.prompts.clone()))
                 .clone();
-            agents.lines.insert(name.clone(), Line { agent, prompts, speech: Arc::new(config.speech.clone()) });
+            let tools = config.tools.clone().map(|webhook| Tools::new(client.clone(), webhook));
+            let (speech, ces) = (Arc::new(config.speech.clone()), Arc::new(config.ces.clone()));
+            agents.lines.insert(name.clone(), Line { agent, prompts, speech, ces, tools });
         }
         Ok(agents)
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialbridge_core::agent::AgentFault;
+use dialbridge_core::agent::{AgentFault, ToolCall};
 use dialbridge_core::twiml::with_dial_action;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, FetchId, Input, Output, Report,
-    StreamSid, TurnId, UpdateResult,
+    StreamSid, ToolsId, TurnId, UpdateResult,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -26,6 +26,7 @@ use crate::media_socket::{FromTwilio, MediaSocket};
 use crate::prompts::Prompts;
 use crate::sight::CallSight;
 use crate::tape_recorder::TapeRecorder;
+use crate::tools::{ToolResult, Tools};
 use crate::twilio::rest::RestClient;
 
 /// A fact of a call, for those who watch: the demo's timeline, tests.
@@ -87,6 +88,8 @@ pub struct Surroundings {
     pub rest: Option<Arc<RestClient>>,
     /// Audio that the agent names by its address.
     pub prompts: Prompts,
+    /// What runs the tools that the agent asks for.
+    pub tools: Option<Tools>,
     /// The instance's calls.
     pub calls: Calls,
     /// For what is kept for a time.
@@ -123,6 +126,7 @@ pub async fn run(
         events: events_sender,
         updates: JoinSet::new(),
         fetches: JoinSet::new(),
+        tools: JoinSet::new(),
         recorder,
         overflows: VecDeque::new(),
         closed: None,
@@ -137,6 +141,10 @@ pub async fn run(
                 bridge.on_updated(result.unwrap_or(UpdateResult::Impossible));
             }
             Some(fetched) = bridge.fetches.join_next() => bridge.on_fetched(fetched),
+            // A task that panicked leaves the agent to wait, which it does not do for ever.
+            Some(run) = bridge.tools.join_next() => if let Ok((id, results)) = run {
+                bridge.feed(Input::ToolsRun(id, results), None);
+            },
             Some((turn, event)) = events.recv() => bridge.feed(Input::Agent(turn, event), None),
             () = until(bridge.began, deadline.map(|(at, _)| at)) => {
                 bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
@@ -181,6 +189,7 @@ struct Bridge {
     events: mpsc::Sender<(TurnId, AgentEvent)>,
     updates: JoinSet<UpdateResult>,
     fetches: JoinSet<(FetchId, Result<Bytes, String>)>,
+    tools: JoinSet<(ToolsId, Vec<ToolResult>)>,
     recorder: Option<TapeRecorder>,
     /// Queues that overflowed while outputs were performed; core is told after.
     overflows: VecDeque<Overflow>,
@@ -283,6 +292,7 @@ impl Bridge {
             Output::Agent(turn, command) => self.command(turn, command),
             Output::Update { twiml } => self.update(twiml),
             Output::Fetch(id, uri) => self.fetch(id, uri),
+            Output::RunTools(id, calls) => self.run_tools(id, calls),
             Output::Report(report) => self.report(now, report),
             Output::Close(reason) => self.closed = Some(reason),
         }
@@ -352,6 +362,16 @@ impl Bridge {
         self.fetches.spawn(async move {
             let fetched = tokio::time::timeout(patience, prompts.fetch(&uri, &language)).await;
             (id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
+        });
+    }
+
+    fn run_tools(&mut self, id: ToolsId, calls: Vec<ToolCall>) {
+        let (tools, session) = (self.around.tools.clone(), self.around.session.session.clone());
+        self.tools.spawn(async move {
+            match tools {
+                Some(tools) => (id, tools.run(&calls, &session).await),
+                None => (id, Vec::new()),
+            }
         });
     }
 

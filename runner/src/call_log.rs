@@ -41,7 +41,15 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
             warn!(call_sid, at_ms, turn = turn.0, why, "a custom payload is not understood");
         }
         Report::ToolRefused { turn, tool } => {
+            let tool = last_part(tool);
             warn!(call_sid, at_ms, turn = turn.0, tool, "the agent wants a tool run, which this service does not do");
+        }
+        Report::ToolRun { turn, tool, fault: None } => {
+            info!(call_sid, at_ms, turn = turn.0, tool = last_part(tool), "a tool that the agent wants was run");
+        }
+        Report::ToolRun { turn, tool, fault: Some(fault) } => {
+            let tool = last_part(tool);
+            warn!(call_sid, at_ms, turn = turn.0, tool, fault, "a tool that the agent wants could not be run");
         }
         Report::Succeeded { turn } => info!(call_sid, at_ms, turn = turn.0, "the agent counts the call as a success"),
         Report::WebhookFailed { turn, why } => {
@@ -109,6 +117,11 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
         ),
         other => debug!(call_sid, at_ms, report = ?other, "a report"),
     }
+}
+
+/// A resource's own id, without the names of the project and the agent that it is part of.
+fn last_part(resource: &str) -> &str {
+    resource.rsplit('/').next().unwrap_or(resource)
 }
 
 /// A turn in one line: how long each of its stages took, and when what happened, in milliseconds of the call. One that was

@@ -51,7 +51,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct DemoArgs {
     /// Which product the lab's agent speaks as
-    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "es"])]
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "es", "ces"])]
     pub edition: String,
     /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE", default_value = "dialbridge-demo.wav")]

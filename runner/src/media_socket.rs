@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use crate::fragments::Message;
+use crate::fragments::{Fragments, PROTOCOL_ERROR, TOO_BIG};
 use crate::frame_watch::FrameWatch;
 use crate::settings::Limits;
 
@@ -24,8 +25,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// RFC 6455 section 7.4.1.
 const NORMAL: u16 = 1000;
-const PROTOCOL_ERROR: u16 = 1002;
-const TOO_BIG: u16 = 1009;
 
 /// What came over the socket.
 #[derive(Debug)]
@@ -36,24 +35,6 @@ pub enum FromTwilio {
     Binary,
     /// The socket is closed.
     Closed,
-}
-
-/// The bytes of a message.
-#[derive(Debug)]
-pub enum Message {
-    /// As they came.
-    Whole(BytesMut),
-    /// Put together from fragments.
-    Joined(Vec<u8>),
-}
-
-impl AsRef<[u8]> for Message {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Whole(bytes) => bytes,
-            Self::Joined(bytes) => bytes,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -164,7 +145,7 @@ async fn read<S: AsyncRead + Unpin>(
             }
             OpCode::Pong => continue,
             OpCode::Text | OpCode::Binary | OpCode::Continuation => match fragments.add(frame) {
-                Ok(Some(message)) => message,
+                Ok(Some(message)) => from_twilio(message),
                 Ok(None) => continue,
                 Err(code) => break Some(code),
             },
@@ -189,49 +170,8 @@ fn close_code(error: &WebSocketError) -> Option<u16> {
     }
 }
 
-/// The pieces of a message that comes in several frames. fastwebsockets' own collector does not bound their sum.
-#[derive(Debug)]
-struct Fragments {
-    begun: Option<(OpCode, Vec<u8>)>,
-    most_bytes: usize,
-}
-
-impl Fragments {
-    fn up_to(most_bytes: usize) -> Self {
-        Self { begun: None, most_bytes }
-    }
-
-    /// Adds a frame; gives the message when it is whole, or the code to close the socket with.
-    fn add(&mut self, frame: Frame<'_>) -> Result<Option<FromTwilio>, u16> {
-        let is_continuation = frame.opcode == OpCode::Continuation;
-        match (&mut self.begun, is_continuation) {
-            (None, false) if frame.fin => Ok(Some(whole(frame))),
-            (None, false) => {
-                self.begun = Some((frame.opcode, frame.payload.to_vec()));
-                Ok(None)
-            }
-            (Some((_, joined)), true) => {
-                joined.extend_from_slice(&frame.payload);
-                if joined.len() > self.most_bytes {
-                    return Err(TOO_BIG);
-                }
-                Ok(if frame.fin { self.begun.take().map(joined_message) } else { None })
-            }
-            (None, true) | (Some(_), false) => Err(PROTOCOL_ERROR),
-        }
-    }
-}
-
-fn whole(frame: Frame<'_>) -> FromTwilio {
-    match (frame.opcode == OpCode::Text, frame.payload) {
-        (false, _) => FromTwilio::Binary,
-        (true, Payload::Bytes(bytes)) => FromTwilio::Text(Message::Whole(bytes)),
-        (true, other) => FromTwilio::Text(Message::Joined(other.to_vec())),
-    }
-}
-
-fn joined_message((opcode, joined): (OpCode, Vec<u8>)) -> FromTwilio {
-    if opcode == OpCode::Text { FromTwilio::Text(Message::Joined(joined)) } else { FromTwilio::Binary }
+fn from_twilio((opcode, message): (OpCode, Message)) -> FromTwilio {
+    if opcode == OpCode::Text { FromTwilio::Text(message) } else { FromTwilio::Binary }
 }
 
 /// Writes until the close is written or the socket is gone. A socket that takes nothing for too long is closed.

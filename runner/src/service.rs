@@ -253,6 +253,7 @@ impl Service {
             product: settings.address.product(),
             language: ticket.course.language.clone().unwrap_or_else(|| settings.language.clone()),
             speech: line.speech.clone(),
+            ces: line.ces.clone(),
         };
         let of = OfCall {
             call_sid: &ticket.call_sid,
@@ -272,6 +273,7 @@ impl Service {
             dial_action,
             rest: self.rest.clone().filter(|_| standing != Standing::Browser),
             prompts: line.prompts.clone(),
+            tools: line.tools.clone(),
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),

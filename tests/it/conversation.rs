@@ -43,7 +43,7 @@ async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through() 
 
 #[tokio::test(start_paused = true)]
 async fn the_goodbye_is_heard_to_its_end_before_the_call_is_updated() {
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         let mut world = World::with_script("[start]\nsay = \"bye\"\ntone = { hz = 400, ms = 2300 }\nend = true")
             .edition(edition)
             .start();
@@ -137,7 +137,7 @@ async fn both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_coding_the_agent_sends_the_caller_hears_the_same() {
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         for (encoding, rate, wav) in [
             ("mulaw", 8000, false),
             ("mulaw", 8000, true),

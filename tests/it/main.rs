@@ -7,6 +7,7 @@ mod bad_input;
 mod bare_media;
 mod barge_in;
 mod call_flow;
+mod ces;
 mod conversation;
 mod doctor;
 mod doors;

@@ -75,7 +75,7 @@ const ANSWERS: OtherSide = OtherSide::Answers { rings_ms: 2_000, talks_ms: 9_000
 
 #[tokio::test(start_paused = true)]
 async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation() {
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         // Where the agent has a message for it, that one; in v2 there is the payload.
         let orders: &[&str] =
             if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
@@ -105,7 +105,7 @@ fn closed(report: Report) -> Option<CloseReason> {
 
 #[tokio::test(start_paused = true)]
 async fn a_sip_address_is_dialled_as_the_payload_says() {
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         let world = world(edition, TO_SIP).start();
         let call = call(&world, &[OtherSide::NoAnswer]).await;
         assert_eq!(dialled(&call)[0], ("sip:desk@example.com".to_owned(), Some("+15550177".to_owned())), "{edition:?}");
@@ -181,7 +181,7 @@ async fn a_call_may_be_put_through_a_second_time() {
 async fn a_call_is_queued_for_a_workflow_or_by_a_name() {
     let workflow = r#"payload = { dialbridge = { enqueue = { workflowSid = "WW0123", attributes = { skill = "cakes", loaves = 2 } } } }"#;
     let queue = r#"payload = { dialbridge = { enqueue = { queue = "support" } } }"#;
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         for (order, workflow_sid, name, attributes) in
             [(workflow, Some("WW0123"), None, r#"{"loaves":2,"skill":"cakes"}"#), (queue, None, Some("support"), "")]
         {
@@ -261,7 +261,7 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session() 
 
 #[tokio::test(start_paused = true)]
 async fn from_the_ending_message_on_there_is_no_listening_and_no_interruption() {
-    for edition in Edition::ALL {
+    for edition in Edition::ANY {
         let mut world = world(edition, TO_NUMBER).start();
         let steps = vec![
             say(When::AgentSilent(300), numbered_speech(0, 700)),

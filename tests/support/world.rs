@@ -14,7 +14,7 @@ use dialbridge::service::{Parts, Service};
 use dialbridge::settings::{Config, Endpoint, Platform, Settings};
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::{CallConfig, Report};
-use dialbridge_lab::agent::{LabAgent, Script, TurnRecord};
+use dialbridge_lab::agent::{LabAgent, Script, StreamRecord, TurnRecord};
 use dialbridge_lab::google::{Storage, TextToSpeech};
 use dialbridge_lab::net::{Net, Pipes};
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
@@ -48,11 +48,21 @@ pub enum Edition {
     EsV2,
     /// Dialogflow ES by its beta API.
     EsV2Beta1,
+    /// The Customer Engagement Suite over WebSockets.
+    CesWebSocket,
+    /// The Customer Engagement Suite over gRPC.
+    CesGrpc,
 }
 
 impl Edition {
-    /// All of them.
+    /// Those with a stream for each turn: what the agent was sent is told turn by turn.
     pub const ALL: [Self; 3] = [Self::Cx, Self::EsV2, Self::EsV2Beta1];
+
+    /// Those with one stream for the whole call.
+    pub const CES: [Self; 2] = [Self::CesWebSocket, Self::CesGrpc];
+
+    /// Whichever it is.
+    pub const ANY: [Self; 5] = [Self::Cx, Self::EsV2, Self::EsV2Beta1, Self::CesWebSocket, Self::CesGrpc];
 
     /// Whether it is Dialogflow ES.
     #[must_use]
@@ -60,14 +70,23 @@ impl Edition {
         matches!(self, Self::EsV2 | Self::EsV2Beta1)
     }
 
+    /// Whether the whole call is one stream.
+    #[must_use]
+    pub fn is_ces(self) -> bool {
+        matches!(self, Self::CesWebSocket | Self::CesGrpc)
+    }
+
     fn apply(self, settings: &mut Settings) {
-        let (served_as, api) = match self {
-            Self::Cx => (dialbridge_lab::agent::Edition::Cx, None),
-            Self::EsV2 => (dialbridge_lab::agent::Edition::Es, Some("v2")),
-            Self::EsV2Beta1 => (dialbridge_lab::agent::Edition::Es, Some("v2beta1")),
+        let (served_as, api, transport) = match self {
+            Self::Cx => (dialbridge_lab::agent::Edition::Cx, None, None),
+            Self::EsV2 => (dialbridge_lab::agent::Edition::Es, Some("v2"), None),
+            Self::EsV2Beta1 => (dialbridge_lab::agent::Edition::Es, Some("v2beta1"), None),
+            Self::CesWebSocket => (dialbridge_lab::agent::Edition::Ces, None, Some("websocket")),
+            Self::CesGrpc => (dialbridge_lab::agent::Edition::Ces, None, Some("grpc")),
         };
         settings.dialogflow_agent = Some(served_as.agent_name().to_owned());
         settings.dialogflow_es_api = api.map(ToOwned::to_owned);
+        settings.ces_transport = transport.map(ToOwned::to_owned);
     }
 }
 
@@ -297,6 +316,19 @@ impl World {
     #[must_use]
     pub fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
         self.agent.record().turns(&call.call_sid)
+    }
+
+    /// What a CES agent was sent in a call, stream by stream.
+    #[must_use]
+    pub fn streams(&self, call: &CallRecord) -> Vec<StreamRecord> {
+        self.agent.record().streams(&call.call_sid)
+    }
+
+    /// All of the caller's audio that reached the agent, in order, in the coding in which it came.
+    #[must_use]
+    pub fn audio(&self, call: &CallRecord) -> Vec<u8> {
+        let of_turns = self.turns(call).into_iter().flat_map(|turn| turn.audio);
+        of_turns.chain(self.streams(call).into_iter().flat_map(|stream| stream.audio)).collect()
     }
 
     /// What became of the caller's audio, by the last report of the last call.

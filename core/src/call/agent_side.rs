@@ -20,11 +20,12 @@ impl Call {
             AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
             AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
             AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
-            AgentEvent::Interrupted { .. } if self.is_one_stream() => self.on_interrupted(),
-            AgentEvent::GoAway if self.is_one_stream() => self.restart_stream(),
+            AgentEvent::Interrupted { barge_in } if self.is_one_stream() => self.on_interrupted(barge_in),
+            AgentEvent::GoAway if self.is_one_stream() => self.on_go_away(),
             // An agent with a stream for each turn says neither.
             AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
             AgentEvent::Ended => self.on_turn_ended(),
+            AgentEvent::Failed(_) if self.is_being_replaced() => self.on_replaced(),
             AgentEvent::Failed(fault) => self.on_turn_failed(fault),
         }
     }
@@ -59,11 +60,14 @@ impl Call {
             payload: self.payload.clone(),
             barge_in: (is_audio && !self.is_one_stream()).then(|| self.barge_in_window(waited_ms)).flatten(),
         };
+        let told = start.parameters.clone();
+        self.await_greeting(&input);
         self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
         self.turn = Turn::Listening(OpenTurn {
             id,
             number,
             input,
+            opened_at: self.now,
             began: self.caller.written(),
             finished_at: self.now,
             utterance: Utterance::default(),
@@ -71,8 +75,10 @@ impl Call {
             has_audio: false,
             is_silent: false,
             partial: Repeated::default(),
+            told,
             said: Said::default(),
             thought_ms: 0,
+            is_leaving: false,
             is_restarting: false,
             is_protected: false,
             later: Vec::new(),
@@ -98,6 +104,10 @@ impl Call {
         // An agent with one stream calls no transcript final: the last one is.
         if transcript.is_final || self.is_one_stream() {
             self.sight.final_transcript(self.now);
+        }
+        // Nor does it say in its answer what it took the caller to have said.
+        if self.is_one_stream() && !transcript.text.is_empty() {
+            self.outcome.query_text.clone_from(&transcript.text);
         }
         self.report(Report::Transcript { turn: id, text: transcript.text.clone(), is_final: transcript.is_final });
         self.interrupt(InterruptedBy::Speech, Some(id));
@@ -181,12 +191,22 @@ impl Call {
         }
         self.sight.abandoned();
         self.caller.forget_written();
+        self.tell_again();
         self.leave_turn();
+    }
+
+    /// The open stream comes to nothing: what it was told of the call is told to the next one, where nothing newer is.
+    pub(super) fn tell_again(&mut self) {
+        let Some(turn) = self.turn.open_mut() else { return };
+        for (name, value) in std::mem::take(&mut turn.told) {
+            self.parameters.entry(name).or_insert(value);
+        }
     }
 
     fn on_turn_ended(&mut self) {
         let is_ending = matches!(self.lifecycle, Lifecycle::Ending(_));
         match &self.turn {
+            _ if self.is_being_replaced() => self.on_replaced(),
             Turn::Listening(_) if !is_ending => self.on_turn_failed(AgentFault {
                 code: "OK".to_owned(),
                 message: "the stream was closed before an answer".to_owned(),
@@ -215,15 +235,22 @@ impl Call {
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;
-        let greeting = &self.config.greeting;
-        let is_greeting = matches!(&turn.input, TurnInput::Event(event) if greeting.event.as_ref() == Some(event));
-        if is_greeting && !is_answered {
-            self.report(Report::StartingEventUnanswered { turn: turn.number });
-            self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
+        if !is_answered && !turn.is_restarting && self.is_starting_event(&turn.input) {
+            self.starting_event_unanswered(turn.number);
         }
         if turn.is_silent {
             self.count_silent_turn(&turn, is_answered);
         }
+    }
+
+    pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Event(event) if self.config.greeting.event.as_ref() == Some(event))
+    }
+
+    /// An agent that does not know the starting event gets the starting text, where there is one.
+    pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
+        self.report(Report::StartingEventUnanswered { turn });
+        self.first.extend(self.config.greeting.text.clone().map(TurnInput::Text));
     }
 
     pub(super) fn leave_turn(&mut self) {

@@ -1,18 +1,12 @@
 //! What an answer of the agent's does to a call.
 
-use crate::agent::{
-    Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, ToolCall, Transcript, TurnInput,
-};
+use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, Transcript, TurnInput};
 use crate::call::playback::Playback;
 use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Ending, Lifecycle, Timer};
 use crate::ids::TurnId;
 use crate::payload::{self, Action};
 use crate::report::{InterruptedBy, Report};
-
-/// How many refused tools may wait to be told to the agent, which may name one in each part of an answer. Of a further
-/// one it is not told.
-const MOST_REFUSALS: usize = 16;
 
 /// With so many prompts waiting to be fetched, further ones do not wait for the rest of the answer.
 const MOST_LATER: usize = 16;
@@ -34,7 +28,10 @@ impl Call {
             self.caller.forget_written();
         }
         self.timers.stop(Timer::AnswerOverdue);
-        self.outcome.update(&answer);
+        self.outcome.update(&answer, self.is_one_stream());
+        if let Some(turn) = self.turn.open_mut() {
+            turn.told.clear();
+        }
         if answer.keys.is_some() || answer.part != AnswerPart::Open || earlier.answered == Answered::No {
             self.key_rules = answer.keys.take();
         }
@@ -46,9 +43,7 @@ impl Call {
         let audio_ms = self.play(id, answer.part, std::mem::take(&mut answer.prompts));
         self.report_answer(id, &mut answer, audio_ms, earlier.thought_ms, is_more_audio);
         self.report_faults(id, &answer);
-        if let Some(call) = answer.tool_call {
-            self.refuse_tool(id, call);
-        }
+        self.on_tool_calls(id, std::mem::take(&mut answer.tool_calls));
         if let Some(end) = answer.end {
             self.end(Ending::Agent(end));
         }
@@ -166,15 +161,6 @@ impl Call {
         }
     }
 
-    fn refuse_tool(&mut self, id: TurnId, call: ToolCall) {
-        self.report(Report::ToolRefused { turn: id, tool: call.tool.clone() });
-        let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolRefused(_))).count();
-        if waiting < MOST_REFUSALS {
-            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
-            self.first.insert(waiting, TurnInput::ToolRefused(call));
-        }
-    }
-
     fn await_rest(&mut self, part: AnswerPart) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         let patience = &self.config.patience;
@@ -185,7 +171,7 @@ impl Call {
                 self.timers.set(Timer::AnswerSettled, self.now + patience.more_audio_ms);
             }
             // The agent says itself when its answer is whole.
-            AnswerPart::Open if self.is_one_stream() => {}
+            AnswerPart::Open if self.is_one_stream() => self.await_last_words(),
             AnswerPart::Final => self.complete_turn(),
             AnswerPart::Open => {
                 let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);

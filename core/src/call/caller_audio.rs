@@ -29,6 +29,11 @@ impl CallerAudio {
         self.first + as_position(self.kept.len())
     }
 
+    /// The place of the oldest byte that is kept.
+    pub(super) fn kept_from(&self) -> Position {
+        self.first
+    }
+
     /// The place of the next byte that a stream gets.
     pub(super) fn written(&self) -> Position {
         self.written

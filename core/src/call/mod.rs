@@ -12,7 +12,7 @@
 //! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
 //! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
 //! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `one_stream` agents that have one stream for the whole call, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
+//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
 //! call begins and ends.
 
 mod agent_side;
@@ -28,6 +28,7 @@ mod renewal;
 mod retry;
 mod sight;
 mod timer;
+mod tools;
 mod turn;
 mod twilio_side;
 mod utterance;
@@ -39,11 +40,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::{AgentCommand, AgentEnd, AgentEvent, KeyRules, TurnInput};
+use crate::agent::{AgentCommand, AgentEnd, AgentEvent, KeyRules, ToolCall, TurnInput};
 use crate::config::CallConfig;
 use crate::error::{InputError, PeerFault};
 use crate::handoff::{self, Outcome, VirtualAgentStatus};
-use crate::ids::{CallSid, FetchId, StreamSid, TurnId};
+use crate::ids::{CallSid, FetchId, StreamSid, ToolsId, TurnId};
 use crate::report::{AudioAccount, Bound, CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -56,6 +57,7 @@ use playback::{MarkBack, Playback, PlaybackOutput, Stage};
 use retry::Trouble;
 use sight::Sight;
 use timer::Timers;
+use tools::Tools;
 use turn::Turn;
 use voice::Voice;
 
@@ -91,6 +93,7 @@ pub struct Call {
     key_rules: Option<KeyRules>,
     silence: Silence,
     fillers: Fillers,
+    tools: Tools,
     trouble: Trouble,
     sight: Sight,
     timers: Timers,
@@ -141,6 +144,9 @@ pub enum Input<'a> {
     Updated(UpdateResult),
     /// [`Output::Fetch`] is done: the bytes of a WAV, or a sentence that says why not. What is no WAV is not played.
     Fetched(FetchId, Result<&'a [u8], &'a str>),
+    /// [`Output::RunTools`] is done: for each of the calls, in their order, the result, or a sentence for the agent that
+    /// says why there is none.
+    ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
     /// The call should go over to another media socket, because this instance will end: it closes in a gap of the
     /// conversation, by [`Patience::renewal_ms`](crate::config::Patience) at the latest.
     Renew,
@@ -176,6 +182,9 @@ pub enum Output {
     /// Audio that the agent names by its address is to be fetched; [`Input::Fetched`] comes back, once. Its size and its
     /// time are for the driver to bound.
     Fetch(FetchId, String),
+    /// Tools that the agent wants run, where [`CallConfig::has_tools`] says that this can be done; [`Input::ToolsRun`]
+    /// comes back, once. How long that takes is for the driver to bound.
+    RunTools(ToolsId, Vec<ToolCall>),
     /// A fact for logs and figures.
     Report(Report),
     /// The media socket is to be closed. The last output.
@@ -207,6 +216,7 @@ impl Call {
             key_rules: None,
             silence: Silence::default(),
             fillers: Fillers::default(),
+            tools: Tools::default(),
             sight: Sight::default(),
             trouble: Trouble::new(config.seed),
             timers,
@@ -237,6 +247,7 @@ impl Call {
             Input::Agent(turn, event) => self.on_agent(turn, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
+            Input::ToolsRun(id, results) => self.on_tools_run(id, results),
             Input::Renew => self.renew(),
             Input::Timeout => self.on_timeout(),
         }
@@ -374,8 +385,14 @@ impl Call {
         }
     }
 
-    /// The agent's part is over: from here on nothing is listened for.
+    /// The agent's part is over: from here on nothing is listened for. An agent that has only said that it is done may
+    /// still say where the call goes.
     fn end(&mut self, ending: Ending) {
+        if let (Lifecycle::Ending(Ending::Agent(said)), Ending::Agent(end)) = (&mut self.lifecycle, &ending)
+            && said.is_plain()
+        {
+            said.clone_from(end);
+        }
         if matches!(self.lifecycle, Lifecycle::Active) {
             self.account.after_end += self.caller.clear();
             self.first.clear();

@@ -4,15 +4,25 @@
 //! and when its voice is to stop. A stream that will be cut, or is too old, is half-closed, and another one carries on in
 //! the same session: what the caller says meanwhile waits for it.
 
-use crate::agent::{AgentCommand, TurnInput};
+use crate::agent::{AgentCommand, Intent, TurnInput};
 use crate::call::turn::{Answered, OpenTurn, Repeated, Said, Turn};
 use crate::call::utterance::Utterance;
-use crate::call::{Call, Lifecycle, Output, Timer};
-use crate::config::StreamShape;
+use crate::call::{Call, Ending, Lifecycle, Output, Timer};
+use crate::config::{BargeInMode, StreamShape};
 use crate::report::{InterruptedBy, Report};
+use crate::time::CallTime;
 
 /// How long a stream that was half-closed may still take to end, in milliseconds.
 const LAST_WORDS_MS: u64 = 2_000;
+
+/// A starting event that is not answered for so long is one that the agent does not know, in milliseconds.
+const UNKNOWN_EVENT_MS: u64 = 8_000;
+
+/// A stream that is to be replaced sooner, in milliseconds, and has said nothing is one that has failed.
+const SHORT_STREAM_MS: u64 = 1_000;
+
+/// Streams are opened no faster than this, in milliseconds, where a server ends them at once.
+const LEAST_STREAM_MS: u64 = 250;
 
 impl Call {
     /// Whether the agent has one stream for the whole call.
@@ -29,13 +39,43 @@ impl Call {
         let id = turn.id;
         if !self.parameters.is_empty() {
             let parameters = std::mem::take(&mut self.parameters);
+            if let Some(turn) = self.turn.open_mut() {
+                turn.told.extend(parameters.clone());
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Parameters(parameters)));
         }
         while let Some(input) = self.first.pop_front() {
             self.sight.input_complete(self.now);
-            self.await_answer();
+            // How many keys make an answer is for the agent to say.
+            if !matches!(input, TurnInput::Digits(..)) {
+                self.await_answer();
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Send(input)));
         }
+    }
+
+    /// A stream begins with what greets: an agent that does not know it may say so, or nothing at all.
+    pub(super) fn await_greeting(&mut self, input: &TurnInput) {
+        if self.is_one_stream() && self.is_starting_event(input) {
+            self.timers.set(Timer::AnswerOverdue, self.now + UNKNOWN_EVENT_MS);
+        }
+    }
+
+    /// Nothing has come of the starting event, and nobody has said anything. Whether that was the case.
+    pub(super) fn leave_greeting(&mut self) -> bool {
+        let Some(turn) = self.turn.open().filter(|turn| turn.answered == Answered::No && turn.utterance.is_empty())
+        else {
+            return false;
+        };
+        let number = turn.number;
+        if !self.is_one_stream() || !self.is_starting_event(&turn.input) {
+            return false;
+        }
+        if let Some(turn) = self.turn.open_mut() {
+            turn.input = TurnInput::Audio;
+        }
+        self.starting_event_unanswered(number);
+        true
     }
 
     /// Something was said or sent that the agent should answer.
@@ -46,12 +86,41 @@ impl Call {
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);
     }
 
-    /// The agent wants its own voice stopped.
-    pub(super) fn on_interrupted(&mut self) {
+    /// The agent wants its own voice stopped. A caller does not stop what may not be interrupted; a newer answer does.
+    pub(super) fn on_interrupted(&mut self, by_caller: bool) {
+        let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
+        if by_caller && !may_cut {
+            return;
+        }
         if self.playback.is_playing() && matches!(self.lifecycle, Lifecycle::Active) {
             let turn = self.turn.open().map(|turn| turn.number);
             self.cut(InterruptedBy::Agent, turn);
         }
+    }
+
+    /// The stream will be cut: another one is to take over. What the agent is saying is waited for, because not every
+    /// transport lets it go on after a half-close.
+    pub(super) fn on_go_away(&mut self) {
+        match &mut self.turn {
+            Turn::Listening(turn) if turn.answered == Answered::Yes => {
+                turn.is_leaving = true;
+                self.await_last_words();
+            }
+            Turn::Listening(_) => self.restart_stream(),
+            Turn::Responding(_) | Turn::Idle => {}
+        }
+    }
+
+    /// More of what is being said by a stream that will be cut should come soon.
+    pub(super) fn await_last_words(&mut self) {
+        if self.turn.open().is_some_and(|turn| turn.is_leaving) {
+            self.timers.set(Timer::AnswerOverdue, self.now + LAST_WORDS_MS);
+        }
+    }
+
+    /// Whether another stream takes over when this one has ended, however it ends.
+    pub(super) fn is_being_replaced(&self) -> bool {
+        self.turn.open().is_some_and(|turn| turn.is_restarting || turn.is_leaving)
     }
 
     /// The stream will be cut, or is too old: it is half-closed, and another one takes over when it has ended.
@@ -63,10 +132,62 @@ impl Call {
         self.turn = Turn::Responding(turn);
     }
 
-    /// A stream that was half-closed does not end: another one takes over all the same. Whether that was the case.
+    /// A stream that was to be replaced has ended: another one takes over. Where it came to nothing, and at once, the agent
+    /// is in trouble.
+    pub(super) fn on_replaced(&mut self) {
+        let Some(turn) = self.turn.open() else { return };
+        let (opened_at, is_answered) = (turn.opened_at, turn.answered == Answered::Yes);
+        self.leave_rest_to_the_next();
+        self.complete_turn();
+        let is_short = self.now.ms_since(opened_at) < SHORT_STREAM_MS;
+        if is_answered || !is_short || !matches!(self.lifecycle, Lifecycle::Active) {
+            self.pace_streams(opened_at);
+            return;
+        }
+        let retry = &self.config.retry;
+        match self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms) {
+            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            None => self.end(Ending::AgentFailed),
+        }
+    }
+
+    /// Has the stream that takes over wait where the one that was opened then has ended at once.
+    pub(super) fn pace_streams(&mut self, opened_at: CallTime) {
+        let is_active = matches!(self.lifecycle, Lifecycle::Active);
+        if is_active && self.is_one_stream() && self.now.ms_since(opened_at) < LEAST_STREAM_MS {
+            self.timers.set(Timer::Retry, opened_at + LEAST_STREAM_MS);
+        }
+    }
+
+    /// What a stream that is replaced has left unanswered is for the one that takes over.
+    fn leave_rest_to_the_next(&mut self) {
+        self.leave_speech_to_the_next();
+        let unanswered = self.turn.open().filter(|turn| turn.answered == Answered::No).map(|turn| turn.input.clone());
+        if let Some(kick_start @ (TurnInput::Event(_) | TurnInput::Text(_))) = unanswered {
+            self.first.push_front(kick_start);
+        }
+    }
+
+    /// Of the audio that the stream has had, what was said since the agent answered last goes to the next stream too.
+    /// Returns how many bytes that are.
+    pub(super) fn leave_speech_to_the_next(&mut self) -> u64 {
+        let Some(turn) = self.turn.open() else { return 0 };
+        let is_voice =
+            self.voice.onset_since(self.caller.kept_from()).is_some_and(|onset| onset < self.caller.written());
+        let is_speech = turn.answered != Answered::Yes && !turn.utterance.is_empty();
+        if is_voice || is_speech { self.say_again() } else { 0 }
+    }
+
+    /// A stream that is to be replaced says no more, or does not end: another one takes over all the same. Whether that was
+    /// the case.
     pub(super) fn leave_restarting_stream(&mut self) -> bool {
+        if matches!(&self.turn, Turn::Listening(turn) if turn.is_leaving) {
+            self.restart_stream();
+            return true;
+        }
         let is_restarting = self.turn.open().is_some_and(|turn| turn.is_restarting);
         if is_restarting {
+            self.leave_rest_to_the_next();
             self.cancel_turn();
         }
         is_restarting
@@ -81,26 +202,35 @@ impl Call {
         let number = self.next_number();
         let now = self.now;
         let Some(turn) = self.turn.open_mut() else { return };
-        let told = turn.told();
+        let told = turn.answer_told();
+        let unanswered = (turn.answered != Answered::Yes).then(|| (turn.number, turn.input.clone()));
         turn.begin_anew(number);
         self.sight.opened(number, turn.input.kind(), now);
         if let Some(told) = told {
             self.report(told);
         }
+        if let Some((number, _)) = unanswered.filter(|(_, input)| self.is_starting_event(input)) {
+            self.starting_event_unanswered(number);
+        }
+        if self.turn.open().is_some_and(|turn| turn.is_leaving) {
+            self.restart_stream();
+        }
     }
 
     /// A stream of many turns is over: what the agent has said in the last one is told.
     pub(super) fn tell_what_was_said(&mut self, turn: &OpenTurn) {
-        if let Some(told) = turn.told().filter(|_| self.is_one_stream()) {
+        if let Some(told) = turn.answer_told().filter(|_| self.is_one_stream()) {
             self.report(told);
         }
     }
 }
 
 impl OpenTurn {
-    /// The answer as it is told, where there was one.
-    fn told(&self) -> Option<Report> {
-        (self.answered == Answered::Yes).then(|| Report::Answered {
+    /// The answer as it is told, where there was one. The end of the conversation alone is none.
+    fn answer_told(&self) -> Option<Report> {
+        let Said { text, intent, parameters, audio_ms } = &self.said;
+        let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
+        (self.answered == Answered::Yes && says).then(|| Report::Answered {
             turn: self.number,
             query_text: self.utterance.text().to_owned(),
             text: self.said.text.clone(),

@@ -11,6 +11,9 @@ use crate::time::CallTime;
 /// The longest pause between two attempts, in milliseconds.
 const LONGEST_PAUSE_MS: u64 = 2_000;
 
+/// The gRPC code of an input that an agent does not take.
+const REFUSED: &str = "INVALID_ARGUMENT";
+
 /// A row of failures without a success in between.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -33,7 +36,7 @@ impl Trouble {
     }
 
     /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
-    fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
+    pub(super) fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
         let since = *self.since.get_or_insert(now);
         // A millisecond at least: time must go on for the budget to be spent.
         let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, LONGEST_PAUSE_MS);
@@ -60,31 +63,41 @@ impl Call {
     /// `is_cancelled`: whether the stream has had its last command.
     fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
         let is_responding = matches!(self.turn, Turn::Responding(_));
+        self.tell_again();
         let Some(turn) = self.turn.open() else { return };
-        let (id, input) = (turn.number, turn.input.clone());
+        let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
         self.trouble.failed_turns += 1;
         if turn.answered == Answered::Yes {
-            // An answer that was given is not asked for twice; what is missing of it is lost.
-            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms: 0 });
+            // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
+            let again = if self.is_one_stream() { self.leave_speech_to_the_next() } else { 0 };
+            let again_ms = again / BYTES_PER_MS as u64;
+            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms });
             if is_cancelled {
                 self.close_turn(None)
             } else {
                 self.complete_turn()
             }
+            self.pace_streams(opened_at);
             return;
         }
         self.sight.abandoned();
         self.leave_turn();
         let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
+        // Whether an agent refuses an event that it does not know is not documented (CES).
+        let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
         let retry = &self.config.retry;
-        let pause = if fault.transient {
+        let pause = if fault.transient || refuses_event {
             self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms)
         } else {
             None
         };
+        let input = if refuses_event { TurnInput::Audio } else { input };
         let again = if may_repeat { self.ask_again(input) } else { 0 };
         self.caller.forget_written();
         self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
+        if refuses_event {
+            self.starting_event_unanswered(id);
+        }
         match pause {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);
@@ -106,6 +119,11 @@ impl Call {
                 return 0;
             }
         }
+        self.say_again()
+    }
+
+    /// The next stream gets the audio that this one had, as far as it is kept; returns how many bytes that are.
+    pub(super) fn say_again(&mut self) -> u64 {
         let again = self.caller.rewind();
         self.account.written -= again;
         self.account.resent += again;
@@ -113,7 +131,7 @@ impl Call {
     }
 
     pub(super) fn on_answer_overdue(&mut self) {
-        if self.leave_restarting_stream() {
+        if self.leave_restarting_stream() || self.leave_greeting() {
             return;
         }
         let Some(turn) = self.turn.open() else { return };

@@ -42,6 +42,7 @@ pub(super) struct OpenTurn {
     /// The turn that goes on in it, as it is told: the stream's own, but where one stream has many turns.
     pub(super) number: TurnId,
     pub(super) input: TurnInput,
+    pub(super) opened_at: CallTime,
     /// Where in the caller's audio this stream's began.
     pub(super) began: Position,
     /// When the input was complete.
@@ -54,10 +55,14 @@ pub(super) struct OpenTurn {
     pub(super) is_silent: bool,
     /// The audio of its partial answers, which the final one may repeat.
     pub(super) partial: Repeated,
+    /// The session parameters that it was told since the agent last said something.
+    pub(super) told: Map<String, Value>,
     /// What the agent has said in a turn of a stream that has many.
     pub(super) said: Said,
     /// From the end of the input to the first part of the answer, in milliseconds.
     pub(super) thought_ms: u64,
+    /// Whether another stream is to take over when this one has said what it is saying.
+    pub(super) is_leaving: bool,
     /// Whether the stream is half-closed for another one to take over.
     pub(super) is_restarting: bool,
     /// Whether its answer may not be interrupted, whichever message its audio comes in.

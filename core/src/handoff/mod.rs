@@ -163,13 +163,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Takes over what an answer tells.
-    pub(crate) fn update(&mut self, answer: &Answer) {
+    /// Takes over what an answer tells. `adds`: whether its parameters are those that have changed, and not all of them.
+    pub(crate) fn update(&mut self, answer: &Answer, adds: bool) {
         if let Some(intent) = &answer.intent {
             self.intent = intent.clone();
         }
         if !answer.parameters.is_empty() {
-            self.parameters = answer.parameters.clone();
+            if !adds {
+                self.parameters.clear();
+            }
+            self.parameters.extend(answer.parameters.clone());
             // CX answers with all parameters of the session. The hand-off's webhook has these from Twilio, and a number
             // has no place in a URL.
             for name in TWILIOS_OWN {

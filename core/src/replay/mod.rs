@@ -60,9 +60,12 @@ impl Replayed {
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
         self.outputs().filter_map(|(_, output)| match output {
             Output::Report(report) => Some(report),
-            Output::Twilio(_) | Output::Agent(..) | Output::Update { .. } | Output::Fetch(..) | Output::Close(_) => {
-                None
-            }
+            Output::Twilio(_)
+            | Output::Agent(..)
+            | Output::Update { .. }
+            | Output::Fetch(..)
+            | Output::RunTools(..)
+            | Output::Close(_) => None,
         })
     }
 

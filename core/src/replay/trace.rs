@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::agent::{AgentCommand, TurnInput};
+use crate::agent::{AgentCommand, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::checksum::Checksum;
@@ -116,6 +116,7 @@ fn told(output: &Output) -> String {
         Output::Agent(turn, command) => format!("agent   {turn} {}", told_command(command)),
         Output::Update { twiml } => format!("runner  update {twiml}"),
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
+        Output::RunTools(id, calls) => format!("runner  {id}: {}", told_tools(calls)),
         Output::Close(reason) => format!("runner  close: {reason}"),
         Output::Report(report) => format!("report  {}", told_report(report)),
     }
@@ -153,8 +154,24 @@ fn told_input(input: &TurnInput) -> String {
         TurnInput::Event(name) => format!("event {name}"),
         TurnInput::Text(text) => format!("text \"{text}\""),
         TurnInput::Digits(digits, _) => format!("digits, {} keys", digits.keys.len()),
-        TurnInput::ToolRefused(call) => format!("tool result, {} refused", call.tool),
+        TurnInput::ToolResults(results) => {
+            let told: Vec<String> = results.iter().map(told_result).collect();
+            format!("tool result, {}", told.join(", "))
+        }
     }
+}
+
+fn told_result(result: &ToolResult) -> String {
+    let tool = &result.call.tool;
+    match result.outcome {
+        ToolOutcome::Refused => format!("{tool} refused"),
+        ToolOutcome::Failed(_) => format!("{tool} failed"),
+        ToolOutcome::Done(_) => format!("{tool} done"),
+    }
+}
+
+fn told_tools(calls: &[ToolCall]) -> String {
+    calls.iter().map(|call| call.tool.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn told_report(report: &Report) -> String {
@@ -181,6 +198,8 @@ fn told_report(report: &Report) -> String {
         Report::Payload { turn, payload } => format!("{turn} payload {payload}"),
         Report::PayloadRefused { turn, why } => format!("{turn} payload refused: {why}"),
         Report::ToolRefused { turn, tool } => format!("{turn} tool refused: {tool}"),
+        Report::ToolRun { turn, tool, fault: None } => format!("{turn} tool run: {tool}"),
+        Report::ToolRun { turn, tool, fault: Some(why) } => format!("{turn} tool failed: {tool}, {why}"),
         Report::Succeeded { turn } => format!("{turn} success"),
         Report::WebhookFailed { turn, why } => format!("{turn} webhook failed: {why}"),
         Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
 use crate::audio::g711::{linear_to_mulaw, mulaw_to_linear};
@@ -34,6 +34,8 @@ const LEAST_SECRET: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Typed {
     entries: BTreeSet<String>,
+    /// Keys that went one by one: together they are an entry too.
+    row: String,
     turns: BTreeSet<TurnId>,
 }
 
@@ -51,9 +53,29 @@ impl Typed {
         };
         if let TurnInput::Digits(digits, _) = input {
             self.turns.insert(turn);
-            if digits.keys.len() >= LEAST_SECRET {
-                self.entries.insert(digits.keys.clone());
+            self.note_keys(&digits.keys);
+        }
+    }
+
+    fn note_keys(&mut self, keys: &str) {
+        if keys.len() != 1 || matches!(keys, "*" | "#") {
+            self.row.clear();
+        } else {
+            // What was one entry until now is the beginning of a longer one.
+            self.entries.remove(&self.row);
+            self.row.push_str(keys);
+        }
+        for entry in [keys, &self.row] {
+            if entry.len() >= LEAST_SECRET {
+                self.entries.insert(entry.to_owned());
             }
+        }
+    }
+
+    /// The agent has said something: keys after it are another entry.
+    pub(super) fn note_event(&mut self, event: &AgentEvent) {
+        if matches!(event, AgentEvent::Answer(answer) if !answer.is_empty()) {
+            self.row.clear();
         }
     }
 
@@ -73,8 +95,19 @@ impl Typed {
             answer.query_text.clear();
         }
         answer.text = self.masked_text(&answer.text);
-        answer.parameters.values_mut().chain(&mut answer.payloads).for_each(|value| self.mask(value));
+        let arguments = answer.tool_calls.iter_mut().flat_map(|call| call.arguments.values_mut());
+        let values = answer.parameters.values_mut().chain(&mut answer.payloads).chain(arguments);
+        values.for_each(|value| self.mask(value));
         Some(AgentEvent::Answer(Box::new(answer)))
+    }
+
+    /// A tool's result without what it repeats of the keys, where keys are masked.
+    pub(super) fn masked_object(&self, object: &Map<String, Value>, mask: Mask) -> Map<String, Value> {
+        let mut object = object.clone();
+        if mask.digits {
+            object.values_mut().for_each(|value| self.mask(value));
+        }
+        object
     }
 
     fn mask(&self, value: &mut Value) {
@@ -120,7 +153,7 @@ pub(super) fn masked_audio(mulaw: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::agent::{Digits, DigitsForm, TurnStart};
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     fn typed(keys: &str) -> Typed {
         let digits = Digits { keys: keys.to_owned(), finish: None };
@@ -150,6 +183,23 @@ mod tests {
         assert_eq!((masked.query_text.as_str(), masked.text.as_str()), ("", "You typed 0000."));
         let expected = json!({ "pin": "0000", "n": 0, "all": ["x0000y", { "deep": "0000" }], "other": 7 });
         assert_eq!(Value::Object(masked.parameters), expected);
+    }
+
+    #[test]
+    fn keys_that_go_one_by_one_are_an_entry_together() {
+        let mut typed = Typed::default();
+        let press = |typed: &mut Typed, keys: &str| {
+            for key in keys.chars() {
+                let digits = Digits { keys: key.to_string(), finish: None };
+                typed.note(TurnId(1), &AgentCommand::Send(TurnInput::Digits(digits, DigitsForm::Dtmf)));
+            }
+        };
+        press(&mut typed, "4711#22");
+        assert_eq!(typed.masked_text("4711, 47112 and 22"), "0000, 00002 and 22");
+        let says = Answer { text: "Thank you.".to_owned(), ..Answer::default() };
+        typed.note_event(&AgentEvent::Answer(Box::new(says)));
+        press(&mut typed, "9");
+        assert_eq!(typed.masked_text("229"), "229", "two entries, neither of them a secret");
     }
 
     #[test]

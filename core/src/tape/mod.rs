@@ -27,12 +27,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::agent::AgentEvent;
 use crate::call::{Input, UpdateResult};
 use crate::config::CallConfig;
-use crate::ids::{FetchId, TurnId};
+use crate::ids::{FetchId, ToolsId, TurnId};
 use crate::time::CallTime;
 
 pub use mask::Mask;
@@ -107,6 +107,8 @@ pub enum TapeInput {
     Updated(UpdateResult),
     /// Audio was fetched, or could not be.
     Fetched(FetchId, Result<Vec<u8>, String>),
+    /// Tools were run.
+    ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
     /// The call should go over to another media socket.
     Renew,
     /// A deadline had come.
@@ -124,6 +126,7 @@ impl TapeInput {
             Self::Agent(turn, event) => Input::Agent(*turn, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
+            Self::ToolsRun(id, results) => Input::ToolsRun(*id, results.clone()),
             Self::Renew => Input::Renew,
             Self::Timeout => Input::Timeout,
         }
@@ -222,13 +225,29 @@ impl Line {
 enum RunnerMessage {
     Updated(UpdateResult),
     Fetched { id: FetchId, audio: Option<String>, fault: Option<String> },
+    ToolsRun { id: ToolsId, results: Vec<ToolRun> },
     Renew {},
+}
+
+/// What came of one tool.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ToolRun {
+    Result(Map<String, Value>),
+    Fault(String),
 }
 
 fn from_runner(message: Value) -> Result<TapeInput, String> {
     match serde_json::from_value(message).map_err(|error| error.to_string())? {
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
         RunnerMessage::Renew {} => Ok(TapeInput::Renew),
+        RunnerMessage::ToolsRun { id, results } => {
+            let results = results.into_iter().map(|run| match run {
+                ToolRun::Result(result) => Ok(result),
+                ToolRun::Fault(why) => Err(why),
+            });
+            Ok(TapeInput::ToolsRun(id, results.collect()))
+        }
         RunnerMessage::Fetched { id, audio: Some(audio), fault: None } => {
             let audio = STANDARD.decode(audio).map_err(|error| error.to_string())?;
             Ok(TapeInput::Fetched(id, Ok(audio)))
@@ -259,6 +278,7 @@ mod tests {
             Input::Updated(UpdateResult::CallGone),
             Input::Fetched(FetchId(1), Ok(&[1, 2, 3])),
             Input::Fetched(FetchId(2), Err("404")),
+            Input::ToolsRun(ToolsId(1), vec![Ok(Map::from_iter([("n".to_owned(), 7.into())])), Err("no".to_owned())]),
             Input::Renew,
             Input::Timeout,
             Input::TwilioClosed,

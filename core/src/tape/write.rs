@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentCommand, TurnInput};
 use crate::call::{Input, Output};
@@ -56,6 +56,7 @@ impl TapeWriter {
             Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
             Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
             Input::Agent(turn, event) => {
+                self.typed.note_event(event);
                 let masked = self.typed.masked(*turn, event).filter(|_| self.mask.digits);
                 let event = masked.as_ref().unwrap_or(event);
                 json!({ "at_ms": at, "from": "agent", "turn": turn, "message": event })
@@ -67,6 +68,10 @@ impl TapeWriter {
             }
             Input::Fetched(id, Err(fault)) => {
                 json!({ "at_ms": at, "from": "runner", "message": { "fetched": { "id": id, "fault": fault } } })
+            }
+            Input::ToolsRun(id, results) => {
+                let results: Vec<Value> = results.iter().map(|result| self.tool_run(result)).collect();
+                json!({ "at_ms": at, "from": "runner", "message": { "toolsRun": { "id": id, "results": results } } })
             }
             Input::Renew => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
             Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
@@ -90,10 +95,21 @@ impl TapeWriter {
             Output::Fetch(id, uri) => {
                 json!({ "at_ms": at, "to": "runner", "message": { "fetch": { "id": id, "uri": uri } } })
             }
+            Output::RunTools(id, calls) => {
+                let calls: Vec<&str> = calls.iter().map(|call| call.tool.as_str()).collect();
+                json!({ "at_ms": at, "to": "runner", "message": { "runTools": { "id": id, "tools": calls } } })
+            }
             Output::Close(reason) => json!({ "at_ms": at, "to": "runner", "message": { "close": reason.to_string() } }),
             Output::Report(_) => return None,
         };
         Some(line.to_string())
+    }
+
+    fn tool_run(&self, result: &Result<Map<String, Value>, String>) -> Value {
+        match result {
+            Ok(result) => json!({ "result": self.typed.masked_object(result, self.mask) }),
+            Err(why) => json!({ "fault": why }),
+        }
     }
 
     fn masked(&self, mut message: Value, finish: Option<char>) -> Value {
@@ -145,7 +161,9 @@ impl TapeWriter {
             TurnInput::Text(text) => ("text", text.as_str().into()),
             TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_keys(&digits.keys).into()),
             TurnInput::Digits(digits, _) => ("keys", digits.keys.as_str().into()),
-            TurnInput::ToolRefused(call) => ("tool", call.tool.as_str().into()),
+            TurnInput::ToolResults(results) => {
+                ("tools", results.iter().map(|result| Value::from(result.call.tool.as_str())).collect())
+            }
         };
         to[name] = value;
     }

@@ -1,6 +1,6 @@
 //! Answers whose audio comes in another message than their payloads, or from elsewhere.
 
-use dialbridge_core::agent::{Answer, AnswerPart, Prompt, ToolCall, TurnInput};
+use dialbridge_core::agent::{Answer, AnswerPart, Prompt, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, CallTime, FetchId, Input, Output, Report};
@@ -78,10 +78,11 @@ fn the_result_of_a_tool_goes_before_keys_that_wait() {
     for key in ["1", "#"] {
         line.twilio(&format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}}}"#)).unwrap();
     }
-    let call = ToolCall { tool: "tools/1".to_owned(), action: "look-up".to_owned() };
-    answered(&mut line, 1, Answer { tool_call: Some(call.clone()), ..answer(100) });
+    let call = ToolCall { tool: "tools/1".to_owned(), action: "look-up".to_owned(), ..ToolCall::default() };
+    answered(&mut line, 1, Answer { tool_calls: vec![call.clone()], ..answer(100) });
     let AgentCommand::Open(start) = &line.commands(2)[0] else { panic!() };
-    assert_eq!(start.input, TurnInput::ToolRefused(call));
+    let refused = ToolResult { call, outcome: ToolOutcome::Refused };
+    assert_eq!(start.input, TurnInput::ToolResults(vec![refused]));
 }
 
 #[test]

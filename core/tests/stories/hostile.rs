@@ -109,15 +109,15 @@ fn time_that_goes_back_is_taken_as_the_last_seen() {
 fn an_agent_that_names_tools_without_end_fills_no_memory() {
     let mut line = Line::started(greeting_text());
     for _ in 0..1_000 {
-        let tool_call = Some(ToolCall::default());
+        let tool_calls = vec![ToolCall::default()];
         line.agent(
             1,
-            AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, tool_call, ..Answer::default() })),
+            AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, tool_calls, ..Answer::default() })),
         );
     }
     line.agent(1, empty());
     let mut told = 0;
-    while matches!(line.opened_with(line.last_turn()), TurnInput::ToolRefused(_)) {
+    while matches!(line.opened_with(line.last_turn()), TurnInput::ToolResults(_)) {
         told += 1;
         line.agent(line.last_turn(), empty());
     }

@@ -100,6 +100,7 @@ impl Line {
                 Output::Agent(..)
                 | Output::Update { .. }
                 | Output::Fetch(..)
+                | Output::RunTools(..)
                 | Output::Report(_)
                 | Output::Close(_) => {}
             }

@@ -1,10 +1,12 @@
 //! Every kind of message that an agent can send.
 
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Enqueue, Prompt, ToolCall, Transfer, TurnInput};
+use dialbridge_core::agent::{
+    AgentEnd, Answer, AnswerPart, Enqueue, Prompt, ToolCall, ToolOutcome, ToolResult, Transfer, TurnInput,
+};
 use dialbridge_core::{AgentEvent, CallConfig, FetchId, Output, Report, UpdateResult};
 use serde_json::json;
 
-use crate::line::{Line, answer, answered, greeting_text, prompt};
+use crate::line::{Line, answer, answered, empty, greeting_text, prompt};
 
 fn answers(answer: Answer) -> AgentEvent {
     AgentEvent::Answer(Box::new(answer))
@@ -89,14 +91,15 @@ fn a_final_response_that_repeats_the_partial_ones_is_not_played_twice() {
 #[test]
 fn a_tool_is_refused_at_once_so_that_the_agent_goes_on() {
     let mut line = Line::started(greeting_text());
-    let call = ToolCall { tool: "tools/1".to_owned(), action: "look-up".to_owned() };
-    line.agent(
-        1,
-        answers(Answer { tool_call: Some(call.clone()), ..Answer { part: AnswerPart::Final, ..Answer::default() } }),
-    );
-    assert_eq!(line.opened_with(2), TurnInput::ToolRefused(call));
-    line.agent(2, answered(300));
-    assert_eq!(line.opened_with(3), TurnInput::Audio);
+    let call = |tool: &str| ToolCall { tool: tool.to_owned(), ..ToolCall::default() };
+    let tool_calls = vec![call("tools/1"), call("tools/2")];
+    line.agent(1, answers(Answer { tool_calls, ..Answer { part: AnswerPart::Final, ..Answer::default() } }));
+    let refused = |tool| TurnInput::ToolResults(vec![ToolResult { call: call(tool), outcome: ToolOutcome::Refused }]);
+    assert_eq!(line.opened_with(2), refused("tools/1"), "one in a turn");
+    line.agent(2, empty());
+    assert_eq!(line.opened_with(3), refused("tools/2"));
+    line.agent(3, answered(300));
+    assert_eq!(line.opened_with(4), TurnInput::Audio);
 }
 
 #[test]

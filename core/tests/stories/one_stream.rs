@@ -1,9 +1,10 @@
 //! An agent with one stream for the whole call (CES).
 
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolCall, TurnInput};
-use dialbridge_core::config::{NoInput, StreamShape};
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolCall, ToolOutcome, ToolResult, Transfer, TurnInput};
+use dialbridge_core::config::{BargeInMode, NoInput, StreamShape};
 use dialbridge_core::report::InterruptedBy;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
+use serde_json::{Map, Value, json};
 
 use crate::line::{Line, digits, interim, numbers, prompt};
 use crate::trouble::fault;
@@ -99,9 +100,32 @@ fn the_agent_says_when_its_words_are_interrupted() {
 }
 
 #[test]
+fn a_caller_does_not_stop_what_may_not_be_interrupted_and_a_newer_answer_does() {
+    let protected = Answer {
+        payloads: vec![json!({ "dialbridge": { "bargeIn": false } })],
+        prompts: vec![prompt(5_000)],
+        ..Answer::default()
+    };
+    let off = || {
+        let mut config = config();
+        config.barge_in.mode = BargeInMode::Off;
+        config
+    };
+    for (config, says) in [(config(), AgentEvent::Answer(Box::new(protected))), (off(), says(5_000))] {
+        let mut line = Line::started(config);
+        line.agent(1, says);
+        line.hush(900);
+        line.agent(1, AgentEvent::Interrupted { barge_in: true });
+        assert_eq!((line.clears(), line.is_playing()), (0, true));
+        line.agent(1, AgentEvent::Interrupted { barge_in: false });
+        assert_eq!((line.clears(), line.is_playing()), (1, false));
+    }
+}
+
+#[test]
 fn an_answer_that_may_not_be_interrupted_protects_none_of_those_after_it() {
     let mut line = greeted();
-    let payload = serde_json::json!({ "dialbridge": { "bargeIn": false } });
+    let payload = json!({ "dialbridge": { "bargeIn": false } });
     line.agent(1, AgentEvent::Answer(Box::new(Answer { payloads: vec![payload], ..Answer::default() })));
     line.agent(1, says(2_000));
     line.hush(400);
@@ -131,8 +155,7 @@ fn keys_events_and_tool_refusals_go_in_between_the_audio() {
     line.agent(1, says(200));
     line.agent(1, turn_completed());
     line.press("42#");
-    let call = ToolCall { tool: "tools/1".to_owned(), action: String::new() };
-    line.agent(1, AgentEvent::Answer(Box::new(Answer { tool_call: Some(call.clone()), ..Answer::default() })));
+    line.agent(1, wants(&["tools/1", "tools/2"]));
     line.agent(1, turn_completed());
     line.hush(5_000);
     let sent: Vec<_> = line
@@ -140,8 +163,89 @@ fn keys_events_and_tool_refusals_go_in_between_the_audio() {
         .into_iter()
         .filter_map(|command| if let AgentCommand::Send(input) = command { Some(input) } else { None })
         .collect();
-    assert_eq!(sent, [digits("42", Some('#')), TurnInput::ToolRefused(call), TurnInput::Event("SILENCE".to_owned())]);
+    let refused = ["tools/1", "tools/2"].map(|tool| ToolResult { call: call(tool), outcome: ToolOutcome::Refused });
+    let refused = TurnInput::ToolResults(refused.to_vec());
+    assert_eq!(sent, [digits("42", Some('#')), refused, TurnInput::Event("SILENCE".to_owned())]);
     assert_eq!(line.last_turn(), 1);
+}
+
+fn call(tool: &str) -> ToolCall {
+    ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
+}
+
+fn wants(tools: &[&str]) -> AgentEvent {
+    let tool_calls = tools.iter().map(|tool| call(tool)).collect();
+    AgentEvent::Answer(Box::new(Answer { tool_calls, ..Answer::default() }))
+}
+
+/// What the agent was told of tools, in order.
+fn told_of_tools(line: &Line) -> Vec<Vec<ToolResult>> {
+    let results = line.commands(line.last_turn()).into_iter().filter_map(|command| match command {
+        AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
+        _ => None,
+    });
+    results.collect()
+}
+
+fn has_tools() -> CallConfig {
+    CallConfig { has_tools: true, ..config() }
+}
+
+#[test]
+fn tools_are_run_where_that_can_be_done_and_the_agent_is_told_of_all_of_them_at_once() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1", "tools/2"]));
+    let asked =
+        |line: &Line| line.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2));
+    assert_eq!((asked(&line), told_of_tools(&line).len()), (1, 0));
+    line.speak(400);
+    let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
+    let run = Input::ToolsRun(ToolsId(1), vec![Ok(result.clone()), Err("the shop is closed".to_owned())]);
+    line.feed(&run).unwrap();
+    let [told] = &told_of_tools(&line)[..] else { panic!() };
+    let outcomes: Vec<_> = told.iter().map(|result| (result.call.id.as_str(), result.outcome.clone())).collect();
+    let failed = ToolOutcome::Failed("the shop is closed".to_owned());
+    assert_eq!(outcomes, [("call of tools/1", ToolOutcome::Done(result)), ("call of tools/2", failed)]);
+    line.feed(&run).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 1, "once");
+    let faults = line.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
+    assert_eq!(faults, 1);
+}
+
+#[test]
+fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1"]));
+    line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
+    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    line.agent(1, AgentEvent::Ended);
+    line.wait(250);
+    let told = told_of_tools(&line);
+    assert_eq!(line.last_turn(), 2);
+    assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
+}
+
+#[test]
+fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
+    let mut line = Line::started(has_tools());
+    for _ in 0..100 {
+        line.agent(1, wants(&["tools/1"]));
+    }
+    assert_eq!(line.count(|output| matches!(output, Output::RunTools(..))), 16);
+    assert_eq!(told_of_tools(&line).len(), 84, "of the others it is told that they are refused");
+    line.agent(1, end_session());
+    line.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 84, "an agent that is done is told nothing");
+}
+
+#[test]
+fn keys_that_the_agent_still_collects_are_no_stall() {
+    let mut line = greeted();
+    line.press("4#");
+    line.hush(40_000);
+    assert_eq!(line.commands(1).len(), 2, "{:?}", line.commands(1));
+    assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
 }
 
 #[test]
@@ -174,6 +278,59 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
     let all: Vec<u8> = (1..=2).flat_map(|stream| line.written(stream)).collect();
     assert_eq!(numbers(&all), (0..65).collect::<Vec<u16>>());
     assert_eq!(line.played_ms(), 500, "what the old stream still said was played");
+}
+
+#[test]
+fn words_that_a_replaced_stream_has_left_unanswered_are_said_again() {
+    for ends in [true, false] {
+        let mut line = greeted();
+        line.hush(1_000);
+        line.speak(400);
+        line.agent(1, interim("two"));
+        line.agent(1, AgentEvent::GoAway);
+        line.speak(300);
+        if ends {
+            line.agent(1, AgentEvent::Ended)
+        } else {
+            line.hush(2_100)
+        }
+        let second = numbers(&line.written(2));
+        assert!(second.first().is_some_and(|first| *first <= 75), "from before the words on: {:?}", second.first());
+        assert!(second.windows(2).all(|pair| pair[1] == pair[0] + 1) && *second.last().unwrap() >= 109);
+    }
+}
+
+#[test]
+fn what_is_said_into_an_answer_in_whose_middle_the_stream_breaks_is_said_again() {
+    let mut line = greeted();
+    line.agent(1, says(5_000));
+    line.hush(1_000);
+    line.speak(400);
+    line.agent(1, fault("UNAVAILABLE", true));
+    assert_eq!(numbers(&line.written(2)), (25..95).collect::<Vec<u16>>(), "all since the answer began");
+    let mut line = greeted();
+    line.agent(1, says(5_000));
+    line.hush(1_000);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(20);
+    assert_eq!(numbers(&line.written(2)), [75], "of silence nothing");
+}
+
+#[test]
+fn a_kick_start_that_a_replaced_stream_has_left_unanswered_goes_to_the_next_one() {
+    for ends in [true, false] {
+        let mut line = Line::started(config());
+        line.agent(1, AgentEvent::GoAway);
+        if ends {
+            line.agent(1, AgentEvent::Ended);
+            line.wait(200);
+        } else {
+            line.hush(2_100);
+        }
+        assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
+        let unanswered = |report: &Report| matches!(report, Report::StartingEventUnanswered { .. });
+        assert_eq!(line.reports().filter(|report| unanswered(report)).count(), 0);
+    }
 }
 
 #[test]
@@ -218,8 +375,88 @@ fn a_kick_start_that_was_not_heard_is_sent_again_and_one_that_was_never() {
     assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
     line.agent(2, says(300));
     line.agent(2, fault("UNAVAILABLE", true));
-    line.wait(200);
+    line.wait(250);
     assert_eq!(line.opened_with(3), TurnInput::Audio);
+}
+
+#[test]
+fn a_starting_event_that_is_not_known_is_left_unanswered_or_refused_and_the_text_takes_its_place() {
+    let mut with_text = config();
+    with_text.greeting.text = Some("hello".to_owned());
+    let unanswered =
+        |line: &Line| line.reports().filter(|report| matches!(report, Report::StartingEventUnanswered { .. })).count();
+    for (config, text) in [(with_text, Some(TurnInput::Text("hello".to_owned()))), (config(), None)] {
+        let mut left = Line::started(config.clone());
+        left.agent(1, turn_completed());
+        let sent: Vec<_> = left.commands(1).into_iter().skip(1).collect();
+        assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
+        left.agent(1, says(300));
+        assert_eq!((unanswered(&left), left.played_ms()), (1, 300));
+
+        let mut ignored = Line::started(config.clone());
+        ignored.hush(7_900);
+        assert_eq!(unanswered(&ignored), 0);
+        ignored.hush(100);
+        let sent: Vec<_> = ignored.commands(1).into_iter().skip(1).collect();
+        assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
+        ignored.hush(20_000);
+        assert_eq!((unanswered(&ignored), ignored.last_turn()), (1, 1), "a caller may think for longer");
+
+        let mut refused = Line::started(config);
+        refused.speak(100);
+        refused.agent(1, fault("INVALID_ARGUMENT", false));
+        refused.speak(200);
+        assert_eq!((refused.last_turn(), refused.opened_with(2)), (2, text.unwrap_or(TurnInput::Audio)));
+        assert_eq!(numbers(&refused.written(2)), (0..15).collect::<Vec<u16>>());
+        assert_eq!((unanswered(&refused), refused.update()), (1, None));
+        refused.agent(2, fault("INVALID_ARGUMENT", false));
+        assert!(refused.update().is_some(), "it was not the event");
+    }
+}
+
+#[test]
+fn what_a_stream_was_told_of_the_call_is_told_again_when_it_came_to_nothing() {
+    let mut line = Line::started(config());
+    assert_eq!(line.start_of(1).parameters["shop"], "north");
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.wait(200);
+    assert_eq!(line.start_of(2).parameters["shop"], "north");
+    line.agent(2, says(300));
+    line.agent(2, fault("UNAVAILABLE", true));
+    line.wait(250);
+    assert!(line.start_of(3).parameters.is_empty(), "the agent has answered to it");
+}
+
+#[test]
+fn what_the_agent_tells_bit_by_bit_is_all_in_the_hand_off() {
+    let tells = |name: &str, value: i32| {
+        let parameters = Map::from_iter([(name.to_owned(), Value::from(value))]);
+        AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, parameters, ..Answer::default() }))
+    };
+    let mut line = greeted();
+    line.agent(1, interim("two loaves"));
+    line.agent(1, tells("loaves", 2));
+    line.agent(1, interim("at nine"));
+    line.agent(1, tells("hour", 9));
+    line.agent(1, end_session());
+    line.wait(1_100);
+    let twiml = line.update().unwrap().1;
+    for told in ["%22loaves%22%3A2", "%22hour%22%3A9", "%22queryText%22%3A%22at%20nine%22"] {
+        assert!(twiml.contains(told), "{twiml}");
+    }
+}
+
+#[test]
+fn an_end_that_says_where_the_call_goes_takes_the_place_of_one_that_does_not() {
+    let ends = |end| AgentEvent::Answer(Box::new(Answer { end: Some(end), ..Answer::default() }));
+    let transfer = || ends(AgentEnd::Transfer(Transfer::to("+15550123")));
+    for order in [[transfer(), end_session()], [end_session(), transfer()]] {
+        let mut line = greeted();
+        order.into_iter().for_each(|end| line.agent(1, end));
+        line.wait(1_100);
+        assert!(line.update().unwrap().1.contains("<Dial"));
+        assert_eq!(line.reports().filter(|report| matches!(report, Report::HandedOff { .. })).count(), 1);
+    }
 }
 
 #[test]
@@ -264,4 +501,72 @@ fn an_answer_that_never_comes_is_a_stall() {
     line.hush(30_200);
     assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
     assert_eq!(line.last_turn(), 2);
+}
+
+#[test]
+fn what_the_agent_is_saying_when_its_stream_is_to_go_away_is_waited_for() {
+    for ends in [turn_completed(), AgentEvent::Ended, fault("UNAVAILABLE", true)] {
+        let mut line = greeted();
+        line.speak(300);
+        line.agent(1, says(300));
+        line.agent(1, AgentEvent::GoAway);
+        assert_ne!(line.commands(1).last(), Some(&AgentCommand::FinishInput), "not half-closed in its middle");
+        line.hush(100);
+        line.agent(1, says(200));
+        line.agent(1, ends.clone());
+        if ends == turn_completed() {
+            assert_eq!(line.commands(1).last(), Some(&AgentCommand::FinishInput));
+            line.agent(1, AgentEvent::Ended);
+        }
+        line.hush(1_000);
+        assert_eq!((line.last_turn(), line.opened_with(2)), (2, TurnInput::Audio));
+        assert_eq!(line.played_ms(), 400 + 500);
+        assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
+    }
+    let mut line = greeted();
+    line.agent(1, says(300));
+    line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
+    assert_eq!(line.commands(1).last(), Some(&AgentCommand::FinishInput), "but not for ever");
+}
+
+#[test]
+fn a_stream_that_breaks_after_its_go_away_is_replaced_and_has_not_failed() {
+    let mut line = greeted();
+    line.hush(1_000);
+    line.agent(1, AgentEvent::GoAway);
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(20);
+    assert_eq!((line.last_turn(), line.opened_with(2)), (2, TurnInput::Audio));
+    assert_eq!(line.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
+}
+
+#[test]
+fn an_agent_whose_streams_are_to_go_away_as_soon_as_they_open_has_failed_in_the_end() {
+    let mut line = Line::started(config());
+    let mut gone = 0;
+    for _ in 0..1_000 {
+        let stream = line.last_turn();
+        if stream > gone {
+            line.agent(stream, AgentEvent::GoAway);
+            line.agent(stream, AgentEvent::Ended);
+            gone = stream;
+        }
+        line.hush(100);
+    }
+    assert!(line.update().unwrap().1.contains("VirtualAgentStatus=failed"));
+    assert!(line.last_turn() < 60);
+}
+
+#[test]
+fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_a_pause() {
+    let mut line = Line::started(config());
+    for stream in 1..10 {
+        line.agent(stream, says(100));
+        line.agent(stream, AgentEvent::Ended);
+        line.wait(240);
+        assert_eq!(line.last_turn(), stream);
+        line.wait(10);
+        assert_eq!(line.last_turn(), stream + 1);
+    }
 }

@@ -44,6 +44,20 @@ fn a_greeting_that_failed_is_tried_again() {
 }
 
 #[test]
+fn what_a_turn_was_told_of_the_call_is_told_to_the_next_one_when_it_came_to_nothing() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.wait(200);
+    assert_eq!(line.start_of(2).parameters["shop"], "north");
+    line.agent(2, answered(300));
+    assert!(line.start_of(3).parameters.is_empty(), "the agent has answered to it");
+
+    let mut line = Line::started(CallConfig::default());
+    line.press("1#");
+    assert_eq!(line.start_of(2).parameters["shop"], "north", "the turn that listened was given up for the keys");
+}
+
+#[test]
 fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
     let mut line = Line::started(CallConfig::default());
     line.speak(400);

@@ -106,7 +106,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         end: said.end,
         payloads: said.payloads,
         keys: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
-        tool_call: said.tool_call,
+        tool_calls: said.tool_calls,
         succeeded: said.succeeded,
         webhook_faults: result.webhook_statuses.iter().filter(|status| status.code != 0).map(webhook_fault).collect(),
     }
@@ -150,7 +150,7 @@ struct Said {
     texts_interruptible: bool,
     end: Option<AgentEnd>,
     payloads: Vec<Value>,
-    tool_call: Option<ToolCall>,
+    tool_calls: Vec<ToolCall>,
     succeeded: bool,
 }
 
@@ -163,7 +163,7 @@ impl Said {
             texts_interruptible: true,
             end: None,
             payloads: Vec::new(),
-            tool_call: None,
+            tool_calls: Vec::new(),
             succeeded: false,
         };
         for message in messages.iter().filter_map(|message| message.message.as_ref()) {
@@ -200,7 +200,9 @@ impl Said {
             }
             Message::Payload(payload) => self.payloads.push(Value::Object(from_struct(payload.clone()))),
             Message::ToolCall(call) => {
-                self.tool_call = Some(ToolCall { tool: call.tool.clone(), action: call.action.clone() });
+                let (tool, action) = (call.tool.clone(), call.action.clone());
+                let arguments = call.input_parameters.clone().map(from_struct).unwrap_or_default();
+                self.tool_calls.push(ToolCall { tool, action, arguments, ..ToolCall::default() });
             }
             Message::ConversationSuccess(_) => self.succeeded = true,
             Message::KnowledgeInfoCard(_) => {}
@@ -419,7 +421,8 @@ mod tests {
         response.query_result.as_mut().unwrap().webhook_statuses = vec![status(0, ""), status(14, "down")];
         let answer = answer(response);
         assert_eq!((answer.payloads, answer.succeeded), (vec![payload], true));
-        assert_eq!(answer.tool_call, Some(ToolCall { tool: "t".to_owned(), action: "x".to_owned() }));
+        let call = ToolCall { tool: "t".to_owned(), action: "x".to_owned(), ..ToolCall::default() };
+        assert_eq!(answer.tool_calls, [call]);
         assert_eq!(answer.webhook_faults, ["code 14: down"]);
     }
 

@@ -3,7 +3,7 @@
 //! Field names and their meaning: the protos of `google.cloud.dialogflow.cx.v3`.
 
 use bytes::Bytes;
-use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolCall, TurnInput, TurnStart};
+use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolOutcome, ToolResult, TurnInput, TurnStart};
 use dialbridge_core::audio::SAMPLE_RATE;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Map;
@@ -65,14 +65,20 @@ fn input(start: &TurnStart, speech: &SpeechConfig) -> Input {
         }),
         TurnInput::Digits(digits, DigitsForm::Text) => Input::Text(cx::TextInput { text: digits.keys.clone() }),
         TurnInput::Digits(_, DigitsForm::Event(event)) => Input::Event(cx::EventInput { event: event.clone() }),
-        TurnInput::ToolRefused(ToolCall { tool, action }) => Input::ToolCallResult(cx::ToolCallResult {
-            tool: tool.clone(),
-            action: action.clone(),
-            result: Some(cx::tool_call_result::Result::Error(cx::tool_call_result::Error {
-                message: NO_TOOLS.to_owned(),
-            })),
-        }),
+        // A turn has one of them.
+        TurnInput::ToolResults(results) => Input::ToolCallResult(results.first().map(tool_result).unwrap_or_default()),
     }
+}
+
+fn tool_result(result: &ToolResult) -> cx::ToolCallResult {
+    use cx::tool_call_result::{Error, Result::Error as Failed, Result::OutputParameters};
+    let failed = |why: &str| Failed(Error { message: why.to_owned() });
+    let outcome = match &result.outcome {
+        ToolOutcome::Done(parameters) => OutputParameters(to_struct(parameters)),
+        ToolOutcome::Failed(why) => failed(why),
+        ToolOutcome::Refused => failed(NO_TOOLS),
+    };
+    cx::ToolCallResult { tool: result.call.tool.clone(), action: result.call.action.clone(), result: Some(outcome) }
 }
 
 fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfig {
@@ -141,8 +147,9 @@ mod tests {
     use super::*;
     use crate::agent::protobuf::{from_duration, from_struct};
     use crate::settings::{Product, Secret};
-    use dialbridge_core::agent::BargeInWindow;
+    use dialbridge_core::agent::{BargeInWindow, ToolCall};
     use serde_json::json;
+    use std::sync::Arc;
 
     fn context(speech: SpeechConfig) -> SessionContext {
         SessionContext {
@@ -150,6 +157,7 @@ mod tests {
             language: "en-US".to_owned(),
             product: Product::Cx,
             speech: speech.into(),
+            ces: Arc::default(),
         }
     }
 
@@ -216,8 +224,9 @@ mod tests {
 
     #[test]
     fn a_tool_is_refused_by_its_name() {
-        let call = ToolCall { tool: "tools/1".to_owned(), action: "look-up".to_owned() };
-        let Input::ToolCallResult(result) = sent(first(TurnInput::ToolRefused(call))) else { panic!() };
+        let call = ToolCall { tool: "tools/1".to_owned(), action: "look-up".to_owned(), ..ToolCall::default() };
+        let refused = ToolResult { call, outcome: ToolOutcome::Refused };
+        let Input::ToolCallResult(result) = sent(first(TurnInput::ToolResults(vec![refused]))) else { panic!() };
         assert_eq!((result.tool.as_str(), result.action.as_str()), ("tools/1", "look-up"));
         let Some(cx::tool_call_result::Result::Error(error)) = result.result else { panic!() };
         assert!(error.message.contains("no tools"));

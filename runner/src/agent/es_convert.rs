@@ -98,7 +98,7 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
             Input::Event(es::EventInput { name: name.clone(), parameters: given(&parameters), language_code })
         }
         // ES asks for no tools.
-        TurnInput::ToolRefused(call) => Input::Text(es::TextInput { text: call.tool.clone(), language_code }),
+        TurnInput::ToolResults(_) => Input::Text(es::TextInput { text: String::new(), language_code }),
     }
 }
 
@@ -365,6 +365,7 @@ mod tests {
             language: "de".to_owned(),
             product: Product::Es(EsApi::V2),
             speech: Arc::default(),
+            ces: Arc::default(),
         }
     }
 

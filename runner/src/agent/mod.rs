@@ -1,6 +1,7 @@
-//! The agent's side: streams to Dialogflow, one for each turn.
+//! The agent's side: streams to Dialogflow, one for each turn, or to the Customer Engagement Suite, one for each call.
 
 mod auth;
+mod ces;
 mod channels;
 mod cx_convert;
 mod cx_request;
@@ -23,13 +24,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::net::Dial;
-use crate::settings::{Endpoint, EsApi, Product};
+use crate::settings::{CesTransport, Endpoint, EsApi, Product};
 
+use ces::{Carrier, WebSockets};
 use cx_convert::Cx;
 use es_convert::Es;
 use stream::{Streams, Turn};
 
 pub use auth::{Auth, AuthError};
+pub use ces::CesConfig;
 pub use pipe::{InputPipe, Piece, PipeFull};
 pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 
@@ -39,11 +42,33 @@ pub const EVENT_QUEUE: usize = 64;
 /// How long a stream may go on after its answer. Google closes it at once or with our half-close.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// An endpoint of Dialogflow's, with credentials for it. All agents there share its connections.
+/// An endpoint of Google's, with credentials for it. All agents there share its connections.
 #[derive(Debug, Clone)]
 pub struct Agent {
     endpoint: Arc<str>,
     streams: Streams,
+    /// Where CES's streams are carried over WebSockets.
+    sockets: Option<WebSockets>,
+}
+
+/// What is spoken at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Link {
+    /// gRPC.
+    Grpc,
+    /// WebSockets, as CES takes them.
+    WebSocket,
+}
+
+impl Link {
+    /// What is spoken with agents of a product.
+    #[must_use]
+    pub fn to(product: Product) -> Self {
+        match product {
+            Product::Cx | Product::Es(_) | Product::Ces(CesTransport::Grpc) => Self::Grpc,
+            Product::Ces(CesTransport::WebSocket) => Self::WebSocket,
+        }
+    }
 }
 
 /// What one call asks of every stream.
@@ -57,6 +82,8 @@ pub struct SessionContext {
     pub language: String,
     /// How the agent is to hear and to speak.
     pub speech: Arc<SpeechConfig>,
+    /// How an agent of the Customer Engagement Suite is streamed to.
+    pub ces: Arc<CesConfig>,
 }
 
 impl Agent {
@@ -64,14 +91,23 @@ impl Agent {
     /// one they come from the usual places, and for a plaintext endpoint there are none.
     ///
     /// # Errors
-    /// [`AuthError`] when there are no usable credentials.
-    pub fn new(endpoint: &Endpoint, credentials: Option<&Path>, dial: Arc<dyn Dial>) -> Result<Self, AgentError> {
+    /// [`AgentError`] when there are no usable credentials, or the endpoint cannot be used.
+    pub fn new(
+        endpoint: &Endpoint,
+        link: Link,
+        credentials: Option<&Path>,
+        dial: Arc<dyn Dial>,
+    ) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
             true => auth::Auth::none(),
             false => auth::Auth::google(credentials).map_err(AgentError::Auth)?,
         };
+        let sockets = match link {
+            Link::Grpc => None,
+            Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
+        };
         let channels = channels::Channels::new(endpoint, dial).map_err(AgentError::Endpoint)?;
-        Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth } })
+        Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth }, sockets })
     }
 
     /// The endpoint's URL.
@@ -92,7 +128,10 @@ impl Agent {
     /// Why the agent cannot be reached.
     pub async fn warm_up(&self) -> io::Result<()> {
         self.streams.auth.warm_up().await.map_err(io::Error::other)?;
-        self.streams.channels.warm_up().await.map_err(io::Error::other)
+        match &self.sockets {
+            None => self.streams.channels.warm_up().await.map_err(io::Error::other),
+            Some(sockets) => sockets.warm_up().await.map_err(|fault| io::Error::other(fault.to_string())),
+        }
     }
 
     /// How many connections there are, and how many streams on all of them.
@@ -116,12 +155,17 @@ impl Agent {
         tasks: &mut JoinSet<()>,
     ) -> TurnHandle {
         let pipe = InputPipe::new();
-        let (streams, context) = (self.streams.clone(), context.clone());
+        let (streams, sockets, context) = (self.streams.clone(), self.sockets.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
         let task = match context.product {
             Product::Cx => tasks.spawn(lingering(pipe.clone(), streams.run::<Cx>(context, turn))),
             Product::Es(EsApi::V2) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<false>>(context, turn))),
             Product::Es(EsApi::V2Beta1) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<true>>(context, turn))),
+            Product::Ces(_) => {
+                let auth = streams.auth.clone();
+                let carrier = sockets.map_or(Carrier::Grpc(streams), Carrier::WebSocket);
+                tasks.spawn(lingering(pipe.clone(), ces::run(carrier, auth, context, turn)))
+            }
         };
         TurnHandle { pipe, task }
     }
@@ -143,6 +187,8 @@ pub enum AgentError {
     Auth(AuthError),
     /// The endpoint cannot be used.
     Endpoint(tonic::transport::Error),
+    /// TLS cannot be set up.
+    Tls(rustls::Error),
 }
 
 impl std::fmt::Display for AgentError {
@@ -150,6 +196,7 @@ impl std::fmt::Display for AgentError {
         match self {
             Self::Auth(error) => error.fmt(f),
             Self::Endpoint(error) => write!(f, "the endpoint cannot be used: {error}"),
+            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
         }
     }
 }

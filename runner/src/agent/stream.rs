@@ -1,4 +1,4 @@
-//! One stream to the agent: a `StreamingDetectIntent` of its own for each turn, in the messages of its edition.
+//! One stream to a Dialogflow agent: a `StreamingDetectIntent` of its own for each turn, in the messages of its edition.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -44,7 +44,7 @@ pub(super) trait Dialect: Send + Sync + 'static {
     fn events(response: Self::Response) -> Vec<AgentEvent>;
 }
 
-/// An agent of any edition.
+/// Where gRPC streams are opened, of any edition.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
     pub(super) channels: Channels,
@@ -59,22 +59,30 @@ pub(super) struct Turn {
     pub(super) events: mpsc::Sender<(TurnId, AgentEvent)>,
 }
 
-impl Streams {
-    /// Runs a turn to its end and tells what the agent says. Dropping it resets the stream.
-    pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
-        let began = Instant::now();
-        let last = match self.stream::<D>(&context, &turn).await {
+impl Turn {
+    /// Tells how the stream ended that was opened at `began` with that token.
+    pub(super) async fn tell_end(&self, ended: Result<(), AgentFault>, auth: &Auth, began: Instant) {
+        let last = match ended {
             Ok(()) => AgentEvent::Ended,
             Err(mut fault) => {
                 // A token that was refused before its time: another one may do.
                 if fault.code == "UNAUTHENTICATED" && !fault.transient {
-                    fault.transient = self.auth.renew(began);
+                    fault.transient = auth.renew(began);
                 }
                 AgentEvent::Failed(fault)
             }
         };
         // When nobody listens any more, the call is over.
-        let _ = turn.events.send((turn.id, last)).await;
+        let _ = self.events.send((self.id, last)).await;
+    }
+}
+
+impl Streams {
+    /// Runs a turn to its end and tells what the agent says. Dropping it resets the stream.
+    pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
+        let began = Instant::now();
+        let ended = self.stream::<D>(&context, &turn).await;
+        turn.tell_end(ended, &self.auth, began).await;
     }
 
     async fn stream<D: Dialect>(&self, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {

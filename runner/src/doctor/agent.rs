@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialbridge_core::agent::{AgentFault, Answer, TurnInput};
+use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentEvent, TurnId};
 use http::Uri;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -43,6 +43,12 @@ fn host(agent: &AgentSubject) -> Finding {
     if !agent.is_elsewhere || asked == right {
         return Finding::ok(HOST, format!("{right} serves {name}"));
     }
+    if agent.address.may_be_at(&asked) {
+        return Finding::ok(
+            HOST,
+            format!("DIALOGFLOW_ENDPOINT {asked} is asked instead of {right}; both may serve {name}"),
+        );
+    }
     if asked.ends_with(".googleapis.com") {
         let says = format!("DIALOGFLOW_ENDPOINT is {asked}, but {right} serves the location of {name}");
         return Finding::fault(
@@ -70,7 +76,7 @@ async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) 
             Ok(answers) => answers,
             Err(why) => return Finding::fault(CHECK, in_short(&why), "see the lines on the credentials"),
         };
-        match tokio::time::timeout(doctor.web.deadline, first_answer(answers)).await {
+        match tokio::time::timeout(doctor.web.deadline, first_answer(answers, agent.is_one_stream())).await {
             Err(_) => return silent(agent, doctor.web.deadline),
             Ok(Err(fault)) => return refused(agent, &fault, credentials),
             Ok(Ok(Some(answer))) => return answered(&answer, input),
@@ -92,18 +98,31 @@ fn session_id() -> String {
 }
 
 /// The first answer that a caller would notice; `None` when the stream ends without one.
-async fn first_answer(mut answers: mpsc::Receiver<(TurnId, AgentEvent)>) -> Result<Option<Answer>, AgentFault> {
+async fn first_answer(
+    mut answers: mpsc::Receiver<(TurnId, AgentEvent)>,
+    is_one_stream: bool,
+) -> Result<Option<Answer>, AgentFault> {
     let mut first: Option<Answer> = None;
     while let Some((_, event)) = answers.recv().await {
         match event {
             AgentEvent::Failed(fault) => return Err(fault),
             AgentEvent::Ended => break,
-            AgentEvent::Answer(answer) => match &mut first {
-                None if answer.is_empty() => {}
-                None => first = Some(*answer),
-                // The audio may come after the words.
-                Some(first) => first.prompts.extend(answer.prompts),
-            },
+            AgentEvent::Answer(answer) => {
+                let is_last = answer.part == AnswerPart::Final;
+                match &mut first {
+                    None if answer.is_empty() => {}
+                    None => first = Some(*answer),
+                    // The audio may come after the words, or the words after the audio.
+                    Some(first) => {
+                        first.text.push_str(&answer.text);
+                        first.prompts.extend(answer.prompts);
+                    }
+                }
+                // A stream of many turns goes on after it.
+                if is_last && is_one_stream {
+                    break;
+                }
+            }
             _ => {}
         }
     }

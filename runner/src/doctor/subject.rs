@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dialbridge_core::agent::{TurnInput, TurnStart};
+use dialbridge_core::config::StreamShape;
 use dialbridge_core::{AgentEvent, TurnId};
 use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::agent::{Agent, EVENT_QUEUE, SessionContext};
+use crate::agent::{Agent, EVENT_QUEUE, Link, SessionContext};
 use crate::net::Dial;
 use crate::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
@@ -110,6 +111,11 @@ impl AgentSubject {
         }
     }
 
+    /// Whether a stream to it goes on after an answer.
+    pub(crate) fn is_one_stream(&self) -> bool {
+        self.config.call.shape == StreamShape::PerCall
+    }
+
     /// Opens a stream to the agent as a call does, in a session of its own, and gives what comes over it. It ends with
     /// `tasks`.
     ///
@@ -122,12 +128,14 @@ impl AgentSubject {
         input: TurnInput,
         tasks: &mut JoinSet<()>,
     ) -> Result<mpsc::Receiver<(TurnId, AgentEvent)>, String> {
-        let agent = Agent::new(&self.endpoint, self.credentials.as_deref(), dial).map_err(|error| error.to_string())?;
+        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial)
+            .map_err(|error| error.to_string())?;
         let context = SessionContext {
             session: self.address.session(session_id),
             product: self.address.product(),
             language: self.config.language.clone(),
             speech: Arc::new(self.config.speech.clone()),
+            ces: Arc::new(self.config.ces.clone()),
         };
         let start = TurnStart {
             input,
@@ -137,7 +145,11 @@ impl AgentSubject {
             barge_in: None,
         };
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
-        agent.open(&context, TurnId(1), &start, events, tasks).finish_input();
+        let stream = agent.open(&context, TurnId(1), &start, events, tasks);
+        // An agent with one stream for the whole call may take its half-close for the end of the call.
+        if !self.is_one_stream() {
+            stream.finish_input();
+        }
         Ok(answers)
     }
 }
@@ -156,8 +168,13 @@ async fn serve_lab_agents(_: &mut Config) -> Result<Lab, String> {
 /// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:
 /// it would blank words that are no secrets.
 pub(crate) fn secrets(settings: &Settings, config: Option<&Config>) -> Vec<String> {
-    let given =
-        [&settings.twilio_auth_token, &settings.twilio_api_key_secret, &settings.ticket_key, &settings.webhook_headers];
+    let given = [
+        &settings.twilio_auth_token,
+        &settings.twilio_api_key_secret,
+        &settings.ticket_key,
+        &settings.webhook_headers,
+        &settings.ces_tool_webhook_secret,
+    ];
     let given = given.into_iter().flatten().flat_map(|list| list.split([',', ':']).chain([list.as_str()]));
     let read = config.into_iter().flat_map(|config| {
         let key = config.twilio.api_key.iter().map(|(_, secret)| secret);

@@ -10,6 +10,8 @@ use crate::settings::value::Shown;
 pub struct AgentAddress {
     /// The name, up to where a session's begins.
     name: String,
+    /// The deployment of a CES app, by its whole name.
+    deployment: Option<String>,
     product: Product,
     /// Its location; `None` where an ES agent names none.
     location: Option<String>,
@@ -22,6 +24,8 @@ pub enum Product {
     Cx,
     /// Dialogflow ES: `projects/P[/locations/L]/agent[/environments/E[/users/U]]`.
     Es(EsApi),
+    /// The Customer Engagement Suite: `projects/P/locations/L/apps/A[/deployments/D]`.
+    Ces(CesTransport),
 }
 
 /// Which of ES's APIs is spoken.
@@ -33,6 +37,19 @@ pub enum EsApi {
     /// With telephony messages, barge-in configuration and DTMF input.
     V2Beta1,
 }
+
+/// How streams to an agent of the Customer Engagement Suite are carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CesTransport {
+    /// JSON over a WebSocket, as Google's own adapters do it.
+    #[default]
+    WebSocket,
+    /// gRPC.
+    Grpc,
+}
+
+/// CES's bounds for a session's id, in characters: `[a-zA-Z0-9][a-zA-Z0-9-_]{4,62}`.
+const CES_ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
 
 pub(super) const AGENT: &str = "DIALOGFLOW_AGENT";
 pub(super) const AGENT_EXAMPLE: &str =
@@ -53,7 +70,7 @@ impl AgentAddress {
             ["projects", _, ref rest @ ..] => (None, rest),
             _ => (None, &[] as &[&str]),
         };
-        let address = |name: String, product| Ok(Self { name, product, location: location.clone() });
+        let address = |name: String, product| Ok(Self { name, deployment: None, product, location: location.clone() });
         match *rest {
             ["agents", _] | ["agents", _, "environments", _] if location.is_some() => {
                 address(name.to_owned(), Product::Cx)
@@ -61,17 +78,35 @@ impl AgentAddress {
             ["agent"] | ["agent", "environments", _, "users", _] => address(name.to_owned(), Product::Es(es_api)),
             // The default user of an environment, `-`.
             ["agent", "environments", _] => address(format!("{name}/users/-"), Product::Es(es_api)),
-            ["apps", ..] if location.is_some() => {
-                Err(wrong("names an app of the Customer Engagement Suite, which this version cannot serve yet"))
+            ["apps", _] if location.is_some() => address(name.to_owned(), Product::Ces(CesTransport::default())),
+            ["apps", _, "deployments", deployment] if location.is_some() => {
+                let app = name.len() - "/deployments/".len() - deployment.len();
+                let app = address(name[..app].to_owned(), Product::Ces(CesTransport::default()))?;
+                Ok(Self { deployment: Some(name.to_owned()), ..app })
             }
             _ => Err(wrong(format!("is {}, which names no Dialogflow agent", Shown(name)))),
         }
     }
 
-    /// The agent's name, as it was given but for the default user.
+    /// The same agent, its streams carried so where it is one of the Customer Engagement Suite.
+    #[must_use]
+    pub fn carried_by(self, transport: CesTransport) -> Self {
+        match self.product {
+            Product::Ces(_) => Self { product: Product::Ces(transport), ..self },
+            Product::Cx | Product::Es(_) => self,
+        }
+    }
+
+    /// The agent's name, as it was given but for the default user and an app's deployment.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The deployment of a CES app, by its whole name; without one the app's draft answers.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&str> {
+        self.deployment.as_deref()
     }
 
     /// Which product it is.
@@ -80,10 +115,13 @@ impl AgentAddress {
         self.product
     }
 
-    /// The Dialogflow session of a call.
+    /// The agent's session of a call.
     #[must_use]
     pub fn session(&self, id: &str) -> String {
-        format!("{}/sessions/{id}", self.name)
+        match self.product {
+            Product::Cx | Product::Es(_) => format!("{}/sessions/{id}", self.name),
+            Product::Ces(_) => format!("{}/sessions/{}", self.name, ces_session_id(id)),
+        }
     }
 
     /// The edition's name, as tapes have it.
@@ -92,18 +130,53 @@ impl AgentAddress {
         match self.product {
             Product::Cx => "cx",
             Product::Es(_) => "es",
+            Product::Ces(_) => "ces",
         }
     }
 
     /// Where Google serves it.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        let host = match self.location.as_deref() {
-            None | Some("global") => "dialogflow.googleapis.com".to_owned(),
-            Some(location) => format!("{location}-dialogflow.googleapis.com"),
+        let location = self.location.as_deref().filter(|location| *location != "global");
+        let host = match (self.product, location) {
+            (Product::Cx | Product::Es(_), None) => "dialogflow.googleapis.com".to_owned(),
+            (Product::Cx | Product::Es(_), Some(location)) => format!("{location}-dialogflow.googleapis.com"),
+            // The location stands in the path.
+            (Product::Ces(CesTransport::WebSocket), _) | (Product::Ces(CesTransport::Grpc), None) => {
+                CES_HOST.to_owned()
+            }
+            (Product::Ces(CesTransport::Grpc), Some(location)) => ces_regional_host(location),
         };
         Endpoint { url: format!("https://{host}"), is_plaintext: false }
     }
+
+    /// Whether another host may serve it as well: which of CES's two serves which transport is not documented.
+    #[must_use]
+    pub fn may_be_at(&self, host: &str) -> bool {
+        let regional = self.location.as_deref().map(ces_regional_host);
+        matches!(self.product, Product::Ces(_)) && (host == CES_HOST || regional.as_deref() == Some(host))
+    }
+}
+
+/// CES's host for all locations.
+pub(crate) const CES_HOST: &str = "ces.googleapis.com";
+
+/// CES's host for one location. Which of the two serves gRPC's bidirectional streams is not documented; this one is
+/// reported to.
+pub(crate) fn ces_regional_host(location: &str) -> String {
+    format!("ces.{location}.rep.googleapis.com")
+}
+
+/// An id as CES takes one; Twilio's are taken as they are. Others, such as a test's, are made longer where they are too
+/// short, and begin with a letter.
+fn ces_session_id(id: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let begins_well = id.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if CES_ID_CHARS.contains(&id.len()) && begins_well && id.bytes().all(is_plain) {
+        return id.to_owned();
+    }
+    let plain = id.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' });
+    format!("call-{}", plain.take(CES_ID_CHARS.end() - "call-".len()).collect::<String>())
 }
 
 fn wrong(fault: impl Into<String>) -> SettingError {
@@ -164,11 +237,55 @@ mod tests {
             ("projects/p/locations/europe-west2/agent", es, "europe-west2-dialogflow", ""),
             ("projects/p/agent/environments/e", es, "dialogflow", "/users/-"),
             ("projects/p/agent/environments/e/users/u", es, "dialogflow", ""),
+            ("projects/p/locations/eu/apps/a", Product::Ces(CesTransport::WebSocket), "ces", ""),
         ] {
             let agent = parse(name).unwrap();
             assert_eq!(agent.product(), product, "{name}");
             assert_eq!(agent.endpoint().url, format!("https://{host}.googleapis.com"), "{name}");
-            assert_eq!(agent.session("CA1"), format!("{name}{session}/sessions/CA1"));
+            assert_eq!(agent.session("CA123"), format!("{name}{session}/sessions/CA123"));
+        }
+    }
+
+    #[test]
+    fn a_deployment_is_no_part_of_the_session() {
+        let agent = parse("projects/p/locations/us/apps/a-1/deployments/d").unwrap();
+        assert_eq!((agent.name(), agent.edition()), ("projects/p/locations/us/apps/a-1", "ces"));
+        assert_eq!(agent.deployment(), Some("projects/p/locations/us/apps/a-1/deployments/d"));
+        assert_eq!(agent.session("CA123"), "projects/p/locations/us/apps/a-1/sessions/CA123");
+        assert_eq!(parse("projects/p/locations/us/apps/a-1").unwrap().deployment(), None);
+    }
+
+    #[test]
+    fn the_transport_says_which_host_serves_an_app() {
+        for (location, transport, host) in [
+            ("us", CesTransport::WebSocket, "ces.googleapis.com"),
+            ("us", CesTransport::Grpc, "ces.us.rep.googleapis.com"),
+            ("europe-west3", CesTransport::Grpc, "ces.europe-west3.rep.googleapis.com"),
+            ("global", CesTransport::Grpc, "ces.googleapis.com"),
+        ] {
+            let agent = parse(&format!("projects/p/locations/{location}/apps/a")).unwrap().carried_by(transport);
+            assert_eq!(agent.product(), Product::Ces(transport));
+            assert_eq!(agent.endpoint().url, format!("https://{host}"), "{location} {transport:?}");
+        }
+        let cx = parse("projects/p/locations/us/agents/a").unwrap();
+        assert_eq!(cx.clone().carried_by(CesTransport::Grpc), cx);
+    }
+
+    #[test]
+    fn a_session_id_is_one_that_ces_takes() {
+        let of = |id: &str| {
+            parse("projects/p/locations/us/apps/a").unwrap().session(id).rsplit('/').next().unwrap().to_owned()
+        };
+        let sid = "CA0123456789abcdef0123456789abcdef";
+        assert_eq!((of(sid).as_str(), of("browser-7f3a").as_str()), (sid, "browser-7f3a"));
+        assert_eq!(
+            (of("CA1").as_str(), of("-abcdef").as_str(), of("").as_str()),
+            ("call-CA1", "call--abcdef", "call-")
+        );
+        for id in [String::new(), "x".repeat(63), "x".repeat(64), "a/b?c".to_owned(), "\u{e9}l\u{e8}ve".to_owned()] {
+            let id = of(&id);
+            assert!(CES_ID_CHARS.contains(&id.len()), "{id}");
+            assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')), "{id}");
         }
     }
 
@@ -183,6 +300,10 @@ mod tests {
             "projects/p/locations/l/agents/a/b",
             "projects/p q/agent",
             "projects/p/agent/users/u",
+            "projects/p/apps/a",
+            "projects/p/locations/l/apps/a/deployments",
+            "projects/p/locations/l/apps/a/deployments/d/x",
+            "projects/p/locations/l/apps/a/environments/e",
         ] {
             let error = parse(name).unwrap_err().to_string();
             assert!(error.starts_with("DIALOGFLOW_AGENT ") && error.contains("for example"), "{error}");

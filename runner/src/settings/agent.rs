@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 use super::address::AGENT;
 use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
 use super::{AgentAddress, Endpoint, EsApi, EventsConfig, Product, SettingError, Settings};
-use crate::agent::SpeechConfig;
+use crate::agent::{CesConfig, SpeechConfig};
 use crate::prompts::PromptsConfig;
+use crate::tools::ToolWebhook;
 
 /// All that calls to one agent need to know.
 #[derive(Debug, Clone)]
@@ -33,6 +34,10 @@ pub struct AgentConfig {
     pub call: CallConfig,
     /// How the agent is to hear and to speak.
     pub speech: SpeechConfig,
+    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    pub ces: CesConfig,
+    /// Where the tools are run that it asks for.
+    pub tools: Option<ToolWebhook>,
     /// How audio is fetched that the agent names by its address.
     pub prompts: PromptsConfig,
     /// The event that the agent gets whose transfer nobody answered.
@@ -85,15 +90,21 @@ impl Settings {
         parameters: Map<String, Value>,
         renew_after_ms: u64,
     ) -> Result<AgentConfig, SettingError> {
+        let transport = self.ces_transport()?;
         let named = self.named_agent()?;
+        let named = Named { address: named.address.carried_by(transport), ..named };
         let product = named.address.product();
-        let call = CallConfig { parameters, renew_after_ms, ..self.of_call(product)? };
+        let tools = self.tools(product)?;
+        let call = CallConfig { has_tools: tools.is_some(), parameters, renew_after_ms, ..self.of_call(product)? };
         let speech = self.speech(product)?;
         let mut notices = self.conversation_notices();
         notices.extend(self.speech_notice(product, &speech));
+        notices.extend(self.ces_notices(product));
         let events = self.events()?;
         notices.extend(self.event_notices(events.as_ref()));
         Ok(AgentConfig {
+            ces: self.ces(&named.address)?,
+            tools,
             address: named.address,
             endpoint: set(&self.dialogflow_endpoint).map(Endpoint::parse).transpose()?,
             #[cfg(feature = "lab")]
@@ -161,11 +172,12 @@ impl Settings {
     }
 
     /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
-    /// answers.
+    /// answers. CES agents are silent until they get something; this event is what Google's own adapters send.
     fn greeting(&self, product: Product) -> Greeting {
         let (event, text) = match product {
             Product::Cx => (None, Some("hi")),
             Product::Es(_) => (Some("WELCOME"), None),
+            Product::Ces(_) => (Some("session_start"), None),
         };
         let or = |value: &Option<String>, default: Option<&str>| match value.as_deref().map(str::trim) {
             None => default.map(ToOwned::to_owned),

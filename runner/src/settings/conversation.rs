@@ -1,7 +1,9 @@
 //! The settings of a conversation: interruptions, keys, silence, bounds, waiting, recordings of our own.
 
 use dialbridge_core::agent::DigitsForm;
-use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, NoInput, Patience, Retry};
+use dialbridge_core::config::{
+    BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, NoInput, Patience, Retry, StreamShape,
+};
 
 use super::recording::recording;
 use super::value::{Shown, boolean, choice, event, is_parameter_name, number, set};
@@ -16,31 +18,47 @@ const LEAST_MARGIN_MS: u64 = 2_000;
 /// The longest goodbye, in characters.
 const MOST_GOODBYE_CHARS: usize = 500;
 
+/// After so long a stream to a CES agent is replaced, where nothing else is set. What Google's servers bear is not
+/// documented; their clients wait for an hour.
+const CES_STREAM_SECONDS: u64 = 3_600;
+
 const SECOND: u64 = 1_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 impl Settings {
     /// What core is told of a conversation. The greeting, the hand-off, and what is the service's, come from elsewhere.
     pub(super) fn conversation(&self, product: Product) -> Result<CallConfig, SettingError> {
-        let audio_limit_ms = match product {
-            Product::Cx => 120_000,
-            Product::Es(_) => 60_000,
+        // A wrong value is told whatever agent it is for.
+        let ces_stream_ms = self.ces_stream_ms()?;
+        let (shape, audio_limit_ms) = match product {
+            Product::Cx => (StreamShape::PerTurn, 120_000),
+            Product::Es(_) => (StreamShape::PerTurn, 60_000),
+            Product::Ces(_) => (StreamShape::PerCall, ces_stream_ms),
         };
         let margin = LEAST_MARGIN_MS..=audio_limit_ms - LEAST_STREAM_MS;
         let margin = number("ROTATION_MARGIN_MS", set(&self.rotation_margin_ms), 10_000, margin, "10000")?;
         Ok(CallConfig {
             barge_in: self.barge_in()?,
-            knows_prompts: product != Product::Es(EsApi::V2),
+            knows_prompts: match product {
+                Product::Cx | Product::Es(EsApi::V2Beta1) => true,
+                Product::Es(EsApi::V2) | Product::Ces(_) => false,
+            },
             keys: self.keys(product)?,
             no_input: self.no_input()?,
             bounds: self.bounds()?,
             fillers: self.fillers()?,
+            shape,
             audio_limit_ms,
             rotation_margin_ms: margin,
             patience: self.patience()?,
             retry: self.retry()?,
             ..CallConfig::default()
         })
+    }
+
+    fn ces_stream_ms(&self) -> Result<u64, SettingError> {
+        let seconds = set(&self.ces_stream_seconds);
+        Ok(number("CES_STREAM_SECONDS", seconds, CES_STREAM_SECONDS, 60..=DAY_SECONDS, "900")? * SECOND)
     }
 
     fn barge_in(&self) -> Result<BargeIn, SettingError> {
@@ -67,9 +85,11 @@ impl Settings {
 
     fn keys(&self, product: Product) -> Result<Keys, SettingError> {
         let (gap, first) = (set(&self.keys_gap_ms), set(&self.keys_first_ms));
+        let is_ces = matches!(product, Product::Ces(_));
         Ok(Keys {
             finish: self.finish_key()?,
-            most: number("KEYS_MOST", set(&self.keys_most), 0, 0..=100, "4")?,
+            // A CES agent collects them itself.
+            most: number("KEYS_MOST", set(&self.keys_most), u32::from(is_ces), 0..=100, "4")?,
             gap_ms: number("KEYS_GAP_MS", gap, 3_000, 100..=60_000, "3000")?,
             first_ms: number("KEYS_FIRST_MS", first, 0, 0..=300_000, "5000")?,
             form: self.form_of_keys(product)?,
@@ -92,7 +112,7 @@ impl Settings {
     fn form_of_keys(&self, product: Product) -> Result<DigitsForm, SettingError> {
         let name = "KEYS_AS";
         match set(&self.keys_as) {
-            None if product == Product::Cx => Ok(DigitsForm::Dtmf),
+            None if matches!(product, Product::Cx | Product::Ces(_)) => Ok(DigitsForm::Dtmf),
             None | Some("text") => Ok(DigitsForm::Text),
             Some("dtmf") if product == Product::Es(EsApi::V2) => {
                 let fault = "is \"dtmf\", and Dialogflow ES takes keys as an input of their own by v2beta1 only \

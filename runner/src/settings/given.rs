@@ -184,6 +184,34 @@ pub struct Settings {
     #[arg(long, env = "FLOW_VERSIONS", value_name = "NAMES", help_heading = "Agent")]
     pub flow_versions: Option<String>,
 
+    /// How streams to a CES agent are carried: websocket or grpc
+    #[arg(long, env = "CES_TRANSPORT", value_name = "TRANSPORT", help_heading = "CES")]
+    pub ces_transport: Option<String>,
+    /// The coding in which it gets the caller's audio: mulaw, linear16-8000, linear16-16000 or linear16-24000
+    #[arg(long, env = "CES_INPUT_AUDIO", value_name = "CODING", help_heading = "CES")]
+    pub ces_input_audio: Option<String>,
+    /// The coding in which it speaks: mulaw, or linear16 at 8000, 16000, 24000 or 48000
+    #[arg(long, env = "CES_OUTPUT_AUDIO", value_name = "CODING", help_heading = "CES")]
+    pub ces_output_audio: Option<String>,
+    /// How much of the caller's audio is one message
+    #[arg(long, env = "CES_CHUNK_MS", value_name = "MS", help_heading = "CES")]
+    pub ces_chunk_ms: Option<String>,
+    /// After how many seconds another stream takes over, in a pause
+    #[arg(long, env = "CES_STREAM_SECONDS", value_name = "S", help_heading = "CES")]
+    pub ces_stream_seconds: Option<String>,
+    /// How much noise is taken out of the caller's audio: low, moderate, high or very_high
+    #[arg(long, env = "CES_NOISE_SUPPRESSION", value_name = "LEVEL", help_heading = "CES")]
+    pub ces_noise_suppression: Option<String>,
+    /// Where the tools are run that it asks its client for; without it each is refused
+    #[arg(long, env = "CES_TOOL_WEBHOOK_URL", value_name = "URL", help_heading = "CES")]
+    pub ces_tool_webhook_url: Option<String>,
+    /// What requests to that address are signed with
+    #[arg(long, env = "CES_TOOL_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true, help_heading = "CES")]
+    pub ces_tool_webhook_secret: Option<String>,
+    /// How long a tool may take
+    #[arg(long, env = "CES_TOOL_WEBHOOK_MS", value_name = "MS", help_heading = "CES")]
+    pub ces_tool_webhook_ms: Option<String>,
+
     /// What stops a prompt: off, speech (something was understood) or voice (sooner, and a cough does it too)
     #[arg(long, env = "BARGE_IN", value_name = "MODE", help_heading = "Conversation")]
     pub barge_in: Option<String>,

@@ -1,11 +1,13 @@
 //! The settings: each one a flag and an environment variable, checked before anything starts.
 //!
 //! `given` has them as they come, `layer` and `file` what a configuration's file says of them; `config` checks what is the
-//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `handoff` and `sight` for their parts.
+//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `ces`, `handoff` and `sight` for their
+//! parts.
 
 mod address;
 mod agent;
 mod agents;
+mod ces;
 mod config;
 mod conversation;
 mod error;
@@ -26,7 +28,8 @@ mod tests;
 mod traces;
 pub(crate) mod value;
 
-pub use address::{AgentAddress, Endpoint, EsApi, Product};
+pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
+pub(crate) use address::{CES_HOST, ces_regional_host};
 pub use agent::AgentConfig;
 #[cfg(feature = "lab")]
 pub use agent::Lab;

@@ -27,6 +27,7 @@ fn agent(values: &[(&str, &str)]) -> AgentConfig {
 
 /// Another agent than the lab's, of each edition.
 const CX: (&str, &str) = ("DIALOGFLOW_AGENT", "projects/p/locations/us-central1/agents/a");
+const CES: (&str, &str) = ("DIALOGFLOW_AGENT", "projects/p/locations/us/apps/a");
 const ES: (&str, &str) = ("DIALOGFLOW_PROJECT_ID", "my-project");
 const BETA: (&str, &str) = ("DIALOGFLOW_ES_API", "v2beta1");
 

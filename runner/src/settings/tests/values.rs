@@ -5,12 +5,14 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys};
+use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, StreamShape};
 use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
 use super::*;
-use crate::agent::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::agent::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
+use crate::settings::{CesTransport, Product, Secret};
+use crate::tools::ToolWebhook;
 
 #[test]
 fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
@@ -53,6 +55,14 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SENTIMENT", vec!["good"]),
         ("WEBHOOK_HEADERS", vec!["X-Tenant", "X Tenant: a", ": a", "host: a", "From: a", "X-A: 1,x-a: 2", "X-A: ä"]),
         ("FLOW_VERSIONS", vec!["1", "projects/p/locations/l/agents/a/flows//versions/1"]),
+        ("CES_TRANSPORT", vec!["http", "gRPC"]),
+        ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
+        ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
+        ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
+        ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
+        ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
+        ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
         ("BARGE_IN", vec!["on", "Speech"]),
         ("BARGE_IN_LEAST_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_LEAST_MS", vec!["60001", "0.5"]),
@@ -132,6 +142,7 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "VOICE_NAME",
         "EFFECTS_PROFILE",
         "SPEECH_MODEL",
+        "CES_TOOL_WEBHOOK_SECRET",
         "TWILIO_AUTH_TOKEN",
         "TWILIO_API_KEY_SID",
         "TWILIO_API_KEY_SECRET",
@@ -201,6 +212,68 @@ fn an_es_agent_has_defaults_of_its_own() {
     assert!(agent(&[CX]).call.knows_prompts);
     assert_eq!(agent(&[ES, BETA, ("KEYS_AS", "dtmf")]).call.keys.form, DigitsForm::Dtmf);
     assert_eq!(agent(&[ES, ("ROTATION_MARGIN_MS", "55000")]).call.rotation_margin_ms, 55_000);
+}
+
+#[test]
+fn a_ces_agent_has_defaults_of_its_own() {
+    let AgentConfig { address, call, ces, .. } = agent(&[CES]);
+    assert_eq!(address.product(), Product::Ces(CesTransport::WebSocket));
+    assert_eq!((call.shape, call.audio_limit_ms, call.knows_prompts), (StreamShape::PerCall, 3_600_000, false));
+    let greeting = (call.greeting.event.as_deref(), call.greeting.text.as_deref());
+    assert_eq!(greeting, (Some("session_start"), None));
+    assert_eq!(call.keys, Keys { most: 1, ..Keys::default() }, "each key is an input of its own");
+    assert_eq!(ces, CesConfig::default());
+    let keys = agent(&[CES, ("KEYS_MOST", "0"), ("KEYS_AS", "text")]).call.keys;
+    assert_eq!((keys.most, keys.form), (0, DigitsForm::Text));
+    assert_eq!(agent(&[CES, ("ROTATION_MARGIN_MS", "600000")]).call.rotation_margin_ms, 600_000);
+    assert_eq!(agent(&[CES, ("CES_STREAM_SECONDS", "60")]).call.audio_limit_ms, 60_000);
+}
+
+#[test]
+fn the_streams_of_a_ces_agent_are_as_they_are_set() {
+    let set = agent(&[
+        ("DIALOGFLOW_AGENT", "projects/p/locations/us/apps/a/deployments/d"),
+        ("CES_TRANSPORT", "grpc"),
+        ("CES_INPUT_AUDIO", "linear16-16000"),
+        ("CES_OUTPUT_AUDIO", "linear16-48000"),
+        ("CES_CHUNK_MS", "40"),
+        ("CES_NOISE_SUPPRESSION", "very_high"),
+    ]);
+    assert_eq!(set.address.product(), Product::Ces(CesTransport::Grpc));
+    assert_eq!(set.endpoint().url, "https://ces.us.rep.googleapis.com");
+    let linear = |sample_rate| AudioFormat { encoding: Encoding::Linear16, sample_rate };
+    let expected = CesConfig {
+        deployment: Some("projects/p/locations/us/apps/a/deployments/d".to_owned()),
+        input: linear(16_000),
+        output: linear(48_000),
+        chunk: std::time::Duration::from_millis(40),
+        noise_suppression: Some("very_high"),
+    };
+    assert_eq!(set.ces, expected);
+    for (name, rate) in [("linear16-8000", 8_000), ("linear16-16000", 16_000), ("linear16-24000", 24_000)] {
+        let ces = agent(&[CES, ("CES_INPUT_AUDIO", name), ("CES_OUTPUT_AUDIO", name)]).ces;
+        assert_eq!((ces.input, ces.output), (linear(rate), linear(rate)));
+    }
+    let telephone = agent(&[CES, ("CES_INPUT_AUDIO", "mulaw"), ("CES_OUTPUT_AUDIO", "mulaw")]).ces;
+    assert_eq!(telephone, CesConfig::default());
+    let overridden = agent(&[CES, ("DIALOGFLOW_ENDPOINT", "ces.eu.rep.googleapis.com")]);
+    assert_eq!(overridden.endpoint().url, "https://ces.eu.rep.googleapis.com");
+}
+
+#[test]
+fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
+    let url = ("CES_TOOL_WEBHOOK_URL", "https://example.com/tools");
+    let set = agent(&[CES, url, ("CES_TOOL_WEBHOOK_SECRET", "s3cret"), ("CES_TOOL_WEBHOOK_MS", "500")]);
+    let secret = Some(Secret::new("s3cret"));
+    let patience = std::time::Duration::from_millis(500);
+    assert_eq!(set.tools, Some(ToolWebhook { url: url.1.to_owned(), secret, patience }));
+    assert!(set.call.has_tools);
+    let default = agent(&[CES, url]).tools.unwrap();
+    assert_eq!((default.secret, default.patience.as_millis()), (None, 10_000));
+    for values in [&[CES][..], &[CX, url]] {
+        let agent = agent(values);
+        assert_eq!((agent.tools, agent.call.has_tools), (None, false));
+    }
 }
 
 #[test]
@@ -328,6 +401,11 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert_eq!(told(&[("KEYS_FIRST_MS", "5000")]), ["KEYS_FIRST_MS has no effect without NO_INPUT_EVENT"]);
     assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
+    let no_effect = ["VOICE_NAME has no effect for an agent of the Customer Engagement Suite"];
+    assert_eq!(told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]), no_effect);
+    let secret = ("CES_TOOL_WEBHOOK_SECRET", "s");
+    assert_eq!(told(&[CES, secret]), ["CES_TOOL_WEBHOOK_SECRET has no effect without CES_TOOL_WEBHOOK_URL"]);
+    assert!(told(&[CES]).is_empty() && told(&[CX, ("VOICE_NAME", "en-US-Neural2-F")]).is_empty());
 }
 
 #[test]

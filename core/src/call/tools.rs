@@ -1,0 +1,94 @@
+//! Tools that the agent asks its client for: run where whoever drives the call can have them run, else refused at once, for
+//! the agent goes on only when it is told of them.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value};
+
+use crate::agent::{ToolCall, ToolOutcome, ToolResult, TurnInput};
+use crate::call::{Call, Lifecycle, Output};
+use crate::ids::{ToolsId, TurnId};
+use crate::report::Report;
+
+/// How many times an agent may ask for tools before it is told of the first ones: it may do so in each part of an answer.
+/// Of further ones it is not told.
+const MOST_WAITING: usize = 16;
+
+/// Tools that are being run.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    last: ToolsId,
+    running: VecDeque<Running>,
+}
+
+/// What an agent has asked for at once.
+#[derive(Debug)]
+struct Running {
+    id: ToolsId,
+    turn: TurnId,
+    calls: Vec<ToolCall>,
+}
+
+impl Call {
+    pub(super) fn on_tool_calls(&mut self, turn: TurnId, calls: Vec<ToolCall>) {
+        if calls.is_empty() {
+            return;
+        }
+        let has_room = self.tools.running.len() < MOST_WAITING;
+        if self.config.has_tools && self.is_one_stream() && has_room {
+            let id = self.tools.last.next();
+            self.tools.last = id;
+            self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
+            self.outputs.push_back(Output::RunTools(id, calls));
+        } else {
+            self.refuse_tools(turn, calls);
+        }
+    }
+
+    fn refuse_tools(&mut self, turn: TurnId, calls: Vec<ToolCall>) {
+        for call in &calls {
+            self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
+        }
+        let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
+        if self.is_one_stream() {
+            self.tell_of_tools(refused.collect());
+        } else {
+            refused.for_each(|refused| self.tell_of_tools(vec![refused]));
+        }
+    }
+
+    fn tell_of_tools(&mut self, results: Vec<ToolResult>) {
+        let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
+        if waiting < MOST_WAITING {
+            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
+            self.first.insert(waiting, TurnInput::ToolResults(results));
+        }
+    }
+
+    /// Tools were run: each has a result, or a sentence that says why not. What is told of them when nobody waits for it
+    /// any more is passed over.
+    pub(super) fn on_tools_run(&mut self, id: ToolsId, results: Vec<Result<Map<String, Value>, String>>) {
+        let Some(place) = self.tools.running.iter().position(|running| running.id == id) else { return };
+        let Some(Running { turn, calls, .. }) = self.tools.running.remove(place) else { return };
+        if !matches!(self.lifecycle, Lifecycle::Active) {
+            return;
+        }
+        let results = results.into_iter().chain(std::iter::repeat_with(|| Err("the tool has no result".to_owned())));
+        let results: Vec<ToolResult> = calls
+            .into_iter()
+            .zip(results)
+            .map(|(call, result)| ToolResult {
+                call,
+                outcome: result.map_or_else(ToolOutcome::Failed, ToolOutcome::Done),
+            })
+            .collect();
+        for ToolResult { call, outcome } in &results {
+            let fault = match outcome {
+                ToolOutcome::Failed(why) => Some(why.clone()),
+                ToolOutcome::Done(_) | ToolOutcome::Refused => None,
+            };
+            self.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
+        }
+        self.tell_of_tools(results);
+    }
+}

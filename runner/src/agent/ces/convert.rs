@@ -1,0 +1,123 @@
+//! What CES says, in core's words. Pure: what a message means is told here, what to do about it in core.
+//!
+//! Field names and their meaning: `session_service.proto` of `google.cloud.ces.v1`. The metadata of an end of the session
+//! is the app's own; the names in it that are known are those that Google's hand-off to a contact centre has.
+
+use dialbridge_core::AgentEvent;
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Prompt, Transcript, Transfer};
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::payload::is_dialable;
+use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
+use serde_json::{Map, Value};
+
+use ces::bidi_session_server_message::MessageType;
+use ces::chunk::Data;
+use ces::session_output::{DiagnosticInfo, OutputType};
+
+use super::request::tool_call;
+use crate::agent::protobuf::from_struct;
+
+pub(super) use ces::BidiSessionServerMessage as Message;
+
+/// Names in the metadata of an end.
+const ESCALATED: &str = "session_escalated";
+const PARAMS: &str = "params";
+const REASON: &str = "reason";
+const MESSAGE: &str = "ESCALATION_MESSAGE";
+const TRANSFER: &str = "PHONE_GATEWAY_TRANSFER";
+const HANDOFF: &str = "LIVE_AGENT_HANDOFF";
+
+/// What a message of the agent's means, whose audio is in the coding that was asked for; `None` for one that says nothing.
+pub(super) fn event(message: Message, output: AudioFormat) -> Option<AgentEvent> {
+    match message.message_type? {
+        MessageType::SessionOutput(output_message) => answer(output_message, output),
+        MessageType::RecognitionResult(result) => transcript(result.transcript),
+        MessageType::InterruptionSignal(signal) => Some(AgentEvent::Interrupted { barge_in: signal.barge_in }),
+        MessageType::EndSession(end) => Some(told(ended(end, Answer::default()))),
+        MessageType::GoAway(_) => Some(AgentEvent::GoAway),
+    }
+}
+
+fn told(answer: Answer) -> AgentEvent {
+    AgentEvent::Answer(Box::new(answer))
+}
+
+/// The words of the turn so far: what came before is in them.
+fn transcript(text: String) -> Option<AgentEvent> {
+    (!text.is_empty()).then(|| AgentEvent::Transcript(Transcript { text, ..Transcript::default() }))
+}
+
+fn answer(message: ces::SessionOutput, output: AudioFormat) -> Option<AgentEvent> {
+    let mut answer = Answer {
+        part: if message.turn_completed { AnswerPart::Final } else { AnswerPart::Open },
+        parameters: message.diagnostic_info.map(updated_variables).unwrap_or_default(),
+        ..Answer::default()
+    };
+    match message.output_type {
+        Some(OutputType::Text(text)) => answer.text = text,
+        Some(OutputType::Audio(audio)) if audio.is_empty() => {}
+        Some(OutputType::Audio(audio)) => answer.prompts = vec![Prompt::new(output, audio.to_vec())],
+        Some(OutputType::ToolCalls(calls)) => answer.tool_calls = calls.tool_calls.into_iter().map(tool_call).collect(),
+        Some(OutputType::Payload(payload)) => answer.payloads = vec![Value::Object(from_struct(payload))],
+        Some(OutputType::EndSession(end)) => answer = ended(end, answer),
+        Some(OutputType::Citations(_) | OutputType::GoogleSearchSuggestions(_)) | None => {}
+    }
+    let says_nothing = answer == Answer::default();
+    (!says_nothing).then(|| told(answer))
+}
+
+/// The variables that the agent has set in this turn: later ones take the place of earlier ones.
+fn updated_variables(diagnostics: DiagnosticInfo) -> Map<String, Value> {
+    let chunks = diagnostics.messages.into_iter().flat_map(|message| message.chunks);
+    let updated = chunks.filter_map(|chunk| match chunk.data? {
+        Data::UpdatedVariables(variables) => Some(from_struct(variables)),
+        Data::Text(_)
+        | Data::Transcript(_)
+        | Data::Blob(_)
+        | Data::Payload(_)
+        | Data::Image(_)
+        | Data::ToolCall(_)
+        | Data::ToolResponse(_)
+        | Data::AgentTransfer(_)
+        | Data::DefaultVariables(_) => None,
+    });
+    updated.flatten().collect()
+}
+
+/// The answer with the end of the session.
+fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
+    let metadata = end.metadata.map(from_struct).unwrap_or_default();
+    answer.end = Some(agent_end(&metadata));
+    let params = metadata.get(PARAMS).and_then(Value::as_object).cloned().unwrap_or_default();
+    let own = params.into_iter().filter(|(name, _)| ![TRANSFER, HANDOFF, MESSAGE].contains(&name.as_str()));
+    answer.parameters.extend(own);
+    answer
+}
+
+/// Where the call goes. A number that cannot be dialled is for a person to see.
+fn agent_end(metadata: &Map<String, Value>) -> AgentEnd {
+    let named = |name: &str| {
+        let params = metadata.get(PARAMS).and_then(Value::as_object);
+        params.and_then(|params| params.get(name)).or_else(|| metadata.get(name)).filter(|value| !value.is_null())
+    };
+    let number = named(TRANSFER).and_then(|transfer| transfer.get("phoneNumber")).and_then(Value::as_str);
+    if let Some(number) = number.map(str::trim).filter(|number| is_dialable(number)) {
+        return AgentEnd::Transfer(Transfer::to(number));
+    }
+    if let Some(content) = named(HANDOFF) {
+        let mut told = match content {
+            Value::Object(content) => content.clone(),
+            other => Map::from_iter([(HANDOFF.to_owned(), other.clone())]),
+        };
+        for name in [REASON, MESSAGE] {
+            if let Some(value) = named(name) {
+                told.entry(name).or_insert_with(|| value.clone());
+            }
+        }
+        return AgentEnd::LiveAgentHandoff { metadata: Value::Object(told) };
+    }
+    if named(TRANSFER).is_some() || metadata.get(ESCALATED) == Some(&Value::Bool(true)) {
+        return AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata.clone()) };
+    }
+    AgentEnd::EndInteraction
+}

@@ -1,0 +1,67 @@
+//! CES over gRPC.
+
+use std::sync::Arc;
+
+use dialbridge_core::agent::AgentFault;
+use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
+use http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::fault::fault;
+use super::outgoing::Outgoing;
+use super::{Incoming, MOST_BYTES, Transport, convert, no_token};
+use crate::agent::SessionContext;
+use crate::agent::channels::Lease;
+use crate::agent::pipe::InputPipe;
+use crate::agent::reset::{ResetOnDrop, Resettable};
+use crate::agent::stream::Streams;
+
+/// Path of the method.
+const METHOD: &str = "/google.cloud.ces.v1.SessionService/BidiRunSession";
+
+/// Carries the stream of one pipe.
+pub(super) struct Grpc {
+    pub(super) streams: Streams,
+    pub(super) pipe: Arc<InputPipe>,
+}
+
+/// A stream that is open.
+pub(super) struct GrpcStream {
+    messages: Streaming<ces::BidiSessionServerMessage>,
+    _reset: ResetOnDrop,
+    _lease: Lease,
+}
+
+impl Transport for Grpc {
+    type Incoming = GrpcStream;
+
+    async fn open(&self, _: &SessionContext, outgoing: Outgoing) -> Result<GrpcStream, AgentFault> {
+        let mut metadata = MetadataMap::new();
+        self.streams.auth.headers(&mut metadata).await.map_err(|error| no_token(&error))?;
+        let lease = self.streams.channels.lease();
+        let reset = ResetOnDrop(self.pipe.clone());
+        let connection = Resettable { channel: lease.channel.clone(), pipe: self.pipe.clone() };
+        let mut request = Request::new(outgoing);
+        *request.metadata_mut() = metadata;
+
+        let mut client = tonic::client::Grpc::new(connection).max_decoding_message_size(MOST_BYTES);
+        client.ready().await.map_err(|error| of(&Status::from_error(error.into())))?;
+        // No deadline: the stream lasts as long as the call. The request goes out before its answer's head is waited for,
+        // which may come only after the first messages.
+        let codec = ProstCodec::<ces::BidiSessionClientMessage, ces::BidiSessionServerMessage>::default();
+        let messages = client.streaming(request, PathAndQuery::from_static(METHOD), codec).await;
+        Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?.into_inner(), _reset: reset, _lease: lease })
+    }
+}
+
+impl Incoming for GrpcStream {
+    async fn next(&mut self) -> Result<Option<convert::Message>, AgentFault> {
+        self.messages.message().await.map_err(|status| of(&status))
+    }
+}
+
+fn of(status: &Status) -> AgentFault {
+    fault(status.code(), status.message())
+}

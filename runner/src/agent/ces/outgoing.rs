@@ -1,0 +1,246 @@
+//! What goes to CES, in order: the first messages, then the caller's audio in messages of an even length, with other input
+//! in its place between them.
+//!
+//! CES wants audio without a pause, also while nobody speaks. When none comes from the caller for a while, because Twilio
+//! stalls, silence takes its place in real time until it is back. That is no audio of the caller's: core knows nothing of
+//! it, and none of the caller's is left out for it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dialbridge_core::agent::TurnStart;
+use dialbridge_core::audio::g711::decode_mulaw;
+use dialbridge_core::audio::{
+    AudioFormat, BYTES_PER_MS, Encoding, MULAW_SILENCE, Resampler, SAMPLE_RATE, UnsupportedRate,
+};
+use futures_core::Stream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::CesConfig;
+use super::request::{self, Message};
+use crate::agent::SessionContext;
+use crate::agent::pipe::{InputPipe, Piece};
+
+/// For so long without audio of the caller's nothing takes its place.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The most silence in a row: a call whose Twilio has said nothing for longer is over.
+const MOST_SILENCE: Duration = Duration::from_secs(30);
+
+/// The messages of one stream; it ends with the pipe.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Messages that go before all audio.
+    next: VecDeque<Message>,
+    /// The caller's audio that makes no message yet: mu-law at 8,000 Hz.
+    gathered: BytesMut,
+    chunk: usize,
+    encoder: Encoder,
+    pipe: Arc<InputPipe>,
+    is_done: bool,
+    fill: Fill,
+}
+
+/// Silence for when no audio comes.
+#[derive(Debug)]
+struct Fill {
+    /// When the next one is due, unless audio came meanwhile.
+    timer: Pin<Box<Sleep>>,
+    last_audio: Instant,
+    is_wanted: Arc<AtomicBool>,
+    /// How much there may still be in a row.
+    left: Duration,
+}
+
+/// Whoever reads the agent's messages: it knows when nothing is listened for any more.
+#[derive(Debug, Clone)]
+pub(super) struct Listening(Arc<AtomicBool>);
+
+impl Listening {
+    /// The agent takes no input any more.
+    pub(super) fn is_over(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Outgoing {
+    /// Must be made where a timer can run.
+    ///
+    /// # Errors
+    /// [`UnsupportedRate`] for a rate to which the telephone's cannot be brought.
+    pub(super) fn new(
+        context: &SessionContext,
+        start: &TurnStart,
+        pipe: Arc<InputPipe>,
+    ) -> Result<(Self, Listening), UnsupportedRate> {
+        let CesConfig { input, chunk, .. } = &*context.ces;
+        let is_wanted = Arc::new(AtomicBool::new(true));
+        let now = Instant::now();
+        let outgoing = Self {
+            next: request::first(context, start).into(),
+            gathered: BytesMut::new(),
+            chunk: bytes_of(*chunk),
+            encoder: Encoder::new(*input)?,
+            pipe,
+            is_done: false,
+            fill: Fill {
+                timer: Box::pin(sleep_until(now + PATIENCE)),
+                last_audio: now,
+                is_wanted: is_wanted.clone(),
+                left: MOST_SILENCE,
+            },
+        };
+        Ok((outgoing, Listening(is_wanted)))
+    }
+
+    fn take(&mut self, piece: Option<Piece>) {
+        match piece {
+            Some(Piece::Audio(audio)) => {
+                self.gathered.extend_from_slice(&audio);
+                self.fill.last_audio = Instant::now();
+                self.fill.left = MOST_SILENCE;
+            }
+            Some(Piece::Input(input)) => self.put_after_audio(request::input(&input)),
+            Some(Piece::Parameters(parameters)) => {
+                self.put_after_audio(request::parameters(&parameters).into_iter().collect());
+            }
+            None => {
+                self.is_done = true;
+                if self.is_listened_to() {
+                    self.put_after_audio(Vec::new());
+                    self.next.extend(self.encoder.finish().map(request::audio));
+                } else {
+                    self.gathered.clear();
+                }
+            }
+        }
+    }
+
+    fn is_listened_to(&self) -> bool {
+        self.fill.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// What came before other input goes before it, though it is less than a whole message.
+    fn put_after_audio(&mut self, messages: Vec<Message>) {
+        let rest = self.gathered.split().freeze();
+        self.next.extend(self.encoder.encode(rest).map(request::audio));
+        self.next.extend(messages);
+    }
+
+    /// A message of audio, where enough is there.
+    fn whole_chunk(&mut self) -> Option<Message> {
+        while self.gathered.len() >= self.chunk {
+            let chunk = self.gathered.split_to(self.chunk).freeze();
+            if let Some(audio) = self.encoder.encode(chunk) {
+                return Some(request::audio(audio));
+            }
+        }
+        None
+    }
+
+    /// Silence, when it is due: as much as makes a message of what is there.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if !self.is_listened_to() || self.fill.left.is_zero() {
+                return Poll::Pending;
+            }
+            if self.fill.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let due = self.fill.timer.deadline();
+            let from = self.fill.last_audio + PATIENCE;
+            if from > due {
+                self.fill.timer.as_mut().reset(from);
+                continue;
+            }
+            let chunk = Duration::from_millis((self.chunk / BYTES_PER_MS) as u64);
+            self.fill.timer.as_mut().reset(due + chunk);
+            self.fill.left = self.fill.left.saturating_sub(chunk);
+            self.gathered.resize(self.chunk.max(self.gathered.len()), MULAW_SILENCE);
+            return Poll::Ready(());
+        }
+    }
+}
+
+fn bytes_of(duration: Duration) -> usize {
+    usize::try_from(duration.as_millis()).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS).max(1)
+}
+
+impl Stream for Outgoing {
+    type Item = Message;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        loop {
+            if let Some(message) = self.next.pop_front() {
+                return Poll::Ready(Some(message));
+            }
+            if let Some(message) = self.whole_chunk() {
+                return Poll::Ready(Some(message));
+            }
+            if self.is_done {
+                return Poll::Ready(None);
+            }
+            match self.pipe.poll_read(cx) {
+                Poll::Ready(piece) => self.take(piece),
+                Poll::Pending => match self.poll_silence(cx) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+/// Brings the telephone's audio into the coding that the agent gets.
+#[derive(Debug)]
+enum Encoder {
+    /// As it is.
+    Mulaw,
+    /// LINEAR16 at a rate.
+    Linear16(Box<Resampler>),
+}
+
+impl Encoder {
+    fn new(format: AudioFormat) -> Result<Self, UnsupportedRate> {
+        match format.encoding {
+            Encoding::Linear16 => Ok(Self::Linear16(Box::new(Resampler::new(SAMPLE_RATE, format.sample_rate)?))),
+            // There is no setting for A-law, and none for mu-law at another rate.
+            Encoding::Mulaw | Encoding::Alaw => Ok(Self::Mulaw),
+        }
+    }
+
+    /// What can be made of the audio so far; `None` for none.
+    fn encode(&mut self, mulaw: Bytes) -> Option<Bytes> {
+        let audio = match self {
+            Self::Mulaw => mulaw,
+            Self::Linear16(resampler) => {
+                let (mut samples, mut resampled) = (Vec::new(), Vec::new());
+                decode_mulaw(&mulaw, &mut samples);
+                resampler.process(&samples, &mut resampled);
+                little_endian(&resampled)
+            }
+        };
+        (!audio.is_empty()).then_some(audio)
+    }
+
+    /// What is still to come of the audio when no more of it follows.
+    fn finish(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Mulaw => None,
+            Self::Linear16(resampler) => {
+                let mut rest = Vec::new();
+                resampler.flush(&mut rest);
+                (!rest.is_empty()).then(|| little_endian(&rest))
+            }
+        }
+    }
+}
+
+fn little_endian(samples: &[i16]) -> Bytes {
+    samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+}

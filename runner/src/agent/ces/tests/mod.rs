@@ -1,0 +1,38 @@
+//! CES's messages, their pace, and its WebSocket.
+
+mod messages;
+mod outgoing;
+mod requests;
+mod websocket;
+
+use std::sync::Arc;
+
+use dialbridge_core::agent::{TurnInput, TurnStart};
+use serde_json::{Map, Value};
+
+use super::CesConfig;
+use crate::agent::{SessionContext, SpeechConfig};
+use crate::settings::{CesTransport, Product};
+
+const APP: &str = "projects/my-project/locations/eu/apps/a";
+
+fn context(ces: CesConfig) -> SessionContext {
+    SessionContext {
+        session: format!("{APP}/sessions/CA123"),
+        product: Product::Ces(CesTransport::WebSocket),
+        language: "en-US".to_owned(),
+        speech: Arc::new(SpeechConfig::default()),
+        ces: Arc::new(ces),
+    }
+}
+
+fn start(input: TurnInput) -> TurnStart {
+    TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("{other}"),
+    }
+}

@@ -1,0 +1,140 @@
+//! A conversation from its kick-start to its end.
+
+use dialbridge_core::Report;
+use dialbridge_core::report::AudioAccount;
+use dialbridge_lab::agent::Script;
+use dialbridge_lab::twilio::{What, When};
+use dialbridge_tests::{
+    Edition, Numbered, World, account, bakery, ended_by, hang_up, numbered_speech, redirected, say, sounding_ms, spoke,
+};
+
+use super::{assert_well_served, count, heard, texts};
+
+#[tokio::test(start_paused = true)]
+async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through() {
+    for edition in Edition::CES {
+        let mut world = World::with(Script::bakery().unwrap()).edition(edition).start();
+        let call = world.call(bakery()).await;
+        let reports = world.reports();
+        let said = texts(&reports);
+        assert_eq!(said.len(), 4, "{edition:?}: {said:?}");
+        for (text, begins) in said.iter().zip(["Corner Bakery", "Two loaves", "Nine o'clock", "Of course"]) {
+            assert!(text.starts_with(begins), "{edition:?}: {text}");
+        }
+        assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 1, "{edition:?}");
+        let url = redirected(&call).unwrap();
+        assert!(url.contains("VirtualAgentStatus=live-agent-handoff"), "{url}");
+        assert_eq!(ended_by(&call), "twiml");
+        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let [stream] = &streams[..] else { panic!("{edition:?}: {} streams", streams.len()) };
+        assert_eq!((stream.kick_starts(), stream.inputs[0].text.as_str()), (1, "session_start"));
+        assert_eq!((stream.interruptions.as_slice(), stream.end_session), (&[true][..], true));
+        assert_eq!(stream.variables[0]["From"], "+15550100");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_messages_of_sixty_milliseconds() {
+    let script = r#"
+        think_ms = 700
+        [start]
+        tone = { hz = 400, ms = 900 }
+        [[utterance]]
+        tone = { hz = 500, ms = 500 }
+    "#;
+    for edition in Edition::CES {
+        let mut world = World::with_script(script).edition(edition).start();
+        let mut caller = Numbered::default();
+        let mut steps = Vec::new();
+        // Into the greeting, over the ends of utterances, into the think time and into answers.
+        for (speech_ms, hush_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)] {
+            steps.push(say(When::After(0), caller.speech(speech_ms)));
+            steps.push(say(When::After(0), caller.hush(hush_ms)));
+        }
+        steps.push(hang_up(When::After(0)));
+        let call = world.call(steps).await;
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let [stream] = &streams[..] else { panic!("{edition:?}: {} streams", streams.len()) };
+        // Less than a message's worth may be under way when the caller hangs up.
+        let whole = caller.count() / 3 * 3;
+        assert_eq!(heard(&streams), (0..whole).collect::<Vec<u32>>(), "{edition:?}");
+        assert!(stream.messages.iter().all(|bytes| *bytes == 480), "{edition:?}: {:?}", stream.messages);
+        assert!(stream.turns_completed >= 5, "{edition:?}: {}", stream.turns_completed);
+        let received = u64::from(caller.count()) * 160;
+        let expected = AudioAccount { received, written: received, ..AudioAccount::default() };
+        assert_eq!(world.account(), expected, "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_coding_both_hear_the_same() {
+    let script = "[start]\ntone = { hz = 1000, ms = 1000 }\n[[utterance]]\ntone = { hz = 1000, ms = 1000 }\nend = true";
+    for edition in Edition::CES {
+        for riff in [false, true] {
+            for (input, output) in [
+                ("mulaw", "mulaw"),
+                ("linear16-8000", "linear16-8000"),
+                ("linear16-16000", "linear16-16000"),
+                ("linear16-24000", "linear16-24000"),
+                ("mulaw", "linear16-48000"),
+                ("linear16-16000", "mulaw"),
+            ] {
+                let world = World::with_script(&format!("{script}\n[ces]\nriff = {riff}\npiece_ms = 90"))
+                    .edition(edition)
+                    .settings(|settings| {
+                        settings.ces_input_audio = Some(input.to_owned());
+                        settings.ces_output_audio = Some(output.to_owned());
+                    })
+                    .start();
+                let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]).await;
+                assert_eq!(spoke(&call), [(1_000, false), (1_000, false)], "{edition:?} {input} {output} {riff}");
+                let heard = dialbridge_tests::tone_ms(&call.heard, 1_000.0);
+                assert!((1_900.0..2_010.0).contains(&heard), "{output}: {heard}");
+                assert_eq!(ended_by(&call), "twiml");
+                let streams = world.streams(&call);
+                assert_well_served(&streams);
+                let rate: usize = input.rsplit('-').next().unwrap().parse().unwrap_or(8_000);
+                let bytes = if input == "mulaw" { 1 } else { 2 };
+                let sent_ms = streams[0].audio.len() * 1_000 / (rate * bytes);
+                let said_ms = call.said.len() / 8;
+                assert!(sent_ms <= said_ms && said_ms - sent_ms < 1_400, "{input}: {sent_ms} of {said_ms} ms");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_goodbye_is_heard_to_its_end_wherever_the_end_of_the_session_stands() {
+    for edition in Edition::CES {
+        for place in ["top-level", "in-output", "both"] {
+            for order in ["after-audio", "before-audio"] {
+                for (delay, speed, completed) in [(0, 4, "apart"), (900, 4, "with-audio"), (0, 1, "apart")] {
+                    let script = format!(
+                        "[start]\nsay = \"bye\"\ntone = {{ hz = 400, ms = 2300 }}\nend = true\n[ces]\n\
+                         end_session = \"{place}\"\nend_order = \"{order}\"\nend_delay_ms = {delay}\nspeed = {speed}\n\
+                         turn_completed = \"{completed}\""
+                    );
+                    let mut world = World::with_script(&script).edition(edition).start();
+                    let call = world.call(Vec::new()).await;
+                    let what = format!("{edition:?} {place} {order} {delay} {speed} {completed}");
+                    assert_eq!(sounding_ms(&call), 2_300, "{what}");
+                    assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{what}");
+                    assert_eq!(ended_by(&call), "twiml", "{what}");
+                    assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=completed"));
+                    let reports = world.reports();
+                    assert_eq!(count(&reports, |report| matches!(report, Report::HandedOff { .. })), 1, "{what}");
+                    assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{what}");
+                    let streams = world.streams(&call);
+                    assert_well_served(&streams);
+                    assert_eq!(streams.len(), 1, "{what}");
+                    assert_eq!(streams[0].ignored_audio, 0, "{what}: an agent that is done is sent nothing");
+                    let received = account(&reports);
+                    assert_eq!(received.received, received.written + received.after_end + received.left);
+                }
+            }
+        }
+    }
+}

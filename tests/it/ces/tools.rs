@@ -1,0 +1,119 @@
+//! Tools that the agent asks its client for.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dialbridge_core::Report;
+use dialbridge_lab::twilio::When;
+use dialbridge_tests::{Edition, World, hang_up, numbered_speech, say, sounding_ms};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{assert_well_served, count};
+
+const AGENT: &str = r#"
+    think_ms = 100
+    [start]
+    tone = { hz = 400, ms = 300 }
+    [[utterance]]
+    tool_call = { tool = "tools/stock", args = { bread = "rye" } }
+    more_tool_calls = [{ tool = "tools/weather" }]
+    [[utterance]]
+    tone = { hz = 900, ms = 700 }
+"#;
+
+async fn call(world: &World) -> dialbridge_lab::twilio::CallRecord {
+    world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(3_000))]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on() {
+    for edition in Edition::CES {
+        let mut world = World::with_script(AGENT).edition(edition).start();
+        let call = call(&world).await;
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let answers = &streams[0].tool_answers;
+        assert_eq!(answers.len(), 2, "{edition:?}");
+        for (answer, tool) in answers.iter().zip(["stock", "weather"]) {
+            assert_eq!(answer.tool, format!("projects/lab/locations/us/apps/lab/tools/{tool}"));
+            assert!(answer.response["error"].as_str().unwrap().contains("no tools"));
+        }
+        assert_eq!(count(&world.reports(), |report| matches!(report, Report::ToolRefused { .. })), 2);
+        assert_eq!(sounding_ms(&call), 1_000, "{edition:?}: the greeting, and the answer");
+    }
+}
+
+/// What a webhook was asked, each with its signature.
+type Asked = Arc<Mutex<Vec<(Value, Option<String>)>>>;
+
+/// Serves the webhook of tools: rye is there, and the weather takes long, or fails.
+fn webhook(world: &World, tasks: &mut JoinSet<()>) -> Asked {
+    let asked = Asked::default();
+    let (mut connections, seen) = (world.pipes.listen("tools.test:80"), asked.clone());
+    tasks.spawn(async move {
+        let mut serving = JoinSet::new();
+        while let Some(pipe) = next(&mut connections).await {
+            let seen = seen.clone();
+            serving.spawn(async move {
+                let service = service_fn(move |request| answer(seen.clone(), request));
+                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(pipe), service).await;
+            });
+        }
+    });
+    asked
+}
+
+async fn next(connections: &mut mpsc::Receiver<tokio::io::DuplexStream>) -> Option<tokio::io::DuplexStream> {
+    connections.recv().await
+}
+
+async fn answer(asked: Asked, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let signature = request.headers().get("x-dialbridge-signature").map(|it| it.to_str().unwrap().to_owned());
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let is_weather = body["tool"].as_str().unwrap().ends_with("weather");
+    asked.lock().unwrap().push((body, signature));
+    if is_weather {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    Ok(Response::new(Full::from(json!({ "stock": 7 }).to_string())))
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed() {
+    for edition in Edition::CES {
+        let mut world = World::with_script(AGENT)
+            .edition(edition)
+            .settings(|settings| {
+                settings.ces_tool_webhook_url = Some("http://tools.test/run?x=1".to_owned());
+                settings.ces_tool_webhook_secret = Some("the-tools-secret".to_owned());
+                settings.ces_tool_webhook_ms = Some("1500".to_owned());
+            })
+            .start();
+        let mut tasks = JoinSet::new();
+        let asked = webhook(&world, &mut tasks);
+        let call = call(&world).await;
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let answers = &streams[0].tool_answers;
+        assert_eq!(answers.len(), 2, "{edition:?}");
+        assert_eq!(answers[0].response["stock"].as_f64(), Some(7.0));
+        assert_eq!(answers[1].response["error"], "the tool has not answered in time");
+        let reports = world.reports();
+        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: None, .. })), 1);
+        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: Some(_), .. })), 1);
+        let asked = asked.lock().unwrap().clone();
+        let (stock, signature) = asked.iter().find(|(body, _)| body["args"]["bread"] == "rye").unwrap();
+        assert_eq!(stock["session"], format!("projects/lab/locations/us/apps/lab/sessions/{}", call.call_sid));
+        assert!(signature.as_ref().is_some_and(|signature| signature.len() == 44), "{signature:?}");
+        assert_eq!(sounding_ms(&call), 1_000, "{edition:?}: the greeting, and the answer");
+    }
+}
