@@ -1,6 +1,7 @@
 //! Stories of whole calls.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod agent_faults;
 mod assumptions;
 mod attacker;
 mod bad_input;

@@ -11,6 +11,7 @@ mod request;
 mod seen;
 mod site;
 mod socket;
+mod street;
 mod witness;
 mod world;
 
@@ -21,5 +22,6 @@ pub use request::{HttpAnswer, post};
 pub use seen::{all_at, ended_by, first_at, heard_between, is_silence, redirected, sounding_ms, spoke};
 pub use site::{Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL, Plan};
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
+pub use street::Street;
 pub use witness::{Log, Tapes};
 pub use world::{END_URL, Edition, SERVICE_URL, TOKEN, World, WorldBuilder, account};

@@ -15,6 +15,7 @@ impl Call {
         if !self.turn.is(id) {
             return;
         }
+        self.stream_spoke();
         let turn = self.turn.open().map_or(id, |turn| turn.number);
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
@@ -71,6 +72,7 @@ impl Call {
             began: self.caller.written(),
             finished_at: self.now,
             utterance: Utterance::default(),
+            unheeded: self.unheeded_at_opening(),
             answered: Answered::No,
             has_audio: false,
             is_silent: false,
@@ -99,7 +101,6 @@ impl Call {
     }
 
     fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
-        self.trouble.is_over();
         self.hear(transcript);
         // An agent with one stream calls no transcript final: the last one is.
         if transcript.is_final || self.is_one_stream() {

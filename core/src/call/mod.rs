@@ -12,8 +12,9 @@
 //! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
 //! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
 //! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
-//! call begins and ends.
+//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own
+//! recordings, `retry` failures, `stall` streams that say nothing, `renewal` going over to another socket, and this file how
+//! a call begins and ends.
 
 mod agent_side;
 mod answer;
@@ -27,6 +28,7 @@ mod playback;
 mod renewal;
 mod retry;
 mod sight;
+mod stall;
 mod timer;
 mod tools;
 mod turn;
