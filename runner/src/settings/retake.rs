@@ -3,7 +3,7 @@
 use dialbridge_core::CallConfig;
 use serde_json::{Map, Value};
 
-use super::{EsApi, Product, SettingError, Settings};
+use super::{CesTransport, EsApi, Product, SettingError, Settings};
 
 /// A call's configuration with some settings changed, each `NAME=VALUE`: what they change of the defaults is changed in it,
 /// and all else stays. Only settings of a conversation, a greeting and a hand-off are of a call's configuration; others
@@ -15,6 +15,7 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
     let product = match edition {
         "es" if config.knows_prompts => Product::Es(EsApi::V2Beta1),
         "es" => Product::Es(EsApi::V2),
+        "ces" => Product::Ces(CesTransport::default()),
         _ => Product::Cx,
     };
     let mut given = Map::new();
