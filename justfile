@@ -37,6 +37,10 @@ rules:
 deny:
     .ci/deny
 
+# The page in a headless Chromium; screenshots are in target/page
+page:
+    .ci/page
+
 # One call through everything
 demo:
     cargo run --release -- demo

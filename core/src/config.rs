@@ -233,6 +233,10 @@ pub struct Patience {
     pub frames_ms: u64,
     /// For the agent's answer, from the end of the utterance.
     pub answer_ms: u64,
+    /// For anything at all from a stream that has the caller's clear speech: then another one takes its place; 0: for ever. It
+    /// must be longer than an agent waits for speech before it says that there was none (ES: some 10 s). Not where the call is
+    /// one stream.
+    pub stalled_ms: u64,
     /// For the first audio of an answer that came without, on a stream that stays open (ES sends it after the result).
     pub first_audio_ms: u64,
     /// For more audio of an answer, on a stream that stays open.
@@ -253,6 +257,7 @@ impl Default for Patience {
             start_ms: 10_000,
             frames_ms: 30_000,
             answer_ms: 30_000,
+            stalled_ms: 15_000,
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,
             fetch_ms: 5_000,

@@ -19,6 +19,10 @@ pub enum Report {
         call_sid: CallSid,
         /// The stream.
         stream_sid: StreamSid,
+        /// The caller's number, where the stream's parameters name it. Personal.
+        from: Option<String>,
+        /// The called number, likewise.
+        to: Option<String>,
     },
     /// A stream to the agent was opened.
     TurnOpened {
@@ -279,6 +283,8 @@ pub struct Stages {
     pub opened: CallTime,
     /// The caller began to speak.
     pub speech_began: Option<CallTime>,
+    /// The caller fell silent, by the level of his voice.
+    pub speech_ended: Option<CallTime>,
     /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, the keys were complete.
     pub input_complete: Option<CallTime>,
     /// The last final transcript came.
@@ -315,9 +321,11 @@ pub enum CloseReason {
     Renewed,
 }
 
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl CloseReason {
+    /// The reason as logs and figures have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Stop => "stop",
             Self::SocketClosed => "socket closed",
             Self::NoStart => "no start",
@@ -327,7 +335,13 @@ impl fmt::Display for CloseReason {
             Self::NotUpdated => "not updated over REST",
             Self::CallGone => "call gone",
             Self::Renewed => "renewed",
-        })
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

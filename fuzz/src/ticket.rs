@@ -2,6 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use dialbridge::settings::Secret;
+use dialbridge::sight::trace_context::TraceContext;
 use dialbridge::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
 use dialbridge_core::CallSid;
 
@@ -127,7 +128,15 @@ impl Parts {
 
     fn course(&self) -> Course {
         let text = self.text(MOST_LANGUAGE_BYTES);
-        Course { agent: text.clone(), language: self.has_language.then_some(text), began_ms: self.issued_ms }
+        // A trace's id is never 0; that of a span may be.
+        let trace_id = u128::from(self.issued_ms).max(1);
+        let trace = TraceContext { trace_id, span_id: self.later_ms.into(), is_sampled: self.attempt > 0 };
+        Course {
+            agent: text.clone(),
+            language: self.has_language.then_some(text),
+            began_ms: self.issued_ms,
+            trace: (self.opening != 0).then_some(trace),
+        }
     }
 
     fn text(&self, most_bytes: usize) -> String {

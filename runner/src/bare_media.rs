@@ -11,19 +11,20 @@ use crate::media_socket::{FromTwilio, MediaSocket};
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::settings::value::is_language_tag;
+use crate::sight::trace_context::TraceContext;
 use crate::twilio::ticket::{Course, Opening, Ticket};
 
 /// How many messages may come before `start`; Twilio sends `connected` and nothing else.
 const MOST_BEFORE_START: usize = 8;
 
 /// Runs the call of a bare socket to its end.
-pub(crate) async fn run(service: &Service, public: &PublicUrl, mut socket: MediaSocket) {
+pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
     let waiting = service.calls().wait();
     let Some(start) = start(&mut socket, service.config().limits.start).await else {
         tracing::warn!("a media socket without a ticket was closed: no stream has started");
         return socket.close().await;
     };
-    let Some(ticket) = ticket(service, &start) else { return socket.close().await };
+    let Some(ticket) = ticket(service, &start, trace) else { return socket.close().await };
     match service.calls().admit_bare(&ticket.call_sid) {
         Some(place) => {
             drop(waiting);
@@ -58,7 +59,7 @@ async fn start(socket: &mut MediaSocket, patience: Duration) -> Option<Start> {
 }
 
 /// What a ticket of ours would say: the agent is led to by the stream's own parameters `agent`, `to` and `language`.
-fn ticket(service: &Service, start: &Start) -> Option<Ticket> {
+fn ticket(service: &Service, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
     let call_sid = CallSid::new(&start.call_sid).ok()?;
     let parameter =
         |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
@@ -68,6 +69,6 @@ fn ticket(service: &Service, start: &Start) -> Option<Ticket> {
     };
     let issued_ms = service.clock().now_ms();
     let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
-    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms };
+    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms, trace };
     Some(Ticket { call_sid, issued_ms, course, opening: Opening::Greet })
 }

@@ -15,14 +15,16 @@ use dialbridge_core::{
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
 
 use crate::agent::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
-use crate::call_log;
+use crate::call_book::Record;
 use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
 use crate::log_limit::LogLimit;
 use crate::media_socket::{FromTwilio, MediaSocket};
 use crate::prompts::Prompts;
+use crate::sight::CallSight;
 use crate::tape_recorder::TapeRecorder;
 use crate::tools::{ToolResult, Tools};
 use crate::twilio::rest::RestClient;
@@ -65,6 +67,8 @@ pub enum Standing {
     Ticket,
     /// The handshake's signature alone: the call is what the stream says, so Twilio is asked first.
     Bare,
+    /// A ticket of the page's: Twilio knows no such call, and is never told of it.
+    Browser,
 }
 
 /// What a call needs of the service.
@@ -94,12 +98,15 @@ pub struct Surroundings {
     pub fault_log: Arc<LogLimit>,
     /// Whoever watches.
     pub watch: Option<Watch>,
+    /// The call's hand in the page's book.
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// Runs a call to its end.
 pub async fn run(
     around: Surroundings,
     call_sid: CallSid,
+    sight: CallSight,
     socket: MediaSocket,
     place: Place,
     recorder: Option<TapeRecorder>,
@@ -109,6 +116,7 @@ pub async fn run(
         call: Call::new(around.config.clone(), CallTime::START),
         around,
         call_sid,
+        sight,
         stream_sid: StreamSid::default(),
         began: Instant::now(),
         place,
@@ -130,7 +138,7 @@ pub async fn run(
             biased;
             order = bridge.place.orders.recv() => bridge.on_order(order),
             Some(result) = bridge.updates.join_next() => {
-                bridge.feed(Input::Updated(result.unwrap_or(UpdateResult::Impossible)), None);
+                bridge.on_updated(result.unwrap_or(UpdateResult::Impossible));
             }
             Some(fetched) = bridge.fetches.join_next() => bridge.on_fetched(fetched),
             // A task that panicked leaves the agent to wait, which it does not do for ever.
@@ -147,7 +155,16 @@ pub async fn run(
         while bridge.tasks.try_join_next().is_some() {}
     }
     bridge.tasks.abort_all();
-    bridge.socket.close().await;
+    let Bridge { sight, place, socket, closed, updates, .. } = bridge;
+    if !updates.is_empty() {
+        sight.updated(None);
+    }
+    drop((place, updates));
+    if closed == Some(CloseReason::Stop) {
+        // Twilio has left; in any other case somebody may wait for the socket to close.
+        sight.flushed().await;
+    }
+    socket.close().await;
 }
 
 async fn until(began: Instant, deadline: Option<CallTime>) {
@@ -161,6 +178,7 @@ struct Bridge {
     call: Call,
     around: Surroundings,
     call_sid: CallSid,
+    sight: CallSight,
     stream_sid: StreamSid,
     began: Instant,
     place: Place,
@@ -209,6 +227,11 @@ impl Bridge {
         }
     }
 
+    fn on_updated(&mut self, result: UpdateResult) {
+        self.sight.updated(Some(result));
+        self.feed(Input::Updated(result), None);
+    }
+
     fn on_order(&mut self, order: Option<Order>) {
         match order {
             Some(Order::Renew) => self.feed(Input::Renew, None),
@@ -223,12 +246,13 @@ impl Bridge {
     fn feed(&mut self, input: Input<'_>, timer: Option<String>) {
         let now = self.now();
         if let Some(recorder) = &mut self.recorder {
-            recorder.input(now, &input, timer);
+            recorder.input(now, &input, timer.as_deref(), &self.call);
         }
         if let Err(error) = self.call.handle_input(input, now)
             && let Some(withheld) = self.around.fault_log.allow()
         {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let _traced = self.sight.log_span().enter();
             tracing::warn!(call_sid = %self.call_sid, withheld, cause, "{error}");
         }
         while let Some(output) = self.call.poll_output() {
@@ -306,15 +330,29 @@ impl Bridge {
     fn update(&mut self, twiml: String) {
         let around = &self.around;
         let twiml = with_dial_action(&twiml, &around.dial_action);
+        if around.standing == Standing::Browser {
+            self.show(&twiml);
+            return;
+        }
         around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
         let (rest, call_sid, standing) = (around.rest.clone(), self.call_sid.clone(), around.standing);
-        self.updates.spawn(async move {
+        let update = async move {
             match (rest, standing) {
                 (Some(rest), Standing::Ticket) => rest.update(&call_sid, &twiml).await,
                 (Some(rest), Standing::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
-                (None, _) => UpdateResult::Impossible,
+                (None, _) | (Some(_), Standing::Browser) => UpdateResult::Impossible,
             }
-        });
+        };
+        self.updates.spawn(update.instrument(self.sight.log_span().clone()));
+    }
+
+    /// Shows a call from the browser what a phone call would be given now. It is up to the page to stop the stream, as
+    /// Twilio does.
+    fn show(&mut self, twiml: &str) {
+        if let Some(record) = &self.around.record {
+            record.twiml(twiml);
+        }
+        self.updates.spawn(async { UpdateResult::Accepted });
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {
@@ -348,7 +386,14 @@ impl Bridge {
             self.stream_sid = stream_sid.clone();
             self.place.started();
         }
-        call_log::log(&self.call_sid, now, &report);
+        if matches!(report, Report::Answered { .. }) {
+            // An answer's audio has just been queued: now there is most.
+            self.sight.queued(self.socket.queued());
+        }
+        self.sight.report(now, &report);
+        if let Some(record) = &self.around.record {
+            record.report(now, &report);
+        }
         if let Some(Watch(watch)) = &self.around.watch {
             watch(&Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
         }

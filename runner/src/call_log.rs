@@ -1,6 +1,7 @@
 //! What a call reports, as log lines. Words of the caller's and the agent's stand at DEBUG only, digits nowhere.
 
 use dialbridge_core::report::Stages;
+use dialbridge_core::stages::{Guilty, TurnStage};
 use dialbridge_core::{CallSid, CallTime, Report};
 use tracing::{debug, error, info, warn};
 
@@ -28,7 +29,8 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
         Report::MoreAudio { turn, audio_ms } => {
             debug!(call_sid, at_ms, turn = turn.0, audio_ms, "more audio of the answer came");
         }
-        Report::Stages(stages) => log_stages(call_sid, at_ms, stages),
+        // Whoever knows the bounds tells them.
+        Report::Stages(_) => {}
         Report::PromptRefused { why } => warn!(call_sid, at_ms, why, "a prompt of the agent's cannot be played"),
         Report::Cancelled { cut_ms } => debug!(call_sid, at_ms, cut_ms, "the answer has cut what played in its place"),
         Report::Filler { which } => debug!(call_sid, at_ms, which, "a recording of ours is played"),
@@ -122,21 +124,43 @@ fn last_part(resource: &str) -> &str {
     resource.rsplit('/').next().unwrap_or(resource)
 }
 
-/// The stages of a turn in one line, each in milliseconds of the call.
-fn log_stages(call_sid: &str, at_ms: u64, stages: &Stages) {
-    let ms = |at: Option<CallTime>| at.map(CallTime::as_ms);
-    info!(
-        call_sid,
-        at_ms,
-        turn = stages.turn.0,
-        input = stages.input,
-        opened_ms = stages.opened.as_ms(),
-        speech_began_ms = ms(stages.speech_began),
-        input_complete_ms = ms(stages.input_complete),
-        final_transcript_ms = ms(stages.final_transcript),
-        answered_ms = ms(stages.answered),
-        first_audio_sent_ms = ms(stages.first_audio_sent),
-        first_audio_heard_ms = ms(stages.first_audio_heard),
-        "a turn and its stages"
-    );
+/// A turn in one line: how long each of its stages took, and when what happened, in milliseconds of the call. One that was
+/// slow is a warning, and says because of which stage.
+pub(crate) fn log_stages(call_sid: &CallSid, at: CallTime, stages: &Stages, guilty: Option<Guilty>) {
+    let (call_sid, at_ms) = (call_sid.as_str(), at.as_ms());
+    let took = |stage| stages.stretch(stage).map(|stretch| stretch.ms());
+    let when = |at: Option<CallTime>| at.map(CallTime::as_ms);
+    // A macro takes its level as it is written, so the line stands here for both.
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            $level!(
+                call_sid,
+                at_ms,
+                turn = stages.turn.0,
+                input = stages.input,
+                slow = guilty.is_some(),
+                guilty = guilty.map(|guilty| guilty.stage.as_str()),
+                guilty_ms = guilty.map(|guilty| guilty.took_ms),
+                whole_ms = stages.whole().map(|whole| whole.ms()),
+                waiting_ms = took(TurnStage::Waiting),
+                recogniser_ms = took(TurnStage::Recogniser),
+                agent_ms = took(TurnStage::Agent),
+                first_audio_ms = took(TurnStage::FirstAudio),
+                play_out_ms = took(TurnStage::PlayOut),
+                opened_at_ms = stages.opened.as_ms(),
+                speech_began_at_ms = when(stages.speech_began),
+                speech_ended_at_ms = when(stages.speech_ended),
+                input_complete_at_ms = when(stages.input_complete),
+                final_transcript_at_ms = when(stages.final_transcript),
+                answered_at_ms = when(stages.answered),
+                first_audio_sent_at_ms = when(stages.first_audio_sent),
+                first_audio_heard_at_ms = when(stages.first_audio_heard),
+                $message
+            )
+        };
+    }
+    match guilty {
+        Some(_) => line!(warn, "a slow turn and its stages"),
+        None => line!(info, "a turn and its stages"),
+    }
 }

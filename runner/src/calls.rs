@@ -201,7 +201,7 @@ mod tests {
     use crate::twilio::ticket::{Course, Opening};
 
     fn ticket(issued_ms: u64) -> Ticket {
-        let course = Course { agent: "default".to_owned(), language: None, began_ms: 0 };
+        let course = Course { agent: "default".to_owned(), language: None, began_ms: 0, trace: None };
         Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, opening: Opening::Greet }
     }
 

@@ -78,6 +78,9 @@ pub struct CallArgs {
     /// Keys that are pressed after that
     #[arg(long, value_name = "DIGITS")]
     pub dtmf: Option<String>,
+    /// How long the caller stays on the line after the last words or keys, unless the agent ends the call before
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub stay: u64,
     /// Session parameters
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
@@ -186,13 +189,19 @@ pub struct RelayArgs {
 /// Options of `replay`
 #[derive(Args)]
 pub struct ReplayArgs {
-    /// The tape: JSON Lines
-    #[arg(value_name = "TAPE")]
-    pub tape: std::path::PathBuf,
+    /// The tapes: JSON Lines
+    #[arg(value_name = "TAPE", required = true)]
+    pub tapes: Vec<std::path::PathBuf>,
     /// Compare with the expectation beside the tape (its name with .trace, or ../golden/NAME.trace), or else with the
     /// outputs on the tape
     #[arg(long)]
     pub check: bool,
+    /// Write what the call did as the expectation, or bring that up to date
+    #[arg(long, conflicts_with = "check")]
+    pub accept: bool,
+    /// Replay with another setting than the call had, e.g. BARGE_IN_LEAST_WORDS=2; with --accept the tape keeps it
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub setting: Vec<String>,
     /// Write what the caller hears as a WAV file
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,

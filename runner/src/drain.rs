@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// When the process ends at the latest, whatever is still going on.
 const LAST_MOMENT: Duration = Duration::from_millis(9_500);
 
-/// For so long nobody must have asked anything before the process ends.
+/// For so long no socket must have been open and nobody must have asked anything before the process ends.
 const QUIET: Duration = Duration::from_millis(500);
 
 /// How often it is looked at.
@@ -60,12 +60,21 @@ impl Drain {
         self.asked();
     }
 
+    /// How long the process may still take, once it drains.
+    pub(crate) fn left(began: Instant) -> Duration {
+        LAST_MOMENT.saturating_sub(began.elapsed())
+    }
+
     /// Returns when nothing goes on any more, or when the time is over. `open` says how many sockets are open.
     pub(crate) async fn wait(&self, open: impl Fn() -> usize) -> Drained {
         let began = Instant::now();
         while began.elapsed() < LAST_MOMENT {
+            // What follows a call is asked right after its socket has closed, and the page is told of its end then.
+            if open() > 0 {
+                self.asked();
+            }
             let quiet_for = self.asked.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-            if open() == 0 && quiet_for >= QUIET {
+            if quiet_for >= QUIET {
                 return Drained::Quiet;
             }
             tokio::time::sleep(LOOK).await;
@@ -103,6 +112,9 @@ mod tests {
         assert_eq!(drain.wait(|| 0).await, Drained::Quiet);
         assert_eq!(began.elapsed().as_millis() / 100, 35);
         assert!(asks.is_finished());
+        let began = Instant::now();
+        assert_eq!(drain.wait(|| usize::from(began.elapsed().as_secs() < 3)).await, Drained::Quiet);
+        assert_eq!(began.elapsed().as_millis() / 100, 34, "half a second after the last socket has closed");
         let began = Instant::now();
         assert_eq!(drain.wait(|| 1).await, Drained::Overdue);
         assert_eq!(began.elapsed().as_millis() / 100, 95);

@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod agent_check;
 mod agents;
 mod bare_media;
 pub mod bridge;
+pub mod call_book;
 mod call_log;
 pub mod calls;
 pub mod cli;
@@ -25,6 +27,7 @@ pub mod net;
 pub mod prompts;
 pub mod service;
 pub mod settings;
+pub mod sight;
 pub mod tape_recorder;
 pub mod tls;
 pub mod tools;

@@ -6,11 +6,12 @@ use std::io::Write;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -56,7 +57,7 @@ pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync 
     let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
     let filter = tracing_subscriber::EnvFilter::new(level.filter());
     // It fails where a log was started before, as in a test that starts two services.
-    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+    if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
     }
 }
@@ -67,6 +68,30 @@ fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
     tracing::error!(place, "a panic: please report it");
 }
 
+/// Keeps what a span says of the trace that its lines belong to.
+struct Traces;
+
+/// The fields of a trace, as Cloud Logging knows them.
+struct Trace(Vec<(&'static str, Value)>);
+
+/// A span's fields that say so, and what they are called in a line.
+const TRACE_FIELDS: [(&str, &str); 3] = [
+    ("trace", "logging.googleapis.com/trace"),
+    ("span_id", "logging.googleapis.com/spanId"),
+    ("trace_sampled", "logging.googleapis.com/trace_sampled"),
+];
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        let known = TRACE_FIELDS.into_iter().filter_map(|(name, line)| Some((line, fields.0.remove(name)?))).collect();
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(Trace(known));
+        }
+    }
+}
+
 struct CloudLogging;
 
 impl<S, N> FormatEvent<S, N> for CloudLogging
@@ -74,7 +99,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut fields = Fields::default();
@@ -85,6 +110,13 @@ where
         write!(writer, r#"{{"severity":"{severity}","time":"{time}","message":{message}"#)?;
         for (name, value) in fields.0 {
             write!(writer, ",{}:{value}", Value::from(name))?;
+        }
+        if let Some(span) = context.lookup_current()
+            && let Some(Trace(trace)) = span.extensions().get()
+        {
+            for (name, value) in trace {
+                write!(writer, ",{}:{value}", Value::from(*name))?;
+            }
         }
         writeln!(writer, "}}")
     }
@@ -165,12 +197,17 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let layer = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(move || writer.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), || {
             tracing::warn!(call_sid = "CA1", turn = 7, "a \"quoted\"\nmessage");
+            let span = tracing::error_span!("traced", trace = "projects/p/traces/1", trace_sampled = true);
+            span.in_scope(|| tracing::info!("a line in a trace"));
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 1);
-        let line: Value = serde_json::from_str(&text).unwrap();
+        let [text, traced] = &text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let line: Value = serde_json::from_str(traced).unwrap();
+        assert_eq!(line["logging.googleapis.com/trace"], "projects/p/traces/1");
+        assert_eq!(line["logging.googleapis.com/trace_sampled"], true);
+        let line: Value = serde_json::from_str(text).unwrap();
         assert_eq!((&line["severity"], &line["turn"]), (&"WARNING".into(), &7.into()));
         assert_eq!(line["message"], "a \"quoted\"\nmessage");
         assert!(line["time"].as_str().unwrap().ends_with('Z'));

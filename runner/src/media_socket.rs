@@ -103,6 +103,12 @@ impl MediaSocket {
         }
     }
 
+    /// How many messages wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.outbound.max_capacity() - self.outbound.capacity()
+    }
+
     /// Closes the socket after what waits is sent, or at once when that takes too long.
     pub async fn close(mut self) {
         let goodbye = async {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,22 +12,28 @@ use std::time::Duration;
 use dialbridge_core::CallSid;
 use dialbridge_core::config::Greeting;
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::agent::{Agent, AgentError, SessionContext};
+use crate::agent_check::{AgentChecks, Checked};
 use crate::agents::Agents;
 use crate::bridge::{self, Standing, Surroundings, Watch};
+use crate::call_book::{Beginning, CallBook, Record};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
 use crate::drain::{Drain, Drained};
-use crate::http::serve_connection;
+use crate::http::admin::Admin;
+use crate::http::serve_connection_from;
 use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
+use crate::sight::{Now, OfCall, Sight};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
@@ -36,6 +43,14 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 /// The pause before an agent is tried again.
 const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the instance's end waits for what is told of calls, once they are over.
+const FLUSH: Duration = Duration::from_secs(3);
+/// How many may look on at once, a page or a call each.
+const MOST_VIEWERS: usize = 64;
+
+/// How long the page may take to stop the stream of a call that was handed on, in milliseconds.
+const BROWSER_STOP_MS: u64 = 1_500;
 
 /// How long a connection may take to be accepted again after the system had no room for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +67,16 @@ pub struct Service {
     drain: Drain,
     refusals: LogLimit,
     faults: Arc<LogLimit>,
+    sight: Sight,
+    /// What the page shows; none where it is closed.
+    book: Option<CallBook>,
+    checks: AgentChecks,
+    admin: Admin,
+    /// Those who look on at once.
+    viewers: Arc<Semaphore>,
+    /// A name for this process, for people who see several.
+    instance: String,
+    started_ms: u64,
     /// The calls' tasks.
     tasks: Mutex<JoinSet<()>>,
 }
@@ -113,6 +138,7 @@ impl Service {
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
         let agents = Agents::open(&config.agents, &parts.dial, &client).map_err(StartError::Agent)?;
+        let sight = Sight::start(&config, &client, parts.clock);
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
             agents,
@@ -123,6 +149,13 @@ impl Service {
             drain: Drain::default(),
             refusals: LogLimit::default(),
             faults: Arc::default(),
+            sight,
+            book: config.has_page().then(CallBook::default),
+            checks: AgentChecks::new(config.agents.keys()),
+            admin: Admin::new(config.admin_token.as_ref()),
+            viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            instance: instance_name(),
+            started_ms: parts.clock.now_ms(),
             tasks: Mutex::new(JoinSet::new()),
             config,
             parts,
@@ -141,8 +174,8 @@ impl Service {
             // Never closed, so there is always a permit to come.
             let permit = room.clone().acquire_owned().await;
             match accept(&listener).await {
-                Ok(stream) => {
-                    let serving = serve_connection(self.clone(), stream);
+                Ok((stream, peer)) => {
+                    let serving = serve_connection_from(self.clone(), stream, Some(peer));
                     connections.spawn(async move {
                         serving.await;
                         drop(permit);
@@ -198,22 +231,19 @@ impl Service {
             let elapsed_ms = ticket.course.elapsed_ms(ticket.issued_ms);
             config.bounds.call_ms = config.bounds.call_ms.saturating_sub(elapsed_ms).max(1);
         }
-        if standing == Standing::Bare {
-            // Its TwiML has no action of ours that would bring it back.
+        if standing != Standing::Ticket {
+            // It has no action of ours that would bring it back.
             config.renew_after_ms = 0;
+        }
+        if standing == Standing::Browser {
+            config.patience.stop_ms = BROWSER_STOP_MS;
         }
         match &ticket.opening {
             Opening::Greet => {}
             Opening::Resume => config.greeting = Greeting::default(),
             Opening::Event(event) => config.greeting = Greeting { event: Some(event.clone()), text: None },
         }
-        let state = State {
-            call_sid: ticket.call_sid.clone(),
-            issued_ms: ticket.issued_ms,
-            course: ticket.course.clone(),
-            attempt: 1,
-        };
-        let dial_action = public.http(&format!("/dial-ended?s={}", self.office.issue_state(&state)));
+        let dial_action = self.dial_action(&ticket, public, standing);
         let edition = settings.address.edition();
         let recorder = settings.record_dir.as_deref().map(|folder: &Path| {
             TapeRecorder::begin(folder, settings.tape_mask, &ticket.call_sid, ticket.issued_ms, edition, &config)
@@ -225,29 +255,80 @@ impl Service {
             speech: line.speech.clone(),
             ces: line.ces.clone(),
         };
+        let of = OfCall {
+            call_sid: &ticket.call_sid,
+            issued_ms: ticket.issued_ms,
+            agent: name,
+            language: &session.language,
+            service: public.http(""),
+            trace: ticket.course.trace,
+        };
+        let sight = self.sight.call(of, settings);
+        let record = self.record(&ticket, &session.language, standing, settings);
         let around = Surroundings {
             agent: line.agent.clone(),
             session,
             standing,
             config: Arc::new(config),
             dial_action,
-            rest: self.rest.clone(),
+            rest: self.rest.clone().filter(|_| standing != Standing::Browser),
             prompts: line.prompts.clone(),
             tools: line.tools.clone(),
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),
             watch: self.parts.watch.clone(),
+            record,
         };
         let handoff = around.config.handoff.clone();
         let session = around.config.session.clone();
         // In a task of its own: a panic in it ends that call and no other.
         let mut call = JoinSet::new();
-        call.spawn(bridge::run(around, ticket.call_sid.clone(), socket, place, recorder));
+        call.spawn(bridge::run(around, ticket.call_sid.clone(), sight, socket, place, recorder));
         let ended = call.join_next().await;
-        if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) {
+        if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) && standing != Standing::Browser {
             self.rescue(&ticket.call_sid, session, &handoff).await;
         }
+    }
+
+    /// What `<Dial action>` of that call is. One from the browser gets no state that could be used.
+    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, standing: Standing) -> String {
+        let state = State {
+            call_sid: ticket.call_sid.clone(),
+            issued_ms: ticket.issued_ms,
+            course: ticket.course.clone(),
+            attempt: 1,
+        };
+        let state = if standing == Standing::Browser { "STATE".to_owned() } else { self.office.issue_state(&state) };
+        public.http(&format!("/dial-ended?s={state}"))
+    }
+
+    /// Opens the call's page in the book, where there is one.
+    fn record(
+        &self,
+        ticket: &Ticket,
+        language: &str,
+        standing: Standing,
+        settings: &AgentConfig,
+    ) -> Option<Arc<Record>> {
+        let is_browser = standing == Standing::Browser;
+        let beginning = Beginning {
+            call_sid: ticket.call_sid.clone(),
+            agent: ticket.course.agent.clone(),
+            language: language.to_owned(),
+            kind: if is_browser { "browser" } else { "phone" },
+            began_ms: self.parts.clock.now_ms(),
+            words: is_browser || self.config.page_transcripts,
+            slow: settings.slow,
+        };
+        self.book.as_ref().map(|book| Arc::new(book.begin(beginning)))
+    }
+
+    /// Whether that agent answers, by a turn with it that is not older than a minute. `None` for an agent that is not
+    /// configured.
+    pub(crate) async fn check_agent(&self, name: &str) -> Option<Checked> {
+        let (settings, line) = (self.agent(name)?, self.agents.line(name)?);
+        self.checks.check(name, settings, line, self.parts.clock).await
     }
 
     /// A call whose task has panicked gets what a call gets whose agent cannot be had.
@@ -257,7 +338,7 @@ impl Service {
         let twiml = handoff::failed(handoff, &outcome);
         self.calls.keep_last_twiml(call_sid, &twiml, self.parts.clock.now_ms());
         if let Some(rest) = &self.rest {
-            rest.update(call_sid, &twiml).await;
+            self.sight.updated(rest.update(call_sid, &twiml).await);
         }
     }
 
@@ -309,15 +390,68 @@ impl Service {
 
     /// Ends the instance: its calls go over to others. Returns when the process can end.
     pub async fn end(&self) -> Drained {
+        let began = Instant::now();
         self.drain.begin();
+        if let Some(book) = &self.book {
+            book.touch();
+        }
         self.calls.renew_all();
-        self.drain.wait(|| self.calls.live()).await
+        let drained = self.drain.wait(|| self.calls.live()).await;
+        self.sight.flush(Drain::left(began).min(FLUSH)).await;
+        drained
+    }
+
+    /// What is told of calls.
+    #[must_use]
+    pub fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// All figures of this instance, as Prometheus reads them.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let load = self.agents.connections().map(Agent::load);
+        let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
+        self.sight.metrics_text(Now {
+            live_calls: self.calls.live(),
+            waiting_sockets: self.calls.waiting(),
+            connections,
+            streams,
+            is_draining: self.drain.is_draining(),
+            ..Now::default()
+        })
     }
 
     /// Whether no further call can be taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.calls.started() >= self.config.limits.max_calls
+    }
+
+    /// What the page shows; `None` where it is closed.
+    #[must_use]
+    pub fn book(&self) -> Option<&CallBook> {
+        self.book.as_ref()
+    }
+
+    pub(crate) fn admin(&self) -> &Admin {
+        &self.admin
+    }
+
+    pub(crate) fn viewers(&self) -> &Arc<Semaphore> {
+        &self.viewers
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    pub(crate) fn started_ms(&self) -> u64 {
+        self.started_ms
+    }
+
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_some()
     }
 
     pub(crate) fn office(&self) -> &Office {
@@ -340,12 +474,19 @@ async fn reach(agent: Agent) {
     }
 }
 
+/// By chance; without randomness all are called the same, which does no harm.
+fn instance_name() -> String {
+    let mut random = [0; 3];
+    let _ = SystemRandom::new().fill(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<tokio::net::TcpStream> {
-    let (stream, _) = listener.accept().await?;
+async fn accept(listener: &TcpListener) -> io::Result<(tokio::net::TcpStream, IpAddr)> {
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok((stream, peer.ip()))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use dialbridge_core::tape::{Mask, TapeWriter};
-use dialbridge_core::{CallConfig, CallSid, CallTime, Input, Output, StreamSid};
+use dialbridge_core::{Call, CallConfig, CallSid, CallTime, Input, Output, StreamSid};
 
 /// How many lines wait for a disk that is slow. A tape with holes would replay to another call, so it ends there.
 const QUEUE: usize = 4_096;
@@ -47,9 +47,9 @@ impl TapeRecorder {
         recorder
     }
 
-    /// Records an input, before the call has it.
-    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<String>) {
-        let line = self.writer.input(at, input, timer.as_deref());
+    /// Records an input, before that call has it.
+    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, call: &Call) {
+        let line = self.writer.input(at, input, timer, call.finish_key());
         self.line(line);
     }
 

@@ -127,16 +127,54 @@ fn a_tape_is_replayed_and_compared() {
     assert!(code == 0 && trace.contains("turn 1 open audio"), "{trace}");
     let (code, _, told) = run(program().arg("replay").arg(&tape).arg("--check"));
     assert!(code == 66 && told.contains("there is no expectation"), "{told}");
-    fs::write(scratch("tape.trace"), &trace).unwrap();
+    let (code, told, _) = run(program().arg("replay").arg(&tape).arg("--accept"));
+    assert!(code == 0 && told.contains("written"), "{told}");
+    assert_eq!(fs::read_to_string(scratch("tape.trace")).unwrap(), trace);
     assert_eq!(run(program().arg("replay").arg(&tape).arg("--check")).0, 0);
+    assert!(run(program().arg("replay").arg(&tape).arg("--accept")).1.contains("as before"));
+
     fs::write(scratch("tape.trace"), trace.replace("open audio", "open text")).unwrap();
     let (code, _, told) = run(program().arg("replay").arg(&tape).arg("--check"));
     assert!(code == 1 && told.contains("differs"), "{told}");
+    let lines = |sign: char| told.lines().filter(|line| line.starts_with(sign)).collect::<Vec<_>>();
+    assert!(lines('-').len() == 1 && lines('-')[0].contains("open text"), "{told}");
+    assert!(lines('+').len() == 1 && lines('+')[0].contains("open audio"), "{told}");
+    let (code, told, _) = run(program().arg("replay").arg(&tape).arg("--accept"));
+    assert!(code == 0 && told.contains("brought up to date") && told.contains("open text"), "{told}");
+    assert_eq!(run(program().arg("replay").arg(&tape).arg("--check")).0, 0);
+    assert_eq!(run(program().arg("replay").arg(&tape).args(["--check", "--accept"])).0, 64);
 
     fs::write(scratch("no-tape.jsonl"), "hello").unwrap();
     let (code, _, told) = run(program().arg("replay").arg(scratch("no-tape.jsonl")));
     assert!(code == 65 && told.contains("line 1 of the tape"), "{told}");
     assert_eq!(run(program().arg("replay").arg("nowhere.jsonl")).0, 66);
+}
+
+#[test]
+fn a_tape_is_replayed_with_other_settings_and_keeps_them_when_that_is_accepted() {
+    let folder = scratch("retake");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    let (tape, other) = (folder.join("a.jsonl"), folder.join("b.jsonl"));
+    let start =
+        r#"{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}"#;
+    let text = format!("{}\n{start}\n", r#"{"tape":1,"edition":"cx","config":{"greeting":{"text":"hi"}}}"#);
+    fs::write(&tape, &text).unwrap();
+    fs::write(&other, &text).unwrap();
+    assert_eq!(run(program().arg("replay").args([&tape, &other]).arg("--accept")).0, 0);
+    let replay = |more: &[&str]| run(program().arg("replay").arg(&tape).args(more));
+    let setting = ["--setting", "DIALOGFLOW_STARTING_TEXT=hello"];
+    let (code, _, told) = replay(&[&setting[..], &["--check"]].concat());
+    assert!(code == 1 && told.contains("-") && told.contains("text \"hello\""), "{told}");
+    assert_eq!(fs::read_to_string(&tape).unwrap(), text, "a check changes nothing");
+    assert_eq!(replay(&[&setting[..], &["--accept"]].concat()).0, 0);
+    assert_eq!(replay(&["--check"]).0, 0, "the tape has the setting now");
+    // One that is as expected does not hide one that is not.
+    fs::write(folder.join("b.trace"), "").unwrap();
+    let (code, told, faults) = run(program().arg("replay").args([&other, &tape]).arg("--check"));
+    assert!(code == 1 && told.contains("a.jsonl: as expected") && faults.contains("b.jsonl"), "{told}{faults}");
+    let (code, _, told) = replay(&["--setting", "BARGE_IN=on"]);
+    assert!(code == 64 && told.contains("BARGE_IN is \"on\""), "{told}");
 }
 
 /// A service on a port of its own.

@@ -18,16 +18,19 @@ use tokio::net::TcpStream;
 
 const TOKEN: &str = "planted-auth-token";
 
+const ADMIN_TOKEN: &str = "planted-admin-token";
+
 /// What a caller presses.
 const DIGITS: &str = "86753092";
 
 /// Whatever of these stands somewhere is a leak.
-const PLANTED: [&str; 11] = [
+const PLANTED: [&str; 12] = [
     TOKEN,
     "planted-old-token",
     "planted-ticket-key",
     "planted-api-secret",
     "planted-header",
+    ADMIN_TOKEN,
     "planted words",
     "planted answer",
     "planted-parameter",
@@ -88,6 +91,7 @@ fn serve(agent: &str, rest: &str, tapes: &PathBuf, port: u16, account: &Account)
         .env("TWILIO_ACCOUNT_SID", &account.sid)
         .env("TWILIO_AUTH_TOKEN", format!("{TOKEN},planted-old-token"))
         .env("TICKET_KEY", "planted-ticket-key")
+        .env("ADMIN_TOKEN", ADMIN_TOKEN)
         .env("TWILIO_API_URL", rest)
         .env("WEBHOOK_HEADERS", "X-Shop: planted-header")
         .env("END_OF_INTERACTION_URL", format!("{rest}/handoff"))
@@ -99,7 +103,13 @@ fn serve(agent: &str, rest: &str, tapes: &PathBuf, port: u16, account: &Account)
         .unwrap()
 }
 
-/// Requests that are refused, each with something in it that is nobody's business.
+/// What the page asks for, by whoever has the token.
+fn as_admin(method: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\r\n")
+}
+
+/// Requests that are refused, each with something in it that is nobody's business; and those whose answers show what has
+/// happened.
 async fn knock(port: u16, ticket: &str) {
     let form = format!("CallSid=CA1&Digits={DIGITS}&From=%2B15550187654&SpeechResult=planted+words");
     let posted = |path: &str, more: &str| {
@@ -118,6 +128,17 @@ async fn knock(port: u16, ticket: &str) {
         got(&format!("/media/{ticket}")),
         got(&format!("/media/{ticket}?pin={DIGITS}")),
         got(&format!("/nowhere/{DIGITS}?q=planted+words")),
+        got(&format!("/calls/{DIGITS}.json")),
+        got("/status.json").replace("host: x", "host: x\r\nauthorization: Bearer planted-admin-tokeX"),
+        posted("/login", "origin: http://x\r\n"),
+        posted("/login", &format!("origin: http://{DIGITS}\r\n")),
+        as_admin("GET", "/"),
+        as_admin("GET", "/status.json"),
+        as_admin("GET", "/calls.json"),
+        as_admin("GET", "/calls/1.json"),
+        as_admin("GET", "/calls/2.json"),
+        as_admin("GET", "/calls/3.json"),
+        as_admin("POST", "/agents/default/check"),
         format!("NONSENSE {DIGITS} planted words\r\n\r\n"),
     ] {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

@@ -1,6 +1,7 @@
 //! Stories of whole calls.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod agent_faults;
 mod assumptions;
 mod attacker;
 mod bad_input;
@@ -9,8 +10,10 @@ mod barge_in;
 mod call_flow;
 mod ces;
 mod conversation;
+mod deploy;
 mod doctor;
 mod doors;
+mod events;
 mod fillers;
 mod gapless;
 mod golden;
@@ -19,13 +22,17 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod load;
 mod messages;
+mod metrics;
+mod page;
 mod readme;
 mod routing;
 mod settings;
+mod sight;
 mod silence;
 mod stages;
 mod survival;
 mod tapes;
+mod traces;
 mod transfer;
 mod twilio_faults;
 mod twiml;

@@ -17,6 +17,29 @@ fn the_readmes_unit_test_is_one_of_ours() {
     assert!(shown.contains(top("tests/it/call_flow.rs").trim_end()));
 }
 
+#[test]
+fn the_test_of_the_page_on_call_flows_is_the_examples() {
+    let (page, example) = (top("docs/call-flows.md"), top("core/examples/call_flow/main.rs"));
+    let shown = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(example.contains(shown.trim_end()), "{shown}");
+}
+
+/// What each instance counts stands in the page for those who run it, and nothing else does.
+#[tokio::test]
+async fn the_page_of_operations_has_all_figures() {
+    let page = top("docs/operations.md");
+    let shown: std::collections::BTreeSet<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `dialbridge_"))
+        .flat_map(|line| line.split('|').nth(1).unwrap().split('`').filter(|name| name.starts_with("dialbridge_")))
+        .map(|name| name.strip_suffix("_total").unwrap_or(name))
+        .collect();
+    let world = dialbridge_tests::World::with_script("").start();
+    let text = world.service.metrics_text();
+    let told = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert_eq!(shown, told);
+}
+
 /// The first cells of a page's rows that name a variable, with the third ones.
 fn rows(page: &str) -> Vec<(&str, &str)> {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));

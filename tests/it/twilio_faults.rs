@@ -151,8 +151,14 @@ async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_
             pause(3_000),
             CallerStep::HangUp { when: When::After(0) },
         ];
-        let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+        let mut plan = CallPlan { faults, ..world.plan(steps) };
+        plan.voice_url += "?param.shop=north%20side%26";
+        let call = world.twilio.call(plan).await;
         let turns = world.turns(&call);
+        let north = Some("north side&".into());
+        let told =
+            turns.iter().filter(|turn| turn.parameters.get("shop").or(turn.payload.get("shop")) == north.as_ref());
+        assert!(told.count() >= 2, "{edition:?}: the agent is told again at the new socket");
         let greetings = turns.iter().filter(|turn| turn.input == "text" || turn.input == "event").count();
         assert_eq!(greetings, 1, "{edition:?}: {turns:?}");
         assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{edition:?}");

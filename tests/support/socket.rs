@@ -45,14 +45,23 @@ impl RawSocket {
     /// # Errors
     /// When the handshake is refused: with the answer's status.
     pub async fn open_signed(pipes: &Pipes, path: &str, signature: Option<&str>) -> Result<Self, String> {
+        let headers: Vec<_> = signature.map(|signature| ("X-Twilio-Signature", signature)).into_iter().collect();
+        Self::open_with(pipes, path, &headers).await
+    }
+
+    /// Opens a socket with these headers.
+    ///
+    /// # Errors
+    /// When the handshake is refused: with the answer's status.
+    pub async fn open_with(pipes: &Pipes, path: &str, headers: &[(&str, &str)]) -> Result<Self, String> {
         let mut request = Request::get(path)
             .header("host", "service.test")
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-key", fastwebsockets::handshake::generate_key())
             .header("sec-websocket-version", "13");
-        if let Some(signature) = signature {
-            request = request.header("X-Twilio-Signature", signature);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Empty::<Bytes>::new()).unwrap();
         let pipe = pipes.connect("service.test:80").await.unwrap();

@@ -77,7 +77,7 @@ impl Edition {
         matches!(self, Self::CesWebSocket | Self::CesGrpc)
     }
 
-    fn apply(self, settings: &mut Settings) {
+    pub(crate) fn apply(self, settings: &mut Settings) {
         let (served_as, api, transport) = match self {
             Self::Cx => (dialbridge_lab::agent::Edition::Cx, None, None),
             Self::EsV2 => (dialbridge_lab::agent::Edition::Es, Some("v2"), None),
@@ -233,7 +233,7 @@ fn serve_agent(pipes: &Pipes, host: &str, script: Script, tasks: &mut JoinSet<()
     let agent = LabAgent::recording(script);
     let incoming = ReceiverStream::new(pipes.listen(&format!("{host}:80"))).map(Ok::<_, io::Error>);
     let serving = agent.clone();
-    tasks.spawn(async move { serving.serve(incoming).await.expect("the lab's server goes on") });
+    tasks.spawn(async move { serving.serve(incoming).await });
     agent
 }
 
@@ -257,7 +257,7 @@ impl Drop for TomlFile {
     }
 }
 
-fn parsed(toml: &str) -> Script {
+pub(crate) fn parsed(toml: &str) -> Script {
     let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
     Script::parse(toml, "the test's script", &no_file).expect("the test's script is right")
 }

@@ -15,6 +15,7 @@ impl Call {
         if !self.turn.is(id) {
             return;
         }
+        self.stream_spoke();
         let turn = self.turn.open().map_or(id, |turn| turn.number);
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
@@ -71,6 +72,7 @@ impl Call {
             began: self.caller.written(),
             finished_at: self.now,
             utterance: Utterance::default(),
+            unheeded: self.unheeded_at_opening(),
             answered: Answered::No,
             has_audio: false,
             is_silent: false,
@@ -99,7 +101,6 @@ impl Call {
     }
 
     fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
-        self.trouble.is_over();
         self.hear(transcript);
         // An agent with one stream calls no transcript final: the last one is.
         if transcript.is_final || self.is_one_stream() {
@@ -127,6 +128,15 @@ impl Call {
             let began = self.moment_of(onset);
             self.sight.speech_began(began);
             self.caller_is_there();
+            self.watch_end_of_speech();
+        }
+    }
+
+    /// Where words were understood, the level of the voice tells where they ended.
+    fn watch_end_of_speech(&mut self) {
+        let turn = self.turn.open().filter(|turn| !turn.utterance.is_empty());
+        if let Some(end) = turn.and_then(|turn| self.voice.end_since(turn.began)) {
+            self.sight.speech_ended(self.moment_of(end));
         }
     }
 
@@ -163,6 +173,9 @@ impl Call {
 
     /// Half-closes the stream: the answer is awaited.
     pub(super) fn finish_input(&mut self) {
+        if matches!(self.turn, Turn::Listening(_)) {
+            self.watch_end_of_speech();
+        }
         let Some(mut turn) = self.turn.take_listening() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::FinishInput));
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);

@@ -76,6 +76,13 @@ fn rules(settings: &Keys, agent: Option<&KeyRules>) -> (Option<char>, u32, u64) 
 }
 
 impl Call {
+    /// The key that would end an entry now, where there is one: where each key is an entry, none does.
+    #[must_use]
+    pub fn finish_key(&self) -> Option<char> {
+        let (finish, most, _) = rules(&self.config.keys, self.key_rules.as_ref());
+        finish.filter(|_| most != 1)
+    }
+
     pub(super) fn on_digit(&mut self, key: char) {
         self.report(Report::Digit);
         if !matches!(self.lifecycle, Lifecycle::Active) {

@@ -12,8 +12,9 @@
 //! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
 //! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
 //! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own recordings, `retry` failures, `renewal` going over to another socket, and this file how a
-//! call begins and ends.
+//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own
+//! recordings, `retry` failures, `stall` streams that say nothing, `renewal` going over to another socket, and this file how
+//! a call begins and ends.
 
 mod agent_side;
 mod answer;
@@ -27,6 +28,7 @@ mod playback;
 mod renewal;
 mod retry;
 mod sight;
+mod stall;
 mod timer;
 mod tools;
 mod turn;
@@ -462,6 +464,8 @@ impl Call {
     }
 
     fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
+        let number = |name: &str| self.parameters.get(name).and_then(|number| number.as_str()).map(ToOwned::to_owned);
+        let (from, to) = (number("From"), number("To"));
         self.lifecycle = Lifecycle::Active;
         self.timers.stop(Timer::StartOverdue);
         self.timers.set(Timer::FramesOverdue, self.now + self.config.patience.frames_ms);
@@ -474,6 +478,6 @@ impl Call {
         let at = |ms: u64| (ms > 0).then(|| self.now + ms);
         self.timers.put(Timer::CallTooLong, at(self.config.bounds.call_ms));
         self.timers.put(Timer::Renewal, at(self.config.renew_after_ms));
-        self.report(Report::Started { call_sid, stream_sid });
+        self.report(Report::Started { call_sid, stream_sid, from, to });
     }
 }

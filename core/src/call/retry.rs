@@ -29,7 +29,8 @@ impl Trouble {
         Self { since: None, attempts: 0, failed_turns: 0, random: seed }
     }
 
-    /// The agent has said something: the row is broken.
+    /// The agent has answered, or there was a stream for long: the row is broken. To be understood is no success yet: an agent
+    /// may understand each time, and never answer.
     pub(super) fn is_over(&mut self) {
         self.since = None;
         self.attempts = 0;
@@ -66,7 +67,12 @@ impl Call {
         self.tell_again();
         let Some(turn) = self.turn.open() else { return };
         let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
+        let was_well = matches!(self.turn, Turn::Listening(_)) && !is_cancelled;
         self.trouble.failed_turns += 1;
+        if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
+            // There was nothing to be answered yet, but the stream was there.
+            self.trouble.is_over();
+        }
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
             let again = if self.is_one_stream() { self.leave_speech_to_the_next() } else { 0 };
@@ -134,13 +140,14 @@ impl Call {
         if self.leave_restarting_stream() || self.leave_greeting() {
             return;
         }
+        self.give_stream_up("no answer came in time");
+    }
+
+    /// A stream that is open, and of no use any more.
+    pub(super) fn give_stream_up(&mut self, why: &str) {
         let Some(turn) = self.turn.open() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
-        let fault = AgentFault {
-            code: "DEADLINE_EXCEEDED".to_owned(),
-            message: "no answer came in time".to_owned(),
-            transient: true,
-        };
+        let fault = AgentFault { code: "DEADLINE_EXCEEDED".to_owned(), message: why.to_owned(), transient: true };
         self.turn_failed(fault, true);
     }
 }

@@ -23,6 +23,7 @@ impl Sight {
             input,
             opened: now,
             speech_began: None,
+            speech_ended: None,
             input_complete: None,
             final_transcript: None,
             answered: None,
@@ -33,6 +34,16 @@ impl Sight {
 
     pub(super) fn speech_began(&mut self, at: CallTime) {
         self.mark(|stages| &mut stages.speech_began, at);
+    }
+
+    /// Where the voice ends, as far as it is known: it moves on until the input is complete. What is said after that is
+    /// the next turn.
+    pub(super) fn speech_ended(&mut self, at: CallTime) {
+        if let Some(open) = &mut self.open
+            && open.input_complete.is_none_or(|complete| open.speech_ended.is_none() && at <= complete)
+        {
+            open.speech_ended = Some(at);
+        }
     }
 
     pub(super) fn input_complete(&mut self, at: CallTime) {
@@ -125,6 +136,27 @@ mod tests {
         let told = sight.heard(TurnId(1), ms(950)).unwrap();
         assert_eq!((told.speech_began, told.first_audio_heard), (Some(ms(100)), Some(ms(950))));
         assert_eq!(sight.heard(TurnId(1), ms(960)), None, "once");
+    }
+
+    #[test]
+    fn the_end_of_the_speech_moves_on_until_the_input_is_complete() {
+        let mut sight = Sight::default();
+        sight.opened(TurnId(1), "audio", ms(0));
+        for at in [500, 900] {
+            sight.speech_ended(ms(at));
+        }
+        sight.input_complete(ms(1_500));
+        sight.speech_ended(ms(1_400));
+        assert_eq!(sight.completed(|_| false).unwrap().speech_ended, Some(ms(900)));
+        sight.opened(TurnId(2), "audio", ms(2_000));
+        sight.input_complete(ms(3_000));
+        sight.speech_ended(ms(3_100));
+        sight.speech_ended(ms(2_500));
+        assert_eq!(
+            sight.completed(|_| false).unwrap().speech_ended,
+            Some(ms(2_500)),
+            "told by a transcript that came late"
+        );
     }
 
     #[test]

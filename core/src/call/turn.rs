@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{Intent, Prompt, TurnInput};
 use crate::call::caller_audio::Position;
+use crate::call::stall::Unheeded;
 use crate::call::utterance::Utterance;
 use crate::checksum::Checksum;
 use crate::ids::TurnId;
@@ -48,6 +49,7 @@ pub(super) struct OpenTurn {
     /// When the input was complete.
     pub(super) finished_at: CallTime,
     pub(super) utterance: Utterance,
+    pub(super) unheeded: Unheeded,
     pub(super) answered: Answered,
     /// Whether any audio of the answer has come.
     pub(super) has_audio: bool,

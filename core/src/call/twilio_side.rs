@@ -98,6 +98,7 @@ impl Call {
         // Before it is written: what goes to a stream in its last moment may not arrive.
         self.rotate();
         self.write_audio();
+        self.mind_stall();
         let listening = matches!(self.turn, Turn::Listening(_));
         let turn = self.turn.open().map(|turn| turn.id).filter(|_| listening);
         self.interrupt(InterruptedBy::Voice, turn);
@@ -131,7 +132,7 @@ impl Call {
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Audio(audio)));
         }
         if turn.utterance.is_empty() {
-            self.caller.keep_pre_roll();
+            self.caller.keep_pre_roll(turn.unheeded.speech_from());
         }
     }
 

@@ -71,6 +71,11 @@ impl Voice {
         self.segment.filter(|segment| segment.last_loud > since).map(|segment| segment.onset)
     }
 
+    /// Where the voice was last heard that reaches beyond `since`.
+    pub(super) fn end_since(&self, since: Position) -> Option<Position> {
+        self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
+    }
+
     fn loud(&mut self, position: Position, end: Position) {
         match &mut self.segment {
             Some(segment) if !segment.is_over => segment.last_loud = end,
@@ -137,6 +142,7 @@ mod tests {
         assert!(!voice.is_speaking());
         assert_eq!(voice.onset_since(onset), Some(onset));
         assert_eq!(voice.onset_since(end), None);
+        assert_eq!((voice.end_since(onset), voice.end_since(end)), (Some(end), None));
     }
 
     #[test]

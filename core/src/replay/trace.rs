@@ -176,7 +176,9 @@ fn told_tools(calls: &[ToolCall]) -> String {
 
 fn told_report(report: &Report) -> String {
     match report {
-        Report::Started { call_sid, stream_sid } => format!("started {call_sid} {}", stream_sid.as_str()),
+        Report::Started { call_sid, stream_sid, from: _, to: _ } => {
+            format!("started {call_sid} {}", stream_sid.as_str())
+        }
         Report::TurnOpened { turn, input, waited_ms } => format!("{turn} opened with {input}, {waited_ms} ms waited"),
         Report::Transcript { turn, text, is_final } => {
             format!("{turn} {} \"{text}\"", if *is_final { "final" } else { "interim" })

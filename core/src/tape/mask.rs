@@ -13,8 +13,8 @@ use crate::ids::TurnId;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mask {
-    /// Keys: every digit and letter is `0`; `*` and `#` stay, for they end entries. What an agent's answer to keys repeats
-    /// of them is masked too, and a hand-off after them is not written out.
+    /// Keys: every digit and letter is `0` (`1` where `0` ends an entry); `*`, `#` and the key that ends an entry stay. What
+    /// an agent's answer to keys repeats of them is masked too, and a hand-off after them is not written out.
     pub digits: bool,
     /// The caller's audio: each frame is a buzz as loud as the frame was.
     pub audio: bool,
@@ -125,6 +125,18 @@ impl Typed {
     }
 }
 
+/// A key that was pressed, masked. The one that ends an entry stays itself, and no other becomes it: what is complete when
+/// is told by that alone.
+pub(super) fn masked_key(key: &str, finish: Option<char>) -> &str {
+    let is = |finish: char| key.chars().map(|key| key.to_ascii_uppercase()).eq([finish]);
+    match key {
+        "*" | "#" => key,
+        _ if finish.is_some_and(is) => key,
+        _ if finish == Some('0') => "1",
+        _ => "0",
+    }
+}
+
 /// Keys, masked.
 pub(super) fn masked_keys(keys: &str) -> String {
     keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
@@ -194,6 +206,18 @@ mod tests {
     fn a_choice_in_a_menu_is_no_secret() {
         assert!(!typed("1").has_secrets() && typed("123").has_secrets());
         assert_eq!(masked_keys("12*#A"), "00*#0");
+    }
+
+    #[test]
+    fn the_key_that_ends_an_entry_stays_and_no_other_becomes_it() {
+        let masked = |keys: &str, finish| {
+            keys.chars().map(|key| masked_key(&key.to_string(), finish).to_owned()).collect::<String>()
+        };
+        assert_eq!(masked("129*#A", None), "000*#0");
+        assert_eq!(masked("129*#A", Some('9')), "009*#0");
+        assert_eq!(masked("120*#A", Some('0')), "110*#1");
+        assert_eq!(masked("12aA", Some('A')), "00aA");
+        assert_eq!(masked_key("more than a key", Some('9')), "0");
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! or read what was said and typed.
 
 mod mask;
+mod retake;
 mod write;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::ids::{FetchId, ToolsId, TurnId};
 use crate::time::CallTime;
 
 pub use mask::Mask;
+pub use retake::retake;
 pub use write::TapeWriter;
 
 /// The version of the format that this crate writes and reads.
@@ -285,7 +287,7 @@ mod tests {
         let mut text = writer.header("cx", &CallConfig::default());
         for (n, input) in (0..).zip(&inputs) {
             text.push('\n');
-            text.push_str(&writer.input(CallTime::from_ms(n), input, Some("retry")));
+            text.push_str(&writer.input(CallTime::from_ms(n), input, Some("retry"), None));
         }
         let tape = Tape::parse(&text).unwrap();
         assert_eq!(tape.header.config, CallConfig::default());

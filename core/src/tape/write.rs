@@ -9,7 +9,7 @@ use crate::call::{Input, Output};
 use crate::checksum::Checksum;
 use crate::config::CallConfig;
 use crate::ids::StreamSid;
-use crate::tape::mask::{Typed, masked_audio, masked_keys};
+use crate::tape::mask::{Typed, masked_audio, masked_key, masked_keys};
 use crate::tape::{Header, Marks, Mask, TAPE_VERSION};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -42,12 +42,13 @@ impl TapeWriter {
         serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
     }
 
-    /// An input's line. `timer` names the deadline that an [`Input::Timeout`] came for.
-    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>) -> String {
+    /// An input's line, to be written before the call gets the input. `timer` names the deadline that an
+    /// [`Input::Timeout`] came for; `finish` is [`Call::finish_key`](crate::Call::finish_key).
+    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, finish: Option<char>) -> String {
         let at = at.as_ms();
         let line = match input {
             Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
-                Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.masked(message) }),
+                Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.masked(message, finish) }),
                 // What is no message may hold anything, so of a masked tape it is left out.
                 Err(_) if self.mask.digits || self.mask.audio => json!({ "at_ms": at, "from": "twilio", "text": "…" }),
                 Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
@@ -111,14 +112,14 @@ impl TapeWriter {
         }
     }
 
-    fn masked(&self, mut message: Value) -> Value {
+    fn masked(&self, mut message: Value, finish: Option<char>) -> Value {
         let payload = message.pointer("/media/payload").and_then(Value::as_str);
         if let Some(payload) = payload.filter(|_| self.mask.audio) {
             let masked = STANDARD.decode(payload).map(|audio| STANDARD.encode(masked_audio(&audio)));
             message["media"]["payload"] = masked.unwrap_or_default().into();
         }
         if let Some(digit) = message.pointer("/dtmf/digit").and_then(Value::as_str).filter(|_| self.mask.digits) {
-            message["dtmf"]["digit"] = masked_keys(digit).into();
+            message["dtmf"]["digit"] = masked_key(digit, finish).into();
         }
         message
     }

@@ -15,4 +15,5 @@ mod one_stream;
 mod renewal;
 mod sight;
 mod silence;
+mod tapes;
 mod trouble;

@@ -28,6 +28,7 @@ fn a_turn_tells_its_stages_when_its_answer_begins_to_be_heard() {
     line.hush(420);
     let [stages] = &stages(&line)[..] else { panic!() };
     assert_eq!(stages.speech_began, ms(1_000), "where the voice rose");
+    assert_eq!(stages.speech_ended, ms(1_600), "where it fell");
     assert_eq!(stages.input_complete, ms(2_100));
     assert_eq!(stages.answered, ms(2_400));
     assert_eq!(stages.first_audio_sent, ms(2_400));

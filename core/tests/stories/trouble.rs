@@ -163,3 +163,65 @@ fn an_answer_whose_rest_does_not_come_is_cancelled_and_not_done_as_well() {
     assert_eq!(line.commands(1)[1..], [AgentCommand::FinishInput, AgentCommand::Cancel]);
     assert_eq!(line.last_turn(), 2);
 }
+
+#[test]
+fn a_stream_that_says_nothing_of_a_caller_who_speaks_is_replaced_and_the_next_one_gets_all_he_said() {
+    let mut line = Line::started(CallConfig::default());
+    line.hush(4_000);
+    line.speak(2_000);
+    line.hush(14_000);
+    assert_eq!(line.commands(1).last(), Some(&AgentCommand::Cancel));
+    assert_eq!(line.last_turn(), 2);
+    let again = numbers(&line.written(2));
+    assert!(again.contains(&200) && again.contains(&299), "from the first word on: {again:?}");
+}
+
+#[test]
+fn a_stream_that_stalls_after_the_first_words_is_replaced_too() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(1_000);
+    line.agent(1, interim("two loaves"));
+    line.speak(400);
+    line.hush(16_000);
+    assert_eq!(line.last_turn(), 2);
+    assert_eq!(numbers(&line.written(2))[..70], (0..70).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_stream_that_hears_silence_a_cough_or_speech_that_it_tells_of_is_not_replaced() {
+    let mut line = Line::started(CallConfig::default());
+    line.hush(20_000);
+    line.speak(300);
+    line.hush(20_000);
+    for _ in 0..20 {
+        line.speak(1_000);
+        line.agent(1, interim("and so on"));
+    }
+    assert_eq!(line.last_turn(), 1);
+}
+
+#[test]
+fn a_failure_long_after_another_is_the_first_of_a_new_row() {
+    let mut line = Line::started(CallConfig::default());
+    for turn in 1..4 {
+        line.agent(turn, fault("UNAVAILABLE", true));
+        line.hush(20_000);
+        assert_eq!(line.last_turn(), turn + 1, "tried again");
+    }
+    assert!(line.update().is_none());
+}
+
+#[test]
+fn an_agent_that_understands_each_time_and_never_answers_is_given_up_after_the_budget() {
+    let mut line = Line::started(CallConfig::default());
+    line.speak(400);
+    for _ in 0..100 {
+        let turn = line.last_turn();
+        line.agent(turn, interim("two loaves"));
+        line.agent(turn, AgentEvent::EndOfUtterance);
+        line.agent(turn, fault("RESOURCE_EXHAUSTED", true));
+        line.wait(2_000);
+    }
+    assert!(line.update().is_some());
+    assert!(line.last_turn() < 20, "pauses grow: {}", line.last_turn());
+}

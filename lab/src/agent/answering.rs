@@ -9,13 +9,16 @@ use tonic::Status;
 
 use crate::agent::conversation::Said;
 use crate::agent::dialect::{Answered, Dialect};
-use crate::agent::script::{MixedAudio, Output, Reply};
+use crate::agent::script::{FaultAt, MixedAudio, Output, Reply};
 use crate::agent::speech::coded;
-use crate::agent::turn::{Turn, Writer, failure, send};
+use crate::agent::turn::{Failure, Turn, Writer, send};
+
+/// How long the first message of an answer has before the stream fails: what is reset may not be sent any more.
+const MIDDLE: Duration = Duration::from_millis(100);
 
 impl Turn {
     /// Answers what was said, as the script has it.
-    pub(super) async fn answer<D: Dialect>(&mut self, said: &Said, writer: &Writer<D>) -> Result<(), Status> {
+    pub(super) async fn answer<D: Dialect>(&mut self, said: &Said, writer: &Writer<D>) -> Result<(), Failure> {
         let script = self.sessions.script.clone();
         let reply = self.sessions.conversations.answer(&self.opened.name, said);
         let is_matched = reply.as_ref().is_some_and(|reply| !reply.no_match);
@@ -34,12 +37,22 @@ impl Turn {
                 tokio::time::sleep(Duration::from_millis(first.think_ms.unwrap_or(script.think_ms))).await;
             }
         }
-        if let Some(fault) = reply.fault {
-            return Err(failure(fault));
+        if reply.fault_at == FaultAt::Answer {
+            self.fail(&reply)?;
         }
         let repeated = if reply.repeats_partials { &before[..] } else { &[] };
         let mulaw = self.mulaw(&reply, repeated);
         self.say::<D>(&reply, mulaw, said, Part { is_matched, is_partial: false }, writer).await
+    }
+
+    /// Fails as the script has it.
+    fn fail(&self, reply: &Reply) -> Result<(), Failure> {
+        match reply.fault {
+            Some(fault) if fault.fails_stream() => return Err(Failure::of(fault, reply)),
+            Some(_) => self.around.go_away(),
+            None => {}
+        }
+        Ok(())
     }
 
     async fn say<D: Dialect>(
@@ -49,7 +62,7 @@ impl Turn {
         said: &Said,
         part: Part,
         writer: &Writer<D>,
-    ) -> Result<(), Status> {
+    ) -> Result<(), Failure> {
         let audio = self.coded(&mulaw)?;
         let segments = reply.mixed.iter().map(|segment| match &segment.mulaw {
             Some(mulaw) => Ok(self.coded(mulaw)?.map(|(audio, _)| audio)),
@@ -73,8 +86,12 @@ impl Turn {
         if !part.is_partial {
             self.entry.answered();
         }
-        for response in responses {
+        for (place, response) in responses.into_iter().enumerate() {
             send::<D>(writer, response).await?;
+            if place == 0 && !part.is_partial && reply.fault_at == FaultAt::Middle {
+                tokio::time::sleep(MIDDLE).await;
+                self.fail(reply)?;
+            }
         }
         Ok(())
     }

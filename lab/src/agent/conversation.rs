@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use crate::agent::script::{Reply, Script, ToolCall};
+use crate::agent::script::{Fault, Reply, Script, ToolCall};
 
 /// How many sessions are remembered; the first by name is forgotten for another one.
 const MOST_SESSIONS: usize = 10_000;
@@ -77,6 +77,8 @@ pub(super) struct Conversations {
 struct Position {
     started: bool,
     utterances: usize,
+    /// How often the answer has failed that comes next.
+    failed: u32,
     /// The tool whose result must come next.
     tool: Option<ToolCall>,
     /// The session's parameters (CX).
@@ -100,7 +102,12 @@ impl Conversations {
 
     /// The answer that the next utterance gets, where there is one.
     pub(super) fn next_utterance(&self, session: &str) -> Option<Reply> {
-        self.at(session, |position| self.utterance(position).cloned())
+        self.at(session, |position| self.take_utterance(&mut position.clone()))
+    }
+
+    /// The answer that that would get.
+    pub(super) fn next_answer(&self, session: &str, said: &Said) -> Option<Reply> {
+        self.at(session, |position| self.reply(&mut position.clone(), said))
     }
 
     /// The answer; `None` where the agent has none.
@@ -133,10 +140,7 @@ impl Conversations {
     fn reply(&self, position: &mut Position, said: &Said) -> Option<Reply> {
         match said {
             Said::Event { name, digits } => self.event(position, name, digits.as_deref()),
-            Said::Text(_) if !position.started => {
-                position.started = true;
-                Some(self.script.start.reply.clone())
-            }
+            Said::Text(_) if !position.started => self.take_start(position),
             Said::Text(text) if are_keys(text) => self.digits(text).cloned().or_else(|| self.take_utterance(position)),
             Said::Text(_) | Said::Utterance { .. } | Said::ToolResult { .. } => self.take_utterance(position),
             Said::Digits { digits, .. } => self.digits(digits).cloned(),
@@ -153,8 +157,13 @@ impl Conversations {
             return self.digits(digits).cloned();
         }
         let is_known = script.start.event.is_empty() || script.start.event == name;
-        position.started |= is_known;
-        is_known.then(|| script.start.reply.clone())
+        if is_known { self.take_start(position) } else { None }
+    }
+
+    fn take_start(&self, position: &mut Position) -> Option<Reply> {
+        let (reply, is_over) = attempt(self.script.start.reply.clone(), &mut position.failed);
+        position.started |= is_over;
+        Some(reply)
     }
 
     fn digits(&self, digits: &str) -> Option<&Reply> {
@@ -169,10 +178,25 @@ impl Conversations {
     }
 
     fn take_utterance(&self, position: &mut Position) -> Option<Reply> {
-        let reply = self.utterance(position).cloned();
-        position.utterances += 1;
-        reply
+        let (reply, is_over) = attempt(self.utterance(position)?.clone(), &mut position.failed);
+        position.utterances += usize::from(is_over);
+        Some(reply)
     }
+}
+
+/// An answer as it comes at this attempt, and whether the next one gets another. `failed` counts the attempts that fail,
+/// where the script says how many do.
+fn attempt(mut reply: Reply, failed: &mut u32) -> (Reply, bool) {
+    let Some(times) = reply.fault_times.filter(|_| reply.fault.is_some_and(Fault::fails_stream)) else {
+        return (reply, true);
+    };
+    if *failed < times {
+        *failed += 1;
+        return (reply, false);
+    }
+    *failed = 0;
+    reply.fault = None;
+    (reply, true)
 }
 
 /// Whether a text is keys that were pressed.
@@ -204,6 +228,21 @@ mod tests {
         let say = |session| agent.answer(session, &spoken()).unwrap().say;
         assert_eq!(agent.next_utterance("1").unwrap().say, "a");
         assert_eq!([say("1"), say("1"), say("2"), say("1")], ["a", "b", "a", "a"]);
+    }
+
+    #[test]
+    fn an_answer_may_fail_some_times_before_it_comes() {
+        let agent = agent(
+            "[start]\nfault = \"RESET\"\nfault_times = 1\nsay = \"hello\"\n[[utterance]]\nfault = \"CUT\"\nfault_times = 2\nsay = \"a\"\n[[utterance]]\nfault = \"UNAVAILABLE\"\n[[utterance]]\nsay = \"b\"",
+        );
+        let next = |said: Said| {
+            let seen = agent.next_answer("1", &said).unwrap();
+            let reply = agent.answer("1", &said).unwrap();
+            assert_eq!(seen, reply);
+            reply.fault.map_or(reply.say, |fault| format!("{fault:?}"))
+        };
+        assert_eq!([(); 2].map(|()| next(Said::Text("hi".to_owned()))), ["Reset", "hello"]);
+        assert_eq!([(); 5].map(|()| next(spoken())), ["Cut", "Cut", "a", "Unavailable", "b"]);
     }
 
     #[test]

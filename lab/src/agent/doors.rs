@@ -1,6 +1,7 @@
 //! One address for HTTP/2 and HTTP/1.1: which of them a connection speaks shows in its first bytes, as HTTP/2 begins with
 //! a preface (RFC 9113, section 3.4).
 
+use std::fmt::Display;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -8,10 +9,10 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
-use tonic::transport::server::Connected;
+
+use crate::agent::connection::Outage;
 
 /// What HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -19,20 +20,20 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection may take to show what it speaks.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+/// How long nothing is taken after a connection that could not be had.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Connections that speak HTTP/2, or why there are no more.
-pub(super) type Http2<I> = mpsc::Sender<Result<Begun<I>, Error>>;
-
-/// Takes connections for as long as there are any, passes on those that speak HTTP/2, and serves the others.
-pub(super) async fn sort<I, E, F>(
+/// Takes connections for as long as there are any, and has each served by what it speaks. In an outage they break off.
+pub(super) async fn sort<I, E, F, G>(
     incoming: impl Stream<Item = Result<I, E>>,
-    http2: Http2<I>,
-    serve_http1: impl Fn(Begun<I>) -> F + Clone + Send + 'static,
+    outage: &Outage,
+    serve_http2: impl Fn(Begun<I>) -> F + Clone + Send + 'static,
+    serve_http1: impl Fn(Begun<I>) -> G + Clone + Send + 'static,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    E: Into<Error>,
+    E: Display,
     F: Future<Output = ()> + Send + 'static,
+    G: Future<Output = ()> + Send + 'static,
 {
     let mut incoming = pin!(incoming);
     let mut connections = JoinSet::new();
@@ -44,25 +45,30 @@ pub(super) async fn sort<I, E, F>(
         match connection {
             None => break,
             Some(Err(error)) => {
-                if http2.send(Err(error.into())).await.is_err() {
-                    break;
-                }
+                tracing::warn!(%error, "the lab's agent cannot take a connection");
+                tokio::time::sleep(PAUSE).await;
             }
+            Some(Ok(_)) if outage.until().is_some() => {}
             Some(Ok(connection)) => {
-                let (http2, serve_http1) = (http2.clone(), serve_http1.clone());
+                let (serve_http2, serve_http1) = (serve_http2.clone(), serve_http1.clone());
+                let outage = outage.clone();
                 connections.spawn(async move {
-                    match tokio::time::timeout(PATIENCE, begin(connection)).await {
-                        // Nobody takes it when the server is ending.
-                        Ok(Ok((begun, true))) => drop(http2.send(Ok(begun)).await),
-                        Ok(Ok((begun, false))) => serve_http1(begun).await,
-                        // It left, or said nothing.
-                        Ok(Err(_)) | Err(_) => {}
+                    let served = async move {
+                        match tokio::time::timeout(PATIENCE, begin(connection)).await {
+                            Ok(Ok((begun, true))) => serve_http2(begun).await,
+                            Ok(Ok((begun, false))) => serve_http1(begun).await,
+                            // It left, or said nothing.
+                            Ok(Err(_)) | Err(_) => {}
+                        }
+                    };
+                    tokio::select! {
+                        () = served => {}
+                        _ = outage.begins() => {}
                     }
                 });
             }
         }
     }
-    drop(http2);
     while connections.join_next().await.is_some() {}
 }
 
@@ -86,14 +92,6 @@ async fn begin<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(Begun<I>, bool
 pub(super) struct Begun<I> {
     head: Vec<u8>,
     inner: I,
-}
-
-impl<I: Connected> Connected for Begun<I> {
-    type ConnectInfo = I::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.inner.connect_info()
-    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Begun<I> {

@@ -8,7 +8,7 @@ use crate::agent::conversation::Said;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
 use crate::agent::ears::{Ears, Noticed};
 use crate::agent::script::{Answers, Reply, Transcripts};
-use crate::agent::turn::{Reader, Turn, Writer, failure, send};
+use crate::agent::turn::{Failure, Reader, Turn, Writer, send};
 
 /// For so long a stream may go without audio before the recogniser gives up.
 const AUDIO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Turn {
         listening: Listening,
         reader: &mut Reader<D>,
         writer: &Writer<D>,
-    ) -> Result<Option<Said>, Status> {
+    ) -> Result<Option<Said>, Failure> {
         let script = &self.sessions.script;
         let next = self.sessions.conversations.next_utterance(&self.opened.name);
         let words = self.words(&listening, next.as_ref());
@@ -80,13 +80,13 @@ impl Turn {
         let mut is_over = false;
         loop {
             let message = tokio::time::timeout(AUDIO_TIMEOUT, reader.message()).await;
-            let Ok(message) = message else { return Err(audio_timeout()) };
+            let Ok(message) = message else { return Err(audio_timeout().into()) };
             let Some(message) = message? else {
-                if self.was_reset.get() {
+                if self.around.was_reset() {
                     return Ok(None);
                 }
                 self.entry.change(|turn| turn.half_closed = true);
-                return half_closed::<D>(&ears, &words, is_over, writer).await.map(Some);
+                return Ok(Some(half_closed::<D>(&ears, &words, is_over, writer).await?));
             };
             let audio = match D::later(message)? {
                 Later::Audio(audio) => audio,
@@ -101,7 +101,7 @@ impl Turn {
             }
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
             if ears.heard_ms() > limit_ms {
-                return Err(Status::out_of_range(beyond));
+                return Err(Status::out_of_range(beyond).into());
             }
             self.break_off(next.as_ref(), &words, &ears)?;
             if is_over && script.answers == Answers::AtOnce {
@@ -117,14 +117,18 @@ impl Turn {
     }
 
     /// Fails where the script has the utterance fail before it is over.
-    fn break_off(&self, next: Option<&Reply>, words: &Words, ears: &Ears) -> Result<(), Status> {
-        let planned = next.and_then(|reply| Some((reply.fault?, reply.fault_after_ms?)));
-        let (Some((fault, after_ms)), Some((spoken_ms, _))) = (planned, ears.spoken()) else { return Ok(()) };
+    fn break_off(&self, next: Option<&Reply>, words: &Words, ears: &Ears) -> Result<(), Failure> {
+        let planned = next.and_then(|reply| Some((reply, reply.fault?, reply.fault_after_ms?)));
+        let (Some((reply, fault, after_ms)), Some((spoken_ms, _))) = (planned, ears.spoken()) else { return Ok(()) };
         if spoken_ms < after_ms {
             return Ok(());
         }
+        if !fault.fails_stream() {
+            self.around.go_away();
+            return Ok(());
+        }
         self.sessions.conversations.answer(&self.opened.name, &words.said(ears));
-        Err(failure(fault))
+        Err(Failure::of(fault, reply))
     }
 
     /// Tells the client what the ears noticed; whether the utterance is over.

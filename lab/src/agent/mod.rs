@@ -3,6 +3,7 @@
 mod answering;
 mod asked;
 mod ces;
+mod connection;
 mod conversation;
 mod cx;
 mod cx_answer;
@@ -14,6 +15,7 @@ mod es_answer;
 mod listening;
 mod protobuf;
 mod record;
+mod reset;
 pub mod script;
 mod server;
 pub(crate) mod speech;

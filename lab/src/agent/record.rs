@@ -78,6 +78,12 @@ impl Record {
         self.lock().turns.get(session).cloned().unwrap_or_default()
     }
 
+    /// The sessions so far, each by the last part of its name.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<String> {
+        self.lock().turns.keys().cloned().collect()
+    }
+
     /// How often a turn was opened while another of the same session had not been answered.
     #[must_use]
     pub fn overlaps(&self) -> u32 {

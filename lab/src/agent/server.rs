@@ -8,33 +8,39 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use http::{Request, Response};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
-use tonic::transport::server::{Connected, TcpIncoming};
+use tonic::service::Routes;
 
 use crate::agent::ces::{CesService, CesSessions, Serving, serve_http1};
+use crate::agent::connection::{self, Outage};
 use crate::agent::conversation::Conversations;
 use crate::agent::cx::Cx;
 use crate::agent::dialect::Dialect;
 use crate::agent::doors;
 use crate::agent::es::Es;
 use crate::agent::record::Record;
+use crate::agent::reset::Reset;
 use crate::agent::script::Script;
 use crate::agent::turn::{Sessions, answer};
 
 /// How many connections wait to be served.
 const BACKLOG: usize = 64;
+
+/// How long it takes until a port that somebody else has got is tried again.
+const PORT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A scripted agent, ready to be served.
 #[derive(Debug, Clone)]
@@ -44,6 +50,7 @@ pub struct LabAgent {
     record: Record,
     ces: CesSessions,
     ces_streams: Arc<AtomicUsize>,
+    outage: Outage,
 }
 
 /// An agent that is being served; it stops when this is dropped.
@@ -78,6 +85,7 @@ impl LabAgent {
             record: Record::default(),
             ces: CesSessions::default(),
             ces_streams: Arc::default(),
+            outage: Outage::default(),
         }
     }
 
@@ -93,6 +101,11 @@ impl LabAgent {
         &self.record
     }
 
+    /// Breaks all connections off, and lets nobody connect for so long.
+    pub fn go_down(&self, length: Duration) {
+        self.outage.begin(length);
+    }
+
     /// Serves on a free port of the loopback address.
     ///
     /// # Errors
@@ -100,41 +113,62 @@ impl LabAgent {
     pub async fn serve_on_loopback(&self) -> io::Result<ServedAgent> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let agent = self.clone();
+        let (connections, incoming) = mpsc::channel(BACKLOG);
+        let (agent, outage) = (self.clone(), self.outage.clone());
         let task = tokio::spawn(async move {
-            if let Err(error) = agent.serve(incoming).await {
-                tracing::warn!(%error, "the lab agent's server ended");
-            }
+            tokio::join!(accept(listener, outage, connections), agent.serve(ReceiverStream::new(incoming)));
         });
         Ok(ServedAgent { address, task })
     }
 
     /// Serves connections as they come, for as long as there are any to come.
-    ///
-    /// # Errors
-    /// When the server cannot go on.
-    pub async fn serve<I, E>(&self, incoming: impl Stream<Item = Result<I, E>>) -> Result<(), tonic::transport::Error>
+    pub async fn serve<I, E>(&self, incoming: impl Stream<Item = Result<I, E>>)
     where
-        I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        E: std::fmt::Display,
     {
         let sessions = Sessions {
             script: self.script.clone(),
             conversations: self.conversations.clone(),
             record: self.record.clone(),
             responses: Arc::default(),
+            outage: self.outage.clone(),
         };
         let ces = Serving::new(sessions.clone(), self.ces.clone(), self.ces_streams.clone());
-        let server = tonic::transport::Server::builder()
-            .add_service(Service::<Cx>::new(&sessions))
+        let routes = Routes::new(Service::<Cx>::new(&sessions))
             .add_service(Service::<Es<false>>::new(&sessions))
             .add_service(Service::<Es<true>>::new(&sessions))
-            .add_service(CesService(ces.clone()));
-        let (http2, connections) = mpsc::channel(BACKLOG);
-        let sorting = doors::sort(incoming, http2, move |connection| serve_http1(ces.clone(), connection));
-        let serving = server.serve_with_incoming(ReceiverStream::new(connections));
-        tokio::join!(sorting, serving).1
+            .add_service(CesService(ces.clone()))
+            .prepare();
+        let http2 = move |connection| connection::serve(connection, routes.clone());
+        doors::sort(incoming, &self.outage, http2, move |connection| serve_http1(ces.clone(), connection)).await;
+    }
+}
+
+/// Accepts connections for ever; in an outage nobody listens.
+async fn accept(listener: TcpListener, outage: Outage, connections: mpsc::Sender<io::Result<TcpStream>>) {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
+    while !connections.is_closed() {
+        let Some(open) = &listener else {
+            listener = TcpListener::bind(address).await.ok();
+            if listener.is_none() {
+                tokio::time::sleep(PORT_PAUSE).await;
+            }
+            continue;
+        };
+        tokio::select! {
+            biased;
+            until = outage.begins() => {
+                listener = None;
+                tokio::time::sleep_until(until).await;
+            }
+            accepted = open.accept() => {
+                let stream = accepted.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
+                // Nobody takes it when the server is ending.
+                let _ = connections.send(stream).await;
+            }
+        }
     }
 }
 
@@ -168,8 +202,10 @@ impl<D: Dialect> tower_service::Service<Request<Body>> for Service<D> {
         let sessions = self.sessions.clone();
         let (mut request, was_reset) = watch_resets(request);
         request.extensions_mut().insert(was_reset);
+        let reset = Reset::default();
+        request.extensions_mut().insert(reset.clone());
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        Box::pin(async move { Ok(answer::<D>(sessions, &method, request).await) })
+        Box::pin(async move { Ok(reset.apply(answer::<D>(sessions, &method, request).await)) })
     }
 }
 

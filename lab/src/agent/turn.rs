@@ -4,8 +4,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use http::Request;
+use h2::Reason;
+use http::{Extensions, Request};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -13,14 +15,19 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use crate::agent::connection::{Line, Outage};
 use crate::agent::conversation::{Conversations, OutOfPlace, Said};
 use crate::agent::dialect::{Dialect, Opened, Opening, invalid};
 use crate::agent::record::{Record, TurnEntry, TurnRecord};
-use crate::agent::script::{Closes, Fault, Script};
+use crate::agent::reset::Reset;
+use crate::agent::script::{Closes, Fault, FaultAt, Reply, Script};
 use crate::agent::server::WasReset;
 
 /// How many responses wait for a client that does not read.
 const RESPONSE_QUEUE: usize = 16;
+
+/// For how long nobody can connect after an outage that has no length of its own.
+const DOWN: Duration = Duration::from_secs(2);
 
 pub(super) type Reader<D> = Streaming<<D as Dialect>::Request>;
 pub(super) type Writer<D> = mpsc::Sender<Result<<D as Dialect>::Response, Status>>;
@@ -33,6 +40,8 @@ pub(super) struct Sessions {
     pub(super) record: Record,
     /// How many responses there were.
     pub(super) responses: Arc<AtomicU64>,
+    /// For how long nobody can connect.
+    pub(super) outage: Outage,
 }
 
 impl Sessions {
@@ -67,14 +76,22 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
     fn call(&mut self, request: tonic::Request<Reader<D>>) -> Self::Future {
         let sessions = self.0.clone();
         Box::pin(async move {
-            let was_reset = request.extensions().get::<WasReset>().cloned().unwrap_or_default();
+            let of = Surroundings::of(request.extensions());
             let mut reader = request.into_inner();
             let first = reader.message().await?.ok_or_else(|| invalid("the stream has no message"))?;
-            let turn = Turn::open(sessions, D::open(first)?, was_reset)?;
+            let turn = Turn::open(sessions, D::open(first)?, of)?;
             let (writer, responses) = mpsc::channel(RESPONSE_QUEUE);
+            if let Err(failure) = turn.open_as_planned() {
+                failure.play(&turn.around, &turn.sessions.outage, std::future::pending()).await?;
+                // Its stream is reset, or its connection has broken off.
+                return Err(Status::unavailable("the script has this stream fail"));
+            }
             // The task ends with the stream: when the client reads no more, sending fails.
             tokio::spawn(async move {
-                if let Err(status) = turn.run::<D>(reader, &writer).await {
+                let (around, outage) = (turn.around.clone(), turn.sessions.outage.clone());
+                if let Err(failure) = turn.run::<D>(reader, &writer).await
+                    && let Err(status) = failure.play(&around, &outage, writer.closed()).await
+                {
                     let _ = writer.send(Err(status)).await;
                 }
             });
@@ -83,26 +100,124 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
     }
 }
 
+/// What a stream came over, and how it ends.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Surroundings {
+    line: Option<Line>,
+    reset: Reset,
+    was_reset: WasReset,
+}
+
+impl Surroundings {
+    fn of(request: &Extensions) -> Self {
+        Self {
+            line: request.get().cloned(),
+            reset: request.get().cloned().unwrap_or_default(),
+            was_reset: request.get().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the client has reset the stream.
+    pub(super) fn was_reset(&self) -> bool {
+        self.was_reset.get()
+    }
+
+    /// Has the stream's connection take no further ones.
+    pub(super) fn go_away(&self) {
+        if let Some(line) = &self.line {
+            line.go_away();
+        }
+    }
+}
+
+/// Why a turn ends before its time.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// With a status.
+    Status(Status),
+    /// As the script has it, with what follows where nobody can connect after it.
+    Planned(Fault, Duration),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl Failure {
+    /// What a script's answer fails with.
+    pub(super) fn of(fault: Fault, reply: &Reply) -> Self {
+        Self::Planned(fault, reply.down_ms.map_or(DOWN, Duration::from_millis))
+    }
+
+    /// Has it happen; the status that the stream ends with, where it ends with one. `left`: when the client has gone.
+    async fn play(self, around: &Surroundings, outage: &Outage, left: impl Future<Output = ()>) -> Result<(), Status> {
+        match self {
+            Self::Status(status) => return Err(status),
+            Self::Planned(Fault::Reset, _) => around.reset.with(Reason::INTERNAL_ERROR),
+            Self::Planned(Fault::RefusedStream, _) => around.reset.with(Reason::REFUSED_STREAM),
+            Self::Planned(Fault::Stall, _) => left.await,
+            Self::Planned(Fault::Goaway, _) => around.go_away(),
+            Self::Planned(Fault::Cut, _) => {
+                if let Some(line) = &around.line {
+                    line.cut();
+                }
+                left.await;
+            }
+            Self::Planned(Fault::Down, length) => {
+                outage.begin(length);
+                left.await;
+            }
+            Self::Planned(fault, _) => return Err(Status::new(fault.code(), "the script has this turn fail")),
+        }
+        Ok(())
+    }
+}
+
 /// A turn that has been opened.
 pub(super) struct Turn {
     pub(super) sessions: Sessions,
     pub(super) opened: Opened,
     pub(super) entry: TurnEntry,
-    pub(super) was_reset: WasReset,
+    pub(super) around: Surroundings,
 }
 
 impl Turn {
-    fn open(sessions: Sessions, opened: Opened, was_reset: WasReset) -> Result<Self, Status> {
+    fn open(sessions: Sessions, opened: Opened, around: Surroundings) -> Result<Self, Status> {
         let entry = sessions.record.begin(&opened.session, record_of(&opened));
         let said = match &opened.input {
             Opening::Listen(_) => None,
             Opening::Said(said) => Some(said),
         };
         sessions.conversations.check(&opened.name, said).map_err(out_of_place)?;
-        Ok(Self { sessions, opened, entry, was_reset })
+        Ok(Self { sessions, opened, entry, around })
     }
 
-    async fn run<D: Dialect>(mut self, mut reader: Reader<D>, writer: &Writer<D>) -> Result<(), Status> {
+    /// Fails where the script has the stream fail at its opening.
+    fn open_as_planned(&self) -> Result<(), Failure> {
+        let conversations = &self.sessions.conversations;
+        let (next, said) = match &self.opened.input {
+            Opening::Listen(_) => {
+                (conversations.next_utterance(&self.opened.name), Said::Utterance { transcript: String::new() })
+            }
+            Opening::Said(said) => (conversations.next_answer(&self.opened.name, said), said.clone()),
+        };
+        let Some(reply) = next.filter(|reply| reply.fault_at == FaultAt::Opening) else { return Ok(()) };
+        match reply.fault {
+            None => Ok(()),
+            Some(Fault::Goaway) => {
+                self.around.go_away();
+                Ok(())
+            }
+            Some(fault) => {
+                conversations.answer(&self.opened.name, &said);
+                Err(Failure::of(fault, &reply))
+            }
+        }
+    }
+
+    async fn run<D: Dialect>(mut self, mut reader: Reader<D>, writer: &Writer<D>) -> Result<(), Failure> {
         let said = match self.opened.input.clone() {
             Opening::Listen(listening) => match self.listen::<D>(listening, &mut reader, writer).await? {
                 Some(said) => said,
@@ -152,11 +267,6 @@ fn record_of(opened: &Opened) -> TurnRecord {
         Opening::Said(Said::Utterance { .. } | Said::Nothing) => record.input = "other",
     }
     record
-}
-
-/// What a stream fails with by the script.
-pub(super) fn failure(fault: Fault) -> Status {
-    Status::new(fault.code(), "the script has this turn fail")
 }
 
 /// Sends a response; an error when the client has gone.

@@ -107,7 +107,7 @@ impl World {
         let (agent, pipes) = (LabAgent::recording(script), Pipes::default());
         let incoming = ReceiverStream::new(pipes.listen(AUTHORITY)).map(Ok::<_, std::io::Error>);
         let (serving, mut tasks) = (agent.clone(), JoinSet::new());
-        tasks.spawn(async move { serving.serve(incoming).await.unwrap() });
+        tasks.spawn(async move { serving.serve(incoming).await });
         Self { agent, pipes, _serving: tasks }
     }
 

@@ -161,6 +161,12 @@ impl Channels {
         self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many connections there are, and how many streams on all of them.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let members = self.members();
+        (members.len(), members.iter().map(Member::streams).sum())
+    }
+
     #[cfg(test)]
     fn streams(&self) -> Vec<usize> {
         self.members().iter().map(Member::streams).collect()

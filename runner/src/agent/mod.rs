@@ -134,6 +134,12 @@ impl Agent {
         }
     }
 
+    /// How many connections there are, and how many streams on all of them.
+    #[must_use]
+    pub(crate) fn load(&self) -> (usize, usize) {
+        self.streams.channels.load()
+    }
+
     /// Closes connections that nobody needs any more, for as long as it is polled.
     pub(crate) async fn tend(self) {
         self.streams.channels.tend().await;

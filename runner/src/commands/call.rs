@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, SimulatedTwilio, What, parse_steps};
+use dialbridge_lab::twilio::{Account, CallPlan, CallerStep, SimulatedTwilio, What, When, parse_steps};
 use tokio::sync::mpsc;
 
 use super::timeline::{Timeline, say, stereo};
@@ -64,11 +64,13 @@ fn plan(args: &CallArgs) -> Result<CallPlan, String> {
         let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
         mulaw_of(&bytes).map(Arc::from).map_err(|error| format!("{name}: {error}"))
     };
-    let steps = if args.audio.is_empty() && args.dtmf.is_none() {
+    let mut steps = if args.audio.is_empty() && args.dtmf.is_none() {
         parse_steps(&BAKERY_CALLER.map(ToOwned::to_owned), None, &embedded)?
     } else {
         parse_steps(&args.audio, args.dtmf.as_deref(), &from_file)?
     };
+    // An agent that asks again and again would keep a caller for ever who has nothing to say.
+    steps.push(CallerStep::HangUp { when: When::After(args.stay.saturating_mul(1_000)) });
     let url = args.url.as_deref().unwrap_or("http://127.0.0.1:8080");
     let plan = CallPlan::new(voice_url(url, &args.params)?, steps);
     Ok(CallPlan { from: args.from.clone(), to: args.to.clone(), ..plan })

@@ -87,10 +87,13 @@ fn tell_what_is_served(config: &Config, listener: &TcpListener) {
             tracing::warn!(name, "{notice}");
         }
     }
-    if config.twilio.auth_tokens.is_empty() {
-        tracing::warn!("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST");
-    } else if config.twilio.account_sid.is_none() {
-        tracing::warn!("TWILIO_ACCOUNT_SID is not set: no call is updated over REST");
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    match (config.has_page(), &config.public_url) {
+        (true, Some(url)) => tracing::info!(url = url.http("/"), "the page is there"),
+        (true, None) => tracing::info!(url = format!("http://localhost:{port}/"), "the page is there"),
+        (false, _) => tracing::info!("the page at / is closed: ADMIN_TOKEN is not set"),
     }
 }
 

@@ -6,6 +6,8 @@ use dialbridge_core::Report;
 use dialbridge_core::audio::g711::mulaw_to_linear;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
+use dialbridge_core::report::Stages;
+use dialbridge_core::stages::{StageBounds, TurnStage};
 use dialbridge_lab::twilio::{CallEvent, CallRecord, What};
 
 /// Prints a line: when, who, what.
@@ -58,7 +60,12 @@ impl Timeline {
 
     fn agent_speaks(&mut self, at_ms: u64) -> String {
         match self.caller_silent_since_ms.take() {
-            Some(since) => format!("is heard, {} after the caller has fallen silent", seconds(at_ms - since)),
+            Some(since) => {
+                let waited_ms = at_ms - since;
+                let is_slow = StageBounds::default().whole_ms.is_some_and(|bound| waited_ms > bound);
+                let slow = if is_slow { ", which is slow" } else { "" };
+                format!("is heard, {} after the caller has fallen silent{slow}", seconds(waited_ms))
+            }
             None => "is heard".to_owned(),
         }
     }
@@ -79,10 +86,25 @@ pub(super) fn report(at_ms: u64, report: &Report) {
             ("bridge", told)
         }
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
+        Report::Stages(stages) => ("bridge", told_stages(stages)),
         Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),
         _ => return,
     };
     line(at_ms, who, &what);
+}
+
+/// Where the time of a turn went, and because of what it was slow.
+fn told_stages(stages: &Stages) -> String {
+    let took = |stage: TurnStage| {
+        let ms = stages.stretch(stage)?.ms();
+        // Shorter ones are none that anybody notices.
+        (ms >= 10).then(|| format!("{} {}", stage.as_str(), seconds(ms)))
+    };
+    let times: Vec<String> = TurnStage::ALL.into_iter().filter_map(took).collect();
+    let whole = stages.whole().map_or("was not heard".to_owned(), |whole| format!("took {}", seconds(whole.ms())));
+    let guilty = StageBounds::default().guilty(stages);
+    let slow = guilty.map(|guilty| format!("; slow because of {}", guilty.stage.as_str())).unwrap_or_default();
+    format!("{} {whole}: {}{slow}", stages.turn, times.join(", "))
 }
 
 fn seconds(ms: u64) -> String {

@@ -1,4 +1,4 @@
-//! `/media/TICKET` and `/media`: a handshake becomes a call.
+//! `/media/TICKET`, `/media` and the page's `/softphone/media/TICKET`: a handshake becomes a call.
 
 use std::sync::Arc;
 
@@ -14,29 +14,47 @@ use crate::bridge::Standing;
 use crate::media_socket::MediaSocket;
 use crate::service::Service;
 use crate::settings::PublicUrl;
+use crate::sight::Refused;
+use crate::twilio::ticket::{Refusal as BadTicket, Ticket};
 
 /// Opens a media socket for whoever holds a good ticket.
-pub(super) fn open(service: &Arc<Service>, mut request: Request<Incoming>, ticket_text: &str) -> Answer {
-    let now_ms = service.clock().now_ms();
-    let ticket = match service.office().check(ticket_text, now_ms) {
+pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
+    let ticket = service.office().check(ticket_text, service.clock().now_ms());
+    open_with(service, request, ticket, ticket_text, Standing::Ticket)
+}
+
+/// Opens a media socket for a call from the browser, whose page was let in and comes from here.
+pub(super) fn open_browser(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
+    let ticket = service.office().check_browser(ticket_text, service.clock().now_ms());
+    open_with(service, request, ticket, ticket_text, Standing::Browser)
+}
+
+fn open_with(
+    service: &Arc<Service>,
+    mut request: Request<Incoming>,
+    ticket: Result<Ticket, BadTicket>,
+    ticket_text: &str,
+    standing: Standing,
+) -> Answer {
+    let ticket = match ticket {
         Ok(ticket) => ticket,
         Err(why) => return refused(service, &why.to_string()),
     };
     if service.agent(&ticket.course.agent).is_none() {
         return refused(service, "its agent is not configured");
     }
-    let (public, answer, socket) = match shake_hands(service, &mut request) {
+    let (public, answer, socket) = match shake_hands(service, &mut request, standing) {
         Ok(shaken) => shaken,
         Err(refusal) => return *refusal,
     };
-    let place = match service.calls().admit(&ticket, ticket_text, now_ms) {
+    let place = match service.calls().admit(&ticket, ticket_text, service.clock().now_ms()) {
         Ok(place) => place,
         Err(why) => return refused(service, &why.to_string()),
     };
     let serving = service.clone();
     service.spawn_call(async move {
         if let Some(socket) = opened(&serving, socket).await {
-            serving.run_call(ticket, &public, socket, place, Standing::Ticket).await;
+            serving.run_call(ticket, &public, socket, place, standing).await;
         }
     });
     answer
@@ -44,34 +62,42 @@ pub(super) fn open(service: &Arc<Service>, mut request: Request<Incoming>, ticke
 
 /// Opens a media socket for a stream of others' TwiML, where that is allowed.
 pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) -> Answer {
-    let (public, answer, socket) = match shake_hands(service, &mut request) {
+    let (public, answer, socket) = match shake_hands(service, &mut request, Standing::Bare) {
         Ok(shaken) => shaken,
         Err(refusal) => return *refusal,
     };
-    let serving = service.clone();
+    let (serving, trace) = (service.clone(), request.extensions().get().copied());
     service.spawn_call(async move {
         if let Some(socket) = opened(&serving, socket).await {
-            bare_media::run(&serving, &public, socket).await;
+            bare_media::run(&serving, &public, trace, socket).await;
         }
     });
     answer
 }
 
-/// What every handshake must be: Twilio's, a WebSocket's, and at a time when there is room.
-fn shake_hands(service: &Service, request: &mut Request<Incoming>) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
+/// What every handshake must be: Twilio's, but for a call from the browser, a WebSocket's, and at a time when there is room.
+fn shake_hands(
+    service: &Service,
+    request: &mut Request<Incoming>,
+    standing: Standing,
+) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
     if service.drain().is_draining() {
+        service.sight().refused(Refused::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
     let public = public_url(service, request.headers());
     let public = public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
-    check_signature(service, &url, &[], request.headers())?;
+    if standing != Standing::Browser {
+        check_signature(service, &url, &[], request.headers())?;
+    }
     if !is_upgrade_request(request) {
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
     }
     let limits = &service.config().limits;
     let calls = service.calls();
     if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
+        service.sight().refused(Refused::Room);
         if let Some(withheld) = service.refusal_log().allow() {
             let (live, waiting) = (calls.live(), calls.waiting());
             tracing::warn!(live, waiting, withheld, "a media socket was refused: there is no room for another one");
@@ -94,6 +120,7 @@ async fn opened(service: &Service, socket: UpgradeFut) -> Option<MediaSocket> {
 }
 
 fn refused(service: &Service, why: &str) -> Answer {
+    service.sight().refused(Refused::Ticket);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a media socket was refused for its ticket");
     }

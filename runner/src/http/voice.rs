@@ -11,6 +11,7 @@ use super::{Answer, Refusal, refusal, text, xml};
 use crate::service::Service;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
+use crate::sight::Refused;
 use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
@@ -21,6 +22,9 @@ const MOST_STATUS_CHARS: usize = 200;
 
 /// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
 const MOST_PARAMETER_BYTES: usize = 499;
+
+/// How much of the session parameters an action's URL brings back, in bytes.
+const MOST_QUERY_BYTES: usize = 2_000;
 
 /// How many session parameters a voice-url may name.
 const MOST_PARAMETERS: usize = 50;
@@ -36,20 +40,24 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
     let Some(agent) = service.config().route(named, webhook.parameter("To")) else {
+        service.sight().refused(Refused::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
     };
     let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
+        service.sight().refused(Refused::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
         return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
     }
     if service.is_full() {
+        service.sight().refused(Refused::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return xml(busy(service.agent(agent)));
     }
     let began_ms = service.clock().now_ms();
-    let course = Course { agent: agent.to_owned(), language: language.map(ToOwned::to_owned), began_ms };
+    let language = language.map(ToOwned::to_owned);
+    let course = Course { agent: agent.to_owned(), language, began_ms, trace: webhook.trace };
     let stream = Stream {
         call_sid: &call_sid,
         course,
@@ -164,6 +172,7 @@ fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> A
 }
 
 fn refused(service: &Service, why: &str) -> Refusal {
+    service.sight().refused(Refused::State);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a request was refused for its state");
     }
@@ -188,7 +197,7 @@ impl Stream<'_> {
         let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
         let office = service.office();
         let connect = Verb::ConnectStream {
-            action: public.http(&format!("/connect-ended?s={}", office.issue_state(&state))),
+            action: public.http(&format!("/connect-ended?s={}{}", office.issue_state(&state), query(&self.parameters))),
             url: public.ws(&format!("/media/{}", office.issue(&ticket))),
             status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
@@ -206,6 +215,20 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
     let fits = |(name, value): &(String, String)| name.len() + value.len() <= MOST_PARAMETER_BYTES;
     numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
+}
+
+/// The voice-url's session parameters once more, for the stream that follows where this one breaks: another instance knows
+/// nothing of them, and an ES agent keeps none. What does not fit is left out.
+fn query(parameters: &[(String, String)]) -> String {
+    let named = parameters.iter().filter(|(name, _)| name.starts_with("param."));
+    named.fold(String::new(), |mut query, (name, value)| {
+        let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        if query.len() + pair.len() < MOST_QUERY_BYTES {
+            query.push('&');
+            query.push_str(&pair);
+        }
+        query
+    })
 }
 
 fn busy(agent: Option<&AgentConfig>) -> String {

@@ -9,6 +9,8 @@ use hyper::body::Incoming;
 use super::{Refusal, refusal};
 use crate::service::Service;
 use crate::settings::{Limits, PublicUrl};
+use crate::sight::Refused;
+use crate::sight::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
 
 /// A request that Twilio signed, or that came where nothing is signed.
@@ -20,6 +22,8 @@ pub(super) struct Webhook {
     pub(super) query: Vec<(String, String)>,
     /// Parameters of the body, or for GET of the URL.
     pub(super) form: Vec<(String, String)>,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<TraceContext>,
 }
 
 impl Webhook {
@@ -30,12 +34,16 @@ impl Webhook {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
-            Method::POST => pairs(&read_form(&service.config().limits, &head.headers, body).await?),
+            Method::POST => {
+                let read = read_form(&service.config().limits, &head.headers, body).await;
+                pairs(&read.inspect_err(|_| service.sight().refused(Refused::Form))?)
+            }
             _ => Vec::new(),
         };
         check_signature(service, &public.http(&path), &form, &head.headers)?;
         let form = if head.method == Method::POST { form } else { query.clone() };
-        Ok(Self { public, query, form })
+        let trace = head.extensions.get().copied();
+        Ok(Self { public, query, form, trace })
     }
 
     /// A parameter of Twilio's.
@@ -59,7 +67,8 @@ pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
+/// The body of a request that brings a form.
+pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a form is expected\n"));
@@ -104,6 +113,7 @@ pub(super) fn check_signature(
     if signature.is_some_and(|signature| is_signed(tokens, url, form, signature)) {
         return Ok(());
     }
+    service.sight().refused(if signature.is_some() { Refused::Signature } else { Refused::Unsigned });
     if let Some(withheld) = service.refusal_log().allow() {
         let Some(signature) = signature else {
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");

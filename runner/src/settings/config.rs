@@ -1,6 +1,7 @@
 //! The settings, checked.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use http::Uri;
 
@@ -8,7 +9,7 @@ use super::agents::Agents;
 use super::file::ConfigFile;
 use super::numbers::Routes;
 use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
-use super::{AgentConfig, Limits, Secret, SettingError, Settings};
+use super::{AgentConfig, Limits, Secret, SettingError, Settings, TracesConfig};
 use crate::log::Severity;
 
 /// The agent of a service that has no configuration's file.
@@ -16,6 +17,9 @@ pub const DEFAULT_AGENT: &str = "default";
 
 /// What the platform gives a media socket is an hour; a call leaves it before.
 const PLATFORMS_RENEWAL_SECONDS: u64 = 3_300;
+
+/// The shortest token: so many random characters of base64 are 96 bits, which nobody guesses.
+const LEAST_ADMIN_TOKEN_CHARS: usize = 16;
 
 /// A call that left its sockets sooner would look like one whose sockets do not last.
 const LEAST_RENEWAL_SECONDS: u64 = 120;
@@ -35,6 +39,16 @@ pub struct Config {
     pub limits: Limits,
     /// Whether streams of others' TwiML are taken.
     pub allow_bare_media: bool,
+    /// Where the service runs.
+    pub platform: Platform,
+    /// Opens what is for those who run the service.
+    pub admin_token: Option<Secret>,
+    /// Whether the page shows what was said in phone calls.
+    pub page_transcripts: bool,
+    /// Where traces go.
+    pub traces: Option<TracesConfig>,
+    /// The project that traces in log lines belong to, where it is set.
+    pub log_project: Option<String>,
     /// The least severity that is logged.
     pub log_level: Severity,
     /// The agents, by their names.
@@ -57,6 +71,31 @@ impl Config {
             None => called.and_then(|called| self.routes.agent(called)).unwrap_or(&self.default_agent),
         };
         self.agents.get_key_value(name).map(|(name, _)| name.as_str())
+    }
+
+    /// What is allowed and leaves something out, or a door open: sentences for people.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let twilio = if self.twilio.auth_tokens.is_empty() {
+            Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST")
+        } else if self.twilio.account_sid.is_none() {
+            Some("TWILIO_ACCOUNT_SID is not set: no call is updated over REST")
+        } else {
+            None
+        };
+        let is_local = |url: &PublicUrl| {
+            let host = url.authority.rsplit_once(':').map_or(url.authority.as_str(), |(host, _)| host);
+            !host.contains('.') || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        };
+        let is_open = self.admin_token.is_none() && self.public_url.as_ref().is_some_and(|url| !is_local(url));
+        let page = "ADMIN_TOKEN is not set: the page at / is open to anyone who can reach this service";
+        twilio.into_iter().chain((is_open && self.has_page()).then_some(page)).collect()
+    }
+
+    /// Whether there is a page: in public only for who has the token.
+    #[must_use]
+    pub fn has_page(&self) -> bool {
+        self.admin_token.is_some() || !self.platform.is_public()
     }
 
     /// The agent of calls that nothing leads to another one.
@@ -163,6 +202,11 @@ impl Settings {
             ticket_keys: list(set(&self.ticket_key)).into_iter().map(Secret::new).collect(),
             limits: self.limits()?,
             allow_bare_media: boolean("ALLOW_BARE_MEDIA", self.allow_bare_media.as_deref(), false)?,
+            platform,
+            admin_token: set(&self.admin_token).map(admin_token).transpose()?,
+            page_transcripts: boolean("PAGE_TRANSCRIPTS", self.page_transcripts.as_deref(), false)?,
+            traces: self.traces()?,
+            log_project: self.log_project()?,
             log_level: log_level(set(&self.log_level))?,
             agents: BTreeMap::new(),
             default_agent: String::new(),
@@ -258,6 +302,25 @@ fn public_url(value: &str) -> Result<PublicUrl, SettingError> {
     }
     let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
     Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
+}
+
+/// It stands in a header, so it has no character that could not stand there. Its value is no part of the error.
+fn admin_token(value: &str) -> Result<Secret, SettingError> {
+    let example = "a-long-random-text";
+    if value.len() < LEAST_ADMIN_TOKEN_CHARS {
+        let fault = format!(
+            "is too short: {LEAST_ADMIN_TOKEN_CHARS} characters at least, for example from openssl rand -hex 24"
+        );
+        return Err(SettingError::new("ADMIN_TOKEN", fault, example));
+    }
+    if !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(SettingError::new(
+            "ADMIN_TOKEN",
+            "may have letters, digits and signs of ASCII, and no space",
+            example,
+        ));
+    }
+    Ok(Secret::new(value))
 }
 
 fn log_level(value: Option<&str>) -> Result<Severity, SettingError> {

@@ -28,6 +28,7 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 impl Settings {
     /// What core is told of a conversation. The greeting, the hand-off, and what is the service's, come from elsewhere.
     pub(super) fn conversation(&self, product: Product) -> Result<CallConfig, SettingError> {
+        // A wrong value is told whatever agent it is for.
         let ces_stream_ms = self.ces_stream_ms()?;
         let (shape, audio_limit_ms) = match product {
             Product::Cx => (StreamShape::PerTurn, 120_000),

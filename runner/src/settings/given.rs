@@ -38,6 +38,65 @@ pub struct Settings {
     /// Whether a tape has a buzz instead of the caller's voice
     #[arg(long, env = "RECORD_MASKED", value_name = "BOOL", help_heading = "Service")]
     pub record_masked: Option<String>,
+    /// Opens the page at / and what else is for those who run the service; on Cloud Run and App Engine it is closed without
+    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true, help_heading = "Service")]
+    pub admin_token: Option<String>,
+    /// Whether the page shows what was said in phone calls; of calls from the page itself it always does
+    #[arg(long, env = "PAGE_TRANSCRIPTS", value_name = "BOOL", help_heading = "Service")]
+    pub page_transcripts: Option<String>,
+
+    /// A turn in which the caller waits longer for the answer to begin is slow; 0: there is no such bound
+    #[arg(long, env = "SLOW_TURN_MS", value_name = "MS", help_heading = "Sight")]
+    pub slow_turn_ms: Option<String>,
+    /// How long the stages of a turn may take, such as agent=2500
+    #[arg(long, env = "SLOW_STAGES_MS", value_name = "STAGE=MS", help_heading = "Sight")]
+    pub slow_stages_ms: Option<String>,
+    /// Where events of calls are posted
+    #[arg(long, env = "EVENT_WEBHOOK_URL", value_name = "URL", help_heading = "Sight")]
+    pub event_webhook_url: Option<String>,
+    /// What events are signed with, or several: all sign
+    #[arg(long, env = "EVENT_WEBHOOK_SECRET", value_name = "SECRETS", hide_env_values = true, help_heading = "Sight")]
+    pub event_webhook_secret: Option<String>,
+    /// What is left out of events: all (what was said, and numbers), words or none
+    #[arg(long, env = "EVENT_REDACTION", value_name = "LEVEL", help_heading = "Sight")]
+    pub event_redaction: Option<String>,
+    /// The project that traces in log lines belong to; without it the agent's
+    #[arg(long, env = "GOOGLE_CLOUD_PROJECT", value_name = "PROJECT", help_heading = "Sight")]
+    pub google_cloud_project: Option<String>,
+
+    /// Where traces are posted, at /v1/traces, by OTLP over HTTP
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+    pub otel_exporter_otlp_endpoint: Option<String>,
+    /// The same, with the whole path
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", value_name = "URL", help_heading = "Traces")]
+    pub otel_exporter_otlp_traces_endpoint: Option<String>,
+    /// Headers of each request: NAME=VALUE, and more after a comma
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_HEADERS",
+        value_name = "HEADERS",
+        hide_env_values = true,
+        help_heading = "Traces"
+    )]
+    pub otel_exporter_otlp_headers: Option<String>,
+    /// The protocol: http/protobuf
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_PROTOCOL", value_name = "PROTOCOL", help_heading = "Traces")]
+    pub otel_exporter_otlp_protocol: Option<String>,
+    /// How long a request may take
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TIMEOUT", value_name = "MS", help_heading = "Traces")]
+    pub otel_exporter_otlp_timeout: Option<String>,
+    /// The service's name in traces
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME", help_heading = "Traces")]
+    pub otel_service_name: Option<String>,
+    /// What else is to be told of the service: NAME=VALUE, and more after a comma
+    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "ATTRIBUTES", help_heading = "Traces")]
+    pub otel_resource_attributes: Option<String>,
+    /// Which calls are traced, such as always_on or parentbased_traceidratio
+    #[arg(long, env = "OTEL_TRACES_SAMPLER", value_name = "SAMPLER", help_heading = "Traces")]
+    pub otel_traces_sampler: Option<String>,
+    /// The share of a ratio's sampler, from 0 to 1
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "SHARE", help_heading = "Traces")]
+    pub otel_traces_sampler_arg: Option<String>,
 
     /// How many media sockets may wait for their stream to start
     #[arg(long, env = "MOST_WAITING_SOCKETS", value_name = "N", help_heading = "Doors")]

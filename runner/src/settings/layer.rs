@@ -9,13 +9,15 @@ use super::value::set;
 use super::{SettingError, Settings};
 
 /// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: [&str; 27] = [
+pub(super) const OF_THE_SERVICE: &[&str] = &[
     "PORT",
     "PUBLIC_URL",
     "DIALBRIDGE_CONFIG",
     "MAX_CALLS",
     "LOG_LEVEL",
     "RENEW_AFTER_SECONDS",
+    "ADMIN_TOKEN",
+    "PAGE_TRANSCRIPTS",
     "TWILIO_ACCOUNT_SID",
     "TWILIO_AUTH_TOKEN",
     "TWILIO_API_KEY_SID",
@@ -37,6 +39,16 @@ pub(super) const OF_THE_SERVICE: [&str; 27] = [
     "QUIET_SOCKET_SECONDS",
     "SLOW_SOCKET_SECONDS",
     "MOST_QUEUED_MESSAGES",
+    "GOOGLE_CLOUD_PROJECT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /// Settings that are files or folders.

@@ -1,7 +1,8 @@
 //! The settings: each one a flag and an environment variable, checked before anything starts.
 //!
 //! `given` has them as they come, `layer` and `file` what a configuration's file says of them; `config` checks what is the
-//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `ces` and `handoff` for their parts.
+//! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `ces`, `handoff` and `sight` for their
+//! parts.
 
 mod address;
 mod agent;
@@ -17,11 +18,14 @@ mod layer;
 mod limits;
 mod numbers;
 mod recording;
+mod retake;
 mod secret;
 mod shown;
+mod sight;
 mod speech;
 #[cfg(test)]
 mod tests;
+mod traces;
 pub(crate) mod value;
 
 pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
@@ -34,4 +38,7 @@ pub use error::SettingError;
 pub use given::Settings;
 pub use limits::Limits;
 pub use numbers::Routes;
+pub use retake::with_settings;
 pub use secret::Secret;
+pub use sight::{EventsConfig, Redaction};
+pub use traces::{Sampler, TracesConfig};

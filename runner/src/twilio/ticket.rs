@@ -1,6 +1,8 @@
 //! Tickets for the media socket, and the state that `/connect-ended` gets back.
 //!
-//! Both are base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the key can
+//! A call that the page makes from a browser has tickets of a kind of their own, for another path than Twilio's.
+//!
+//! All are base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the key can
 //! read them. Each kind has a key of its own, so that one cannot stand in for the other.
 
 use std::fmt;
@@ -14,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Secret;
+use crate::sight::trace_context::TraceContext;
 
 /// How long a ticket holds, in milliseconds.
 pub const TICKET_LIFE_MS: u64 = 60_000;
@@ -92,6 +95,9 @@ pub struct Course {
     /// When its first stream was issued, in milliseconds since 1970; later ones are the same call. 0: nobody knows.
     #[serde(rename = "b", default)]
     pub began_ms: u64,
+    /// The trace of the request that led to it, with that request's span.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 impl Course {
@@ -125,6 +131,7 @@ impl std::error::Error for Refusal {}
 /// Issues and checks tickets and states: the first key signs, all verify.
 pub struct Office {
     tickets: Vec<hmac::Key>,
+    browsers: Vec<hmac::Key>,
     states: Vec<hmac::Key>,
 }
 
@@ -151,7 +158,11 @@ impl Office {
             masters.push(random);
         }
         let derive = |label: &str| masters.iter().map(|master| derived(master, label)).collect();
-        Ok(Self { tickets: derive("dialbridge media ticket"), states: derive("dialbridge call state") })
+        Ok(Self {
+            tickets: derive("dialbridge media ticket"),
+            browsers: derive("dialbridge browser ticket"),
+            states: derive("dialbridge call state"),
+        })
     }
 
     /// A ticket as text.
@@ -166,6 +177,24 @@ impl Office {
     /// [`Refusal`] when it does not hold.
     pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, Refusal> {
         let ticket: Ticket = open(&self.tickets, text)?;
+        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(Refusal::Expired)
+    }
+
+    /// A ticket for a call from a browser as text.
+    #[must_use]
+    pub fn issue_browser(&self, ticket: &Ticket) -> String {
+        seal(&self.browsers, ticket)
+    }
+
+    /// Reads a ticket for a call from a browser. One of a call that Twilio could know is none, whoever signed it.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it does not hold.
+    pub fn check_browser(&self, text: &str, now_ms: u64) -> Result<Ticket, Refusal> {
+        let ticket: Ticket = open(&self.browsers, text)?;
+        if ticket.call_sid.is_twilio() {
+            return Err(Refusal::Forged);
+        }
         is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(Refusal::Expired)
     }
 
@@ -185,16 +214,19 @@ impl Office {
     }
 }
 
-fn derived(master: &[u8], label: &str) -> hmac::Key {
+/// The key of one kind of what is signed.
+pub(crate) fn derived(master: &[u8], label: &str) -> hmac::Key {
     let master = hmac::Key::new(hmac::HMAC_SHA256, master);
     hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, label.as_bytes()).as_ref())
 }
 
-fn is_fresh(issued_ms: u64, now_ms: u64, life_ms: u64) -> bool {
+/// Whether it was issued so long ago at most, and not in the future.
+pub(crate) fn is_fresh(issued_ms: u64, now_ms: u64, life_ms: u64) -> bool {
     issued_ms <= now_ms.saturating_add(CLOCK_SKEW_MS) && now_ms <= issued_ms.saturating_add(life_ms)
 }
 
-fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
+/// Signs it with the first key.
+pub(crate) fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
     // Plain data with string keys always has a JSON form.
     let json = serde_json::to_vec(content).unwrap_or_default();
     let content = URL_SAFE_NO_PAD.encode(json);
@@ -202,7 +234,8 @@ fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
     format!("{content}.{tag}")
 }
 
-fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, Refusal> {
+/// Reads what one of the keys signed.
+pub(crate) fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, Refusal> {
     if text.len() > MOST_BYTES {
         return Err(Refusal::Forged);
     }
@@ -224,7 +257,7 @@ mod tests {
     }
 
     fn course() -> Course {
-        Course { agent: "default".to_owned(), language: None, began_ms: 7 }
+        Course { agent: "default".to_owned(), language: None, began_ms: 7, trace: None }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
@@ -258,6 +291,16 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_goes_with_the_call() {
+        let office = office(&["k"]);
+        let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let traced = Ticket { course: Course { trace, ..course() }, ..ticket(1_000) };
+        let text = office.issue(&traced);
+        assert_eq!(office.check(&text, 1_000), Ok(traced));
+        assert!(text.len() < 300, "{text}");
+    }
+
+    #[test]
     fn a_state_is_no_ticket_and_a_ticket_no_state() {
         let office = office(&["k"]);
         let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, course: course(), attempt: 1 };
@@ -266,6 +309,21 @@ mod tests {
         assert_eq!(office.check(&text, 1_000), Err(Refusal::Forged));
         assert_eq!(office.check_state(&office.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
         assert_eq!(office.check_state(&text, 1_001 + STATE_LIFE_MS), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_browsers_ticket_is_of_another_kind_and_of_no_call_that_twilio_knows() {
+        let office = office(&["k"]);
+        let browsers = Ticket { call_sid: CallSid::new("browser-1f").unwrap(), ..ticket(1_000) };
+        let text = office.issue_browser(&browsers);
+        assert_eq!(office.check_browser(&text, 1_000), Ok(browsers.clone()));
+        assert_eq!(office.check(&text, 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check_state(&text, 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check_browser(&office.issue(&browsers), 1_000), Err(Refusal::Forged));
+        assert_eq!(office.check_browser(&text, 61_001), Err(Refusal::Expired));
+        let twilios = CallSid::new("CA0123456789abcdef0123456789abcdef").unwrap();
+        let text = office.issue_browser(&Ticket { call_sid: twilios, ..ticket(1_000) });
+        assert_eq!(office.check_browser(&text, 1_000), Err(Refusal::Forged));
     }
 
     #[test]

@@ -37,7 +37,7 @@ function streaming(xml, parameters) {
   const response = new VoiceResponse();
   const { action } = connect.attributes;
   const { url } = connect.children[0].attributes;
-  const stream = response.connect({ action, method: 'POST' }).stream({ url });
+  const stream = response.connect({ action, method: 'POST' }).stream({ url, statusCallback: `${PUBLIC}/stream-status` });
   for (const [name, value] of parameters) stream.parameter({ name, value });
   response.say('We are sorry, the connection was lost. Please call again.');
   response.hangup();

@@ -100,7 +100,7 @@ impl Answer<'_> {
             replaces = first.allow_cancellation;
         }
         if let Some(fault) = self.reply.fault {
-            steps.push(Step::Break(Break::Fault(fault)));
+            steps.push(Step::Break(fault.as_break()));
             return Ok(steps.list);
         }
         self.begin(self.reply, replaces, &mut steps);

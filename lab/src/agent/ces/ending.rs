@@ -71,7 +71,13 @@ pub(super) fn http_status(fault: Fault) -> StatusCode {
         Fault::NotFound | Fault::Unimplemented => StatusCode::NOT_FOUND,
         Fault::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Unavailable
+        | Fault::Reset
+        | Fault::RefusedStream
+        | Fault::Stall
+        | Fault::Goaway
+        | Fault::Cut
+        | Fault::Down => StatusCode::SERVICE_UNAVAILABLE,
         Fault::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
     }
 }

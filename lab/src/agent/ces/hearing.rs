@@ -14,7 +14,7 @@ use crate::agent::ces::live::Live;
 use crate::agent::conversation::Said;
 use crate::agent::ears::{Ears, Noticed};
 use crate::agent::listening::Words;
-use crate::agent::script::Break;
+use crate::agent::script::Fault;
 
 impl Live {
     /// Hears audio, ten milliseconds at a time.
@@ -82,7 +82,7 @@ impl Live {
         let Some((spoken_ms, _)) = ears.spoken() else { return };
         let next = self.words.as_ref().and_then(|(_, next)| next.as_ref());
         let planned = next.filter(|next| next.fault_after_ms.is_some_and(|after_ms| spoken_ms >= after_ms));
-        let broken = planned.and_then(|next| next.fault.map(Break::Fault).or(next.breaks));
+        let broken = planned.and_then(|next| next.fault.map(Fault::as_break).or(next.breaks));
         if let Some(broken) = broken {
             let transcript = self.transcript(spoken_ms, true);
             self.serving.sessions.conversations.answer(&self.opened.name, &Said::Utterance { transcript });

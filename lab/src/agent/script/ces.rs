@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for Break {
                     "close" => Ok(Break::Close),
                     "reset" => Ok(Break::Reset),
                     "stall" => Ok(Break::Stall),
-                    code => Fault::deserialize(serde::de::value::StrDeserializer::new(code)).map(Break::Fault),
+                    code => Fault::deserialize(serde::de::value::StrDeserializer::new(code)).map(Fault::as_break),
                 }
             }
 

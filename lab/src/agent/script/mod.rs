@@ -64,8 +64,27 @@
 //!
 //! [[utterance]]
 //! fault = "UNAVAILABLE"            # no answer: the stream fails with that gRPC code. The next attempt gets the next answer
-//! fault_after_ms = 800             # not at the answer, but when so much of the caller's audio has come
+//! fault_after_ms = 800             # not at the answer, but when so much has been said
+//!
+//! [[utterance]]
+//! fault = "DOWN"                   # what can break besides: see below
+//! fault_at = "opening"             # before the stream is taken (CX, ES); or "answer", "middle"
+//! fault_times = 2                  # it fails so many times, and then the answer is given
+//! down_ms = 3000
+//! say = "Good to have you back."
 //! ```
+//!
+//! A fault is a gRPC code as Google spells it (`RESOURCE_EXHAUSTED`, `UNAUTHENTICATED`, `DEADLINE_EXCEEDED`…) or, for what
+//! breaks below gRPC, one of these ([`Fault`]; over CES each as what comes closest to it):
+//!
+//! | fault | what happens |
+//! | --- | --- |
+//! | `RESET` | the stream is reset (`RST_STREAM` with `INTERNAL_ERROR`) |
+//! | `REFUSED_STREAM` | the same with `REFUSED_STREAM`: at `fault_at = "opening"` nobody has looked at the stream |
+//! | `STALL` | the stream stays open, nothing is read from it and nothing comes any more |
+//! | `GOAWAY` | the connection takes no more streams; those that are on it go on, and this one is answered |
+//! | `CUT` | the connection breaks off, with all streams on it |
+//! | `DOWN` | all connections break off, and nobody can connect for `down_ms` (2000) |
 //!
 //! # What Google's documentation leaves open
 //!
@@ -136,6 +155,7 @@
 //! ```
 
 mod ces;
+mod fault;
 mod load;
 mod reply;
 mod switches;
@@ -148,8 +168,9 @@ pub use ces::{
     AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, TurnCompleted, TurnIndex,
     UnknownEvent,
 };
+pub use fault::{Fault, FaultAt};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
-pub use reply::{Fault, KeyRules, Reply, Segment, Tone, ToolCall};
+pub use reply::{KeyRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
 
 /// An agent's script.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use tonic::Code;
 
-use crate::agent::script::Break;
+use crate::agent::script::{Break, Fault, FaultAt};
 
 /// An answer.
 #[derive(Clone, Default, PartialEq, Deserialize)]
@@ -68,8 +67,15 @@ pub struct Reply {
     pub webhook_fault: String,
     /// The stream fails so instead of an answer.
     pub fault: Option<Fault>,
-    /// It fails while it listens, when so many milliseconds of audio have come.
+    /// It fails while it listens, when so many milliseconds of speech have come.
     pub fault_after_ms: Option<u64>,
+    /// Where it fails otherwise (CX, ES).
+    pub fault_at: FaultAt,
+    /// It fails so many times in a session, and then the answer is given. Without it every attempt fails at `[start]`, and
+    /// of utterances the next attempt gets the next answer.
+    pub fault_times: Option<u32>,
+    /// For so long nobody can connect after the fault `DOWN`, in milliseconds.
+    pub down_ms: Option<u64>,
     /// The stream breaks so in the middle of the answer, or while it listens where `fault_after_ms` says when (CES).
     pub breaks: Option<Break>,
     /// After this answer the stream is told to go away (CES).
@@ -143,49 +149,6 @@ pub struct KeyRules {
     pub most: i32,
     /// The longest pause between two of them, in milliseconds.
     pub gap_ms: u64,
-}
-
-/// A gRPC code that a stream fails with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Fault {
-    /// The request is wrong.
-    InvalidArgument,
-    /// The client has not said who it is.
-    Unauthenticated,
-    /// The client may not do that.
-    PermissionDenied,
-    /// There is no such thing.
-    NotFound,
-    /// That is not how things stand.
-    FailedPrecondition,
-    /// A quota is used up.
-    ResourceExhausted,
-    /// Something broke inside.
-    Internal,
-    /// The server cannot be had.
-    Unavailable,
-    /// The server does not do that.
-    Unimplemented,
-    /// It took too long.
-    DeadlineExceeded,
-}
-
-impl Fault {
-    pub(crate) fn code(self) -> Code {
-        match self {
-            Self::InvalidArgument => Code::InvalidArgument,
-            Self::Unauthenticated => Code::Unauthenticated,
-            Self::PermissionDenied => Code::PermissionDenied,
-            Self::NotFound => Code::NotFound,
-            Self::FailedPrecondition => Code::FailedPrecondition,
-            Self::ResourceExhausted => Code::ResourceExhausted,
-            Self::Internal => Code::Internal,
-            Self::Unavailable => Code::Unavailable,
-            Self::Unimplemented => Code::Unimplemented,
-            Self::DeadlineExceeded => Code::DeadlineExceeded,
-        }
-    }
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {

@@ -60,6 +60,17 @@ fn in_public_it_does_not_start_with_an_open_door() {
 }
 
 #[test]
+fn an_admin_token_is_long_and_its_fault_does_not_show_it() {
+    let token = |value| settings(&[("ADMIN_TOKEN", value)]).check(Platform::Elsewhere).map(|config| config.admin_token);
+    assert_eq!(token("sixteen-chars-xx").unwrap().unwrap().expose(), "sixteen-chars-xx");
+    assert_eq!(token(" ").unwrap(), None);
+    for wrong in ["planted", "planted planted planted"] {
+        let error = token(wrong).unwrap_err().to_string();
+        assert!(!error.contains("planted"), "{error}");
+    }
+}
+
+#[test]
 fn edge_and_region_make_the_api_url() {
     let url = |values: &[(&str, &str)]| config(values).unwrap().twilio.api_url;
     let edge = |edge| ("TWILIO_EDGE", edge);
@@ -90,6 +101,7 @@ fn a_configuration_that_is_printed_shows_no_secret() {
         ("TWILIO_API_KEY_SID", "SK1"),
         ("TWILIO_API_KEY_SECRET", "planted-secret"),
         ("WEBHOOK_HEADERS", "Authorization: Bearer planted-header"),
+        ("ADMIN_TOKEN", "planted-admin-token"),
     ]);
     let printed = format!("{:?}", config.unwrap());
     assert!(!printed.contains("planted"), "{printed}");

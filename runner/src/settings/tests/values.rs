@@ -38,6 +38,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("OVERFLOW_URL", vec!["tel:1"]),
         ("LOG_LEVEL", vec!["loud"]),
         ("RENEW_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
+        ("ADMIN_TOKEN", vec!["fifteen-chars-x", "there is a space in it", "umlaute-können-das-nicht"]),
+        ("PAGE_TRANSCRIPTS", vec!["yes"]),
         ("RECORD_DIGITS", vec!["yes"]),
         ("RECORD_MASKED", vec!["no"]),
         ("DIALOGFLOW_AGENT", vec!["my agent\nx", "projects/p"]),
@@ -101,6 +103,19 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("DIAL_TIMEOUT", vec!["0", "601"]),
         ("DIAL_ANSWER_ON_BRIDGE", vec!["2"]),
         ("DIAL_FAILED_EVENT", vec![&long]),
+        ("SLOW_TURN_MS", vec!["600001", "-1", "3 s"]),
+        ("SLOW_STAGES_MS", vec!["agent", "agents=1", "agent=fast", "agent=1,play-out=600001", "=1"]),
+        ("EVENT_WEBHOOK_URL", vec!["example.com/events", "mailto:a@example.com"]),
+        ("EVENT_REDACTION", vec!["some", "digits"]),
+        ("GOOGLE_CLOUD_PROJECT", vec!["my project", "a/b"]),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", vec!["localhost:4318", "http://h/?a=b"]),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", vec!["localhost:4318"]),
+        ("OTEL_EXPORTER_OTLP_HEADERS", vec!["api-key", "=x", "a b=c", "a=%0A"]),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", vec!["grpc", "http/json"]),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", vec!["0", "60001", "10 s"]),
+        ("OTEL_RESOURCE_ATTRIBUTES", vec!["region", "=eu", "a=%FF"]),
+        ("OTEL_TRACES_SAMPLER", vec!["sometimes", "xray"]),
+        ("OTEL_TRACES_SAMPLER_ARG", vec!["1.5", "-0.1", "NaN"]),
     ];
     for (name, values) in &wrong {
         for value in values {
@@ -134,6 +149,8 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "TWILIO_EDGE",
         "TWILIO_REGION",
         "TICKET_KEY",
+        "EVENT_WEBHOOK_SECRET",
+        "OTEL_SERVICE_NAME",
     ];
     let source = include_str!("values.rs");
     for name in Settings::names() {
@@ -420,4 +437,29 @@ fn a_recording_is_any_wav_of_half_a_minute_and_nothing_else() {
         let error = config(&[("FILLER_FILE", &file)]).unwrap_err().to_string();
         assert!(error.starts_with("FILLER_FILE names ") && error.contains(fault), "{error}");
     }
+}
+
+#[test]
+fn a_turns_bounds_are_set_one_by_one_and_0_takes_one_away() {
+    use dialbridge_core::stages::StageBounds;
+    assert_eq!(agent(&[]).slow, StageBounds::default());
+    let slow = agent(&[("SLOW_TURN_MS", "0"), ("SLOW_STAGES_MS", "agent=2500, waiting = 0")]).slow;
+    let expected = StageBounds { whole_ms: None, agent_ms: Some(2_500), waiting_ms: None, ..StageBounds::default() };
+    assert_eq!(slow, expected);
+}
+
+#[test]
+fn events_say_nothing_personal_unless_they_are_told_to() {
+    use crate::settings::Redaction;
+    let url = ("EVENT_WEBHOOK_URL", "https://example.com/hook?token=planted");
+    let events = |more: &[(&str, &str)]| agent(&[&[url], more].concat()).events.unwrap();
+    assert_eq!(events(&[]).redaction, Redaction::All);
+    assert_eq!(events(&[("EVENT_REDACTION", "words")]).redaction, Redaction::Words);
+    let both = events(&[("EVENT_WEBHOOK_SECRET", "new-planted, old-planted")]);
+    assert_eq!(both.secrets.len(), 2);
+    assert!(!format!("{both:?}").contains("planted"));
+    assert_eq!(agent(&[("EVENT_WEBHOOK_SECRET", "s")]).events, None);
+    let notices = |values: &[(&str, &str)]| agent(values).notices.join("; ");
+    assert!(notices(&[url]).contains("EVENT_WEBHOOK_SECRET is not set"));
+    assert!(notices(&[("EVENT_REDACTION", "none")]).contains("EVENT_REDACTION has no effect"));
 }

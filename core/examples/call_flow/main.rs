@@ -1,0 +1,53 @@
+//! A team's own test of a call flow, as it stands in a crate of theirs: a recorded call is replayed, and what must not
+//! happen again does not. `docs/call-flows.md` tells how the tape was made.
+//!
+//! ```text
+//! cargo test -p dialbridge-core --example call_flow       # its tests, which CI runs too
+//! cargo run -p dialbridge-core --example call_flow        # what the call did
+//! ```
+
+use std::io::Write as _;
+
+use dialbridge_core::replay::{Replayed, replay};
+use dialbridge_core::tape::{Tape, TapeError};
+
+/// A caller who mumbles something while the agent tells the opening hours.
+const MUMBLE: &str = include_str!("mumble.jsonl");
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    std::io::stdout().write_all(played(MUMBLE)?.trace().as_bytes())?;
+    Ok(())
+}
+
+/// The call on a tape, with the settings that its header has.
+fn played(tape: &str) -> Result<Replayed, TapeError> {
+    Tape::parse(tape).map(|tape| replay(&tape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_core::Report;
+    use dialbridge_core::tape::retake;
+
+    fn was_cut(call: &Replayed) -> bool {
+        call.reports().any(|report| matches!(report, Report::BargeIn { .. }))
+    }
+
+    #[test]
+    fn a_mumble_does_not_cut_the_opening_hours() {
+        assert!(!was_cut(&played(MUMBLE).unwrap()));
+    }
+
+    #[test]
+    fn with_the_settings_of_that_day_it_did() {
+        let mut config = Tape::parse(MUMBLE).unwrap().header.config;
+        config.barge_in.least_words = 1;
+        assert!(was_cut(&played(&retake(MUMBLE, &config).unwrap()).unwrap()));
+    }
+
+    #[test]
+    fn the_whole_call_goes_as_it_was_accepted() {
+        assert_eq!(played(MUMBLE).unwrap().trace(), include_str!("mumble.trace"));
+    }
+}

@@ -1,0 +1,90 @@
+//! A recorded call as it might have gone with other settings.
+
+use serde_json::Value;
+
+use crate::config::CallConfig;
+use crate::tape::{Header, Marks, TapeError, wrong};
+
+/// The text of a tape of the same call with another configuration. What the caller and the agent did stays as it was. What
+/// came of what the call itself did does not: recorded outputs, deadlines and marks are left out, and a replay meets the
+/// deadlines and plays Twilio's part itself.
+///
+/// Where the call now does something else, its agent would have done something else too from there on, which no tape can
+/// know: a replay tells what a setting changes up to there.
+///
+/// # Errors
+/// [`TapeError`] with the first line that is wrong.
+pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
+    let header: Header = serde_json::from_str(first).map_err(|error| wrong(at, format!("no header: {error}")))?;
+    let header = Header { config: config.clone(), marks: Marks::Simulated, ..header };
+    let header = serde_json::to_value(header).map_err(|error| wrong(at, error.to_string()))?;
+    let mut retaken = format!("{header}\n");
+    for (at, line) in lines {
+        let parsed: Value = serde_json::from_str(line).map_err(|error| wrong(at, error.to_string()))?;
+        if !is_of_the_calls_own_doing(&parsed) {
+            retaken.push_str(line);
+            retaken.push('\n');
+        }
+    }
+    Ok(retaken)
+}
+
+fn is_of_the_calls_own_doing(line: &Value) -> bool {
+    line.get("to").is_some()
+        || line["from"] == "timer"
+        || (line["from"] == "twilio" && line["message"]["event"] == "mark")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::replay;
+    use crate::report::Report;
+    use crate::tape::Tape;
+
+    /// Keys with a pause of four seconds between them, as they were recorded with a bound of three.
+    const KEYS: &str = r##"{"tape":1,"edition":"cx","note":"a test's"}
+{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
+{"at_ms":0,"to":"agent","turn":1,"message":{"command":"open","input":"audio","parameters":{"CallSid":"CA1"}}}
+{"at_ms":100,"from":"twilio","message":{"event":"dtmf","dtmf":{"digit":"1"}}}
+{"at_ms":3100,"from":"timer","message":{"timer":"keys complete"}}
+{"at_ms":3200,"from":"twilio","message":{"event":"mark","mark":{"name":"e0m1"}}}
+
+{"at_ms":4100,"from":"twilio","message":{"event":"dtmf","dtmf":{"digit":"2"}}}
+{"at_ms":5000,"from":"twilio","message":{"event":"dtmf","dtmf":{"digit":"#"}}}"##;
+
+    fn entries(text: &str) -> Vec<usize> {
+        let complete =
+            |report: &Report| if let Report::DigitsComplete { count } = report { Some(*count) } else { None };
+        replay(&Tape::parse(text).unwrap()).reports().filter_map(complete).collect()
+    }
+
+    #[test]
+    fn a_call_is_replayed_as_with_other_settings() {
+        assert_eq!(entries(KEYS), [1, 1]);
+        let mut config = CallConfig::default();
+        config.keys.gap_ms = 5_000;
+        let retaken = retake(KEYS, &config).unwrap();
+        assert_eq!(entries(&retaken), [2]);
+        config.keys.gap_ms = 1_000;
+        assert_eq!(entries(&retake(KEYS, &config).unwrap()), [1, 1], "deadlines are met that were none then");
+    }
+
+    #[test]
+    fn what_the_call_did_itself_is_left_out_and_all_else_stays() {
+        let retaken = retake(KEYS, &CallConfig::default()).unwrap();
+        let tape = Tape::parse(&retaken).unwrap();
+        assert_eq!((tape.inputs.len(), tape.outputs.len()), (4, 0));
+        assert_eq!((tape.header.note.as_str(), tape.header.marks), ("a test's", Marks::Simulated));
+        assert_eq!(retake(&retaken, &CallConfig::default()).unwrap(), retaken, "twice is once");
+    }
+
+    #[test]
+    fn what_is_no_tape_is_told() {
+        assert!(retake("", &CallConfig::default()).is_err());
+        let error = retake("{\"tape\":1,\"edition\":\"cx\"}\nhello", &CallConfig::default()).unwrap_err();
+        assert_eq!(error.line, 2);
+    }
+}

@@ -1,0 +1,157 @@
+//! Connections over HTTP/2: each is served by itself, so that a script can have one of them go away or break off, or have
+//! nobody connect for a while.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower_service::Service;
+
+use crate::agent::reset::reason_before_all;
+
+/// How much a stream may send that has not been read, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// A connection, as a stream sees it that came over it.
+#[derive(Debug, Clone)]
+pub(super) struct Line(Arc<watch::Sender<Standing>>);
+
+/// How a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Open,
+    GoingAway,
+    Cut,
+}
+
+impl Line {
+    fn new() -> (Self, watch::Receiver<Standing>) {
+        let (sender, receiver) = watch::channel(Standing::Open);
+        (Self(Arc::new(sender)), receiver)
+    }
+
+    /// Has the connection take no further streams.
+    pub(super) fn go_away(&self) {
+        self.become_at_least(Standing::GoingAway);
+    }
+
+    /// Has the connection break off.
+    pub(super) fn cut(&self) {
+        self.become_at_least(Standing::Cut);
+    }
+
+    fn become_at_least(&self, standing: Standing) {
+        self.0.send_if_modified(|now| {
+            let is_worse = *now < standing;
+            *now = standing.max(*now);
+            is_worse
+        });
+    }
+}
+
+/// For how long nobody can connect. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Outage(Arc<watch::Sender<Option<Instant>>>);
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+}
+
+impl Outage {
+    /// It begins now.
+    pub(super) fn begin(&self, length: Duration) {
+        self.0.send_replace(Some(Instant::now() + length));
+    }
+
+    /// When the outage ends that is going on.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.0.borrow().filter(|until| *until > Instant::now())
+    }
+
+    /// Waits for the beginning of one; gives its end.
+    pub(super) async fn begins(&self) -> Instant {
+        let mut told = self.0.subscribe();
+        loop {
+            if let Some(until) = self.until() {
+                return until;
+            }
+            // The sender is in `self`, so it is not gone.
+            let _ = told.changed().await;
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<I>(connection: I, routes: Routes)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (line, mut standing) = Line::new();
+    let service = service_fn(move |request| answer(routes.clone(), line.clone(), request));
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(STREAM_WINDOW);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
+    loop {
+        tokio::select! {
+            // How a connection ends is for its client to mind.
+            _ = serving.as_mut() => return,
+            Ok(()) = standing.changed() => match *standing.borrow_and_update() {
+                Standing::Open => {}
+                Standing::GoingAway => serving.as_mut().graceful_shutdown(),
+                Standing::Cut => return,
+            },
+        }
+    }
+}
+
+async fn answer(mut routes: Routes, line: Line, mut request: Request<Incoming>) -> Result<Response<Body>, h2::Error> {
+    request.extensions_mut().insert(line);
+    let response: Result<Response<Body>, Infallible> = async {
+        poll_fn(|cx| Service::<Request<Incoming>>::poll_ready(&mut routes, cx)).await?;
+        routes.call(request).await
+    }
+    .await;
+    let Ok(response) = response;
+    match reason_before_all(&response) {
+        Some(reason) => Err(reason.into()),
+        None => Ok(response),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_cut_does_not_come_back_to_going_away() {
+        let (line, standing) = Line::new();
+        line.go_away();
+        line.cut();
+        line.go_away();
+        assert_eq!(*standing.borrow(), Standing::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_over_when_its_time_is() {
+        let outage = Outage::default();
+        assert_eq!(outage.until(), None);
+        outage.begin(Duration::from_secs(2));
+        assert_eq!(outage.until(), Some(outage.begins().await));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(outage.until(), None);
+    }
+}

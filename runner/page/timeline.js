@@ -1,0 +1,97 @@
+// A call's timeline: who did what, when.
+
+import { el, seconds } from './dom.js';
+
+/** What a line is to be read as: who it is about, and in which words. Undefined for one that is not told. */
+function told(line) {
+  switch (line.what) {
+    case 'started':
+      return ['call', 'the stream has started'];
+    case 'turn':
+      return ['service', `turn ${line.turn} opens (${line.input})`];
+    case 'transcript':
+      return line.isFinal ? ['caller', quoted(line.text)] : undefined;
+    case 'utterance-over':
+      return line.spoken ? ['caller', 'has stopped speaking'] : ['caller', 'has said nothing'];
+    case 'answered':
+      return ['agent', `answers after ${seconds(line.thoughtMs)}`, line.intent && chip(line.intent), said(line), parameters(line)];
+    case 'stages':
+      return ['service', stages(line)];
+    case 'barge-in':
+      return ['caller', `interrupts (by ${line.by}): ${seconds(line.heardMs)} were heard, ${seconds(line.cutMs)} cut`];
+    case 'heard':
+      return ['caller', `has heard the agent out, ${seconds(line.heardMs)}`];
+    case 'failed':
+      return ['agent', el('strong', {}, `turn ${line.turn} failed: ${fault(line)}`), again(line)];
+    case 'key':
+      return ['caller', 'presses a key'];
+    case 'keys':
+      return ['caller', line.count === 1 ? 'has pressed one key' : `has pressed ${line.count} keys`];
+    case 'no-input':
+      return ['caller', `says nothing, ${line.inARow} in a row`];
+    case 'payload':
+      return ['agent', 'sends a custom payload', json(line.payload)];
+    case 'note':
+      return ['service', line.more ? `${line.text}: ${line.more}` : line.text];
+    case 'handed-off':
+      return ['service', 'hands the call on: ', chip(line.status)];
+    case 'twiml':
+      return ['service', 'a phone call would get this now', folded('TwiML', line.twiml)];
+    case 'ended':
+      return ['call', `is over: ${line.reason}`];
+    default:
+      return undefined;
+  }
+}
+
+/** A timeline as a list. */
+export function timeline(lines) {
+  const items = lines.flatMap((line) => {
+    const [who, ...what] = told(line) ?? [];
+    if (!who) return [];
+    const at = (line.atMs / 1000).toFixed(3);
+    const words = what.filter(Boolean).flatMap((part, n) => (n === 0 ? [part] : [' ', part]));
+    return [el('li', {}, el('span', { class: 'at' }, at), el('span', { class: `who ${who}` }, who), el('span', {}, ...words))];
+  });
+  return el('ol', { class: 'timeline' }, ...items);
+}
+
+/** What a turn's latency was made of: each stage counted from the end of the caller's words, and which of them was too slow. */
+export function stages(line) {
+  const from = line.speechEndedMs ?? line.inputCompleteMs ?? line.openedMs;
+  const named = [
+    ['recognised', line.finalTranscriptMs],
+    ['answered', line.answeredMs],
+    ['sent', line.firstAudioSentMs],
+    ['heard', line.firstAudioHeardMs],
+  ];
+  const known = named.filter(([, at]) => at !== null).map(([name, at]) => `${name} ${signed(at - from)}`);
+  const latency = line.latencyMs === null ? 'no answer' : `${seconds(line.latencyMs)} until the answer`;
+  const slow = line.guilty === null ? [] : [`slow because of ${line.guilty}`];
+  return [`turn ${line.turn}: ${latency}`, ...known, ...slow].join(' · ');
+}
+
+/** A hundredth is the least that is told. */
+const signed = (ms) => `${ms <= -5 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed(2)}`;
+
+export const quoted = (text) => `“${text}”`;
+
+export const chip = (text) => el('span', { class: 'chip' }, text);
+
+export const fault = (line) => (line.text ? `${line.code}: ${line.text}` : line.code);
+
+const again = (line) => (line.retryInMs === null ? undefined : `(tried again in ${seconds(line.retryInMs)})`);
+
+const said = (line) => (line.text ? quoted(line.text) : undefined);
+
+/** The parameters of an answer, folded. */
+export function parameters(line) {
+  return line.parameters ? json(line.parameters, 'parameters') : undefined;
+}
+
+const json = (value, name = 'show') => folded(name, JSON.stringify(value, null, 2));
+
+/** A text that is shown when somebody wants to see it. */
+export function folded(name, text) {
+  return el('details', { class: 'folded' }, el('summary', {}, name), el('pre', {}, text));
+}

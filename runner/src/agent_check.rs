@@ -1,0 +1,170 @@
+//! Whether an agent answers: a real turn with it, in a session of its own, over the connections that calls use.
+//!
+//! A turn costs money and may run the agent's webhook, so one result serves for a minute, whoever asks; those who ask
+//! meanwhile wait for the one that is under way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dialbridge_core::agent::{AgentFault, TurnInput, TurnStart};
+use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use dialbridge_core::config::StreamShape;
+use dialbridge_core::{AgentEvent, TurnId};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::agent::{EVENT_QUEUE, SessionContext};
+use crate::agents::Line;
+use crate::clock::WallClock;
+use crate::settings::AgentConfig;
+
+/// For so long a result holds.
+const HOLDS: Duration = Duration::from_secs(60);
+
+/// How long an agent may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An agent that listens first has nothing to answer: when it has taken audio for so long, it is there.
+const LISTENS: Duration = Duration::from_secs(2);
+
+/// How much silence it gets, in milliseconds.
+const SILENCE_MS: usize = 200;
+
+/// How many agents are asked at once.
+const AT_ONCE: usize = 4;
+
+/// The results, by the agents' names.
+#[derive(Debug)]
+pub(crate) struct AgentChecks {
+    results: BTreeMap<String, Mutex<Option<(Instant, Checked)>>>,
+    room: Semaphore,
+}
+
+/// A result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// When it was, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// How the agent was asked: `event`, `text` or `audio`.
+    pub(crate) by: &'static str,
+    /// How long it took to answer, in milliseconds; or why it did not.
+    pub(crate) answered: Result<u64, String>,
+}
+
+impl Checked {
+    /// As the page gets it.
+    pub(crate) fn json(&self) -> Value {
+        let (took_ms, fault) = match &self.answered {
+            Ok(took_ms) => (Some(*took_ms), None),
+            Err(fault) => (None, Some(fault.as_str())),
+        };
+        json!({ "atMs": self.at_ms, "by": self.by, "answers": fault.is_none(), "tookMs": took_ms, "fault": fault })
+    }
+}
+
+impl AgentChecks {
+    /// No results yet, for agents of these names.
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>) -> Self {
+        let results = names.map(|name| (name.clone(), Mutex::default())).collect();
+        Self { results, room: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Asks the agent, unless the last result still holds. `None` for an agent of another name.
+    pub(crate) async fn check(
+        &self,
+        name: &str,
+        settings: &AgentConfig,
+        line: &Line,
+        clock: WallClock,
+    ) -> Option<Checked> {
+        // Whoever holds the lock asks, within PATIENCE for each input; who comes meanwhile gets that result.
+        let mut result = self.results.get(name)?.lock().await;
+        if let Some((at, checked)) = &*result
+            && at.elapsed() < HOLDS
+        {
+            return Some(checked.clone());
+        }
+        let _permit = self.room.acquire().await.ok()?;
+        let (by, answered) = ask(settings, line).await;
+        if let Err(fault) = &answered {
+            tracing::warn!(name, by, fault, "the page's check of an agent has failed");
+        }
+        let checked = Checked { at_ms: clock.now_ms(), by, answered };
+        *result = Some((Instant::now(), checked.clone()));
+        Some(checked)
+    }
+}
+
+/// Asks as a call begins: by the starting event, by the starting text where that brings no answer, or by silence.
+async fn ask(settings: &AgentConfig, line: &Line) -> (&'static str, Result<u64, String>) {
+    let greeting = &settings.call.greeting;
+    let inputs = [greeting.event.clone().map(TurnInput::Event), greeting.text.clone().map(TurnInput::Text)];
+    let mut inputs: Vec<TurnInput> = inputs.into_iter().flatten().collect();
+    if inputs.is_empty() {
+        inputs.push(TurnInput::Audio);
+    }
+    let mut last = ("audio", Err("it was not asked".to_owned()));
+    for input in inputs {
+        let (by, patience) = (input.kind(), if input == TurnInput::Audio { LISTENS } else { PATIENCE });
+        let began = Instant::now();
+        let outcome = tokio::time::timeout(patience, turn(settings, line, input)).await;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        last = match outcome {
+            Ok(Ok(true)) => return (by, Ok(took_ms)),
+            Ok(Ok(false)) => (by, Err(format!("it leaves the starting {by} unanswered"))),
+            Ok(Err(fault)) => return (by, Err(fault.to_string())),
+            Err(_) if by == "audio" => return (by, Ok(took_ms)),
+            Err(_) => return (by, Err(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+        };
+    }
+    last
+}
+
+/// One turn in a session of its own; gives whether anything was answered. Silence need not be.
+async fn turn(settings: &AgentConfig, line: &Line, input: TurnInput) -> Result<bool, AgentFault> {
+    let session = SessionContext {
+        session: settings.address.session(&session_id()),
+        product: settings.address.product(),
+        language: settings.language.clone(),
+        speech: line.speech.clone(),
+        ces: line.ces.clone(),
+    };
+    let is_audio = input == TurnInput::Audio;
+    let parameters = settings.call.parameters.clone();
+    let start =
+        TurnStart { input, known_parameters: parameters.clone(), parameters, payload: Map::new(), barge_in: None };
+    let (events, mut came) = mpsc::channel(EVENT_QUEUE);
+    // The stream ends with it, also when nobody waits for the result any more.
+    let mut tasks = JoinSet::new();
+    let handle = line.agent.open(&session, TurnId(1), &start, events, &mut tasks);
+    if is_audio {
+        // It is the first input, so there is room for it.
+        let _ = handle.audio(&[MULAW_SILENCE; SILENCE_MS * BYTES_PER_MS]);
+    }
+    if settings.call.shape == StreamShape::PerTurn {
+        handle.finish_input();
+    }
+    while let Some((_, event)) = came.recv().await {
+        match event {
+            AgentEvent::Answer(answer) if !answer.is_empty() => return Ok(true),
+            AgentEvent::Ended => return Ok(is_audio),
+            AgentEvent::Failed(fault) => return Err(fault),
+            AgentEvent::Answer(_)
+            | AgentEvent::Transcript(_)
+            | AgentEvent::EndOfUtterance
+            | AgentEvent::Interrupted { .. }
+            | AgentEvent::GoAway => {}
+        }
+    }
+    Ok(is_audio)
+}
+
+/// No call's id. Without randomness sessions share one, which a check can bear.
+fn session_id() -> String {
+    let mut random = [0; 8];
+    let _ = SystemRandom::new().fill(&mut random);
+    format!("check-{:016x}", u64::from_be_bytes(random))
+}

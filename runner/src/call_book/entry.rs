@@ -1,0 +1,291 @@
+//! One call as the page knows it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dialbridge_core::stages::StageBounds;
+use dialbridge_core::{CallSid, CallTime, Report};
+use serde_json::{Map, Value, json};
+
+use super::line::{latency_ms, told};
+use super::lines::Lines;
+
+/// How many latencies of a call are kept: those of its last turns.
+const MOST_LATENCIES: usize = 20;
+
+/// How much of a timeline is kept, in bytes; without what was said a line has about a hundred.
+const MOST_BYTES: usize = 16 << 10;
+
+/// The same with what was said.
+const MOST_BYTES_WITH_WORDS: usize = 64 << 10;
+
+/// What a call is when it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Beginning {
+    /// Which call.
+    pub(crate) call_sid: CallSid,
+    /// Its agent's name in the settings.
+    pub(crate) agent: String,
+    /// Its language.
+    pub(crate) language: String,
+    /// `phone` or `browser`.
+    pub(crate) kind: &'static str,
+    /// Milliseconds since 1970.
+    pub(crate) began_ms: u64,
+    /// Whether what was said may be shown.
+    pub(crate) words: bool,
+    /// What its turns may take.
+    pub(crate) slow: StageBounds,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: u64,
+    beginning: Beginning,
+    state: State,
+    turns: u32,
+    failed: u32,
+    latencies_ms: VecDeque<u64>,
+    status: Option<&'static str>,
+    ended: Option<(u64, String)>,
+    /// The moment of the last report.
+    last_ms: u64,
+    lines: Lines,
+}
+
+/// What goes on in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The stream has not started.
+    Opening,
+    /// The agent listens, and nobody speaks.
+    Listening,
+    /// The caller speaks, or presses keys.
+    Hearing,
+    /// The agent's answer is awaited.
+    Thinking,
+    /// The agent speaks.
+    Speaking,
+    /// The agent's part is over.
+    Ending,
+    /// The call is over.
+    Over,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Listening => "listening",
+            Self::Hearing => "caller speaks",
+            Self::Thinking => "agent thinks",
+            Self::Speaking => "agent speaks",
+            Self::Ending => "ending",
+            Self::Over => "over",
+        }
+    }
+
+    /// The state after that report.
+    fn after(self, report: &Report) -> Self {
+        let is_speaking = self == Self::Speaking;
+        match report {
+            Report::Ended { .. } => Self::Over,
+            Report::HandedOff { .. } => Self::Ending,
+            _ if matches!(self, Self::Ending | Self::Over) => self,
+            Report::Started { .. } | Report::Heard { .. } => Self::Listening,
+            Report::TurnOpened { input, .. } if !is_speaking => {
+                if *input == "audio" {
+                    Self::Listening
+                } else {
+                    Self::Thinking
+                }
+            }
+            Report::Transcript { .. } | Report::Digit if !is_speaking => Self::Hearing,
+            Report::BargeIn { .. } => Self::Hearing,
+            Report::EndOfUtterance { spoken: true, .. } | Report::DigitsComplete { .. } => Self::Thinking,
+            Report::Answered { audio_ms: 1.., .. } | Report::MoreAudio { .. } | Report::Filler { .. } => Self::Speaking,
+            _ => self,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(id: u64, beginning: Beginning) -> Self {
+        let most_bytes = if beginning.words { MOST_BYTES_WITH_WORDS } else { MOST_BYTES };
+        Self {
+            id,
+            beginning,
+            state: State::Opening,
+            turns: 0,
+            failed: 0,
+            latencies_ms: VecDeque::new(),
+            status: None,
+            ended: None,
+            last_ms: 0,
+            lines: Lines::up_to(most_bytes),
+        }
+    }
+
+    pub(super) fn call_sid(&self) -> &CallSid {
+        &self.beginning.call_sid
+    }
+
+    /// Takes a report in.
+    pub(super) fn report(&mut self, at: CallTime, report: &Report) {
+        self.last_ms = at.as_ms();
+        self.state = self.state.after(report);
+        match report {
+            Report::Stages(stages) => {
+                self.turns += 1;
+                self.latencies_ms.extend(latency_ms(stages));
+                if self.latencies_ms.len() > MOST_LATENCIES {
+                    self.latencies_ms.pop_front();
+                }
+            }
+            Report::TurnFailed { .. } => self.failed += 1,
+            Report::HandedOff { status } => self.status = Some(status.as_str()),
+            Report::Ended { reason, .. } => self.ended = Some((at.as_ms(), reason.to_string())),
+            _ => {}
+        }
+        if let Some(line) = told(report, self.beginning.words, self.beginning.slow) {
+            let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
+            self.lines.add(at.as_ms(), line, is_passing);
+        }
+    }
+
+    /// Takes in what a phone call would be given now.
+    pub(super) fn twiml(&mut self, twiml: &str) {
+        let line: Map<String, Value> =
+            [("what".to_owned(), "twiml".into()), ("twiml".to_owned(), twiml.into())].into_iter().collect();
+        self.lines.add(self.last_ms, line, false);
+    }
+
+    /// The call is over, whether that was reported or not.
+    pub(super) fn over(&mut self) {
+        self.state = State::Over;
+        if self.ended.is_none() {
+            self.ended = Some((self.last_ms, "broke off".to_owned()));
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// What a list of calls has of it.
+    pub(super) fn summary(&self) -> Value {
+        let Beginning { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.beginning;
+        json!({
+            "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
+            "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
+            "latenciesMs": self.latencies_ms, "status": self.status,
+            "tookMs": self.ended.as_ref().map(|(ms, _)| ms), "reason": self.ended.as_ref().map(|(_, reason)| reason),
+        })
+    }
+
+    /// The lines of its timeline after that number, each with its own.
+    pub(super) fn lines_after(&self, number: u64) -> Vec<(u64, Arc<str>)> {
+        self.lines.after(number)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_core::agent::Intent;
+    use dialbridge_core::handoff::VirtualAgentStatus;
+    use dialbridge_core::report::{AudioAccount, CloseReason, InterruptedBy};
+    use dialbridge_core::{StreamSid, TurnId};
+
+    fn entry() -> Entry {
+        Entry::new(
+            7,
+            Beginning {
+                call_sid: CallSid::new("CA1").unwrap(),
+                agent: "sales".to_owned(),
+                language: "en-US".to_owned(),
+                kind: "phone",
+                began_ms: 1_000,
+                words: false,
+                slow: StageBounds::NONE,
+            },
+        )
+    }
+
+    fn answered(audio_ms: u64) -> Report {
+        Report::Answered {
+            turn: TurnId(1),
+            query_text: String::new(),
+            text: String::new(),
+            intent: Intent::default(),
+            parameters: Map::new(),
+            audio_ms,
+            thought_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_calls_state_follows_its_reports() {
+        let turn = TurnId(1);
+        let started = Report::Started {
+            call_sid: CallSid::new("CA1").unwrap(),
+            stream_sid: StreamSid::new("MZ1").unwrap(),
+            from: None,
+            to: None,
+        };
+        let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0 };
+        let interim = Report::Transcript { turn, text: "x".to_owned(), is_final: false };
+        let cut = Report::BargeIn { turn: None, by: InterruptedBy::Speech, heard_ms: 1, cut_ms: 1 };
+        let mut entry = entry();
+        let mut states = vec![entry.summary()["state"].as_str().unwrap().to_owned()];
+        for report in [
+            started,
+            opened("event"),
+            answered(900),
+            opened("audio"),
+            interim.clone(),
+            cut,
+            Report::EndOfUtterance { turn, spoken: true },
+            answered(0),
+            answered(300),
+            Report::Heard { heard_ms: 300, by_mark: true },
+            Report::HandedOff { status: VirtualAgentStatus::Completed },
+            interim,
+            Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default() },
+        ] {
+            entry.report(CallTime::from_ms(5), &report);
+            states.push(entry.summary()["state"].as_str().unwrap().to_owned());
+        }
+        let expected = [
+            "opening",
+            "listening",
+            "agent thinks",
+            "agent speaks",
+            "agent speaks",
+            "agent speaks",
+            "caller speaks",
+            "agent thinks",
+            "agent thinks",
+            "agent speaks",
+            "listening",
+            "ending",
+            "ending",
+            "over",
+        ];
+        assert_eq!(states, expected);
+        assert_eq!((&entry.summary()["status"], &entry.summary()["reason"]), (&"completed".into(), &"stop".into()));
+    }
+
+    #[test]
+    fn a_call_that_ends_without_a_word_broke_off() {
+        let mut entry = entry();
+        entry.over();
+        assert!(entry.is_over());
+        assert_eq!(entry.summary()["reason"], "broke off");
+    }
+}

@@ -1,0 +1,354 @@
+//! The door to what is for those who run the service: the page, the softphone, figures.
+//!
+//! With `ADMIN_TOKEN` it opens to the token, in `Authorization: Bearer` or by a login that is kept in a cookie. Without
+//! one there is nothing behind it on Cloud Run and App Engine; elsewhere it stands open.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::failures::Failures;
+use super::webhook::{forwarded_url, pairs, read_form};
+use super::{Answer, Refusal, nothing_here, page, refusal, text};
+use crate::service::Service;
+use crate::settings::{Config, PublicUrl, Secret};
+use crate::sight::Refused;
+use crate::twilio::ticket::{derived, is_fresh, open, seal};
+
+/// How long a login holds, in milliseconds.
+const LOGIN_LIFE_MS: u64 = 12 * 60 * 60 * 1000;
+
+/// The login's cookie. Over https its name says that no other host and no plain connection can have set it (RFC 6265bis).
+const COOKIE_NAME: &str = "dialbridge-login";
+const SECURE_COOKIE_NAME: &str = "__Host-dialbridge-login";
+
+/// The address that a request came from, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// What the door knows.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    keys: Option<Keys>,
+    failures: Failures,
+}
+
+struct Keys {
+    token: Secret,
+    /// Its and another one's tags under this are compared in constant time.
+    compare: hmac::Key,
+    logins: [hmac::Key; 1],
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+/// What a login's cookie holds. All instances with the token can read it, and a new token ends it.
+#[derive(Serialize, Deserialize)]
+struct Login {
+    /// When it was issued, in milliseconds since 1970.
+    #[serde(rename = "t")]
+    issued_ms: u64,
+}
+
+impl Admin {
+    /// A door with that token.
+    pub(crate) fn new(token: Option<&Secret>) -> Self {
+        let keys = token.map(|token| {
+            let key = |label| derived(token.expose().as_bytes(), label);
+            let (compare, logins) = (key("dialbridge admin token"), [key("dialbridge admin login")]);
+            Keys { token: token.clone(), compare, logins }
+        });
+        Self { keys, failures: Failures::default() }
+    }
+}
+
+impl Keys {
+    fn is_token(&self, given: &str) -> bool {
+        let tag = hmac::sign(&self.compare, given.as_bytes());
+        hmac::verify(&self.compare, self.token.expose().as_bytes(), tag.as_ref()).is_ok()
+    }
+}
+
+/// Lets a request in, or says why not.
+///
+/// # Errors
+/// With the answer: 404 where there is nothing behind the door, 401 without the token or a login, 429 after too many wrong
+/// ones, 403 where the door stands open and the request names a host that it should not.
+pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+    look(service, request).inspect_err(|_| service.sight().refused(Refused::Admin))
+}
+
+fn look<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let Some(keys) = &service.admin().keys else {
+        if !service.config().has_page() {
+            return Err(Box::new(nothing_here()));
+        }
+        return if is_own_host(service.config(), headers) { Ok(()) } else { Err(strange_host()) };
+    };
+    let now_ms = service.clock().now_ms();
+    if cookies(headers).any(|login| is_login(keys, login, now_ms)) {
+        return Ok(());
+    }
+    match bearer(headers) {
+        None => Err(unauthorized("log in first\n")),
+        Some(token) => check_token(service, keys, token, client(service, request)),
+    }
+}
+
+/// [`allowed`], for a request that changes something or opens a socket: a page of somebody else's must not have sent it.
+///
+/// # Errors
+/// As there, and 403 for a foreign `Origin`.
+pub(super) fn may_change<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+    allowed(service, request)?;
+    let headers = request.headers();
+    match headers.get(ORIGIN) {
+        Some(_) if is_own_origin(service.config(), headers) => Ok(()),
+        // No page can send that header to another site's address without being allowed to.
+        None if bearer(headers).is_some() => Ok(()),
+        Some(_) | None => Err(foreign_origin(service, headers)),
+    }
+}
+
+/// `POST /login`: gives a cookie for the token.
+pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Answer {
+    let Some(keys) = &service.admin().keys else { return nothing_here() };
+    if !is_own_origin(service.config(), request.headers()) {
+        return *foreign_origin(service, request.headers());
+    }
+    let (client, is_tls) = (client(service, &request), is_tls(service.config(), request.headers()));
+    let (head, body) = request.into_parts();
+    let form = match read_form(&service.config().limits, &head.headers, body).await {
+        Ok(form) => pairs(&form),
+        Err(refusal) => return *refusal,
+    };
+    let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
+    let checked = check_token(service, keys, token, client);
+    match checked.inspect_err(|_| service.sight().refused(Refused::Admin)) {
+        Ok(()) => {
+            let login = seal(&keys.logins, &Login { issued_ms: service.clock().now_ms() });
+            to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))
+        }
+        Err(refused) if refused.status() == StatusCode::TOO_MANY_REQUESTS => page::login(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many wrong tokens came from here. Wait a minute, then try again.",
+        ),
+        Err(_) => page::login(StatusCode::UNAUTHORIZED, "That is not the token. It is what ADMIN_TOKEN is set to."),
+    }
+}
+
+/// `POST /logout`: takes the cookie away.
+pub(super) fn log_out<B>(service: &Service, request: &Request<B>) -> Answer {
+    match may_change(service, request) {
+        Ok(()) => to_page(&cookie(is_tls(service.config(), request.headers()), "", 0)),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// Whether the request comes from a page of this service: its `Origin` is the URL that was called, or the one that is set.
+pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let own = [forwarded_url(headers), config.public_url.clone()];
+    origin.is_some_and(|origin| own.iter().flatten().any(|url| url.http("").eq_ignore_ascii_case(origin)))
+}
+
+fn check_token(service: &Service, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
+    let failures = &service.admin().failures;
+    if !failures.may_try(client) {
+        let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens came from here\n");
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
+        return Err(Box::new(answer));
+    }
+    if keys.is_token(token) {
+        return Ok(());
+    }
+    failures.failed(client);
+    if let Some(withheld) = service.refusal_log().allow() {
+        tracing::warn!(withheld, "a request was refused: it has a wrong ADMIN_TOKEN");
+    }
+    Err(unauthorized("this is not ADMIN_TOKEN\n"))
+}
+
+/// Who asks. Behind Google's front end the connection is the front end's, which appends who called it.
+fn client<B>(service: &Service, request: &Request<B>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    if !service.config().platform.is_public() {
+        return peer;
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().next_back();
+    let last = forwarded.and_then(|list| list.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    last.or(peer)
+}
+
+/// Where no token is asked, a name of somebody else's that leads here (DNS rebinding) must not get its page anything. Names
+/// without a dot are no names on the Internet.
+fn is_own_host(config: &Config, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
+    let is_public = |public: &PublicUrl| public.authority.eq_ignore_ascii_case(authority.as_str());
+    let name = authority.host();
+    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    is_address || !name.contains('.') || config.public_url.as_ref().is_some_and(is_public)
+}
+
+fn is_login(keys: &Keys, text: &str, now_ms: u64) -> bool {
+    open::<Login>(&keys.logins, text).is_ok_and(|login| is_fresh(login.issued_ms, now_ms, LOGIN_LIFE_MS))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(COOKIE).iter().filter_map(|list| list.to_str().ok());
+    let pairs = lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == COOKIE_NAME || *name == SECURE_COOKIE_NAME).map(|(_, value)| value)
+}
+
+fn is_tls(config: &Config, headers: &HeaderMap) -> bool {
+    // The URL that was called, for a page may be open under another one than Twilio's.
+    let called = forwarded_url(headers);
+    let is_public =
+        |called: &PublicUrl| config.public_url.as_ref().filter(|url| url.authority == called.authority).cloned();
+    called.as_ref().and_then(is_public).or(called).is_some_and(|url| url.is_tls)
+}
+
+fn cookie(is_tls: bool, value: &str, seconds: u64) -> String {
+    let (name, secure) = if is_tls { (SECURE_COOKIE_NAME, "; Secure") } else { (COOKIE_NAME, "") };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+fn to_page(cookie: &str) -> Answer {
+    let mut answer = text(StatusCode::SEE_OTHER, "");
+    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+    // Base64url and the letters above.
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        answer.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    answer
+}
+
+fn unauthorized(body: &'static str) -> Refusal {
+    let mut answer = text(StatusCode::UNAUTHORIZED, body);
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"dialbridge\""));
+    Box::new(answer)
+}
+
+fn strange_host() -> Refusal {
+    refusal(
+        StatusCode::FORBIDDEN,
+        "Without ADMIN_TOKEN this page is shown under localhost, an IP address and the host of PUBLIC_URL only. Set one of both.\n",
+    )
+}
+
+fn foreign_origin(service: &Service, headers: &HeaderMap) -> Refusal {
+    if let Some(withheld) = service.refusal_log().allow() {
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        let called = forwarded_url(headers).map(|url| url.http("")).unwrap_or_default();
+        tracing::warn!(
+            origin,
+            called,
+            withheld,
+            "a request of the page's was refused: its Origin is not this service's"
+        );
+    }
+    refusal(
+        StatusCode::FORBIDDEN,
+        "This request does not come from this service's own page. Behind a front end, PUBLIC_URL must be the page's own URL.\n",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    fn config(public_url: Option<&str>) -> Config {
+        let settings = crate::settings::Settings {
+            public_url: public_url.map(ToOwned::to_owned),
+            dialogflow_project_id: Some("p".to_owned()),
+            ..Default::default()
+        };
+        settings.check(crate::settings::Platform::Elsewhere).unwrap()
+    }
+
+    #[test]
+    fn the_token_is_the_token_and_nothing_else() {
+        let admin = Admin::new(Some(&Secret::new("a-token-of-some-length")));
+        let keys = admin.keys.as_ref().unwrap();
+        assert!(keys.is_token("a-token-of-some-length"));
+        for wrong in ["", "a-token-of-some-lengtH", "a-token-of-some-length ", "a-token-of-some-lengt"] {
+            assert!(!keys.is_token(wrong), "{wrong}");
+        }
+        assert!(!format!("{admin:?}").contains("a-token"), "{admin:?}");
+    }
+
+    #[test]
+    fn a_login_holds_for_half_a_day_and_for_its_token() {
+        let keys = |token: &str| Admin::new(Some(&Secret::new(token))).keys.unwrap();
+        let (ours, others) = (keys("a-token-of-some-length"), keys("another-token-of-some-length"));
+        let login = seal(&ours.logins, &Login { issued_ms: 1_000_000 });
+        assert!(
+            is_login(&ours, &login, 1_000_000 + LOGIN_LIFE_MS) && !is_login(&ours, &login, 1_000_001 + LOGIN_LIFE_MS)
+        );
+        assert!(!is_login(&ours, &login, 0), "one from the future");
+        assert!(!is_login(&others, &login, 1_000_000) && !is_login(&ours, &format!("{login}A"), 1_000_000));
+        assert!(!is_login(&ours, "", 1_000_000));
+    }
+
+    #[test]
+    fn the_origin_is_that_of_the_url_that_was_called_or_of_the_one_that_is_set() {
+        let (unset, set) = (config(None), config(Some("https://calls.example.com")));
+        let own = |config: &Config, pairs: &[(&'static str, &str)]| is_own_origin(config, &headers(pairs));
+        let host = ("host", "h:8080");
+        assert!(own(&unset, &[host, ("origin", "http://h:8080")]));
+        assert!(own(&unset, &[("host", "h"), ("x-forwarded-proto", "https"), ("origin", "https://h")]));
+        assert!(
+            own(&set, &[host, ("origin", "https://calls.example.com")])
+                && own(&set, &[host, ("origin", "http://h:8080")])
+        );
+        for origin in ["https://h:8080", "http://h", "http://evil.example", "null", "", "http://h:8080.evil.example"] {
+            assert!(!own(&unset, &[host, ("origin", origin)]), "{origin}");
+        }
+        assert!(!own(&unset, &[host]), "none at all");
+    }
+
+    #[test]
+    fn an_open_door_is_for_hosts_that_nobody_else_can_name() {
+        let (unset, set) = (config(None), config(Some("https://calls.example.com")));
+        let own = |config: &Config, host: &str| is_own_host(config, &headers(&[("host", host)]));
+        for host in ["localhost:8080", "127.0.0.1:8080", "10.1.2.3", "[::1]:8080", "dialbridge:8080"] {
+            assert!(own(&unset, host), "{host}");
+        }
+        assert!(!own(&unset, "evil.example:8080") && !own(&unset, "calls.example.com") && !own(&unset, "a b"));
+        assert!(own(&set, "calls.example.com") && !own(&set, "evil.example") && !own(&set, "calls.example.com:81"));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_is_secure_over_https() {
+        let given = headers(&[("cookie", "a=b; dialbridge-login=x.y; __Host-dialbridge-login=z.w")]);
+        assert_eq!(cookies(&given).collect::<Vec<_>>(), ["x.y", "z.w"]);
+        let secure = "__Host-dialbridge-login=v; Path=/; Max-Age=9; HttpOnly; SameSite=Strict; Secure";
+        assert_eq!(cookie(true, "v", 9), secure);
+        assert!(!cookie(false, "v", 9).contains("Secure"));
+        let front = headers(&[("host", "h"), ("x-forwarded-proto", "https")]);
+        assert!(is_tls(&config(None), &front) && !is_tls(&config(None), &headers(&[("host", "h")])));
+        let public = config(Some("https://calls.example.com"));
+        assert!(is_tls(&public, &headers(&[("host", "calls.example.com")])), "though no header says so");
+        assert!(!is_tls(&public, &headers(&[("host", "localhost:8080")])), "the browser came another way");
+    }
+}

@@ -1,0 +1,166 @@
+//! The page at `/`, and what it asks for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::admin::{allowed, log_in, log_out, may_change};
+use super::events::{EventStream, Source, Viewer, whole};
+use super::{Answer, LongAnswer, not_allowed, nothing_here, softphone, status, text, with_type};
+use crate::service::Service;
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame. `'self'` is the page's own WebSocket too (CSP level 3).
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The files of the page, as this program brings them along.
+const FILES: [(&str, &str, &str); 13] = [
+    ("page.css", "text/css", include_str!("../../page/page.css")),
+    ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
+    ("page.js", JAVASCRIPT, include_str!("../../page/page.js")),
+    ("dom.js", JAVASCRIPT, include_str!("../../page/dom.js")),
+    ("agents.js", JAVASCRIPT, include_str!("../../page/agents.js")),
+    ("calls.js", JAVASCRIPT, include_str!("../../page/calls.js")),
+    ("timeline.js", JAVASCRIPT, include_str!("../../page/timeline.js")),
+    ("softphone.js", JAVASCRIPT, include_str!("../../page/softphone.js")),
+    ("call.js", JAVASCRIPT, include_str!("../../page/call.js")),
+    ("audio.js", JAVASCRIPT, include_str!("../../page/audio.js")),
+    ("worklet.js", JAVASCRIPT, include_str!("../../page/worklet.js")),
+    ("mulaw.js", JAVASCRIPT, include_str!("../../page/mulaw.js")),
+    ("resample.js", JAVASCRIPT, include_str!("../../page/resample.js")),
+];
+
+const JAVASCRIPT: &str = "text/javascript";
+const HTML: &str = "text/html; charset=utf-8";
+
+const PAGE: &str = include_str!("../../page/index.html");
+const LOGIN: &str = include_str!("../../page/login.html");
+
+/// Where the login says what is wrong.
+const FAULT: &str = "<!-- fault -->";
+
+/// Whether that path is one of the page's.
+pub(super) fn is_its(path: &str) -> bool {
+    let folders = ["/page/", "/calls/", "/agents/", "/softphone/"];
+    matches!(path, "/" | "/login" | "/logout" | "/status.json" | "/calls.json" | "/softphone")
+        || folders.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Answers a request for one of its paths.
+pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
+    if !service.config().has_page() {
+        return nothing_here().map(Either::Left);
+    }
+    let mut answer = route(service, request).await;
+    let headers = answer.headers_mut();
+    let mut put = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    put(CONTENT_SECURITY_POLICY, POLICY);
+    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    put(X_FRAME_OPTIONS, "DENY");
+    // With "no-referrer" a browser would send the login's form with the Origin "null".
+    put(REFERRER_POLICY, "same-origin");
+    put(CACHE_CONTROL, "no-store");
+    put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    put(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    put(HeaderName::from_static("permissions-policy"), "microphone=(self), camera=(), geolocation=()");
+    answer
+}
+
+async fn route(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
+    let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
+    let path = request.uri().path().to_owned();
+    let answer = match path.as_str() {
+        "/" if is_get => home(service, &request),
+        "/login" if is_post => log_in(service, request).await,
+        "/logout" if is_post => log_out(service, &request),
+        "/softphone" if is_post => softphone::ticket(service, request).await,
+        "/login" | "/logout" | "/softphone" => not_allowed("POST"),
+        "/" => not_allowed("GET"),
+        other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
+            (Some(name), _) if is_get => file(name),
+            (_, Some(ticket)) if is_get => softphone::open_media(service, request, ticket),
+            _ => return for_insiders(service, request, &path).await,
+        },
+    };
+    answer.map(Either::Left)
+}
+
+/// What only those get who are let in, and all of it by reading but the check of an agent.
+async fn for_insiders(service: &Arc<Service>, request: Request<Incoming>, path: &str) -> LongAnswer {
+    let is_get = request.method() == Method::GET;
+    let let_in = if is_get { allowed(service, &request) } else { may_change(service, &request) };
+    if let Err(refusal) = let_in {
+        return refusal.map(Either::Left);
+    }
+    let after = |prefix: &str| path.strip_prefix(prefix);
+    let answer = match (path, after("/calls/"), after("/softphone/events/"), after("/agents/")) {
+        ("/status.json", ..) if is_get => json_answer(&status::status(service)),
+        ("/calls.json", ..) if is_get => {
+            service.book().map_or_else(nothing_here, |book| json_answer(&status::calls(service, book)))
+        }
+        ("/calls/events", ..) if is_get => return calls(service),
+        (_, Some(name), ..) if is_get => call(service, name),
+        (_, _, Some(call_sid), _) if is_get => return softphone::events(service, call_sid).await,
+        (.., Some(name)) if request.method() == Method::POST => check(service, name).await,
+        (.., Some(_)) => not_allowed("POST"),
+        _ if !is_get => not_allowed("GET"),
+        _ => nothing_here(),
+    };
+    answer.map(Either::Left)
+}
+
+fn home(service: &Service, request: &Request<Incoming>) -> Answer {
+    match allowed(service, request) {
+        Ok(()) => with_type(StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes())),
+        Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => login(StatusCode::UNAUTHORIZED, ""),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// The login, with a sentence that says what was wrong with the last one.
+pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
+    with_type(status, HTML, LOGIN.replace(FAULT, fault).into())
+}
+
+fn file(name: &str) -> Answer {
+    let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else { return nothing_here() };
+    let mut answer = with_type(StatusCode::OK, kind, Bytes::from_static(content.as_bytes()));
+    // Another version of the program brings other files under the same names.
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer
+}
+
+fn calls(service: &Arc<Service>) -> LongAnswer {
+    match (Viewer::enter(service), service.book()) {
+        (Some(viewer), Some(book)) => EventStream::answer(Source::calls(viewer, book.changes())),
+        (None, _) => softphone::too_many().map(Either::Left),
+        (_, None) => nothing_here().map(Either::Left),
+    }
+}
+
+/// `/calls/ID.json`: a call with its timeline.
+fn call(service: &Service, name: &str) -> Answer {
+    let id = name.strip_suffix(".json").and_then(|id| id.parse().ok());
+    let found = id.and_then(|id| service.book()?.by_id(id));
+    found.map_or_else(nothing_here, |onlooker| json_answer(&whole(&onlooker)))
+}
+
+/// `/agents/NAME/check`: whether an agent answers.
+async fn check(service: &Service, name: &str) -> Answer {
+    let Some(name) = name.strip_suffix("/check") else { return nothing_here() };
+    match service.check_agent(name).await {
+        Some(checked) => json_answer(&checked.json()),
+        None => text(StatusCode::NOT_FOUND, "no agent of that name is configured\n"),
+    }
+}
+
+pub(super) fn json_answer(value: &Value) -> Response<http_body_util::Full<Bytes>> {
+    with_type(StatusCode::OK, "application/json", value.to_string().into())
+}

@@ -1,0 +1,108 @@
+//! The softphone: calls that the page makes from the browser. They stream to `/softphone/media/TICKET` in Twilio's protocol,
+//! and what happens in them is told beside it, by `/softphone/events/CALLSID`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge_core::CallSid;
+use http::{Request, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
+
+use super::admin::may_change;
+use super::events::{EventStream, Source, Viewer};
+use super::page::json_answer;
+use super::webhook::{pairs, read_form};
+use super::{Answer, LongAnswer, Refusal, media, refusal, text};
+use crate::call_book::Onlooker;
+use crate::service::Service;
+use crate::settings::value::is_language_tag;
+use crate::twilio::ticket::{Course, Opening, Ticket};
+
+/// How long whoever wants to look on at a call waits for it to begin.
+const BEGINS_WITHIN: Duration = Duration::from_secs(2);
+
+/// `POST /softphone`: a ticket for a call to an agent. The form may have `agent` and `language`.
+pub(super) async fn ticket(service: &Service, request: Request<Incoming>) -> Answer {
+    match issue(service, request).await {
+        Ok(answer) => answer,
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    may_change(service, &request)?;
+    let (head, body) = request.into_parts();
+    let form = pairs(&read_form(&service.config().limits, &head.headers, body).await?);
+    let field = |name: &str| form.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
+    if service.drain().is_draining() {
+        let why = "This instance is ending. Wait ten seconds, reload the page and call again.\n";
+        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
+    }
+    if service.is_full() {
+        let why = "All lines are busy: MAX_CALLS calls are live. Call again when one of them is over.\n";
+        return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
+    }
+    let named = field("agent").filter(|name| !name.is_empty());
+    let agent = service.config().route(named, None);
+    let agent = agent
+        .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "No agent of that name is configured. Reload the page.\n"))?;
+    let language = field("language").filter(|tag| !tag.is_empty());
+    if language.is_some_and(|tag| !is_language_tag(tag)) {
+        return Err(refusal(StatusCode::BAD_REQUEST, "The language is no language tag: write one such as de-DE.\n"));
+    }
+    let issued_ms = service.clock().now_ms();
+    let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
+    let course = Course { agent, language, began_ms: issued_ms, trace: head.extensions.get().copied() };
+    let call_sid = made_up()
+        .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
+    let ticket = Ticket { call_sid, issued_ms, course, opening: Opening::Greet };
+    let media = format!("/softphone/media/{}", service.office().issue_browser(&ticket));
+    let events = format!("/softphone/events/{}", ticket.call_sid);
+    Ok(json_answer(&json!({ "callSid": ticket.call_sid.as_str(), "media": media, "events": events })))
+}
+
+/// An id that nobody can guess and that is none of Twilio's, whose calls begin with CA.
+fn made_up() -> Option<CallSid> {
+    let mut random = [0; 12];
+    SystemRandom::new().fill(&mut random).ok()?;
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    CallSid::new(&format!("browser-{hex}")).ok()
+}
+
+/// `GET /softphone/media/TICKET`: the media socket.
+pub(super) fn open_media(service: &Arc<Service>, request: Request<Incoming>, ticket: &str) -> Answer {
+    match may_change(service, &request) {
+        Ok(()) => media::open_browser(service, request, ticket),
+        Err(refusal) => *refusal,
+    }
+}
+
+/// `GET /softphone/events/CALLSID`: what happens in the call, words and all, until it is over.
+pub(super) async fn events(service: &Arc<Service>, call_sid: &str) -> LongAnswer {
+    let Some(viewer) = Viewer::enter(service) else { return too_many().map(Either::Left) };
+    match begun(service, call_sid).await {
+        Some(onlooker) => EventStream::answer(Source::Call(viewer, onlooker)),
+        None => text(StatusCode::NOT_FOUND, "this instance has no such call\n").map(Either::Left),
+    }
+}
+
+async fn begun(service: &Service, call_sid: &str) -> Option<Onlooker> {
+    let (book, call_sid) = (service.book()?, CallSid::new(call_sid).ok()?);
+    let mut changes = book.changes();
+    let waiting = async {
+        loop {
+            if let Some(onlooker) = book.by_call_sid(&call_sid) {
+                return Some(onlooker);
+            }
+            changes.changed().await.ok()?;
+        }
+    };
+    tokio::time::timeout(BEGINS_WITHIN, waiting).await.ok()?
+}
+
+pub(super) fn too_many() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, "Too many pages look on already. Close one of them, and reload this one.\n")
+}

@@ -1,0 +1,86 @@
+//! What the page tells of the service and its agents: what `serve` prints at its start. No secret is in it.
+
+use http::Uri;
+use serde_json::{Value, json};
+
+use crate::call_book::CallBook;
+use crate::service::Service;
+use crate::settings::{AgentConfig, Config, Platform};
+
+/// The calls, and whose they are.
+pub(super) fn calls(service: &Service, book: &CallBook) -> Value {
+    let mut calls = book.summary();
+    calls["instance"] = service.instance().into();
+    calls
+}
+
+/// Everything but the calls.
+pub(super) fn status(service: &Service) -> Value {
+    let config = service.config();
+    let notices: Vec<&str> = config.notices.iter().map(String::as_str).chain(config.warnings()).collect();
+    let agents: Vec<Value> = config.agents.iter().map(|(name, agent)| of_agent(config, name, agent)).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "instance": service.instance(),
+        "startedMs": service.started_ms(),
+        "nowMs": service.clock().now_ms(),
+        "platform": platform(config.platform),
+        "publicUrl": config.public_url.as_ref().map(|url| url.http("")),
+        "isReady": service.is_ready(),
+        "isDraining": service.drain().is_draining(),
+        "live": service.calls().live(),
+        "maxCalls": config.limits.max_calls,
+        "isSigned": !config.twilio.auth_tokens.is_empty(),
+        "hasRest": service.has_rest(),
+        "hasLogin": config.admin_token.is_some(),
+        "showsPhoneTranscripts": config.page_transcripts,
+        "notices": notices,
+        "agents": agents,
+    })
+}
+
+fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
+    let (is_lab, script) = lab_script(agent);
+    let greeting = &agent.call.greeting;
+    json!({
+        "name": name,
+        "isDefault": *name == config.default_agent,
+        "isLab": is_lab,
+        "script": script,
+        "address": agent.address.name(),
+        "edition": agent.address.edition(),
+        "language": agent.language,
+        "numbers": agent.numbers,
+        "event": greeting.event,
+        "text": greeting.text,
+        "bargeIn": agent.call.barge_in.mode,
+        "endsAt": agent.call.handoff.end_of_interaction_url.as_deref().and_then(host),
+        "writesTapes": agent.record_dir.is_some(),
+        "notices": agent.notices,
+    })
+}
+
+/// Whether it is an agent of the lab's, and the script's file where it is not the embedded one.
+#[cfg(feature = "lab")]
+fn lab_script(agent: &AgentConfig) -> (bool, Option<String>) {
+    let file = agent.lab.as_ref().and_then(|lab| lab.file.as_ref());
+    (agent.lab.is_some(), file.map(|file| file.display().to_string()))
+}
+
+#[cfg(not(feature = "lab"))]
+fn lab_script(_: &AgentConfig) -> (bool, Option<String>) {
+    (false, None)
+}
+
+/// The host of a URL: its path and query may hold a secret, and so may what stands before the host.
+fn host(url: &str) -> Option<String> {
+    url.parse::<Uri>().ok()?.host().map(ToOwned::to_owned)
+}
+
+fn platform(platform: Platform) -> &'static str {
+    match platform {
+        Platform::CloudRun => "Cloud Run",
+        Platform::AppEngine => "App Engine",
+        Platform::Elsewhere => "",
+    }
+}

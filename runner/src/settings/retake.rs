@@ -1,0 +1,104 @@
+//! A recorded call with other settings than it had.
+
+use dialbridge_core::CallConfig;
+use serde_json::{Map, Value};
+
+use super::{CesTransport, EsApi, Product, SettingError, Settings};
+
+/// A call's configuration with some settings changed, each `NAME=VALUE`: what they change of the defaults is changed in it,
+/// and all else stays. Only settings of a conversation, a greeting and a hand-off are of a call's configuration; others
+/// change nothing.
+///
+/// # Errors
+/// With a sentence for a setting that is none or has a wrong value.
+pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> Result<CallConfig, String> {
+    let product = match edition {
+        "es" if config.knows_prompts => Product::Es(EsApi::V2Beta1),
+        "es" => Product::Es(EsApi::V2),
+        "ces" => Product::Ces(CesTransport::default()),
+        _ => Product::Cx,
+    };
+    let mut given = Map::new();
+    for change in changes {
+        let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
+        if !Settings::names().iter().any(|known| known == name) {
+            return Err(format!("{name} is no setting"));
+        }
+        given.insert(name.to_lowercase(), value.into());
+    }
+    let changed: Settings = serde_json::from_value(given.into()).map_err(|error| error.to_string())?;
+    let [before, after] = [&Settings::default(), &changed].map(|settings| settings.of_call(product));
+    let told = |error: SettingError| error.to_string();
+    let mut whole = json(config);
+    overlay(&mut whole, &json(&before.map_err(told)?), &json(&after.map_err(told)?));
+    serde_json::from_value(whole).map_err(|error| error.to_string())
+}
+
+fn json(config: &CallConfig) -> Value {
+    // A configuration always has a JSON form: it stands in every tape's header.
+    serde_json::to_value(config).unwrap_or_default()
+}
+
+/// Changes in `whole` what is different in `after` and `before`.
+fn overlay(whole: &mut Value, before: &Value, after: &Value) {
+    let (Value::Object(whole), Value::Object(before), Value::Object(after)) = (&mut *whole, before, after) else {
+        if before != after {
+            whole.clone_from(after);
+        }
+        return;
+    };
+    // A field that is left out where it has its default is there in one of them only.
+    for name in before.keys().chain(after.keys()) {
+        match (before.get(name), after.get(name)) {
+            (Some(old), None) if !old.is_null() => {
+                whole.remove(name);
+            }
+            (old, Some(new)) => {
+                overlay(whole.entry(name.clone()).or_insert(Value::Null), old.unwrap_or(&Value::Null), new);
+            }
+            (_, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(config: &CallConfig, changes: &[&str]) -> Result<CallConfig, String> {
+        with_settings(config, "cx", &changes.iter().map(|change| (*change).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_is_set_is_changed_and_all_else_stays() {
+        let mut recorded = CallConfig { session: "s".to_owned(), seed: 7, ..CallConfig::default() };
+        recorded.barge_in.least_ms = 300;
+        recorded.keys.gap_ms = 1_234;
+        let changed = with(&recorded, &["BARGE_IN_LEAST_WORDS=2", "NO_INPUT_EVENT=QUIET", "KEYS_FINISH=none"]).unwrap();
+        let mut expected = recorded.clone();
+        expected.barge_in.least_words = 2;
+        expected.no_input.event = Some("QUIET".to_owned());
+        expected.keys.finish = None;
+        assert_eq!(changed, expected);
+        assert_eq!(with(&recorded, &[]).unwrap(), recorded);
+        assert_eq!(with(&recorded, &["LOG_LEVEL=debug"]).unwrap(), recorded);
+    }
+
+    #[test]
+    fn a_greeting_can_be_taken_away() {
+        let recorded = CallConfig {
+            greeting: Settings::default().of_call(Product::Cx).unwrap().greeting,
+            ..CallConfig::default()
+        };
+        assert!(recorded.greeting.text.is_some());
+        assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().greeting.text, None);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told() {
+        let told = |change| with(&CallConfig::default(), &[change]).unwrap_err();
+        assert!(told("BARGE_IN=on").contains("it can be off, speech or voice"));
+        assert!(told("BARGING=off").contains("is no setting"));
+        assert!(told("BARGE_IN").contains("has no '='"));
+    }
+}

@@ -1,0 +1,171 @@
+//! The events of one call.
+
+use std::sync::Arc;
+
+use dialbridge_core::report::{AudioAccount, Stages};
+use dialbridge_core::stages::{Guilty, TurnStage};
+use dialbridge_core::{CallSid, CallTime, Report};
+use serde_json::{Map, Value, json};
+
+use super::webhook::Webhook;
+use crate::settings::Redaction;
+use crate::sight::rfc3339::rfc3339;
+
+/// Where the events of a call go, and what they have in common.
+#[derive(Debug)]
+pub(in crate::sight) struct CallEvents {
+    webhook: Arc<Webhook>,
+    redaction: Redaction,
+    common: Common,
+    /// How many there were.
+    count: u64,
+    /// The number of the last one in the webhook's queue.
+    last: u64,
+    seen: Seen,
+}
+
+/// What all events of a call have.
+#[derive(Debug, Clone)]
+pub(in crate::sight) struct Common {
+    /// URL of the agent at this service.
+    pub(in crate::sight) source: String,
+    pub(in crate::sight) call_sid: CallSid,
+    /// Tells this stream of the call from its others: when its ticket was issued, in milliseconds since 1970.
+    pub(in crate::sight) issued_ms: u64,
+    /// When the stream's call time began, in milliseconds since 1970.
+    pub(in crate::sight) began_ms: u64,
+    pub(in crate::sight) agent: Arc<str>,
+    pub(in crate::sight) edition: &'static str,
+    pub(in crate::sight) language: String,
+    pub(in crate::sight) traceparent: Option<String>,
+}
+
+/// What is told at the end.
+#[derive(Debug, Default)]
+struct Seen {
+    turns: u64,
+    failed_turns: u64,
+    barge_ins: u64,
+}
+
+impl CallEvents {
+    pub(in crate::sight) fn new(webhook: Arc<Webhook>, redaction: Redaction, common: Common) -> Self {
+        Self { webhook, redaction, common, count: 0, last: 0, seen: Seen::default() }
+    }
+
+    /// Tells a fact, where it is one for others. Stages and the end have their own.
+    pub(in crate::sight) fn report(&mut self, at: CallTime, report: &Report) {
+        match report {
+            Report::Started { stream_sid, from, to, .. } => {
+                let mut data = json!({ "streamSid": stream_sid.as_str(), "language": self.common.language });
+                if self.redaction < Redaction::All {
+                    data["from"] = json!(from);
+                    data["to"] = json!(to);
+                }
+                self.tell(at, "started", data);
+            }
+            Report::Transcript { turn, text, is_final: true } => {
+                let words = text.split_whitespace().count();
+                let mut data = json!({ "turn": turn.0, "words": words });
+                self.add_words(&mut data, &[("text", text)]);
+                self.tell(at, "transcript", data);
+            }
+            Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => {
+                let mut data = json!({
+                    "turn": turn.0,
+                    "intent": { "name": intent.name, "displayName": intent.display_name },
+                    "audioMs": audio_ms,
+                    "thoughtMs": thought_ms,
+                });
+                self.add_words(&mut data, &[("queryText", query_text), ("text", text)]);
+                if self.redaction < Redaction::Words {
+                    data["parameters"] = Value::Object(parameters.clone());
+                }
+                self.tell(at, "intent", data);
+            }
+            Report::HandedOff { status } => self.tell(at, "handoff", json!({ "status": status.as_str() })),
+            Report::TurnOpened { .. } => self.seen.turns += 1,
+            Report::TurnFailed { .. } => self.seen.failed_turns += 1,
+            Report::BargeIn { .. } => self.seen.barge_ins += 1,
+            // The others are for those who run the service; new ones may be for others too.
+            _ => {}
+        }
+    }
+
+    /// Tells a turn and where its time went.
+    pub(in crate::sight) fn stages(&mut self, at: CallTime, stages: &Stages, guilty: Option<Guilty>) {
+        let times = TurnStage::ALL.into_iter().filter_map(|stage| {
+            let stretch = stages.stretch(stage)?;
+            Some((stage.as_str().to_owned(), stretch.ms().into()))
+        });
+        let times: Map<String, Value> = times.collect();
+        let mut data = json!({
+            "turn": stages.turn.0,
+            "input": stages.input,
+            "wholeMs": stages.whole().map(|whole| whole.ms()),
+            "stagesMs": times,
+            "slow": guilty.is_some(),
+        });
+        if let Some(guilty) = guilty {
+            data["guilty"] = guilty.stage.as_str().into();
+        }
+        self.tell(at, "turn", data);
+    }
+
+    /// Tells the end of the stream.
+    pub(in crate::sight) fn ended(&mut self, at: CallTime, reason: &str, audio: &AudioAccount) {
+        let ms = |bytes: u64| bytes / dialbridge_core::audio::BYTES_PER_MS as u64;
+        let data = json!({
+            "reason": reason,
+            "durationMs": at.as_ms(),
+            "turns": self.seen.turns,
+            "failedTurns": self.seen.failed_turns,
+            "bargeIns": self.seen.barge_ins,
+            "audioMs": {
+                "received": ms(audio.received),
+                "written": ms(audio.written),
+                "resent": ms(audio.resent),
+                "withheld": ms(audio.withheld),
+                "dropped": ms(audio.dropped),
+            },
+        });
+        self.tell(at, "ended", data);
+    }
+
+    /// Returns when all events so far were sent or lost.
+    pub(in crate::sight) async fn flushed(&self) {
+        self.webhook.flushed(self.last).await;
+    }
+
+    fn add_words(&self, data: &mut Value, words: &[(&str, &str)]) {
+        if self.redaction < Redaction::Words {
+            for (name, text) in words {
+                data[*name] = (*text).into();
+            }
+        }
+    }
+
+    fn tell(&mut self, at: CallTime, kind: &str, mut data: Value) {
+        let common = &self.common;
+        self.count += 1;
+        data["callSid"] = common.call_sid.as_str().into();
+        data["agent"] = (*common.agent).into();
+        data["edition"] = common.edition.into();
+        let mut event = json!({
+            "specversion": "1.0",
+            "id": format!("{}-{}-{}", common.call_sid, common.issued_ms, self.count),
+            "source": common.source,
+            "type": format!("dialbridge.call.{kind}"),
+            "subject": common.call_sid.as_str(),
+            "time": rfc3339(common.began_ms + at.as_ms()),
+            // CloudEvents' extension for order: it can be compared as text.
+            "sequence": format!("{:010}", self.count),
+            "datacontenttype": "application/json",
+            "data": data,
+        });
+        if let Some(traceparent) = &common.traceparent {
+            event["traceparent"] = traceparent.as_str().into();
+        }
+        self.last = self.webhook.put(event.to_string()).unwrap_or(self.last);
+    }
+}

@@ -1,0 +1,123 @@
+//! A webhook and what waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+
+use super::signature::{HEADER, signature};
+use crate::clock::WallClock;
+use crate::http_client::HttpClient;
+use crate::settings::{EventsConfig, Secret};
+use crate::sight::losses::Losses;
+use crate::sight::metrics::Metrics;
+use crate::sight::outbox::{Bounds, Outbox};
+use crate::sight::post::{NotTaken, Patience, post};
+
+/// How much may wait: some minutes of a full instance.
+const QUEUE: Bounds = Bounds { items: 10_000, bytes: 8 << 20 };
+
+/// How much is posted at once.
+const BATCH: Bounds = Bounds { items: 100, bytes: 256 * 1024 };
+
+/// A batch is tried for half a minute at most.
+const PATIENCE: Patience = Patience { attempts: 5, timeout: Duration::from_secs(5) };
+
+/// `datacontenttype` of a batch in CloudEvents' JSON format.
+const BATCH_TYPE: &str = "application/cloudevents-batch+json";
+
+/// What losses are called.
+const WHAT: &str = "events";
+
+/// A webhook.
+pub(in crate::sight) struct Webhook {
+    url: Secret,
+    secrets: Vec<Secret>,
+    outbox: Outbox<String>,
+    losses: Losses,
+    client: HttpClient,
+    clock: WallClock,
+    metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    pub(super) fn new(config: &EventsConfig, client: HttpClient, clock: WallClock, metrics: Arc<Metrics>) -> Self {
+        let (url, secrets) = (config.url.clone(), config.secrets.clone());
+        Self { url, secrets, outbox: Outbox::new(QUEUE), losses: Losses::default(), client, clock, metrics }
+    }
+
+    /// Puts an event in; gives its number in the queue. Never waits.
+    pub(super) fn put(&self, event: String) -> Option<u64> {
+        let bytes = event.len();
+        let number = self.outbox.put(event, bytes);
+        if number.is_none() {
+            self.lose(1);
+        }
+        number
+    }
+
+    /// Posts what waits, for as long as it is polled.
+    pub(super) async fn run(self: Arc<Self>) {
+        tokio::join!(self.post_all(), self.losses.say_each_interval(WHAT, || self.waiting()));
+    }
+
+    async fn post_all(&self) {
+        loop {
+            let batch = self.outbox.batch(BATCH).await;
+            let body = Bytes::from(format!("[{}]", batch.join(",")));
+            match post(&self.client, PATIENCE, || self.request(&body)).await {
+                Ok(()) => self.metrics.events("sent", batch.len()),
+                Err(NotTaken(why)) => {
+                    tracing::debug!(why, events = batch.len(), "EVENT_WEBHOOK_URL does not take events");
+                    self.lose(batch.len());
+                }
+            }
+            self.outbox.settle(batch.len());
+        }
+    }
+
+    /// A request with a batch: signed anew each time, for a signature is not good for long.
+    fn request(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request = Request::post(self.url.expose())
+            .header("content-type", BATCH_TYPE)
+            .header("user-agent", concat!("dialbridge/", env!("CARGO_PKG_VERSION")));
+        if let Some(signature) = signature(&self.secrets, self.clock.now_ms(), body) {
+            request = request.header(HEADER, signature);
+        }
+        request.body(Full::from(body.clone()))
+    }
+
+    fn lose(&self, count: usize) {
+        self.losses.add(count);
+        self.metrics.events("lost", count);
+    }
+
+    /// The number of the last event that was put in.
+    pub(super) fn last(&self) -> u64 {
+        self.outbox.last()
+    }
+
+    /// Returns when that event, and all before it, were sent or lost.
+    pub(super) async fn flushed(&self, number: u64) {
+        self.outbox.settled(number).await;
+    }
+
+    /// How many events wait to be sent.
+    pub(super) fn waiting(&self) -> u64 {
+        self.outbox.waiting()
+    }
+
+    /// The instance ends: what waits is lost, and what was lost is said.
+    pub(super) fn give_up(&self) {
+        self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
+        self.losses.say(WHAT, self.waiting());
+    }
+}

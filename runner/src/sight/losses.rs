@@ -1,0 +1,63 @@
+//! What could not be sent is counted at once, and said once in a while: a line for each loss would be a flood.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often losses are said.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Losses of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    all: AtomicU64,
+    said: AtomicU64,
+}
+
+impl Losses {
+    /// So many more were lost.
+    pub(super) fn add(&self, count: usize) {
+        self.all.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// How many were lost, all together.
+    pub(super) fn count(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    /// How many were lost since this was asked last.
+    fn unsaid(&self) -> u64 {
+        let all = self.count();
+        all - self.said.swap(all, Ordering::Relaxed)
+    }
+
+    /// Says what was lost since the last time, where anything was.
+    pub(super) fn say(&self, what: &'static str, waiting: u64) {
+        let lost = self.unsaid();
+        if lost > 0 {
+            tracing::warn!(what, lost, lost_in_all = self.count(), waiting, "what is told of calls was lost");
+        }
+    }
+
+    /// Says losses once in a while, for as long as it is polled.
+    pub(super) async fn say_each_interval(&self, what: &'static str, waiting: impl Fn() -> u64) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.say(what, waiting());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_loss_is_said_once() {
+        let losses = Losses::default();
+        losses.add(3);
+        losses.add(4);
+        assert_eq!((losses.unsaid(), losses.unsaid(), losses.count()), (7, 0, 7));
+        losses.add(1);
+        assert_eq!((losses.unsaid(), losses.count()), (1, 8));
+    }
+}

@@ -1,0 +1,428 @@
+//! Figures for Prometheus: counters and histograms that each fact of a call moves on, and gauges that are taken when
+//! somebody asks. A frame of audio moves nothing.
+
+mod zeros;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use dialbridge_core::report::AudioAccount;
+use dialbridge_core::report::Stages;
+use dialbridge_core::stages::{Guilty, TurnStage};
+use dialbridge_core::{Report, UpdateResult};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// What is answered to `/metrics`.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the times' buckets, in seconds: fine where a caller begins to notice, coarse where a turn is lost anyway.
+const SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
+
+/// Bytes of mu-law in a second.
+const BYTES_PER_SECOND: f64 = 8_000.0;
+
+/// What becomes of callers' audio.
+const FATES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
+
+/// What a fault's code is counted as that is none of gRPC's.
+const OTHER_CODE: &str = "OTHER";
+
+/// gRPC's codes.
+const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// It has no signature.
+    Unsigned,
+    /// Its signature is not Twilio's.
+    Signature,
+    /// It is no form, is too long or took too long.
+    Form,
+    /// Its ticket does not hold.
+    Ticket,
+    /// Its state does not hold.
+    State,
+    /// It names an agent that is not configured, or no language.
+    Agent,
+    /// There is no room for another media socket.
+    Room,
+    /// The instance is ending.
+    Draining,
+    /// As many calls as may be are there.
+    Busy,
+    /// It asks for what is for those who run the service.
+    Admin,
+}
+
+impl Refused {
+    const ALL: [Self; 10] = [
+        Self::Unsigned,
+        Self::Signature,
+        Self::Form,
+        Self::Ticket,
+        Self::State,
+        Self::Agent,
+        Self::Room,
+        Self::Draining,
+        Self::Busy,
+        Self::Admin,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::Signature => "signature",
+            Self::Form => "form",
+            Self::Ticket => "ticket",
+            Self::State => "state",
+            Self::Agent => "agent",
+            Self::Room => "room",
+            Self::Draining => "draining",
+            Self::Busy => "busy",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// What a gauge shows at the moment at which somebody asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Now {
+    pub(crate) live_calls: usize,
+    pub(crate) waiting_sockets: usize,
+    pub(crate) connections: usize,
+    pub(crate) streams: usize,
+    pub(crate) events_waiting: u64,
+    pub(crate) spans_waiting: u64,
+    pub(crate) is_draining: bool,
+}
+
+/// An agent by its name in the settings, and its edition. Both are few, and not for callers to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct OfAgent {
+    pub(crate) name: Arc<str>,
+    pub(crate) edition: &'static str,
+}
+
+/// An agent's labels and one more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Labels {
+    agent: OfAgent,
+    more: (&'static str, &'static str),
+}
+
+impl EncodeLabelSet for OfAgent {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        ("agent", &*self.name).encode(encoder.encode_label())?;
+        ("edition", self.edition).encode(encoder.encode_label())
+    }
+}
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.agent.encode(encoder)?;
+        self.more.encode(encoder.encode_label())
+    }
+}
+
+type Count = Family<Labels, Counter>;
+type CountOfAgent = Family<OfAgent, Counter>;
+type CountOfKind = Family<[(&'static str, &'static str); 1], Counter>;
+type Seconds = Counter<f64, AtomicU64>;
+type Times<L> = Family<L, Histogram>;
+
+/// All figures of this instance.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: CountOfAgent,
+    calls_ended: Count,
+    handoffs: Count,
+    bounds: Count,
+    turns: Count,
+    turn_seconds: Times<OfAgent>,
+    stage_seconds: Times<Labels>,
+    slow_turns: Count,
+    barge_ins: Count,
+    no_inputs: CountOfAgent,
+    faults: Count,
+    retries: CountOfAgent,
+    prompts_refused: CountOfAgent,
+    audio: Family<Labels, Seconds>,
+    updates: CountOfKind,
+    refused: CountOfKind,
+    /// Of `sent` and `lost`.
+    events: CountOfKind,
+    spans: CountOfKind,
+    live_calls: Gauge,
+    waiting_sockets: Gauge,
+    connections: Gauge,
+    streams: Gauge,
+    queue: Gauge<u64, AtomicU64>,
+    events_waiting: Gauge,
+    spans_waiting: Gauge,
+    draining: Gauge,
+}
+
+/// A registry with room for names.
+struct Names(Registry);
+
+impl Names {
+    fn add<M: prometheus_client::registry::Metric + Clone>(&mut self, metric: M, name: &str, help: &str) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut names = Names(Registry::with_prefix("dialbridge"));
+        let times = || Histogram::new(SECONDS);
+        let build: Family<[(&'static str, &'static str); 1], Gauge> = Family::default();
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        names.add(build, "build_info", "What runs; always 1");
+        let metrics = Self {
+            calls: names.add(Family::default(), "calls", "Streams that have started; a call that goes over to another one has several"),
+            calls_ended: names.add(Family::default(), "calls_ended", "Streams that have ended, by the reason"),
+            handoffs: names.add(Family::default(), "handoffs", "Calls whose agent was done, by the status of the hand-off"),
+            bounds: names.add(Family::default(), "bounds_reached", "Calls that a bound of the settings has ended"),
+            turns: names.add(Family::default(), "turns", "Turns that were opened, by their input"),
+            turn_seconds: names.add(
+                Times::new_with_constructor(times),
+                "turn_seconds",
+                "From the end of the caller's words to the beginning of the answer in his ear",
+            ),
+            stage_seconds: names.add(Times::new_with_constructor(times), "turn_stage_seconds", "The stages of that, one by one"),
+            slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the stage that was guilty"),
+            barge_ins: names.add(Family::default(), "barge_ins", "Prompts that were cut, by what cut them"),
+            no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
+            faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
+            retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
+            prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
+            audio: names.add(
+                Family::default(),
+                "caller_audio_seconds",
+                "What became of the callers' audio in streams that have ended; resent and withheld are part of the others",
+            ),
+            updates: names.add(Family::default(), "rest_updates", "Calls that were to get new TwiML over REST, by the result"),
+            refused: names.add(Family::default(), "refused_requests", "Requests that were refused, by the reason"),
+            events: names.add(Family::default(), "events", "Events for the users' systems that were sent or lost"),
+            spans: names.add(Family::default(), "spans", "Spans of traces that were sent or lost"),
+            live_calls: names.add(Gauge::default(), "live_calls", "Media sockets that are open and have a call"),
+            waiting_sockets: names.add(Gauge::default(), "waiting_sockets", "Media sockets whose stream has not started"),
+            connections: names.add(Gauge::default(), "agent_connections", "Connections to agents"),
+            streams: names.add(Gauge::default(), "agent_streams", "Streams that are open to agents"),
+            queue: names.add(
+                Gauge::default(),
+                "socket_queue_most",
+                "The most messages that have waited for one media socket since the start, as seen when something is told of a call",
+            ),
+            events_waiting: names.add(Gauge::default(), "events_waiting", "Events that wait to be sent"),
+            spans_waiting: names.add(Gauge::default(), "spans_waiting", "Spans that wait to be sent"),
+            draining: names.add(Gauge::default(), "draining", "1 while the instance is ending"),
+            registry: names.0,
+        };
+        metrics.show_zeros();
+        metrics
+    }
+
+    /// A counter that is not there until it counts looks to an alert like one that has not moved.
+    fn show_zeros(&self) {
+        for kind in Refused::ALL {
+            let _ = self.refused.get_or_create(&[("kind", kind.as_str())]);
+        }
+        let results = [UpdateResult::Accepted, UpdateResult::CallGone, UpdateResult::Impossible];
+        for result in results.map(Some).into_iter().chain([None]) {
+            let _ = self.updates.get_or_create(&[("result", result_of(result))]);
+        }
+        for family in [&self.events, &self.spans] {
+            for result in ["sent", "lost"] {
+                let _ = family.get_or_create(&[("result", result)]);
+            }
+        }
+    }
+
+    /// Counts a fact of a call. Stages and the end have their own.
+    pub(super) fn report(&self, agent: &OfAgent, report: &Report) {
+        let count = |family: &Count, name, value| {
+            family.get_or_create(&Labels { agent: agent.clone(), more: (name, value) }).inc();
+        };
+        match report {
+            Report::Started { .. } => {
+                self.calls.get_or_create(agent).inc();
+            }
+            Report::TurnOpened { input, .. } => count(&self.turns, "input", input),
+            Report::BargeIn { by, .. } => count(&self.barge_ins, "by", by.as_str()),
+            Report::NoInput { .. } => {
+                self.no_inputs.get_or_create(agent).inc();
+            }
+            Report::TurnFailed { fault, retry_in_ms, .. } => {
+                let code = CODES.into_iter().find(|code| *code == fault.code).unwrap_or(OTHER_CODE);
+                count(&self.faults, "code", code);
+                if retry_in_ms.is_some() {
+                    self.retries.get_or_create(agent).inc();
+                }
+            }
+            Report::PromptRefused { .. } => {
+                self.prompts_refused.get_or_create(agent).inc();
+            }
+            Report::BoundReached(bound) => count(&self.bounds, "bound", bound.as_str()),
+            Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
+            // The others are no figures; new ones may be.
+            _ => {}
+        }
+    }
+
+    /// Counts a turn and where its time went.
+    pub(super) fn stages(&self, agent: &OfAgent, stages: &Stages, guilty: Option<Guilty>) {
+        if let Some(whole) = stages.whole() {
+            self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
+        }
+        for stage in TurnStage::ALL {
+            if let Some(stretch) = stages.stretch(stage) {
+                let labels = Labels { agent: agent.clone(), more: ("stage", stage.as_str()) };
+                self.stage_seconds.get_or_create(&labels).observe(seconds(stretch.ms()));
+            }
+        }
+        if let Some(guilty) = guilty {
+            let labels = Labels { agent: agent.clone(), more: ("stage", guilty.stage.as_str()) };
+            self.slow_turns.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts a stream's end.
+    pub(super) fn ended(&self, agent: &OfAgent, reason: &'static str, audio: &AudioAccount) {
+        self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
+        let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
+        for (fate, bytes) in FATES.into_iter().zip([received, written, resent, withheld, dropped, after_end, left]) {
+            let labels = Labels { agent: agent.clone(), more: ("fate", fate) };
+            #[expect(clippy::cast_precision_loss, reason = "a call has far fewer than 2^52 bytes")]
+            self.audio.get_or_create(&labels).inc_by(bytes as f64 / BYTES_PER_SECOND);
+        }
+    }
+
+    /// Counts what came of new TwiML for a call; `None`: Twilio has ended the stream before it answered.
+    pub(super) fn updated(&self, result: Option<UpdateResult>) {
+        self.updates.get_or_create(&[("result", result_of(result))]).inc();
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn refused(&self, why: Refused) {
+        self.refused.get_or_create(&[("kind", why.as_str())]).inc();
+    }
+
+    /// Takes note of how many messages wait for a media socket.
+    pub(super) fn queued(&self, messages: usize) {
+        self.queue.inner().fetch_max(messages as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    pub(super) fn events(&self, result: &'static str, count: usize) {
+        self.events.get_or_create(&[("result", result)]).inc_by(count as u64);
+    }
+
+    pub(super) fn spans(&self, result: &'static str, count: usize) {
+        self.spans.get_or_create(&[("result", result)]).inc_by(count as u64);
+    }
+
+    /// All figures as text, in OpenMetrics' format, which Prometheus reads.
+    pub(crate) fn text(&self, now: &Now) -> String {
+        let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.live_calls, now.live_calls as u64);
+        set(&self.waiting_sockets, now.waiting_sockets as u64);
+        set(&self.connections, now.connections as u64);
+        set(&self.streams, now.streams as u64);
+        set(&self.events_waiting, now.events_waiting);
+        set(&self.spans_waiting, now.spans_waiting);
+        set(&self.draining, now.is_draining.into());
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64()
+}
+
+fn result_of(result: Option<UpdateResult>) -> &'static str {
+    match result {
+        Some(UpdateResult::Accepted) => "accepted",
+        Some(UpdateResult::CallGone) => "call-gone",
+        Some(UpdateResult::Impossible) => "impossible",
+        None => "overtaken",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_core::TurnId;
+    use dialbridge_core::agent::AgentFault;
+
+    fn agent() -> OfAgent {
+        OfAgent { name: "sales".into(), edition: "cx" }
+    }
+
+    #[test]
+    fn a_service_that_has_done_nothing_shows_its_zeros() {
+        let text = Metrics::new().text(&Now { live_calls: 3, ..Now::default() });
+        for line in [
+            concat!("dialbridge_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "dialbridge_live_calls 3",
+            "dialbridge_refused_requests_total{kind=\"ticket\"} 0",
+            "dialbridge_events_total{result=\"lost\"} 0",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_grpc_does_not_have_is_another_one() {
+        let metrics = Metrics::new();
+        for code in ["UNAVAILABLE", "made up by a server", "made up again"] {
+            let fault = AgentFault { code: code.to_owned(), message: "m".to_owned(), transient: true };
+            metrics.report(&agent(), &Report::TurnFailed { turn: TurnId(1), fault, retry_in_ms: None, again_ms: 0 });
+        }
+        let text = metrics.text(&Now::default());
+        let line = |code, count| {
+            format!("dialbridge_turn_faults_total{{agent=\"sales\",edition=\"cx\",code=\"{code}\"}} {count}")
+        };
+        assert!(text.contains(&line("UNAVAILABLE", 1)) && text.contains(&line("OTHER", 2)), "{text}");
+        assert!(!text.contains("made up"));
+    }
+
+    #[test]
+    fn the_longest_queue_is_kept() {
+        let metrics = Metrics::new();
+        for messages in [3, 9, 4] {
+            metrics.queued(messages);
+        }
+        assert!(metrics.text(&Now::default()).contains("dialbridge_socket_queue_most 9\n"));
+    }
+}

@@ -1,0 +1,59 @@
+//! Figures of an agent before anything has moved them. To an alert a counter that begins with 1 has not moved.
+
+use dialbridge_core::handoff::VirtualAgentStatus as Status;
+use dialbridge_core::report::{Bound, CloseReason, InterruptedBy};
+use dialbridge_core::stages::TurnStage;
+
+use super::{CODES, FATES, Labels, Metrics, OTHER_CODE, OfAgent};
+
+/// What a turn begins with.
+const INPUTS: [&str; 5] = ["audio", "event", "text", "digits", "tool result"];
+
+const STATUSES: [Status; 5] =
+    [Status::Completed, Status::LiveAgentHandoff, Status::Hangup, Status::Paused, Status::Failed];
+
+const REASONS: [CloseReason; 9] = [
+    CloseReason::Stop,
+    CloseReason::SocketClosed,
+    CloseReason::NoStart,
+    CloseReason::NoFrames,
+    CloseReason::WrongCall,
+    CloseReason::HandedOff,
+    CloseReason::NotUpdated,
+    CloseReason::CallGone,
+    CloseReason::Renewed,
+];
+
+const BOUNDS: [Bound; 4] = [Bound::Call, Bound::Silence, Bound::FailedTurns, Bound::SilentTurns];
+
+const INTERRUPTIONS: [InterruptedBy; 4] =
+    [InterruptedBy::Speech, InterruptedBy::Voice, InterruptedBy::Key, InterruptedBy::Agent];
+
+impl Metrics {
+    /// Shows that agent's figures, all of them 0.
+    pub(in crate::sight) fn show_agent(&self, agent: &OfAgent) {
+        let labels = |name, value| Labels { agent: agent.clone(), more: (name, value) };
+        for family in [&self.calls, &self.no_inputs, &self.retries, &self.prompts_refused] {
+            let _ = family.get_or_create(agent);
+        }
+        let _ = self.turn_seconds.get_or_create(agent);
+        for stage in TurnStage::ALL {
+            let _ = self.stage_seconds.get_or_create(&labels("stage", stage.as_str()));
+            let _ = self.slow_turns.get_or_create(&labels("stage", stage.as_str()));
+        }
+        for fate in FATES {
+            let _ = self.audio.get_or_create(&labels("fate", fate));
+        }
+        let statuses = STATUSES.map(|status| (&self.handoffs, "status", status.as_str()));
+        let reasons = REASONS.map(|reason| (&self.calls_ended, "reason", reason.as_str()));
+        let bounds = BOUNDS.map(|bound| (&self.bounds, "bound", bound.as_str()));
+        let interruptions = INTERRUPTIONS.map(|by| (&self.barge_ins, "by", by.as_str()));
+        let inputs = INPUTS.map(|input| (&self.turns, "input", input));
+        let codes = CODES.into_iter().filter(|code| *code != "OK").chain([OTHER_CODE]);
+        let faults = codes.map(|code| (&self.faults, "code", code));
+        let all = statuses.into_iter().chain(reasons).chain(bounds).chain(interruptions).chain(inputs).chain(faults);
+        for (family, name, value) in all {
+            let _ = family.get_or_create(&labels(name, value));
+        }
+    }
+}

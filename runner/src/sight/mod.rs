@@ -1,0 +1,154 @@
+//! What is told of calls: to the log, to Prometheus, to traces, and to the users' own systems. Nothing here decides about a
+//! call, and no call waits for it.
+
+mod call_sight;
+mod events;
+mod losses;
+mod metrics;
+mod outbox;
+mod post;
+mod rfc3339;
+pub mod trace_context;
+mod traces;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dialbridge_core::UpdateResult;
+use tokio::task::JoinSet;
+
+use crate::clock::WallClock;
+use crate::http_client::HttpClient;
+use crate::settings::Config;
+use events::Events;
+use metrics::{Metrics, OfAgent};
+use trace_context::{TraceContext, new_span_id};
+use traces::{Exporter, Finished, Kind};
+
+pub use call_sight::CallSight;
+pub(crate) use call_sight::OfCall;
+pub use metrics::Refused;
+pub(crate) use metrics::{CONTENT_TYPE, Now};
+
+/// What all calls of an instance share.
+#[derive(Debug)]
+pub struct Sight {
+    metrics: Arc<Metrics>,
+    events: Events,
+    exporter: Option<Arc<Exporter>>,
+    /// The project that traces in log lines belong to.
+    project: Option<String>,
+    clock: WallClock,
+    /// Those that send. They end with this.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// The project of the default agent: the second part of its name.
+fn project_of(config: &Config) -> Option<String> {
+    let agent = config.agents.get(&config.default_agent)?;
+    agent.address.name().split('/').nth(1).map(ToOwned::to_owned)
+}
+
+/// A request in its trace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestTrace {
+    /// What comes of the request belongs below this.
+    pub(crate) context: TraceContext,
+    /// The span above the request's own; 0: there is none.
+    parent_id: u64,
+    from_ms: u64,
+    /// Whether the request has a span of its own.
+    is_told: bool,
+}
+
+impl Sight {
+    /// Must run inside tokio: sending begins.
+    pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        for (name, settings) in &config.agents {
+            metrics.show_agent(&OfAgent { name: name.as_str().into(), edition: settings.address.edition() });
+        }
+        let mut tasks = JoinSet::new();
+        let events = Events::start(config.agents.values(), client, clock, &metrics, &mut tasks);
+        let exporter = config.traces.as_ref().map(|traces| {
+            let exporter = Arc::new(Exporter::new(traces, client.clone(), metrics.clone()));
+            tasks.spawn(exporter.clone().run());
+            exporter
+        });
+        let project = config.log_project.clone().or_else(|| project_of(config));
+        Self { metrics, events, exporter, project, clock, tasks: Mutex::new(tasks) }
+    }
+
+    /// Counts a request that was refused.
+    pub fn refused(&self, why: Refused) {
+        self.metrics.refused(why);
+    }
+
+    /// Counts what came of new TwiML for a call.
+    pub(crate) fn updated(&self, result: UpdateResult) {
+        self.metrics.updated(Some(result));
+    }
+
+    /// All figures as text.
+    pub(crate) fn metrics_text(&self, now: Now) -> String {
+        let spans_waiting = self.exporter.as_ref().map_or(0, |exporter| exporter.waiting());
+        self.metrics.text(&Now { events_waiting: self.events.waiting(), spans_waiting, ..now })
+    }
+
+    /// The trace of a request that a call may come of; `None` where it is in none.
+    pub(crate) fn request(&self, came: Option<TraceContext>) -> Option<RequestTrace> {
+        let from_ms = self.clock.now_ms();
+        let context = match &self.exporter {
+            None => came?,
+            Some(exporter) => exporter.sample(came)?,
+        };
+        let own = new_span_id().filter(|_| self.exporter.is_some() && context.is_sampled);
+        let parent_id = context.span_id;
+        let context = TraceContext { span_id: own.unwrap_or(parent_id), ..context };
+        Some(RequestTrace { context, parent_id, from_ms, is_told: own.is_some() })
+    }
+
+    /// Tells the span of a request that was answered.
+    pub(crate) fn answered(&self, request: RequestTrace, path: &'static str, method: &str, status: u16) {
+        let Some(exporter) = self.exporter.as_ref().filter(|_| request.is_told) else { return };
+        exporter.put(Finished {
+            trace_id: request.context.trace_id,
+            span_id: request.context.span_id,
+            parent_id: request.parent_id,
+            name: path,
+            kind: Kind::Server,
+            from_ms: request.from_ms,
+            to_ms: self.clock.now_ms(),
+            attributes: vec![
+                ("http.request.method", method.into()),
+                ("url.path", path.into()),
+                ("http.response.status_code", u64::from(status).into()),
+            ],
+            events: Vec::new(),
+            failed: (status >= 500).then(|| "the request was not answered".to_owned()),
+        });
+    }
+
+    /// The span of log lines that belong to a trace.
+    pub(crate) fn log_span(&self, context: Option<TraceContext>) -> tracing::Span {
+        let Some(context) = context else { return tracing::Span::none() };
+        let (trace_id, span_id) = (context.trace_hex(), context.span_hex());
+        let trace = match &self.project {
+            Some(project) => format!("projects/{project}/traces/{trace_id}"),
+            None => trace_id,
+        };
+        // As an error, so that it is there at any LOG_LEVEL.
+        tracing::error_span!("traced", trace, span_id, trace_sampled = context.is_sampled)
+    }
+
+    /// Sends what waits, for so long at most; what is left then is lost.
+    pub(crate) async fn flush(&self, patience: Duration) {
+        let spans = async {
+            if let Some(exporter) = &self.exporter {
+                exporter.flush(patience).await;
+            }
+        };
+        tokio::join!(self.events.flush(patience), spans);
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}

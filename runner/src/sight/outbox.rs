@@ -1,0 +1,166 @@
+//! What waits to be sent to somebody who may be slow, or gone: bounded, and nobody who puts something in ever waits.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// So many items.
+    pub(super) items: usize,
+    /// So many bytes, as they are told by who puts items in.
+    pub(super) bytes: usize,
+}
+
+/// A queue of items that are sent in their order. What does not fit is not taken.
+#[derive(Debug)]
+pub(super) struct Outbox<T> {
+    bounds: Bounds,
+    inner: Mutex<Inner<T>>,
+    came: Notify,
+    /// How many items have left for good: sent, or given up.
+    settled: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    waiting: VecDeque<(T, usize)>,
+    bytes: usize,
+    /// How many items were ever taken.
+    taken: u64,
+}
+
+impl<T> Outbox<T> {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let inner = Inner { waiting: VecDeque::new(), bytes: 0, taken: 0 };
+        Self { bounds, inner: Mutex::new(inner), came: Notify::new(), settled: watch::Sender::new(0) }
+    }
+
+    /// Puts an item of so many bytes in; gives its number, counted from 1, or nothing where there is no room for it.
+    pub(super) fn put(&self, item: T, bytes: usize) -> Option<u64> {
+        let mut inner = self.lock();
+        if inner.waiting.len() >= self.bounds.items || inner.bytes + bytes > self.bounds.bytes {
+            return None;
+        }
+        inner.bytes += bytes;
+        inner.taken += 1;
+        inner.waiting.push_back((item, bytes));
+        let number = inner.taken;
+        drop(inner);
+        self.came.notify_one();
+        Some(number)
+    }
+
+    /// Waits until something is there, and takes it out: so many items, and so many bytes, at most; one at least.
+    pub(super) async fn batch(&self, most: Bounds) -> Vec<T> {
+        loop {
+            let batch = self.take(most);
+            if !batch.is_empty() {
+                return batch;
+            }
+            self.came.notified().await;
+        }
+    }
+
+    fn take(&self, most: Bounds) -> Vec<T> {
+        let mut inner = self.lock();
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some((_, next)) = inner.waiting.front()
+            && batch.len() < most.items
+            && (batch.is_empty() || bytes + next <= most.bytes)
+        {
+            bytes += next;
+            batch.extend(inner.waiting.pop_front().map(|(item, _)| item));
+        }
+        inner.bytes -= bytes;
+        batch
+    }
+
+    /// So many of those that were taken out have left for good.
+    pub(super) fn settle(&self, count: usize) {
+        self.settled.send_modify(|settled| *settled += count as u64);
+    }
+
+    /// Returns when the item of that number, and all before it, have left for good.
+    pub(super) async fn settled(&self, number: u64) {
+        // The sender lives as long as this does.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled >= number).await;
+    }
+
+    /// The number of the last item that was put in.
+    pub(super) fn last(&self) -> u64 {
+        self.lock().taken
+    }
+
+    /// How many items have not left for good.
+    pub(super) fn waiting(&self) -> u64 {
+        self.last() - *self.settled.borrow()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    const ALL: Bounds = Bounds { items: 100, bytes: 100 };
+
+    #[tokio::test]
+    async fn items_leave_in_their_order_and_no_more_of_them_than_may() {
+        let outbox = Outbox::new(ALL);
+        for n in 0..5 {
+            assert_eq!(outbox.put(n, 10), Some(n + 1));
+        }
+        assert_eq!(outbox.batch(Bounds { items: 2, bytes: 100 }).await, [0, 1]);
+        assert_eq!(outbox.batch(Bounds { items: 9, bytes: 25 }).await, [2, 3]);
+        assert_eq!(outbox.batch(Bounds { items: 9, bytes: 5 }).await, [4], "one at least");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_not_taken_and_room_comes_back() {
+        let outbox = Outbox::new(Bounds { items: 3, bytes: 100 });
+        assert_eq!(outbox.put("a", 90), Some(1));
+        assert_eq!(outbox.put("b", 11), None, "too many bytes");
+        assert_eq!((outbox.put("c", 5), outbox.put("d", 5), outbox.put("e", 0)), (Some(2), Some(3), None));
+        assert_eq!(outbox.batch(ALL).await, ["a", "c", "d"]);
+        assert_eq!(outbox.put("f", 100), Some(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_told_when_his_item_has_left() {
+        let outbox = Arc::new(Outbox::new(ALL));
+        outbox.put("a", 1);
+        let number = outbox.put("b", 1).unwrap();
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.settled(number).await }
+        });
+        outbox.batch(ALL).await;
+        outbox.settle(1);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert_eq!(outbox.waiting(), 1);
+        outbox.settle(1);
+        waiting.await.unwrap();
+        assert_eq!(outbox.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_something_gets_it_when_it_comes() {
+        let outbox = Arc::new(Outbox::new(ALL));
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.batch(ALL).await }
+        });
+        tokio::task::yield_now().await;
+        outbox.put(7, 1);
+        assert_eq!(waiting.await.unwrap(), [7]);
+    }
+}

@@ -1,0 +1,77 @@
+//! Posts something until it is taken, or until that has been tried often enough.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::Full;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::http_client::HttpClient;
+
+/// The most of an answer that is read, in bytes. Nothing in it is used.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// The pause before the second attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause, also where the other side asks for a longer one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often something is posted, and for how long each time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) attempts: u32,
+    pub(super) timeout: Duration,
+}
+
+/// Why nobody took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotTaken(pub(super) String);
+
+/// Posts what `request` makes, anew for each attempt. 408, 425, 429, 5xx, silence and broken connections are tried again
+/// with growing pauses; whatever else is no success is not.
+pub(super) async fn post(
+    client: &HttpClient,
+    patience: Patience,
+    request: impl Fn() -> Result<Request<Full<Bytes>>, http::Error>,
+) -> Result<(), NotTaken> {
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        let request = request().map_err(|error| NotTaken(error.to_string()))?;
+        let (why, asked) = match tokio::time::timeout(patience.timeout, client.send(request, MOST_BYTES)).await {
+            Ok(Ok(response)) if response.status().is_success() => return Ok(()),
+            Ok(Ok(response)) if may_pass(response.status()) => {
+                (response.status().to_string(), asked_pause(response.headers()))
+            }
+            Ok(Ok(response)) => return Err(NotTaken(response.status().to_string())),
+            Ok(Err(error)) => (error.to_string(), None),
+            Err(_) => ("no answer in time".to_owned(), None),
+        };
+        if attempt >= patience.attempts {
+            return Err(NotTaken(why));
+        }
+        tokio::time::sleep(asked.unwrap_or_else(|| shortened_by_chance(pause)).min(LONGEST_PAUSE)).await;
+        pause *= 2;
+        attempt += 1;
+    }
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Between half of the pause and the whole, so that instances that failed together do not come back together.
+fn shortened_by_chance(pause: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness the whole pause is as good.
+    let _ = SystemRandom::new().fill(&mut byte);
+    pause - pause.mul_f64(f64::from(byte[0]) / 512.0)
+}

@@ -1,0 +1,176 @@
+//! The trace of one call.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dialbridge_core::report::Stages;
+use dialbridge_core::stages::{Guilty, Stretch, TurnStage};
+use dialbridge_core::{CallTime, Report, TurnId};
+
+use super::exporter::Exporter;
+use super::span::{Attributes, Finished, Kind};
+use crate::sight::trace_context::{TraceContext, new_span_id};
+
+/// How many turns' intents are kept until their stages come: an answer waits behind a few others at most.
+const MOST_INTENTS: usize = 8;
+
+/// How many things that happened a call's span tells: OpenTelemetry's own bound.
+const MOST_EVENTS: usize = 128;
+
+/// The spans of a call whose trace is kept.
+#[derive(Debug)]
+pub(in crate::sight) struct CallTrace {
+    exporter: Arc<Exporter>,
+    /// The trace, and the call's own span in it.
+    context: TraceContext,
+    /// The span of the request that led to the call; 0: there is none.
+    parent_id: u64,
+    /// When call time began, in milliseconds since 1970.
+    began_ms: u64,
+    attributes: Attributes,
+    events: Vec<(u64, &'static str, Attributes)>,
+    open: Option<(TurnId, &'static str, CallTime)>,
+    intents: VecDeque<(TurnId, String)>,
+}
+
+impl CallTrace {
+    /// A call in that trace, whose span is the request's. `None` where the system has no randomness to give.
+    pub(in crate::sight) fn begin(
+        exporter: Arc<Exporter>,
+        request: TraceContext,
+        began_ms: u64,
+        attributes: Attributes,
+    ) -> Option<Self> {
+        let context = TraceContext { span_id: new_span_id()?, ..request };
+        let parent_id = request.span_id;
+        let (events, open, intents) = (Vec::new(), None, VecDeque::new());
+        Some(Self { exporter, context, parent_id, began_ms, attributes, events, open, intents })
+    }
+
+    /// The trace with the call's own span.
+    pub(in crate::sight) fn context(&self) -> TraceContext {
+        self.context
+    }
+
+    /// Takes note of a fact. Stages and the end have their own.
+    pub(in crate::sight) fn report(&mut self, at: CallTime, report: &Report) {
+        match report {
+            Report::TurnOpened { turn, input, .. } => self.open = Some((*turn, input, at)),
+            Report::TurnFailed { turn, fault, retry_in_ms, .. } => {
+                let opened = self.open.take().filter(|(open, ..)| open == turn);
+                let (_, input, from) = opened.unwrap_or((*turn, "", at));
+                let attributes = vec![
+                    ("dialbridge.turn", u64::from(turn.0).into()),
+                    ("dialbridge.input", input.into()),
+                    ("error.type", fault.code.as_str().into()),
+                    ("dialbridge.tried_again", retry_in_ms.is_some().into()),
+                ];
+                let stretch = Stretch { from, to: at };
+                self.child("turn", self.context.span_id, stretch, attributes, Some(fault.code.clone()));
+            }
+            Report::Answered { turn, intent, .. } if !intent.display_name.is_empty() => {
+                if self.intents.len() >= MOST_INTENTS {
+                    self.intents.pop_front();
+                }
+                self.intents.push_back((*turn, intent.display_name.clone()));
+            }
+            Report::BargeIn { by, heard_ms, cut_ms, .. } => self.happened(at, "barge-in", || {
+                let heard = ("dialbridge.heard_ms", (*heard_ms).into());
+                vec![("dialbridge.by", by.as_str().into()), heard, ("dialbridge.cut_ms", (*cut_ms).into())]
+            }),
+            Report::NoInput { in_a_row, .. } => {
+                self.happened(at, "no-input", || vec![("dialbridge.in_a_row", u64::from(*in_a_row).into())])
+            }
+            Report::BoundReached(bound) => {
+                self.happened(at, "bound reached", || vec![("dialbridge.bound", bound.as_str().into())]);
+            }
+            Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
+            // The others are no part of a trace; new ones may be.
+            _ => {}
+        }
+    }
+
+    /// Tells a turn with its stages.
+    pub(in crate::sight) fn stages(&mut self, stages: &Stages, guilty: Option<Guilty>) {
+        let mut attributes = vec![
+            ("dialbridge.turn", u64::from(stages.turn.0).into()),
+            ("dialbridge.input", stages.input.into()),
+            ("dialbridge.slow", guilty.is_some().into()),
+        ];
+        if let Some(guilty) = guilty {
+            attributes.push(("dialbridge.guilty", guilty.stage.as_str().into()));
+        }
+        self.intents.retain(|(turn, intent)| {
+            if *turn == stages.turn {
+                attributes.push(("dialbridge.intent", intent.as_str().into()));
+            }
+            *turn != stages.turn
+        });
+        let parts: Vec<(&'static str, Stretch)> = TurnStage::ALL
+            .into_iter()
+            .filter_map(|stage| Some((stage.as_str(), stages.stretch(stage)?)))
+            .chain(speech(stages))
+            .collect();
+        let from = parts.iter().map(|(_, part)| part.from).min().unwrap_or(stages.opened).min(stages.opened);
+        let to = parts.iter().map(|(_, part)| part.to).max().unwrap_or(stages.opened);
+        let turn = self.child("turn", self.context.span_id, Stretch { from, to }, attributes, None);
+        for (name, part) in parts {
+            self.child(name, turn, part, Vec::new(), None);
+        }
+    }
+
+    /// Tells the call itself.
+    pub(in crate::sight) fn ended(&mut self, at: CallTime, reason: &str) {
+        let mut attributes = std::mem::take(&mut self.attributes);
+        attributes.push(("dialbridge.reason", reason.into()));
+        self.exporter.put(Finished {
+            trace_id: self.context.trace_id,
+            span_id: self.context.span_id,
+            parent_id: self.parent_id,
+            name: "call",
+            kind: Kind::Server,
+            from_ms: self.began_ms,
+            to_ms: self.began_ms + at.as_ms(),
+            attributes,
+            events: std::mem::take(&mut self.events),
+            failed: None,
+        });
+    }
+
+    fn happened(&mut self, at: CallTime, name: &'static str, attributes: impl FnOnce() -> Attributes) {
+        if self.events.len() < MOST_EVENTS {
+            self.events.push((self.began_ms + at.as_ms(), name, attributes()));
+        }
+    }
+
+    /// Tells a span below another one; gives its id, or the other one's where there is none to be had.
+    fn child(
+        &self,
+        name: &'static str,
+        parent_id: u64,
+        stretch: Stretch,
+        attributes: Attributes,
+        failed: Option<String>,
+    ) -> u64 {
+        let Some(span_id) = new_span_id() else { return parent_id };
+        self.exporter.put(Finished {
+            trace_id: self.context.trace_id,
+            span_id,
+            parent_id,
+            name,
+            kind: Kind::Internal,
+            from_ms: self.began_ms + stretch.from.as_ms(),
+            to_ms: self.began_ms + stretch.to.as_ms(),
+            attributes,
+            events: Vec::new(),
+            failed,
+        });
+        span_id
+    }
+}
+
+/// The caller's own words, which nobody waits for.
+fn speech(stages: &Stages) -> Option<(&'static str, Stretch)> {
+    let (from, to) = (stages.speech_began?, stages.speech_ended?);
+    Some(("speech", Stretch { from, to: to.max(from) }))
+}

@@ -1,0 +1,239 @@
+//! An agent that fails, on real sockets: the caller need not repeat anything, nothing that he said is lost or doubled, and
+//! where the agent cannot be had at all, the call gets its fallback.
+
+use dialbridge::settings::Config;
+use dialbridge_core::Report;
+use dialbridge_lab::agent::TurnRecord;
+use dialbridge_lab::twilio::{CallRecord, CallerStep, When};
+use dialbridge_tests::{Edition, Numbered, Street, hang_up, numbers, redirected, say};
+use tokio::task::JoinSet;
+
+/// The editions that have a protocol of their own.
+const EDITIONS: [Edition; 2] = [Edition::Cx, Edition::EsV2];
+
+/// What is said first, in frames.
+const FIRST_FRAMES: u32 = 60;
+
+/// Two sentences with time for their answers, all frames numbered.
+fn two_sentences() -> (Vec<CallerStep>, u32) {
+    let mut caller = Numbered::default();
+    let mut steps = vec![say(When::AgentSilent(0), caller.speech(u64::from(FIRST_FRAMES) * 20))];
+    steps.push(say(When::After(0), caller.hush(2_600)));
+    steps.push(say(When::After(0), caller.speech(600)));
+    let spoken = caller.count();
+    steps.push(say(When::After(0), caller.hush(1_800)));
+    steps.push(hang_up(When::After(0)));
+    (steps, spoken)
+}
+
+/// An agent whose first utterance is met by a fault once, and whose others are answered.
+fn script(fault: &str) -> String {
+    format!(
+        "end_of_utterance_ms = 400\nthink_ms = 100\n[start]\ntone = {{ hz = 400, ms = 200 }}\n\
+         [[utterance]]\n{fault}\nsay = \"one\"\ntone = {{ hz = 500, ms = 200 }}\n\
+         [[utterance]]\nsay = \"two\"\ntone = {{ hz = 600, ms = 200 }}\n\
+         [[utterance]]\nsay = \"three\"\n"
+    )
+}
+
+/// What the agent has heard: of a turn that it did not answer, what no later one has had again.
+fn heard(turns: &[TurnRecord]) -> Vec<u32> {
+    let mut heard: Vec<u32> = Vec::new();
+    let mut answered = true;
+    for turn in turns {
+        let numbers = numbers(&turn.audio);
+        if let Some(first) = numbers.first().filter(|_| !answered) {
+            heard.retain(|number| number < first);
+        }
+        heard.extend(numbers);
+        answered = turn.answered;
+    }
+    heard
+}
+
+/// What came of a call that the agent failed in.
+struct Outcome {
+    call: CallRecord,
+    turns: Vec<TurnRecord>,
+    reports: Vec<Report>,
+    spoken: u32,
+}
+
+impl Outcome {
+    async fn of(edition: Edition, script: &str, change: impl FnOnce(&mut Config)) -> Self {
+        let mut street = Street::start(edition, script, change).await;
+        let (steps, spoken) = two_sentences();
+        let call = street.call(steps).await;
+        let reports = street.reports().into_iter().map(|(_, report)| report).collect();
+        Self { turns: street.turns(&call), call, reports, spoken }
+    }
+
+    fn answers(&self) -> Vec<&str> {
+        self.reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::Answered { text, .. } if !text.is_empty() => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn failures(&self) -> Vec<&str> {
+        self.reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::TurnFailed { fault, .. } => Some(fault.code.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The caller has got both answers, each once, and did not have to say anything again.
+    fn is_unnoticed(&self, case: &str) {
+        assert_eq!(self.answers(), ["one", "two"], "{case}: {:?}", self.failures());
+        self.is_heard_once(case);
+        let first: Vec<u32> = (0..FIRST_FRAMES).collect();
+        let whole = self.turns.iter().any(|turn| turn.answered && numbers(&turn.audio).starts_with(&first));
+        assert!(whole, "{case}: the first sentence is answered as a whole");
+        assert_eq!(redirected(&self.call), None::<String>, "{case}");
+    }
+
+    /// Each frame has reached the agent once, and in order.
+    fn is_heard_once(&self, case: &str) {
+        let heard = heard(&self.turns);
+        assert_eq!(heard, (0..u32::try_from(heard.len()).unwrap()).collect::<Vec<u32>>(), "{case}");
+        assert!(heard.len() >= self.spoken as usize, "{case}: {} of {}", heard.len(), self.spoken);
+    }
+}
+
+/// Runs cases at the same time, each for both editions.
+async fn all<const N: usize, F: Future<Output = ()> + Send + 'static>(
+    cases: [&'static str; N],
+    run: impl Fn(Edition, &'static str) -> F,
+) {
+    let mut running = JoinSet::new();
+    for fault in cases {
+        for edition in EDITIONS {
+            running.spawn(run(edition, fault));
+        }
+    }
+    running.join_all().await;
+}
+
+/// One fault, after which the call goes on as if there had been none.
+async fn passes(edition: Edition, fault: &'static str) {
+    let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |config| {
+        let call = &mut config.default_agent_mut().call;
+        (call.patience.answer_ms, call.patience.stalled_ms) = (800, 800);
+    })
+    .await;
+    let case = format!("{edition:?} {fault:?}");
+    outcome.is_unnoticed(&case);
+    assert_eq!(outcome.failures().len(), 1, "{case}: {:?}", outcome.failures());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words() {
+    let cases = [
+        "fault = \"RESET\"\nfault_after_ms = 600",
+        "fault = \"RESET\"",
+        "fault = \"REFUSED_STREAM\"\nfault_at = \"opening\"",
+    ];
+    all(cases, passes).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said() {
+    let cases = ["fault = \"CUT\"\nfault_after_ms = 600", "fault = \"CUT\"", "fault = \"CUT\"\nfault_at = \"opening\""];
+    all(cases, passes).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_down_for_a_while_is_waited_for() {
+    let cases = ["fault = \"DOWN\"\nfault_after_ms = 600\ndown_ms = 900", "fault = \"DOWN\"\ndown_ms = 900"];
+    all(cases, |edition, fault| async move {
+        let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |_| {}).await;
+        outcome.is_unnoticed(&format!("{edition:?} {fault:?}"));
+        assert!(outcome.failures().len() > 1, "{edition:?}: it is tried more than once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_ends_no_turn() {
+    let cases = [
+        "fault = \"GOAWAY\"\nfault_at = \"opening\"",
+        "fault = \"GOAWAY\"\nfault_after_ms = 600",
+        "fault = \"GOAWAY\"",
+        "fault = \"GOAWAY\"\nfault_at = \"middle\"",
+    ];
+    all(cases, |edition, fault| async move {
+        let outcome = Outcome::of(edition, &script(fault), |_| {}).await;
+        let case = format!("{edition:?} {fault:?}");
+        outcome.is_unnoticed(&case);
+        assert_eq!(outcome.failures(), Vec::<&str>::new(), "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_is_replaced() {
+    let cases =
+        ["fault = \"STALL\"\nfault_at = \"opening\"", "fault = \"STALL\"\nfault_after_ms = 600", "fault = \"STALL\""];
+    all(cases, passes).await;
+}
+
+#[tokio::test]
+async fn a_status_that_may_pass_is_waited_out() {
+    let cases = [
+        "fault = \"RESOURCE_EXHAUSTED\"\nfault_at = \"opening\"",
+        "fault = \"RESOURCE_EXHAUSTED\"",
+        "fault = \"DEADLINE_EXCEEDED\"",
+        "fault = \"UNAVAILABLE\"\nfault_after_ms = 600",
+        "fault = \"INTERNAL\"\nfault_at = \"opening\"",
+    ];
+    all(cases, passes).await;
+}
+
+#[tokio::test]
+async fn a_turn_that_has_answered_is_not_asked_twice() {
+    let cases = ["RESET", "CUT", "UNAVAILABLE"];
+    all(cases, |edition, fault| async move {
+        let fault = format!("fault = \"{fault}\"\nfault_at = \"middle\"");
+        let outcome = Outcome::of(edition, &script(&fault), |_| {}).await;
+        let case = format!("{edition:?} {fault:?}");
+        assert_eq!(outcome.answers(), ["one", "two"], "{case}: {:?}", outcome.failures());
+        outcome.is_heard_once(&case);
+        let asked = outcome.turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
+        assert_eq!(asked, 2, "{case}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback() {
+    let cases = [
+        "fault = \"RESET\"",
+        "fault = \"CUT\"\nfault_after_ms = 400",
+        "fault = \"STALL\"",
+        "fault = \"DOWN\"\ndown_ms = 60000",
+        "fault = \"RESOURCE_EXHAUSTED\"",
+        "fault = \"REFUSED_STREAM\"\nfault_at = \"opening\"",
+        "fault = \"UNAUTHENTICATED\"",
+        "fault = \"INVALID_ARGUMENT\"",
+    ];
+    all(cases, |edition, fault| async move {
+        let always =
+            format!("end_of_utterance_ms = 400\n[start]\ntone = {{ hz = 400, ms = 200 }}\n[[utterance]]\n{fault}\n");
+        let outcome = Outcome::of(edition, &always, |config| {
+            let call = &mut config.default_agent_mut().call;
+            (call.patience.answer_ms, call.patience.stalled_ms, call.retry.budget_ms) = (500, 500, 1_200);
+        })
+        .await;
+        let case = format!("{edition:?} {fault:?}");
+        let url = redirected(&outcome.call).unwrap_or_else(|| panic!("{case}: {:?}", outcome.call.events));
+        assert!(url.contains("VirtualAgentStatus=failed"), "{case}: {url}");
+        assert_eq!(outcome.turns.iter().filter(|turn| turn.answered).count(), 1, "{case}: the greeting alone");
+    })
+    .await;
+}

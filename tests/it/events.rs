@@ -1,0 +1,281 @@
+//! Events of calls for the users' own systems.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dialbridge::clock::WallClock;
+use dialbridge_lab::agent::Script;
+use dialbridge_lab::twilio::{CallEvent, CallRecord, What, When};
+use dialbridge_tests::{
+    Collector, Log, Posted, Reaction, World, WorldBuilder, bakery, hang_up, numbered_speech, press, say,
+};
+use ring::hmac;
+use serde_json::Value;
+
+const SECRET: &str = "the-events-secret";
+
+const TALK: &str = r#"
+    [start]
+    tone = { hz = 400, ms = 300 }
+    [[utterance]]
+    heard = "planted words of mine"
+    say = "planted answer of the agent"
+    tone = { hz = 400, ms = 300 }
+    intent = "order.bread"
+    parameters = { loaf = "planted rye" }
+    [other_digits]
+    say = "planted digits are right"
+    tone = { hz = 400, ms = 300 }
+"#;
+
+/// A world whose events go to `events.test`.
+fn telling(script: Script) -> WorldBuilder {
+    World::with(script).settings(|settings| {
+        settings.event_webhook_url = Some("http://events.test/hook".to_owned());
+        settings.event_webhook_secret = Some(SECRET.to_owned());
+    })
+}
+
+fn script(toml: &str) -> Script {
+    Script::parse(toml, "the test's script", &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap()
+}
+
+/// Lets everything be sent that can be.
+async fn a_while() {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// The events of all requests, in order.
+fn events(posted: &[Posted]) -> Vec<Value> {
+    let batches = posted.iter().map(|posted| serde_json::from_slice::<Vec<Value>>(&posted.body).unwrap());
+    batches.flatten().collect()
+}
+
+fn kinds(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["type"].as_str().unwrap().strip_prefix("dialbridge.call.").unwrap()).collect()
+}
+
+/// Whether it is signed as `docs/operations.md` says.
+fn is_signed(posted: &Posted, secret: &str) -> bool {
+    let header = posted.headers["dialbridge-signature"].to_str().unwrap();
+    let mut parts = header.split(',');
+    let seconds = parts.next().unwrap().strip_prefix("t=").unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let signed = [format!("{seconds}.").as_bytes(), &posted.body].concat();
+    let expected: String = hmac::sign(&key, &signed).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    parts.any(|part| part == format!("v1={expected}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_tells_its_course_in_order_signed_and_as_cloudevents() {
+    let world = telling(Script::bakery().unwrap()).start();
+    let collector = Collector::start(&world.pipes, "events.test:80");
+    let call = world.call(bakery()).await;
+    a_while().await;
+    let posted = collector.posted();
+    for request in &posted {
+        assert_eq!(
+            (request.path.as_str(), &request.headers["content-type"]),
+            ("/hook", &"application/cloudevents-batch+json".parse().unwrap())
+        );
+        assert!(is_signed(request, SECRET) && !is_signed(request, "another"));
+    }
+    let events = events(&posted);
+    let mut course = kinds(&events);
+    // A turn is told when its answer begins to be heard, which the prompt's length decides.
+    let turns = course.iter().filter(|kind| **kind == "turn").count();
+    course.retain(|kind| *kind != "turn");
+    assert_eq!(turns, 4);
+    assert_eq!(
+        course,
+        [
+            "started",
+            "intent",
+            "transcript",
+            "intent",
+            "transcript",
+            "intent",
+            "transcript",
+            "intent",
+            "handoff",
+            "ended"
+        ]
+    );
+    for (n, event) in events.iter().enumerate() {
+        assert_eq!(event["specversion"], "1.0");
+        assert_eq!(event["subject"], call.call_sid.as_str());
+        assert_eq!(event["source"], "http://service.test/agents/default");
+        assert_eq!(event["datacontenttype"], "application/json");
+        assert_eq!(event["sequence"], format!("{:010}", n + 1));
+        assert_eq!((&event["data"]["callSid"], &event["data"]["agent"]), (&event["subject"], &"default".into()));
+        assert!(event["time"].as_str().unwrap().starts_with("2026-11-23T00:0"), "{event}");
+    }
+    let ids: BTreeSet<&str> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), events.len());
+    let times: Vec<&str> = events.iter().map(|event| event["time"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let named = |kind: &str| {
+        events.iter().filter(|event| event["type"] == format!("dialbridge.call.{kind}")).collect::<Vec<_>>()
+    };
+    let intents: Vec<&Value> = named("intent").iter().map(|event| &event["data"]["intent"]["displayName"]).collect();
+    assert_eq!(intents, ["welcome", "order.bread", "order.time", "speak-to-an-agent"]);
+    assert_eq!(named("handoff")[0]["data"]["status"], "live-agent-handoff");
+    let ended = &named("ended")[0]["data"];
+    assert_eq!((&ended["reason"], &ended["turns"], &ended["bargeIns"]), (&"stop".into(), &4.into(), &1.into()));
+    assert!(
+        named("turn").iter().all(|turn| turn["data"]["slow"] == false && turn["data"]["stagesMs"]["agent"].is_u64())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_not_taken_at_once_come_again_with_the_same_ids_and_in_order() {
+    let world = telling(script(TALK)).start();
+    let collector = Collector::start(&world.pipes, "events.test:80");
+    collector.react([Reaction::Status(500), Reaction::Status(429), Reaction::Hangs, Reaction::Status(503)]);
+    world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+    a_while().await;
+    let posted = collector.posted();
+    assert_eq!(posted[0].body, posted[4].body, "the same batch until it is taken");
+    assert!(posted.iter().all(|posted| is_signed(posted, SECRET)));
+    let stamps: BTreeSet<&str> =
+        posted[..5].iter().map(|posted| posted.headers["dialbridge-signature"].to_str().unwrap()).collect();
+    assert!(stamps.len() >= 3, "each attempt is signed at its own time: {stamps:?}");
+    let taken = events(&posted[4..]);
+    let sequence: Vec<String> = taken.iter().map(|event| event["sequence"].as_str().unwrap().to_owned()).collect();
+    let expected: Vec<String> = (1..=taken.len()).map(|n| format!("{n:010}")).collect();
+    assert_eq!(sequence, expected);
+    assert_eq!(kinds(&taken).last(), Some(&"ended"));
+    assert!(world.service.metrics_text().contains("dialbridge_events_total{result=\"lost\"} 0"));
+}
+
+/// A call as Twilio saw it, without what is another in each call.
+fn course(call: &CallRecord) -> Vec<String> {
+    let what = |event: &CallEvent| match &event.what {
+        What::Redirected { .. } => "redirected".to_owned(),
+        what => format!("{what:?}"),
+    };
+    call.events.iter().map(|event| format!("{} {}", event.at_ms, what(event))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_hangs_fails_or_is_not_there_delays_no_call() {
+    let plain = World::with(Script::bakery().unwrap()).start().call(bakery()).await;
+    for reaction in [Some(Reaction::Hangs), Some(Reaction::Status(500)), Some(Reaction::Status(403)), None] {
+        let log = Log::start();
+        let world = telling(Script::bakery().unwrap()).start();
+        let collector = reaction.map(|reaction| {
+            let collector = Collector::start(&world.pipes, "events.test:80");
+            collector.always(reaction);
+            collector
+        });
+        let call = world.call(bakery()).await;
+        assert_eq!(course(&call), course(&plain), "{reaction:?}");
+        assert!(call.heard == plain.heard && call.said == plain.said, "{reaction:?}");
+        for _ in 0..5 {
+            a_while().await;
+        }
+        let text = world.service.metrics_text();
+        let count = |name: &str| -> u64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("dialbridge_events{name} ")));
+            line.unwrap().parse().unwrap()
+        };
+        // 14 events: five attempts for each batch, and then they are lost, and that is said.
+        assert_eq!((count("_total{result=\"lost\"}"), count("_waiting")), (14, 0), "{reaction:?}");
+        let said = log.text().matches("what is told of calls was lost").count();
+        assert!((1..=6).contains(&said), "{reaction:?}: {said}");
+        let requests = collector.map_or(0, |collector| collector.posted().len());
+        assert!(requests <= 14 * 5, "{reaction:?}: {requests}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_webhook_that_hangs_is_bounded() {
+    let world = telling(script("[start]\ntone = { hz = 400, ms = 300 }")).start();
+    let collector = Collector::start(&world.pipes, "events.test:80");
+    collector.always(Reaction::Hangs);
+    // Some calls only: the queue's own tests fill it.
+    for _ in 0..20 {
+        world.call(vec![hang_up(When::AgentSilent(100))]).await;
+    }
+    let text = world.service.metrics_text();
+    assert!(text.contains("dialbridge_live_calls 0\n"), "{text}");
+    assert!(text.contains("dialbridge_events_waiting ") && !text.contains("dialbridge_events_waiting 0\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_default_level_nothing_personal_is_told_and_other_levels_tell_what_they_say() {
+    let steps = || {
+        vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            press(When::AgentSilent(300), "47110815#"),
+            hang_up(When::AgentSilent(300)),
+        ]
+    };
+    for (level, words, numbers) in
+        [(None, false, false), (Some("all"), false, false), (Some("words"), false, true), (Some("none"), true, true)]
+    {
+        let world =
+            telling(script(TALK)).settings(|settings| settings.event_redaction = level.map(ToOwned::to_owned)).start();
+        let collector = Collector::start(&world.pipes, "events.test:80");
+        world.call(steps()).await;
+        a_while().await;
+        let posted = collector.posted();
+        let text: String = posted.iter().map(|posted| String::from_utf8(posted.body.to_vec()).unwrap()).collect();
+        assert!(text.contains("order.bread"), "{level:?}");
+        for secret in
+            ["planted words of mine", "planted answer of the agent", "planted rye", "planted digits are right"]
+        {
+            assert_eq!(text.contains(secret), words, "{level:?}: {secret}");
+        }
+        for number in ["+15550100", "+15550199"] {
+            assert_eq!(text.contains(number), numbers, "{level:?}");
+        }
+        for never in ["47110815", SECRET, dialbridge_tests::TOKEN] {
+            assert!(!text.contains(never), "{level:?}: {never}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_agent_has_its_own_webhook_or_none() {
+    let file = "[agents.a]\nevent_webhook_url = \"http://a.test/\"\n[agents.b]\nevent_webhook_url = \"http://b.test/\"\n\
+                event_webhook_secret = \"new,old\"\n[agents.c]\n";
+    let world = World::with(script(TALK)).file(file).start();
+    let (a, b) = (Collector::start(&world.pipes, "a.test:80"), Collector::start(&world.pipes, "b.test:80"));
+    for agent in ["a", "b", "c"] {
+        let mut plan = world.plan(vec![hang_up(When::AgentSilent(300))]);
+        plan.voice_url = format!("{}?agent={agent}", plan.voice_url);
+        world.twilio.call(plan).await;
+    }
+    a_while().await;
+    for (collector, agent) in [(&a, "a"), (&b, "b")] {
+        let events = events(&collector.posted());
+        assert_eq!(kinds(&events), ["started", "intent", "turn", "ended"]);
+        assert!(events.iter().all(|event| event["data"]["agent"] == agent));
+    }
+    assert!(a.posted().iter().all(|posted| !posted.headers.contains_key("dialbridge-signature")));
+    assert!(b.posted().iter().all(|posted| is_signed(posted, "new") && is_signed(posted, "old")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_ends_sends_what_waits_and_no_longer_than_it_may() {
+    for (reaction, arrives) in [(Reaction::Status(204), true), (Reaction::Hangs, false)] {
+        let world = telling(script(TALK)).start();
+        let collector = Collector::start(&world.pipes, "events.test:80");
+        collector.always(reaction);
+        let service = world.service.clone();
+        let clock = WallClock::Since { began_ms: 0, at: tokio::time::Instant::now() };
+        let ending = async {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            let began = clock.now_ms();
+            service.end().await;
+            clock.now_ms() - began
+        };
+        let (_, took) = tokio::join!(world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);
+        assert!(took <= 9_500, "{took}");
+        let events = events(&collector.posted());
+        assert_eq!(kinds(&events).contains(&"ended"), arrives, "{reaction:?}: {:?}", kinds(&events));
+        let text = world.service.metrics_text();
+        assert_eq!(text.contains("dialbridge_events_total{result=\"lost\"} 0\n"), arrives, "{reaction:?}");
+    }
+}

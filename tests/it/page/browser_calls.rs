@@ -1,0 +1,219 @@
+//! Calls from the browser: as a phone call in all but that Twilio knows nothing of them.
+
+use std::time::Duration;
+
+use dialbridge_tests::{Came, RawSocket, World, WorldBuilder, post, signed_post};
+use serde_json::Value;
+
+use super::{FORM, ORIGIN, call, get, json, ticket, world};
+
+/// The agent says something and is done.
+fn brief() -> WorldBuilder {
+    World::with_script(
+        "[start]\nsay = \"good bye\"\nintent = \"farewell\"\ntone = { hz = 400, ms = 300 }\nparameters = { a = 1 }\nend = true",
+    )
+}
+
+/// Plays what comes, as a browser does, until the socket ends; gives how.
+async fn play(socket: &mut RawSocket, stops: bool) -> Came {
+    loop {
+        match socket.next().await {
+            Came::Text(text) => {
+                let message: Value = serde_json::from_str(&text).unwrap();
+                if message["event"] == "mark" {
+                    let name = &message["mark"]["name"];
+                    socket.text(&format!(r#"{{"event":"mark","streamSid":"MZ1","mark":{{"name":{name}}}}}"#)).await;
+                }
+            }
+            Came::Nothing if stops => {
+                socket.text(r#"{"event":"stop","streamSid":"MZ1"}"#).await;
+            }
+            Came::Nothing => {}
+            end => return end,
+        }
+    }
+}
+
+fn lines(events: &str) -> Vec<Value> {
+    let lines = events.split("\n\n").filter_map(|event| event.strip_prefix("event: line\ndata: "));
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_to_its_hand_off_which_is_shown_and_made_nowhere() {
+    let world = brief().start();
+    // From here on nobody answers in Twilio's place; whoever asked would be seen.
+    let mut rest = world.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, call_sid) = call(&world, "").await;
+    assert!(call_sid.starts_with("browser-") && call_sid.len() == 32, "{call_sid}");
+    let following = get(&world, &events, &[]);
+    let (end, told) = tokio::join!(play(&mut socket, false), following);
+    assert_eq!(end, Came::Close(1000), "nobody stops the stream: it is closed");
+    let lines = lines(&told.body);
+    let find =
+        |what: &str| lines.iter().find(|line| line["what"] == what).unwrap_or_else(|| panic!("{what}: {lines:?}"));
+    let answered = find("answered");
+    assert_eq!((&answered["text"], &answered["intent"]), (&"good bye".into(), &"farewell".into()));
+    assert_eq!(answered["parameters"]["a"], 1);
+    assert!(find("stages")["latencyMs"].as_u64().is_some());
+    assert!(find("twiml")["twiml"].as_str().unwrap().contains("VirtualAgentStatus=completed"));
+    assert!(told.body.contains("event: over\ndata: "), "{}", told.body);
+    assert!(rest.try_recv().is_err(), "REST was asked");
+    let form = [("CallSid".to_owned(), call_sid), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    assert_eq!(signed_post(&world.pipes, "/connect-ended", &form).await.status, 403, "and no state was given out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_stops_the_stream_ends_the_call_at_once() {
+    let world = brief().start();
+    let (mut socket, ..) = call(&world, "").await;
+    assert_eq!(play(&mut socket, true).await, Came::Close(1000));
+    // The answer to the close, which does not come, is waited for.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let calls = json(&world, "/calls.json").await;
+    assert_eq!((&calls["finished"][0]["reason"], &calls["finished"][0]["kind"]), (&"stop".into(), &"browser".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_shows_no_state_that_could_be_used() {
+    let script = "[start]\ntone = { hz = 400, ms = 300 }\ntransfer = \"+15550123\"";
+    let world = World::with_script(script).start();
+    let mut rest = world.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, _) = call(&world, "").await;
+    let (_, told) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]));
+    let twiml = lines(&told.body).into_iter().find(|line| line["what"] == "twiml").unwrap()["twiml"].clone();
+    assert!(twiml.as_str().unwrap().contains(r#"action="http://service.test/dial-ended?s=STATE""#), "{twiml}");
+    assert!(rest.try_recv().is_err(), "REST was asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_cannot_be_had_is_told_and_the_call_gets_what_a_phone_call_would() {
+    let world = World::with_script("[start]\nfault = \"PERMISSION_DENIED\"").start();
+    let mut rest = world.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, _) = call(&world, "").await;
+    let (_, told) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]));
+    let lines = lines(&told.body);
+    let failed = lines.iter().find(|line| line["what"] == "failed").unwrap();
+    assert_eq!((&failed["code"], &failed["retryInMs"]), (&"PERMISSION_DENIED".into(), &Value::Null));
+    assert!(
+        lines.iter().any(|line| line["twiml"].as_str().is_some_and(|twiml| twiml.contains("=failed"))),
+        "{lines:?}"
+    );
+    assert!(rest.try_recv().is_err(), "REST was asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tab_that_is_closed_leaves_nothing_behind() {
+    let world = world().start();
+    for stops in [true, false] {
+        let (mut socket, ..) = call(&world, "").await;
+        assert!(matches!(socket.next().await, Came::Text(_)), "the agent speaks");
+        assert_eq!(
+            (world.service.calls().live(), json(&world, "/calls.json").await["liveCount"].as_u64()),
+            (1, Some(1))
+        );
+        if stops {
+            socket.text(r#"{"event":"stop","streamSid":"MZ1"}"#).await;
+        }
+        drop(socket);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let calls = json(&world, "/calls.json").await;
+        assert_eq!((world.service.calls().live(), &calls["liveCount"]), (0, &0.into()));
+        assert_eq!(calls["finished"][0]["reason"], if stops { "stop" } else { "socket closed" });
+        assert_eq!(world.agent.record().open(), 0, "and no stream to the agent");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_has_gone_to_sleep_is_not_waited_for() {
+    let world = world().start();
+    let (_socket, ..) = call(&world, "").await;
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    assert_eq!(world.service.calls().live(), 0);
+    assert_eq!(json(&world, "/calls.json").await["finished"][0]["reason"], "no frames");
+    let (media, ..) = ticket(&world, "").await;
+    let _silent = RawSocket::open_with(&world.pipes, &media, &[ORIGIN]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(world.service.calls().live(), 0, "nor for a start that does not come");
+}
+
+#[tokio::test(start_paused = true)]
+async fn agent_and_language_are_those_that_were_chosen() {
+    let file = "[agents.one]\ndialogflow_agent = \"projects/p/locations/global/agents/a\"\n[agents.two]\n\
+                dialogflow_agent = \"projects/p/locations/global/agents/b\"\n";
+    let world = world()
+        .settings(|settings| settings.dialogflow_agent = None)
+        .file(file)
+        .agent("two", "[start]\nsay = \"two\"\ntone = { hz = 400, ms = 300 }")
+        .start();
+    let (_socket, _, call_sid) = call(&world, "agent=two&language=de-DE").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let turns = world.agents["two"].record().turns(&call_sid);
+    assert_eq!((turns[0].input, turns[0].language.as_str()), ("text", "de-DE"));
+    assert_eq!(json(&world, "/calls.json").await["live"][0]["agent"], "two");
+    for (form, status, sentence) in [
+        ("agent=nobody", 404, "Reload the page"),
+        ("language=de_DE", 400, "write one such as de-DE"),
+        ("agent=../x", 404, "Reload the page"),
+    ] {
+        let answer = post(&world.pipes, "POST /softphone", &[ORIGIN, FORM], form).await;
+        assert_eq!(answer.status.as_u16(), status, "{form}");
+        assert!(answer.body.contains(sentence), "{}", answer.body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_is_begun_where_there_is_no_room_or_the_instance_ends() {
+    let world = brief().settings(|settings| settings.max_calls = Some("1".to_owned())).start();
+    let asked = || post(&world.pipes, "POST /softphone", &[ORIGIN, FORM], "");
+    let (mut socket, events, call_sid) = call(&world, "").await;
+    socket.next().await;
+    let answer = asked().await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("All lines are busy"), "{}", answer.body);
+    let ending = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        world.service.end().await;
+        asked().await
+    };
+    let (_, told, answer) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]), ending);
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("This instance is ending"), "{}", answer.body);
+    assert!(told.body.contains(&call_sid), "{}", told.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_instances_call_is_not_waited_for_for_long() {
+    let world = world().start();
+    for path in ["/softphone/events/browser-000000000000000000000000", "/softphone/events/..", "/softphone/events/"] {
+        assert_eq!(get(&world, path, &[]).await.status, 404, "{path}");
+    }
+    let (media, events, _) = ticket(&world, "").await;
+    let early = get(&world, &events, &[]);
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut socket = RawSocket::open_with(&world.pipes, &media, &[ORIGIN]).await.unwrap();
+        socket.frame(fastwebsockets::Frame::close(1000, b"")).await;
+    };
+    let (told, ()) = tokio::join!(early, late);
+    assert_eq!(told.status, 200, "whoever looks on may come first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_the_browser_is_in_the_log_without_its_ticket_or_a_word() {
+    let log = dialbridge_tests::Log::start();
+    let world = world().start();
+    let (mut socket, events, _) = call(&world, "").await;
+    socket.next().await;
+    drop(socket);
+    let told = get(&world, &events, &[]).await;
+    assert!(told.body.contains("Corner Bakery"), "the page has the words");
+    let (media, ..) = ticket(&world, "").await;
+    let refused = RawSocket::open_with(&world.pipes, &format!("{media}A"), &[ORIGIN]).await;
+    assert!(refused.is_err());
+    let text = log.text();
+    assert!(text.contains("a media socket was refused"), "{text}");
+    assert!(!text.contains(media.rsplit('/').next().unwrap()), "{text}");
+    let above_debug: Vec<&str> = text.lines().filter(|line| !line.contains(r#""severity":"DEBUG""#)).collect();
+    assert!(above_debug.iter().all(|line| !line.contains("Corner Bakery")), "{above_debug:?}");
+}

@@ -1,0 +1,99 @@
+// A whole conversation with the lab's bakery, by a recorded microphone: an order, a barge-in, a hand-off to a person.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+
+import { Browser } from '../support/browser.js';
+import { record } from '../support/recording.js';
+import { screenshots } from '../support/screenshots.js';
+import { Service } from '../support/service.js';
+
+describe('a conversation', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dialbridge-page-'));
+  let service;
+  let browser;
+  let tab;
+  before(async () => {
+    // The greeting has 3 s, the long answer 12: what is said into it comes 5 s after it has begun, or so.
+    const microphone = join(folder, 'microphone.wav');
+    record(microphone, [5.5, 'order.wav', 5.6, 'nine.wav', 7, 'colleague.wav', 1]);
+    service = await Service.start({ END_OF_INTERACTION_URL: 'https://example.com/next?shop=1' });
+    browser = await Browser.start({ microphone });
+    await browser.microphone(service.origin, 'granted');
+    tab = await browser.tab();
+    await tab.open(`${service.origin}/`);
+  });
+  after(async () => {
+    await browser?.stop();
+    await service?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('shows what is configured, and that the agent answers', async () => {
+    await tab.shows('#agents', 'Answers the starting text within');
+    const shown = await tab.text('#agents');
+    for (const part of ['default', 'CX', 'projects/lab/locations/global/agents/lab', 'en-US', 'example.com']) {
+      assert.ok(shown.includes(part), `${part} in ${shown}`);
+    }
+    await tab.shows('#live', '0 live calls');
+    await screenshots(tab, 'idle');
+  });
+
+  it('hears the agent, understands, interrupts, and ends with the hand-off', async () => {
+    await tab.click('#call');
+    await tab.shows('#status', 'Connected');
+    await tab.shows('#live-rows', 'browser');
+    await tab.shows('#conversation', 'Corner Bakery, good morning');
+    await tab.until('document.getElementById("loudspeaker").value > 0.1', 'the agent is heard');
+    await tab.shows('#conversation', 'You\n“[1.8 s of speech]”', 20_000);
+    await tab.shows('#conversation', 'order.bread');
+    await tab.shows('#live-rows', 'agent speaks');
+    await tab.shows('#conversation', 'You interrupt', 20_000);
+    await screenshots(tab, 'live');
+    await tab.shows('#conversation', 'order.time');
+    await tab.shows('#conversation', 'speak-to-an-agent', 20_000);
+    await tab.shows('#status', 'The agent has handed the call on.', 20_000);
+    const said = await tab.text('#conversation');
+    assert.equal(said.match(/until the answer/g).length, 4, said);
+    assert.equal(said.match(/You interrupt/g).length, 1, said);
+    assert.equal(await tab.get('document.querySelectorAll("#conversation .passing").length'), 0);
+    const bread = await tab.get('[...document.querySelectorAll("#conversation pre")].at(-1).textContent');
+    assert.deepEqual(JSON.parse(bread), { ...JSON.parse(bread), bread: 'rye', loaves: 2, time: '09:00' });
+  });
+
+  it('shows what a phone call would get', async () => {
+    const shown = await tab.text('#handoff');
+    for (const part of ['Redirect', 'https://example.com/next', 'live-agent-handoff', 'speak-to-an-agent', '"department"']) {
+      assert.ok(shown.includes(part), `${part} in ${shown}`);
+    }
+    assert.equal(await tab.get('document.getElementById("call").disabled'), false, 'and is ready for the next call');
+    assert.equal(await tab.get('document.getElementById("hang-up").disabled'), true);
+  });
+
+  it('keeps the call with its timeline', async () => {
+    await tab.shows('#live', '0 live calls');
+    await tab.click('#finished-list summary');
+    await tab.shows('#finished-list', 'interrupts (by speech)');
+    const timeline = await tab.text('#finished-list');
+    for (const part of ['live-agent-handoff', '4 turns', 'Two loaves of rye bread', 'is over: stop']) {
+      assert.ok(timeline.includes(part), `${part} in ${timeline}`);
+    }
+    await screenshots(tab, 'over');
+    const [call] = (await service.json('/calls.json')).finished;
+    const { lines } = await service.json(`/calls/${call.id}.json`);
+    const heard = lines.filter(({ what }) => what === 'heard');
+    assert.ok(heard.length >= 3 && heard.every(({ byMark }) => byMark), 'what was heard is known by marks that came back');
+  });
+
+  it('has asked nobody else for anything, and its policy has refused nothing', () => {
+    const own = [service.origin, service.origin.replace('http', 'ws'), 'data:'];
+    assert.ok(tab.asked.length > 10);
+    assert.deepEqual(tab.asked.filter((url) => !own.some((start) => url.startsWith(start))), []);
+    assert.deepEqual(tab.complaints, []);
+    const warnings = service.log().split('\n').filter((line) => /"severity":"(WARNING|ERROR)"/.test(line));
+    assert.deepEqual(warnings.filter((line) => !line.includes('TWILIO_AUTH_TOKEN')), []);
+  });
+});
