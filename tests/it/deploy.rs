@@ -133,7 +133,10 @@ fn the_service_starts_on_app_engine_with_the_files_settings() {
         assert!(top(list).lines().any(|line| line == "/secrets.yaml"), "{list}");
     }
     // Without a path they would not be asked of the service (split health checks).
-    assert_eq!((&app["liveness_check"]["path"], &app["readiness_check"]["path"]), (&"/health".into(), &"/ready".into()));
+    assert_eq!(
+        (&app["liveness_check"]["path"], &app["readiness_check"]["path"]),
+        (&"/health".into(), &"/ready".into())
+    );
     assert_eq!((&app["runtime"], &app["env"]), (&"custom".into(), &"flex".into()));
 }
 
