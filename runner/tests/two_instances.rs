@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dialbridge_lab::agent::{Edition, LabAgent, Script, TurnRecord};
+use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::balancer::Balancer;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{
@@ -114,8 +114,20 @@ impl Pair {
         Self { agent, calls, one, other, balancer, _serving: (served, rest) }
     }
 
-    fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
-        self.agent.record().turns(&call.call_sid)
+    /// The numbers of the frames that the agent got, in order.
+    fn heard(&self, call: &CallRecord) -> Vec<u32> {
+        let record = self.agent.record();
+        let of_turns = record.turns(&call.call_sid).into_iter().map(|turn| turn.audio);
+        let of_streams = record.streams(&call.call_sid).into_iter().map(|stream| stream.audio);
+        of_turns.chain(of_streams).flat_map(|audio| numbers(&audio)).collect()
+    }
+
+    /// What else it got.
+    fn inputs(&self, call: &CallRecord) -> Vec<String> {
+        let record = self.agent.record();
+        let of_turns = record.turns(&call.call_sid).into_iter().map(|turn| turn.text);
+        let of_streams = record.streams(&call.call_sid).into_iter().flat_map(|stream| stream.inputs);
+        of_turns.chain(of_streams.map(|input| input.text)).collect()
     }
 
     async fn records(&mut self) -> Vec<CallRecord> {
@@ -160,13 +172,11 @@ fn assert_some_moved(records: &[CallRecord]) {
 
 /// What holds for each call that came through: it was greeted once, was heard later, and was handed on.
 fn assert_carried_on(pair: &Pair, call: &CallRecord) {
-    let turns = pair.turns(call);
     assert!(is_handed_on(call), "{:?}", call.events);
-    let inputs: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.input, turn.text.as_str())).collect();
-    let greetings = inputs.iter().filter(|(_, text)| matches!(*text, "hi" | "WELCOME")).count();
+    let inputs = pair.inputs(call);
+    let greetings = inputs.iter().filter(|text| matches!(text.as_str(), "hi" | "WELCOME" | "session_start")).count();
     assert_eq!(greetings, 1, "{inputs:?}");
-    let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
-    let later: Vec<u32> = heard.iter().copied().filter(|number| *number >= LATER).collect();
+    let later: Vec<u32> = pair.heard(call).into_iter().filter(|number| *number >= LATER).collect();
     assert_eq!(later, (LATER..LATER + 45).collect::<Vec<u32>>(), "each later word is heard once, in order");
 }
 
@@ -194,6 +204,11 @@ async fn an_instance_with_es_calls_is_killed_and_they_go_on_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_ces_calls_is_killed_and_they_go_on_at_the_other() {
+    killed(Edition::Ces).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_twilio_ends_a_call_whose_socket_breaks_the_other_instances_calls_never_notice() {
     let habits = Habits { abnormal_close: AbnormalClose::EndsCall, ..Habits::default() };
     let mut pair = Pair::start(Edition::Cx, habits).await;
@@ -210,7 +225,16 @@ async fn where_twilio_ends_a_call_whose_socket_breaks_the_other_instances_calls_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_that_is_told_to_end_gives_its_calls_away_and_no_word_is_lost() {
-    let mut pair = Pair::start(Edition::Cx, Habits::default()).await;
+    told_to_end(Edition::Cx).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_ces_calls_that_is_told_to_end_gives_them_away_and_no_word_is_lost() {
+    told_to_end(Edition::Ces).await;
+}
+
+async fn told_to_end(edition: Edition) {
+    let mut pair = Pair::start(edition, Habits::default()).await;
     tokio::time::sleep(IN_MID_TURN).await;
     pair.balancer.retire(pair.one.address);
     pair.one.signal("-TERM");
@@ -218,9 +242,8 @@ async fn an_instance_that_is_told_to_end_gives_its_calls_away_and_no_word_is_los
     assert_some_moved(&records);
     for call in &records {
         assert_carried_on(&pair, call);
-        let heard: Vec<u32> = pair.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect();
         let said: Vec<u32> = (0..45).chain(100..300).chain(LATER..LATER + 45).collect();
-        assert_eq!(heard, said, "each word once, in order");
+        assert_eq!(pair.heard(call), said, "each word once, in order");
     }
     assert_eq!(pair.one.exit_code().await, Some(0));
 }

@@ -78,7 +78,7 @@ async fn the_answer_stops_it() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_soon_needs_none() {
-    for edition in Edition::ANY {
+    for edition in Edition::ALL {
         let script = AGENT.replace("think_ms = 3000", "think_ms = 700");
         let mut world = World::with_script(&script).edition(edition).each_call(thinking(1_000)).start();
         let call = world.call(one_word()).await;

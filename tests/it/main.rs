@@ -10,6 +10,7 @@ mod barge_in;
 mod call_flow;
 mod ces;
 mod conversation;
+mod deploy;
 mod doctor;
 mod doors;
 mod events;

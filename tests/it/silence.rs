@@ -68,22 +68,24 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event() {
             tone = {{ hz = 600, ms = 700 }}
             "#
         );
-        for edition in Edition::ALL {
+        for edition in Edition::ANY {
             let mut world = World::with_script(&script)
                 .edition(edition)
+                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
                 .each_call(|call| {
                     call.no_input.event = Some("NO_INPUT".to_owned());
                     call.no_input.after_ms = 5_000;
                 })
                 .start();
             let call = world.call(vec![hang_up(When::After(14_000))]).await;
-            let events = world.turns(&call).into_iter().filter(|turn| turn.text == "NO_INPUT").count();
+            let events = world.inputs(&call).iter().filter(|text| *text == "NO_INPUT").count();
             assert!(events >= 2, "{edition:?}, {no_speech_ms}: {events}");
             let counted = no_inputs(&world.reports());
             assert_eq!(counted[..2], [(1, true), (2, true)], "{edition:?}, {no_speech_ms}");
             let [(_, prompt), (asked, heard_out), (again, _), ..] = heard(&call)[..] else { panic!() };
             for silence in [asked - prompt, again - heard_out] {
-                let expected = if no_speech_ms == 0 { 5_000..5_050 } else { 900..2_100 };
+                // An agent with one stream ends no turn in which nothing was said.
+                let expected = if no_speech_ms == 0 || edition.is_ces() { 5_000..5_050 } else { 900..2_100 };
                 assert!(expected.contains(&silence), "{edition:?}, {no_speech_ms}: {silence}");
             }
         }

@@ -18,6 +18,7 @@ use dialbridge_lab::agent::{LabAgent, Script, StreamRecord, TurnRecord};
 use dialbridge_lab::google::{Storage, TextToSpeech};
 use dialbridge_lab::net::{Net, Pipes};
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -316,6 +317,22 @@ impl World {
     #[must_use]
     pub fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
         self.agent.record().turns(&call.call_sid)
+    }
+
+    /// What the agent was sent beside audio in a call, in order: events, texts, keys.
+    #[must_use]
+    pub fn inputs(&self, call: &CallRecord) -> Vec<String> {
+        let of_turns = self.turns(call).into_iter().filter(|turn| turn.input != "audio").map(|turn| turn.text);
+        let of_streams = self.streams(call).into_iter().flat_map(|stream| stream.inputs);
+        of_turns.chain(of_streams.map(|input| input.text)).collect()
+    }
+
+    /// What the agent was told in a call of what has that name, in order.
+    #[must_use]
+    pub fn told(&self, call: &CallRecord, name: &str) -> Vec<Value> {
+        let of_turns = self.turns(call).into_iter().map(|turn| turn.parameters);
+        let of_streams = self.streams(call).into_iter().flat_map(|stream| stream.variables);
+        of_turns.chain(of_streams).filter_map(|told| told.get(name).cloned()).collect()
     }
 
     /// What a CES agent was sent in a call, stream by stream.

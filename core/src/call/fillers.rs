@@ -1,6 +1,6 @@
 //! Recordings of our own, so that the caller never hears dead air: while the agent thinks, and when a turn is tried again.
 
-use crate::call::turn::Turn;
+use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Timer};
 use crate::config::Clip;
 use crate::report::Report;
@@ -21,7 +21,19 @@ impl Call {
     }
 
     pub(super) fn on_thinking(&mut self) {
-        if matches!(self.turn, Turn::Responding(_)) {
+        let is_thinking = match &self.turn {
+            Turn::Responding(_) => true,
+            // Where audio goes on, a caller who speaks on is not waiting.
+            Turn::Listening(turn) if self.is_one_stream() && turn.answered == Answered::No => {
+                if self.voice.is_speaking() {
+                    self.await_thought();
+                    return;
+                }
+                true
+            }
+            Turn::Listening(_) | Turn::Idle => false,
+        };
+        if is_thinking {
             let clip = self.config.fillers.thinking.clone();
             self.play_filler(clip, "thinking");
         }

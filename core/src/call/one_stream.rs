@@ -58,6 +58,7 @@ impl Call {
     pub(super) fn await_greeting(&mut self, input: &TurnInput) {
         if self.is_one_stream() && self.is_starting_event(input) {
             self.timers.set(Timer::AnswerOverdue, self.now + UNKNOWN_EVENT_MS);
+            self.await_thought();
         }
     }
 
@@ -84,6 +85,7 @@ impl Call {
             turn.finished_at = self.now;
         }
         self.timers.set(Timer::AnswerOverdue, self.now + self.config.patience.answer_ms);
+        self.await_thought();
     }
 
     /// The agent wants its own voice stopped. A caller does not stop what may not be interrupted; a newer answer does.

@@ -91,8 +91,8 @@ impl Settings {
         renew_after_ms: u64,
     ) -> Result<AgentConfig, SettingError> {
         let transport = self.ces_transport()?;
-        let named = self.named_agent()?;
-        let named = Named { address: named.address.carried_by(transport), ..named };
+        let mut named = self.named_agent()?;
+        named.address = named.address.carried_by(transport);
         let product = named.address.product();
         let tools = self.tools(product)?;
         let call = CallConfig { has_tools: tools.is_some(), parameters, renew_after_ms, ..self.of_call(product)? };

@@ -1,11 +1,14 @@
 //! A conversation from its kick-start to its end.
 
 use dialbridge_core::Report;
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{What, When};
 use dialbridge_tests::{
     Edition, Numbered, World, account, bakery, ended_by, hang_up, numbered_speech, redirected, say, sounding_ms, spoke,
+    tone, tone_ms,
 };
 
 use super::{assert_well_served, count, heard, texts};
@@ -91,7 +94,7 @@ async fn whatever_the_coding_both_hear_the_same() {
                     .start();
                 let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]).await;
                 assert_eq!(spoke(&call), [(1_000, false), (1_000, false)], "{edition:?} {input} {output} {riff}");
-                let heard = dialbridge_tests::tone_ms(&call.heard, 1_000.0);
+                let heard = tone_ms(&call.heard, 1_000.0);
                 assert!((1_900.0..2_010.0).contains(&heard), "{output}: {heard}");
                 assert_eq!(ended_by(&call), "twiml");
                 let streams = world.streams(&call);
@@ -136,5 +139,53 @@ async fn the_goodbye_is_heard_to_its_end_wherever_the_end_of_the_session_stands(
                 }
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_a_payload_names_is_played_where_it_stands_in_the_answer() {
+    let script = r#"
+        [start]
+        tone = { hz = 400, ms = 500 }
+        payload = { dialbridge = { play = "gs://music/jingle.wav", bargeIn = false } }
+    "#;
+    for edition in Edition::CES {
+        let mut world = World::with_script(script).edition(edition).start();
+        let jingle = write_wav(1, AudioFormat::TELEPHONE, &tone(600.0, 2_000));
+        world.storage.put("music/jingle.wav", jingle);
+        let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 700)), hang_up(When::After(4_000))];
+        let call = world.call(steps).await;
+        assert_eq!(spoke(&call)[0], (2_500, false), "{edition:?}: neither part may be interrupted");
+        for (hz, ms) in [(400.0, 500.0), (600.0, 2_000.0)] {
+            let heard = tone_ms(&call.heard, hz);
+            assert!((ms - 30.0..ms + 30.0).contains(&heard), "{edition:?}: {hz} Hz, {heard}");
+        }
+        assert_eq!(count(&world.reports(), |report| matches!(report, Report::Payload { .. })), 1, "{edition:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_an_answer_hears_something_until_it_comes() {
+    let script =
+        "think_ms = 4000\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 600 }";
+    let clip = dialbridge_core::config::Clip(tone(650.0, 20_000).into());
+    for edition in Edition::CES {
+        let clip = clip.clone();
+        let mut world = World::with_script(script)
+            .edition(edition)
+            .each_call(|call| {
+                call.fillers.thinking = Some(clip);
+                call.fillers.thinking_after_ms = 1_500;
+            })
+            .start();
+        let call =
+            world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::After(9_000))]).await;
+        let filler = tone_ms(&call.heard, 650.0);
+        assert!(filler > 4_000.0, "{edition:?}: in the greeting's think time and in the answer's, {filler}");
+        assert_eq!(spoke(&call).last(), Some(&(600, false)), "{edition:?}: the answer is whole");
+        let reports = world.reports();
+        assert_eq!(count(&reports, |report| matches!(report, Report::Filler { .. })), 2, "{edition:?}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::Cancelled { .. })), 2, "{edition:?}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::BargeIn { .. })), 0, "{edition:?}");
     }
 }

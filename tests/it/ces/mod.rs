@@ -1,5 +1,6 @@
 //! Agents of the Customer Engagement Suite: whole calls over both transports.
 
+mod assumptions;
 mod conversation;
 mod endings;
 mod inputs;

@@ -312,3 +312,40 @@ async fn agents_that_callers_would_not_hear() {
 fn fails(code: &str) -> String {
     format!("[start]\nfault = \"{code}\"\n")
 }
+
+#[tokio::test]
+async fn an_agent_of_the_customer_engagement_suite_is_asked_over_its_transport() {
+    let name = "projects/lab-project/locations/us/apps/lab";
+    for (transport, serves, expected) in [
+        ("websocket", "both", (Mark::Ok, "answers the event session_start with \"Hello.\"")),
+        ("grpc", "both", (Mark::Ok, "answers the event session_start with \"Hello.\"")),
+        ("grpc", "websocket", (Mark::Fault, "agent.test does not take what it is asked for")),
+        ("websocket", "grpc", (Mark::Fault, "agent.test has no agent")),
+    ] {
+        let mut plan = plan(&format!("ces by {transport} at {serves}"));
+        plan.settings.dialogflow_agent = text(name);
+        plan.settings.ces_transport = text(transport);
+        plan.script =
+            format!("[start]\nsay = \"Hello.\"\ntone = {{ hz = 400, ms = 300 }}\n[ces]\nserves = \"{serves}\"\n");
+        let Examined { findings, .. } = plan.examine(false).await;
+        let agent = findings.iter().find(|finding| finding.check == "agent").unwrap();
+        assert!(agent.mark == expected.0 && agent.says.starts_with(expected.1), "{transport}, {serves}: {agent:?}");
+    }
+}
+
+#[tokio::test]
+async fn either_of_the_two_hosts_of_ces_is_right() {
+    for (host, mark) in [
+        ("ces.googleapis.com", Mark::Ok),
+        ("ces.us.rep.googleapis.com", Mark::Ok),
+        ("ces.eu.rep.googleapis.com", Mark::Fault),
+        ("us-dialogflow.googleapis.com", Mark::Fault),
+    ] {
+        let mut plan = plan(&format!("ces at {host}"));
+        plan.settings.dialogflow_agent = text("projects/lab-project/locations/us/apps/lab");
+        plan.settings.dialogflow_endpoint = text(host);
+        let Examined { findings, .. } = plan.examine(false).await;
+        let finding = findings.iter().find(|finding| finding.check == "agent-host").unwrap();
+        assert_eq!(finding.mark, mark, "{host}: {}", finding.says);
+    }
+}
