@@ -1,7 +1,7 @@
 //! What the README and the documents show is what is there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dialbridge::settings::{Platform, Settings};
 use dialbridge_core::payload;
@@ -22,6 +22,51 @@ fn the_test_of_the_page_on_call_flows_is_the_examples() {
     let (page, example) = (top("docs/call-flows.md"), top("core/examples/call_flow/main.rs"));
     let shown = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     assert!(example.contains(shown.trim_end()), "{shown}");
+}
+
+#[test]
+fn the_story_that_newcomers_are_shown_is_one_of_ours() {
+    let (page, stories) = (top("CONTRIBUTING.md"), top("core/tests/stories/keys.rs"));
+    let shown = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shown: Vec<&str> = shown.trim_end().lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
+    assert!(stories.contains(&shown.join("\n")), "{shown:?}");
+}
+
+/// Every page that a page of ours leads to is there, and so is the heading that it names.
+#[test]
+fn no_link_between_the_pages_is_broken() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = fs::read_dir(folder.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
+    pages.extend(["README.md", "CONTRIBUTING.md"].map(|page| folder.join(page)));
+    let mut checked = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                assert!(anchors(&text).any(|anchor| anchor == heading), "{}: {link}", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
+
+/// What a page's headings are called in a link.
+fn anchors(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings.map(|heading| {
+        let lower = heading.to_lowercase();
+        let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.collect::<String>().replace(' ', "-")
+    })
 }
 
 /// What each instance counts stands in the page for those who run it, and nothing else does.

@@ -52,6 +52,17 @@ fn the_agents_own_rules_go_before_the_settings_until_its_next_result() {
 }
 
 #[test]
+fn two_keys_stop_a_prompt_once() {
+    let mut line = Line::started(greeting_text());
+    line.agent(1, answered(5_000));
+    line.hush(1_000);
+    line.press("12");
+    assert_eq!((line.clears(), line.is_playing()), (1, false));
+    line.press("#");
+    assert_eq!(line.opened_with(3), digits("12", Some('#')));
+}
+
+#[test]
 fn a_key_stops_the_prompt() {
     let mut line = Line::started(greeting_text());
     line.agent(1, answered(5_000));
