@@ -41,6 +41,10 @@ deny:
 page:
     .ci/page
 
+# The image: built with buildah over base images of this machine's files, and run; needs root on Debian
+image-test:
+    .ci/image
+
 # One call through everything
 demo:
     cargo run --release -- demo
