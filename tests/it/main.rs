@@ -26,6 +26,7 @@ mod silence;
 mod stages;
 mod survival;
 mod tapes;
+mod tasks;
 mod transfer;
 mod twilio_faults;
 mod twiml;

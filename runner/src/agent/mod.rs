@@ -30,6 +30,7 @@ use es_convert::Es;
 use stream::{Streams, Turn};
 
 pub use auth::{Auth, AuthError};
+pub(crate) use fault::certificate_fault;
 pub use pipe::{InputPipe, Piece, PipeFull};
 pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 
