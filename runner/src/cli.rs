@@ -162,8 +162,8 @@ pub struct LoadArgs {
     pub service_pid: Option<u32>,
     /// Have the load's agent fail: of twenty turns one is reset, two end with a status (RESOURCE_EXHAUSTED, UNAVAILABLE),
     /// and with one its connection goes away or, each tenth time, breaks off
-    #[arg(long, requires = "load", conflicts_with = "find_max")]
-    pub faults: bool,
+    #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
+    pub failing: bool,
     /// Print one JSON object instead of a table
     #[arg(long, requires = "load")]
     pub json: bool,
