@@ -59,6 +59,12 @@ pub struct DemoArgs {
     /// Also write a tape of the call into this folder
     #[arg(long, value_name = "DIR")]
     pub record: Option<std::path::PathBuf>,
+    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance: reset, refused-stream,
+    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
+    /// when so much has been said, e.g. cut@800
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
     /// The least severity of the service's own log, which goes to the error output
     #[arg(long, value_name = "LEVEL", default_value = "warning")]
     pub log_level: String,
@@ -96,6 +102,12 @@ pub struct CallArgs {
     /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance (and then at a service and an agent of its own): reset, refused-stream,
+    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
+    /// when so much has been said, e.g. cut@800
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
     /// Many calls at once
     #[cfg(target_os = "linux")]
     #[command(flatten)]
@@ -151,6 +163,10 @@ pub struct LoadArgs {
     /// With --url: the service's process, to tell what it costs
     #[arg(long, value_name = "PID", requires = "url")]
     pub service_pid: Option<u32>,
+    /// Have the load's agent fail: of twenty turns one is reset, two end with a status (RESOURCE_EXHAUSTED, UNAVAILABLE),
+    /// and with one its connection goes away or, each tenth time, breaks off
+    #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
+    pub failing: bool,
     /// Print one JSON object instead of a table
     #[arg(long, requires = "load")]
     pub json: bool,
@@ -172,6 +188,9 @@ pub struct LoadAgentArgs {
     /// The port to listen on; 0: a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
+    /// Fail some turns
+    #[arg(long)]
+    pub faults: bool,
 }
 
 /// Options of `relay`

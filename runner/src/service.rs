@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::agent::{Agent, AgentError, SessionContext};
+use crate::agent::{Agent, AgentError, SessionContext, certificate_fault};
 use crate::agent_check::{AgentChecks, Checked};
 use crate::agents::Agents;
 use crate::bridge::{self, Standing, Surroundings, Watch};
@@ -468,8 +468,15 @@ impl Service {
 }
 
 async fn reach(agent: Agent) {
+    let mut told = String::new();
     while let Err(error) = agent.warm_up().await {
-        tracing::warn!(%error, endpoint = agent.endpoint(), "an agent cannot be reached yet");
+        let why = certificate_fault(&error)
+            .map_or_else(|| error.to_string(), |why| format!("its certificate is not accepted: {why}"));
+        // Once, for it is tried again and again.
+        if told != why {
+            tracing::warn!(error = why, endpoint = agent.endpoint(), "an agent cannot be reached yet");
+            told = why;
+        }
         tokio::time::sleep(WARM_UP_PAUSE).await;
     }
 }

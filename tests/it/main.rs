@@ -32,6 +32,7 @@ mod silence;
 mod stages;
 mod survival;
 mod tapes;
+mod tasks;
 mod traces;
 mod transfer;
 mod twilio_faults;

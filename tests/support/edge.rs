@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
@@ -16,14 +17,15 @@ use tokio_rustls::TlsAcceptor;
 const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 /// A certificate authority of a test's own, with one certificate for all names that it needs.
-pub(crate) struct Authority {
+pub struct Authority {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Authority {
     /// A certificate for these names.
-    pub(crate) fn for_names(names: &[&str]) -> Self {
+    #[must_use]
+    pub fn for_names(names: &[&str]) -> Self {
         let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -37,6 +39,38 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// Its certificate as a file has it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
+        let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
+    /// A server that speaks HTTP/2 with that certificate and passes all of it on to `upstream`. It ends with what is given
+    /// beside its address.
+    pub async fn before_http2(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+        let mut tls = (*self.server()).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    // A client that does not trust the certificate leaves.
+                    let Ok(mut client) = tls.accept(stream).await else { return };
+                    let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        (address, serving)
     }
 
     fn server(&self) -> Arc<ServerConfig> {

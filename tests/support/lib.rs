@@ -17,7 +17,7 @@ mod world;
 
 pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use collector::{Collector, Posted, Reaction};
-pub use edge::Proxy;
+pub use edge::{Authority, Proxy};
 pub use request::{HttpAnswer, post};
 pub use seen::{all_at, ended_by, first_at, heard_between, is_silence, redirected, sounding_ms, spoke};
 pub use site::{Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL, Plan};

@@ -10,6 +10,7 @@ use dialbridge_lab::agent::{LabAgent, ServedAgent, TurnRecord};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, ServedRest, SimulatedTwilio};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -37,27 +38,33 @@ impl Street {
     /// A service with an agent of that script, whose configuration may be changed.
     pub async fn start(edition: Edition, script: &str, change: impl FnOnce(&mut Config)) -> Self {
         let (observer, reports) = mpsc::channel(REPORTS);
-        Self::watched(edition, script, change, Watch::into_channel(observer), reports).await
+        Self::watched(edition, script, change, &Handle::current(), (Watch::into_channel(observer), reports)).await
     }
 
-    /// The same, with calls watched by that instead of keeping their reports.
-    pub async fn watched_by(edition: Edition, script: &str, watch: impl Fn(&Observed) + Send + Sync + 'static) -> Self {
+    /// The same, with a service on a runtime of its own, and calls watched by that instead of keeping their reports.
+    pub async fn start_apart(
+        edition: Edition,
+        script: &str,
+        change: impl FnOnce(&mut Config),
+        runtime: &Handle,
+        watch: impl Fn(&Observed) + Send + Sync + 'static,
+    ) -> Self {
         let (_, reports) = mpsc::channel(1);
-        Self::watched(edition, script, |_| {}, Watch(Arc::new(watch)), reports).await
+        Self::watched(edition, script, change, runtime, (Watch(Arc::new(watch)), reports)).await
     }
 
     async fn watched(
         edition: Edition,
         script: &str,
         change: impl FnOnce(&mut Config),
-        watch: Watch,
-        reports: mpsc::Receiver<Observed>,
+        runtime: &Handle,
+        (watch, reports): (Watch, mpsc::Receiver<Observed>),
     ) -> Self {
         let agent = LabAgent::recording(parsed(script));
         let served_agent = agent.serve_on_loopback().await.unwrap();
         let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = runtime.spawn(TcpListener::bind(("127.0.0.1", 0))).await.unwrap().unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut settings = Settings {
             public_url: Some(url.clone()),
@@ -71,9 +78,10 @@ impl Street {
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: served_agent.endpoint(), is_plaintext: true });
         change(&mut config);
-        let service = Service::new(config, Parts { watch: Some(watch), ..Parts::default() }).unwrap();
+        let parts = Parts { watch: Some(watch), ..Parts::default() };
+        let service = runtime.spawn(async { Service::new(config, parts).unwrap() }).await.unwrap();
         let mut serving = JoinSet::new();
-        serving.spawn(service.clone().serve(listener));
+        serving.spawn_on(service.clone().serve(listener), runtime);
         let voice_url = format!("{url}/twiml");
         Self { agent, twilio, service, voice_url, reports, _served: (served_agent, rest, serving) }
     }

@@ -7,16 +7,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use h2::server::{Builder, SendResponse};
-use h2::{RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use prost::Message as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::load::clock::now_us;
@@ -51,11 +53,43 @@ const MOST_STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 26;
 
+/// How many orders wait for a connection: more say nothing new.
+const ORDERS: usize = 4;
+
 /// The agent; clones share its book.
 #[derive(Debug, Clone)]
 pub struct LoadAgent {
     ledger: Arc<Mutex<Ledger>>,
     phrases: Arc<Phrases>,
+    /// How many turns came to their answer, where some of them fail by plan.
+    failing: Option<Arc<AtomicU32>>,
+}
+
+/// What goes wrong by plan in the place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Planned {
+    /// The stream is reset.
+    Reset,
+    /// The stream ends with that gRPC status.
+    Status(&'static str),
+    /// The connection takes no further streams; the turn is answered.
+    GoAway,
+    /// The connection breaks off.
+    Cut,
+}
+
+impl Planned {
+    /// Of twenty turns four have a fault; each tenth of those takes its whole connection with it.
+    fn of(turn: u32) -> Option<Self> {
+        match turn % 20 {
+            3 => Some(Self::Reset),
+            8 => Some(Self::Status("8")),
+            13 => Some(Self::Status("14")),
+            18 if turn % 200 == 198 => Some(Self::Cut),
+            18 => Some(Self::GoAway),
+            _ => None,
+        }
+    }
 }
 
 /// What is said again and again, framed and ready.
@@ -75,11 +109,22 @@ impl Default for LoadAgent {
             end: end.into(),
             answer: speech().repeat(usize::try_from(ANSWER_BLOCKS).unwrap_or_default()),
         };
-        Self { ledger: Arc::default(), phrases: Arc::new(phrases) }
+        Self { ledger: Arc::default(), phrases: Arc::new(phrases), failing: None }
     }
 }
 
 impl LoadAgent {
+    /// An agent that fails some of its turns, for a soak.
+    #[must_use]
+    pub fn with_faults() -> Self {
+        Self { failing: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// What goes wrong with the turn that is to be answered now.
+    fn next_fault(&self) -> Option<Planned> {
+        Planned::of(self.failing.as_ref()?.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Serves a listener for ever.
     ///
     /// # Errors
@@ -117,22 +162,49 @@ impl LoadAgent {
             .initial_connection_window_size(CONNECTION_WINDOW);
         let Ok(mut connection) = builder.handshake(stream).await else { return };
         self.ledger().connections += 1;
+        let (orders, mut ordered) = mpsc::channel(ORDERS);
         let mut turns = JoinSet::new();
-        // A connection that breaks ends like one that is closed: its streams tell.
-        while let Some(Ok((request, respond))) = connection.accept().await {
-            turns.spawn(self.clone().stream(request, respond));
+        loop {
+            tokio::select! {
+                accepted = connection.accept() => match accepted {
+                    Some(Ok((request, respond))) => {
+                        turns.spawn(self.clone().stream(request, respond, orders.clone()));
+                    }
+                    // A connection that breaks ends like one that is closed: its streams tell.
+                    Some(Err(_)) | None => break,
+                },
+                Some(order) = ordered.recv() => match order {
+                    Planned::GoAway => connection.graceful_shutdown(),
+                    _ => break,
+                },
+            }
             while turns.try_join_next().is_some() {}
         }
         self.ledger().connections -= 1;
     }
 
-    async fn stream(self, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-        let turn = Turn { agent: &self, opened_us: now_us(), call: None, ended: None, speech: 0 };
-        self.ledger().stream_opened();
+    async fn stream(self, request: Request<RecvStream>, respond: SendResponse<Bytes>, orders: mpsc::Sender<Planned>) {
+        let turn = Turn { agent: &self, opened_us: now_us(), call: None, ended: None, speech: 0, orders };
+        let open = OpenStream::of(&self);
         let failed = turn.run(request.into_body(), respond).await.is_err();
-        let mut ledger = self.ledger();
-        ledger.streams -= 1;
-        ledger.counts.failed_streams += u64::from(failed);
+        drop(open);
+        self.ledger().counts.failed_streams += u64::from(failed);
+    }
+}
+
+/// A stream that is counted as open.
+struct OpenStream<'a>(&'a LoadAgent);
+
+impl<'a> OpenStream<'a> {
+    fn of(agent: &'a LoadAgent) -> Self {
+        agent.ledger().stream_opened();
+        Self(agent)
+    }
+}
+
+impl Drop for OpenStream<'_> {
+    fn drop(&mut self) {
+        self.0.ledger().streams -= 1;
     }
 }
 
@@ -155,6 +227,8 @@ struct Turn<'a> {
     ended: Option<u32>,
     /// Frames of speech so far.
     speech: u32,
+    /// What is to become of the connection.
+    orders: mpsc::Sender<Planned>,
 }
 
 impl Turn<'_> {
@@ -176,7 +250,22 @@ impl Turn<'_> {
             }
         }
         tokio::time::sleep(Duration::from_millis(THINK_MS)).await;
-        self.answer(&mut answer)
+        match self.agent.next_fault() {
+            None => return self.answer(&mut answer),
+            Some(Planned::Reset) => answer.send_reset(Reason::INTERNAL_ERROR),
+            Some(Planned::Status(code)) => answer.send_trailers(status(code))?,
+            Some(order @ Planned::GoAway) => {
+                // With others waiting there is one already.
+                let _ = self.orders.try_send(order);
+                return self.answer(&mut answer);
+            }
+            Some(order @ Planned::Cut) => {
+                let _ = self.orders.try_send(order);
+                // The stream ends with its connection.
+                std::future::pending().await
+            }
+        }
+        Ok(())
     }
 
     fn hear(&mut self, message: Bytes, answer: &mut SendStream<Bytes>) -> Result<(), Failed> {
@@ -234,9 +323,7 @@ impl Turn<'_> {
         let audio = self.audio(call);
         self.agent.ledger().counts.turns += 1;
         answer.send_data(framed(&detected(audio)).freeze(), false)?;
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        Ok(answer.send_trailers(trailers)?)
+        Ok(answer.send_trailers(status("0"))?)
     }
 
     /// The answer's audio, each block with its code.
@@ -250,6 +337,11 @@ impl Turn<'_> {
         }
         audio.freeze()
     }
+}
+
+/// The end of a stream.
+fn status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static(code))])
 }
 
 /// The number that a session's name ends with.

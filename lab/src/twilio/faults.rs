@@ -38,6 +38,9 @@ pub enum CallFault {
 }
 
 impl CallFault {
+    /// What can be read, for a message.
+    pub const NAMES: &str = "break@MS, deaf@MS, late@MS+MS, lost@MS+MS, no-marks, garbage, asks-twice";
+
     /// Reads a fault of the command line: `break@5000`, `deaf@5000`, `late@5000+800`, `lost@5000+800`, `no-marks`, `garbage`
     /// or `asks-twice`; times in milliseconds.
     ///
@@ -57,12 +60,7 @@ impl CallFault {
             ("asks-twice", None, None) => Some(Self::AsksTwice),
             _ => None,
         };
-        fault.ok_or_else(|| {
-            format!(
-                "\"{text}\" is no fault; there are break@MS, deaf@MS, late@MS+MS, lost@MS+MS, no-marks, garbage and \
-                 asks-twice, e.g. late@5000+800"
-            )
-        })
+        fault.ok_or_else(|| format!("\"{text}\" is no fault; there are {}, e.g. late@5000+800", Self::NAMES))
     }
 }
 

@@ -35,6 +35,8 @@ struct Inner {
 struct State {
     credentials: Credentials,
     made: Instant,
+    /// When they were made anew last.
+    renewed: Option<Instant>,
 }
 
 impl fmt::Debug for Auth {
@@ -77,7 +79,7 @@ impl Auth {
 
     /// Credentials from that file, else from the usual places.
     pub(crate) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
-        let state = State { credentials: make(file)?, made: Instant::now() };
+        let state = State { credentials: make(file)?, made: Instant::now(), renewed: None };
         Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
     }
 
@@ -120,10 +122,11 @@ impl Auth {
         if state.made > began {
             return true;
         }
-        if state.made.elapsed() < RENEWAL_PAUSE {
+        if state.renewed.is_some_and(|renewed| renewed.elapsed() < RENEWAL_PAUSE) {
             return false;
         }
         state.made = Instant::now();
+        state.renewed = Some(state.made);
         match make(inner.file.as_deref()) {
             Ok(credentials) => {
                 tracing::warn!("Google's credentials are made anew");

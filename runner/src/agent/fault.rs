@@ -1,5 +1,8 @@
 //! gRPC's codes in core's words: what failed, and whether another attempt may succeed.
 
+use std::error::Error;
+use std::io;
+
 use dialbridge_core::agent::AgentFault;
 use tonic::{Code, Status};
 
@@ -25,12 +28,41 @@ pub(super) fn fault(status: &Status) -> AgentFault {
         Code::DataLoss => ("DATA_LOSS", true),
         Code::Unauthenticated => ("UNAUTHENTICATED", false),
     };
+    if let Some(why) = certificate_fault(status) {
+        // Another attempt meets the same certificate.
+        let message = format!("the certificate of the agent's endpoint is not accepted: {why}");
+        return AgentFault { code: code.to_owned(), message, transient: false };
+    }
     AgentFault { code: code.to_owned(), message: status.message().to_owned(), transient }
+}
+
+/// What is wrong with the certificate that the other side has shown, where that is why nothing goes.
+pub(crate) fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // What an io::Error was made of is not its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or(error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+            return Some(format!("{why:?}"));
+        }
+        next = error.source();
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_accepted_is_no_fault_that_passes() {
+        let mut status = Status::unavailable("transport error");
+        let why = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        status.set_source(std::sync::Arc::new(io::Error::other(why)));
+        let fault = fault(&status);
+        assert!(!fault.transient && fault.message.contains("UnknownIssuer"), "{fault}");
+    }
 
     #[test]
     fn only_faults_that_may_pass_are_transient() {

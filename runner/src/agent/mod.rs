@@ -33,6 +33,7 @@ use stream::{Streams, Turn};
 
 pub use auth::{Auth, AuthError};
 pub use ces::CesConfig;
+pub(crate) use fault::certificate_fault;
 pub use pipe::{InputPipe, Piece, PipeFull};
 pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 

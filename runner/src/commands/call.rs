@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallerStep, SimulatedTwilio, What, When, parse_steps};
 use tokio::sync::mpsc;
 
+use super::faults::Faults;
+use super::stand::Stand;
 use super::timeline::{Timeline, say, stereo};
 use crate::cli::CallArgs;
 use crate::log::tell_and_leave;
@@ -25,13 +28,27 @@ const BAKERY_CALLER: [&str; 3] = ["order.wav", "nine.wav@3000", "colleague.wav"]
 pub async fn run(args: &CallArgs) -> ExitCode {
     #[cfg(target_os = "linux")]
     if args.load.load.is_some() {
+        if !args.faults.is_empty() {
+            return tell_and_leave("--fault is for one call; a load has --faults", USAGE);
+        }
         return super::load::run(args).await;
     }
-    let plan = match plan(args) {
-        Ok(plan) => plan,
+    let (mut plan, faults) = match plan(args).and_then(|plan| Ok((plan, faults(args)?))) {
+        Ok(planned) => planned,
         Err(why) => return tell_and_leave(&why, USAGE),
     };
-    let twilio = SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp);
+    // A fault of the agent's needs an agent that can be made to fail.
+    let stand = match faults.agent {
+        Some(_) => match own_stand(&faults, args, &mut plan).await {
+            Ok(stand) => Some(stand),
+            Err(why) => return tell_and_leave(&why, 1),
+        },
+        None => None,
+    };
+    let twilio = stand
+        .as_ref()
+        .map_or_else(|| SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp), |stand| stand.twilio.clone());
+    let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
         let mut timeline = Timeline::default();
@@ -50,6 +67,25 @@ pub async fn run(args: &CallArgs) -> ExitCode {
         return tell_and_leave("the call never reached an agent", 1);
     }
     ExitCode::SUCCESS
+}
+
+fn faults(args: &CallArgs) -> Result<Faults, String> {
+    let faults = Faults::parse(&args.faults)?;
+    match (&faults.agent, &args.url) {
+        (Some(_), Some(_)) => Err(
+            "--fault: a fault of the agent's is played by an agent and a service that are started for it, so without --url; \
+             an agent of a running service fails by its script (DIALOGFLOW_AGENT=lab:FILE)"
+                .to_owned(),
+        ),
+        _ => Ok(faults),
+    }
+}
+
+/// A service and an agent for this call alone; the plan's call goes there.
+async fn own_stand(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<Stand, String> {
+    let stand = Stand::start(faults.bakery()?, Edition::Cx, None).await?;
+    plan.voice_url = voice_url(&stand.url, &args.params)?;
+    Ok(stand)
 }
 
 /// The token that requests are signed with.

@@ -3,21 +3,19 @@
 use std::process::ExitCode;
 
 use dialbridge_core::Report;
+use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::bakery_caller;
-use dialbridge_lab::agent::{Edition, LabAgent, Script};
-use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallEvent, CallPlan, CallRecord, CallerStep, SimulatedTwilio, What, When};
-use tokio::net::TcpListener;
+use dialbridge_lab::twilio::{CallEvent, CallPlan, CallRecord, CallerStep, What, When};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::CONFIG;
+use super::faults::Faults;
+use super::stand::Stand;
 use super::timeline::{Timeline, report, say, stereo};
-use crate::bridge::{Observed, Watch};
+use crate::bridge::Observed;
 use crate::cli::DemoArgs;
 use crate::log::{self, Severity, tell_and_leave};
-use crate::service::{Parts, Service};
-use crate::settings::{Endpoint, Platform, Settings};
 
 /// How many events wait to be printed.
 const QUEUE: usize = 256;
@@ -40,48 +38,26 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
 
 /// Starts everything, plays the call and gives what was not as it should be.
 async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
-    let told = |error: &dyn std::error::Error| error.to_string();
-    let script = Script::bakery().map_err(|error| told(&error))?;
-    let agent = LabAgent::new(script).serve_on_loopback().await.map_err(|error| told(&error))?;
-    let twilio = SimulatedTwilio::new(Account::new(Some("the-demos-auth-token")), Net::Tcp);
-    let rest = twilio.serve_rest_on_loopback().await.map_err(|error| told(&error))?;
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
-    let url = format!("http://{}", listener.local_addr().map_err(|error| told(&error))?);
-
+    let faults = Faults::parse(&args.faults)?;
     let edition = match args.edition.as_str() {
         "es" => Edition::Es,
         "ces" => Edition::Ces,
         _ => Edition::Cx,
     };
-    let settings = Settings {
-        dialogflow_agent: Some(edition.agent_name().to_owned()),
-        public_url: Some(url.clone()),
-        twilio_account_sid: Some(twilio.account().sid.clone()),
-        twilio_auth_token: twilio.account().auth_token.clone(),
-        twilio_api_url: Some(rest.url()),
-        end_of_interaction_url: Some(format!("{}/handoff", rest.url())),
-        record_dir: args.record.as_ref().map(|folder| folder.display().to_string()),
-        ..Settings::default()
-    };
-    let mut config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
-    config.default_agent_mut().endpoint = Some(Endpoint { url: agent.endpoint(), is_plaintext: true });
-    let (observer, observed) = mpsc::channel(QUEUE);
-    let parts = Parts { watch: Some(Watch::into_channel(observer)), ..Parts::default() };
-    let service = Service::new(config, parts).map_err(|error| told(&error))?;
-    let serving = tokio::spawn(service.serve(listener));
+    let stand = Stand::start(faults.bakery()?, edition, args.record.as_deref()).await?;
+    let (url, twilio) = (&stand.url, &stand.twilio);
 
     // A CES agent has its streams over WebSockets too, where nothing else is set.
     let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
     let edition = args.edition.to_uppercase();
     say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
     let (watch, watched) = mpsc::channel(QUEUE);
-    let plan = CallPlan { watch: Some(watch), ..CallPlan::new(format!("{url}/twiml"), steps()?) };
-    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, observed));
-    serving.abort();
+    let plan = CallPlan { watch: Some(watch), faults: faults.call, ..CallPlan::new(format!("{url}/twiml"), steps()?) };
+    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, stand.observed));
 
     std::fs::write(&args.out, stereo(&record)).map_err(|error| format!("{}: {error}", args.out.display()))?;
     say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
-    Ok(faults(&record, &reports))
+    Ok(shortcomings(&record, &reports))
 }
 
 /// What the caller does: orders, answers before the agent has finished asking, and asks for a person.
@@ -121,7 +97,7 @@ async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Recei
     reports
 }
 
-fn faults(record: &CallRecord, reports: &[Report]) -> Vec<String> {
+fn shortcomings(record: &CallRecord, reports: &[Report]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut expect = |holds: bool, fault: &str| {
         if !holds {

@@ -117,7 +117,7 @@ impl Setup {
 
     /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
     async fn measure_all(self) -> Result<Report, String> {
-        let mut report = Report::default();
+        let mut report = Report { with_faults: self.load.failing, ..Report::default() };
         for round in 0..self.load.repeat {
             for &against in &self.load.against {
                 if self.load.find_max {
@@ -178,7 +178,7 @@ impl Setup {
     /// One load, with processes of its own.
     async fn measure(&self, against: Against, calls: u16) -> Result<(Measurement, Vec<String>), String> {
         let agent_port = if self.url.is_some() { self.load.agent_port } else { 0 };
-        let agent = AgentProcess::start(agent_port, self.pins.agent).await?;
+        let agent = AgentProcess::start(agent_port, self.load.failing, self.pins.agent).await?;
         let endpoint = agent.endpoint();
         let (service, url, token) = match &self.url {
             Some(url) => (None, url.clone(), self.token.as_deref()),

@@ -22,19 +22,19 @@ pub(super) const REPORT: &str = "report";
 /// Runs `load-agent`.
 #[expect(clippy::unused_async, reason = "a command like the others")]
 pub async fn run(args: &LoadAgentArgs) -> ExitCode {
-    match serve(args.port) {
+    match serve(args) {
         Ok(agent) => obey(&agent),
         Err(error) => tell_and_leave(&format!("port {}: {error}", args.port), 1),
     }
 }
 
 /// Serves on one thread of its own: threads that share the work would only cost.
-fn serve(port: u16) -> io::Result<LoadAgent> {
-    let listener = TcpListener::bind(("127.0.0.1", port))?;
+fn serve(args: &LoadAgentArgs) -> io::Result<LoadAgent> {
+    let listener = TcpListener::bind(("127.0.0.1", args.port))?;
     listener.set_nonblocking(true)?;
     say(&json!({ "port": listener.local_addr()?.port() }).to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let agent = LoadAgent::default();
+    let agent = if args.faults { LoadAgent::with_faults() } else { LoadAgent::default() };
     let serving = agent.clone();
     thread::Builder::new()
         .name("agent".to_owned())

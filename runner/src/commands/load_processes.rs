@@ -80,8 +80,11 @@ pub(super) struct AgentProcess {
 }
 
 impl AgentProcess {
-    pub(super) async fn start(port: u16, core: Option<usize>) -> Result<Self, String> {
-        let mut process = Process::start(&["load-agent", "--port", &port.to_string()], &[], core)?;
+    pub(super) async fn start(port: u16, has_faults: bool, core: Option<usize>) -> Result<Self, String> {
+        let port = port.to_string();
+        let arguments = ["load-agent", "--port", &port, "--faults"];
+        let given = if has_faults { &arguments[..] } else { &arguments[..3] };
+        let mut process = Process::start(given, &[], core)?;
         let input = process.child.stdin.take().ok_or("no input")?;
         let told = timeout(PATIENCE, process.lines.next_line()).await.ok().and_then(Result::ok).flatten();
         let told: Option<Value> = told.and_then(|line| serde_json::from_str(&line).ok());

@@ -6,6 +6,8 @@ pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
 pub mod doctor;
+#[cfg(feature = "lab")]
+mod faults;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]
@@ -18,6 +20,8 @@ mod load_report;
 pub mod relay;
 pub mod replay;
 pub mod serve;
+#[cfg(feature = "lab")]
+mod stand;
 #[cfg(feature = "lab")]
 mod timeline;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tonic::Code;
 
-use crate::agent::script::Break;
+use crate::agent::script::{Break, Reply};
 
 /// What a stream fails with: a gRPC code, or something below gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -92,5 +92,84 @@ impl Fault {
             Self::Goaway => Break::Close,
             code => Break::Fault(code),
         }
+    }
+}
+
+/// A fault of the agent's as a command line gives it: the first utterance meets it, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedFault {
+    fault: Fault,
+    after_ms: Option<u64>,
+    down_ms: Option<u64>,
+}
+
+impl PlannedFault {
+    /// What can be read, for a message.
+    pub const NAMES: &str = "reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted, \
+                             unauthenticated, deadline-exceeded, internal; with @MS when so much has been said, e.g. cut@800";
+
+    /// Reads a fault of the command line: `reset`, `cut@800` (when so many milliseconds of speech have come), `down@800+3000`
+    /// (for so long).
+    ///
+    /// # Errors
+    /// With a sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("\"{text}\" is no fault; there are {}", Self::NAMES);
+        let ms = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+        let (rest, down) = text.split_once('+').map_or((text, None), |(rest, down)| (rest, Some(down)));
+        let (name, after) = rest.split_once('@').map_or((rest, None), |(name, after)| (name, Some(after)));
+        let fault = match name {
+            "reset" => Fault::Reset,
+            "refused-stream" => Fault::RefusedStream,
+            "stall" => Fault::Stall,
+            "goaway" => Fault::Goaway,
+            "cut" => Fault::Cut,
+            "down" => Fault::Down,
+            "unavailable" => Fault::Unavailable,
+            "resource-exhausted" => Fault::ResourceExhausted,
+            "unauthenticated" => Fault::Unauthenticated,
+            "deadline-exceeded" => Fault::DeadlineExceeded,
+            "internal" => Fault::Internal,
+            _ => return Err(wrong()),
+        };
+        if down.is_some() != (fault == Fault::Down) {
+            return Err(wrong());
+        }
+        Ok(Self { fault, after_ms: after.map(ms).transpose()?, down_ms: down.map(ms).transpose()? })
+    }
+
+    /// Has an answer met by it.
+    pub(crate) fn meet(self, reply: &mut Reply) {
+        reply.fault = Some(self.fault);
+        reply.fault_after_ms = self.after_ms;
+        reply.fault_times = Some(1);
+        reply.down_ms = self.down_ms;
+        if self.fault == Fault::RefusedStream && self.after_ms.is_none() {
+            reply.fault_at = FaultAt::Opening;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_from_the_command_line() {
+        let planned = |fault, after_ms, down_ms| Ok(PlannedFault { fault, after_ms, down_ms });
+        assert_eq!(PlannedFault::parse("reset"), planned(Fault::Reset, None, None));
+        assert_eq!(PlannedFault::parse("cut@800"), planned(Fault::Cut, Some(800), None));
+        assert_eq!(PlannedFault::parse("down@800+3000"), planned(Fault::Down, Some(800), Some(3_000)));
+        for text in ["", "rest", "reset@", "reset@x", "down", "down+", "reset+300", "RESET"] {
+            let error = PlannedFault::parse(text).unwrap_err();
+            assert!(error.contains(&format!("\"{text}\"")) && error.contains("refused-stream"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_refused_stream_is_refused_at_its_opening() {
+        let mut reply = Reply::default();
+        PlannedFault::parse("refused-stream").unwrap().meet(&mut reply);
+        assert_eq!((reply.fault, reply.fault_at), (Some(Fault::RefusedStream), FaultAt::Opening));
     }
 }

@@ -168,7 +168,7 @@ pub use ces::{
     AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, TurnCompleted, TurnIndex,
     UnknownEvent,
 };
-pub use fault::{Fault, FaultAt};
+pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{KeyRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
@@ -250,6 +250,13 @@ impl Default for Script {
 }
 
 impl Script {
+    /// Has the first utterance met by a fault, before it is answered.
+    #[must_use]
+    pub fn with_fault(mut self, fault: PlannedFault) -> Self {
+        self.utterance.first_mut().into_iter().for_each(|reply| fault.meet(reply));
+        self
+    }
+
     fn replies_mut(&mut self) -> impl Iterator<Item = &mut Reply> {
         let single = [&mut self.start.reply, &mut self.no_input].into_iter().chain(&mut self.other_digits);
         let named = self.digits.values_mut().chain(self.event.values_mut());
