@@ -53,6 +53,10 @@ demo:
 bench:
     cargo bench -p dialbridge-core
 
+# What a frame costs through the whole service: instructions, allocations, writes (valgrind)
+instructions:
+    .ci/instructions
+
 # Records the stories of tests/frames anew, and what must come of them
 frames:
     cargo run -p dialbridge-tests --example record_frames

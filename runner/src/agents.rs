@@ -46,6 +46,7 @@ impl Agents {
         configs: &BTreeMap<String, AgentConfig>,
         dial: &Arc<dyn Dial>,
         client: &HttpClient,
+        most_streams: usize,
     ) -> Result<Self, AgentError> {
         let mut agents = Self::default();
         // What was fetched with some credentials is not for agents with others.
@@ -56,7 +57,7 @@ impl Agents {
             let access = (endpoint.url.clone(), link, config.credentials.clone().filter(|_| !endpoint.is_plaintext));
             let agent = match agents.connections.get(&access) {
                 Some(agent) => agent.clone(),
-                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone())?,
+                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), most_streams)?,
             };
             agents.connections.insert(access.clone(), agent.clone());
             let prompts = prompts
@@ -95,7 +96,7 @@ mod tests {
             ((*name).to_owned(), AgentConfig { endpoint: Some(endpoint), ..config.clone() })
         });
         let dial: Arc<dyn Dial> = Arc::new(Tcp);
-        Agents::open(&agents.collect(), &dial, &HttpClient::new(dial.clone()).unwrap()).unwrap()
+        Agents::open(&agents.collect(), &dial, &HttpClient::new(dial.clone()).unwrap(), 80).unwrap()
     }
 
     #[tokio::test]

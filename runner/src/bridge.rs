@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,8 +132,15 @@ pub async fn run(
         overflows: VecDeque::new(),
         closed: None,
     };
+    // One for the whole call: a frame seldom changes when the next deadline is.
+    let mut alarm = pin!(sleep_until(bridge.began));
+    let mut set_for = None;
     while bridge.closed.is_none() {
         let deadline = bridge.call.poll_timeout();
+        if let Some((at, _)) = deadline.filter(|(at, _)| set_for != Some(*at)) {
+            alarm.as_mut().reset(bridge.began + Duration::from_millis(at.as_ms()));
+            set_for = Some(at);
+        }
         tokio::select! {
             // The caller's audio comes last, for it comes most often: nothing else has to wait for a flood of it.
             biased;
@@ -146,7 +154,8 @@ pub async fn run(
                 bridge.feed(Input::ToolsRun(id, results), None);
             },
             Some((turn, event)) = events.recv() => bridge.feed(Input::Agent(turn, event), None),
-            () = until(bridge.began, deadline.map(|(at, _)| at)) => {
+            () = &mut alarm, if deadline.is_some() => {
+                set_for = None;
                 bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
             }
             message = bridge.socket.next() => bridge.on_twilio(message),
@@ -165,13 +174,6 @@ pub async fn run(
         sight.flushed().await;
     }
     socket.close().await;
-}
-
-async fn until(began: Instant, deadline: Option<CallTime>) {
-    match deadline {
-        Some(at) => sleep_until(began + Duration::from_millis(at.as_ms())).await,
-        None => std::future::pending().await,
-    }
 }
 
 struct Bridge {

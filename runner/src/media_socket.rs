@@ -1,24 +1,32 @@
-//! The media socket, our end of it: a task that only reads, a task that only writes, and a bounded queue for each.
+//! The media socket, our end of it: a future that only reads, and a task that only writes what waits in a bounded queue.
 //!
-//! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so nothing else happens in the task that reads
-//! and nobody cancels it but the end of the call.
+//! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so the future that reads does nothing else, is kept
+//! from one message to the next and dropped with the socket alone. The call's own task polls it: a task of its own, and a
+//! queue between the two, would cost each frame another wake-up.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::batched::Batched;
 pub use crate::fragments::Message;
 use crate::fragments::{Fragments, PROTOCOL_ERROR, TOO_BIG};
 use crate::frame_watch::FrameWatch;
+use crate::gathering::Counted;
 use crate::settings::Limits;
 
-/// How many messages wait for the call.
-const INBOUND_QUEUE: usize = 64;
+/// How many bytes are gathered before they are written, when many messages wait.
+const MOST_BATCH_BYTES: usize = 64 * 1024;
 
 /// How long a socket may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,17 +57,48 @@ enum ToTwilio {
 pub struct SlowReader;
 
 /// An open media socket.
-#[derive(Debug)]
 pub struct MediaSocket {
-    inbound: mpsc::Receiver<FromTwilio>,
+    /// Ends when the socket does.
+    reading: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    arrived: Arc<Slot>,
     outbound: mpsc::Sender<ToTwilio>,
+    /// The writer tells that the socket takes nothing.
+    given_up: Option<oneshot::Receiver<()>>,
     tasks: JoinSet<()>,
     /// What was read already, and is to be read again.
     put_back: VecDeque<FromTwilio>,
+    _counted: Counted,
+}
+
+impl fmt::Debug for MediaSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaSocket").finish_non_exhaustive()
+    }
+}
+
+/// A place for one message, between the reading and the call. Both are in one task, so nobody waits for the lock, and
+/// nobody need be woken: who takes the message out polls the reading next.
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<FromTwilio>>);
+
+impl Slot {
+    fn take(&self) -> Option<FromTwilio> {
+        self.lock().take()
+    }
+
+    /// Puts a message in, and returns when it is taken.
+    async fn put(&self, message: FromTwilio) {
+        *self.lock() = Some(message);
+        poll_fn(|_| if self.lock().is_none() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<FromTwilio>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl MediaSocket {
-    /// Takes a socket over. Its tasks end with it.
+    /// Takes a socket over. What reads and writes ends with it.
     pub fn new<S>(mut socket: WebSocket<S>, limits: &Limits) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -68,14 +107,25 @@ impl MediaSocket {
         socket.set_auto_close(false);
         socket.set_auto_pong(false);
         socket.set_writev(false); // its vectored write can spin when a write returns 0
-        let (reader, writer) = socket.split(|connection| tokio::io::split(FrameWatch::new(connection)));
-        let (to_call, inbound) = mpsc::channel(INBOUND_QUEUE);
+        let (reader, writer) = socket.split(|connection| {
+            let (reader, writer) = tokio::io::split(FrameWatch::new(connection));
+            (reader, Batched::new(writer))
+        });
         let (outbound, from_call) = mpsc::channel(limits.queued_messages);
+        let arrived = Arc::new(Slot::default());
+        let reading = read(reader, Fragments::up_to(limits.message_bytes), arrived.clone(), outbound.clone());
+        let (give_up, given_up) = oneshot::channel();
         let mut tasks = JoinSet::new();
-        let to_call_about_writing = to_call.clone();
-        tasks.spawn(read(reader, Fragments::up_to(limits.message_bytes), to_call, outbound.clone()));
-        tasks.spawn(write(writer, limits.slow, from_call, to_call_about_writing));
-        Self { inbound, outbound, tasks, put_back: VecDeque::new() }
+        tasks.spawn(write(writer, limits.slow, from_call, give_up));
+        Self {
+            reading: Some(Box::pin(reading)),
+            arrived,
+            outbound,
+            given_up: Some(given_up),
+            tasks,
+            put_back: VecDeque::new(),
+            _counted: Counted::new(),
+        }
     }
 
     /// The next message; `Closed` is the last. Nothing is lost when this is dropped half-way.
@@ -83,7 +133,32 @@ impl MediaSocket {
         if let Some(message) = self.put_back.pop_front() {
             return message;
         }
-        self.inbound.recv().await.unwrap_or(FromTwilio::Closed)
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<FromTwilio> {
+        let Some(reading) = &mut self.reading else { return Poll::Ready(FromTwilio::Closed) };
+        let has_ended = reading.as_mut().poll(cx).is_ready();
+        if let Some(message) = self.arrived.take() {
+            return Poll::Ready(message);
+        }
+        let is_given_up = match &mut self.given_up {
+            Some(given_up) => match Pin::new(given_up).poll(cx) {
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(_)) => {
+                    // The writer has ended otherwise: the reading ends too, or the call has it closed.
+                    self.given_up = None;
+                    false
+                }
+                Poll::Pending => false,
+            },
+            None => false,
+        };
+        if has_ended || is_given_up {
+            self.reading = None;
+            return Poll::Ready(FromTwilio::Closed);
+        }
+        Poll::Pending
     }
 
     /// Has messages come once more, before all others.
@@ -128,7 +203,7 @@ impl MediaSocket {
 async fn read<S: AsyncRead + Unpin>(
     mut socket: WebSocketRead<ReadHalf<FrameWatch<S>>>,
     mut fragments: Fragments,
-    to_call: mpsc::Sender<FromTwilio>,
+    arrived: Arc<Slot>,
     to_writer: mpsc::Sender<ToTwilio>,
 ) {
     let code = loop {
@@ -150,14 +225,11 @@ async fn read<S: AsyncRead + Unpin>(
                 Err(code) => break Some(code),
             },
         };
-        if to_call.send(message).await.is_err() {
-            return;
-        }
+        arrived.put(message).await;
     };
     if let Some(code) = code {
         let _ = to_writer.try_send(ToTwilio::Close(code));
     }
-    let _ = to_call.send(FromTwilio::Closed).await;
 }
 
 /// Which close answers a fault; `None` where the connection is gone.
@@ -174,38 +246,53 @@ fn from_twilio((opcode, message): (OpCode, Message)) -> FromTwilio {
     if opcode == OpCode::Text { FromTwilio::Text(message) } else { FromTwilio::Binary }
 }
 
-/// Writes until the close is written or the socket is gone. A socket that takes nothing for too long is closed.
+/// Writes until the close is written or the socket is gone; what waits goes out together. A socket that takes nothing for
+/// too long is given up.
 async fn write<S: AsyncWrite + Unpin>(
-    mut socket: WebSocketWrite<WriteHalf<FrameWatch<S>>>,
+    mut socket: WebSocketWrite<Batched<WriteHalf<FrameWatch<S>>>>,
     patience: Duration,
     mut from_call: mpsc::Receiver<ToTwilio>,
-    to_call: mpsc::Sender<FromTwilio>,
+    give_up: oneshot::Sender<()>,
 ) {
-    while let Some(message) = from_call.recv().await {
-        let is_last = matches!(message, ToTwilio::Close(_));
-        match tokio::time::timeout(patience, write_message(&mut socket, &message)).await {
+    while let Some(first) = from_call.recv().await {
+        let (mut next, mut bytes, mut is_last) = (Some(first), 0, false);
+        while let Some(message) = next.take() {
+            is_last = matches!(message, ToTwilio::Close(_));
+            bytes += message.bytes();
+            // It goes into the batch, and so without waiting.
+            if socket.write_frame(message.frame()).await.is_err() {
+                return;
+            }
+            next = if is_last || bytes >= MOST_BATCH_BYTES { None } else { from_call.try_recv().ok() };
+        }
+        match tokio::time::timeout(patience, socket.flush()).await {
             Ok(Ok(())) if !is_last => {}
             // The reader notices that the connection is gone, and tells.
             Ok(_) => return,
             Err(_) => {
-                let _ = to_call.send(FromTwilio::Closed).await;
+                let _ = give_up.send(());
                 return;
             }
         }
     }
 }
 
-async fn write_message<S: AsyncWrite + Unpin>(
-    socket: &mut WebSocketWrite<WriteHalf<FrameWatch<S>>>,
-    message: &ToTwilio,
-) -> Result<(), WebSocketError> {
-    let frame = match message {
-        ToTwilio::Text(text) => Frame::text(Payload::Borrowed(text.as_bytes())),
-        ToTwilio::Pong(payload) => Frame::pong(Payload::Borrowed(payload)),
-        ToTwilio::Close(code) => Frame::close(*code, b""),
-    };
-    socket.write_frame(frame).await?;
-    socket.flush().await
+impl ToTwilio {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Pong(payload) => payload.len(),
+            Self::Close(_) => 0,
+        }
+    }
+
+    fn frame(self) -> Frame<'static> {
+        match self {
+            Self::Text(text) => Frame::text(Payload::Owned(text.into_bytes())),
+            Self::Pong(payload) => Frame::pong(Payload::Owned(payload)),
+            Self::Close(code) => Frame::close(code, b""),
+        }
+    }
 }
 
 #[cfg(test)]

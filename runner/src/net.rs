@@ -91,15 +91,9 @@ impl AsyncWrite for Opened {
         Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
     }
 
+    // A frame of audio is small. Told so, h2 copies payloads of up to 1 kB, not of 256 bytes, into one buffer, which goes out
+    // as one write for all the calls of a connection.
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
+        false
     }
 }

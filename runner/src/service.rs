@@ -137,7 +137,8 @@ impl Service {
         let tokens = &config.twilio.auth_tokens;
         let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
-        let agents = Agents::open(&config.agents, &parts.dial, &client).map_err(StartError::Agent)?;
+        let most_streams = config.limits.streams_per_connection;
+        let agents = Agents::open(&config.agents, &parts.dial, &client, most_streams).map_err(StartError::Agent)?;
         let sight = Sight::start(&config, &client, parts.clock);
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {

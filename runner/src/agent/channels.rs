@@ -14,11 +14,8 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Erro
 use crate::net::{Connector, Dial};
 use crate::settings::Endpoint;
 
-/// How many streams share a connection. Below 100, for a stream that ends still counts for a moment.
-const STREAMS_PER_CONNECTION: usize = 80;
-
-/// With fewer free places than these, all connections together, another one is opened ahead of need.
-const SPARE_PLACES: usize = STREAMS_PER_CONNECTION / 4;
+/// With less than this part of a connection's places free, all connections together, another one is opened ahead of need.
+const SPARE_PART: usize = 4;
 
 /// A connection without a stream is closed after so long. One always stays.
 const IDLE: Duration = Duration::from_secs(120);
@@ -48,6 +45,8 @@ pub(super) struct Channels(Arc<Inner>);
 struct Inner {
     endpoint: TonicEndpoint,
     dial: Arc<dyn Dial>,
+    /// How many streams share a connection.
+    most_streams: usize,
     members: Mutex<Vec<Member>>,
 }
 
@@ -79,7 +78,7 @@ impl Member {
 }
 
 impl Channels {
-    pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>) -> Result<Self, Error> {
+    pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>, most_streams: usize) -> Result<Self, Error> {
         let mut tonic = TonicEndpoint::from_shared(endpoint.url.clone())?
             .user_agent(concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -93,7 +92,7 @@ impl Channels {
             let has_roots = crate::tls::platform_has_roots();
             tonic = tonic.tls_config(if has_roots { tls.with_native_roots() } else { tls.with_webpki_roots() })?;
         }
-        Ok(Self(Arc::new(Inner { endpoint: tonic, dial, members: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { endpoint: tonic, dial, most_streams, members: Mutex::default() })))
     }
 
     /// Opens the first connection and waits for it.
@@ -116,8 +115,9 @@ impl Channels {
 
     /// A connection with room; the least used one, so that a connection that breaks takes as few calls with it as can be.
     pub(super) fn lease(&self) -> Lease {
+        let most_streams = self.0.most_streams;
         let mut members = self.members();
-        let least = members.iter().map(Member::streams).min().filter(|streams| *streams < STREAMS_PER_CONNECTION);
+        let least = members.iter().map(Member::streams).min().filter(|streams| *streams < most_streams);
         if least.is_none() {
             members.push(self.another());
         }
@@ -126,8 +126,8 @@ impl Channels {
         member.used = Instant::now();
         member.streams.fetch_add(1, Ordering::Relaxed);
         let lease = Lease { channel: member.channel.clone(), streams: member.streams.clone() };
-        let free: usize = members.iter().map(|member| STREAMS_PER_CONNECTION.saturating_sub(member.streams())).sum();
-        if free < SPARE_PLACES {
+        let free: usize = members.iter().map(|member| most_streams.saturating_sub(member.streams())).sum();
+        if free < most_streams.div_ceil(SPARE_PART) {
             members.push(self.another());
         }
         lease
@@ -178,9 +178,11 @@ mod tests {
     use super::*;
     use crate::net::Tcp;
 
+    const STREAMS_PER_CONNECTION: usize = 80;
+
     fn channels() -> Channels {
         let endpoint = Endpoint { url: "http://127.0.0.1:9".to_owned(), is_plaintext: true };
-        Channels::new(&endpoint, Arc::new(Tcp)).unwrap()
+        Channels::new(&endpoint, Arc::new(Tcp), STREAMS_PER_CONNECTION).unwrap()
     }
 
     #[tokio::test]

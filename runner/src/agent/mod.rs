@@ -89,7 +89,7 @@ pub struct SessionContext {
 
 impl Agent {
     /// Connects nothing yet. Must run inside tokio: fetching tokens begins. `credentials` is a file with them; without
-    /// one they come from the usual places, and for a plaintext endpoint there are none.
+    /// one they come from the usual places, and for a plaintext endpoint there are none. `most_streams` share a connection.
     ///
     /// # Errors
     /// [`AgentError`] when there are no usable credentials, or the endpoint cannot be used.
@@ -98,6 +98,7 @@ impl Agent {
         link: Link,
         credentials: Option<&Path>,
         dial: Arc<dyn Dial>,
+        most_streams: usize,
     ) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
             true => auth::Auth::none(),
@@ -107,7 +108,7 @@ impl Agent {
             Link::Grpc => None,
             Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
         };
-        let channels = channels::Channels::new(endpoint, dial).map_err(AgentError::Endpoint)?;
+        let channels = channels::Channels::new(endpoint, dial, most_streams).map_err(AgentError::Endpoint)?;
         Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth }, sockets })
     }
 
@@ -155,7 +156,7 @@ impl Agent {
         events: mpsc::Sender<(TurnId, AgentEvent)>,
         tasks: &mut JoinSet<()>,
     ) -> TurnHandle {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(context.speech.audio_chunk_ms);
         let (streams, sockets, context) = (self.streams.clone(), self.sockets.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
         let task = match context.product {

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialbridge_core::agent::{MAX_AUDIO_BYTES, TurnInput};
+use dialbridge_core::audio::BYTES_PER_MS;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 /// How much audio waits for an agent that takes none, in bytes: a minute, twice what a call ever keeps.
-const MOST_BYTES: usize = 60_000 * dialbridge_core::audio::BYTES_PER_MS;
+const MOST_BYTES: usize = 60_000 * BYTES_PER_MS;
+
+/// Audio in one of Twilio's frames, in milliseconds.
+const FRAME_MS: usize = 20;
 
 /// How much other input waits for it.
 const MOST_INPUTS: usize = 64;
@@ -45,6 +49,8 @@ pub enum Piece {
 pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
+    /// So much audio is waited for before it goes out, in bytes, unless it is the last.
+    chunk: usize,
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +65,11 @@ struct State {
 }
 
 impl InputPipe {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::default()
+    /// A pipe whose messages have `chunk_ms` milliseconds of audio at least, but before other input and at the end. Up to a
+    /// frame's length: what is there goes out at once.
+    pub(super) fn new(chunk_ms: usize) -> Arc<Self> {
+        let chunk = if chunk_ms > FRAME_MS { chunk_ms * BYTES_PER_MS } else { 0 };
+        Arc::new(Self { chunk, ..Self::default() })
     }
 
     /// Writes audio.
@@ -77,7 +86,9 @@ impl InputPipe {
             Some((_, after)) => after.extend_from_slice(audio),
             None => state.audio.extend_from_slice(audio),
         }
-        wake(state);
+        if state.audio.len() >= self.chunk {
+            wake(state);
+        }
         Ok(())
     }
 
@@ -130,7 +141,8 @@ impl InputPipe {
     /// What waits: audio, at most [`MAX_AUDIO_BYTES`] of it, or one other input; `None` when the pipe is closed and empty.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let mut state = self.lock();
-        if !state.audio.is_empty() {
+        let is_enough = state.audio.len() >= self.chunk || state.is_closed || !state.others.is_empty();
+        if !state.audio.is_empty() && is_enough {
             let most = state.audio.len().min(MAX_AUDIO_BYTES);
             return Poll::Ready(Some(Piece::Audio(state.audio.split_to(most).freeze())));
         }
@@ -172,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_waits_goes_out_as_one_message() {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(0);
         assert!(read(&pipe).is_pending());
         for frame in [[1; 160], [2; 160], [3; 160]] {
             pipe.write(&frame).unwrap();
@@ -186,8 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_is_waited_for_but_not_at_the_end_and_not_before_other_input() {
+        let pipe = InputPipe::new(40);
+        pipe.write(&[1; 160]).unwrap();
+        assert!(read(&pipe).is_pending());
+        pipe.write(&[2; 160]).unwrap();
+        assert_eq!(read(&pipe), audio(&[[1; 160], [2; 160]].concat()));
+        pipe.write(&[3; 160]).unwrap();
+        pipe.put(Piece::Input(TurnInput::Audio)).unwrap();
+        assert_eq!(read(&pipe), audio(&[3; 160]));
+        assert_eq!(read(&pipe), Poll::Ready(Some(Piece::Input(TurnInput::Audio))));
+        pipe.write(&[4; 160]).unwrap();
+        assert!(read(&pipe).is_pending());
+        pipe.close();
+        assert_eq!(read(&pipe), audio(&[4; 160]));
+        assert_eq!(read(&pipe), Poll::Ready(None));
+    }
+
+    #[test]
     fn other_input_keeps_its_place_between_the_audio() {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(0);
         let event = |name: &str| Piece::Input(TurnInput::Event(name.to_owned()));
         pipe.write(&[1]).unwrap();
         pipe.put(event("a")).unwrap();
@@ -203,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_message_is_never_larger_than_the_agent_takes() {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(0);
         pipe.write(&[7; 40_000]).unwrap();
         let sizes: Vec<usize> = (0..3)
             .map(|_| match read(&pipe) {
@@ -216,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_takes_nothing_fills_no_memory_without_end() {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(0);
         let written = (0..10_000).take_while(|_| pipe.write(&[0; 160]).is_ok()).count();
         assert_eq!(written, MOST_BYTES / 160);
         let put = (0..10_000).take_while(|_| pipe.put(Piece::Input(TurnInput::Audio)).is_ok()).count();

@@ -34,6 +34,8 @@ pub struct SpeechConfig {
     pub webhook_headers: BTreeMap<String, Secret>,
     /// `FLOW_VERSIONS` (CX).
     pub flow_versions: Vec<String>,
+    /// `AUDIO_CHUNK_MS`: how much audio waits for the next message, in milliseconds; up to 20: none.
+    pub audio_chunk_ms: usize,
 }
 
 impl SpeechConfig {

@@ -30,6 +30,8 @@ use std::num::NonZero;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::gathering;
+
 /// `EX_CONFIG` of sysexits: a wrong setting.
 pub const CONFIG: u8 = 78;
 
@@ -40,5 +42,8 @@ pub const CONFIG: u8 = 78;
 pub fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    if cores == 1 {
+        builder.on_thread_park(gathering::gather);
+    }
     builder.enable_all().build()
 }

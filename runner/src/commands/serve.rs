@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::CONFIG;
 use crate::drain::Drained;
+use crate::gathering;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
 use crate::settings::{AgentConfig, Config, Platform, Settings};
@@ -19,6 +20,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
+    gathering::allow(config.limits.gather);
     log::start(config.log_level, std::io::stdout);
     let _lab = match serve_lab_agents(&mut config).await {
         Ok(served) => served,

@@ -128,7 +128,7 @@ impl AgentSubject {
         input: TurnInput,
         tasks: &mut JoinSet<()>,
     ) -> Result<mpsc::Receiver<(TurnId, AgentEvent)>, String> {
-        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial)
+        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
             .map_err(|error| error.to_string())?;
         let context = SessionContext {
             session: self.address.session(session_id),

@@ -131,6 +131,16 @@ pub struct Settings {
     /// How many messages may wait for a media socket
     #[arg(long, env = "MOST_QUEUED_MESSAGES", value_name = "N", help_heading = "Doors")]
     pub most_queued_messages: Option<String>,
+    /// How many streams share a connection to Dialogflow
+    #[arg(long, env = "STREAMS_PER_CONNECTION", value_name = "N", help_heading = "Load")]
+    pub streams_per_connection: Option<String>,
+    /// How long frames are gathered under load, before one wake-up serves them all; 0: never
+    #[arg(long, env = "GATHER_MICROSECONDS", value_name = "US", help_heading = "Load")]
+    pub gather_microseconds: Option<String>,
+    /// How much audio goes to the agent as one message, at least
+    #[arg(long, env = "AUDIO_CHUNK_MS", value_name = "MS", help_heading = "Load")]
+    pub audio_chunk_ms: Option<String>,
+
     /// Takes streams of TwiML that others wrote, at /media; read docs/security.md first
     #[arg(long, env = "ALLOW_BARE_MEDIA", value_name = "BOOL", help_heading = "Doors")]
     pub allow_bare_media: Option<String>,

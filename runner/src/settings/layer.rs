@@ -49,6 +49,8 @@ pub(super) const OF_THE_SERVICE: &[&str] = &[
     "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",
+    "STREAMS_PER_CONNECTION",
+    "GATHER_MICROSECONDS",
 ];
 
 /// Settings that are files or folders.

@@ -8,6 +8,15 @@ use super::{SettingError, Settings};
 /// hyper's least buffer for a head, in bytes.
 const LEAST_HEAD_BYTES: u64 = 8_192;
 
+/// Below the 100 that Google's front end takes, for a stream that ends still counts for a moment.
+const STREAMS_PER_CONNECTION: u64 = 80;
+const MOST_STREAMS_PER_CONNECTION: u64 = 100;
+
+/// Long enough for several of a thousand calls' frames, short enough for a median below half a millisecond.
+const GATHER_US: u64 = 400;
+/// A quarter of a frame: beyond it there is little left to be saved.
+const MOST_GATHER_US: u64 = 5_000;
+
 /// Bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -35,6 +44,10 @@ pub struct Limits {
     pub slow: Duration,
     /// How many messages may wait for a media socket.
     pub queued_messages: usize,
+    /// Streams that share a connection to the agent.
+    pub streams_per_connection: usize,
+    /// How long frames are gathered under load.
+    pub gather: Duration,
 }
 
 impl Settings {
@@ -61,6 +74,15 @@ impl Settings {
             quiet: seconds("QUIET_SOCKET_SECONDS", &self.quiet_socket_seconds, 30)?,
             slow: seconds("SLOW_SOCKET_SECONDS", &self.slow_socket_seconds, 20)?,
             queued_messages: count("MOST_QUEUED_MESSAGES", &self.most_queued_messages, 1_024, 100_000, "1024")?,
+            streams_per_connection: count(
+                "STREAMS_PER_CONNECTION",
+                &self.streams_per_connection,
+                STREAMS_PER_CONNECTION,
+                MOST_STREAMS_PER_CONNECTION,
+                "80",
+            )?,
+            gather: number("GATHER_MICROSECONDS", set(&self.gather_microseconds), GATHER_US, 0..=MOST_GATHER_US, "400")
+                .map(Duration::from_micros)?,
         })
     }
 }

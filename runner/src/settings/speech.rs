@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::value::{Shown, boolean, choice, decimal, list, set, text};
+use super::value::{Shown, boolean, choice, decimal, list, number, set, text};
 use super::{Product, Secret, SettingError, Settings};
 use crate::agent::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// Dialogflow's bounds for phrase hints (Cloud Speech's of a request): how many, and how long each one, in characters.
 const MOST_PHRASES: usize = 5_000;
 const MOST_PHRASE_CHARS: usize = 100;
+
+/// Audio in one of Twilio's frames, in milliseconds.
+const FRAME_MS: usize = 20;
 
 /// Headers that Google refuses (`google.cloud.dialogflow.cx.v3.QueryParameters.webhook_headers`).
 const REFUSED_HEADERS: [&str; 9] = [
@@ -46,6 +49,7 @@ impl Settings {
             time_zone: time_zone(set(&self.time_zone))?,
             webhook_headers: headers(&list(set(&self.webhook_headers)))?,
             flow_versions: self.versions(product)?,
+            audio_chunk_ms: audio_chunk(set(&self.audio_chunk_ms))?,
         })
     }
 
@@ -93,6 +97,15 @@ impl Settings {
 }
 
 /// Only the form is looked at: the tz database is Google's.
+/// Twilio's frames are whole in it.
+fn audio_chunk(value: Option<&str>) -> Result<usize, SettingError> {
+    let ms = number("AUDIO_CHUNK_MS", value, FRAME_MS, 20..=200, "40")?;
+    if ms % FRAME_MS == 0 {
+        return Ok(ms);
+    }
+    Err(SettingError::new("AUDIO_CHUNK_MS", format!("is {ms}, which is not so many frames of {FRAME_MS} ms"), "40"))
+}
+
 fn time_zone(value: Option<&str>) -> Result<Option<String>, SettingError> {
     let Some(zone) = value else { return Ok(None) };
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+');

@@ -34,6 +34,9 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("QUIET_SOCKET_SECONDS", vec!["0"]),
         ("SLOW_SOCKET_SECONDS", vec!["0"]),
         ("MOST_QUEUED_MESSAGES", vec!["0", "100001"]),
+        ("STREAMS_PER_CONNECTION", vec!["0", "101", "many"]),
+        ("GATHER_MICROSECONDS", vec!["5001", "-1", "1 ms"]),
+        ("AUDIO_CHUNK_MS", vec!["0", "19", "201", "25", "40 ms"]),
         ("ALLOW_BARE_MEDIA", vec!["yes"]),
         ("OVERFLOW_URL", vec!["tel:1"]),
         ("LOG_LEVEL", vec!["loud"]),
@@ -199,7 +202,7 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((call.patience.answer_ms, call.patience.fetch_ms, call.retry.budget_ms), (30_000, 5_000, 15_000));
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
     assert_eq!(tape_mask, Mask { digits: true, audio: false });
-    assert_eq!((speech, notices.len()), (SpeechConfig::default(), 0));
+    assert_eq!((speech, notices.len()), (SpeechConfig { audio_chunk_ms: 20, ..SpeechConfig::default() }, 0));
 }
 
 #[test]
@@ -364,6 +367,7 @@ fn speech_is_as_it_is_set() {
         ("PHRASE_HINTS", "rye bread, sourdough,,"),
         ("SENTIMENT", "1"),
         ("TIME_ZONE", "America/Argentina/Buenos_Aires"),
+        ("AUDIO_CHUNK_MS", "60"),
         ("WEBHOOK_HEADERS", "X-Tenant: north, Authorization: Bearer a:b"),
         ("FLOW_VERSIONS", version),
     ]);
@@ -384,6 +388,7 @@ fn speech_is_as_it_is_set() {
         time_zone: Some("America/Argentina/Buenos_Aires".to_owned()),
         webhook_headers: set.speech.webhook_headers.clone(),
         flow_versions: vec![version.to_owned()],
+        audio_chunk_ms: 60,
     };
     assert_eq!(set.speech, expected);
     for zone in ["UTC", "Etc/GMT+5", "Europe/Berlin"] {

@@ -47,7 +47,7 @@ struct Line {
 
 impl Line {
     fn new(ces: CesConfig) -> Self {
-        let pipe = InputPipe::new();
+        let pipe = InputPipe::new(0);
         let (outgoing, listening) = Outgoing::new(&context(ces), &start(TurnInput::Audio), pipe.clone()).unwrap();
         Self { pipe, outgoing, listening }
     }
@@ -235,5 +235,5 @@ fn a_rate_that_cannot_be_made_is_refused() {
     let _guard = runtime.enter();
     let input = AudioFormat { encoding: Encoding::Linear16, sample_rate: 11_111 };
     let context = context(CesConfig { input, ..CesConfig::default() });
-    assert!(Outgoing::new(&context, &start(TurnInput::Audio), InputPipe::new()).is_err());
+    assert!(Outgoing::new(&context, &start(TurnInput::Audio), InputPipe::new(0)).is_err());
 }

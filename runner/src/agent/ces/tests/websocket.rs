@@ -72,7 +72,7 @@ impl Client {
 async fn open_with(queue: usize, input: TurnInput) -> (Client, DuplexStream) {
     let (sender, mut dialled) = mpsc::channel(1);
     let endpoint = Endpoint { url: "http://ces.test".to_owned(), is_plaintext: true };
-    let agent = Agent::new(&endpoint, Link::WebSocket, None, Arc::new(Pipes(sender))).unwrap();
+    let agent = Agent::new(&endpoint, Link::WebSocket, None, Arc::new(Pipes(sender)), 1).unwrap();
     let (events_sender, events) = mpsc::channel(queue);
     let mut tasks = JoinSet::new();
     let mut start = start(input);
