@@ -12,7 +12,7 @@ use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
 use dialbridge_core::tape::{Tape, TapeError, TapeInput};
 use dialbridge_core::{AgentEvent, CallConfig, Input, TurnId, UpdateResult};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::watch::{START, WatchedCall};
 use crate::wav::declared;
@@ -105,13 +105,15 @@ pub struct Settings {
     pub rotation_margin_ms: u8,
     pub renew_after_ms: u8,
     /// Each of the patiences; by default each as it is.
-    pub patience: Option<[u8; 9]>,
+    pub patience: Option<[u8; 10]>,
     /// Budget, first pause.
     pub retry: Option<(u8, u8)>,
     pub answering_turn: bool,
     pub seed: u8,
     /// Whether the whole call is one stream.
     pub one_stream: bool,
+    /// Whether tools can be run.
+    pub has_tools: bool,
 }
 
 /// How keys are collected.
@@ -144,6 +146,8 @@ pub enum Operation {
     Agent(u8, Said),
     /// What was asked for so many fetches ago has come, so many bytes, or cannot be had.
     Fetched(u8, Option<u16>),
+    /// The tools that were asked for so many times ago were run, so many of them, well or not.
+    ToolsRun(u8, u8, bool),
     /// The REST update was answered, by number.
     Updated(u8),
     /// The call should go over.
@@ -182,7 +186,8 @@ pub struct SaidAnswer {
     pub payload: u8,
     /// Number of keys, and the pause between them.
     pub keys: Option<(u8, u8)>,
-    pub calls_tool: bool,
+    /// How many tools.
+    pub tools: u8,
 }
 
 /// Audio of an answer.
@@ -290,6 +295,12 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
                 call.feed(&Input::Fetched(id, audio.as_deref().ok_or("404")));
             }
         }
+        Operation::ToolsRun(back, tools, is_well) => {
+            if let Some(id) = call.tools(usize::from(*back)) {
+                let result = if *is_well { Ok(Map::new()) } else { Err("no such tool".to_owned()) };
+                call.feed(&Input::ToolsRun(id, vec![result; usize::from(*tools % 8)]));
+            }
+        }
         Operation::Updated(result) => {
             let results = [UpdateResult::Accepted, UpdateResult::CallGone, UpdateResult::Impossible];
             call.feed(&Input::Updated(*pick(&results, *result)));
@@ -328,6 +339,7 @@ impl Settings {
             rotation_margin_ms: ms(self.rotation_margin_ms),
             renew_after_ms: ms(self.renew_after_ms),
             seed: self.seed.into(),
+            has_tools: self.has_tools,
             shape: if self.one_stream { StreamShape::PerCall } else { StreamShape::PerTurn },
             ..CallConfig::default()
         };
@@ -370,11 +382,12 @@ impl Settings {
         }
         config.retry.answering_turn = self.answering_turn;
         if let Some(patience) = self.patience {
-            let [start, frames, answer, first, more, fetch, renewal, update, stop] = patience.map(ms);
+            let [start, frames, answer, stalled, first, more, fetch, renewal, update, stop] = patience.map(ms);
             config.patience = dialbridge_core::config::Patience {
                 start_ms: start,
                 frames_ms: frames,
                 answer_ms: answer,
+                stalled_ms: stalled,
                 first_audio_ms: first,
                 more_audio_ms: more,
                 fetch_ms: fetch,
@@ -430,7 +443,7 @@ impl SaidAnswer {
                 most: Some(most.into()),
                 gap_ms: Some(ms(gap)),
             }),
-            tool_call: self.calls_tool.then(ToolCall::default),
+            tool_calls: vec![ToolCall::default(); usize::from(self.tools % 8)],
             ..Answer::default()
         }
     }

@@ -8,7 +8,7 @@ use dialbridge_core::config::StreamShape;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::twilio::{Inbound, TwilioMessage, parse};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, TurnId,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, ToolsId, TurnId,
 };
 
 /// How many outputs one input may bring about, beside those for the audio that is to be played.
@@ -39,6 +39,7 @@ pub struct WatchedCall {
     marks: Vec<MarkName>,
     clears: u32,
     fetches: Vec<FetchId>,
+    tools: Vec<ToolsId>,
     updates: u32,
     is_closed: bool,
     account: Option<AudioAccount>,
@@ -65,6 +66,7 @@ impl WatchedCall {
             marks: Vec::new(),
             clears: 0,
             fetches: Vec::new(),
+            tools: Vec::new(),
             updates: 0,
             is_closed: false,
             account: None,
@@ -91,6 +93,12 @@ impl WatchedCall {
     #[must_use]
     pub fn fetch(&self, back: usize) -> Option<FetchId> {
         self.fetches.iter().rev().nth(back).copied()
+    }
+
+    /// The tools that were asked for so many times ago.
+    #[must_use]
+    pub fn tools(&self, back: usize) -> Option<ToolsId> {
+        self.tools.iter().rev().nth(back).copied()
     }
 
     /// Takes an input in at this moment, and looks at all that comes of it.
@@ -210,6 +218,11 @@ impl WatchedCall {
             Output::Fetch(id, _) => {
                 assert!(self.fetches.last().is_none_or(|last| last < id));
                 self.fetches.push(*id);
+            }
+            Output::RunTools(id, calls) => {
+                assert!(self.config.has_tools && !calls.is_empty());
+                assert!(self.tools.last().is_none_or(|last| last < id));
+                self.tools.push(*id);
             }
             Output::Report(report) => self.look_at_report(report),
             Output::Close(_) => {

@@ -4,7 +4,7 @@ use super::Made;
 use super::encode::Encode as _;
 use crate::call::{Operation, Said, SaidAnswer, SaidPrompt, Settings, read};
 
-use Operation::{Agent, Closed, Fetched, Key, Mark, Message, Renew, Stop, Talk, Updated, Wait};
+use Operation::{Agent, Closed, Fetched, Key, Mark, Message, Renew, Stop, Talk, ToolsRun, Updated, Wait};
 
 /// A call that listens first, to an agent with usual settings.
 fn listening() -> Settings {
@@ -164,7 +164,7 @@ fn conversations() -> Vec<Story> {
 fn troubles() -> Vec<Story> {
     let half = Some(SaidPrompt { bytes: 20_000, ..prompt() });
     let five_seconds = SaidAnswer { prompts: [half.clone(), half], ..SaidAnswer::default() };
-    let tool = SaidAnswer { part: 2, calls_tool: true, ..SaidAnswer::default() };
+    let tool = SaidAnswer { part: 2, tools: 1, ..SaidAnswer::default() };
     vec![
         (
             "failure_and_retry",
@@ -185,7 +185,7 @@ fn troubles() -> Vec<Story> {
         ),
         (
             "no_patience_and_no_pause",
-            Settings { patience: Some([8, 15, 0, 0, 0, 0, 0, 0, 0]), retry: Some((9, 0)), ..greeted() },
+            Settings { patience: Some([8, 15, 0, 0, 0, 0, 0, 0, 0, 0]), retry: Some((9, 0)), ..greeted() },
             vec![Wait(500), end_of_utterance(), Wait(20_000)],
         ),
         (
@@ -208,7 +208,26 @@ fn troubles() -> Vec<Story> {
                 Talk(true, 255),
             ],
         ),
-        ("a_tool_is_asked_for_again_and_again", greeted(), vec![answers(tool); 60]),
+        ("a_tool_is_asked_for_again_and_again", greeted(), vec![answers(tool.clone()); 60]),
+        (
+            "tools_are_run_while_the_caller_speaks",
+            Settings { one_stream: true, has_tools: true, ..greeted() },
+            vec![
+                answers(SaidAnswer { tools: 3, ..tool.clone() }),
+                Talk(true, 20),
+                ToolsRun(0, 3, true),
+                answers(tool),
+                ToolsRun(0, 2, false),
+                Agent(0, Said::Failed(true)),
+                Wait(3_000),
+                answers(says(prompt())),
+            ],
+        ),
+        (
+            "a_stream_says_nothing_of_what_it_hears",
+            Settings { patience: Some([8, 10, 10, 5, 8, 5, 7, 8, 8, 7]), ..listening() },
+            vec![Talk(true, 255), Talk(true, 100), Wait(2_000), Talk(false, 100), Wait(9_000)],
+        ),
         (
             "no_start",
             Settings { starts: false, ..greeted() },

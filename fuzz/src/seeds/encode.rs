@@ -40,10 +40,10 @@ structures! {
     Settings {
         starts event text barge_in least_words least_ms least_confidence tells_heard knows_prompts key_rules no_input bounds
         thinking retrying has_url audio_limit_ms rotation_margin_ms renew_after_ms patience retry answering_turn seed
-        one_stream
+        one_stream has_tools
     }
     KeySettings { finish most gap_ms first_ms form }
-    SaidAnswer { part prompts has_words has_text matched end payload keys calls_tool }
+    SaidAnswer { part prompts has_words has_text matched end payload keys tools }
     SaidPrompt { format bytes is_wav is_elsewhere interruptible cancellable }
     Parts { call_sid issued_ms later_ms attempt change opening has_language text }
 }
@@ -95,7 +95,7 @@ fn variant(number: u64, of: u64, out: &mut Vec<u8>) {
 
 impl Encode for Operation {
     fn encode(&self, out: &mut Vec<u8>) {
-        let number = |n, out: &mut Vec<u8>| variant(n, 13, out);
+        let number = |n, out: &mut Vec<u8>| variant(n, 14, out);
         match self {
             Self::Media(is_loud, bytes) => {
                 number(0, out);
@@ -127,17 +127,22 @@ impl Encode for Operation {
                 number(7, out);
                 (*back, *bytes).encode(out);
             }
-            Self::Updated(result) => {
+            Self::ToolsRun(back, tools, is_well) => {
                 number(8, out);
+                (*back, *tools).encode(out);
+                is_well.encode(out);
+            }
+            Self::Updated(result) => {
+                number(9, out);
                 result.encode(out);
             }
-            Self::Renew => number(9, out),
+            Self::Renew => number(10, out),
             Self::Wait(ms) => {
-                number(10, out);
+                number(11, out);
                 ms.encode(out);
             }
-            Self::Stop => number(11, out),
-            Self::Closed => number(12, out),
+            Self::Stop => number(12, out),
+            Self::Closed => number(13, out),
         }
     }
 }
