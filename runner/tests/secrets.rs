@@ -24,12 +24,14 @@ const ADMIN_TOKEN: &str = "planted-admin-token";
 const DIGITS: &str = "86753092";
 
 /// Whatever of these stands somewhere is a leak.
-const PLANTED: [&str; 12] = [
+const PLANTED: [&str; 14] = [
     TOKEN,
     "planted-old-token",
     "planted-ticket-key",
     "planted-api-secret",
     "planted-header",
+    "planted-event-secret",
+    "planted-trace-key",
     ADMIN_TOKEN,
     "planted words",
     "planted answer",
@@ -94,6 +96,11 @@ fn serve(agent: &str, rest: &str, tapes: &PathBuf, port: u16, account: &Account)
         .env("ADMIN_TOKEN", ADMIN_TOKEN)
         .env("TWILIO_API_URL", rest)
         .env("WEBHOOK_HEADERS", "X-Shop: planted-header")
+        // Nobody listens there: that they cannot be told anything is logged.
+        .env("EVENT_WEBHOOK_URL", "http://127.0.0.1:9/events?key=planted-event-secret")
+        .env("EVENT_WEBHOOK_SECRET", "planted-event-secret")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "api-key=planted-trace-key")
         .env("END_OF_INTERACTION_URL", format!("{rest}/handoff"))
         .env("DIAL_CALLER_ID", "+15550143210")
         .env("RECORD_DIR", tapes)
@@ -222,7 +229,7 @@ async fn nothing_that_a_run_leaves_behind_holds_a_secret() {
         let tape = fs::read_to_string(tape.unwrap().path()).unwrap();
         found += 1;
         // A tape holds what was said, and is told to; keys that were pressed and our own keys stand in none.
-        for planted in PLANTED[..5].iter().copied().chain([DIGITS]).chain(keys.iter().map(String::as_str)) {
+        for planted in PLANTED[..7].iter().copied().chain([DIGITS]).chain(keys.iter().map(String::as_str)) {
             assert!(!tape.contains(planted), "{planted} in a tape");
         }
     }

@@ -168,14 +168,8 @@ async fn serve_lab_agents(_: &mut Config) -> Result<Lab, String> {
 /// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:
 /// it would blank words that are no secrets.
 pub(crate) fn secrets(settings: &Settings, config: Option<&Config>) -> Vec<String> {
-    let given = [
-        &settings.twilio_auth_token,
-        &settings.twilio_api_key_secret,
-        &settings.ticket_key,
-        &settings.webhook_headers,
-        &settings.ces_tool_webhook_secret,
-    ];
-    let given = given.into_iter().flatten().flat_map(|list| list.split([',', ':']).chain([list.as_str()]));
+    let given = settings.secret_values();
+    let given = given.iter().flat_map(|list| list.split([',', ':', '=']).chain([list.as_str()]));
     let read = config.into_iter().flat_map(|config| {
         let key = config.twilio.api_key.iter().map(|(_, secret)| secret);
         config.twilio.auth_tokens.iter().chain(&config.ticket_keys).chain(key).map(Secret::expose)
