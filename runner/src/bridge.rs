@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::agent::{AgentFault, ToolCall};
+use dialbridge_core::twilio::{Inbound, parse};
 use dialbridge_core::twiml::with_dial_action;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, FetchId, Input, Output, Report,
@@ -99,11 +100,15 @@ pub struct Surroundings {
     pub fault_log: Arc<LogLimit>,
     /// Whoever watches.
     pub watch: Option<Watch>,
+    /// With so many started streams of others there is no room for this one.
+    pub most_calls: usize,
+    /// What the call is given then.
+    pub busy: String,
     /// The call's hand in the page's book.
     pub(crate) record: Option<Arc<Record>>,
 }
 
-/// Runs a call to its end.
+/// Runs a call to its end. Gives whether there was room for it.
 pub async fn run(
     around: Surroundings,
     call_sid: CallSid,
@@ -111,7 +116,7 @@ pub async fn run(
     socket: MediaSocket,
     place: Place,
     recorder: Option<TapeRecorder>,
-) {
+) -> bool {
     let (events_sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let mut bridge = Bridge {
         call: Call::new(around.config.clone(), CallTime::START),
@@ -130,12 +135,13 @@ pub async fn run(
         tools: JoinSet::new(),
         recorder,
         overflows: VecDeque::new(),
+        room: Room::Unasked,
         closed: None,
     };
     // One for the whole call: a frame seldom changes when the next deadline is.
     let mut alarm = pin!(sleep_until(bridge.began));
     let mut set_for = None;
-    while bridge.closed.is_none() {
+    while bridge.closed.is_none() && bridge.room != Room::None {
         let deadline = bridge.call.poll_timeout();
         if let Some((at, _)) = deadline.filter(|(at, _)| set_for != Some(*at)) {
             alarm.as_mut().reset(bridge.began + Duration::from_millis(at.as_ms()));
@@ -163,6 +169,10 @@ pub async fn run(
         bridge.settle();
         while bridge.tasks.try_join_next().is_some() {}
     }
+    let had_room = bridge.room != Room::None;
+    if !had_room {
+        bridge.turn_away().await;
+    }
     bridge.tasks.abort_all();
     let Bridge { sight, place, socket, closed, updates, .. } = bridge;
     if !updates.is_empty() {
@@ -174,6 +184,18 @@ pub async fn run(
         sight.flushed().await;
     }
     socket.close().await;
+    had_room
+}
+
+/// Whether the call has a place among those that are live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Its stream has not started.
+    Unasked,
+    /// It has.
+    Taken,
+    /// All places were taken when its stream started.
+    None,
 }
 
 struct Bridge {
@@ -195,7 +217,19 @@ struct Bridge {
     recorder: Option<TapeRecorder>,
     /// Queues that overflowed while outputs were performed; core is told after.
     overflows: VecDeque<Overflow>,
+    room: Room,
     closed: Option<CloseReason>,
+}
+
+/// Whether Twilio has ended the stream.
+fn has_left(message: &FromTwilio) -> bool {
+    match message {
+        FromTwilio::Text(message) => {
+            std::str::from_utf8(message.as_ref()).is_ok_and(|text| matches!(parse(text), Ok(Inbound::Stop)))
+        }
+        FromTwilio::Binary => false,
+        FromTwilio::Closed => true,
+    }
 }
 
 /// A stream that does not take its input is given up.
@@ -221,11 +255,53 @@ impl Bridge {
     fn on_twilio(&mut self, message: FromTwilio) {
         match message {
             FromTwilio::Text(message) => match std::str::from_utf8(message.as_ref()) {
-                Ok(text) => self.feed(Input::Twilio(text), None),
+                Ok(text) => {
+                    self.ask_for_room(text);
+                    if self.room != Room::None {
+                        self.feed(Input::Twilio(text), None);
+                    }
+                }
                 Err(_) => self.feed(Input::TwilioBinary, None),
             },
             FromTwilio::Binary => self.feed(Input::TwilioBinary, None),
             FromTwilio::Closed => self.feed(Input::TwilioClosed, None),
+        }
+    }
+
+    /// Takes a place for the call when its stream starts. The voice-url gives no stream when there is no room, but many
+    /// may have been given one in the same moment.
+    fn ask_for_room(&mut self, text: &str) {
+        if self.room == Room::Unasked
+            && let Ok(Inbound::Start(start)) = parse(text)
+            && start.call_sid == self.call_sid.as_str()
+        {
+            self.room = if self.place.start(self.around.most_calls) { Room::Taken } else { Room::None };
+        }
+    }
+
+    /// Gives a call for which there is no room its TwiML, over REST or through `<Connect action>`, and waits for Twilio to
+    /// leave. The agent never hears of it.
+    async fn turn_away(&mut self) {
+        tracing::warn!(call_sid = %self.call_sid, "MAX_CALLS are live: the call is turned away as its stream starts");
+        let patience = &self.around.config.patience;
+        let (update, stop) = (Duration::from_millis(patience.update_ms), Duration::from_millis(patience.stop_ms));
+        self.update(self.around.busy.clone());
+        let mut alarm = pin!(tokio::time::sleep(update));
+        loop {
+            tokio::select! {
+                Some(result) = self.updates.join_next() => {
+                    let result = result.unwrap_or(UpdateResult::Impossible);
+                    self.sight.updated(Some(result));
+                    if result != UpdateResult::Accepted {
+                        return;
+                    }
+                    alarm.as_mut().reset(Instant::now() + stop);
+                }
+                () = &mut alarm => return,
+                message = self.socket.next() => if has_left(&message) {
+                    return;
+                },
+            }
         }
     }
 
@@ -386,7 +462,6 @@ impl Bridge {
     fn report(&mut self, now: CallTime, report: Report) {
         if let Report::Started { stream_sid, .. } = &report {
             self.stream_sid = stream_sid.clone();
-            self.place.started();
         }
         if matches!(report, Report::Answered { .. }) {
             // An answer's audio has just been queued: now there is most.

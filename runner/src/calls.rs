@@ -87,12 +87,19 @@ impl Drop for Waiting {
 }
 
 impl Place {
-    /// The call's stream has started.
-    pub fn started(&self) {
+    /// The call's stream starts, unless so many others have already: then there is no room for it. Of those that start in
+    /// one moment no more get in than there is room for.
+    #[must_use]
+    pub fn start(&self, most: usize) -> bool {
         let mut inner = self.calls.lock();
+        let others = inner.live.iter().filter(|(call_sid, live)| live.has_started && **call_sid != self.call_sid);
+        if others.count() >= most {
+            return false;
+        }
         if let Some(live) = inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms) {
             live.has_started = true;
         }
+        true
     }
 }
 
@@ -246,9 +253,25 @@ mod tests {
         let calls = Calls::default();
         let (place, unnamed) = (calls.admit(&ticket(1_000), "t1", 1_000).unwrap(), calls.wait());
         assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 2, 0));
-        place.started();
+        assert!(place.start(1));
         drop(unnamed);
         assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 0, 1));
+    }
+
+    #[test]
+    fn no_more_streams_start_than_there_is_room_for() {
+        let calls = Calls::default();
+        let admit = |call: &str, issued_ms| {
+            let ticket = Ticket { call_sid: CallSid::new(call).unwrap(), ..ticket(issued_ms) };
+            calls.admit(&ticket, &format!("{call} {issued_ms}"), 1_000).unwrap()
+        };
+        let (one, other) = (admit("CA1", 1_000), admit("CA2", 1_000));
+        assert!(one.start(1) && !other.start(1), "both were let in, and one may start");
+        assert_eq!((calls.started(), calls.waiting()), (1, 1));
+        let again = admit("CA1", 2_000);
+        assert!(again.start(1), "a call that goes over to another socket has its place");
+        drop((one, again));
+        assert!(other.start(1), "a place that was left can be taken");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod agents;
 mod bare_media;
 mod batched;
 pub mod bridge;
+mod busy;
 pub mod call_book;
 mod call_log;
 pub mod calls;

@@ -22,6 +22,7 @@ use crate::agent::{Agent, AgentError, SessionContext, certificate_fault};
 use crate::agent_check::{AgentChecks, Checked};
 use crate::agents::Agents;
 use crate::bridge::{self, Standing, Surroundings, Watch};
+use crate::busy::busy;
 use crate::call_book::{Beginning, CallBook, Record};
 use crate::calls::{Calls, Place};
 use crate::clock::WallClock;
@@ -33,7 +34,7 @@ use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
 use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
-use crate::sight::{Now, OfCall, Sight};
+use crate::sight::{Now, OfCall, Refused, Sight};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
@@ -278,6 +279,9 @@ impl Service {
             calls: self.calls.clone(),
             clock: self.parts.clock,
             fault_log: self.faults.clone(),
+            // A call that comes back was live before, here or at another instance: it is not cut off for want of room.
+            most_calls: if ticket.opening == Opening::Greet { self.config.limits.max_calls } else { usize::MAX },
+            busy: busy(settings),
             watch: self.parts.watch.clone(),
             record,
         };
@@ -286,9 +290,12 @@ impl Service {
         // In a task of its own: a panic in it ends that call and no other.
         let mut call = JoinSet::new();
         call.spawn(bridge::run(around, ticket.call_sid.clone(), sight, socket, place, recorder));
-        let ended = call.join_next().await;
-        if ended.is_some_and(|ended| ended.is_err_and(|error| error.is_panic())) && standing != Standing::Browser {
-            self.rescue(&ticket.call_sid, session, &handoff).await;
+        match call.join_next().await {
+            Some(Ok(false)) => self.sight.refused(Refused::Busy),
+            Some(Err(error)) if error.is_panic() && standing != Standing::Browser => {
+                self.rescue(&ticket.call_sid, session, &handoff).await;
+            }
+            Some(Ok(true) | Err(_)) | None => {}
         }
     }
 

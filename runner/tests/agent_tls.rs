@@ -15,7 +15,7 @@ use dialbridge_lab::agent::{Edition, LabAgent, Script, ServedAgent};
 use dialbridge_lab::google::{Identity, Served};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, ServedRest, SimulatedTwilio, When};
-use dialbridge_tests::{Authority, hang_up, numbered_speech, numbers, pause, redirected, say};
+use dialbridge_tests::{Authority, hang_up, numbered_speech, numbers, pause, redirected, say, spoke};
 use tokio::task::JoinSet;
 
 /// The account's token.
@@ -40,6 +40,12 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// An edition, and for CES what carries it.
+type Agent = (Edition, Option<&'static str>);
+
+const CES: [(Agent, &str); 2] =
+    [((Edition::Ces, Some("websocket")), "ces-websocket"), ((Edition::Ces, Some("grpc")), "ces-grpc")];
+
 /// An agent behind TLS, Google's logins and Twilio.
 struct Lab {
     agent: LabAgent,
@@ -62,7 +68,7 @@ impl Lab {
         let served = agent.serve_on_loopback().await.unwrap();
         let upstream = served.endpoint().trim_start_matches("http://").parse().unwrap();
         let authority = Authority::for_names(&["localhost"]);
-        let (address, front) = authority.before_http2(upstream).await;
+        let (address, front) = authority.before_http(upstream).await;
         let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
         let (identity, tokens) = (Identity::new("planted-refresh-token", "lab"), Arc::new(AtomicUsize::new(0)));
@@ -78,7 +84,7 @@ impl Lab {
     }
 
     /// The program, which trusts that certificate alone; its log, and the call's voice-url.
-    async fn serve(&self, name: &str, edition: Edition, trusted: &Authority) -> (Running, String) {
+    async fn serve(&self, name: &str, (edition, transport): Agent, trusted: &Authority) -> (Running, String) {
         let folder = folder(name);
         fs::write(folder.join("trusted.pem"), trusted.pem()).unwrap();
         fs::write(folder.join("login.json"), self.identity.login(&self.google.url()).to_string()).unwrap();
@@ -90,6 +96,7 @@ impl Lab {
             .env("PORT", "0")
             .env("SSL_CERT_FILE", folder.join("trusted.pem"))
             .env("DIALOGFLOW_AGENT", edition.agent_name())
+            .envs(transport.map(|transport| ("CES_TRANSPORT", transport)))
             .env("DIALOGFLOW_ENDPOINT", &self.endpoint)
             .env("GOOGLE_APPLICATION_CREDENTIALS", folder.join("login.json"))
             .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
@@ -140,7 +147,7 @@ impl Drop for Running {
 
 #[tokio::test]
 async fn a_token_that_is_refused_in_mid_call_is_fetched_anew_and_the_caller_need_not_repeat() {
-    for (edition, name) in [(Edition::Cx, "tls-cx"), (Edition::Es, "tls-es")] {
+    for (edition, name) in [((Edition::Cx, None), "tls-cx"), ((Edition::Es, None), "tls-es")] {
         let lab = Lab::start().await;
         let (running, url) = lab.serve(name, edition, &lab.authority).await;
         let call = lab.call(&url).await;
@@ -156,14 +163,33 @@ async fn a_token_that_is_refused_in_mid_call_is_fetched_anew_and_the_caller_need
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallback() {
-    for (edition, name) in [(Edition::Cx, "untrusted-cx"), (Edition::Es, "untrusted-es")] {
+async fn where_a_whole_call_is_one_stream_another_one_takes_over_with_a_new_token() {
+    for (agent, name) in CES {
         let lab = Lab::start().await;
-        let (running, url) = lab.serve(name, edition, &Authority::for_names(&["localhost"])).await;
+        let (running, url) = lab.serve(name, agent, &lab.authority).await;
         let call = lab.call(&url).await;
-        let url = redirected(&call).unwrap_or_else(|| panic!("{:?}", call.events));
-        assert!(url.contains("VirtualAgentStatus=failed"), "{edition:?}: {url}");
-        assert!(lab.agent.record().turns(&call.call_sid).is_empty());
+        let streams = lab.agent.record().streams(&call.call_sid);
+        let [refused, served] = &streams[..] else { panic!("{name}: {} streams", streams.len()) };
+        assert_eq!((refused.kick_starts(), served.kick_starts()), (1, 0), "{name}: greeted once");
+        assert!(numbers(&served.audio).starts_with(&(0..40).collect::<Vec<u32>>()), "{name}: nothing need be repeated");
+        assert_eq!(spoke(&call), [(200, false), (200, false)], "{name}: the greeting and the answer");
+        assert_eq!(redirected(&call), None, "{name}");
+        assert!(lab.tokens.load(Ordering::Relaxed) >= 2, "{name}: another token was asked for");
+        assert_eq!(running.lines_with("made anew").len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallback() {
+    let one_for_each_turn = [((Edition::Cx, None), "untrusted-cx"), ((Edition::Es, None), "untrusted-es")];
+    for (agent, name) in one_for_each_turn.into_iter().chain(CES) {
+        let lab = Lab::start().await;
+        let (running, url) = lab.serve(name, agent, &Authority::for_names(&["localhost"])).await;
+        let call = lab.call(&url).await;
+        let url = redirected(&call).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
+        assert!(url.contains("VirtualAgentStatus=failed"), "{name}: {url}");
+        let record = lab.agent.record();
+        assert!(record.turns(&call.call_sid).is_empty() && record.streams(&call.call_sid).is_empty(), "{name}");
         let told = running.lines_with("certificate");
         assert_eq!(told.iter().filter(|line| line.contains(&call.call_sid)).count(), 1, "of the call: {told:?}");
         assert_eq!(told.iter().filter(|line| !line.contains(&call.call_sid)).count(), 1, "of the start: {told:?}");

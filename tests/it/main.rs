@@ -23,6 +23,7 @@ mod limits;
 mod load;
 mod messages;
 mod metrics;
+mod overload;
 mod page;
 mod readme;
 mod routing;

@@ -49,11 +49,11 @@ impl Authority {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
-    /// A server that speaks HTTP/2 with that certificate and passes all of it on to `upstream`. It ends with what is given
+    /// A server that speaks HTTP/2 and HTTP/1.1 with that certificate and passes all of it on to `upstream`. It ends with what is given
     /// beside its address.
-    pub async fn before_http2(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+    pub async fn before_http(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
         let mut tls = (*self.server()).clone();
-        tls.alpn_protocols = vec![b"h2".to_vec()];
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let tls = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -29,24 +29,27 @@ pub(super) fn fault(status: &Status) -> AgentFault {
         Code::Unauthenticated => ("UNAUTHENTICATED", false),
     };
     if let Some(why) = certificate_fault(status) {
-        // Another attempt meets the same certificate.
-        let message = format!("the certificate of the agent's endpoint is not accepted: {why}");
-        return AgentFault { code: code.to_owned(), message, transient: false };
+        return untrusted(code, &why);
     }
     AgentFault { code: code.to_owned(), message: status.message().to_owned(), transient }
+}
+
+/// The endpoint's certificate is not accepted. Another attempt meets the same one.
+pub(super) fn untrusted(code: &str, why: &str) -> AgentFault {
+    let message = format!("the certificate of the agent's endpoint is not accepted: {why}");
+    AgentFault { code: code.to_owned(), message, transient: false }
 }
 
 /// What is wrong with the certificate that the other side has shown, where that is why nothing goes.
 pub(crate) fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // What an io::Error was made of is not its source.
-        let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or(error.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(why)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(format!("{why:?}"));
         }
-        next = error.source();
+        // What an io::Error was made of is not its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
 }
@@ -59,7 +62,8 @@ mod tests {
     fn a_certificate_that_is_not_accepted_is_no_fault_that_passes() {
         let mut status = Status::unavailable("transport error");
         let why = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        status.set_source(std::sync::Arc::new(io::Error::other(why)));
+        // hyper-rustls wraps it twice.
+        status.set_source(std::sync::Arc::new(io::Error::other(io::Error::other(why))));
         let fault = fault(&status);
         assert!(!fault.transient && fault.message.contains("UnknownIssuer"), "{fault}");
     }

@@ -11,11 +11,12 @@ use super::webhook::{check_signature, public_url};
 use super::{Answer, Refusal, refusal, text};
 use crate::bare_media;
 use crate::bridge::Standing;
+use crate::busy::busy;
 use crate::media_socket::MediaSocket;
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::sight::Refused;
-use crate::twilio::ticket::{Refusal as BadTicket, Ticket};
+use crate::twilio::ticket::{Opening, Refusal as BadTicket, Ticket};
 
 /// Opens a media socket for whoever holds a good ticket.
 pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
@@ -45,7 +46,10 @@ fn open_with(
     }
     let (public, answer, socket) = match shake_hands(service, &mut request, standing) {
         Ok(shaken) => shaken,
-        Err(refusal) => return *refusal,
+        Err(refusal) => {
+            keep_busy(service, &ticket, &refusal, standing);
+            return *refusal;
+        }
     };
     let place = match service.calls().admit(&ticket, ticket_text, service.clock().now_ms()) {
         Ok(place) => place,
@@ -58,6 +62,16 @@ fn open_with(
         }
     });
     answer
+}
+
+/// A call that has a ticket, and for whose socket there is no room, comes back by its `<Connect action>`: it hears so there,
+/// and is not resumed with an agent that has never greeted it.
+fn keep_busy(service: &Service, ticket: &Ticket, refusal: &Answer, standing: Standing) {
+    let has_no_room = refusal.status() == StatusCode::SERVICE_UNAVAILABLE && !service.drain().is_draining();
+    let is_new = standing == Standing::Ticket && ticket.opening == Opening::Greet;
+    if let Some(agent) = service.agent(&ticket.course.agent).filter(|_| has_no_room && is_new) {
+        service.calls().keep_last_twiml(&ticket.call_sid, &busy(agent), service.clock().now_ms());
+    }
 }
 
 /// Opens a media socket for a stream of others' TwiML, where that is allowed.

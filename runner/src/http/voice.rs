@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::webhook::Webhook;
 use super::{Answer, Refusal, refusal, text, xml};
+use crate::busy::busy;
 use crate::service::Service;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
@@ -50,10 +51,10 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
         return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
     }
-    if service.is_full() {
+    if let Some(agent) = service.agent(agent).filter(|_| service.is_full()) {
         service.sight().refused(Refused::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
-        return xml(busy(service.agent(agent)));
+        return xml(busy(agent));
     }
     let began_ms = service.clock().now_ms();
     let language = language.map(ToOwned::to_owned);
@@ -229,16 +230,6 @@ fn query(parameters: &[(String, String)]) -> String {
         }
         query
     })
-}
-
-fn busy(agent: Option<&AgentConfig>) -> String {
-    match agent.and_then(|agent| agent.overflow_url.as_ref()) {
-        Some(url) => document(&[Verb::Redirect { url: url.clone() }]),
-        None => {
-            let text = "All our lines are busy at the moment. Please call again in a few minutes.".to_owned();
-            document(&[Verb::Say { text }, Verb::Hangup])
-        }
-    }
 }
 
 fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {

@@ -168,8 +168,11 @@ impl Settings {
 
     fn patience(&self) -> Result<Patience, SettingError> {
         let answer: u64 = number("ANSWER_SECONDS", set(&self.answer_seconds), 30, 1..=300, "30")?;
+        let stalled = set(&self.stalled_stream_seconds);
+        let stalled: u64 = number("STALLED_STREAM_SECONDS", stalled, 15, 0..=300, "15")?;
         let fetch_ms = number("PROMPT_FETCH_MS", set(&self.prompt_fetch_ms), 5_000, 100..=60_000, "5000")?;
-        Ok(Patience { answer_ms: answer * SECOND, fetch_ms, ..Patience::default() })
+        let (answer_ms, stalled_ms) = (answer * SECOND, stalled * SECOND);
+        Ok(Patience { answer_ms, stalled_ms, fetch_ms, ..Patience::default() })
     }
 
     fn retry(&self) -> Result<Retry, SettingError> {

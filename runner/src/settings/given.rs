@@ -175,6 +175,9 @@ pub struct Settings {
     /// How long an answer is waited for
     #[arg(long, env = "ANSWER_SECONDS", value_name = "SECONDS", help_heading = "Agent")]
     pub answer_seconds: Option<String>,
+    /// For so long a stream may say nothing of clear speech before another one takes its place; 0: for ever (CX, ES)
+    #[arg(long, env = "STALLED_STREAM_SECONDS", value_name = "SECONDS", help_heading = "Agent")]
+    pub stalled_stream_seconds: Option<String>,
     /// For so long a turn that failed is tried again; then the call gets its fallback
     #[arg(long, env = "RETRY_BUDGET_SECONDS", value_name = "SECONDS", help_heading = "Agent")]
     pub retry_budget_seconds: Option<String>,

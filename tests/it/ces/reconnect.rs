@@ -186,6 +186,8 @@ async fn what_will_not_pass_gives_the_call_its_fallback_at_once() {
             ("\"PERMISSION_DENIED\"", "PERMISSION_DENIED"),
             ("403", "PERMISSION_DENIED"),
             ("1008", "PERMISSION_DENIED"),
+            ("\"UNAUTHENTICATED\"", "UNAUTHENTICATED"),
+            ("401", "UNAUTHENTICATED"),
             ("1007", "INVALID_ARGUMENT"),
         ] {
             let script = format!("{AGENT}\n[ces]\nrefuses = [{fate}]");
@@ -200,6 +202,23 @@ async fn what_will_not_pass_gives_the_call_its_fallback_at_once() {
             assert_eq!(faults.len(), 1, "{what}: {faults:?}");
             assert_eq!(faults[0], code, "{what}");
             assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=failed"), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_refused_for_good_in_mid_call_gives_the_call_its_fallback_at_once() {
+    for edition in Edition::CES {
+        for code in ["UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT"] {
+            for after in ["", "\nfault_after_ms = 400"] {
+                let script =
+                    format!("[start]\ntone = {{ hz = 400, ms = 600 }}\n[[utterance]]\nfault = \"{code}\"{after}");
+                let (call, streams, reports) = three_answers(edition, &script).await;
+                let what = format!("{edition:?}, {code}{after}");
+                assert_eq!(faults(&reports), [code], "{what}");
+                assert_eq!((streams.len(), kick_starts(&streams)), (1, 1), "{what}");
+                assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=failed"), "{what}");
+            }
         }
     }
 }

@@ -117,7 +117,7 @@ fn named_in(reason: &str) -> Option<Code> {
 }
 
 /// What a server says, short, and without the names of what is the operator's: they stand in the log.
-fn told(message: &str) -> String {
+pub(super) fn told(message: &str) -> String {
     let mut words = Vec::new();
     for word in message.split_whitespace() {
         match word.find("projects/") {

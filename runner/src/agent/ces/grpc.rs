@@ -9,11 +9,12 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::fault::fault;
+use super::fault::told;
 use super::outgoing::Outgoing;
 use super::{Incoming, MOST_BYTES, Transport, convert, no_token};
 use crate::agent::SessionContext;
 use crate::agent::channels::Lease;
+use crate::agent::fault::fault;
 use crate::agent::pipe::InputPipe;
 use crate::agent::reset::{ResetOnDrop, Resettable};
 use crate::agent::stream::Streams;
@@ -62,6 +63,8 @@ impl Incoming for GrpcStream {
     }
 }
 
+/// Why a stream failed, with the message as it may stand in a log.
 fn of(status: &Status) -> AgentFault {
-    fault(status.code(), status.message())
+    let fault = fault(status);
+    AgentFault { message: told(&fault.message), ..fault }
 }

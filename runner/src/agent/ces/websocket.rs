@@ -28,6 +28,7 @@ use super::socket::CesSocket;
 use super::{Incoming, Transport, convert, no_token};
 use crate::agent::SessionContext;
 use crate::agent::auth::Auth;
+use crate::agent::fault::{certificate_fault, untrusted};
 use crate::net::{Connector, Dial, Opened};
 use crate::settings::Endpoint;
 
@@ -89,7 +90,10 @@ impl WebSockets {
         let connecting = self.connector.clone().call(uri.clone());
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => Ok((uri, connection)),
-            Ok(Err(error)) => Err(unreachable(&error.to_string())),
+            Ok(Err(error)) => Err(match certificate_fault(error.as_ref()) {
+                Some(why) => untrusted("UNAVAILABLE", &why),
+                None => unreachable(&error.to_string()),
+            }),
             Err(_) => Err(unreachable("no connection was opened in time")),
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, StreamShape};
+use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, Patience, StreamShape};
 use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
@@ -52,6 +52,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("DIALOGFLOW_LANGUAGE", vec!["en_US", "en-", "a-language-tag-of-more-than-35-bytes-is-none"]),
         ("RETRY_ANSWERING_TURN", vec!["maybe"]),
         ("ANSWER_SECONDS", vec!["0", "301"]),
+        ("STALLED_STREAM_SECONDS", vec!["301", "-1", "never"]),
         ("RETRY_BUDGET_SECONDS", vec!["301", "-1"]),
         ("ROTATION_MARGIN_MS", vec!["0", "1999", "115001"]),
         ("TIME_ZONE", vec!["CET", "Berlin", "Europe/", "/Berlin", "Europe/Ber lin", "+01:00"]),
@@ -320,6 +321,7 @@ fn silence_bounds_and_patience_are_as_they_are_set() {
         ("MOST_SILENT_TURNS", "3"),
         ("GOODBYE_TEXT", "Thank you, good bye."),
         ("ANSWER_SECONDS", "12"),
+        ("STALLED_STREAM_SECONDS", "20"),
         ("RETRY_BUDGET_SECONDS", "0"),
         ("PROMPT_FETCH_MS", "800"),
         ("ROTATION_MARGIN_MS", "20000"),
@@ -328,7 +330,10 @@ fn silence_bounds_and_patience_are_as_they_are_set() {
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (Some("SILENCE"), 4_000));
     let goodbye = Some("Thank you, good bye.".to_owned());
     assert_eq!(call.bounds, Bounds { call_ms: 600_000, silence_ms: 0, failed_turns: 2, silent_turns: 3, goodbye });
-    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms), (12_000, 800));
+    let patience = &call.patience;
+    assert_eq!((patience.answer_ms, patience.stalled_ms, patience.fetch_ms), (12_000, 20_000, 800));
+    assert_eq!(agent(&[("STALLED_STREAM_SECONDS", "0")]).call.patience.stalled_ms, 0, "never");
+    assert_eq!(agent(&[]).call.patience, Patience::default(), "core's own where nothing is set");
     assert_eq!((call.retry.budget_ms, call.rotation_margin_ms), (0, 20_000));
 }
 
@@ -406,6 +411,8 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert_eq!(told(&[("KEYS_FIRST_MS", "5000")]), ["KEYS_FIRST_MS has no effect without NO_INPUT_EVENT"]);
     assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
+    let no_effect = ["STALLED_STREAM_SECONDS has no effect for an agent of the Customer Engagement Suite"];
+    assert_eq!(told(&[CES, ("STALLED_STREAM_SECONDS", "20")]), no_effect);
     let no_effect = ["VOICE_NAME has no effect for an agent of the Customer Engagement Suite"];
     assert_eq!(told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]), no_effect);
     let secret = ("CES_TOOL_WEBHOOK_SECRET", "s");
