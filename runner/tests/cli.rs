@@ -71,6 +71,7 @@ fn a_wrong_command_line_is_exit_code_64() {
         &["call", "--param", "x"],
         &["call", "--json"],
         &["call", "--fault", "crash"],
+        &["demo", "--fault", "crash"],
         &["call", "--fault", "cut", "--url", "http://h"],
         &["call", "--load", "1", "--fault", "cut"],
         &["call", "--load", "0"],

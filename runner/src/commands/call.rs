@@ -83,7 +83,7 @@ fn faults(args: &CallArgs) -> Result<Faults, String> {
 
 /// A service and an agent for this call alone; the plan's call goes there.
 async fn own_stand(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<Stand, String> {
-    let stand = Stand::start(faults.bakery()?, Edition::Cx, None).await?;
+    let stand = Stand::start(faults, Edition::Cx, None).await?;
     plan.voice_url = voice_url(&stand.url, &args.params)?;
     Ok(stand)
 }

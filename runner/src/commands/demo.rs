@@ -20,13 +20,20 @@ use crate::log::{self, Severity, tell_and_leave};
 /// How many events wait to be printed.
 const QUEUE: usize = 256;
 
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
 /// Runs `demo`.
 pub async fn run(args: &DemoArgs) -> ExitCode {
     let Some(level) = Severity::parse(&args.log_level) else {
         return tell_and_leave("--log-level can be debug, info, warning or error", CONFIG);
     };
     log::start(level, std::io::stderr);
-    match play(args).await {
+    let faults = match Faults::parse(&args.faults) {
+        Ok(faults) => faults,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    match play(args, faults).await {
         Ok(faults) if faults.is_empty() => {
             say("The call went as its script says: three turns, a barge-in, a hand-off to a person.");
             ExitCode::SUCCESS
@@ -37,14 +44,13 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
 }
 
 /// Starts everything, plays the call and gives what was not as it should be.
-async fn play(args: &DemoArgs) -> Result<Vec<String>, String> {
-    let faults = Faults::parse(&args.faults)?;
+async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     let edition = match args.edition.as_str() {
         "es" => Edition::Es,
         "ces" => Edition::Ces,
         _ => Edition::Cx,
     };
-    let stand = Stand::start(faults.bakery()?, edition, args.record.as_deref()).await?;
+    let stand = Stand::start(&faults, edition, args.record.as_deref()).await?;
     let (url, twilio) = (&stand.url, &stand.twilio);
 
     // A CES agent has its streams over WebSockets too, where nothing else is set.

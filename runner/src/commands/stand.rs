@@ -2,19 +2,23 @@
 
 use std::path::Path;
 
-use dialbridge_lab::agent::{Edition, LabAgent, Script, ServedAgent};
+use dialbridge_lab::agent::{Edition, LabAgent, ServedAgent};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, ServedRest, SimulatedTwilio};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::faults::Faults;
 use crate::bridge::{Observed, Watch};
 use crate::service::{Parts, Service};
 use crate::settings::{Endpoint, Platform, Settings};
 
 /// How many of the service's reports wait to be printed.
 const QUEUE: usize = 256;
+
+/// How long an agent that is to fail is waited for: nobody wants to look at half a minute of silence.
+const ANSWER_SECONDS: &str = "8";
 
 /// All of it; it ends when this is dropped.
 pub(super) struct Stand {
@@ -28,10 +32,10 @@ pub(super) struct Stand {
 }
 
 impl Stand {
-    /// Starts it with an agent of that script, served as that edition.
-    pub(super) async fn start(script: Script, edition: Edition, record: Option<&Path>) -> Result<Self, String> {
+    /// Starts it with the embedded agent and its fault, served as that edition.
+    pub(super) async fn start(faults: &Faults, edition: Edition, record: Option<&Path>) -> Result<Self, String> {
         let told = |error: &dyn std::error::Error| error.to_string();
-        let agent = LabAgent::new(script).serve_on_loopback().await.map_err(|error| told(&error))?;
+        let agent = LabAgent::new(faults.bakery()?).serve_on_loopback().await.map_err(|error| told(&error))?;
         let twilio = SimulatedTwilio::new(Account::new(Some("the-demos-auth-token")), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.map_err(|error| told(&error))?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
@@ -43,6 +47,7 @@ impl Stand {
             twilio_auth_token: twilio.account().auth_token.clone(),
             twilio_api_url: Some(rest.url()),
             end_of_interaction_url: Some(format!("{}/handoff", rest.url())),
+            answer_seconds: faults.agent.map(|_| ANSWER_SECONDS.to_owned()),
             record_dir: record.map(|folder| folder.display().to_string()),
             ..Settings::default()
         };

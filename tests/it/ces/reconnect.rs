@@ -98,8 +98,10 @@ async fn a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_do
 
 #[tokio::test(start_paused = true)]
 async fn after_an_answer_with_go_away_the_conversation_goes_on_in_another_stream() {
-    let script = format!("{AGENT}\ngo_away = true");
-    for edition in Edition::CES {
+    for (edition, go_away) in
+        Edition::CES.into_iter().flat_map(|edition| [(edition, "go_away = true"), (edition, "fault = \"GOAWAY\"")])
+    {
+        let script = format!("{AGENT}\n{go_away}");
         let mut world = World::with_script(&script).edition(edition).start();
         let steps = (0..4).map(|n| say(When::AgentSilent(400), numbered_speech(n * 40, 800)));
         let call = world.call(steps.chain([hang_up(When::AgentSilent(2_000))]).collect()).await;

@@ -16,7 +16,7 @@ use ces::session_output::OutputType;
 use crate::agent::ces::check::Opened;
 use crate::agent::conversation::Said;
 use crate::agent::protobuf::{duration, protobuf_struct};
-use crate::agent::script::{Break, EndOrder, EndSession, Reply, Script, ToolCall, TurnCompleted};
+use crate::agent::script::{Break, EndOrder, EndSession, Fault, Reply, Script, ToolCall, TurnCompleted};
 use crate::agent::speech::headless;
 
 /// What is done at a time.
@@ -99,7 +99,7 @@ impl Answer<'_> {
             steps.wait(first.think_ms.unwrap_or(self.script.think_ms));
             replaces = first.allow_cancellation;
         }
-        if let Some(fault) = self.reply.fault {
+        if let Some(fault) = self.reply.fault.filter(|fault| fault.fails_stream()) {
             steps.push(Step::Break(fault.as_break()));
             return Ok(steps.list);
         }
@@ -178,7 +178,7 @@ impl Answer<'_> {
         if let Some(end) = top_level {
             steps.push(Step::EndSession(end));
         }
-        if self.reply.go_away {
+        if self.reply.go_away || self.reply.fault == Some(Fault::Goaway) {
             steps.push(Step::GoAway);
         }
     }

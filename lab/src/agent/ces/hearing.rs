@@ -82,7 +82,8 @@ impl Live {
         let Some((spoken_ms, _)) = ears.spoken() else { return };
         let next = self.words.as_ref().and_then(|(_, next)| next.as_ref());
         let planned = next.filter(|next| next.fault_after_ms.is_some_and(|after_ms| spoken_ms >= after_ms));
-        let broken = planned.and_then(|next| next.fault.map(Fault::as_break).or(next.breaks));
+        let broken = planned
+            .and_then(|next| next.fault.filter(|fault| fault.fails_stream()).map(Fault::as_break).or(next.breaks));
         if let Some(broken) = broken {
             let transcript = self.transcript(spoken_ms, true);
             self.serving.sessions.conversations.answer(&self.opened.name, &Said::Utterance { transcript });

@@ -82,7 +82,7 @@
 //! | `RESET` | the stream is reset (`RST_STREAM` with `INTERNAL_ERROR`) |
 //! | `REFUSED_STREAM` | the same with `REFUSED_STREAM`: at `fault_at = "opening"` nobody has looked at the stream |
 //! | `STALL` | the stream stays open, nothing is read from it and nothing comes any more |
-//! | `GOAWAY` | the connection takes no more streams; those that are on it go on, and this one is answered |
+//! | `GOAWAY` | the connection takes no more streams; those that are on it go on, and this one is answered (CES: the stream is told to go away after its answer) |
 //! | `CUT` | the connection breaks off, with all streams on it |
 //! | `DOWN` | all connections break off, and nobody can connect for `down_ms` (2000) |
 //!
