@@ -157,12 +157,15 @@ pub struct LoadArgs {
     /// A setting for the service that is started, e.g. LOG_LEVEL=warning
     #[arg(long, value_name = "NAME=VALUE", requires = "load", conflicts_with = "url")]
     pub setting: Vec<String>,
-    /// With --url: the port of the load's agent; the service's DIALOGFLOW_ENDPOINT must name it
-    #[arg(long, value_name = "PORT", requires = "load", default_value_t = 9090)]
-    pub agent_port: u16,
+    /// The port of the load's agent [default: any free one; with --url 9090, and the service's DIALOGFLOW_ENDPOINT must name it]
+    #[arg(long, value_name = "PORT", requires = "load")]
+    pub agent_port: Option<u16>,
     /// With --url: the service's process, to tell what it costs
     #[arg(long, value_name = "PID", requires = "url")]
     pub service_pid: Option<u32>,
+    /// Have the callers only listen: what a call costs while nobody speaks
+    #[arg(long, requires = "load")]
+    pub silent: bool,
     /// Have the load's agent fail: of twenty turns one is reset, two end with a status (RESOURCE_EXHAUSTED, UNAVAILABLE),
     /// and with one its connection goes away or, each tenth time, breaks off
     #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]

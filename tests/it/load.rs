@@ -32,7 +32,7 @@ async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Meas
     serve(&mut tasks, listener, agent_url);
 
     let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
-    let plan = Plan { voice_url: format!("{url}/twiml"), calls: CALLS, ramp: 50 };
+    let plan = Plan { voice_url: format!("{url}/twiml"), calls: CALLS, ramp: 50, is_silent: false };
     let load = Load::begin(&twilio, &plan).await.unwrap();
     agent.begin();
     load.open_window();

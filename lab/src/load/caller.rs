@@ -43,6 +43,8 @@ pub(super) struct Caller {
     marks: VecDeque<(u64, String)>,
     turns: u64,
     is_stopping: bool,
+    /// Whether the caller only listens.
+    pub(super) is_silent: bool,
     pub(super) counts: Counts,
 }
 
@@ -77,6 +79,7 @@ impl Caller {
             marks: VecDeque::new(),
             turns: u64::from(number),
             is_stopping: false,
+            is_silent: false,
             counts: Counts::default(),
         }
     }
@@ -120,6 +123,9 @@ impl Caller {
         if self.is_stopping {
             self.phase = Phase::Done;
             return None;
+        }
+        if self.is_silent {
+            return Some(Kind::Silence);
         }
         self.phase = Phase::Speaking { left: SPEECH_FRAMES - 1 };
         Some(Kind::Speech)
@@ -231,6 +237,17 @@ mod tests {
         assert_eq!(caller.take_mark(SECOND + 1).as_deref(), Some("b"));
         caller.mark(3 * SECOND, "c");
         assert_eq!(caller.take_mark(3 * SECOND).as_deref(), Some("c"), "with nothing to play it comes at once");
+    }
+
+    #[test]
+    fn a_caller_who_only_listens_says_nothing_until_the_load_is_over() {
+        let mut caller = Caller { is_silent: true, ..Caller::new(0, 0) };
+        assert_eq!(frames(&mut caller, 0, 4 * SECOND), [(Some(Kind::Silence), 200)]);
+        caller.media(4 * SECOND, 16_000, true);
+        assert_eq!(frames(&mut caller, 4 * SECOND, 8 * SECOND), [(Some(Kind::Silence), 200)]);
+        caller.stop();
+        frames(&mut caller, 8 * SECOND, 9 * SECOND);
+        assert!(caller.is_done());
     }
 
     #[test]

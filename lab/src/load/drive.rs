@@ -38,6 +38,8 @@ pub struct Plan {
     pub calls: u16,
     /// So many of them begin in a second.
     pub ramp: u32,
+    /// Callers who only listen.
+    pub is_silent: bool,
 }
 
 /// Calls that are being driven; they end when this is dropped.
@@ -127,7 +129,7 @@ impl Load {
             let due = Duration::from_secs(1) * u32::from(number) / plan.ramp.max(1);
             tokio::time::sleep_until(began + due).await;
             if placing.len() >= PLACING {
-                self.placed(placing.join_next().await, &bodies)?;
+                self.placed(placing.join_next().await, &bodies, plan.is_silent)?;
             }
             let (twilio, url) = (twilio.clone(), plan.voice_url.clone());
             let call_sid = format!("CA{}{number:04x}", &run[4..]);
@@ -138,7 +140,7 @@ impl Load {
             });
         }
         while !placing.is_empty() {
-            self.placed(placing.join_next().await, &bodies)?;
+            self.placed(placing.join_next().await, &bodies, plan.is_silent)?;
         }
         Ok(())
     }
@@ -147,13 +149,16 @@ impl Load {
         &mut self,
         placed: Option<Result<Placing, tokio::task::JoinError>>,
         bodies: &Bodies,
+        is_silent: bool,
     ) -> Result<(), String> {
         let Some(placed) = placed else { return Ok(()) };
         let (identity, placed) = placed.map_err(|error| error.to_string())??;
         let PlacedCall { socket, early, parameters } = placed;
         let (reader, writer) = socket.into_split();
         let slot = usize::from(identity.number);
-        let line = Arc::new(Mutex::new(Line::begin(identity, &parameters, writer, bodies.clone())));
+        let mut line = Line::begin(identity, &parameters, writer, bodies.clone());
+        line.caller.is_silent = is_silent;
+        let line = Arc::new(Mutex::new(line));
         self.tasks.spawn(read(self.shared.clone(), line.clone(), reader, BytesMut::from(&early[..])));
         let mut lines = lock(&self.shared.lines);
         let slots = lines.len();

@@ -28,6 +28,8 @@ pub struct Readings {
     pub service: Option<Usage>,
     /// The service's memory before the first call, in KiB.
     pub idle_kib: u64,
+    /// The service's memory and files in the window, in order.
+    pub held: Vec<Held>,
     /// What the tool and the agent have used in the window.
     pub tool: Usage,
     /// The same of the agent's process; `None` where it is the tool's.
@@ -36,6 +38,17 @@ pub struct Readings {
     pub machine_busy_ms: u64,
     /// Whether tool and agent share one core.
     pub share_a_core: bool,
+}
+
+/// What the service holds at one moment of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The moment, in milliseconds of the window.
+    pub at_ms: u64,
+    /// Memory, in KiB.
+    pub resident_kib: u64,
+    /// Open files and sockets.
+    pub files: u64,
 }
 
 /// What is told of a load; all times in milliseconds.
@@ -71,6 +84,8 @@ pub struct Measurement {
     pub streams: u64,
     /// What the service has used.
     pub cost: Option<Cost>,
+    /// What it has held, from the window's beginning to its end: what only rises is a leak.
+    pub service_held: Vec<Held>,
     /// What the tool has used.
     pub tool: Tool,
 }
@@ -184,6 +199,7 @@ impl Measurement {
             connections: agent.connections,
             streams: agent.streams,
             cost: readings.service.as_ref().map(|usage| cost(readings, usage)),
+            service_held: readings.held.clone(),
             tool: Tool {
                 lateness: caller.lateness,
                 cpu_percent: tool,
@@ -283,8 +299,9 @@ mod tests {
             window_ms: 30_000,
             caller: CallerFigures { frames: 150_000, sent: 200_000, ..CallerFigures::default() },
             agent: AgentFigures { frames: 150_000, messages: 50_000, arrived: 200_000, ..AgentFigures::default() },
-            service: Some(Usage { user_ms: 1_500, system_ms: 2_500, threads: 1, resident_kib: 30_000 }),
+            service: Some(Usage { user_ms: 1_500, system_ms: 2_500, threads: 1, resident_kib: 30_000, files: 120 }),
             idle_kib: 20_000,
+            held: Vec::new(),
             tool: Usage { user_ms: 3_000, ..Usage::default() },
             agent_process: Some(Usage { system_ms: 6_000, ..Usage::default() }),
             machine_busy_ms: 16_000,

@@ -21,7 +21,7 @@ mod write;
 
 pub use agent::LoadAgent;
 pub use drive::{CallerFigures, Load, Plan};
-pub use figures::{Measurement, Readings};
+pub use figures::{Held, Measurement, Readings};
 pub use histogram::{Histogram, Latency};
 pub use ledger::AgentFigures;
 pub use search::Search;

@@ -17,10 +17,12 @@ pub struct Usage {
     pub threads: u64,
     /// Memory that it has now, in KiB.
     pub resident_kib: u64,
+    /// Files and sockets that it has open now.
+    pub files: u64,
 }
 
 impl Usage {
-    /// Reads `/proc/PID/stat`.
+    /// Reads `/proc/PID/stat`, and counts what is in `/proc/PID/fd`.
     ///
     /// # Errors
     /// When there is no such process.
@@ -28,7 +30,9 @@ impl Usage {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let page_kib = (rustix::param::page_size() / 1024) as u64;
         let parsed = parse(&stat, rustix::param::clock_ticks_per_second(), page_kib);
-        parsed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a stat that cannot be read"))
+        let unread = || io::Error::new(io::ErrorKind::InvalidData, "a stat that cannot be read");
+        let files = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;
+        Ok(Self { files, ..parsed.ok_or_else(unread)? })
     }
 
     /// Processor time in all, in milliseconds.
@@ -37,7 +41,7 @@ impl Usage {
         self.user_ms + self.system_ms
     }
 
-    /// What was used since `earlier`; threads and memory are those of now.
+    /// What was used since `earlier`; threads, memory and files are those of now.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -58,6 +62,7 @@ fn parse(stat: &str, ticks_per_second: u64, page_kib: u64) -> Option<Usage> {
         system_ms: ms(field(15)?),
         threads: field(20)?,
         resident_kib: field(24)? * page_kib,
+        files: 0,
     })
 }
 
@@ -125,7 +130,7 @@ mod tests {
     fn a_stat_is_read_whatever_the_name() {
         let stat = "7 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 150 50 1 2 20 0 3 0 999 10000 512 18446744073709551615 1";
         let usage = parse(stat, 100, 4).unwrap();
-        assert_eq!(usage, Usage { user_ms: 1_500, system_ms: 500, threads: 3, resident_kib: 2_048 });
+        assert_eq!(usage, Usage { user_ms: 1_500, system_ms: 500, threads: 3, resident_kib: 2_048, files: 0 });
         assert_eq!(parse("7 (a", 100, 4), None);
         assert_eq!(parse("7 (a) S 1", 100, 4), None);
     }
@@ -138,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_threads_and_memory() {
+    fn this_process_has_threads_memory_and_files() {
         let usage = Usage::of(std::process::id()).unwrap();
-        assert!(usage.threads > 0 && usage.resident_kib > 100, "{usage:?}");
+        assert!(usage.threads > 0 && usage.resident_kib > 100 && usage.files > 0, "{usage:?}");
         assert_eq!(usage.since(&usage).cpu_ms(), 0);
     }
 

@@ -3,6 +3,7 @@
 mod auth;
 mod ces;
 mod channels;
+mod codec;
 mod cx_convert;
 mod cx_request;
 mod es_convert;
@@ -15,6 +16,7 @@ mod stream;
 
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,23 +162,28 @@ impl Agent {
         let (streams, sockets, context) = (self.streams.clone(), self.sockets.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
         let task = match context.product {
-            Product::Cx => tasks.spawn(lingering(pipe.clone(), streams.run::<Cx>(context, turn))),
-            Product::Es(EsApi::V2) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<false>>(context, turn))),
-            Product::Es(EsApi::V2Beta1) => tasks.spawn(lingering(pipe.clone(), streams.run::<Es<true>>(context, turn))),
+            Product::Cx => tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Cx>(context, turn)))),
+            Product::Es(EsApi::V2) => {
+                tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Es<false>>(context, turn))))
+            }
+            Product::Es(EsApi::V2Beta1) => {
+                tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Es<true>>(context, turn))))
+            }
             Product::Ces(_) => {
                 let auth = streams.auth.clone();
                 let carrier = sockets.map_or(Carrier::Grpc(streams), Carrier::WebSocket);
-                tasks.spawn(lingering(pipe.clone(), ces::run(carrier, auth, context, turn)))
+                tasks.spawn(lingering(pipe.clone(), Box::pin(ces::run(carrier, auth, context, turn))))
             }
         };
         TurnHandle { pipe, task }
     }
 }
 
-/// Lets a stream run to its end, but not for long after it was left.
-async fn lingering(pipe: Arc<InputPipe>, stream: impl Future<Output = ()>) {
+/// Lets a stream run to its end, but not for long after it was left. Boxed, for a future that is an argument and is then
+/// awaited has two places in the task.
+async fn lingering(pipe: Arc<InputPipe>, mut stream: Pin<Box<dyn Future<Output = ()> + Send>>) {
     tokio::select! {
-        () = stream => {}
+        () = &mut stream => {}
         () = pipe.left_for(LINGER) => {}
     }
 }

@@ -1,5 +1,6 @@
 //! One stream to a Dialogflow agent: a `StreamingDetectIntent` of its own for each turn, in the messages of its edition.
 
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use tokio::time::Instant;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
-use tonic_prost::ProstCodec;
 
 use super::SessionContext;
 use super::auth::Auth;
 use super::channels::Channels;
+use super::codec::LeanCodec;
 use super::fault::fault;
 use super::pipe::{InputPipe, Piece};
 use super::reset::{ResetOnDrop, Resettable};
@@ -102,11 +103,14 @@ impl Streams {
         let of = |status: Status| fault(&status);
         let mut client = Grpc::new(connection).max_decoding_message_size(MOST_BYTES);
         client.ready().await.map_err(|error| of(Status::from_error(error.into())))?;
-        let codec = ProstCodec::<D::Request, D::Response>::default();
+        let codec = LeanCodec::<D::Request, D::Response>::default();
         let responses = client.streaming(request, PathAndQuery::from_static(D::METHOD), codec).await;
         let mut responses = responses.map_err(of)?.into_inner();
-        while let Some(response) = responses.message().await.map_err(of)? {
-            for event in D::events(response) {
+        // A response is some kilobytes large, and would have its place in this future for as long as the stream is open.
+        let mut next =
+            async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();
+        while let Some(events) = next().await.map_err(of)? {
+            for event in events {
                 if turn.events.send((turn.id, event)).await.is_err() {
                     return Ok(());
                 }

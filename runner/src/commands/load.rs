@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dialbridge_lab::load::figures::Readings;
 use dialbridge_lab::load::process::{Usage, machine_busy_ms, pinned, raise_file_limit};
-use dialbridge_lab::load::{Load, Measurement, Plan, Search};
+use dialbridge_lab::load::{Held, Load, Measurement, Plan, Search};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
 use tokio::sync::oneshot;
@@ -23,6 +23,12 @@ const USAGE: u8 = 64;
 
 /// How long a service rests before its memory without calls is read.
 const REST: Duration = Duration::from_millis(500);
+
+/// The agent's port where the service was not started by the load.
+const AGENT_PORT: u16 = 9090;
+
+/// How often it is looked what the service holds.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The highest number of calls: a code has room for no more.
 const MOST_CALLS: u16 = 65_000;
@@ -101,16 +107,19 @@ impl Pins {
 impl Setup {
     fn of(args: &CallArgs) -> Result<Self, String> {
         let load = args.load.clone();
-        let setting = |text: &String| {
+        let setting = |text: &str| {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
             Ok::<_, String>((name.to_owned(), value.to_owned()))
         };
+        // A call whose every third turn fails comes to its bound in a minute or two.
+        let given = load.failing.then_some("MOST_FAILED_TURNS=0").into_iter();
+        let given = given.chain(load.setting.iter().map(String::as_str));
         Ok(Self {
             calls: load.load.unwrap_or(1),
             url: args.url.as_deref().map(|url| voice_url(url, &args.params)).transpose()?,
             token: first_token(args).map(ToOwned::to_owned),
             pins: Pins::parse(&load.pin)?,
-            settings: load.setting.iter().map(setting).collect::<Result<_, _>>()?,
+            settings: given.map(setting).collect::<Result<_, _>>()?,
             load,
         })
     }
@@ -177,7 +186,8 @@ impl Setup {
 
     /// One load, with processes of its own.
     async fn measure(&self, against: Against, calls: u16) -> Result<(Measurement, Vec<String>), String> {
-        let agent_port = if self.url.is_some() { self.load.agent_port } else { 0 };
+        let agent_port = if self.url.is_some() { AGENT_PORT } else { 0 };
+        let agent_port = self.load.agent_port.unwrap_or(agent_port);
         let agent = AgentProcess::start(agent_port, self.load.failing, self.pins.agent).await?;
         let endpoint = agent.endpoint();
         let (service, url, token) = match &self.url {
@@ -191,7 +201,7 @@ impl Setup {
         };
         sleep(REST).await;
         let twilio = SimulatedTwilio::new(Account::new(token), Net::Tcp);
-        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp };
+        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp, is_silent: self.load.silent };
         let mut window = Window { setup: self, service: service.as_ref(), agent };
         let idle_kib = window.service_usage()?.map_or(0, |usage| usage.resident_kib);
         let load = Load::begin(&twilio, &plan).await?;
@@ -232,20 +242,36 @@ impl Window<'_> {
         })
     }
 
+    /// Waits for the window's end, and looks meanwhile what the service holds.
+    async fn watch(&self, began: Instant, window: Duration) -> Result<Vec<Held>, String> {
+        let mut held = Vec::new();
+        loop {
+            let passed = began.elapsed();
+            if let Some(Usage { resident_kib, files, .. }) = self.service_usage()? {
+                held.push(Held { at_ms: in_ms(passed), resident_kib, files });
+            }
+            if passed >= window {
+                return Ok(held);
+            }
+            sleep(LOOK.min(window - passed)).await;
+        }
+    }
+
     async fn measure(&mut self, load: Load, readings: Readings) -> Result<Readings, String> {
         let (options, pins) = (&self.setup.load, self.setup.pins);
         sleep(Duration::from_secs(options.warm_up)).await;
         self.agent.begin().await?;
         load.open_window();
         let (before, began) = (self.used()?, Instant::now());
-        sleep(Duration::from_secs(options.seconds)).await;
+        let held = self.watch(began, Duration::from_secs(options.seconds)).await?;
         let (after, window) = (self.used()?, began.elapsed());
         let caller = load.close_window();
         let in_window = self.agent.report().await?;
         let caller = load.end(caller).await;
         let in_all = self.agent.report().await?;
         Ok(Readings {
-            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            window_ms: in_ms(window),
+            held,
             caller,
             agent: in_window.completed_by(&in_all),
             service: before.service.zip(after.service).map(|(before, after)| after.since(&before)),
@@ -264,6 +290,10 @@ struct Used {
     tool: Usage,
     agent: Usage,
     machine_busy_ms: u64,
+}
+
+fn in_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

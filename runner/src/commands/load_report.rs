@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use dialbridge_lab::load::figures::Faults;
-use dialbridge_lab::load::{Latency, Measurement};
+use dialbridge_lab::load::{Held, Latency, Measurement};
 use serde::Serialize;
 
 use super::timeline::say;
@@ -225,6 +225,12 @@ const ROWS: &[Row] = &[
     ("memory idle MiB", |m| m.cost.map(|cost| mebibytes(cost.idle_kib))),
     ("memory with all calls MiB", |m| m.cost.map(|cost| mebibytes(cost.loaded_kib))),
     ("memory per call KiB", |m| m.cost.map(|cost| cost.kib_per_call)),
+    ("  at the window's beginning MiB", |m| m.service_held.first().map(memory)),
+    ("  in its middle MiB", |m| m.service_held.get(m.service_held.len() / 2).map(memory)),
+    ("  at its end MiB", |m| m.service_held.last().map(memory)),
+    ("files open: at its beginning", |m| m.service_held.first().and_then(files)),
+    ("  in its middle", |m| m.service_held.get(m.service_held.len() / 2).and_then(files)),
+    ("  at its end", |m| m.service_held.last().and_then(files)),
     ("threads", |m| m.cost.and_then(|cost| count(cost.threads))),
     ("connections to the agent", |m| count(m.connections)),
     ("streams at once", |m| count(m.streams)),
@@ -247,6 +253,14 @@ fn ms(us: u64) -> Option<f64> {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1_024.0
+}
+
+fn memory(held: &Held) -> f64 {
+    mebibytes(held.resident_kib)
+}
+
+fn files(held: &Held) -> Option<f64> {
+    count(held.files)
 }
 
 fn latency(latency: Latency) -> String {

@@ -13,7 +13,7 @@ const STREAMS_PER_CONNECTION: u64 = 80;
 const MOST_STREAMS_PER_CONNECTION: u64 = 100;
 
 /// Long enough for several of a thousand calls' frames, short enough for a median below half a millisecond.
-const GATHER_US: u64 = 400;
+const GATHER_US: u64 = 250;
 /// A quarter of a frame: beyond it there is little left to be saved.
 const MOST_GATHER_US: u64 = 5_000;
 
@@ -81,7 +81,7 @@ impl Settings {
                 MOST_STREAMS_PER_CONNECTION,
                 "80",
             )?,
-            gather: number("GATHER_MICROSECONDS", set(&self.gather_microseconds), GATHER_US, 0..=MOST_GATHER_US, "400")
+            gather: number("GATHER_MICROSECONDS", set(&self.gather_microseconds), GATHER_US, 0..=MOST_GATHER_US, "250")
                 .map(Duration::from_micros)?,
         })
     }

@@ -7,13 +7,13 @@ use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status, Streaming};
-use tonic_prost::ProstCodec;
 
 use super::fault::told;
 use super::outgoing::Outgoing;
 use super::{Incoming, MOST_BYTES, Transport, convert, no_token};
 use crate::agent::SessionContext;
 use crate::agent::channels::Lease;
+use crate::agent::codec::LeanCodec;
 use crate::agent::fault::fault;
 use crate::agent::pipe::InputPipe;
 use crate::agent::reset::{ResetOnDrop, Resettable};
@@ -51,7 +51,7 @@ impl Transport for Grpc {
         client.ready().await.map_err(|error| of(&Status::from_error(error.into())))?;
         // No deadline: the stream lasts as long as the call. The request goes out before its answer's head is waited for,
         // which may come only after the first messages.
-        let codec = ProstCodec::<ces::BidiSessionClientMessage, ces::BidiSessionServerMessage>::default();
+        let codec = LeanCodec::<ces::BidiSessionClientMessage, ces::BidiSessionServerMessage>::default();
         let messages = client.streaming(request, PathAndQuery::from_static(METHOD), codec).await;
         Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?.into_inner(), _reset: reset, _lease: lease })
     }
