@@ -69,6 +69,7 @@ impl Call {
             number,
             input,
             opened_at: self.now,
+            opened: self.caller.received(),
             began: self.caller.written(),
             finished_at: self.now,
             utterance: Utterance::default(),

@@ -6,6 +6,7 @@
 use serde_json::json;
 
 use crate::audio::BYTES_PER_MS;
+use crate::call::caller_audio::Position;
 use crate::call::playback::Playback;
 use crate::call::{Call, Lifecycle};
 use crate::config::BargeInMode;
@@ -29,8 +30,8 @@ impl Call {
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
             (InterruptedBy::Key | InterruptedBy::Agent, _) => true,
-            // The agent itself says when its words are interrupted.
-            (InterruptedBy::Speech, _) if self.is_one_stream() => false,
+            // The agent itself says when its words are interrupted. Of words that came over an earlier stream it may not know.
+            (InterruptedBy::Speech, _) if self.is_one_stream() && self.is_of_open_stream(playout_began) => false,
             (InterruptedBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some(turn) = self.turn.open() else { return false };
                 turn.utterance.interrupts(playout_began, self.heard_in(turn), rule)
@@ -43,6 +44,11 @@ impl Call {
             }
             (InterruptedBy::Speech | InterruptedBy::Voice, _) => false,
         }
+    }
+
+    /// Whether what began to play there came over the stream that is open.
+    fn is_of_open_stream(&self, playout_began: Position) -> bool {
+        self.turn.open().is_none_or(|turn| turn.opened <= playout_began)
     }
 
     pub(super) fn cut(&mut self, by: InterruptedBy, turn: Option<TurnId>) {

@@ -44,6 +44,8 @@ pub(super) struct OpenTurn {
     pub(super) number: TurnId,
     pub(super) input: TurnInput,
     pub(super) opened_at: CallTime,
+    /// How much of the caller's audio had come when it was opened.
+    pub(super) opened: Position,
     /// Where in the caller's audio this stream's began.
     pub(super) began: Position,
     /// When the input was complete.

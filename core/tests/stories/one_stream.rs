@@ -281,6 +281,31 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
+    for (mode, cuts) in [(BargeInMode::Speech, 1), (BargeInMode::Off, 0)] {
+        let mut config = config();
+        config.barge_in.mode = mode;
+        let mut line = Line::started(config);
+        line.agent(1, says(9_000));
+        line.agent(1, turn_completed());
+        line.hush(500);
+        line.agent(1, AgentEvent::GoAway);
+        line.agent(1, AgentEvent::Ended);
+        line.hush(500);
+        line.speak(600);
+        line.agent(2, interim("stop please"));
+        let cut = |report: &Report| matches!(report, Report::BargeIn { by: InterruptedBy::Speech, .. });
+        assert_eq!(line.reports().filter(|report| cut(report)).count(), cuts, "{mode:?}");
+        // What the new stream says is its own: the agent tells when it is interrupted.
+        line.agent(2, says(5_000));
+        line.hush(200);
+        line.speak(600);
+        line.agent(2, interim("stop please again"));
+        assert_eq!(line.reports().filter(|report| cut(report)).count(), cuts, "{mode:?}");
+    }
+}
+
+#[test]
 fn words_that_a_replaced_stream_has_left_unanswered_are_said_again() {
     for ends in [true, false] {
         let mut line = greeted();

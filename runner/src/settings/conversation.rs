@@ -22,6 +22,9 @@ const MOST_GOODBYE_CHARS: usize = 500;
 /// documented; their clients wait for an hour.
 const CES_STREAM_SECONDS: u64 = 3_600;
 
+/// How long an answer is waited for: less than the 30 s of audio that are kept, so that what was said can be said again.
+const ANSWER_SECONDS: u64 = 20;
+
 const SECOND: u64 = 1_000;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
@@ -167,7 +170,7 @@ impl Settings {
     }
 
     fn patience(&self) -> Result<Patience, SettingError> {
-        let answer: u64 = number("ANSWER_SECONDS", set(&self.answer_seconds), 30, 1..=300, "30")?;
+        let answer: u64 = number("ANSWER_SECONDS", set(&self.answer_seconds), ANSWER_SECONDS, 1..=300, "20")?;
         let stalled = set(&self.stalled_stream_seconds);
         let stalled: u64 = number("STALLED_STREAM_SECONDS", stalled, 15, 0..=300, "15")?;
         let fetch_ms = number("PROMPT_FETCH_MS", set(&self.prompt_fetch_ms), 5_000, 100..=60_000, "5000")?;
