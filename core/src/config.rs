@@ -256,7 +256,7 @@ impl Default for Patience {
         Self {
             start_ms: 10_000,
             frames_ms: 30_000,
-            answer_ms: 30_000,
+            answer_ms: 20_000,
             stalled_ms: 15_000,
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,

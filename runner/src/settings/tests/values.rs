@@ -200,7 +200,7 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!(call.bounds, bounds);
     assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, ..Fillers::default() });
     assert_eq!((call.audio_limit_ms, call.rotation_margin_ms), (120_000, 10_000));
-    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms, call.retry.budget_ms), (30_000, 5_000, 15_000));
+    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms, call.retry.budget_ms), (20_000, 5_000, 15_000));
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
     assert_eq!(tape_mask, Mask { digits: true, audio: false });
     assert_eq!((speech, notices.len()), (SpeechConfig { audio_chunk_ms: 20, ..SpeechConfig::default() }, 0));
