@@ -176,6 +176,10 @@ impl WatchedCall {
             assert!(answered <= MOST_WAITING_TURNS, "so many turns wait for the agent");
             let nothing = Answer { part: AnswerPart::Final, ..Answer::default() };
             self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(nothing))));
+            // A stream for the whole call is over when it ends, and not with an answer.
+            if self.config.shape == StreamShape::PerCall && self.open == Some((turn, true)) {
+                self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
+            }
         }
     }
 
