@@ -48,7 +48,9 @@ impl Call {
         let Turn::Listening(turn) = &self.turn else { return None };
         let rule = &self.config.no_input;
         let speaks = !turn.utterance.is_empty() || self.voice.is_speaking() || !self.entry.is_empty();
-        if speaks || rule.event.is_none() {
+        // In a stream for the whole call the agent may be thinking: of this event, or of what was said.
+        let is_thinking = self.timers.is_set(Timer::AnswerOverdue);
+        if speaks || is_thinking || rule.event.is_none() {
             return None;
         }
         let first_key_ms = self.config.keys.first_ms;

@@ -306,6 +306,21 @@ fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
 }
 
 #[test]
+fn an_agent_that_thinks_of_the_silence_is_not_told_of_it_again() {
+    let no_input = NoInput { event: Some("silence".to_owned()), after_ms: 1_000 };
+    let mut line = Line::started(CallConfig { no_input, ..config() });
+    line.agent(1, says(400));
+    line.agent(1, turn_completed());
+    line.hush(5_000);
+    let told = |line: &Line| line.commands(1).iter().filter(|sent| matches!(sent, AgentCommand::Send(_))).count();
+    assert_eq!(told(&line), 1, "it has not answered yet");
+    line.agent(1, says(400));
+    line.agent(1, turn_completed());
+    line.hush(3_000);
+    assert_eq!(told(&line), 2, "once more after its answer");
+}
+
+#[test]
 fn words_that_a_replaced_stream_has_left_unanswered_are_said_again() {
     for ends in [true, false] {
         let mut line = greeted();
