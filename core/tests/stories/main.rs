@@ -16,4 +16,5 @@ mod renewal;
 mod sight;
 mod silence;
 mod tapes;
+mod tools;
 mod trouble;

@@ -1,15 +1,16 @@
 //! An agent with one stream for the whole call (CES).
 
-use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolCall, ToolOutcome, ToolResult, Transfer, TurnInput};
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolOutcome, ToolResult, Transfer, TurnInput};
 use dialbridge_core::config::{BargeInMode, NoInput, StreamShape};
 use dialbridge_core::report::InterruptedBy;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::{Map, Value, json};
 
 use crate::line::{Line, digits, interim, numbers, prompt};
+use crate::tools::{call, wants};
 use crate::trouble::fault;
 
-fn config() -> CallConfig {
+pub(crate) fn config() -> CallConfig {
     let mut config = CallConfig { shape: StreamShape::PerCall, audio_limit_ms: 0, ..CallConfig::default() };
     config.greeting.event = Some("session_start".to_owned());
     config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
@@ -28,7 +29,7 @@ fn turn_completed() -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() }))
 }
 
-fn end_session() -> AgentEvent {
+pub(crate) fn end_session() -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { end: Some(AgentEnd::EndInteraction), ..Answer::default() }))
 }
 
@@ -167,76 +168,6 @@ fn keys_events_and_tool_refusals_go_in_between_the_audio() {
     let refused = TurnInput::ToolResults(refused.to_vec());
     assert_eq!(sent, [digits("42", Some('#')), refused, TurnInput::Event("SILENCE".to_owned())]);
     assert_eq!(line.last_turn(), 1);
-}
-
-fn call(tool: &str) -> ToolCall {
-    ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
-}
-
-fn wants(tools: &[&str]) -> AgentEvent {
-    let tool_calls = tools.iter().map(|tool| call(tool)).collect();
-    AgentEvent::Answer(Box::new(Answer { tool_calls, ..Answer::default() }))
-}
-
-/// What the agent was told of tools, in order.
-fn told_of_tools(line: &Line) -> Vec<Vec<ToolResult>> {
-    let results = line.commands(line.last_turn()).into_iter().filter_map(|command| match command {
-        AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
-        _ => None,
-    });
-    results.collect()
-}
-
-fn has_tools() -> CallConfig {
-    CallConfig { has_tools: true, ..config() }
-}
-
-#[test]
-fn tools_are_run_where_that_can_be_done_and_the_agent_is_told_of_all_of_them_at_once() {
-    let mut line = Line::started(has_tools());
-    line.agent(1, wants(&["tools/1", "tools/2"]));
-    let asked =
-        |line: &Line| line.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2));
-    assert_eq!((asked(&line), told_of_tools(&line).len()), (1, 0));
-    line.speak(400);
-    let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
-    let run = Input::ToolsRun(ToolsId(1), vec![Ok(result.clone()), Err("the shop is closed".to_owned())]);
-    line.feed(&run).unwrap();
-    let [told] = &told_of_tools(&line)[..] else { panic!() };
-    let outcomes: Vec<_> = told.iter().map(|result| (result.call.id.as_str(), result.outcome.clone())).collect();
-    let failed = ToolOutcome::Failed("the shop is closed".to_owned());
-    assert_eq!(outcomes, [("call of tools/1", ToolOutcome::Done(result)), ("call of tools/2", failed)]);
-    line.feed(&run).unwrap();
-    assert_eq!(told_of_tools(&line).len(), 1, "once");
-    let faults = line.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
-    assert_eq!(faults, 1);
-}
-
-#[test]
-fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
-    let mut line = Line::started(has_tools());
-    line.agent(1, wants(&["tools/1"]));
-    line.agent(1, AgentEvent::GoAway);
-    line.hush(2_020);
-    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
-    line.agent(1, AgentEvent::Ended);
-    line.wait(250);
-    let told = told_of_tools(&line);
-    assert_eq!(line.last_turn(), 2);
-    assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
-}
-
-#[test]
-fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
-    let mut line = Line::started(has_tools());
-    for _ in 0..100 {
-        line.agent(1, wants(&["tools/1"]));
-    }
-    assert_eq!(line.count(|output| matches!(output, Output::RunTools(..))), 16);
-    assert_eq!(told_of_tools(&line).len(), 84, "of the others it is told that they are refused");
-    line.agent(1, end_session());
-    line.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
-    assert_eq!(told_of_tools(&line).len(), 84, "an agent that is done is told nothing");
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! Tools that an agent with one stream for the whole call (CES) wants run.
+
+use dialbridge_core::agent::{Answer, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
+use serde_json::{Map, Value};
+
+use crate::line::Line;
+use crate::one_stream::{config, end_session};
+
+pub(crate) fn call(tool: &str) -> ToolCall {
+    ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
+}
+
+pub(crate) fn wants(tools: &[&str]) -> AgentEvent {
+    let tool_calls = tools.iter().map(|tool| call(tool)).collect();
+    AgentEvent::Answer(Box::new(Answer { tool_calls, ..Answer::default() }))
+}
+
+/// What the agent was told of tools, in order.
+fn told_of_tools(line: &Line) -> Vec<Vec<ToolResult>> {
+    let results = line.commands(line.last_turn()).into_iter().filter_map(|command| match command {
+        AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
+        _ => None,
+    });
+    results.collect()
+}
+
+fn has_tools() -> CallConfig {
+    CallConfig { has_tools: true, ..config() }
+}
+
+#[test]
+fn tools_are_run_where_that_can_be_done_and_the_agent_is_told_of_all_of_them_at_once() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1", "tools/2"]));
+    let asked =
+        |line: &Line| line.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2));
+    assert_eq!((asked(&line), told_of_tools(&line).len()), (1, 0));
+    line.speak(400);
+    let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
+    let run = Input::ToolsRun(ToolsId(1), vec![Ok(result.clone()), Err("the shop is closed".to_owned())]);
+    line.feed(&run).unwrap();
+    let [told] = &told_of_tools(&line)[..] else { panic!() };
+    let outcomes: Vec<_> = told.iter().map(|result| (result.call.id.as_str(), result.outcome.clone())).collect();
+    let failed = ToolOutcome::Failed("the shop is closed".to_owned());
+    assert_eq!(outcomes, [("call of tools/1", ToolOutcome::Done(result)), ("call of tools/2", failed)]);
+    line.feed(&run).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 1, "once");
+    let faults = line.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
+    assert_eq!(faults, 1);
+}
+
+#[test]
+fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1"]));
+    line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
+    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    line.agent(1, AgentEvent::Ended);
+    line.wait(250);
+    let told = told_of_tools(&line);
+    assert_eq!(line.last_turn(), 2);
+    assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
+}
+
+#[test]
+fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
+    let mut line = Line::started(has_tools());
+    for _ in 0..100 {
+        line.agent(1, wants(&["tools/1"]));
+    }
+    assert_eq!(line.count(|output| matches!(output, Output::RunTools(..))), 16);
+    assert_eq!(told_of_tools(&line).len(), 84, "of the others it is told that they are refused");
+    line.agent(1, end_session());
+    line.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
+    assert_eq!(told_of_tools(&line).len(), 84, "an agent that is done is told nothing");
+}
