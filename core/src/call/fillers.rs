@@ -12,6 +12,9 @@ pub(super) struct Fillers {
     told_of_retry: bool,
 }
 
+/// How soon it is looked again whether the caller still speaks, in milliseconds: a frame.
+const LEAST_AGAIN_MS: u64 = 20;
+
 impl Call {
     /// The input is complete: when the answer does not come soon, the caller should hear something.
     pub(super) fn await_thought(&mut self) {
@@ -26,7 +29,9 @@ impl Call {
             // Where audio goes on, a caller who speaks on is not waiting.
             Turn::Listening(turn) if self.is_one_stream() && turn.answered == Answered::No => {
                 if self.voice.is_speaking() {
-                    self.await_thought();
+                    // Later than now in any case: what is due again at once would be due for ever.
+                    let again_ms = self.config.fillers.thinking_after_ms.max(LEAST_AGAIN_MS);
+                    self.timers.set(Timer::Thinking, self.now + again_ms);
                     return;
                 }
                 true

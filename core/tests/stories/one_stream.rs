@@ -1,7 +1,7 @@
 //! An agent with one stream for the whole call (CES).
 
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolOutcome, ToolResult, Transfer, TurnInput};
-use dialbridge_core::config::{BargeInMode, NoInput, StreamShape};
+use dialbridge_core::config::{BargeInMode, Clip, NoInput, StreamShape};
 use dialbridge_core::report::InterruptedBy;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::{Map, Value, json};
@@ -249,6 +249,25 @@ fn an_agent_that_thinks_of_the_silence_is_not_told_of_it_again() {
     line.agent(1, turn_completed());
     line.hush(3_000);
     assert_eq!(told(&line), 2, "once more after its answer");
+}
+
+#[test]
+fn a_filler_that_is_to_come_at_once_waits_for_a_caller_who_speaks_on() {
+    let mut config = config();
+    config.fillers.thinking = Some(Clip(vec![0x33; 8_000].into()));
+    config.fillers.thinking_after_ms = 0;
+    let mut line = Line::started(config);
+    line.agent(1, says(400));
+    line.agent(1, turn_completed());
+    line.hush(500);
+    let fillers = |line: &Line| line.reports().filter(|report| matches!(report, Report::Filler { .. })).count();
+    let before = fillers(&line);
+    line.speak(400);
+    line.agent(1, interim("two"));
+    line.speak(600);
+    assert_eq!(fillers(&line), before);
+    line.hush(1_500);
+    assert_eq!(fillers(&line), before + 1);
 }
 
 #[test]
