@@ -1,6 +1,11 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+#[cfg(feature = "lab")]
+use {
+    clap::builder::{PossibleValuesParser, TypedValueParser},
+    dialbridge_lab::agent::Edition,
+};
 
 use crate::configure::ConfigureArgs;
 use crate::doctor::DoctorArgs;
@@ -46,13 +51,23 @@ pub enum Command {
     Replay(ReplayArgs),
 }
 
+/// The editions by name.
+#[cfg(feature = "lab")]
+fn editions() -> impl TypedValueParser<Value = Edition> {
+    PossibleValuesParser::new(["cx", "es", "ces"]).map(|name| match name.as_str() {
+        "es" => Edition::Es,
+        "ces" => Edition::Ces,
+        _ => Edition::Cx,
+    })
+}
+
 /// Options of `demo`
 #[cfg(feature = "lab")]
 #[derive(Args)]
 pub struct DemoArgs {
     /// Which product the lab's agent speaks as
-    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "es", "ces"])]
-    pub edition: String,
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = editions())]
+    pub edition: Edition,
     /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE", default_value = "dialbridge-demo.wav")]
     pub out: std::path::PathBuf,
@@ -123,6 +138,9 @@ pub struct LoadArgs {
     /// it, with an agent of its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub load: Option<u16>,
+    /// Which product the load's agent speaks as. For CES, --setting CES_TRANSPORT=grpc has it speak gRPC
+    #[arg(long, value_name = "EDITION", requires = "load", conflicts_with = "url", default_value = "cx", value_parser = editions())]
+    pub edition: Edition,
     /// How long is measured
     #[arg(long, value_name = "S", requires = "load", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,

@@ -23,6 +23,8 @@ mod turn;
 
 pub use asked::Asked;
 pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};
+#[cfg(target_os = "linux")]
+pub(crate) use ces::{SocketEnding, ending_of, json as ces_json};
 pub use record::{Record, TurnRecord};
 pub use script::{Edition, Script};
 pub use server::{LabAgent, ServedAgent};

@@ -1,5 +1,6 @@
 //! What a load has measured, and what is concluded from it.
 
+use dialbridge_core::audio::BYTES_PER_MS;
 use serde::Serialize;
 
 use crate::load::drive::CallerFigures;
@@ -9,6 +10,9 @@ use crate::load::process::Usage;
 
 /// Frames later than this, of a hundred the latest one, are the tool's fault and no measurement: microseconds.
 const MOST_LATENESS_US: u64 = 5_000;
+
+/// The longest that a frame may wait for those of its message, in microseconds: CES wants messages of 120 ms at most.
+const MOST_GATHERING_US: u64 = 100_000;
 
 /// A core that is used beyond this share has queues of its own, in percent.
 const MOST_SHARE: f64 = 90.0;
@@ -62,7 +66,10 @@ pub struct Measurement {
     pub uplink: Latency,
     /// From the moment that it was really sent: the bridge and the system alone.
     pub uplink_from_sending: Latency,
-    /// The same for frames that had to wait for their turn's stream.
+    /// The same as the first for frames that had to wait until their message was full: with CES, which wants messages of 40
+    /// to 120 ms. The one that fills it is in `uplink`.
+    pub gathered: Latency,
+    /// The same as the second for frames that had to wait for their turn's stream.
     pub held: Latency,
     /// From the agent's sending to the caller.
     pub downlink: Latency,
@@ -72,6 +79,8 @@ pub struct Measurement {
     pub faults: Faults,
     /// Frames of the window, sent and arrived.
     pub frames: Frames,
+    /// Silence in the place of frames that did not come, in milliseconds: with CES, to which audio goes without a pause.
+    pub filled_ms: u64,
     /// Answers that came, from the beginning on.
     pub answers: u64,
     /// Utterances into an answer.
@@ -184,6 +193,7 @@ impl Measurement {
             window_ms: readings.window_ms,
             uplink: agent.uplink,
             uplink_from_sending: agent.uplink_from_sending,
+            gathered: agent.gathered,
             held: agent.held,
             downlink: caller.downlink,
             turn: caller.turn,
@@ -193,6 +203,7 @@ impl Measurement {
                 arrived: agent.frames,
                 per_message: ratio(agent.frames, agent.messages),
             },
+            filled_ms: agent.filled_bytes / BYTES_PER_MS as u64,
             answers: caller.answers,
             barge_ins: caller.barge_ins,
             clears: caller.clears,
@@ -221,7 +232,10 @@ impl Measurement {
         } else if self.uplink.count == 0 {
             Some("no frame has arrived".to_owned())
         } else {
-            (p99_us > most_p99_us).then(|| format!("uplink p99 {} ms", p99_us / 1_000))
+            let gathered_us = self.gathered.p99_us;
+            let waited = gathered_us > most_p99_us + MOST_GATHERING_US;
+            let late = (p99_us > most_p99_us).then(|| format!("uplink p99 {} ms", p99_us / 1_000));
+            late.or_else(|| waited.then(|| format!("uplink p99 of gathered frames {} ms", gathered_us / 1_000)))
         }
     }
 }
@@ -339,6 +353,11 @@ mod tests {
         let fails = |readings: &Readings, most| Measurement::of(readings).fails(most).unwrap_or_default();
         assert_eq!(fails(&readings, 20_000), "");
         assert_eq!(fails(&readings, 19_999), "uplink p99 20 ms");
+        let mut gathering = readings.clone();
+        gathering.agent.gathered.p99_us = 120_001;
+        assert_eq!(fails(&gathering, 20_000), "uplink p99 of gathered frames 120 ms");
+        gathering.agent.gathered.p99_us = 120_000;
+        assert_eq!(Measurement::of(&gathering).fails(20_000), None);
         assert_eq!(fails(&Readings::default(), 20_000), "no frame has arrived", "nothing measured is nothing proved");
         readings.agent.doubled = 1;
         assert!(fails(&readings, 20_000).contains("doubled: 1"));

@@ -37,6 +37,8 @@ pub(super) struct Counts {
     disordered: u64,
     /// Bytes that are in no frame.
     pub(super) strange: u64,
+    /// Bytes of silence that filled a gap in the caller's frames.
+    pub(super) filled: u64,
     /// Frames in a stream of another call's.
     pub(super) misrouted: u64,
     pub(super) turns: u64,
@@ -51,7 +53,27 @@ struct Window {
     messages: u64,
     scheduled: Histogram,
     sent: Histogram,
+    gathered: Histogram,
     held: Histogram,
+}
+
+/// How a client sends the caller's audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Frames as they come.
+    AsItComes,
+    /// Without a pause, in messages for which frames are gathered.
+    WithoutPause,
+}
+
+/// How a frame came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    /// When its stream was opened.
+    pub(super) opened_us: u64,
+    pub(super) now_us: u64,
+    /// Others of its message come after it: it had to wait for them.
+    pub(super) is_gathered: bool,
 }
 
 /// What the agent tells of a load.
@@ -61,7 +83,10 @@ pub struct AgentFigures {
     pub uplink: Latency,
     /// From the moment that it was sent.
     pub uplink_from_sending: Latency,
-    /// The same for frames that were sent before their turn's stream was there: they had to wait for it.
+    /// From the moment that a frame was to be sent, of frames that had to wait until their message was full.
+    pub gathered: Latency,
+    /// From the moment that a frame was sent to its arrival, of frames that were sent before their turn's stream was there: they had to wait
+    /// for it.
     pub held: Latency,
     /// Frames of the window that have come.
     pub frames: u64,
@@ -79,6 +104,8 @@ pub struct AgentFigures {
     pub misrouted: u64,
     /// Bytes of audio that are no frames.
     pub strange_bytes: u64,
+    /// Bytes of silence in the place of frames that did not come: only where audio must go on without a pause.
+    pub filled_bytes: u64,
     /// Answers given.
     pub turns: u64,
     /// Streams that broke off or said what cannot be read.
@@ -100,6 +127,7 @@ impl AgentFigures {
             disordered: in_all.disordered,
             misrouted: in_all.misrouted,
             strange_bytes: in_all.strange_bytes,
+            filled_bytes: in_all.filled_bytes,
             turns: in_all.turns,
             failed_streams: in_all.failed_streams,
             ..self
@@ -124,8 +152,9 @@ impl Ledger {
         self.window.messages += 1;
     }
 
-    /// A frame has come, in a stream that was opened at `opened_us`.
-    pub(super) fn frame(&mut self, code: &Code, opened_us: u64, now_us: u64) {
+    /// A frame has come.
+    pub(super) fn frame(&mut self, code: &Code, arrival: &Arrival) {
+        let Arrival { opened_us, now_us, is_gathered } = *arrival;
         if !self.note(code) {
             return;
         }
@@ -137,6 +166,8 @@ impl Ledger {
         let sent_us = code.at_us + u64::from(code.extra);
         if sent_us < opened_us {
             window.held.record(now_us.saturating_sub(sent_us));
+        } else if is_gathered {
+            window.gathered.record(now_us.saturating_sub(code.at_us));
         } else {
             window.scheduled.record(now_us.saturating_sub(code.at_us));
             window.sent.record(now_us.saturating_sub(sent_us));
@@ -166,6 +197,7 @@ impl Ledger {
         AgentFigures {
             uplink: window.scheduled.latency(),
             uplink_from_sending: window.sent.latency(),
+            gathered: window.gathered.latency(),
             held: window.held.latency(),
             frames: window.frames,
             messages: window.messages,
@@ -175,6 +207,7 @@ impl Ledger {
             disordered: counts.disordered,
             misrouted: counts.misrouted,
             strange_bytes: counts.strange,
+            filled_bytes: counts.filled,
             turns: counts.turns,
             failed_streams: counts.failed_streams,
             connections: self.connections,
@@ -192,10 +225,14 @@ mod tests {
         Code { kind: Kind::Speech, call: 1, number, at_us, extra: 0 }
     }
 
+    fn at(opened_us: u64, now_us: u64) -> Arrival {
+        Arrival { opened_us, now_us, is_gathered: false }
+    }
+
     fn hear(numbers: &[u32]) -> AgentFigures {
         let mut ledger = Ledger::default();
         for &number in numbers {
-            ledger.frame(&frame(number, 10), 0, 20);
+            ledger.frame(&frame(number, 10), &at(0, 20));
         }
         ledger.figures()
     }
@@ -218,13 +255,24 @@ mod tests {
     fn a_frame_that_had_to_wait_for_its_turn_is_no_lateness_of_the_bridge() {
         let mut ledger = Ledger::default();
         ledger.begin(100);
-        ledger.frame(&frame(0, 99), 0, 5_000);
-        ledger.frame(&frame(1, 200), 300, 10_000);
-        ledger.frame(&Code { extra: 30, ..frame(2, 400) }, 300, 460);
+        ledger.frame(&frame(0, 99), &at(0, 5_000));
+        ledger.frame(&frame(1, 200), &at(300, 10_000));
+        ledger.frame(&Code { extra: 30, ..frame(2, 400) }, &at(300, 460));
         let figures = ledger.figures();
         assert_eq!((figures.frames, figures.arrived), (2, 3), "one was sent before the window");
         assert_eq!((figures.held.count, figures.held.max_us), (1, 9_800));
         assert_eq!((figures.uplink.count, figures.uplink.max_us), (1, 60));
         assert_eq!(figures.uplink_from_sending.max_us, 30);
+    }
+
+    #[test]
+    fn a_frame_that_waits_for_its_message_is_told_apart_from_the_one_that_fills_it() {
+        let mut ledger = Ledger::default();
+        for (number, at_us, is_gathered) in [(0, 20_000, true), (1, 40_000, true), (2, 60_000, false)] {
+            ledger.frame(&frame(number, at_us), &Arrival { opened_us: 0, now_us: 60_100, is_gathered });
+        }
+        let figures = ledger.figures();
+        assert_eq!((figures.uplink.count, figures.uplink.max_us), (1, 100));
+        assert_eq!((figures.gathered.count, figures.gathered.max_us), (2, 40_100));
     }
 }

@@ -22,23 +22,52 @@ pub(super) struct Frame {
 pub(super) const TEXT: u8 = 1;
 pub(super) const CLOSE: u8 = 8;
 
+/// The bit of the second byte that says that a mask follows, and the mask's length.
+const MASKED: u8 = 0x80;
+const MASK_BYTES: usize = 4;
+
 /// Takes the next whole frame out of what has come; `None` while there is none.
 ///
 /// # Errors
 /// For a frame that is fragmented, masked or too long.
 pub(super) fn take_frame(bytes: &mut BytesMut) -> Result<Option<Frame>, &'static str> {
-    let [first, second, rest @ ..] = &bytes[..] else { return Ok(None) };
-    if first & 0x80 == 0 || second & 0x80 != 0 {
-        return Err("a fragmented or masked frame");
+    match bytes.get(1) {
+        Some(second) if second & MASKED != 0 => Err("a masked frame"),
+        _ => take(bytes, 0),
     }
-    let (head, length) = match (second, rest) {
+}
+
+/// The same of a client's frames, which are masked (RFC 6455, section 5.3).
+///
+/// # Errors
+/// For a frame that is fragmented, not masked or too long.
+pub(super) fn take_masked_frame(bytes: &mut BytesMut) -> Result<Option<Frame>, &'static str> {
+    if bytes.get(1).is_some_and(|second| second & MASKED == 0) {
+        return Err("a frame without a mask");
+    }
+    let Some(mut frame) = take(bytes, MASK_BYTES)? else { return Ok(None) };
+    let mask = frame.payload.split_to(MASK_BYTES);
+    for (byte, key) in frame.payload.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= key;
+    }
+    Ok(Some(frame))
+}
+
+/// Takes a frame, with `mask_bytes` before its payload.
+fn take(bytes: &mut BytesMut, mask_bytes: usize) -> Result<Option<Frame>, &'static str> {
+    let [first, second, rest @ ..] = &bytes[..] else { return Ok(None) };
+    if first & 0x80 == 0 {
+        return Err("a fragmented frame");
+    }
+    let (head, length) = match (second & !MASKED, rest) {
         (127, [a, b, c, d, e, f, g, h, ..]) => (10, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
         (126, [high, low, ..]) => (4, u64::from(u16::from_be_bytes([*high, *low]))),
         (126 | 127, _) => return Ok(None),
-        (short, _) => (2, u64::from(*short)),
+        (short, _) => (2, u64::from(short)),
     };
     let opcode = first & 0x0F;
     let length = usize::try_from(length).ok().filter(|length| *length <= MOST_BYTES).ok_or("a frame too long")?;
+    let length = length + mask_bytes;
     if bytes.len() < head + length {
         return Ok(None);
     }
@@ -156,6 +185,17 @@ mod tests {
         assert_eq!(frames, [(TEXT, 2), (TEXT, 130), (CLOSE, 0)]);
         assert!(take_frame(&mut BytesMut::from(&[0x01, 2, 1, 1][..])).is_err());
         assert!(take_frame(&mut BytesMut::from(&[0x81, 0xFF, 0, 0][..])).is_err());
+    }
+
+    #[test]
+    fn a_masked_frame_comes_out_as_it_was() {
+        let mut bytes = BytesMut::from(&[0x81, 0x80 | 3, 1, 2, 3, 4, b'a' ^ 1, b'b' ^ 2, b'c' ^ 3, 0x88, 0x80][..]);
+        let frame = take_masked_frame(&mut bytes).unwrap().unwrap();
+        assert_eq!((frame.opcode, &frame.payload[..]), (TEXT, &b"abc"[..]));
+        assert_eq!(take_masked_frame(&mut bytes), Ok(None));
+        bytes.extend_from_slice(&[9, 9, 9, 9]);
+        assert_eq!(take_masked_frame(&mut bytes).unwrap().unwrap().opcode, CLOSE);
+        assert!(take_masked_frame(&mut BytesMut::from(&[0x81, 2, b'h', b'i'][..])).is_err());
     }
 
     #[test]

@@ -152,6 +152,23 @@ impl Frames {
     }
 }
 
+/// Appends a server's frame: whole, and without a mask (RFC 6455, section 5.2).
+pub(super) fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.push(0x80 | opcode);
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ ..126), _) => out.push(length),
+        (_, Ok(length)) => {
+            out.push(126);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(payload);
+}
+
 fn push_number(text: &mut Vec<u8>, number: u64) {
     // Writing into a vector does not fail.
     let _ = write!(text, "{number}");
@@ -173,6 +190,16 @@ mod tests {
             bytes = &rest[length..];
         }
         texts
+    }
+
+    #[test]
+    fn a_servers_frame_is_read_again_whatever_its_length() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let mut out = Vec::new();
+            push_frame(&mut out, 2, &vec![7; length]);
+            let frame = crate::load::read::take_frame(&mut out[..].into()).unwrap().unwrap();
+            assert_eq!((frame.opcode, frame.payload.len()), (2, length));
+        }
     }
 
     #[test]

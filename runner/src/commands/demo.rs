@@ -45,17 +45,13 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
 
 /// Starts everything, plays the call and gives what was not as it should be.
 async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
-    let edition = match args.edition.as_str() {
-        "es" => Edition::Es,
-        "ces" => Edition::Ces,
-        _ => Edition::Cx,
-    };
+    let edition = args.edition;
     let stand = Stand::start(&faults, edition, args.record.as_deref()).await?;
     let (url, twilio) = (&stand.url, &stand.twilio);
 
     // A CES agent has its streams over WebSockets too, where nothing else is set.
     let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
-    let edition = args.edition.to_uppercase();
+    let edition = edition.name().to_uppercase();
     say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
     let (watch, watched) = mpsc::channel(QUEUE);
     let plan = CallPlan { watch: Some(watch), faults: faults.call, ..CallPlan::new(format!("{url}/twiml"), steps()?) };

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use dialbridge_lab::agent::Edition;
 use dialbridge_lab::load::figures::Readings;
 use dialbridge_lab::load::process::{Usage, machine_busy_ms, pinned, raise_file_limit};
 use dialbridge_lab::load::{Held, Load, Measurement, Plan, Search};
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::call::{first_token, voice_url};
-use super::load_processes::{AgentProcess, ServiceProcess, TOKEN};
+use super::load_processes::{AgentProcess, Asked, ServiceProcess, TOKEN};
 use super::load_report::{Found, Report, Run, progress};
 use crate::cli::{Against, CallArgs, LoadArgs};
 use crate::log::tell_and_leave;
@@ -107,6 +108,9 @@ impl Pins {
 impl Setup {
     fn of(args: &CallArgs) -> Result<Self, String> {
         let load = args.load.clone();
+        if load.edition == Edition::Es && load.against.contains(&Against::Relay) {
+            return Err("--against relay: the relay knows CX and CES, and --edition is es".to_owned());
+        }
         let setting = |text: &str| {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
             Ok::<_, String>((name.to_owned(), value.to_owned()))
@@ -126,7 +130,8 @@ impl Setup {
 
     /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
     async fn measure_all(self) -> Result<Report, String> {
-        let mut report = Report { with_faults: self.load.failing, ..Report::default() };
+        let (edition, with_faults) = (self.load.edition.name(), self.load.failing);
+        let mut report = Report { edition, with_faults, ..Report::default() };
         for round in 0..self.load.repeat {
             for &against in &self.load.against {
                 if self.load.find_max {
@@ -193,8 +198,15 @@ impl Setup {
         let (service, url, token) = match &self.url {
             Some(url) => (None, url.clone(), self.token.as_deref()),
             None => {
-                let service =
-                    ServiceProcess::start(against, &endpoint, calls, &self.settings, self.pins.service).await?;
+                let asked = Asked {
+                    against,
+                    edition: self.load.edition,
+                    agent: &endpoint,
+                    calls,
+                    settings: &self.settings,
+                    core: self.pins.service,
+                };
+                let service = ServiceProcess::start(&asked).await?;
                 let url = format!("{}/twiml", service.url());
                 (Some(service), url, Some(TOKEN))
             }

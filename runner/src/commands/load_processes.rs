@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args as _;
+use dialbridge_lab::agent::Edition;
 use dialbridge_lab::load::AgentFigures;
 use dialbridge_lab::load::process::{Usage, pinned};
 use serde_json::Value;
@@ -128,31 +129,59 @@ pub(super) struct ServiceProcess {
     _reading: JoinSet<()>,
 }
 
-impl ServiceProcess {
-    /// Starts it with the agent at that endpoint, and waits until it is ready.
-    pub(super) async fn start(
-        against: Against,
-        agent: &str,
-        calls: u16,
-        settings: &[(String, String)],
-        core: Option<usize>,
-    ) -> Result<Self, String> {
-        let port = free_port().map_err(|error| format!("no free port: {error}"))?;
-        let process = match against {
-            Against::Relay => Process::start(&["relay", "--agent", agent, "--port", &port.to_string()], &[], core)?,
+/// What is to be started.
+pub(super) struct Asked<'a> {
+    pub(super) against: Against,
+    pub(super) edition: Edition,
+    /// The agent's URL.
+    pub(super) agent: &'a str,
+    pub(super) calls: u16,
+    pub(super) settings: &'a [(String, String)],
+    pub(super) core: Option<usize>,
+}
+
+impl Asked<'_> {
+    fn start(&self, port: u16) -> Result<Process, String> {
+        let port = port.to_string();
+        match self.against {
+            Against::Relay => {
+                let transport = self.settings.iter().rfind(|(name, _)| name == "CES_TRANSPORT");
+                let transport = transport.map_or("websocket", |(_, transport)| transport);
+                let (agent, edition) = (self.agent, self.edition.name());
+                let arguments =
+                    ["relay", "--agent", agent, "--port", &port, "--edition", edition, "--transport", transport];
+                Process::start(&arguments, &[], self.core)
+            }
             Against::Service => {
                 let own = [
-                    ("PORT", port.to_string()),
-                    ("DIALOGFLOW_AGENT", "projects/p/locations/global/agents/load".to_owned()),
-                    ("DIALOGFLOW_ENDPOINT", agent.to_owned()),
+                    ("PORT", port),
+                    ("DIALOGFLOW_AGENT", agent_name(self.edition).to_owned()),
+                    ("DIALOGFLOW_ENDPOINT", self.agent.to_owned()),
                     ("TWILIO_AUTH_TOKEN", TOKEN.to_owned()),
-                    ("MAX_CALLS", calls.to_string()),
+                    ("MAX_CALLS", self.calls.to_string()),
                 ];
                 let own = own.map(|(name, value)| (name.to_owned(), value));
-                let environment: Vec<(String, String)> = own.into_iter().chain(settings.iter().cloned()).collect();
-                Process::start(&["serve"], &environment, core)?
+                let environment: Vec<(String, String)> = own.into_iter().chain(self.settings.iter().cloned()).collect();
+                Process::start(&["serve"], &environment, self.core)
             }
-        };
+        }
+    }
+}
+
+/// The name of the load's agent.
+fn agent_name(edition: Edition) -> &'static str {
+    match edition {
+        Edition::Cx => "projects/p/locations/global/agents/load",
+        Edition::Es => "projects/p/agent",
+        Edition::Ces => "projects/p/locations/global/apps/load",
+    }
+}
+
+impl ServiceProcess {
+    /// Starts it, and waits until it is ready.
+    pub(super) async fn start(asked: &Asked<'_>) -> Result<Self, String> {
+        let port = free_port().map_err(|error| format!("no free port: {error}"))?;
+        let process = asked.start(port)?;
         let complaints = Arc::default();
         let pid = process.pid()?;
         let mut reading = JoinSet::new();

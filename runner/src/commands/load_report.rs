@@ -43,6 +43,8 @@ pub(super) struct Report {
     /// Runs; of a search those that held with the most calls.
     pub(super) runs: Vec<Run>,
     pub(super) found: Vec<Found>,
+    /// Which product the load's agent spoke as.
+    pub(super) edition: &'static str,
     /// Whether the agent failed some turns by plan.
     pub(super) with_faults: bool,
 }
@@ -205,6 +207,8 @@ const ROWS: &[Row] = &[
     ("uplink max ms", |m| ms(m.uplink.max_us)),
     ("uplink from sending p50 ms", |m| ms(m.uplink_from_sending.p50_us)),
     ("uplink from sending p99 ms", |m| ms(m.uplink_from_sending.p99_us)),
+    ("frames gathered, p50 ms", |m| gathered(m, m.gathered.p50_us)),
+    ("frames gathered, p99 ms", |m| gathered(m, m.gathered.p99_us)),
     ("frames held for a turn, p99 ms", |m| ms(m.held.p99_us)),
     ("downlink p50 ms", |m| ms(m.downlink.p50_us)),
     ("downlink p99 ms", |m| ms(m.downlink.p99_us)),
@@ -218,6 +222,7 @@ const ROWS: &[Row] = &[
     ("20 ms of answers lost", |m| count(m.faults.answer_lost)),
     ("utterances unanswered", |m| count(m.faults.unanswered)),
     ("calls broken", |m| count(m.faults.broken)),
+    ("silence filled in, ms", |m| (m.filled_ms > 0).then(|| count(m.filled_ms)).flatten()),
     ("frames in a message", |m| Some(m.frames.per_message)),
     ("answers", |m| count(m.answers)),
     ("barge-ins", |m| count(m.barge_ins)),
@@ -253,6 +258,11 @@ fn ms(us: u64) -> Option<f64> {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1_024.0
+}
+
+/// A time of frames that waited for their message, where any did.
+fn gathered(measured: &Measurement, us: u64) -> Option<f64> {
+    (measured.gathered.count > 0).then(|| ms(us)).flatten()
 }
 
 fn memory(held: &Held) -> f64 {

@@ -26,7 +26,7 @@ pub(super) enum GrpcEnding {
 
 /// The WebSocket end of a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum SocketEnding {
+pub(crate) enum SocketEnding {
     /// A close frame.
     Close { code: u16, reason: String },
     /// The connection breaks off.
@@ -60,6 +60,12 @@ impl Ending {
             Self::Broken(Break::Code(code)) => SocketEnding::Close { code, reason: reason(&failure(code_of(code))) },
         }
     }
+}
+
+/// What a WebSocket client gets of a gRPC status.
+#[cfg(target_os = "linux")]
+pub(crate) fn ending_of(status: Status) -> SocketEnding {
+    Ending::Failed(status).socket()
 }
 
 /// What a fault is over HTTP (<https://docs.cloud.google.com/apis/design/errors>).

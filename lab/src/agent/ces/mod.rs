@@ -18,7 +18,7 @@ mod ending;
 mod frames;
 mod grpc;
 mod hearing;
-mod json;
+pub(crate) mod json;
 mod keys;
 mod live;
 mod record;
@@ -27,6 +27,8 @@ mod sessions;
 mod stream;
 mod websocket;
 
+#[cfg(target_os = "linux")]
+pub(crate) use ending::{SocketEnding, ending_of};
 pub(super) use grpc::CesService;
 pub(super) use record::Streams;
 pub use record::{Gap, InputRecord, StreamRecord, ToolAnswer};

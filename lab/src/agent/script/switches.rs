@@ -16,6 +16,16 @@ pub enum Edition {
 }
 
 impl Edition {
+    /// As scripts and options have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cx => "cx",
+            Self::Es => "es",
+            Self::Ces => "ces",
+        }
+    }
+
     /// A resource name for an agent of that edition.
     #[must_use]
     pub fn agent_name(self) -> &'static str {

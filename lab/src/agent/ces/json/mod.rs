@@ -17,13 +17,13 @@ use tonic::Status;
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, worded as Google's gateways word it. No value of the client's is repeated in it.
-pub(super) fn client_message(json: &[u8]) -> Result<ces::BidiSessionClientMessage, Status> {
+pub(crate) fn client_message(json: &[u8]) -> Result<ces::BidiSessionClientMessage, Status> {
     let bytes = read::to_protobuf(&schema::CLIENT_MESSAGE, json).map_err(Status::invalid_argument)?;
     ces::BidiSessionClientMessage::decode(&bytes[..]).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// Writes what the server sends; with `unpublished` there is a field that stands in no published proto.
-pub(super) fn server_message(message: &ces::BidiSessionServerMessage, unpublished: bool) -> String {
+pub(crate) fn server_message(message: &ces::BidiSessionServerMessage, unpublished: bool) -> String {
     let mut json = write::from_protobuf(&schema::SERVER_MESSAGE, &message.encode_to_vec());
     if let Some(serde_json::Value::Object(output)) = json.get_mut("sessionOutput").filter(|_| unpublished) {
         output.insert("labUnpublished".to_owned(), serde_json::json!({ "isNew": true }));

@@ -1,0 +1,170 @@
+//! What a stream hears, whatever its form: frames that are booked, the beginning and the end of an utterance in them; and
+//! the audio of an answer to it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{Failed, LoadAgent};
+use crate::load::clock::now_us;
+use crate::load::code::{CODE_BYTES, Code, FRAME_BYTES, Kind};
+use crate::load::ledger::{Arrival, Sent};
+use crate::load::write::speech;
+
+use dialbridge_core::audio::MULAW_SILENCE;
+
+/// The number in the code of an answer to what was no utterance: a greeting's.
+const NO_UTTERANCE: u32 = 0xFF_FFFF;
+
+/// An interim transcript comes with the first of so many frames of speech.
+const INTERIM_FRAMES: u32 = 25;
+
+/// The ears of a stream.
+pub(super) struct Hearing<'a> {
+    agent: &'a LoadAgent,
+    sent: Sent,
+    opened_us: u64,
+    /// The call, as the session's name says it.
+    call: Option<u16>,
+    /// The number of the frame that ended the utterance.
+    ended: Option<u32>,
+    /// Frames of speech so far.
+    speech: u32,
+}
+
+/// What was noticed in some audio.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Noticed {
+    /// The caller speaks.
+    pub(super) speech: bool,
+    /// Enough was said for another interim transcript.
+    pub(super) interim: bool,
+    /// The utterance is over.
+    pub(super) end: bool,
+}
+
+impl<'a> Hearing<'a> {
+    /// The ears of a stream that is opened now; `sent` says how its client sends audio.
+    pub(super) fn begin(agent: &'a LoadAgent, sent: Sent) -> Self {
+        Self { agent, sent, opened_us: now_us(), call: None, ended: None, speech: 0 }
+    }
+
+    /// Learns from the session's name whose call it is, if that is not known.
+    pub(super) fn learn(&mut self, session: &str) -> Result<(), Failed> {
+        if self.call.is_none() {
+            self.call = Some(call_number(session).ok_or(Failed)?);
+        }
+        Ok(())
+    }
+
+    /// Hears the audio of one message. Bridges send whole frames, one or more; what is left over is told.
+    pub(super) fn frames(&mut self, audio: &[u8]) -> Noticed {
+        let now_us = now_us();
+        let mut noticed = Noticed::default();
+        let mut ledger = self.agent.ledger();
+        ledger.message();
+        let frames = audio.chunks_exact(FRAME_BYTES);
+        ledger.counts.strange += frames.remainder().len() as u64;
+        let count = frames.len();
+        for (place, frame) in frames.enumerate() {
+            let Some(code) = Code::decode(frame) else {
+                let is_filled = self.sent == Sent::WithoutPause && frame.iter().all(|&byte| byte == MULAW_SILENCE);
+                let counted = if is_filled { &mut ledger.counts.filled } else { &mut ledger.counts.strange };
+                *counted += FRAME_BYTES as u64;
+                continue;
+            };
+            ledger.counts.misrouted += u64::from(Some(code.call) != self.call);
+            let is_gathered = self.sent == Sent::WithoutPause && place + 1 < count;
+            ledger.frame(&code, &Arrival { opened_us: self.opened_us, now_us, is_gathered });
+            match code.kind {
+                Kind::Speech => {
+                    noticed.speech = true;
+                    noticed.interim |= self.speech.is_multiple_of(INTERIM_FRAMES);
+                    self.speech += 1;
+                }
+                Kind::End => {
+                    self.ended = Some(code.number);
+                    self.speech = 0;
+                    noticed.end = true;
+                }
+                Kind::Silence | Kind::Answer => {}
+            }
+        }
+        noticed
+    }
+
+    /// Blocks of the answer to what was said last, from that place on, each with its code.
+    pub(super) fn answer(&self, from: u64, blocks: u64) -> Result<Bytes, Failed> {
+        let call = self.call.ok_or(Failed)?;
+        let number = self.ended.unwrap_or(NO_UTTERANCE);
+        let at_us = now_us();
+        let mut audio = BytesMut::new();
+        for place in from..from + blocks {
+            let extra = u16::try_from(place).unwrap_or(u16::MAX);
+            audio.put_slice(&Code { kind: Kind::Answer, call, number, at_us, extra }.encode());
+            audio.put_slice(&self.agent.said.voice.0[CODE_BYTES..]);
+        }
+        Ok(audio.freeze())
+    }
+}
+
+/// A frame of the agent's voice.
+#[derive(Debug)]
+pub(super) struct Voice([u8; FRAME_BYTES]);
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self(speech())
+    }
+}
+
+/// The number that a session's name ends with.
+fn call_number(session: &str) -> Option<u16> {
+    u16::from_str_radix(session.get(session.len().checked_sub(4)?..)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: Kind, number: u32) -> Vec<u8> {
+        let code = Code { kind, call: 0x12, number, at_us: 1, extra: 0 }.encode();
+        code.into_iter().chain([MULAW_SILENCE; FRAME_BYTES - CODE_BYTES]).collect()
+    }
+
+    #[test]
+    fn an_utterance_begins_and_ends_by_the_codes_of_its_frames() {
+        let agent = LoadAgent::default();
+        let mut hearing = Hearing::begin(&agent, Sent::AsItComes);
+        hearing.learn("projects/p/sessions/CA0012").unwrap();
+        let heard = |hearing: &mut Hearing<'_>, kinds: &[Kind], from| {
+            let frames = (from..).zip(kinds).flat_map(|(number, kind)| frame(*kind, number));
+            hearing.frames(&frames.collect::<Vec<u8>>())
+        };
+        assert_eq!(heard(&mut hearing, &[Kind::Silence], 0), Noticed::default());
+        let begun = heard(&mut hearing, &[Kind::Silence, Kind::Speech], 1);
+        assert_eq!(begun, Noticed { speech: true, interim: true, end: false });
+        assert_eq!(heard(&mut hearing, &[Kind::Speech], 3), Noticed { speech: true, ..Noticed::default() });
+        assert_eq!(heard(&mut hearing, &[Kind::End], 4), Noticed { end: true, ..Noticed::default() });
+        let answer = hearing.answer(10, 2).unwrap();
+        let code = Code::decode(&answer[FRAME_BYTES..]).unwrap();
+        assert_eq!((answer.len(), code.call, code.number, code.extra), (2 * FRAME_BYTES, 0x12, 4, 11));
+        let figures = agent.figures();
+        assert_eq!((figures.arrived, figures.missing, figures.misrouted, figures.strange_bytes), (5, 0, 0, 0));
+    }
+
+    #[test]
+    fn silence_that_fills_a_gap_is_no_strange_audio_where_it_is_asked_for() {
+        let filled = [MULAW_SILENCE; 3 * FRAME_BYTES];
+        for (sent, figures) in [(Sent::AsItComes, (0, 480)), (Sent::WithoutPause, (480, 0))] {
+            let agent = LoadAgent::default();
+            Hearing::begin(&agent, sent).frames(&filled);
+            let heard = agent.figures();
+            assert_eq!((heard.filled_bytes, heard.strange_bytes), figures);
+        }
+    }
+
+    #[test]
+    fn a_session_tells_whose_call_it_is() {
+        assert_eq!(call_number("a/sessions/CA00ff"), Some(0xFF));
+        assert_eq!([call_number("a/sessions/CAxyzw"), call_number("abc")], [None, None]);
+    }
+}

@@ -1,0 +1,90 @@
+//! A connection over HTTP/2, and its streams: which method one asks for says whose form it has.
+
+use bytes::Bytes;
+use h2::server::{Builder, SendResponse};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use super::ces_grpc;
+use super::planned::Planned;
+use super::turn::Turn;
+use super::{Failed, LoadAgent, OpenStream, cx, es};
+
+/// Google's bound for a connection.
+const MOST_STREAMS: u32 = 100;
+
+/// HTTP/2's windows, so large that they are seldom moved.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 26;
+
+/// How many orders wait for a connection: more say nothing new.
+const ORDERS: usize = 4;
+
+/// Serves a connection until it ends or is to break off.
+pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(MOST_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    let Ok(mut connection) = builder.handshake(stream).await else { return };
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
+    let mut streams = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    streams.spawn(serve_stream(agent.clone(), request, respond, orders.clone()));
+                }
+                // A connection that breaks ends like one that is closed: its streams tell.
+                Some(Err(_)) | None => return,
+            },
+            Some(order) = ordered.recv() => match order {
+                Planned::GoAway => connection.graceful_shutdown(),
+                _ => return,
+            },
+        }
+        while streams.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_stream(
+    agent: LoadAgent,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    orders: mpsc::Sender<Planned>,
+) {
+    let open = OpenStream::of(&agent);
+    let (head, body) = request.into_parts();
+    let served = match head.uri.path() {
+        cx::PATH => Turn::new(&agent, &agent.said.cx, orders).run::<cx::Cx>(body, respond).await,
+        path if es::PATHS.contains(&path) => {
+            Turn::new(&agent, &agent.said.es, orders).run::<es::Es>(body, respond).await
+        }
+        ces_grpc::PATH => ces_grpc::run(&agent, body, respond, orders).await,
+        _ => refuse(respond),
+    };
+    drop(open);
+    agent.ledger().counts.failed_streams += u64::from(served.is_err());
+}
+
+/// Begins a response of gRPC's.
+pub(super) fn begin_response(mut respond: SendResponse<Bytes>) -> Result<SendStream<Bytes>, Failed> {
+    let mut head = Response::new(());
+    head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    Ok(respond.send_response(head, false)?)
+}
+
+/// The end of a stream of gRPC's.
+pub(super) fn status(code: Code) -> HeaderMap {
+    HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(i32::from(code)))])
+}
+
+fn refuse(respond: SendResponse<Bytes>) -> Result<(), Failed> {
+    begin_response(respond)?.send_trailers(status(Code::Unimplemented))?;
+    Err(Failed)
+}

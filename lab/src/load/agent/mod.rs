@@ -1,0 +1,150 @@
+//! The load agent: the streams of Dialogflow CX, ES and CES, as lean as can be, for a thousand calls beside everything
+//! else on one core.
+//!
+//! It hears no speech; the frames say themselves what they are. It answers an utterance as Google does: interim
+//! transcripts, a final one, and after a while of thought two seconds of audio. With [`cx`] and [`es`] a stream is a
+//! [`turn`], with END_OF_SINGLE_UTTERANCE and the half-close between; with [`ces`] it is the whole call, over gRPC or a
+//! WebSocket, and speech into an answer interrupts it. The session's last four digits are the call's number. What a client
+//! speaks shows in how it begins: one address serves all of them.
+
+mod ces;
+mod ces_grpc;
+mod ces_websocket;
+mod cx;
+mod es;
+mod hearing;
+mod http2;
+mod planned;
+mod turn;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::load::clock::now_us;
+use crate::load::code::FRAME_MS;
+use crate::load::ledger::{AgentFigures, Ledger};
+
+use hearing::Voice;
+use planned::Planned;
+use turn::Phrases;
+
+/// How long an answer is, in milliseconds.
+pub const ANSWER_MS: u64 = 2_000;
+
+/// Blocks of 20 ms in it.
+pub(super) const ANSWER_BLOCKS: u64 = ANSWER_MS / FRAME_MS;
+
+/// How long the agent thinks, in milliseconds.
+pub const THINK_MS: u64 = 250;
+
+/// What HTTP/2 begins with, and HTTP/1.1 does not (RFC 9113, section 3.4).
+const PREFACE: &[u8; 3] = b"PRI";
+
+/// The agent; clones share its book.
+#[derive(Debug, Clone, Default)]
+pub struct LoadAgent {
+    ledger: Arc<Mutex<Ledger>>,
+    said: Arc<Said>,
+    /// How many turns came to their answer, where some of them fail by plan.
+    failing: Option<Arc<AtomicU32>>,
+}
+
+/// What is said again and again.
+#[derive(Debug)]
+struct Said {
+    voice: Voice,
+    cx: Phrases,
+    es: Phrases,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self { voice: Voice::default(), cx: Phrases::of::<cx::Cx>(), es: Phrases::of::<es::Es>() }
+    }
+}
+
+impl LoadAgent {
+    /// An agent that fails some of its turns, for a soak.
+    #[must_use]
+    pub fn with_faults() -> Self {
+        Self { failing: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// Serves a listener for ever.
+    ///
+    /// # Errors
+    /// When no connection can be accepted any more.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _): (TcpStream, SocketAddr) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            connections.spawn(self.clone().connection(stream));
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    /// Begins the window in which latencies are measured.
+    pub fn begin(&self) {
+        self.ledger().begin(now_us());
+    }
+
+    /// What it has heard.
+    #[must_use]
+    pub fn figures(&self) -> AgentFigures {
+        self.ledger().figures()
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What goes wrong with the turn that is to be answered now.
+    fn next_fault(&self) -> Option<Planned> {
+        Planned::of(self.failing.as_ref()?.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Serves a connection as what it speaks, and counts it for as long as it is open.
+    async fn connection(self, stream: TcpStream) {
+        let mut head = [0; PREFACE.len()];
+        let Ok(read @ 1..) = stream.peek(&mut head).await else { return };
+        self.ledger().connections += 1;
+        if PREFACE.starts_with(&head[..read]) {
+            http2::serve(&self, stream).await;
+        } else {
+            ces_websocket::serve(&self, stream).await;
+        }
+        self.ledger().connections -= 1;
+    }
+}
+
+/// A stream that cannot go on.
+#[derive(Debug)]
+struct Failed;
+
+impl From<h2::Error> for Failed {
+    fn from(_: h2::Error) -> Self {
+        Self
+    }
+}
+
+/// A stream that is counted as open.
+struct OpenStream<'a>(&'a LoadAgent);
+
+impl<'a> OpenStream<'a> {
+    fn of(agent: &'a LoadAgent) -> Self {
+        agent.ledger().stream_opened();
+        Self(agent)
+    }
+}
+
+impl Drop for OpenStream<'_> {
+    fn drop(&mut self) {
+        self.0.ledger().streams -= 1;
+    }
+}
