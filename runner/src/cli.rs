@@ -224,6 +224,12 @@ pub struct RelayArgs {
     /// The agent's URL
     #[arg(long, value_name = "URL")]
     pub agent: String,
+    /// Which product the agent speaks as
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "ces"])]
+    pub edition: String,
+    /// What carries the streams of CES
+    #[arg(long, value_name = "TRANSPORT", default_value = "websocket", value_parser = ["websocket", "grpc"])]
+    pub transport: String,
 }
 
 /// Options of `replay`

@@ -26,6 +26,7 @@ mod metrics;
 mod overload;
 mod page;
 mod readme;
+mod relay;
 mod routing;
 mod settings;
 mod sight;

@@ -1,44 +1,90 @@
 //! A bare relay: what a competent engineer writes in an afternoon with the crates that dialbridge is made of. It is there
 //! to be compared with, so it is honest work: nothing is locked, copied or waited for without need.
 //!
-//! A call is a WebSocket and, one after the other, a stream for each turn. Each frame of audio goes on as a message of
-//! its own; what the agent says comes back as `media` and a mark. There is no signature, no ticket, no barge-in, no
-//! retry, no resampling and no hand-off: that is what dialbridge is for.
+//! A call is a WebSocket and, with Dialogflow CX, one after the other, a stream for each turn, where each frame of audio
+//! goes on as a message of its own. With an agent of the Customer Engagement Suite it is one stream for the whole call,
+//! over gRPC or a WebSocket, with the audio in messages of three frames; where the agent says that it is interrupted,
+//! Twilio's queue is cleared. What the agent says comes back as `media` and a mark. There is no signature, no ticket, no
+//! barge-in of its own, no retry, no resampling and no hand-off: that is what dialbridge is for.
 
-mod call;
+mod ces;
 mod channels;
+mod cx;
+mod twilio;
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fastwebsockets::WebSocket;
 use http::header::{CONTENT_TYPE, HOST};
+use http::uri::{Authority, Uri};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use call::relay;
 use channels::Channels;
+
+/// The largest message of the agent's, in bytes.
+const MOST_BYTES: usize = 32 << 20;
+
+/// Why a call is over before its time.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How an agent is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Dialogflow CX: gRPC, a stream for each turn.
+    Cx,
+    /// Customer Engagement Suite: one stream for the call, over gRPC.
+    CesGrpc,
+    /// The same over a WebSocket, a connection for each call.
+    CesWebSocket,
+}
 
 /// The relay.
 #[derive(Debug)]
 pub struct Relay {
-    channels: Channels,
+    agent: Agent,
+}
+
+#[derive(Debug)]
+enum Agent {
+    Cx(Channels),
+    CesGrpc(Channels),
+    CesWebSocket(Authority),
 }
 
 impl Relay {
+    /// A relay to the agent of Dialogflow CX at that URL, plaintext.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn new(agent_url: &str) -> Result<Self, Failure> {
+        Self::speaking(Protocol::Cx, agent_url)
+    }
+
     /// A relay to the agent at that URL, plaintext.
     ///
     /// # Errors
     /// When it is no URL.
-    pub fn new(agent_url: &str) -> Result<Self, tonic::transport::Error> {
-        Ok(Self { channels: Channels::new(agent_url)? })
+    pub fn speaking(protocol: Protocol, agent_url: &str) -> Result<Self, Failure> {
+        let agent = match protocol {
+            Protocol::Cx => Agent::Cx(Channels::new(agent_url)?),
+            Protocol::CesGrpc => Agent::CesGrpc(Channels::new(agent_url)?),
+            Protocol::CesWebSocket => {
+                let authority = agent_url.parse::<Uri>()?.into_parts().authority;
+                Agent::CesWebSocket(authority.ok_or("it names no host")?)
+            }
+        };
+        Ok(Self { agent })
     }
 
     /// Serves a listener for ever.
@@ -70,9 +116,19 @@ impl Relay {
         }
         if let Some(upgrade) = upgraded.recv().await
             && let Ok(socket) = upgrade.await
-            && let Err(why) = relay(socket, &self.channels).await
+            && let Err(why) = self.relay(socket).await
         {
-            tracing::debug!(why, "a call has ended");
+            tracing::debug!(%why, "a call has ended");
+        }
+    }
+
+    /// Relays a call until either side ends it.
+    async fn relay(&self, socket: WebSocket<TokioIo<Upgraded>>) -> Result<(), Failure> {
+        let started = twilio::start(socket).await.ok_or("no start")?;
+        match &self.agent {
+            Agent::Cx(channels) => cx::relay(started, &channels.lease()).await,
+            Agent::CesGrpc(channels) => ces::grpc::relay(started, &channels.lease()).await,
+            Agent::CesWebSocket(agent) => ces::websocket::relay(started, agent).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use dialbridge_lab::relay::Relay;
+use dialbridge_lab::relay::{Protocol, Relay};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -12,7 +12,7 @@ use crate::log::tell_and_leave;
 
 /// Runs `relay`: on the loopback address, for it lets anyone in.
 pub async fn run(args: &RelayArgs) -> ExitCode {
-    let relay = match Relay::new(&args.agent) {
+    let relay = match Relay::speaking(protocol(args), &args.agent) {
         Ok(relay) => relay,
         Err(error) => return tell_and_leave(&format!("--agent {}: {error}", args.agent), 1),
     };
@@ -24,5 +24,13 @@ pub async fn run(args: &RelayArgs) -> ExitCode {
     match served.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => tell_and_leave(&format!("port {}: {error}", args.port), 1),
+    }
+}
+
+fn protocol(args: &RelayArgs) -> Protocol {
+    match (args.edition.as_str(), args.transport.as_str()) {
+        ("ces", "grpc") => Protocol::CesGrpc,
+        ("ces", _) => Protocol::CesWebSocket,
+        _ => Protocol::Cx,
     }
 }
