@@ -7,7 +7,7 @@ use dialbridge::service::{Parts, Service};
 use dialbridge::settings::{Endpoint, Platform, Settings};
 use dialbridge_lab::load::{Load, LoadAgent, Measurement, Plan, Readings};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::relay::Relay;
+use dialbridge_lab::relay::{Protocol, Relay};
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
 use dialbridge_tests::TOKEN;
 use tokio::net::TcpListener;
@@ -108,12 +108,17 @@ async fn a_load_of_streams_for_whole_calls_loses_doubles_and_disorders_no_frame(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bare_relay_carries_a_load_too() {
-    let measured = load(|tasks, listener, agent_url| {
-        let relay = Relay::new(&agent_url).unwrap();
-        tasks.spawn(async move { relay.serve(listener).await.unwrap() });
-    })
-    .await;
-    check(&measured);
-    assert_eq!((measured.connections, measured.streams), (1, u64::from(CALLS)));
-    assert_eq!(measured.clears, 0);
+    let calls = u64::from(CALLS);
+    for (protocol, connections) in [(Protocol::Cx, 1), (Protocol::CesGrpc, 1), (Protocol::CesWebSocket, calls)] {
+        let measured = load(|tasks, listener, agent_url| {
+            let relay = Relay::speaking(protocol, &agent_url).unwrap();
+            tasks.spawn(async move { relay.serve(listener).await.unwrap() });
+        })
+        .await;
+        check(&measured);
+        assert_eq!((measured.connections, measured.streams), (connections, calls), "{protocol:?}");
+        // It has no barge-in of its own.
+        let cut = if protocol == Protocol::Cx { 0 } else { measured.barge_ins };
+        assert_eq!(measured.clears, cut, "{protocol:?}");
+    }
 }

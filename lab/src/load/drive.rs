@@ -197,6 +197,8 @@ impl Load {
             count(line, &mut figures);
             line.hang_up();
         });
+        // A bridge that gathers frames for a message has those of the last one until the call is over.
+        tokio::time::sleep(SETTLE).await;
         figures
     }
 
