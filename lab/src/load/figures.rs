@@ -79,7 +79,7 @@ pub struct Measurement {
     pub faults: Faults,
     /// Frames of the window, sent and arrived.
     pub frames: Frames,
-    /// Silence in the place of frames that did not come, in milliseconds: with CES, to which audio goes without a pause.
+    /// Silence in the place of frames of the window that did not come, in milliseconds: with CES, to which audio goes without a pause.
     pub filled_ms: u64,
     /// Answers that came, from the beginning on.
     pub answers: u64,

@@ -37,8 +37,6 @@ pub(super) struct Counts {
     disordered: u64,
     /// Bytes that are in no frame.
     pub(super) strange: u64,
-    /// Bytes of silence that filled a gap in the caller's frames.
-    pub(super) filled: u64,
     /// Frames in a stream of another call's.
     pub(super) misrouted: u64,
     pub(super) turns: u64,
@@ -51,6 +49,8 @@ struct Window {
     began_us: u64,
     frames: u64,
     messages: u64,
+    /// Bytes of silence that filled a gap in the caller's frames.
+    filled: u64,
     scheduled: Histogram,
     sent: Histogram,
     gathered: Histogram,
@@ -104,7 +104,8 @@ pub struct AgentFigures {
     pub misrouted: u64,
     /// Bytes of audio that are no frames.
     pub strange_bytes: u64,
-    /// Bytes of silence in the place of frames that did not come: only where audio must go on without a pause.
+    /// Bytes of silence in the place of frames that did not come, in the window: only where audio must go on without a
+    /// pause.
     pub filled_bytes: u64,
     /// Answers given.
     pub turns: u64,
@@ -127,7 +128,6 @@ impl AgentFigures {
             disordered: in_all.disordered,
             misrouted: in_all.misrouted,
             strange_bytes: in_all.strange_bytes,
-            filled_bytes: in_all.filled_bytes,
             turns: in_all.turns,
             failed_streams: in_all.failed_streams,
             ..self
@@ -150,6 +150,11 @@ impl Ledger {
     /// A message with audio has come.
     pub(super) fn message(&mut self) {
         self.window.messages += 1;
+    }
+
+    /// Silence has come in the place of frames.
+    pub(super) fn filled(&mut self, bytes: u64) {
+        self.window.filled += bytes;
     }
 
     /// A frame has come.
@@ -207,7 +212,7 @@ impl Ledger {
             disordered: counts.disordered,
             misrouted: counts.misrouted,
             strange_bytes: counts.strange,
-            filled_bytes: counts.filled,
+            filled_bytes: window.filled,
             turns: counts.turns,
             failed_streams: counts.failed_streams,
             connections: self.connections,

@@ -222,7 +222,7 @@ const ROWS: &[Row] = &[
     ("20 ms of answers lost", |m| count(m.faults.answer_lost)),
     ("utterances unanswered", |m| count(m.faults.unanswered)),
     ("calls broken", |m| count(m.faults.broken)),
-    ("silence filled in, ms", |m| (m.filled_ms > 0).then(|| count(m.filled_ms)).flatten()),
+    ("silence filled in, ms", |m| (m.gathered.count > 0).then(|| count(m.filled_ms)).flatten()),
     ("frames in a message", |m| Some(m.frames.per_message)),
     ("answers", |m| count(m.answers)),
     ("barge-ins", |m| count(m.barge_ins)),

@@ -66,9 +66,11 @@ impl<'a> Hearing<'a> {
         let count = frames.len();
         for (place, frame) in frames.enumerate() {
             let Some(code) = Code::decode(frame) else {
-                let is_filled = self.sent == Sent::WithoutPause && frame.iter().all(|&byte| byte == MULAW_SILENCE);
-                let counted = if is_filled { &mut ledger.counts.filled } else { &mut ledger.counts.strange };
-                *counted += FRAME_BYTES as u64;
+                if self.sent == Sent::WithoutPause && frame.iter().all(|&byte| byte == MULAW_SILENCE) {
+                    ledger.filled(FRAME_BYTES as u64);
+                } else {
+                    ledger.counts.strange += FRAME_BYTES as u64;
+                }
                 continue;
             };
             ledger.counts.misrouted += u64::from(Some(code.call) != self.call);
