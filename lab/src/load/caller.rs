@@ -16,7 +16,7 @@ use dialbridge_core::audio::BYTES_PER_MS;
 use crate::load::code::{FRAME_MS, Kind};
 
 /// Frames of an utterance: 2 s.
-const SPEECH_FRAMES: u32 = 100;
+pub(super) const SPEECH_FRAMES: u32 = 100;
 
 /// Pause between an answer and the next utterance, in microseconds.
 const PAUSE_US: u64 = 500_000;

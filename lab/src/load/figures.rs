@@ -102,8 +102,10 @@ pub struct Measurement {
 /// What did not go right; from the first call on, not only in the window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Faults {
-    /// Frames of callers' that the agent never had.
+    /// Frames of callers' that the agent never had, and that may have held words.
     pub lost: u64,
+    /// The same of silence: on their way into a stream that broke, after which only words are sent again.
+    pub lost_silence: u64,
     /// Frames that it had twice.
     pub doubled: u64,
     /// Frames that it had after later ones.
@@ -242,7 +244,8 @@ impl Measurement {
 
 fn faults(caller: &CallerFigures, agent: &AgentFigures) -> Faults {
     Faults {
-        lost: caller.sent.saturating_sub(agent.arrived),
+        lost: caller.sent.saturating_sub(agent.arrived + agent.missing_silence),
+        lost_silence: agent.missing_silence,
         doubled: agent.doubled,
         disordered: agent.disordered,
         strange: agent.misrouted + agent.strange_bytes,
@@ -344,6 +347,8 @@ mod tests {
         assert!(Measurement::of(&readings).faults.is_none());
         readings.agent.arrived -= 3;
         assert_eq!(Measurement::of(&readings).faults, Faults { lost: 3, ..Faults::default() });
+        readings.agent.missing_silence = 2;
+        assert_eq!(Measurement::of(&readings).faults, Faults { lost: 1, lost_silence: 2, ..Faults::default() });
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! What the load agent has heard: each frame of each call, once, twice or never, and how late.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::load::code::Code;
+use crate::load::code::{Code, Kind};
 use crate::load::histogram::{Histogram, Latency};
 
 /// So many missing frames of a call are remembered, in case they come late.
 const MOST_MISSING: usize = 4_096;
+
+/// A gap of fewer frames than an utterance has, with silence before and after it, was silence.
+const SILENT_GAP: u32 = crate::load::caller::SPEECH_FRAMES;
 
 /// The agent's book.
 #[derive(Debug, Default)]
@@ -26,7 +29,10 @@ pub(super) struct Ledger {
 struct Heard {
     /// The number that must come next.
     next: u32,
-    missing: BTreeSet<u32>,
+    /// What the last frame was.
+    last: Option<Kind>,
+    /// Frames that have not come, and whether they were silence for certain.
+    missing: BTreeMap<u32, bool>,
 }
 
 /// What is counted from the beginning on.
@@ -96,6 +102,8 @@ pub struct AgentFigures {
     pub arrived: u64,
     /// Frames that have not come, though later ones of their call have.
     pub missing: u64,
+    /// Those of them that were silence for certain.
+    pub missing_silence: u64,
     /// Frames that came again.
     pub doubled: u64,
     /// Frames that came after later ones.
@@ -124,6 +132,7 @@ impl AgentFigures {
         Self {
             arrived: in_all.arrived,
             missing: in_all.missing,
+            missing_silence: in_all.missing_silence,
             doubled: in_all.doubled,
             disordered: in_all.disordered,
             misrouted: in_all.misrouted,
@@ -183,21 +192,25 @@ impl Ledger {
     fn note(&mut self, code: &Code) -> bool {
         let heard = self.calls.entry(code.call).or_default();
         if code.number < heard.next {
-            let is_late = heard.missing.remove(&code.number);
+            let is_late = heard.missing.remove(&code.number).is_some();
             self.counts.disordered += u64::from(is_late);
             self.counts.doubled += u64::from(!is_late);
             self.counts.arrived += u64::from(is_late);
             return is_late;
         }
         let room = MOST_MISSING.saturating_sub(heard.missing.len());
-        heard.missing.extend((heard.next..code.number).take(room));
+        let is_silent =
+            heard.last == Some(Kind::Silence) && code.kind == Kind::Silence && code.number - heard.next < SILENT_GAP;
+        heard.missing.extend((heard.next..code.number).map(|number| (number, is_silent)).take(room));
         heard.next = code.number + 1;
+        heard.last = Some(code.kind);
         self.counts.arrived += 1;
         true
     }
 
     pub(super) fn figures(&self) -> AgentFigures {
         let (window, counts) = (&self.window, self.counts);
+        let silent = self.calls.values().flat_map(|heard| heard.missing.values()).filter(|is_silent| **is_silent);
         let expected: u64 = self.calls.values().map(|heard| u64::from(heard.next)).sum();
         AgentFigures {
             uplink: window.scheduled.latency(),
@@ -208,6 +221,7 @@ impl Ledger {
             messages: window.messages,
             arrived: counts.arrived,
             missing: expected.saturating_sub(counts.arrived),
+            missing_silence: silent.count() as u64,
             doubled: counts.doubled,
             disordered: counts.disordered,
             misrouted: counts.misrouted,
@@ -224,7 +238,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::code::Kind;
 
     fn frame(number: u32, at_us: u64) -> Code {
         Code { kind: Kind::Speech, call: 1, number, at_us, extra: 0 }
@@ -254,6 +267,23 @@ mod tests {
         assert_eq!(of(&[0, 1, 1, 0]), (2, 0, 2, 0));
         assert_eq!(of(&[0, 2, 1, 3]), (4, 0, 0, 1));
         assert_eq!(of(&[0, 2, 1, 1]), (3, 0, 1, 1));
+    }
+
+    #[test]
+    fn a_short_gap_in_silence_is_silence_and_any_other_may_hold_words() {
+        let of = |before: (u32, Kind), after: (u32, Kind)| {
+            let mut ledger = Ledger::default();
+            for (number, kind) in [before, after] {
+                ledger.frame(&Code { kind, ..frame(number, 10) }, &at(0, 20));
+            }
+            let figures = ledger.figures();
+            (figures.missing, figures.missing_silence)
+        };
+        assert_eq!(of((0, Kind::Silence), (4, Kind::Silence)), (3, 3));
+        assert_eq!(of((0, Kind::Silence), (4, Kind::Speech)), (3, 0));
+        assert_eq!(of((0, Kind::End), (4, Kind::Silence)), (3, 0));
+        assert_eq!(of((0, Kind::Silence), (101, Kind::Silence)), (100, 0), "there was room for an utterance");
+        assert_eq!(of((0, Kind::Silence), (100, Kind::Silence)), (99, 99));
     }
 
     #[test]

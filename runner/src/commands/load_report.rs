@@ -217,6 +217,7 @@ const ROWS: &[Row] = &[
     ("turn p99 ms", |m| ms(m.turn.p99_us)),
     ("turn max ms", |m| ms(m.turn.max_us)),
     ("frames lost", |m| count(m.faults.lost)),
+    ("  of silence besides", |m| (m.faults.lost_silence > 0).then(|| count(m.faults.lost_silence)).flatten()),
     ("frames doubled", |m| count(m.faults.doubled)),
     ("frames out of order", |m| count(m.faults.disordered)),
     ("20 ms of answers lost", |m| count(m.faults.answer_lost)),
@@ -321,6 +322,7 @@ mod tests {
         assert!(!faulty("service").is_clean() && faulty("relay").is_clean());
         let mut failing = Report { with_faults: true, ..faulty("service") };
         assert!(!failing.is_clean(), "what is lost is lost");
+        failing.runs[0].measurement.faults.lost_silence = 1;
         failing.runs[0].measurement.faults.lost = 0;
         failing.runs[0].measurement.faults.doubled = 1;
         assert!(failing.is_clean(), "to an agent that fails unanswered speech comes twice");
