@@ -130,7 +130,9 @@ impl Setup {
 
     /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
     async fn measure_all(self) -> Result<Report, String> {
-        let (edition, with_faults) = (self.load.edition.name(), self.load.failing);
+        // A service that runs already has an agent's name of its own.
+        let edition = self.url.is_none().then(|| self.load.edition.name());
+        let with_faults = self.load.failing;
         let mut report = Report { edition, with_faults, ..Report::default() };
         for round in 0..self.load.repeat {
             for &against in &self.load.against {

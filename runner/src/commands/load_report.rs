@@ -43,8 +43,8 @@ pub(super) struct Report {
     /// Runs; of a search those that held with the most calls.
     pub(super) runs: Vec<Run>,
     pub(super) found: Vec<Found>,
-    /// Which product the load's agent spoke as.
-    pub(super) edition: &'static str,
+    /// Which product the load's agent was to speak as; `None` where the service was not started by the load.
+    pub(super) edition: Option<&'static str>,
     /// Whether the agent failed some turns by plan.
     pub(super) with_faults: bool,
 }
