@@ -11,6 +11,10 @@ use crate::report::{InterruptedBy, Report};
 /// With so many prompts waiting to be fetched, further ones do not wait for the rest of the answer.
 const MOST_LATER: usize = 16;
 
+/// For so long after its end an agent with one stream for the whole call is listened to, in milliseconds: noise that it mixes
+/// into its voice could go on for ever.
+const MOST_LAST_WORDS_MS: u64 = 60_000;
+
 impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
         self.trouble.is_over();
@@ -168,7 +172,8 @@ impl Call {
             AnswerPart::Final if self.is_one_stream() && is_active => self.turn_over(),
             // The agent's last words may still be on their way.
             AnswerPart::Final | AnswerPart::Open if self.is_one_stream() && !is_active => {
-                self.timers.set(Timer::AnswerSettled, self.now + patience.more_audio_ms);
+                let settled_at = (self.now + patience.more_audio_ms).min(self.ended_at + MOST_LAST_WORDS_MS);
+                self.timers.set(Timer::AnswerSettled, settled_at);
             }
             // The agent says itself when its answer is whole.
             AnswerPart::Open if self.is_one_stream() => self.await_last_words(),

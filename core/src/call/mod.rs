@@ -101,6 +101,8 @@ pub struct Call {
     timers: Timers,
     outcome: Outcome,
     account: AudioAccount,
+    /// When the agent's part was over.
+    ended_at: CallTime,
     /// The frame being handled, decoded; kept for the next one.
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
@@ -224,6 +226,7 @@ impl Call {
             timers,
             outcome: Outcome::default(),
             account: AudioAccount::default(),
+            ended_at: now,
             frame: Vec::new(),
             outputs: VecDeque::new(),
             config,
@@ -408,6 +411,7 @@ impl Call {
             ] {
                 self.timers.stop(timer);
             }
+            self.ended_at = self.now;
             self.lifecycle = Lifecycle::Ending(ending);
         }
     }

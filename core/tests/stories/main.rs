@@ -3,6 +3,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 
 mod answer_parts;
+mod disorder;
 mod ending;
 mod fillers;
 mod hostile;

@@ -17,15 +17,15 @@ pub(crate) fn config() -> CallConfig {
     config
 }
 
-fn says(ms: usize) -> AgentEvent {
+pub(crate) fn says(ms: usize) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(ms)], ..Answer::default() }))
 }
 
-fn words(text: &str) -> AgentEvent {
+pub(crate) fn words(text: &str) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { text: text.to_owned(), ..Answer::default() }))
 }
 
-fn turn_completed() -> AgentEvent {
+pub(crate) fn turn_completed() -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() }))
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn end_session() -> AgentEvent {
 }
 
 /// A call whose agent has greeted the caller.
-fn greeted() -> Line {
+pub(crate) fn greeted() -> Line {
     let mut line = Line::started(config());
     line.agent(1, says(400));
     line.agent(1, turn_completed());
