@@ -81,6 +81,8 @@ impl Call {
             told,
             said: Said::default(),
             thought_ms: 0,
+            is_greeting_left: false,
+            sent: Vec::new(),
             is_leaving: false,
             is_restarting: false,
             is_protected: false,
@@ -237,7 +239,7 @@ impl Call {
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);
         let is_answered = turn.answered == Answered::Yes;
-        if !is_answered && !turn.is_restarting && self.is_starting_event(&turn.input) {
+        if !is_answered && !turn.is_restarting && self.awaits_greeting(&turn) {
             self.starting_event_unanswered(turn.number);
         }
         if turn.is_silent {
@@ -247,6 +249,11 @@ impl Call {
 
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
         matches!(input, TurnInput::Event(event) if self.config.greeting.event.as_ref() == Some(event))
+    }
+
+    /// Whether the starting event of that turn is still to be answered.
+    pub(super) fn awaits_greeting(&self, turn: &OpenTurn) -> bool {
+        !turn.is_greeting_left && self.is_starting_event(&turn.input)
     }
 
     /// An agent that does not know the starting event gets the starting text, where there is one.

@@ -30,6 +30,9 @@ impl Call {
         // say nothing about it.
         if !self.is_one_stream() || earlier.answered == Answered::No {
             self.caller.forget_written();
+            if let Some(turn) = self.turn.open_mut() {
+                turn.sent.clear();
+            }
         }
         self.timers.stop(Timer::AnswerOverdue);
         self.outcome.update(&answer, self.is_one_stream());

@@ -24,6 +24,9 @@ const SHORT_STREAM_MS: u64 = 1_000;
 /// Streams are opened no faster than this, in milliseconds, where a server ends them at once.
 const LEAST_STREAM_MS: u64 = 250;
 
+/// How many keys and texts that were not answered are kept for the stream that takes over.
+const MOST_SENT: usize = 32;
+
 impl Call {
     /// Whether the agent has one stream for the whole call.
     pub(super) fn is_one_stream(&self) -> bool {
@@ -50,7 +53,24 @@ impl Call {
             if !matches!(input, TurnInput::Digits(..)) {
                 self.await_answer();
             }
+            if let Some(turn) = self.turn.open_mut() {
+                turn.keep_sent(&input);
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Send(input)));
+        }
+    }
+
+    /// What the open stream got beside audio, and has not answered, goes to the next one.
+    pub(super) fn leave_inputs_to_the_next(&mut self) {
+        let Some(turn) = self.turn.open_mut() else { return };
+        let mut sent = std::mem::take(&mut turn.sent);
+        let (input, is_unanswered) = (turn.input.clone(), turn.answered == Answered::No);
+        // The starting event is sent again: its text is for when that comes to nothing.
+        if is_unanswered && self.is_starting_event(&input) {
+            sent.retain(|input| !matches!(input, TurnInput::Text(_)));
+        }
+        for input in sent.into_iter().rev() {
+            self.first.push_front(input);
         }
     }
 
@@ -64,16 +84,15 @@ impl Call {
 
     /// Nothing has come of the starting event, and nobody has said anything. Whether that was the case.
     pub(super) fn leave_greeting(&mut self) -> bool {
-        let Some(turn) = self.turn.open().filter(|turn| turn.answered == Answered::No && turn.utterance.is_empty())
-        else {
-            return false;
-        };
+        let is_vain = |turn: &&OpenTurn| turn.answered == Answered::No && turn.utterance.is_empty();
+        let Some(turn) = self.turn.open().filter(is_vain) else { return false };
         let number = turn.number;
-        if !self.is_one_stream() || !self.is_starting_event(&turn.input) {
+        if !self.is_one_stream() || !self.awaits_greeting(turn) {
             return false;
         }
+        // The input stays what it was: where the stream comes to nothing, it was not the event.
         if let Some(turn) = self.turn.open_mut() {
-            turn.input = TurnInput::Audio;
+            turn.is_greeting_left = true;
         }
         self.starting_event_unanswered(number);
         true
@@ -164,6 +183,7 @@ impl Call {
     /// What a stream that is replaced has left unanswered is for the one that takes over.
     fn leave_rest_to_the_next(&mut self) {
         self.leave_speech_to_the_next();
+        self.leave_inputs_to_the_next();
         let unanswered = self.turn.open().filter(|turn| turn.answered == Answered::No).map(|turn| turn.input.clone());
         if let Some(kick_start @ (TurnInput::Event(_) | TurnInput::Text(_))) = unanswered {
             self.first.push_front(kick_start);
@@ -205,14 +225,17 @@ impl Call {
         let now = self.now;
         let Some(turn) = self.turn.open_mut() else { return };
         let told = turn.answer_told();
-        let unanswered = (turn.answered != Answered::Yes).then(|| (turn.number, turn.input.clone()));
+        let unanswered = turn.number;
+        let is_unanswered = turn.answered != Answered::Yes;
+        let is_greeting_unanswered = is_unanswered && self.turn.open().is_some_and(|turn| self.awaits_greeting(turn));
+        let Some(turn) = self.turn.open_mut() else { return };
         turn.begin_anew(number);
         self.sight.opened(number, turn.input.kind(), now);
         if let Some(told) = told {
             self.report(told);
         }
-        if let Some((number, _)) = unanswered.filter(|(_, input)| self.is_starting_event(input)) {
-            self.starting_event_unanswered(number);
+        if is_greeting_unanswered {
+            self.starting_event_unanswered(unanswered);
         }
         if self.turn.open().is_some_and(|turn| turn.is_leaving) {
             self.restart_stream();
@@ -228,6 +251,13 @@ impl Call {
 }
 
 impl OpenTurn {
+    /// Keeps what the caller would have to do again. Results of tools are for the stream that has asked for them.
+    fn keep_sent(&mut self, input: &TurnInput) {
+        if matches!(input, TurnInput::Digits(..) | TurnInput::Text(_)) && self.sent.len() < MOST_SENT {
+            self.sent.push(input.clone());
+        }
+    }
+
     /// The answer as it is told, where there was one. The end of the conversation alone is none.
     fn answer_told(&self) -> Option<Report> {
         let Said { text, intent, parameters, audio_ms } = &self.said;
@@ -247,6 +277,7 @@ impl OpenTurn {
     fn begin_anew(&mut self, number: crate::ids::TurnId) {
         self.number = number;
         self.input = TurnInput::Audio;
+        self.is_greeting_left = false;
         self.utterance = Utterance::default();
         self.answered = Answered::No;
         self.has_audio = false;

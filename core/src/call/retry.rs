@@ -76,6 +76,7 @@ impl Call {
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
             let again = if self.is_one_stream() { self.leave_speech_to_the_next() } else { 0 };
+            self.leave_inputs_to_the_next();
             let again_ms = again / BYTES_PER_MS as u64;
             self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms });
             if is_cancelled {
@@ -87,8 +88,11 @@ impl Call {
             return;
         }
         self.sight.abandoned();
-        self.leave_turn();
         let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
+        if may_repeat {
+            self.leave_inputs_to_the_next();
+        }
+        self.leave_turn();
         // Whether an agent refuses an event that it does not know is not documented (CES).
         let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
         let retry = &self.config.retry;

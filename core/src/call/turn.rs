@@ -65,6 +65,10 @@ pub(super) struct OpenTurn {
     pub(super) said: Said,
     /// From the end of the input to the first part of the answer, in milliseconds.
     pub(super) thought_ms: u64,
+    /// Whether the starting event was not answered, and is not waited for any more.
+    pub(super) is_greeting_left: bool,
+    /// Keys and texts that it got since the agent last began to answer.
+    pub(super) sent: Vec<TurnInput>,
     /// Whether another stream is to take over when this one has said what it is saying.
     pub(super) is_leaving: bool,
     /// Whether the stream is half-closed for another one to take over.

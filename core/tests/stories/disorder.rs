@@ -1,7 +1,11 @@
 //! What no agent of the Customer Engagement Suite should do, and one may: the call goes on, or ends in time.
 
-use crate::line::Line;
-use crate::one_stream::{config, end_session, greeted, says};
+use dialbridge_core::agent::TurnInput;
+use dialbridge_core::{AgentCommand, AgentEvent};
+
+use crate::line::{Line, digits};
+use crate::one_stream::{config, end_session, greeted, says, turn_completed};
+use crate::trouble::fault;
 
 #[test]
 fn an_agent_that_sends_audio_for_ever_after_its_end_does_not_keep_the_call() {
@@ -27,4 +31,61 @@ fn a_goodbye_of_most_of_a_minute_is_heard_to_its_end() {
     line.wait(1_100);
     assert!(line.update().is_some_and(|(at, _)| at.as_ms() >= 50_000));
     assert_eq!((line.played_ms(), line.clears()), (50_000, 0));
+}
+
+#[test]
+fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeting_may() {
+    for text in [None, Some("hello".to_owned())] {
+        let mut config = config();
+        config.greeting.text = text;
+        let mut line = Line::started(config);
+        line.hush(10_000);
+        line.agent(1, fault("UNAVAILABLE", true));
+        line.hush(200);
+        assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
+        line.agent(2, says(300));
+        line.agent(2, turn_completed());
+        line.hush(9_000);
+        assert_eq!(line.commands(2).len(), 1, "and once: {:?}", line.commands(2));
+    }
+}
+
+#[test]
+fn a_starting_text_that_was_not_answered_is_sent_again() {
+    let mut config = config();
+    config.greeting.text = Some("hello".to_owned());
+    let mut line = Line::started(config);
+    line.agent(1, turn_completed());
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(200);
+    assert_eq!(line.opened_with(2), TurnInput::Text("hello".to_owned()));
+}
+
+#[test]
+fn keys_that_a_stream_has_not_answered_go_to_the_next_one() {
+    let sent = |line: &Line, stream| {
+        let sent = line.commands(stream).into_iter().filter_map(|command| match command {
+            AgentCommand::Send(input) => Some(input),
+            _ => None,
+        });
+        sent.collect::<Vec<_>>()
+    };
+    for ends in [&[fault("UNAVAILABLE", true)][..], &[AgentEvent::GoAway, AgentEvent::Ended]] {
+        let mut line = greeted();
+        line.press("42#7#");
+        ends.iter().for_each(|event| line.agent(1, event.clone()));
+        line.hush(300);
+        assert_eq!(sent(&line, 2), [digits("42", Some('#')), digits("7", Some('#'))]);
+        line.agent(2, says(300));
+        line.press("1#");
+        line.agent(2, fault("UNAVAILABLE", true));
+        line.hush(300);
+        assert_eq!(sent(&line, 3), [digits("1", Some('#'))], "what was answered is not sent again");
+    }
+    let mut line = Line::started(config());
+    line.press("1#");
+    line.agent(1, fault("UNAVAILABLE", true));
+    line.hush(300);
+    assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
+    assert_eq!(sent(&line, 2), [digits("1", Some('#'))], "after what greets");
 }
