@@ -234,8 +234,8 @@ pub struct Patience {
     /// For the agent's answer, from the end of the utterance.
     pub answer_ms: u64,
     /// For anything at all from a stream that has the caller's clear speech: then another one takes its place; 0: for ever. It
-    /// must be longer than an agent waits for speech before it says that there was none (ES: some 10 s). Not where the call is
-    /// one stream.
+    /// must be longer than an agent waits for speech before it says that there was none (ES: some 10 s). Where the call is one
+    /// stream: only from one that has said nothing at all.
     pub stalled_ms: u64,
     /// For the first audio of an answer that came without, on a stream that stays open (ES sends it after the result).
     pub first_audio_ms: u64,

@@ -74,6 +74,7 @@ impl Call {
             finished_at: self.now,
             utterance: Utterance::default(),
             unheeded: self.unheeded_at_opening(),
+            has_spoken: false,
             answered: Answered::No,
             has_audio: false,
             is_silent: false,
@@ -235,6 +236,9 @@ impl Call {
         self.caller.forget_written();
         self.finish_playing();
         self.leave_turn();
+        if is_one_stream && turn.is_blank() {
+            self.sight.abandoned();
+        }
         let stages = self.sight.completed(|turn| self.playback.waits_for(turn));
         self.tell_stages(stages);
         self.tell_what_was_said(&turn);

@@ -273,6 +273,11 @@ impl OpenTurn {
         })
     }
 
+    /// Whether nothing came of the turn: it only began because the one before was over.
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self.input, TurnInput::Audio) && self.utterance.is_empty() && self.answer_told().is_none()
+    }
+
     /// Another turn begins in the same stream.
     fn begin_anew(&mut self, number: crate::ids::TurnId) {
         self.number = number;

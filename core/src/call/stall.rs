@@ -44,18 +44,24 @@ impl Call {
     pub(super) fn stream_spoke(&mut self) {
         if let Some(turn) = self.turn.open_mut() {
             turn.unheeded = Unheeded::default();
+            turn.has_spoken = true;
         }
     }
 
     /// A frame has gone to the stream: gives it up if it should have said something for too long. Beside a prompt it may be
-    /// told to be deaf.
+    /// told to be deaf. One that lasts for the whole call may take a voice for noise and say nothing, so only one that has
+    /// never said anything is given up.
     pub(super) fn mind_stall(&mut self) {
         let patience_ms = self.config.patience.stalled_ms;
         let (is_playing, speaking_since) = (self.playback.is_playing(), self.voice.speaking_since());
-        if patience_ms == 0 || self.is_one_stream() {
+        let is_one_stream = self.is_one_stream();
+        if patience_ms == 0 {
             return;
         }
         let Turn::Listening(turn) = &mut self.turn else { return };
+        if is_one_stream && turn.has_spoken {
+            return;
+        }
         if is_playing {
             turn.unheeded = Unheeded::default();
             return;

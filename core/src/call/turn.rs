@@ -52,6 +52,8 @@ pub(super) struct OpenTurn {
     pub(super) finished_at: CallTime,
     pub(super) utterance: Utterance,
     pub(super) unheeded: Unheeded,
+    /// Whether the stream has said anything.
+    pub(super) has_spoken: bool,
     pub(super) answered: Answered,
     /// Whether any audio of the answer has come.
     pub(super) has_audio: bool,

@@ -1,9 +1,9 @@
 //! What no agent of the Customer Engagement Suite should do, and one may: the call goes on, or ends in time.
 
 use dialbridge_core::agent::TurnInput;
-use dialbridge_core::{AgentCommand, AgentEvent};
+use dialbridge_core::{AgentCommand, AgentEvent, Report};
 
-use crate::line::{Line, digits};
+use crate::line::{Line, digits, numbers};
 use crate::one_stream::{config, end_session, greeted, says, turn_completed};
 use crate::trouble::fault;
 
@@ -88,4 +88,33 @@ fn keys_that_a_stream_has_not_answered_go_to_the_next_one() {
     line.hush(300);
     assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
     assert_eq!(sent(&line, 2), [digits("1", Some('#'))], "after what greets");
+}
+
+#[test]
+fn a_stream_that_takes_all_and_never_says_anything_is_replaced_while_the_caller_speaks() {
+    let mut line = Line::started(config());
+    line.hush(9_000);
+    line.speak(1_000);
+    line.hush(14_000);
+    assert_eq!(line.last_turn(), 1);
+    line.hush(1_500);
+    assert_eq!((line.commands(1).last(), line.last_turn()), (Some(&AgentCommand::Cancel), 2));
+    assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
+    let again = numbers(&line.written(2));
+    assert!(again[0] <= 450 && again.windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
+
+    let mut heeds_no_noise = greeted();
+    heeds_no_noise.speak(60_000);
+    assert_eq!(heeds_no_noise.last_turn(), 1, "what it takes for noise is no stall");
+}
+
+#[test]
+fn of_a_turn_in_which_nobody_says_anything_nothing_is_told() {
+    for last in [end_session(), AgentEvent::GoAway] {
+        let mut line = greeted();
+        line.agent(1, last);
+        line.agent(1, AgentEvent::Ended);
+        line.hush(500);
+        assert_eq!(line.reports().filter(|report| matches!(report, Report::Stages(_))).count(), 1);
+    }
 }

@@ -64,7 +64,6 @@ impl Settings {
         }
         let idle = [
             ("DIALOGFLOW_ES_API", &self.dialogflow_es_api),
-            ("STALLED_STREAM_SECONDS", &self.stalled_stream_seconds),
             ("SENTIMENT", &self.sentiment),
             ("BARGE_IN_LEAST_WORDS", &self.barge_in_least_words),
             ("BARGE_IN_LEAST_CONFIDENCE", &self.barge_in_least_confidence),
