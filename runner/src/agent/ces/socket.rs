@@ -15,6 +15,7 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Code;
 
 use super::fault::{closed, fault, told_error};
@@ -34,6 +35,10 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the answer to the server's close frame may take to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How often the server is probed. One that has answered probes, and says nothing at all until the next one, is gone: audio
+/// would vanish in buffers for minutes before a write failed.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
 
 /// RFC 6455 section 7.4.1.
 const NORMAL: u16 = 1000;
@@ -55,6 +60,29 @@ enum Control {
     Close(u16),
 }
 
+/// The server's signs of life.
+#[derive(Debug, Default)]
+struct Life {
+    /// Whether anything has come since the last probe.
+    is_heard: AtomicBool,
+    /// Whether it answers probes. One that never has may just be one that does not.
+    answers: AtomicBool,
+}
+
+impl Life {
+    fn heard(&self, opcode: OpCode) {
+        self.is_heard.store(true, Ordering::Relaxed);
+        if opcode == OpCode::Pong {
+            self.answers.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Another probe is due: whether there was none since the last one, though there should have been.
+    fn is_gone(&self) -> bool {
+        !self.is_heard.swap(false, Ordering::Relaxed) && self.answers.load(Ordering::Relaxed)
+    }
+}
+
 impl CesSocket {
     /// Takes a connection over whose handshake is done, and sends what goes out over it.
     pub(super) fn over<S>(connection: S, outgoing: Outgoing) -> Self
@@ -69,10 +97,10 @@ impl CesSocket {
         let (reader, writer) = socket.split(tokio::io::split);
         let (sender, inbound) = mpsc::channel(INBOUND_QUEUE);
         let (control, controls) = mpsc::channel(CONTROL_QUEUE);
-        let is_leaving = Arc::new(AtomicBool::new(false));
+        let (is_leaving, life) = (Arc::new(AtomicBool::new(false)), Arc::new(Life::default()));
         let mut tasks = JoinSet::new();
-        let writing = Writing { to_stream: sender.clone(), is_leaving: is_leaving.clone() };
-        tasks.spawn(Reading { to_stream: sender, control, is_leaving }.run(reader));
+        let writing = Writing { to_stream: sender.clone(), is_leaving: is_leaving.clone(), life: life.clone() };
+        tasks.spawn(Reading { to_stream: sender, control, is_leaving, life }.run(reader));
         tasks.spawn(writing.run(writer, outgoing, controls));
         Self { inbound, _tasks: tasks }
     }
@@ -94,6 +122,7 @@ struct Reading {
     to_stream: mpsc::Sender<Result<convert::Message, End>>,
     control: mpsc::Sender<Control>,
     is_leaving: Arc<AtomicBool>,
+    life: Arc<Life>,
 }
 
 impl Reading {
@@ -105,6 +134,7 @@ impl Reading {
                 Ok(frame) => frame,
                 Err(error) => break self.broken(&error).await,
             };
+            self.life.heard(frame.opcode);
             let message = match frame.opcode {
                 OpCode::Close => break self.closed_by_server(&frame.payload).await,
                 OpCode::Ping => {
@@ -173,6 +203,7 @@ impl Reading {
 struct Writing {
     to_stream: mpsc::Sender<Result<convert::Message, End>>,
     is_leaving: Arc<AtomicBool>,
+    life: Arc<Life>,
 }
 
 impl Writing {
@@ -183,9 +214,17 @@ impl Writing {
         mut outgoing: Outgoing,
         mut controls: mpsc::Receiver<Control>,
     ) {
+        let mut probes = interval_at(Instant::now() + PROBE_EVERY, PROBE_EVERY);
+        probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (frame, is_last) = tokio::select! {
                 biased;
+                _ = probes.tick() => {
+                    if self.life.is_gone() {
+                        return self.give_up("the server gives no sign of life").await;
+                    }
+                    (Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"")), false)
+                }
                 Some(control) = controls.recv() => match control {
                     Control::Pong(payload) => (Frame::pong(payload.into()), false),
                     Control::Close(code) => (Frame::close(code, b""), true),
@@ -206,13 +245,13 @@ impl Writing {
                 Ok(Ok(())) if !is_last => {}
                 // Where the connection is gone, the task that reads notices, after it has read why.
                 Ok(_) => return,
-                Err(_) => {
-                    let fault = fault(Code::Unavailable, "the server takes nothing");
-                    let _ = self.to_stream.send(Err(Some(fault))).await;
-                    return;
-                }
+                Err(_) => return self.give_up("the server takes nothing").await,
             }
         }
+    }
+
+    async fn give_up(&self, why: &str) {
+        let _ = self.to_stream.send(Err(Some(fault(Code::Unavailable, why)))).await;
     }
 }
 

@@ -107,6 +107,7 @@ struct Server(WebSocket<DuplexStream>);
 #[derive(Debug, PartialEq)]
 enum Got {
     Text(Value),
+    Ping,
     Pong(Vec<u8>),
     Close(Vec<u8>),
     Gone,
@@ -134,6 +135,7 @@ impl Server {
         };
         match frame.opcode {
             OpCode::Text => Got::Text(serde_json::from_slice(&frame.payload).unwrap()),
+            OpCode::Ping => Got::Ping,
             OpCode::Pong => Got::Pong(frame.payload.to_vec()),
             OpCode::Close => Got::Close(frame.payload.to_vec()),
             other => panic!("{other:?}"),
@@ -289,7 +291,7 @@ async fn each_close_code_is_a_fault_or_an_ordinary_end_and_is_answered() {
                 match server.got_other().await {
                     Got::Close(payload) => break payload,
                     Got::Gone => panic!("the close was not answered"),
-                    Got::Text(_) | Got::Pong(_) => {}
+                    Got::Text(_) | Got::Ping | Got::Pong(_) => {}
                 }
             }
         };
@@ -406,6 +408,33 @@ async fn a_server_that_takes_nothing_is_dead_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_answered_probes_and_gives_no_sign_of_life_any_more_is_gone() {
+    // Answers so many probes, and takes everything all along.
+    for (answers, is_gone) in [(0, false), (1, true), (2, true), (100, false)] {
+        let (mut client, mut server) = opened().await;
+        let began = tokio::time::Instant::now();
+        let serving = async {
+            let mut probes = 0;
+            while began.elapsed() < Duration::from_secs(55) {
+                if server.got().await == Got::Ping {
+                    probes += 1;
+                    if probes <= answers {
+                        server.send(true, OpCode::Pong, b"").await;
+                    }
+                }
+            }
+        };
+        let failed = timeout(Duration::from_secs(50), client.failed());
+        let failed = tokio::select! { failed = failed => failed.ok(), () = serving => panic!("it went on for long") };
+        assert_eq!(failed.is_some(), is_gone, "{answers}: {failed:?}");
+        if let Some(fault) = failed {
+            assert_eq!(fault.to_string(), "UNAVAILABLE: the server gives no sign of life");
+            assert_eq!(began.elapsed().as_secs(), 10 * answers + 20);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_takes_nothing_holds_the_server_up_and_fills_no_memory() {
     let (client, connection) = open_with(1, TurnInput::Audio).await;
     let mut server = Server::over(connection).await;
@@ -436,5 +465,6 @@ async fn the_end_of_the_session_ends_the_silence_too() {
     let AgentEvent::Answer(answer) = client.next().await else { panic!() };
     assert!(matches!(*answer, Answer { end: Some(_), .. }));
     assert!(matches!(server.got().await, Got::Text(_)) && matches!(server.got().await, Got::Text(_)));
-    assert!(timeout(Duration::from_secs(20), server.got()).await.is_err(), "no audio takes the place of the caller's");
+    let silence = async { while server.got().await == Got::Ping {} };
+    assert!(timeout(Duration::from_secs(25), silence).await.is_err(), "no audio takes the place of the caller's");
 }
