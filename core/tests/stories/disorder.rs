@@ -1,9 +1,9 @@
 //! What no agent of the Customer Engagement Suite should do, and one may: the call goes on, or ends in time.
 
 use dialbridge_core::agent::TurnInput;
-use dialbridge_core::{AgentCommand, AgentEvent, Report};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::line::{Line, digits, numbers};
+use crate::line::{Line, digits, interim, numbers};
 use crate::one_stream::{config, end_session, greeted, says, turn_completed};
 use crate::trouble::fault;
 
@@ -117,4 +117,60 @@ fn of_a_turn_in_which_nobody_says_anything_nothing_is_told() {
         line.hush(500);
         assert_eq!(line.reports().filter(|report| matches!(report, Report::Stages(_))).count(), 1);
     }
+}
+
+#[test]
+fn nothing_cuts_a_goodbye() {
+    for event in [
+        AgentEvent::Interrupted { barge_in: true },
+        AgentEvent::Interrupted { barge_in: false },
+        AgentEvent::GoAway,
+        end_session(),
+        interim("but wait"),
+        fault("UNAVAILABLE", true),
+        AgentEvent::Ended,
+    ] {
+        let mut line = greeted();
+        line.agent(1, says(3_000));
+        line.agent(1, end_session());
+        line.hush(500);
+        line.press("1");
+        line.agent(1, event.clone());
+        line.wait(5_000);
+        assert_eq!((line.clears(), line.last_turn()), (0, 1), "{event:?}");
+        let (at, twiml) = line.update().unwrap();
+        assert!(at.as_ms() >= 500 + 3_000 && twiml.contains("VirtualAgentStatus=completed"), "{event:?}, {at}");
+    }
+}
+
+#[test]
+fn a_greeting_in_whose_middle_the_stream_goes_away_is_not_asked_for_again() {
+    for event in [AgentEvent::GoAway, fault("UNAVAILABLE", true)] {
+        let mut line = Line::started(config());
+        line.agent(1, says(400));
+        line.agent(1, event);
+        line.agent(1, AgentEvent::Ended);
+        line.hush(500);
+        assert_eq!(line.opened_with(2), TurnInput::Audio);
+    }
+}
+
+#[test]
+fn an_old_stream_is_not_replaced_while_a_prompt_plays_but_in_the_last_moment() {
+    let of_a_minute = CallConfig { audio_limit_ms: 60_000, rotation_margin_ms: 10_000, ..config() };
+    let half_closed = |line: &Line| line.commands(1).last() == Some(&AgentCommand::FinishInput);
+    let mut line = Line::started(of_a_minute.clone());
+    line.hush(45_000);
+    line.agent(1, says(8_000));
+    line.agent(1, turn_completed());
+    line.hush(7_900);
+    assert!(!half_closed(&line), "it would not learn of a barge-in");
+    line.hush(300);
+    assert!(half_closed(&line));
+    let mut line = Line::started(of_a_minute);
+    line.hush(45_000);
+    line.speak(12_900);
+    assert!(!half_closed(&line), "not in the middle of a sentence");
+    line.speak(200);
+    assert!(half_closed(&line));
 }
