@@ -61,6 +61,25 @@ fn a_transcript_is_of_the_whole_turn_so_far() {
 }
 
 #[test]
+fn an_empty_piece_of_audio_says_nothing() {
+    assert_eq!(
+        meaning(output(Some(OutputType::Audio(Bytes::new()))), r#"{"sessionOutput":{"turnIndex":3,"audio":""}}"#),
+        None
+    );
+    let last = Answer { part: AnswerPart::Final, ..Answer::default() };
+    assert_eq!(meaning_of_json(r#"{"sessionOutput":{"audio":"","turnCompleted":true}}"#), answered(last));
+}
+
+#[test]
+fn metadata_may_be_nested_a_hundred_deep_and_what_is_deeper_is_refused() {
+    let ends =
+        |deep: usize| format!(r#"{{"endSession":{{"metadata":{}1{}}}}}"#, r#"{"a":"#.repeat(deep), "}".repeat(deep));
+    let Some(AgentEvent::Answer(answer)) = meaning_of_json(&ends(100)) else { panic!() };
+    assert!(answer.end.is_some());
+    assert!(read(ends(10_000).as_bytes()).is_err());
+}
+
+#[test]
 fn words_and_audio_of_an_answer_come_apart() {
     let text = output(Some(OutputType::Text("Good morning.".to_owned())));
     let words = Answer { text: "Good morning.".to_owned(), ..Answer::default() };
@@ -240,7 +259,7 @@ fn names_of_the_proto_nulls_and_fields_of_the_future_are_tolerated() {
         (r#"{"session_output":{"turn_index":1,"turn_completed":true}}"#, r#"{"sessionOutput":{"turnCompleted":true}}"#),
         (r#"{"recognition_result":{"transcript":"a","is_final":true}}"#, r#"{"recognitionResult":{"transcript":"a"}}"#),
         (r#"{"interruption_signal":{"barge_in":true}}"#, r#"{"interruptionSignal":{"bargeIn":true}}"#),
-        (r#"{"end_session":{"metadata":null}}"#, r#"{"endSession":{}}"#),
+        (r#"{"end_session":{"metadata":null,"cause":{"by":"agent"}}}"#, r#"{"endSession":{}}"#),
         (r#"{"go_away":{"in":"5s"},"error":null}"#, r#"{"goAway":{}}"#),
         (
             r#"{"sessionOutput":{"text":"a","audio":null,"turnIndex":null,"diagnosticInfo":null,"new":[{}]},"x":1}"#,
