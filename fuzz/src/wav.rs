@@ -118,20 +118,21 @@ fn convert<'a>(declared: AudioFormat, pieces: impl IntoIterator<Item = &'a [u8]>
     Ok(mulaw)
 }
 
-/// n samples give `ceil(n * 8000 / rate)` bytes, those of neighbours of one format together.
+/// n samples of each channel give `ceil(n * 8000 / rate)` bytes, those of neighbours of one format together.
 fn check_length(declared: AudioFormat, reading: &Reading, mulaw: &Result<Vec<u8>, TranscodeError>) {
     let Ok(mulaw) = mulaw else { return };
     assert_eq!(reading.error, None, "what cannot be read cannot be converted");
-    let mut stretches: Vec<(AudioFormat, u64)> = Vec::new();
+    let mut stretches: Vec<((AudioFormat, u16), u64)> = Vec::new();
     for (header, audio) in &reading.runs {
-        let format = header.map_or(declared, |header| header.format);
-        let samples = audio.len() as u64 / u64::from(format.encoding.bytes_per_sample());
+        let (format, channels) = header.map_or((declared, 1), |header| (header.format, header.channels));
+        let samples = audio.len() as u64 / u64::from(format.encoding.bytes_per_sample() * channels);
+        let format = (format, channels);
         match stretches.last_mut().filter(|(last, _)| *last == format) {
             Some((_, all)) => *all += samples,
             None => stretches.push((format, samples)),
         }
     }
-    let expected: u64 = stretches.iter().map(|(format, samples)| length(*format, *samples)).sum();
+    let expected: u64 = stretches.iter().map(|((format, _), samples)| length(*format, *samples)).sum();
     assert_eq!(mulaw.len() as u64, expected, "{stretches:?}");
 }
 

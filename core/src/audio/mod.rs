@@ -6,6 +6,7 @@
 mod filters;
 pub mod g711;
 pub mod resample;
+mod stereo;
 pub mod transcode;
 pub mod wav;
 

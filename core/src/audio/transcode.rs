@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::g711::{decode_alaw, decode_mulaw, encode_mulaw, recode_alaw_as_mulaw};
+use super::stereo::Mixer;
 use super::wav::{WavEnd, WavError, WavEvent, WavHeader, WavReader};
 use super::{AudioFormat, Encoding, Resampler, SAMPLE_RATE, UnsupportedRate};
 
@@ -13,12 +14,13 @@ const BLOCK: usize = 480;
 /// Converts a stream of audio to 8 kHz mu-law as it comes.
 ///
 /// Whether the stream begins with a WAV header is seen from its first 12 bytes, whatever was declared; the header's
-/// format then holds instead of the declared one. Mu-law at 8 kHz passes through byte for byte.
+/// format then holds instead of the declared one. Mu-law at 8 kHz passes through byte for byte. A WAV may have two channels,
+/// which are mixed to one, `(left + right) / 2`; audio without a header has one.
 ///
-/// - **Samples in, samples out**: as [`Resampler`]: n samples give `ceil(n * 8000 / rate)` bytes after
+/// - **Samples in, samples out**: as [`Resampler`]: n samples of each channel give `ceil(n * 8000 / rate)` bytes after
 ///   [`finish`](Self::finish), in whatever chunks they come, with the same values.
 /// - **Delay**: none in the output's own time. Up to 11 bytes are held back until it is seen whether they begin a
-///   header, half a 16-bit sample until its other half comes, and 2 ms of audio while the rate is converted.
+///   header, part of a sample or of a pair until the rest of it comes, and 2 ms of audio while the rate is converted.
 /// - **Second header**: a WAV after the end of a WAV is read as one (an agent may send each part of its answer so), and
 ///   its audio joins the first's without a gap. Parts whose headers leave the length open need [`reset`](Self::reset)
 ///   or [`finish`](Self::finish) between them.
@@ -55,7 +57,7 @@ impl ToMulaw {
         pushed
     }
 
-    /// Appends what was held back, drops half a sample that lost its other half, and is as new.
+    /// Appends what was held back, drops half a sample or half a pair that lost its other half, and is as new.
     ///
     /// # Errors
     ///
@@ -75,7 +77,7 @@ impl ToMulaw {
         while let Some(event) = self.wav.read(&mut bytes)? {
             match event {
                 WavEvent::Headerless(held) => {
-                    self.route = Route::new(self.declared)?;
+                    self.route = Route::new(self.declared, 1)?;
                     self.route.push(held.as_slice(), out);
                 }
                 WavEvent::Header(header) => self.begin_wav(header, out)?,
@@ -86,14 +88,11 @@ impl ToMulaw {
     }
 
     fn begin_wav(&mut self, header: WavHeader, out: &mut Vec<u8>) -> Result<(), TranscodeError> {
-        if header.channels != 1 {
-            return Err(TranscodeError::Channels(header.channels));
-        }
-        if self.route.is_for(header.format) {
-            self.route.drop_half_sample();
+        if self.route.is_for(header.format, header.channels) {
+            self.route.drop_half();
         } else {
             self.route.finish(out);
-            self.route = Route::new(header.format)?;
+            self.route = Route::new(header.format, header.channels)?;
         }
         Ok(())
     }
@@ -106,7 +105,7 @@ impl ToMulaw {
         if let Ok(WavEnd::Headerless(held)) = ended
             && !held.as_slice().is_empty()
         {
-            self.route = Route::new(self.declared)?;
+            self.route = Route::new(self.declared, 1)?;
             self.route.push(held.as_slice(), out);
         }
         self.route.finish(out);
@@ -140,26 +139,32 @@ enum Route {
 }
 
 impl Route {
-    fn new(format: AudioFormat) -> Result<Self, TranscodeError> {
+    fn new(format: AudioFormat, channels: u16) -> Result<Self, TranscodeError> {
         let from_hz = match (format.encoding, format.sample_rate) {
             (Encoding::Mulaw | Encoding::Alaw, 0) => SAMPLE_RATE,
             (Encoding::Mulaw | Encoding::Alaw | Encoding::Linear16, rate) => rate,
         };
+        let mixer = match channels {
+            1 => None,
+            2 => Some(Mixer::default()),
+            other => return Err(TranscodeError::Channels(other)),
+        };
         Ok(match format.encoding {
-            Encoding::Mulaw if from_hz == SAMPLE_RATE => Route::Same,
-            Encoding::Alaw if from_hz == SAMPLE_RATE => Route::Alaw,
+            Encoding::Mulaw if from_hz == SAMPLE_RATE && mixer.is_none() => Route::Same,
+            Encoding::Alaw if from_hz == SAMPLE_RATE && mixer.is_none() => Route::Alaw,
             Encoding::Mulaw | Encoding::Alaw | Encoding::Linear16 => {
-                Route::Linear(Box::new(Linear::new(AudioFormat { sample_rate: from_hz, ..format })?))
+                Route::Linear(Box::new(Linear::new(AudioFormat { sample_rate: from_hz, ..format }, mixer)?))
             }
         })
     }
 
-    fn is_for(&self, format: AudioFormat) -> bool {
+    fn is_for(&self, format: AudioFormat, channels: u16) -> bool {
+        let alaw = AudioFormat { encoding: Encoding::Alaw, ..AudioFormat::TELEPHONE };
         match self {
             Route::Undecided => false,
-            Route::Same => format == AudioFormat::TELEPHONE,
-            Route::Alaw => format == AudioFormat { encoding: Encoding::Alaw, ..AudioFormat::TELEPHONE },
-            Route::Linear(linear) => format == linear.format,
+            Route::Same => (format, channels) == (AudioFormat::TELEPHONE, 1),
+            Route::Alaw => (format, channels) == (alaw, 1),
+            Route::Linear(linear) => (format, channels) == (linear.format, linear.channels()),
         }
     }
 
@@ -179,10 +184,10 @@ impl Route {
         }
     }
 
-    fn drop_half_sample(&mut self) {
+    fn drop_half(&mut self) {
         match self {
             Route::Undecided | Route::Same | Route::Alaw => {}
-            Route::Linear(linear) => linear.low_byte = None,
+            Route::Linear(linear) => linear.drop_half(),
         }
     }
 }
@@ -192,6 +197,8 @@ struct Linear {
     format: AudioFormat,
     /// The first half of a 16-bit sample whose second half has not come.
     low_byte: Option<u8>,
+    /// For two channels.
+    mixer: Option<Mixer>,
     resampler: Resampler,
     /// Samples at the source's rate and at 8 kHz, on their way; empty between calls.
     source: Vec<i16>,
@@ -199,10 +206,21 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(format: AudioFormat) -> Result<Self, TranscodeError> {
+    fn new(format: AudioFormat, mixer: Option<Mixer>) -> Result<Self, TranscodeError> {
         let resampler = Resampler::new(format.sample_rate, SAMPLE_RATE)?;
         let (source, resampled) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
-        Ok(Self { format, low_byte: None, resampler, source, resampled })
+        Ok(Self { format, low_byte: None, mixer, resampler, source, resampled })
+    }
+
+    fn channels(&self) -> u16 {
+        if self.mixer.is_some() { 2 } else { 1 }
+    }
+
+    fn drop_half(&mut self) {
+        self.low_byte = None;
+        if let Some(mixer) = &mut self.mixer {
+            mixer.drop_half_pair();
+        }
     }
 
     fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
@@ -232,12 +250,15 @@ impl Linear {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
-        self.low_byte = None;
+        self.drop_half();
         self.resampler.flush(&mut self.resampled);
         self.encode(out);
     }
 
     fn convert(&mut self, out: &mut Vec<u8>) {
+        if let Some(mixer) = &mut self.mixer {
+            mixer.mix(&mut self.source);
+        }
         self.resampler.process(&self.source, &mut self.resampled);
         self.source.clear();
         self.encode(out);
@@ -257,7 +278,7 @@ pub enum TranscodeError {
     Wav(WavError),
     /// There is no conversion from its sample rate.
     Rate(UnsupportedRate),
-    /// It has this many channels, where a telephone has one.
+    /// It has this many channels, where there may be one or two.
     Channels(u16),
 }
 
@@ -266,7 +287,7 @@ impl fmt::Display for TranscodeError {
         match self {
             TranscodeError::Wav(_) => write!(f, "the audio's WAV header cannot be read"),
             TranscodeError::Rate(_) => write!(f, "the audio's sample rate is not supported"),
-            TranscodeError::Channels(channels) => write!(f, "the audio has {channels} channels instead of one"),
+            TranscodeError::Channels(channels) => write!(f, "the audio has {channels} channels instead of one or two"),
         }
     }
 }
@@ -419,8 +440,9 @@ mod tests {
     #[test]
     fn audio_that_cannot_be_played_is_refused_by_name() {
         let declared = format(Encoding::Linear16, 24000);
-        let stereo = write_wav(2, declared, &[0; 8]);
-        assert_eq!(to_mulaw(declared, &stereo), Err(TranscodeError::Channels(2)));
+        let surround = to_mulaw(declared, &write_wav(6, declared, &[0; 24])).unwrap_err();
+        assert_eq!(surround, TranscodeError::Channels(6));
+        assert_eq!(surround.to_string(), "the audio has 6 channels instead of one or two");
         let unsupported = UnsupportedRate { from_hz: 96000, to_hz: 8000 };
         let fast = write_wav(1, format(Encoding::Linear16, 96000), &[0; 8]);
         assert_eq!(to_mulaw(declared, &fast), Err(TranscodeError::Rate(unsupported)));
@@ -429,6 +451,46 @@ mod tests {
         let header = wav_header(1, declared, 1000);
         assert_eq!(to_mulaw(declared, &header[..30]), Err(TranscodeError::Wav(WavError::Truncated)));
         assert!(TranscodeError::Wav(WavError::Truncated).source().is_some());
+    }
+
+    /// The channels of a WAV, taking turns.
+    fn in_turns(left: &[i16], right: &[i16]) -> Vec<i16> {
+        left.iter().zip(right).flat_map(|(left, right)| [*left, *right]).collect()
+    }
+
+    #[test]
+    fn two_channels_are_mixed_to_one_before_all_else() {
+        let left: Vec<i16> = (0..480).map(|n| n * 60).collect();
+        let right: Vec<i16> = (0..480).map(|n| 9000 - n * 30).collect();
+        let mean: Vec<i16> = left.iter().zip(&right).map(|(left, right)| i16::midpoint(*left, *right)).collect();
+        for rate in [8000, 24000, 44100] {
+            let linear = format(Encoding::Linear16, rate);
+            let stereo = write_wav(2, linear, &little_endian(&in_turns(&left, &right)));
+            let mono = write_wav(1, linear, &little_endian(&mean));
+            assert_eq!(to_mulaw(AudioFormat::TELEPHONE, &stereo), to_mulaw(linear, &mono), "{rate}");
+        }
+    }
+
+    #[test]
+    fn two_channels_of_any_coding_give_half_as_many_samples() {
+        for encoding in [Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw] {
+            for rate in [8000, 16000] {
+                let second = vec![0x55; 2 * rate as usize * usize::from(encoding.bytes_per_sample())];
+                let (one, two) = (format(encoding, rate), write_wav(2, format(encoding, rate), &second));
+                let mono = to_mulaw(one, &second[second.len() / 2..]).unwrap();
+                assert_eq!(to_mulaw(one, &two).unwrap(), mono, "{encoding:?} {rate}: both channels are the same");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_with_one_channel_and_with_two_follow_each_other_and_half_a_pair_is_dropped() {
+        let linear = format(Encoding::Linear16, 8000);
+        let pairs = little_endian(&[1000, 3000, 2000, 2000, 9999]);
+        let parts =
+            [write_wav(2, linear, &pairs), write_wav(2, linear, &pairs[..4]), write_wav(1, linear, &pairs[..2])];
+        let expected = little_endian(&[2000, 2000, 2000, 1000]);
+        assert_eq!(to_mulaw(linear, &parts.concat()), to_mulaw(linear, &expected));
     }
 
     #[test]
@@ -461,12 +523,13 @@ mod tests {
         fn chunks_give_what_the_whole_gives(
             encoding in prop::sample::select(&[Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw][..]),
             rate in prop::sample::select(&[8000_u32, 11025, 16000, 22050, 24000, 48000][..]),
-            with_header in any::<bool>(),
+            channels in 0_u16..=2,
             audio in prop::collection::vec(any::<u8>(), 0..1200),
             sizes in prop::collection::vec(0_usize..200, 1..20),
         ) {
             let declared = format(encoding, rate);
-            let bytes = if with_header { write_wav(1, declared, &audio) } else { audio };
+            // 0: without a header.
+            let bytes = if channels > 0 { write_wav(channels, declared, &audio) } else { audio };
             let (mut chunks, mut rest) = (Vec::new(), &bytes[..]);
             for size in sizes {
                 let (chunk, later) = rest.split_at(size.min(rest.len()));

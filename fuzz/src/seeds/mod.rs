@@ -95,7 +95,8 @@ fn wavs() -> Made {
         ("a_chunk_before_the_format", wav(0, 30, 2, &chunks)),
         ("two_rates_one_after_the_other", wav(0, 44, 50, &two)),
         ("two_of_one_rate_with_half_a_sample", wav(0, 200, 9, &same)),
-        ("stereo", wav(0, 200, 9, &write_wav(2, linear(8_000), &ramp[..40]))),
+        ("stereo", wav(0, 200, 9, &write_wav(2, linear(8_000), &ramp[..42]))),
+        ("six_channels", wav(0, 200, 9, &write_wav(6, linear(8_000), &ramp[..40]))),
         ("a_header_cut_short", wav(0, 13, 1, &open[..30])),
     ]
 }

@@ -436,11 +436,15 @@ fn a_recording_is_any_wav_of_half_a_minute_and_nothing_else() {
     assert_eq!((fillers.thinking.as_ref().unwrap().0.len(), fillers.thinking_after_ms), (8_000, 900));
     assert_eq!(fillers.thinking, fillers.retrying);
 
+    let both = write_wav(2, AudioFormat::TELEPHONE, &[0x80; 320]);
+    let mixed = agent(&[("RETRY_FILE", &file("stereo.wav", &both))]).call.fillers.retrying.unwrap();
+    assert_eq!(*mixed.0, [0x80; 160], "two channels are mixed to one");
+
     for (name, bytes, fault) in [
         ("text.wav", b"hello, this is no WAV".to_vec(), "is no WAV file"),
         ("long.wav", linear(8_000, 31), "longer than 30 seconds"),
         ("empty.wav", linear(8_000, 0), "no audio in it"),
-        ("stereo.wav", write_wav(2, AudioFormat::TELEPHONE, &[0xFF; 320]), "cannot be played"),
+        ("surround.wav", write_wav(6, AudioFormat::TELEPHONE, &[0xFF; 960]), "6 channels instead of one or two"),
         ("rate.wav", linear(7_999, 1), "cannot be played"),
         ("huge.wav", vec![0; (16 << 20) + 1], "cannot be read"),
     ] {
