@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialbridge_core::agent::{AgentFault, ToolCall};
 use dialbridge_core::twilio::{Inbound, parse};
-use dialbridge_core::twiml::with_dial_action;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallSid, CallTime, CloseReason, FetchId, Input, Output, Report,
     StreamSid, ToolsId, TurnId, UpdateResult,
@@ -29,6 +28,7 @@ use crate::prompts::Prompts;
 use crate::sight::CallSight;
 use crate::tape_recorder::TapeRecorder;
 use crate::tools::{ToolResult, Tools};
+use crate::twilio::actions::{DialAction, query};
 use crate::twilio::rest::RestClient;
 
 /// A fact of a call, for those who watch: the demo's timeline, tests.
@@ -83,7 +83,7 @@ pub struct Surroundings {
     /// What core is told.
     pub config: Arc<CallConfig>,
     /// What `<Dial action>` of this call is.
-    pub dial_action: String,
+    pub dial_action: DialAction,
     /// What opened its media socket.
     pub standing: Standing,
     /// Twilio's REST API, where it can be used.
@@ -124,6 +124,7 @@ pub async fn run(
         call_sid,
         sight,
         stream_sid: StreamSid::default(),
+        parameters: String::new(),
         began: Instant::now(),
         place,
         socket,
@@ -204,6 +205,8 @@ struct Bridge {
     call_sid: CallSid,
     sight: CallSight,
     stream_sid: StreamSid,
+    /// The stream's session parameters, as a URL brings them back.
+    parameters: String,
     began: Instant,
     place: Place,
     socket: MediaSocket,
@@ -268,13 +271,15 @@ impl Bridge {
         }
     }
 
-    /// Takes a place for the call when its stream starts. The voice-url gives no stream when there is no room, but many
+    /// Takes a place for the call when its stream starts, and what it brings of the session. The voice-url gives no stream when there is no room, but many
     /// may have been given one in the same moment.
     fn ask_for_room(&mut self, text: &str) {
         if self.room == Room::Unasked
             && let Ok(Inbound::Start(start)) = parse(text)
             && start.call_sid == self.call_sid.as_str()
         {
+            let parameters = start.custom_parameters.iter();
+            self.parameters = query(parameters.map(|(name, value)| (name.as_str(), value.as_str())));
             self.room = if self.place.start(self.around.most_calls) { Room::Taken } else { Room::None };
         }
     }
@@ -407,7 +412,7 @@ impl Bridge {
 
     fn update(&mut self, twiml: String) {
         let around = &self.around;
-        let twiml = with_dial_action(&twiml, &around.dial_action);
+        let twiml = around.dial_action.put_into(&twiml, &self.parameters);
         if around.standing == Standing::Browser {
             self.show(&twiml);
             return;

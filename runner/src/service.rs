@@ -36,6 +36,7 @@ use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
 use crate::sight::{Now, OfCall, Refused, Sight};
 use crate::tape_recorder::TapeRecorder;
+use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
 
@@ -60,7 +61,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Service {
     config: Config,
     agents: Agents,
-    office: Office,
+    office: Arc<Office>,
     calls: Calls,
     rest: Option<Arc<RestClient>>,
     parts: Parts,
@@ -144,7 +145,7 @@ impl Service {
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
             agents,
-            office,
+            office: Arc::new(office),
             calls: Calls::default(),
             rest: rest.map(Arc::new),
             is_ready: AtomicBool::new(false),
@@ -299,16 +300,16 @@ impl Service {
         }
     }
 
-    /// What `<Dial action>` of that call is. One from the browser gets no state that could be used.
-    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, standing: Standing) -> String {
+    /// What `<Dial action>` of that call is.
+    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, standing: Standing) -> DialAction {
         let state = State {
             call_sid: ticket.call_sid.clone(),
             issued_ms: ticket.issued_ms,
             course: ticket.course.clone(),
             attempt: 1,
         };
-        let state = if standing == Standing::Browser { "STATE".to_owned() } else { self.office.issue_state(&state) };
-        public.http(&format!("/dial-ended?s={state}"))
+        let state = Some(state).filter(|_| standing != Standing::Browser);
+        DialAction { public: public.clone(), office: self.office.clone(), state }
     }
 
     /// Opens the call's page in the book, where there is one.

@@ -5,7 +5,7 @@ use dialbridge_core::report::CloseReason;
 use dialbridge_lab::twilio::{CallPlan, CallRecord, OtherSide, Queue, What, When};
 use dialbridge_tests::{
     Edition, SERVICE_URL, World, WorldBuilder, all_at, ended_by, first_at, hang_up, numbered_speech, redirected, say,
-    spoke,
+    signed_post, spoke,
 };
 
 /// An agent that puts the call through after the first thing that is said, and has an answer to a transfer that failed.
@@ -148,12 +148,53 @@ async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed(
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_may_be_put_through_a_second_time() {
-    let script = transferring(TO_NUMBER).replace(
+/// An agent that puts the call through twice.
+fn transferring_twice() -> String {
+    transferring(TO_NUMBER).replace(
         "say = \"what else?\"",
         "say = \"another one\"\npayload = { dialbridge = { transfer = { to = \"+15550124\" } } }",
-    );
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance() {
+    for edition in Edition::ANY {
+        let start = || {
+            World::with_script(&transferring_twice())
+                .edition(edition)
+                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+                .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+                .start()
+        };
+        let (world, another) = (start(), start());
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::AgentSilent(300), numbered_speech(35, 700)),
+            hang_up(When::AgentSilent(1_500)),
+        ];
+        let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..world.plan(steps) };
+        plan.voice_url += "?param.shop=north%20side%26";
+        let call = world.twilio.call(plan).await;
+        assert_eq!(dial_statuses(&call), ["busy", "no-answer"], "{edition:?}");
+        let (shops, sids) = (world.told(&call, "shop"), world.told(&call, "CallSid"));
+        assert!(shops.len() >= 3 && shops.len() == sids.len(), "{edition:?}: {shops:?}");
+        assert!(shops.iter().all(|shop| shop == "north side&"), "{edition:?}: {shops:?}");
+        assert_eq!(world.told(&call, "DialCallStatus").last(), Some(&"no-answer".into()), "{edition:?}");
+
+        let dial = call.documents.iter().rfind(|document| document.contains("<Dial ")).unwrap();
+        let action = dial.split('"').find(|text| text.contains("/dial-ended?")).unwrap().replace("&amp;", "&");
+        let form = [("CallSid", call.call_sid.as_str()), ("CallStatus", "in-progress"), ("DialCallStatus", "failed")];
+        let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let back = signed_post(&another.pipes, action.strip_prefix(SERVICE_URL).unwrap(), &form).await.body;
+        assert!(back.contains(r#"<Parameter name="param.shop" value="north side&amp;">"#), "{back}");
+        assert_eq!(back.matches(r#"<Parameter name="param.DialCallStatus""#).count(), 1, "{back}");
+        assert!(back.contains(r#"<Parameter name="param.DialCallStatus" value="failed">"#), "{back}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_be_put_through_a_second_time() {
+    let script = transferring_twice();
     for edition in Edition::ANY {
         let world = World::with_script(&script)
             .edition(edition)

@@ -13,6 +13,7 @@ use crate::service::Service;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
 use crate::sight::Refused;
+use crate::twilio::actions::connect_action;
 use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
@@ -24,11 +25,11 @@ const MOST_STATUS_CHARS: usize = 200;
 /// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
 const MOST_PARAMETER_BYTES: usize = 499;
 
-/// How much of the session parameters an action's URL brings back, in bytes.
-const MOST_QUERY_BYTES: usize = 2_000;
-
 /// How many session parameters a voice-url may name.
 const MOST_PARAMETERS: usize = 50;
+
+/// The session parameter that says how a transfer has ended.
+const DIAL_STATUS: &str = "param.DialCallStatus";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
 pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
@@ -110,7 +111,9 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
-    parameters.push(("param.DialCallStatus".to_owned(), status));
+    // An earlier transfer's comes back with the others.
+    parameters.retain(|(name, _)| name != DIAL_STATUS);
+    parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, course: state.course, attempt: 1, opening, parameters };
     xml(stream.document(service, &webhook.public))
@@ -197,8 +200,9 @@ impl Stream<'_> {
             Ticket { call_sid: call_sid.clone(), issued_ms, course: self.course.clone(), opening: self.opening };
         let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
         let office = service.office();
+        let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let connect = Verb::ConnectStream {
-            action: public.http(&format!("/connect-ended?s={}{}", office.issue_state(&state), query(&self.parameters))),
+            action: connect_action(public, office, &state, parameters),
             url: public.ws(&format!("/media/{}", office.issue(&ticket))),
             status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
@@ -216,20 +220,6 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
     let fits = |(name, value): &(String, String)| name.len() + value.len() <= MOST_PARAMETER_BYTES;
     numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
-}
-
-/// The voice-url's session parameters once more, for the stream that follows where this one breaks: another instance knows
-/// nothing of them, and an ES agent keeps none. What does not fit is left out.
-fn query(parameters: &[(String, String)]) -> String {
-    let named = parameters.iter().filter(|(name, _)| name.starts_with("param."));
-    named.fold(String::new(), |mut query, (name, value)| {
-        let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-        if query.len() + pair.len() < MOST_QUERY_BYTES {
-            query.push('&');
-            query.push_str(&pair);
-        }
-        query
-    })
 }
 
 fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {

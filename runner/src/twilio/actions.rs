@@ -1,0 +1,88 @@
+//! The URLs by which a call comes back to any instance: `<Connect action>` and `<Dial action>`. Each has the call's state in it,
+//! and the session parameters of the voice-url: another instance knows nothing of them, and an ES agent keeps none.
+
+use std::sync::Arc;
+
+use dialbridge_core::handoff::MAX_TWIML_CHARS;
+use dialbridge_core::twiml::with_dial_action;
+
+use super::ticket::{Office, State};
+use crate::settings::PublicUrl;
+
+/// How much of the session parameters an action's URL brings back, in bytes.
+const MOST_QUERY_BYTES: usize = 2_000;
+
+/// Where a call comes back to when its stream has ended. Of `parameters` it brings those of the session.
+pub(crate) fn connect_action<'a>(
+    public: &PublicUrl,
+    office: &Office,
+    state: &State,
+    parameters: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    public.http(&format!("/connect-ended?s={}{}", office.issue_state(state), query(parameters)))
+}
+
+/// Where a call comes back to when nobody has answered its transfer.
+#[derive(Debug, Clone)]
+pub struct DialAction {
+    /// How Twilio sees this service.
+    pub public: PublicUrl,
+    /// What issues the state.
+    pub office: Arc<Office>,
+    /// The call's state; none for a call from the browser, which gets nothing that could be used.
+    pub state: Option<State>,
+}
+
+impl DialAction {
+    /// Gives a document's `<Dial>` its action, which brings `query` back ([`query`]), unless the document becomes too long.
+    pub(crate) fn put_into(&self, twiml: &str, query: &str) -> String {
+        let state = self.state.as_ref().map_or_else(|| "STATE".to_owned(), |state| self.office.issue_state(state));
+        let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?s={state}{query}")));
+        let whole = with(query);
+        if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with("") }
+    }
+}
+
+/// The session parameters once more, to be appended to a query. What does not fit is left out.
+pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let named = parameters.filter(|(name, _)| name.starts_with("param."));
+    named.fold(String::new(), |mut query, (name, value)| {
+        let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        if query.len() + pair.len() < MOST_QUERY_BYTES {
+            query.push('&');
+            query.push_str(&pair);
+        }
+        query
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_core::twiml::DIAL_ACTION;
+
+    #[test]
+    fn a_transfer_that_would_become_too_long_goes_without_the_parameters() {
+        let public = PublicUrl { is_tls: true, authority: "e.com".to_owned() };
+        let action = DialAction { public, office: Arc::new(Office::new(&[], &[]).unwrap()), state: None };
+        let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "&param.shop=north");
+        assert_eq!(dial("+15550123"), "https://e.com/dial-ended?s=STATE&amp;param.shop=north +15550123");
+        let long = "x".repeat(MAX_TWIML_CHARS - 50);
+        assert_eq!(dial(&long), format!("https://e.com/dial-ended?s=STATE {long}"));
+        assert_eq!(action.put_into("<Hangup/>", "&param.shop=north"), "<Hangup/>");
+    }
+
+    #[test]
+    fn session_parameters_and_no_others_are_brought_back_as_far_as_they_fit() {
+        let long = "x".repeat(1_200);
+        let parameters = [
+            ("from", "+15550100"),
+            ("param.shop", "north side&"),
+            ("param.a", &*long),
+            ("param.b", &long),
+            ("param.c", "1"),
+        ];
+        let query = query(parameters.into_iter());
+        assert_eq!(query, format!("&param.shop=north+side%26&param.a={long}&param.c=1"));
+    }
+}
