@@ -135,6 +135,7 @@ impl Parts {
             agent: text.clone(),
             language: self.has_language.then_some(text),
             began_ms: self.issued_ms,
+            failed_turns: self.attempt,
             trace: (self.opening != 0).then_some(trace),
         }
     }

@@ -69,6 +69,6 @@ fn ticket(service: &Service, start: &Start, trace: Option<TraceContext>) -> Opti
     };
     let issued_ms = service.clock().now_ms();
     let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
-    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms, trace };
+    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
     Some(Ticket { call_sid, issued_ms, course, opening: Opening::Greet })
 }

@@ -175,11 +175,13 @@ pub async fn run(
         bridge.turn_away().await;
     }
     bridge.tasks.abort_all();
+    let now_ms = bridge.around.clock.now_ms();
     let Bridge { sight, place, socket, closed, updates, .. } = bridge;
     if !updates.is_empty() {
         sight.updated(None);
     }
-    drop((place, updates));
+    drop(updates);
+    place.leave(now_ms);
     if closed == Some(CloseReason::Stop) {
         // Twilio has left; in any other case somebody may wait for the socket to close.
         sight.flushed().await;
@@ -412,7 +414,7 @@ impl Bridge {
 
     fn update(&mut self, twiml: String) {
         let around = &self.around;
-        let twiml = around.dial_action.put_into(&twiml, &self.parameters);
+        let twiml = around.dial_action.put_into(&twiml, &self.parameters, self.place.past().failed_turns);
         if around.standing == Standing::Browser {
             self.show(&twiml);
             return;
@@ -467,6 +469,9 @@ impl Bridge {
     fn report(&mut self, now: CallTime, report: Report) {
         if let Report::Started { stream_sid, .. } = &report {
             self.stream_sid = stream_sid.clone();
+        }
+        if matches!(report, Report::TurnFailed { .. }) {
+            self.place.turn_failed();
         }
         if matches!(report, Report::Answered { .. }) {
             // An answer's audio has just been queued: now there is most.

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::twilio::ticket::{TICKET_LIFE_MS, Ticket};
 
-/// How long a call's last TwiML is kept for `/connect-ended`, in milliseconds.
-const LAST_TWIML_LIFE_MS: u64 = 60_000;
+/// How long a call's last TwiML, and what its stream has been through, are kept for `/connect-ended`, in milliseconds.
+const KEPT_MS: u64 = 60_000;
 
 /// How many orders wait for a call.
 const ORDERS: usize = 4;
@@ -45,6 +45,20 @@ impl fmt::Display for NotAdmitted {
 
 impl std::error::Error for NotAdmitted {}
 
+/// What a stream of this instance's has been through: the stream that follows it goes on from there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Past {
+    /// How many turns have failed, those of earlier streams among them.
+    pub failed_turns: u32,
+}
+
+impl Past {
+    /// That of a stream that has not begun.
+    fn before(ticket: &Ticket) -> Self {
+        Self { failed_turns: ticket.course.failed_turns }
+    }
+}
+
 /// The calls of this instance. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Calls(Arc<Mutex<Inner>>);
@@ -55,14 +69,24 @@ struct Inner {
     /// Tickets that were used, each until it is expired anyway.
     used: BTreeMap<String, u64>,
     last_twiml: BTreeMap<CallSid, (u64, String)>,
+    ended: BTreeMap<CallSid, Ended>,
     /// Sockets without a ticket that have not said which call they are.
     unnamed: usize,
+}
+
+/// A stream that has ended.
+#[derive(Debug)]
+struct Ended {
+    issued_ms: u64,
+    until_ms: u64,
+    past: Past,
 }
 
 #[derive(Debug)]
 struct Live {
     issued_ms: u64,
     has_started: bool,
+    past: Past,
     orders: mpsc::Sender<Order>,
 }
 
@@ -72,6 +96,7 @@ pub struct Place {
     calls: Calls,
     call_sid: CallSid,
     issued_ms: u64,
+    past: Past,
     /// What the call is told to do.
     pub orders: mpsc::Receiver<Order>,
 }
@@ -96,10 +121,40 @@ impl Place {
         if others.count() >= most {
             return false;
         }
-        if let Some(live) = inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms) {
+        if let Some(live) = self.of_own(&mut inner) {
             live.has_started = true;
         }
         true
+    }
+
+    /// A turn of the call's has failed.
+    pub fn turn_failed(&mut self) {
+        self.past.failed_turns = self.past.failed_turns.saturating_add(1);
+        self.note();
+    }
+
+    /// What its stream has been through.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        self.past
+    }
+
+    /// Leaves the place: the stream has ended. What it has been through is kept for the stream that may follow.
+    pub fn leave(self, now_ms: u64) {
+        let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEPT_MS, past: self.past };
+        self.calls.keep_ended(&self.call_sid, ended, now_ms);
+    }
+
+    /// Twilio may ask how the call goes on before its socket is seen to be gone.
+    fn note(&self) {
+        if let Some(live) = self.of_own(&mut self.calls.lock()) {
+            live.past = self.past;
+        }
+    }
+
+    /// The call on the list, unless another socket has it.
+    fn of_own<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
+        inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms)
     }
 }
 
@@ -162,31 +217,52 @@ impl Calls {
             return Err(NotAdmitted::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
-        Ok(self.take_place(&mut inner, &ticket.call_sid, ticket.issued_ms))
+        Ok(self.take_place(&mut inner, &ticket.call_sid, ticket.issued_ms, Past::before(ticket)))
     }
 
     /// Lets a socket without a ticket in, unless the call has one already. Any ticket takes the call over from it.
     #[must_use]
     pub fn admit_bare(&self, call_sid: &CallSid) -> Option<Place> {
         let mut inner = self.lock();
-        (!inner.live.contains_key(call_sid)).then(|| self.take_place(&mut inner, call_sid, 0))
+        (!inner.live.contains_key(call_sid)).then(|| self.take_place(&mut inner, call_sid, 0, Past::default()))
     }
 
-    fn take_place(&self, inner: &mut Inner, call_sid: &CallSid, issued_ms: u64) -> Place {
+    fn take_place(&self, inner: &mut Inner, call_sid: &CallSid, issued_ms: u64, past: Past) -> Place {
         let (sender, orders) = mpsc::channel(ORDERS);
-        let live = Live { issued_ms, has_started: false, orders: sender };
+        let live = Live { issued_ms, has_started: false, past, orders: sender };
         if let Some(older) = inner.live.insert(call_sid.clone(), live) {
             // A call that takes no orders any more is closing anyway.
             let _ = older.orders.try_send(Order::TakenOver);
         }
-        Place { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, orders }
+        Place { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, past, orders }
+    }
+
+    /// What the stream of a call has been through that was issued at that moment; `None` for another instance's, and for one
+    /// that has ended long ago.
+    #[must_use]
+    pub fn past(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<Past> {
+        let inner = self.lock();
+        if let Some(live) = inner.live.get(call_sid).filter(|live| live.issued_ms == issued_ms) {
+            return Some(live.past);
+        }
+        let ended = inner.ended.get(call_sid).filter(|ended| ended.issued_ms == issued_ms && ended.until_ms >= now_ms);
+        ended.map(|ended| ended.past)
+    }
+
+    /// Of a call's streams the one that was issued last is kept.
+    fn keep_ended(&self, call_sid: &CallSid, ended: Ended, now_ms: u64) {
+        let mut inner = self.lock();
+        inner.ended.retain(|_, ended| ended.until_ms >= now_ms);
+        if inner.ended.get(call_sid).is_none_or(|other| other.issued_ms <= ended.issued_ms) {
+            inner.ended.insert(call_sid.clone(), ended);
+        }
     }
 
     /// Keeps a call's last TwiML, for Twilio to fetch when the socket closes before the REST update came through.
     pub fn keep_last_twiml(&self, call_sid: &CallSid, twiml: &str, now_ms: u64) {
         let mut inner = self.lock();
         inner.last_twiml.retain(|_, (until_ms, _)| *until_ms >= now_ms);
-        inner.last_twiml.insert(call_sid.clone(), (now_ms + LAST_TWIML_LIFE_MS, twiml.to_owned()));
+        inner.last_twiml.insert(call_sid.clone(), (now_ms + KEPT_MS, twiml.to_owned()));
     }
 
     /// A call's last TwiML, if it is kept.
@@ -208,7 +284,7 @@ mod tests {
     use crate::twilio::ticket::{Course, Opening};
 
     fn ticket(issued_ms: u64) -> Ticket {
-        let course = Course { agent: "default".to_owned(), language: None, began_ms: 0, trace: None };
+        let course = Course { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
         Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, opening: Opening::Greet }
     }
 
@@ -272,6 +348,26 @@ mod tests {
         assert!(again.start(1), "a call that goes over to another socket has its place");
         drop((one, again));
         assert!(other.start(1), "a place that was left can be taken");
+    }
+
+    #[test]
+    fn what_a_stream_has_been_through_is_known_while_it_is_live_and_for_a_minute_after() {
+        let calls = Calls::default();
+        let mut failing = ticket(1_000);
+        failing.course.failed_turns = 3;
+        let failed = |issued_ms, now_ms| calls.past(&failing.call_sid, issued_ms, now_ms).map(|past| past.failed_turns);
+        let mut first = calls.admit(&failing, "t1", 1_000).unwrap();
+        assert_eq!(failed(1_000, 1_000), Some(3), "those of earlier streams");
+        first.turn_failed();
+        assert_eq!((failed(1_000, 1_000), failed(999, 1_000)), (Some(4), None), "of that stream and no other");
+        let mut second = calls.admit(&ticket(2_000), "t2", 2_000).unwrap();
+        second.turn_failed();
+        first.turn_failed();
+        first.leave(2_000);
+        assert_eq!((failed(2_000, 2_000), failed(1_000, 2_000)), (Some(1), Some(5)), "each has its own");
+        second.leave(3_000);
+        assert_eq!((failed(2_000, 63_000), failed(2_000, 63_001)), (Some(1), None));
+        assert_eq!(calls.live(), 0);
     }
 
     #[test]

@@ -229,10 +229,13 @@ impl Service {
         config.seed = ticket.issued_ms;
         config.patience.start_ms = milliseconds(self.config.limits.start);
         config.patience.frames_ms = milliseconds(self.config.limits.quiet);
+        // The call's other streams count too; 0 would be no bound.
         if config.bounds.call_ms > 0 {
-            // Its other streams count too; 0 would be no bound.
             let elapsed_ms = ticket.course.elapsed_ms(ticket.issued_ms);
             config.bounds.call_ms = config.bounds.call_ms.saturating_sub(elapsed_ms).max(1);
+        }
+        if config.bounds.failed_turns > 0 {
+            config.bounds.failed_turns = config.bounds.failed_turns.saturating_sub(ticket.course.failed_turns).max(1);
         }
         if standing != Standing::Ticket {
             // It has no action of ours that would bring it back.

@@ -2,9 +2,9 @@
 
 use dialbridge_core::Report;
 use dialbridge_core::report::Bound;
-use dialbridge_lab::twilio::{CallRecord, What, When};
+use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, What, When};
 use dialbridge_tests::{
-    Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, redirected, say, spoke,
+    Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, say, spoke,
 };
 
 fn no_inputs(reports: &[Report]) -> Vec<(u32, bool)> {
@@ -224,5 +224,33 @@ async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye() {
         let steps = (0..6).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
         let call = world.call(steps).await;
         assert_ended(&mut world, &call, Bound::FailedTurns, "failed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn turns_that_failed_before_the_socket_broke_count_after_it() {
+    let script = r#"
+        [start]
+        tone = { hz = 400, ms = 500 }
+        [[utterance]]
+        fault = "UNAVAILABLE"
+        [[utterance]]
+        tone = { hz = 500, ms = 400 }
+    "#;
+    for edition in Edition::ANY {
+        let mut world =
+            World::with_script(script).edition(edition).each_call(|call| call.bounds.failed_turns = 3).start();
+        let mut caller = Numbered::default();
+        let steps = (0..12).flat_map(|_| [say(When::After(0), caller.speech(700)), pause(2_300)]).collect();
+        let faults = vec![CallFault::Breaks { at_ms: 5_500 }];
+        let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+        assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{edition:?}: {:?}", call.events);
+        let reports = world.reports();
+        let failures = |reports: &[Report]| reports.iter().filter(|is| matches!(is, Report::TurnFailed { .. })).count();
+        let broken = reports.iter().position(|report| matches!(report, Report::Ended { .. })).unwrap();
+        let (before, all) = (failures(&reports[..broken]), failures(&reports));
+        assert!((1..=2).contains(&before), "{edition:?}: {before} before the socket broke");
+        assert_eq!(all, 4, "{edition:?}: the fourth ends the call, {before} of them before the socket broke");
+        assert!(reports.iter().any(|report| matches!(report, Report::BoundReached(Bound::FailedTurns))), "{edition:?}");
     }
 }

@@ -55,7 +55,8 @@ async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, 
     }
     let issued_ms = service.clock().now_ms();
     let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
-    let course = Course { agent, language, began_ms: issued_ms, trace: head.extensions.get().copied() };
+    let trace = head.extensions.get().copied();
+    let course = Course { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
     let call_sid = made_up()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
     let ticket = Ticket { call_sid, issued_ms, course, opening: Opening::Greet };

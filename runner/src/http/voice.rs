@@ -59,7 +59,7 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     }
     let began_ms = service.clock().now_ms();
     let language = language.map(ToOwned::to_owned);
-    let course = Course { agent: agent.to_owned(), language, began_ms, trace: webhook.trace };
+    let course = Course { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
     let stream = Stream {
         call_sid: &call_sid,
         course,
@@ -158,9 +158,12 @@ async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webh
 }
 
 /// The stream broke, here or on another instance: a new one in the same session, unless that was tried too often.
-fn resumed(service: &Service, webhook: &Webhook, state: State, now_ms: u64) -> Answer {
+fn resumed(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
+    if let Some(past) = service.calls().past(&state.call_sid, state.issued_ms, now_ms) {
+        state.course.failed_turns = past.failed_turns;
+    }
     let call_sid = state.call_sid;
     let Some(agent) = service.agent(&state.course.agent) else {
         return xml(without_agent(service, &call_sid));

@@ -29,14 +29,21 @@ pub struct DialAction {
     pub public: PublicUrl,
     /// What issues the state.
     pub office: Arc<Office>,
-    /// The call's state; none for a call from the browser, which gets nothing that could be used.
+    /// The call's state as its stream begins; none for a call from the browser, which gets nothing that could be used.
     pub state: Option<State>,
 }
 
 impl DialAction {
-    /// Gives a document's `<Dial>` its action, which brings `query` back ([`query`]), unless the document becomes too long.
-    pub(crate) fn put_into(&self, twiml: &str, query: &str) -> String {
-        let state = self.state.as_ref().map_or_else(|| "STATE".to_owned(), |state| self.office.issue_state(state));
+    /// Gives a document's `<Dial>` its action, after so many failed turns. It brings `query` back ([`query`]), unless the
+    /// document becomes too long.
+    pub(crate) fn put_into(&self, twiml: &str, query: &str, failed_turns: u32) -> String {
+        let state = self.state.clone().map_or_else(
+            || "STATE".to_owned(),
+            |mut state| {
+                state.course.failed_turns = failed_turns;
+                self.office.issue_state(&state)
+            },
+        );
         let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?s={state}{query}")));
         let whole = with(query);
         if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with("") }
@@ -65,11 +72,11 @@ mod tests {
     fn a_transfer_that_would_become_too_long_goes_without_the_parameters() {
         let public = PublicUrl { is_tls: true, authority: "e.com".to_owned() };
         let action = DialAction { public, office: Arc::new(Office::new(&[], &[]).unwrap()), state: None };
-        let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "&param.shop=north");
+        let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "&param.shop=north", 0);
         assert_eq!(dial("+15550123"), "https://e.com/dial-ended?s=STATE&amp;param.shop=north +15550123");
         let long = "x".repeat(MAX_TWIML_CHARS - 50);
         assert_eq!(dial(&long), format!("https://e.com/dial-ended?s=STATE {long}"));
-        assert_eq!(action.put_into("<Hangup/>", "&param.shop=north"), "<Hangup/>");
+        assert_eq!(action.put_into("<Hangup/>", "&param.shop=north", 0), "<Hangup/>");
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub struct Course {
     /// When its first stream was issued, in milliseconds since 1970; later ones are the same call. 0: nobody knows.
     #[serde(rename = "b", default)]
     pub began_ms: u64,
+    /// How many turns have failed in its earlier streams, as far as the instance knew that issued this.
+    #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
+    pub failed_turns: u32,
     /// The trace of the request that led to it, with that request's span.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
@@ -106,6 +109,11 @@ impl Course {
     pub fn elapsed_ms(&self, now_ms: u64) -> u64 {
         if self.began_ms == 0 { 0 } else { now_ms.saturating_sub(self.began_ms) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Why a ticket or state does not hold.
@@ -257,7 +265,7 @@ mod tests {
     }
 
     fn course() -> Course {
-        Course { agent: "default".to_owned(), language: None, began_ms: 7, trace: None }
+        Course { agent: "default".to_owned(), language: None, began_ms: 7, failed_turns: 0, trace: None }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
@@ -298,6 +306,17 @@ mod tests {
         let text = office.issue(&traced);
         assert_eq!(office.check(&text, 1_000), Ok(traced));
         assert!(text.len() < 300, "{text}");
+    }
+
+    #[test]
+    fn the_count_of_failed_turns_goes_with_the_call_and_an_older_instances_state_has_none() {
+        let office = office(&["k"]);
+        let failing = Ticket { course: Course { failed_turns: 7, ..course() }, ..ticket(1_000) };
+        assert_eq!(office.check(&office.issue(&failing), 1_000), Ok(failing));
+        let older =
+            seal(&office.states, &serde_json::json!({ "c": "CA1", "t": 1_000, "a": "default", "b": 7, "n": 2 }));
+        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, course: course(), attempt: 2 };
+        assert_eq!(office.check_state(&older, 1_000), Ok(state));
     }
 
     #[test]
