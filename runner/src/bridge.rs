@@ -160,7 +160,7 @@ pub async fn run(
             Some(run) = bridge.tools.join_next() => if let Ok((id, results)) = run {
                 bridge.feed(Input::ToolsRun(id, results), None);
             },
-            Some((turn, event)) = events.recv() => bridge.feed(Input::Agent(turn, event), None),
+            Some((turn, event)) = events.recv() => bridge.on_agent(turn, event),
             () = &mut alarm, if deadline.is_some() => {
                 set_for = None;
                 bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
@@ -310,6 +310,13 @@ impl Bridge {
                 },
             }
         }
+    }
+
+    fn on_agent(&mut self, turn: TurnId, event: AgentEvent) {
+        if matches!(event, AgentEvent::Answer(_)) {
+            self.place.greeted();
+        }
+        self.feed(Input::Agent(turn, event), None);
     }
 
     fn on_updated(&mut self, result: UpdateResult) {

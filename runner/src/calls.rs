@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dialbridge_core::CallSid;
 use tokio::sync::mpsc;
 
-use crate::twilio::ticket::{TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{Opening, TICKET_LIFE_MS, Ticket};
 
 /// How long a call's last TwiML, and what its stream has been through, are kept for `/connect-ended`, in milliseconds.
 const KEPT_MS: u64 = 60_000;
@@ -50,12 +50,14 @@ impl std::error::Error for NotAdmitted {}
 pub struct Past {
     /// How many turns have failed, those of earlier streams among them.
     pub failed_turns: u32,
+    /// Whether the agent was to greet, and has not said anything yet.
+    pub awaits_greeting: bool,
 }
 
 impl Past {
     /// That of a stream that has not begun.
     fn before(ticket: &Ticket) -> Self {
-        Self { failed_turns: ticket.course.failed_turns }
+        Self { failed_turns: ticket.course.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
     }
 }
 
@@ -131,6 +133,14 @@ impl Place {
     pub fn turn_failed(&mut self) {
         self.past.failed_turns = self.past.failed_turns.saturating_add(1);
         self.note();
+    }
+
+    /// There is no greeting to be waited for any more: the agent has answered, or it listens first.
+    pub fn greeted(&mut self) {
+        if self.past.awaits_greeting {
+            self.past.awaits_greeting = false;
+            self.note();
+        }
     }
 
     /// What its stream has been through.
@@ -249,6 +259,14 @@ impl Calls {
         ended.map(|ended| ended.past)
     }
 
+    /// The socket of that ticket was refused: its stream has been through nothing, unless the ticket was used before.
+    pub fn refused(&self, ticket: &Ticket, now_ms: u64) {
+        if self.past(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
+            let (issued_ms, past) = (ticket.issued_ms, Past::before(ticket));
+            self.keep_ended(&ticket.call_sid, Ended { issued_ms, until_ms: now_ms + KEPT_MS, past }, now_ms);
+        }
+    }
+
     /// Of a call's streams the one that was issued last is kept.
     fn keep_ended(&self, call_sid: &CallSid, ended: Ended, now_ms: u64) {
         let mut inner = self.lock();
@@ -281,7 +299,7 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::ticket::{Course, Opening};
+    use crate::twilio::ticket::Course;
 
     fn ticket(issued_ms: u64) -> Ticket {
         let course = Course { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
@@ -368,6 +386,26 @@ mod tests {
         second.leave(3_000);
         assert_eq!((failed(2_000, 63_000), failed(2_000, 63_001)), (Some(1), None));
         assert_eq!(calls.live(), 0);
+    }
+
+    #[test]
+    fn a_greeting_is_awaited_until_the_agent_answers_and_by_no_stream_that_was_not_to_have_one() {
+        let calls = Calls::default();
+        let awaits = |ticket: &Ticket| calls.past(&ticket.call_sid, ticket.issued_ms, 3_000).unwrap().awaits_greeting;
+        let (greets, later) = (ticket(1_000), Ticket { opening: Opening::Resume, ..ticket(2_000) });
+        calls.refused(&greets, 1_000);
+        assert!(awaits(&greets), "it was refused");
+        let mut place = calls.admit(&greets, "t1", 1_000).unwrap();
+        assert!(awaits(&greets), "its stream has not begun");
+        place.greeted();
+        assert!(!awaits(&greets));
+        place.leave(2_000);
+        calls.refused(&greets, 2_000);
+        assert!(!awaits(&greets), "nor after its end, whoever comes with its ticket once more");
+        let place = calls.admit(&later, "t2", 2_000).unwrap();
+        assert!(!awaits(&later));
+        place.leave(2_000);
+        assert!(!awaits(&later));
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl Service {
         ticket: Ticket,
         public: &PublicUrl,
         socket: MediaSocket,
-        place: Place,
+        mut place: Place,
         standing: Standing,
     ) {
         let name = &ticket.course.agent;
@@ -248,6 +248,9 @@ impl Service {
             Opening::Greet => {}
             Opening::Resume => config.greeting = Greeting::default(),
             Opening::Event(event) => config.greeting = Greeting { event: Some(event.clone()), text: None },
+        }
+        if config.greeting == Greeting::default() {
+            place.greeted();
         }
         let dial_action = self.dial_action(&ticket, public, standing);
         let edition = settings.address.edition();

@@ -39,3 +39,4 @@ mod traces;
 mod transfer;
 mod twilio_faults;
 mod twiml;
+mod ungreeted;

@@ -47,7 +47,7 @@ fn open_with(
     let (public, answer, socket) = match shake_hands(service, &mut request, standing) {
         Ok(shaken) => shaken,
         Err(refusal) => {
-            keep_busy(service, &ticket, &refusal, standing);
+            keep_refused(service, &ticket, &refusal, standing);
             return *refusal;
         }
     };
@@ -57,20 +57,25 @@ fn open_with(
     };
     let serving = service.clone();
     service.spawn_call(async move {
-        if let Some(socket) = opened(&serving, socket).await {
-            serving.run_call(ticket, &public, socket, place, standing).await;
+        match opened(&serving, socket).await {
+            Some(socket) => serving.run_call(ticket, &public, socket, place, standing).await,
+            None => place.leave(serving.clock().now_ms()),
         }
     });
     answer
 }
 
-/// A call that has a ticket, and for whose socket there is no room, comes back by its `<Connect action>`: it hears so there,
-/// and is not resumed with an agent that has never greeted it.
-fn keep_busy(service: &Service, ticket: &Ticket, refusal: &Answer, standing: Standing) {
-    let has_no_room = refusal.status() == StatusCode::SERVICE_UNAVAILABLE && !service.drain().is_draining();
-    let is_new = standing == Standing::Ticket && ticket.opening == Opening::Greet;
-    if let Some(agent) = service.agent(&ticket.course.agent).filter(|_| has_no_room && is_new) {
-        service.calls().keep_last_twiml(&ticket.call_sid, &busy(agent), service.clock().now_ms());
+/// A call that has a ticket and whose socket is not taken comes back by its `<Connect action>`. If it is new, and there is no
+/// room for it, it hears so there; if the instance is ending, it is greeted where it goes.
+fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, standing: Standing) {
+    if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || standing != Standing::Ticket {
+        return;
+    }
+    let now_ms = service.clock().now_ms();
+    service.calls().refused(ticket, now_ms);
+    let has_no_room = !service.drain().is_draining() && ticket.opening == Opening::Greet;
+    if let Some(agent) = service.agent(&ticket.course.agent).filter(|_| has_no_room) {
+        service.calls().keep_last_twiml(&ticket.call_sid, &busy(agent), now_ms);
     }
 }
 

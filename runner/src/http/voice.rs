@@ -161,9 +161,12 @@ async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webh
 fn resumed(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
-    if let Some(past) = service.calls().past(&state.call_sid, state.issued_ms, now_ms) {
+    let past = service.calls().past(&state.call_sid, state.issued_ms, now_ms);
+    if let Some(past) = past {
         state.course.failed_turns = past.failed_turns;
     }
+    // Another instance's stream may have greeted: then nobody is greeted twice.
+    let opening = if past.is_some_and(|past| past.awaits_greeting) { Opening::Greet } else { Opening::Resume };
     let call_sid = state.call_sid;
     let Some(agent) = service.agent(&state.course.agent) else {
         return xml(without_agent(service, &call_sid));
@@ -173,7 +176,7 @@ fn resumed(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) 
         return xml(fallback(agent, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
-    let (opening, parameters) = (Opening::Resume, parameters(webhook));
+    let parameters = parameters(webhook);
     let stream = Stream { call_sid: &call_sid, course: state.course, attempt, opening, parameters };
     xml(stream.document(service, &webhook.public))
 }

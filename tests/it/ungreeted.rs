@@ -1,0 +1,90 @@
+//! Calls that come back before the agent has greeted: where that is known they are greeted then, and once.
+
+use std::time::Duration;
+
+use dialbridge_tests::{Came, Edition, RawSocket, World, paths, signed_post, voice_url};
+use tokio::time::sleep;
+
+const CALL: &str = "CA00000000000000000000000000000001";
+
+const AGENT: &str = r#"
+    think_ms = 800
+    [start]
+    event = "WELCOME"
+    tone = { hz = 400, ms = 600 }
+    [[utterance]]
+    tone = { hz = 500, ms = 300 }
+"#;
+
+fn world(edition: Edition) -> World {
+    World::with_script(AGENT)
+        .edition(edition)
+        .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+        .start()
+}
+
+/// What the next stream's path is, by the action that this instance is asked.
+async fn back(world: &World, action: &str) -> (String, String) {
+    let form = [("CallSid".to_owned(), CALL.to_owned()), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    paths(&signed_post(&world.pipes, action, &form).await.body)
+}
+
+async fn started(world: &World, media: &str) -> RawSocket {
+    let mut socket = RawSocket::open(&world.pipes, media).await.unwrap();
+    socket.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{CALL}"}}}}"#)).await;
+    socket
+}
+
+/// Whether the agent greets over that socket.
+async fn greets(world: &World, media: &str) -> bool {
+    matches!(started(world, media).await.next().await, Came::Text(_))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes() {
+    for edition in Edition::ANY {
+        let (ending, other) = (world(edition), world(edition));
+        let (media, action) = voice_url(&ending.pipes, CALL).await;
+        let service = ending.service.clone();
+        let end = tokio::spawn(async move { service.end().await });
+        sleep(Duration::from_millis(50)).await;
+        assert!(RawSocket::open(&ending.pipes, &media).await.is_err_and(|error| error.contains("503")));
+        let (known, again) = back(&ending, &action).await;
+        assert!(RawSocket::open(&ending.pipes, &known).await.is_err_and(|error| error.contains("503")));
+        let (known_again, _) = back(&ending, &again).await;
+        assert!(greets(&other, &known_again).await, "{edition:?}: refused twice, and not greeted yet");
+        end.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_instance_cannot_know_that_nobody_was_greeted() {
+    let (ending, other) = (world(Edition::Cx), world(Edition::Cx));
+    let (_, action) = voice_url(&ending.pipes, CALL).await;
+    assert!(!greets(&other, &back(&other, &action).await.0).await, "the caller may have been");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once() {
+    for edition in Edition::ANY {
+        for begins in [false, true] {
+            let world = world(edition);
+            let (media, action) = voice_url(&world.pipes, CALL).await;
+            let socket = if begins {
+                started(&world, &media).await
+            } else {
+                RawSocket::open(&world.pipes, &media).await.unwrap()
+            };
+            sleep(Duration::from_millis(300)).await;
+            // Twilio may ask before the broken socket is seen to be gone.
+            let (next, action) = if begins { back(&world, &action).await } else { (String::new(), action) };
+            drop(socket);
+            sleep(Duration::from_millis(20)).await;
+            let (next, action) = if begins { (next, action) } else { back(&world, &action).await };
+            assert!(greets(&world, &next).await, "{edition:?}, its stream has begun: {begins}");
+            sleep(Duration::from_millis(1_000)).await;
+            let (last, _) = back(&world, &action).await;
+            assert!(!greets(&world, &last).await, "{edition:?}: the caller was greeted");
+        }
+    }
+}
