@@ -26,8 +26,10 @@ use crate::load::write::push_frame;
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 
-/// Opcode of RFC 6455: Google's frames are binary ones.
+/// Opcodes of RFC 6455, section 5.2. Google's messages come in binary frames.
 const BINARY: u8 = 2;
+const PING: u8 = 9;
+const PONG: u8 = 10;
 
 /// How long a client has for its close, after the server's.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -140,6 +142,7 @@ fn hear(conversation: &mut Conversation<'_>, came: &mut BytesMut, out: &mut Vec<
                 push_frame(out, CLOSE, &frame.payload);
                 return Ok(Some(Over::Left));
             }
+            PING => push_frame(out, PONG, &frame.payload),
             _ => {}
         }
     }
