@@ -448,11 +448,11 @@ impl Bridge {
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {
-        let (prompts, language) = (self.around.prompts.clone(), self.around.session.language.clone());
+        let (prompts, session) = (self.around.prompts.clone(), self.around.session.clone());
         // Core waits for so long and no longer; then the answer would be for nobody.
         let patience = Duration::from_millis(self.around.config.patience.fetch_ms);
         self.fetches.spawn(async move {
-            let fetched = tokio::time::timeout(patience, prompts.fetch(&uri, &language)).await;
+            let fetched = tokio::time::timeout(patience, prompts.fetch(&uri, &session.language, &session.speech)).await;
             (id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
         });
     }

@@ -1,6 +1,8 @@
 //! Audio that an agent names instead of sending it: `https:` and `gs:` addresses, and words that are to be synthesised
 //! (`text:`, `ssml:`; Dialogflow itself synthesises texts of its default platform only).
 
+mod synthesis;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +16,11 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::Instant;
 
-use crate::agent::Auth;
+use crate::agent::{Auth, SpeechConfig};
 use crate::http_client::HttpClient;
+use crate::log_limit::LogLimit;
 
 /// For so long what was fetched is used without asking whether it has changed.
 const FRESH: Duration = Duration::from_secs(60);
@@ -38,6 +40,7 @@ struct Inner {
     auth: Auth,
     config: PromptsConfig,
     kept: Mutex<BTreeMap<String, Kept>>,
+    refused_voices: LogLimit,
 }
 
 /// How audio is fetched.
@@ -85,19 +88,19 @@ impl Prompts {
     /// Fetches with that client, and from Google with those credentials.
     #[must_use]
     pub(crate) fn new(client: HttpClient, auth: Auth, config: PromptsConfig) -> Self {
-        Self(Arc::new(Inner { client, auth, config, kept: Mutex::default() }))
+        Self(Arc::new(Inner { client, auth, config, kept: Mutex::default(), refused_voices: LogLimit::default() }))
     }
 
-    /// The bytes of a recording. It has no deadline of its own.
+    /// The bytes of a recording, or of words spoken as `speech` says. It has no deadline of its own.
     ///
     /// # Errors
     /// With a sentence that says why not, without the words that were to be synthesised.
-    pub async fn fetch(&self, uri: &str, language: &str) -> Result<Bytes, String> {
+    pub async fn fetch(&self, uri: &str, language: &str, speech: &SpeechConfig) -> Result<Bytes, String> {
         let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
         match scheme {
             "https" => self.get(uri, uri, false).await,
             "gs" => self.get(uri, &self.object(rest)?, true).await,
-            "text" | "ssml" => self.synthesize(scheme, rest, language).await,
+            "text" | "ssml" => self.synthesize(scheme, rest, language, speech).await,
             _ => Err("the agent names audio by an address that is neither https: nor gs:".to_owned()),
         }
     }
@@ -133,22 +136,40 @@ impl Prompts {
         }
     }
 
-    async fn synthesize(&self, kind: &str, words: &str, language: &str) -> Result<Bytes, String> {
-        let url = format!("{}/v1/text:synthesize", self.0.config.text_to_speech_endpoint);
-        let body = json!({
-            "input": { kind: words },
-            "voice": { "languageCode": language },
-            "audioConfig": { "audioEncoding": "MULAW", "sampleRateHertz": 8000 },
-        });
-        let with_credentials = url.starts_with("https:");
-        let request = Request::post(url).header("content-type", "application/json");
-        let response = self.send(request, body.to_string().into(), with_credentials).await?;
+    async fn synthesize(
+        &self,
+        kind: &str,
+        words: &str,
+        language: &str,
+        speech: &SpeechConfig,
+    ) -> Result<Bytes, String> {
+        let mut response = self.ask(&synthesis::body(kind, words, language, speech)).await?;
+        if response.status() == StatusCode::BAD_REQUEST && speech.sets_voice() {
+            // Not each voice takes each setting. Words in another voice are more than none.
+            response = self.ask(&synthesis::body(kind, words, language, &SpeechConfig::default())).await?;
+            if response.status().is_success()
+                && let Some(withheld) = self.0.refused_voices.allow()
+            {
+                tracing::warn!(
+                    language,
+                    withheld,
+                    "Text-to-Speech refuses the settings of the voice: what the agent leaves to it is spoken without them"
+                );
+            }
+        }
         if !response.status().is_success() {
             return Err(format!("Text-to-Speech does not synthesise what the agent says: {}", response.status()));
         }
         let synthesized: Option<Synthesized> = serde_json::from_slice(response.body()).ok();
         let audio = synthesized.and_then(|synthesized| STANDARD.decode(synthesized.audio_content).ok());
         audio.map(Bytes::from).ok_or_else(|| "Text-to-Speech answers without audio".to_owned())
+    }
+
+    async fn ask(&self, body: &serde_json::Value) -> Result<http::Response<Bytes>, String> {
+        let url = format!("{}/v1/text:synthesize", self.0.config.text_to_speech_endpoint);
+        let with_credentials = url.starts_with("https:");
+        let request = Request::post(url).header("content-type", "application/json");
+        self.send(request, body.to_string().into(), with_credentials).await
     }
 
     async fn send(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialbridge_core::Report;
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
-use dialbridge_lab::google::Asked;
+use dialbridge_lab::google::{Asked, Sound, Synthesized};
 use dialbridge_lab::twilio::{CallRecord, What, When};
 use dialbridge_tests::{
     Edition, Log, World, ended_by, hang_up, numbered_speech, press, redirected, say, sounding_ms, spoke, tone, tone_ms,
@@ -213,6 +213,46 @@ async fn words_for_telephones_only_are_synthesised() {
         assert_eq!(spoke(&call), [(700, false)], "{edition:?}");
         assert!(world.text_to_speech.synthesized().is_empty(), "{edition:?}");
     }
+}
+
+/// What was synthesised of a call in that language, whose agent has these settings of its voice: name, gender, rate, pitch.
+async fn synthesized(language: &str, voice: [&str; 4]) -> (Synthesized, u64) {
+    let set = |n: usize| Some(voice[n].to_owned()).filter(|value| !value.is_empty());
+    let mut world = World::with_script("[start]\nspeech = \"Good morning.\"")
+        .edition(Edition::EsV2Beta1)
+        .settings(|settings| {
+            settings.dialogflow_language = Some(language.to_owned());
+            (settings.voice_name, settings.voice_gender) = (set(0), set(1));
+            (settings.speaking_rate, settings.pitch) = (set(2), set(3));
+        })
+        .start();
+    let call = listened(&world).await;
+    assert!(refused(&world.reports()).is_empty(), "{language} {voice:?}");
+    let [synthesized] = &world.text_to_speech.synthesized()[..] else { panic!("{language} {voice:?}") };
+    (synthesized.clone(), spoke(&call)[0].0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn synthesised_words_are_spoken_as_the_agents_voice_is_set() {
+    for (language, voice, spoken, rate, pitch) in [
+        ("en-US", ["en-US-Neural2-F", "", "1.25", "-2"], ("en-US", "en-US-Neural2-F"), 1.25, -2.0),
+        ("en", ["en-US-Neural2-F", "male", "", ""], ("en-US", "en-US-Neural2-F"), 0.0, 0.0),
+        ("en-US", ["", "male", "3.5", ""], ("en-US", "MALE"), 2.0, 0.0),
+        ("de-DE", ["en-US-Neural2-F", "female", "0.5", ""], ("de-DE", "FEMALE"), 0.5, 0.0),
+    ] {
+        let (synthesized, heard_ms) = synthesized(language, voice).await;
+        let sound = &synthesized.sound;
+        assert_eq!((synthesized.language.as_str(), synthesized.voice.as_str()), spoken, "{voice:?}");
+        assert_eq!((sound.speaking_rate, sound.pitch), (rate, pitch), "{voice:?}");
+        assert_eq!(heard_ms, u64::from(synthesized.ms), "{voice:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_in_another_voice_are_heard_where_the_set_one_is_refused() {
+    let (synthesized, heard_ms) = synthesized("en-US", ["en-US-Chirp3-HD-Kore", "", "1.25", "-2"]).await;
+    assert_eq!((synthesized.voice.as_str(), synthesized.sound), ("", Sound::default()), "it has no pitch");
+    assert_eq!(heard_ms, u64::from(synthesized.ms));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ pub use cloud_run::CloudRun;
 pub use identity::Identity;
 pub use served::Served;
 pub use storage::{Asked, Storage};
-pub use text_to_speech::{Synthesized, TextToSpeech};
+pub use text_to_speech::{Sound, Synthesized, TextToSpeech};
 
 /// Answers the requests of one connection.
 async fn serve<F: Future<Output = Response<Full<Bytes>>>>(

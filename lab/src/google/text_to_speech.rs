@@ -1,6 +1,6 @@
 //! Cloud Text-to-Speech: `POST /v1/text:synthesize`
 //! (<https://docs.cloud.google.com/text-to-speech/docs/reference/rest/v1/text/synthesize>). It knows no voice: what it says
-//! is a tone, as long as the words would take.
+//! is a tone, as long as the words would take. What Google refuses of a voice it refuses too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,6 +24,18 @@ const MS_PER_CHAR: u32 = 60;
 /// The tone's frequency.
 const HZ: u32 = 700;
 
+/// The profiles that there are.
+const EFFECTS: [&str; 8] = [
+    "wearable-class-device",
+    "handset-class-device",
+    "headphone-class-device",
+    "small-bluetooth-speaker-class-device",
+    "medium-bluetooth-speaker-class-device",
+    "large-home-entertainment-class-device",
+    "large-automotive-class-device",
+    "telephony-class-application",
+];
+
 /// The longest request, in bytes: Google takes 5,000 of words.
 const MOST_BYTES: usize = 8 * 1024;
 
@@ -32,7 +44,7 @@ const MOST_BYTES: usize = 8 * 1024;
 pub struct TextToSpeech(Arc<Mutex<Vec<Synthesized>>>);
 
 /// Words that were synthesised.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Synthesized {
     /// The words, or SSML.
     pub words: String,
@@ -40,6 +52,10 @@ pub struct Synthesized {
     pub is_ssml: bool,
     /// In which language.
     pub language: String,
+    /// By the voice of that name, or of that gender; empty where none was named.
+    pub voice: String,
+    /// How it was to sound.
+    pub sound: Sound,
     /// How long it took to say them, in milliseconds.
     pub ms: u32,
 }
@@ -63,6 +79,35 @@ enum Input {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Voice {
     language_code: String,
+    #[serde(default)]
+    name: String,
+    ssml_gender: Option<Gender>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Gender {
+    Male,
+    Female,
+    Neutral,
+}
+
+impl Voice {
+    /// A voice that is named must be one of the language that is asked for, with whose tag its name begins.
+    fn is_there(&self) -> bool {
+        let (language, name) = (self.language_code.to_ascii_lowercase(), self.name.to_ascii_lowercase());
+        let own = name.match_indices('-').nth(1).map_or("", |(at, _)| &name[..at]);
+        !language.is_empty() && (name.is_empty() || own == language)
+    }
+
+    fn gender(&self) -> &'static str {
+        match self.ssml_gender {
+            None => "",
+            Some(Gender::Male) => "MALE",
+            Some(Gender::Female) => "FEMALE",
+            Some(Gender::Neutral) => "NEUTRAL",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -70,6 +115,37 @@ struct Voice {
 struct AudioConfig {
     audio_encoding: String,
     sample_rate_hertz: u32,
+    #[serde(default)]
+    speaking_rate: f64,
+    #[serde(default)]
+    pitch: f64,
+    #[serde(default)]
+    volume_gain_db: f64,
+    #[serde(default)]
+    effects_profile_id: Vec<String>,
+}
+
+/// How words are to sound. 0 stands for what was not set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sound {
+    /// 0.25 to 2.
+    pub speaking_rate: f64,
+    /// -20 to 20 semitones.
+    pub pitch: f64,
+    /// -96 to 16.
+    pub volume_gain_db: f64,
+    /// Profiles of the devices that play it.
+    pub effects: Vec<String>,
+}
+
+impl Sound {
+    /// Whether Google makes it with that voice: the newest ones have no pitch.
+    fn can_be_made(&self, voice: &str) -> bool {
+        let has_pitch = self.pitch == 0.0 || !voice.to_ascii_lowercase().contains("-chirp");
+        let rate = self.speaking_rate == 0.0 || (0.25..=2.0).contains(&self.speaking_rate);
+        let bounds = (-20.0..=20.0).contains(&self.pitch) && (-96.0..=16.0).contains(&self.volume_gain_db);
+        has_pitch && rate && bounds && self.effects.iter().all(|effect| EFFECTS.contains(&effect.as_str()))
+    }
 }
 
 impl TextToSpeech {
@@ -101,19 +177,23 @@ impl TextToSpeech {
 
     /// The words as mu-law at 8,000 Hz in a WAV, as Google's has one; `None` for what the lab cannot make.
     fn synthesize(&self, body: Body) -> Option<Vec<u8>> {
-        let AudioConfig { audio_encoding, sample_rate_hertz } = body.audio_config;
+        let AudioConfig { audio_encoding, sample_rate_hertz, speaking_rate, pitch, volume_gain_db, effects_profile_id } =
+            body.audio_config;
+        let sound = Sound { speaking_rate, pitch, volume_gain_db, effects: effects_profile_id };
         let (words, is_ssml) = match body.input {
             Input::Text(words) => (words, false),
             Input::Ssml(words) => (words, true),
         };
-        let language = body.voice.language_code;
-        if audio_encoding != "MULAW" || sample_rate_hertz != 8_000 || words.is_empty() || language.is_empty() {
+        let voice = body.voice;
+        let is_telephones = audio_encoding == "MULAW" && sample_rate_hertz == 8_000;
+        if !is_telephones || words.is_empty() || !voice.is_there() || !sound.can_be_made(&voice.name) {
             return None;
         }
+        let named = if voice.name.is_empty() { voice.gender().to_owned() } else { voice.name };
         let ms = u32::try_from(words.chars().count()).unwrap_or(u32::MAX).saturating_mul(MS_PER_CHAR);
         let wav = write_wav(1, AudioFormat::TELEPHONE, &tone(Tone { hz: HZ, ms }));
         let mut synthesized = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        synthesized.push(Synthesized { words, is_ssml, language, ms });
+        synthesized.push(Synthesized { words, is_ssml, language: voice.language_code, voice: named, sound, ms });
         Some(wav)
     }
 }
@@ -160,5 +240,45 @@ mod tests {
         ] {
             assert!(body(asked).and_then(|body| service.synthesize(body)).is_none());
         }
+    }
+
+    fn says(voice: &serde_json::Value, sound: &serde_json::Value) -> bool {
+        let mut coding = json!({ "audioEncoding": "MULAW", "sampleRateHertz": 8000 });
+        for (name, value) in sound.as_object().unwrap() {
+            coding[name] = value.clone();
+        }
+        let asked = json!({ "input": { "text": "a" }, "voice": voice, "audioConfig": coding });
+        body(asked).and_then(|body| TextToSpeech::default().synthesize(body)).is_some()
+    }
+
+    #[test]
+    fn a_voice_speaks_the_language_that_its_name_begins_with_and_no_other() {
+        let speaks = |language: &str, name: &str| says(&json!({ "languageCode": language, "name": name }), &json!({}));
+        assert!(speaks("en-US", "en-US-Neural2-F") && speaks("sr-RS", "sr-rs-Standard-A"));
+        for (language, name) in [("en", "en-US-Neural2-F"), ("de-DE", "en-US-Neural2-F"), ("en-US", "Kore"), ("", "")] {
+            assert!(!speaks(language, name), "{language} {name}");
+        }
+    }
+
+    #[test]
+    fn a_sound_is_within_googles_bounds() {
+        let voice = json!({ "languageCode": "en-US", "ssmlGender": "FEMALE" });
+        let chirp = json!({ "languageCode": "en-US", "name": "en-US-Chirp3-HD-Kore" });
+        let good = json!({
+            "speakingRate": 2, "pitch": -20, "volumeGainDb": 16, "effectsProfileId": ["telephony-class-application"],
+        });
+        assert!(says(&voice, &good) && says(&chirp, &json!({ "speakingRate": 0.25, "volumeGainDb": -96 })));
+        for wrong in [
+            json!({ "speakingRate": 2.1 }),
+            json!({ "speakingRate": 0.2 }),
+            json!({ "pitch": 20.5 }),
+            json!({ "volumeGainDb": 17 }),
+            json!({ "effectsProfileId": ["telephone"] }),
+            json!({ "volume": 1 }),
+        ] {
+            assert!(!says(&voice, &wrong), "{wrong}");
+        }
+        assert!(!says(&chirp, &json!({ "pitch": 1 })), "its newest voices have no pitch");
+        assert!(!says(&json!({ "languageCode": "en-US", "ssmlGender": "female" }), &json!({})));
     }
 }
