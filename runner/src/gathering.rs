@@ -8,8 +8,9 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// With fewer media sockets than these hardly two frames would come in a moment.
-const LEAST_SOCKETS: usize = 50;
+/// With fewer media sockets than these less than four frames come in a moment, and to sleep and to wait costs more than
+/// it saves (docs/performance.md).
+const LEAST_SOCKETS: usize = 300;
 
 /// Microseconds; 0: it is not done. There is one for the process, for its one thread.
 static MOMENT_US: AtomicU64 = AtomicU64::new(0);

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,7 +12,7 @@ use crate::drain::Drained;
 use crate::gathering;
 use crate::log::{self, tell_and_leave};
 use crate::service::{Parts, Service};
-use crate::settings::{AgentConfig, Config, Platform, Settings};
+use crate::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -20,7 +21,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
-    gathering::allow(config.limits.gather);
+    gathering::allow(gathering_moment(&config));
     log::start(config.log_level, std::io::stdout);
     let _lab = match serve_lab_agents(&mut config).await {
         Ok(served) => served,
@@ -49,6 +50,13 @@ pub async fn run(settings: &Settings) -> ExitCode {
         },
     }
     ExitCode::SUCCESS
+}
+
+/// How long frames are gathered: not at all where each call has a connection of its own to its agent, so that no write
+/// carries the frames of several.
+fn gathering_moment(config: &Config) -> Duration {
+    let has_its_own = |agent: &AgentConfig| agent.address.product() == Product::Ces(CesTransport::WebSocket);
+    if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.gather }
 }
 
 /// Serves the agents that are lab scripts, each at an endpoint of its own, for as long as what it gives lives.

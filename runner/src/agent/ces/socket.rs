@@ -218,17 +218,8 @@ impl Writing {
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (frame, is_last) = tokio::select! {
+                // Messages come by far most often, and at the caller's pace: the others seldom wait for one.
                 biased;
-                _ = probes.tick() => {
-                    if self.life.is_gone() {
-                        return self.give_up("the server gives no sign of life").await;
-                    }
-                    (Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"")), false)
-                }
-                Some(control) = controls.recv() => match control {
-                    Control::Pong(payload) => (Frame::pong(payload.into()), false),
-                    Control::Close(code) => (Frame::close(code, b""), true),
-                },
                 message = next(&mut outgoing) => match message {
                     Some(message) => (Frame::text(Payload::Owned(json::write(&message).into_bytes())), false),
                     None => {
@@ -236,6 +227,16 @@ impl Writing {
                         (Frame::close(NORMAL, b""), true)
                     }
                 },
+                Some(control) = controls.recv() => match control {
+                    Control::Pong(payload) => (Frame::pong(payload.into()), false),
+                    Control::Close(code) => (Frame::close(code, b""), true),
+                },
+                _ = probes.tick() => {
+                    if self.life.is_gone() {
+                        return self.give_up("the server gives no sign of life").await;
+                    }
+                    (Frame::new(true, OpCode::Ping, None, Payload::Borrowed(b"")), false)
+                }
             };
             let writing = async {
                 socket.write_frame(frame).await?;
