@@ -83,6 +83,8 @@ impl Call {
             said: Said::default(),
             thought_ms: 0,
             is_greeting_left: false,
+            has_asked_for_tools: false,
+            has_others_results: false,
             sent: Vec::new(),
             is_leaving: false,
             is_restarting: false,

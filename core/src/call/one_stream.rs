@@ -56,6 +56,11 @@ impl Call {
             if let Some(turn) = self.turn.open_mut() {
                 turn.keep_sent(&input);
             }
+            if matches!(input, TurnInput::ToolResults(_))
+                && let Some(turn) = self.turn.open_mut()
+            {
+                turn.has_others_results |= !turn.has_asked_for_tools;
+            }
             self.outputs.push_back(Output::Agent(id, AgentCommand::Send(input)));
         }
     }

@@ -67,6 +67,7 @@ impl Call {
         self.tell_again();
         let Some(turn) = self.turn.open() else { return };
         let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
+        let has_others_results = turn.has_others_results;
         let was_well = matches!(self.turn, Turn::Listening(_)) && !is_cancelled;
         self.trouble.failed_turns += 1;
         if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
@@ -95,8 +96,10 @@ impl Call {
         self.leave_turn();
         // Whether an agent refuses an event that it does not know is not documented (CES).
         let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
+        // Nor is it whether it takes what came of a tool that an earlier stream had asked for: they are not told of again.
+        let refuses_results = !fault.transient && has_others_results;
         let retry = &self.config.retry;
-        let pause = if fault.transient || refuses_event {
+        let pause = if fault.transient || refuses_event || refuses_results {
             self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms)
         } else {
             None

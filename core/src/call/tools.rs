@@ -34,6 +34,9 @@ impl Call {
         if calls.is_empty() {
             return;
         }
+        if let Some(turn) = self.turn.open_mut() {
+            turn.has_asked_for_tools = true;
+        }
         let has_room = self.tools.running.len() < MOST_WAITING;
         if self.config.has_tools && self.is_one_stream() && has_room {
             let id = self.tools.last.next();

@@ -69,6 +69,10 @@ pub(super) struct OpenTurn {
     pub(super) thought_ms: u64,
     /// Whether the starting event was not answered, and is not waited for any more.
     pub(super) is_greeting_left: bool,
+    /// Whether it has asked for tools.
+    pub(super) has_asked_for_tools: bool,
+    /// Whether it was told of tools that an earlier stream had asked for.
+    pub(super) has_others_results: bool,
     /// Keys and texts that it got since the agent last began to answer.
     pub(super) sent: Vec<TurnInput>,
     /// Whether another stream is to take over when this one has said what it is saying.

@@ -1,6 +1,6 @@
 //! Tools that an agent with one stream for the whole call (CES) wants run.
 
-use dialbridge_core::agent::{Answer, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::agent::{AgentFault, Answer, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
 use serde_json::{Map, Value};
 
@@ -62,6 +62,31 @@ fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
     let told = told_of_tools(&line);
     assert_eq!(line.last_turn(), 2);
     assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
+}
+
+#[test]
+fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_is_told_nothing_of_it() {
+    let mut line = Line::started(has_tools());
+    line.agent(1, wants(&["tools/1"]));
+    line.agent(1, AgentEvent::GoAway);
+    line.hush(2_020);
+    line.agent(1, AgentEvent::Ended);
+    line.wait(250);
+    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    assert_eq!((line.last_turn(), told_of_tools(&line).len()), (2, 1));
+    let refusal = || {
+        AgentEvent::Failed(AgentFault {
+            code: "INVALID_ARGUMENT".to_owned(),
+            message: "no such tool call".to_owned(),
+            transient: false,
+        })
+    };
+    line.agent(2, refusal());
+    line.wait(250);
+    assert_eq!((line.last_turn(), told_of_tools(&line).len()), (3, 0));
+    assert_eq!(line.count(|output| matches!(output, Output::Update { .. })), 0, "the call goes on");
+    line.agent(3, refusal());
+    assert_eq!(line.count(|output| matches!(output, Output::Update { .. })), 1, "what refuses all is of no use");
 }
 
 #[test]

@@ -117,3 +117,38 @@ async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_faile
         assert_eq!(sounding_ms(&call), 1_000, "{edition:?}: the greeting, and the answer");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way() {
+    for (edition, calls) in Edition::CES.into_iter().flat_map(|edition| ["session", "stream"].map(|it| (edition, it))) {
+        // The stream is told to go away while the weather is asked for.
+        let script = format!(
+            "{AGENT}\n[[utterance]]\ntone = {{ hz = 600, ms = 500 }}\n\
+             [ces]\ntool_calls = \"{calls}\"\ngo_away_ms = 2900\ngo_away_lead_ms = 400"
+        );
+        let mut world = World::with_script(&script)
+            .edition(edition)
+            .settings(|settings| {
+                settings.ces_tool_webhook_url = Some("http://tools.test/run?x=1".to_owned());
+                settings.ces_tool_webhook_ms = Some("3000".to_owned());
+            })
+            .start();
+        let mut tasks = JoinSet::new();
+        let _asked = webhook(&world, &mut tasks);
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::After(8_000), numbered_speech(40, 700)),
+            hang_up(When::After(4_000)),
+        ];
+        let call = world.call(steps).await;
+        let reports = world.reports();
+        let refused =
+            |report: &Report| matches!(report, Report::TurnFailed { fault, .. } if fault.code == "INVALID_ARGUMENT");
+        let is_refused = calls == "stream";
+        assert_eq!(count(&reports, refused), usize::from(is_refused), "{edition:?}, {calls}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { .. })), 2, "{edition:?}, {calls}");
+        // The results are answered by 700 ms, the next utterance by 500 ms; without the former by what comes first.
+        let answers_ms = if is_refused { 700 } else { 700 + 500 };
+        assert_eq!(sounding_ms(&call), 300 + answers_ms, "{edition:?}, {calls}");
+    }
+}

@@ -32,7 +32,7 @@ use crate::agent::conversation::Said;
 use crate::agent::ears::Ears;
 use crate::agent::listening::Words;
 use crate::agent::protobuf::protobuf_struct;
-use crate::agent::script::{Break, HalfClose, Reply, Script, ToolCall, TurnIndex, UnknownEvent};
+use crate::agent::script::{Break, HalfClose, Reply, Script, ToolCall, ToolCalls, TurnIndex, UnknownEvent};
 
 /// Most inputs that wait for their answer; later ones are lost.
 const MOST_PENDING: usize = 32;
@@ -86,6 +86,9 @@ impl Live {
         let ears = opened.input.map(|format| Ears::new(format, serving.script().end_of_utterance_ms, 0));
         let ambient = opened.output.filter(|_| habits.ambient).map(|format| Ambient::new(format, now));
         let after = |ms: u64| now + Duration::from_millis(ms);
+        if habits.tool_calls == ToolCalls::Stream {
+            serving.state.give_up_tools(&opened.name);
+        }
         Self {
             ears,
             words: None,

@@ -56,6 +56,8 @@ pub struct Ces {
     pub digit_gap_ms: u64,
     /// How long a tool may take, in milliseconds.
     pub tool_timeout_ms: u64,
+    /// Whose the calls of tools are that wait for their results.
+    pub tool_calls: ToolCalls,
     /// How much audio is in a message, in milliseconds.
     pub piece_ms: u64,
     /// How many times faster than real time audio is sent.
@@ -95,6 +97,7 @@ impl Default for Ces {
             digits: Digits::Many,
             digit_gap_ms: 2_000,
             tool_timeout_ms: 30_000,
+            tool_calls: ToolCalls::Session,
             piece_ms: 200,
             speed: 4,
             riff: false,
@@ -265,6 +268,16 @@ pub enum AfterEnd {
     Continues,
     /// `FAILED_PRECONDITION`.
     Refused,
+}
+
+/// Whose the calls of tools are that wait for their results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToolCalls {
+    /// The session's: another stream of it takes the results.
+    Session,
+    /// The stream's: they are gone with it, and another one refuses their results.
+    Stream,
 }
 
 #[cfg(test)]

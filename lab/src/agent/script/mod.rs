@@ -134,6 +134,7 @@
 //! unknown_event = "ignored"        # or "refused"
 //! digits = "many"                  # or "one": more in one message are refused
 //! digit_gap_ms = 2000              # the longest pause between digits, where no answer's `keys` say so
+//! tool_calls = "session"           # or "stream": its successor refuses their results
 //! tool_timeout_ms = 30000          # after that a tool has failed, and its result is no longer taken
 //! piece_ms = 200                   # audio in one message
 //! speed = 4                        # so many times faster than real time
@@ -165,8 +166,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, TurnCompleted, TurnIndex,
-    UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, ToolCalls, TurnCompleted,
+    TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
