@@ -198,8 +198,10 @@ pub struct LoadArgs {
 pub enum Against {
     /// `serve`
     Service,
-    /// The bare relay of the same packages
+    /// The bare relay of the same packages, which sends each frame on its own
     Relay,
+    /// The same, but with CES it gathers frames for messages of 60 ms, as `serve` does
+    GatheringRelay,
 }
 
 /// Options of `load-agent`
@@ -230,6 +232,9 @@ pub struct RelayArgs {
     /// What carries the streams of CES
     #[arg(long, value_name = "TRANSPORT", default_value = "websocket", value_parser = ["websocket", "grpc"])]
     pub transport: String,
+    /// With CES: so much of the caller's audio is gathered for a message
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    pub message_ms: usize,
 }
 
 /// Options of `replay`

@@ -3,7 +3,7 @@
 //!
 //! A call is a WebSocket and, with Dialogflow CX, one after the other, a stream for each turn, where each frame of audio
 //! goes on as a message of its own. With an agent of the Customer Engagement Suite it is one stream for the whole call,
-//! over gRPC or a WebSocket, with the audio in messages of three frames; where the agent says that it is interrupted,
+//! over gRPC or a WebSocket, where frames may be gathered for a message; where the agent says that it is interrupted,
 //! Twilio's queue is cleared. What the agent says comes back as `media` and a mark. There is no signature, no ticket, no
 //! barge-in of its own, no retry, no resampling and no hand-off: that is what dialbridge is for.
 
@@ -17,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialbridge_core::audio::BYTES_PER_MS;
 use fastwebsockets::WebSocket;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, Uri};
@@ -31,6 +32,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use channels::Channels;
+
+/// Bytes of one of Twilio's frames: 20 ms.
+const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
 
 /// The largest message of the agent's, in bytes.
 const MOST_BYTES: usize = 32 << 20;
@@ -53,6 +57,8 @@ pub enum Protocol {
 #[derive(Debug)]
 pub struct Relay {
     agent: Agent,
+    /// So much of the caller's audio is a message to an agent of CES, in bytes.
+    message_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -84,7 +90,13 @@ impl Relay {
                 Agent::CesWebSocket(authority.ok_or("it names no host")?)
             }
         };
-        Ok(Self { agent })
+        Ok(Self { agent, message_bytes: FRAME_BYTES })
+    }
+
+    /// Has audio for an agent of CES gathered for messages of so many milliseconds; else each frame is one.
+    #[must_use]
+    pub fn gathering(self, message_ms: usize) -> Self {
+        Self { message_bytes: message_ms * BYTES_PER_MS, ..self }
     }
 
     /// Serves a listener for ever.
@@ -127,8 +139,8 @@ impl Relay {
         let started = twilio::start(socket).await.ok_or("no start")?;
         match &self.agent {
             Agent::Cx(channels) => cx::relay(started, &channels.lease()).await,
-            Agent::CesGrpc(channels) => ces::grpc::relay(started, &channels.lease()).await,
-            Agent::CesWebSocket(agent) => ces::websocket::relay(started, agent).await,
+            Agent::CesGrpc(channels) => ces::grpc::relay(started, &channels.lease(), self.message_bytes).await,
+            Agent::CesWebSocket(agent) => ces::websocket::relay(started, agent, self.message_bytes).await,
         }
     }
 }

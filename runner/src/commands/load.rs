@@ -108,8 +108,8 @@ impl Pins {
 impl Setup {
     fn of(args: &CallArgs) -> Result<Self, String> {
         let load = args.load.clone();
-        if load.edition == Edition::Es && load.against.contains(&Against::Relay) {
-            return Err("--against relay: the relay knows CX and CES, and --edition is es".to_owned());
+        if load.edition == Edition::Es && load.against.iter().any(|against| *against != Against::Service) {
+            return Err("--against: the relay knows CX and CES, and --edition is es".to_owned());
         }
         let setting = |text: &str| {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
@@ -188,6 +188,7 @@ impl Setup {
             (Some(_), _) => "url",
             (None, Against::Service) => "service",
             (None, Against::Relay) => "relay",
+            (None, Against::GatheringRelay) => "gathering relay",
         }
     }
 

@@ -144,13 +144,14 @@ impl Asked<'_> {
     fn start(&self, port: u16) -> Result<Process, String> {
         let port = port.to_string();
         match self.against {
-            Against::Relay => {
+            Against::Relay | Against::GatheringRelay => {
+                let message_ms = if self.against == Against::Relay { "20" } else { "60" };
                 let transport = self.settings.iter().rfind(|(name, _)| name == "CES_TRANSPORT");
                 let transport = transport.map_or("websocket", |(_, transport)| transport);
                 let (agent, edition) = (self.agent, self.edition.name());
-                let arguments =
-                    ["relay", "--agent", agent, "--port", &port, "--edition", edition, "--transport", transport];
-                Process::start(&arguments, &[], self.core)
+                let whom = ["--agent", agent, "--edition", edition, "--transport", transport];
+                let how = ["--port", &port, "--message-ms", message_ms];
+                Process::start(&[&["relay"][..], &whom, &how].concat(), &[], self.core)
             }
             Against::Service => {
                 let own = [

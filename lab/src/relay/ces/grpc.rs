@@ -6,7 +6,7 @@ use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1::session_servic
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{KICK_START, MESSAGE_BYTES, gather, run, session};
+use super::{KICK_START, gather, run, session};
 use crate::relay::channels::Lease;
 use crate::relay::twilio::{Caller, Player, Started};
 use crate::relay::{Failure, MOST_BYTES};
@@ -20,24 +20,30 @@ use ces::session_output::OutputType;
 const QUEUE: usize = 33;
 
 /// Relays a call until either side ends it.
-pub(in crate::relay) async fn relay(started: Started, lease: &Lease) -> Result<(), Failure> {
+pub(in crate::relay) async fn relay(started: Started, lease: &Lease, bytes: usize) -> Result<(), Failure> {
     let Started { call_sid, caller, player } = started;
     let client = SessionServiceClient::new(lease.channel.clone()).max_decoding_message_size(MOST_BYTES);
     let (requests, stream) = mpsc::channel(QUEUE);
-    run(send(caller, session(&call_sid), requests), play(player, client, ReceiverStream::new(stream))).await
+    let sending = send(caller, session(&call_sid), requests, bytes);
+    run(sending, play(player, client, ReceiverStream::new(stream))).await
 }
 
 type Message = ces::BidiSessionClientMessage;
 
 /// Sends what the caller says. With its end the stream is half-closed.
-async fn send(mut caller: Caller, session: String, requests: mpsc::Sender<Message>) -> Result<(), Failure> {
+async fn send(
+    mut caller: Caller,
+    session: String,
+    requests: mpsc::Sender<Message>,
+    bytes: usize,
+) -> Result<(), Failure> {
     requests.send(message(ToAgent::Config(config(session)))).await?;
     let kick_start = ces::Event { event: KICK_START.to_owned() };
     requests.send(input(InputType::Event(kick_start))).await?;
     let mut is_there = true;
     while is_there {
-        let mut audio = Vec::with_capacity(MESSAGE_BYTES);
-        is_there = gather(&mut caller, &mut audio).await;
+        let mut audio = Vec::with_capacity(bytes);
+        is_there = gather(&mut caller, &mut audio, bytes).await;
         if !audio.is_empty() {
             requests.send(input(InputType::Audio(Bytes::from(audio)))).await?;
         }

@@ -15,9 +15,6 @@ use tokio::time::timeout;
 use super::Failure;
 use super::twilio::Caller;
 
-/// How much of the caller's audio is one message, in bytes: 60 ms, three of Twilio's frames.
-const MESSAGE_BYTES: usize = 480;
-
 /// The event with which the agent begins to speak; the service sends it too.
 const KICK_START: &str = "session_start";
 
@@ -28,9 +25,9 @@ fn session(call_sid: &str) -> String {
     format!("projects/p/locations/global/apps/load/sessions/{call_sid}")
 }
 
-/// Gathers audio for a message. `false`: the caller has gone, and this is the last of it.
-async fn gather(caller: &mut Caller, audio: &mut Vec<u8>) -> bool {
-    while audio.len() < MESSAGE_BYTES {
+/// Gathers so many bytes of audio for a message. `false`: the caller has gone, and this is the last of it.
+async fn gather(caller: &mut Caller, audio: &mut Vec<u8>, bytes: usize) -> bool {
+    while audio.len() < bytes {
         if !caller.hear(audio).await {
             return false;
         }

@@ -35,7 +35,7 @@ const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locati
 const OPENING: Duration = Duration::from_secs(10);
 
 /// Relays a call until either side ends it.
-pub(in crate::relay) async fn relay(started: Started, agent: &Authority) -> Result<(), Failure> {
+pub(in crate::relay) async fn relay(started: Started, agent: &Authority, bytes: usize) -> Result<(), Failure> {
     let Started { call_sid, caller, player } = started;
     let mut socket = timeout(OPENING, open(agent)).await??;
     socket.set_writev(false);
@@ -43,7 +43,7 @@ pub(in crate::relay) async fn relay(started: Started, agent: &Authority) -> Resu
     socket.set_auto_close(false);
     socket.set_max_message_size(MOST_BYTES);
     let (reader, writer) = socket.split(tokio::io::split);
-    run(send(caller, session(&call_sid), writer), play(player, FragmentCollectorRead::new(reader))).await
+    run(send(caller, session(&call_sid), writer, bytes), play(player, FragmentCollectorRead::new(reader))).await
 }
 
 async fn open(agent: &Authority) -> Result<WebSocket<Socket>, Failure> {
@@ -61,13 +61,13 @@ async fn open(agent: &Authority) -> Result<WebSocket<Socket>, Failure> {
 }
 
 /// Sends what the caller says, and closes.
-async fn send(mut caller: Caller, session: String, mut writer: Writer) -> Result<(), Failure> {
+async fn send(mut caller: Caller, session: String, mut writer: Writer, bytes: usize) -> Result<(), Failure> {
     write(&mut writer, &ToAgent::Config(Config::of(&session))).await?;
     write(&mut writer, &ToAgent::RealtimeInput(Input::Event(Event { event: KICK_START }))).await?;
     let (mut audio, mut base64) = (Vec::new(), String::new());
     let mut is_there = true;
     while is_there {
-        is_there = gather(&mut caller, &mut audio).await;
+        is_there = gather(&mut caller, &mut audio, bytes).await;
         if !audio.is_empty() {
             STANDARD.encode_string(&audio, &mut base64);
             write(&mut writer, &ToAgent::RealtimeInput(Input::Audio(&base64))).await?;
