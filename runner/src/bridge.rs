@@ -1,6 +1,6 @@
 //! Drives one call: hands core what comes in, and does what comes out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
 use crate::log_limit::LogLimit;
 use crate::media_socket::{FromTwilio, MediaSocket};
+use crate::open_turns::{OpenTurns, is_last_word};
 use crate::prompts::Prompts;
 use crate::sight::CallSight;
 use crate::tape_recorder::TapeRecorder;
@@ -128,7 +129,7 @@ pub async fn run(
         began: Instant::now(),
         place,
         socket,
-        turns: BTreeMap::new(),
+        turns: OpenTurns::default(),
         tasks: JoinSet::new(),
         events: events_sender,
         updates: JoinSet::new(),
@@ -212,7 +213,7 @@ struct Bridge {
     began: Instant,
     place: Place,
     socket: MediaSocket,
-    turns: BTreeMap<TurnId, TurnHandle>,
+    turns: OpenTurns,
     /// The streams to the agent. They end with the call.
     tasks: JoinSet<()>,
     events: mpsc::Sender<(TurnId, AgentEvent)>,
@@ -316,7 +317,11 @@ impl Bridge {
         if matches!(event, AgentEvent::Answer(_)) {
             self.place.greeted();
         }
+        let is_over = is_last_word(&event);
         self.feed(Input::Agent(turn, event), None);
+        if is_over {
+            self.turns.forget(turn);
+        }
     }
 
     fn on_updated(&mut self, result: UpdateResult) {
@@ -394,10 +399,10 @@ impl Bridge {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
             let handle = self.around.agent.open(&self.around.session, turn, start, events, &mut self.tasks);
-            self.turns.insert(turn, handle);
+            self.turns.open(turn, handle);
             return;
         }
-        let Some(handle) = self.turns.get(&turn) else { return };
+        let Some(handle) = self.turns.get(turn) else { return };
         match command {
             AgentCommand::Open(_) => {}
             AgentCommand::Audio(audio) => self.overflows.extend(handed_on(handle, turn, handle.audio(&audio))),
@@ -410,11 +415,11 @@ impl Bridge {
             AgentCommand::FinishInput => handle.finish_input(),
             AgentCommand::Cancel => {
                 handle.cancel();
-                self.turns.remove(&turn);
+                self.turns.forget(turn);
             }
             AgentCommand::Done => {
                 handle.leave();
-                self.turns.remove(&turn);
+                self.turns.forget(turn);
             }
         }
     }

@@ -2,8 +2,8 @@
 //! else on one core.
 //!
 //! It hears no speech; the frames say themselves what they are. It answers an utterance as Google does: interim
-//! transcripts, a final one, and after a while of thought two seconds of audio. With [`cx`] and [`es`] a stream is a
-//! [`turn`], with END_OF_SINGLE_UTTERANCE and the half-close between; with [`ces`] it is the whole call, over gRPC or a
+//! transcripts, a final one, and after a while of thought two seconds of audio. With CX and ES a stream is a turn,
+//! with END_OF_SINGLE_UTTERANCE and the half-close between; with CES it is the whole call, over gRPC or a
 //! WebSocket, and speech into an answer interrupts it. The session's last four digits are the call's number. What a client
 //! speaks shows in how it begins: one address serves all of them.
 
