@@ -218,18 +218,18 @@ impl Writing {
         probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (frame, is_last) = tokio::select! {
-                // Messages come by far most often, and at the caller's pace: the others seldom wait for one.
+                // A server that has closed is sent nothing more but the answer to it; a probe waits for a moment without a message.
                 biased;
+                Some(control) = controls.recv() => match control {
+                    Control::Pong(payload) => (Frame::pong(payload.into()), false),
+                    Control::Close(code) => (Frame::close(code, b""), true),
+                },
                 message = next(&mut outgoing) => match message {
                     Some(message) => (Frame::text(Payload::Owned(json::write(&message).into_bytes())), false),
                     None => {
                         self.is_leaving.store(true, Ordering::Release);
                         (Frame::close(NORMAL, b""), true)
                     }
-                },
-                Some(control) = controls.recv() => match control {
-                    Control::Pong(payload) => (Frame::pong(payload.into()), false),
-                    Control::Close(code) => (Frame::close(code, b""), true),
                 },
                 _ = probes.tick() => {
                     if self.life.is_gone() {
