@@ -185,6 +185,14 @@ pub enum AgentEvent {
     Failed(AgentFault),
 }
 
+impl AgentEvent {
+    /// Whether the stream is over with it: nothing follows.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self, Self::Ended | Self::Failed(_))
+    }
+}
+
 /// A recognition result.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -480,5 +488,19 @@ pub(crate) mod base64_bytes {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_over_when_it_has_ended_or_failed() {
+        let fault = AgentFault { code: "UNAVAILABLE".to_owned(), message: String::new(), transient: true };
+        assert!(AgentEvent::Failed(fault).is_last() && AgentEvent::Ended.is_last());
+        for more in [AgentEvent::GoAway, AgentEvent::EndOfUtterance, AgentEvent::Answer(Box::default())] {
+            assert!(!more.is_last(), "{more:?}");
+        }
     }
 }

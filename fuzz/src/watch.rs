@@ -120,7 +120,9 @@ impl WatchedCall {
             assert_eq!(self.call.poll_timeout(), deadline, "a refused input moves no deadline");
             return;
         }
-        if let Input::Agent(TurnId(turn), AgentEvent::Ended | AgentEvent::Failed(_)) = input {
+        if let Input::Agent(TurnId(turn), event) = input
+            && event.is_last()
+        {
             self.has_ended = self.open.is_some_and(|(open, _)| open == *turn);
         }
         if !was_closed {

@@ -1,6 +1,6 @@
 //! Drives one call: hands core what comes in, and does what comes out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,7 +24,6 @@ use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
 use crate::log_limit::LogLimit;
 use crate::media_socket::{FromTwilio, MediaSocket};
-use crate::open_turns::{OpenTurns, is_last_word};
 use crate::prompts::Prompts;
 use crate::sight::CallSight;
 use crate::tape_recorder::TapeRecorder;
@@ -129,7 +128,7 @@ pub async fn run(
         began: Instant::now(),
         place,
         socket,
-        turns: OpenTurns::default(),
+        turns: BTreeMap::new(),
         tasks: JoinSet::new(),
         events: events_sender,
         updates: JoinSet::new(),
@@ -213,7 +212,8 @@ struct Bridge {
     began: Instant,
     place: Place,
     socket: MediaSocket,
-    turns: OpenTurns,
+    /// Each until its stream is given up or over, and no longer: a handle keeps the buffers of what its stream was sent.
+    turns: BTreeMap<TurnId, TurnHandle>,
     /// The streams to the agent. They end with the call.
     tasks: JoinSet<()>,
     events: mpsc::Sender<(TurnId, AgentEvent)>,
@@ -274,8 +274,8 @@ impl Bridge {
         }
     }
 
-    /// Takes a place for the call when its stream starts, and what it brings of the session. The voice-url gives no stream when there is no room, but many
-    /// may have been given one in the same moment.
+    /// Takes a place for the call when its stream starts, and what it brings of the session. The voice-url gives no stream
+    /// when there is no room, but many may have been given one in the same moment.
     fn ask_for_room(&mut self, text: &str) {
         if self.room == Room::Unasked
             && let Ok(Inbound::Start(start)) = parse(text)
@@ -317,10 +317,10 @@ impl Bridge {
         if matches!(event, AgentEvent::Answer(_)) {
             self.place.greeted();
         }
-        let is_over = is_last_word(&event);
+        let is_last = event.is_last();
         self.feed(Input::Agent(turn, event), None);
-        if is_over {
-            self.turns.forget(turn);
+        if is_last {
+            self.turns.remove(&turn);
         }
     }
 
@@ -399,10 +399,10 @@ impl Bridge {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
             let handle = self.around.agent.open(&self.around.session, turn, start, events, &mut self.tasks);
-            self.turns.open(turn, handle);
+            self.turns.insert(turn, handle);
             return;
         }
-        let Some(handle) = self.turns.get(turn) else { return };
+        let Some(handle) = self.turns.get(&turn) else { return };
         match command {
             AgentCommand::Open(_) => {}
             AgentCommand::Audio(audio) => self.overflows.extend(handed_on(handle, turn, handle.audio(&audio))),
@@ -415,11 +415,11 @@ impl Bridge {
             AgentCommand::FinishInput => handle.finish_input(),
             AgentCommand::Cancel => {
                 handle.cancel();
-                self.turns.forget(turn);
+                self.turns.remove(&turn);
             }
             AgentCommand::Done => {
                 handle.leave();
-                self.turns.forget(turn);
+                self.turns.remove(&turn);
             }
         }
     }

@@ -27,7 +27,6 @@ pub mod log;
 pub mod log_limit;
 pub mod media_socket;
 pub mod net;
-mod open_turns;
 pub mod prompts;
 pub mod service;
 pub mod settings;

@@ -111,7 +111,7 @@ async fn the_bare_relay_carries_a_load_too() {
     let calls = u64::from(CALLS);
     for (protocol, connections) in [(Protocol::Cx, 1), (Protocol::CesGrpc, 1), (Protocol::CesWebSocket, calls)] {
         let measured = load(|tasks, listener, agent_url| {
-            let relay = Relay::speaking(protocol, &agent_url).unwrap();
+            let relay = Relay::new(protocol, &agent_url).unwrap();
             tasks.spawn(async move { relay.serve(listener).await.unwrap() });
         })
         .await;

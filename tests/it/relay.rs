@@ -26,7 +26,7 @@ async fn call(protocol: Protocol, script: &str, steps: Vec<CallerStep>) -> (Call
     let recording = |name: &str| Ok(write_wav(1, AudioFormat::TELEPHONE, &recording(name)));
     let agent = LabAgent::recording(Script::parse(script, "the test's script", &recording).unwrap());
     let served = agent.serve_on_loopback().await.unwrap();
-    let relay = Relay::speaking(protocol, &served.endpoint()).unwrap().gathering(60);
+    let relay = Relay::new(protocol, &served.endpoint()).unwrap().gathering(60);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/twiml", listener.local_addr().unwrap());
     let mut tasks = JoinSet::new();

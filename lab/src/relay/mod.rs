@@ -69,19 +69,11 @@ enum Agent {
 }
 
 impl Relay {
-    /// A relay to the agent of Dialogflow CX at that URL, plaintext.
-    ///
-    /// # Errors
-    /// When it is no URL.
-    pub fn new(agent_url: &str) -> Result<Self, Failure> {
-        Self::speaking(Protocol::Cx, agent_url)
-    }
-
     /// A relay to the agent at that URL, plaintext.
     ///
     /// # Errors
     /// When it is no URL.
-    pub fn speaking(protocol: Protocol, agent_url: &str) -> Result<Self, Failure> {
+    pub fn new(protocol: Protocol, agent_url: &str) -> Result<Self, Failure> {
         let agent = match protocol {
             Protocol::Cx => Agent::Cx(Channels::new(agent_url)?),
             Protocol::CesGrpc => Agent::CesGrpc(Channels::new(agent_url)?),

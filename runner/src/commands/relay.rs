@@ -12,7 +12,7 @@ use crate::log::tell_and_leave;
 
 /// Runs `relay`: on the loopback address, for it lets anyone in.
 pub async fn run(args: &RelayArgs) -> ExitCode {
-    let relay = match Relay::speaking(protocol(args), &args.agent) {
+    let relay = match Relay::new(protocol(args), &args.agent) {
         Ok(relay) => relay.gathering(args.message_ms),
         Err(error) => return tell_and_leave(&format!("--agent {}: {error}", args.agent), 1),
     };
