@@ -21,9 +21,9 @@ use std::task::{Context, Poll};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge::http::serve_connection;
-use dialbridge::net::{Dial, Dialled, Io};
 use dialbridge::service::{Parts, Service};
 use dialbridge::settings::{Platform, Settings};
+use dialbridge_net::dial::{Dial, Dialled, Io};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
 
@@ -119,7 +119,7 @@ impl AsyncWrite for Connection {
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    dialbridge::tls::install_crypto();
+    dialbridge_net::tls::install_crypto();
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let number = |place: usize, default: u64| numbers.get(place).copied().unwrap_or(default).max(1);
     let (calls, frames, at_once) = (number(0, 40), number(1, 50), number(2, 1));

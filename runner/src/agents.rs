@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::agent::{Agent, AgentError, CesConfig, Link, SpeechConfig};
-use crate::http_client::HttpClient;
-use crate::net::Dial;
 use crate::prompts::{Prompts, PromptsConfig};
 use crate::settings::AgentConfig;
 use crate::tools::Tools;
+use dialbridge_net::dial::Dial;
+use dialbridge_net::http_client::HttpClient;
 
 /// What calls to one agent share.
 #[derive(Debug, Clone)]
@@ -85,8 +85,8 @@ impl Agents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Tcp;
     use crate::settings::{Endpoint, Platform, Settings};
+    use dialbridge_net::dial::Tcp;
 
     fn opened(endpoints: &[(&str, u32)]) -> Agents {
         let settings = Settings { dialogflow_project_id: Some("p".to_owned()), ..Settings::default() };

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use dialbridge::cli::{Cli, Command};
 use dialbridge::commands;
 use dialbridge::log::tell_and_leave;
-use dialbridge::tls::install_crypto;
+use dialbridge_net::tls::install_crypto;
 
 /// `EX_USAGE` of sysexits: a wrong command line.
 const USAGE: u8 = 64;

@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::batched::Batched;
-pub use crate::fragments::Message;
-use crate::fragments::{Fragments, PROTOCOL_ERROR, TOO_BIG};
-use crate::frame_watch::FrameWatch;
 use crate::gathering::Counted;
 use crate::settings::Limits;
+use dialbridge_net::websocket::Batched;
+use dialbridge_net::websocket::FrameWatch;
+pub use dialbridge_net::websocket::Message;
+use dialbridge_net::websocket::{Fragments, PROTOCOL_ERROR, TOO_BIG};
 
 /// How many bytes are gathered before they are written, when many messages wait.
 const MOST_BATCH_BYTES: usize = 64 * 1024;

@@ -19,8 +19,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::agent::{Auth, SpeechConfig};
-use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
+use dialbridge_net::http_client::HttpClient;
 
 /// For so long what was fetched is used without asking whether it has changed.
 const FRESH: Duration = Duration::from_secs(60);

@@ -29,16 +29,16 @@ use crate::clock::WallClock;
 use crate::drain::{Drain, Drained};
 use crate::http::admin::Admin;
 use crate::http::serve_connection_from;
-use crate::http_client::HttpClient;
 use crate::log_limit::LogLimit;
 use crate::media_socket::MediaSocket;
-use crate::net::{Dial, Tcp};
 use crate::settings::{AgentConfig, Config, PublicUrl};
 use crate::sight::{Now, OfCall, Refused, Sight};
 use crate::tape_recorder::TapeRecorder;
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
+use dialbridge_net::dial::{Dial, Tcp};
+use dialbridge_net::http_client::HttpClient;
 
 /// Ready is who waits no longer for the agents than this.
 const WARM_UP: Duration = Duration::from_secs(5);

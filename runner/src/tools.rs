@@ -15,8 +15,8 @@ use ring::hmac;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-use crate::http_client::{HttpClient, HttpError};
 use crate::settings::Secret;
+use dialbridge_net::http_client::{HttpClient, HttpError};
 
 /// What came of a tool: its result, or a sentence for the agent.
 pub type ToolResult = Result<Map<String, Value>, String>;

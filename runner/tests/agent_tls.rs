@@ -62,7 +62,7 @@ struct Lab {
 
 impl Lab {
     async fn start() -> Self {
-        dialbridge::tls::install_crypto();
+        dialbridge_net::tls::install_crypto();
         let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let agent = LabAgent::recording(Script::parse(SCRIPT, "the test's script", &no_file).unwrap());
         let served = agent.serve_on_loopback().await.unwrap();

@@ -13,13 +13,13 @@ use std::time::Duration;
 use dialbridge::clock::WallClock;
 use dialbridge::commands::doctor;
 use dialbridge::doctor::{DoctorArgs, Finding, Options, Tools};
-use dialbridge::net::{Dial, Dialled, Tcp};
 use dialbridge::service::{Parts, Service};
 use dialbridge::settings::{Endpoint, Platform, Settings};
 use dialbridge_lab::agent::{LabAgent, Script};
 use dialbridge_lab::google::{CloudRun, Identity, Served};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, PhoneNumber, Possessions, RestFault, SimulatedTwilio};
+use dialbridge_net::dial::{Dial, Dialled, Tcp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -87,7 +87,7 @@ impl Plan {
     /// A site where all is well, with its files in that folder.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        dialbridge::tls::install_crypto();
+        dialbridge_net::tls::install_crypto();
         fs::create_dir_all(&folder).unwrap();
         let account = Account::new(Some(PLANTED_TOKEN));
         let settings = Settings {

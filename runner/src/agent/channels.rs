@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Error};
 
-use crate::net::{Connector, Dial};
 use crate::settings::Endpoint;
+use dialbridge_net::dial::{Connector, Dial};
 
 /// With less than this part of a connection's places free, all connections together, another one is opened ahead of need.
 const SPARE_PART: usize = 4;
@@ -89,7 +89,7 @@ impl Channels {
             .initial_connection_window_size(CONNECTION_WINDOW);
         if !endpoint.is_plaintext {
             let tls = ClientTlsConfig::new();
-            let has_roots = crate::tls::platform_has_roots();
+            let has_roots = dialbridge_net::tls::platform_has_roots();
             tonic = tonic.tls_config(if has_roots { tls.with_native_roots() } else { tls.with_webpki_roots() })?;
         }
         Ok(Self(Arc::new(Inner { endpoint: tonic, dial, most_streams, members: Mutex::default() })))
@@ -176,7 +176,7 @@ impl Channels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Tcp;
+    use dialbridge_net::dial::Tcp;
 
     const STREAMS_PER_CONNECTION: usize = 80;
 

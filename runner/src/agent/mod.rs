@@ -25,8 +25,8 @@ use dialbridge_core::{AgentEvent, TurnId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::net::Dial;
 use crate::settings::{CesTransport, Endpoint, EsApi, Product};
+use dialbridge_net::dial::Dial;
 
 use ces::{Carrier, WebSockets};
 use cx_convert::Cx;

@@ -29,8 +29,8 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use crate::clock::WallClock;
-use crate::net::{Dial, Tcp};
 use crate::settings::{Platform, Settings};
+use dialbridge_net::dial::{Dial, Tcp};
 
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
@@ -77,7 +77,7 @@ impl Tools {
     pub fn real() -> Result<Self, rustls::Error> {
         Ok(Self {
             dial: Arc::new(Tcp),
-            tls: Arc::new(crate::tls::client_config()?),
+            tls: Arc::new(dialbridge_net::tls::client_config()?),
             clock: WallClock::System,
             variable: Arc::new(|name| std::env::var(name).ok()),
             env_file: ".env".into(),

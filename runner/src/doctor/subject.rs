@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::agent::{Agent, EVENT_QUEUE, Link, SessionContext};
-use crate::net::Dial;
 use crate::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
 };
+use dialbridge_net::dial::Dial;
 
 /// What the settings say.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::clock::WallClock;
-use crate::net::{Dial, Io};
+use dialbridge_net::dial::{Dial, Io};
 
 /// The most of an answer that is read, in bytes. A page of a thousand numbers has about two million.
 const MOST_BYTES: usize = 8 << 20;

@@ -18,8 +18,8 @@ use dialbridge_core::UpdateResult;
 use tokio::task::JoinSet;
 
 use crate::clock::WallClock;
-use crate::http_client::HttpClient;
 use crate::settings::Config;
+use dialbridge_net::http_client::HttpClient;
 use events::Events;
 use metrics::{Metrics, OfAgent};
 use trace_context::{TraceContext, new_span_id};

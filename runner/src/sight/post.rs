@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::http_client::HttpClient;
+use dialbridge_net::http_client::HttpClient;
 
 /// The most of an answer that is read, in bytes. Nothing in it is used.
 const MOST_BYTES: usize = 64 * 1024;

@@ -14,8 +14,8 @@ use http_body_util::Full;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
-use crate::http_client::HttpClient;
 use crate::settings::{Secret, TwilioConfig};
+use dialbridge_net::http_client::HttpClient;
 
 /// How long one request may take. The caller hears nothing meanwhile, and core waits 10 s for all attempts.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);

@@ -22,7 +22,7 @@ use super::fault::{closed, fault, told_error};
 use super::json::{self, FromWebSocket};
 use super::outgoing::Outgoing;
 use super::{MOST_BYTES, convert};
-use crate::fragments::{Fragments, PROTOCOL_ERROR, TOO_BIG};
+use dialbridge_net::websocket::{Fragments, PROTOCOL_ERROR, TOO_BIG};
 
 /// How many messages of the server's wait. It waits when there are more.
 const INBOUND_QUEUE: usize = 16;

@@ -29,8 +29,8 @@ use super::{Incoming, Transport, convert, no_token};
 use crate::agent::SessionContext;
 use crate::agent::auth::Auth;
 use crate::agent::fault::{certificate_fault, untrusted};
-use crate::net::{Connector, Dial, Opened};
 use crate::settings::Endpoint;
+use dialbridge_net::dial::{Connector, Dial, Opened};
 
 /// How long a connection may take to open, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,7 +73,7 @@ impl WebSockets {
     /// When TLS cannot be set up.
     pub(in crate::agent) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(crate::tls::client_config()?)
+            .with_tls_config(dialbridge_net::tls::client_config()?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(Connector(dial));

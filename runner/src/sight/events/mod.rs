@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 
 use super::metrics::Metrics;
 use crate::clock::WallClock;
-use crate::http_client::HttpClient;
 use crate::settings::{AgentConfig, EventsConfig};
+use dialbridge_net::http_client::HttpClient;
 
 pub(super) use call_events::{CallEvents, Common};
 use webhook::Webhook;

@@ -9,12 +9,12 @@ use http_body_util::Full;
 
 use super::signature::{HEADER, signature};
 use crate::clock::WallClock;
-use crate::http_client::HttpClient;
 use crate::settings::{EventsConfig, Secret};
 use crate::sight::losses::Losses;
 use crate::sight::metrics::Metrics;
 use crate::sight::outbox::{Bounds, Outbox};
 use crate::sight::post::{NotTaken, Patience, post};
+use dialbridge_net::http_client::HttpClient;
 
 /// How much may wait: some minutes of a full instance.
 const QUEUE: Bounds = Bounds { items: 10_000, bytes: 8 << 20 };

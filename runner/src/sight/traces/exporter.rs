@@ -14,13 +14,13 @@ use prost::Message as _;
 use tokio::sync::Notify;
 
 use super::span::{Finished, key_value};
-use crate::http_client::HttpClient;
 use crate::settings::{Sampler, Secret, TracesConfig};
 use crate::sight::losses::Losses;
 use crate::sight::metrics::Metrics;
 use crate::sight::outbox::{Bounds, Outbox};
 use crate::sight::post::{NotTaken, Patience, post};
 use crate::sight::trace_context::TraceContext;
+use dialbridge_net::http_client::HttpClient;
 
 /// How many spans may wait, and how many go at once: OpenTelemetry's own defaults. They are small, so their bytes are not
 /// counted.

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use super::{context, object, start};
 use crate::agent::ces::CesConfig;
 use crate::agent::{Agent, Link, TurnHandle};
-use crate::net::{Dial, Dialled, Io};
 use crate::settings::Endpoint;
+use dialbridge_net::dial::{Dial, Dialled, Io};
 
 /// How much a connection holds, in bytes.
 const PIPE: usize = 65_536;

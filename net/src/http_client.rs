@@ -10,7 +10,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::net::{Connector, Dial};
+use crate::dial::{Connector, Dial};
 
 /// A client; clones share its connections.
 #[derive(Clone)]
@@ -24,7 +24,6 @@ impl fmt::Debug for HttpClient {
 
 /// Why there is no answer.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum HttpError {
     /// The other side cannot be reached, or broke off.
     Broken(String),

@@ -3,9 +3,10 @@
 use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload};
 
-/// RFC 6455 section 7.4.1.
-pub(crate) const PROTOCOL_ERROR: u16 = 1002;
-pub(crate) const TOO_BIG: u16 = 1009;
+/// A protocol error (RFC 6455 section 7.4.1).
+pub const PROTOCOL_ERROR: u16 = 1002;
+/// A message that is too big (RFC 6455 section 7.4.1).
+pub const TOO_BIG: u16 = 1009;
 
 /// The bytes of a message.
 #[derive(Debug)]
@@ -27,19 +28,20 @@ impl AsRef<[u8]> for Message {
 
 /// The pieces of a message, until it is whole.
 #[derive(Debug)]
-pub(crate) struct Fragments {
+pub struct Fragments {
     begun: Option<(OpCode, Vec<u8>)>,
     most_bytes: usize,
 }
 
 impl Fragments {
-    pub(crate) fn up_to(most_bytes: usize) -> Self {
+    /// Collects messages of at most so many bytes.
+    pub fn up_to(most_bytes: usize) -> Self {
         Self { begun: None, most_bytes }
     }
 
     /// Adds a frame of data; gives the message when it is whole, with the opcode that says whether it is a text, or the
     /// code to close the socket with.
-    pub(crate) fn add(&mut self, frame: Frame<'_>) -> Result<Option<(OpCode, Message)>, u16> {
+    pub fn add(&mut self, frame: Frame<'_>) -> Result<Option<(OpCode, Message)>, u16> {
         let is_continuation = frame.opcode == OpCode::Continuation;
         match (&mut self.begun, is_continuation) {
             (None, false) if frame.fin => Ok(Some((frame.opcode, whole(frame.payload)))),

@@ -12,7 +12,7 @@ const MOST_CONTROL_BYTES: u64 = 125;
 
 /// A connection whose incoming frames are watched; a fault ends the reading with `InvalidData`.
 #[derive(Debug)]
-pub(crate) struct FrameWatch<S> {
+pub struct FrameWatch<S> {
     inner: S,
     frames: Frames,
 }
@@ -77,7 +77,7 @@ fn body_after(head: &[u8]) -> Result<Option<u64>, &'static str> {
 
 impl<S> FrameWatch<S> {
     /// Watches a connection whose handshake is over.
-    pub(crate) fn new(inner: S) -> Self {
+    pub fn new(inner: S) -> Self {
         Self { inner, frames: Frames::BEGIN }
     }
 }

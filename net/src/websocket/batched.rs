@@ -8,7 +8,7 @@ use tokio::io::AsyncWrite;
 
 /// Keeps what is written until the flush. Whoever writes bounds how much that is.
 #[derive(Debug)]
-pub(crate) struct Batched<W> {
+pub struct Batched<W> {
     inner: W,
     waiting: Vec<u8>,
     /// So many of them are written already.
@@ -16,7 +16,8 @@ pub(crate) struct Batched<W> {
 }
 
 impl<W> Batched<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// Nothing waits yet.
+    pub fn new(inner: W) -> Self {
         Self { inner, waiting: Vec::new(), written: 0 }
     }
 }

@@ -1,0 +1,11 @@
+//! What dialbridge needs of a network: connections ([`dial`]), TLS ([`tls`]), an HTTP client ([`http_client`]) and the parts of
+//! a WebSocket ([`websocket`]).
+#![forbid(unsafe_code)]
+
+pub mod dial;
+pub mod http_client;
+mod secret;
+pub mod tls;
+pub mod websocket;
+
+pub use secret::Secret;
