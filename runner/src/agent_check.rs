@@ -16,10 +16,10 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::agent::{EVENT_QUEUE, SessionContext};
 use crate::agents::Line;
 use crate::clock::WallClock;
 use crate::settings::AgentConfig;
+use dialbridge_agents::{EVENT_QUEUE, SessionContext};
 
 /// For so long a result holds.
 const HOLDS: Duration = Duration::from_secs(60);

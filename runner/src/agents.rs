@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::agent::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use crate::prompts::{Prompts, PromptsConfig};
 use crate::settings::AgentConfig;
 use crate::tools::Tools;
+use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use dialbridge_net::dial::Dial;
 use dialbridge_net::http_client::HttpClient;
 

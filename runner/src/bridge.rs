@@ -18,7 +18,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use crate::agent::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
 use crate::call_book::Record;
 use crate::calls::{Calls, Order, Place};
 use crate::clock::WallClock;
@@ -30,6 +29,7 @@ use crate::tape_recorder::TapeRecorder;
 use crate::tools::{ToolResult, Tools};
 use crate::twilio::actions::{DialAction, query};
 use crate::twilio::rest::RestClient;
+use dialbridge_agents::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
 
 /// A fact of a call, for those who watch: the demo's timeline, tests.
 #[derive(Debug, Clone)]

@@ -2,7 +2,6 @@
 //! here decides about a call; `dialbridge_core` does.
 #![forbid(unsafe_code)]
 
-pub mod agent;
 mod agent_check;
 mod agents;
 mod bare_media;

@@ -18,8 +18,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::agent::{Auth, SpeechConfig};
 use crate::log_limit::LogLimit;
+use dialbridge_agents::{Auth, SpeechConfig};
 use dialbridge_net::http_client::HttpClient;
 
 /// For so long what was fetched is used without asking whether it has changed.

@@ -18,7 +18,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::agent::{Agent, AgentError, SessionContext, certificate_fault};
 use crate::agent_check::{AgentChecks, Checked};
 use crate::agents::Agents;
 use crate::bridge::{self, Standing, Surroundings, Watch};
@@ -37,6 +36,7 @@ use crate::tape_recorder::TapeRecorder;
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
+use dialbridge_agents::{Agent, AgentError, SessionContext, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_net::http_client::HttpClient;
 

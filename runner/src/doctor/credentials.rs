@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::subject::{AgentSubject, Subject};
 use super::{Doctor, in_short};
-use crate::agent::Auth;
+use dialbridge_agents::Auth;
 
 const CHECK: &str = "credentials";
 const TOKEN: &str = "token";

@@ -10,10 +10,10 @@ use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::agent::{Agent, EVENT_QUEUE, Link, SessionContext};
 use crate::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
 };
+use dialbridge_agents::{Agent, EVENT_QUEUE, Link, SessionContext};
 use dialbridge_net::dial::Dial;
 
 /// What the settings say.

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::agent::{SpeechConfig, VoiceGender};
+use dialbridge_agents::{SpeechConfig, VoiceGender};
 
 /// Google's bound for the rate here; Dialogflow takes twice that.
 const FASTEST: f64 = 2.0;

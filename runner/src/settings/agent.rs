@@ -9,12 +9,14 @@ use dialbridge_core::tape::Mask;
 use dialbridge_lab::agent::Script;
 use serde_json::{Map, Value};
 
-use super::address::AGENT;
 use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
 use super::{AgentAddress, Endpoint, EsApi, EventsConfig, Product, SettingError, Settings};
-use crate::agent::{CesConfig, SpeechConfig};
 use crate::prompts::PromptsConfig;
 use crate::tools::ToolWebhook;
+use dialbridge_agents::{CesConfig, SpeechConfig};
+
+const AGENT: &str = "DIALOGFLOW_AGENT";
+const AGENT_EXAMPLE: &str = "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
 
 /// All that calls to one agent need to know.
 #[derive(Debug, Clone)]
@@ -106,7 +108,7 @@ impl Settings {
             ces: self.ces(&named.address)?,
             tools,
             address: named.address,
-            endpoint: set(&self.dialogflow_endpoint).map(Endpoint::parse).transpose()?,
+            endpoint: set(&self.dialogflow_endpoint).map(endpoint).transpose()?,
             #[cfg(feature = "lab")]
             lab: named.lab,
             credentials: set(&self.google_application_credentials).map(Into::into),
@@ -154,18 +156,18 @@ impl Settings {
         if let Some(file) = self.lab_script() {
             return lab_agent(file, es_api);
         }
-        let address = match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
+        let found = match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
             (None, Some(project)) => {
                 let of_project = |_| {
                     let fault = format!("is {}, which is no project's id", Shown(project));
                     SettingError::new("DIALOGFLOW_PROJECT_ID", fault, "my-project")
                 };
-                AgentAddress::parse(&format!("projects/{project}/agent"), es_api).map_err(of_project)?
+                address(&format!("projects/{project}/agent"), es_api).map_err(of_project)?
             }
-            (name, _) => AgentAddress::parse(name.unwrap_or_default(), es_api)?,
+            (name, _) => address(name.unwrap_or_default(), es_api)?,
         };
         Ok(Named {
-            address,
+            address: found,
             #[cfg(feature = "lab")]
             lab: None,
         })
@@ -203,6 +205,19 @@ impl Settings {
     }
 }
 
+fn address(name: &str, es_api: EsApi) -> Result<AgentAddress, SettingError> {
+    let wrong = |error| SettingError::new(AGENT, format!("is {}, {error}", Shown(name)), AGENT_EXAMPLE);
+    AgentAddress::parse(name, es_api).map_err(wrong)
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, SettingError> {
+    let wrong = |error| {
+        let fault = format!("is {}, {error}", Shown(url));
+        SettingError::new("DIALOGFLOW_ENDPOINT", fault, "https://europe-west3-dialogflow.googleapis.com")
+    };
+    Endpoint::parse(url).map_err(wrong)
+}
+
 #[cfg(feature = "lab")]
 fn lab_agent(file: Option<PathBuf>, es_api: EsApi) -> Result<Named, SettingError> {
     let script = match &file {
@@ -213,12 +228,12 @@ fn lab_agent(file: Option<PathBuf>, es_api: EsApi) -> Result<Named, SettingError
         SettingError::new(AGENT, format!("names a lab script that cannot be used: {error}"), "lab:my-agent.toml")
     })?;
     // The lab's agent is one like any other, at an endpoint of its own.
-    Ok(Named { address: AgentAddress::parse(script.edition.agent_name(), es_api)?, lab: Some(Lab { script, file }) })
+    Ok(Named { address: address(script.edition.agent_name(), es_api)?, lab: Some(Lab { script, file }) })
 }
 
 #[cfg(not(feature = "lab"))]
 fn lab_agent(_: Option<PathBuf>, _: EsApi) -> Result<Named, SettingError> {
-    Err(SettingError::new(AGENT, "names no agent, and this build has no lab agent", super::address::AGENT_EXAMPLE))
+    Err(SettingError::new(AGENT, "names no agent, and this build has no lab agent", AGENT_EXAMPLE))
 }
 
 fn language(value: Option<&str>) -> Result<String, SettingError> {

@@ -6,8 +6,8 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 
 use super::value::{choice, number, set, url};
 use super::{AgentAddress, CesTransport, Product, Secret, SettingError, Settings};
-use crate::agent::CesConfig;
 use crate::tools::ToolWebhook;
+use dialbridge_agents::CesConfig;
 
 /// What Google advises for a message of audio, in milliseconds (`BidiRunSession`).
 const CHUNK_MS: std::ops::RangeInclusive<u64> = 40..=120;

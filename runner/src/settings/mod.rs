@@ -4,7 +4,6 @@
 //! service's, `agents` and `agent` what is an agent's, with `conversation`, `speech`, `ces`, `handoff` and `sight` for their
 //! parts.
 
-mod address;
 mod agent;
 mod agents;
 mod ces;
@@ -27,12 +26,11 @@ mod tests;
 mod traces;
 pub(crate) mod value;
 
-pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
-pub(crate) use address::{CES_HOST, ces_regional_host};
 pub use agent::AgentConfig;
 #[cfg(feature = "lab")]
 pub use agent::Lab;
 pub use config::{Config, DEFAULT_AGENT, Platform, PublicUrl, TwilioConfig};
+pub use dialbridge_agents::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
 pub use dialbridge_net::Secret;
 pub use error::SettingError;
 pub use given::Settings;

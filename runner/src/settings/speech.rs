@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::value::{Shown, boolean, choice, decimal, list, number, set, text};
 use super::{Product, Secret, SettingError, Settings};
-use crate::agent::{ModelVariant, SpeechConfig, VoiceGender};
+use dialbridge_agents::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// Dialogflow's bounds for phrase hints (Cloud Speech's of a request): how many, and how long each one, in characters.
 const MOST_PHRASES: usize = 5_000;

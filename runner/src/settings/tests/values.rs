@@ -10,9 +10,9 @@ use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
 use super::*;
-use crate::agent::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
 use crate::settings::{CesTransport, Product, Secret};
 use crate::tools::ToolWebhook;
+use dialbridge_agents::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
 
 #[test]
 fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {

@@ -23,7 +23,7 @@ use ces::session_output::{DiagnosticInfo, OutputType};
 use ces::{tool_call, tool_response};
 
 use super::{convert, request};
-use crate::agent::protobuf::{from_struct, to_struct};
+use crate::protobuf::{from_struct, to_struct};
 
 /// A message to the server.
 pub(super) fn write(message: &request::Message) -> String {

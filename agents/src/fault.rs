@@ -41,7 +41,8 @@ pub(super) fn untrusted(code: &str, why: &str) -> AgentFault {
 }
 
 /// What is wrong with the certificate that the other side has shown, where that is why nothing goes.
-pub(crate) fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
+#[must_use]
+pub fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {

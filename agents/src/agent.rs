@@ -1,18 +1,4 @@
-//! The agent's side: streams to Dialogflow, one for each turn, or to the Customer Engagement Suite, one for each call.
-
-mod auth;
-mod ces;
-mod channels;
-mod codec;
-mod cx_convert;
-mod cx_request;
-mod es_convert;
-mod fault;
-mod pipe;
-mod protobuf;
-mod reset;
-mod speech;
-mod stream;
+//! An endpoint of Google's, and the streams that are opened there.
 
 use std::io;
 use std::path::Path;
@@ -25,19 +11,16 @@ use dialbridge_core::{AgentEvent, TurnId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::settings::{CesTransport, Endpoint, EsApi, Product};
+use crate::address::{CesTransport, Endpoint, EsApi, Product};
+use crate::auth::{Auth, AuthError};
+use crate::ces::{self, Carrier, WebSockets};
+use crate::channels::Channels;
+use crate::cx_convert::Cx;
+use crate::es_convert::Es;
+use crate::pipe::{InputPipe, Piece, PipeFull};
+use crate::session::SessionContext;
+use crate::stream::{Streams, Turn};
 use dialbridge_net::dial::Dial;
-
-use ces::{Carrier, WebSockets};
-use cx_convert::Cx;
-use es_convert::Es;
-use stream::{Streams, Turn};
-
-pub use auth::{Auth, AuthError};
-pub use ces::CesConfig;
-pub(crate) use fault::certificate_fault;
-pub use pipe::{InputPipe, Piece, PipeFull};
-pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// How many events of one call wait to be handled. Its streams wait when it is full.
 pub const EVENT_QUEUE: usize = 64;
@@ -74,21 +57,6 @@ impl Link {
     }
 }
 
-/// What one call asks of every stream.
-#[derive(Debug, Clone)]
-pub struct SessionContext {
-    /// Resource name of the session.
-    pub session: String,
-    /// Which product's agent it is.
-    pub product: Product,
-    /// Language of the call.
-    pub language: String,
-    /// How the agent is to hear and to speak.
-    pub speech: Arc<SpeechConfig>,
-    /// How an agent of the Customer Engagement Suite is streamed to.
-    pub ces: Arc<CesConfig>,
-}
-
 impl Agent {
     /// Connects nothing yet. Must run inside tokio: fetching tokens begins. `credentials` is a file with them; without
     /// one they come from the usual places, and for a plaintext endpoint there are none. `most_streams` share a connection.
@@ -103,14 +71,14 @@ impl Agent {
         most_streams: usize,
     ) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
-            true => auth::Auth::none(),
-            false => auth::Auth::google(credentials).map_err(AgentError::Auth)?,
+            true => Auth::none(),
+            false => Auth::google(credentials).map_err(AgentError::Auth)?,
         };
         let sockets = match link {
             Link::Grpc => None,
             Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
         };
-        let channels = channels::Channels::new(endpoint, dial, most_streams).map_err(AgentError::Endpoint)?;
+        let channels = Channels::new(endpoint, dial, most_streams).map_err(AgentError::Endpoint)?;
         Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth }, sockets })
     }
 
@@ -122,7 +90,7 @@ impl Agent {
 
     /// The credentials, for what else of Google's is asked.
     #[must_use]
-    pub(crate) fn auth(&self) -> Auth {
+    pub fn auth(&self) -> Auth {
         self.streams.auth.clone()
     }
 
@@ -140,12 +108,12 @@ impl Agent {
 
     /// How many connections there are, and how many streams on all of them.
     #[must_use]
-    pub(crate) fn load(&self) -> (usize, usize) {
+    pub fn load(&self) -> (usize, usize) {
         self.streams.channels.load()
     }
 
     /// Closes connections that nobody needs any more, for as long as it is polled.
-    pub(crate) async fn tend(self) {
+    pub async fn tend(self) {
         self.streams.channels.tend().await;
     }
 

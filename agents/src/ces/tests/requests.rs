@@ -10,11 +10,12 @@ use ces::bidi_session_client_message::MessageType;
 use ces::session_input::InputType;
 
 use super::{APP, context, object, start};
-use crate::agent::ces::CesConfig;
-use crate::agent::ces::json::write;
-use crate::agent::ces::request::{Message, audio, first, input, parameters};
-use crate::agent::{SessionContext, SpeechConfig};
-use crate::settings::Secret;
+use crate::ces::CesConfig;
+use crate::ces::json::write;
+use crate::ces::request::{Message, audio, first, input, parameters};
+use crate::session::SessionContext;
+use crate::speech::SpeechConfig;
+use dialbridge_net::Secret;
 
 fn as_json(message: &Message) -> Value {
     serde_json::from_str(&write(message)).unwrap()

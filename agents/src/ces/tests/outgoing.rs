@@ -18,10 +18,10 @@ use ces::bidi_session_client_message::MessageType;
 use ces::session_input::InputType;
 
 use super::{context, object, start};
-use crate::agent::ces::CesConfig;
-use crate::agent::ces::outgoing::{Listening, Outgoing};
-use crate::agent::ces::request::Message;
-use crate::agent::pipe::{InputPipe, Piece};
+use crate::ces::CesConfig;
+use crate::ces::outgoing::{Listening, Outgoing};
+use crate::ces::request::Message;
+use crate::pipe::{InputPipe, Piece};
 
 /// What was sent.
 #[derive(Clone, PartialEq)]

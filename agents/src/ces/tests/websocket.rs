@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{context, object, start};
-use crate::agent::ces::CesConfig;
+use crate::address::Endpoint;
 use crate::agent::{Agent, Link, TurnHandle};
-use crate::settings::Endpoint;
+use crate::ces::CesConfig;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 
 /// How much a connection holds, in bytes.

@@ -1,9 +1,8 @@
 //! Which agent, and where it is.
 
-use http::Uri;
+use std::fmt;
 
-use crate::settings::SettingError;
-use crate::settings::value::Shown;
+use http::Uri;
 
 /// A Dialogflow agent, told by the form of its resource name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +50,44 @@ pub enum CesTransport {
 /// CES's bounds for a session's id, in characters: `[a-zA-Z0-9][a-zA-Z0-9-_]{4,62}`.
 const CES_ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
 
-pub(super) const AGENT: &str = "DIALOGFLOW_AGENT";
-pub(super) const AGENT_EXAMPLE: &str =
-    "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
+/// Why a text is no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressError {
+    /// It has not the form of a resource name.
+    NoResourceName,
+    /// It is a resource name, but not an agent's.
+    NoAgent,
+    /// It is no URL.
+    NoUrl,
+    /// Its scheme is another one.
+    Scheme,
+    /// It has a path or a query, or no host.
+    NotJustAHost,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoResourceName => "which is no resource name",
+            Self::NoAgent => "which names no Dialogflow agent",
+            Self::NoUrl => "which is no URL",
+            Self::Scheme => "whose scheme must be https or http",
+            Self::NotJustAHost => "which must be a host, with a port at most",
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
 
 impl AgentAddress {
     /// Reads a resource name.
     ///
     /// # Errors
-    /// [`SettingError`] for a name of another form.
-    pub fn parse(name: &str, es_api: EsApi) -> Result<Self, SettingError> {
+    /// [`AddressError`] for a name of another form.
+    pub fn parse(name: &str, es_api: EsApi) -> Result<Self, AddressError> {
         let parts: Vec<&str> = name.split('/').collect();
         if parts.iter().any(|part| !is_plain(part)) {
-            return Err(wrong(format!("is {}, which is no resource name", Shown(name))));
+            return Err(AddressError::NoResourceName);
         }
         let (location, rest) = match parts[..] {
             ["projects", _, "locations", location, ref rest @ ..] => (Some(location.to_owned()), rest),
@@ -84,7 +108,7 @@ impl AgentAddress {
                 let app = address(name[..app].to_owned(), Product::Ces(CesTransport::default()))?;
                 Ok(Self { deployment: Some(name.to_owned()), ..app })
             }
-            _ => Err(wrong(format!("is {}, which names no Dialogflow agent", Shown(name)))),
+            _ => Err(AddressError::NoAgent),
         }
     }
 
@@ -159,11 +183,11 @@ impl AgentAddress {
 }
 
 /// CES's host for all locations.
-pub(crate) const CES_HOST: &str = "ces.googleapis.com";
+pub const CES_HOST: &str = "ces.googleapis.com";
 
 /// CES's host for one location. Which of the two serves gRPC's bidirectional streams is not documented; this one is
 /// reported to.
-pub(crate) fn ces_regional_host(location: &str) -> String {
+pub fn ces_regional_host(location: &str) -> String {
     format!("ces.{location}.rep.googleapis.com")
 }
 
@@ -177,10 +201,6 @@ fn ces_session_id(id: &str) -> String {
     }
     let plain = id.chars().map(|c| if u8::try_from(c).is_ok_and(is_plain) { c } else { '-' });
     format!("call-{}", plain.take(CES_ID_CHARS.end() - "call-".len()).collect::<String>())
-}
-
-fn wrong(fault: impl Into<String>) -> SettingError {
-    SettingError::new(AGENT, fault, AGENT_EXAMPLE)
 }
 
 fn is_plain(part: &str) -> bool {
@@ -200,20 +220,17 @@ impl Endpoint {
     /// Reads `DIALOGFLOW_ENDPOINT`: a URL, or a host with or without a port.
     ///
     /// # Errors
-    /// [`SettingError`] for what is no endpoint.
-    pub fn parse(text: &str) -> Result<Self, SettingError> {
-        let wrong = |fault: String| {
-            SettingError::new("DIALOGFLOW_ENDPOINT", fault, "https://europe-west3-dialogflow.googleapis.com")
-        };
+    /// [`AddressError`] for what is no endpoint.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
         let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-        let uri: Uri = url.parse().map_err(|_| wrong(format!("is {}, which is no URL", Shown(text))))?;
+        let uri: Uri = url.parse().map_err(|_| AddressError::NoUrl)?;
         let is_plaintext = match uri.scheme_str() {
             Some("http") => true,
             Some("https") => false,
-            _ => return Err(wrong(format!("is {}; its scheme must be https or http", Shown(text)))),
+            _ => return Err(AddressError::Scheme),
         };
         if uri.host().is_none_or(str::is_empty) || uri.path() != "/" || uri.query().is_some() {
-            return Err(wrong(format!("is {}; it must be a host, with a port at most", Shown(text))));
+            return Err(AddressError::NotJustAHost);
         }
         Ok(Self { url: url.trim_end_matches('/').to_owned(), is_plaintext })
     }
@@ -223,7 +240,7 @@ impl Endpoint {
 mod tests {
     use super::*;
 
-    fn parse(name: &str) -> Result<AgentAddress, SettingError> {
+    fn parse(name: &str) -> Result<AgentAddress, AddressError> {
         AgentAddress::parse(name, EsApi::V2)
     }
 
@@ -290,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_is_told_in_one_line() {
+    fn a_name_of_another_form_is_refused() {
         for name in [
             "",
             "agent",
@@ -305,8 +322,7 @@ mod tests {
             "projects/p/locations/l/apps/a/deployments/d/x",
             "projects/p/locations/l/apps/a/environments/e",
         ] {
-            let error = parse(name).unwrap_err().to_string();
-            assert!(error.starts_with("DIALOGFLOW_AGENT ") && error.contains("for example"), "{error}");
+            assert!(parse(name).is_err(), "{name}");
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Error};
 
-use crate::settings::Endpoint;
+use crate::address::Endpoint;
 use dialbridge_net::dial::{Connector, Dial};
 
 /// With less than this part of a connection's places free, all connections together, another one is opened ahead of need.

@@ -18,10 +18,10 @@ use es::intent::message::Message;
 use es::query_input::Input;
 use es::streaming_recognition_result::MessageType;
 
-use super::SessionContext;
-use super::protobuf::{from_duration, from_struct, to_duration, to_struct};
-use super::speech::{ModelVariant, SpeechConfig, VoiceGender};
-use super::stream::Dialect;
+use crate::protobuf::{from_duration, from_struct, to_duration, to_struct};
+use crate::session::SessionContext;
+use crate::speech::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::stream::Dialect;
 
 /// The telephone's sample rate as protobuf has it.
 const RATE: i32 = SAMPLE_RATE.cast_signed();
@@ -352,7 +352,7 @@ fn format(config: Option<&es::OutputAudioConfig>) -> Result<AudioFormat, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{EsApi, Product};
+    use crate::address::{EsApi, Product};
     use dialbridge_core::agent::BargeInWindow;
     use googleapis_tonic_google_cloud_dialogflow_v2::google::cloud::dialogflow::v2;
     use prost::Message as _;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::Secret;
+use dialbridge_net::Secret;
 
 /// What the requests of an agent's calls say of speech and of the query.
 #[derive(Debug, Clone, Default, PartialEq)]

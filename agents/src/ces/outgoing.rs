@@ -21,10 +21,10 @@ use dialbridge_core::audio::{
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::CesConfig;
+use super::config::CesConfig;
 use super::request::{self, Message};
-use crate::agent::SessionContext;
-use crate::agent::pipe::{InputPipe, Piece};
+use crate::pipe::{InputPipe, Piece};
+use crate::session::SessionContext;
 
 /// For so long without audio of the caller's nothing takes its place.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Error};
 use tower_service::Service;
 
-use super::pipe::InputPipe;
+use crate::pipe::InputPipe;
 
 /// A connection whose requests are reset when their pipe is.
 #[derive(Debug, Clone)]

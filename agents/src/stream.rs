@@ -17,13 +17,13 @@ use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use super::SessionContext;
-use super::auth::Auth;
-use super::channels::Channels;
-use super::codec::LeanCodec;
-use super::fault::fault;
-use super::pipe::{InputPipe, Piece};
-use super::reset::{ResetOnDrop, Resettable};
+use crate::auth::Auth;
+use crate::channels::Channels;
+use crate::codec::LeanCodec;
+use crate::fault::fault;
+use crate::pipe::{InputPipe, Piece};
+use crate::reset::{ResetOnDrop, Resettable};
+use crate::session::SessionContext;
 
 /// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
 const MOST_BYTES: usize = 32 << 20;

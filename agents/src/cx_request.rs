@@ -10,9 +10,9 @@ use serde_json::Map;
 
 use cx::query_input::Input;
 
-use super::SessionContext;
-use super::protobuf::{to_duration, to_struct};
-use super::speech::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::protobuf::{to_duration, to_struct};
+use crate::session::SessionContext;
+use crate::speech::{ModelVariant, SpeechConfig, VoiceGender};
 
 /// The telephone's sample rate as protobuf has it.
 const RATE: i32 = SAMPLE_RATE.cast_signed();
@@ -145,9 +145,10 @@ fn voice(speech: &SpeechConfig) -> cx::SynthesizeSpeechConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protobuf::{from_duration, from_struct};
-    use crate::settings::{Product, Secret};
+    use crate::address::Product;
+    use crate::protobuf::{from_duration, from_struct};
     use dialbridge_core::agent::{BargeInWindow, ToolCall};
+    use dialbridge_net::Secret;
     use serde_json::json;
     use std::sync::Arc;
 

@@ -11,8 +11,9 @@ use dialbridge_core::agent::{TurnInput, TurnStart};
 use serde_json::{Map, Value};
 
 use super::CesConfig;
-use crate::agent::{SessionContext, SpeechConfig};
-use crate::settings::{CesTransport, Product};
+use crate::address::{CesTransport, Product};
+use crate::session::SessionContext;
+use crate::speech::SpeechConfig;
 
 const APP: &str = "projects/my-project/locations/eu/apps/a";
 

@@ -77,8 +77,11 @@ impl Auth {
         Self(None)
     }
 
-    /// Credentials from that file, else from the usual places.
-    pub(crate) fn google(file: Option<&Path>) -> Result<Self, AuthError> {
+    /// Credentials from that file, else from the usual places. Must run inside tokio.
+    ///
+    /// # Errors
+    /// [`AuthError`] when there are none, or the file is no credentials file.
+    pub fn google(file: Option<&Path>) -> Result<Self, AuthError> {
         let state = State { credentials: make(file)?, made: Instant::now(), renewed: None };
         Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
     }
@@ -97,7 +100,10 @@ impl Auth {
     }
 
     /// Adds the header to a request.
-    pub(crate) async fn add_to(&self, all: &mut HeaderMap) -> Result<(), AuthError> {
+    ///
+    /// # Errors
+    /// [`AuthError`] when there is no token.
+    pub async fn add_to(&self, all: &mut HeaderMap) -> Result<(), AuthError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let credentials = inner.state().credentials.clone();
         let headers = tokio::time::timeout(TOKEN_TIMEOUT, credentials.headers(Extensions::new())).await;

@@ -15,9 +15,9 @@ use ces::session_config::RemoteDialogflowQueryParameters;
 use ces::session_input::InputType;
 use ces::{tool_call, tool_response};
 
-use super::CesConfig;
-use crate::agent::SessionContext;
-use crate::agent::protobuf::to_struct;
+use super::config::CesConfig;
+use crate::protobuf::to_struct;
+use crate::session::SessionContext;
 
 pub(super) use ces::BidiSessionClientMessage as Message;
 
@@ -146,6 +146,6 @@ pub(super) fn tool_call(call: ces::ToolCall) -> ToolCall {
         Some(tool_call::ToolIdentifier::Tool(tool)) => (tool, String::new()),
         Some(tool_call::ToolIdentifier::ToolsetTool(tool)) => (tool.toolset, tool.tool_id),
     };
-    let arguments = call.args.map(crate::agent::protobuf::from_struct).unwrap_or_default();
+    let arguments = call.args.map(crate::protobuf::from_struct).unwrap_or_default();
     ToolCall { id: call.id, tool, action, display_name: call.display_name, arguments }
 }

@@ -15,7 +15,7 @@ use ces::chunk::Data;
 use ces::session_output::{DiagnosticInfo, OutputType};
 
 use super::request::tool_call;
-use crate::agent::protobuf::from_struct;
+use crate::protobuf::from_struct;
 
 pub(super) use ces::BidiSessionServerMessage as Message;
 

@@ -22,14 +22,15 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tonic::Code;
 use tower_service::Service;
 
+use super::convert;
 use super::fault::{fault, location, project, refused};
 use super::outgoing::Outgoing;
 use super::socket::CesSocket;
-use super::{Incoming, Transport, convert, no_token};
-use crate::agent::SessionContext;
-use crate::agent::auth::Auth;
-use crate::agent::fault::{certificate_fault, untrusted};
-use crate::settings::Endpoint;
+use super::transport::{Incoming, Transport, no_token};
+use crate::address::Endpoint;
+use crate::auth::Auth;
+use crate::fault::{certificate_fault, untrusted};
+use crate::session::SessionContext;
 use dialbridge_net::dial::{Connector, Dial, Opened};
 
 /// How long a connection may take to open, TLS included.
@@ -52,7 +53,7 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Opens WebSockets at one endpoint. Clones share its TLS sessions.
 #[derive(Clone)]
-pub(in crate::agent) struct WebSockets {
+pub(crate) struct WebSockets {
     connector: HttpsConnector<Connector>,
     endpoint: Arc<str>,
     auth: Auth,
@@ -71,7 +72,7 @@ impl WebSockets {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(in crate::agent) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
+    pub(crate) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(dialbridge_net::tls::client_config()?)
             .https_or_http()
@@ -81,7 +82,7 @@ impl WebSockets {
     }
 
     /// Opens a connection and closes it again: what is learnt of the other side's TLS is kept.
-    pub(in crate::agent) async fn warm_up(&self) -> Result<(), AgentFault> {
+    pub(crate) async fn warm_up(&self) -> Result<(), AgentFault> {
         self.connect().await.map(|_| ())
     }
 

@@ -8,16 +8,17 @@ use http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status, Streaming};
 
+use super::convert;
 use super::fault::told;
 use super::outgoing::Outgoing;
-use super::{Incoming, MOST_BYTES, Transport, convert, no_token};
-use crate::agent::SessionContext;
-use crate::agent::channels::Lease;
-use crate::agent::codec::LeanCodec;
-use crate::agent::fault::fault;
-use crate::agent::pipe::InputPipe;
-use crate::agent::reset::{ResetOnDrop, Resettable};
-use crate::agent::stream::Streams;
+use super::transport::{Incoming, MOST_BYTES, Transport, no_token};
+use crate::channels::Lease;
+use crate::codec::LeanCodec;
+use crate::fault::fault;
+use crate::pipe::InputPipe;
+use crate::reset::{ResetOnDrop, Resettable};
+use crate::session::SessionContext;
+use crate::stream::Streams;
 
 /// Path of the method.
 const METHOD: &str = "/google.cloud.ces.v1.SessionService/BidiRunSession";

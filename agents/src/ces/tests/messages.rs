@@ -13,9 +13,9 @@ use ces::session_output::{DiagnosticInfo, OutputType};
 use ces::tool_call::ToolIdentifier;
 
 use super::object;
-use crate::agent::ces::convert::{Message, event};
-use crate::agent::ces::json::{FromWebSocket, read};
-use crate::agent::protobuf::to_struct;
+use crate::ces::convert::{Message, event};
+use crate::ces::json::{FromWebSocket, read};
+use crate::protobuf::to_struct;
 
 const OUTPUT: AudioFormat = AudioFormat { encoding: Encoding::Linear16, sample_rate: 24_000 };
 

@@ -18,10 +18,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Code;
 
+use super::convert;
 use super::fault::{closed, fault, told_error};
 use super::json::{self, FromWebSocket};
 use super::outgoing::Outgoing;
-use super::{MOST_BYTES, convert};
+use super::transport::MOST_BYTES;
 use dialbridge_net::websocket::{Fragments, PROTOCOL_ERROR, TOO_BIG};
 
 /// How many messages of the server's wait. It waits when there are more.

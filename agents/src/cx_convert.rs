@@ -18,10 +18,10 @@ use cx::response_message::Message;
 use cx::streaming_detect_intent_response::Response;
 use cx::streaming_recognition_result::MessageType;
 
-use super::SessionContext;
-use super::cx_request::{audio_request, first_request};
-use super::protobuf::{from_duration, from_struct};
-use super::stream::Dialect;
+use crate::cx_request::{audio_request, first_request};
+use crate::protobuf::{from_duration, from_struct};
+use crate::session::SessionContext;
+use crate::stream::Dialect;
 
 /// CX v3.
 #[derive(Debug)]
@@ -273,7 +273,7 @@ fn format(config: Option<&cx::OutputAudioConfig>) -> Result<AudioFormat, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::protobuf::{to_duration, to_struct};
+    use crate::protobuf::{to_duration, to_struct};
     use cx::response_message as message;
     use serde_json::json;
 

@@ -5,8 +5,8 @@ use http::StatusCode;
 use tonic::{Code, Status};
 
 use super::json::{GoogleError, error_in};
-use crate::agent::fault::fault as of_status;
-use crate::settings::{CES_HOST, ces_regional_host};
+use crate::address::{CES_HOST, ces_regional_host};
+use crate::fault::fault as of_status;
 
 /// How much of what a server says about a fault is kept, in characters.
 const MOST_CHARS: usize = 300;

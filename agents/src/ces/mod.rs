@@ -1,0 +1,23 @@
+//! Agents of Google's Customer Engagement Suite: one `BidiRunSession` for the whole call, over gRPC or over a WebSocket.
+//!
+//! `request` and `convert` have core's words as CES's messages and the other way round, `json` their form on a WebSocket,
+//! `outgoing` what is sent when; `grpc` and `websocket` carry it as `transport` says, `run` has a stream from its opening to its
+//! end, and `fault` says why it ended.
+
+mod config;
+mod convert;
+mod fault;
+mod grpc;
+mod json;
+mod outgoing;
+mod request;
+mod run;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod websocket;
+
+pub use config::CesConfig;
+pub(crate) use run::{Carrier, run};
+pub(crate) use websocket::WebSockets;

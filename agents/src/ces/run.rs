@@ -1,0 +1,50 @@
+//! A stream from its opening to its end.
+
+use dialbridge_core::AgentEvent;
+use dialbridge_core::agent::AgentFault;
+use tonic::Code;
+
+use super::grpc::Grpc;
+use super::outgoing::Outgoing;
+use super::transport::{Incoming, Transport};
+use super::websocket::WebSockets;
+use super::{convert, fault};
+use crate::auth::Auth;
+use crate::session::SessionContext;
+use crate::stream::{Streams, Turn};
+
+/// What carries an agent's streams.
+pub(crate) enum Carrier {
+    /// gRPC.
+    Grpc(Streams),
+    /// A WebSocket for each.
+    WebSocket(WebSockets),
+}
+
+/// Runs a stream to its end and tells what the agent says. Dropping it resets the stream.
+pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, turn: Turn) {
+    let began = tokio::time::Instant::now();
+    let ended = match carrier {
+        Carrier::Grpc(streams) => stream(&Grpc { streams, pipe: turn.pipe.clone() }, &context, &turn).await,
+        Carrier::WebSocket(sockets) => stream(&sockets, &context, &turn).await,
+    };
+    turn.tell_end(ended, &auth, began).await;
+}
+
+async fn stream(transport: &impl Transport, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
+    let (outgoing, listening) = Outgoing::new(context, &turn.start, turn.pipe.clone())
+        .map_err(|error| fault::fault(Code::InvalidArgument, &error.to_string()))?;
+    let opened = transport.open(context, outgoing).await;
+    let mut incoming = opened.map_err(|fault| fault::with_hint(fault, &context.session))?;
+    while let Some(message) = incoming.next().await? {
+        let Some(event) = convert::event(message, context.ces.output) else { continue };
+        if matches!(&event, AgentEvent::Answer(answer) if answer.end.is_some()) {
+            listening.is_over();
+        }
+        if turn.events.send((turn.id, event)).await.is_err() {
+            // Nobody listens any more: the call is over.
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The agent's side: streams to Dialogflow, one for each turn, or to the Customer Engagement Suite, one for each call. The only
+//! crate beside the lab that names a protobuf type of Google's.
+#![forbid(unsafe_code)]
+
+pub mod address;
+mod agent;
+mod auth;
+mod ces;
+mod channels;
+mod codec;
+mod cx_convert;
+mod cx_request;
+mod es_convert;
+mod fault;
+mod pipe;
+mod protobuf;
+mod reset;
+mod session;
+mod speech;
+mod stream;
+
+pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
+pub use agent::{Agent, AgentError, EVENT_QUEUE, Link, TurnHandle};
+pub use auth::{Auth, AuthError};
+pub use ces::CesConfig;
+pub use fault::certificate_fault;
+pub use pipe::{InputPipe, Piece, PipeFull};
+pub use session::SessionContext;
+pub use speech::{ModelVariant, SpeechConfig, VoiceGender};
