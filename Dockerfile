@@ -10,16 +10,20 @@ ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${BUILD_IMAGE} AS deps
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY agents/Cargo.toml agents/
+COPY cli/Cargo.toml cli/
 COPY core/Cargo.toml core/
 COPY lab/Cargo.toml lab/
+COPY net/Cargo.toml net/
 COPY runner/Cargo.toml runner/
 COPY tests/Cargo.toml tests/
-RUN mkdir -p core/src core/benches lab/src runner/src tests/support \
-    && touch core/src/lib.rs core/benches/audio.rs core/benches/call.rs lab/src/lib.rs runner/src/lib.rs tests/support/lib.rs \
-    && echo 'fn main() {}' > runner/src/main.rs \
+RUN mkdir -p agents/src cli/src core/src core/benches lab/src net/src runner/src tests/support \
+    && touch core/benches/audio.rs core/benches/call.rs tests/support/lib.rs \
+    && touch agents/src/lib.rs cli/src/lib.rs core/src/lib.rs lab/src/lib.rs net/src/lib.rs runner/src/lib.rs \
+    && echo 'fn main() {}' > cli/src/main.rs \
     && cargo build --locked --release -p dialbridge --no-default-features \
-    && cargo clean --locked --release -p dialbridge -p dialbridge-core \
-    && rm -r core lab runner tests
+    && cargo clean --locked --release -p dialbridge -p dialbridge-agents -p dialbridge-core -p dialbridge-net -p dialbridge-runner \
+    && rm -r agents cli core lab net runner tests
 
 FROM deps AS build
 COPY . .

@@ -1,9 +1,9 @@
 //! A ticket or a state as text, and what tickets and states are made of.
 
 use arbitrary::{Arbitrary, Unstructured};
-use dialbridge::settings::Secret;
-use dialbridge::sight::trace_context::TraceContext;
-use dialbridge::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
+use dialbridge_runner::settings::Secret;
+use dialbridge_runner::sight::trace_context::TraceContext;
+use dialbridge_runner::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
 use dialbridge_core::CallSid;
 
 /// The key of the seeds' tickets.

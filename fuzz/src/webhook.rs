@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dialbridge::http::webhook::{forwarded_url, neighbours, pairs, redacted};
-use dialbridge::settings::{PublicUrl, Secret};
-use dialbridge::twilio::signature::is_signed;
+use dialbridge_runner::http::webhook::{forwarded_url, neighbours, pairs, redacted};
+use dialbridge_runner::settings::{PublicUrl, Secret};
+use dialbridge_runner::twilio::signature::is_signed;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use ring::hmac;
 

@@ -20,10 +20,10 @@ use std::task::{Context, Poll};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dialbridge::http::serve_connection;
-use dialbridge::service::{Parts, Service};
-use dialbridge::settings::{Platform, Settings};
 use dialbridge_net::dial::{Dial, Dialled, Io};
+use dialbridge_runner::http::serve_connection;
+use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::settings::{Platform, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
 

@@ -36,12 +36,12 @@ impl Drop for Counted {
 }
 
 /// Has the process gather for so long, once there is load.
-pub(crate) fn allow(moment: Duration) {
+pub fn allow(moment: Duration) {
     MOMENT_US.store(u64::try_from(moment.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// The moment of a thread that is about to wait.
-pub(crate) fn gather() {
+pub fn gather() {
     let moment = MOMENT_US.load(Ordering::Relaxed);
     if moment > 0 && SOCKETS.load(Ordering::Relaxed) >= LEAST_SOCKETS {
         std::thread::sleep(Duration::from_micros(moment));

@@ -1,10 +1,10 @@
 //! An agent that fails, on real sockets: the caller need not repeat anything, nothing that he said is lost or doubled, and
 //! where the agent cannot be had at all, the call gets its fallback.
 
-use dialbridge::settings::Config;
 use dialbridge_core::Report;
 use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{CallRecord, CallerStep, When};
+use dialbridge_runner::settings::Config;
 use dialbridge_tests::{Edition, Numbered, Street, hang_up, numbers, redirected, say};
 use tokio::task::JoinSet;
 

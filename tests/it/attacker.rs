@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dialbridge::settings::Secret;
-use dialbridge::twilio::ticket::{Course, Office, Opening, State, Ticket};
 use dialbridge_core::CallSid;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
 use dialbridge_lab::twilio::{CallPlan, What, sign};
+use dialbridge_runner::settings::Secret;
+use dialbridge_runner::twilio::ticket::{Course, Office, Opening, State, Ticket};
 use dialbridge_tests::{RawSocket, SERVICE_URL, TOKEN, World, bakery, paths, post, signed_post, voice_url};
 use http::StatusCode;
 use tokio::sync::mpsc;

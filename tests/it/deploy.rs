@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use dialbridge::configure::FLAGS;
 use dialbridge::doctor::{Finding, Mark};
-use dialbridge::settings::{Platform, Settings};
+use dialbridge_runner::settings::{Platform, Settings};
 use dialbridge_tests::{Examined, Plan};
 use serde_json::Value;
 

@@ -110,7 +110,7 @@ async fn the_same_is_printed_as_json() {
 #[tokio::test]
 async fn what_is_missing_is_skipped_with_the_reason() {
     let mut plan = plan("bare");
-    plan.settings = dialbridge::settings::Settings::default();
+    plan.settings = dialbridge_runner::settings::Settings::default();
     plan.options = dialbridge::doctor::Options::default();
     let Examined { findings, code, .. } = plan.examine(false).await;
     assert_eq!(code, 0, "{findings:#?}");

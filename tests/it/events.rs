@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dialbridge::clock::WallClock;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEvent, CallRecord, What, When};
+use dialbridge_runner::clock::WallClock;
 use dialbridge_tests::{
     Collector, Log, Posted, Reaction, World, WorldBuilder, bakery, hang_up, numbered_speech, press, say,
 };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dialbridge::settings::Limits;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
+use dialbridge_runner::settings::Limits;
 use dialbridge_tests::{Came, RawSocket, SERVICE_URL, TOKEN, World, paths, post, signed_post, voice_url};
 use fastwebsockets::{Frame, OpCode, Payload};
 use http::StatusCode;

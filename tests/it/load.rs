@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use dialbridge::service::{Parts, Service};
-use dialbridge::settings::{Endpoint, Platform, Settings};
 use dialbridge_lab::load::{Load, LoadAgent, Measurement, Plan, Readings};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::relay::{Protocol, Relay};
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
+use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 use dialbridge_tests::TOKEN;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

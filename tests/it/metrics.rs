@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dialbridge::settings::Platform;
 use dialbridge_core::UpdateResult;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::When;
+use dialbridge_runner::settings::Platform;
 use dialbridge_tests::{
     HttpAnswer, RawSocket, World, bakery, hang_up, numbered_speech, post, press, say, signed_post, voice_url,
 };

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dialbridge::settings::{Platform, Settings};
 use dialbridge_core::payload;
+use dialbridge_runner::settings::{Platform, Settings};
 use serde_json::Value;
 
 fn top(file: &str) -> String {

@@ -180,7 +180,7 @@ async fn a_call_whose_agent_is_not_configured_any_more_goes_where_failed_calls_g
 
 #[tokio::test(start_paused = true)]
 async fn it_is_ready_when_every_agent_was_reached_or_waited_for() {
-    let nowhere = dialbridge::settings::Endpoint { url: "http://nowhere.test".to_owned(), is_plaintext: true };
+    let nowhere = dialbridge_runner::settings::Endpoint { url: "http://nowhere.test".to_owned(), is_plaintext: true };
     let all = world().start();
     all.service.clone().warm_up().await;
     assert!(all.service.is_ready());

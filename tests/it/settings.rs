@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dialbridge::settings::Settings;
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_lab::twilio::{CallPlan, CallRecord, CallerStep, What, When};
+use dialbridge_runner::settings::Settings;
 use dialbridge_tests::{Edition, World, WorldBuilder, numbered_speech, numbers, pause, say};
 
 const SCRIPT: &str = r#"

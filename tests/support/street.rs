@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use dialbridge::bridge::{Observed, Watch};
-use dialbridge::service::{Parts, Service};
-use dialbridge::settings::{Config, Endpoint, Platform, Settings};
 use dialbridge_core::Report;
 use dialbridge_lab::agent::{LabAgent, ServedAgent, TurnRecord};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, ServedRest, SimulatedTwilio};
+use dialbridge_runner::bridge::{Observed, Watch};
+use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;

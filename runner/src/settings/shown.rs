@@ -28,7 +28,8 @@ impl Settings {
     }
 
     /// The values of those settings that are secrets, as they were given.
-    pub(crate) fn secret_values(&self) -> Vec<String> {
+    #[must_use]
+    pub fn secret_values(&self) -> Vec<String> {
         let secrets = secrets();
         let given = by_name(self).into_iter().filter(|(name, _)| secrets.contains(&name.to_uppercase()));
         given.filter_map(|(_, value)| Some(value.as_str()?.to_owned())).collect()

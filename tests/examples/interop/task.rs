@@ -1,8 +1,8 @@
 //! What can be asked of the example.
 
-use dialbridge::settings::Secret;
-use dialbridge::twilio::signature::is_signed;
 use dialbridge_lab::twilio::sign;
+use dialbridge_runner::settings::Secret;
+use dialbridge_runner::twilio::signature::is_signed;
 use serde::Deserialize;
 use serde_json::Value;
 

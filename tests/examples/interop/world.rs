@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use dialbridge::service::{Parts, Service};
-use dialbridge::settings::{Endpoint, Platform, Settings};
 use dialbridge_lab::agent::script::bakery_caller;
 use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, ServedRest, SimulatedTwilio, When};
+use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 use dialbridge_tests::say;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialbridge::settings::Platform;
+use dialbridge_runner::settings::Platform;
 use dialbridge_tests::{RawSocket, World, post};
 
 use super::{FORM, ORIGIN, TOKEN, get, locked, ticket, world};

@@ -168,7 +168,8 @@ async fn an_agent_that_does_not_answer_is_told_so_and_why() {
         .agent("listens", &script("say = \"unused\""))
         .agent("unknown", &script("event = \"OTHER\"\nsay = \"unused\""))
         .config(|config| {
-            let nobody = dialbridge::settings::Endpoint { url: "http://nobody.test".to_owned(), is_plaintext: true };
+            let nobody =
+                dialbridge_runner::settings::Endpoint { url: "http://nobody.test".to_owned(), is_plaintext: true };
             config.agents.get_mut("down").unwrap().endpoint = Some(nobody);
         })
         .start();

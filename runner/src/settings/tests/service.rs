@@ -1,6 +1,6 @@
 //! The service's own settings, and those that were there before there were several agents.
 
-use clap::CommandFactory as _;
+use clap::Args as _;
 use dialbridge_core::config::Greeting;
 
 use super::*;
@@ -110,7 +110,7 @@ fn a_configuration_that_is_printed_shows_no_secret() {
 /// A flag's variable is the field's name, which a configuration's file uses too.
 #[test]
 fn every_setting_has_one_name() {
-    let command = crate::cli::Cli::command();
+    let command = Settings::augment_args(clap::Command::new("dialbridge"));
     let names = Settings::names();
     let args = command.get_arguments().filter(|arg| arg.get_env().is_some());
     let variables: Vec<(String, String)> = args
@@ -130,7 +130,7 @@ fn every_setting_has_one_name() {
 
 #[test]
 fn every_setting_has_its_heading_in_the_help_and_secrets_show_no_value() {
-    let command = crate::cli::Cli::command();
+    let command = Settings::augment_args(clap::Command::new("dialbridge"));
     for arg in command.get_arguments().filter(|arg| arg.get_env().is_some()) {
         assert!(arg.get_help_heading().is_some(), "{arg}");
         let is_secret = ["TOKEN", "SECRET", "KEY", "HEADERS"].iter().any(|word| {

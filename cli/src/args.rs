@@ -1,0 +1,265 @@
+//! The command line.
+
+#[cfg(any(feature = "lab", feature = "tools"))]
+use clap::Args;
+use clap::{Parser, Subcommand};
+#[cfg(feature = "lab")]
+use {
+    clap::builder::{PossibleValuesParser, TypedValueParser},
+    dialbridge_lab::agent::Edition,
+};
+
+#[cfg(feature = "tools")]
+use crate::{configure::ConfigureArgs, doctor::DoctorArgs};
+use dialbridge_runner::settings::Settings;
+
+/// Answers Twilio phone calls with a Google Dialogflow agent
+#[derive(Parser)]
+#[command(name = "dialbridge", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Without a command it serves. A file .env in the folder it is started in is read first.")]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings of `serve`
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve calls
+    Serve(Box<Settings>),
+    /// Play one call to the embedded lab agent, from the phone to the hand-off, and print what happened
+    #[cfg(feature = "lab")]
+    Demo(DemoArgs),
+    /// Place a simulated call at a running service, and print what happened
+    #[cfg(feature = "lab")]
+    Call(Box<CallArgs>),
+    /// The agent of `call --load`, which starts it by itself
+    #[cfg(all(feature = "lab", target_os = "linux"))]
+    #[command(hide = true)]
+    LoadAgent(LoadAgentArgs),
+    /// The bare relay that `call --load --against relay` measures
+    #[cfg(feature = "lab")]
+    #[command(hide = true)]
+    Relay(RelayArgs),
+    /// Ask for the settings, look at each, write .env and print the commands that deploy it
+    #[cfg(feature = "tools")]
+    Configure(Box<ConfigureArgs>),
+    /// Look at the settings, the agent, the public URL, Twilio and Cloud Run, and say how each fault is mended
+    #[cfg(feature = "tools")]
+    Doctor(Box<DoctorArgs>),
+    /// Feed a tape to the call logic, and print what the call did
+    #[cfg(feature = "tools")]
+    Replay(ReplayArgs),
+}
+
+/// The editions by name.
+#[cfg(feature = "lab")]
+fn editions() -> impl TypedValueParser<Value = Edition> {
+    PossibleValuesParser::new(["cx", "es", "ces"]).map(|name| match name.as_str() {
+        "es" => Edition::Es,
+        "ces" => Edition::Ces,
+        _ => Edition::Cx,
+    })
+}
+
+/// Options of `demo`
+#[cfg(feature = "lab")]
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Which product the lab's agent speaks as
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = editions())]
+    pub edition: Edition,
+    /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
+    #[arg(long, value_name = "FILE", default_value = "dialbridge-demo.wav")]
+    pub out: std::path::PathBuf,
+    /// Also write a tape of the call into this folder
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<std::path::PathBuf>,
+    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance: reset, refused-stream,
+    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
+    /// when so much has been said, e.g. cut@800
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// The least severity of the service's own log, which goes to the error output
+    #[arg(long, value_name = "LEVEL", default_value = "warning")]
+    pub log_level: String,
+}
+
+/// Options of `call`
+#[cfg(feature = "lab")]
+#[derive(Args)]
+pub struct CallArgs {
+    /// The service's URL, or its whole voice-url [default: http://127.0.0.1:8080; with --load a service of its own]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// What the caller says, WAV files in order: each when the agent has fallen silent, or with @MS into the agent's
+    /// words, that many milliseconds after they began. Without it three embedded recordings
+    #[arg(long, value_name = "A.wav,B.wav@MS", value_delimiter = ',')]
+    pub audio: Vec<String>,
+    /// Keys that are pressed after that
+    #[arg(long, value_name = "DIGITS")]
+    pub dtmf: Option<String>,
+    /// How long the caller stays on the line after the last words or keys, unless the agent ends the call before
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub stay: u64,
+    /// Session parameters
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// The caller's number
+    #[arg(long, value_name = "NUMBER", default_value = "+15550100")]
+    pub from: String,
+    /// The called number
+    #[arg(long, value_name = "NUMBER", default_value = "+15550199")]
+    pub to: String,
+    /// The auth token that the service knows, to sign requests with
+    #[arg(long, env = "TWILIO_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub auth_token: Option<String>,
+    /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<std::path::PathBuf>,
+    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance (and then at a service and an agent of its own): reset, refused-stream,
+    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
+    /// when so much has been said, e.g. cut@800
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// Many calls at once
+    #[cfg(target_os = "linux")]
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// Options of `call --load`
+#[cfg(all(feature = "lab", target_os = "linux"))]
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Place so many calls at once, and print latencies, losses and costs. Without --url at a service that is started for
+    /// it, with an agent of its own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    pub load: Option<u16>,
+    /// Which product the load's agent speaks as. For CES, --setting CES_TRANSPORT=grpc has it speak gRPC
+    #[arg(long, value_name = "EDITION", requires = "load", conflicts_with = "url", default_value = "cx", value_parser = editions())]
+    pub edition: Edition,
+    /// How long is measured
+    #[arg(long, value_name = "S", requires = "load", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seconds: u64,
+    /// How many calls begin in a second
+    #[arg(long, value_name = "R", requires = "load", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ramp: u32,
+    /// How long the calls go on before anything is measured
+    #[arg(long, value_name = "S", requires = "load", default_value_t = 5)]
+    pub warm_up: u64,
+    /// Raise the number of calls, from N on, until frames are lost or late
+    #[arg(long, requires = "load")]
+    pub find_max: bool,
+    /// For --find-max: of a hundred frames, 99 must be at the agent after so many milliseconds
+    #[arg(long, value_name = "MS", requires = "find_max", default_value_t = 20)]
+    pub bound: u64,
+    /// What is measured, in turns
+    #[arg(
+        long,
+        value_name = "WHAT",
+        requires = "load",
+        value_delimiter = ',',
+        default_value = "service",
+        conflicts_with = "url"
+    )]
+    pub against: Vec<Against>,
+    /// How often each is measured
+    #[arg(long, value_name = "TIMES", requires = "load", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+    /// Bind processes to cores, e.g. service=0,tool=1,agent=1
+    #[arg(long, value_name = "WHO=CORE", requires = "load", value_delimiter = ',')]
+    pub pin: Vec<String>,
+    /// A setting for the service that is started, e.g. LOG_LEVEL=warning
+    #[arg(long, value_name = "NAME=VALUE", requires = "load", conflicts_with = "url")]
+    pub setting: Vec<String>,
+    /// The port of the load's agent [default: any free one; with --url 9090, and the service's DIALOGFLOW_ENDPOINT must name it]
+    #[arg(long, value_name = "PORT", requires = "load")]
+    pub agent_port: Option<u16>,
+    /// With --url: the service's process, to tell what it costs
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub service_pid: Option<u32>,
+    /// Have the callers only listen: what a call costs while nobody speaks
+    #[arg(long, requires = "load")]
+    pub silent: bool,
+    /// Have the load's agent fail: of twenty turns one is reset, two end with a status (RESOURCE_EXHAUSTED, UNAVAILABLE),
+    /// and with one its connection goes away or, each tenth time, breaks off
+    #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
+    pub failing: bool,
+    /// Print one JSON object instead of a table
+    #[arg(long, requires = "load")]
+    pub json: bool,
+}
+
+/// What a load measures
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Against {
+    /// `serve`
+    Service,
+    /// The bare relay of the same packages, which sends each frame on its own
+    Relay,
+    /// The same, but with CES it gathers frames for messages of 60 ms, as `serve` does
+    GatheringRelay,
+}
+
+/// Options of `load-agent`
+#[cfg(feature = "lab")]
+#[derive(Args)]
+pub struct LoadAgentArgs {
+    /// The port to listen on; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Fail some turns
+    #[arg(long)]
+    pub faults: bool,
+}
+
+/// Options of `relay`
+#[cfg(feature = "lab")]
+#[derive(Args)]
+pub struct RelayArgs {
+    /// The port to listen on; 0: a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// The agent's URL
+    #[arg(long, value_name = "URL")]
+    pub agent: String,
+    /// Which product the agent speaks as
+    #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = ["cx", "ces"])]
+    pub edition: String,
+    /// What carries the streams of CES
+    #[arg(long, value_name = "TRANSPORT", default_value = "websocket", value_parser = ["websocket", "grpc"])]
+    pub transport: String,
+    /// With CES: so much of the caller's audio is gathered for a message
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    pub message_ms: usize,
+}
+
+/// Options of `replay`
+#[cfg(feature = "tools")]
+#[derive(Args)]
+pub struct ReplayArgs {
+    /// The tapes: JSON Lines
+    #[arg(value_name = "TAPE", required = true)]
+    pub tapes: Vec<std::path::PathBuf>,
+    /// Compare with the expectation beside the tape (its name with .trace, or ../golden/NAME.trace), or else with the
+    /// outputs on the tape
+    #[arg(long)]
+    pub check: bool,
+    /// Write what the call did as the expectation, or bring that up to date
+    #[arg(long, conflicts_with = "check")]
+    pub accept: bool,
+    /// Replay with another setting than the call had, e.g. BARGE_IN_LEAST_WORDS=2; with --accept the tape keeps it
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub setting: Vec<String>,
+    /// Write what the caller hears as a WAV file
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<std::path::PathBuf>,
+}

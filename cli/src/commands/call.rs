@@ -1,0 +1,150 @@
+//! `call`: a simulated call at a running service.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dialbridge_lab::agent::Edition;
+use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{Account, CallPlan, CallerStep, SimulatedTwilio, What, When, parse_steps};
+use tokio::sync::mpsc;
+
+use super::faults::Faults;
+use super::stand::Stand;
+use super::timeline::{Timeline, say, stereo};
+use crate::args::CallArgs;
+use dialbridge_runner::log::tell_and_leave;
+
+/// How many events wait to be printed.
+const QUEUE: usize = 256;
+
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// What the caller says when nothing is said about it: the embedded agent's conversation.
+const BAKERY_CALLER: [&str; 3] = ["order.wav", "nine.wav@3000", "colleague.wav"];
+
+/// Runs `call`.
+pub async fn run(args: &CallArgs) -> ExitCode {
+    #[cfg(target_os = "linux")]
+    if args.load.load.is_some() {
+        if !args.faults.is_empty() {
+            return tell_and_leave("--fault is for one call; a load has --faults", USAGE);
+        }
+        return super::load::run(args).await;
+    }
+    let (mut plan, faults) = match plan(args).and_then(|plan| Ok((plan, faults(args)?))) {
+        Ok(planned) => planned,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    // A fault of the agent's needs an agent that can be made to fail.
+    let stand = match faults.agent {
+        Some(_) => match own_stand(&faults, args, &mut plan).await {
+            Ok(stand) => Some(stand),
+            Err(why) => return tell_and_leave(&why, 1),
+        },
+        None => None,
+    };
+    let twilio = stand
+        .as_ref()
+        .map_or_else(|| SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp), |stand| stand.twilio.clone());
+    let plan = CallPlan { faults: faults.call, ..plan };
+    let (watch, mut watched) = mpsc::channel(QUEUE);
+    let printing = async {
+        let mut timeline = Timeline::default();
+        while let Some(seen) = watched.recv().await {
+            timeline.event(&seen);
+        }
+    };
+    let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
+    if let Some(out) = &args.out {
+        if let Err(error) = std::fs::write(out, stereo(&record)) {
+            return tell_and_leave(&format!("{}: {error}", out.display()), 1);
+        }
+        say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
+    }
+    if record.count(|what| matches!(what, What::StreamOpened)) == 0 {
+        return tell_and_leave("the call never reached an agent", 1);
+    }
+    ExitCode::SUCCESS
+}
+
+fn faults(args: &CallArgs) -> Result<Faults, String> {
+    let faults = Faults::parse(&args.faults)?;
+    match (&faults.agent, &args.url) {
+        (Some(_), Some(_)) => Err(
+            "--fault: a fault of the agent's is played by an agent and a service that are started for it, so without --url; \
+             an agent of a running service fails by its script (DIALOGFLOW_AGENT=lab:FILE)"
+                .to_owned(),
+        ),
+        _ => Ok(faults),
+    }
+}
+
+/// A service and an agent for this call alone; the plan's call goes there.
+async fn own_stand(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<Stand, String> {
+    let stand = Stand::start(faults, Edition::Cx, None).await?;
+    plan.voice_url = voice_url(&stand.url, &args.params)?;
+    Ok(stand)
+}
+
+/// The token that requests are signed with.
+pub(super) fn first_token(args: &CallArgs) -> Option<&str> {
+    let token = args.auth_token.as_deref().and_then(|tokens| tokens.split(',').next()).map(str::trim);
+    token.filter(|token| !token.is_empty())
+}
+
+fn plan(args: &CallArgs) -> Result<CallPlan, String> {
+    let embedded = |name: &str| bakery_caller(name).map_err(|error| error.to_string());
+    let from_file = |name: &str| {
+        let bytes = std::fs::read(name).map_err(|error| format!("{name}: {error}"))?;
+        mulaw_of(&bytes).map(Arc::from).map_err(|error| format!("{name}: {error}"))
+    };
+    let mut steps = if args.audio.is_empty() && args.dtmf.is_none() {
+        parse_steps(&BAKERY_CALLER.map(ToOwned::to_owned), None, &embedded)?
+    } else {
+        parse_steps(&args.audio, args.dtmf.as_deref(), &from_file)?
+    };
+    // An agent that asks again and again would keep a caller for ever who has nothing to say.
+    steps.push(CallerStep::HangUp { when: When::After(args.stay.saturating_mul(1_000)) });
+    let url = args.url.as_deref().unwrap_or("http://127.0.0.1:8080");
+    let plan = CallPlan::new(voice_url(url, &args.params)?, steps);
+    Ok(CallPlan { from: args.from.clone(), to: args.to.clone(), ..plan })
+}
+
+/// The voice-url of a service: `/twiml` where the URL has no path of its own, with the session parameters.
+pub(super) fn voice_url(url: &str, params: &[String]) -> Result<String, String> {
+    let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL, e.g. http://127.0.0.1:8080"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        return Err(format!("--url {url} is no URL with http or https, e.g. http://127.0.0.1:8080"));
+    }
+    let mut whole = if uri.path() == "/" && uri.query().is_none() {
+        format!("{}/twiml", url.trim_end_matches('/'))
+    } else {
+        url.to_owned()
+    };
+    for param in params {
+        let (name, value) =
+            param.split_once('=').ok_or_else(|| format!("--param {param} has no '=', e.g. --param shop=north"))?;
+        let encoded =
+            form_urlencoded::Serializer::new(String::new()).append_pair(&format!("param.{name}"), value).finish();
+        whole.push(if whole.contains('?') { '&' } else { '?' });
+        whole.push_str(&encoded);
+    }
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_services_url_becomes_its_voice_url() {
+        let params = ["shop=north side".to_owned(), "n=1".to_owned()];
+        assert_eq!(voice_url("http://h:1", &[]).unwrap(), "http://h:1/twiml");
+        assert_eq!(voice_url("https://h/", &params).unwrap(), "https://h/twiml?param.shop=north+side&param.n=1");
+        assert_eq!(voice_url("https://h/x?agent=a", &params[1..]).unwrap(), "https://h/x?agent=a&param.n=1");
+        assert!(voice_url("h:1", &[]).is_err());
+        assert!(voice_url("http://h", &["x".to_owned()]).is_err());
+    }
+}

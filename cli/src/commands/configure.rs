@@ -1,0 +1,52 @@
+//! `configure`: asks for the settings, looks at them, and writes `.env`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::CONFIG;
+use crate::args::Cli;
+use crate::configure::{Configure, ConfigureArgs, Unwritten};
+use crate::doctor::Tools;
+use dialbridge_runner::log::tell_and_leave;
+
+/// `EX_NOINPUT` of sysexits.
+const NO_INPUT: u8 = 66;
+
+/// What a shell gives for a program that was interrupted from the keyboard.
+const INTERRUPTED: u8 = 130;
+
+/// Runs `configure`.
+pub async fn run(args: &ConfigureArgs) -> ExitCode {
+    let tools = match Tools::real() {
+        Ok(tools) => Tools { env_file: args.file.clone(), ..tools },
+        Err(error) => return tell_and_leave(&format!("TLS cannot be set up: {error}"), CONFIG),
+    };
+    // Once more, for it tells which settings came as flags.
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+    };
+    let matches = matches.subcommand_matches("configure").cloned().unwrap_or_default();
+    let configured = tokio::select! {
+        configured = Configure::new(args, &matches, tools).run() => configured,
+        // The terminal gets its echo back when what asks is dropped.
+        _ = tokio::signal::ctrl_c() => return tell_and_leave("interrupted; nothing was written", INTERRUPTED),
+    };
+    match configured {
+        Ok(commands) => {
+            // Whoever reads may have read enough.
+            let _ = write!(std::io::stdout(), "{commands}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let code = match error {
+                Unwritten::InputEnded => NO_INPUT,
+                Unwritten::Setting(_) => CONFIG,
+                Unwritten::Faults | Unwritten::File(..) | Unwritten::ReadsOtherwise(_) => 1,
+            };
+            tell_and_leave(&error.to_string(), code)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `demo`: one call to the lab's agent, through everything that a real one goes through.
+
+use std::process::ExitCode;
+
+use dialbridge_core::Report;
+use dialbridge_lab::agent::Edition;
+use dialbridge_lab::agent::script::bakery_caller;
+use dialbridge_lab::twilio::{CallEvent, CallPlan, CallRecord, CallerStep, What, When};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::CONFIG;
+use super::faults::Faults;
+use super::stand::Stand;
+use super::timeline::{Timeline, report, say, stereo};
+use crate::args::DemoArgs;
+use dialbridge_runner::bridge::Observed;
+use dialbridge_runner::log::{self, Severity, tell_and_leave};
+
+/// How many events wait to be printed.
+const QUEUE: usize = 256;
+
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// Runs `demo`.
+pub async fn run(args: &DemoArgs) -> ExitCode {
+    let Some(level) = Severity::parse(&args.log_level) else {
+        return tell_and_leave("--log-level can be debug, info, warning or error", CONFIG);
+    };
+    log::start(level, std::io::stderr);
+    let faults = match Faults::parse(&args.faults) {
+        Ok(faults) => faults,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    match play(args, faults).await {
+        Ok(faults) if faults.is_empty() => {
+            say("The call went as its script says: three turns, a barge-in, a hand-off to a person.");
+            ExitCode::SUCCESS
+        }
+        Ok(faults) => tell_and_leave(&format!("the call did not go as its script says: {}", faults.join("; ")), 1),
+        Err(why) => tell_and_leave(&why, 1),
+    }
+}
+
+/// Starts everything, plays the call and gives what was not as it should be.
+async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
+    let edition = args.edition;
+    let stand = Stand::start(&faults, edition, args.record.as_deref()).await?;
+    let (url, twilio) = (&stand.url, &stand.twilio);
+
+    // A CES agent has its streams over WebSockets too, where nothing else is set.
+    let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
+    let edition = edition.name().to_uppercase();
+    say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
+    let (watch, watched) = mpsc::channel(QUEUE);
+    let plan = CallPlan { watch: Some(watch), faults: faults.call, ..CallPlan::new(format!("{url}/twiml"), steps()?) };
+    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, stand.observed));
+
+    std::fs::write(&args.out, stereo(&record)).map_err(|error| format!("{}: {error}", args.out.display()))?;
+    say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
+    Ok(shortcomings(&record, &reports))
+}
+
+/// What the caller does: orders, answers before the agent has finished asking, and asks for a person.
+fn steps() -> Result<Vec<CallerStep>, String> {
+    let say = |label: &str, when| {
+        let audio = bakery_caller(label).map_err(|error| error.to_string())?;
+        Ok::<_, String>(CallerStep::Say { when, label: label.to_owned(), audio })
+    };
+    Ok(vec![
+        say("order.wav", When::AgentSilent(400))?,
+        say("nine.wav", When::AgentSpeaking(3_000))?,
+        say("colleague.wav", When::AgentSilent(400))?,
+    ])
+}
+
+/// Prints both sides' events as they come, until the call is over; gives the service's reports.
+async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
+    let began = Instant::now();
+    let mut reports = Vec::new();
+    let mut timeline = Timeline::default();
+    loop {
+        tokio::select! {
+            Some(seen) = observed.recv() => {
+                let at_ms = u64::try_from((seen.at - began).as_millis()).unwrap_or(u64::MAX);
+                report(at_ms, &seen.report);
+                reports.push(seen.report);
+            }
+            seen = watched.recv() => match seen {
+                Some(seen) => timeline.event(&seen),
+                None => break,
+            },
+        }
+    }
+    while let Ok(seen) = observed.try_recv() {
+        reports.push(seen.report);
+    }
+    reports
+}
+
+fn shortcomings(record: &CallRecord, reports: &[Report]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut expect = |holds: bool, fault: &str| {
+        if !holds {
+            faults.push(fault.to_owned());
+        }
+    };
+    // A CES agent names no intent: its words say which answer it is.
+    let answered = |name: &str, words: &str| {
+        reports.iter().any(|report| match report {
+            Report::Answered { intent, text, .. } if intent.display_name.is_empty() => text.starts_with(words),
+            Report::Answered { intent, .. } => intent.display_name == name,
+            _ => false,
+        })
+    };
+    for (intent, words) in [
+        ("welcome", "Corner Bakery"),
+        ("order.bread", "Two loaves"),
+        ("order.time", "Nine o'clock"),
+        ("speak-to-an-agent", "Of course"),
+    ] {
+        expect(answered(intent, words), &format!("the agent did not answer with {intent}"));
+    }
+    let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
+    expect(barge_ins == 1, &format!("{barge_ins} barge-ins instead of one"));
+    let cut = record.count(|what| matches!(what, What::AgentSpoke { cut: true, .. }));
+    expect(cut == 1, &format!("the agent was cut off {cut} times instead of once"));
+    let status = record.find(|what| match what {
+        What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+        _ => None,
+    });
+    expect(status == Some(true), "the call was not handed on to a person");
+    expect(record.count(|what| matches!(what, What::Warning { .. })) == 0, "Twilio warns of malformed messages");
+    let ended = record.find(|what| if let What::Ended { by } = what { Some(by == "twiml") } else { None });
+    expect(ended == Some(true), "the call did not end with the hand-off's TwiML");
+    faults
+}

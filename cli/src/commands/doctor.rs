@@ -1,0 +1,56 @@
+//! `doctor`: looks at what is set up, and says how each fault is mended.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::CONFIG;
+use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, summary};
+use dialbridge_runner::log::tell_and_leave;
+
+/// The exit code where there is a fault.
+const FAULTS: u8 = 1;
+
+/// Runs `doctor`.
+pub async fn run(args: &DoctorArgs) -> ExitCode {
+    let tools = match Tools::real() {
+        Ok(tools) => tools,
+        Err(error) => return tell_and_leave(&format!("TLS cannot be set up: {error}"), CONFIG),
+    };
+    let findings = report(args, tools, &mut std::io::stdout()).await;
+    ExitCode::from(exit_code(&findings))
+}
+
+/// What tells a script whether there is a fault.
+#[must_use]
+pub fn exit_code(findings: &[Finding]) -> u8 {
+    if findings.iter().any(Finding::is_fault) { FAULTS } else { 0 }
+}
+
+/// Does all checks and writes what they found: line by line as it comes, or as one JSON document.
+pub async fn report(args: &DoctorArgs, tools: Tools, output: &mut (dyn Write + Send)) -> Vec<Finding> {
+    let doctor = Doctor::new(tools, &args.options);
+    let mut findings = Vec::new();
+    let told = |finding: Finding| {
+        if !args.json {
+            // Whoever reads may have read enough; the exit code says the rest.
+            let _ = writeln!(output, "{finding}");
+        }
+        findings.push(finding);
+    };
+    doctor.examine(&args.settings, &args.options, told).await;
+    let text = if args.json { document(&findings) } else { summary(&findings) };
+    let _ = writeln!(output, "{text}");
+    findings
+}
+
+fn document(findings: &[Finding]) -> String {
+    let count = |mark| findings.iter().filter(|finding| finding.mark == mark).count();
+    let document = json!({
+        "faults": count(Mark::Fault),
+        "warnings": count(Mark::Warning),
+        "checks": findings,
+    });
+    format!("{document:#}")
+}

@@ -1,0 +1,327 @@
+//! `call --load`: many calls at once, and what they cost. How the figures come about is told in docs/performance.md.
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use dialbridge_lab::agent::Edition;
+use dialbridge_lab::load::figures::Readings;
+use dialbridge_lab::load::process::{Usage, machine_busy_ms, pinned, raise_file_limit};
+use dialbridge_lab::load::{Held, Load, Measurement, Plan, Search};
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{Account, SimulatedTwilio};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use super::call::{first_token, voice_url};
+use super::load_processes::{AgentProcess, Asked, ServiceProcess, TOKEN};
+use super::load_report::{Found, Report, Run, progress};
+use crate::args::{Against, CallArgs, LoadArgs};
+use dialbridge_runner::log::tell_and_leave;
+
+/// `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// How long a service rests before its memory without calls is read.
+const REST: Duration = Duration::from_millis(500);
+
+/// The agent's port where the service was not started by the load.
+const AGENT_PORT: u16 = 9090;
+
+/// How often it is looked what the service holds.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The highest number of calls: a code has room for no more.
+const MOST_CALLS: u16 = 65_000;
+
+/// Runs `call --load`.
+pub(super) async fn run(args: &CallArgs) -> ExitCode {
+    let setup = match Setup::of(args) {
+        Ok(setup) => setup,
+        Err(why) => return tell_and_leave(&why, USAGE),
+    };
+    raise_file_limit();
+    let is_json = setup.load.json;
+    match alone(setup).await {
+        Ok(report) => {
+            report.print(is_json);
+            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => tell_and_leave(&why, 1),
+    }
+}
+
+/// Measures on one thread of its own, so that all that the tool does is on its one core.
+async fn alone(setup: Setup) -> Result<Report, String> {
+    let (done, report) = oneshot::channel();
+    let measuring = move || {
+        let measured = || {
+            let _guard = setup.pins.tool.map(pinned).transpose().map_err(|error| format!("--pin tool: {error}"))?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(|error| error.to_string())?.block_on(setup.measure_all())
+        };
+        // Nobody waits for it any more when the program ends.
+        let _ = done.send(measured());
+    };
+    thread::Builder::new().name("load".to_owned()).spawn(measuring).map_err(|error| error.to_string())?;
+    report.await.map_err(|_| "the load has ended early".to_owned())?
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+struct Setup {
+    load: LoadArgs,
+    calls: u16,
+    /// The voice-url of a service that runs already.
+    url: Option<String>,
+    token: Option<String>,
+    pins: Pins,
+    settings: Vec<(String, String)>,
+}
+
+/// Which process is bound to which core.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Pins {
+    service: Option<usize>,
+    tool: Option<usize>,
+    agent: Option<usize>,
+}
+
+impl Pins {
+    fn parse(pins: &[String]) -> Result<Self, String> {
+        let mut parsed = Self::default();
+        for pin in pins {
+            let wrong = || format!("--pin {pin} is not like service=0, tool=1 or agent=1");
+            let (who, core) = pin.split_once('=').ok_or_else(wrong)?;
+            let core = Some(core.parse().map_err(|_| wrong())?);
+            match who {
+                "service" => parsed.service = core,
+                "tool" => parsed.tool = core,
+                "agent" => parsed.agent = core,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+impl Setup {
+    fn of(args: &CallArgs) -> Result<Self, String> {
+        let load = args.load.clone();
+        if load.edition == Edition::Es && load.against.iter().any(|against| *against != Against::Service) {
+            return Err("--against: the relay knows CX and CES, and --edition is es".to_owned());
+        }
+        let setting = |text: &str| {
+            let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
+            Ok::<_, String>((name.to_owned(), value.to_owned()))
+        };
+        // A call whose every third turn fails comes to its bound in a minute or two.
+        let given = load.failing.then_some("MOST_FAILED_TURNS=0").into_iter();
+        let given = given.chain(load.setting.iter().map(String::as_str));
+        Ok(Self {
+            calls: load.load.unwrap_or(1),
+            url: args.url.as_deref().map(|url| voice_url(url, &args.params)).transpose()?,
+            token: first_token(args).map(ToOwned::to_owned),
+            pins: Pins::parse(&load.pin)?,
+            settings: given.map(setting).collect::<Result<_, _>>()?,
+            load,
+        })
+    }
+
+    /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
+    async fn measure_all(self) -> Result<Report, String> {
+        // A service that runs already has an agent's name of its own.
+        let edition = self.url.is_none().then(|| self.load.edition.name());
+        let with_faults = self.load.failing;
+        let mut report = Report { edition, with_faults, ..Report::default() };
+        for round in 0..self.load.repeat {
+            for &against in &self.load.against {
+                if self.load.find_max {
+                    let (found, best) = self.find_max(against, round).await?;
+                    report.found.push(found);
+                    report.runs.extend(best);
+                } else {
+                    let (run, _) = self.run(against, round, self.calls).await?;
+                    report.runs.push(run);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Raises the number of calls until it is too much; gives the run with the most calls that held, if any did.
+    async fn find_max(&self, against: Against, round: u32) -> Result<(Found, Option<Run>), String> {
+        let mut search = Search::new(self.calls, MOST_CALLS);
+        let mut best = None;
+        let mut too_much = None;
+        while let Some(calls) = search.next() {
+            let fails = match self.run(against, round, calls).await {
+                Ok((run, None)) => {
+                    best = Some(run);
+                    None
+                }
+                Ok((_, fails)) => fails,
+                // What cannot even be begun is no limit that was found.
+                Err(why) if best.is_none() => return Err(why),
+                Err(why) => Some(why),
+            };
+            search.tried(calls, fails.is_none());
+            if let Some(why) = fails {
+                too_much = Some((calls, why));
+            }
+        }
+        Ok((Found { against: self.name(against).to_owned(), round, calls: search.found(), too_much }, best))
+    }
+
+    /// One load, and why it does not hold, if it does not.
+    async fn run(&self, against: Against, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
+        progress(&format!("{calls} calls at {}", self.name(against)));
+        let (measurement, complaints) = self.measure(against, calls).await?;
+        let fails = measurement.fails(self.load.bound * 1_000);
+        let run = Run { against: self.name(against).to_owned(), round, measurement, complaints };
+        progress(&run.in_a_line());
+        Ok((run, fails))
+    }
+
+    fn name(&self, against: Against) -> &'static str {
+        match (&self.url, against) {
+            (Some(_), _) => "url",
+            (None, Against::Service) => "service",
+            (None, Against::Relay) => "relay",
+            (None, Against::GatheringRelay) => "gathering relay",
+        }
+    }
+
+    /// One load, with processes of its own.
+    async fn measure(&self, against: Against, calls: u16) -> Result<(Measurement, Vec<String>), String> {
+        let agent_port = if self.url.is_some() { AGENT_PORT } else { 0 };
+        let agent_port = self.load.agent_port.unwrap_or(agent_port);
+        let agent = AgentProcess::start(agent_port, self.load.failing, self.pins.agent).await?;
+        let endpoint = agent.endpoint();
+        let (service, url, token) = match &self.url {
+            Some(url) => (None, url.clone(), self.token.as_deref()),
+            None => {
+                let asked = Asked {
+                    against,
+                    edition: self.load.edition,
+                    agent: &endpoint,
+                    calls,
+                    settings: &self.settings,
+                    core: self.pins.service,
+                };
+                let service = ServiceProcess::start(&asked).await?;
+                let url = format!("{}/twiml", service.url());
+                (Some(service), url, Some(TOKEN))
+            }
+        };
+        sleep(REST).await;
+        let twilio = SimulatedTwilio::new(Account::new(token), Net::Tcp);
+        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp, is_silent: self.load.silent };
+        let mut window = Window { setup: self, service: service.as_ref(), agent };
+        let idle_kib = window.service_usage()?.map_or(0, |usage| usage.resident_kib);
+        let load = Load::begin(&twilio, &plan).await?;
+        let readings = window.measure(load, Readings { calls, idle_kib, ..Readings::default() }).await?;
+        if readings.agent.arrived == 0 {
+            return Err(format!(
+                "no audio has reached the load's agent: the service must be started with \
+                 DIALOGFLOW_ENDPOINT={endpoint} DIALOGFLOW_AGENT=projects/p/locations/global/agents/load"
+            ));
+        }
+        let complaints = service.map(|service| service.complaints()).unwrap_or_default();
+        Ok((Measurement::of(&readings), complaints))
+    }
+}
+
+/// The window in which latencies and costs are measured.
+struct Window<'a> {
+    setup: &'a Setup,
+    service: Option<&'a ServiceProcess>,
+    agent: AgentProcess,
+}
+
+impl Window<'_> {
+    fn service_usage(&self) -> Result<Option<Usage>, String> {
+        match (self.service, self.setup.load.service_pid) {
+            (Some(service), _) => service.usage().map(Some),
+            (None, Some(pid)) => Usage::of(pid).map(Some).map_err(|error| format!("--service-pid {pid}: {error}")),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn used(&self) -> Result<Used, String> {
+        Ok(Used {
+            service: self.service_usage()?,
+            tool: Usage::of(std::process::id()).map_err(|error| error.to_string())?,
+            agent: self.agent.usage()?,
+            machine_busy_ms: machine_busy_ms().map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// Waits for the window's end, and looks meanwhile what the service holds.
+    async fn watch(&self, began: Instant, window: Duration) -> Result<Vec<Held>, String> {
+        let mut held = Vec::new();
+        loop {
+            let passed = began.elapsed();
+            if let Some(Usage { resident_kib, files, .. }) = self.service_usage()? {
+                held.push(Held { at_ms: in_ms(passed), resident_kib, files });
+            }
+            if passed >= window {
+                return Ok(held);
+            }
+            sleep(LOOK.min(window - passed)).await;
+        }
+    }
+
+    async fn measure(&mut self, load: Load, readings: Readings) -> Result<Readings, String> {
+        let (options, pins) = (&self.setup.load, self.setup.pins);
+        sleep(Duration::from_secs(options.warm_up)).await;
+        self.agent.begin().await?;
+        load.open_window();
+        let (before, began) = (self.used()?, Instant::now());
+        let held = self.watch(began, Duration::from_secs(options.seconds)).await?;
+        let (after, window) = (self.used()?, began.elapsed());
+        let caller = load.close_window();
+        let in_window = self.agent.report().await?;
+        let caller = load.end(caller).await;
+        let in_all = self.agent.report().await?;
+        Ok(Readings {
+            window_ms: in_ms(window),
+            held,
+            caller,
+            agent: in_window.completed_by(&in_all),
+            service: before.service.zip(after.service).map(|(before, after)| after.since(&before)),
+            tool: after.tool.since(&before.tool),
+            agent_process: Some(after.agent.since(&before.agent)),
+            machine_busy_ms: after.machine_busy_ms.saturating_sub(before.machine_busy_ms),
+            share_a_core: pins.tool.is_some() && pins.tool == pins.agent,
+            ..readings
+        })
+    }
+}
+
+/// What was used until some moment.
+struct Used {
+    service: Option<Usage>,
+    tool: Usage,
+    agent: Usage,
+    machine_busy_ms: u64,
+}
+
+fn in_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_name_processes_and_cores() {
+        let parse = |pins: &[&str]| Pins::parse(&pins.iter().map(|pin| (*pin).to_owned()).collect::<Vec<_>>());
+        let pins = Pins { service: Some(0), tool: Some(1), agent: None };
+        assert_eq!(parse(&["service=0", "tool=1"]), Ok(pins));
+        for wrong in ["service", "service=x", "phone=1", "tool=-1"] {
+            assert!(parse(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `load-agent`: the agent of a load, in a process of its own. For each line that it is told it answers with one: `begin`
+//! begins the window, anything else just asks for the figures. It ends with its input.
+
+use std::io::{self, BufRead};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::thread;
+
+use dialbridge_lab::load::LoadAgent;
+use serde_json::json;
+
+use super::timeline::say;
+use crate::args::LoadAgentArgs;
+use dialbridge_runner::log::tell_and_leave;
+
+/// What begins the window.
+pub(super) const BEGIN: &str = "begin";
+
+/// What asks for the figures.
+pub(super) const REPORT: &str = "report";
+
+/// Runs `load-agent`.
+#[expect(clippy::unused_async, reason = "a command like the others")]
+pub async fn run(args: &LoadAgentArgs) -> ExitCode {
+    match serve(args) {
+        Ok(agent) => obey(&agent),
+        Err(error) => tell_and_leave(&format!("port {}: {error}", args.port), 1),
+    }
+}
+
+/// Serves on one thread of its own: threads that share the work would only cost.
+fn serve(args: &LoadAgentArgs) -> io::Result<LoadAgent> {
+    let listener = TcpListener::bind(("127.0.0.1", args.port))?;
+    listener.set_nonblocking(true)?;
+    say(&json!({ "port": listener.local_addr()?.port() }).to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let agent = if args.faults { LoadAgent::with_faults() } else { LoadAgent::default() };
+    let serving = agent.clone();
+    thread::Builder::new()
+        .name("agent".to_owned())
+        .spawn(move || runtime.block_on(async { serving.serve(tokio::net::TcpListener::from_std(listener)?).await }))?;
+    Ok(agent)
+}
+
+fn obey(agent: &LoadAgent) -> ExitCode {
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        if line == BEGIN {
+            agent.begin();
+        }
+        match serde_json::to_string(&agent.figures()) {
+            Ok(figures) => say(&figures),
+            Err(error) => return tell_and_leave(&error.to_string(), 1),
+        }
+    }
+    ExitCode::SUCCESS
+}

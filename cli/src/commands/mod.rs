@@ -1,0 +1,52 @@
+//! The commands.
+
+#[cfg(feature = "lab")]
+pub mod call;
+#[cfg(feature = "tools")]
+pub mod configure;
+#[cfg(feature = "lab")]
+pub mod demo;
+#[cfg(feature = "tools")]
+pub mod doctor;
+#[cfg(feature = "lab")]
+mod faults;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+pub mod load_agent;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_processes;
+#[cfg(all(feature = "lab", target_os = "linux"))]
+mod load_report;
+#[cfg(feature = "lab")]
+pub mod relay;
+#[cfg(feature = "tools")]
+pub mod replay;
+pub mod serve;
+#[cfg(feature = "lab")]
+mod stand;
+#[cfg(feature = "lab")]
+mod timeline;
+
+use std::io;
+use std::num::NonZero;
+
+use tokio::runtime::{Builder, Runtime};
+
+use dialbridge_runner::gathering;
+
+/// `EX_CONFIG` of sysexits: a wrong setting.
+pub const CONFIG: u8 = 78;
+
+/// A runtime for the cores there are: with one of them, threads would only be in each other's way.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    if cores == 1 {
+        builder.on_thread_park(gathering::gather);
+    }
+    builder.enable_all().build()
+}

@@ -1,0 +1,185 @@
+//! `replay`: what taped calls do with the call logic of this version.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::replay::{Replayed, replay};
+use dialbridge_core::tape::{Tape, retake};
+use similar::TextDiff;
+
+use crate::args::ReplayArgs;
+use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::settings::with_settings;
+
+/// `EX_USAGE` of sysexits: options that do not go together.
+const USAGE: u8 = 64;
+
+/// `EX_DATAERR` of sysexits: the tape is none.
+const DATA_ERROR: u8 = 65;
+
+/// `EX_NOINPUT` of sysexits: there is no tape, or no expectation.
+const NO_INPUT: u8 = 66;
+
+/// How many lines around a difference are shown.
+const CONTEXT: usize = 3;
+
+/// How many lines of differences are shown.
+const MOST_LINES: usize = 60;
+
+/// What ends a replay: what is told, and the exit code.
+struct Failure(String, u8);
+
+impl Failure {
+    fn at(path: &Path, why: impl std::fmt::Display, code: u8) -> Self {
+        Self(format!("{}: {why}", path.display()), code)
+    }
+}
+
+/// Runs `replay`.
+#[must_use]
+pub fn run(args: &ReplayArgs) -> ExitCode {
+    if args.out.is_some() && args.tapes.len() > 1 {
+        return tell_and_leave("--out takes the audio of one tape", USAGE);
+    }
+    let mut worst = ExitCode::SUCCESS;
+    for tape in &args.tapes {
+        if let Err(Failure(why, code)) = one(tape, args) {
+            worst = tell_and_leave(&why, code);
+        }
+    }
+    worst
+}
+
+fn one(path: &Path, args: &ReplayArgs) -> Result<(), Failure> {
+    let mut text = fs::read_to_string(path).map_err(|error| Failure::at(path, error, NO_INPUT))?;
+    let mut tape = parsed(path, &text)?;
+    if !args.setting.is_empty() {
+        let header = &tape.header;
+        let config =
+            with_settings(&header.config, &header.edition, &args.setting).map_err(|why| Failure(why, USAGE))?;
+        text = retake(&text, &config).map_err(|error| Failure::at(path, error, DATA_ERROR))?;
+        tape = parsed(path, &text)?;
+    }
+    let replayed = replay(&tape);
+    if let Some(out) = &args.out {
+        let wav = write_wav(1, AudioFormat::TELEPHONE, &replayed.heard);
+        fs::write(out, wav).map_err(|error| Failure::at(out, error, 1))?;
+    }
+    if args.check {
+        return check(path, &tape, &replayed);
+    }
+    if args.accept {
+        if !args.setting.is_empty() {
+            // From now on the call is one with these settings.
+            fs::write(path, &text).map_err(|error| Failure::at(path, error, 1))?;
+        }
+        return accept(path, &replayed);
+    }
+    if args.tapes.len() > 1 {
+        tell(&format!("{}:", path.display()));
+    }
+    // A reader that has read enough closes the pipe.
+    let _ = std::io::stdout().write_all(replayed.trace().as_bytes());
+    Ok(())
+}
+
+fn parsed(path: &Path, text: &str) -> Result<Tape, Failure> {
+    Tape::parse(text).map_err(|error| Failure::at(path, error, DATA_ERROR))
+}
+
+fn check(path: &Path, tape: &Tape, replayed: &Replayed) -> Result<(), Failure> {
+    let file = expectation(path);
+    let (expected, actual) = if file.exists() {
+        (fs::read_to_string(&file).map_err(|error| Failure::at(&file, error, NO_INPUT))?, replayed.trace())
+    } else if tape.outputs.is_empty() {
+        let why = "there is no expectation, and the tape has no outputs; --accept writes it";
+        return Err(Failure::at(&file, why, NO_INPUT));
+    } else {
+        let lines = |lines: &mut dyn Iterator<Item = String>| lines.map(|line| line + "\n").collect::<String>();
+        (lines(&mut tape.outputs.iter().cloned()), lines(&mut replayed.tape_lines()))
+    };
+    match difference(&expected, &actual) {
+        None => {
+            tell(&format!("{}: as expected, {} lines", path.display(), actual.lines().count()));
+            Ok(())
+        }
+        Some(difference) => {
+            let told = format!("the call differs from what is expected (-) by what it did (+)\n{difference}");
+            Err(Failure::at(path, told, 1))
+        }
+    }
+}
+
+/// Writes what the call did beside the tape, and shows what is new in it.
+fn accept(path: &Path, replayed: &Replayed) -> Result<(), Failure> {
+    let (file, actual) = (expectation(path), replayed.trace());
+    let before = fs::read_to_string(&file).ok();
+    let difference = before.as_deref().map(|before| difference(before, &actual));
+    let told = match &difference {
+        None => format!("written, {} lines", actual.lines().count()),
+        Some(None) => "as before".to_owned(),
+        Some(Some(difference)) => format!("brought up to date\n{difference}"),
+    };
+    if difference != Some(None) {
+        fs::write(&file, &actual).map_err(|error| Failure::at(&file, error, 1))?;
+    }
+    tell(&format!("{}: {told}", file.display()));
+    Ok(())
+}
+
+/// Where the expectation of a tape stands, or is to stand: beside it, unless there is one in `../golden`.
+fn expectation(tape: &Path) -> PathBuf {
+    let beside = tape.with_extension("trace");
+    let golden = || Some(tape.parent()?.parent()?.join("golden").join(beside.file_name()?));
+    match golden().filter(|golden| !beside.exists() && golden.exists()) {
+        Some(golden) => golden,
+        None => beside,
+    }
+}
+
+/// What is different in two texts, as `diff -u` has it, as far as a person wants to read it.
+fn difference(expected: &str, actual: &str) -> Option<String> {
+    if expected == actual {
+        return None;
+    }
+    let diff = TextDiff::from_lines(expected, actual);
+    let whole = diff.unified_diff().context_radius(CONTEXT).to_string();
+    let count = whole.lines().count();
+    let mut shown: String = whole.lines().take(MOST_LINES).map(|line| format!("{line}\n")).collect();
+    if count > MOST_LINES {
+        // Writing to a String cannot fail.
+        let _ = write!(shown, "… and {} lines more", count - MOST_LINES);
+    }
+    Some(shown.trim_end().to_owned())
+}
+
+fn tell(line: &str) {
+    // A reader that has read enough closes the pipe.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_with_what_stands_around_them() {
+        let numbers = |skip: u32| (1..=20).filter(|n| *n != skip).map(|n| format!("{n}\n")).collect::<String>();
+        assert_eq!(difference(&numbers(0), &numbers(0)), None);
+        let told = difference(&numbers(0), &numbers(10)).unwrap();
+        assert_eq!(told, "@@ -7,7 +7,6 @@\n 7\n 8\n 9\n-10\n 11\n 12\n 13");
+    }
+
+    #[test]
+    fn differences_without_end_are_cut() {
+        let many = |word: &str| (0..500).map(|n| format!("{word} {n}\n")).collect::<String>();
+        let told = difference(&many("a"), &many("b")).unwrap();
+        assert_eq!(told.lines().count(), MOST_LINES + 1);
+        assert!(told.ends_with("lines more"), "{told}");
+    }
+}

@@ -1,0 +1,121 @@
+//! `serve`: the service, until it is told to end.
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::CONFIG;
+use dialbridge_runner::drain::Drained;
+use dialbridge_runner::gathering;
+use dialbridge_runner::log::{self, tell_and_leave};
+use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings};
+
+/// Runs `serve`.
+pub async fn run(settings: &Settings) -> ExitCode {
+    let platform = Platform::detect(|name| env::var_os(name).is_some());
+    let mut config = match settings.check(platform) {
+        Ok(config) => config,
+        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+    };
+    gathering::allow(gathering_moment(&config));
+    log::start(config.log_level, std::io::stdout);
+    let _lab = match dialbridge_runner::lab_agents::serve(&mut config).await {
+        Ok(served) => served,
+        Err(why) => return tell_and_leave(&why, 1),
+    };
+    let listener = match TcpListener::bind(("0.0.0.0", config.port)).await {
+        Ok(listener) => listener,
+        Err(error) => return tell_and_leave(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
+    };
+    let service = match Service::new(config, Parts::default()) {
+        Ok(service) => service,
+        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+    };
+    tell_what_is_served(service.config(), &listener);
+    tracing::info!(settings = settings.shown().join(" "), "these settings were given as flags or in the environment");
+    let ending = async {
+        end_of_service().await;
+        tracing::info!(calls = service.calls().live(), "the service was told to end: its calls go over to others");
+        service.end().await
+    };
+    tokio::select! {
+        () = service.clone().serve(listener) => {}
+        drained = ending => match drained {
+            Drained::Quiet => tracing::info!("the service has ended"),
+            Drained::Overdue => tracing::warn!(calls = service.calls().live(), "the service ends, and calls with it"),
+        },
+    }
+    ExitCode::SUCCESS
+}
+
+/// How long frames are gathered: not at all where each call has a connection of its own to its agent, so that no write
+/// carries the frames of several.
+fn gathering_moment(config: &Config) -> Duration {
+    let has_its_own = |agent: &AgentConfig| agent.address.product() == Product::Ces(CesTransport::WebSocket);
+    if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.gather }
+}
+
+/// One line for each agent, then what may not be as it was meant.
+fn tell_what_is_served(config: &Config, listener: &TcpListener) {
+    let port = listener.local_addr().map_or(config.port, |address| address.port());
+    for (name, agent) in &config.agents {
+        let ((what, script), is_default) = (what_it_is(agent), *name == config.default_agent);
+        let (edition, numbers, agent) = (agent.address.edition(), agent.numbers, agent.address.name());
+        tracing::info!(port, name, agent, edition, numbers, is_default, script, "{what}");
+    }
+    for notice in &config.notices {
+        tracing::info!("{notice}");
+    }
+    for (name, agent) in &config.agents {
+        for notice in &agent.notices {
+            tracing::warn!(name, "{notice}");
+        }
+    }
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    match (config.has_page(), &config.public_url) {
+        (true, Some(url)) => tracing::info!(url = url.http("/"), "the page is there"),
+        (true, None) => tracing::info!(url = format!("http://localhost:{port}/"), "the page is there"),
+        (false, _) => tracing::info!("the page at / is closed: ADMIN_TOKEN is not set"),
+    }
+}
+
+/// A sentence, and the lab's script where it is one of a file.
+#[cfg(feature = "lab")]
+fn what_it_is(agent: &AgentConfig) -> (&'static str, Option<String>) {
+    match agent.lab.as_ref().map(|lab| &lab.file) {
+        None => ("serving a Dialogflow agent", None),
+        Some(None) => ("serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours", None),
+        Some(Some(file)) => ("serving a lab agent", Some(file.display().to_string())),
+    }
+}
+
+#[cfg(not(feature = "lab"))]
+fn what_it_is(_: &AgentConfig) -> (&'static str, Option<String>) {
+    ("serving a Dialogflow agent", None)
+}
+
+/// Returns when the process is told to end, by SIGTERM or from the keyboard.
+async fn end_of_service() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        interrupted = tokio::signal::ctrl_c() => {
+            if interrupted.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

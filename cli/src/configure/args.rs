@@ -1,0 +1,39 @@
+//! The command line of `configure`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use dialbridge_runner::settings::Settings;
+
+/// Options of `configure`
+#[derive(Args, Clone)]
+pub struct ConfigureArgs {
+    /// Ask nothing: take the settings as they are given by flags, the environment and the file
+    #[arg(long)]
+    pub yes: bool,
+    /// Look at the answers' form only, where this machine reaches neither Google nor Twilio
+    #[arg(long)]
+    pub unchecked: bool,
+    /// The file that is written
+    #[arg(long, value_name = "FILE", default_value = ".env")]
+    pub file: PathBuf,
+    /// The number that is to lead to the service
+    #[arg(long, value_name = "+15550100")]
+    pub number: Option<String>,
+    /// The service's name on Cloud Run
+    #[arg(long, value_name = "NAME", default_value = "dialbridge")]
+    pub name: String,
+    /// The service's region on Cloud Run; without it the agent's location, where it is one
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// The service's project; without it the agent's
+    #[arg(long, value_name = "PROJECT")]
+    pub project: Option<String>,
+    /// How many seconds each request of a check may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub deadline: u64,
+    /// The settings of `serve`
+    #[command(flatten)]
+    pub settings: Settings,
+}

@@ -1,0 +1,353 @@
+//! `configure`: asks for the settings that matter, looks at each answer at once with the checks of `doctor`, and writes
+//! them where all commands read them.
+
+mod args;
+mod deploy;
+mod env_file;
+mod input;
+mod known;
+mod questions;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use crate::doctor::{Doctor, Finding, Mark, Options, Tools};
+use dialbridge_runner::settings::{Platform, Settings};
+
+pub use args::ConfigureArgs;
+pub use deploy::FLAGS;
+
+use deploy::{Deployment, shell};
+use input::Input;
+use known::{Given, settings};
+use questions::{GROUPS, Group, LookAt, Question};
+
+/// The region of a service whose agent has none.
+const REGION: &str = "europe-west3";
+
+/// An answer that takes a value away.
+const NONE: &str = "-";
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub enum Unwritten {
+    /// The input has ended before all was answered.
+    InputEnded,
+    /// Something is wrong that no question asks for, in the words of `serve`.
+    Setting(String),
+    /// There are faults, and nobody to be asked about them.
+    Faults,
+    /// The file cannot be written.
+    File(PathBuf, std::io::Error),
+    /// What was written would be read otherwise.
+    ReadsOtherwise(String),
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InputEnded => f.write_str("the input has ended before all was answered; nothing was written"),
+            Self::Setting(line) => write!(f, "{line}; nothing was written"),
+            Self::Faults => f.write_str("there are faults; nothing was written"),
+            Self::File(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
+            Self::ReadsOtherwise(name) => write!(f, "{name} cannot stand in the file; nothing was written"),
+        }
+    }
+}
+
+impl std::error::Error for Unwritten {}
+
+/// The one who asks.
+pub struct Configure<'a> {
+    args: &'a ConfigureArgs,
+    doctor: Doctor,
+    /// All settings that have a value, by their names.
+    values: BTreeMap<String, String>,
+    /// Those that came as flags.
+    flags: Vec<String>,
+    /// The command that points the number here.
+    number: Option<String>,
+}
+
+impl fmt::Debug for Configure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configure").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Configure<'a> {
+    /// Begins with what was given. Must run inside tokio.
+    #[must_use]
+    pub fn new(args: &'a ConfigureArgs, matches: &ArgMatches, tools: Tools) -> Self {
+        let options = Options { deadline: args.deadline, ..Options::default() };
+        let Given { mut values, flags } = Given::read(matches);
+        values.retain(|name, value| !is_asked(name) || !value.trim().is_empty());
+        Self { args, doctor: Doctor::new(tools, &options), values, flags, number: None }
+    }
+
+    /// Asks, looks, writes, and gives the commands that deploy what was written.
+    ///
+    /// # Errors
+    /// Why nothing was written.
+    pub async fn run(mut self) -> Result<String, Unwritten> {
+        if let Some(error) = self.wrong_setting().filter(|(name, _)| !is_asked(name)) {
+            return Err(Unwritten::Setting(error.1));
+        }
+        if self.args.yes {
+            self.check_all().await?;
+        } else {
+            self.interview().await?;
+        }
+        self.write()?;
+        Ok(self.commands())
+    }
+
+    /// Looks at all that was given, and asks nothing.
+    async fn check_all(&mut self) -> Result<(), Unwritten> {
+        for question in questions() {
+            if let (None, Some(default)) = (self.values.get(question.name), question.default) {
+                self.values.insert(question.name.to_owned(), default.to_owned());
+            }
+        }
+        if let Some((_, line)) = self.wrong_setting() {
+            return Err(Unwritten::Setting(line));
+        }
+        let mut is_faulty = false;
+        for group in GROUPS {
+            is_faulty |= self.look(group.look_at).await;
+        }
+        if let Some(number) = self.args.number.clone() {
+            is_faulty |= !self.look_up(&number).await;
+        }
+        if is_faulty { Err(Unwritten::Faults) } else { Ok(()) }
+    }
+
+    async fn interview(&mut self) -> Result<(), Unwritten> {
+        let mut input = Input::stdin();
+        say("Each answer is looked at when it is given. Enter keeps what stands in brackets; - takes it away.");
+        for group in GROUPS {
+            self.ask_group(&mut input, group).await?;
+        }
+        self.ask_number(&mut input).await
+    }
+
+    /// Asks until nothing is wrong, or until somebody wants it so all the same.
+    async fn ask_group(&mut self, input: &mut Input, group: Group) -> Result<(), Unwritten> {
+        let mut before = None;
+        loop {
+            for question in group.questions {
+                self.ask(input, question).await?;
+            }
+            if !self.look(group.look_at).await {
+                return Ok(());
+            }
+            if before.as_ref() == Some(&self.values) {
+                say("It stays so all the same.");
+                return Ok(());
+            }
+            say("Please answer again. Whoever keeps all answers leaves it so.");
+            before = Some(self.values.clone());
+        }
+    }
+
+    /// Asks for one setting until its form is right.
+    async fn ask(&mut self, input: &mut Input, question: &Question) -> Result<(), Unwritten> {
+        match self.place(question.name) {
+            Place::Asked => {}
+            Place::Left => return Ok(()),
+            Place::Gone => {
+                self.values.remove(question.name);
+                return Ok(());
+            }
+        }
+        let is_secret = known::known().iter().any(|setting| setting.name == question.name && setting.is_secret);
+        loop {
+            let now = self.values.get(question.name).map(String::as_str).or(question.default);
+            let shown = now.map(|now| if is_secret { "as it is" } else { now });
+            let brackets = shown.map(|shown| format!(" [{shown}]")).unwrap_or_default();
+            let prompt = format!("{} ({}){brackets}: ", question.name, question.what);
+            let answer = if is_secret { input.ask_secret(&prompt).await } else { input.ask(&prompt).await };
+            let answer = answer.ok_or(Unwritten::InputEnded)?;
+            let value = match answer.as_str() {
+                "" => now.map(ToOwned::to_owned),
+                NONE => None,
+                answer => Some(answer.to_owned()),
+            };
+            let before = self.values.clone();
+            match value {
+                Some(value) => self.values.insert(question.name.to_owned(), value),
+                None => self.values.remove(question.name),
+            };
+            let Some((_, line)) = self.wrong_setting().filter(|(name, _)| name == question.name) else { return Ok(()) };
+            say(&line);
+            self.values = before;
+        }
+    }
+
+    /// What becomes of a setting beside the answers before it.
+    fn place(&self, name: &str) -> Place {
+        let value = |name: &str| self.values.get(name).map(String::as_str);
+        match name {
+            "GOOGLE_APPLICATION_CREDENTIALS" => {
+                let is_lab = value("DIALOGFLOW_AGENT").is_some_and(|agent| agent.starts_with("lab:"));
+                let is_plain = value("DIALOGFLOW_ENDPOINT").is_some_and(|url| url.starts_with("http://"));
+                if is_lab || is_plain { Place::Left } else { Place::Asked }
+            }
+            "TWILIO_API_KEY_SID" if value("TWILIO_ACCOUNT_SID").is_none() => Place::Gone,
+            "TWILIO_API_KEY_SECRET" if value("TWILIO_API_KEY_SID").is_none() => Place::Gone,
+            _ => Place::Asked,
+        }
+    }
+
+    async fn ask_number(&mut self, input: &mut Input) -> Result<(), Unwritten> {
+        if !self.values.contains_key("TWILIO_ACCOUNT_SID") {
+            return Ok(());
+        }
+        let mut number = self.args.number.clone();
+        loop {
+            let brackets = number.as_ref().map(|number| format!(" [{number}]")).unwrap_or_default();
+            let prompt =
+                format!("The number that is to lead here, as +15550100; none: all stay as they are{brackets}: ");
+            let answer = input.ask(&prompt).await.ok_or(Unwritten::InputEnded)?;
+            let answer = if answer.is_empty() { number.clone() } else { Some(answer).filter(|answer| answer != NONE) };
+            let Some(asked) = answer else { return Ok(()) };
+            if self.args.unchecked || self.look_up(&asked).await || number.as_ref() == Some(&asked) {
+                return Ok(());
+            }
+            say("Please answer again. Whoever keeps the answer leaves it so.");
+            number = Some(asked);
+        }
+    }
+
+    /// Looks for a number in the account. Whether it is there.
+    async fn look_up(&mut self, number: &str) -> bool {
+        if self.args.unchecked {
+            return true;
+        }
+        match self.doctor.command_for_number(&self.settings(), number).await {
+            Ok(command) => {
+                say(&Finding::ok("number", format!("{number} is the account's")).to_string());
+                self.number = Some(command);
+                true
+            }
+            Err(fault) => {
+                say(&fault.to_string());
+                false
+            }
+        }
+    }
+
+    /// Looks at what was answered, and tells what is found. Whether there is a fault.
+    async fn look(&self, at: LookAt) -> bool {
+        if self.args.unchecked {
+            return false;
+        }
+        let settings = self.settings();
+        let findings = match at {
+            LookAt::Form => Vec::new(),
+            LookAt::Agent => self.doctor.look_at_agent(&settings).await,
+            LookAt::Account => self.doctor.look_at_account(&settings).await,
+            LookAt::PublicUrl => self.doctor.look_at_public_url(&settings).await,
+        };
+        for finding in findings.iter().filter(|finding| finding.mark != Mark::Skipped) {
+            say(&finding.to_string());
+        }
+        findings.iter().any(Finding::is_fault)
+    }
+
+    /// The setting that `serve` would not take, and its line.
+    fn wrong_setting(&self) -> Option<(String, String)> {
+        let error = self.settings().check(Platform::Elsewhere).err()?;
+        Some((error.name().to_owned(), error.to_string()))
+    }
+
+    fn settings(&self) -> Settings {
+        // clap takes any text for them.
+        settings(&self.values).unwrap_or_default()
+    }
+
+    /// Writes what was asked for and what came as flags; all else in the file stays.
+    fn write(&self) -> Result<(), Unwritten> {
+        let path = &self.args.file;
+        let before = match std::fs::read_to_string(path) {
+            Ok(before) => before,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Unwritten::File(path.clone(), error)),
+        };
+        let asked = questions().map(|question| question.name.to_owned());
+        let flags = self.flags.iter().filter(|name| !is_asked(name)).cloned();
+        let names: Vec<String> = asked.chain(flags).collect();
+        let value = |name: &String| self.values.get(name).cloned().unwrap_or_default();
+        let pairs: Vec<(String, String)> = names.iter().map(|name| (name.clone(), value(name))).collect();
+        let text = env_file::merged(&before, &pairs);
+        for (name, value) in &pairs {
+            if env_file::value(&text, name).unwrap_or_default() != *value {
+                return Err(Unwritten::ReadsOtherwise(name.clone()));
+            }
+        }
+        let backup = env_file::write(path, &text).map_err(|error| Unwritten::File(path.clone(), error))?;
+        let kept = backup.map(|backup| format!("; what stood there is in {}", backup.display())).unwrap_or_default();
+        say(&format!("{} is written, for you alone to read{kept}.", path.display()));
+        for (name, value) in &pairs {
+            let of_environment = std::env::var(name).ok().filter(|set| set != value);
+            if of_environment.is_some_and(|set| env_file::value(&before, name).as_ref() != Some(&set)) {
+                say(&format!("{name} is set in the environment too, which goes before the file."));
+            }
+        }
+        Ok(())
+    }
+
+    fn commands(&self) -> String {
+        let agent = self.values.get("DIALOGFLOW_AGENT").map(String::as_str).unwrap_or_default();
+        let parts: Vec<&str> = agent.split('/').collect();
+        let of_agent = |after: &str| parts.windows(2).find(|pair| pair[0] == after).map(|pair| pair[1].to_owned());
+        let of_agents_project = of_agent("projects").or(self.values.get("DIALOGFLOW_PROJECT_ID").cloned());
+        let project = self.args.project.clone().or(of_agents_project).unwrap_or_else(|| "PROJECT".to_owned());
+        // A multi-region, such as global or eu, is no region of Cloud Run's.
+        let location = of_agent("locations").filter(|location| location.contains('-'));
+        let region = self.args.region.clone().or(location).unwrap_or_else(|| REGION.to_owned());
+        let name = &self.args.name;
+        let number = self.args.number.as_ref().map(|number| format!(" --number {}", shell(number))).unwrap_or_default();
+        let url = self.values.get("PUBLIC_URL").map(String::as_str).unwrap_or("https://YOUR-SERVICE");
+        let url = shell(url);
+        Deployment {
+            values: &self.values,
+            file: &self.args.file,
+            name,
+            region: &region,
+            project: &project,
+            product: if of_agent("apps").is_some() { "ces" } else { "dialogflow" },
+            number: &self.number.clone().unwrap_or_else(|| Doctor::command_for_any_number(&self.settings())),
+            doctor: &format!("dialbridge doctor --url {url}{number} --cloud-run-service {name} --region {region}"),
+        }
+        .commands()
+    }
+}
+
+/// Whether a setting means anything.
+enum Place {
+    /// It is asked for.
+    Asked,
+    /// It means nothing now, and stays as it is.
+    Left,
+    /// It would be wrong without another one, and goes with it.
+    Gone,
+}
+
+fn questions() -> impl Iterator<Item = &'static Question> {
+    GROUPS.iter().flat_map(|group| group.questions)
+}
+
+fn is_asked(name: &str) -> bool {
+    questions().any(|question| question.name == name)
+}
+
+/// Tells something to whoever is asked; the standard output is for the commands.
+fn say(text: &str) {
+    // If nobody reads it, there is nobody to be told.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -1,0 +1,182 @@
+//! `doctor`: what is set up, looked at piece by piece, and how each fault is mended.
+//!
+//! Each check is a function that asks what a call would ask, in the same way, and gives [`Finding`]s. No request is without
+//! a deadline, and none changes anything anywhere.
+
+mod agent;
+mod args;
+mod clocks;
+mod cloud_run;
+mod credentials;
+mod env_file;
+mod files;
+mod finding;
+mod media;
+mod numbers;
+mod parts;
+mod public_url;
+mod subject;
+mod twilio;
+mod twiml;
+mod voice_request;
+mod web;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use dialbridge_net::dial::{Dial, Tcp};
+use dialbridge_runner::clock::WallClock;
+use dialbridge_runner::settings::{Platform, Settings};
+
+pub use args::{DoctorArgs, Options};
+pub use finding::{Finding, Mark, summary};
+
+use cloud_run::Place;
+use credentials::Credentials;
+use subject::Subject;
+use web::Web;
+
+const SETTINGS: &str = "settings";
+
+/// How much of a message of others is shown, in characters.
+const MOST_SHOWN: usize = 400;
+
+/// A look-up of the environment's variables.
+pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What the checks work with, which a test may replace.
+#[derive(Clone)]
+pub struct Tools {
+    /// How connections are opened.
+    pub dial: Arc<dyn Dial>,
+    /// Which certificates are trusted.
+    pub tls: Arc<ClientConfig>,
+    /// What the time is.
+    pub clock: WallClock,
+    /// The environment.
+    pub variable: Variables,
+    /// Where `.env` would be.
+    pub env_file: PathBuf,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tools").field("dial", &self.dial).finish_non_exhaustive()
+    }
+}
+
+impl Tools {
+    /// The real ones.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn real() -> Result<Self, rustls::Error> {
+        Ok(Self {
+            dial: Arc::new(Tcp),
+            tls: Arc::new(dialbridge_net::tls::client_config()?),
+            clock: WallClock::System,
+            variable: Arc::new(|name| std::env::var(name).ok()),
+            env_file: ".env".into(),
+        })
+    }
+}
+
+/// Does the checks.
+pub struct Doctor {
+    tools: Tools,
+    web: Web,
+    cloud_run_api_url: String,
+}
+
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doctor").field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+impl Doctor {
+    /// One who asks with these tools. Must run inside tokio.
+    #[must_use]
+    pub fn new(tools: Tools, options: &Options) -> Self {
+        let deadline = Duration::from_secs(options.deadline);
+        let web = Web::new(tools.dial.clone(), tools.tls.clone(), tools.clock, deadline);
+        Self { tools, web, cloud_run_api_url: options.cloud_run_api_url.clone() }
+    }
+
+    /// Does all checks. Each finding is told when it is there; no secret of the settings stands in one.
+    pub async fn examine(&self, settings: &Settings, options: &Options, mut tell: impl FnMut(Finding)) {
+        let subject = self.read(settings, options).await;
+        let secrets = subject.as_ref().map_or_else(|_| subject::secrets(settings, None), |read| read.secrets.clone());
+        let mut tell = |findings: Vec<Finding>| {
+            findings.into_iter().for_each(|finding| tell(finding.without(&secrets)));
+        };
+        tell(vec![env_file::check(&self.tools.env_file)]);
+        let place = Place::new(options, |name| (self.tools.variable)(name));
+        let subject = match subject {
+            Ok(subject) => subject,
+            Err(fault) => return self.examine_without(*fault, &place, tell).await,
+        };
+        tell(vec![Finding::ok(SETTINGS, "all are valid")]);
+        let is_api = matches!(place, Place::Api { .. }) && self.cloud_run_api_url.starts_with("https://");
+        let (findings, credentials) = credentials::check(self, &subject, is_api).await;
+        tell(findings);
+        for agent in &subject.agents {
+            let findings = agent::check(self, agent, credentials.of(agent)).await;
+            tell(if subject.agents.len() > 1 { named(&agent.name, findings) } else { findings });
+        }
+        let set = settings.public_url.as_deref().filter(|_| options.url.is_some());
+        let findings = public_url::check(self, &subject, set).await;
+        let is_up = public_url::is_up(&findings);
+        tell(findings);
+        let (findings, api) = twilio::check(self, &subject.twilio).await;
+        tell(findings);
+        tell(numbers::check(self, api.as_ref(), &subject, &options.numbers, is_up).await);
+        tell(cloud_run::check(self, &place, Some(&subject), credentials.first()).await);
+        tell(vec![clocks::check(self, &subject).await]);
+        tell(files::check(&subject));
+    }
+
+    /// What can be looked at all the same when the settings are wrong.
+    async fn examine_without(&self, fault: Finding, place: &Place, mut tell: impl FnMut(Vec<Finding>)) {
+        tell(vec![fault]);
+        if let Place::File(_) = place {
+            tell(cloud_run::check(self, place, None, &Credentials::default()).await);
+        }
+        tell(vec![Finding::skipped("all-others", "the settings must be right first")]);
+    }
+
+    /// Reads the settings as `serve` does.
+    async fn read(&self, settings: &Settings, options: &Options) -> Result<Subject, Box<Finding>> {
+        let platform = Platform::detect(|name| (self.tools.variable)(name).is_some());
+        let public_url = options.url.clone().or_else(|| settings.public_url.clone());
+        let settings = Settings { public_url, ..settings.clone() };
+        let subject = Subject::read(&settings, platform).await;
+        subject.map_err(|line| settings_fault(&line))
+    }
+}
+
+/// The line with which `serve` ends, as a finding.
+fn settings_fault(line: &str) -> Box<Finding> {
+    let (says, example) = line.split_once("; for example ").unwrap_or((line, ""));
+    let mend = if example.is_empty() { "see docs/settings.md".to_owned() } else { format!("set {example}") };
+    Box::new(Finding::fault(SETTINGS, says, mend))
+}
+
+/// The findings of one agent of several.
+fn named(name: &str, findings: Vec<Finding>) -> Vec<Finding> {
+    let named = |finding: Finding| Finding { says: format!("{name}: {}", finding.says), ..finding };
+    findings.into_iter().map(named).collect()
+}
+
+/// A message of others on one line, and not without end.
+fn in_short(message: &str) -> String {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MOST_SHOWN) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}

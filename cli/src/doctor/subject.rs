@@ -1,0 +1,176 @@
+//! What is examined: the settings, in the words of the checks. Nothing else here knows how the settings are kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dialbridge_core::agent::{TurnInput, TurnStart};
+use dialbridge_core::config::StreamShape;
+use dialbridge_core::{AgentEvent, TurnId};
+use serde_json::Map;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use dialbridge_agents::{Agent, EVENT_QUEUE, Link, SessionContext};
+use dialbridge_net::dial::Dial;
+use dialbridge_runner::lab_agents;
+use dialbridge_runner::settings::{
+    AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
+};
+
+/// What the settings say.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) public_url: Option<PublicUrl>,
+    pub(crate) twilio: TwilioConfig,
+    pub(crate) agents: Vec<AgentSubject>,
+    /// Folders that the settings name, by the settings' names.
+    pub(crate) folders: Vec<(&'static str, PathBuf)>,
+    /// Files that they name.
+    pub(crate) files: Vec<(&'static str, PathBuf)>,
+    /// What no output may show.
+    pub(crate) secrets: Vec<String>,
+    _lab: Lab,
+}
+
+/// The lab's agents that are served for this.
+#[cfg(feature = "lab")]
+type Lab = Vec<dialbridge_lab::agent::ServedAgent>;
+#[cfg(not(feature = "lab"))]
+type Lab = Vec<()>;
+
+/// One agent.
+#[derive(Debug)]
+pub(crate) struct AgentSubject {
+    /// Its name in the settings.
+    pub(crate) name: String,
+    pub(crate) address: AgentAddress,
+    /// Where it is asked.
+    pub(crate) endpoint: Endpoint,
+    /// Whether that is another place than the one where Google has it.
+    pub(crate) is_elsewhere: bool,
+    /// Whether it is the lab's.
+    pub(crate) is_lab: bool,
+    pub(crate) credentials: Option<PathBuf>,
+    /// What it gets first: an event, and a text where the event is not answered.
+    pub(crate) opening: Vec<TurnInput>,
+    config: AgentConfig,
+}
+
+impl Subject {
+    /// Reads the settings as `serve` does, and serves the lab's agents where there are some.
+    ///
+    /// # Errors
+    /// The line with which `serve` would end.
+    pub(crate) async fn read(settings: &Settings, platform: Platform) -> Result<Self, String> {
+        let mut config = settings.check(platform).map_err(|error| error.to_string())?;
+        let lab = lab_agents::serve(&mut config).await?;
+        let mut folders: Vec<PathBuf> = config.agents.values().filter_map(|agent| agent.record_dir.clone()).collect();
+        folders.dedup();
+        let named = [
+            ("DIALBRIDGE_CONFIG", &settings.dialbridge_config),
+            ("FILLER_FILE", &settings.filler_file),
+            ("RETRY_FILE", &settings.retry_file),
+        ];
+        let file = |(name, path): (_, &Option<String>)| {
+            let path = path.as_deref().map(str::trim).filter(|path| !path.is_empty());
+            path.map(|path| (name, PathBuf::from(path)))
+        };
+        Ok(Self {
+            public_url: config.public_url.clone(),
+            twilio: config.twilio.clone(),
+            folders: folders.into_iter().map(|folder| ("RECORD_DIR", folder)).collect(),
+            files: named.into_iter().filter_map(file).collect(),
+            secrets: secrets(settings, Some(&config)),
+            agents: config.agents.into_iter().map(|(name, agent)| AgentSubject::new(name, agent)).collect(),
+            _lab: lab,
+        })
+    }
+}
+
+impl AgentSubject {
+    fn new(name: String, config: AgentConfig) -> Self {
+        let greeting = config.call.greeting.clone();
+        let text = greeting.text.map(TurnInput::Text);
+        let mut opening: Vec<TurnInput> = greeting.event.map(TurnInput::Event).into_iter().chain(text).collect();
+        if opening.is_empty() {
+            // An agent that listens first answers a word all the same.
+            opening.push(TurnInput::Text("hi".to_owned()));
+        }
+        #[cfg(feature = "lab")]
+        let is_lab = config.lab.is_some();
+        #[cfg(not(feature = "lab"))]
+        let is_lab = false;
+        Self {
+            name,
+            address: config.address.clone(),
+            endpoint: config.endpoint(),
+            is_elsewhere: config.endpoint.is_some() && !is_lab,
+            is_lab,
+            credentials: config.credentials.clone(),
+            opening,
+            config,
+        }
+    }
+
+    /// Whether a stream to it goes on after an answer.
+    pub(crate) fn is_one_stream(&self) -> bool {
+        self.config.call.shape == StreamShape::PerCall
+    }
+
+    /// Opens a stream to the agent as a call does, in a session of its own, and gives what comes over it. It ends with
+    /// `tasks`.
+    ///
+    /// # Errors
+    /// Why there can be no stream.
+    pub(crate) fn open(
+        &self,
+        dial: Arc<dyn Dial>,
+        session_id: &str,
+        input: TurnInput,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<mpsc::Receiver<(TurnId, AgentEvent)>, String> {
+        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
+            .map_err(|error| error.to_string())?;
+        let context = SessionContext {
+            session: self.address.session(session_id),
+            product: self.address.product(),
+            language: self.config.language.clone(),
+            speech: Arc::new(self.config.speech.clone()),
+            ces: Arc::new(self.config.ces.clone()),
+        };
+        let start = TurnStart {
+            input,
+            parameters: Map::new(),
+            known_parameters: Map::new(),
+            payload: Map::new(),
+            barge_in: None,
+        };
+        let (events, answers) = mpsc::channel(EVENT_QUEUE);
+        let stream = agent.open(&context, TurnId(1), &start, events, tasks);
+        // An agent with one stream for the whole call may take its half-close for the end of the call.
+        if !self.is_one_stream() {
+            stream.finish_input();
+        }
+        Ok(answers)
+    }
+}
+
+/// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:
+/// it would blank words that are no secrets.
+pub(crate) fn secrets(settings: &Settings, config: Option<&Config>) -> Vec<String> {
+    let given = settings.secret_values();
+    let given = given.iter().flat_map(|list| list.split([',', ':', '=']).chain([list.as_str()]));
+    let read = config.into_iter().flat_map(|config| {
+        let key = config.twilio.api_key.iter().map(|(_, secret)| secret);
+        config.twilio.auth_tokens.iter().chain(&config.ticket_keys).chain(key).map(Secret::expose)
+    });
+    let all = given.chain(read).map(|secret| secret.trim().to_owned());
+    let mut secrets: Vec<String> = all.filter(|secret| secret.len() > 5).collect();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+/// The first token, which is the account's primary one.
+pub(crate) fn first_token(twilio: &TwilioConfig) -> Option<&Secret> {
+    twilio.auth_tokens.first()
+}

@@ -1,0 +1,9 @@
+//! The commands of dialbridge: the service, and what people need around it.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod commands;
+#[cfg(feature = "tools")]
+pub mod configure;
+#[cfg(feature = "tools")]
+pub mod doctor;

@@ -1,0 +1,77 @@
+//! `dialbridge`: reads the command line and does what it says.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use dialbridge::args::{Cli, Command};
+use dialbridge::commands;
+use dialbridge_net::tls::install_crypto;
+use dialbridge_runner::log::tell_and_leave;
+
+/// `EX_USAGE` of sysexits: a wrong command line.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    install_crypto();
+    let env_file = read_env_file();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return leave(&error),
+    };
+    match env_file {
+        Ok(()) => {}
+        // It is one of the faults that it names.
+        #[cfg(feature = "tools")]
+        Err(_) if matches!(cli.command, Some(Command::Doctor(_))) => {}
+        Err(why) => return tell_and_leave(&why, commands::CONFIG),
+    }
+    let runtime = match commands::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell_and_leave(&format!("no runtime can be started: {error}"), 1),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            None => commands::serve::run(&cli.settings).await,
+            Some(Command::Serve(settings)) => commands::serve::run(&settings).await,
+            #[cfg(feature = "lab")]
+            Some(Command::Demo(args)) => commands::demo::run(&args).await,
+            #[cfg(feature = "lab")]
+            Some(Command::Call(args)) => commands::call::run(&args).await,
+            #[cfg(all(feature = "lab", target_os = "linux"))]
+            Some(Command::LoadAgent(args)) => commands::load_agent::run(&args).await,
+            #[cfg(feature = "lab")]
+            Some(Command::Relay(args)) => commands::relay::run(&args).await,
+            #[cfg(feature = "tools")]
+            Some(Command::Configure(args)) => commands::configure::run(&args).await,
+            #[cfg(feature = "tools")]
+            Some(Command::Doctor(args)) => commands::doctor::run(&args).await,
+            #[cfg(feature = "tools")]
+            Some(Command::Replay(args)) => commands::replay::run(&args),
+        }
+    })
+}
+
+/// Reads `.env`, where there is one.
+fn read_env_file() -> Result<(), String> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        // The line may hold a secret: the name before it is enough to find it by.
+        Err(dotenvy::Error::LineParse(..)) => {
+            let before = dotenvy::dotenv_iter().ok().and_then(|lines| lines.map_while(Result::ok).last());
+            let line = before.map_or("the first line".to_owned(), |(name, _)| format!("the line after {name}"));
+            Err(format!(".env: {line} cannot be read; a value with spaces or a # stands in quotes"))
+        }
+        Err(error) => Err(format!(".env: {error}")),
+    }
+}
+
+fn leave(error: &clap::Error) -> ExitCode {
+    // If nobody reads it, there is nobody to be told.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(USAGE),
+    }
+}

@@ -1,0 +1,316 @@
+//! `configure` as people use it: wrong answers first, then right ones; from a pipe and at a terminal.
+#![cfg(feature = "lab")]
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::program::{Lab, PLANTED_TOKEN, Service, folder, free_port, program, run};
+use dialbridge_lab::twilio::PhoneNumber;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+const AGENT: &str = "projects/p/locations/europe-west3/agents/lab";
+
+fn configure(folder: &Path, lab: &Lab) -> Command {
+    let mut command = program(folder);
+    command
+        .args(["configure", "--deadline", "5", "--dialogflow-endpoint", &lab.agent.endpoint()])
+        .args(["--twilio-api-url", &lab.rest.url()]);
+    command
+}
+
+fn mode(file: &Path) -> u32 {
+    fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_succeed() {
+    let (folder, lab, port) = (folder("configured"), Lab::start().await, free_port());
+    let url = format!("http://127.0.0.1:{port}");
+    let file = folder.join(".env");
+    fs::write(&file, "# mine\nTWILIO_AUTH_TOKEN='planted-old-token'\nOTHER=\"a # b\"\n").unwrap();
+    lab.point("+15550100", &url);
+    let sid = lab.twilio.account().sid.clone();
+    let answers = [
+        "my-agent",            // no agent's name
+        AGENT,                 //
+        "en_US",               // no language tag
+        "",                    // the default
+        "AC12",                // no account's id
+        &sid,                  //
+        "planted-wrong-token", // not this account's
+        "",                    // no API key
+        "",                    // again: the id stays
+        PLANTED_TOKEN,         //
+        "",                    //
+        "tel:1",               // no URL
+        "https://example.com/next?a='b'",
+        "0",         // no number of calls
+        "50",        //
+        &url,        // nobody listens yet
+        "",          // and it stays so
+        "+1555",     // not the account's
+        "+15550100", //
+    ];
+    let mut command = configure(&folder, &lab);
+    command.args(["--port", &port.to_string()]);
+    let configured = run(command, &(answers.join("\n") + "\n")).await;
+    let told = &configured.errors;
+    assert_eq!(configured.code, 0, "{told}");
+    for part in [
+        "DIALOGFLOW_AGENT is \"my-agent\", which names no Dialogflow agent",
+        "DIALOGFLOW_LANGUAGE is \"en_US\"",
+        "TWILIO_ACCOUNT_SID is no account's id",
+        "fault    twilio-account         Twilio does not take these credentials",
+        "END_OF_INTERACTION_URL is \"tel:1\"",
+        "MAX_CALLS is \"0\"",
+        "fault    health                 ",
+        "has no number +1555\n",
+        "ok       number                 +15550100 is the account's",
+        "TWILIO_AUTH_TOKEN (the account's auth token) [as it is]: ",
+        ".env is written, for you alone to read; what stood there is in ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!format!("{configured:?}").contains("planted"), "a secret is shown: {configured:?}");
+
+    let expected = format!(
+        "# mine\nTWILIO_AUTH_TOKEN={PLANTED_TOKEN}\nOTHER=\"a # b\"\nDIALOGFLOW_AGENT={AGENT}\nDIALOGFLOW_LANGUAGE=en-US\n\
+         TWILIO_ACCOUNT_SID={sid}\nEND_OF_INTERACTION_URL=\"https://example.com/next?a='b'\"\nMAX_CALLS=50\n\
+         PUBLIC_URL={url}\nPORT={port}\nDIALOGFLOW_ENDPOINT={}\nTWILIO_API_URL={}\n",
+        lab.agent.endpoint(),
+        lab.rest.url()
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    let backup = folder.join(".env.bak");
+    assert!(fs::read_to_string(&backup).unwrap().contains("planted-old-token"));
+    assert_eq!((mode(&file), mode(&backup)), (0o600, 0o600));
+
+    for part in [
+        "gcloud secrets create twilio-auth-token --replication-policy=automatic\n",
+        "sed -n 's/^TWILIO_AUTH_TOKEN=//p' .env | tr -d '\\n' | gcloud secrets versions add twilio-auth-token --data-file=-\n",
+        "gcloud projects add-iam-policy-binding p --role roles/dialogflow.client \\\n",
+        "gcloud run deploy dialbridge --source . --region europe-west3 \\\n",
+        "    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n",
+        "--no-cpu-throttling",
+        "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url ",
+    ] {
+        assert!(configured.output.contains(part), "{part}: {}", configured.output);
+    }
+
+    let _service = Service::start(program(&folder)).await;
+    let mut command = program(&folder);
+    command.arg("doctor");
+    let examined = run(command, "").await;
+    assert_eq!(examined.code, 0, "{}", examined.output);
+    for check in ["env-file", "agent", "signed-request", "media-socket", "twilio-account", "number"] {
+        assert!(examined.output.contains(&format!("ok       {check:<22} ")), "{check}: {}", examined.output);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_input_that_ends_is_told_and_nothing_is_written() {
+    let (folder, lab) = (folder("ended"), Lab::start().await);
+    for answers in ["", "projects/p/agent\n", "my-agent\nmy-agent\n", "lab:\n\nAC12\n"] {
+        let configured = run(configure(&folder, &lab), answers).await;
+        assert_eq!(configured.code, 66, "{answers:?}: {configured:?}");
+        let last = configured.errors.lines().last().unwrap();
+        assert_eq!(last, "dialbridge: the input has ended before all was answered; nothing was written");
+        assert!(!folder.join(".env").exists() && configured.output.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_questions_the_flags_are_taken_or_refused() {
+    let (folder, lab) = (folder("flags"), Lab::start().await);
+    let sid = lab.twilio.account().sid.clone();
+    lab.twilio.possessions().numbers = vec![PhoneNumber::leading_to(7, "+15550107", "https://old.test")];
+    let with = |token: &str, more: &[&str]| {
+        let mut command = configure(&folder, &lab);
+        command
+            .args([
+                "--yes",
+                "--dialogflow-agent",
+                AGENT,
+                "--twilio-account-sid",
+                &sid,
+                "--handoff-fields",
+                "intent,action",
+            ])
+            .env("TWILIO_AUTH_TOKEN", token)
+            .args(more);
+        command
+    };
+    let refused = run(with("planted-wrong-token", &[]), "").await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.errors.ends_with("dialbridge: there are faults; nothing was written\n"), "{}", refused.errors);
+    let wrong = run(with(PLANTED_TOKEN, &["--max-calls", "none"]), "").await;
+    assert_eq!(wrong.code, 78, "{wrong:?}");
+    assert!(wrong.errors.contains("MAX_CALLS is \"none\"") && !folder.join(".env").exists());
+
+    let taken = run(with(PLANTED_TOKEN, &["--number", "+15550107", "--region", "us-east1"]), "").await;
+    assert_eq!(taken.code, 0, "{taken:?}");
+    let written = fs::read_to_string(folder.join(".env")).unwrap();
+    assert_eq!(written.matches("DIALOGFLOW_AGENT=").count(), 1, "{written}");
+    for line in
+        [&format!("TWILIO_AUTH_TOKEN={PLANTED_TOKEN}"), "HANDOFF_FIELDS=intent,action", "DIALOGFLOW_LANGUAGE=en-US"]
+    {
+        assert!(written.contains(&format!("{line}\n")), "{line}: {written}");
+    }
+    assert!(taken.output.contains("--set-env-vars '^@^") && taken.output.contains("@HANDOFF_FIELDS=intent,action"));
+    assert!(taken.output.contains("--sid PN00000000000000000000000000000007 --voice-url 'https://YOUR-SERVICE/twiml'"));
+    assert!(taken.output.ends_with("--number +15550107 --cloud-run-service dialbridge --region us-east1\n"));
+
+    let mut unchecked = with("planted-wrong-token", &["--unchecked", "--max-calls", "20"]);
+    unchecked.env("MAX_CALLS", "10");
+    let unchecked = run(unchecked, "").await;
+    assert_eq!(unchecked.code, 0, "{unchecked:?}");
+    assert!(
+        unchecked.errors.ends_with("MAX_CALLS is set in the environment too, which goes before the file.\n"),
+        "{unchecked:?}"
+    );
+    assert!(!format!("{refused:?}{wrong:?}{taken:?}{unchecked:?}").contains("planted"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
+    let (folder, lab) = (folder("terminal"), Lab::start().await);
+    let sid = lab.twilio.account().sid.clone();
+    lab.twilio.possessions().api_key = Some(("SK1".to_owned(), "planted-key-secret".to_owned()));
+    let command = configure(&folder, &lab);
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.answer("[lab:]: ", "nonsense");
+        terminal.answer("[lab:]: ", "lab:");
+        terminal.answer("[en-US]: ", "");
+        terminal.expect("ok       agent ");
+        terminal.answer("TWILIO_ACCOUNT_SID (", &sid);
+        terminal.expect("auth token): ");
+        assert!(!terminal.has_echo(), "what is typed now is not shown");
+        terminal.answer("", "planted-wrong-token");
+        terminal.answer("TWILIO_API_KEY_SID (", "SK1");
+        terminal.answer("TWILIO_API_KEY_SECRET (", "planted-key-secret");
+        terminal.expect("fault    twilio-account ");
+        terminal.answer("TWILIO_ACCOUNT_SID (", "");
+        terminal.answer("auth token) [as it is]: ", PLANTED_TOKEN);
+        terminal.answer("TWILIO_API_KEY_SID (", "");
+        assert!(terminal.has_echo());
+        terminal.answer("TWILIO_API_KEY_SECRET (", "");
+        terminal.answer("END_OF_INTERACTION_URL (", "-");
+        terminal.answer("MAX_CALLS (", "");
+        terminal.answer("PUBLIC_URL (", "");
+        terminal.answer("all stay as they are: ", "");
+        terminal.expect("gcloud run deploy ");
+        terminal.end()
+    });
+    let (shown, code) = shown.await.unwrap();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("planted"), "{shown}");
+    let written = fs::read_to_string(folder.join(".env")).unwrap();
+    assert!(written.contains(&format!("TWILIO_AUTH_TOKEN={PLANTED_TOKEN}\n")), "{written}");
+    assert!(written.contains("TWILIO_API_KEY_SECRET=planted-key-secret\n"), "{written}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_interrupts_gets_the_echo_back() {
+    let (folder, lab) = (folder("interrupted"), Lab::start().await);
+    let mut command = configure(&folder, &lab);
+    command.args(["--dialogflow-agent", AGENT, "--unchecked"]);
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.answer("DIALOGFLOW_AGENT (", "");
+        terminal.answer("DIALOGFLOW_LANGUAGE (", "");
+        terminal.answer("TWILIO_ACCOUNT_SID (", "");
+        terminal.expect("auth token): ");
+        assert!(!terminal.has_echo());
+        let interrupted = Command::new("kill").arg("-INT").arg(terminal.child.id().to_string()).status().unwrap();
+        assert!(interrupted.success());
+        terminal.expect("interrupted; nothing was written");
+        terminal.end()
+    });
+    let (shown, code) = ended.await.unwrap();
+    assert_eq!(code, 130, "{shown}");
+    assert!(!folder.join(".env").exists());
+}
+
+/// A program at a terminal.
+struct Terminal {
+    child: Child,
+    master: File,
+    /// Without it, what was written last could be lost with the terminal's end.
+    _slave: File,
+    shown: mpsc::Receiver<Vec<u8>>,
+    seen: String,
+    /// How much of that was looked at.
+    at: usize,
+}
+
+impl Terminal {
+    fn start(mut command: Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let slave = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
+        let slave = File::options().read(true).write(true).open(slave).unwrap();
+        let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let master = File::from(master);
+        let (sender, shown) = mpsc::sync_channel(64);
+        let mut reader = master.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                if sender.send(bytes[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, master, _slave: slave, shown, seen: String::new(), at: 0 }
+    }
+
+    /// Waits until that is shown, after what was waited for before.
+    fn expect(&mut self, text: &str) {
+        loop {
+            if let Some(found) = self.seen[self.at..].find(text) {
+                self.at += found + text.len();
+                return;
+            }
+            let Ok(bytes) = self.shown.recv_timeout(Duration::from_secs(20)) else {
+                panic!("{text:?} is not shown: {}", self.seen);
+            };
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    fn answer(&mut self, prompt: &str, answer: &str) {
+        self.expect(prompt);
+        self.master.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+
+    fn has_echo(&self) -> bool {
+        tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ECHO)
+    }
+
+    /// What was shown in all, and the exit code.
+    fn end(mut self) -> (String, i32) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        while let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(200)) {
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        assert!(self.has_echo(), "the terminal has its echo again");
+        (std::mem::take(&mut self.seen), code)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,11 @@
+//! The program as people start it.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod agent_tls;
+mod cli;
+mod configure;
+mod doctor;
+mod program;
+mod secrets;
+mod twilios_sample;
+mod two_instances;

@@ -1,0 +1,248 @@
+//! Two instances of the program behind a front end: one of them ends, and its calls go on at the other.
+#![cfg(feature = "lab")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use dialbridge_lab::agent::{Edition, LabAgent, Script};
+use dialbridge_lab::balancer::Balancer;
+use dialbridge_lab::net::Net;
+use dialbridge_lab::twilio::{
+    AbnormalClose, Account, CallPlan, CallRecord, CallerStep, Habits, SimulatedTwilio, What, When,
+};
+use dialbridge_tests::{numbered_speech, numbers, say};
+use tokio::task::JoinSet;
+
+const TOKEN: &str = "the-instances-auth-token";
+
+/// How many calls are live when an instance ends.
+const CALLS: u32 = 20;
+
+/// The first frame of what the caller says after the instance has ended.
+const LATER: u32 = 1_000;
+
+const SCRIPT: &str = r#"
+end_of_utterance_ms = 500
+think_ms = 50
+[start]
+tone = { hz = 400, ms = 400 }
+[[utterance]]
+tone = { hz = 500, ms = 300 }
+[digits.0]
+tone = { hz = 600, ms = 200 }
+handoff = { queue = "all" }
+"#;
+
+/// An instance of the program.
+struct Instance {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Instance {
+    fn start(edition: Edition, agent: &str, rest: &str, account: &Account) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+            .arg("serve")
+            .env_clear()
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .env("PORT", "0")
+            .env("DIALOGFLOW_AGENT", edition.agent_name())
+            .env("DIALOGFLOW_ENDPOINT", agent)
+            .env("TWILIO_ACCOUNT_SID", &account.sid)
+            .env("TWILIO_AUTH_TOKEN", TOKEN)
+            .env("TWILIO_API_URL", rest)
+            .env("END_OF_INTERACTION_URL", format!("{rest}/handoff"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+        // The log must be read on, or the service would wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let port = u16::try_from(first["port"].as_u64().unwrap()).unwrap();
+        Self { child, address: ([127, 0, 0, 1], port).into() }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    async fn exit_code(mut self) -> Option<i32> {
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two instances with one agent and one Twilio.
+struct Pair {
+    agent: LabAgent,
+    calls: JoinSet<CallRecord>,
+    one: Instance,
+    other: Instance,
+    balancer: Balancer,
+    _serving: (dialbridge_lab::agent::ServedAgent, dialbridge_lab::twilio::ServedRest),
+}
+
+impl Pair {
+    /// Starts all of it, and places the calls.
+    async fn start(edition: Edition, habits: Habits) -> Self {
+        let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        let agent = LabAgent::recording(Script::parse(SCRIPT, "the test's script", &no_file).unwrap());
+        let served = agent.serve_on_loopback().await.unwrap();
+        let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
+        let rest = twilio.serve_rest_on_loopback().await.unwrap();
+        let instance = || Instance::start(edition, &served.endpoint(), &rest.url(), twilio.account());
+        let (one, other) = (instance(), instance());
+        let balancer = Balancer::before(vec![one.address, other.address]).await.unwrap();
+        let mut calls = JoinSet::new();
+        for _ in 0..CALLS {
+            let voice_url = format!("{}/twiml", balancer.url());
+            let fallback_url = Some(voice_url.clone());
+            let plan = CallPlan { habits, fallback_url, ..CallPlan::new(voice_url, steps()) };
+            let twilio = twilio.clone();
+            calls.spawn(async move { twilio.call(plan).await });
+        }
+        Self { agent, calls, one, other, balancer, _serving: (served, rest) }
+    }
+
+    /// The numbers of the frames that the agent got, in order.
+    fn heard(&self, call: &CallRecord) -> Vec<u32> {
+        let record = self.agent.record();
+        let of_turns = record.turns(&call.call_sid).into_iter().map(|turn| turn.audio);
+        let of_streams = record.streams(&call.call_sid).into_iter().map(|stream| stream.audio);
+        of_turns.chain(of_streams).flat_map(|audio| numbers(&audio)).collect()
+    }
+
+    /// What else it got.
+    fn inputs(&self, call: &CallRecord) -> Vec<String> {
+        let record = self.agent.record();
+        let of_turns = record.turns(&call.call_sid).into_iter().map(|turn| turn.text);
+        let of_streams = record.streams(&call.call_sid).into_iter().flat_map(|stream| stream.inputs);
+        of_turns.chain(of_streams.map(|input| input.text)).collect()
+    }
+
+    async fn records(&mut self) -> Vec<CallRecord> {
+        let mut records = Vec::new();
+        while let Some(record) = self.calls.join_next().await {
+            records.push(record.unwrap());
+        }
+        records
+    }
+}
+
+/// A sentence, a long one in which the instance ends, a later one, and the key that asks for a person. Whoever is put over
+/// to another stream is not spoken to there: he speaks after a time.
+fn steps() -> Vec<CallerStep> {
+    vec![
+        say(When::AgentSilent(300), numbered_speech(0, 900)),
+        say(When::AgentSilent(300), numbered_speech(100, 4_000)),
+        say(When::After(3_000), numbered_speech(LATER, 900)),
+        CallerStep::Press { when: When::After(3_000), digits: "0#".to_owned() },
+    ]
+}
+
+/// The instance that ends does so in the middle of the second sentence.
+const IN_MID_TURN: Duration = Duration::from_millis(5_000);
+
+fn streams(call: &CallRecord) -> usize {
+    call.count(|what| matches!(what, What::StreamOpened))
+}
+
+fn is_handed_on(call: &CallRecord) -> bool {
+    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None });
+    url.is_some_and(|url| url.contains("VirtualAgentStatus=live-agent-handoff"))
+}
+
+/// The front end spreads requests and not calls, so that it is not known how many calls each instance has.
+fn assert_some_moved(records: &[CallRecord]) {
+    let moved = records.iter().filter(|call| streams(call) == 2).count();
+    let stayed = records.iter().filter(|call| streams(call) == 1).count();
+    assert_eq!(moved + stayed, CALLS as usize);
+    assert!(moved > 0 && stayed > 0, "{moved} {stayed}");
+}
+
+/// What holds for each call that came through: it was greeted once, was heard later, and was handed on.
+fn assert_carried_on(pair: &Pair, call: &CallRecord) {
+    assert!(is_handed_on(call), "{:?}", call.events);
+    let inputs = pair.inputs(call);
+    let greetings = inputs.iter().filter(|text| matches!(text.as_str(), "hi" | "WELCOME" | "session_start")).count();
+    assert_eq!(greetings, 1, "{inputs:?}");
+    let later: Vec<u32> = pair.heard(call).into_iter().filter(|number| *number >= LATER).collect();
+    assert_eq!(later, (LATER..LATER + 45).collect::<Vec<u32>>(), "each later word is heard once, in order");
+}
+
+async fn killed(edition: Edition) {
+    let mut pair = Pair::start(edition, Habits::default()).await;
+    tokio::time::sleep(IN_MID_TURN).await;
+    pair.one.signal("-KILL");
+    let records = pair.records().await;
+    assert_some_moved(&records);
+    for call in &records {
+        assert_carried_on(&pair, call);
+    }
+    pair.other.signal("-TERM");
+    assert_eq!(pair.other.exit_code().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_is_killed_in_mid_turn_and_all_its_calls_go_on_at_the_other() {
+    killed(Edition::Cx).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_es_calls_is_killed_and_they_go_on_at_the_other() {
+    killed(Edition::Es).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_ces_calls_is_killed_and_they_go_on_at_the_other() {
+    killed(Edition::Ces).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_twilio_ends_a_call_whose_socket_breaks_the_other_instances_calls_never_notice() {
+    let habits = Habits { abnormal_close: AbnormalClose::EndsCall, ..Habits::default() };
+    let mut pair = Pair::start(Edition::Cx, habits).await;
+    tokio::time::sleep(IN_MID_TURN).await;
+    pair.one.signal("-KILL");
+    let records = pair.records().await;
+    let (ended, whole): (Vec<_>, Vec<_>) =
+        records.iter().partition(|call| call.count(|what| matches!(what, What::SocketClosed { code: None })) > 0);
+    assert!(!ended.is_empty() && !whole.is_empty(), "{} {}", ended.len(), whole.len());
+    for call in whole {
+        assert_carried_on(&pair, call);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_is_told_to_end_gives_its_calls_away_and_no_word_is_lost() {
+    told_to_end(Edition::Cx).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_with_ces_calls_that_is_told_to_end_gives_them_away_and_no_word_is_lost() {
+    told_to_end(Edition::Ces).await;
+}
+
+async fn told_to_end(edition: Edition) {
+    let mut pair = Pair::start(edition, Habits::default()).await;
+    tokio::time::sleep(IN_MID_TURN).await;
+    pair.balancer.retire(pair.one.address);
+    pair.one.signal("-TERM");
+    let records = pair.records().await;
+    assert_some_moved(&records);
+    for call in &records {
+        assert_carried_on(&pair, call);
+        let said: Vec<u32> = (0..45).chain(100..300).chain(LATER..LATER + 45).collect();
+        assert_eq!(pair.heard(call), said, "each word once, in order");
+    }
+    assert_eq!(pair.one.exit_code().await, Some(0));
+}
