@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use dialbridge::args::{Cli, Command};
 use dialbridge::commands;
 use dialbridge_net::tls::install_crypto;
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// `EX_USAGE` of sysexits: a wrong command line.
 const USAGE: u8 = 64;

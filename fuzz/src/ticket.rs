@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use dialbridge_runner::settings::Secret;
-use dialbridge_runner::sight::trace_context::TraceContext;
+use dialbridge_runner::telemetry::trace_context::TraceContext;
 use dialbridge_runner::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
 use dialbridge_core::CallSid;
 

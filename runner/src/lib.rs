@@ -1,27 +1,12 @@
-//! The service of dialbridge around its core: HTTP, the media socket, gRPC, Twilio's REST API, settings, logs. Nothing
-//! here decides about a call; `dialbridge_core` does.
+//! The service of dialbridge around its core: HTTP routes, media streams, Twilio's REST API, settings, telemetry, the page.
+//! Nothing here decides about a call; `dialbridge_core` does.
 #![forbid(unsafe_code)]
 
-mod agent_check;
-mod agents;
-mod bare_media;
-pub mod bridge;
-mod busy;
-pub mod call_book;
-mod call_log;
-pub mod calls;
-pub mod clock;
-pub mod drain;
-pub mod gathering;
+pub mod call;
+pub mod history;
 pub mod http;
-pub mod lab_agents;
-pub mod log;
-pub mod log_limit;
-pub mod media_socket;
-pub mod prompts;
+pub mod media;
 pub mod service;
 pub mod settings;
-pub mod sight;
-pub mod tape_recorder;
-pub mod tools;
+pub mod telemetry;
 pub mod twilio;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEvent, CallRecord, What, When};
-use dialbridge_runner::clock::WallClock;
+use dialbridge_runner::telemetry::clock::WallClock;
 use dialbridge_tests::{
     Collector, Log, Posted, Reaction, World, WorldBuilder, bakery, hang_up, numbered_speech, press, say,
 };

@@ -59,7 +59,7 @@ async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Me
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: agent_url, is_plaintext: true });
         let service = Service::new(config, Parts::default()).unwrap();
-        tasks.spawn(service.serve(listener));
+        tasks.spawn(dialbridge_runner::http::serve(service, listener));
     })
     .await
 }

@@ -17,9 +17,9 @@ use dialbridge_lab::google::{CloudRun, Identity, Served};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, PhoneNumber, Possessions, RestFault, SimulatedTwilio};
 use dialbridge_net::dial::{Dial, Dialled, Tcp};
-use dialbridge_runner::clock::WallClock;
 use dialbridge_runner::service::{Parts, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};
+use dialbridge_runner::telemetry::clock::WallClock;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -220,7 +220,7 @@ async fn serve(settings: &Settings, agent: &str) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut serving = JoinSet::new();
-    serving.spawn(service.clone().serve(listener));
+    serving.spawn(dialbridge_runner::http::serve(service.clone(), listener));
     for _ in 0..600 {
         if service.is_ready() {
             return (address, serving);

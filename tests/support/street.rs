@@ -6,7 +6,7 @@ use dialbridge_core::Report;
 use dialbridge_lab::agent::{LabAgent, ServedAgent, TurnRecord};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, ServedRest, SimulatedTwilio};
-use dialbridge_runner::bridge::{Observed, Watch};
+use dialbridge_runner::call::bridge::{Observed, Watch};
 use dialbridge_runner::service::{Parts, Service};
 use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
 use tokio::net::TcpListener;
@@ -81,7 +81,7 @@ impl Street {
         let parts = Parts { watch: Some(watch), ..Parts::default() };
         let service = runtime.spawn(async { Service::new(config, parts).unwrap() }).await.unwrap();
         let mut serving = JoinSet::new();
-        serving.spawn_on(service.clone().serve(listener), runtime);
+        serving.spawn_on(dialbridge_runner::http::serve(service.clone(), listener), runtime);
         let voice_url = format!("{url}/twiml");
         Self { agent, twilio, service, voice_url, reports, _served: (served_agent, rest, serving) }
     }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Once;
 use std::time::Duration;
 
-use dialbridge_runner::log::{Severity, start};
+use dialbridge_runner::settings::Severity;
+use dialbridge_runner::telemetry::log::start;
 
 /// How often a tape is looked at until it is whole: its writer is a thread on the real clock.
 const LOOKS: u32 = 500;

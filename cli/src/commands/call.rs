@@ -13,7 +13,7 @@ use super::faults::Faults;
 use super::stand::Stand;
 use super::timeline::{Timeline, say, stereo};
 use crate::args::CallArgs;
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// How many events wait to be printed.
 const QUEUE: usize = 256;

@@ -9,7 +9,7 @@ use super::CONFIG;
 use crate::args::Cli;
 use crate::configure::{Configure, ConfigureArgs, Unwritten};
 use crate::doctor::Tools;
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// `EX_NOINPUT` of sysexits.
 const NO_INPUT: u8 = 66;

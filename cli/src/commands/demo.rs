@@ -14,8 +14,9 @@ use super::faults::Faults;
 use super::stand::Stand;
 use super::timeline::{Timeline, report, say, stereo};
 use crate::args::DemoArgs;
-use dialbridge_runner::bridge::Observed;
-use dialbridge_runner::log::{self, Severity, tell_and_leave};
+use dialbridge_runner::call::bridge::Observed;
+use dialbridge_runner::settings::Severity;
+use dialbridge_runner::telemetry::log::{self, tell_and_leave};
 
 /// How many events wait to be printed.
 const QUEUE: usize = 256;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::CONFIG;
 use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, summary};
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// The exit code where there is a fault.
 const FAULTS: u8 = 1;

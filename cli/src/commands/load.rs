@@ -17,7 +17,7 @@ use super::call::{first_token, voice_url};
 use super::load_processes::{AgentProcess, Asked, ServiceProcess, TOKEN};
 use super::load_report::{Found, Report, Run, progress};
 use crate::args::{Against, CallArgs, LoadArgs};
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;

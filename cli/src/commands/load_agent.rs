@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::timeline::say;
 use crate::args::LoadAgentArgs;
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// What begins the window.
 pub(super) const BEGIN: &str = "begin";

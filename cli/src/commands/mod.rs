@@ -33,7 +33,7 @@ use std::num::NonZero;
 
 use tokio::runtime::{Builder, Runtime};
 
-use dialbridge_runner::gathering;
+use dialbridge_runner::media::coalescing;
 
 /// `EX_CONFIG` of sysexits: a wrong setting.
 pub const CONFIG: u8 = 78;
@@ -46,7 +46,7 @@ pub fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     if cores == 1 {
-        builder.on_thread_park(gathering::gather);
+        builder.on_thread_park(coalescing::gather);
     }
     builder.enable_all().build()
 }

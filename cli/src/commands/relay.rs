@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::timeline::say;
 use crate::args::RelayArgs;
-use dialbridge_runner::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// Runs `relay`: on the loopback address, for it lets anyone in.
 pub async fn run(args: &RelayArgs) -> ExitCode {

@@ -13,8 +13,8 @@ use dialbridge_core::tape::{Tape, retake};
 use similar::TextDiff;
 
 use crate::args::ReplayArgs;
-use dialbridge_runner::log::tell_and_leave;
 use dialbridge_runner::settings::with_settings;
+use dialbridge_runner::telemetry::log::tell_and_leave;
 
 /// `EX_USAGE` of sysexits: options that do not go together.
 const USAGE: u8 = 64;

@@ -8,11 +8,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CONFIG;
-use dialbridge_runner::drain::Drained;
-use dialbridge_runner::gathering;
-use dialbridge_runner::log::{self, tell_and_leave};
+use dialbridge_runner::http;
+use dialbridge_runner::media::coalescing;
+use dialbridge_runner::service::drain::Drained;
 use dialbridge_runner::service::{Parts, Service};
 use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings};
+use dialbridge_runner::telemetry::log::{self, tell_and_leave};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -21,9 +22,9 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
     };
-    gathering::allow(gathering_moment(&config));
+    coalescing::allow(coalescing_moment(&config));
     log::start(config.log_level, std::io::stdout);
-    let _lab = match dialbridge_runner::lab_agents::serve(&mut config).await {
+    let _lab = match dialbridge_runner::service::lab_agents::serve(&mut config).await {
         Ok(served) => served,
         Err(why) => return tell_and_leave(&why, 1),
     };
@@ -43,7 +44,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         service.end().await
     };
     tokio::select! {
-        () = service.clone().serve(listener) => {}
+        () = http::serve(service.clone(), listener) => {}
         drained = ending => match drained {
             Drained::Quiet => tracing::info!("the service has ended"),
             Drained::Overdue => tracing::warn!(calls = service.calls().live(), "the service ends, and calls with it"),
@@ -54,7 +55,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
 
 /// How long frames are gathered: not at all where each call has a connection of its own to its agent, so that no write
 /// carries the frames of several.
-fn gathering_moment(config: &Config) -> Duration {
+fn coalescing_moment(config: &Config) -> Duration {
     let has_its_own = |agent: &AgentConfig| agent.address.product() == Product::Ces(CesTransport::WebSocket);
     if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.gather }
 }

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::faults::Faults;
-use dialbridge_runner::bridge::{Observed, Watch};
+use dialbridge_runner::call::bridge::{Observed, Watch};
+use dialbridge_runner::http;
 use dialbridge_runner::service::{Parts, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 
@@ -57,7 +58,7 @@ impl Stand {
         let parts = Parts { watch: Some(Watch::into_channel(observer)), ..Parts::default() };
         let service = Service::new(config, parts).map_err(|error| told(&error))?;
         let mut serving = JoinSet::new();
-        serving.spawn(service.serve(listener));
+        serving.spawn(http::serve(service, listener));
         Ok(Self { url, twilio, observed, _running: (agent, rest, serving) })
     }
 }

@@ -29,8 +29,8 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use dialbridge_net::dial::{Dial, Tcp};
-use dialbridge_runner::clock::WallClock;
 use dialbridge_runner::settings::{Platform, Settings};
+use dialbridge_runner::telemetry::clock::WallClock;
 
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use dialbridge_agents::{Agent, EVENT_QUEUE, Link, SessionContext};
 use dialbridge_net::dial::Dial;
-use dialbridge_runner::lab_agents;
+use dialbridge_runner::service::lab_agents;
 use dialbridge_runner::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
 };

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use dialbridge_net::dial::{Dial, Io};
-use dialbridge_runner::clock::WallClock;
+use dialbridge_runner::telemetry::clock::WallClock;
 
 /// The most of an answer that is read, in bytes. A page of a thousand numbers has about two million.
 const MOST_BYTES: usize = 8 << 20;

@@ -9,74 +9,26 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION, ORIGIN, RETRY_AFTER, S
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
-use ring::hmac;
-use serde::{Deserialize, Serialize};
 
-use super::failures::Failures;
+use super::answer::{Answer, HTML, Refusal, nothing_here, refusal, text, with_type};
 use super::webhook::{forwarded_url, pairs, read_form};
-use super::{Answer, Refusal, nothing_here, page, refusal, text};
 use crate::service::Service;
-use crate::settings::{Config, PublicUrl, Secret};
-use crate::sight::Refused;
-use crate::twilio::ticket::{derived, is_fresh, open, seal};
-
-/// How long a login holds, in milliseconds.
-const LOGIN_LIFE_MS: u64 = 12 * 60 * 60 * 1000;
+use crate::service::admin::{Keys, LOGIN_LIFE_MS};
+use crate::settings::{Config, PublicUrl};
+use crate::telemetry::Refused;
 
 /// The login's cookie. Over https its name says that no other host and no plain connection can have set it (RFC 6265bis).
 const COOKIE_NAME: &str = "dialbridge-login";
 const SECURE_COOKIE_NAME: &str = "__Host-dialbridge-login";
 
+const LOGIN: &str = include_str!("../../page/login.html");
+
+/// Where the login says what is wrong.
+const FAULT: &str = "<!-- fault -->";
+
 /// The address that a request came from, in its extensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
-
-/// What the door knows.
-#[derive(Debug)]
-pub(crate) struct Admin {
-    keys: Option<Keys>,
-    failures: Failures,
-}
-
-struct Keys {
-    token: Secret,
-    /// Its and another one's tags under this are compared in constant time.
-    compare: hmac::Key,
-    logins: [hmac::Key; 1],
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys(…)")
-    }
-}
-
-/// What a login's cookie holds. All instances with the token can read it, and a new token ends it.
-#[derive(Serialize, Deserialize)]
-struct Login {
-    /// When it was issued, in milliseconds since 1970.
-    #[serde(rename = "t")]
-    issued_ms: u64,
-}
-
-impl Admin {
-    /// A door with that token.
-    pub(crate) fn new(token: Option<&Secret>) -> Self {
-        let keys = token.map(|token| {
-            let key = |label| derived(token.expose().as_bytes(), label);
-            let (compare, logins) = (key("dialbridge admin token"), [key("dialbridge admin login")]);
-            Keys { token: token.clone(), compare, logins }
-        });
-        Self { keys, failures: Failures::default() }
-    }
-}
-
-impl Keys {
-    fn is_token(&self, given: &str) -> bool {
-        let tag = hmac::sign(&self.compare, given.as_bytes());
-        hmac::verify(&self.compare, self.token.expose().as_bytes(), tag.as_ref()).is_ok()
-    }
-}
 
 /// Lets a request in, or says why not.
 ///
@@ -89,14 +41,14 @@ pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), 
 
 fn look<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
     let headers = request.headers();
-    let Some(keys) = &service.admin().keys else {
+    let Some(keys) = service.admin().keys() else {
         if !service.config().has_page() {
             return Err(Box::new(nothing_here()));
         }
         return if is_own_host(service.config(), headers) { Ok(()) } else { Err(strange_host()) };
     };
     let now_ms = service.clock().now_ms();
-    if cookies(headers).any(|login| is_login(keys, login, now_ms)) {
+    if cookies(headers).any(|login| keys.is_login(login, now_ms)) {
         return Ok(());
     }
     match bearer(headers) {
@@ -122,7 +74,7 @@ pub(super) fn may_change<B>(service: &Service, request: &Request<B>) -> Result<(
 
 /// `POST /login`: gives a cookie for the token.
 pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Answer {
-    let Some(keys) = &service.admin().keys else { return nothing_here() };
+    let Some(keys) = service.admin().keys() else { return nothing_here() };
     if !is_own_origin(service.config(), request.headers()) {
         return *foreign_origin(service, request.headers());
     }
@@ -136,15 +88,19 @@ pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Ans
     let checked = check_token(service, keys, token, client);
     match checked.inspect_err(|_| service.sight().refused(Refused::Admin)) {
         Ok(()) => {
-            let login = seal(&keys.logins, &Login { issued_ms: service.clock().now_ms() });
+            let login = keys.login(service.clock().now_ms());
             to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))
         }
-        Err(refused) if refused.status() == StatusCode::TOO_MANY_REQUESTS => page::login(
-            StatusCode::TOO_MANY_REQUESTS,
-            "Too many wrong tokens came from here. Wait a minute, then try again.",
-        ),
-        Err(_) => page::login(StatusCode::UNAUTHORIZED, "That is not the token. It is what ADMIN_TOKEN is set to."),
+        Err(refused) if refused.status() == StatusCode::TOO_MANY_REQUESTS => {
+            login(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens came from here. Wait a minute, then try again.")
+        }
+        Err(_) => login(StatusCode::UNAUTHORIZED, "That is not the token. It is what ADMIN_TOKEN is set to."),
     }
+}
+
+/// The login, with a sentence that says what was wrong with the last one.
+pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
+    with_type(status, HTML, LOGIN.replace(FAULT, fault).into())
 }
 
 /// `POST /logout`: takes the cookie away.
@@ -163,7 +119,7 @@ pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
 }
 
 fn check_token(service: &Service, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
-    let failures = &service.admin().failures;
+    let failures = service.admin().failures();
     if !failures.may_try(client) {
         let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens came from here\n");
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
@@ -199,10 +155,6 @@ fn is_own_host(config: &Config, headers: &HeaderMap) -> bool {
     let name = authority.host();
     let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     is_address || !name.contains('.') || config.public_url.as_ref().is_some_and(is_public)
-}
-
-fn is_login(keys: &Keys, text: &str, now_ms: u64) -> bool {
-    open::<Login>(&keys.logins, text).is_ok_and(|login| is_fresh(login.issued_ms, now_ms, LOGIN_LIFE_MS))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -284,30 +236,6 @@ mod tests {
             ..Default::default()
         };
         settings.check(crate::settings::Platform::Elsewhere).unwrap()
-    }
-
-    #[test]
-    fn the_token_is_the_token_and_nothing_else() {
-        let admin = Admin::new(Some(&Secret::new("a-token-of-some-length")));
-        let keys = admin.keys.as_ref().unwrap();
-        assert!(keys.is_token("a-token-of-some-length"));
-        for wrong in ["", "a-token-of-some-lengtH", "a-token-of-some-length ", "a-token-of-some-lengt"] {
-            assert!(!keys.is_token(wrong), "{wrong}");
-        }
-        assert!(!format!("{admin:?}").contains("a-token"), "{admin:?}");
-    }
-
-    #[test]
-    fn a_login_holds_for_half_a_day_and_for_its_token() {
-        let keys = |token: &str| Admin::new(Some(&Secret::new(token))).keys.unwrap();
-        let (ours, others) = (keys("a-token-of-some-length"), keys("another-token-of-some-length"));
-        let login = seal(&ours.logins, &Login { issued_ms: 1_000_000 });
-        assert!(
-            is_login(&ours, &login, 1_000_000 + LOGIN_LIFE_MS) && !is_login(&ours, &login, 1_000_001 + LOGIN_LIFE_MS)
-        );
-        assert!(!is_login(&ours, &login, 0), "one from the future");
-        assert!(!is_login(&others, &login, 1_000_000) && !is_login(&ours, &format!("{login}A"), 1_000_000));
-        assert!(!is_login(&ours, "", 1_000_000));
     }
 
     #[test]

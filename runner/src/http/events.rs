@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use http_body::{Body, Frame};
-use http_body_util::Either;
+use http_body_util::{Either, Full};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{LongAnswer, status};
-use crate::call_book::Onlooker;
+use super::status;
+use crate::history::Onlooker;
 use crate::service::Service;
 
 /// How often a stream in which nothing happens says so: whoever went away without a word is noticed by it.
@@ -33,6 +33,9 @@ const CALL_PAUSE: Duration = Duration::from_millis(30);
 
 /// A comment: nothing has happened.
 const NOTHING: &[u8] = b":\n\n";
+
+/// An answer that may go on, line by line.
+pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
 /// Whoever looks on, for as long as the stream lasts.
 pub(super) struct Viewer {

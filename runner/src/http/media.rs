@@ -7,15 +7,15 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
+use super::answer::{Answer, Refusal, refusal, text};
 use super::webhook::{check_signature, public_url};
-use super::{Answer, Refusal, refusal, text};
-use crate::bare_media;
-use crate::bridge::Standing;
-use crate::busy::busy;
-use crate::media_socket::MediaSocket;
+use crate::call::bridge::Standing;
+use crate::http::bare_media;
+use crate::media::media_socket::MediaSocket;
 use crate::service::Service;
+use crate::service::busy::busy;
 use crate::settings::PublicUrl;
-use crate::sight::Refused;
+use crate::telemetry::Refused;
 use crate::twilio::ticket::{Opening, Refusal as BadTicket, Ticket};
 
 /// Opens a media socket for whoever holds a good ticket.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use serde_json::Value;
 
-use super::admin::{allowed, log_in, log_out, may_change};
-use super::events::{EventStream, Source, Viewer, whole};
-use super::{Answer, LongAnswer, not_allowed, nothing_here, softphone, status, text, with_type};
+use super::admin::{allowed, log_in, log_out, login, may_change};
+use super::answer::{Answer, HTML, json_answer, not_allowed, nothing_here, text, with_type};
+use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
+use super::{softphone, status};
 use crate::service::Service;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame. `'self'` is the page's own WebSocket too (CSP level 3).
@@ -36,13 +36,8 @@ const FILES: [(&str, &str, &str); 13] = [
 ];
 
 const JAVASCRIPT: &str = "text/javascript";
-const HTML: &str = "text/html; charset=utf-8";
 
 const PAGE: &str = include_str!("../../page/index.html");
-const LOGIN: &str = include_str!("../../page/login.html");
-
-/// Where the login says what is wrong.
-const FAULT: &str = "<!-- fault -->";
 
 /// Whether that path is one of the page's.
 pub(super) fn is_its(path: &str) -> bool {
@@ -124,11 +119,6 @@ fn home(service: &Service, request: &Request<Incoming>) -> Answer {
     }
 }
 
-/// The login, with a sentence that says what was wrong with the last one.
-pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
-    with_type(status, HTML, LOGIN.replace(FAULT, fault).into())
-}
-
 fn file(name: &str) -> Answer {
     let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else { return nothing_here() };
     let mut answer = with_type(StatusCode::OK, kind, Bytes::from_static(content.as_bytes()));
@@ -159,8 +149,4 @@ async fn check(service: &Service, name: &str) -> Answer {
         Some(checked) => json_answer(&checked.json()),
         None => text(StatusCode::NOT_FOUND, "no agent of that name is configured\n"),
     }
-}
-
-pub(super) fn json_answer(value: &Value) -> Response<http_body_util::Full<Bytes>> {
-    with_type(StatusCode::OK, "application/json", value.to_string().into())
 }

@@ -12,11 +12,11 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 use super::admin::may_change;
-use super::events::{EventStream, Source, Viewer};
-use super::page::json_answer;
+use super::answer::{Answer, Refusal, json_answer, refusal, text};
+use super::events::{EventStream, LongAnswer, Source, Viewer};
+use super::media;
 use super::webhook::{pairs, read_form};
-use super::{Answer, LongAnswer, Refusal, media, refusal, text};
-use crate::call_book::Onlooker;
+use crate::history::Onlooker;
 use crate::service::Service;
 use crate::settings::value::is_language_tag;
 use crate::twilio::ticket::{Course, Opening, Ticket};

@@ -3,7 +3,7 @@
 use http::Uri;
 use serde_json::{Value, json};
 
-use crate::call_book::CallBook;
+use crate::history::CallBook;
 use crate::service::Service;
 use crate::settings::{AgentConfig, Config, Platform};
 

@@ -6,13 +6,13 @@ use dialbridge_core::twiml::{Verb, document};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
+use super::answer::{Answer, Refusal, refusal, text, xml};
 use super::webhook::Webhook;
-use super::{Answer, Refusal, refusal, text, xml};
-use crate::busy::busy;
 use crate::service::Service;
+use crate::service::busy::busy;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
-use crate::sight::Refused;
+use crate::telemetry::Refused;
 use crate::twilio::actions::connect_action;
 use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
 

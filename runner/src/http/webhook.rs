@@ -6,11 +6,11 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
-use super::{Refusal, refusal};
+use super::answer::{Refusal, refusal};
 use crate::service::Service;
 use crate::settings::{Limits, PublicUrl};
-use crate::sight::Refused;
-use crate::sight::trace_context::TraceContext;
+use crate::telemetry::Refused;
+use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
 
 /// A request that Twilio signed, or that came where nothing is signed.

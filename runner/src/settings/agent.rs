@@ -9,10 +9,10 @@ use dialbridge_core::tape::Mask;
 use dialbridge_lab::agent::Script;
 use serde_json::{Map, Value};
 
+use super::prompts::PromptsConfig;
+use super::tools::ToolWebhook;
 use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
 use super::{AgentAddress, Endpoint, EsApi, EventsConfig, Product, SettingError, Settings};
-use crate::prompts::PromptsConfig;
-use crate::tools::ToolWebhook;
 use dialbridge_agents::{CesConfig, SpeechConfig};
 
 const AGENT: &str = "DIALOGFLOW_AGENT";

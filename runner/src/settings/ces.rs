@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dialbridge_core::audio::{AudioFormat, Encoding};
 
+use super::tools::ToolWebhook;
 use super::value::{choice, number, set, url};
 use super::{AgentAddress, CesTransport, Product, Secret, SettingError, Settings};
-use crate::tools::ToolWebhook;
 use dialbridge_agents::CesConfig;
 
 /// What Google advises for a message of audio, in milliseconds (`BidiRunSession`).

@@ -8,9 +8,9 @@ use http::Uri;
 use super::agents::Agents;
 use super::file::ConfigFile;
 use super::numbers::Routes;
+use super::severity::Severity;
 use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
 use super::{AgentConfig, Limits, Secret, SettingError, Settings, TracesConfig};
-use crate::log::Severity;
 
 /// The agent of a service that has no configuration's file.
 pub const DEFAULT_AGENT: &str = "default";

@@ -16,13 +16,16 @@ mod handoff;
 mod layer;
 mod limits;
 mod numbers;
+mod prompts;
 mod recording;
 mod retake;
+mod severity;
 mod shown;
 mod sight;
 mod speech;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod traces;
 pub(crate) mod value;
 
@@ -36,6 +39,9 @@ pub use error::SettingError;
 pub use given::Settings;
 pub use limits::Limits;
 pub use numbers::Routes;
+pub use prompts::PromptsConfig;
 pub use retake::with_settings;
+pub use severity::Severity;
 pub use sight::{EventsConfig, Redaction};
+pub use tools::ToolWebhook;
 pub use traces::{Sampler, TracesConfig};

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Secret;
-use crate::sight::trace_context::TraceContext;
+use crate::telemetry::trace_context::TraceContext;
 
 /// How long a ticket holds, in milliseconds.
 pub const TICKET_LIFE_MS: u64 = 60_000;

@@ -65,7 +65,7 @@ impl World {
         let service = Service::new(config, Parts::default()).map_err(told)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(told)?;
         let port = listener.local_addr().map_err(told)?.port();
-        self.services.spawn(service.serve(listener));
+        self.services.spawn(dialbridge_runner::http::serve(service, listener));
         Ok(json!({ "port": port }))
     }
 

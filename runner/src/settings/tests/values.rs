@@ -10,8 +10,8 @@ use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
 use super::*;
+use crate::settings::ToolWebhook;
 use crate::settings::{CesTransport, Product, Secret};
-use crate::tools::ToolWebhook;
 use dialbridge_agents::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
 
 #[test]

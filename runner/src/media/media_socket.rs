@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::gathering::Counted;
+use crate::media::coalescing::Counted;
 use crate::settings::Limits;
 use dialbridge_net::websocket::Batched;
 use dialbridge_net::websocket::FrameWatch;

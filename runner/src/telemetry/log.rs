@@ -15,50 +15,26 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How bad it is, in Cloud Logging's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// For somebody who looks for a fault. May hold transcripts.
-    Debug,
-    /// What happened.
-    Info,
-    /// Something is not as it should be, and the service goes on.
-    Warning,
-    /// Something failed.
-    Error,
-}
-
-impl Severity {
-    /// Reads `debug`, `info`, `warning` or `error`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "debug" => Some(Self::Debug),
-            "info" => Some(Self::Info),
-            "warning" | "warn" => Some(Self::Warning),
-            "error" => Some(Self::Error),
-            _ => None,
-        }
-    }
-
-    fn filter(self) -> &'static str {
-        match self {
-            // The libraries' own debug lines are not about calls, and may show what ours do not.
-            Self::Debug => "warn,dialbridge=debug",
-            Self::Info => "warn,dialbridge=info",
-            Self::Warning => "warn",
-            Self::Error => "error",
-        }
-    }
-}
+use crate::settings::Severity;
 
 /// Starts the log of this process. A second call does nothing.
 pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
-    let filter = tracing_subscriber::EnvFilter::new(level.filter());
+    let filter = tracing_subscriber::EnvFilter::new(filter(level));
     // It fails where a log was started before, as in a test that starts two services.
     if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
+    }
+}
+
+/// What tracing lets through.
+fn filter(level: Severity) -> &'static str {
+    match level {
+        // The libraries' own debug lines are not about calls, and may show what ours do not.
+        Severity::Debug => "warn,dialbridge=debug",
+        Severity::Info => "warn,dialbridge=info",
+        Severity::Warning => "warn",
+        Severity::Error => "error",
     }
 }
 

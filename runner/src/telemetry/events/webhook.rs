@@ -8,12 +8,12 @@ use http::Request;
 use http_body_util::Full;
 
 use super::signature::{HEADER, signature};
-use crate::clock::WallClock;
 use crate::settings::{EventsConfig, Secret};
-use crate::sight::losses::Losses;
-use crate::sight::metrics::Metrics;
-use crate::sight::outbox::{Bounds, Outbox};
-use crate::sight::post::{NotTaken, Patience, post};
+use crate::telemetry::clock::WallClock;
+use crate::telemetry::losses::Losses;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::outbox::{Bounds, Outbox};
+use crate::telemetry::post::{NotTaken, Patience, post};
 use dialbridge_net::http_client::HttpClient;
 
 /// How much may wait: some minutes of a full instance.
@@ -32,7 +32,7 @@ const BATCH_TYPE: &str = "application/cloudevents-batch+json";
 const WHAT: &str = "events";
 
 /// A webhook.
-pub(in crate::sight) struct Webhook {
+pub(in crate::telemetry) struct Webhook {
     url: Secret,
     secrets: Vec<Secret>,
     outbox: Outbox<String>,

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::metrics::Metrics;
-use crate::clock::WallClock;
 use crate::settings::{AgentConfig, EventsConfig};
+use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 
 pub(super) use call_events::{CallEvents, Common};

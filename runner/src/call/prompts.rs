@@ -18,7 +18,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::log_limit::LogLimit;
+use crate::settings::PromptsConfig;
+use crate::telemetry::log_limit::LogLimit;
 use dialbridge_agents::{Auth, SpeechConfig};
 use dialbridge_net::http_client::HttpClient;
 
@@ -41,27 +42,6 @@ struct Inner {
     config: PromptsConfig,
     kept: Mutex<BTreeMap<String, Kept>>,
     refused_voices: LogLimit,
-}
-
-/// How audio is fetched.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PromptsConfig {
-    /// The most bytes of one recording.
-    pub most_bytes: usize,
-    /// Cloud Storage's JSON API.
-    pub storage_endpoint: String,
-    /// Cloud Text-to-Speech.
-    pub text_to_speech_endpoint: String,
-}
-
-impl Default for PromptsConfig {
-    fn default() -> Self {
-        Self {
-            most_bytes: 5 << 20,
-            storage_endpoint: "https://storage.googleapis.com".to_owned(),
-            text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
-        }
-    }
 }
 
 impl fmt::Debug for Prompts {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::prompts::{Prompts, PromptsConfig};
-use crate::settings::AgentConfig;
-use crate::tools::Tools;
+use crate::call::prompts::Prompts;
+use crate::call::tools::Tools;
+use crate::settings::{AgentConfig, PromptsConfig};
 use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use dialbridge_net::dial::Dial;
 use dialbridge_net::http_client::HttpClient;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use dialbridge_core::CallSid;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 
-use crate::bridge::Standing;
-use crate::media_socket::{FromTwilio, MediaSocket};
+use crate::call::bridge::Standing;
+use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::settings::value::is_language_tag;
-use crate::sight::trace_context::TraceContext;
+use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::ticket::{Course, Opening, Ticket};
 
 /// How many messages may come before `start`; Twilio sends `connected` and nothing else.

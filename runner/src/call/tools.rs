@@ -2,7 +2,6 @@
 //! given and the session; what comes back is the result.
 
 use std::fmt;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +14,7 @@ use ring::hmac;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
-use crate::settings::Secret;
+use crate::settings::ToolWebhook;
 use dialbridge_net::http_client::{HttpClient, HttpError};
 
 /// What came of a tool: its result, or a sentence for the agent.
@@ -29,17 +28,6 @@ const MOST_AT_ONCE: usize = 16;
 
 /// The signature of a request: HMAC-SHA256 of its body, in base64.
 const SIGNATURE: &str = "x-dialbridge-signature";
-
-/// Where tools are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolWebhook {
-    /// `CES_TOOL_WEBHOOK_URL`.
-    pub url: String,
-    /// `CES_TOOL_WEBHOOK_SECRET`: requests are signed with it.
-    pub secret: Option<Secret>,
-    /// `CES_TOOL_WEBHOOK_MS`: how long a tool may take.
-    pub patience: Duration,
-}
 
 /// Runs tools.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use dialbridge_core::{CallTime, Report, TurnId};
 
 use super::exporter::Exporter;
 use super::span::{Attributes, Finished, Kind};
-use crate::sight::trace_context::{TraceContext, new_span_id};
+use crate::telemetry::trace_context::{TraceContext, new_span_id};
 
 /// How many turns' intents are kept until their stages come: an answer waits behind a few others at most.
 const MOST_INTENTS: usize = 8;
@@ -19,7 +19,7 @@ const MOST_EVENTS: usize = 128;
 
 /// The spans of a call whose trace is kept.
 #[derive(Debug)]
-pub(in crate::sight) struct CallTrace {
+pub(in crate::telemetry) struct CallTrace {
     exporter: Arc<Exporter>,
     /// The trace, and the call's own span in it.
     context: TraceContext,
@@ -35,7 +35,7 @@ pub(in crate::sight) struct CallTrace {
 
 impl CallTrace {
     /// A call in that trace, whose span is the request's. `None` where the system has no randomness to give.
-    pub(in crate::sight) fn begin(
+    pub(in crate::telemetry) fn begin(
         exporter: Arc<Exporter>,
         request: TraceContext,
         began_ms: u64,
@@ -48,12 +48,12 @@ impl CallTrace {
     }
 
     /// The trace with the call's own span.
-    pub(in crate::sight) fn context(&self) -> TraceContext {
+    pub(in crate::telemetry) fn context(&self) -> TraceContext {
         self.context
     }
 
     /// Takes note of a fact. Stages and the end have their own.
-    pub(in crate::sight) fn report(&mut self, at: CallTime, report: &Report) {
+    pub(in crate::telemetry) fn report(&mut self, at: CallTime, report: &Report) {
         match report {
             Report::TurnOpened { turn, input, .. } => self.open = Some((*turn, input, at)),
             Report::TurnFailed { turn, fault, retry_in_ms, .. } => {
@@ -91,7 +91,7 @@ impl CallTrace {
     }
 
     /// Tells a turn with its stages.
-    pub(in crate::sight) fn stages(&mut self, stages: &Stages, guilty: Option<Guilty>) {
+    pub(in crate::telemetry) fn stages(&mut self, stages: &Stages, guilty: Option<Guilty>) {
         let mut attributes = vec![
             ("dialbridge.turn", u64::from(stages.turn.0).into()),
             ("dialbridge.input", stages.input.into()),
@@ -120,7 +120,7 @@ impl CallTrace {
     }
 
     /// Tells the call itself.
-    pub(in crate::sight) fn ended(&mut self, at: CallTime, reason: &str) {
+    pub(in crate::telemetry) fn ended(&mut self, at: CallTime, reason: &str) {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.push(("dialbridge.reason", reason.into()));
         self.exporter.put(Finished {

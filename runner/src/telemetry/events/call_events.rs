@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use super::webhook::Webhook;
 use crate::settings::Redaction;
-use crate::sight::rfc3339::rfc3339;
+use crate::telemetry::rfc3339::rfc3339;
 
 /// Where the events of a call go, and what they have in common.
 #[derive(Debug)]
-pub(in crate::sight) struct CallEvents {
+pub(in crate::telemetry) struct CallEvents {
     webhook: Arc<Webhook>,
     redaction: Redaction,
     common: Common,
@@ -26,18 +26,18 @@ pub(in crate::sight) struct CallEvents {
 
 /// What all events of a call have.
 #[derive(Debug, Clone)]
-pub(in crate::sight) struct Common {
+pub(in crate::telemetry) struct Common {
     /// URL of the agent at this service.
-    pub(in crate::sight) source: String,
-    pub(in crate::sight) call_sid: CallSid,
+    pub(in crate::telemetry) source: String,
+    pub(in crate::telemetry) call_sid: CallSid,
     /// Tells this stream of the call from its others: when its ticket was issued, in milliseconds since 1970.
-    pub(in crate::sight) issued_ms: u64,
+    pub(in crate::telemetry) issued_ms: u64,
     /// When the stream's call time began, in milliseconds since 1970.
-    pub(in crate::sight) began_ms: u64,
-    pub(in crate::sight) agent: Arc<str>,
-    pub(in crate::sight) edition: &'static str,
-    pub(in crate::sight) language: String,
-    pub(in crate::sight) traceparent: Option<String>,
+    pub(in crate::telemetry) began_ms: u64,
+    pub(in crate::telemetry) agent: Arc<str>,
+    pub(in crate::telemetry) edition: &'static str,
+    pub(in crate::telemetry) language: String,
+    pub(in crate::telemetry) traceparent: Option<String>,
 }
 
 /// What is told at the end.
@@ -49,12 +49,12 @@ struct Seen {
 }
 
 impl CallEvents {
-    pub(in crate::sight) fn new(webhook: Arc<Webhook>, redaction: Redaction, common: Common) -> Self {
+    pub(in crate::telemetry) fn new(webhook: Arc<Webhook>, redaction: Redaction, common: Common) -> Self {
         Self { webhook, redaction, common, count: 0, last: 0, seen: Seen::default() }
     }
 
     /// Tells a fact, where it is one for others. Stages and the end have their own.
-    pub(in crate::sight) fn report(&mut self, at: CallTime, report: &Report) {
+    pub(in crate::telemetry) fn report(&mut self, at: CallTime, report: &Report) {
         match report {
             Report::Started { stream_sid, from, to, .. } => {
                 let mut data = json!({ "streamSid": stream_sid.as_str(), "language": self.common.language });
@@ -93,7 +93,7 @@ impl CallEvents {
     }
 
     /// Tells a turn and where its time went.
-    pub(in crate::sight) fn stages(&mut self, at: CallTime, stages: &Stages, guilty: Option<Guilty>) {
+    pub(in crate::telemetry) fn stages(&mut self, at: CallTime, stages: &Stages, guilty: Option<Guilty>) {
         let times = TurnStage::ALL.into_iter().filter_map(|stage| {
             let stretch = stages.stretch(stage)?;
             Some((stage.as_str().to_owned(), stretch.ms().into()))
@@ -113,7 +113,7 @@ impl CallEvents {
     }
 
     /// Tells the end of the stream.
-    pub(in crate::sight) fn ended(&mut self, at: CallTime, reason: &str, audio: &AudioAccount) {
+    pub(in crate::telemetry) fn ended(&mut self, at: CallTime, reason: &str, audio: &AudioAccount) {
         let ms = |bytes: u64| bytes / dialbridge_core::audio::BYTES_PER_MS as u64;
         let data = json!({
             "reason": reason,
@@ -133,7 +133,7 @@ impl CallEvents {
     }
 
     /// Returns when all events so far were sent or lost.
-    pub(in crate::sight) async fn flushed(&self) {
+    pub(in crate::telemetry) async fn flushed(&self) {
         self.webhook.flushed(self.last).await;
     }
 

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
 /// What a span is to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sight) enum Kind {
+pub(in crate::telemetry) enum Kind {
     /// Something that this service was asked for from outside.
     Server,
     /// Something inside it.
@@ -17,30 +17,30 @@ pub(in crate::sight) enum Kind {
 
 /// A value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::sight) enum Value {
+pub(in crate::telemetry) enum Value {
     Text(String),
     Number(u64),
     Flag(bool),
 }
 
 /// Attributes of a span, or of something that happened in it.
-pub(in crate::sight) type Attributes = Vec<(&'static str, Value)>;
+pub(in crate::telemetry) type Attributes = Vec<(&'static str, Value)>;
 
 /// A span that is over. Moments are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::sight) struct Finished {
-    pub(in crate::sight) trace_id: u128,
-    pub(in crate::sight) span_id: u64,
+pub(in crate::telemetry) struct Finished {
+    pub(in crate::telemetry) trace_id: u128,
+    pub(in crate::telemetry) span_id: u64,
     /// 0: it has none.
-    pub(in crate::sight) parent_id: u64,
-    pub(in crate::sight) name: &'static str,
-    pub(in crate::sight) kind: Kind,
-    pub(in crate::sight) from_ms: u64,
-    pub(in crate::sight) to_ms: u64,
-    pub(in crate::sight) attributes: Attributes,
-    pub(in crate::sight) events: Vec<(u64, &'static str, Attributes)>,
+    pub(in crate::telemetry) parent_id: u64,
+    pub(in crate::telemetry) name: &'static str,
+    pub(in crate::telemetry) kind: Kind,
+    pub(in crate::telemetry) from_ms: u64,
+    pub(in crate::telemetry) to_ms: u64,
+    pub(in crate::telemetry) attributes: Attributes,
+    pub(in crate::telemetry) events: Vec<(u64, &'static str, Attributes)>,
     /// What failed, where it did.
-    pub(in crate::sight) failed: Option<String>,
+    pub(in crate::telemetry) failed: Option<String>,
 }
 
 impl From<&str> for Value {

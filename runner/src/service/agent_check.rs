@@ -16,9 +16,9 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::agents::Line;
-use crate::clock::WallClock;
+use crate::service::agents::Line;
 use crate::settings::AgentConfig;
+use crate::telemetry::clock::WallClock;
 use dialbridge_agents::{EVENT_QUEUE, SessionContext};
 
 /// For so long a result holds.

@@ -1,8 +1,12 @@
 //! What is told of calls: to the log, to Prometheus, to traces, and to the users' own systems. Nothing here decides about a
 //! call, and no call waits for it.
 
+mod call_log;
 mod call_sight;
+pub mod clock;
 mod events;
+pub mod log;
+pub mod log_limit;
 mod losses;
 mod metrics;
 mod outbox;
@@ -17,8 +21,8 @@ use std::time::Duration;
 use dialbridge_core::UpdateResult;
 use tokio::task::JoinSet;
 
-use crate::clock::WallClock;
 use crate::settings::Config;
+use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 use events::Events;
 use metrics::{Metrics, OfAgent};

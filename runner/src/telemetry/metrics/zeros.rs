@@ -31,7 +31,7 @@ const INTERRUPTIONS: [InterruptedBy; 4] =
 
 impl Metrics {
     /// Shows that agent's figures, all of them 0.
-    pub(in crate::sight) fn show_agent(&self, agent: &OfAgent) {
+    pub(in crate::telemetry) fn show_agent(&self, agent: &OfAgent) {
         let labels = |name, value| Labels { agent: agent.clone(), more: (name, value) };
         for family in [&self.calls, &self.no_inputs, &self.retries, &self.prompts_refused] {
             let _ = family.get_or_create(agent);

@@ -1,9 +1,15 @@
 //! The service: what all calls of this instance share, and how it is served.
 
+pub(crate) mod admin;
+mod agent_check;
+mod agents;
+pub(crate) mod busy;
+pub mod drain;
+mod failures;
+pub mod lab_agents;
+
 use std::fmt;
 use std::future::Future;
-use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,26 +19,25 @@ use dialbridge_core::CallSid;
 use dialbridge_core::config::Greeting;
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::agent_check::{AgentChecks, Checked};
-use crate::agents::Agents;
-use crate::bridge::{self, Standing, Surroundings, Watch};
-use crate::busy::busy;
-use crate::call_book::{Beginning, CallBook, Record};
-use crate::calls::{Calls, Place};
-use crate::clock::WallClock;
-use crate::drain::{Drain, Drained};
-use crate::http::admin::Admin;
-use crate::http::serve_connection_from;
-use crate::log_limit::LogLimit;
-use crate::media_socket::MediaSocket;
+use crate::call::bridge::{self, Standing, Surroundings, Watch};
+use crate::call::calls::{Calls, Place};
+use crate::call::tape_recorder::TapeRecorder;
+use admin::Admin;
+
+use crate::history::{Beginning, CallBook, Record};
+use crate::media::media_socket::MediaSocket;
+use crate::service::agent_check::{AgentChecks, Checked};
+use crate::service::agents::Agents;
+use crate::service::busy::busy;
+use crate::service::drain::{Drain, Drained};
 use crate::settings::{AgentConfig, Config, PublicUrl};
-use crate::sight::{Now, OfCall, Refused, Sight};
-use crate::tape_recorder::TapeRecorder;
+use crate::telemetry::clock::WallClock;
+use crate::telemetry::log_limit::LogLimit;
+use crate::telemetry::{Now, OfCall, Refused, Sight};
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::{Office, Opening, State, Ticket};
@@ -53,9 +58,6 @@ const MOST_VIEWERS: usize = 64;
 
 /// How long the page may take to stop the stream of a call that was handed on, in milliseconds.
 const BROWSER_STOP_MS: u64 = 1_500;
-
-/// How long a connection may take to be accepted again after the system had no room for one.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// An instance of the service.
 pub struct Service {
@@ -165,33 +167,14 @@ impl Service {
         }))
     }
 
-    /// Serves a listener for ever.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let mut connections = JoinSet::new();
-        connections.spawn(self.clone().warm_up());
+    /// Opens the first connections to the agents, then closes those that nobody needs, for as long as it is polled.
+    pub async fn keep_agents(self: Arc<Self>) {
+        let mut tending = JoinSet::new();
         for agent in self.agents.connections() {
-            connections.spawn(agent.clone().tend());
+            tending.spawn(agent.clone().tend());
         }
-        let room = Arc::new(Semaphore::new(self.config.limits.connections));
-        loop {
-            // Never closed, so there is always a permit to come.
-            let permit = room.clone().acquire_owned().await;
-            match accept(&listener).await {
-                Ok((stream, peer)) => {
-                    let serving = serve_connection_from(self.clone(), stream, Some(peer));
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    // No room for another one: those that are there will end.
-                    tracing::error!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-            while connections.try_join_next().is_some() {}
-        }
+        self.warm_up().await;
+        while tending.join_next().await.is_some() {}
     }
 
     /// Opens the first connection to each endpoint of an agent, so that the first call need not wait for it.
@@ -505,10 +488,4 @@ fn instance_name() -> String {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-async fn accept(listener: &TcpListener) -> io::Result<(tokio::net::TcpStream, IpAddr)> {
-    let (stream, peer) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer.ip()))
 }

@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 
 use super::span::{Finished, key_value};
 use crate::settings::{Sampler, Secret, TracesConfig};
-use crate::sight::losses::Losses;
-use crate::sight::metrics::Metrics;
-use crate::sight::outbox::{Bounds, Outbox};
-use crate::sight::post::{NotTaken, Patience, post};
-use crate::sight::trace_context::TraceContext;
+use crate::telemetry::losses::Losses;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::outbox::{Bounds, Outbox};
+use crate::telemetry::post::{NotTaken, Patience, post};
+use crate::telemetry::trace_context::TraceContext;
 use dialbridge_net::http_client::HttpClient;
 
 /// How many spans may wait, and how many go at once: OpenTelemetry's own defaults. They are small, so their bytes are not
@@ -37,7 +37,7 @@ const ATTEMPTS: u32 = 3;
 const WHAT: &str = "spans";
 
 /// Where spans go.
-pub(in crate::sight) struct Exporter {
+pub(in crate::telemetry) struct Exporter {
     url: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
     patience: Patience,
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Exporter {
 }
 
 impl Exporter {
-    pub(in crate::sight) fn new(config: &TracesConfig, client: HttpClient, metrics: Arc<Metrics>) -> Self {
+    pub(in crate::telemetry) fn new(config: &TracesConfig, client: HttpClient, metrics: Arc<Metrics>) -> Self {
         Self {
             url: config.url.clone(),
             headers: config.headers.clone(),
@@ -75,7 +75,7 @@ impl Exporter {
 
     /// The trace that something belongs to which came with that one, or with none: the same, or a new one, and whether it is
     /// kept.
-    pub(in crate::sight) fn sample(&self, came: Option<TraceContext>) -> Option<TraceContext> {
+    pub(in crate::telemetry) fn sample(&self, came: Option<TraceContext>) -> Option<TraceContext> {
         let context = match came {
             Some(came) if self.sampler.follows_parent => return Some(came),
             Some(came) => came,
@@ -85,14 +85,14 @@ impl Exporter {
     }
 
     /// Puts a span in. Never waits.
-    pub(in crate::sight) fn put(&self, span: Finished) {
+    pub(in crate::telemetry) fn put(&self, span: Finished) {
         if self.outbox.put(span, 0).is_none() {
             self.lose(1);
         }
     }
 
     /// Posts what waits, for as long as it is polled.
-    pub(in crate::sight) async fn run(self: Arc<Self>) {
+    pub(in crate::telemetry) async fn run(self: Arc<Self>) {
         tokio::join!(self.post_all(), self.losses.say_each_interval(WHAT, || self.waiting()));
     }
 
@@ -147,12 +147,12 @@ impl Exporter {
     }
 
     /// How many spans wait to be sent.
-    pub(in crate::sight) fn waiting(&self) -> u64 {
+    pub(in crate::telemetry) fn waiting(&self) -> u64 {
         self.outbox.waiting()
     }
 
     /// Sends what waits, for so long at most; what is left then is lost.
-    pub(in crate::sight) async fn flush(&self, patience: Duration) {
+    pub(in crate::telemetry) async fn flush(&self, patience: Duration) {
         let last = self.outbox.last();
         let all = async {
             while self.outbox.waiting() > 0 {

@@ -19,7 +19,7 @@ const MOST_ADDRESSES: usize = 1_000;
 
 /// The wrong tokens of the last minute.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<BTreeMap<Option<IpAddr>, Failed>>);
+pub(crate) struct Failures(Mutex<BTreeMap<Option<IpAddr>, Failed>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Failed {
@@ -37,13 +37,13 @@ impl Failed {
 
 impl Failures {
     /// Whether a token from there is looked at.
-    pub(super) fn may_try(&self, from: Option<IpAddr>) -> bool {
+    pub(crate) fn may_try(&self, from: Option<IpAddr>) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&network(from)).is_none_or(|failed| failed.now().count < MOST)
     }
 
     /// A token from there was wrong.
-    pub(super) fn failed(&self, from: Option<IpAddr>) {
+    pub(crate) fn failed(&self, from: Option<IpAddr>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, failed| failed.now().count > 0);
         let failed = known.entry(network(from)).or_insert(Failed { count: 0, since: Instant::now() });

@@ -13,8 +13,8 @@ use super::events::{CallEvents, Common};
 use super::metrics::{Metrics, OfAgent};
 use super::trace_context::TraceContext;
 use super::traces::CallTrace;
-use crate::call_log;
 use crate::settings::AgentConfig;
+use crate::telemetry::call_log;
 
 /// How long the end of a call waits for its events, where nobody waits for the end of the call.
 const FLUSH: Duration = Duration::from_secs(1);

@@ -1,0 +1,80 @@
+//! Which path does what.
+
+use std::sync::Arc;
+
+use http::{Method, Request, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tracing::Instrument as _;
+
+use super::answer::{Answer, not_allowed, nothing_here, text, with_type};
+use super::events::LongAnswer;
+use super::{admin, media, page, voice};
+use crate::service::Service;
+use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
+use crate::telemetry::trace_context::TraceContext;
+
+/// Where calls begin.
+const VOICE_URL: &str = "/twiml";
+
+/// Answers a request in the trace that it came with, or that begins with it. A call that comes of it goes on in that trace.
+pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
+    let came = TraceContext::of_request(request.headers());
+    let (sight, method) = (service.clone(), request.method().clone());
+    let told = if request.uri().path() == VOICE_URL { sight.sight().request(came) } else { None };
+    let context = told.map(|told| told.context).or(came);
+    if let Some(context) = context {
+        request.extensions_mut().insert(context);
+    }
+    let answer = answer(service, request).instrument(sight.sight().log_span(context)).await;
+    if let Some(told) = told {
+        sight.sight().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
+    }
+    answer
+}
+
+async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer {
+    let path = request.uri().path();
+    if page::is_its(path) {
+        return page::answer(&service, request).await;
+    }
+    if !matches!(path, "/health" | "/ready" | "/metrics") {
+        service.drain().asked();
+    }
+    short_answer(&service, request).await.map(Either::Left)
+}
+
+async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let is_get = method == Method::GET;
+    let is_post = method == Method::POST;
+    match path.as_str() {
+        VOICE_URL if is_get || is_post => voice::twiml(service, request).await,
+        VOICE_URL => not_allowed("GET, POST"),
+        "/connect-ended" if is_post => voice::connect_ended(service, request).await,
+        "/connect-ended" => not_allowed("POST"),
+        "/dial-ended" if is_post => voice::dial_ended(service, request).await,
+        "/dial-ended" => not_allowed("POST"),
+        "/stream-status" if is_post => voice::stream_status(service, request).await,
+        "/stream-status" => not_allowed("POST"),
+        "/health" if is_get => text(StatusCode::OK, "ok\n"),
+        "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
+        "/metrics" if is_get => metrics(service, &request),
+        "/health" | "/ready" | "/metrics" => not_allowed("GET"),
+        "/media" if is_get && service.config().allow_bare_media => media::open_bare(service, request),
+        other => match other.strip_prefix("/media/") {
+            Some(ticket) if is_get => media::open(service, request, ticket),
+            Some(_) => not_allowed("GET"),
+            None => nothing_here(),
+        },
+    }
+}
+
+/// What is counted, for whoever is let in.
+fn metrics(service: &Service, request: &Request<Incoming>) -> Answer {
+    match admin::allowed(service, request) {
+        Ok(()) => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),
+        Err(refusal) => *refusal,
+    }
+}

@@ -1,0 +1,4 @@
+//! Twilio's media streams.
+
+pub mod coalescing;
+pub mod media_socket;
