@@ -13,7 +13,7 @@ use dialbridge_lab::twilio::{Account, SimulatedTwilio};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use super::call::{first_token, voice_url};
+use super::called::{first_token, voice_url};
 use super::load_processes::{AgentProcess, Asked, ServiceProcess, TOKEN};
 use super::load_report::{Found, Report, Run, progress};
 use crate::args::{Against, CallArgs, LoadArgs};

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "lab")]
 pub mod call;
+#[cfg(feature = "lab")]
+mod called;
 #[cfg(feature = "tools")]
 pub mod configure;
 #[cfg(feature = "lab")]

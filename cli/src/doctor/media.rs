@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::Doctor;
 use super::finding::Finding;
-use super::public_url::unreached;
 use super::twiml::Twiml;
+use super::url::unreached;
 use super::web::WebError;
 use dialbridge_runner::settings::Secret;
 use dialbridge_runner::twilio::signature::sign;

@@ -18,6 +18,7 @@ mod public_url;
 mod subject;
 mod twilio;
 mod twiml;
+mod url;
 mod voice_request;
 mod web;
 

@@ -1,15 +1,13 @@
 //! The public URL: whether it leads to the service, and what must be so that Twilio can use it.
 
-use bytes::Bytes;
-use http::header::LOCATION;
-use http::{Response, StatusCode, Uri};
+use http::{StatusCode, Uri};
 
 use super::Doctor;
 use super::finding::{Finding, Mark};
 use super::media;
 use super::subject::{Subject, first_token};
+use super::url::{is_loopback, location, unreached};
 use super::voice_request::{SIGNED, UNSIGNED, VoiceRequest};
-use super::web::WebError;
 use dialbridge_runner::settings::PublicUrl;
 
 const URL: &str = "public-url";
@@ -129,26 +127,6 @@ async fn probe(
     }
 }
 
-/// What to do when a URL cannot be reached.
-pub(crate) fn unreached(error: &WebError) -> &'static str {
-    match error {
-        WebError::NoUrl(_) => "set PUBLIC_URL to a URL such as https://calls.example.com",
-        WebError::Unreachable(_) => "start the service, and look whether the host's name and port are right",
-        WebError::Tls(_) => "give the host a certificate of a public authority for its name: Twilio takes no other",
-        WebError::Broken(_) => {
-            "look whether the port speaks HTTP (https:// for one with TLS), and at the service's log"
-        }
-        WebError::TooLate(_) => "look at the service's log: Twilio waits 15 s for a webhook, and 5 s for a connection",
-        WebError::TooLong => "let the URL lead to the service itself, with its paths at the root",
-    }
-}
-
-/// Where a redirect leads.
-pub(crate) fn location(response: &Response<Bytes>) -> Option<String> {
-    let location = response.headers().get(LOCATION)?.to_str().ok()?;
-    response.status().is_redirection().then(|| location.to_owned())
-}
-
 /// The scheme and host of a redirect's target, which may be a path alone.
 fn origin(location: &str, from: &str) -> String {
     let uri: Option<Uri> = location.parse().ok();
@@ -158,26 +136,9 @@ fn origin(location: &str, from: &str) -> String {
     }
 }
 
-/// Whether only this machine can reach it.
-pub(crate) fn is_loopback(authority: &str) -> bool {
-    let uri: Option<Uri> = format!("http://{authority}/").parse().ok();
-    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn this_machine_is_told_from_others() {
-        for ours in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:80"] {
-            assert!(is_loopback(ours), "{ours}");
-        }
-        for other in ["example.com", "10.0.0.1", "localhost.example.com", "[2001:db8::1]:80", ""] {
-            assert!(!is_loopback(other), "{other}");
-        }
-    }
 
     #[test]
     fn a_redirect_leads_to_an_origin() {

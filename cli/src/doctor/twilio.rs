@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Doctor;
 use super::finding::Finding;
-use super::public_url::is_loopback;
+use super::url::is_loopback;
 use super::voice_request::parts;
 use super::web::WebError;
 use dialbridge_runner::settings::{Secret, TwilioConfig};

@@ -8,8 +8,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Doctor;
 use super::finding::Finding;
-use super::public_url::{is_loopback, location, unreached};
 use super::twiml::{NoStream, Twiml};
+use super::url::{is_loopback, location, unreached};
 use super::web::WebError;
 use dialbridge_runner::settings::{PublicUrl, Secret, TwilioConfig};
 use dialbridge_runner::twilio::signature::sign;

@@ -3,32 +3,10 @@
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
-use crate::call::caller_audio::Position;
-use crate::call::turn::Turn;
-
-/// With so much voice something has been said, and no cough or slammed door, in milliseconds.
-const CLEAR_SPEECH_MS: u64 = 600;
+use crate::call::turn::{CLEAR_SPEECH_MS, Turn, Unheeded};
 
 /// So much before the voice's level rose the first word may have begun, in milliseconds.
 const LEAD_MS: u64 = 300;
-
-/// What a stream has heard since it said something.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Unheeded {
-    /// Milliseconds of voice.
-    voice_ms: u64,
-    /// Where the voice began.
-    from: Option<Position>,
-    /// Milliseconds in which it should have said something.
-    ms: u64,
-}
-
-impl Unheeded {
-    /// Where clear speech began that nothing was said of.
-    pub(super) fn speech_from(&self) -> Option<Position> {
-        self.from.filter(|_| self.voice_ms >= CLEAR_SPEECH_MS)
-    }
-}
 
 impl Call {
     /// What a stream that opens now finds: speech that waits for it is as good as speech that comes.

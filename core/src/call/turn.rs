@@ -17,11 +17,31 @@ use serde_json::{Map, Value};
 
 use crate::agent::{Intent, Prompt, TurnInput};
 use crate::call::caller_audio::Position;
-use crate::call::stall::Unheeded;
 use crate::call::utterance::Utterance;
 use crate::checksum::Checksum;
 use crate::ids::TurnId;
 use crate::time::CallTime;
+
+/// With so much voice something has been said, and no cough or slammed door, in milliseconds.
+pub(super) const CLEAR_SPEECH_MS: u64 = 600;
+
+/// What a stream has heard since it said something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unheeded {
+    /// Milliseconds of voice.
+    pub(super) voice_ms: u64,
+    /// Where the voice began.
+    pub(super) from: Option<Position>,
+    /// Milliseconds in which it should have said something.
+    pub(super) ms: u64,
+}
+
+impl Unheeded {
+    /// Where clear speech began that nothing was said of.
+    pub(super) fn speech_from(&self) -> Option<Position> {
+        self.from.filter(|_| self.voice_ms >= CLEAR_SPEECH_MS)
+    }
+}
 
 /// Where the call stands with the agent.
 #[derive(Debug, Default)]

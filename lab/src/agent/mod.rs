@@ -20,6 +20,7 @@ pub mod script;
 mod server;
 pub(crate) mod speech;
 mod turn;
+mod was_reset;
 
 pub use asked::Asked;
 pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};

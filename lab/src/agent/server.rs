@@ -6,20 +6,17 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_core::Stream;
 use http::{Request, Response};
-use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -35,6 +32,7 @@ use crate::agent::record::Record;
 use crate::agent::reset::Reset;
 use crate::agent::script::Script;
 use crate::agent::turn::{Sessions, answer};
+use crate::agent::was_reset::watch_resets;
 
 /// How many connections wait to be served.
 const BACKLOG: usize = 64;
@@ -206,44 +204,5 @@ impl<D: Dialect> tower_service::Service<Request<Body>> for Service<D> {
         request.extensions_mut().insert(reset.clone());
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         Box::pin(async move { Ok(reset.apply(answer::<D>(sessions, &method, request).await)) })
-    }
-}
-
-/// Whether the client has reset the stream. tonic's server takes a reset for a proper end of the input.
-#[derive(Debug, Clone, Default)]
-pub(super) struct WasReset(Arc<AtomicBool>);
-
-impl WasReset {
-    pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Has that noticed of a request.
-pub(super) fn watch_resets(request: Request<Body>) -> (Request<Body>, WasReset) {
-    let was_reset = WasReset::default();
-    let watched = was_reset.clone();
-    (request.map(|body| Body::new(WatchedBody { body, was_reset: watched })), was_reset)
-}
-
-struct WatchedBody {
-    body: Body,
-    was_reset: WasReset,
-}
-
-impl http_body::Body for WatchedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(_))) = &frame {
-            self.was_reset.0.store(true, Ordering::Relaxed);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
     }
 }

@@ -21,7 +21,7 @@ use crate::agent::dialect::{Dialect, Opened, Opening, invalid};
 use crate::agent::record::{Record, TurnEntry, TurnRecord};
 use crate::agent::reset::Reset;
 use crate::agent::script::{Closes, Fault, FaultAt, Reply, Script};
-use crate::agent::server::WasReset;
+use crate::agent::was_reset::WasReset;
 
 /// How many responses wait for a client that does not read.
 const RESPONSE_QUEUE: usize = 16;

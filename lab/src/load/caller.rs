@@ -14,9 +14,7 @@ use std::collections::VecDeque;
 use dialbridge_core::audio::BYTES_PER_MS;
 
 use crate::load::code::{FRAME_MS, Kind};
-
-/// Frames of an utterance: 2 s.
-pub(super) const SPEECH_FRAMES: u32 = 100;
+use crate::load::ledger::SPEECH_FRAMES;
 
 /// Pause between an answer and the next utterance, in microseconds.
 const PAUSE_US: u64 = 500_000;

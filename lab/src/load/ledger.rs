@@ -10,8 +10,11 @@ use crate::load::histogram::{Histogram, Latency};
 /// So many missing frames of a call are remembered, in case they come late.
 const MOST_MISSING: usize = 4_096;
 
+/// Frames of an utterance: 2 s.
+pub(super) const SPEECH_FRAMES: u32 = 100;
+
 /// A gap of fewer frames than an utterance has, with silence before and after it, was silence.
-const SILENT_GAP: u32 = crate::load::caller::SPEECH_FRAMES;
+const SILENT_GAP: u32 = SPEECH_FRAMES;
 
 /// The agent's book.
 #[derive(Debug, Default)]

@@ -4,50 +4,23 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::twilio::SimulatedTwilio;
 use crate::twilio::account::Account;
+use crate::twilio::call_state::{CallRecord, Line, Next, StatusCallback};
 use crate::twilio::caller::Caller;
 use crate::twilio::events::{CallEvent, What};
 use crate::twilio::faults::StreamFaults;
 use crate::twilio::habits::AbnormalClose;
 use crate::twilio::media_socket::MediaSocket;
 use crate::twilio::plan::CallPlan;
-use crate::twilio::status::StatusCallback;
 use crate::twilio::streaming::Streaming;
 use crate::twilio::twiml::{self, Stream};
-use crate::twilio::{SimulatedTwilio, Update};
 
 /// A document may lead to another, and that one to a third; a call that goes round for ever is ended.
 const MOST_DOCUMENTS: usize = 20;
 
 /// How many updates wait for a call.
 const UPDATES: usize = 4;
-
-/// How a call went.
-#[derive(Debug, Clone, Default)]
-pub struct CallRecord {
-    /// The call.
-    pub call_sid: String,
-    /// What happened, in order.
-    pub events: Vec<CallEvent>,
-    /// The documents that were run, in order.
-    pub documents: Vec<String>,
-    /// What the caller said, from the first stream on: mu-law at 8,000 Hz.
-    pub said: Vec<u8>,
-    /// What the caller heard, as long as that.
-    pub heard: Vec<u8>,
-}
-
-impl CallRecord {
-    /// The first event that `wanted` wants.
-    pub fn find<T>(&self, wanted: impl Fn(&What) -> Option<T>) -> Option<T> {
-        self.events.iter().find_map(|event| wanted(&event.what))
-    }
-
-    /// How many events are so.
-    pub fn count(&self, wanted: impl Fn(&What) -> bool) -> usize {
-        self.events.iter().filter(|event| wanted(&event.what)).count()
-    }
-}
 
 impl SimulatedTwilio {
     /// Places a call and plays it to its end.
@@ -75,34 +48,6 @@ impl SimulatedTwilio {
         self.live().remove(&call_sid);
         call.record
     }
-}
-
-/// A call on its way.
-pub(super) struct Line<'a> {
-    pub(super) twilio: &'a SimulatedTwilio,
-    pub(super) plan: CallPlan,
-    pub(super) caller: Caller,
-    began: Instant,
-    pub(super) record: CallRecord,
-    pub(super) updates: mpsc::Receiver<Update>,
-    /// How many streams were opened.
-    streams: usize,
-    /// How many times somebody was dialled.
-    pub(super) dialled: usize,
-    /// Sockets that nobody closed, and status callbacks on their way. They end with the call.
-    pub(super) lingering: JoinSet<()>,
-}
-
-/// How a stream or a document ended.
-pub(super) enum Next {
-    /// The document goes on with its next verb.
-    Verb,
-    /// Another document is to be run.
-    Document(String),
-    /// Another document is to be fetched, with these parameters beside those of every webhook.
-    Fetch(String, Vec<(&'static str, String)>),
-    /// The call is over.
-    End(String),
 }
 
 impl Line<'_> {

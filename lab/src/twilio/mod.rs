@@ -3,7 +3,9 @@
 //! Facts and sources: Twilio's pages on Media Streams, TwiML, webhooks and the Calls resource.
 
 mod account;
+mod answers;
 mod call;
+mod call_state;
 mod caller;
 mod events;
 mod faults;
@@ -24,7 +26,7 @@ mod verbs;
 mod webhooks;
 
 pub use account::{Account, sign};
-pub use call::CallRecord;
+pub use call_state::CallRecord;
 pub use caller::{CallerStep, Recordings, When, parse_steps};
 pub use events::{CallEvent, What};
 pub use faults::{CallFault, RestFault};

@@ -8,8 +8,8 @@ use hyper::body::{Bytes, Incoming};
 use serde_json::{Value, json};
 
 use super::SimulatedTwilio;
+use super::answers::{MOST_BYTES, error, response};
 use super::numbers::{PhoneNumber, Refusal, page};
-use super::rest::{MOST_BYTES, error, response};
 
 /// What an account has.
 #[derive(Debug, Clone)]

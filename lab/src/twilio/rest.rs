@@ -11,20 +11,18 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::twilio::answers::{MOST_BYTES, error, response};
 use crate::twilio::possessions::Who;
 use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 
 /// The longest `Twiml` parameter, in characters (error 32018 beyond it).
 const TWIML_CHARS: usize = 4_000;
-
-/// The longest request, in bytes.
-pub(super) const MOST_BYTES: usize = 64 * 1024;
 
 /// A REST API that is being served; it stops when this is dropped.
 #[derive(Debug)]
@@ -170,25 +168,5 @@ fn refused(status: StatusCode, code: u32, retry_after: Option<u64>) -> Response<
     if let Some(seconds) = retry_after {
         response.headers_mut().insert("retry-after", seconds.into());
     }
-    response
-}
-
-pub(super) fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {
-    let body: Value = json!({
-        "code": code, "message": message, "status": status.as_u16(),
-        "more_info": format!("https://www.twilio.com/docs/errors/{code}"),
-    });
-    let mut response = response(status, "application/json", body.to_string());
-    if status == StatusCode::UNAUTHORIZED {
-        let realm = http::HeaderValue::from_static("Basic realm=\"Twilio API\"");
-        response.headers_mut().insert("www-authenticate", realm);
-    }
-    response
-}
-
-pub(super) fn response(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert("content-type", http::HeaderValue::from_static(kind));
     response
 }

@@ -1,13 +1,7 @@
 //! `<Stream statusCallback>`: the service is told that a stream has started, stopped or failed, beside the call.
 
-use crate::twilio::call::Line;
+use crate::twilio::call_state::{Line, StatusCallback};
 use crate::twilio::http_client;
-
-/// Where it is told, and of which stream.
-pub(super) struct StatusCallback {
-    pub(super) url: Option<String>,
-    pub(super) stream_sid: String,
-}
 
 impl Line<'_> {
     /// Tells the service, where the document says so. The call does not wait for it.

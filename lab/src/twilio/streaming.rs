@@ -8,7 +8,7 @@ use dialbridge_core::replay::Playout;
 use fastwebsockets::WebSocketError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::twilio::call::{Line, Next};
+use crate::twilio::call_state::{Line, Next};
 use crate::twilio::caller::{Ear, FRAME_BYTES, FRAME_MS};
 use crate::twilio::events::What;
 use crate::twilio::faults::{GARBAGE, StreamFaults};

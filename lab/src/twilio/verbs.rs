@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::twilio::Update;
 use crate::twilio::account::Account;
-use crate::twilio::call::{Line, Next};
+use crate::twilio::call_state::{Line, Next};
 use crate::twilio::events::What;
 use crate::twilio::plan::{OtherSide, Queue};
 use crate::twilio::twiml::{Dial, Enqueue, Verb};

@@ -1,7 +1,7 @@
 //! Which documents a call runs: they are fetched from the webhooks, again where that failed, at last from the number's
 //! fallback URL.
 
-use crate::twilio::call::{Line, Next};
+use crate::twilio::call_state::{Line, Next};
 use crate::twilio::events::What;
 use crate::twilio::faults::CallFault;
 use crate::twilio::http_client;

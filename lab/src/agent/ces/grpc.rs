@@ -22,7 +22,7 @@ use crate::agent::ces::ending::{Ending, GrpcEnding};
 use crate::agent::ces::serving::{Asked, Serving};
 use crate::agent::ces::stream::{Inbox, Outgoing, Stream};
 use crate::agent::script::{Break, Serves};
-use crate::agent::server::{WasReset, watch_resets};
+use crate::agent::was_reset::{WasReset, watch_resets};
 
 /// How many messages wait for a client that does not read.
 const QUEUE: usize = 64;

@@ -16,7 +16,7 @@ use crate::agent::ces::live::Live;
 use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, StreamEntry, StreamRecord, ToolAnswer};
 use crate::agent::ces::serving::{Asked, Serving};
 use crate::agent::script::{AfterEnd, Ces};
-use crate::agent::server::WasReset;
+use crate::agent::was_reset::WasReset;
 
 /// What comes from a client.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use super::ces::{Conversation, Order, until};
-use super::http2::{begin_response, status};
 use super::planned::Planned;
+use super::response::{begin_response, status};
 use super::{Failed, LoadAgent};
 use crate::load::grpc::{Messages, framed};
 

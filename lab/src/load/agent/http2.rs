@@ -1,9 +1,9 @@
 //! A connection over HTTP/2, and its streams: which method one asks for says whose form it has.
 
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
-use h2::{RecvStream, SendStream};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::Request;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -11,6 +11,7 @@ use tonic::Code;
 
 use super::ces_grpc;
 use super::planned::Planned;
+use super::response::{begin_response, status};
 use super::turn::Turn;
 use super::{Failed, LoadAgent, OpenStream, cx, es};
 
@@ -70,18 +71,6 @@ async fn serve_stream(
     };
     drop(open);
     agent.ledger().counts.failed_streams += u64::from(served.is_err());
-}
-
-/// Begins a response of gRPC's.
-pub(super) fn begin_response(mut respond: SendResponse<Bytes>) -> Result<SendStream<Bytes>, Failed> {
-    let mut head = Response::new(());
-    head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    Ok(respond.send_response(head, false)?)
-}
-
-/// The end of a stream of gRPC's.
-pub(super) fn status(code: Code) -> HeaderMap {
-    HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(i32::from(code)))])
 }
 
 fn refuse(respond: SendResponse<Bytes>) -> Result<(), Failed> {

@@ -15,6 +15,7 @@ mod es;
 mod hearing;
 mod http2;
 mod planned;
+mod response;
 mod turn;
 
 use std::io;

@@ -9,8 +9,8 @@ use prost::Message;
 use tokio::sync::mpsc;
 
 use super::hearing::Hearing;
-use super::http2::{begin_response, status};
 use super::planned::Planned;
+use super::response::{begin_response, status};
 use super::{ANSWER_BLOCKS, Failed, LoadAgent, THINK_MS};
 use crate::load::grpc::{Messages, framed};
 use crate::load::ledger::Sent;
