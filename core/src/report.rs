@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentFault, Intent};
-use crate::handoff::VirtualAgentStatus;
+use crate::ending::{Bound, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
 use crate::time::CallTime;
 
@@ -242,32 +242,6 @@ impl InterruptedBy {
             Self::Voice => "voice",
             Self::Key => "key",
             Self::Agent => "agent",
-        }
-    }
-}
-
-/// A bound that ends a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// The call is too long.
-    Call,
-    /// Nobody has said anything for too long.
-    Silence,
-    /// Too many turns have failed.
-    FailedTurns,
-    /// The caller said nothing in too many turns.
-    SilentTurns,
-}
-
-impl Bound {
-    /// The reason as logs and the hand-off have it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Call => "call-too-long",
-            Self::Silence => "silence",
-            Self::FailedTurns => "failed-turns",
-            Self::SilentTurns => "no-input",
         }
     }
 }

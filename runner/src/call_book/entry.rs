@@ -198,7 +198,7 @@ impl Entry {
 mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
-    use dialbridge_core::handoff::VirtualAgentStatus;
+    use dialbridge_core::ending::VirtualAgentStatus;
     use dialbridge_core::report::{AudioAccount, CloseReason, InterruptedBy};
     use dialbridge_core::{StreamSid, TurnId};
 
