@@ -73,7 +73,7 @@
 //! [`call`] decides; [`twilio`] reads and writes Media Streams messages; [`agent`] has the words for the agent's side,
 //! one vocabulary for Dialogflow ES, CX and CES; [`payload`] what an agent may ask of this service by a custom payload;
 //! [`audio`] turns whatever an agent sends into 8 kHz mu-law;
-//! [`handoff`] and [`twiml`] write what a call gets when the agent is done; [`report`] says what happened, and [`stages`] where a turn's time went.
+//! [`handoff`] and [`twiml`] write what a call gets when the agent is done, [`ending`] has the words for how; [`report`] says what happened, and [`stages`] where a turn's time went.
 #![forbid(unsafe_code)]
 // A new event, command or state must be looked at wherever one is matched.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -83,6 +83,7 @@ pub mod audio;
 pub mod call;
 mod checksum;
 pub mod config;
+pub mod ending;
 pub mod error;
 pub mod handoff;
 mod ids;

@@ -3,7 +3,7 @@
 import { AudioFault, unable } from './audio.js';
 import { Call, KEYS } from './call.js';
 import { ask, by, el, length, seconds } from './dom.js';
-import { chip, fault, folded, parameters, quoted, stages } from './timeline.js';
+import { chip, folded, parameters, quoted, stages } from './timeline.js';
 
 /** How often the instance that has the call is looked for, where there are several, and how long between. */
 const LOOKS = 15;
@@ -244,7 +244,7 @@ function show(line) {
       note('You have said nothing.');
       break;
     case 'failed':
-      note(`The agent does not answer: ${fault(line)}. ${line.retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.'}`, 'bad');
+      note(`The agent does not answer: ${line.fault}. ${line.retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.'}`, 'bad');
       break;
     case 'note':
       note(line.more ? `${line.text}: ${line.more}` : line.text);

@@ -22,7 +22,7 @@ function told(line) {
     case 'heard':
       return ['caller', `has heard the agent out, ${seconds(line.heardMs)}`];
     case 'failed':
-      return ['agent', el('strong', {}, `turn ${line.turn} failed: ${fault(line)}`), again(line)];
+      return ['agent', el('strong', {}, `turn ${line.turn} failed: ${line.fault}`), again(line)];
     case 'key':
       return ['caller', 'presses a key'];
     case 'keys':
@@ -58,12 +58,12 @@ export function timeline(lines) {
 
 /** What a turn's latency was made of: each stage counted from the end of the caller's words, and which of them was too slow. */
 export function stages(line) {
-  const from = line.speechEndedMs ?? line.inputCompleteMs ?? line.openedMs;
+  const from = line.speechEndedAtMs ?? line.inputCompleteAtMs ?? line.openedAtMs;
   const named = [
-    ['recognised', line.finalTranscriptMs],
-    ['answered', line.answeredMs],
-    ['sent', line.firstAudioSentMs],
-    ['heard', line.firstAudioHeardMs],
+    ['recognised', line.finalTranscriptAtMs],
+    ['answered', line.answeredAtMs],
+    ['sent', line.firstAudioSentAtMs],
+    ['heard', line.firstAudioHeardAtMs],
   ];
   const known = named.filter(([, at]) => at !== null).map(([name, at]) => `${name} ${signed(at - from)}`);
   const latency = line.latencyMs === null ? 'no answer' : `${seconds(line.latencyMs)} until the answer`;
@@ -77,8 +77,6 @@ const signed = (ms) => `${ms <= -5 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed
 export const quoted = (text) => `“${text}”`;
 
 export const chip = (text) => el('span', { class: 'chip' }, text);
-
-export const fault = (line) => (line.text ? `${line.code}: ${line.text}` : line.code);
 
 const again = (line) => (line.retryInMs === null ? undefined : `(tried again in ${seconds(line.retryInMs)})`);
 

@@ -1,7 +1,7 @@
 //! What happens when nobody says anything, and how calls end that would not end by themselves.
 
 use dialbridge_core::Report;
-use dialbridge_core::report::Bound;
+use dialbridge_core::ending::Bound;
 use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, What, When};
 use dialbridge_tests::{
     Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, say, spoke,

@@ -88,7 +88,32 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
         Report::Stages(stages) => ("bridge", told_stages(stages)),
         Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),
-        _ => return,
+        Report::Started { .. }
+        | Report::TurnOpened { .. }
+        | Report::Transcript { is_final: false, .. }
+        | Report::EndOfUtterance { spoken: true, .. }
+        | Report::MoreAudio { .. }
+        | Report::PromptRefused { .. }
+        | Report::Cancelled { .. }
+        | Report::Filler { .. }
+        | Report::Payload { .. }
+        | Report::PayloadRefused { .. }
+        | Report::ToolRefused { .. }
+        | Report::ToolRun { .. }
+        | Report::Succeeded { .. }
+        | Report::WebhookFailed { .. }
+        | Report::StartingEventUnanswered { .. }
+        | Report::Heard { .. }
+        | Report::SilentTurnReplaced { .. }
+        | Report::Rotated { .. }
+        | Report::AudioDropped { .. }
+        | Report::Digit
+        | Report::DigitsComplete { .. }
+        | Report::DigitDropped
+        | Report::NoInput { .. }
+        | Report::UnknownEvent { .. }
+        | Report::BoundReached(_)
+        | Report::Ended { .. } => return,
     };
     line(at_ms, who, &what);
 }

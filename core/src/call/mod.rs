@@ -44,10 +44,11 @@ use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEnd, AgentEvent, KeyRules, ToolCall, TurnInput};
 use crate::config::CallConfig;
+use crate::ending::{Bound, VirtualAgentStatus};
 use crate::error::{InputError, PeerFault};
-use crate::handoff::{self, Outcome, VirtualAgentStatus};
+use crate::handoff::{self, Outcome};
 use crate::ids::{CallSid, FetchId, StreamSid, ToolsId, TurnId};
-use crate::report::{AudioAccount, Bound, CloseReason, Report, Stages};
+use crate::report::{AudioAccount, CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 

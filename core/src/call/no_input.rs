@@ -3,7 +3,8 @@
 use crate::agent::TurnInput;
 use crate::call::turn::{OpenTurn, Turn};
 use crate::call::{Call, Ending, Lifecycle, Timer};
-use crate::report::{Bound, Report};
+use crate::ending::Bound;
+use crate::report::Report;
 use crate::time::CallTime;
 
 /// The signs of life of a call.

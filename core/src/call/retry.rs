@@ -5,7 +5,8 @@ use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::turn::{Answered, Turn};
 use crate::call::{Call, Ending, Output, Timer};
-use crate::report::{Bound, Report};
+use crate::ending::Bound;
+use crate::report::Report;
 use crate::time::CallTime;
 
 /// The longest pause between two attempts, in milliseconds.

@@ -3,7 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use crate::handoff::{HandoffField, Outcome, VirtualAgentStatus};
+use crate::ending::VirtualAgentStatus;
+use crate::handoff::{HandoffField, Outcome};
 
 /// What stays as it is in a URL's query: RFC 3986 section 2.3, unreserved.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
-use crate::report::Bound;
+use crate::ending::{Bound, VirtualAgentStatus};
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
 
 use content::{Content, with_query};
@@ -102,45 +102,6 @@ impl HandoffField {
             Self::Action => "action",
             Self::LiveAgentHandoff => "liveAgentHandoff",
             Self::Session => "session",
-        }
-    }
-}
-
-/// How the agent's part ended: `VirtualAgentStatus`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum VirtualAgentStatus {
-    /// The agent is done.
-    Completed,
-    /// The agent asks for a person or a transfer.
-    LiveAgentHandoff,
-    /// The caller or a limit of ours ended the call.
-    Hangup,
-    /// The agent pauses; the call may come back to the same session.
-    Paused,
-    /// The agent could not be had.
-    Failed,
-}
-
-impl VirtualAgentStatus {
-    /// The status of a call whose agent ended its part so.
-    pub(crate) fn of(end: &AgentEnd) -> Self {
-        match end {
-            AgentEnd::EndInteraction => Self::Completed,
-            AgentEnd::LiveAgentHandoff { .. } | AgentEnd::Transfer(_) | AgentEnd::Enqueue(_) => Self::LiveAgentHandoff,
-            AgentEnd::Pause { .. } => Self::Paused,
-        }
-    }
-
-    /// The value as Twilio's connector sends it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::LiveAgentHandoff => "live-agent-handoff",
-            Self::Hangup => "hangup",
-            Self::Paused => "paused",
-            Self::Failed => "failed",
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::checksum::Checksum;
 use crate::error::InputError;
 use crate::ids::TurnId;
 use crate::replay::Step;
-use crate::report::{Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
@@ -118,7 +117,7 @@ fn told(output: &Output) -> String {
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
         Output::RunTools(id, calls) => format!("runner  {id}: {}", told_tools(calls)),
         Output::Close(reason) => format!("runner  close: {reason}"),
-        Output::Report(report) => format!("report  {}", told_report(report)),
+        Output::Report(report) => format!("report  {}", report.tape_text()),
     }
 }
 
@@ -172,82 +171,4 @@ fn told_result(result: &ToolResult) -> String {
 
 fn told_tools(calls: &[ToolCall]) -> String {
     calls.iter().map(|call| call.tool.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn told_report(report: &Report) -> String {
-    match report {
-        Report::Started { call_sid, stream_sid, from: _, to: _ } => {
-            format!("started {call_sid} {}", stream_sid.as_str())
-        }
-        Report::TurnOpened { turn, input, waited_ms } => format!("{turn} opened with {input}, {waited_ms} ms waited"),
-        Report::Transcript { turn, text, is_final } => {
-            format!("{turn} {} \"{text}\"", if *is_final { "final" } else { "interim" })
-        }
-        Report::EndOfUtterance { turn, spoken } => {
-            format!("{turn} end of utterance{}", if *spoken { "" } else { ", nothing said" })
-        }
-        Report::Answered { turn, query_text, text, intent, audio_ms, thought_ms, parameters: _ } => format!(
-            "{turn} answered after {thought_ms} ms: \"{query_text}\" -> {} \"{text}\", {audio_ms} ms of audio",
-            intent.display_name
-        ),
-        Report::MoreAudio { turn, audio_ms } => format!("{turn} {audio_ms} ms more of audio"),
-        Report::Stages(stages) => told_stages(stages),
-        Report::PromptRefused { why } => format!("prompt refused: {why}"),
-        Report::Cancelled { cut_ms } => format!("{cut_ms} ms cancelled by the answer"),
-        Report::Filler { which } => format!("filler while {which}"),
-        Report::Payload { turn, payload } => format!("{turn} payload {payload}"),
-        Report::PayloadRefused { turn, why } => format!("{turn} payload refused: {why}"),
-        Report::ToolRefused { turn, tool } => format!("{turn} tool refused: {tool}"),
-        Report::ToolRun { turn, tool, fault: None } => format!("{turn} tool run: {tool}"),
-        Report::ToolRun { turn, tool, fault: Some(why) } => format!("{turn} tool failed: {tool}, {why}"),
-        Report::Succeeded { turn } => format!("{turn} success"),
-        Report::WebhookFailed { turn, why } => format!("{turn} webhook failed: {why}"),
-        Report::StartingEventUnanswered { turn } => format!("{turn} starting event unanswered"),
-        Report::BargeIn { turn, by, heard_ms, cut_ms } => {
-            let turn = turn.map(|turn| format!(" ({turn})")).unwrap_or_default();
-            format!("barge-in by {}{turn}: {heard_ms} ms heard, {cut_ms} ms cut", by.as_str())
-        }
-        Report::Heard { heard_ms, by_mark } => {
-            format!("all heard, {heard_ms} ms{}", if *by_mark { "" } else { ", mark overdue" })
-        }
-        Report::SilentTurnReplaced { turn } => format!("{turn} replaced, nothing said"),
-        Report::Rotated { turn, in_speech } => {
-            format!("{turn} at its limit{}", if *in_speech { ", in speech" } else { "" })
-        }
-        Report::TurnFailed { turn, fault, retry_in_ms, again_ms } => match retry_in_ms {
-            Some(pause) => format!("{turn} failed, {fault}; again in {pause} ms with {again_ms} ms of audio"),
-            None => format!("{turn} failed, {fault}; not again"),
-        },
-        Report::AudioDropped { ms } => format!("{ms} ms of audio dropped"),
-        Report::Digit => "digit".to_owned(),
-        Report::DigitsComplete { count } => format!("{count} digits complete"),
-        Report::DigitDropped => "digit dropped".to_owned(),
-        Report::NoInput { in_a_row, by_event } => {
-            format!("no input, {in_a_row} in a row{}", if *by_event { ", told by an event" } else { "" })
-        }
-        Report::UnknownEvent { event } => format!("unknown event \"{event}\""),
-        Report::BoundReached(bound) => format!("bound reached: {}", bound.as_str()),
-        Report::HandedOff { status } => format!("handed off, {}", status.as_str()),
-        Report::Ended { reason, audio } => format!(
-            "ended: {reason}; audio {} received, {} written, {} resent, {} withheld, {} dropped, {} after the end, {} left",
-            audio.received, audio.written, audio.resent, audio.withheld, audio.dropped, audio.after_end, audio.left
-        ),
-    }
-}
-
-fn told_stages(stages: &Stages) -> String {
-    let mut told = format!("{} stages: opened {}", stages.turn, stages.opened);
-    for (name, at) in [
-        ("speech began", stages.speech_began),
-        ("input complete", stages.input_complete),
-        ("final transcript", stages.final_transcript),
-        ("answered", stages.answered),
-        ("audio sent", stages.first_audio_sent),
-        ("audio heard", stages.first_audio_heard),
-    ] {
-        if let Some(at) = at {
-            let _ = write!(told, ", {name} {at}");
-        }
-    }
-    told
 }

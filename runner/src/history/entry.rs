@@ -89,10 +89,9 @@ impl State {
     /// The state after that report.
     fn after(self, report: &Report) -> Self {
         let is_speaking = self == Self::Speaking;
-        match report {
-            Report::Ended { .. } => Self::Over,
-            Report::HandedOff { .. } => Self::Ending,
-            _ if matches!(self, Self::Ending | Self::Over) => self,
+        let next = match report {
+            Report::Ended { .. } => return Self::Over,
+            Report::HandedOff { .. } => return Self::Ending,
             Report::Started { .. } | Report::Heard { .. } => Self::Listening,
             Report::TurnOpened { input, .. } if !is_speaking => {
                 if *input == "audio" {
@@ -105,8 +104,31 @@ impl State {
             Report::BargeIn { .. } => Self::Hearing,
             Report::EndOfUtterance { spoken: true, .. } | Report::DigitsComplete { .. } => Self::Thinking,
             Report::Answered { audio_ms: 1.., .. } | Report::MoreAudio { .. } | Report::Filler { .. } => Self::Speaking,
-            _ => self,
-        }
+            Report::TurnOpened { .. }
+            | Report::Transcript { .. }
+            | Report::EndOfUtterance { .. }
+            | Report::Answered { .. }
+            | Report::Stages(_)
+            | Report::PromptRefused { .. }
+            | Report::Cancelled { .. }
+            | Report::Payload { .. }
+            | Report::PayloadRefused { .. }
+            | Report::ToolRefused { .. }
+            | Report::ToolRun { .. }
+            | Report::Succeeded { .. }
+            | Report::WebhookFailed { .. }
+            | Report::StartingEventUnanswered { .. }
+            | Report::SilentTurnReplaced { .. }
+            | Report::Rotated { .. }
+            | Report::TurnFailed { .. }
+            | Report::AudioDropped { .. }
+            | Report::Digit
+            | Report::DigitDropped
+            | Report::NoInput { .. }
+            | Report::UnknownEvent { .. }
+            | Report::BoundReached(_) => self,
+        };
+        if matches!(self, Self::Ending | Self::Over) { self } else { next }
     }
 }
 
@@ -135,18 +157,21 @@ impl Entry {
     pub(super) fn report(&mut self, at: CallTime, report: &Report) {
         self.last_ms = at.as_ms();
         self.state = self.state.after(report);
-        match report {
-            Report::Stages(stages) => {
-                self.turns += 1;
-                self.latencies_ms.extend(latency_ms(stages));
-                if self.latencies_ms.len() > MOST_LATENCIES {
-                    self.latencies_ms.pop_front();
-                }
+        if let Report::Stages(stages) = report {
+            self.turns += 1;
+            self.latencies_ms.extend(latency_ms(stages));
+            if self.latencies_ms.len() > MOST_LATENCIES {
+                self.latencies_ms.pop_front();
             }
-            Report::TurnFailed { .. } => self.failed += 1,
-            Report::HandedOff { status } => self.status = Some(status.as_str()),
-            Report::Ended { reason, .. } => self.ended = Some((at.as_ms(), reason.to_string())),
-            _ => {}
+        }
+        if let Report::TurnFailed { .. } = report {
+            self.failed += 1;
+        }
+        if let Report::HandedOff { status } = report {
+            self.status = Some(status.as_str());
+        }
+        if let Report::Ended { reason, .. } = report {
+            self.ended = Some((at.as_ms(), reason.to_string()));
         }
         if let Some(line) = told(report, self.beginning.words, self.beginning.slow) {
             let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
@@ -198,7 +223,7 @@ impl Entry {
 mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
-    use dialbridge_core::handoff::VirtualAgentStatus;
+    use dialbridge_core::ending::VirtualAgentStatus;
     use dialbridge_core::report::{AudioAccount, CloseReason, InterruptedBy};
     use dialbridge_core::{StreamSid, TurnId};
 

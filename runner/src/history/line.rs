@@ -1,9 +1,9 @@
 //! What the page tells of a report: a line of the call's timeline.
 
-use dialbridge_core::report::Stages;
+use dialbridge_core::Report;
+use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
 use dialbridge_core::stages::StageBounds;
-use dialbridge_core::{CallTime, Report};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// How much of a text is shown, in characters.
 const MOST_TEXT_CHARS: usize = 1_000;
@@ -14,79 +14,115 @@ const MOST_JSON_BYTES: usize = 4_000;
 /// Parameters that an agent gets with every call and gives back: nobody has said them.
 const NUMBERS: [&str; 2] = ["From", "To"];
 
-/// What is told of a report, `what` it is among it; `None` where nothing is. Keys are told nowhere; what was said, and what
-/// the agent made of it, only with `words`. A turn that is beyond `slow` names its guilty stage.
-pub(super) fn told(report: &Report, words: bool, slow: StageBounds) -> Option<Map<String, Value>> {
-    let value = match report {
-        Report::Started { .. } => json!({ "what": "started" }),
-        Report::TurnOpened { turn, input, waited_ms } => {
-            json!({ "what": "turn", "turn": turn.0, "input": input, "waitedMs": waited_ms })
-        }
-        Report::Transcript { turn, text, is_final } if words => {
-            json!({ "what": "transcript", "turn": turn.0, "text": short(text), "isFinal": is_final })
-        }
-        Report::EndOfUtterance { turn, spoken } => {
-            json!({ "what": "utterance-over", "turn": turn.0, "spoken": spoken })
-        }
-        Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => {
-            let mut line = json!({
-                "what": "answered", "turn": turn.0, "intent": short(&intent.display_name),
-                "audioMs": audio_ms, "thoughtMs": thought_ms,
-            });
-            if words {
-                line["heard"] = short(query_text).into();
-                line["text"] = short(text).into();
-                let mut parameters = parameters.clone();
-                for number in NUMBERS {
-                    parameters.remove(number);
-                }
-                line["parameters"] = bounded(parameters.len(), &parameters);
-            }
-            line
-        }
-        Report::Stages(stages) => of_stages(stages, slow),
-        Report::BargeIn { turn, by, heard_ms, cut_ms } => {
-            let turn = turn.map(|turn| turn.0);
-            json!({ "what": "barge-in", "turn": turn, "by": by.as_str(), "heardMs": heard_ms, "cutMs": cut_ms })
-        }
-        Report::Heard { heard_ms, by_mark } => json!({ "what": "heard", "heardMs": heard_ms, "byMark": by_mark }),
-        Report::TurnFailed { turn, fault, retry_in_ms, .. } => json!({
-            "what": "failed", "turn": turn.0, "code": short(&fault.code), "text": short(&fault.message),
-            "retryInMs": retry_in_ms,
-        }),
-        Report::PromptRefused { why } => noted("a prompt cannot be played", why),
-        Report::Filler { which } => noted("a recording of ours is played", which),
-        Report::Payload { payload, .. } if words => {
-            json!({ "what": "payload", "payload": bounded(1, payload) })
-        }
-        Report::PayloadRefused { why, .. } => noted("a custom payload is not understood", why),
-        Report::ToolRefused { tool, .. } => noted("the agent wants a tool run, which is refused", tool),
-        Report::Succeeded { .. } => noted("the agent counts the call as a success", ""),
-        Report::WebhookFailed { why, .. } => noted("a webhook of the agent's has failed", why),
-        Report::StartingEventUnanswered { .. } => noted("the starting event got no answer", ""),
-        Report::Rotated { .. } => noted("another stream takes over, for the agent's limit of audio", ""),
-        Report::AudioDropped { ms } => noted("audio of the caller's was dropped", &format!("{ms} ms")),
-        Report::Digit => json!({ "what": "key" }),
-        Report::DigitsComplete { count } => json!({ "what": "keys", "count": count }),
-        Report::DigitDropped => noted("too many keys wait: one was dropped", ""),
-        Report::NoInput { in_a_row, .. } => json!({ "what": "no-input", "inARow": in_a_row }),
-        Report::BoundReached(bound) => noted("a bound ends the call", bound.as_str()),
-        Report::HandedOff { status } => json!({ "what": "handed-off", "status": status.as_str() }),
-        Report::Ended { reason, .. } => json!({ "what": "ended", "reason": reason.to_string() }),
-        _ => return None,
-    };
-    if let Value::Object(line) = value { Some(line) } else { None }
+/// How the page shows a report.
+enum Form {
+    /// Not at all.
+    Hidden,
+    /// By its name and its fields; the page has its own words for each.
+    Fields,
+    /// By its sentence and its values.
+    Note,
 }
 
-fn of_stages(stages: &Stages, slow: StageBounds) -> Value {
-    let ms = |at: Option<CallTime>| at.map(CallTime::as_ms);
-    json!({
-        "what": "stages", "turn": stages.turn.0, "input": stages.input, "latencyMs": latency_ms(stages),
-        "openedMs": stages.opened.as_ms(), "speechBeganMs": ms(stages.speech_began), "speechEndedMs": ms(stages.speech_ended),
-        "inputCompleteMs": ms(stages.input_complete), "finalTranscriptMs": ms(stages.final_transcript),
-        "answeredMs": ms(stages.answered), "firstAudioSentMs": ms(stages.first_audio_sent),
-        "firstAudioHeardMs": ms(stages.first_audio_heard),
-        "guilty": slow.guilty(stages).map(|guilty| guilty.stage.as_str()),
+/// The form of a report on a page that shows what was said, or does not.
+fn form(report: &Report, words: bool) -> Form {
+    match report {
+        Report::Transcript { .. } | Report::Payload { .. } if !words => Form::Hidden,
+        Report::MoreAudio { .. }
+        | Report::Cancelled { .. }
+        | Report::SilentTurnReplaced { .. }
+        | Report::UnknownEvent { .. } => Form::Hidden,
+        Report::Started { .. }
+        | Report::TurnOpened { .. }
+        | Report::Transcript { .. }
+        | Report::EndOfUtterance { .. }
+        | Report::Answered { .. }
+        | Report::Stages(_)
+        | Report::Payload { .. }
+        | Report::BargeIn { .. }
+        | Report::Heard { .. }
+        | Report::TurnFailed { .. }
+        | Report::Digit
+        | Report::DigitsComplete { .. }
+        | Report::NoInput { .. }
+        | Report::HandedOff { .. }
+        | Report::Ended { .. } => Form::Fields,
+        Report::PromptRefused { .. }
+        | Report::Filler { .. }
+        | Report::PayloadRefused { .. }
+        | Report::ToolRefused { .. }
+        | Report::ToolRun { .. }
+        | Report::Succeeded { .. }
+        | Report::WebhookFailed { .. }
+        | Report::StartingEventUnanswered { .. }
+        | Report::Rotated { .. }
+        | Report::AudioDropped { .. }
+        | Report::DigitDropped
+        | Report::BoundReached(_) => Form::Note,
+    }
+}
+
+/// What is told of a report, `what` it is among it; `None` where nothing is. Keys and numbers are told nowhere; what was
+/// said, and what the agent made of it, only with `words`. A turn that is beyond `slow` names its guilty stage.
+pub(super) fn told(report: &Report, words: bool, slow: StageBounds) -> Option<Map<String, Value>> {
+    match form(report, words) {
+        Form::Hidden => None,
+        Form::Fields => Some(fields(report, words, slow)),
+        Form::Note => Some(note(report)),
+    }
+}
+
+fn fields(report: &Report, words: bool, slow: StageBounds) -> Map<String, Value> {
+    let is_shown = |field: &Field<'_>| match field.personal {
+        Personal::No => true,
+        Personal::Words | Personal::Parameters => words,
+        Personal::Number => false,
+    };
+    let shown = report.fields().into_iter().filter(is_shown);
+    let mut line: Map<_, _> = shown.map(|field| (camel_case(field.name), value(&field.value))).collect();
+    line.insert("what".to_owned(), report.name().into());
+    if let Report::Stages(stages) = report {
+        line.insert("latencyMs".to_owned(), latency_ms(stages).into());
+        line.insert("guilty".to_owned(), slow.guilty(stages).map(|guilty| guilty.stage.as_str()).into());
+    }
+    line
+}
+
+fn note(report: &Report) -> Map<String, Value> {
+    let more = |field: &Field<'_>| {
+        let is_told = !matches!(field.value, FieldValue::Absent | FieldValue::Turn(_) | FieldValue::Flag(_));
+        (is_told && field.personal == Personal::No).then(|| short(&field.value.to_string()))
+    };
+    let more: Vec<String> = report.fields().iter().filter_map(more).collect();
+    let line = [("what", "note".into()), ("text", report.sentence().into()), ("more", more.join(", ").into())];
+    line.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn value(value: &FieldValue<'_>) -> Value {
+    match value {
+        FieldValue::Text(text) => short(text).into(),
+        FieldValue::Parameters(parameters) => {
+            let mut parameters = (*parameters).clone();
+            parameters.retain(|name, _| !NUMBERS.contains(&name.as_str()));
+            bounded(parameters.len(), &parameters)
+        }
+        FieldValue::Json(json) => bounded(1, json),
+        FieldValue::Absent
+        | FieldValue::Turn(_)
+        | FieldValue::Moment(_)
+        | FieldValue::Ms(_)
+        | FieldValue::Count(_)
+        | FieldValue::Flag(_)
+        | FieldValue::Resource(_) => value.into(),
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |name, part| {
+        let (initial, rest) = part.split_at(usize::from(!part.is_empty()));
+        name + &initial.to_ascii_uppercase() + rest
     })
 }
 
@@ -95,10 +131,6 @@ fn of_stages(stages: &Stages, slow: StageBounds) -> Value {
 pub(super) fn latency_ms(stages: &Stages) -> Option<u64> {
     let until = stages.first_audio_heard.or(stages.first_audio_sent).or(stages.answered)?;
     Some(until.ms_since(stages.caller_waits_from()))
-}
-
-fn noted(what: &str, more: &str) -> Value {
-    json!({ "what": "note", "text": what, "more": short(more) })
 }
 
 fn short(text: &str) -> String {
@@ -120,8 +152,10 @@ fn bounded(count: usize, value: &(impl serde::Serialize + ?Sized)) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dialbridge_core::TurnId;
     use dialbridge_core::agent::Intent;
+    use dialbridge_core::report::{PLANTED, samples};
+    use dialbridge_core::{CallTime, TurnId};
+    use serde_json::json;
 
     const SLOW: StageBounds = StageBounds::NONE;
 
@@ -149,8 +183,33 @@ mod tests {
         assert_eq!((&without["intent"], &without["thoughtMs"]), (&"order.bread".into(), &250.into()));
         assert!(!without.to_string().contains("secret"), "{without}");
         let with = told(&answered(), true, SLOW).unwrap();
-        assert_eq!((&with["heard"], &with["text"]), (&"query-secret".into(), &"text-secret".into()));
+        assert_eq!((&with["queryText"], &with["text"]), (&"query-secret".into(), &"text-secret".into()));
         assert_eq!(with["parameters"], json!({ "bread": "rye-secret" }));
+    }
+
+    #[test]
+    fn no_report_shows_a_personal_value_without_words_and_a_number_with_them() {
+        let shown = |words| samples().iter().filter_map(|report| told(report, words, SLOW)).collect::<Vec<_>>();
+        assert!(!format!("{:?}", shown(false)).contains(PLANTED), "{:?}", shown(false));
+        let with = format!("{:?}", shown(true));
+        assert!(with.contains(&format!("{PLANTED} query_text")), "{with}");
+        for number in ["from", "to"] {
+            assert!(!with.contains(&format!("{PLANTED} {number}")), "{with}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_was_run_is_a_note() {
+        let runs = samples().into_iter().filter(|report| matches!(report, Report::ToolRun { .. }));
+        let notes: Vec<String> = runs
+            .map(|run| told(&run, false, SLOW).unwrap())
+            .map(|line| [&line["what"], &line["text"], &line["more"]].map(|part| part.as_str().unwrap()).join(" | "))
+            .collect();
+        let expected = [
+            "note | a tool that the agent wants was run | projects/p/locations/us/apps/a/tools/stock",
+            "note | a tool that the agent wants could not be run | projects/p/locations/us/apps/a/tools/stock, the shop is closed",
+        ];
+        assert_eq!(notes, expected);
     }
 
     #[test]

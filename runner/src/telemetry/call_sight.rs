@@ -98,24 +98,21 @@ impl CallSight {
     /// Tells a fact. Never waits.
     pub(crate) fn report(&mut self, at: CallTime, report: &Report) {
         self.last = at;
-        match report {
-            Report::Stages(stages) => self.stages(at, stages),
-            Report::Ended { reason, audio } => {
-                self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
-                self.ended(at, reason.as_str(), audio);
-            }
-            other => {
-                self.span.in_scope(|| call_log::log(&self.call_sid, at, other));
-                self.metrics.report(&self.agent, other);
-                self.events.iter_mut().for_each(|events| events.report(at, other));
-                self.trace.iter_mut().for_each(|trace| trace.report(at, other));
-            }
+        self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
+        self.metrics.report(&self.agent, report);
+        self.events.iter_mut().for_each(|events| events.report(at, report));
+        self.trace.iter_mut().for_each(|trace| trace.report(at, report));
+        if let Report::Stages(stages) = report {
+            self.stages(at, report, stages);
+        }
+        if let Report::Ended { reason, audio } = report {
+            self.ended(at, reason.as_str(), audio);
         }
     }
 
-    fn stages(&mut self, at: CallTime, stages: &Stages) {
+    fn stages(&mut self, at: CallTime, report: &Report, stages: &Stages) {
         let guilty = self.slow.guilty(stages);
-        self.span.in_scope(|| call_log::log_stages(&self.call_sid, at, stages, guilty));
+        self.span.in_scope(|| call_log::log_stages(&self.call_sid, at, report, stages, guilty));
         self.metrics.stages(&self.agent, stages, guilty);
         self.events.iter_mut().for_each(|events| events.stages(at, stages, guilty));
         self.trace.iter_mut().for_each(|trace| trace.stages(stages, guilty));

@@ -117,8 +117,17 @@ impl Fields {
 }
 
 impl Visit for Fields {
+    /// `tracing` takes the names of fields at compile time. A line whose names are known later has them in one field, as a
+    /// JSON object.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        let text = format!("{value:?}");
+        if field.name() == "fields"
+            && let Ok(Value::Object(fields)) = serde_json::from_str(&text)
+        {
+            self.0.extend(fields);
+        } else {
+            self.put(field, text.into());
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -149,13 +158,30 @@ pub fn tell_and_leave(message: &str, code: u8) -> std::process::ExitCode {
     std::process::ExitCode::from(code)
 }
 
+/// The lines that are logged on this thread while something runs, from DEBUG on.
+#[cfg(test)]
+pub(crate) fn logged(run: impl FnOnce()) -> Vec<Value> {
+    let lines = tests::Lines::default();
+    let writer = lines.clone();
+    let layer = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), run);
+    lines.parsed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub(super) fn parsed(&self) -> Vec<Value> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -170,20 +196,14 @@ mod tests {
 
     #[test]
     fn a_line_is_one_json_object_in_cloud_loggings_words() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(move || writer.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), || {
+        let lines = logged(|| {
             tracing::warn!(call_sid = "CA1", turn = 7, "a \"quoted\"\nmessage");
             let span = tracing::error_span!("traced", trace = "projects/p/traces/1", trace_sampled = true);
             span.in_scope(|| tracing::info!("a line in a trace"));
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let [text, traced] = &text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
-        let line: Value = serde_json::from_str(traced).unwrap();
-        assert_eq!(line["logging.googleapis.com/trace"], "projects/p/traces/1");
-        assert_eq!(line["logging.googleapis.com/trace_sampled"], true);
-        let line: Value = serde_json::from_str(text).unwrap();
+        let [line, traced] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(traced["logging.googleapis.com/trace"], "projects/p/traces/1");
+        assert_eq!(traced["logging.googleapis.com/trace_sampled"], true);
         assert_eq!((&line["severity"], &line["turn"]), (&"WARNING".into(), &7.into()));
         assert_eq!(line["message"], "a \"quoted\"\nmessage");
         assert!(line["time"].as_str().unwrap().ends_with('Z'));

@@ -292,8 +292,30 @@ impl Metrics {
             }
             Report::BoundReached(bound) => count(&self.bounds, "bound", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
-            // The others are no figures; new ones may be.
-            _ => {}
+            // These are no figures, or have their own.
+            Report::Transcript { .. }
+            | Report::EndOfUtterance { .. }
+            | Report::Answered { .. }
+            | Report::MoreAudio { .. }
+            | Report::Stages(_)
+            | Report::Cancelled { .. }
+            | Report::Filler { .. }
+            | Report::Payload { .. }
+            | Report::PayloadRefused { .. }
+            | Report::ToolRefused { .. }
+            | Report::ToolRun { .. }
+            | Report::Succeeded { .. }
+            | Report::WebhookFailed { .. }
+            | Report::StartingEventUnanswered { .. }
+            | Report::Heard { .. }
+            | Report::SilentTurnReplaced { .. }
+            | Report::Rotated { .. }
+            | Report::AudioDropped { .. }
+            | Report::Digit
+            | Report::DigitsComplete { .. }
+            | Report::DigitDropped
+            | Report::UnknownEvent { .. }
+            | Report::Ended { .. } => {}
         }
     }
 

@@ -87,8 +87,32 @@ impl CallEvents {
             Report::TurnOpened { .. } => self.seen.turns += 1,
             Report::TurnFailed { .. } => self.seen.failed_turns += 1,
             Report::BargeIn { .. } => self.seen.barge_ins += 1,
-            // The others are for those who run the service; new ones may be for others too.
-            _ => {}
+            // These are for those who run the service, or have their own.
+            Report::Transcript { is_final: false, .. }
+            | Report::EndOfUtterance { .. }
+            | Report::MoreAudio { .. }
+            | Report::Stages(_)
+            | Report::PromptRefused { .. }
+            | Report::Cancelled { .. }
+            | Report::Filler { .. }
+            | Report::Payload { .. }
+            | Report::PayloadRefused { .. }
+            | Report::ToolRefused { .. }
+            | Report::ToolRun { .. }
+            | Report::Succeeded { .. }
+            | Report::WebhookFailed { .. }
+            | Report::StartingEventUnanswered { .. }
+            | Report::Heard { .. }
+            | Report::SilentTurnReplaced { .. }
+            | Report::Rotated { .. }
+            | Report::AudioDropped { .. }
+            | Report::Digit
+            | Report::DigitsComplete { .. }
+            | Report::DigitDropped
+            | Report::NoInput { .. }
+            | Report::UnknownEvent { .. }
+            | Report::BoundReached(_)
+            | Report::Ended { .. } => {}
         }
     }
 

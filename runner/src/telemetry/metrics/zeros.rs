@@ -1,7 +1,7 @@
 //! Figures of an agent before anything has moved them. To an alert a counter that begins with 1 has not moved.
 
-use dialbridge_core::handoff::VirtualAgentStatus as Status;
-use dialbridge_core::report::{Bound, CloseReason, InterruptedBy};
+use dialbridge_core::ending::{Bound, VirtualAgentStatus as Status};
+use dialbridge_core::report::{CloseReason, InterruptedBy};
 use dialbridge_core::stages::TurnStage;
 
 use super::{CODES, FATES, Labels, Metrics, OTHER_CODE, OfAgent};

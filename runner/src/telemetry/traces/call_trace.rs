@@ -85,8 +85,32 @@ impl CallTrace {
                 self.happened(at, "bound reached", || vec![("dialbridge.bound", bound.as_str().into())]);
             }
             Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
-            // The others are no part of a trace; new ones may be.
-            _ => {}
+            // These are no part of a trace, or have their own.
+            Report::Started { .. }
+            | Report::Transcript { .. }
+            | Report::EndOfUtterance { .. }
+            | Report::Answered { .. }
+            | Report::MoreAudio { .. }
+            | Report::Stages(_)
+            | Report::PromptRefused { .. }
+            | Report::Cancelled { .. }
+            | Report::Filler { .. }
+            | Report::Payload { .. }
+            | Report::PayloadRefused { .. }
+            | Report::ToolRefused { .. }
+            | Report::ToolRun { .. }
+            | Report::Succeeded { .. }
+            | Report::WebhookFailed { .. }
+            | Report::StartingEventUnanswered { .. }
+            | Report::Heard { .. }
+            | Report::SilentTurnReplaced { .. }
+            | Report::Rotated { .. }
+            | Report::AudioDropped { .. }
+            | Report::Digit
+            | Report::DigitsComplete { .. }
+            | Report::DigitDropped
+            | Report::UnknownEvent { .. }
+            | Report::Ended { .. } => {}
         }
     }
 

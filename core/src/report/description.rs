@@ -1,0 +1,306 @@
+//! The one description of each report, from which log, page and tape text are made.
+
+use super::{AudioAccount, Report, Stages};
+use crate::report::field::{Field, FieldValue, Personal, filled};
+
+impl Report {
+    /// The kind of report, in `kebab-case`. No other kind has the same.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.wording().0
+    }
+
+    /// What happened, without the values: the message of a log line.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        self.wording().1
+    }
+
+    /// What happened, with the values: its line in a replayed call's text. Shows personal fields.
+    #[must_use]
+    pub fn tape_text(&self) -> String {
+        filled(self.wording().2, &self.fields())
+    }
+
+    /// Name, sentence, and template of the tape text.
+    fn wording(&self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Started { .. } => ("started", "the stream has started", "started {call_sid} {stream_sid}"),
+            Self::TurnOpened { .. } => ("turn", "a turn has opened", "{turn} opened with {input}, {waited_ms} waited"),
+            Self::Transcript { is_final: true, .. } => ("transcript", "a transcript came", "{turn} final \"{text}\""),
+            Self::Transcript { is_final: false, .. } => {
+                ("transcript", "a transcript came", "{turn} interim \"{text}\"")
+            }
+            Self::EndOfUtterance { spoken: true, .. } => {
+                ("utterance-over", "the utterance is over", "{turn} end of utterance")
+            }
+            Self::EndOfUtterance { spoken: false, .. } => {
+                ("utterance-over", "the utterance is over", "{turn} end of utterance, nothing said")
+            }
+            Self::Answered { .. } => (
+                "answered",
+                "the agent has answered",
+                "{turn} answered after {thought_ms}: \"{query_text}\" -> {intent} \"{text}\", {audio_ms} of audio",
+            ),
+            Self::MoreAudio { .. } => {
+                ("more-audio", "more audio of the answer came", "{turn} {audio_ms} more of audio")
+            }
+            Self::Stages(_) => ("stages", "a turn and its stages", STAGES),
+            Self::PromptRefused { .. } => {
+                ("prompt-refused", "a prompt of the agent's cannot be played", "prompt refused: {why}")
+            }
+            Self::Cancelled { .. } => {
+                ("cancelled", "the answer has cut what played in its place", "{cut_ms} cancelled by the answer")
+            }
+            Self::Filler { .. } => ("filler", "a recording of ours is played", "filler while {which}"),
+            Self::Payload { .. } => ("payload", "a custom payload came", "{turn} payload {payload}"),
+            Self::PayloadRefused { .. } => {
+                ("payload-refused", "a custom payload is not understood", "{turn} payload refused: {why}")
+            }
+            Self::ToolRefused { .. } => (
+                "tool-refused",
+                "the agent wants a tool run, which this service does not do",
+                "{turn} tool refused: {tool}",
+            ),
+            Self::ToolRun { fault: None, .. } => {
+                ("tool-run", "a tool that the agent wants was run", "{turn} tool run: {tool}")
+            }
+            Self::ToolRun { fault: Some(_), .. } => {
+                ("tool-run", "a tool that the agent wants could not be run", "{turn} tool failed: {tool}, {fault}")
+            }
+            Self::Succeeded { .. } => ("succeeded", "the agent counts the call as a success", "{turn} success"),
+            Self::WebhookFailed { .. } => {
+                ("webhook-failed", "a webhook of the agent's has failed", "{turn} webhook failed: {why}")
+            }
+            Self::StartingEventUnanswered { .. } => (
+                "starting-event-unanswered",
+                "the agent does not answer DIALOGFLOW_STARTING_EVENT_NAME",
+                "{turn} starting event unanswered",
+            ),
+            Self::BargeIn { .. } => (
+                "barge-in",
+                "the caller has interrupted the agent",
+                "barge-in by {by}[ ({turn})]: {heard_ms} heard, {cut_ms} cut",
+            ),
+            Self::Heard { by_mark: true, .. } => {
+                ("heard", "the caller has heard the agent out", "all heard, {heard_ms}")
+            }
+            Self::Heard { by_mark: false, .. } => {
+                ("heard", "the caller has heard the agent out", "all heard, {heard_ms}, mark overdue")
+            }
+            Self::SilentTurnReplaced { .. } => {
+                ("silent-turn-replaced", "a turn without a word was replaced", "{turn} replaced, nothing said")
+            }
+            Self::Rotated { in_speech: true, .. } => {
+                ("rotated", "a turn has reached the agent's audio limit", "{turn} at its limit, in speech")
+            }
+            Self::Rotated { in_speech: false, .. } => {
+                ("rotated", "a turn has reached the agent's audio limit", "{turn} at its limit")
+            }
+            Self::TurnFailed { retry_in_ms: Some(_), .. } => (
+                "failed",
+                "a turn has failed, and is tried again",
+                "{turn} failed, {fault}; again in {retry_in_ms} with {again_ms} of audio",
+            ),
+            Self::TurnFailed { retry_in_ms: None, .. } => {
+                ("failed", "a turn has failed, and is not tried again", "{turn} failed, {fault}; not again")
+            }
+            Self::AudioDropped { .. } => {
+                ("audio-dropped", "audio of the caller's was dropped", "{ms} of audio dropped")
+            }
+            Self::Digit => ("key", "a key was pressed", "digit"),
+            Self::DigitsComplete { .. } => ("keys", "the keys are complete", "{count} digits complete"),
+            Self::DigitDropped => ("key-dropped", "too many keys wait already: one was dropped", "digit dropped"),
+            Self::NoInput { by_event: true, .. } => {
+                ("no-input", "the caller has said nothing", "no input, {in_a_row} in a row, told by an event")
+            }
+            Self::NoInput { by_event: false, .. } => {
+                ("no-input", "the caller has said nothing", "no input, {in_a_row} in a row")
+            }
+            Self::UnknownEvent { .. } => {
+                ("unknown-event", "Twilio sent an event of an unknown kind", "unknown event \"{event}\"")
+            }
+            Self::BoundReached(_) => ("bound-reached", "a bound ends the call", "bound reached: {bound}"),
+            Self::HandedOff { .. } => ("handed-off", "the agent's part is over", "handed off, {status}"),
+            Self::Ended { .. } => ("ended", "the call is over", ENDED),
+        }
+    }
+
+    /// All values.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field<'_>> {
+        match self {
+            Self::Started { call_sid, stream_sid, from, to } => vec![
+                field("call_sid", call_sid.as_str()),
+                field("stream_sid", stream_sid.as_str()),
+                personal(Personal::Number, "from", from.as_ref()),
+                personal(Personal::Number, "to", to.as_ref()),
+            ],
+            Self::TurnOpened { turn, input, waited_ms } => {
+                vec![field("turn", *turn), field("input", *input), ms("waited_ms", *waited_ms)]
+            }
+            Self::Transcript { turn, text, is_final } => {
+                vec![field("turn", *turn), personal(Personal::Words, "text", text), field("is_final", *is_final)]
+            }
+            Self::EndOfUtterance { turn, spoken } => vec![field("turn", *turn), field("spoken", *spoken)],
+            Self::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => vec![
+                field("turn", *turn),
+                personal(Personal::Words, "query_text", query_text),
+                personal(Personal::Words, "text", text),
+                field("intent", &intent.display_name),
+                personal(Personal::Parameters, "parameters", FieldValue::Parameters(parameters)),
+                ms("audio_ms", *audio_ms),
+                ms("thought_ms", *thought_ms),
+            ],
+            Self::MoreAudio { turn, audio_ms } => vec![field("turn", *turn), ms("audio_ms", *audio_ms)],
+            Self::Stages(stages) => of_stages(stages),
+            Self::PromptRefused { why } => vec![field("why", why)],
+            Self::Cancelled { cut_ms } => vec![ms("cut_ms", *cut_ms)],
+            Self::Filler { which } => vec![field("which", *which)],
+            Self::Payload { turn, payload } => {
+                vec![field("turn", *turn), personal(Personal::Words, "payload", FieldValue::Json(payload))]
+            }
+            Self::PayloadRefused { turn, why } | Self::WebhookFailed { turn, why } => {
+                vec![field("turn", *turn), field("why", why)]
+            }
+            Self::ToolRefused { turn, tool } => vec![field("turn", *turn), field("tool", FieldValue::Resource(tool))],
+            Self::ToolRun { turn, tool, fault } => {
+                vec![field("turn", *turn), field("tool", FieldValue::Resource(tool)), field("fault", fault.as_ref())]
+            }
+            Self::Succeeded { turn } | Self::StartingEventUnanswered { turn } | Self::SilentTurnReplaced { turn } => {
+                vec![field("turn", *turn)]
+            }
+            Self::BargeIn { turn, by, heard_ms, cut_ms } => {
+                vec![field("turn", *turn), field("by", by.as_str()), ms("heard_ms", *heard_ms), ms("cut_ms", *cut_ms)]
+            }
+            Self::Heard { heard_ms, by_mark } => vec![ms("heard_ms", *heard_ms), field("by_mark", *by_mark)],
+            Self::Rotated { turn, in_speech } => vec![field("turn", *turn), field("in_speech", *in_speech)],
+            Self::TurnFailed { turn, fault, retry_in_ms, again_ms } => vec![
+                field("turn", *turn),
+                field("fault", FieldValue::Text(fault.to_string().into())),
+                field("retry_in_ms", retry_in_ms.map(FieldValue::Ms)),
+                field("again_ms", retry_in_ms.map(|_| FieldValue::Ms(*again_ms))),
+            ],
+            Self::AudioDropped { ms: dropped_ms } => vec![ms("ms", *dropped_ms)],
+            Self::Digit | Self::DigitDropped => Vec::new(),
+            Self::DigitsComplete { count: digits } => vec![count("count", *digits as u64)],
+            Self::NoInput { in_a_row, by_event } => {
+                vec![count("in_a_row", u64::from(*in_a_row)), field("by_event", *by_event)]
+            }
+            Self::UnknownEvent { event } => vec![field("event", event)],
+            Self::BoundReached(bound) => vec![field("bound", bound.as_str())],
+            Self::HandedOff { status } => vec![field("status", status.as_str())],
+            Self::Ended { reason, audio } => of_end(reason.as_str(), audio),
+        }
+    }
+}
+
+const STAGES: &str = "{turn} stages: opened {opened_at_ms}[, speech began {speech_began_at_ms}]\
+    [, input complete {input_complete_at_ms}][, final transcript {final_transcript_at_ms}]\
+    [, answered {answered_at_ms}][, audio sent {first_audio_sent_at_ms}][, audio heard {first_audio_heard_at_ms}]";
+
+const ENDED: &str = "ended: {reason}; audio {audio_received} received, {audio_written} written, {audio_resent} resent, \
+    {audio_withheld} withheld, {audio_dropped} dropped, {audio_after_end} after the end, {audio_left} left";
+
+fn field<'a>(name: &'static str, value: impl Into<FieldValue<'a>>) -> Field<'a> {
+    personal(Personal::No, name, value)
+}
+
+fn personal<'a>(personal: Personal, name: &'static str, value: impl Into<FieldValue<'a>>) -> Field<'a> {
+    Field { name, value: value.into(), personal }
+}
+
+fn ms<'a>(name: &'static str, ms: u64) -> Field<'a> {
+    field(name, FieldValue::Ms(ms))
+}
+
+fn count<'a>(name: &'static str, count: u64) -> Field<'a> {
+    field(name, FieldValue::Count(count))
+}
+
+fn of_stages(stages: &Stages) -> Vec<Field<'_>> {
+    vec![
+        field("turn", stages.turn),
+        field("input", stages.input),
+        field("opened_at_ms", stages.opened),
+        field("speech_began_at_ms", stages.speech_began),
+        field("speech_ended_at_ms", stages.speech_ended),
+        field("input_complete_at_ms", stages.input_complete),
+        field("final_transcript_at_ms", stages.final_transcript),
+        field("answered_at_ms", stages.answered),
+        field("first_audio_sent_at_ms", stages.first_audio_sent),
+        field("first_audio_heard_at_ms", stages.first_audio_heard),
+    ]
+}
+
+fn of_end(reason: &'static str, audio: &AudioAccount) -> Vec<Field<'static>> {
+    vec![
+        field("reason", reason),
+        count("audio_received", audio.received),
+        count("audio_written", audio.written),
+        count("audio_resent", audio.resent),
+        count("audio_withheld", audio.withheld),
+        count("audio_dropped", audio.dropped),
+        count("audio_after_end", audio.after_end),
+        count("audio_left", audio.left),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::mem::discriminant;
+
+    use super::*;
+    use crate::report::{PLANTED, samples};
+
+    #[test]
+    fn transcripts_numbers_and_parameters_are_marked_personal_and_nothing_else_is() {
+        let mut marked = BTreeSet::new();
+        for report in samples() {
+            for field in report.fields() {
+                let is_planted = field.value.to_string().contains(PLANTED);
+                assert_eq!(field.personal != Personal::No, is_planted, "{}: {field:?}", report.name());
+                if is_planted {
+                    marked.insert(format!("{}.{} {:?}", report.name(), field.name, field.personal));
+                }
+            }
+            let shown = format!("{:?}", report.fields());
+            let all = format!("{report:?}");
+            assert_eq!(all.matches(PLANTED).count(), shown.matches(PLANTED).count(), "a value is left out: {all}");
+        }
+        let expected = [
+            "answered.parameters Parameters",
+            "answered.query_text Words",
+            "answered.text Words",
+            "payload.payload Words",
+            "started.from Number",
+            "started.to Number",
+            "transcript.text Words",
+        ];
+        assert_eq!(marked.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn each_kind_has_a_name_of_its_own_and_a_tape_text_that_is_filled_in() {
+        let mut kinds = BTreeMap::new();
+        for report in samples() {
+            let kind = discriminant(&report);
+            assert_eq!(*kinds.entry(report.name()).or_insert(kind), kind, "{}", report.name());
+            let template = report.wording().2;
+            let names = template.split('{').skip(1).map(|part| part.split('}').next().unwrap());
+            for name in names {
+                assert!(report.fields().iter().any(|field| field.name == name), "{name} in {template}");
+            }
+            assert!(!report.tape_text().contains(['[', ']']), "{}", report.tape_text());
+        }
+        let kinds: Vec<_> = kinds.into_values().collect();
+        assert!(kinds.iter().enumerate().all(|(n, kind)| !kinds[..n].contains(kind)), "a kind has several names");
+    }
+
+    #[test]
+    fn a_part_in_brackets_needs_its_field() {
+        let fields = [field("turn", None::<FieldValue<'_>>), field("by", "[{key}]"), ms("heard_ms", 5)];
+        assert_eq!(filled("by {by}[ ({turn})][, {heard_ms}]", &fields), "by [{key}], 5 ms");
+    }
+}

@@ -1,0 +1,114 @@
+//! One report of each kind, for tests of whatever is made of reports.
+
+use serde_json::{Map, json};
+
+use super::{AudioAccount, CloseReason, InterruptedBy, Report, Stages};
+use crate::agent::{AgentFault, Intent};
+use crate::ending::{Bound, VirtualAgentStatus};
+use crate::ids::{CallSid, StreamSid, TurnId};
+use crate::time::CallTime;
+
+/// What every personal value of a sample begins with, and nothing else in it. The field's name follows.
+pub const PLANTED: &str = "planted";
+
+macro_rules! samples {
+    ($($kind:ident $({ $($fields:tt)* })? $(($inner:expr))?,)*) => {
+        // A kind without a sample does not compile.
+        #[expect(unreachable_patterns, reason = "a kind may have several samples")]
+        const _: fn(&Report) = |report| match report {
+            $(Report::$kind { .. } => {})*
+        };
+
+        /// At least one report of each kind. Personal values begin with [`PLANTED`].
+        #[must_use]
+        pub fn samples() -> Vec<Report> {
+            vec![$(Report::$kind $({ $($fields)* })? $(($inner))?,)*]
+        }
+    };
+}
+
+const TURN: TurnId = TurnId(7);
+
+samples! {
+    Started {
+        call_sid: CallSid::new("CA1").unwrap_or_else(|_| unreachable!()),
+        stream_sid: StreamSid::new("MZ1").unwrap_or_default(),
+        from: planted("from").into(),
+        to: planted("to").into(),
+    },
+    TurnOpened { turn: TURN, input: "audio", waited_ms: 20 },
+    Transcript { turn: TURN, text: planted("text"), is_final: false },
+    Transcript { turn: TURN, text: planted("text"), is_final: true },
+    EndOfUtterance { turn: TURN, spoken: true },
+    EndOfUtterance { turn: TURN, spoken: false },
+    Answered {
+        turn: TURN,
+        query_text: planted("query_text"),
+        text: planted("text"),
+        intent: Intent { display_name: "order.bread".to_owned(), ..Intent::default() },
+        parameters: Map::from_iter([("bread".to_owned(), planted("parameters").into())]),
+        audio_ms: 900,
+        thought_ms: 250,
+    },
+    MoreAudio { turn: TURN, audio_ms: 300 },
+    Stages(Box::new(stages())),
+    PromptRefused { why: "it is no WAV".to_owned() },
+    Cancelled { cut_ms: 40 },
+    Filler { which: "thinking" },
+    Payload { turn: TURN, payload: json!({ "text": planted("payload") }) },
+    PayloadRefused { turn: TURN, why: "it is no object".to_owned() },
+    ToolRefused { turn: TURN, tool: tool() },
+    ToolRun { turn: TURN, tool: tool(), fault: None },
+    ToolRun { turn: TURN, tool: tool(), fault: Some("the shop is closed".to_owned()) },
+    Succeeded { turn: TURN },
+    WebhookFailed { turn: TURN, why: "NOT_FOUND".to_owned() },
+    StartingEventUnanswered { turn: TURN },
+    BargeIn { turn: Some(TURN), by: InterruptedBy::Speech, heard_ms: 1_600, cut_ms: 2_400 },
+    BargeIn { turn: None, by: InterruptedBy::Key, heard_ms: 1_600, cut_ms: 2_400 },
+    Heard { heard_ms: 900, by_mark: true },
+    Heard { heard_ms: 900, by_mark: false },
+    SilentTurnReplaced { turn: TURN },
+    Rotated { turn: TURN, in_speech: true },
+    Rotated { turn: TURN, in_speech: false },
+    TurnFailed { turn: TURN, fault: fault(), retry_in_ms: Some(500), again_ms: 700 },
+    TurnFailed { turn: TURN, fault: fault(), retry_in_ms: None, again_ms: 0 },
+    AudioDropped { ms: 60 },
+    Digit,
+    DigitsComplete { count: 4 },
+    DigitDropped,
+    NoInput { in_a_row: 2, by_event: true },
+    NoInput { in_a_row: 2, by_event: false },
+    UnknownEvent { event: "resumed".to_owned() },
+    BoundReached(Bound::Silence),
+    HandedOff { status: VirtualAgentStatus::Completed },
+    Ended { reason: CloseReason::Stop, audio: AudioAccount { received: 1_600, written: 1_600, ..AudioAccount::default() } },
+}
+
+fn planted(field: &str) -> String {
+    format!("{PLANTED} {field}")
+}
+
+fn tool() -> String {
+    "projects/p/locations/us/apps/a/tools/stock".to_owned()
+}
+
+fn fault() -> AgentFault {
+    AgentFault { code: "UNAVAILABLE".to_owned(), message: "closed".to_owned(), transient: true }
+}
+
+/// An answer that is not heard: one moment is absent.
+fn stages() -> Stages {
+    let at = |ms| Some(CallTime::from_ms(ms));
+    Stages {
+        turn: TURN,
+        input: "audio",
+        opened: CallTime::from_ms(500),
+        speech_began: at(1_000),
+        speech_ended: at(2_000),
+        input_complete: at(2_700),
+        final_transcript: at(2_690),
+        answered: at(2_950),
+        first_audio_sent: at(2_951),
+        first_audio_heard: None,
+    }
+}
