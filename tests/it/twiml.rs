@@ -58,7 +58,7 @@ fn cases() -> Vec<Case> {
             call.bounds.goodbye = Some("Thank you & good bye.".to_owned());
         })
     };
-    let no_url = |world: WorldBuilder| world.settings(|settings| settings.end_of_interaction_url = None);
+    let no_url = |world: WorldBuilder| world.settings(|settings| settings.set("END_OF_INTERACTION_URL", ""));
     vec![
         case("completed_cx", ended()),
         case("completed_es", ended().edition(Edition::EsV2)),

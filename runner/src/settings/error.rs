@@ -44,6 +44,11 @@ impl SettingError {
         Self { place: Place::GivenFor(agent.into()), ..self }
     }
 
+    /// What is wrong with the value.
+    pub(super) fn fault(&self) -> &str {
+        &self.fault
+    }
+
     /// The setting's name as an environment variable.
     #[must_use]
     pub fn name(&self) -> &'static str {
