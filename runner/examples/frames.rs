@@ -136,12 +136,11 @@ fn main() -> ExitCode {
 
 async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
     let taken = Arc::new(Taken::default());
-    let settings = Settings {
-        dialogflow_agent: Some("projects/p/locations/global/agents/a".to_owned()),
-        dialogflow_endpoint: Some("http://agent.test".to_owned()),
-        dialogflow_starting_text: Some(String::new()),
-        ..Settings::default()
-    };
+    let settings = Settings::of([
+        ("DIALOGFLOW_AGENT", "projects/p/locations/global/agents/a"),
+        ("DIALOGFLOW_ENDPOINT", "http://agent.test"),
+        ("DIALOGFLOW_STARTING_TEXT", ""),
+    ]);
     let mut config = settings.check(Platform::Elsewhere)?;
     // No way may be taken that a number of frames makes: no turn ends, and no call.
     config.default_agent_mut().call.audio_limit_ms = 0;

@@ -216,7 +216,7 @@ async fn main() {
         let record = tapes.folder();
         let world = World::with_script(story.script)
             .edition(edition)
-            .settings(|settings| settings.record_dir = Some(record))
+            .settings(|settings| settings.set("RECORD_DIR", record))
             .each_call(story.call)
             .start();
         world.storage.put("recordings/tone.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));

@@ -194,7 +194,7 @@ async fn an_event_that_the_agent_does_not_know_is_followed_by_the_starting_text(
     let script = "[start]\nevent = \"WELCOME\"\nsay = \"hello\"\ntone = { hz = 400, ms = 500 }\nend = true";
     for (event, inputs) in [("WELCOME", vec!["event"]), ("OTHER", vec!["event", "text"])] {
         let world = World::with_script(script)
-            .settings(|settings| settings.dialogflow_starting_event_name = Some(event.to_owned()))
+            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", event))
             .start();
         let call = world.call(Vec::new()).await;
         let turns = world.turns(&call);

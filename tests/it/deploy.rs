@@ -33,13 +33,7 @@ fn filled(value: &str) -> String {
 
 /// Variables as the program gets them.
 fn start(file: &str, variables: &BTreeMap<String, String>, platform: Platform) {
-    let known = Settings::names();
-    for name in variables.keys() {
-        assert!(known.contains(name), "{file}: there is no setting {name}");
-    }
-    let lower: BTreeMap<String, &String> = variables.iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    let settings: Settings = serde_json::from_value(serde_json::to_value(lower).unwrap()).unwrap();
-    let config = settings.check(platform).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let config = Settings::of(variables).check(platform).unwrap_or_else(|error| panic!("{file}: {error}"));
     assert!(config.has_page(), "{file}: ADMIN_TOKEN is one of them");
     assert_eq!(config.warnings(), [""; 0], "{file}");
 }

@@ -74,7 +74,7 @@ async fn a_site_where_all_is_well_has_no_fault() {
 async fn the_page_on_it_shows_a_run_and_names_all_checks() {
     let mut plan = plan("page");
     let _ = plan.write(".env", "PORT=8080\n");
-    plan.service.twilio_auth_token = Some("another-token".to_owned());
+    plan.service.set("TWILIO_AUTH_TOKEN", "another-token");
     plan.possessions.numbers[0].voice_fallback_url = String::new();
     let container = json!({
         "ports": [{ "name": "http1" }], "resources": { "limits": { "cpu": "1" }, "cpuIdle": true },
@@ -82,7 +82,7 @@ async fn the_page_on_it_shows_a_run_and_names_all_checks() {
     });
     plan.on_cloud_run["template"] = json!({ "timeout": "300s", "containers": [container] });
     let folder = format!("{}/", plan.folder.display());
-    plan.settings.record_dir = None;
+    plan.settings.set("RECORD_DIR", "");
     let Examined { findings, lines, .. } = plan.examine(false).await;
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md")).unwrap();
     let run = format!("```text\n{}```\n", lines.replace(&folder, ""));
@@ -95,7 +95,7 @@ async fn the_page_on_it_shows_a_run_and_names_all_checks() {
 #[tokio::test]
 async fn the_same_is_printed_as_json() {
     let mut plan = plan("json");
-    plan.settings.twilio_auth_token = Some("planted-but-another".to_owned());
+    plan.settings.set("TWILIO_AUTH_TOKEN", "planted-but-another");
     let Examined { findings, lines, code, .. } = plan.examine(true).await;
     let document: Value = serde_json::from_str(&lines).unwrap();
     assert_eq!(document["checks"].as_array().unwrap().len(), findings.len());

@@ -167,7 +167,7 @@ async fn the_number_s_fallback_url_resumes_and_does_not_greet() {
 #[tokio::test(start_paused = true)]
 async fn without_rest_the_call_goes_on_through_the_action() {
     let world = World::with_script("[start]\nsay = \"bye\"\ntone = { hz = 400, ms = 300 }\nend = true")
-        .settings(|settings| settings.twilio_account_sid = None)
+        .settings(|settings| settings.set("TWILIO_ACCOUNT_SID", ""))
         .start();
     let call = world.call(Vec::new()).await;
     assert!(call.documents[1].contains("VirtualAgentStatus=completed"), "{:?}", call.documents);
@@ -178,8 +178,8 @@ async fn beyond_max_calls_the_caller_is_told_or_sent_elsewhere() {
     for overflow in [None, Some("https://example.com/overflow")] {
         let world = World::with(Script::bakery().unwrap())
             .settings(|settings| {
-                settings.max_calls = Some("1".to_owned());
-                settings.overflow_url = overflow.map(ToOwned::to_owned);
+                settings.set("MAX_CALLS", "1");
+                settings.set("OVERFLOW_URL", overflow.unwrap_or_default());
             })
             .start();
         let (media, _) = voice_url(&world.pipes, CALL).await;
@@ -217,7 +217,7 @@ async fn other_paths_methods_and_bodies_have_their_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn behind_a_front_end_the_forwarded_scheme_and_host_make_the_urls() {
-    let world = World::with(Script::bakery().unwrap()).settings(|settings| settings.public_url = None).start();
+    let world = World::with(Script::bakery().unwrap()).settings(|settings| settings.set("PUBLIC_URL", "")).start();
     let signature = dialbridge_lab::twilio::sign(
         dialbridge_tests::TOKEN,
         "https://calls.example.com/twiml",

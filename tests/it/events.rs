@@ -31,8 +31,8 @@ const TALK: &str = r#"
 /// A world whose events go to `events.test`.
 fn telling(script: Script) -> WorldBuilder {
     World::with(script).settings(|settings| {
-        settings.event_webhook_url = Some("http://events.test/hook".to_owned());
-        settings.event_webhook_secret = Some(SECRET.to_owned());
+        settings.set("EVENT_WEBHOOK_URL", "http://events.test/hook");
+        settings.set("EVENT_WEBHOOK_SECRET", SECRET);
     })
 }
 
@@ -214,8 +214,9 @@ async fn at_the_default_level_nothing_personal_is_told_and_other_levels_tell_wha
     for (level, words, numbers) in
         [(None, false, false), (Some("all"), false, false), (Some("words"), false, true), (Some("none"), true, true)]
     {
-        let world =
-            telling(script(TALK)).settings(|settings| settings.event_redaction = level.map(ToOwned::to_owned)).start();
+        let world = telling(script(TALK))
+            .settings(|settings| settings.set("EVENT_REDACTION", level.unwrap_or_default()))
+            .start();
         let collector = Collector::start(&world.pipes, "events.test:80");
         world.call(steps()).await;
         a_while().await;

@@ -227,7 +227,7 @@ fn secretive(edition: Edition, form: DigitsForm, tapes: &Tapes) -> WorldBuilder 
     let folder = tapes.folder();
     World::with_script(SECRETIVE)
         .edition(edition)
-        .settings(|settings| settings.record_dir = Some(folder))
+        .settings(|settings| settings.set("RECORD_DIR", folder))
         .each_call(move |call| call.keys.form = form)
 }
 

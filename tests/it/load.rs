@@ -48,14 +48,10 @@ async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Meas
 
 /// Runs a load at the service, with an agent of that name.
 async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Measurement {
-    let ces_transport = transport.map(ToOwned::to_owned);
     load(|tasks, listener, agent_url| {
-        let settings = Settings {
-            dialogflow_agent: Some(agent.to_owned()),
-            ces_transport,
-            twilio_auth_token: Some(TOKEN.to_owned()),
-            ..Settings::default()
-        };
+        let transport = transport.unwrap_or_default();
+        let given = [("DIALOGFLOW_AGENT", agent), ("CES_TRANSPORT", transport), ("TWILIO_AUTH_TOKEN", TOKEN)];
+        let settings = Settings::of(given);
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: agent_url, is_plaintext: true });
         let service = Service::new(config, Parts::default()).unwrap();

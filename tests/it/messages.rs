@@ -217,13 +217,12 @@ async fn words_for_telephones_only_are_synthesised() {
 
 /// What was synthesised of a call in that language, whose agent has these settings of its voice: name, gender, rate, pitch.
 async fn synthesized(language: &str, voice: [&str; 4]) -> (Synthesized, u64) {
-    let set = |n: usize| Some(voice[n].to_owned()).filter(|value| !value.is_empty());
+    let names = ["VOICE_NAME", "VOICE_GENDER", "SPEAKING_RATE", "PITCH"];
     let mut world = World::with_script("[start]\nspeech = \"Good morning.\"")
         .edition(Edition::EsV2Beta1)
         .settings(|settings| {
-            settings.dialogflow_language = Some(language.to_owned());
-            (settings.voice_name, settings.voice_gender) = (set(0), set(1));
-            (settings.speaking_rate, settings.pitch) = (set(2), set(3));
+            settings.set("DIALOGFLOW_LANGUAGE", language);
+            names.into_iter().zip(voice).for_each(|(name, value)| settings.set(name, value));
         })
         .start();
     let call = listened(&world).await;

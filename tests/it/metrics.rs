@@ -182,7 +182,7 @@ async fn updates_are_counted_by_what_came_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_requests_are_counted_by_why() {
-    let world = World::with_script("").settings(|settings| settings.max_calls = Some("1".to_owned())).start();
+    let world = World::with_script("").settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let form = [("CallSid".to_owned(), "CA1".to_owned())];
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let statuses = [
@@ -209,7 +209,7 @@ async fn refused_requests_are_counted_by_why() {
 async fn in_public_the_figures_are_for_those_who_have_the_token() {
     let asked = async |token: Option<&str>, header: Option<&str>| {
         let world = World::with_script("")
-            .settings(|settings| settings.admin_token = token.map(ToOwned::to_owned))
+            .settings(|settings| settings.set("ADMIN_TOKEN", token.unwrap_or_default()))
             .config(|config| config.platform = Platform::CloudRun)
             .start();
         let headers: Vec<(&str, &str)> = header.map(|value| ("authorization", value)).into_iter().collect();

@@ -39,7 +39,7 @@ const AGENT: &str = r#"
 const WHOLE: [(u64, bool); 3] = [(600, false), (400, false), (500, false)];
 
 fn world(edition: Edition) -> WorldBuilder {
-    World::with_script(AGENT).edition(edition).settings(|settings| settings.max_calls = Some(ROOM.to_string()))
+    World::with_script(AGENT).edition(edition).settings(|settings| settings.set("MAX_CALLS", ROOM.to_string()))
 }
 
 /// Two sentences whose frames are numbered, with all the silence between them; the frames' number.
@@ -155,7 +155,7 @@ async fn as_soon_as_a_call_ends_its_place_is_another_callers() {
 async fn where_calls_go_elsewhere_those_go_too_whose_stream_finds_no_room() {
     for edition in [Edition::Cx, Edition::CesGrpc] {
         for apart in [Duration::ZERO, Duration::from_millis(150)] {
-            let world = world(edition).settings(|settings| settings.overflow_url = Some(ELSEWHERE.to_owned())).start();
+            let world = world(edition).settings(|settings| settings.set("OVERFLOW_URL", ELSEWHERE)).start();
             let (calls, most) = place(&world, PLACED, apart, Habits::default()).await;
             let (served, sent): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(&world, edition, call));
             assert_eq!((served.len(), most), (ROOM, ROOM), "{edition:?}");
@@ -177,7 +177,9 @@ async fn whatever_twilios_habits_and_without_its_rest_api_nobody_is_left_in_sile
         for has_rest in [true, false] {
             let world = world(Edition::Cx)
                 .settings(|settings| {
-                    settings.twilio_account_sid = settings.twilio_account_sid.take().filter(|_| has_rest);
+                    if !has_rest {
+                        settings.set("TWILIO_ACCOUNT_SID", "");
+                    }
                 })
                 .start();
             let (calls, most) = place(&world, PLACED, Duration::ZERO, habits).await;
@@ -198,7 +200,7 @@ async fn a_caller_is_told_too_whose_socket_there_was_no_room_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_comes_back_is_let_in_though_its_place_is_taken() {
-    let world = World::with_script(AGENT).settings(|settings| settings.max_calls = Some("1".to_owned())).start();
+    let world = World::with_script(AGENT).settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let call = |number: u32| format!("CA{number:032}");
     let start = |call: &str| format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{call}"}}}}"#);
     let (media, action) = voice_url(&world.pipes, &call(1)).await;

@@ -20,7 +20,7 @@ fn world() -> WorldBuilder {
 }
 
 fn locked() -> WorldBuilder {
-    world().settings(|settings| settings.admin_token = Some(TOKEN.to_owned()))
+    world().settings(|settings| settings.set("ADMIN_TOKEN", TOKEN))
 }
 
 async fn get(world: &World, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {

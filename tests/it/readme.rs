@@ -85,16 +85,6 @@ async fn the_page_of_operations_has_all_figures() {
     assert_eq!(shown, told);
 }
 
-/// The first cells of a page's rows that name a variable, with the third ones.
-fn rows(page: &str) -> Vec<(&str, &str)> {
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.filter_map(|row| {
-        let (name, rest) = row.split_once('`')?;
-        Some((name, rest.split('|').nth(2)?.trim()))
-    })
-    .collect()
-}
-
 #[test]
 fn the_readme_deploys_as_configure_does() {
     let shown = top("README.md");
@@ -104,27 +94,14 @@ fn the_readme_deploys_as_configure_does() {
 }
 
 #[test]
-fn the_page_of_settings_has_the_programs_and_no_other() {
-    let page = top("docs/settings.md");
-    let rows = rows(&page);
-    let known = Settings::names();
-    assert!(known.len() > 70);
-    for name in &known {
-        let of: Vec<&str> = rows.iter().filter(|(row, _)| row == name).map(|(_, of)| *of).collect();
-        let expected = if Settings::is_of_service(name) { "service" } else { "agent" };
-        assert_eq!(of, [expected], "{name}");
-    }
-    assert_eq!(rows.len(), known.len(), "{rows:?}");
-}
-
-#[test]
 fn the_readmes_settings_are_some_of_the_programs() {
     let readme = top("README.md");
     let settings = &readme[readme.find("## Settings").unwrap()..readme.find("## The hand-off").unwrap()];
-    let rows = rows(settings);
-    assert!(rows.len() > 8);
-    for (name, _) in rows {
-        assert!(Settings::names().iter().any(|known| known == name), "{name}");
+    let rows = settings.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let names: Vec<&str> = rows.map(|(name, _)| name).collect();
+    assert!(names.len() > 8);
+    for name in names {
+        assert!(Settings::names().any(|known| known == name), "{name}");
     }
 }
 
@@ -134,7 +111,7 @@ fn the_file_of_several_agents_that_is_shown_can_be_used() {
     let toml = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let file = std::env::temp_dir().join(format!("dialbridge-shown-{}.toml", std::process::id()));
     fs::write(&file, toml).unwrap();
-    let settings = Settings { dialbridge_config: Some(file.display().to_string()), ..Settings::default() };
+    let settings = Settings::of([("DIALBRIDGE_CONFIG", file.display().to_string())]);
     let config = settings.check(Platform::Elsewhere);
     fs::remove_file(file).unwrap();
     let config = config.unwrap_or_else(|error| panic!("{error}"));

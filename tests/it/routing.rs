@@ -79,7 +79,7 @@ async fn the_voice_url_the_called_number_or_its_beginning_says_which_agent_has_t
 
 #[tokio::test(start_paused = true)]
 async fn without_one_in_the_environment_the_first_agent_of_the_file_has_all_other_calls() {
-    let world = world().settings(|settings| settings.dialogflow_agent = None).start();
+    let world = world().settings(|settings| settings.set("DIALOGFLOW_AGENT", "")).start();
     let call = call(&world, "+33123", "").await;
     assert_eq!(answered_by(&world, &call), ["sales"]);
 }
@@ -195,7 +195,7 @@ async fn it_is_ready_when_every_agent_was_reached_or_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_too_many_go_where_their_agent_says() {
-    let world = world().settings(|settings| settings.max_calls = Some("1".to_owned())).start();
+    let world = world().settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let form = |call: &str| vec![("CallSid".to_owned(), call.to_owned())];
     let first = signed_post(&world.pipes, "/twiml?agent=sales", &form(CALL)).await;
     let mut socket = RawSocket::open(&world.pipes, &paths(&first.body).0).await.unwrap();
@@ -212,23 +212,22 @@ async fn calls_that_are_too_many_go_where_their_agent_says() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition() {
-    let text = |value: &str| Some(value.to_owned());
     for edition in Edition::ALL {
         let world = World::with_script(SCRIPT)
             .edition(edition)
             .settings(|settings| {
-                settings.voice_name = text("en-US-Neural2-F");
-                settings.voice_gender = text("female");
-                settings.speaking_rate = text("1.25");
-                settings.pitch = text("-2");
-                settings.volume_gain_db = text("3.5");
-                settings.effects_profile = text("telephony-class-application");
-                settings.speech_model = text("telephony");
-                settings.speech_model_variant = text("enhanced");
-                settings.phrase_hints = text("rye bread, sourdough");
-                settings.sentiment = text("true");
-                settings.time_zone = text("Europe/Berlin");
-                settings.webhook_headers = text("X-Tenant: north, X-Shop: 7");
+                settings.set("VOICE_NAME", "en-US-Neural2-F");
+                settings.set("VOICE_GENDER", "female");
+                settings.set("SPEAKING_RATE", "1.25");
+                settings.set("PITCH", "-2");
+                settings.set("VOLUME_GAIN_DB", "3.5");
+                settings.set("EFFECTS_PROFILE", "telephony-class-application");
+                settings.set("SPEECH_MODEL", "telephony");
+                settings.set("SPEECH_MODEL_VARIANT", "enhanced");
+                settings.set("PHRASE_HINTS", "rye bread, sourdough");
+                settings.set("SENTIMENT", "true");
+                settings.set("TIME_ZONE", "Europe/Berlin");
+                settings.set("WEBHOOK_HEADERS", "X-Tenant: north, X-Shop: 7");
             })
             .start();
         let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 600)), pause(100)];

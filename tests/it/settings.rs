@@ -18,10 +18,6 @@ const SCRIPT: &str = r#"
     end = true
 "#;
 
-fn text(value: &str) -> Option<String> {
-    Some(value.to_owned())
-}
-
 fn world(script: &str, change: impl FnOnce(&mut Settings)) -> WorldBuilder {
     World::with_script(script).settings(change)
 }
@@ -40,7 +36,7 @@ fn heard(call: &CallRecord) -> Vec<u64> {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_over_to_other_sockets_in_pauses_as_often_as_it_must() {
-    let world = world(SCRIPT, |settings| settings.renew_after_seconds = text("120")).start();
+    let world = world(SCRIPT, |settings| settings.set("RENEW_AFTER_SECONDS", "120")).start();
     // While one socket has gone and the other has not come, Twilio streams nothing: it is done in a pause.
     let minutes =
         (0..10).flat_map(|n| [pause(30_000), say(When::After(0), numbered_speech(n * 40, 800)), pause(29_200)]);
@@ -61,8 +57,8 @@ async fn a_call_goes_over_to_other_sockets_in_pauses_as_often_as_it_must() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_too_long_is_told_good_bye() {
     let world = world(SCRIPT, |settings| {
-        settings.most_call_seconds = text("20");
-        settings.goodbye_text = text("Thank you, good bye.");
+        settings.set("MOST_CALL_SECONDS", "20");
+        settings.set("GOODBYE_TEXT", "Thank you, good bye.");
     })
     .start();
     let call = world.call((0..20).map(|n| say(When::After(2_000), numbered_speech(n * 30, 600))).collect()).await;
@@ -74,8 +70,8 @@ async fn a_call_that_is_too_long_is_told_good_bye() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_call_is_counted_over_all_its_sockets() {
     let world = world(SCRIPT, |settings| {
-        settings.renew_after_seconds = text("120");
-        settings.most_call_seconds = text("280");
+        settings.set("RENEW_AFTER_SECONDS", "120");
+        settings.set("MOST_CALL_SECONDS", "280");
     })
     .start();
     let steps = (0..6).flat_map(|n| [pause(30_000), say(When::After(0), numbered_speech(n * 40, 800)), pause(29_200)]);
@@ -98,8 +94,8 @@ async fn keys_reach_each_edition_in_its_form_or_in_the_one_that_is_set() {
     ];
     for (edition, form, input, sent) in cases {
         let world = world(SCRIPT, |settings| {
-            settings.keys_as = form.map(ToOwned::to_owned);
-            settings.keys_finish = text("*");
+            settings.set("KEYS_AS", form.unwrap_or_default());
+            settings.set("KEYS_FINISH", "*");
         })
         .edition(edition)
         .start();
@@ -113,8 +109,8 @@ async fn keys_reach_each_edition_in_its_form_or_in_the_one_that_is_set() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_an_event_where_one_is_set() {
     let world = world(SCRIPT, |settings| {
-        settings.no_input_event = text("SILENCE");
-        settings.no_input_ms = text("3000");
+        settings.set("NO_INPUT_EVENT", "SILENCE");
+        settings.set("NO_INPUT_MS", "3000");
     })
     .start();
     let call = world.call(vec![pause(7_000), CallerStep::HangUp { when: When::After(0) }]).await;
@@ -125,8 +121,8 @@ async fn silence_is_an_event_where_one_is_set() {
 async fn a_prompt_is_interrupted_as_it_is_set_and_the_agent_is_told_what_was_heard() {
     for (mode, is_cut) in [("off", false), ("speech", true), ("voice", true)] {
         let world = world(SCRIPT, |settings| {
-            settings.barge_in = text(mode);
-            settings.heard_parameter = text("heard");
+            settings.set("BARGE_IN", mode);
+            settings.set("HEARD_PARAMETER", "heard");
         })
         .start();
         let call = world.call(vec![say(When::AgentSpeaking(700), numbered_speech(0, 900)), pause(3_000)]).await;
@@ -142,8 +138,8 @@ async fn a_filler_is_played_while_the_agent_thinks() {
     std::fs::write(&wav, write_wav(1, AudioFormat::TELEPHONE, &[0x20; 700 * 8])).unwrap();
     let script = "[start]\nthink_ms = 4000\ntone = { hz = 400, ms = 500 }\nend = true";
     let world = world(script, |settings| {
-        settings.filler_file = Some(wav.display().to_string());
-        settings.filler_after_ms = text("1500");
+        settings.set("FILLER_FILE", wav.display().to_string());
+        settings.set("FILLER_AFTER_MS", "1500");
     })
     .start();
     let call = world.call(Vec::new()).await;
@@ -155,9 +151,9 @@ async fn a_filler_is_played_while_the_agent_thinks() {
 async fn a_transfer_is_dialled_as_it_is_set() {
     let script = "[start]\ntone = { hz = 400, ms = 300 }\ntransfer = \"+15550123\"";
     let world = world(script, |settings| {
-        settings.dial_caller_id = text("+15550111");
-        settings.dial_timeout = text("45");
-        settings.dial_answer_on_bridge = text("false");
+        settings.set("DIAL_CALLER_ID", "+15550111");
+        settings.set("DIAL_TIMEOUT", "45");
+        settings.set("DIAL_ANSWER_ON_BRIDGE", "false");
     })
     .start();
     let call = world.call(Vec::new()).await;

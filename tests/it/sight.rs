@@ -117,7 +117,7 @@ async fn words_that_wait_for_the_turn_before_are_nobodys_fault_but_its() {
 async fn bounds_are_settings_of_each_agent() {
     let log = Log::start();
     let world = World::with_script(&format!("{USUAL}think_ms = 2450\n"))
-        .settings(|settings| settings.slow_stages_ms = Some("agent=2500".to_owned()))
+        .settings(|settings| settings.set("SLOW_STAGES_MS", "agent=2500"))
         .start();
     world.call(once()).await;
     // The stage is within its bound; the turn as a whole is not.
@@ -126,8 +126,8 @@ async fn bounds_are_settings_of_each_agent() {
     let log = Log::start();
     let world = World::with_script(&format!("{USUAL}think_ms = 2450\n"))
         .settings(|settings| {
-            settings.slow_stages_ms = Some("agent=2500".to_owned());
-            settings.slow_turn_ms = Some("0".to_owned());
+            settings.set("SLOW_STAGES_MS", "agent=2500");
+            settings.set("SLOW_TURN_MS", "0");
         })
         .start();
     world.call(once()).await;
@@ -137,9 +137,8 @@ async fn bounds_are_settings_of_each_agent() {
 #[tokio::test(start_paused = true)]
 async fn the_lines_of_a_call_stand_in_the_trace_of_its_webhook() {
     let log = Log::start();
-    let world = World::with_script(USUAL)
-        .settings(|settings| settings.google_cloud_project = Some("my-project".to_owned()))
-        .start();
+    let world =
+        World::with_script(USUAL).settings(|settings| settings.set("GOOGLE_CLOUD_PROJECT", "my-project")).start();
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let cloud = format!("{trace}/67667974448284343;o=1");
     let form =

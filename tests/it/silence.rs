@@ -71,7 +71,7 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event() {
         for edition in Edition::ANY {
             let mut world = World::with_script(&script)
                 .edition(edition)
-                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
                 .each_call(|call| {
                     call.no_input.event = Some("NO_INPUT".to_owned());
                     call.no_input.after_ms = 5_000;

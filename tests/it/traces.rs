@@ -19,8 +19,8 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// A world whose spans go to `otel.test`.
 fn traced(script: Script) -> WorldBuilder {
     World::with(script).settings(|settings| {
-        settings.otel_exporter_otlp_endpoint = Some("http://otel.test:4318".to_owned());
-        settings.otel_exporter_otlp_headers = Some("api-key=planted-key".to_owned());
+        settings.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.test:4318");
+        settings.set("OTEL_EXPORTER_OTLP_HEADERS", "api-key=planted-key");
     })
 }
 
@@ -170,8 +170,8 @@ async fn the_sampler_says_which_calls_are_traced() {
         (Some("parentbased_traceidratio"), Some("1"), None, true),
     ] {
         let builder = traced(script(SHORT)).settings(|settings| {
-            settings.otel_traces_sampler = sampler.map(ToOwned::to_owned);
-            settings.otel_traces_sampler_arg = arg.map(ToOwned::to_owned);
+            settings.set("OTEL_TRACES_SAMPLER", sampler.unwrap_or_default());
+            settings.set("OTEL_TRACES_SAMPLER_ARG", arg.unwrap_or_default());
         });
         let headers: Vec<(&str, &str)> = header.map(|value| ("traceparent", value)).into_iter().collect();
         let spans = with_headers(builder, &headers).await;

@@ -36,7 +36,7 @@ const TO_SIP: &str = r#"payload = { dialbridge = { transfer = { to = "sip:desk@e
 fn world(edition: Edition, order: &str) -> WorldBuilder {
     World::with_script(&transferring(order))
         .edition(edition)
-        .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
 }
 
@@ -162,7 +162,7 @@ async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_an
         let start = || {
             World::with_script(&transferring_twice())
                 .edition(edition)
-                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
                 .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
                 .start()
         };
@@ -198,7 +198,7 @@ async fn a_call_may_be_put_through_a_second_time() {
     for edition in Edition::ANY {
         let world = World::with_script(&script)
             .edition(edition)
-            .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
             .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
             .start();
         let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
@@ -264,7 +264,7 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session() 
         for event in ["&amp;event=PAID", ""] {
             let world = World::with_script(script)
                 .edition(edition)
-                .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
                 .start();
             world.twilio.answer_hand_off(format!(
                 "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\

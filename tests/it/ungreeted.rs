@@ -19,7 +19,7 @@ const AGENT: &str = r#"
 fn world(edition: Edition) -> World {
     World::with_script(AGENT)
         .edition(edition)
-        .settings(|settings| settings.dialogflow_starting_event_name = Some("WELCOME".to_owned()))
+        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .start()
 }
 

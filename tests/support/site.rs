@@ -89,20 +89,19 @@ impl Plan {
     pub fn new(folder: PathBuf) -> Self {
         dialbridge_net::tls::install_crypto();
         fs::create_dir_all(&folder).unwrap();
-        let account = Account::new(Some(PLANTED_TOKEN));
-        let settings = Settings {
-            dialogflow_agent: Some("projects/lab-project/locations/europe-west3/agents/lab".to_owned()),
-            dialogflow_endpoint: Some("http://agent.test".to_owned()),
-            public_url: Some(PUBLIC_URL.to_owned()),
-            twilio_account_sid: Some(account.sid),
-            twilio_auth_token: Some(PLANTED_TOKEN.to_owned()),
-            twilio_api_key_sid: Some("SK00000000000000000000000000000001".to_owned()),
-            twilio_api_key_secret: Some("planted-api-key-secret".to_owned()),
-            twilio_api_url: Some("https://api.twilio.test".to_owned()),
-            google_application_credentials: Some(folder.join("login.json").display().to_string()),
-            record_dir: Some(folder.display().to_string()),
-            ..Settings::default()
-        };
+        let (key_sid, key_secret) = ("SK00000000000000000000000000000001", "planted-api-key-secret");
+        let settings = Settings::of([
+            ("DIALOGFLOW_AGENT", "projects/lab-project/locations/europe-west3/agents/lab"),
+            ("DIALOGFLOW_ENDPOINT", "http://agent.test"),
+            ("PUBLIC_URL", PUBLIC_URL),
+            ("TWILIO_ACCOUNT_SID", &Account::new(Some(PLANTED_TOKEN)).sid),
+            ("TWILIO_AUTH_TOKEN", PLANTED_TOKEN),
+            ("TWILIO_API_KEY_SID", key_sid),
+            ("TWILIO_API_KEY_SECRET", key_secret),
+            ("TWILIO_API_URL", "https://api.twilio.test"),
+            ("GOOGLE_APPLICATION_CREDENTIALS", &folder.join("login.json").display().to_string()),
+            ("RECORD_DIR", &folder.display().to_string()),
+        ]);
         let options = Options {
             cloud_run_service: Some("dialbridge".to_owned()),
             region: Some("europe-west3".to_owned()),
@@ -110,7 +109,7 @@ impl Plan {
             ..Options::default()
         };
         let possessions = Possessions {
-            api_key: settings.twilio_api_key_sid.clone().zip(settings.twilio_api_key_secret.clone()),
+            api_key: Some((key_sid.to_owned(), key_secret.to_owned())),
             numbers: vec![
                 PhoneNumber::leading_to(1, "+15550100", PUBLIC_URL),
                 PhoneNumber::leading_to(2, "+15550101", "https://elsewhere.test"),
@@ -120,7 +119,7 @@ impl Plan {
         Self {
             folder,
             script: "[start]\nsay = \"Hello.\"\ntone = { hz = 400, ms = 200 }\n".to_owned(),
-            service: Settings { twilio_auth_token: settings.twilio_auth_token.clone(), ..Settings::default() },
+            service: Settings::of([("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)]),
             settings,
             options,
             proxy: Proxy::default(),
@@ -209,10 +208,8 @@ impl Plan {
 
 /// A service on a port of its own, ready for calls; it ends with what is given beside its address.
 async fn serve(settings: &Settings, agent: &str) -> (SocketAddr, JoinSet<()>) {
-    let settings = Settings {
-        dialogflow_agent: Some("projects/lab-project/locations/europe-west3/agents/lab".to_owned()),
-        ..settings.clone()
-    };
+    let mut settings = settings.clone();
+    settings.set("DIALOGFLOW_AGENT", "projects/lab-project/locations/europe-west3/agents/lab");
     let mut config = settings.check(Platform::Elsewhere).unwrap();
     let endpoint = Endpoint { url: agent.to_owned(), is_plaintext: true };
     config.default_agent_mut().endpoint = Some(endpoint);

@@ -66,14 +66,13 @@ impl Street {
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
         let listener = runtime.spawn(TcpListener::bind(("127.0.0.1", 0))).await.unwrap().unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut settings = Settings {
-            public_url: Some(url.clone()),
-            twilio_account_sid: Some(twilio.account().sid.clone()),
-            twilio_auth_token: Some(TOKEN.to_owned()),
-            twilio_api_url: Some(rest.url()),
-            end_of_interaction_url: Some(format!("{}/handoff", rest.url())),
-            ..Settings::default()
-        };
+        let mut settings = Settings::of([
+            ("PUBLIC_URL", url.as_str()),
+            ("TWILIO_ACCOUNT_SID", &twilio.account().sid),
+            ("TWILIO_AUTH_TOKEN", TOKEN),
+            ("TWILIO_API_URL", &rest.url()),
+            ("END_OF_INTERACTION_URL", &format!("{}/handoff", rest.url())),
+        ]);
         edition.apply(&mut settings);
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: served_agent.endpoint(), is_plaintext: true });

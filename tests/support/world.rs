@@ -85,9 +85,9 @@ impl Edition {
             Self::CesWebSocket => (dialbridge_lab::agent::Edition::Ces, None, Some("websocket")),
             Self::CesGrpc => (dialbridge_lab::agent::Edition::Ces, None, Some("grpc")),
         };
-        settings.dialogflow_agent = Some(served_as.agent_name().to_owned());
-        settings.dialogflow_es_api = api.map(ToOwned::to_owned);
-        settings.ces_transport = transport.map(ToOwned::to_owned);
+        settings.set("DIALOGFLOW_AGENT", served_as.agent_name());
+        settings.set("DIALOGFLOW_ES_API", api.unwrap_or_default());
+        settings.set("CES_TRANSPORT", transport.unwrap_or_default());
     }
 }
 
@@ -184,7 +184,7 @@ impl WorldBuilder {
         let agents: BTreeMap<String, LabAgent> = more.collect();
 
         let twilio =
-            SimulatedTwilio::new(Account::new(self.settings.twilio_auth_token.as_deref()), Net::Pipes(pipes.clone()));
+            SimulatedTwilio::new(Account::new(self.settings.given("TWILIO_AUTH_TOKEN")), Net::Pipes(pipes.clone()));
         let rest = twilio.clone();
         tasks.spawn(accept(pipes.listen("api.twilio.test:80"), move |pipe| {
             let rest = rest.clone();
@@ -203,7 +203,9 @@ impl WorldBuilder {
         }));
 
         let file = self.file.map(TomlFile::write);
-        self.settings.dialbridge_config = file.as_ref().map(|file| file.0.display().to_string());
+        if let Some(file) = &file {
+            self.settings.set("DIALBRIDGE_CONFIG", file.0.display().to_string());
+        }
         let mut config = self.settings.check(Platform::Elsewhere).expect("the test's settings are right");
         for (name, agent) in &mut config.agents {
             let host = if agents.contains_key(name) { format!("{name}.test") } else { "agent.test".to_owned() };
@@ -276,16 +278,14 @@ impl World {
     /// A world with an agent of that script, that hands its calls on to [`END_URL`].
     #[must_use]
     pub fn with(script: Script) -> WorldBuilder {
-        let account = Account::new(Some(TOKEN));
-        let settings = Settings {
-            dialogflow_agent: Some(dialbridge_lab::agent::Edition::Cx.agent_name().to_owned()),
-            public_url: Some(SERVICE_URL.to_owned()),
-            twilio_account_sid: Some(account.sid),
-            twilio_auth_token: Some(TOKEN.to_owned()),
-            twilio_api_url: Some("http://api.twilio.test".to_owned()),
-            end_of_interaction_url: Some(END_URL.to_owned()),
-            ..Settings::default()
-        };
+        let settings = Settings::of([
+            ("DIALOGFLOW_AGENT", dialbridge_lab::agent::Edition::Cx.agent_name()),
+            ("PUBLIC_URL", SERVICE_URL),
+            ("TWILIO_ACCOUNT_SID", &Account::new(Some(TOKEN)).sid),
+            ("TWILIO_AUTH_TOKEN", TOKEN),
+            ("TWILIO_API_URL", "http://api.twilio.test"),
+            ("END_OF_INTERACTION_URL", END_URL),
+        ]);
         WorldBuilder { script, more: BTreeMap::new(), file: None, settings, changes: Vec::new(), watch: None }
     }
 

@@ -12,7 +12,7 @@ use dialbridge_runner::http;
 use dialbridge_runner::media::coalescing;
 use dialbridge_runner::service::drain::Drained;
 use dialbridge_runner::service::{Parts, Service};
-use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings};
+use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings, misspelt};
 use dialbridge_runner::telemetry::log::{self, tell_and_leave};
 
 /// Runs `serve`.
@@ -20,7 +20,10 @@ pub async fn run(settings: &Settings) -> ExitCode {
     let platform = Platform::detect(|name| env::var_os(name).is_some());
     let mut config = match settings.check(platform) {
         Ok(config) => config,
-        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).chain(misspelt_variables()).collect();
+            return tell_and_leave(&lines.join("\n"), CONFIG);
+        }
     };
     coalescing::allow(coalescing_moment(&config));
     log::start(config.log_level, std::io::stdout);
@@ -79,11 +82,19 @@ fn tell_what_is_served(config: &Config, listener: &TcpListener) {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    for warning in misspelt_variables() {
+        tracing::warn!("{warning}");
+    }
     match (config.has_page(), &config.public_url) {
         (true, Some(url)) => tracing::info!(url = url.http("/"), "the page is there"),
         (true, None) => tracing::info!(url = format!("http://localhost:{port}/"), "the page is there"),
         (false, _) => tracing::info!("the page at / is closed: ADMIN_TOKEN is not set"),
     }
+}
+
+/// What stands in the environment, or in `.env`, and looks like a setting.
+fn misspelt_variables() -> Vec<String> {
+    misspelt(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
 
 /// A sentence, and the lab's script where it is one of a file.

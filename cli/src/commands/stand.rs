@@ -41,17 +41,17 @@ impl Stand {
         let rest = twilio.serve_rest_on_loopback().await.map_err(|error| told(&error))?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
         let url = format!("http://{}", listener.local_addr().map_err(|error| told(&error))?);
-        let settings = Settings {
-            dialogflow_agent: Some(edition.agent_name().to_owned()),
-            public_url: Some(url.clone()),
-            twilio_account_sid: Some(twilio.account().sid.clone()),
-            twilio_auth_token: twilio.account().auth_token.clone(),
-            twilio_api_url: Some(rest.url()),
-            end_of_interaction_url: Some(format!("{}/handoff", rest.url())),
-            answer_seconds: faults.agent.map(|_| ANSWER_SECONDS.to_owned()),
-            record_dir: record.map(|folder| folder.display().to_string()),
-            ..Settings::default()
-        };
+        let account = twilio.account();
+        let settings = Settings::of([
+            ("DIALOGFLOW_AGENT", edition.agent_name().to_owned()),
+            ("PUBLIC_URL", url.clone()),
+            ("TWILIO_ACCOUNT_SID", account.sid.clone()),
+            ("TWILIO_AUTH_TOKEN", account.auth_token.clone().unwrap_or_default()),
+            ("TWILIO_API_URL", rest.url()),
+            ("END_OF_INTERACTION_URL", format!("{}/handoff", rest.url())),
+            ("ANSWER_SECONDS", faults.agent.map(|_| ANSWER_SECONDS.to_owned()).unwrap_or_default()),
+            ("RECORD_DIR", record.map(|folder| folder.display().to_string()).unwrap_or_default()),
+        ]);
         let mut config = settings.check(Platform::Elsewhere).map_err(|error| told(&error))?;
         config.default_agent_mut().endpoint = Some(Endpoint { url: agent.endpoint(), is_plaintext: true });
         let (observer, observed) = mpsc::channel(QUEUE);

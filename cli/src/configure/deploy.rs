@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::env_file::quoted;
-use super::known::known;
+use dialbridge_runner::settings::Settings;
 
 /// What `gcloud run deploy` is told besides the source, the secrets and the settings: what `doctor` looks for.
 pub const FLAGS: [&str; 4] = [
@@ -89,8 +89,8 @@ impl Deployment<'_> {
     /// The secrets that are set, with their names in Secret Manager.
     fn secrets(&self) -> Vec<(String, String)> {
         let is_set = |name: &str| self.values.get(name).is_some_and(|value| !value.trim().is_empty());
-        let set = known().into_iter().filter(|setting| setting.is_secret && is_set(&setting.name));
-        set.map(|setting| (setting.name.clone(), setting.name.to_lowercase().replace('_', "-"))).collect()
+        let set = Settings::names().filter(|name| Settings::is_secret(name) && is_set(name));
+        set.map(|name| (name.to_owned(), name.to_lowercase().replace('_', "-"))).collect()
     }
 
     fn version(&self, variable: &str, secret: &str) -> String {
@@ -105,10 +105,9 @@ impl Deployment<'_> {
 
     /// The settings that are no secrets, for one flag.
     fn variables(&self) -> Option<String> {
-        let names = known().into_iter().filter(|setting| !setting.is_secret).map(|setting| setting.name);
-        let pairs: Vec<String> = names
-            .filter(|name| !NOT_DEPLOYED.contains(&name.as_str()))
-            .filter_map(|name| Some(format!("{name}={}", self.values.get(&name)?)))
+        let pairs: Vec<String> = Settings::names()
+            .filter(|name| !Settings::is_secret(name) && !NOT_DEPLOYED.contains(name))
+            .filter_map(|name| Some(format!("{name}={}", self.values.get(name)?)))
             .collect();
         if pairs.is_empty() {
             return None;

@@ -23,7 +23,7 @@ pub use deploy::FLAGS;
 
 use deploy::{Deployment, shell};
 use input::Input;
-use known::{Given, settings};
+use known::Given;
 use questions::{GROUPS, Group, LookAt, Question};
 
 /// The region of a service whose agent has none.
@@ -94,9 +94,7 @@ impl<'a> Configure<'a> {
     /// # Errors
     /// Why nothing was written.
     pub async fn run(mut self) -> Result<String, Unwritten> {
-        if let Some(error) = self.wrong_setting().filter(|(name, _)| !is_asked(name)) {
-            return Err(Unwritten::Setting(error.1));
-        }
+        self.check_form(|name| !is_asked(name))?;
         if self.args.yes {
             self.check_all().await?;
         } else {
@@ -113,9 +111,7 @@ impl<'a> Configure<'a> {
                 self.values.insert(question.name.to_owned(), default.to_owned());
             }
         }
-        if let Some((_, line)) = self.wrong_setting() {
-            return Err(Unwritten::Setting(line));
-        }
+        self.check_form(|_| true)?;
         let mut is_faulty = false;
         for group in GROUPS {
             is_faulty |= self.look(group.look_at).await;
@@ -164,7 +160,7 @@ impl<'a> Configure<'a> {
                 return Ok(());
             }
         }
-        let is_secret = known::known().iter().any(|setting| setting.name == question.name && setting.is_secret);
+        let is_secret = Settings::is_secret(question.name);
         loop {
             let now = self.values.get(question.name).map(String::as_str).or(question.default);
             let shown = now.map(|now| if is_secret { "as it is" } else { now });
@@ -182,7 +178,7 @@ impl<'a> Configure<'a> {
                 Some(value) => self.values.insert(question.name.to_owned(), value),
                 None => self.values.remove(question.name),
             };
-            let Some((_, line)) = self.wrong_setting().filter(|(name, _)| name == question.name) else { return Ok(()) };
+            let Err(Unwritten::Setting(line)) = self.check_form(|name| name == question.name) else { return Ok(()) };
             say(&line);
             self.values = before;
         }
@@ -234,8 +230,8 @@ impl<'a> Configure<'a> {
                 self.number = Some(command);
                 true
             }
-            Err(fault) => {
-                say(&fault.to_string());
+            Err(faults) => {
+                faults.iter().for_each(|fault| say(&fault.to_string()));
                 false
             }
         }
@@ -259,15 +255,19 @@ impl<'a> Configure<'a> {
         findings.iter().any(Finding::is_fault)
     }
 
-    /// The setting that `serve` would not take, and its line.
-    fn wrong_setting(&self) -> Option<(String, String)> {
-        let error = self.settings().check(Platform::Elsewhere).err()?;
-        Some((error.name().to_owned(), error.to_string()))
+    /// Whether `serve` would take the settings that the function picks.
+    ///
+    /// # Errors
+    /// With a line for each of them that it would not take.
+    fn check_form(&self, is_picked: impl Fn(&str) -> bool) -> Result<(), Unwritten> {
+        let Err(errors) = self.settings().check(Platform::Elsewhere) else { return Ok(()) };
+        let picked = errors.iter().filter(|error| is_picked(error.name()));
+        let lines: Vec<String> = picked.map(ToString::to_string).collect();
+        if lines.is_empty() { Ok(()) } else { Err(Unwritten::Setting(lines.join("\n"))) }
     }
 
     fn settings(&self) -> Settings {
-        // clap takes any text for them.
-        settings(&self.values).unwrap_or_default()
+        Settings::of(&self.values)
     }
 
     /// Writes what was asked for and what came as flags; all else in the file stays.

@@ -119,7 +119,7 @@ impl Doctor {
         let place = Place::new(options, |name| (self.tools.variable)(name));
         let subject = match subject {
             Ok(subject) => subject,
-            Err(fault) => return self.examine_without(*fault, &place, tell).await,
+            Err(faults) => return self.examine_without(faults, &place, tell).await,
         };
         tell(vec![Finding::ok(SETTINGS, "all are valid")]);
         let is_api = matches!(place, Place::Api { .. }) && self.cloud_run_api_url.starts_with("https://");
@@ -129,7 +129,7 @@ impl Doctor {
             let findings = agent::check(self, agent, credentials.of(agent)).await;
             tell(if subject.agents.len() > 1 { named(&agent.name, findings) } else { findings });
         }
-        let set = settings.public_url.as_deref().filter(|_| options.url.is_some());
+        let set = settings.given("PUBLIC_URL").filter(|_| options.url.is_some());
         let findings = public_url::check(self, &subject, set).await;
         let is_up = public_url::is_up(&findings);
         tell(findings);
@@ -142,8 +142,8 @@ impl Doctor {
     }
 
     /// What can be looked at all the same when the settings are wrong.
-    async fn examine_without(&self, fault: Finding, place: &Place, mut tell: impl FnMut(Vec<Finding>)) {
-        tell(vec![fault]);
+    async fn examine_without(&self, faults: Vec<Finding>, place: &Place, mut tell: impl FnMut(Vec<Finding>)) {
+        tell(faults);
         if let Place::File(_) = place {
             tell(cloud_run::check(self, place, None, &Credentials::default()).await);
         }
@@ -151,20 +151,24 @@ impl Doctor {
     }
 
     /// Reads the settings as `serve` does.
-    async fn read(&self, settings: &Settings, options: &Options) -> Result<Subject, Box<Finding>> {
+    async fn read(&self, settings: &Settings, options: &Options) -> Result<Subject, Vec<Finding>> {
         let platform = Platform::detect(|name| (self.tools.variable)(name).is_some());
-        let public_url = options.url.clone().or_else(|| settings.public_url.clone());
-        let settings = Settings { public_url, ..settings.clone() };
-        let subject = Subject::read(&settings, platform).await;
-        subject.map_err(|line| settings_fault(&line))
+        let mut settings = settings.clone();
+        if let Some(url) = &options.url {
+            settings.set("PUBLIC_URL", url);
+        }
+        Subject::read(&settings, platform).await.map_err(|lines| settings_faults(&lines))
     }
 }
 
-/// The line with which `serve` ends, as a finding.
-fn settings_fault(line: &str) -> Box<Finding> {
-    let (says, example) = line.split_once("; for example ").unwrap_or((line, ""));
-    let mend = if example.is_empty() { "see docs/settings.md".to_owned() } else { format!("set {example}") };
-    Box::new(Finding::fault(SETTINGS, says, mend))
+/// The lines with which `serve` ends, each as a finding.
+fn settings_faults(lines: &str) -> Vec<Finding> {
+    let fault = |line: &str| {
+        let (says, example) = line.split_once("; for example ").unwrap_or((line, ""));
+        let mend = if example.is_empty() { "see docs/settings.md".to_owned() } else { format!("set {example}") };
+        Finding::fault(SETTINGS, says, mend)
+    };
+    lines.lines().map(fault).collect()
 }
 
 /// The findings of one agent of several.

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::subject::{self, Subject};
-use super::{Doctor, agent, credentials, numbers, public_url, settings_fault, twilio};
+use super::{Doctor, agent, credentials, numbers, public_url, settings_faults, twilio};
 use dialbridge_runner::settings::{Platform, PublicUrl, Settings};
 
 /// Where a service is that has no URL yet.
@@ -13,7 +13,7 @@ impl Doctor {
     pub(crate) async fn look_at_agent(&self, settings: &Settings) -> Vec<Finding> {
         let subject = match read(settings).await {
             Ok(subject) => subject,
-            Err(fault) => return refused(settings, *fault),
+            Err(faults) => return refused(settings, faults),
         };
         let (mut findings, credentials) = credentials::check(self, &subject, false).await;
         for of_settings in &subject.agents {
@@ -26,7 +26,7 @@ impl Doctor {
     pub(crate) async fn look_at_account(&self, settings: &Settings) -> Vec<Finding> {
         match read(settings).await {
             Ok(subject) => shown(&subject, twilio::check(self, &subject.twilio).await.0),
-            Err(fault) => refused(settings, *fault),
+            Err(faults) => refused(settings, faults),
         }
     }
 
@@ -35,7 +35,7 @@ impl Doctor {
         match read(settings).await {
             Ok(subject) if subject.public_url.is_none() => Vec::new(),
             Ok(subject) => shown(&subject, public_url::check(self, &subject, None).await),
-            Err(fault) => refused(settings, *fault),
+            Err(faults) => refused(settings, faults),
         }
     }
 
@@ -43,26 +43,25 @@ impl Doctor {
     ///
     /// # Errors
     /// Why there is no such number.
-    pub(crate) async fn command_for_number(&self, settings: &Settings, number: &str) -> Result<String, Box<Finding>> {
+    pub(crate) async fn command_for_number(&self, settings: &Settings, number: &str) -> Result<String, Vec<Finding>> {
         let subject = read(settings).await?;
         let not_yet = PublicUrl { is_tls: true, authority: NOT_YET.to_owned() };
         let public = subject.public_url.as_ref().unwrap_or(&not_yet);
         let Some(api) = twilio::check(self, &subject.twilio).await.1 else {
             let why = "Twilio cannot be asked for the number";
-            return Err(Box::new(Finding::fault(numbers::CHECK, why, "see the lines on the account")));
+            return Err(vec![Finding::fault(numbers::CHECK, why, "see the lines on the account")]);
         };
         match numbers::find(self, &api, number).await {
             Ok(Some(found)) => Ok(found.command(public)),
-            Ok(None) => Err(Box::new(numbers::not_there(&api, number))),
-            Err(refused) => Err(Box::new(refused.fault(numbers::CHECK))),
+            Ok(None) => Err(vec![numbers::not_there(&api, number)]),
+            Err(refused) => Err(vec![refused.fault(numbers::CHECK)]),
         }
     }
 
     /// The same command for a number that was not looked up.
     pub(crate) fn command_for_any_number(settings: &Settings) -> String {
-        let url =
-            settings.public_url.as_deref().map(|url| url.trim().trim_end_matches('/')).filter(|url| !url.is_empty());
-        let url = url.map_or_else(|| format!("https://{NOT_YET}"), ToOwned::to_owned);
+        let url = settings.given("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
+        let url = url.unwrap_or_else(|| format!("https://{NOT_YET}"));
         numbers::command(
             "PNXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
             &format!("{url}/twiml"),
@@ -71,8 +70,8 @@ impl Doctor {
     }
 }
 
-async fn read(settings: &Settings) -> Result<Subject, Box<Finding>> {
-    Subject::read(settings, Platform::Elsewhere).await.map_err(|line| settings_fault(&line))
+async fn read(settings: &Settings) -> Result<Subject, Vec<Finding>> {
+    Subject::read(settings, Platform::Elsewhere).await.map_err(|lines| settings_faults(&lines))
 }
 
 /// The findings without what they must not show.
@@ -80,7 +79,8 @@ fn shown(subject: &Subject, findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.without(&subject.secrets)).collect()
 }
 
-/// The settings' own fault, in the same way.
-fn refused(settings: &Settings, fault: Finding) -> Vec<Finding> {
-    vec![fault.without(&subject::secrets(settings, None))]
+/// The settings' own faults, in the same way.
+fn refused(settings: &Settings, faults: Vec<Finding>) -> Vec<Finding> {
+    let secrets = subject::secrets(settings, None);
+    faults.into_iter().map(|fault| fault.without(&secrets)).collect()
 }

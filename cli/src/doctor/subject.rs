@@ -60,26 +60,18 @@ impl Subject {
     /// Reads the settings as `serve` does, and serves the lab's agents where there are some.
     ///
     /// # Errors
-    /// The line with which `serve` would end.
+    /// The lines with which `serve` would end.
     pub(crate) async fn read(settings: &Settings, platform: Platform) -> Result<Self, String> {
         let mut config = settings.check(platform).map_err(|error| error.to_string())?;
         let lab = lab_agents::serve(&mut config).await?;
         let mut folders: Vec<PathBuf> = config.agents.values().filter_map(|agent| agent.record_dir.clone()).collect();
         folders.dedup();
-        let named = [
-            ("DIALBRIDGE_CONFIG", &settings.dialbridge_config),
-            ("FILLER_FILE", &settings.filler_file),
-            ("RETRY_FILE", &settings.retry_file),
-        ];
-        let file = |(name, path): (_, &Option<String>)| {
-            let path = path.as_deref().map(str::trim).filter(|path| !path.is_empty());
-            path.map(|path| (name, PathBuf::from(path)))
-        };
+        let file = |name| Some((name, PathBuf::from(settings.given(name)?)));
         Ok(Self {
             public_url: config.public_url.clone(),
             twilio: config.twilio.clone(),
             folders: folders.into_iter().map(|folder| ("RECORD_DIR", folder)).collect(),
-            files: named.into_iter().filter_map(file).collect(),
+            files: ["DIALBRIDGE_CONFIG", "FILLER_FILE", "RETRY_FILE"].into_iter().filter_map(file).collect(),
             secrets: secrets(settings, Some(&config)),
             agents: config.agents.into_iter().map(|(name, agent)| AgentSubject::new(name, agent)).collect(),
             _lab: lab,

@@ -59,6 +59,45 @@ fn a_wrong_setting_is_one_line_and_exit_code_78() {
 }
 
 #[test]
+fn one_start_tells_all_wrong_settings_and_the_names_that_look_like_one() {
+    let agents = scratch("two-faults.toml");
+    fs::write(&agents, "[agents.sales]\ndialogflow_agent = \"lab:\"\nbarge_in = \"on\"\npitch = 99\n").unwrap();
+    let mut command = program();
+    command.args(["serve", "--port", "70000"]).arg("--config").arg(&agents).env("TWILIO_ACCOUNT_SID", "me");
+    let (code, _, told) = run(command.env("TWILIO_AUTH_TOKN", "planted").env("SOME_TOKN", "x"));
+    let lines: Vec<&str> = told.lines().map(|line| line.strip_prefix("dialbridge: ").unwrap()).collect();
+    assert_eq!((code, lines.len()), (78, 5), "{told}");
+    for begin in
+        ["TWILIO_ACCOUNT_SID is no", "PORT is \"70000\"", "TWILIO_AUTH_TOKN is no setting; TWILIO_AUTH_TOKEN is one"]
+    {
+        assert!(lines.iter().any(|line| line.starts_with(begin)), "{begin}: {told}");
+    }
+    assert!(
+        told.contains("agents.sales.barge_in is \"on\"") && told.contains("agents.sales.pitch is \"99\""),
+        "{told}"
+    );
+    assert!(!told.contains("planted"), "{told}");
+}
+
+#[test]
+fn a_name_in_the_file_or_the_environment_that_looks_like_a_setting_is_a_warning() {
+    let folder = scratch("misspelt");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(".env"), "BARG_IN=voice\nMY_OWN=1\n").unwrap();
+    let mut command = program();
+    command
+        .current_dir(&folder)
+        .arg("serve")
+        .env("DIALOGFLOW_LANGAUGE", "de")
+        .env("HOSTNAME", "h")
+        .env("K_REVISION", "r");
+    let warnings = Served::warnings(&mut command);
+    let expected =
+        ["BARG_IN is no setting; BARGE_IN is one", "DIALOGFLOW_LANGAUGE is no setting; DIALOGFLOW_LANGUAGE is one"];
+    assert_eq!(warnings.iter().filter(|line| line.contains("setting")).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_64() {
     for arguments in [
         &["--no-such-flag"][..],
@@ -201,6 +240,18 @@ impl Served {
         // The log must be read on, or the service would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url: format!("http://127.0.0.1:{}", first_lines[0]["port"]), first_lines }
+    }
+
+    /// What it warns of before it says that its page is there.
+    fn warnings(command: &mut Command) -> Vec<String> {
+        let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        let lines = lines.take_while(|line| line["message"] != "the page is there");
+        let warnings = lines.filter(|line| line["severity"] == "WARNING");
+        let warnings = warnings.map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+        let (_, _) = (child.kill(), child.wait());
+        warnings
     }
 
     fn terminate(mut self) -> i32 {

@@ -230,11 +230,8 @@ mod tests {
     }
 
     fn config(public_url: Option<&str>) -> Config {
-        let settings = crate::settings::Settings {
-            public_url: public_url.map(ToOwned::to_owned),
-            dialogflow_project_id: Some("p".to_owned()),
-            ..Default::default()
-        };
+        let given = [("PUBLIC_URL", public_url.unwrap_or_default()), ("DIALOGFLOW_PROJECT_ID", "p")];
+        let settings = crate::settings::Settings::of(given);
         settings.check(crate::settings::Platform::Elsewhere).unwrap()
     }
 

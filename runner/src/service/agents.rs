@@ -89,7 +89,7 @@ mod tests {
     use dialbridge_net::dial::Tcp;
 
     fn opened(endpoints: &[(&str, u32)]) -> Agents {
-        let settings = Settings { dialogflow_project_id: Some("p".to_owned()), ..Settings::default() };
+        let settings = Settings::of([("DIALOGFLOW_PROJECT_ID", "p")]);
         let config = settings.check(Platform::Elsewhere).unwrap().default_agent_mut().clone();
         let agents = endpoints.iter().map(|(name, port)| {
             let endpoint = Endpoint { url: format!("http://127.0.0.1:{port}"), is_plaintext: true };

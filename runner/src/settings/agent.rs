@@ -1,82 +1,26 @@
-//! The settings of one agent, checked.
+//! What is an agent's: which it is, how it hears and speaks, where its calls go and what is told of them.
 
 use std::path::PathBuf;
 
 use dialbridge_core::config::{CallConfig, Greeting};
+use dialbridge_core::handoff::{DialRules, HandoffConfig};
 use dialbridge_core::stages::StageBounds;
 use dialbridge_core::tape::Mask;
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
+use dialbridge_net::Secret;
 use serde_json::{Map, Value};
 
-use super::prompts::PromptsConfig;
-use super::tools::ToolWebhook;
-use super::value::{Shown, base_url, boolean, choice, event, is_language_tag, number, set, url};
-use super::{AgentAddress, Endpoint, EsApi, EventsConfig, Product, SettingError, Settings};
-use dialbridge_agents::{CesConfig, SpeechConfig};
-
-const AGENT: &str = "DIALOGFLOW_AGENT";
-const AGENT_EXAMPLE: &str = "projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000";
-
-/// All that calls to one agent need to know.
-#[derive(Debug, Clone)]
-pub struct AgentConfig {
-    /// The agent.
-    pub address: AgentAddress,
-    /// Another endpoint than the agent's own.
-    pub endpoint: Option<Endpoint>,
-    /// What a lab's agent is, which is served by this process.
-    #[cfg(feature = "lab")]
-    pub lab: Option<Lab>,
-    /// File with Google credentials.
-    pub credentials: Option<PathBuf>,
-    /// Language of the calls.
-    pub language: String,
-    /// What every call is told.
-    pub call: CallConfig,
-    /// How the agent is to hear and to speak.
-    pub speech: SpeechConfig,
-    /// How it is streamed to, where it is one of the Customer Engagement Suite.
-    pub ces: CesConfig,
-    /// Where the tools are run that it asks for.
-    pub tools: Option<ToolWebhook>,
-    /// How audio is fetched that the agent names by its address.
-    pub prompts: PromptsConfig,
-    /// The event that the agent gets whose transfer nobody answered.
-    pub dial_failed_event: Option<String>,
-    /// Where calls go beyond the bound.
-    pub overflow_url: Option<String>,
-    /// Where tapes are written.
-    pub record_dir: Option<PathBuf>,
-    /// What is masked on them.
-    pub tape_mask: Mask,
-    /// When a turn is slow.
-    pub slow: StageBounds,
-    /// Where events of its calls go.
-    pub events: Option<EventsConfig>,
-    /// How many numbers and prefixes of numbers lead to it.
-    pub numbers: usize,
-    /// What is allowed, and may not be what was meant: sentences for the log.
-    pub notices: Vec<String>,
-}
-
-/// An agent of the lab's.
 #[cfg(feature = "lab")]
-#[derive(Debug, Clone)]
-pub struct Lab {
-    /// What it says and does.
-    pub script: Script,
-    /// Where that stands; `None`: it is the one that this program brings along.
-    pub file: Option<PathBuf>,
-}
-
-impl AgentConfig {
-    /// Where the agent is served.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint.clone().unwrap_or_else(|| self.address.endpoint())
-    }
-}
+use super::config::Lab;
+use super::config::{AgentConfig, EventsConfig};
+use super::layer::Values;
+use super::prompts::PromptsConfig;
+use super::table;
+use super::tools::ToolWebhook;
+use super::value::lab_file;
+use dialbridge_agents::{AgentAddress, EsApi, Product};
+use dialbridge_agents::{CesConfig, SpeechConfig};
 
 /// The agent as the settings name it.
 struct Named {
@@ -85,92 +29,94 @@ struct Named {
     lab: Option<Lab>,
 }
 
-impl Settings {
-    /// Checks the settings of one agent, all but those of the service. `renew_after_ms` is the service's.
-    pub(super) fn check_agent(
-        &self,
-        parameters: Map<String, Value>,
-        renew_after_ms: u64,
-    ) -> Result<AgentConfig, SettingError> {
-        let transport = self.ces_transport()?;
-        let mut named = self.named_agent()?;
-        named.address = named.address.carried_by(transport);
-        let product = named.address.product();
-        let tools = self.tools(product)?;
-        let call = CallConfig { has_tools: tools.is_some(), parameters, renew_after_ms, ..self.of_call(product)? };
-        let speech = self.speech(product)?;
-        let mut notices = self.conversation_notices();
-        notices.extend(self.speech_notice(product, &speech));
-        notices.extend(self.ces_notices(product));
-        let events = self.events()?;
-        notices.extend(self.event_notices(events.as_ref()));
-        Ok(AgentConfig {
-            ces: self.ces(&named.address)?,
+impl Values<'_> {
+    /// The agent's part of the configuration. `renew_after_ms` is the service's. `None`: no agent can be made of what is
+    /// named, which is noted.
+    pub(super) fn agent(&self, parameters: Map<String, Value>, renew_after_ms: u64) -> Option<AgentConfig> {
+        let named = self.named_agent();
+        // All other settings are looked at without an agent too: one start tells all that is wrong.
+        let product = named.as_ref().map_or(Product::Cx, |named| named.address.product());
+        let tools = self.tools(product);
+        let call = CallConfig { has_tools: tools.is_some(), parameters, renew_after_ms, ..self.call(product) };
+        let speech = self.speech(product);
+        let events = self.events();
+        let notices = self.notices(product, &speech, events.as_ref());
+        let ces = self.ces(named.as_ref().and_then(|named| named.address.deployment()));
+        let config = |named: Named| AgentConfig {
+            ces,
             tools,
             address: named.address,
-            endpoint: set(&self.dialogflow_endpoint).map(endpoint).transpose()?,
+            endpoint: self.find(&table::DIALOGFLOW_ENDPOINT),
             #[cfg(feature = "lab")]
             lab: named.lab,
-            credentials: set(&self.google_application_credentials).map(Into::into),
-            language: language(set(&self.dialogflow_language))?,
+            credentials: self.find(&table::GOOGLE_APPLICATION_CREDENTIALS),
+            language: self.get(&table::DIALOGFLOW_LANGUAGE),
             call,
             speech,
-            prompts: self.prompts()?,
-            dial_failed_event: event("DIAL_FAILED_EVENT", set(&self.dial_failed_event))?,
-            overflow_url: url("OVERFLOW_URL", set(&self.overflow_url))?,
-            record_dir: set(&self.record_dir).map(Into::into),
-            tape_mask: Mask {
-                digits: !boolean("RECORD_DIGITS", self.record_digits.as_deref(), false)?,
-                audio: boolean("RECORD_MASKED", self.record_masked.as_deref(), false)?,
-            },
-            slow: self.stage_bounds()?,
+            prompts: self.prompts(),
+            dial_failed_event: self.find(&table::DIAL_FAILED_EVENT),
+            overflow_url: self.find(&table::OVERFLOW_URL),
+            record_dir: self.find(&table::RECORD_DIR),
+            tape_mask: Mask { digits: !self.get(&table::RECORD_DIGITS), audio: self.get(&table::RECORD_MASKED) },
+            slow: self.stage_bounds(),
             events,
             numbers: 0,
             notices,
-        })
+        };
+        named.map(config)
     }
 
     /// What core is told of a call, all but what is the agent's own or the service's.
-    pub(super) fn of_call(&self, product: Product) -> Result<CallConfig, SettingError> {
-        Ok(CallConfig { greeting: self.greeting(product), handoff: self.handoff()?, ..self.conversation(product)? })
+    pub(super) fn call(&self, product: Product) -> CallConfig {
+        CallConfig { greeting: self.greeting(product), handoff: self.handoff(), ..self.conversation(product) }
     }
 
-    /// Whether an agent is named.
-    pub(super) fn names_agent(&self) -> bool {
-        set(&self.dialogflow_agent).or(set(&self.dialogflow_project_id)).is_some()
-    }
-
-    /// The lab script that is to be served instead of an agent of Google's: the file, or `None` for the embedded one.
-    #[must_use]
-    pub fn lab_script(&self) -> Option<Option<PathBuf>> {
-        match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
-            (Some(name), _) => name.strip_prefix("lab:").map(|file| (!file.is_empty()).then(|| file.into())),
-            (None, Some(_)) => None,
+    fn named_agent(&self) -> Option<Named> {
+        let es_api = self.get(&table::DIALOGFLOW_ES_API);
+        let transport = self.get(&table::CES_TRANSPORT);
+        let name = self.value(&table::DIALOGFLOW_AGENT);
+        let lab = match (name, self.value(&table::DIALOGFLOW_PROJECT_ID)) {
             (None, None) => Some(None),
-        }
+            (name, _) => name.and_then(lab_file),
+        };
+        let named = match lab {
+            Some(file) => self.lab_agent(file, es_api)?,
+            None => Named {
+                address: self.address(es_api)?,
+                #[cfg(feature = "lab")]
+                lab: None,
+            },
+        };
+        Some(Named { address: named.address.carried_by(transport), ..named })
     }
 
-    fn named_agent(&self) -> Result<Named, SettingError> {
-        let api = [("v2", EsApi::V2), ("v2beta1", EsApi::V2Beta1)];
-        let es_api = choice("DIALOGFLOW_ES_API", set(&self.dialogflow_es_api), &api)?.unwrap_or_default();
-        if let Some(file) = self.lab_script() {
-            return lab_agent(file, es_api);
-        }
-        let found = match (set(&self.dialogflow_agent), set(&self.dialogflow_project_id)) {
-            (None, Some(project)) => {
-                let of_project = |_| {
-                    let fault = format!("is {}, which is no project's id", Shown(project));
-                    SettingError::new("DIALOGFLOW_PROJECT_ID", fault, "my-project")
-                };
-                address(&format!("projects/{project}/agent"), es_api).map_err(of_project)?
-            }
-            (name, _) => address(name.unwrap_or_default(), es_api)?,
+    fn address(&self, es_api: EsApi) -> Option<AgentAddress> {
+        let name = self.find(&table::DIALOGFLOW_AGENT).or_else(|| {
+            // A name that is wrong does not become another agent.
+            if self.has(&table::DIALOGFLOW_AGENT) { None } else { self.find(&table::DIALOGFLOW_PROJECT_ID) }
+        });
+        AgentAddress::parse(&name?, es_api).ok()
+    }
+
+    #[cfg(feature = "lab")]
+    fn lab_agent(&self, file: Option<PathBuf>, es_api: EsApi) -> Option<Named> {
+        let script = match &file {
+            Some(file) => Script::read(file),
+            None => Script::bakery(),
         };
-        Ok(Named {
-            address: found,
-            #[cfg(feature = "lab")]
-            lab: None,
-        })
+        let wrong = |error: &dyn std::fmt::Display| {
+            self.wrong(&table::DIALOGFLOW_AGENT, format!("names a lab script that cannot be used: {error}"));
+        };
+        let script = script.map_err(|error| wrong(&error)).ok()?;
+        // The lab's agent is one like any other, at an endpoint of its own.
+        let address = AgentAddress::parse(script.edition.agent_name(), es_api).ok()?;
+        Some(Named { address, lab: Some(Lab { script, file }) })
+    }
+
+    #[cfg(not(feature = "lab"))]
+    fn lab_agent(&self, _: Option<PathBuf>, _: EsApi) -> Option<Named> {
+        self.conflicting(&table::DIALOGFLOW_AGENT, "names no agent, and this build has no lab agent");
+        None
     }
 
     /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
@@ -181,67 +127,113 @@ impl Settings {
             Product::Es(_) => (Some("WELCOME"), None),
             Product::Ces(_) => (Some("session_start"), None),
         };
-        let or = |value: &Option<String>, default: Option<&str>| match value.as_deref().map(str::trim) {
-            None => default.map(ToOwned::to_owned),
-            Some(value) => (!value.is_empty()).then(|| value.to_owned()),
+        let or = |value: Option<String>, default: Option<&str>| {
+            value.or(default.map(ToOwned::to_owned)).filter(|value| !value.is_empty())
         };
         Greeting {
-            event: or(&self.dialogflow_starting_event_name, event),
-            text: or(&self.dialogflow_starting_text, text),
+            event: or(self.find(&table::DIALOGFLOW_STARTING_EVENT_NAME), event),
+            text: or(self.find(&table::DIALOGFLOW_STARTING_TEXT), text),
         }
     }
 
-    fn prompts(&self) -> Result<PromptsConfig, SettingError> {
-        let default = PromptsConfig::default();
-        let most = set(&self.prompt_most_bytes);
-        let (storage, speech) = (set(&self.storage_endpoint), set(&self.text_to_speech_endpoint));
-        let storage = base_url("STORAGE_ENDPOINT", storage, "https://storage.googleapis.com")?;
-        let speech = base_url("TEXT_TO_SPEECH_ENDPOINT", speech, "https://eu-texttospeech.googleapis.com")?;
-        Ok(PromptsConfig {
-            most_bytes: number("PROMPT_MOST_BYTES", most, default.most_bytes, 1_000..=(32 << 20), "5242880")?,
-            storage_endpoint: storage.unwrap_or(default.storage_endpoint),
-            text_to_speech_endpoint: speech.unwrap_or(default.text_to_speech_endpoint),
-        })
+    /// Where calls go when the agent is done, or cannot be had.
+    fn handoff(&self) -> HandoffConfig {
+        HandoffConfig {
+            end_of_interaction_url: self.find(&table::END_OF_INTERACTION_URL),
+            fallback_twiml: self.find(&table::FALLBACK_TWIML),
+            fields: self.get(&table::HANDOFF_FIELDS),
+            dial: DialRules {
+                caller_id: self.find(&table::DIAL_CALLER_ID),
+                timeout_s: self.get(&table::DIAL_TIMEOUT),
+                answer_on_bridge: self.get(&table::DIAL_ANSWER_ON_BRIDGE),
+            },
+        }
     }
-}
 
-fn address(name: &str, es_api: EsApi) -> Result<AgentAddress, SettingError> {
-    let wrong = |error| SettingError::new(AGENT, format!("is {}, {error}", Shown(name)), AGENT_EXAMPLE);
-    AgentAddress::parse(name, es_api).map_err(wrong)
-}
+    /// What the requests say of speech and of the query.
+    fn speech(&self, product: Product) -> SpeechConfig {
+        let flow_versions = self.find(&table::FLOW_VERSIONS).unwrap_or_default();
+        if product != Product::Cx && !flow_versions.is_empty() {
+            self.conflicting(&table::FLOW_VERSIONS, "is set, and only Dialogflow CX has flows");
+        }
+        SpeechConfig {
+            voice_name: self.find(&table::VOICE_NAME),
+            voice_gender: self.find(&table::VOICE_GENDER),
+            speaking_rate: self.find(&table::SPEAKING_RATE),
+            pitch: self.find(&table::PITCH),
+            volume_gain_db: self.find(&table::VOLUME_GAIN_DB),
+            effects: self.find(&table::EFFECTS_PROFILE).unwrap_or_default(),
+            model: self.find(&table::SPEECH_MODEL),
+            model_variant: self.find(&table::SPEECH_MODEL_VARIANT),
+            phrase_hints: self.get(&table::PHRASE_HINTS),
+            sentiment: self.get(&table::SENTIMENT),
+            time_zone: self.find(&table::TIME_ZONE),
+            webhook_headers: self.get(&table::WEBHOOK_HEADERS),
+            flow_versions,
+            audio_chunk_ms: self.get(&table::AUDIO_CHUNK_MS),
+        }
+    }
 
-fn endpoint(url: &str) -> Result<Endpoint, SettingError> {
-    let wrong = |error| {
-        let fault = format!("is {}, {error}", Shown(url));
-        SettingError::new("DIALOGFLOW_ENDPOINT", fault, "https://europe-west3-dialogflow.googleapis.com")
-    };
-    Endpoint::parse(url).map_err(wrong)
-}
+    /// What the streams of an agent are like, where it is one of CES.
+    fn ces(&self, deployment: Option<&str>) -> CesConfig {
+        CesConfig {
+            deployment: deployment.map(ToOwned::to_owned),
+            input: self.get(&table::CES_INPUT_AUDIO),
+            output: self.get(&table::CES_OUTPUT_AUDIO),
+            chunk: self.get(&table::CES_CHUNK_MS),
+            noise_suppression: self.find(&table::CES_NOISE_SUPPRESSION),
+        }
+    }
 
-#[cfg(feature = "lab")]
-fn lab_agent(file: Option<PathBuf>, es_api: EsApi) -> Result<Named, SettingError> {
-    let script = match &file {
-        Some(file) => Script::read(file),
-        None => Script::bakery(),
-    };
-    let script = script.map_err(|error| {
-        SettingError::new(AGENT, format!("names a lab script that cannot be used: {error}"), "lab:my-agent.toml")
-    })?;
-    // The lab's agent is one like any other, at an endpoint of its own.
-    Ok(Named { address: address(script.edition.agent_name(), es_api)?, lab: Some(Lab { script, file }) })
-}
+    /// Where the tools are run that an agent of that product asks for; only those of CES are.
+    fn tools(&self, product: Product) -> Option<ToolWebhook> {
+        let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
+        let patience = self.get(&table::CES_TOOL_WEBHOOK_MS);
+        let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, patience });
+        webhook.filter(|_| matches!(product, Product::Ces(_)))
+    }
 
-#[cfg(not(feature = "lab"))]
-fn lab_agent(_: Option<PathBuf>, _: EsApi) -> Result<Named, SettingError> {
-    Err(SettingError::new(AGENT, "names no agent, and this build has no lab agent", AGENT_EXAMPLE))
-}
+    fn prompts(&self) -> PromptsConfig {
+        PromptsConfig {
+            most_bytes: self.get(&table::PROMPT_MOST_BYTES),
+            storage_endpoint: self.get(&table::STORAGE_ENDPOINT),
+            text_to_speech_endpoint: self.get(&table::TEXT_TO_SPEECH_ENDPOINT),
+        }
+    }
 
-fn language(value: Option<&str>) -> Result<String, SettingError> {
-    let value = value.unwrap_or("en-US");
-    let fault = || format!("is {}, which is no language tag", Shown(value));
-    if is_language_tag(value) {
-        Ok(value.to_owned())
-    } else {
-        Err(SettingError::new("DIALOGFLOW_LANGUAGE", fault(), "de-DE"))
+    /// When a turn is slow.
+    fn stage_bounds(&self) -> StageBounds {
+        let limit = |ms: u64| (ms > 0).then_some(ms);
+        let mut bounds = StageBounds { whole_ms: limit(self.get(&table::SLOW_TURN_MS)), ..StageBounds::default() };
+        for (stage, ms) in self.find(&table::SLOW_STAGES_MS).unwrap_or_default() {
+            bounds.set(stage, limit(ms));
+        }
+        bounds
+    }
+
+    /// Where events go; `None`: nowhere.
+    fn events(&self) -> Option<EventsConfig> {
+        let (secrets, redaction) = (self.get(&table::EVENT_WEBHOOK_SECRET), self.get(&table::EVENT_REDACTION));
+        let url = self.find(&table::EVENT_WEBHOOK_URL);
+        url.map(|url| EventsConfig { url: Secret::new(url), secrets, redaction })
+    }
+
+    /// What is allowed, and may not be what was meant.
+    fn notices(&self, product: Product, speech: &SpeechConfig, events: Option<&EventsConfig>) -> Vec<String> {
+        let mut notices: Vec<String> = self.idle().collect();
+        let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
+        if product == Product::Cx && speech.sets_voice() && !names_voice {
+            let whole = "SPEAKING_RATE, PITCH, VOLUME_GAIN_DB and EFFECTS_PROFILE replace the whole voice of a CX agent, \
+                         unless VOICE_NAME or VOICE_GENDER names one";
+            notices.push(whole.to_owned());
+        }
+        if matches!(product, Product::Ces(_)) {
+            notices.extend(self.idle_for_ces());
+        }
+        if events.is_some_and(|events| events.secrets.is_empty()) {
+            let unsigned = "EVENT_WEBHOOK_SECRET is not set: whoever gets the events cannot tell that they are ours";
+            notices.push(unsigned.to_owned());
+        }
+        notices
     }
 }

@@ -1,106 +1,94 @@
-//! All agents, checked: those of the configuration's file, or the one that the settings name.
+//! All settings, checked: the service's, and those of each agent of the agents' file, or of the one that the settings name.
 
-use std::collections::BTreeMap;
-
-use super::config::DEFAULT_AGENT;
-use super::file::{AgentTable, ConfigFile, joined};
-use super::numbers::Routes;
-use super::{AgentConfig, SettingError, Settings};
-
-/// The agents and how calls come to them.
-pub(super) struct Agents {
-    pub(super) agents: BTreeMap<String, AgentConfig>,
-    pub(super) default_agent: String,
-    pub(super) routes: Routes,
-}
+use super::config::{AgentConfig, Config, DEFAULT_AGENT, Platform};
+use super::error::SettingError;
+use super::faults::{Faults, SettingErrors};
+use super::file::{AgentTable, ConfigFile};
+use super::given::{AGENT, Settings};
+use super::layer::Values;
+use super::table;
 
 impl Settings {
-    /// Checks all agents. These settings hold for all of them; `given` are those of them that are not from the file.
+    /// Checks all settings, and reads the file that `DIALBRIDGE_CONFIG` names and the files that the settings name.
     ///
-    /// The default agent is the file's agent of the name `default`; else the one that these settings name, which is
-    /// called so; else the file's first one.
-    pub(super) fn check_agents(
-        &self,
-        file: &ConfigFile,
-        given: &Self,
-        renew_after_ms: u64,
-    ) -> Result<Agents, SettingError> {
-        let mut agents = BTreeMap::new();
-        let mut routes = Routes::default();
+    /// # Errors
+    /// All that is wrong: values that are wrong by themselves; where none is, those that are wrong beside others.
+    pub fn check(&self, platform: Platform) -> Result<Config, SettingErrors> {
+        let faults = Faults::default();
+        let file = self.file(&faults);
+        let values = || Values::for_all(self, &file, &faults);
+        let mut config = values().service(platform);
+        let renew_after_ms = values().renew_after_ms(platform);
         for table in &file.agents {
-            let agent = self.agent_of_file(table, file, given, renew_after_ms)?;
-            file.add_routes(table, &mut routes)?;
-            agents.insert(table.name.clone(), agent);
+            let values = values().with_own(table);
+            check_named(table, &file, &values, &faults);
+            add_routes(table, &file, &mut config, &faults);
+            let agent = agent_of_file(table, &file, &values, renew_after_ms);
+            config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
-        let has_default = agents.contains_key(DEFAULT_AGENT);
-        let first = file.agents.first().map(|table| table.name.clone()).filter(|_| !self.names_agent());
-        let default_agent = match first {
-            Some(first) if !has_default => first,
-            _ => DEFAULT_AGENT.to_owned(),
+        config.default_agent = default_agent(&file, values().names_agent());
+        if !file.agents.iter().any(|table| table.name == config.default_agent) {
+            let agent = values().agent(file.parameters.clone(), renew_after_ms);
+            config.agents.extend(agent.map(|agent| (config.default_agent.clone(), agent)));
+        }
+        config.notices = self.beaten(&file).collect();
+        faults.told().map(|()| config)
+    }
+
+    /// The agents' file; an empty one where none is named, or the one that is cannot be read.
+    fn file(&self, faults: &Faults) -> ConfigFile {
+        let values = Values::given(self, faults);
+        let Some(file) = values.find(&table::DIALBRIDGE_CONFIG) else { return ConfigFile::default() };
+        let read = ConfigFile::read(&file, faults);
+        read.map_err(|fault| values.wrong(&table::DIALBRIDGE_CONFIG, fault)).unwrap_or_default()
+    }
+
+    /// What is given and goes before another value at the top of the file: sentences for the log.
+    fn beaten(&self, file: &ConfigFile) -> impl Iterator<Item = String> {
+        let is_said = |name: &str| file.top.contains(name) || (AGENT.contains(&name) && file.top.names_agent());
+        let differs = move |name: &&str| {
+            is_said(name) && self.given(name).is_some_and(|value| file.top.given(name) != Some(value))
         };
-        if !agents.contains_key(&default_agent) {
-            let agent = self.check_agent(file.parameters.clone(), renew_after_ms);
-            agents.insert(default_agent.clone(), agent.map_err(|error| file.located(error, given))?);
-        }
-        Ok(Agents { agents, default_agent, routes })
-    }
-
-    fn agent_of_file(
-        &self,
-        table: &AgentTable,
-        file: &ConfigFile,
-        given: &Self,
-        renew_after_ms: u64,
-    ) -> Result<AgentConfig, SettingError> {
-        let whole = self.under(&table.own)?;
-        if !whole.names_agent() {
-            let place = format!("{}: {}", file.name, joined(&table.place(), "dialogflow_agent"));
-            return Err(SettingError::in_file(place, "is not set, nor is DIALOGFLOW_AGENT for all agents"));
-        }
-        let mut parameters = file.parameters.clone();
-        parameters.extend(table.parameters.clone());
-        let agent = whole.check_agent(parameters, renew_after_ms);
-        let agent = agent.map_err(|error| file.located_for(table, error, given))?;
-        Ok(AgentConfig { numbers: table.numbers.len(), ..agent })
+        self.given_names().filter(differs).map(|name| {
+            format!("{name} is set as a flag or in the environment, which goes before the top of {}", file.name)
+        })
     }
 }
 
-impl AgentTable {
-    fn place(&self) -> String {
-        joined("agents", &self.name)
+/// The file's agent of the name `default`; else the one that the settings name, which is called so; else the file's first.
+fn default_agent(file: &ConfigFile, names_agent: bool) -> String {
+    let has_default = file.agents.iter().any(|table| table.name == DEFAULT_AGENT);
+    match file.agents.first() {
+        Some(first) if !has_default && !names_agent => first.name.clone(),
+        _ => DEFAULT_AGENT.to_owned(),
     }
 }
 
-impl ConfigFile {
-    /// Says where a value is wrong that holds for all: in the file, where it is not `given` otherwise.
-    pub(super) fn located(&self, error: SettingError, given: &Settings) -> SettingError {
-        let name = error.name().to_lowercase();
-        if self.top.has(&name) && !given.has(&name) {
-            return error.at_key(format!("{}: {name}", self.name));
-        }
-        error
-    }
+fn agent_of_file(
+    table: &AgentTable,
+    file: &ConfigFile,
+    values: &Values<'_>,
+    renew_after_ms: u64,
+) -> Option<AgentConfig> {
+    let mut parameters = file.parameters.clone();
+    parameters.extend(table.parameters.clone());
+    let agent = values.agent(parameters, renew_after_ms)?;
+    Some(AgentConfig { numbers: table.numbers.len(), ..agent })
+}
 
-    fn located_for(&self, table: &AgentTable, error: SettingError, given: &Settings) -> SettingError {
-        let name = error.name().to_lowercase();
-        let place = format!("{}: {}", self.name, table.place());
-        if table.own.has(&name) {
-            return error.at_key(joined(&place, &name));
-        }
-        if self.top.has(&name) && !given.has(&name) {
-            return error.at_key(format!("{}: {name} for {}", self.name, table.place()));
-        }
-        error.for_agent(place)
+fn check_named(table: &AgentTable, file: &ConfigFile, values: &Values<'_>, faults: &Faults) {
+    if !values.names_agent() {
+        let place = format!("{}: agents.{}.dialogflow_agent", file.name, table.name);
+        faults.add(SettingError::in_file(place, "is not set, nor is DIALOGFLOW_AGENT for all agents"));
     }
+}
 
-    fn add_routes(&self, table: &AgentTable, routes: &mut Routes) -> Result<(), SettingError> {
-        for (n, pattern) in table.numbers.iter().enumerate() {
-            routes.add(pattern.clone(), &table.name).map_err(|other| {
-                let place = format!("{}: {}", self.name, joined(&table.place(), "numbers"));
-                let fault = format!("has at place {} of its list what agents.{other} has too", n + 1);
-                SettingError::in_file(place, fault)
-            })?;
+fn add_routes(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {
+    for (n, pattern) in table.numbers.iter().enumerate() {
+        if let Err(other) = config.routes.add(pattern.clone(), &table.name) {
+            let place = format!("{}: agents.{}.numbers", file.name, table.name);
+            let fault = format!("has at place {} of its list what agents.{other} has too", n + 1);
+            faults.add(SettingError::in_file(place, fault));
         }
-        Ok(())
     }
 }

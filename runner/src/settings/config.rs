@@ -1,28 +1,27 @@
-//! The settings, checked.
+//! What comes of the settings: the types that the rest of the service reads.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use http::Uri;
+use dialbridge_core::config::CallConfig;
+use dialbridge_core::stages::StageBounds;
+use dialbridge_core::tape::Mask;
+#[cfg(feature = "lab")]
+use dialbridge_lab::agent::Script;
+use dialbridge_net::Secret;
+use http::{HeaderName, HeaderValue};
 
-use super::agents::Agents;
-use super::file::ConfigFile;
 use super::numbers::Routes;
+use super::prompts::PromptsConfig;
 use super::severity::Severity;
-use super::value::{Shown, base_url, boolean, list, missing, number, set, text, url};
-use super::{AgentConfig, Limits, Secret, SettingError, Settings, TracesConfig};
+use super::tools::ToolWebhook;
+use dialbridge_agents::{AgentAddress, Endpoint};
+use dialbridge_agents::{CesConfig, SpeechConfig};
 
 /// The agent of a service that has no configuration's file.
 pub const DEFAULT_AGENT: &str = "default";
-
-/// What the platform gives a media socket is an hour; a call leaves it before.
-const PLATFORMS_RENEWAL_SECONDS: u64 = 3_300;
-
-/// The shortest token: so many random characters of base64 are 96 bits, which nobody guesses.
-const LEAST_ADMIN_TOKEN_CHARS: usize = 16;
-
-/// A call that left its sockets sooner would look like one whose sockets do not last.
-const LEAST_RENEWAL_SECONDS: u64 = 120;
 
 /// Everything the service needs to know.
 #[derive(Debug, Clone)]
@@ -173,163 +172,144 @@ impl PublicUrl {
     }
 }
 
-impl Settings {
-    /// Checks all settings, and reads the file that `DIALBRIDGE_CONFIG` names and the files that the settings name.
-    ///
-    /// # Errors
-    /// [`SettingError`] for the first one that is wrong.
-    pub fn check(&self, platform: Platform) -> Result<Config, SettingError> {
-        let file = set(&self.dialbridge_config).map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let whole = self.over(&file.top)?;
-        let config = whole.check_service(platform);
-        let config = config.and_then(|config| Ok((config, whole.renew_after_ms(platform)?)));
-        let (config, renew_after_ms) = config.map_err(|error| file.located(error, self))?;
-        let Agents { agents, default_agent, routes } = whole.check_agents(&file, self, renew_after_ms)?;
-        let notices = self.beats(&file.top).into_iter().map(|name| {
-            format!("{name} is set as a flag or in the environment, which goes before the top of {}", file.name)
-        });
-        Ok(Config { agents, default_agent, routes, notices: notices.collect(), ..config })
-    }
+/// All that calls to one agent need to know.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The agent.
+    pub address: AgentAddress,
+    /// Another endpoint than the agent's own.
+    pub endpoint: Option<Endpoint>,
+    /// What a lab's agent is, which is served by this process.
+    #[cfg(feature = "lab")]
+    pub lab: Option<Lab>,
+    /// File with Google credentials.
+    pub credentials: Option<PathBuf>,
+    /// Language of the calls.
+    pub language: String,
+    /// What every call is told.
+    pub call: CallConfig,
+    /// How the agent is to hear and to speak.
+    pub speech: SpeechConfig,
+    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    pub ces: CesConfig,
+    /// Where the tools are run that it asks for.
+    pub tools: Option<ToolWebhook>,
+    /// How audio is fetched that the agent names by its address.
+    pub prompts: PromptsConfig,
+    /// The event that the agent gets whose transfer nobody answered.
+    pub dial_failed_event: Option<String>,
+    /// Where calls go beyond the bound.
+    pub overflow_url: Option<String>,
+    /// Where tapes are written.
+    pub record_dir: Option<PathBuf>,
+    /// What is masked on them.
+    pub tape_mask: Mask,
+    /// When a turn is slow.
+    pub slow: StageBounds,
+    /// Where events of its calls go.
+    pub events: Option<EventsConfig>,
+    /// How many numbers and prefixes of numbers lead to it.
+    pub numbers: usize,
+    /// What is allowed, and may not be what was meant: sentences for the log.
+    pub notices: Vec<String>,
+}
 
-    /// What is the service's. The agents are still missing.
-    fn check_service(&self, platform: Platform) -> Result<Config, SettingError> {
-        let twilio = self.twilio()?;
-        self.check_doors(platform, &twilio)?;
-        Ok(Config {
-            port: number("PORT", set(&self.port), 8080, 0..=u64::from(u16::MAX), "8080")?,
-            public_url: set(&self.public_url).map(public_url).transpose()?,
-            twilio,
-            ticket_keys: list(set(&self.ticket_key)).into_iter().map(Secret::new).collect(),
-            limits: self.limits()?,
-            allow_bare_media: boolean("ALLOW_BARE_MEDIA", self.allow_bare_media.as_deref(), false)?,
-            platform,
-            admin_token: set(&self.admin_token).map(admin_token).transpose()?,
-            page_transcripts: boolean("PAGE_TRANSCRIPTS", self.page_transcripts.as_deref(), false)?,
-            traces: self.traces()?,
-            log_project: self.log_project()?,
-            log_level: log_level(set(&self.log_level))?,
-            agents: BTreeMap::new(),
-            default_agent: String::new(),
-            routes: Routes::default(),
-            notices: Vec::new(),
-        })
-    }
+/// An agent of the lab's.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// What it says and does.
+    pub script: Script,
+    /// Where that stands; `None`: it is the one that this program brings along.
+    pub file: Option<PathBuf>,
+}
 
-    fn renew_after_ms(&self, platform: Platform) -> Result<u64, SettingError> {
-        let default = if platform.is_public() { PLATFORMS_RENEWAL_SECONDS } else { 0 };
-        let seconds: u64 = number("RENEW_AFTER_SECONDS", set(&self.renew_after_seconds), default, 0..=86_400, "3300")?;
-        if (1..LEAST_RENEWAL_SECONDS).contains(&seconds) {
-            let fault = format!("is \"{seconds}\"; it must be 0, or {LEAST_RENEWAL_SECONDS} at least");
-            return Err(SettingError::new("RENEW_AFTER_SECONDS", fault, "3300"));
-        }
-        Ok(seconds * 1_000)
-    }
-
-    fn twilio(&self) -> Result<TwilioConfig, SettingError> {
-        let account_sid = text(&self.twilio_account_sid);
-        if account_sid.as_deref().is_some_and(|sid| !is_sid(sid, "AC")) {
-            return Err(SettingError::new(
-                "TWILIO_ACCOUNT_SID",
-                "is no account's id: AC and 32 hexadecimal digits",
-                "AC00000000000000000000000000000000",
-            ));
-        }
-        let api_key = match (set(&self.twilio_api_key_sid), set(&self.twilio_api_key_secret)) {
-            (Some(sid), Some(secret)) => Some((sid.to_owned(), Secret::new(secret))),
-            (None, None) => None,
-            (Some(_), None) => return Err(missing("TWILIO_API_KEY_SECRET", "TWILIO_API_KEY_SID", "the-secret")),
-            (None, Some(_)) => {
-                return Err(missing(
-                    "TWILIO_API_KEY_SID",
-                    "TWILIO_API_KEY_SECRET",
-                    "SK00000000000000000000000000000000",
-                ));
-            }
-        };
-        let auth_tokens = list(set(&self.twilio_auth_token)).into_iter().map(Secret::new).collect();
-        Ok(TwilioConfig { account_sid, auth_tokens, api_key, api_url: self.api_url()? })
-    }
-
-    fn api_url(&self) -> Result<String, SettingError> {
-        if let Some(url) = base_url("TWILIO_API_URL", set(&self.twilio_api_url), "https://api.twilio.com")? {
-            return Ok(url);
-        }
-        let label = |name, value: &str| {
-            let is_label = value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            let fault = format!("is {}; it is written with small letters, digits and hyphens", Shown(value));
-            if is_label { Ok(()) } else { Err(SettingError::new(name, fault, "dublin")) }
-        };
-        match (set(&self.twilio_edge), set(&self.twilio_region)) {
-            (None, None) => Ok("https://api.twilio.com".to_owned()),
-            (None, Some("us1")) => Ok("https://api.us1.twilio.com".to_owned()),
-            (None, Some(_)) => Err(missing("TWILIO_EDGE", "TWILIO_REGION", "dublin")),
-            (Some(edge), region) => {
-                let region = region.unwrap_or("us1");
-                label("TWILIO_EDGE", edge)?;
-                label("TWILIO_REGION", region)?;
-                Ok(format!("https://api.{edge}.{region}.twilio.com"))
-            }
-        }
-    }
-
-    /// In public the door is locked, or it was said that it shall be open.
-    fn check_doors(&self, platform: Platform, twilio: &TwilioConfig) -> Result<(), SettingError> {
-        let allow_unsigned = boolean("ALLOW_UNSIGNED", self.allow_unsigned.as_deref(), false)?;
-        if !platform.is_public() || !twilio.auth_tokens.is_empty() {
-            return Ok(());
-        }
-        if !allow_unsigned {
-            let fault = "is not set, so anyone could use this service (ALLOW_UNSIGNED=true starts it all the same)";
-            return Err(SettingError::new("TWILIO_AUTH_TOKEN", fault, "0123456789abcdef0123456789abcdef"));
-        }
-        if set(&self.ticket_key).is_none() {
-            let fault =
-                "is not set, and there is no auth token to derive it from: instances could not trust each other";
-            return Err(SettingError::new("TICKET_KEY", fault, "a-long-random-text"));
-        }
-        Ok(())
+impl AgentConfig {
+    /// Where the agent is served.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone().unwrap_or_else(|| self.address.endpoint())
     }
 }
 
-fn public_url(value: &str) -> Result<PublicUrl, SettingError> {
-    let wrong = |fault: &str| {
-        SettingError::new("PUBLIC_URL", format!("is {}; {fault}", Shown(value)), "https://calls.example.com")
-    };
-    url("PUBLIC_URL", Some(value))?;
-    let uri: Uri = value.parse().map_err(|_| wrong("it must be a URL with http or https"))?;
-    if uri.path() != "/" || uri.query().is_some() {
-        return Err(wrong("it must have neither a path nor a query: this service has its paths at the root"));
-    }
-    let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-    Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
+/// Bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Started streams at once.
+    pub max_calls: usize,
+    /// Media sockets at once whose stream has not started.
+    pub waiting_sockets: usize,
+    /// Connections at once that no media socket has become of.
+    pub connections: usize,
+    /// How long the head of a request may take.
+    pub head: Duration,
+    /// The longest head of a request, in bytes.
+    pub head_bytes: usize,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// The longest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// The longest message over a media socket, its fragments together, in bytes.
+    pub message_bytes: usize,
+    /// From the opening of a media socket to Twilio's `start`.
+    pub start: Duration,
+    /// How long nothing may come over a media socket whose stream has started.
+    pub quiet: Duration,
+    /// How long a media socket may take nothing of what is sent over it.
+    pub slow: Duration,
+    /// How many messages may wait for a media socket.
+    pub queued_messages: usize,
+    /// Streams that share a connection to the agent.
+    pub streams_per_connection: usize,
+    /// How long frames are gathered under load.
+    pub gather: Duration,
 }
 
-/// It stands in a header, so it has no character that could not stand there. Its value is no part of the error.
-fn admin_token(value: &str) -> Result<Secret, SettingError> {
-    let example = "a-long-random-text";
-    if value.len() < LEAST_ADMIN_TOKEN_CHARS {
-        let fault = format!(
-            "is too short: {LEAST_ADMIN_TOKEN_CHARS} characters at least, for example from openssl rand -hex 24"
-        );
-        return Err(SettingError::new("ADMIN_TOKEN", fault, example));
-    }
-    if !value.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(SettingError::new(
-            "ADMIN_TOKEN",
-            "may have letters, digits and signs of ASCII, and no space",
-            example,
-        ));
-    }
-    Ok(Secret::new(value))
+/// Where events of calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// The webhook. Its URL may hold a token, so it is not printed.
+    pub url: Secret,
+    /// All sign. Empty: the events are not signed.
+    pub secrets: Vec<Secret>,
+    /// What is left out of them.
+    pub redaction: Redaction,
 }
 
-fn log_level(value: Option<&str>) -> Result<Severity, SettingError> {
-    let value = value.unwrap_or("info");
-    let fault = || format!("is {}; it can be debug, info, warning or error", Shown(value));
-    Severity::parse(value).ok_or_else(|| SettingError::new("LOG_LEVEL", fault(), "info"))
+/// What is left out of events. Keys that callers press never stand in one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Redaction {
+    /// Nothing else.
+    None,
+    /// What was said, by either side, and what the agent made of it: its parameters.
+    Words,
+    /// That, and the two numbers.
+    #[default]
+    All,
 }
 
-fn is_sid(sid: &str, prefix: &str) -> bool {
-    let hex = sid.strip_prefix(prefix).unwrap_or_default();
-    hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit())
+/// Where traces go, and which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracesConfig {
+    /// The whole URL that spans are posted to. It may hold a token, so it is not printed.
+    pub url: Secret,
+    /// Headers of each request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// `service.name`.
+    pub service_name: String,
+    /// Further attributes of the resource.
+    pub resource: Vec<(String, String)>,
+    /// Which calls are traced.
+    pub sampler: Sampler,
+}
+
+/// Which calls are traced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampler {
+    /// Whether a call that comes with a trace does as that one says.
+    pub follows_parent: bool,
+    /// The share of the other calls, from 0 to 1.
+    pub ratio: f64,
 }

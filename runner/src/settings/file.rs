@@ -20,13 +20,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value as Json};
 use toml::{Spanned, Table, Value};
 
-use super::SettingError;
-use super::layer::{Layer, Part};
+use super::error::SettingError;
+use super::faults::Faults;
+use super::given::{Settings, declared};
 use super::numbers::Pattern;
+use super::setting::Scope;
+use super::spelling::hint;
 use super::value::is_parameter_name;
 
 /// What stands at the top beside settings.
@@ -35,6 +38,9 @@ const AGENTS: &str = "agents";
 const PARAMETERS: &str = "parameters";
 /// What stands beside settings at an agent.
 const NUMBERS: &str = "numbers";
+
+/// Another word for a setting, as people write it in a file.
+const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
 
 /// Session parameters that are the call's own.
 const CALLS_OWN: [&str; 3] = ["From", "To", "CallSid"];
@@ -51,7 +57,7 @@ pub(super) struct ConfigFile {
     /// What it is called.
     pub(super) name: String,
     /// What it says for all agents.
-    pub(super) top: Layer,
+    pub(super) top: Settings,
     /// The agents, in the file's order.
     pub(super) agents: Vec<AgentTable>,
     /// Session parameters for all agents.
@@ -63,7 +69,7 @@ pub(super) struct AgentTable {
     /// Its name.
     pub(super) name: String,
     /// The settings that it has of its own.
-    pub(super) own: Layer,
+    pub(super) own: Settings,
     /// The called numbers that lead to it.
     pub(super) numbers: Vec<Pattern>,
     /// Session parameters of its calls.
@@ -71,16 +77,17 @@ pub(super) struct AgentTable {
 }
 
 impl ConfigFile {
-    /// Reads the file.
-    pub(super) fn read(file: &str) -> Result<Self, SettingError> {
-        let wrong = |error| {
-            let fault = format!("names {file}, which cannot be read: {error}");
-            SettingError::new("DIALBRIDGE_CONFIG", fault, "agents.toml")
-        };
-        let text = fs::read_to_string(file).map_err(wrong)?;
+    /// Reads the file. What is wrong in it is noted and left out.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, to be put behind the setting's name.
+    pub(super) fn read(file: &Path, faults: &Faults) -> Result<Self, String> {
+        let name = file.display().to_string();
+        let text = fs::read_to_string(file).map_err(|error| format!("names {name}, which cannot be read: {error}"))?;
         // What the file names stands relative to it, wherever the service is started.
-        let folder = Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
-        Reader { file, folder }.document(&text)
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let reader = Reader { file: &name, folder, faults };
+        Ok(reader.document(&text).unwrap_or_default())
     }
 }
 
@@ -94,116 +101,154 @@ struct Order {
 struct Reader<'a> {
     file: &'a str,
     folder: PathBuf,
+    faults: &'a Faults,
 }
 
 impl Reader<'_> {
-    fn document(&self, text: &str) -> Result<ConfigFile, SettingError> {
-        let mut top: Table = toml::from_str(text).map_err(|error| self.broken(text, &error))?;
-        let agents = match top.remove(AGENTS) {
-            None => Table::new(),
-            Some(Value::Table(agents)) => agents,
-            Some(_) => return Err(self.wrong(AGENTS, "is no table: agents stand in tables such as [agents.sales]")),
-        };
-        let order: Order = toml::from_str(text).map_err(|error| self.broken(text, &error))?;
+    /// `None`: nothing in it can be read.
+    fn document(&self, text: &str) -> Option<ConfigFile> {
+        let mut top: Table = self.parsed(text)?;
+        let no_tables = "is no table: agents stand in tables such as [agents.sales]";
+        let mut tables = self.table(AGENTS, top.remove(AGENTS), no_tables)?;
+        let order: Order = self.parsed(text)?;
         let mut names: Vec<&Spanned<String>> = order.agents.keys().collect();
         names.sort_by_key(|name| name.span().start);
-        let tables = names.into_iter().filter_map(|name| Some((name.get_ref(), agents.get(name.get_ref())?)));
-        let agents: Vec<AgentTable> = tables.map(|(name, table)| self.agent(name, table)).collect::<Result<_, _>>()?;
+        let tables = names.into_iter().filter_map(|name| Some((name.get_ref(), tables.remove(name.get_ref())?)));
+        let agents: Vec<Option<AgentTable>> = tables.map(|(name, table)| self.agent(name, table)).collect();
         if agents.is_empty() {
-            return Err(self.wrong("", "names no agent: one begins with a line such as [agents.sales]"));
+            self.wrong("", "names no agent: one begins with a line such as [agents.sales]");
         }
-        let parameters = self.parameters("", top.remove(PARAMETERS))?;
-        let top = self.layer("", top, Part::Top)?;
-        Ok(ConfigFile { name: self.file.to_owned(), top, agents, parameters })
+        let parameters = self.parameters("", top.remove(PARAMETERS));
+        let (name, top) = (self.file.to_owned(), self.settings("", top, Scope::Service));
+        Some(ConfigFile { name, top, agents: agents.into_iter().flatten().collect(), parameters })
     }
 
-    fn agent(&self, name: &str, table: &Value) -> Result<AgentTable, SettingError> {
-        let place = format!("{AGENTS}.{name}");
+    fn agent(&self, name: &str, table: Value) -> Option<AgentTable> {
+        let place = joined(AGENTS, name);
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if name.is_empty() || name.len() > MOST_NAME_BYTES || !name.bytes().all(is_plain) {
-            let fault = format!("is no agent's name: {MOST_NAME_BYTES} letters, digits, _ and - at most");
-            return Err(self.wrong(&place, fault));
+            self.wrong(&place, format!("is no agent's name: {MOST_NAME_BYTES} letters, digits, _ and - at most"));
+            return None;
         }
-        let Value::Table(mut table) = table.clone() else {
-            return Err(self.wrong(&place, "is no table of settings"));
-        };
-        let numbers = self.numbers(&place, table.remove(NUMBERS))?;
-        let parameters = self.parameters(&place, table.remove(PARAMETERS))?;
-        let own = self.layer(&place, table, Part::Agent)?;
-        Ok(AgentTable { name: name.to_owned(), own, numbers, parameters })
+        let mut table = self.table(&place, Some(table), "is no table of settings")?;
+        let numbers = self.numbers(&place, table.remove(NUMBERS));
+        let parameters = self.parameters(&place, table.remove(PARAMETERS));
+        Some(AgentTable { name: name.to_owned(), own: self.settings(&place, table, Scope::Agent), numbers, parameters })
     }
 
-    fn layer(&self, place: &str, table: Table, part: Part) -> Result<Layer, SettingError> {
-        let mut layer = Layer::default();
+    /// The settings of a table. With the scope `Service` all may stand there.
+    fn settings(&self, place: &str, table: Table, scope: Scope) -> Settings {
+        let mut settings = Settings::default();
         for (key, value) in table {
-            let at = joined(place, &key);
-            let text = text(&value)
-                .ok_or_else(|| self.wrong(&at, "is neither a text, a number, true or false, nor a list"))?;
-            let text = text.map_err(|fault| self.wrong(&at, fault))?;
-            layer.put(&key, text, part, &self.folder).map_err(|fault| self.wrong(&at, fault))?;
+            if let Err(fault) = self.put(&mut settings, &key, &value, scope) {
+                self.wrong(&joined(place, &key), fault);
+            }
         }
-        Ok(layer)
+        settings
     }
 
-    fn numbers(&self, place: &str, value: Option<Value>) -> Result<Vec<Pattern>, SettingError> {
+    fn put(&self, settings: &mut Settings, key: &str, value: &Value, scope: Scope) -> Result<(), String> {
+        let name = if key == LANGUAGE.0 { LANGUAGE.1 } else { key };
+        let Some(setting) = declared(&name.to_uppercase()).filter(|_| !name.contains(char::is_uppercase)) else {
+            return Err(format!("is no setting{}", hint(name)));
+        };
+        let facts = setting.facts();
+        if facts.name == "DIALBRIDGE_CONFIG" {
+            return Err("cannot stand in the file that it names".to_owned());
+        }
+        if scope == Scope::Agent && facts.scope == Scope::Service {
+            let where_to = "set it in the environment, by a flag or at the top of this file";
+            return Err(format!("is a setting of the whole service, not of an agent: {where_to}"));
+        }
+        if settings.contains(facts.name) {
+            return Err(format!("stands there twice: {} is {}", LANGUAGE.0, LANGUAGE.1));
+        }
+        let text = text(value).ok_or("is neither a text, a number, true or false, nor a list")??;
+        settings.set(facts.name, self.placed(facts.name, text, facts.is_path));
+        Ok(())
+    }
+
+    /// A value whose path is relative to the file's folder.
+    fn placed(&self, name: &str, value: String, is_path: bool) -> String {
+        let path = value.trim();
+        let joined = |path: &str| self.folder.join(path).display().to_string();
+        match path.strip_prefix("lab:") {
+            Some(script) if name == "DIALOGFLOW_AGENT" && !script.is_empty() => format!("lab:{}", joined(script)),
+            _ if is_path && !path.is_empty() => joined(path),
+            _ => value,
+        }
+    }
+
+    fn numbers(&self, place: &str, value: Option<Value>) -> Vec<Pattern> {
         let at = joined(place, NUMBERS);
-        let texts: Vec<String> = match value {
+        let items = match value {
             None => Vec::new(),
-            Some(Value::String(text)) => vec![text],
-            Some(Value::Array(items)) => {
-                let texts =
-                    items.into_iter().map(|item| if let Value::String(text) = item { Some(text) } else { None });
-                let texts: Option<_> = texts.collect();
-                texts.ok_or_else(|| self.wrong(&at, "must be a list of texts, such as [\"+15550100\", \"+1555*\"]"))?
+            Some(Value::Array(items)) => items,
+            Some(item) => vec![item],
+        };
+        let pattern = |(n, item): (usize, &Value)| {
+            let Value::String(text) = item else {
+                self.wrong(&at, "must be a list of texts, such as [\"+15550100\", \"+1555*\"]");
+                return None;
+            };
+            let pattern = Pattern::parse(text);
+            if pattern.is_none() {
+                let how = "+15550100, or +1555* for all that begin so";
+                self.wrong(&at, format!("has no number as Twilio writes it at place {}: {how}", n + 1));
             }
-            Some(_) => return Err(self.wrong(&at, "must be a list of texts, such as [\"+15550100\", \"+1555*\"]")),
+            pattern
         };
-        let pattern = |(n, text): (usize, &String)| {
-            let fault = format!(
-                "has no number as Twilio writes it at place {}: +15550100, or +1555* for all that begin so",
-                n + 1
-            );
-            Pattern::parse(text).ok_or_else(|| self.wrong(&at, fault))
-        };
-        texts.iter().enumerate().map(pattern).collect()
+        items.iter().enumerate().filter_map(pattern).collect()
     }
 
-    fn parameters(&self, place: &str, value: Option<Value>) -> Result<Map<String, Json>, SettingError> {
-        let at = joined(place, PARAMETERS);
-        let table = match value {
-            None => Table::new(),
-            Some(Value::Table(table)) => table,
-            Some(_) => return Err(self.wrong(&at, "is no table of session parameters")),
-        };
-        let mut parameters = Map::new();
-        for (name, value) in table {
-            let at = joined(&at, &name);
+    fn parameters(&self, place: &str, value: Option<Value>) -> Map<String, Json> {
+        let place = joined(place, PARAMETERS);
+        let table = self.table(&place, value, "is no table of session parameters").unwrap_or_default();
+        let parameter = |(name, value): (String, Value)| {
+            let wrong = |fault| self.wrong(&joined(&place, &name), fault);
             if !is_parameter_name(&name) {
-                return Err(self.wrong(&at, "is no parameter's name: letters, digits, _ and -"));
+                wrong("is no parameter's name: letters, digits, _ and -");
+            } else if CALLS_OWN.contains(&name.as_str()) {
+                wrong("is the call's own parameter");
+            } else if let Some(value) = json(value, MOST_DEPTH) {
+                return Some((name, value));
+            } else {
+                wrong("is no value that JSON could hold");
             }
-            if CALLS_OWN.contains(&name.as_str()) {
-                return Err(self.wrong(&at, "is the call's own parameter"));
+            None
+        };
+        table.into_iter().filter_map(parameter).collect()
+    }
+
+    /// A table, an empty one where nothing stands; `None` for what is none.
+    fn table(&self, place: &str, value: Option<Value>, fault: &str) -> Option<Table> {
+        match value {
+            None => Some(Table::new()),
+            Some(Value::Table(table)) => Some(table),
+            Some(_) => {
+                self.wrong(place, fault);
+                None
             }
-            let value = json(value, MOST_DEPTH).ok_or_else(|| self.wrong(&at, "is no value that JSON could hold"))?;
-            parameters.insert(name, value);
         }
-        Ok(parameters)
     }
 
-    fn broken(&self, text: &str, error: &toml::de::Error) -> SettingError {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        self.wrong(&format!("line {line}"), format!("is no TOML: {}", error.message()))
+    fn parsed<T: DeserializeOwned>(&self, text: &str) -> Option<T> {
+        let broken = |error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            self.wrong(&format!("line {line}"), format!("is no TOML: {}", error.message()));
+        };
+        toml::from_str(text).map_err(broken).ok()
     }
 
-    fn wrong(&self, place: &str, fault: impl Into<String>) -> SettingError {
+    fn wrong(&self, place: &str, fault: impl Into<String>) {
         let place = if place.is_empty() { self.file.to_owned() } else { format!("{}: {place}", self.file) };
-        SettingError::in_file(place, fault)
+        self.faults.add(SettingError::in_file(place, fault));
     }
 }
 
 /// The key of a key.
-pub(super) fn joined(place: &str, key: &str) -> String {
+fn joined(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") }
 }
 

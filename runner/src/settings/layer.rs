@@ -1,195 +1,138 @@
-//! Settings by their names, and how one layer of them is laid over another.
+//! The settings that hold for the service or for one agent: what an agent says itself goes before flags and the environment,
+//! those before the top of the agents' file, and that before the defaults.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use super::error::SettingError;
+use super::faults::Faults;
+use super::file::{AgentTable, ConfigFile};
+use super::given::{AGENT, Settings};
+use super::setting::{Declared, Setting};
+use super::table::ALL;
 
-use serde_json::{Map, Value};
-
-use super::value::set;
-use super::{SettingError, Settings};
-
-/// Settings of the whole service, which no agent can have for itself.
-pub(super) const OF_THE_SERVICE: &[&str] = &[
-    "PORT",
-    "PUBLIC_URL",
-    "DIALBRIDGE_CONFIG",
-    "MAX_CALLS",
-    "LOG_LEVEL",
-    "RENEW_AFTER_SECONDS",
-    "ADMIN_TOKEN",
-    "PAGE_TRANSCRIPTS",
-    "TWILIO_ACCOUNT_SID",
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_API_KEY_SID",
-    "TWILIO_API_KEY_SECRET",
-    "TWILIO_API_URL",
-    "TWILIO_EDGE",
-    "TWILIO_REGION",
-    "TICKET_KEY",
-    "ALLOW_UNSIGNED",
-    "ALLOW_BARE_MEDIA",
-    "MOST_WAITING_SOCKETS",
-    "MOST_CONNECTIONS",
-    "HEAD_SECONDS",
-    "MOST_HEAD_BYTES",
-    "BODY_SECONDS",
-    "MOST_BODY_BYTES",
-    "MOST_MESSAGE_BYTES",
-    "START_SECONDS",
-    "QUIET_SOCKET_SECONDS",
-    "SLOW_SOCKET_SECONDS",
-    "MOST_QUEUED_MESSAGES",
-    "GOOGLE_CLOUD_PROJECT",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_SERVICE_NAME",
-    "OTEL_RESOURCE_ATTRIBUTES",
-    "OTEL_TRACES_SAMPLER",
-    "OTEL_TRACES_SAMPLER_ARG",
-    "STREAMS_PER_CONNECTION",
-    "GATHER_MICROSECONDS",
-];
-
-/// Settings that are files or folders.
-const PATHS: [&str; 4] = ["google_application_credentials", "record_dir", "filler_file", "retry_file"];
-
-/// Settings whose empty value is one: none, instead of the default.
-const MAY_BE_EMPTY: [&str; 2] = ["dialogflow_starting_event_name", "dialogflow_starting_text"];
-
-/// Both say which agent it is: who has one of them has no use for the other one of somebody else.
-const AGENT: [&str; 2] = ["dialogflow_agent", "dialogflow_project_id"];
-
-/// Another word for a setting, as people write it in a file.
-const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
-
-/// Settings of a part of the configuration's file, by their names in small letters. Some are secrets: it is not printed.
-#[derive(Default)]
-pub(super) struct Layer(BTreeMap<String, String>);
-
-/// Which part of the file it is.
+/// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The top: what holds for all.
+enum Origin {
+    /// The agent's own table in the file.
+    Own,
+    /// A flag or the environment.
+    Given,
+    /// The top of the file.
     Top,
-    /// An agent.
-    Agent,
 }
 
-impl Layer {
-    /// Takes a setting in. What is a path in it is relative to `folder`.
-    ///
-    /// # Errors
-    /// With a fault when it may not stand there.
-    pub(super) fn put(&mut self, key: &str, value: String, part: Part, folder: &Path) -> Result<(), String> {
-        let name = if key == LANGUAGE.0 { LANGUAGE.1 } else { key };
-        if !Settings::names().iter().any(|known| known.to_lowercase() == *name) {
-            let is_known = Settings::names().iter().any(|known| known.eq_ignore_ascii_case(name));
-            let hint = if is_known { "; in this file settings are written in small letters" } else { "" };
-            return Err(format!("is no setting{hint}"));
-        }
-        if name == "dialbridge_config" {
-            return Err("cannot stand in the file that it names".to_owned());
-        }
-        if part == Part::Agent && Settings::is_of_service(&name.to_uppercase()) {
-            let where_to = "set it in the environment, by a flag or at the top of this file";
-            return Err(format!("is a setting of the whole service, not of an agent: {where_to}"));
-        }
-        if self.0.insert(name.to_owned(), placed(name, value, folder)).is_some() {
-            return Err(format!("stands there twice: {} is {}", LANGUAGE.0, LANGUAGE.1));
-        }
-        Ok(())
-    }
-
-    /// Whether it has the setting of that name, in small letters.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    fn names_agent(&self) -> bool {
-        AGENT.iter().any(|name| self.0.get(*name).is_some_and(|value| !value.trim().is_empty()))
-    }
+/// Values by the table's entries. Who reads a wrong one gets the default, and the fault is noted: one start tells all.
+pub(super) struct Values<'a> {
+    /// The first one that has a value counts.
+    layers: Vec<(Origin, &'a Settings)>,
+    /// The file's name.
+    file: &'a str,
+    /// The agent of the file that it is for.
+    agent: Option<&'a str>,
+    faults: &'a Faults,
 }
 
-/// A value whose path is relative to that folder.
-fn placed(name: &str, value: String, folder: &Path) -> String {
-    let path = value.trim();
-    let joined = |path: &str| folder.join(path).display().to_string();
-    match path.strip_prefix("lab:") {
-        Some(script) if name == AGENT[0] && !script.is_empty() => format!("lab:{}", joined(script)),
-        _ if PATHS.contains(&name) && !path.is_empty() => joined(path),
-        _ => value,
-    }
-}
-
-impl Settings {
-    /// The names of all settings, as environment variables.
-    #[must_use]
-    pub fn names() -> Vec<String> {
-        by_name(&Self::default()).into_iter().map(|(name, _)| name.to_uppercase()).collect()
+impl<'a> Values<'a> {
+    /// Those of flags and the environment alone.
+    pub(super) fn given(given: &'a Settings, faults: &'a Faults) -> Self {
+        Self { layers: vec![(Origin::Given, given)], file: "", agent: None, faults }
     }
 
-    /// Whether the setting of that name is one of the whole service, that no agent can have for itself.
-    #[must_use]
-    pub fn is_of_service(name: &str) -> bool {
-        OF_THE_SERVICE.contains(&name)
+    /// Those that hold for all.
+    pub(super) fn for_all(given: &'a Settings, file: &'a ConfigFile, faults: &'a Faults) -> Self {
+        Self { layers: vec![(Origin::Given, given), (Origin::Top, &file.top)], file: &file.name, agent: None, faults }
     }
 
-    /// Whether a value was given by a flag or in the environment.
-    pub(super) fn has(&self, name: &str) -> bool {
-        given(&by_name(self), name)
+    /// These, and before them what an agent of the file says itself.
+    pub(super) fn with_own(mut self, table: &'a AgentTable) -> Self {
+        self.layers.insert(0, (Origin::Own, &table.own));
+        Self { agent: Some(&table.name), ..self }
     }
 
-    /// These, and what is not given with them from that layer.
-    pub(super) fn over(&self, below: &Layer) -> Result<Self, SettingError> {
-        let mut all = by_name(self);
-        for (name, value) in &below.0 {
-            let is_hidden = self.names_agent() && AGENT.contains(&name.as_str());
-            if !is_hidden && !given(&all, name) {
-                all.insert(name.clone(), value.as_str().into());
-            }
+    /// The value that is given, else the table's default, where there is one.
+    pub(super) fn find<T: Clone + Sync>(&self, setting: &Setting<T>) -> Option<T> {
+        match self.value(setting).map(|value| setting.read(value)) {
+            Some(Ok(value)) => return Some(value),
+            Some(Err(fault)) => self.wrong(setting, fault),
+            None => {}
         }
-        from_names(all)
+        setting.default()
     }
 
-    /// That layer, and what does not stand in it from these.
-    pub(super) fn under(&self, above: &Layer) -> Result<Self, SettingError> {
-        let mut all = by_name(self);
-        if above.names_agent() {
-            all.retain(|name, _| !AGENT.contains(&name.as_str()));
-        }
-        all.extend(above.0.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
-        from_names(all)
+    /// The value of a setting that has a default.
+    pub(super) fn get<T: Clone + Sync>(&self, setting: &Setting<T>) -> T {
+        self.find(setting).unwrap_or_else(|| panic!("{} has no default", setting.facts().name))
     }
 
-    /// The names, as variables, of what is given with these and differently in that layer.
-    pub(super) fn beats(&self, below: &Layer) -> Vec<String> {
-        let all = by_name(self);
-        let differs = |name: &String| {
-            let value = all.get(name).and_then(Value::as_str).map(str::trim);
-            let is_said = below.has(name) || (AGENT.contains(&name.as_str()) && below.names_agent());
-            is_said && given(&all, name) && value != below.0.get(name).map(|value| value.trim())
+    /// The value as it is given.
+    pub(super) fn value(&self, setting: &dyn Declared) -> Option<&'a str> {
+        let name = setting.facts().name;
+        self.layer(name)?.1.given(name)
+    }
+
+    /// Whether a value is given.
+    pub(super) fn has(&self, setting: &dyn Declared) -> bool {
+        self.value(setting).is_some()
+    }
+
+    /// Whether an agent is named.
+    pub(super) fn names_agent(&self) -> bool {
+        self.layers.iter().any(|(_, settings)| settings.names_agent())
+    }
+
+    /// Notes that a value is wrong by itself.
+    pub(super) fn wrong(&self, setting: &dyn Declared, fault: impl Into<String>) {
+        let error = error(setting, fault);
+        let key = error.name().to_lowercase();
+        self.faults.add(match (self.layer(error.name()), self.agent) {
+            (Some((Origin::Own, _)), Some(agent)) => error.at_key(format!("{}: agents.{agent}.{key}", self.file)),
+            (Some((Origin::Top, _)), _) => error.at_key(format!("{}: {key}", self.file)),
+            _ => error,
+        });
+    }
+
+    /// Notes that a value is wrong, or missing, beside others.
+    pub(super) fn conflicting(&self, setting: &dyn Declared, fault: impl Into<String>) {
+        let error = error(setting, fault);
+        let key = error.name().to_lowercase();
+        self.faults.add_dependent(match (self.layer(error.name()), self.agent) {
+            (Some((Origin::Own, _)), Some(agent)) => error.at_key(format!("{}: agents.{agent}.{key}", self.file)),
+            (Some((Origin::Top, _)), Some(agent)) => error.at_key(format!("{}: {key} for agents.{agent}", self.file)),
+            (Some((Origin::Top, _)), None) => error.at_key(format!("{}: {key}", self.file)),
+            (_, Some(agent)) => error.for_agent(format!("{}: agents.{agent}", self.file)),
+            (_, None) => error,
+        });
+    }
+
+    /// What is given and has no effect, because another setting is not given: sentences for the log.
+    pub(super) fn idle(&self) -> impl Iterator<Item = String> {
+        ALL.iter().filter_map(|setting| {
+            let needed = setting.facts().needs?;
+            let is_idle = self.has(*setting) && self.layer(needed).and_then(|(_, layer)| layer.given(needed)).is_none();
+            is_idle.then(|| format!("{} has no effect without {needed}", setting.facts().name))
+        })
+    }
+
+    /// What is given and has no effect for an agent of CES.
+    pub(super) fn idle_for_ces(&self) -> impl Iterator<Item = String> {
+        let idle = ALL.iter().filter(|setting| setting.facts().is_idle_for_ces && self.has(**setting));
+        idle.map(|setting| {
+            format!("{} has no effect for an agent of the Customer Engagement Suite", setting.facts().name)
+        })
+    }
+
+    /// The layer whose value counts. An empty value of an agent's own takes away what the agent would inherit.
+    fn layer(&self, name: &str) -> Option<(Origin, &'a Settings)> {
+        let has = |origin, settings: &Settings, name: &str| match origin {
+            Origin::Own => settings.contains(name),
+            Origin::Given | Origin::Top => settings.given(name).is_some(),
         };
-        all.keys().filter(|name| differs(name)).map(|name| name.to_uppercase()).collect()
+        let is_agent = AGENT.contains(&name);
+        self.layers
+            .iter()
+            .copied()
+            .find(|(origin, settings)| has(*origin, settings, name) || (is_agent && settings.names_agent()))
     }
 }
 
-pub(super) fn by_name(settings: &Settings) -> Map<String, Value> {
-    match serde_json::to_value(settings) {
-        Ok(Value::Object(all)) => all,
-        // Texts by their names are an object.
-        _ => Map::new(),
-    }
-}
-
-fn from_names(all: Map<String, Value>) -> Result<Settings, SettingError> {
-    serde_json::from_value(Value::Object(all)).map_err(|error| SettingError::in_file("", error.to_string()))
-}
-
-/// An empty value counts as not given, but for those that may be empty.
-fn given(all: &Map<String, Value>, name: &str) -> bool {
-    let value = all.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-    if MAY_BE_EMPTY.contains(&name) { value.is_some() } else { set(&value).is_some() }
+fn error(setting: &dyn Declared, fault: impl Into<String>) -> SettingError {
+    SettingError::new(setting.facts().name, fault, setting.example())
 }

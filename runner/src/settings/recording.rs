@@ -1,13 +1,12 @@
 //! Recordings of our own: WAV files that are read when the service starts.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 
 use dialbridge_core::audio::wav::read_wav;
 use dialbridge_core::audio::{AudioFormat, BYTES_PER_MS, to_mulaw};
 use dialbridge_core::config::Clip;
-
-use super::SettingError;
 
 /// The longest recording, in milliseconds.
 const MOST_MS: usize = 30_000;
@@ -16,17 +15,18 @@ const MOST_MS: usize = 30_000;
 const MOST_FILE_BYTES: u64 = 16 << 20;
 
 /// A WAV file as the telephone plays it.
-pub(super) fn recording(name: &'static str, file: Option<&str>) -> Result<Option<Clip>, SettingError> {
-    let Some(file) = file else { return Ok(None) };
-    let wrong = |fault: String| SettingError::new(name, format!("names {file}, {fault}"), "one-moment.wav");
-    let wav = read(file).map_err(|error| wrong(format!("which cannot be read: {error}")))?;
-    read_wav(&wav).map_err(|error| wrong(format!("which is no WAV file: {error}")))?;
-    let unplayable = |why: &dyn std::fmt::Display| wrong(format!("which cannot be played: {why}"));
+///
+/// # Errors
+/// Why the file cannot be played, to be put behind the setting's name.
+pub(super) fn recording(file: &str) -> Result<Clip, String> {
+    let wav = read(file).map_err(|error| format!("names {file}, which cannot be read: {error}"))?;
+    read_wav(&wav).map_err(|error| format!("names {file}, which is no WAV file: {error}"))?;
+    let unplayable = |why: &dyn Display| format!("names {file}, which cannot be played: {why}");
     let mulaw = to_mulaw(AudioFormat::TELEPHONE, &wav).map_err(|error| unplayable(&error))?;
     match mulaw.len() {
         0 => Err(unplayable(&"there is no audio in it")),
         bytes if bytes > MOST_MS * BYTES_PER_MS => Err(unplayable(&"it is longer than 30 seconds")),
-        _ => Ok(Some(Clip(mulaw.into()))),
+        _ => Ok(Clip(mulaw.into())),
     }
 }
 

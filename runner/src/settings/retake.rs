@@ -1,9 +1,12 @@
 //! A recorded call with other settings than it had.
 
 use dialbridge_core::CallConfig;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{CesTransport, EsApi, Product, SettingError, Settings};
+use super::faults::Faults;
+use super::given::Settings;
+use super::layer::Values;
+use dialbridge_agents::{CesTransport, EsApi, Product};
 
 /// A call's configuration with some settings changed, each `NAME=VALUE`: what they change of the defaults is changed in it,
 /// and all else stays. Only settings of a conversation, a greeting and a hand-off are of a call's configuration; others
@@ -18,19 +21,18 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
         "ces" => Product::Ces(CesTransport::default()),
         _ => Product::Cx,
     };
-    let mut given = Map::new();
+    let mut changed = Settings::default();
     for change in changes {
         let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
-        if !Settings::names().iter().any(|known| known == name) {
+        if !changed.try_set(name, value) {
             return Err(format!("{name} is no setting"));
         }
-        given.insert(name.to_lowercase(), value.into());
     }
-    let changed: Settings = serde_json::from_value(given.into()).map_err(|error| error.to_string())?;
-    let [before, after] = [&Settings::default(), &changed].map(|settings| settings.of_call(product));
-    let told = |error: SettingError| error.to_string();
+    let faults = Faults::default();
+    let [before, after] = [&Settings::default(), &changed].map(|given| Values::given(given, &faults).call(product));
+    faults.told().map_err(|errors| errors.to_string())?;
     let mut whole = json(config);
-    overlay(&mut whole, &json(&before.map_err(told)?), &json(&after.map_err(told)?));
+    overlay(&mut whole, &json(&before), &json(&after));
     serde_json::from_value(whole).map_err(|error| error.to_string())
 }
 
@@ -86,10 +88,8 @@ mod tests {
 
     #[test]
     fn a_greeting_can_be_taken_away() {
-        let recorded = CallConfig {
-            greeting: Settings::default().of_call(Product::Cx).unwrap().greeting,
-            ..CallConfig::default()
-        };
+        let greeting = Values::given(&Settings::default(), &Faults::default()).call(Product::Cx).greeting;
+        let recorded = CallConfig { greeting, ..CallConfig::default() };
         assert!(recorded.greeting.text.is_some());
         assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().greeting.text, None);
     }

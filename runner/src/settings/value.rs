@@ -1,172 +1,381 @@
-//! Reading one value: what is given as text becomes what it means, or an error that says what it should have been.
+//! Reading one value: each function gives what the text means, or what is wrong with it, to be put behind the setting's
+//! name.
 
-use std::fmt::{self, Display};
-use std::ops::RangeInclusive;
-use std::str::FromStr;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 
-use http::Uri;
+use dialbridge_core::agent::DigitsForm;
+use dialbridge_core::handoff::{HandoffField, MAX_TWIML_CHARS};
+use dialbridge_core::stages::TurnStage;
+use dialbridge_net::Secret;
+use http::{HeaderName, HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 
-use super::SettingError;
+use super::config::PublicUrl;
+use super::numbers::is_number;
+use super::severity::Severity;
+use dialbridge_agents::{AgentAddress, Endpoint, EsApi};
 
 /// The longest name of an event, in bytes.
-const MOST_EVENT_BYTES: usize = 100;
+const MAX_EVENT_BYTES: usize = 100;
 
 /// The longest language tag, in bytes.
-const MOST_LANGUAGE_BYTES: usize = 35;
+const MAX_LANGUAGE_BYTES: usize = 35;
 
 /// How much of a value is shown, in characters.
-const MOST_SHOWN_CHARS: usize = 80;
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// The longest name of a session parameter, in bytes.
-const MOST_NAME_BYTES: usize = 100;
+const MAX_NAME_BYTES: usize = 100;
+
+/// The longest URL, in bytes.
+const MAX_URL_BYTES: usize = 2_000;
+
+/// The shortest token: 16 random characters of base64 are 96 bits, which nobody guesses.
+const MIN_ADMIN_TOKEN_CHARS: usize = 16;
+
+/// A call that leaves its media streams sooner looks like one whose streams do not last.
+const MIN_RENEWAL_SECONDS: u64 = 120;
+const MAX_RENEWAL_SECONDS: u64 = 86_400;
+
+/// The longest goodbye, in characters.
+const MAX_GOODBYE_CHARS: usize = 500;
+
+/// The longest time of a turn or a stage, in milliseconds.
+pub(super) const MAX_STAGE_MS: u64 = 600_000;
+
+/// Dialogflow's limits for phrase hints (Cloud Speech's of a request): how many, and how long each one, in characters.
+const MAX_PHRASES: usize = 5_000;
+const MAX_PHRASE_CHARS: usize = 100;
+
+/// Audio in one of Twilio's frames, in milliseconds.
+const FRAME_MS: usize = 20;
+
+/// Headers that Google refuses (`google.cloud.dialogflow.cx.v3.QueryParameters.webhook_headers`).
+const REFUSED_HEADERS: [&str; 9] = [
+    "host",
+    "content-length",
+    "connection",
+    "from",
+    "user-agent",
+    "accept-encoding",
+    "if-modified-since",
+    "if-none-match",
+    "x-forwarded-for",
+];
 
 /// A value for a line that is to stay one: in quotes, and no more of it than a person wants to read.
 pub(super) struct Shown<'a>(pub(super) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(MOST_SHOWN_CHARS) {
+        match self.0.char_indices().nth(MAX_SHOWN_CHARS) {
             Some((end, _)) => write!(f, "\"{}…\"", &self.0[..end]),
             None => write!(f, "\"{}\"", self.0),
         }
     }
 }
 
-/// A setting that was given; an empty one counts as not given.
-pub(super) fn set(value: &Option<String>) -> Option<&str> {
-    value.as_deref().map(str::trim).filter(|value| !value.is_empty())
-}
-
-/// [`set`], as a text of its own.
-pub(super) fn text(value: &Option<String>) -> Option<String> {
-    set(value).map(ToOwned::to_owned)
+/// The value as it is where it is right, else the fault.
+fn kept(value: &str, is_right: bool, fault: impl fmt::Display) -> Result<String, String> {
+    if is_right { Ok(value.to_owned()) } else { Err(format!("is {}{fault}", Shown(value))) }
 }
 
 /// The items between the commas.
-pub(super) fn list(value: Option<&str>) -> Vec<String> {
-    let items = value.unwrap_or_default().split(',').map(str::trim);
+pub(super) fn list(value: &str) -> Vec<String> {
+    let items = value.split(',').map(str::trim);
     items.filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-/// That `name` is needed where `beside` is set.
-pub(super) fn missing(name: &'static str, beside: &str, example: &'static str) -> SettingError {
-    SettingError::new(name, format!("is not set, but {beside} is"), example)
-}
-
-/// A whole number.
-pub(super) fn number<T: TryFrom<u64>>(
-    name: &'static str,
-    value: Option<&str>,
-    default: T,
-    range: RangeInclusive<u64>,
-    example: &'static str,
-) -> Result<T, SettingError> {
-    let Some(value) = value else { return Ok(default) };
-    let number = value.parse().ok().filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| out_of(name, value, &range, example))
-}
-
-/// A number, with a fraction or without.
-pub(super) fn decimal(
-    name: &'static str,
-    value: Option<&str>,
-    range: RangeInclusive<f64>,
-    example: &'static str,
-) -> Result<Option<f64>, SettingError> {
-    let Some(value) = value else { return Ok(None) };
-    let number = f64::from_str(value).ok().filter(|number| range.contains(number));
-    number.map(Some).ok_or_else(|| out_of(name, value, &range, example))
-}
-
-fn out_of<T: Display>(
-    name: &'static str,
-    value: &str,
-    range: &RangeInclusive<T>,
-    example: &'static str,
-) -> SettingError {
-    let fault = format!("is {}; it must be a number from {} to {}", Shown(value), range.start(), range.end());
-    SettingError::new(name, fault, example)
-}
-
-/// `true` or `false`.
-pub(super) fn boolean(name: &'static str, value: Option<&str>, default: bool) -> Result<bool, SettingError> {
-    match value.map(str::trim) {
-        None | Some("") => Ok(default),
-        Some("true" | "1") => Ok(true),
-        Some("false" | "0") => Ok(false),
-        Some(other) => Err(SettingError::new(name, format!("is {}; it must be true or false", Shown(other)), "true")),
+pub(super) fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(format!("is {}; it must be true or false", Shown(other))),
     }
 }
 
-/// One of some words.
-pub(super) fn choice<T: Copy>(
-    name: &'static str,
-    value: Option<&str>,
-    choices: &[(&'static str, T)],
-) -> Result<Option<T>, SettingError> {
-    let Some(value) = value else { return Ok(None) };
-    if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == value) {
-        return Ok(Some(*chosen));
-    }
-    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-    let (last, others) = words.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
-    let fault = format!("is {}; it can be {} or {last}", Shown(value), others.join(", "));
-    Err(SettingError::new(name, fault, last))
-}
-
-/// A URL with `http` or `https`.
-pub(super) fn url(name: &'static str, value: Option<&str>) -> Result<Option<String>, SettingError> {
-    let Some(value) = value else { return Ok(None) };
+pub(super) fn url(value: &str) -> Result<String, String> {
     let uri: Option<Uri> = value.split('#').next().unwrap_or_default().parse().ok();
     let is_http = uri.as_ref().is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
-    if !is_http || uri.and_then(|uri| uri.host().map(str::is_empty)) != Some(false) || value.len() > 2_000 {
-        let fault = format!("is {}; it must be a URL with http or https", Shown(value));
-        return Err(SettingError::new(name, fault, "https://example.com/next"));
-    }
-    Ok(Some(value.to_owned()))
+    let has_host = uri.and_then(|uri| uri.host().map(str::is_empty)) == Some(false);
+    kept(value, is_http && has_host && value.len() <= MAX_URL_BYTES, "; it must be a URL with http or https")
 }
 
-/// The URL of an API, which paths follow.
-pub(super) fn base_url(
-    name: &'static str,
-    value: Option<&str>,
-    example: &'static str,
-) -> Result<Option<String>, SettingError> {
-    let wrong = || {
-        let fault =
-            format!("is {}; it must be a URL with http or https, without a query", Shown(value.unwrap_or_default()));
-        SettingError::new(name, fault, example)
-    };
-    let url = url(name, value).map_err(|_| wrong())?;
-    if url.as_ref().is_some_and(|url| url.contains(['?', '#'])) {
-        return Err(wrong());
+/// The URL of an API, which paths follow: without a slash at its end.
+pub(super) fn base_url(value: &str) -> Result<String, String> {
+    let is_base = url(value).is_ok() && !value.contains(['?', '#']);
+    kept(value.trim_end_matches('/'), is_base, "; it must be a URL with http or https, without a query")
+}
+
+pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
+    let url = url(value)?;
+    let uri: Uri = url.parse().map_err(|_| format!("is {}; it must be a URL with http or https", Shown(value)))?;
+    if uri.path() != "/" || uri.query().is_some() {
+        let why = "it must have neither a path nor a query: this service has its paths at the root";
+        return Err(format!("is {}; {why}", Shown(value)));
     }
-    Ok(url.map(|url| url.trim_end_matches('/').to_owned()))
+    let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
+    Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
+}
+
+/// An agent's resource name, or `lab:` with a file or without.
+pub(super) fn agent_name(value: &str) -> Result<String, String> {
+    if !value.starts_with("lab:") {
+        AgentAddress::parse(value, EsApi::default()).map_err(|error| format!("is {}, {error}", Shown(value)))?;
+    }
+    Ok(value.to_owned())
+}
+
+/// A project's id, as the resource name of its ES agent.
+pub(super) fn agent_of_project(value: &str) -> Result<String, String> {
+    let name = format!("projects/{value}/agent");
+    match AgentAddress::parse(&name, EsApi::default()) {
+        Ok(_) => Ok(name),
+        Err(_) => Err(format!("is {}, which is no project's id", Shown(value))),
+    }
+}
+
+pub(super) fn endpoint(value: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(value).map_err(|error| format!("is {}, {error}", Shown(value)))
 }
 
 /// Whether it has the form of a language tag (RFC 5646: letters, digits and hyphens).
 pub(crate) fn is_language_tag(tag: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    tag.len() <= MOST_LANGUAGE_BYTES && tag.split('-').all(is_part)
+    tag.len() <= MAX_LANGUAGE_BYTES && tag.split('-').all(is_part)
+}
+
+pub(super) fn language(value: &str) -> Result<String, String> {
+    kept(value, is_language_tag(value), ", which is no language tag")
 }
 
 /// Whether it can be the name of an event.
 pub(crate) fn is_event_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MOST_EVENT_BYTES && !name.chars().any(char::is_control)
+    !name.is_empty() && name.len() <= MAX_EVENT_BYTES && !name.chars().any(char::is_control)
 }
 
-/// The name of an event.
-pub(super) fn event(name: &'static str, value: Option<&str>) -> Result<Option<String>, SettingError> {
-    let Some(value) = value else { return Ok(None) };
-    if !is_event_name(value) {
-        let fault = format!("is no event's name of at most {MOST_EVENT_BYTES} bytes");
-        return Err(SettingError::new(name, fault, "NO_ANSWER"));
+pub(super) fn event(value: &str) -> Result<String, String> {
+    if is_event_name(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!("is no event's name of at most {MAX_EVENT_BYTES} bytes"))
     }
-    Ok(Some(value.to_owned()))
 }
 
 /// Whether it can be the name of a session parameter.
 pub(super) fn is_parameter_name(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    !name.is_empty() && name.len() <= MOST_NAME_BYTES && name.bytes().all(is_plain)
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_plain)
+}
+
+pub(super) fn parameter_name(value: &str) -> Result<String, String> {
+    kept(value, is_parameter_name(value), "; it must be made of letters, digits, _ and -")
+}
+
+pub(super) fn log_level(value: &str) -> Result<Severity, String> {
+    let fault = || format!("is {}; it can be debug, info, warning or error", Shown(value));
+    Severity::parse(value).ok_or_else(fault)
+}
+
+pub(super) fn renewal_seconds(value: &str) -> Result<u64, String> {
+    let is_right = |seconds: &u64| *seconds == 0 || (MIN_RENEWAL_SECONDS..=MAX_RENEWAL_SECONDS).contains(seconds);
+    let fault = || {
+        let range = format!("a number from {MIN_RENEWAL_SECONDS} to {MAX_RENEWAL_SECONDS}");
+        format!("is {}; it must be 0, or {range}", Shown(value))
+    };
+    value.parse().ok().filter(is_right).ok_or_else(fault)
+}
+
+/// It stands in a header, so it has no character that could not stand there. No fault shows it.
+pub(super) fn admin_token(value: &str) -> Result<Secret, String> {
+    if value.len() < MIN_ADMIN_TOKEN_CHARS {
+        let fault = format!("is too short: {MIN_ADMIN_TOKEN_CHARS} characters at least");
+        return Err(format!("{fault}, for example from openssl rand -hex 24"));
+    }
+    if !value.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("may have letters, digits and signs of ASCII, and no space".to_owned());
+    }
+    Ok(Secret::new(value))
+}
+
+pub(super) fn account_sid(value: &str) -> Result<String, String> {
+    let hex = value.strip_prefix("AC").unwrap_or_default();
+    if hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(value.to_owned())
+    } else {
+        Err("is no account's id: AC and 32 hexadecimal digits".to_owned())
+    }
+}
+
+/// The name of one of Twilio's edges or regions, as it stands in a host.
+pub(super) fn host_label(value: &str) -> Result<String, String> {
+    let is_label = value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    kept(value, is_label, "; it is written with small letters, digits and hyphens")
+}
+
+pub(super) fn project(value: &str) -> Result<String, String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b':' | b'.');
+    kept(value, value.len() <= 100 && value.bytes().all(is_plain), ", which is no project's id")
+}
+
+pub(super) fn goodbye(value: &str) -> Result<String, String> {
+    if value.chars().count() <= MAX_GOODBYE_CHARS {
+        Ok(value.to_owned())
+    } else {
+        Err(format!("has more than {MAX_GOODBYE_CHARS} characters"))
+    }
+}
+
+/// A key of the telephone; `None` for `none`.
+pub(super) fn finish_key(value: &str) -> Result<Option<char>, String> {
+    let mut keys = value.chars();
+    match (keys.next(), keys.next()) {
+        _ if value == "none" => Ok(None),
+        (Some(key @ ('0'..='9' | '*' | '#' | 'A'..='D')), None) => Ok(Some(key)),
+        _ => Err("is neither none nor one key of 0 to 9, *, #, A to D".to_owned()),
+    }
+}
+
+pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {
+    match (value, value.strip_prefix("event:").map(str::trim)) {
+        ("dtmf", _) => Ok(DigitsForm::Dtmf),
+        ("text", _) => Ok(DigitsForm::Text),
+        (_, Some(name)) if !name.is_empty() => event(name).map(DigitsForm::Event),
+        _ => Err(format!("is {}; it can be dtmf, text or event:NAME", Shown(value))),
+    }
+}
+
+/// Twilio's frames are whole in it.
+pub(super) fn audio_chunk(value: &str) -> Result<usize, String> {
+    let is_right = |ms: &usize| (FRAME_MS..=10 * FRAME_MS).contains(ms) && ms % FRAME_MS == 0;
+    let fault = || format!("is {}; it must be {FRAME_MS} to {}, in steps of {FRAME_MS}", Shown(value), 10 * FRAME_MS);
+    value.parse().ok().filter(is_right).ok_or_else(fault)
+}
+
+pub(super) fn phrases(value: &str) -> Result<Vec<String>, String> {
+    let phrases = list(value);
+    if phrases.len() > MAX_PHRASES {
+        return Err(format!("has {} phrases, of which {MAX_PHRASES} are taken", phrases.len()));
+    }
+    match phrases.iter().find(|phrase| phrase.chars().count() > MAX_PHRASE_CHARS) {
+        Some(long) => {
+            let begin: String = long.chars().take(30).collect();
+            Err(format!("has a phrase of more than {MAX_PHRASE_CHARS} characters, which begins with \"{begin}\""))
+        }
+        None => Ok(phrases),
+    }
+}
+
+/// Versions of flows by their resource names.
+pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
+    let is_version = |name: &String| {
+        let parts: Vec<&str> = name.split('/').collect();
+        matches!(parts[..], ["projects", _, "locations", _, "agents", _, "flows", _, "versions", _])
+            && !parts.contains(&"")
+    };
+    let versions = list(value);
+    match versions.iter().find(|name| !is_version(name)) {
+        Some(name) => Err(format!("names {}, which is no version of a flow", Shown(name))),
+        None => Ok(versions),
+    }
+}
+
+/// Only the form is looked at: the tz database is Google's.
+pub(super) fn time_zone(value: &str) -> Result<String, String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+');
+    let is_part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(is_plain);
+    let is_zone = value == "UTC" || (value.contains('/') && value.split('/').all(is_part));
+    kept(value, is_zone, "; it must be UTC, or Area/City as in the tz database")
+}
+
+/// Headers by their names. A value may be a secret, so that no fault shows one.
+pub(super) fn webhook_headers(value: &str) -> Result<BTreeMap<String, Secret>, String> {
+    let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
+    for (n, item) in list(value).iter().enumerate() {
+        let (name, value) = item.split_once(':').map_or(("", ""), |(name, value)| (name.trim(), value.trim()));
+        let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if !is_name || HeaderValue::from_str(value).is_err() || !value.is_ascii() {
+            return Err(format!("has no header in the form Name: value at place {} of its list", n + 1));
+        }
+        if REFUSED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(format!("names {name}, which Google does not let a request set"));
+        }
+        if headers.keys().any(|other| other.eq_ignore_ascii_case(name)) {
+            return Err(format!("names {name} twice"));
+        }
+        headers.insert(name.to_owned(), Secret::new(value));
+    }
+    Ok(headers)
+}
+
+pub(super) fn fallback_twiml(value: &str) -> Result<String, String> {
+    if value.contains("<Response") && value.chars().count() < MAX_TWIML_CHARS {
+        Ok(value.to_owned())
+    } else {
+        Err("is no TwiML document of under 4,000 characters".to_owned())
+    }
+}
+
+pub(super) fn handoff_fields(value: &str) -> Result<Vec<HandoffField>, String> {
+    let field = |name: &String| {
+        let known = HandoffField::ALL.map(HandoffField::name).join(",");
+        let field = HandoffField::ALL.into_iter().find(|field| field.name() == name);
+        field.ok_or_else(|| format!("names {}; the fields are {known}", Shown(name)))
+    };
+    list(value).iter().map(field).collect()
+}
+
+pub(super) fn caller_id(value: &str) -> Result<String, String> {
+    if is_number(value) {
+        Ok(value.to_owned())
+    } else {
+        Err("is no number: + and 15 digits at most, or a Twilio address such as client:NAME".to_owned())
+    }
+}
+
+/// Items such as `agent=2500`, in milliseconds.
+pub(super) fn stage_times(value: &str) -> Result<Vec<(TurnStage, u64)>, String> {
+    let stage = |item: &String| {
+        let (name, ms) = item.split_once('=')?;
+        let stage = TurnStage::ALL.into_iter().find(|stage| stage.as_str() == name.trim());
+        stage.zip(ms.trim().parse().ok().filter(|ms| *ms <= MAX_STAGE_MS))
+    };
+    let fault = |item: &str| {
+        let stages = TurnStage::ALL.map(TurnStage::as_str).join(", ");
+        format!("has {}; each item is a stage ({stages}), = and milliseconds up to {MAX_STAGE_MS}", Shown(item))
+    };
+    list(value).iter().map(|item| stage(item).ok_or_else(|| fault(item))).collect()
+}
+
+/// Headers, `NAME=VALUE`. The values are secrets: no fault shows one.
+pub(super) fn trace_headers(value: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let header = |item: &String| {
+        let (name, value) = pair(item)?;
+        let mut value = HeaderValue::try_from(value).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::try_from(name).ok()?, value))
+    };
+    let fault = |n| format!("has at place {} of its list what is no NAME=VALUE of a header", n + 1);
+    list(value).iter().enumerate().map(|(n, item)| header(item).ok_or_else(|| fault(n))).collect()
+}
+
+/// Attributes, `NAME=VALUE`.
+pub(super) fn attributes(value: &str) -> Result<Vec<(String, String)>, String> {
+    let fault = |item: &str| format!("has {}; each item is a name, = and a value", Shown(item));
+    list(value).iter().map(|item| pair(item).ok_or_else(|| fault(item))).collect()
+}
+
+/// `NAME=VALUE`, percent-decoded as in W3C Baggage.
+fn pair(item: &str) -> Option<(String, String)> {
+    let (name, value) = item.split_once('=')?;
+    let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(std::borrow::Cow::into_owned);
+    let (name, value) = (decoded(name)?, decoded(value)?);
+    (!name.is_empty()).then_some((name, value))
+}
+
+/// The file of a name such as `lab:FILE`: `None` where it is no such name, `Some(None)` for `lab:` alone.
+pub(super) fn lab_file(name: &str) -> Option<Option<PathBuf>> {
+    name.strip_prefix("lab:").map(|file| (!file.is_empty()).then(|| file.into()))
 }

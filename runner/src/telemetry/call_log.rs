@@ -132,7 +132,7 @@ fn line(level: Level, call_sid: &CallSid, at: CallTime, sentence: &str, values: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::logged;
+    use crate::telemetry::log::logged;
     use dialbridge_core::report::{PLANTED, samples};
 
     fn lines_of(report: &Report) -> Vec<Value> {

@@ -48,17 +48,17 @@ impl World {
     /// Starts a service.
     pub(crate) async fn serve(&mut self, of: ServiceOf) -> Result<Value, String> {
         self.check_room()?;
-        let settings = Settings {
-            dialogflow_agent: Some(of.agent),
-            dialogflow_es_api: of.es_api,
-            dialogflow_starting_event_name: of.event,
-            twilio_auth_token: Some(of.token),
-            public_url: of.public_url,
-            twilio_account_sid: of.account_sid,
-            twilio_api_url: of.api_url,
-            end_of_interaction_url: of.end_url,
-            ..Settings::default()
-        };
+        let given = [
+            ("DIALOGFLOW_AGENT", Some(of.agent)),
+            ("DIALOGFLOW_ES_API", of.es_api),
+            ("DIALOGFLOW_STARTING_EVENT_NAME", of.event),
+            ("TWILIO_AUTH_TOKEN", Some(of.token)),
+            ("PUBLIC_URL", of.public_url),
+            ("TWILIO_ACCOUNT_SID", of.account_sid),
+            ("TWILIO_API_URL", of.api_url),
+            ("END_OF_INTERACTION_URL", of.end_url),
+        ];
+        let settings = Settings::of(given.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let mut config = settings.check(Platform::Elsewhere).map_err(told)?;
         let endpoint = Endpoint { url: format!("http://127.0.0.1:{}", of.agent_port), is_plaintext: true };
         config.default_agent_mut().endpoint = Some(endpoint);

@@ -39,7 +39,7 @@ async fn a_starting_event_that_the_app_does_not_know_is_ignored_or_refused() {
             let script = AGENT.replace("[start]", "[start]\nevent = \"WELCOME\"");
             let mut world = World::with_script(&format!("{script}\n{unknown}"))
                 .edition(edition)
-                .settings(|settings| settings.dialogflow_starting_text = Some("hi".to_owned()))
+                .settings(|settings| settings.set("DIALOGFLOW_STARTING_TEXT", "hi"))
                 .start();
             let call = world.call(vec![pause(16_000), hang_up(When::After(0))]).await;
             let what = format!("{edition:?}, {unknown}");

@@ -88,8 +88,8 @@ async fn whatever_the_coding_both_hear_the_same() {
                 let world = World::with_script(&format!("{script}\n[ces]\nriff = {riff}\npiece_ms = 90"))
                     .edition(edition)
                     .settings(|settings| {
-                        settings.ces_input_audio = Some(input.to_owned());
-                        settings.ces_output_audio = Some(output.to_owned());
+                        settings.set("CES_INPUT_AUDIO", input);
+                        settings.set("CES_OUTPUT_AUDIO", output);
                     })
                     .start();
                 let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]).await;

@@ -54,8 +54,8 @@ async fn keys_are_collected_here_where_that_is_set() {
             let world = World::with_script(KEYS)
                 .edition(edition)
                 .settings(|settings| {
-                    settings.keys_most = Some("0".to_owned());
-                    settings.keys_as = Some(keys_as.to_owned());
+                    settings.set("KEYS_MOST", "0");
+                    settings.set("KEYS_AS", keys_as);
                 })
                 .start();
             let call = world.call(vec![press(When::AgentSilent(300), "4711#"), pause(4_000)]).await;
@@ -76,8 +76,8 @@ async fn keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_ta
         let world = World::with_script(KEYS)
             .edition(edition)
             .settings(move |settings| {
-                settings.record_dir = Some(folder);
-                settings.handoff_fields = Some("intent,queryText".to_owned());
+                settings.set("RECORD_DIR", folder);
+                settings.set("HANDOFF_FIELDS", "intent,queryText");
             })
             .start();
         let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
@@ -138,10 +138,9 @@ async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_a
             World::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
                 .edition(edition)
                 .settings(|settings| {
-                    settings.dialogflow_agent =
-                        Some("projects/lab/locations/us/apps/planted/deployments/live".to_owned());
-                    settings.time_zone = Some("Europe/Berlin".to_owned());
-                    settings.ces_noise_suppression = Some("very_high".to_owned());
+                    settings.set("DIALOGFLOW_AGENT", "projects/lab/locations/us/apps/planted/deployments/live");
+                    settings.set("TIME_ZONE", "Europe/Berlin");
+                    settings.set("CES_NOISE_SUPPRESSION", "very_high");
                 })
                 .start();
         let call = world.call(Vec::new()).await;

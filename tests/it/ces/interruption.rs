@@ -64,7 +64,7 @@ async fn a_newer_answer_replaces_one_that_still_plays() {
         for mode in ["speech", "off"] {
             let mut world = World::with_script(PROMPT)
                 .edition(edition)
-                .settings(|settings| settings.barge_in = Some(mode.to_owned()))
+                .settings(|settings| settings.set("BARGE_IN", mode))
                 .each_call(|call| call.keys.most = 0)
                 .start();
             let steps = vec![press(When::AgentSpeaking(1_000), "12"), pause(9_000), hang_up(When::After(0))];
@@ -110,10 +110,8 @@ async fn where_barge_in_is_off_or_the_answer_may_not_be_interrupted_the_caller_c
     );
     for edition in Edition::CES {
         for (script, mode) in [(PROMPT, "off"), (&protected, "speech"), (&by_payload, "speech")] {
-            let mut world = World::with_script(script)
-                .edition(edition)
-                .settings(|settings| settings.barge_in = Some(mode.to_owned()))
-                .start();
+            let mut world =
+                World::with_script(script).edition(edition).settings(|settings| settings.set("BARGE_IN", mode)).start();
             let steps =
                 vec![say(When::AgentSpeaking(2_000), numbered_speech(0, 1_000)), pause(9_000), hang_up(When::After(0))];
             let call = world.call(steps).await;
@@ -129,7 +127,7 @@ async fn what_was_heard_of_a_prompt_is_told_to_the_agent_where_that_is_set() {
     for edition in Edition::CES {
         let world = World::with_script(PROMPT)
             .edition(edition)
-            .settings(|settings| settings.heard_parameter = Some("heard".to_owned()))
+            .settings(|settings| settings.set("HEARD_PARAMETER", "heard"))
             .start();
         let call = world.call(vec![say(When::AgentSpeaking(2_000), numbered_speech(0, 1_600)), pause(4_000)]).await;
         let stream = &world.streams(&call)[0];

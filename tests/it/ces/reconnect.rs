@@ -252,7 +252,7 @@ async fn a_stream_that_stalls_is_given_up_and_its_words_are_said_again() {
                       [[utterance]]\nsay = \"second\"\ntone = { hz = 700, ms = 500 }";
         let mut world = World::with_script(script)
             .edition(edition)
-            .settings(|settings| settings.answer_seconds = Some("3".to_owned()))
+            .settings(|settings| settings.set("ANSWER_SECONDS", "3"))
             .start();
         let steps = vec![
             say(When::AgentSilent(400), numbered_speech(0, 1_800)),

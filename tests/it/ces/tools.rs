@@ -93,9 +93,9 @@ async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_faile
         let mut world = World::with_script(AGENT)
             .edition(edition)
             .settings(|settings| {
-                settings.ces_tool_webhook_url = Some("http://tools.test/run?x=1".to_owned());
-                settings.ces_tool_webhook_secret = Some("the-tools-secret".to_owned());
-                settings.ces_tool_webhook_ms = Some("1500".to_owned());
+                settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
+                settings.set("CES_TOOL_WEBHOOK_SECRET", "the-tools-secret");
+                settings.set("CES_TOOL_WEBHOOK_MS", "1500");
             })
             .start();
         let mut tasks = JoinSet::new();
@@ -129,8 +129,8 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
         let mut world = World::with_script(&script)
             .edition(edition)
             .settings(|settings| {
-                settings.ces_tool_webhook_url = Some("http://tools.test/run?x=1".to_owned());
-                settings.ces_tool_webhook_ms = Some("3000".to_owned());
+                settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
+                settings.set("CES_TOOL_WEBHOOK_MS", "3000");
             })
             .start();
         let mut tasks = JoinSet::new();

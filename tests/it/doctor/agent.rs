@@ -11,37 +11,33 @@ const NEW_KEY: &str = "make a new key: gcloud iam service-accounts keys create k
 
 const NAME: &str = "projects/lab-project/locations/europe-west3/agents/lab";
 
-fn text(value: &str) -> Option<String> {
-    Some(value.to_owned())
-}
-
 #[tokio::test]
 async fn wrong_settings() {
     let rows = [
         Row {
             name: "a port that is none",
-            wrong: |plan| plan.settings.port = text("http"),
+            wrong: |plan| plan.settings.set("PORT", "http"),
             check: "settings",
             says: "PORT is \"http\"; it must be a number from 0 to 65535",
             mend: "set PORT=8080",
         },
         Row {
             name: "an account id that is none",
-            wrong: |plan| plan.settings.twilio_account_sid = text("me"),
+            wrong: |plan| plan.settings.set("TWILIO_ACCOUNT_SID", "me"),
             check: "settings",
             says: "TWILIO_ACCOUNT_SID is no account's id: AC and 32 hexadecimal digits",
             mend: "set TWILIO_ACCOUNT_SID=AC00000000000000000000000000000000",
         },
         Row {
             name: "a url that is none",
-            wrong: |plan| plan.options.url = text("calls.test"),
+            wrong: |plan| plan.options.url = Some("calls.test".to_owned()),
             check: "settings",
             says: "PUBLIC_URL is \"calls.test\"; it must be a URL with http or https",
             mend: "set PUBLIC_URL=https://example.com/next",
         },
         Row {
             name: "a lab script that is not there",
-            wrong: |plan| plan.settings.dialogflow_agent = text("lab:/nowhere.toml"),
+            wrong: |plan| plan.settings.set("DIALOGFLOW_AGENT", "lab:/nowhere.toml"),
             check: "settings",
             says: "DIALOGFLOW_AGENT names a lab script that cannot be used: /nowhere.toml: No such file or directory (os \
                    error 2)",
@@ -49,7 +45,7 @@ async fn wrong_settings() {
         },
         Row {
             name: "a filler that is not there",
-            wrong: |plan| plan.settings.filler_file = text("/nowhere.wav"),
+            wrong: |plan| plan.settings.set("FILLER_FILE", "/nowhere.wav"),
             check: "settings",
             says: "FILLER_FILE names /nowhere.wav, which cannot be read: No such file or directory (os error 2)",
             mend: "set FILLER_FILE=one-moment.wav",
@@ -65,7 +61,7 @@ async fn wrong_settings() {
         },
         Row {
             name: "a folder that is not there",
-            wrong: |plan| plan.settings.record_dir = Some(plan.folder.join("tapes").display().to_string()),
+            wrong: |plan| plan.settings.set("RECORD_DIR", plan.folder.join("tapes").display().to_string()),
             check: "files",
             says: "RECORD_DIR FOLDER/tapes: No such file or directory (os error 2)",
             mend: "make the folder, and let this user write to it: mkdir -p FOLDER/tapes",
@@ -79,7 +75,7 @@ async fn wrong_credentials() {
     let rows = [
         Row {
             name: "no file",
-            wrong: |plan| plan.settings.google_application_credentials = text("/nowhere.json"),
+            wrong: |plan| plan.settings.set("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json"),
             check: "credentials",
             says: "GOOGLE_APPLICATION_CREDENTIALS /nowhere.json: there is no such file",
             mend: "set GOOGLE_APPLICATION_CREDENTIALS to where the file is",
@@ -87,7 +83,7 @@ async fn wrong_credentials() {
         Row {
             name: "a folder",
             wrong: |plan| {
-                plan.settings.google_application_credentials = Some(plan.folder.display().to_string());
+                plan.settings.set("GOOGLE_APPLICATION_CREDENTIALS", plan.folder.display().to_string());
             },
             check: "credentials",
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER: it is a folder",
@@ -149,7 +145,7 @@ async fn wrong_agents() {
     let rows = [
         Row {
             name: "the host of another location",
-            wrong: |plan| plan.settings.dialogflow_endpoint = text("us-central1-dialogflow.googleapis.com"),
+            wrong: |plan| plan.settings.set("DIALOGFLOW_ENDPOINT", "us-central1-dialogflow.googleapis.com"),
             check: "agent-host",
             says: "DIALOGFLOW_ENDPOINT is us-central1-dialogflow.googleapis.com, but \
                    europe-west3-dialogflow.googleapis.com serves the location of \
@@ -246,9 +242,10 @@ async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_sho
          [agents.support]\ndialogflow_endpoint = \"http://agent.test\"\n\
          dialogflow_agent = \"projects/p/agent\"\n",
     );
-    plan.settings.dialbridge_config = Some(file.display().to_string());
-    (plan.settings.dialogflow_agent, plan.settings.dialogflow_endpoint) = (None, None);
-    plan.settings.twilio_auth_token = None;
+    plan.settings.set("DIALBRIDGE_CONFIG", file.display().to_string());
+    plan.settings.set("DIALOGFLOW_AGENT", "");
+    plan.settings.set("DIALOGFLOW_ENDPOINT", "");
+    plan.settings.set("TWILIO_AUTH_TOKEN", "");
     plan.possessions.numbers[0].voice_fallback_url = "https://calls.test/planted-auth-token-0123456789".to_owned();
     let Examined { findings, lines, code, .. } = plan.examine(false).await;
     let agents: Vec<(Mark, &str)> =
@@ -272,8 +269,8 @@ async fn agents_that_callers_would_not_hear() {
             name: "an event that it does not know",
             wrong: |plan| {
                 plan.script = "[start]\nevent = \"WELCOME\"\nsay = \"Hello.\"\n".to_owned();
-                plan.settings.dialogflow_starting_event_name = text("START");
-                plan.settings.dialogflow_starting_text = text("");
+                plan.settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "START");
+                plan.settings.set("DIALOGFLOW_STARTING_TEXT", "");
             },
             check: "agent",
             says: "projects/lab-project/locations/europe-west3/agents/lab is there, and has no answer to the event START",
@@ -323,8 +320,8 @@ async fn an_agent_of_the_customer_engagement_suite_is_asked_over_its_transport()
         ("websocket", "grpc", (Mark::Fault, "agent.test has no agent")),
     ] {
         let mut plan = plan(&format!("ces by {transport} at {serves}"));
-        plan.settings.dialogflow_agent = text(name);
-        plan.settings.ces_transport = text(transport);
+        plan.settings.set("DIALOGFLOW_AGENT", name);
+        plan.settings.set("CES_TRANSPORT", transport);
         plan.script =
             format!("[start]\nsay = \"Hello.\"\ntone = {{ hz = 400, ms = 300 }}\n[ces]\nserves = \"{serves}\"\n");
         let Examined { findings, .. } = plan.examine(false).await;
@@ -342,8 +339,8 @@ async fn either_of_the_two_hosts_of_ces_is_right() {
         ("us-dialogflow.googleapis.com", Mark::Fault),
     ] {
         let mut plan = plan(&format!("ces at {host}"));
-        plan.settings.dialogflow_agent = text("projects/lab-project/locations/us/apps/lab");
-        plan.settings.dialogflow_endpoint = text(host);
+        plan.settings.set("DIALOGFLOW_AGENT", "projects/lab-project/locations/us/apps/lab");
+        plan.settings.set("DIALOGFLOW_ENDPOINT", host);
         let Examined { findings, .. } = plan.examine(false).await;
         let finding = findings.iter().find(|finding| finding.check == "agent-host").unwrap();
         assert_eq!(finding.mark, mark, "{host}: {}", finding.says);

@@ -5,10 +5,6 @@ use dialbridge_tests::Examined;
 
 use super::{Row, each, plan};
 
-fn text(value: &str) -> Option<String> {
-    Some(value.to_owned())
-}
-
 #[tokio::test]
 async fn urls_that_lead_nowhere() {
     let rows = [
@@ -22,7 +18,7 @@ async fn urls_that_lead_nowhere() {
         Row {
             name: "a redirect to https",
             wrong: |plan| {
-                plan.options.url = text("http://calls.test");
+                plan.options.url = Some("http://calls.test".to_owned());
                 plan.options.numbers = vec!["+15550100".to_owned()];
                 plan.possessions.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
                 plan.possessions.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
@@ -36,7 +32,7 @@ async fn urls_that_lead_nowhere() {
             name: "no tls",
             wrong: |plan| {
                 plan.clear.answers = None;
-                plan.settings.public_url = text("http://calls.test");
+                plan.settings.set("PUBLIC_URL", "http://calls.test");
                 plan.possessions.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
                 plan.possessions.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
             },
@@ -47,7 +43,7 @@ async fn urls_that_lead_nowhere() {
         Row {
             name: "a certificate of another name",
             wrong: |plan| {
-                plan.settings.public_url = text("https://misnamed.test");
+                plan.settings.set("PUBLIC_URL", "https://misnamed.test");
                 plan.possessions.numbers[0].voice_url = "https://misnamed.test/twiml".to_owned();
                 plan.possessions.numbers[0].voice_fallback_url = "https://misnamed.test/twiml".to_owned();
             },
@@ -113,7 +109,7 @@ async fn signatures_that_are_not_taken() {
     let rows = [
         Row {
             name: "another token at the service",
-            wrong: |plan| plan.service.twilio_auth_token = text("planted-other-token"),
+            wrong: |plan| plan.service.set("TWILIO_AUTH_TOKEN", "planted-other-token"),
             check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403)",
             mend: "give the service and this command the same TWILIO_AUTH_TOKEN (the account's primary one); if they are \
@@ -122,9 +118,9 @@ async fn signatures_that_are_not_taken() {
         Row {
             name: "the old token at the service",
             wrong: |plan| {
-                plan.service.twilio_auth_token = text("planted-old-token");
-                plan.settings.twilio_auth_token = text("planted-auth-token-0123456789,planted-old-token");
-                plan.possessions.secondary_token = text("planted-old-token");
+                plan.service.set("TWILIO_AUTH_TOKEN", "planted-old-token");
+                plan.settings.set("TWILIO_AUTH_TOKEN", "planted-auth-token-0123456789,planted-old-token");
+                plan.possessions.secondary_token = Some("planted-old-token".to_owned());
             },
             check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it knows a later token \
@@ -143,9 +139,9 @@ async fn signatures_that_are_not_taken() {
         Row {
             name: "another public url at the service",
             wrong: |plan| {
-                plan.service.public_url = text("https://old.test");
-                plan.settings.public_url = text("https://old.test");
-                plan.options.url = text("https://calls.test");
+                plan.service.set("PUBLIC_URL", "https://old.test");
+                plan.settings.set("PUBLIC_URL", "https://old.test");
+                plan.options.url = Some("https://calls.test".to_owned());
             },
             check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it takes its own URL \
@@ -155,7 +151,7 @@ async fn signatures_that_are_not_taken() {
         },
         Row {
             name: "an open door",
-            wrong: |plan| plan.service.twilio_auth_token = None,
+            wrong: |plan| plan.service.set("TWILIO_AUTH_TOKEN", ""),
             check: "unsigned-request",
             says: "ANYONE CAN USE THIS SERVICE: a request without a signature is taken, so whoever knows the URL talks to \
                    the agent at your cost",
@@ -200,8 +196,8 @@ async fn signatures_that_are_not_taken() {
 #[tokio::test]
 async fn a_service_that_everybody_may_use_is_a_loud_warning_where_no_token_is_known() {
     let mut plan = plan("no token at all");
-    plan.service.twilio_auth_token = None;
-    plan.settings.twilio_auth_token = None;
+    plan.service.set("TWILIO_AUTH_TOKEN", "");
+    plan.settings.set("TWILIO_AUTH_TOKEN", "");
     let Examined { findings, code, .. } = plan.examine(false).await;
     let warnings: Vec<&Finding> = findings.iter().filter(|finding| finding.mark == Mark::Warning).collect();
     assert_eq!((warnings.len(), warnings[0].check, code), (1, "unsigned-request", 0), "{findings:#?}");
@@ -213,8 +209,8 @@ async fn a_service_that_everybody_may_use_is_a_loud_warning_where_no_token_is_kn
 #[tokio::test]
 async fn a_stream_that_leads_elsewhere_is_found() {
     let mut plan = plan("a stream to another host");
-    plan.service.twilio_auth_token = None;
-    plan.service.public_url = text("https://old.test");
+    plan.service.set("TWILIO_AUTH_TOKEN", "");
+    plan.service.set("PUBLIC_URL", "https://old.test");
     let Examined { findings, .. } = plan.examine(false).await;
     let signed = findings.iter().find(|finding| finding.check == "signed-request").unwrap();
     assert_eq!(signed.says, "its <Stream url> leads to old.test, not to calls.test");

@@ -7,10 +7,6 @@ use http::StatusCode;
 
 use super::{Row, each, plan};
 
-fn text(value: &str) -> Option<String> {
-    Some(value.to_owned())
-}
-
 fn refused(status: u16, code: u32) -> RestFault {
     RestFault::Refused { status: StatusCode::from_u16(status).unwrap(), code, retry_after: None }
 }
@@ -35,8 +31,8 @@ async fn wrong_accounts() {
         Row {
             name: "no such account",
             wrong: |plan| {
-                plan.settings.twilio_api_key_sid = None;
-                plan.settings.twilio_api_key_secret = None;
+                plan.settings.set("TWILIO_API_KEY_SID", "");
+                plan.settings.set("TWILIO_API_KEY_SECRET", "");
                 plan.rest_faults.push(refused(404, 20404));
             },
             check: "twilio-account",
@@ -46,8 +42,8 @@ async fn wrong_accounts() {
         Row {
             name: "too many requests",
             wrong: |plan| {
-                plan.settings.twilio_api_key_sid = None;
-                plan.settings.twilio_api_key_secret = None;
+                plan.settings.set("TWILIO_API_KEY_SID", "");
+                plan.settings.set("TWILIO_API_KEY_SECRET", "");
                 plan.rest_faults.push(refused(429, 20429));
             },
             check: "twilio-account",
@@ -63,7 +59,7 @@ async fn wrong_accounts() {
         },
         Row {
             name: "an api key that is not taken",
-            wrong: |plan| plan.settings.twilio_api_key_secret = text("planted-wrong-secret"),
+            wrong: |plan| plan.settings.set("TWILIO_API_KEY_SECRET", "planted-wrong-secret"),
             check: "twilio-api-key",
             says: "Twilio does not take these credentials for account AC0000000000000000000000000000d1a1 (401, error 20003)",
             mend: "set TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET to a standard key of this account and region, or unset \
@@ -71,7 +67,7 @@ async fn wrong_accounts() {
         },
         Row {
             name: "an api in the clear",
-            wrong: |plan| plan.settings.twilio_api_url = text("http://api.twilio.test"),
+            wrong: |plan| plan.settings.set("TWILIO_API_URL", "http://api.twilio.test"),
             check: "twilio-account",
             says: "TWILIO_API_URL is http://api.twilio.test: the token would go there in the clear",
             mend: "give TWILIO_API_URL https://, or unset it",
@@ -80,8 +76,8 @@ async fn wrong_accounts() {
             name: "nobody at twilio",
             wrong: |plan| {
                 plan.down.push("api.twilio.test:443");
-                plan.settings.twilio_api_key_sid = None;
-                plan.settings.twilio_api_key_secret = None;
+                plan.settings.set("TWILIO_API_KEY_SID", "");
+                plan.settings.set("TWILIO_API_KEY_SECRET", "");
             },
             check: "twilio-account",
             says: "https://api.twilio.test: no connection: api.twilio.test:443: nobody listens there",
@@ -199,7 +195,7 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
         Row {
             name: "a token that is no longer taken",
             wrong: |plan| {
-                plan.settings.twilio_auth_token = text("planted-auth-token-0123456789,planted-old-token");
+                plan.settings.set("TWILIO_AUTH_TOKEN", "planted-auth-token-0123456789,planted-old-token");
             },
             check: "twilio-account",
             says: "token 2 of the list in TWILIO_AUTH_TOKEN is not taken by Twilio any more",

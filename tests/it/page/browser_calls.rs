@@ -143,7 +143,7 @@ async fn agent_and_language_are_those_that_were_chosen() {
     let file = "[agents.one]\ndialogflow_agent = \"projects/p/locations/global/agents/a\"\n[agents.two]\n\
                 dialogflow_agent = \"projects/p/locations/global/agents/b\"\n";
     let world = world()
-        .settings(|settings| settings.dialogflow_agent = None)
+        .settings(|settings| settings.set("DIALOGFLOW_AGENT", ""))
         .file(file)
         .agent("two", "[start]\nsay = \"two\"\ntone = { hz = 400, ms = 300 }")
         .start();
@@ -165,7 +165,7 @@ async fn agent_and_language_are_those_that_were_chosen() {
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_begun_where_there_is_no_room_or_the_instance_ends() {
-    let world = brief().settings(|settings| settings.max_calls = Some("1".to_owned())).start();
+    let world = brief().settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let asked = || post(&world.pipes, "POST /softphone", &[ORIGIN, FORM], "");
     let (mut socket, events, call_sid) = call(&world, "").await;
     socket.next().await;

@@ -118,7 +118,7 @@ async fn a_login_is_kept_in_a_cookie_for_half_a_day() {
 
 #[tokio::test(start_paused = true)]
 async fn over_https_the_cookie_goes_over_https_only() {
-    let world = locked().settings(|settings| settings.public_url = None).start();
+    let world = locked().settings(|settings| settings.set("PUBLIC_URL", "")).start();
     let line = log_in(&world, &[("x-forwarded-proto", "https"), ("origin", "https://service.test")]).await;
     assert!(line.starts_with("__Host-dialbridge-login=") && line.ends_with("; Secure"), "{line}");
     assert_eq!(get(&world, "/status.json", &[("cookie", line.split(';').next().unwrap())]).await.status, 200);
@@ -166,7 +166,7 @@ async fn behind_googles_front_end_wrong_tokens_count_for_whom_it_names() {
 
 #[tokio::test(start_paused = true)]
 async fn an_open_door_is_open_under_names_of_ours_only() {
-    let world = world().settings(|settings| settings.public_url = Some("https://calls.example.com".to_owned())).start();
+    let world = world().settings(|settings| settings.set("PUBLIC_URL", "https://calls.example.com")).start();
     // The tests' own name has a dot, as one that somebody else lets lead here would have.
     let answer = get(&world, "/", &[]).await;
     assert_eq!(answer.status, 403);

@@ -12,10 +12,10 @@ use super::{ORIGIN, call, get, json, world};
 async fn it_tells_what_is_configured_and_no_secret() {
     let world = world()
         .settings(|settings| {
-            settings.ticket_key = Some("planted-key".to_owned());
-            settings.webhook_headers = Some("Authorization: Bearer planted-header".to_owned());
-            settings.end_of_interaction_url = Some("https://planted:planted@example.com/planted?planted".to_owned());
-            settings.barge_in = Some("voice".to_owned());
+            settings.set("TICKET_KEY", "planted-key");
+            settings.set("WEBHOOK_HEADERS", "Authorization: Bearer planted-header");
+            settings.set("END_OF_INTERACTION_URL", "https://planted:planted@example.com/planted?planted");
+            settings.set("BARGE_IN", "voice");
         })
         .start();
     let status = json(&world, "/status.json").await;
@@ -60,7 +60,7 @@ async fn a_phone_call_is_shown_live_and_afterwards_without_a_word_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn words_of_phone_calls_are_shown_where_they_are_allowed() {
-    let world = world().settings(|settings| settings.page_transcripts = Some("true".to_owned())).start();
+    let world = world().settings(|settings| settings.set("PAGE_TRANSCRIPTS", "true")).start();
     world.call(bakery()).await;
     let text = json(&world, "/calls/1.json").await.to_string();
     assert!(text.contains("s of speech") && text.contains("Two loaves of rye bread"), "{text}");
@@ -73,8 +73,8 @@ async fn keys_are_shown_nowhere() {
         let script = "[start]\ntone = { hz = 400, ms = 300 }\n[digits.4711]\nsay = \"thanks\"\nintent = \"typed\"";
         let world = World::with_script(script)
             .settings(|settings| {
-                settings.page_transcripts = Some("true".to_owned());
-                settings.keys_as = form.map(ToOwned::to_owned);
+                settings.set("PAGE_TRANSCRIPTS", "true");
+                settings.set("KEYS_AS", form.unwrap_or_default());
             })
             .start();
         let steps = vec![
@@ -162,7 +162,7 @@ async fn an_agent_that_does_not_answer_is_told_so_and_why() {
                 [agents.unknown]\ndialogflow_project_id = \"p\"\n";
     let script = |start: &str| format!("[start]\n{start}\n[[utterance]]\nsay = \"yes\"");
     let world = world()
-        .settings(|settings| settings.dialogflow_agent = None)
+        .settings(|settings| settings.set("DIALOGFLOW_AGENT", ""))
         .file(down)
         .agent("fails", &script("fault = \"PERMISSION_DENIED\""))
         .agent("listens", &script("say = \"unused\""))

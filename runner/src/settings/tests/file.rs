@@ -13,7 +13,7 @@ fn toml(text: &str) -> Folder {
     folder
 }
 
-fn with_file(text: &str, values: &[(&str, &str)]) -> Result<Config, SettingError> {
+fn with_file(text: &str, values: &[(&str, &str)]) -> Result<Config, SettingErrors> {
     let folder = toml(text);
     let file = folder.path("agents.toml");
     let mut values = values.to_vec();
@@ -218,7 +218,7 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
             of_a("barge_in = \"on\""),
             "FILE: agents.a.barge_in is \"on\"; it can be off, speech or voice; for example barge_in = \"voice\"",
         ),
-        (format!("barge_in = \"on\"\n{a}"), "FILE: barge_in for agents.a is \"on\""),
+        (format!("barge_in = \"on\"\n{a}"), "FILE: barge_in is \"on\""),
         (format!("port = \"on\"\n{a}"), "FILE: port is \"on\""),
         (format!("keys_as = \"dtmf\"\n{a}"), "FILE: keys_as for agents.a is \"dtmf\""),
         (of_a("dialogflow_es_api = \"v9\""), "FILE: agents.a.dialogflow_es_api is \"v9\""),

@@ -1,23 +1,32 @@
 //! What settings mean, and how a wrong one is told.
 
+mod docs;
 mod file;
 mod service;
+mod traces;
 mod values;
+mod wrong;
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{AgentConfig, Config, Platform, SettingError, Settings};
+use super::{AgentConfig, Config, Platform, SettingError, SettingErrors, Settings};
 
 /// The settings of those names.
 fn settings(values: &[(&str, &str)]) -> Settings {
-    let all = values.iter().map(|(name, value)| (name.to_lowercase(), serde_json::Value::from(*value)));
-    serde_json::from_value(serde_json::Value::Object(all.collect())).unwrap()
+    Settings::of(values.iter().copied())
 }
 
-fn config(values: &[(&str, &str)]) -> Result<Config, SettingError> {
+fn config(values: &[(&str, &str)]) -> Result<Config, SettingErrors> {
     settings(values).check(Platform::Elsewhere)
+}
+
+/// The one thing that is wrong.
+fn only(errors: &SettingErrors) -> SettingError {
+    let all: Vec<SettingError> = errors.iter().cloned().collect();
+    assert_eq!(all.len(), 1, "{errors}");
+    all[0].clone()
 }
 
 /// What comes of those settings, for the one agent.

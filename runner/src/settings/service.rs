@@ -1,0 +1,146 @@
+//! What is the service's: where it listens, its limits, Twilio's account, traces.
+
+use std::collections::BTreeMap;
+
+use dialbridge_net::Secret;
+
+use super::config::{Config, Limits, Platform, Sampler, TracesConfig, TwilioConfig};
+use super::faults::Faults;
+use super::given::Settings;
+use super::layer::Values;
+use super::numbers::Routes;
+use super::setting::Declared;
+use super::table;
+
+/// The platform gives a media stream an hour; a call leaves it before.
+const PLATFORMS_RENEWAL_SECONDS: u64 = 3_300;
+
+impl Values<'_> {
+    /// The service's part of the configuration. The agents are still missing.
+    pub(super) fn service(&self, platform: Platform) -> Config {
+        let twilio = self.twilio();
+        self.check_doors(platform, &twilio);
+        Config {
+            port: self.get(&table::PORT),
+            public_url: self.find(&table::PUBLIC_URL),
+            twilio,
+            ticket_keys: self.find(&table::TICKET_KEY).unwrap_or_default(),
+            limits: self.limits(),
+            allow_bare_media: self.get(&table::ALLOW_BARE_MEDIA),
+            platform,
+            admin_token: self.find(&table::ADMIN_TOKEN),
+            page_transcripts: self.get(&table::PAGE_TRANSCRIPTS),
+            traces: self.traces(),
+            log_project: self.find(&table::GOOGLE_CLOUD_PROJECT),
+            log_level: self.get(&table::LOG_LEVEL),
+            agents: BTreeMap::new(),
+            default_agent: String::new(),
+            routes: Routes::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// When a call goes to another media stream, in milliseconds; 0: never.
+    pub(super) fn renew_after_ms(&self, platform: Platform) -> u64 {
+        let default = if platform.is_public() { PLATFORMS_RENEWAL_SECONDS } else { 0 };
+        self.find(&table::RENEW_AFTER_SECONDS).unwrap_or(default) * 1_000
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            max_calls: self.get(&table::MAX_CALLS),
+            waiting_sockets: self.get(&table::MOST_WAITING_SOCKETS),
+            connections: self.get(&table::MOST_CONNECTIONS),
+            head: self.get(&table::HEAD_SECONDS),
+            head_bytes: self.get(&table::MOST_HEAD_BYTES),
+            body: self.get(&table::BODY_SECONDS),
+            body_bytes: self.get(&table::MOST_BODY_BYTES),
+            message_bytes: self.get(&table::MOST_MESSAGE_BYTES),
+            start: self.get(&table::START_SECONDS),
+            quiet: self.get(&table::QUIET_SOCKET_SECONDS),
+            slow: self.get(&table::SLOW_SOCKET_SECONDS),
+            queued_messages: self.get(&table::MOST_QUEUED_MESSAGES),
+            streams_per_connection: self.get(&table::STREAMS_PER_CONNECTION),
+            gather: self.get(&table::GATHER_MICROSECONDS),
+        }
+    }
+
+    fn twilio(&self) -> TwilioConfig {
+        let (sid, secret) = (self.find(&table::TWILIO_API_KEY_SID), self.find(&table::TWILIO_API_KEY_SECRET));
+        match (&sid, &secret) {
+            (Some(_), None) => self.missing(&table::TWILIO_API_KEY_SECRET, &table::TWILIO_API_KEY_SID),
+            (None, Some(_)) => self.missing(&table::TWILIO_API_KEY_SID, &table::TWILIO_API_KEY_SECRET),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        TwilioConfig {
+            account_sid: self.find(&table::TWILIO_ACCOUNT_SID),
+            auth_tokens: self.get(&table::TWILIO_AUTH_TOKEN),
+            api_key: sid.zip(secret.map(Secret::new)),
+            api_url: self.twilio_api_url(),
+        }
+    }
+
+    fn twilio_api_url(&self) -> String {
+        let (edge, region) = (self.find(&table::TWILIO_EDGE), self.find(&table::TWILIO_REGION));
+        if let Some(url) = self.find(&table::TWILIO_API_URL) {
+            return url;
+        }
+        match (edge, region.as_deref()) {
+            (None, None) => "https://api.twilio.com".to_owned(),
+            (None, Some("us1")) => "https://api.us1.twilio.com".to_owned(),
+            (None, Some(_)) => {
+                self.missing(&table::TWILIO_EDGE, &table::TWILIO_REGION);
+                String::new()
+            }
+            (Some(edge), region) => format!("https://api.{edge}.{}.twilio.com", region.unwrap_or("us1")),
+        }
+    }
+
+    /// In public the door is locked, or somebody said that it shall be open.
+    fn check_doors(&self, platform: Platform, twilio: &TwilioConfig) {
+        let allow_unsigned = self.get(&table::ALLOW_UNSIGNED);
+        if !platform.is_public() || !twilio.auth_tokens.is_empty() {
+            return;
+        }
+        if !allow_unsigned {
+            let fault = "is not set, so anyone could use this service (ALLOW_UNSIGNED=true starts it all the same)";
+            self.conflicting(&table::TWILIO_AUTH_TOKEN, fault);
+        } else if !self.has(&table::TICKET_KEY) {
+            let fault =
+                "is not set, and there is no auth token to derive it from: instances could not trust each other";
+            self.conflicting(&table::TICKET_KEY, fault);
+        }
+    }
+
+    /// Where traces go; `None`: nowhere.
+    fn traces(&self) -> Option<TracesConfig> {
+        let base = self.find(&table::OTEL_EXPORTER_OTLP_ENDPOINT).map(|base| format!("{base}/v1/traces"));
+        let url = self.find(&table::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT).or(base);
+        self.get(&table::OTEL_EXPORTER_OTLP_PROTOCOL);
+        let (follows_parent, most) = self.get(&table::OTEL_TRACES_SAMPLER);
+        let share = self.get(&table::OTEL_TRACES_SAMPLER_ARG);
+        // Only a ratio's samplers have an argument.
+        let ratio = most.map_or(1.0, |most| most.min(share));
+        let config = TracesConfig {
+            url: Secret::new(url.as_deref().unwrap_or_default()),
+            headers: self.get(&table::OTEL_EXPORTER_OTLP_HEADERS),
+            timeout: self.get(&table::OTEL_EXPORTER_OTLP_TIMEOUT),
+            service_name: self.get(&table::OTEL_SERVICE_NAME),
+            resource: self.get(&table::OTEL_RESOURCE_ATTRIBUTES),
+            sampler: Sampler { follows_parent, ratio },
+        };
+        url.is_some().then_some(config)
+    }
+
+    /// Notes that a setting is needed where `beside` is set.
+    fn missing(&self, setting: &dyn Declared, beside: &dyn Declared) {
+        self.conflicting(setting, format!("is not set, but {} is", beside.facts().name));
+    }
+}
+
+impl Default for Limits {
+    /// Those of a service that sets none.
+    fn default() -> Self {
+        Values::given(&Settings::default(), &Faults::default()).limits()
+    }
+}
