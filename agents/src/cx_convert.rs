@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{
-    AgentEnd, Answer, AnswerPart, Intent, KeyRules, Matched, Prompt, ToolCall, Transcript, Transfer, TurnStart,
+    AgentEnd, Answer, AnswerPart, Intent, KeyRules, Matched, Prompt, ToolCall, Transfer, TurnStart,
 };
-use dialbridge_core::audio::{AudioFormat, Encoding};
+use dialbridge_core::audio::AudioFormat;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Value;
 
@@ -16,12 +16,13 @@ use cx::detect_intent_response::ResponseType;
 use cx::r#match::MatchType;
 use cx::response_message::Message;
 use cx::streaming_detect_intent_response::Response;
-use cx::streaming_recognition_result::MessageType;
 
 use crate::cx_request::{audio_request, first_request};
 use crate::protobuf::{from_duration, from_struct};
 use crate::session::SessionContext;
 use crate::stream::Dialect;
+
+crate::dialogflow::common_responses!(cx, googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc::Status);
 
 /// CX v3.
 #[derive(Debug)]
@@ -50,20 +51,6 @@ fn event(response: cx::StreamingDetectIntentResponse) -> Option<AgentEvent> {
     match response.response? {
         Response::RecognitionResult(result) => recognition(result),
         Response::DetectIntentResponse(response) => Some(AgentEvent::Answer(Box::new(answer(response)))),
-    }
-}
-
-fn recognition(result: cx::StreamingRecognitionResult) -> Option<AgentEvent> {
-    match result.message_type() {
-        MessageType::EndOfSingleUtterance => Some(AgentEvent::EndOfUtterance),
-        MessageType::Transcript => Some(AgentEvent::Transcript(Transcript {
-            is_final: result.is_final,
-            confidence: (result.confidence > 0.0).then_some(result.confidence),
-            start_ms: result.speech_word_info.first().and_then(|word| word.start_offset).map(from_duration),
-            end_ms: result.speech_end_offset.map(from_duration),
-            text: result.transcript,
-        })),
-        MessageType::Unspecified => None,
     }
 }
 
@@ -108,7 +95,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         keys: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
-        webhook_faults: result.webhook_statuses.iter().filter(|status| status.code != 0).map(webhook_fault).collect(),
+        webhook_faults: result.webhook_statuses.iter().filter_map(webhook_fault).collect(),
     }
 }
 
@@ -131,12 +118,6 @@ fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<KeyRules> 
         most: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
         gap_ms: settings.interdigit_timeout_duration.map(from_duration).filter(|ms| *ms > 0),
     })
-}
-
-/// Code and message; the message is Google's or the webhook's own, and may be long.
-fn webhook_fault(status: &googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc::Status) -> String {
-    let message: String = status.message.chars().take(200).collect();
-    format!("code {}: {message}", status.code)
 }
 
 /// What the messages of an answer say, in order.
@@ -257,24 +238,12 @@ fn segment(segment: &cx::response_message::mixed_audio::Segment) -> Option<Promp
     Some(Prompt { interruptible: segment.allow_playback_interruption, ..prompt })
 }
 
-/// The coding of the answer's audio, which need not be the one that was asked for; its name where it cannot be played.
-fn format(config: Option<&cx::OutputAudioConfig>) -> Result<AudioFormat, String> {
-    let Some(config) = config else { return Ok(AudioFormat::TELEPHONE) };
-    use cx::OutputAudioEncoding::{Alaw, Linear16, Mp3, Mp364Kbps, Mulaw, OggOpus, Unspecified};
-    let encoding = match config.audio_encoding() {
-        Linear16 => Encoding::Linear16,
-        Mulaw | Unspecified => Encoding::Mulaw,
-        Alaw => Encoding::Alaw,
-        other @ (Mp3 | Mp364Kbps | OggOpus) => return Err(other.as_str_name().to_owned()),
-    };
-    Ok(AudioFormat { encoding, sample_rate: u32::try_from(config.sample_rate_hertz).unwrap_or(0) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::protobuf::{to_duration, to_struct};
     use cx::response_message as message;
+    use dialbridge_core::audio::Encoding;
     use serde_json::json;
 
     fn response(messages: Vec<Message>) -> cx::DetectIntentResponse {

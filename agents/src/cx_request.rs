@@ -4,18 +4,16 @@
 
 use bytes::Bytes;
 use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolOutcome, ToolResult, TurnInput, TurnStart};
-use dialbridge_core::audio::SAMPLE_RATE;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Map;
 
 use cx::query_input::Input;
 
-use crate::protobuf::{to_duration, to_struct};
+use crate::protobuf::to_struct;
 use crate::session::SessionContext;
-use crate::speech::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::speech::SpeechConfig;
 
-/// The telephone's sample rate as protobuf has it.
-const RATE: i32 = SAMPLE_RATE.cast_signed();
+crate::dialogflow::common_requests!(cx);
 
 /// What the agent is told of a tool that it asks for.
 const NO_TOOLS: &str = "this client runs no tools: go on without";
@@ -23,6 +21,7 @@ const NO_TOOLS: &str = "this client runs no tools: go on without";
 /// The first message of a turn: session, parameters, input and output configuration; no audio yet.
 pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::StreamingDetectIntentRequest {
     let speech = &context.speech;
+    let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
     cx::StreamingDetectIntentRequest {
         session: context.session.clone(),
         query_params: query_parameters(start, speech),
@@ -30,12 +29,8 @@ pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::
             language_code: context.language.clone(),
             input: Some(input(start, speech)),
         }),
-        output_audio_config: Some(cx::OutputAudioConfig {
-            audio_encoding: cx::OutputAudioEncoding::Mulaw.into(),
-            sample_rate_hertz: RATE,
-            // One that is set replaces the agent's own voice.
-            synthesize_speech_config: speech.sets_voice().then(|| voice(speech)),
-        }),
+        // A voice that is set replaces the agent's own.
+        output_audio_config: Some(output_audio_config(speech.sets_voice().then(|| voice(speech, names_voice)))),
         enable_partial_response: true,
         ..Default::default()
     }
@@ -82,11 +77,6 @@ fn tool_result(result: &ToolResult) -> cx::ToolCallResult {
 }
 
 fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfig {
-    let variant = speech.model_variant.map_or(cx::SpeechModelVariant::Unspecified, |variant| match variant {
-        ModelVariant::BestAvailable => cx::SpeechModelVariant::UseBestAvailable,
-        ModelVariant::Standard => cx::SpeechModelVariant::UseStandard,
-        ModelVariant::Enhanced => cx::SpeechModelVariant::UseEnhanced,
-    });
     cx::InputAudioConfig {
         audio_encoding: cx::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
@@ -95,11 +85,8 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
         enable_word_info: true,
         phrase_hints: speech.phrase_hints.clone(),
         model: speech.model.clone().unwrap_or_default(),
-        model_variant: variant.into(),
-        barge_in_config: start.barge_in.map(|window| cx::BargeInConfig {
-            no_barge_in_duration: Some(to_duration(window.protected_ms)),
-            total_duration: Some(to_duration(window.total_ms)),
-        }),
+        model_variant: model_variant(speech),
+        barge_in_config: start.barge_in.map(barge_in_config),
         ..Default::default()
     }
 }
@@ -123,30 +110,12 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
     (params != cx::QueryParameters::default()).then_some(params)
 }
 
-fn voice(speech: &SpeechConfig) -> cx::SynthesizeSpeechConfig {
-    let gender = speech.voice_gender.map_or(cx::SsmlVoiceGender::Unspecified, |gender| match gender {
-        VoiceGender::Male => cx::SsmlVoiceGender::Male,
-        VoiceGender::Female => cx::SsmlVoiceGender::Female,
-        VoiceGender::Neutral => cx::SsmlVoiceGender::Neutral,
-    });
-    let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
-    cx::SynthesizeSpeechConfig {
-        speaking_rate: speech.speaking_rate.unwrap_or_default(),
-        pitch: speech.pitch.unwrap_or_default(),
-        volume_gain_db: speech.volume_gain_db.unwrap_or_default(),
-        effects_profile_id: speech.effects.clone(),
-        voice: names_voice.then(|| cx::VoiceSelectionParams {
-            name: speech.voice_name.clone().unwrap_or_default(),
-            ssml_gender: gender.into(),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::address::Product;
     use crate::protobuf::{from_duration, from_struct};
+    use crate::speech::ModelVariant;
     use dialbridge_core::agent::{BargeInWindow, ToolCall};
     use dialbridge_net::Secret;
     use serde_json::json;

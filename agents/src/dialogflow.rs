@@ -85,8 +85,8 @@ macro_rules! common_responses {
         fn format(
             config: Option<&$dialogflow::OutputAudioConfig>,
         ) -> Result<dialbridge_core::audio::AudioFormat, String> {
-            use $dialogflow::OutputAudioEncoding::{Alaw, Linear16, Mp3, Mp364Kbps, Mulaw, OggOpus, Unspecified};
             use dialbridge_core::audio::{AudioFormat, Encoding};
+            use $dialogflow::OutputAudioEncoding::{Alaw, Linear16, Mp3, Mp364Kbps, Mulaw, OggOpus, Unspecified};
             let Some(config) = config else { return Ok(AudioFormat::TELEPHONE) };
             let encoding = match config.audio_encoding() {
                 Linear16 => Encoding::Linear16,

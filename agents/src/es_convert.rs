@@ -7,24 +7,22 @@
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{
-    AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, Digits, DigitsForm, Intent, Matched, Prompt, Transcript, Transfer,
-    TurnInput, TurnStart,
+    AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, Digits, DigitsForm, Intent, Matched, Prompt, Transfer, TurnInput,
+    TurnStart,
 };
-use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
 use serde_json::{Map, Value};
 
 use es::intent::message::Message;
 use es::query_input::Input;
-use es::streaming_recognition_result::MessageType;
 
-use crate::protobuf::{from_duration, from_struct, to_duration, to_struct};
+use crate::protobuf::{from_struct, to_struct};
 use crate::session::SessionContext;
-use crate::speech::{ModelVariant, SpeechConfig, VoiceGender};
+use crate::speech::SpeechConfig;
 use crate::stream::Dialect;
 
-/// The telephone's sample rate as protobuf has it.
-const RATE: i32 = SAMPLE_RATE.cast_signed();
+crate::dialogflow::common_requests!(es);
+crate::dialogflow::common_responses!(es, Status);
 
 /// ES, as v2 or as v2beta1.
 #[derive(Debug)]
@@ -66,11 +64,7 @@ fn first_request<const BETA: bool>(context: &SessionContext, start: &TurnStart) 
             ..Default::default()
         }),
         query_input: Some(es::QueryInput { input: Some(input::<BETA>(context, start)) }),
-        output_audio_config: Some(es::OutputAudioConfig {
-            audio_encoding: es::OutputAudioEncoding::Mulaw.into(),
-            sample_rate_hertz: RATE,
-            synthesize_speech_config: speech.sets_voice().then(|| voice(speech)),
-        }),
+        output_audio_config: Some(output_audio_config(speech.sets_voice().then(|| voice(speech, true)))),
         // Only what is set: without a mask the request's configuration would replace the agent's whole voice.
         output_audio_config_mask: Some(prost_types::FieldMask { paths: mask(speech) }),
         ..Default::default()
@@ -136,11 +130,6 @@ fn input_config<const BETA: bool>(
     speech: &SpeechConfig,
     start: &TurnStart,
 ) -> es::InputAudioConfig {
-    let variant = speech.model_variant.map_or(es::SpeechModelVariant::Unspecified, |variant| match variant {
-        ModelVariant::BestAvailable => es::SpeechModelVariant::UseBestAvailable,
-        ModelVariant::Standard => es::SpeechModelVariant::UseStandard,
-        ModelVariant::Enhanced => es::SpeechModelVariant::UseEnhanced,
-    });
     let hints = speech.phrase_hints.clone();
     es::InputAudioConfig {
         audio_encoding: es::AudioEncoding::Mulaw.into(),
@@ -155,30 +144,8 @@ fn input_config<const BETA: bool>(
             vec![es::SpeechContext { phrases: hints, boost: 0.0 }]
         },
         model: speech.model.clone().unwrap_or_default(),
-        model_variant: variant.into(),
-        barge_in_config: start.barge_in.filter(|_| BETA).map(|window| es::BargeInConfig {
-            no_barge_in_duration: Some(to_duration(window.protected_ms)),
-            total_duration: Some(to_duration(window.total_ms)),
-        }),
-        ..Default::default()
-    }
-}
-
-fn voice(speech: &SpeechConfig) -> es::SynthesizeSpeechConfig {
-    let gender = speech.voice_gender.map_or(es::SsmlVoiceGender::Unspecified, |gender| match gender {
-        VoiceGender::Male => es::SsmlVoiceGender::Male,
-        VoiceGender::Female => es::SsmlVoiceGender::Female,
-        VoiceGender::Neutral => es::SsmlVoiceGender::Neutral,
-    });
-    es::SynthesizeSpeechConfig {
-        speaking_rate: speech.speaking_rate.unwrap_or_default(),
-        pitch: speech.pitch.unwrap_or_default(),
-        volume_gain_db: speech.volume_gain_db.unwrap_or_default(),
-        effects_profile_id: speech.effects.clone(),
-        voice: Some(es::VoiceSelectionParams {
-            name: speech.voice_name.clone().unwrap_or_default(),
-            ssml_gender: gender.into(),
-        }),
+        model_variant: model_variant(speech),
+        barge_in_config: start.barge_in.filter(|_| BETA).map(barge_in_config),
         ..Default::default()
     }
 }
@@ -218,20 +185,6 @@ fn events(response: es::StreamingDetectIntentResponse) -> Vec<AgentEvent> {
     events
 }
 
-fn recognition(result: es::StreamingRecognitionResult) -> Option<AgentEvent> {
-    match result.message_type() {
-        MessageType::EndOfSingleUtterance => Some(AgentEvent::EndOfUtterance),
-        MessageType::Transcript => Some(AgentEvent::Transcript(Transcript {
-            is_final: result.is_final,
-            confidence: (result.confidence > 0.0).then_some(result.confidence),
-            start_ms: result.speech_word_info.first().and_then(|word| word.start_offset).map(from_duration),
-            end_ms: result.speech_end_offset.map(from_duration),
-            text: result.transcript,
-        })),
-        MessageType::Unspecified | MessageType::DtmfDigits | MessageType::PartialDtmfDigits => None,
-    }
-}
-
 type Audio = (Bytes, Option<es::OutputAudioConfig>);
 type Status = googleapis_tonic_google_cloud_dialogflow_v2beta1::google::rpc::Status;
 
@@ -255,18 +208,12 @@ fn answer(result: es::QueryResult, webhook: Option<Status>, audio: Audio) -> Ans
         action: result.action,
         end,
         payloads: payloads.collect(),
-        webhook_faults: webhook.filter(|status| status.code != 0).map(webhook_fault).into_iter().collect(),
+        webhook_faults: webhook.as_ref().and_then(webhook_fault).into_iter().collect(),
         ..Answer::default()
     };
     let mut answer = with_audio(answer, audio);
     answer.prompts.extend(telephony.prompts);
     answer
-}
-
-/// Code and message; the message may be long.
-fn webhook_fault(status: Status) -> String {
-    let message: String = status.message.chars().take(200).collect();
-    format!("code {}: {message}", status.code)
 }
 
 /// What v2beta1's telephony messages say.
@@ -336,24 +283,13 @@ fn end(result: &es::QueryResult) -> Option<AgentEnd> {
     ends.then_some(AgentEnd::EndInteraction)
 }
 
-/// The coding of the answer's audio, which need not be the one that was asked for; its name where it cannot be played.
-fn format(config: Option<&es::OutputAudioConfig>) -> Result<AudioFormat, String> {
-    use es::OutputAudioEncoding::{Alaw, Linear16, Mp3, Mp364Kbps, Mulaw, OggOpus, Unspecified};
-    let Some(config) = config else { return Ok(AudioFormat::TELEPHONE) };
-    let encoding = match config.audio_encoding() {
-        Linear16 => Encoding::Linear16,
-        Mulaw | Unspecified => Encoding::Mulaw,
-        Alaw => Encoding::Alaw,
-        other @ (Mp3 | Mp364Kbps | OggOpus) => return Err(other.as_str_name().to_owned()),
-    };
-    Ok(AudioFormat { encoding, sample_rate: u32::try_from(config.sample_rate_hertz).unwrap_or(0) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::address::{EsApi, Product};
+    use crate::protobuf::from_duration;
     use dialbridge_core::agent::BargeInWindow;
+    use dialbridge_core::audio::{AudioFormat, Encoding};
     use googleapis_tonic_google_cloud_dialogflow_v2::google::cloud::dialogflow::v2;
     use prost::Message as _;
     use serde_json::json;

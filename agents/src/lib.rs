@@ -10,6 +10,7 @@ mod channels;
 mod codec;
 mod cx_convert;
 mod cx_request;
+mod dialogflow;
 mod es_convert;
 mod fault;
 mod pipe;
