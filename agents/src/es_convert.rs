@@ -290,9 +290,10 @@ mod tests {
     use crate::protobuf::from_duration;
     use dialbridge_core::agent::BargeInWindow;
     use dialbridge_core::audio::{AudioFormat, Encoding};
-    use googleapis_tonic_google_cloud_dialogflow_v2::google::cloud::dialogflow::v2;
     use prost::Message as _;
+    use prost::encoding::{DecodeContext, decode_key, decode_varint, skip_field};
     use serde_json::json;
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     fn context() -> SessionContext {
@@ -315,72 +316,72 @@ mod tests {
         }
     }
 
-    /// What a v2 server reads from bytes that we write, written again.
-    fn through_v2<A: prost::Message, B: prost::Message + Default + PartialEq>(message: &A) -> B {
-        let bytes = message.encode_to_vec();
-        let read = B::decode(&bytes[..]).unwrap();
-        assert_eq!(read.encode_to_vec(), bytes, "v2 knows every field that we write");
-        read
+    /// Where messages stand in a request; all else is a value, or somebody else's message.
+    const MESSAGES: [&str; 5] = ["2", "3", "3.1", "3.2", "3.3"];
+
+    /// The numbers of all fields in a request's bytes, those of a message behind its own.
+    fn fields(mut bytes: &[u8], of: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        while !bytes.is_empty() {
+            let (number, kind) = decode_key(&mut bytes).unwrap();
+            let field = format!("{of}{number}");
+            let before = bytes;
+            skip_field(kind, number, &mut bytes, DecodeContext::default()).unwrap();
+            if MESSAGES.contains(&field.as_str()) {
+                let mut within = &before[..before.len() - bytes.len()];
+                decode_varint(&mut within).unwrap();
+                found.extend(fields(within, &format!("{field}.")));
+            }
+            found.insert(field);
+        }
+        found
     }
 
+    /// Fields that v2 knows by the same numbers, as its published types say.
     #[test]
     fn what_we_write_for_v2_is_v2() {
-        for input in [TurnInput::Audio, TurnInput::Event("WELCOME".to_owned()), TurnInput::Text("hi".to_owned())] {
+        let audio = &["3.1", "3.1.1", "3.1.2", "3.1.3", "3.1.8", "3.1.13"][..];
+        for (input, of_input) in [
+            (TurnInput::Audio, audio),
+            (TurnInput::Text("hi".to_owned()), &["3.2", "3.2.1", "3.2.2"]),
+            (TurnInput::Event("WELCOME".to_owned()), &["3.3", "3.3.1", "3.3.2", "3.3.3"]),
+        ] {
             let request = first_request::<false>(&context(), &start(input));
-            let read: v2::StreamingDetectIntentRequest = through_v2(&request);
-            assert_eq!(read.session, "projects/p/agent/sessions/CA1");
-            match read.query_input.unwrap().input.unwrap() {
-                v2::query_input::Input::AudioConfig(config) => {
-                    assert_eq!((config.audio_encoding(), config.sample_rate_hertz), (v2::AudioEncoding::Mulaw, 8000));
+            let known = ["1", "2", "2.6", "3", "5", "7"].iter().chain(of_input).map(|&field| field.to_owned());
+            assert_eq!(fields(&request.encode_to_vec(), ""), known.collect());
+            assert_eq!(request.session, "projects/p/agent/sessions/CA1");
+            match request.query_input.unwrap().input.unwrap() {
+                Input::AudioConfig(config) => {
+                    assert_eq!((config.audio_encoding(), config.sample_rate_hertz), (es::AudioEncoding::Mulaw, 8000));
                     assert!(config.single_utterance, "in the audio configuration, where it has an effect");
                     assert_eq!(config.language_code, "de");
                 }
-                v2::query_input::Input::Event(event) => {
+                Input::Event(event) => {
                     assert_eq!((event.name.as_str(), event.language_code.as_str()), ("WELCOME", "de"));
                     assert!(event.parameters.unwrap().fields.contains_key("shop"));
                 }
-                v2::query_input::Input::Text(text) => assert_eq!(text.text, "hi"),
+                Input::Text(text) => assert_eq!(text.text, "hi"),
+                other => panic!("{other:?}"),
             }
-            let payload = read.query_params.unwrap().payload.unwrap();
+            let payload = request.query_params.unwrap().payload.unwrap();
             assert_eq!(from_struct(payload)["telephony"]["caller_id"], "+15550100");
-            assert_eq!(read.output_audio_config.unwrap().audio_encoding(), v2::OutputAudioEncoding::Mulaw);
+            assert_eq!(request.output_audio_config.unwrap().audio_encoding(), es::OutputAudioEncoding::Mulaw);
         }
-        let audio: v2::StreamingDetectIntentRequest = through_v2(&Es::<false>::audio(Bytes::from_static(&[1, 2])));
-        assert_eq!(&audio.input_audio[..], [1, 2]);
+        assert_eq!(Es::<false>::audio(Bytes::from_static(&[1, 2])).encode_to_vec(), [6 << 3 | 2, 2, 1, 2]);
     }
 
+    /// The bytes are what v2's published types write.
     #[test]
     fn what_v2_writes_is_read() {
-        let response = v2::StreamingDetectIntentResponse {
-            query_result: Some(v2::QueryResult {
-                query_text: "bye".to_owned(),
-                action: "leave".to_owned(),
-                fulfillment_text: "good bye".to_owned(),
-                parameters: Some(to_struct(json!({ "n": 2 }).as_object().unwrap())),
-                intent: Some(v2::Intent {
-                    name: "intents/1".to_owned(),
-                    display_name: "leaving".to_owned(),
-                    end_interaction: true,
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        let response = es::StreamingDetectIntentResponse::decode(&response.encode_to_vec()[..]).unwrap();
-        let [AgentEvent::Answer(answer)] = &events(response)[..] else { panic!() };
+        let read = |bytes: &[u8]| events(es::StreamingDetectIntentResponse::decode(bytes).unwrap());
+        let result = b"\x1aA\n\x03bye\x1a\x05leave\"\x10\n\x0e\n\x01n\x12\t\x11\x00\x00\x00\x00\x00\x00\x00@\
+            2\x08good byeZ\x17\n\tintents/1\x12\x07leaving\xa8\x01\x01";
+        let [AgentEvent::Answer(answer)] = &read(result)[..] else { panic!() };
         assert_eq!((answer.query_text.as_str(), answer.text.as_str()), ("bye", "good bye"));
         assert_eq!((answer.action.as_str(), &answer.parameters["n"]), ("leave", &json!(2)));
         assert_eq!(answer.end, Some(AgentEnd::EndInteraction));
         assert_eq!((answer.part, answer.prompts.len()), (AnswerPart::Open, 0), "audio may follow");
-
-        let result = v2::StreamingRecognitionResult {
-            message_type: v2::streaming_recognition_result::MessageType::EndOfSingleUtterance.into(),
-            ..Default::default()
-        };
-        let response = v2::StreamingDetectIntentResponse { recognition_result: Some(result), ..Default::default() };
-        let response = es::StreamingDetectIntentResponse::decode(&response.encode_to_vec()[..]).unwrap();
-        assert_eq!(events(response), [AgentEvent::EndOfUtterance]);
+        assert_eq!(read(b"\x12\x02\x08\x02"), [AgentEvent::EndOfUtterance]);
     }
 
     #[test]

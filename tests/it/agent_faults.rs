@@ -8,9 +8,6 @@ use dialbridge_runner::settings::Config;
 use dialbridge_tests::{Edition, Numbered, Street, hang_up, numbers, redirected, say};
 use tokio::task::JoinSet;
 
-/// The editions that have a protocol of their own.
-const EDITIONS: [Edition; 2] = [Edition::Cx, Edition::EsV2];
-
 /// What is said first, in frames.
 const FIRST_FRAMES: u32 = 60;
 
@@ -90,33 +87,29 @@ impl Outcome {
 
     /// The caller has got both answers, each once, and did not have to say anything again.
     fn is_unnoticed(&self, case: &str) {
-        assert_eq!(self.answers(), ["one", "two"], "{case}: {:?}", self.failures());
+        assert_eq!(self.answers(), ["one", "two"], "{case:?}: {:?}", self.failures());
         self.is_heard_once(case);
         let first: Vec<u32> = (0..FIRST_FRAMES).collect();
         let whole = self.turns.iter().any(|turn| turn.answered && numbers(&turn.audio).starts_with(&first));
-        assert!(whole, "{case}: the first sentence is answered as a whole");
-        assert_eq!(redirected(&self.call), None::<String>, "{case}");
+        assert!(whole, "{case:?}: the first sentence is answered as a whole");
+        assert_eq!(redirected(&self.call), None::<String>, "{case:?}");
     }
 
     /// Each frame has reached the agent once, and in order.
     fn is_heard_once(&self, case: &str) {
         let heard = heard(&self.turns);
-        assert_eq!(heard, (0..u32::try_from(heard.len()).unwrap()).collect::<Vec<u32>>(), "{case}");
-        assert!(heard.len() >= self.spoken as usize, "{case}: {} of {}", heard.len(), self.spoken);
+        assert_eq!(heard, (0..u32::try_from(heard.len()).unwrap()).collect::<Vec<u32>>(), "{case:?}");
+        assert!(heard.len() >= self.spoken as usize, "{case:?}: {} of {}", heard.len(), self.spoken);
     }
 }
 
-/// Runs cases at the same time, each for both editions.
+/// Runs cases at the same time.
 async fn all<const N: usize, F: Future<Output = ()> + Send + 'static>(
+    edition: Edition,
     cases: [&'static str; N],
     run: impl Fn(Edition, &'static str) -> F,
 ) {
-    let mut running = JoinSet::new();
-    for fault in cases {
-        for edition in EDITIONS {
-            running.spawn(run(edition, fault));
-        }
-    }
+    let running: JoinSet<()> = cases.into_iter().map(|fault| run(edition, fault)).collect();
     running.join_all().await;
 }
 
@@ -127,64 +120,72 @@ async fn passes(edition: Edition, fault: &'static str) {
         (call.patience.answer_ms, call.patience.stalled_ms) = (800, 800);
     })
     .await;
-    let case = format!("{edition:?} {fault:?}");
-    outcome.is_unnoticed(&case);
-    assert_eq!(outcome.failures().len(), 1, "{case}: {:?}", outcome.failures());
+    let case = fault;
+    outcome.is_unnoticed(case);
+    assert_eq!(outcome.failures().len(), 1, "{case:?}: {:?}", outcome.failures());
 }
 
-#[tokio::test]
-async fn a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words() {
+each_edition!(
+    a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words,
+    [Cx, EsV2],
+    start_paused = false
+);
+async fn a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words(edition: Edition) {
     let cases = [
         "fault = \"RESET\"\nfault_after_ms = 600",
         "fault = \"RESET\"",
         "fault = \"REFUSED_STREAM\"\nfault_at = \"opening\"",
     ];
-    all(cases, passes).await;
+    all(edition, cases, passes).await;
 }
 
-#[tokio::test]
-async fn a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said() {
+each_edition!(
+    a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said,
+    [Cx, EsV2],
+    start_paused = false
+);
+async fn a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said(edition: Edition) {
     let cases = ["fault = \"CUT\"\nfault_after_ms = 600", "fault = \"CUT\"", "fault = \"CUT\"\nfault_at = \"opening\""];
-    all(cases, passes).await;
+    all(edition, cases, passes).await;
 }
 
-#[tokio::test]
-async fn an_endpoint_that_is_down_for_a_while_is_waited_for() {
+each_edition!(an_endpoint_that_is_down_for_a_while_is_waited_for, [Cx, EsV2], start_paused = false);
+async fn an_endpoint_that_is_down_for_a_while_is_waited_for(edition: Edition) {
     let cases = ["fault = \"DOWN\"\nfault_after_ms = 600\ndown_ms = 900", "fault = \"DOWN\"\ndown_ms = 900"];
-    all(cases, |edition, fault| async move {
+    all(edition, cases, |edition, fault| async move {
         let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |_| {}).await;
-        outcome.is_unnoticed(&format!("{edition:?} {fault:?}"));
-        assert!(outcome.failures().len() > 1, "{edition:?}: it is tried more than once");
+        outcome.is_unnoticed(fault);
+        assert!(outcome.failures().len() > 1, "{fault:?}: it is tried more than once");
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_connection_that_goes_away_ends_no_turn() {
+each_edition!(a_connection_that_goes_away_ends_no_turn, [Cx, EsV2], start_paused = false);
+async fn a_connection_that_goes_away_ends_no_turn(edition: Edition) {
     let cases = [
         "fault = \"GOAWAY\"\nfault_at = \"opening\"",
         "fault = \"GOAWAY\"\nfault_after_ms = 600",
         "fault = \"GOAWAY\"",
         "fault = \"GOAWAY\"\nfault_at = \"middle\"",
     ];
-    all(cases, |edition, fault| async move {
+    all(edition, cases, |edition, fault| async move {
         let outcome = Outcome::of(edition, &script(fault), |_| {}).await;
-        let case = format!("{edition:?} {fault:?}");
-        outcome.is_unnoticed(&case);
-        assert_eq!(outcome.failures(), Vec::<&str>::new(), "{case}");
+        let case = fault;
+        outcome.is_unnoticed(case);
+        assert_eq!(outcome.failures(), Vec::<&str>::new(), "{case:?}");
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_stream_that_stalls_is_replaced() {
+each_edition!(a_stream_that_stalls_is_replaced, [Cx, EsV2], start_paused = false);
+async fn a_stream_that_stalls_is_replaced(edition: Edition) {
     let cases =
         ["fault = \"STALL\"\nfault_at = \"opening\"", "fault = \"STALL\"\nfault_after_ms = 600", "fault = \"STALL\""];
-    all(cases, passes).await;
+    all(edition, cases, passes).await;
 }
 
-#[tokio::test]
-async fn a_status_that_may_pass_is_waited_out() {
+each_edition!(a_status_that_may_pass_is_waited_out, [Cx, EsV2], start_paused = false);
+async fn a_status_that_may_pass_is_waited_out(edition: Edition) {
     let cases = [
         "fault = \"RESOURCE_EXHAUSTED\"\nfault_at = \"opening\"",
         "fault = \"RESOURCE_EXHAUSTED\"",
@@ -192,26 +193,26 @@ async fn a_status_that_may_pass_is_waited_out() {
         "fault = \"UNAVAILABLE\"\nfault_after_ms = 600",
         "fault = \"INTERNAL\"\nfault_at = \"opening\"",
     ];
-    all(cases, passes).await;
+    all(edition, cases, passes).await;
 }
 
-#[tokio::test]
-async fn a_turn_that_has_answered_is_not_asked_twice() {
+each_edition!(a_turn_that_has_answered_is_not_asked_twice, [Cx, EsV2], start_paused = false);
+async fn a_turn_that_has_answered_is_not_asked_twice(edition: Edition) {
     let cases = ["RESET", "CUT", "UNAVAILABLE"];
-    all(cases, |edition, fault| async move {
+    all(edition, cases, |edition, fault| async move {
         let fault = format!("fault = \"{fault}\"\nfault_at = \"middle\"");
         let outcome = Outcome::of(edition, &script(&fault), |_| {}).await;
-        let case = format!("{edition:?} {fault:?}");
-        assert_eq!(outcome.answers(), ["one", "two"], "{case}: {:?}", outcome.failures());
+        let case = fault;
+        assert_eq!(outcome.answers(), ["one", "two"], "{case:?}: {:?}", outcome.failures());
         outcome.is_heard_once(&case);
         let asked = outcome.turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
-        assert_eq!(asked, 2, "{case}");
+        assert_eq!(asked, 2, "{case:?}");
     })
     .await;
 }
 
-#[tokio::test]
-async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback() {
+each_edition!(an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback, [Cx, EsV2], start_paused = false);
+async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback(edition: Edition) {
     let cases = [
         "fault = \"RESET\"",
         "fault = \"CUT\"\nfault_after_ms = 400",
@@ -222,7 +223,7 @@ async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback() {
         "fault = \"UNAUTHENTICATED\"",
         "fault = \"INVALID_ARGUMENT\"",
     ];
-    all(cases, |edition, fault| async move {
+    all(edition, cases, |edition, fault| async move {
         let always =
             format!("end_of_utterance_ms = 400\n[start]\ntone = {{ hz = 400, ms = 200 }}\n[[utterance]]\n{fault}\n");
         let outcome = Outcome::of(edition, &always, |config| {
@@ -230,10 +231,10 @@ async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback() {
             (call.patience.answer_ms, call.patience.stalled_ms, call.retry.budget_ms) = (500, 500, 1_200);
         })
         .await;
-        let case = format!("{edition:?} {fault:?}");
-        let url = redirected(&outcome.call).unwrap_or_else(|| panic!("{case}: {:?}", outcome.call.events));
-        assert!(url.contains("VirtualAgentStatus=failed"), "{case}: {url}");
-        assert_eq!(outcome.turns.iter().filter(|turn| turn.answered).count(), 1, "{case}: the greeting alone");
+        let case = fault;
+        let url = redirected(&outcome.call).unwrap_or_else(|| panic!("{case:?}: {:?}", outcome.call.events));
+        assert!(url.contains("VirtualAgentStatus=failed"), "{case:?}: {url}");
+        assert_eq!(outcome.turns.iter().filter(|turn| turn.answered).count(), 1, "{case:?}: the greeting alone");
     })
     .await;
 }

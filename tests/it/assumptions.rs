@@ -2,24 +2,22 @@
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallPlan, CallRecord, CallerStep, Habits, What, When};
-use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, say};
+use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, redirected, say};
 
 fn is_handed_on(call: &CallRecord) -> bool {
-    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None });
+    let url = redirected(call);
     url.is_some_and(|url| url.contains("VirtualAgentStatus=live-agent-handoff"))
 }
 
-#[tokio::test(start_paused = true)]
-async fn whatever_twilios_habits_are_a_call_goes_as_its_script_says() {
-    for edition in [Edition::Cx, Edition::EsV2] {
-        for (name, habits) in Habits::each() {
-            let world = World::with(Script::bakery().unwrap()).edition(edition).start();
-            let call = world.twilio.call(CallPlan { habits, ..world.plan(bakery()) }).await;
-            assert!(is_handed_on(&call), "{edition:?}, {name}: {:?}", call.events);
-            assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0, "{name}");
-            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
-            assert_eq!(world.service.calls().live(), 0, "{edition:?}, {name}");
-        }
+each_edition!(whatever_twilios_habits_are_a_call_goes_as_its_script_says, [Cx, EsV2]);
+async fn whatever_twilios_habits_are_a_call_goes_as_its_script_says(edition: Edition) {
+    for (name, habits) in Habits::each() {
+        let world = World::with(Script::bakery().unwrap()).edition(edition).start();
+        let call = world.twilio.call(CallPlan { habits, ..world.plan(bakery()) }).await;
+        assert!(is_handed_on(&call), "{name}: {:?}", call.events);
+        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0, "{name}");
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        assert_eq!(world.service.calls().live(), 0, "{name}");
     }
 }
 
@@ -43,22 +41,23 @@ async fn whatever_twilios_habits_are_no_frame_is_lost_and_a_hang_up_ends_everyth
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_message_or_in_several() {
-    for edition in [Edition::EsV2, Edition::EsV2Beta1] {
-        for audio_messages in ["with-result", "after", "split"] {
-            for output in ["", "output = { encoding = \"linear16\", sample_rate = 24000 }\n"] {
-                let script = format!(
-                    "audio_messages = \"{audio_messages}\"\n{output}[start]\ntone = {{ hz = 400, ms = 900 }}\nend = true"
-                );
-                let world = World::with_script(&script).edition(edition).start();
-                let call = world.call(Vec::new()).await;
-                let heard = call.find(|what| match what {
-                    What::AgentSpoke { heard_ms, cut: false } => Some(*heard_ms),
-                    _ => None,
-                });
-                assert_eq!(heard, Some(900), "{edition:?}, {audio_messages}, {output}");
-            }
+each_edition!(
+    the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_message_or_in_several,
+    [EsV2, EsV2Beta1]
+);
+async fn the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_message_or_in_several(edition: Edition) {
+    for audio_messages in ["with-result", "after", "split"] {
+        for output in ["", "output = { encoding = \"linear16\", sample_rate = 24000 }\n"] {
+            let script = format!(
+                "audio_messages = \"{audio_messages}\"\n{output}[start]\ntone = {{ hz = 400, ms = 900 }}\nend = true"
+            );
+            let world = World::with_script(&script).edition(edition).start();
+            let call = world.call(Vec::new()).await;
+            let heard = call.find(|what| match what {
+                What::AgentSpoke { heard_ms, cut: false } => Some(*heard_ms),
+                _ => None,
+            });
+            assert_eq!(heard, Some(900), "{audio_messages}, {output}");
         }
     }
 }

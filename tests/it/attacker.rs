@@ -11,7 +11,9 @@ use dialbridge_lab::net::Pipes;
 use dialbridge_lab::twilio::{CallPlan, What, sign};
 use dialbridge_runner::settings::Secret;
 use dialbridge_runner::twilio::ticket::{Course, Office, Opening, State, Ticket};
-use dialbridge_tests::{RawSocket, SERVICE_URL, TOKEN, World, bakery, paths, post, signed_post, voice_url};
+use dialbridge_tests::{
+    RawSocket, SERVICE_URL, TOKEN, World, bakery, paths, post, redirected, signed_post, start, voice_url,
+};
 use http::StatusCode;
 use tokio::sync::mpsc;
 
@@ -72,14 +74,13 @@ async fn attack(world: &World, victim: &str) {
             // Even a handshake that Twilio signed does not help.
             assert!(!opens(pipes, &path, Some(&good(&path))).await, "{path}");
             let action = format!("/connect-ended?s={forged}");
-            let answer =
-                signed_post(pipes, &action, &pairs(&[("CallSid", victim), ("CallStatus", "in-progress")])).await;
+            let answer = signed_post(pipes, &action, &[("CallSid", victim), ("CallStatus", "in-progress")]).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{action}");
         }
     }
     // His own state is not for another call, and a state is no ticket.
     for (path, call) in [(own_action.clone(), victim), (own_action.replace("connect", "dial"), victim)] {
-        let answer = signed_post(pipes, &path, &pairs(&[("CallSid", call), ("CallStatus", "in-progress")])).await;
+        let answer = signed_post(pipes, &path, &[("CallSid", call), ("CallStatus", "in-progress")]).await;
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::FORBIDDEN, ""), "{path}");
     }
     assert!(!opens(pipes, &format!("/media/{own_state}"), Some(&good(&format!("/media/{own_state}")))).await);
@@ -107,7 +108,7 @@ async fn attack(world: &World, victim: &str) {
     }
     // His own socket says that it is the victim's call, and stops it.
     let mut own = RawSocket::open(pipes, &own_media).await.unwrap();
-    own.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{victim}"}}}}"#)).await;
+    own.text(&start(victim)).await;
     own.text(r#"{"event":"stop","streamSid":"MZ1","stop":{}}"#).await;
     own.end().await;
     assert!(!opens(pipes, &own_media, Some(&good(&own_media))).await, "a ticket opens one socket");
@@ -138,12 +139,11 @@ async fn whoever_has_not_the_keys_can_touch_no_call() {
         tokio::join!(attacks, rest);
     };
     let (call, ()) = tokio::join!(world.twilio.call(plan), attacking);
-    let redirected = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None });
+    let redirected = redirected(&call);
     assert!(redirected.unwrap().contains("VirtualAgentStatus=live-agent-handoff"));
     assert_eq!(call.count(|what| matches!(what, What::Updated)), 1);
     assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 1);
     assert_eq!(call.count(|what| matches!(what, What::Twiml { path, .. } if path != "/handoff")), 1);
-    let (_, own_action) =
-        paths(&signed_post(&world.pipes, "/twiml", &pairs(&[("CallSid", ATTACKERS_CALL)])).await.body);
+    let (_, own_action) = paths(&signed_post(&world.pipes, "/twiml", &[("CallSid", ATTACKERS_CALL)]).await.body);
     assert!(own_action.contains("/connect-ended?s="), "the service is as well as before");
 }

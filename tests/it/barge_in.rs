@@ -6,8 +6,8 @@ use dialbridge_core::config::{BargeIn, BargeInMode};
 use dialbridge_core::report::InterruptedBy;
 use dialbridge_lab::twilio::{CallRecord, CallerStep, What, When};
 use dialbridge_tests::{
-    Edition, Numbered, World, all_at, first_at, hang_up, heard_between, is_silence, numbered_speech, numbers, pause,
-    press, say, sounding_ms, spoke, tone_ms,
+    Edition, Numbered, World, all_at, barge_ins, first_at, hang_up, heard_between, is_silence, numbered_speech,
+    numbers, pause, press, say, sounding_ms, spoke, tone_ms,
 };
 
 /// A long prompt at 400 Hz, and an answer at 900 Hz to what is said into it.
@@ -27,15 +27,6 @@ fn interruption() -> Vec<CallerStep> {
     vec![say(When::AgentSpeaking(2_000), numbered_speech(0, 1_600)), pause(9_000), hang_up(When::After(0))]
 }
 
-/// Who interrupted, what was heard by the report, and what was cut.
-fn reported(reports: &[Report]) -> Vec<(InterruptedBy, u64, u64)> {
-    let cut = |report: &Report| match report {
-        Report::BargeIn { by, heard_ms, cut_ms, .. } => Some((*by, *heard_ms, *cut_ms)),
-        _ => None,
-    };
-    reports.iter().filter_map(cut).collect()
-}
-
 fn rule(mode: BargeInMode) -> BargeIn {
     BargeIn { mode, ..BargeIn::default() }
 }
@@ -45,144 +36,125 @@ fn is_heard(call: &CallRecord, hz: f64, expected_ms: f64) -> bool {
     (tone_ms(&call.heard, hz) - expected_ms).abs() < 10.0 + expected_ms / 50.0
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_mode_has_its_own_idea_of_an_interruption() {
-    for edition in Edition::ALL {
-        for mode in [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice] {
-            let mut world =
-                World::with_script(PROMPT).edition(edition).each_call(move |call| call.barge_in = rule(mode)).start();
-            let call = world.call(interruption()).await;
-            let cuts = reported(&world.reports());
-            match mode {
-                BargeInMode::Off => {
-                    assert!(cuts.is_empty(), "{edition:?}");
-                    assert_eq!(sounding_ms(&call), 6_600, "{edition:?}: the prompt, and the answer after it");
-                }
-                BargeInMode::Speech | BargeInMode::Voice => {
-                    let by = if mode == BargeInMode::Voice { InterruptedBy::Voice } else { InterruptedBy::Speech };
-                    assert_eq!(cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(), [by], "{edition:?}");
-                    let (heard_ms, cut) = spoke(&call)[0];
-                    // The caller begins at 2,000 ms; a first transcript comes 400 ms later, 200 ms of voice are enough.
-                    let expected = if mode == BargeInMode::Voice { 2_200..2_300 } else { 2_400..2_500 };
-                    assert!(cut && expected.contains(&heard_ms), "{edition:?}, {mode:?}: {heard_ms}");
-                    assert_eq!(spoke(&call)[1], (600, false), "{edition:?}: the answer is heard to its end");
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_reported_as_heard_is_what_was_heard_within_a_chunk() {
-    for edition in Edition::ALL {
-        for into_ms in [100, 390, 410, 1_000, 2_780, 5_300] {
-            let mut world = World::with_script(PROMPT).edition(edition).start();
-            let steps = vec![say(When::AgentSpeaking(into_ms), numbered_speech(0, 1_600)), pause(3_000)];
-            let call = world.call(steps).await;
-            let [(_, told_ms, cut_ms)] = reported(&world.reports())[..] else { panic!("{edition:?}, {into_ms}") };
-            let (heard_ms, cut) = spoke(&call)[0];
-            assert!(cut, "{edition:?}, {into_ms}");
-            assert!(told_ms <= heard_ms && heard_ms - told_ms <= CHUNK_MS, "{edition:?}: {told_ms} and {heard_ms}");
-            assert_eq!(told_ms + cut_ms, 6_000, "{edition:?}: heard and cut are the whole prompt");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_the_cut_nothing_of_the_old_answer_is_heard() {
-    for edition in Edition::ANY {
-        for mode in [BargeInMode::Speech, BargeInMode::Voice] {
-            let world =
-                World::with_script(PROMPT).edition(edition).each_call(move |call| call.barge_in = rule(mode)).start();
-            let call = world.call(interruption()).await;
-            let cut_at = first_at(&call, |what| matches!(what, What::AgentSpoke { cut: true, .. }));
-            let answer_at = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
-            assert!(is_silence(heard_between(&call, cut_at, answer_at)), "{edition:?}");
-            let after = heard_between(&call, answer_at, u64::MAX / 16);
-            assert!(tone_ms(after, 400.0) < 5.0, "{edition:?}: {}", tone_ms(after, 400.0));
-            assert!((590.0..610.0).contains(&tone_ms(after, 900.0)), "{edition:?}: {}", tone_ms(after, 900.0));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn so_many_words_as_the_settings_want_interrupt() {
-    for edition in Edition::ALL {
-        // The caller has three words, one every 400 ms.
-        for (least_words, expected) in [(1, Some(2_400..2_500)), (3, Some(3_200..3_300)), (4, None)] {
-            let mut world = World::with_script(PROMPT)
-                .edition(edition)
-                .each_call(move |call| call.barge_in.least_words = least_words)
-                .start();
-            let call = world.call(interruption()).await;
-            let cuts = reported(&world.reports());
-            match expected {
-                Some(expected) => {
-                    let (heard_ms, cut) = spoke(&call)[0];
-                    assert!(cut && expected.contains(&heard_ms), "{edition:?}, {least_words}: {heard_ms}");
-                }
-                None => assert!(cuts.is_empty() && sounding_ms(&call) == 6_600, "{edition:?}: {cuts:?}"),
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn speech_of_so_many_milliseconds_interrupts() {
-    for edition in Edition::ALL {
+each_edition!(each_mode_has_its_own_idea_of_an_interruption, ALL);
+async fn each_mode_has_its_own_idea_of_an_interruption(edition: Edition) {
+    for mode in [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice] {
         let mut world =
-            World::with_script(PROMPT).edition(edition).each_call(|call| call.barge_in.least_ms = 1_000).start();
+            World::with_script(PROMPT).edition(edition).each_call(move |call| call.barge_in = rule(mode)).start();
         let call = world.call(interruption()).await;
-        assert_eq!(reported(&world.reports()).len(), 1);
-        let heard_ms = spoke(&call)[0].0;
-        assert!((3_000..3_300).contains(&heard_ms), "{edition:?}: {heard_ms}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn words_that_the_recogniser_is_not_sure_of_do_not_interrupt() {
-    for edition in Edition::ALL {
-        for (confidence, cuts) in [("confidence = 0.4", 0), ("confidence = 0.9", 1), ("", 1)] {
-            let mut world = World::with_script(&format!("{confidence}\n{PROMPT}"))
-                .edition(edition)
-                .each_call(|call| call.barge_in.least_confidence = 60)
-                .start();
-            world.call(interruption()).await;
-            assert_eq!(reported(&world.reports()).len(), cuts, "{edition:?}, {confidence}");
+        let cuts = barge_ins(&world.reports());
+        match mode {
+            BargeInMode::Off => {
+                assert!(cuts.is_empty());
+                assert_eq!(sounding_ms(&call), 6_600, "the prompt, and the answer after it");
+            }
+            BargeInMode::Speech | BargeInMode::Voice => {
+                let by = if mode == BargeInMode::Voice { InterruptedBy::Voice } else { InterruptedBy::Speech };
+                assert_eq!(cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(), [by]);
+                let (heard_ms, cut) = spoke(&call)[0];
+                // The caller begins at 2,000 ms; a first transcript comes 400 ms later, 200 ms of voice are enough.
+                let expected = if mode == BargeInMode::Voice { 2_200..2_300 } else { 2_400..2_500 };
+                assert!(cut && expected.contains(&heard_ms), "{mode:?}: {heard_ms}");
+                assert_eq!(spoke(&call)[1], (600, false), "the answer is heard to its end");
+            }
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn without_interim_results_the_last_one_interrupts() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(&format!("interim = false\n{PROMPT}")).edition(edition).start();
-        let call = world.call(interruption()).await;
-        assert_eq!(reported(&world.reports()).len(), 1, "{edition:?}");
-        let heard_ms = spoke(&call)[0].0;
-        assert!((4_200..4_300).contains(&heard_ms), "{edition:?}: when the utterance is over, {heard_ms}");
+each_edition!(what_is_reported_as_heard_is_what_was_heard_within_a_chunk, ALL);
+async fn what_is_reported_as_heard_is_what_was_heard_within_a_chunk(edition: Edition) {
+    for into_ms in [100, 390, 410, 1_000, 2_780, 5_300] {
+        let mut world = World::with_script(PROMPT).edition(edition).start();
+        let steps = vec![say(When::AgentSpeaking(into_ms), numbered_speech(0, 1_600)), pause(3_000)];
+        let call = world.call(steps).await;
+        let [(_, told_ms, cut_ms)] = barge_ins(&world.reports())[..] else { panic!("{into_ms}") };
+        let (heard_ms, cut) = spoke(&call)[0];
+        assert!(cut, "{into_ms}");
+        assert!(told_ms <= heard_ms && heard_ms - told_ms <= CHUNK_MS, "{told_ms} and {heard_ms}");
+        assert_eq!(told_ms + cut_ms, 6_000, "heard and cut are the whole prompt");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_prompt_that_may_not_be_interrupted_is_never_cut() {
-    for edition in Edition::ALL {
-        // CX says it of a message; to ES it is said by a custom payload.
-        let protection =
-            if edition == Edition::Cx { "protected = true" } else { "payload = { dialbridge = { bargeIn = false } }" };
-        let script = PROMPT.replace("[start]", &format!("[start]\nsay = \"a warning\"\n{protection}"));
-        for mode in [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice] {
-            for step in
-                [say(When::AgentSpeaking(1_000), numbered_speech(0, 900)), press(When::AgentSpeaking(1_000), "12#")]
-            {
-                let mut world = World::with_script(&script)
-                    .edition(edition)
-                    .each_call(move |call| call.barge_in = rule(mode))
-                    .start();
-                let call = world.call(vec![step.clone(), pause(9_000), hang_up(When::After(0))]).await;
-                assert!(reported(&world.reports()).is_empty(), "{edition:?}, {mode:?}, {step:?}");
-                assert!(is_heard(&call, 400.0, 6_000.0), "{edition:?}, {mode:?}");
+each_edition!(after_the_cut_nothing_of_the_old_answer_is_heard, ANY);
+async fn after_the_cut_nothing_of_the_old_answer_is_heard(edition: Edition) {
+    for mode in [BargeInMode::Speech, BargeInMode::Voice] {
+        let world =
+            World::with_script(PROMPT).edition(edition).each_call(move |call| call.barge_in = rule(mode)).start();
+        let call = world.call(interruption()).await;
+        let cut_at = first_at(&call, |what| matches!(what, What::AgentSpoke { cut: true, .. }));
+        let answer_at = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
+        assert!(is_silence(heard_between(&call, cut_at, answer_at)));
+        let after = heard_between(&call, answer_at, u64::MAX / 16);
+        assert!(tone_ms(after, 400.0) < 5.0, "{}", tone_ms(after, 400.0));
+        assert!((590.0..610.0).contains(&tone_ms(after, 900.0)), "{}", tone_ms(after, 900.0));
+    }
+}
+
+each_edition!(so_many_words_as_the_settings_want_interrupt, ALL);
+async fn so_many_words_as_the_settings_want_interrupt(edition: Edition) {
+    // The caller has three words, one every 400 ms.
+    for (least_words, expected) in [(1, Some(2_400..2_500)), (3, Some(3_200..3_300)), (4, None)] {
+        let mut world = World::with_script(PROMPT)
+            .edition(edition)
+            .each_call(move |call| call.barge_in.least_words = least_words)
+            .start();
+        let call = world.call(interruption()).await;
+        let cuts = barge_ins(&world.reports());
+        match expected {
+            Some(expected) => {
+                let (heard_ms, cut) = spoke(&call)[0];
+                assert!(cut && expected.contains(&heard_ms), "{least_words}: {heard_ms}");
             }
+            None => assert!(cuts.is_empty() && sounding_ms(&call) == 6_600, "{cuts:?}"),
+        }
+    }
+}
+
+each_edition!(speech_of_so_many_milliseconds_interrupts, ALL);
+async fn speech_of_so_many_milliseconds_interrupts(edition: Edition) {
+    let mut world =
+        World::with_script(PROMPT).edition(edition).each_call(|call| call.barge_in.least_ms = 1_000).start();
+    let call = world.call(interruption()).await;
+    assert_eq!(barge_ins(&world.reports()).len(), 1);
+    let heard_ms = spoke(&call)[0].0;
+    assert!((3_000..3_300).contains(&heard_ms), "{heard_ms}");
+}
+
+each_edition!(words_that_the_recogniser_is_not_sure_of_do_not_interrupt, ALL);
+async fn words_that_the_recogniser_is_not_sure_of_do_not_interrupt(edition: Edition) {
+    for (confidence, cuts) in [("confidence = 0.4", 0), ("confidence = 0.9", 1), ("", 1)] {
+        let mut world = World::with_script(&format!("{confidence}\n{PROMPT}"))
+            .edition(edition)
+            .each_call(|call| call.barge_in.least_confidence = 60)
+            .start();
+        world.call(interruption()).await;
+        assert_eq!(barge_ins(&world.reports()).len(), cuts, "{confidence}");
+    }
+}
+
+each_edition!(without_interim_results_the_last_one_interrupts, ALL);
+async fn without_interim_results_the_last_one_interrupts(edition: Edition) {
+    let mut world = World::with_script(&format!("interim = false\n{PROMPT}")).edition(edition).start();
+    let call = world.call(interruption()).await;
+    assert_eq!(barge_ins(&world.reports()).len(), 1);
+    let heard_ms = spoke(&call)[0].0;
+    assert!((4_200..4_300).contains(&heard_ms), "when the utterance is over, {heard_ms}");
+}
+
+each_edition!(a_prompt_that_may_not_be_interrupted_is_never_cut, ALL);
+async fn a_prompt_that_may_not_be_interrupted_is_never_cut(edition: Edition) {
+    // CX says it of a message; to ES it is said by a custom payload.
+    let protection =
+        if edition == Edition::Cx { "protected = true" } else { "payload = { dialbridge = { bargeIn = false } }" };
+    let script = PROMPT.replace("[start]", &format!("[start]\nsay = \"a warning\"\n{protection}"));
+    for mode in [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice] {
+        for step in [say(When::AgentSpeaking(1_000), numbered_speech(0, 900)), press(When::AgentSpeaking(1_000), "12#")]
+        {
+            let mut world =
+                World::with_script(&script).edition(edition).each_call(move |call| call.barge_in = rule(mode)).start();
+            let call = world.call(vec![step.clone(), pause(9_000), hang_up(When::After(0))]).await;
+            assert!(barge_ins(&world.reports()).is_empty(), "{mode:?}, {step:?}");
+            assert!(is_heard(&call, 400.0, 6_000.0), "{mode:?}");
         }
     }
 }
@@ -202,14 +174,14 @@ async fn of_mixed_audio_only_the_protected_part_is_protected() {
     let call = world
         .call(vec![say(When::AgentSpeaking(500), numbered_speech(0, 2_500)), pause(5_000), hang_up(When::After(0))])
         .await;
-    assert_eq!(reported(&world.reports()).len(), 1);
+    assert_eq!(barge_ins(&world.reports()).len(), 1);
     let (heard_ms, cut) = spoke(&call)[0];
     assert!(cut && (1_500..2_200).contains(&heard_ms), "{heard_ms}");
     assert!(is_heard(&call, 400.0, 1_500.0), "the warning is heard to its end");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_yes_that_began_before_the_prompt_is_the_next_turn_by_its_word_times_too() {
+each_edition!(a_yes_that_began_before_the_prompt_is_the_next_turn_by_its_word_times_too, ALL);
+async fn a_yes_that_began_before_the_prompt_is_the_next_turn_by_its_word_times_too(edition: Edition) {
     let script = r#"
         word_times = true
         [start]
@@ -219,15 +191,13 @@ async fn a_yes_that_began_before_the_prompt_is_the_next_turn_by_its_word_times_t
         heard = "yes"
         tone = { hz = 900, ms = 600 }
     "#;
-    for edition in Edition::ALL {
-        let mut world = World::with_script(script).edition(edition).start();
-        let steps = vec![say(When::After(800), numbered_speech(0, 700)), pause(8_000), hang_up(When::After(0))];
-        let call = world.call(steps).await;
-        let listening = world.turns(&call).into_iter().find(|turn| turn.input == "audio").unwrap();
-        assert!(listening.word_info, "{edition:?}: word times are asked for");
-        assert!(reported(&world.reports()).is_empty(), "{edition:?}");
-        assert_eq!(sounding_ms(&call), 3_600, "{edition:?}");
-    }
+    let mut world = World::with_script(script).edition(edition).start();
+    let steps = vec![say(When::After(800), numbered_speech(0, 700)), pause(8_000), hang_up(When::After(0))];
+    let call = world.call(steps).await;
+    let listening = world.turns(&call).into_iter().find(|turn| turn.input == "audio").unwrap();
+    assert!(listening.word_info, "word times are asked for");
+    assert!(barge_ins(&world.reports()).is_empty());
+    assert_eq!(sounding_ms(&call), 3_600);
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +211,7 @@ async fn partial_responses_are_heard_out_and_music_while_waiting_is_cut_by_the_a
         let mut world = World::with_script(script).each_call(move |call| call.barge_in = rule(mode)).start();
         let call =
             world.call(vec![say(When::AgentSpeaking(300), numbered_speech(0, 800)), hang_up(When::After(4_000))]).await;
-        assert!(reported(&world.reports()).is_empty(), "{mode:?}");
+        assert!(barge_ins(&world.reports()).is_empty(), "{mode:?}");
         assert_eq!(spoke(&call)[0], (3_100, false), "{mode:?}");
     }
     let script = r#"
@@ -258,41 +228,39 @@ async fn partial_responses_are_heard_out_and_music_while_waiting_is_cut_by_the_a
     assert!(cancelled);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_the_recogniser_is_told_of_a_prompt_is_true() {
-    for edition in [Edition::Cx, Edition::EsV2Beta1] {
-        let script = r#"
-            think_ms = 300
-            [start]
-            tone = { hz = 400, ms = 3000 }
-            [[utterance]]
-            tone = { hz = 500, ms = 1800 }
-        "#;
-        let world = World::with_script(script).edition(edition).start();
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::After(0), caller.hush(4_000)),
-            say(When::After(0), caller.speech(900)),
-            say(When::After(0), caller.hush(3_500)),
-            hang_up(When::After(0)),
-        ];
-        let call = world.call(steps).await;
-        let began = first_at(&call, |what| matches!(what, What::StreamOpened));
-        let spoken = all_at(&call, |what| matches!(what, What::AgentSpeaks)).into_iter().zip(spoke(&call));
-        let prompts: Vec<u64> = spoken.map(|(at_ms, (heard_ms, _))| at_ms - began + heard_ms).collect();
-        let turns = world.turns(&call);
-        let told: Vec<(u64, u64)> = turns
-            .iter()
-            .filter_map(|turn| {
-                let (_, total_ms) = turn.barge_in?;
-                Some((u64::from(numbers(&turn.audio)[0]) * 20, total_ms))
-            })
-            .collect();
-        assert_eq!(told.len(), prompts.len(), "{edition:?}: each prompt has a turn beside it");
-        for ((stream_began_ms, total_ms), prompt_ended_ms) in told.into_iter().zip(prompts) {
-            let ends_ms = stream_began_ms + total_ms;
-            assert!(ends_ms.abs_diff(prompt_ended_ms) <= 20, "{edition:?}: {ends_ms} and {prompt_ended_ms}");
-        }
+each_edition!(what_the_recogniser_is_told_of_a_prompt_is_true, [Cx, EsV2Beta1]);
+async fn what_the_recogniser_is_told_of_a_prompt_is_true(edition: Edition) {
+    let script = r#"
+        think_ms = 300
+        [start]
+        tone = { hz = 400, ms = 3000 }
+        [[utterance]]
+        tone = { hz = 500, ms = 1800 }
+    "#;
+    let world = World::with_script(script).edition(edition).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::After(0), caller.hush(4_000)),
+        say(When::After(0), caller.speech(900)),
+        say(When::After(0), caller.hush(3_500)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    let began = first_at(&call, |what| matches!(what, What::StreamOpened));
+    let spoken = all_at(&call, |what| matches!(what, What::AgentSpeaks)).into_iter().zip(spoke(&call));
+    let prompts: Vec<u64> = spoken.map(|(at_ms, (heard_ms, _))| at_ms - began + heard_ms).collect();
+    let turns = world.turns(&call);
+    let told: Vec<(u64, u64)> = turns
+        .iter()
+        .filter_map(|turn| {
+            let (_, total_ms) = turn.barge_in?;
+            Some((u64::from(numbers(&turn.audio)[0]) * 20, total_ms))
+        })
+        .collect();
+    assert_eq!(told.len(), prompts.len(), "each prompt has a turn beside it");
+    for ((stream_began_ms, total_ms), prompt_ended_ms) in told.into_iter().zip(prompts) {
+        let ends_ms = stream_began_ms + total_ms;
+        assert!(ends_ms.abs_diff(prompt_ended_ms) <= 20, "{ends_ms} and {prompt_ended_ms}");
     }
 }
 
@@ -307,20 +275,18 @@ async fn the_recogniser_is_told_how_long_it_must_not_listen() {
     assert_eq!(answered, 0, "what was said into it is no turn");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_agent_is_told_what_was_heard_of_its_prompt() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(PROMPT)
-            .edition(edition)
-            .each_call(|call| call.barge_in.heard_parameter = Some("heard".to_owned()))
-            .start();
-        let call = world.call(interruption()).await;
-        let [(_, heard_ms, cut_ms)] = reported(&world.reports())[..] else { panic!() };
-        let turns = world.turns(&call);
-        let (before, after) = (&turns[1], &turns[2]);
-        let told = if edition.is_es() { &after.payload["heard"] } else { &after.parameters["heard"] };
-        assert_eq!(told["heardMs"].as_f64(), Some(heard_ms as f64), "{edition:?}");
-        assert_eq!(told["cutMs"].as_f64(), Some(cut_ms as f64), "{edition:?}");
-        assert!(!before.parameters.contains_key("heard") && !before.payload.contains_key("heard"), "{edition:?}");
-    }
+each_edition!(the_agent_is_told_what_was_heard_of_its_prompt, ALL);
+async fn the_agent_is_told_what_was_heard_of_its_prompt(edition: Edition) {
+    let mut world = World::with_script(PROMPT)
+        .edition(edition)
+        .each_call(|call| call.barge_in.heard_parameter = Some("heard".to_owned()))
+        .start();
+    let call = world.call(interruption()).await;
+    let [(_, heard_ms, cut_ms)] = barge_ins(&world.reports())[..] else { panic!() };
+    let turns = world.turns(&call);
+    let (before, after) = (&turns[1], &turns[2]);
+    let told = if edition.is_es() { &after.payload["heard"] } else { &after.parameters["heard"] };
+    assert_eq!(told["heardMs"].as_f64(), Some(heard_ms as f64));
+    assert_eq!(told["cutMs"].as_f64(), Some(cut_ms as f64));
+    assert!(!before.parameters.contains_key("heard") && !before.payload.contains_key("heard"));
 }

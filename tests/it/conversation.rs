@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialbridge_core::Report;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallerStep, What, When};
-use dialbridge_tests::{Edition, World, bakery, ended_by, numbered_speech, numbers, pause, say};
+use dialbridge_tests::{Edition, World, bakery, ended_by, numbered_speech, numbers, pause, redirected, say};
 
 /// An agent that answers every utterance with a tone of 300 ms.
 const ECHO: &str = r#"
@@ -19,75 +19,67 @@ const ECHO: &str = r#"
     tone = { hz = 500, ms = 300 }
 "#;
 
-#[tokio::test(start_paused = true)]
-async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through() {
-    for edition in Edition::ALL {
-        let mut world = World::with(Script::bakery().unwrap()).edition(edition).start();
-        let call = world.call(bakery()).await;
-        let intents: Vec<String> = world
-            .reports()
-            .into_iter()
-            .filter_map(
-                |report| if let Report::Answered { intent, .. } = report { Some(intent.display_name) } else { None },
-            )
-            .collect();
-        assert_eq!(intents, ["welcome", "order.bread", "order.time", "speak-to-an-agent"], "{edition:?}");
-        assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 1);
-        let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None }).unwrap();
-        assert!(url.contains("VirtualAgentStatus=live-agent-handoff"), "{url}");
-        assert_eq!(ended_by(&call), "twiml");
-        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
-        assert_eq!(world.agent.record().overlaps(), 0, "never two turns of one session at once");
-    }
+each_edition!(the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through, ALL);
+async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through(edition: Edition) {
+    let mut world = World::with(Script::bakery().unwrap()).edition(edition).start();
+    let call = world.call(bakery()).await;
+    let intents: Vec<String> = world
+        .reports()
+        .into_iter()
+        .filter_map(
+            |report| if let Report::Answered { intent, .. } = report { Some(intent.display_name) } else { None },
+        )
+        .collect();
+    assert_eq!(intents, ["welcome", "order.bread", "order.time", "speak-to-an-agent"]);
+    assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 1);
+    let url = redirected(&call).unwrap();
+    assert!(url.contains("VirtualAgentStatus=live-agent-handoff"), "{url}");
+    assert_eq!(ended_by(&call), "twiml");
+    assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
+    assert_eq!(world.agent.record().overlaps(), 0, "never two turns of one session at once");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_goodbye_is_heard_to_its_end_before_the_call_is_updated() {
-    for edition in Edition::ANY {
-        let mut world = World::with_script("[start]\nsay = \"bye\"\ntone = { hz = 400, ms = 2300 }\nend = true")
-            .edition(edition)
-            .start();
-        let call = world.call(Vec::new()).await;
-        let heard = call.find(|what| match what {
-            What::AgentSpoke { heard_ms, cut } => Some((*heard_ms, *cut)),
-            _ => None,
-        });
-        assert_eq!(heard, Some((2_300, false)), "{edition:?}");
-        let place = |wanted: fn(&What) -> bool| call.events.iter().position(|event| wanted(&event.what)).unwrap();
-        let (spoke, updated) =
-            (place(|what| matches!(what, What::AgentSpoke { .. })), place(|what| matches!(what, What::Updated)));
-        assert!(spoke < updated);
-        assert!(
-            world.reports().iter().any(|report| matches!(report, Report::Heard { heard_ms: 2_300, by_mark: true }))
-        );
-    }
+each_edition!(the_goodbye_is_heard_to_its_end_before_the_call_is_updated, ANY);
+async fn the_goodbye_is_heard_to_its_end_before_the_call_is_updated(edition: Edition) {
+    let mut world = World::with_script("[start]\nsay = \"bye\"\ntone = { hz = 400, ms = 2300 }\nend = true")
+        .edition(edition)
+        .start();
+    let call = world.call(Vec::new()).await;
+    let heard = call.find(|what| match what {
+        What::AgentSpoke { heard_ms, cut } => Some((*heard_ms, *cut)),
+        _ => None,
+    });
+    assert_eq!(heard, Some((2_300, false)));
+    let place = |wanted: fn(&What) -> bool| call.events.iter().position(|event| wanted(&event.what)).unwrap();
+    let (spoke, updated) =
+        (place(|what| matches!(what, What::AgentSpoke { .. })), place(|what| matches!(what, What::Updated)));
+    assert!(spoke < updated);
+    assert!(world.reports().iter().any(|report| matches!(report, Report::Heard { heard_ms: 2_300, by_mark: true })));
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_frame_the_caller_says_reaches_the_agent_once_and_in_order() {
-    for edition in Edition::ALL {
-        let world = World::with_script(ECHO).edition(edition).start();
-        // Without a gap: into the welcome, at the ends of utterances, while the agent thinks and while it speaks.
-        let mut steps = Vec::new();
-        let mut first = 0;
-        for _ in 0..8 {
-            steps.push(say(When::After(0), numbered_speech(first, 900)));
-            steps.push(pause(620));
-            first += 45;
-        }
-        steps.push(CallerStep::HangUp { when: When::After(2_000) });
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
-        assert_eq!(heard, (0..first).collect::<Vec<u32>>(), "{edition:?}");
-        assert!(turns.iter().filter(|turn| turn.answered).count() >= 8, "{}", turns.len());
-        let sent: usize = turns.iter().map(|turn| turn.audio.len()).sum();
-        assert!(call.said.len() - sent <= 800, "{} of {} bytes reached the agent", sent, call.said.len());
+each_edition!(every_frame_the_caller_says_reaches_the_agent_once_and_in_order, ALL);
+async fn every_frame_the_caller_says_reaches_the_agent_once_and_in_order(edition: Edition) {
+    let world = World::with_script(ECHO).edition(edition).start();
+    // Without a gap: into the welcome, at the ends of utterances, while the agent thinks and while it speaks.
+    let mut steps = Vec::new();
+    let mut first = 0;
+    for _ in 0..8 {
+        steps.push(say(When::After(0), numbered_speech(first, 900)));
+        steps.push(pause(620));
+        first += 45;
     }
+    steps.push(CallerStep::HangUp { when: When::After(2_000) });
+    let call = world.call(steps).await;
+    let turns = world.turns(&call);
+    let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
+    assert_eq!(heard, (0..first).collect::<Vec<u32>>());
+    assert!(turns.iter().filter(|turn| turn.answered).count() >= 8, "{}", turns.len());
+    let sent: usize = turns.iter().map(|turn| turn.audio.len()).sum();
+    assert!(call.said.len() - sent <= 800, "{} of {} bytes reached the agent", sent, call.said.len());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_yes_said_before_the_prompt_is_the_next_turn_and_does_not_cut_it() {
+each_edition!(a_yes_said_before_the_prompt_is_the_next_turn_and_does_not_cut_it, ALL);
+async fn a_yes_said_before_the_prompt_is_the_next_turn_and_does_not_cut_it(edition: Edition) {
     let script = r#"
         [start]
         think_ms = 1500
@@ -95,69 +87,60 @@ async fn a_yes_said_before_the_prompt_is_the_next_turn_and_does_not_cut_it() {
         [[utterance]]
         tone = { hz = 500, ms = 700 }
     "#;
-    for edition in Edition::ALL {
-        let world = World::with_script(script).edition(edition).start();
-        let call = world.call(vec![say(When::After(100), numbered_speech(0, 600)), pause(9_000)]).await;
-        assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 0, "{edition:?}");
-        let heard: u64 = call
-            .events
-            .iter()
-            .map(|event| if let What::AgentSpoke { heard_ms, .. } = event.what { heard_ms } else { 0 })
-            .sum();
-        assert_eq!(heard, 3_700, "the prompt, and after it the answer to the early yes");
-    }
+    let world = World::with_script(script).edition(edition).start();
+    let call = world.call(vec![say(When::After(100), numbered_speech(0, 600)), pause(9_000)]).await;
+    assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 0);
+    let heard: u64 = call
+        .events
+        .iter()
+        .map(|event| if let What::AgentSpoke { heard_ms, .. } = event.what { heard_ms } else { 0 })
+        .sum();
+    assert_eq!(heard, 3_700, "the prompt, and after it the answer to the early yes");
 }
 
-#[tokio::test(start_paused = true)]
-async fn both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn() {
-    for edition in Edition::ALL {
-        for closes in ["after-answer", "after-half-close"] {
-            for answers in ["after-half-close", "at-once"] {
-                for transcripts in ["before-end", "after-end"] {
-                    let script = format!(
-                        "closes = \"{closes}\"\nanswers = \"{answers}\"\ntranscripts = \"{transcripts}\"\n{ECHO}"
-                    );
-                    let world = World::with_script(&script).edition(edition).start();
-                    let steps = (0..3).map(|n| say(When::AgentSilent(300), numbered_speech(n * 40, 800))).collect();
-                    let call = world.call(steps).await;
-                    let answered =
-                        world.turns(&call).iter().filter(|turn| turn.input == "audio" && turn.answered).count();
-                    assert_eq!(answered, 3, "{edition:?}, {closes}, {answers}, {transcripts}");
-                    tokio::time::sleep(Duration::from_secs(6)).await;
-                    assert_eq!(
-                        world.agent.record().open(),
-                        0,
-                        "no stream is left behind: {edition:?} {closes} {answers} {transcripts}"
-                    );
-                }
+each_edition!(both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn, ALL);
+async fn both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn(edition: Edition) {
+    for closes in ["after-answer", "after-half-close"] {
+        for answers in ["after-half-close", "at-once"] {
+            for transcripts in ["before-end", "after-end"] {
+                let script =
+                    format!("closes = \"{closes}\"\nanswers = \"{answers}\"\ntranscripts = \"{transcripts}\"\n{ECHO}");
+                let world = World::with_script(&script).edition(edition).start();
+                let steps = (0..3).map(|n| say(When::AgentSilent(300), numbered_speech(n * 40, 800))).collect();
+                let call = world.call(steps).await;
+                let answered = world.turns(&call).iter().filter(|turn| turn.input == "audio" && turn.answered).count();
+                assert_eq!(answered, 3, "{closes}, {answers}, {transcripts}");
+                tokio::time::sleep(Duration::from_secs(6)).await;
+                assert_eq!(
+                    world.agent.record().open(),
+                    0,
+                    "no stream is left behind: {closes} {answers} {transcripts}"
+                );
             }
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn whatever_coding_the_agent_sends_the_caller_hears_the_same() {
-    for edition in Edition::ANY {
-        for (encoding, rate, wav) in [
-            ("mulaw", 8000, false),
-            ("mulaw", 8000, true),
-            ("alaw", 8000, false),
-            ("alaw", 8000, true),
-            ("linear16", 8000, true),
-            ("linear16", 16000, true),
-            ("linear16", 24000, true),
-        ] {
-            let output = format!("output = {{ encoding = \"{encoding}\", sample_rate = {rate}, wav = {wav} }}\n");
-            let world = World::with_script(&(output + "[start]\ntone = { hz = 1000, ms = 1000 }\nend = true"))
-                .edition(edition)
-                .start();
-            let call = world.call(Vec::new()).await;
-            let heard =
-                call.find(|what| if let What::AgentSpoke { heard_ms, .. } = what { Some(*heard_ms) } else { None });
-            assert_eq!(heard, Some(1_000), "{edition:?} {encoding} {rate} {wav}");
-            let power = tone_power(&call.heard, 1_000.0);
-            assert!((0.95..1.05).contains(&power), "{encoding} {rate} {wav}: {power}");
-        }
+each_edition!(whatever_coding_the_agent_sends_the_caller_hears_the_same, ANY);
+async fn whatever_coding_the_agent_sends_the_caller_hears_the_same(edition: Edition) {
+    for (encoding, rate, wav) in [
+        ("mulaw", 8000, false),
+        ("mulaw", 8000, true),
+        ("alaw", 8000, false),
+        ("alaw", 8000, true),
+        ("linear16", 8000, true),
+        ("linear16", 16000, true),
+        ("linear16", 24000, true),
+    ] {
+        let output = format!("output = {{ encoding = \"{encoding}\", sample_rate = {rate}, wav = {wav} }}\n");
+        let world = World::with_script(&(output + "[start]\ntone = { hz = 1000, ms = 1000 }\nend = true"))
+            .edition(edition)
+            .start();
+        let call = world.call(Vec::new()).await;
+        let heard = call.find(|what| if let What::AgentSpoke { heard_ms, .. } = what { Some(*heard_ms) } else { None });
+        assert_eq!(heard, Some(1_000), "{encoding} {rate} {wav}");
+        let power = tone_power(&call.heard, 1_000.0);
+        assert!((0.95..1.05).contains(&power), "{encoding} {rate} {wav}: {power}");
     }
 }
 
@@ -203,44 +186,40 @@ async fn an_event_that_the_agent_does_not_know_is_followed_by_the_starting_text(
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_says_nothing_is_asked_by_the_agents_own_no_input_handler() {
+each_edition!(a_caller_who_says_nothing_is_asked_by_the_agents_own_no_input_handler, ALL);
+async fn a_caller_who_says_nothing_is_asked_by_the_agents_own_no_input_handler(edition: Edition) {
     let script = "no_speech_ms = 3000\n[start]\ntone = { hz = 400, ms = 2000 }\n[no_input]\nsay = \"still there?\"\ntone = { hz = 600, ms = 500 }\nend = true";
-    for edition in Edition::ALL {
-        let world = World::with_script(script).edition(edition).start();
-        let call = world.call(Vec::new()).await;
-        let turns = world.turns(&call);
-        let silent = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
-        assert_eq!(silent, 1, "{edition:?}");
-        // v2 has no such configuration: there the stream that ends for want of speech beside the prompt is replaced.
-        let window = (edition != Edition::EsV2).then_some((0, 2_020));
-        assert_eq!(turns[1].barge_in, window, "a frame that waited, and the prompt: no no-input before that");
-        assert_eq!(turns[1].answered, edition != Edition::EsV2);
-        let spoken = call.count(|what| matches!(what, What::AgentSpoke { cut: false, .. }));
-        assert_eq!((spoken, ended_by(&call).as_str()), (2, "twiml"));
-    }
+    let world = World::with_script(script).edition(edition).start();
+    let call = world.call(Vec::new()).await;
+    let turns = world.turns(&call);
+    let silent = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
+    assert_eq!(silent, 1);
+    // v2 has no such configuration: there the stream that ends for want of speech beside the prompt is replaced.
+    let window = (edition != Edition::EsV2).then_some((0, 2_020));
+    assert_eq!(turns[1].barge_in, window, "a frame that waited, and the prompt: no no-input before that");
+    assert_eq!(turns[1].answered, edition != Edition::EsV2);
+    let spoken = call.count(|what| matches!(what, What::AgentSpoke { cut: false, .. }));
+    assert_eq!((spoken, ended_by(&call).as_str()), (2, "twiml"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_may_hang_up_at_any_moment() {
-    for edition in Edition::ALL {
-        for after in [0, 50, 130, 400, 700, 1_000, 1_300, 1_600, 1_900, 2_050, 2_200] {
-            let mut world = World::with_script(ECHO).edition(edition).start();
-            let speech = numbered_speech(0, after.min(800) / 20 * 20);
-            let steps =
-                vec![say(When::After(0), speech), CallerStep::HangUp { when: When::After(after.saturating_sub(800)) }];
-            let call = world.call(steps).await;
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            assert_eq!(ended_by(&call), "caller", "{edition:?}");
-            assert_eq!(world.service.calls().live(), 0);
-            assert_eq!(world.agent.record().open(), 0, "no stream is left behind after {after} ms");
-            assert!(matches!(world.reports().last(), Some(Report::Ended { .. })));
-            let half_closed = world.turns(&call).iter().any(|turn| turn.input == "audio" && turn.half_closed);
-            assert_eq!(
-                half_closed,
-                after >= 1_400,
-                "hung up after {after} ms: a stream is reset before the end of the utterance, not half-closed"
-            );
-        }
+each_edition!(a_caller_may_hang_up_at_any_moment, ALL);
+async fn a_caller_may_hang_up_at_any_moment(edition: Edition) {
+    for after in [0, 50, 130, 400, 700, 1_000, 1_300, 1_600, 1_900, 2_050, 2_200] {
+        let mut world = World::with_script(ECHO).edition(edition).start();
+        let speech = numbered_speech(0, after.min(800) / 20 * 20);
+        let steps =
+            vec![say(When::After(0), speech), CallerStep::HangUp { when: When::After(after.saturating_sub(800)) }];
+        let call = world.call(steps).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(ended_by(&call), "caller");
+        assert_eq!(world.service.calls().live(), 0);
+        assert_eq!(world.agent.record().open(), 0, "no stream is left behind after {after} ms");
+        assert!(matches!(world.reports().last(), Some(Report::Ended { .. })));
+        let half_closed = world.turns(&call).iter().any(|turn| turn.input == "audio" && turn.half_closed);
+        assert_eq!(
+            half_closed,
+            after >= 1_400,
+            "hung up after {after} ms: a stream is reset before the end of the utterance, not half-closed"
+        );
     }
 }

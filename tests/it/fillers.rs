@@ -44,66 +44,58 @@ fn one_word() -> Vec<dialbridge_lab::twilio::CallerStep> {
     vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::After(6_000))]
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_waits_for_an_answer_hears_something_after_a_while() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(1_000)).start();
-        let call = world.call(one_word()).await;
-        let began = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
-        let expected = utterance_over(&call) + 800;
-        assert!(began.abs_diff(expected) <= 40, "{edition:?}: {began}, {expected}");
-        assert_eq!(spoke(&call)[1..], [(1_000, false), (600, false)], "{edition:?}: the filler, then the answer");
-        assert_eq!(told(&world.reports(), "thinking"), 1, "{edition:?}: once");
-    }
+each_edition!(who_waits_for_an_answer_hears_something_after_a_while, ALL);
+async fn who_waits_for_an_answer_hears_something_after_a_while(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(1_000)).start();
+    let call = world.call(one_word()).await;
+    let began = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
+    let expected = utterance_over(&call) + 800;
+    assert!(began.abs_diff(expected) <= 40, "{began}, {expected}");
+    assert_eq!(spoke(&call)[1..], [(1_000, false), (600, false)], "the filler, then the answer");
+    assert_eq!(told(&world.reports(), "thinking"), 1, "once");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_answer_stops_it() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
-        let call = world.call(one_word()).await;
-        let answered = utterance_over(&call) + 3_000;
-        let filler = tone_ms(heard_between(&call, 0, u64::MAX / 16), 650.0);
-        assert!((2_100.0..2_300.0).contains(&filler), "{edition:?}: from 800 ms to 3,000 ms, {filler}");
-        let after = heard_between(&call, answered + 60, u64::MAX / 16);
-        assert!(tone_ms(after, 650.0) < 10.0, "{edition:?}: nothing of it beside the answer");
-        assert_eq!(spoke(&call).last(), Some(&(600, false)), "{edition:?}: the answer is whole");
-        let reports = world.reports();
-        let cut = reports.iter().any(|report| matches!(report, Report::Cancelled { cut_ms } if *cut_ms > 17_000));
-        assert!(cut, "{edition:?}");
-        let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
-        assert_eq!(barge_ins, 0, "{edition:?}: nobody interrupted anybody");
-    }
+each_edition!(the_answer_stops_it, ALL);
+async fn the_answer_stops_it(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
+    let call = world.call(one_word()).await;
+    let answered = utterance_over(&call) + 3_000;
+    let filler = tone_ms(heard_between(&call, 0, u64::MAX / 16), 650.0);
+    assert!((2_100.0..2_300.0).contains(&filler), "from 800 ms to 3,000 ms, {filler}");
+    let after = heard_between(&call, answered + 60, u64::MAX / 16);
+    assert!(tone_ms(after, 650.0) < 10.0, "nothing of it beside the answer");
+    assert_eq!(spoke(&call).last(), Some(&(600, false)), "the answer is whole");
+    let reports = world.reports();
+    let cut = reports.iter().any(|report| matches!(report, Report::Cancelled { cut_ms } if *cut_ms > 17_000));
+    assert!(cut);
+    let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
+    assert_eq!(barge_ins, 0, "nobody interrupted anybody");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_comes_soon_needs_none() {
-    for edition in Edition::ALL {
-        let script = AGENT.replace("think_ms = 3000", "think_ms = 700");
-        let mut world = World::with_script(&script).edition(edition).each_call(thinking(1_000)).start();
-        let call = world.call(one_word()).await;
-        assert_eq!(spoke(&call), [(500, false), (600, false)], "{edition:?}");
-        assert_eq!(told(&world.reports(), "thinking"), 0, "{edition:?}");
-    }
+each_edition!(an_answer_that_comes_soon_needs_none, ALL);
+async fn an_answer_that_comes_soon_needs_none(edition: Edition) {
+    let script = AGENT.replace("think_ms = 3000", "think_ms = 700");
+    let mut world = World::with_script(&script).edition(edition).each_call(thinking(1_000)).start();
+    let call = world.call(one_word()).await;
+    assert_eq!(spoke(&call), [(500, false), (600, false)]);
+    assert_eq!(told(&world.reports(), "thinking"), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_said_into_it_is_the_next_turn() {
-    for edition in Edition::ALL {
-        let world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 700)),
-            say(When::AgentSpeaking(500), numbered_speech(35, 700)),
-            hang_up(When::After(8_000)),
-        ];
-        let call = world.call(steps).await;
-        let heard: u64 = spoke(&call)[2..].iter().map(|(heard_ms, _)| heard_ms).sum();
-        assert_eq!(heard, 1_200, "{edition:?}: two answers");
-    }
+each_edition!(what_is_said_into_it_is_the_next_turn, ALL);
+async fn what_is_said_into_it_is_the_next_turn(edition: Edition) {
+    let world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::AgentSpeaking(500), numbered_speech(35, 700)),
+        hang_up(When::After(8_000)),
+    ];
+    let call = world.call(steps).await;
+    let heard: u64 = spoke(&call)[2..].iter().map(|(heard_ms, _)| heard_ms).sum();
+    assert_eq!(heard, 1_200, "two answers");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_turn_that_is_tried_again_is_told_once_until_the_agent_has_said_something() {
+each_edition!(a_turn_that_is_tried_again_is_told_once_until_the_agent_has_said_something, ANY);
+async fn a_turn_that_is_tried_again_is_told_once_until_the_agent_has_said_something(edition: Edition) {
     let script = r#"
         [start]
         tone = { hz = 400, ms = 500 }
@@ -120,25 +112,17 @@ async fn a_turn_that_is_tried_again_is_told_once_until_the_agent_has_said_someth
         think_ms = 1500
         tone = { hz = 900, ms = 600 }
     "#;
-    for edition in Edition::ANY {
-        let mut world = World::with_script(script)
-            .edition(edition)
-            .each_call(|call| call.fillers.retrying = Some(clip(700)))
-            .start();
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 700)),
-            say(When::After(5_000), numbered_speech(35, 700)),
-            hang_up(When::After(5_000)),
-        ];
-        let call = world.call(steps).await;
-        let reports = world.reports();
-        assert_eq!(told(&reports, "retrying"), 2, "{edition:?}: twice failed is one row");
-        assert_eq!(
-            reports.iter().filter(|report| matches!(report, Report::TurnFailed { .. })).count(),
-            3,
-            "{edition:?}"
-        );
-        let expected = [(500, false), (700, false), (600, false), (700, false), (600, false)];
-        assert_eq!(spoke(&call), expected, "{edition:?}");
-    }
+    let mut world =
+        World::with_script(script).edition(edition).each_call(|call| call.fillers.retrying = Some(clip(700))).start();
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::After(5_000), numbered_speech(35, 700)),
+        hang_up(When::After(5_000)),
+    ];
+    let call = world.call(steps).await;
+    let reports = world.reports();
+    assert_eq!(told(&reports, "retrying"), 2, "twice failed is one row");
+    assert_eq!(reports.iter().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 3);
+    let expected = [(500, false), (700, false), (600, false), (700, false), (600, false)];
+    assert_eq!(spoke(&call), expected);
 }

@@ -4,7 +4,7 @@ use dialbridge_core::Report;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{What, When};
-use dialbridge_tests::{Edition, Numbered, World, account, hang_up, numbers, say};
+use dialbridge_tests::{Edition, Numbered, World, account, count, hang_up, numbers, say};
 
 /// Bytes of a frame.
 const FRAME: u64 = 160;
@@ -27,78 +27,68 @@ fn bytes(turns: &[TurnRecord]) -> u64 {
     turns.iter().map(|turn| turn.audio.len() as u64).sum()
 }
 
-fn count(reports: &[Report], wanted: impl Fn(&Report) -> bool) -> usize {
-    reports.iter().filter(|report| wanted(report)).count()
-}
-
 /// The account of a call in which everything that came was written once.
 fn all_written(received: u64) -> AudioAccount {
     AudioAccount { received, written: received, ..AudioAccount::default() }
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(AGENT).edition(edition).start();
-        let mut caller = Numbered::default();
-        let mut steps = Vec::new();
-        // Into the welcome turn, over the ends of utterances, into the think time and into answers.
-        for (speech_ms, hush_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
-            steps.push(say(When::After(0), caller.speech(speech_ms)));
-            steps.push(say(When::After(0), caller.hush(hush_ms)));
-        }
-        steps.push(hang_up(When::After(0)));
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}");
-        assert!(turns.iter().filter(|turn| turn.answered).count() >= 5, "{edition:?}: {}", turns.len());
-        assert_eq!(bytes(&turns), u64::from(caller.count()) * FRAME, "nothing else reaches the agent");
-        assert_eq!(world.account(), all_written(u64::from(caller.count()) * FRAME), "{edition:?}");
+each_edition!(every_frame_from_the_first_on_reaches_the_agent_once_and_in_order, ALL);
+async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut caller = Numbered::default();
+    let mut steps = Vec::new();
+    // Into the welcome turn, over the ends of utterances, into the think time and into answers.
+    for (speech_ms, hush_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
+        steps.push(say(When::After(0), caller.speech(speech_ms)));
+        steps.push(say(When::After(0), caller.hush(hush_ms)));
     }
+    steps.push(hang_up(When::After(0)));
+    let call = world.call(steps).await;
+    let turns = world.turns(&call);
+    assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
+    assert!(turns.iter().filter(|turn| turn.answered).count() >= 5, "{}", turns.len());
+    assert_eq!(bytes(&turns), u64::from(caller.count()) * FRAME, "nothing else reaches the agent");
+    assert_eq!(world.account(), all_written(u64::from(caller.count()) * FRAME));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_says_nothing_for_minutes_is_heard_all_the_time() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(AGENT).edition(edition).start();
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::After(0), caller.hush(240_000)),
-            say(When::After(0), caller.speech(1_000)),
-            say(When::After(0), caller.hush(3_000)),
-            hang_up(When::After(0)),
-        ];
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}");
-        let reports = world.reports();
-        let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: false, .. }));
-        assert_eq!(rotated, if edition.is_es() { 4 } else { 2 }, "{edition:?}: before a minute (ES), two minutes (CX)");
-        assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{edition:?}");
-        assert_eq!(account(&reports), all_written(u64::from(caller.count()) * FRAME), "{edition:?}");
-    }
+each_edition!(a_caller_who_says_nothing_for_minutes_is_heard_all_the_time, ALL);
+async fn a_caller_who_says_nothing_for_minutes_is_heard_all_the_time(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::After(0), caller.hush(240_000)),
+        say(When::After(0), caller.speech(1_000)),
+        say(When::After(0), caller.hush(3_000)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    let turns = world.turns(&call);
+    assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
+    let reports = world.reports();
+    let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: false, .. }));
+    assert_eq!(rotated, if edition.is_es() { 4 } else { 2 }, "before a minute (ES), two minutes (CX)");
+    assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0);
+    assert_eq!(account(&reports), all_written(u64::from(caller.count()) * FRAME));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time() {
-    for edition in Edition::ALL {
-        let mut world = World::with_script(AGENT).edition(edition).start();
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::After(500), caller.story(180_000)),
-            say(When::After(0), caller.hush(4_000)),
-            hang_up(When::After(0)),
-        ];
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}");
-        let reports = world.reports();
-        let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: true, .. }));
-        assert_eq!(rotated, if edition.is_es() { 3 } else { 1 }, "{edition:?}");
-        assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{edition:?}");
-        let limit = if edition.is_es() { 60_000 } else { 120_000 };
-        assert!(turns.iter().all(|turn| turn.audio.len() <= limit * 8), "no stream has more than the agent takes");
-    }
+each_edition!(a_caller_who_talks_for_three_minutes_is_heard_all_the_time, ALL);
+async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::After(500), caller.story(180_000)),
+        say(When::After(0), caller.hush(4_000)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    let turns = world.turns(&call);
+    assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
+    let reports = world.reports();
+    let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: true, .. }));
+    assert_eq!(rotated, if edition.is_es() { 3 } else { 1 });
+    assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0);
+    let limit = if edition.is_es() { 60_000 } else { 120_000 };
+    assert!(turns.iter().all(|turn| turn.audio.len() <= limit * 8), "no stream has more than the agent takes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,8 +111,10 @@ async fn near_the_limit_a_caller_is_cut_off_at_a_pause_where_there_is_one() {
     assert_eq!(count(&world.reports(), |report| matches!(report, Report::Rotated { in_speech: true, .. })), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other() {
+each_edition!(what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other, ALL);
+async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other(
+    edition: Edition,
+) {
     let script = r#"
         [start]
         payload = { dialbridge = { bargeIn = false } }
@@ -130,92 +122,87 @@ async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from
         [[utterance]]
         tone = { hz = 500, ms = 500 }
     "#;
-    for edition in Edition::ALL {
-        let mut world = World::with_script(script).edition(edition).start();
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::AgentSpeaking(400), caller.speech(1_000)),
-            say(When::After(0), caller.hush(3_000)),
-            say(When::After(0), caller.speech(800)),
-            say(When::After(0), caller.hush(3_000)),
-            hang_up(When::After(0)),
-        ];
-        let call = world.call(steps).await;
-        let (turns, account) = (world.turns(&call), world.account());
-        assert_eq!(bytes(&turns), account.written, "{edition:?}");
-        assert_eq!(account.received, account.written + account.left, "{edition:?}");
-        let all: Vec<u32> = (0..caller.count()).collect();
-        if edition == Edition::EsV2 {
-            // The prompt's three seconds, to the frame: silence of the same length arrives in their place.
-            assert!((149..=150).contains(&(account.withheld / FRAME)), "{}", account.withheld);
-            let at = |wanted: fn(&What) -> bool| {
-                call.events.iter().find(|event| wanted(&event.what)).map(|event| event.at_ms).unwrap()
-            };
-            let prompt_ends = at(|what| matches!(what, What::AgentSpeaks)) + 3_000;
-            let speech_begins = at(|what| matches!(what, What::CallerSpeaks { .. }));
-            let said_into_it = usize::try_from((prompt_ends - speech_begins).div_ceil(20)).unwrap();
-            assert_eq!(heard(&turns), all[said_into_it..], "all but what was said into the prompt");
-        } else {
-            assert_eq!((account.withheld, heard(&turns)), (0, all), "{edition:?}");
-        }
-        let spoken = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
-        assert_eq!(spoken, 1, "{edition:?}: what was said into the prompt is no turn");
+    let mut world = World::with_script(script).edition(edition).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::AgentSpeaking(400), caller.speech(1_000)),
+        say(When::After(0), caller.hush(3_000)),
+        say(When::After(0), caller.speech(800)),
+        say(When::After(0), caller.hush(3_000)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    let (turns, account) = (world.turns(&call), world.account());
+    assert_eq!(bytes(&turns), account.written);
+    assert_eq!(account.received, account.written + account.left);
+    let all: Vec<u32> = (0..caller.count()).collect();
+    if edition == Edition::EsV2 {
+        // The prompt's three seconds, to the frame: silence of the same length arrives in their place.
+        assert!((149..=150).contains(&(account.withheld / FRAME)), "{}", account.withheld);
+        let at = |wanted: fn(&What) -> bool| {
+            call.events.iter().find(|event| wanted(&event.what)).map(|event| event.at_ms).unwrap()
+        };
+        let prompt_ends = at(|what| matches!(what, What::AgentSpeaks)) + 3_000;
+        let speech_begins = at(|what| matches!(what, What::CallerSpeaks { .. }));
+        let said_into_it = usize::try_from((prompt_ends - speech_begins).div_ceil(20)).unwrap();
+        assert_eq!(heard(&turns), all[said_into_it..], "all but what was said into the prompt");
+    } else {
+        assert_eq!((account.withheld, heard(&turns)), (0, all));
     }
+    let spoken = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
+    assert_eq!(spoken, 1, "what was said into the prompt is no turn");
 }
 
-#[tokio::test(start_paused = true)]
-async fn beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_counted() {
-    for edition in Edition::ALL {
-        let script =
-            "[start]\nthink_ms = 40000\ntone = { hz = 400, ms = 300 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
-        let mut world =
-            World::with_script(script).edition(edition).each_call(|call| call.patience.answer_ms = 60_000).start();
+each_edition!(beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_counted, ALL);
+async fn beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_counted(edition: Edition) {
+    let script =
+        "[start]\nthink_ms = 40000\ntone = { hz = 400, ms = 300 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
+    let mut world =
+        World::with_script(script).edition(edition).each_call(|call| call.patience.answer_ms = 60_000).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::After(0), caller.speech(39_000)),
+        say(When::After(0), caller.hush(4_000)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    let (turns, reports) = (world.turns(&call), world.reports());
+    let account = account(&reports);
+    let dropped = u32::try_from(account.dropped / FRAME).unwrap();
+    assert!((490..=510).contains(&dropped), "10 s are {dropped} frames");
+    assert_eq!(heard(&turns), (dropped..caller.count()).collect::<Vec<u32>>());
+    assert_eq!(account.received, account.written + account.dropped);
+    let told: u64 = reports.iter().map(|report| if let Report::AudioDropped { ms } = report { *ms } else { 0 }).sum();
+    assert_eq!(told * 8, account.dropped);
+}
+
+each_edition!(after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_counted_as_sent_again, ALL);
+async fn after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_counted_as_sent_again(
+    edition: Edition,
+) {
+    for (fault, half_closed) in
+        [("fault = \"UNAVAILABLE\"\nfault_after_ms = 1600", false), ("fault = \"UNAVAILABLE\"", true)]
+    {
+        let script = format!(
+            "think_ms = 300\n[start]\ntone = {{ hz = 400, ms = 300 }}\n[[utterance]]\n{fault}\n[[utterance]]\ntone = {{ hz = 500, ms = 300 }}"
+        );
+        let mut world = World::with_script(&script).edition(edition).start();
         let mut caller = Numbered::default();
         let steps = vec![
-            say(When::After(0), caller.speech(39_000)),
+            say(When::AgentSilent(0), caller.speech(2_000)),
             say(When::After(0), caller.hush(4_000)),
             hang_up(When::After(0)),
         ];
         let call = world.call(steps).await;
-        let (turns, reports) = (world.turns(&call), world.reports());
-        let account = account(&reports);
-        let dropped = u32::try_from(account.dropped / FRAME).unwrap();
-        assert!((490..=510).contains(&dropped), "{edition:?}: 10 s are {dropped} frames");
-        assert_eq!(heard(&turns), (dropped..caller.count()).collect::<Vec<u32>>(), "{edition:?}");
-        assert_eq!(account.received, account.written + account.dropped, "{edition:?}");
-        let told: u64 =
-            reports.iter().map(|report| if let Report::AudioDropped { ms } = report { *ms } else { 0 }).sum();
-        assert_eq!(told * 8, account.dropped);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_counted_as_sent_again() {
-    for edition in Edition::ALL {
-        for (fault, half_closed) in
-            [("fault = \"UNAVAILABLE\"\nfault_after_ms = 1600", false), ("fault = \"UNAVAILABLE\"", true)]
-        {
-            let script = format!(
-                "think_ms = 300\n[start]\ntone = {{ hz = 400, ms = 300 }}\n[[utterance]]\n{fault}\n[[utterance]]\ntone = {{ hz = 500, ms = 300 }}"
-            );
-            let mut world = World::with_script(&script).edition(edition).start();
-            let mut caller = Numbered::default();
-            let steps = vec![
-                say(When::AgentSilent(0), caller.speech(2_000)),
-                say(When::After(0), caller.hush(4_000)),
-                hang_up(When::After(0)),
-            ];
-            let call = world.call(steps).await;
-            let turns = world.turns(&call);
-            let account = world.account();
-            let [failed, tried_again] = &turns[1..3] else { panic!("{edition:?}: {}", turns.len()) };
-            let (first, second) = (numbers(&failed.audio), numbers(&tried_again.audio));
-            assert!(second.starts_with(&first), "{edition:?}: {:?} and {:?}", first.len(), second.len());
-            assert_eq!(account.resent, failed.audio.len() as u64, "{edition:?}, {fault}");
-            assert_eq!(failed.half_closed, half_closed, "{edition:?}, {fault}");
-            let rest: Vec<u32> = turns[2..].iter().flat_map(|turn| numbers(&turn.audio)).collect();
-            assert_eq!(rest, (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}");
-            assert_eq!(bytes(&turns), account.written + account.resent, "{edition:?}");
-        }
+        let turns = world.turns(&call);
+        let account = world.account();
+        let [failed, tried_again] = &turns[1..3] else { panic!("{}", turns.len()) };
+        let (first, second) = (numbers(&failed.audio), numbers(&tried_again.audio));
+        assert!(second.starts_with(&first), "{:?} and {:?}", first.len(), second.len());
+        assert_eq!(account.resent, failed.audio.len() as u64, "{fault}");
+        assert_eq!(failed.half_closed, half_closed, "{fault}");
+        let rest: Vec<u32> = turns[2..].iter().flat_map(|turn| numbers(&turn.audio)).collect();
+        assert_eq!(rest, (0..caller.count()).collect::<Vec<u32>>());
+        assert_eq!(bytes(&turns), account.written + account.resent);
     }
 }

@@ -1,5 +1,6 @@
 //! What must come out, kept in files under `golden/`. `UPDATE_GOLDEN=1` writes them anew.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub(crate) fn expect(file: &Path, actual: &[u8]) {
 }
 
 /// The names of the files in a folder, without their kind.
-pub(crate) fn stems(folder: &Path) -> Vec<String> {
+pub(crate) fn stems(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     files.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned()).collect()
 }

@@ -26,19 +26,13 @@ const AGENT: &str = r#"
     tone = { hz = 700, ms = 300 }
 "#;
 
-/// Every form in which each edition takes keys.
-fn forms() -> Vec<(Edition, DigitsForm)> {
-    let event = || DigitsForm::Event("KEYS".to_owned());
-    vec![
-        (Edition::Cx, DigitsForm::Dtmf),
-        (Edition::Cx, DigitsForm::Text),
-        (Edition::Cx, event()),
-        (Edition::EsV2, DigitsForm::Text),
-        (Edition::EsV2, event()),
-        (Edition::EsV2Beta1, DigitsForm::Dtmf),
-        (Edition::EsV2Beta1, DigitsForm::Text),
-        (Edition::EsV2Beta1, event()),
-    ]
+/// Every form in which the edition takes keys.
+fn forms(edition: Edition) -> Vec<DigitsForm> {
+    let mut forms = vec![DigitsForm::Text, DigitsForm::Event("KEYS".to_owned())];
+    if edition != Edition::EsV2 {
+        forms.push(DigitsForm::Dtmf);
+    }
+    forms
 }
 
 fn world(edition: Edition, change: impl FnOnce(&mut CallConfig) + 'static) -> World {
@@ -64,9 +58,9 @@ fn said(reports: &[Report]) -> Vec<String> {
     reports.iter().filter_map(text).filter(|text| !text.is_empty()).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_reach_the_agent_in_whatever_form_it_takes_them() {
-    for (edition, form) in forms() {
+each_edition!(keys_reach_the_agent_in_whatever_form_it_takes_them, ALL);
+async fn keys_reach_the_agent_in_whatever_form_it_takes_them(edition: Edition) {
+    for form in forms(edition) {
         let told = form.clone();
         let mut world = world(edition, move |call| call.keys.form = told);
         let call = world.call(vec![press(When::AgentSilent(300), "12#"), hang_up(When::AgentSilent(500))]).await;
@@ -82,39 +76,35 @@ async fn keys_reach_the_agent_in_whatever_form_it_takes_them() {
                 assert_eq!((turn.input, &turn.text, &turn.parameters["digits"]), ("event", name, &"12".into()));
             }
         }
-        assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}, {form:?}");
+        assert_eq!(said(&world.reports()), ["twelve"], "{form:?}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_finish_key_ends_an_entry_at_once_and_without_it_a_pause_does() {
-    for edition in Edition::ALL {
-        for (keys, after_ms) in [("12#", 0), ("12", 3_000)] {
-            let mut world = world(edition, |_| {});
-            let call = world.call(vec![press(When::AgentSilent(300), keys), hang_up(When::AgentSilent(500))]).await;
-            let last_key = *all_at(&call, |what| matches!(what, What::Digit { .. })).last().unwrap();
-            let answer = *all_at(&call, |what| matches!(what, What::AgentSpeaks)).last().unwrap();
-            let expected = last_key + after_ms + 100;
-            assert!((expected..expected + 50).contains(&answer), "{edition:?}, {keys}: {answer}, {expected}");
-            assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}, {keys}");
-        }
+each_edition!(the_finish_key_ends_an_entry_at_once_and_without_it_a_pause_does, ALL);
+async fn the_finish_key_ends_an_entry_at_once_and_without_it_a_pause_does(edition: Edition) {
+    for (keys, after_ms) in [("12#", 0), ("12", 3_000)] {
+        let mut world = world(edition, |_| {});
+        let call = world.call(vec![press(When::AgentSilent(300), keys), hang_up(When::AgentSilent(500))]).await;
+        let last_key = *all_at(&call, |what| matches!(what, What::Digit { .. })).last().unwrap();
+        let answer = *all_at(&call, |what| matches!(what, What::AgentSpeaks)).last().unwrap();
+        let expected = last_key + after_ms + 100;
+        assert!((expected..expected + 50).contains(&answer), "{keys}: {answer}, {expected}");
+        assert_eq!(said(&world.reports()), ["twelve"], "{keys}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_number_of_keys_is_an_entry_and_what_follows_is_the_next_one() {
-    for edition in Edition::ALL {
-        let mut world = world(edition, |call| call.keys.most = 2);
-        let call = world.call(vec![press(When::AgentSilent(300), "12345"), hang_up(When::After(6_000))]).await;
-        assert_eq!(entries(&world, &call), ["12", "34", "5"], "{edition:?}");
-        let reports = world.reports();
-        let counts = reports.iter().filter_map(|report| match report {
-            Report::DigitsComplete { count } => Some(*count),
-            _ => None,
-        });
-        assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 1]);
-        assert_eq!(said(&reports), ["twelve", "others", "others"], "{edition:?}");
-    }
+each_edition!(a_number_of_keys_is_an_entry_and_what_follows_is_the_next_one, ALL);
+async fn a_number_of_keys_is_an_entry_and_what_follows_is_the_next_one(edition: Edition) {
+    let mut world = world(edition, |call| call.keys.most = 2);
+    let call = world.call(vec![press(When::AgentSilent(300), "12345"), hang_up(When::After(6_000))]).await;
+    assert_eq!(entries(&world, &call), ["12", "34", "5"]);
+    let reports = world.reports();
+    let counts = reports.iter().filter_map(|report| match report {
+        Report::DigitsComplete { count } => Some(*count),
+        _ => None,
+    });
+    assert_eq!(counts.collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(said(&reports), ["twelve", "others", "others"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,67 +127,61 @@ async fn the_agents_own_rules_hold_until_its_next_answer() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_that_are_pressed_ahead_are_kept_and_cut_nothing() {
-    for edition in Edition::ANY {
-        let script = AGENT.replace("think_ms = 100", "think_ms = 1500");
-        // Into the welcome, before the agent has said a word.
-        let mut world = World::with_script(&script).edition(edition).start();
-        let call = world.call(vec![press(When::After(200), "12#"), hang_up(When::After(6_000))]).await;
-        assert_eq!(said(&world.reports()), ["twelve"], "{edition:?}");
-        assert_eq!(sounding_ms(&call), 800, "{edition:?}: the welcome is heard, then the answer");
-        assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{edition:?}");
+each_edition!(keys_that_are_pressed_ahead_are_kept_and_cut_nothing, ANY);
+async fn keys_that_are_pressed_ahead_are_kept_and_cut_nothing(edition: Edition) {
+    let script = AGENT.replace("think_ms = 100", "think_ms = 1500");
+    // Into the welcome, before the agent has said a word.
+    let mut world = World::with_script(&script).edition(edition).start();
+    let call = world.call(vec![press(When::After(200), "12#"), hang_up(When::After(6_000))]).await;
+    assert_eq!(said(&world.reports()), ["twelve"]);
+    assert_eq!(sounding_ms(&call), 800, "the welcome is heard, then the answer");
+    assert!(spoke(&call).iter().all(|(_, cut)| !cut));
 
-        // While the agent thinks about what was said.
-        let mut world = World::with_script(&script).edition(edition).start();
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::AgentSilent(200), caller.speech(600)),
-            press(When::After(1_000), "12#"),
-            hang_up(When::After(6_000)),
-        ];
-        let call = world.call(steps).await;
-        assert_eq!(said(&world.reports()), ["words", "twelve"], "{edition:?}");
-        assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{edition:?}");
-    }
+    // While the agent thinks about what was said.
+    let mut world = World::with_script(&script).edition(edition).start();
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::AgentSilent(200), caller.speech(600)),
+        press(When::After(1_000), "12#"),
+        hang_up(When::After(6_000)),
+    ];
+    let call = world.call(steps).await;
+    assert_eq!(said(&world.reports()), ["words", "twelve"]);
+    assert!(spoke(&call).iter().all(|(_, cut)| !cut));
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_in_mid_sentence_come_after_the_words() {
-    for edition in Edition::ALL {
-        let mut world = world(edition, |_| {});
-        let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::AgentSilent(200), caller.speech(1_200)),
-            press(When::After(0), "12#"),
-            say(When::After(0), caller.speech(1_000)),
-            say(When::After(0), caller.hush(4_000)),
-            hang_up(When::After(0)),
-        ];
-        let call = world.call(steps).await;
-        assert_eq!(said(&world.reports()), ["words", "twelve", "words"], "{edition:?}");
-        let turns = world.turns(&call);
-        let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
-        assert_eq!(heard, (0..caller.count()).collect::<Vec<u32>>(), "{edition:?}: no word is lost for the keys");
-    }
+each_edition!(keys_in_mid_sentence_come_after_the_words, ALL);
+async fn keys_in_mid_sentence_come_after_the_words(edition: Edition) {
+    let mut world = world(edition, |_| {});
+    let mut caller = Numbered::default();
+    let steps = vec![
+        say(When::AgentSilent(200), caller.speech(1_200)),
+        press(When::After(0), "12#"),
+        say(When::After(0), caller.speech(1_000)),
+        say(When::After(0), caller.hush(4_000)),
+        hang_up(When::After(0)),
+    ];
+    let call = world.call(steps).await;
+    assert_eq!(said(&world.reports()), ["words", "twelve", "words"]);
+    let turns = world.turns(&call);
+    let heard: Vec<u32> = turns.iter().flat_map(|turn| numbers(&turn.audio)).collect();
+    assert_eq!(heard, (0..caller.count()).collect::<Vec<u32>>(), "no word is lost for the keys");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_key_stops_a_prompt() {
+each_edition!(a_key_stops_a_prompt, ANY);
+async fn a_key_stops_a_prompt(edition: Edition) {
     let script =
         AGENT.replace("[start]\n    tone = { hz = 400, ms = 500 }", "[start]\n    tone = { hz = 400, ms = 6000 }");
-    for edition in Edition::ANY {
-        let mut world = World::with_script(&script).edition(edition).start();
-        let call = world.call(vec![press(When::AgentSpeaking(2_000), "12#"), hang_up(When::AgentSilent(500))]).await;
-        let cut_at = first_at(&call, |what| matches!(what, What::AgentSpoke { cut: true, .. }));
-        let key_at = first_at(&call, |what| matches!(what, What::Digit { .. }));
-        assert!(cut_at - key_at < 20, "{edition:?}: at the first key");
-        let by_key = |report: &Report| matches!(report, Report::BargeIn { by: InterruptedBy::Key, turn: None, .. });
-        let reports = world.reports();
-        assert_eq!(reports.iter().filter(|report| by_key(report)).count(), 1, "{edition:?}");
-        assert_eq!(spoke(&call).last(), Some(&(300, false)), "{edition:?}: the answer to the keys");
-        assert_eq!(said(&reports), ["twelve"], "{edition:?}");
-    }
+    let mut world = World::with_script(&script).edition(edition).start();
+    let call = world.call(vec![press(When::AgentSpeaking(2_000), "12#"), hang_up(When::AgentSilent(500))]).await;
+    let cut_at = first_at(&call, |what| matches!(what, What::AgentSpoke { cut: true, .. }));
+    let key_at = first_at(&call, |what| matches!(what, What::Digit { .. }));
+    assert!(cut_at - key_at < 20, "at the first key");
+    let by_key = |report: &Report| matches!(report, Report::BargeIn { by: InterruptedBy::Key, turn: None, .. });
+    let reports = world.reports();
+    assert_eq!(reports.iter().filter(|report| by_key(report)).count(), 1);
+    assert_eq!(spoke(&call).last(), Some(&(300, false)), "the answer to the keys");
+    assert_eq!(said(&reports), ["twelve"]);
 }
 
 /// Keys that are a secret of the caller's.
@@ -231,11 +215,11 @@ fn secretive(edition: Edition, form: DigitsForm, tapes: &Tapes) -> WorldBuilder 
         .each_call(move |call| call.keys.form = form)
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_stand_in_no_log_line_no_report_and_on_no_tape() {
-    for (number, (edition, form)) in forms().into_iter().enumerate() {
+each_edition!(keys_stand_in_no_log_line_no_report_and_on_no_tape, ALL);
+async fn keys_stand_in_no_log_line_no_report_and_on_no_tape(edition: Edition) {
+    for (number, form) in forms(edition).into_iter().enumerate() {
         let log = Log::start();
-        let tapes = Tapes::new(&format!("secret-{number}"));
+        let tapes = Tapes::new(&format!("secret-{edition:?}-{number}"));
         let mut world = secretive(edition, form.clone(), &tapes).start();
         let mut caller = Numbered::default();
         let steps = vec![
@@ -245,23 +229,23 @@ async fn keys_stand_in_no_log_line_no_report_and_on_no_tape() {
             pause(2_000),
         ];
         let call = world.call(steps).await;
-        assert_eq!(entries_of_any_form(&world, &call), [SECRET], "{edition:?}, {form:?}: it is what the agent gets");
+        assert_eq!(entries_of_any_form(&world, &call), [SECRET], "{form:?}: it is what the agent gets");
         let url = redirected(&call).unwrap();
-        assert!(url.contains("VirtualAgentStatus=completed"), "{edition:?}: {url}");
-        assert!(!url.contains(SECRET), "{edition:?}, {form:?}: {url}");
+        assert!(url.contains("VirtualAgentStatus=completed"), "{url}");
+        assert!(!url.contains(SECRET), "{form:?}: {url}");
         let reports = format!("{:?}", world.reports());
-        assert!(reports.contains("DigitsComplete") && !reports.contains(SECRET), "{edition:?}, {form:?}");
+        assert!(reports.contains("DigitsComplete") && !reports.contains(SECRET), "{form:?}");
         let lines = log.text();
         assert!(lines.contains("the keys are complete"), "the log is looked at from its lowest level on");
         for line in lines.lines() {
-            assert!(!line.contains(SECRET), "{edition:?}, {form:?}: {line}");
+            assert!(!line.contains(SECRET), "{form:?}: {line}");
         }
         drop(world);
         let tape = tapes.tape();
-        assert!(tape.contains("dtmf") && !tape.contains(SECRET), "{edition:?}, {form:?}");
+        assert!(tape.contains("dtmf") && !tape.contains(SECRET), "{form:?}");
         let tape = Tape::parse(&tape).unwrap();
         let replayed: Vec<String> = replay(&tape).tape_lines().collect();
-        assert_eq!(replayed, tape.outputs, "{edition:?}, {form:?}: a masked tape replays to its own outputs");
+        assert_eq!(replayed, tape.outputs, "{form:?}: a masked tape replays to its own outputs");
     }
 }
 

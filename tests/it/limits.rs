@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
 use dialbridge_runner::settings::Limits;
-use dialbridge_tests::{Came, RawSocket, SERVICE_URL, TOKEN, World, paths, post, signed_post, voice_url};
+use dialbridge_tests::{Came, RawSocket, SERVICE_URL, TOKEN, World, paths, post, signed_post, start, voice_url};
 use fastwebsockets::{Frame, OpCode, Payload};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -23,10 +23,6 @@ fn world(change: impl FnOnce(&mut Limits) + 'static) -> World {
 async fn open(world: &World, call: &str) -> Result<RawSocket, String> {
     let (media, _) = voice_url(&world.pipes, call).await;
     RawSocket::open(&world.pipes, &media).await
-}
-
-fn start(call: &str) -> String {
-    format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{call}"}}}}"#)
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +72,7 @@ async fn more_sockets_than_calls_and_those_that_wait_cannot_be_opened() {
     let (first, _) = voice_url(&world.pipes, &call(0)).await;
     // A call that comes back is let in beyond MAX_CALLS.
     let (_, action) = voice_url(&world.pipes, &call(1)).await;
-    let form = [("CallSid".to_owned(), call(1)), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let form = [("CallSid", &*call(1)), ("CallStatus", "in-progress")];
     let back = paths(&signed_post(&world.pipes, &action, &form).await.body).0;
     let third = voice_url(&world.pipes, &call(2)).await.0;
     let mut sockets = Vec::new();
@@ -142,7 +138,6 @@ async fn a_socket_over_which_nothing_comes_gives_its_call_to_another_one() {
     tokio::time::sleep(Duration::from_secs(7)).await;
     assert_eq!(socket.end().await, Came::Close(1000));
     let pairs = [("CallSid", CALL), ("CallStatus", "in-progress")];
-    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let answer = signed_post(&world.pipes, &action, &pairs).await;
     assert!(paths(&answer.body).0.starts_with("/media/"), "{}", answer.body);
 }
@@ -156,7 +151,6 @@ async fn what_twilio_tells_of_a_stream_is_taken_from_twilio_only() {
         ("StreamEvent", "stream-error"),
         ("StreamError", "31920 handshake error"),
     ];
-    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(signed_post(&world.pipes, "/stream-status", &pairs).await.status, StatusCode::NO_CONTENT);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let unsigned = post(&world.pipes, "POST /stream-status", &form, "CallSid=CA1&StreamEvent=stream-error").await;

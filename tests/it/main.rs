@@ -1,6 +1,35 @@
 //! Stories of whole calls.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+/// Tests a story with each of these editions, so that a failure names its edition: `ALL` with a stream for each turn, `CES`
+/// with one for the whole call, `ANY`, or those that are listed. They are named as those of `dialbridge_tests::Edition`. The clock
+/// is tokio's paused one, or with `start_paused = false` the real one.
+macro_rules! each_edition {
+    ($story:ident, ALL) => {
+        each_edition!($story, [Cx, EsV2, EsV2Beta1]);
+    };
+    ($story:ident, CES) => {
+        each_edition!($story, [CesWebSocket, CesGrpc]);
+    };
+    ($story:ident, ANY) => {
+        each_edition!($story, [Cx, EsV2, EsV2Beta1, CesWebSocket, CesGrpc]);
+    };
+    ($story:ident, [$($edition:ident),+]) => {
+        each_edition!($story, [$($edition),+], start_paused = true);
+    };
+    ($story:ident, [$($edition:ident),+], $clock:ident = $is_paused:literal) => {
+        #[expect(non_snake_case, reason = "tests are named as the editions are")]
+        mod $story {
+            $(
+                #[tokio::test($clock = $is_paused)]
+                async fn $edition() {
+                    super::$story(dialbridge_tests::Edition::$edition).await;
+                }
+            )+
+        }
+    };
+}
+
 mod agent_faults;
 mod assumptions;
 mod attacker;

@@ -11,9 +11,6 @@ use dialbridge_tests::{
     Edition, Log, World, ended_by, hang_up, numbered_speech, press, redirected, say, sounding_ms, spoke, tone, tone_ms,
 };
 
-/// The editions that have an answer name recordings.
-const WITH_RECORDINGS: [Edition; 2] = [Edition::Cx, Edition::EsV2Beta1];
-
 fn wav(hz: f64, ms: usize) -> Vec<u8> {
     write_wav(1, AudioFormat::TELEPHONE, &tone(hz, ms))
 }
@@ -46,27 +43,25 @@ fn refused(reports: &[Report]) -> Vec<String> {
     reports.iter().filter_map(why).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_recording_is_fetched_and_played_after_the_words() {
+each_edition!(a_recording_is_fetched_and_played_after_the_words, [Cx, EsV2Beta1]);
+async fn a_recording_is_fetched_and_played_after_the_words(edition: Edition) {
     let script = r#"
         [start]
         say = "listen"
         tone = { hz = 400, ms = 500 }
         play = "gs://music/jingle.wav"
     "#;
-    for edition in WITH_RECORDINGS {
-        let mut world = World::with_script(script).edition(edition).start();
-        world.storage.put("music/jingle.wav", wav(600.0, 800));
-        let call = listened(&world).await;
-        assert_eq!(tones(&call), [400, 600], "{edition:?}");
-        assert_eq!(sounding_ms(&call), 1_300, "{edition:?}");
-        assert!(refused(&world.reports()).is_empty(), "{edition:?}");
-        assert_eq!(world.storage.asked(), [Asked { path: "music/jingle.wav".to_owned(), status: 200 }]);
-    }
+    let mut world = World::with_script(script).edition(edition).start();
+    world.storage.put("music/jingle.wav", wav(600.0, 800));
+    let call = listened(&world).await;
+    assert_eq!(tones(&call), [400, 600]);
+    assert_eq!(sounding_ms(&call), 1_300);
+    assert!(refused(&world.reports()).is_empty());
+    assert_eq!(world.storage.asked(), [Asked { path: "music/jingle.wav".to_owned(), status: 200 }]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_custom_payload_has_a_recording_played_in_every_edition() {
+each_edition!(a_custom_payload_has_a_recording_played_in_every_edition, ALL);
+async fn a_custom_payload_has_a_recording_played_in_every_edition(edition: Edition) {
     let script = r#"
         [start]
         tone = { hz = 400, ms = 500 }
@@ -74,23 +69,16 @@ async fn a_custom_payload_has_a_recording_played_in_every_edition() {
         [[utterance]]
         tone = { hz = 900, ms = 200 }
     "#;
-    for edition in Edition::ALL {
-        for audio_messages in ["with-result", "after", "split"] {
-            let mut world = World::with_script(&format!("audio_messages = \"{audio_messages}\"\n{script}"))
-                .edition(edition)
-                .start();
-            world.storage.put("music/jingle.wav", wav(600.0, 2_000));
-            let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 700)), hang_up(When::After(4_000))];
-            let call = world.call(steps).await;
-            assert_eq!(
-                spoke(&call)[0],
-                (2_500, false),
-                "{edition:?}, {audio_messages}: neither part may be interrupted"
-            );
-            assert_eq!(tones(&call)[..2], [400, 600], "{edition:?}, {audio_messages}");
-            let told = world.reports().into_iter().filter(|report| matches!(report, Report::Payload { .. })).count();
-            assert_eq!(told, 1, "{edition:?}");
-        }
+    for audio_messages in ["with-result", "after", "split"] {
+        let mut world =
+            World::with_script(&format!("audio_messages = \"{audio_messages}\"\n{script}")).edition(edition).start();
+        world.storage.put("music/jingle.wav", wav(600.0, 2_000));
+        let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 700)), hang_up(When::After(4_000))];
+        let call = world.call(steps).await;
+        assert_eq!(spoke(&call)[0], (2_500, false), "{audio_messages}: neither part may be interrupted");
+        assert_eq!(tones(&call)[..2], [400, 600], "{audio_messages}");
+        let told = world.reports().into_iter().filter(|report| matches!(report, Report::Payload { .. })).count();
+        assert_eq!(told, 1);
     }
 }
 
@@ -205,14 +193,15 @@ async fn words_for_telephones_only_are_synthesised() {
         assert_eq!(spoke(&call), [(u64::from(synthesized.ms), false)]);
         assert!(refused(&world.reports()).is_empty());
     }
-    // Said for other platforms as well, it has audio already.
+}
+
+each_edition!(words_that_have_audio_already_are_not_synthesised, [EsV2, EsV2Beta1]);
+async fn words_that_have_audio_already_are_not_synthesised(edition: Edition) {
     let both = "[start]\nsay = \"Good morning.\"\nspeech = \"Good morning.\"\ntone = { hz = 400, ms = 700 }";
-    for edition in [Edition::EsV2, Edition::EsV2Beta1] {
-        let world = World::with_script(both).edition(edition).start();
-        let call = listened(&world).await;
-        assert_eq!(spoke(&call), [(700, false)], "{edition:?}");
-        assert!(world.text_to_speech.synthesized().is_empty(), "{edition:?}");
-    }
+    let world = World::with_script(both).edition(edition).start();
+    let call = listened(&world).await;
+    assert_eq!(spoke(&call), [(700, false)]);
+    assert!(world.text_to_speech.synthesized().is_empty());
 }
 
 /// What was synthesised of a call in that language, whose agent has these settings of its voice: name, gender, rate, pitch.
@@ -351,49 +340,44 @@ async fn success_is_reported_and_does_not_end_the_call() {
     assert_eq!(world.reports().iter().filter(|report| matches!(report, Report::Succeeded { .. })).count(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_webhook_that_failed_is_logged_and_the_answer_is_played() {
-    for edition in Edition::ALL {
-        let log = Log::start();
-        let script = "[start]\nwebhook_fault = \"the shop's webhook is down\"\ntone = { hz = 400, ms = 300 }";
-        let mut world = World::with_script(script).edition(edition).start();
-        let call = listened(&world).await;
-        assert_eq!(tones(&call), [400], "{edition:?}");
-        let failed = world.reports().into_iter().find_map(|report| match report {
-            Report::WebhookFailed { why, .. } => Some(why),
-            _ => None,
-        });
-        assert_eq!(failed.as_deref(), Some("code 14: the shop's webhook is down"), "{edition:?}");
-        let line = log.text().lines().find(|line| line.contains("webhook is down")).map(ToOwned::to_owned);
-        assert!(line.is_some_and(|line| line.contains(r#""severity":"WARNING""#)), "{edition:?}");
-    }
+each_edition!(a_webhook_that_failed_is_logged_and_the_answer_is_played, ALL);
+async fn a_webhook_that_failed_is_logged_and_the_answer_is_played(edition: Edition) {
+    let log = Log::start();
+    let script = "[start]\nwebhook_fault = \"the shop's webhook is down\"\ntone = { hz = 400, ms = 300 }";
+    let mut world = World::with_script(script).edition(edition).start();
+    let call = listened(&world).await;
+    assert_eq!(tones(&call), [400]);
+    let failed = world.reports().into_iter().find_map(|report| match report {
+        Report::WebhookFailed { why, .. } => Some(why),
+        _ => None,
+    });
+    assert_eq!(failed.as_deref(), Some("code 14: the shop's webhook is down"));
+    let line = log.text().lines().find(|line| line.contains("webhook is down")).map(ToOwned::to_owned);
+    assert!(line.is_some_and(|line| line.contains(r#""severity":"WARNING""#)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_payload_for_somebody_else_passes_by_and_a_wrong_one_of_ours_is_told() {
-    for edition in Edition::ANY {
-        let script = r#"
-            [start]
-            tone = { hz = 400, ms = 300 }
-            payload = [{ richContent = [[{ type = "info" }]] }, { dialbridge = { transfr = { to = "+15550123" } } }]
-            [[utterance]]
-            tone = { hz = 600, ms = 300 }
-        "#;
-        let log = Log::start();
-        let mut world = World::with_script(script).edition(edition).start();
-        let call = world
-            .call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))])
-            .await;
-        assert_eq!(tones(&call), [400, 600], "{edition:?}: the call goes on");
-        let reports = world.reports();
-        assert_eq!(reports.iter().filter(|report| matches!(report, Report::Payload { .. })).count(), 2, "{edition:?}");
-        let refused = reports.iter().find_map(|report| match report {
-            Report::PayloadRefused { why, .. } => Some(why.clone()),
-            _ => None,
-        });
-        assert!(refused.is_some_and(|why| why.contains("transfr")), "{edition:?}");
-        assert!(log.text().contains("is not understood"), "{edition:?}");
-    }
+each_edition!(a_payload_for_somebody_else_passes_by_and_a_wrong_one_of_ours_is_told, ANY);
+async fn a_payload_for_somebody_else_passes_by_and_a_wrong_one_of_ours_is_told(edition: Edition) {
+    let script = r#"
+        [start]
+        tone = { hz = 400, ms = 300 }
+        payload = [{ richContent = [[{ type = "info" }]] }, { dialbridge = { transfr = { to = "+15550123" } } }]
+        [[utterance]]
+        tone = { hz = 600, ms = 300 }
+    "#;
+    let log = Log::start();
+    let mut world = World::with_script(script).edition(edition).start();
+    let call =
+        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+    assert_eq!(tones(&call), [400, 600], "the call goes on");
+    let reports = world.reports();
+    assert_eq!(reports.iter().filter(|report| matches!(report, Report::Payload { .. })).count(), 2);
+    let refused = reports.iter().find_map(|report| match report {
+        Report::PayloadRefused { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(refused.is_some_and(|why| why.contains("transfr")));
+    assert!(log.text().contains("is not understood"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,8 +393,8 @@ async fn a_payload_in_a_partial_response_counts_when_the_last_one_was_heard() {
     assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=completed"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins() {
+each_edition!(of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins, ALL);
+async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins(edition: Edition) {
     let transfer = |to: &str| format!("{{ dialbridge = {{ transfer = {{ to = \"{to}\" }} }} }}");
     let (one, other) = (transfer("+15550123"), transfer("+15550124"));
     let end = "{ dialbridge = { end = true } }";
@@ -420,25 +404,19 @@ async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins() {
         (format!("payload = [{one}, {other}]"), Some("+15550123")),
         (format!("handoff = {{ a = 1 }}\npayload = {one}"), None),
     ] {
-        for edition in Edition::ALL {
-            let world = World::with_script(&format!("[start]\n{answer}\ntone = {{ hz = 400, ms = 300 }}"))
-                .edition(edition)
-                .start();
-            let call = world.call(Vec::new()).await;
-            let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
-            assert_eq!(to.as_deref(), dialled, "{edition:?}, {answer}");
-        }
+        let world =
+            World::with_script(&format!("[start]\n{answer}\ntone = {{ hz = 400, ms = 300 }}")).edition(edition).start();
+        let call = world.call(Vec::new()).await;
+        let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
+        assert_eq!(to.as_deref(), dialled, "{answer}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_was_not_understood_is_answered_as_it_is() {
-    for edition in Edition::ANY {
-        let script = "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nno_match = true\nintent = \"fallback\"\ntone = { hz = 600, ms = 300 }";
-        let world = World::with_script(script).edition(edition).start();
-        let call = world
-            .call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))])
-            .await;
-        assert_eq!(tones(&call), [400, 600], "{edition:?}");
-    }
+each_edition!(what_was_not_understood_is_answered_as_it_is, ANY);
+async fn what_was_not_understood_is_answered_as_it_is(edition: Edition) {
+    let script = "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nno_match = true\nintent = \"fallback\"\ntone = { hz = 600, ms = 300 }";
+    let world = World::with_script(script).edition(edition).start();
+    let call =
+        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+    assert_eq!(tones(&call), [400, 600]);
 }

@@ -8,7 +8,7 @@ use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::When;
 use dialbridge_runner::settings::Platform;
 use dialbridge_tests::{
-    HttpAnswer, RawSocket, World, bakery, hang_up, numbered_speech, post, press, say, signed_post, voice_url,
+    HttpAnswer, RawSocket, World, bakery, hang_up, numbered_speech, post, press, say, signed_post, start, voice_url,
 };
 use http::StatusCode;
 
@@ -109,7 +109,7 @@ async fn gauges_show_what_is_going_on() {
     let _waiting = RawSocket::open(&world.pipes, &waiting).await.unwrap();
     let (started, _) = voice_url(&world.pipes, "CA2").await;
     let mut started = RawSocket::open(&world.pipes, &started).await.unwrap();
-    started.text(r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA2"}}"#).await;
+    started.text(&start("CA2")).await;
     started.next().await;
     let figures = Figures::of(&world).await;
     assert_eq!(figures.get("dialbridge_live_calls"), 2.0);
@@ -183,7 +183,7 @@ async fn updates_are_counted_by_what_came_of_them() {
 #[tokio::test(start_paused = true)]
 async fn refused_requests_are_counted_by_why() {
     let world = World::with_script("").settings(|settings| settings.set("MAX_CALLS", "1")).start();
-    let form = [("CallSid".to_owned(), "CA1".to_owned())];
+    let form = [("CallSid", "CA1")];
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let statuses = [
         post(&world.pipes, "POST /twiml", &[typed], "CallSid=CA1").await,
@@ -196,9 +196,9 @@ async fn refused_requests_are_counted_by_why() {
     assert_eq!(statuses.map(|answer: HttpAnswer| answer.status.as_u16()), [403, 403, 415, 404, 403, 403]);
     let (media, _) = voice_url(&world.pipes, "CA1").await;
     let mut socket = RawSocket::open(&world.pipes, &media).await.unwrap();
-    socket.text(r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}"#).await;
+    socket.text(&start("CA1")).await;
     socket.next().await;
-    signed_post(&world.pipes, "/twiml", &[("CallSid".to_owned(), "CA2".to_owned())]).await;
+    signed_post(&world.pipes, "/twiml", &[("CallSid", "CA2")]).await;
     let figures = Figures::of(&world).await;
     let all = figures.moved("dialbridge_refused_requests_total");
     let kinds: Vec<String> = all.iter().map(|(name, n)| format!("{} {n}", name.split('"').nth(1).unwrap())).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::{AbnormalClose, CallPlan, CallRecord, CallerStep, Habits, What, When};
 use dialbridge_tests::{
-    Came, Edition, Numbered, RawSocket, World, WorldBuilder, ended_by, hang_up, numbers, paths, pause, redirected, say,
-    signed_post, spoke, voice_url,
+    Came, Edition, Numbered, RawSocket, World, WorldBuilder, ended_by, hang_up, numbers, paths, pause, redirected,
+    said, say, signed_post, spoke, start, voice_url,
 };
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -17,9 +17,6 @@ const ROOM: usize = 20;
 
 /// One and a half times as many.
 const PLACED: usize = 30;
-
-/// The editions that have a protocol of their own.
-const EDITIONS: [Edition; 4] = [Edition::Cx, Edition::EsV2, Edition::CesWebSocket, Edition::CesGrpc];
 
 /// Where callers are sent for whom there is no room: another document, which the lab's hand-off handler gives.
 const ELSEWHERE: &str = "http://api.twilio.test/handoff?all=busy";
@@ -76,31 +73,31 @@ async fn place(world: &World, calls: usize, apart: Duration, habits: Habits) -> 
 }
 
 /// Whether the caller has had his conversation. He has heard all of the agent, and the agent all of him, or neither.
-fn is_served(world: &World, edition: Edition, call: &CallRecord) -> bool {
+fn is_served(world: &World, call: &CallRecord) -> bool {
     if spoke(call).is_empty() {
         return false;
     }
-    assert_eq!(spoke(call), WHOLE, "{edition:?}: {:?}", call.events);
-    assert_eq!(ended_by(call), "caller", "{edition:?}");
+    assert_eq!(spoke(call), WHOLE, "{:?}", call.events);
+    assert_eq!(ended_by(call), "caller");
     let heard = numbers(&world.audio(call));
-    assert_eq!(heard, (0..two_sentences().1).collect::<Vec<u32>>(), "{edition:?}: no frame is lost or doubled");
+    assert_eq!(heard, (0..two_sentences().1).collect::<Vec<u32>>(), "no frame is lost or doubled");
     let streams = world.streams(call).len();
-    assert!(streams <= 1, "{edition:?}: {streams} streams");
+    assert!(streams <= 1, "{streams} streams");
     true
 }
 
 /// The caller was told that there is no room, at once, and the agent never heard of him.
-fn is_told(world: &World, edition: Edition, call: &CallRecord) {
-    let said = call.find(|what| if let What::Said { text } = what { Some(text.clone()) } else { None });
-    assert!(said.is_some_and(|text| text.starts_with("All our lines are busy")), "{edition:?}: {:?}", call.events);
-    assert_eq!(ended_by(call), "twiml", "{edition:?}");
-    assert!(world.turns(call).is_empty() && world.streams(call).is_empty(), "{edition:?}: no turn is begun");
+fn is_told(world: &World, call: &CallRecord) {
+    let said = said(call);
+    assert!(said.is_some_and(|text| text.starts_with("All our lines are busy")), "{:?}", call.events);
+    assert_eq!(ended_by(call), "twiml");
+    assert!(world.turns(call).is_empty() && world.streams(call).is_empty(), "no turn is begun");
 }
 
 /// How many were served; the others must have been told.
-fn served(world: &World, edition: Edition, calls: &[CallRecord]) -> usize {
-    let (served, turned_away): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(world, edition, call));
-    turned_away.iter().for_each(|call| is_told(world, edition, call));
+fn served(world: &World, calls: &[CallRecord]) -> usize {
+    let (served, turned_away): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(world, call));
+    turned_away.iter().for_each(|call| is_told(world, call));
     served.len()
 }
 
@@ -111,56 +108,53 @@ fn refused_busy(world: &World) -> String {
     line.unwrap().rsplit(' ').next().unwrap().to_owned()
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_calls_that_come_one_after_the_other_those_beyond_the_limit_are_told_and_the_others_do_not_notice() {
-    for edition in EDITIONS {
-        let world = world(edition).start();
-        let (calls, most) = place(&world, PLACED, Duration::from_millis(150), Habits::default()).await;
-        assert_eq!((served(&world, edition, &calls), most), (ROOM, ROOM), "{edition:?}");
-        assert_eq!(refused_busy(&world), (PLACED - ROOM).to_string());
-        let streams = calls.iter().filter(|call| call.count(|what| matches!(what, What::StreamOpened)) > 0).count();
-        assert_eq!(streams, ROOM, "the others' voice-url gave no stream");
-        let again = world.call(two_sentences().0).await;
-        assert!(is_served(&world, edition, &again), "there is room again");
-    }
+each_edition!(
+    of_calls_that_come_one_after_the_other_those_beyond_the_limit_are_told_and_the_others_do_not_notice,
+    [Cx, EsV2, CesWebSocket, CesGrpc]
+);
+async fn of_calls_that_come_one_after_the_other_those_beyond_the_limit_are_told_and_the_others_do_not_notice(
+    edition: Edition,
+) {
+    let world = world(edition).start();
+    let (calls, most) = place(&world, PLACED, Duration::from_millis(150), Habits::default()).await;
+    assert_eq!((served(&world, &calls), most), (ROOM, ROOM));
+    assert_eq!(refused_busy(&world), (PLACED - ROOM).to_string());
+    let streams = calls.iter().filter(|call| call.count(|what| matches!(what, What::StreamOpened)) > 0).count();
+    assert_eq!(streams, ROOM, "the others' voice-url gave no stream");
+    let again = world.call(two_sentences().0).await;
+    assert!(is_served(&world, &again), "there is room again");
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_calls_that_come_in_one_moment_no_more_start_than_there_is_room_for() {
-    for edition in EDITIONS {
-        let mut world = world(edition).start();
-        let (calls, most) = place(&world, PLACED, Duration::ZERO, Habits::default()).await;
-        assert_eq!((served(&world, edition, &calls), most), (ROOM, ROOM), "{edition:?}");
-        let started = world.reports().iter().filter(|report| matches!(report, Report::Started { .. })).count();
-        assert_eq!((started, world.service.calls().live()), (ROOM, 0), "{edition:?}");
-        assert_eq!(refused_busy(&world), (PLACED - ROOM).to_string());
-        let again = world.call(two_sentences().0).await;
-        assert!(is_served(&world, edition, &again), "there is room again");
-    }
+each_edition!(of_calls_that_come_in_one_moment_no_more_start_than_there_is_room_for, [Cx, EsV2, CesWebSocket, CesGrpc]);
+async fn of_calls_that_come_in_one_moment_no_more_start_than_there_is_room_for(edition: Edition) {
+    let mut world = world(edition).start();
+    let (calls, most) = place(&world, PLACED, Duration::ZERO, Habits::default()).await;
+    assert_eq!((served(&world, &calls), most), (ROOM, ROOM));
+    let started = world.reports().iter().filter(|report| matches!(report, Report::Started { .. })).count();
+    assert_eq!((started, world.service.calls().live()), (ROOM, 0));
+    assert_eq!(refused_busy(&world), (PLACED - ROOM).to_string());
+    let again = world.call(two_sentences().0).await;
+    assert!(is_served(&world, &again), "there is room again");
 }
 
-#[tokio::test(start_paused = true)]
-async fn as_soon_as_a_call_ends_its_place_is_another_callers() {
-    for edition in [Edition::Cx, Edition::CesWebSocket] {
-        let world = world(edition).start();
-        // A call takes 7 s, so some 30 are wanted at any time.
-        let (calls, most) = place(&world, 3 * PLACED, Duration::from_millis(230), Habits::default()).await;
-        let served = served(&world, edition, &calls);
-        assert_eq!(most, ROOM, "{edition:?}");
-        assert!(served > 2 * ROOM && served < 3 * PLACED, "{edition:?}: {served}");
-    }
+each_edition!(as_soon_as_a_call_ends_its_place_is_another_callers, [Cx, CesWebSocket]);
+async fn as_soon_as_a_call_ends_its_place_is_another_callers(edition: Edition) {
+    let world = world(edition).start();
+    // A call takes 7 s, so some 30 are wanted at any time.
+    let (calls, most) = place(&world, 3 * PLACED, Duration::from_millis(230), Habits::default()).await;
+    let served = served(&world, &calls);
+    assert_eq!(most, ROOM);
+    assert!(served > 2 * ROOM && served < 3 * PLACED, "{served}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn where_calls_go_elsewhere_those_go_too_whose_stream_finds_no_room() {
-    for edition in [Edition::Cx, Edition::CesGrpc] {
-        for apart in [Duration::ZERO, Duration::from_millis(150)] {
-            let world = world(edition).settings(|settings| settings.set("OVERFLOW_URL", ELSEWHERE)).start();
-            let (calls, most) = place(&world, PLACED, apart, Habits::default()).await;
-            let (served, sent): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(&world, edition, call));
-            assert_eq!((served.len(), most), (ROOM, ROOM), "{edition:?}");
-            assert!(sent.iter().all(|call| redirected(call).as_deref() == Some(ELSEWHERE)), "{edition:?}");
-        }
+each_edition!(where_calls_go_elsewhere_those_go_too_whose_stream_finds_no_room, [Cx, CesGrpc]);
+async fn where_calls_go_elsewhere_those_go_too_whose_stream_finds_no_room(edition: Edition) {
+    for apart in [Duration::ZERO, Duration::from_millis(150)] {
+        let world = world(edition).settings(|settings| settings.set("OVERFLOW_URL", ELSEWHERE)).start();
+        let (calls, most) = place(&world, PLACED, apart, Habits::default()).await;
+        let (served, sent): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(&world, call));
+        assert_eq!((served.len(), most), (ROOM, ROOM));
+        assert!(sent.iter().all(|call| redirected(call).as_deref() == Some(ELSEWHERE)));
     }
 }
 
@@ -183,7 +177,7 @@ async fn whatever_twilios_habits_and_without_its_rest_api_nobody_is_left_in_sile
                 })
                 .start();
             let (calls, most) = place(&world, PLACED, Duration::ZERO, habits).await;
-            assert_eq!((served(&world, Edition::Cx, &calls), most), (ROOM, ROOM), "{habits:?}, REST: {has_rest}");
+            assert_eq!((served(&world, &calls), most), (ROOM, ROOM), "{habits:?}, REST: {has_rest}");
         }
     }
 }
@@ -194,7 +188,7 @@ async fn a_caller_is_told_too_whose_socket_there_was_no_room_for() {
     let (calls, most) = place(&world, PLACED, Duration::ZERO, Habits::default()).await;
     let refused = calls.iter().filter(|call| call.count(|what| matches!(what, What::StreamRefused { .. })) > 0).count();
     assert!(refused > 0, "some handshakes are refused");
-    let served = served(&world, Edition::Cx, &calls);
+    let served = served(&world, &calls);
     assert!(served > 0 && served <= ROOM && most <= ROOM, "{served} {most}");
 }
 
@@ -202,7 +196,6 @@ async fn a_caller_is_told_too_whose_socket_there_was_no_room_for() {
 async fn a_call_that_comes_back_is_let_in_though_its_place_is_taken() {
     let world = World::with_script(AGENT).settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let call = |number: u32| format!("CA{number:032}");
-    let start = |call: &str| format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{call}"}}}}"#);
     let (media, action) = voice_url(&world.pipes, &call(1)).await;
     let other = voice_url(&world.pipes, &call(2)).await.0;
     let mut broken = RawSocket::open(&world.pipes, &media).await.unwrap();
@@ -213,7 +206,7 @@ async fn a_call_that_comes_back_is_let_in_though_its_place_is_taken() {
     let mut taking = RawSocket::open(&world.pipes, &other).await.unwrap();
     taking.text(&start(&call(2))).await;
     assert!(matches!(taking.next().await, Came::Text(_)), "there was room again");
-    let form = [("CallSid".to_owned(), call(1)), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let form = [("CallSid", &*call(1)), ("CallStatus", "in-progress")];
     let back = paths(&signed_post(&world.pipes, &action, &form).await.body).0;
     let mut back = RawSocket::open(&world.pipes, &back).await.unwrap();
     back.text(&start(&call(1))).await;

@@ -2,7 +2,7 @@
 
 use dialbridge_lab::twilio::{CallPlan, CallRecord, When};
 use dialbridge_tests::{
-    Came, Edition, RawSocket, World, WorldBuilder, numbered_speech, paths, pause, say, signed_post,
+    Came, Edition, RawSocket, World, WorldBuilder, numbered_speech, paths, pause, say, signed_post, start,
 };
 use http::StatusCode;
 
@@ -87,7 +87,7 @@ async fn without_one_in_the_environment_the_first_agent_of_the_file_has_all_othe
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_is_not_there_and_a_language_that_is_none_are_told() {
     let world = world().start();
-    let form = [("CallSid".to_owned(), CALL.to_owned())];
+    let form = [("CallSid", CALL)];
     for (path, status) in [
         ("/twiml?agent=nobody", StatusCode::NOT_FOUND),
         ("/twiml?agent=Sales", StatusCode::NOT_FOUND),
@@ -136,12 +136,12 @@ async fn an_agent_is_told_its_fixed_parameters_the_calls_own_go_before_them() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_comes_back_keeps_its_agent_and_its_language() {
     let world = world().start();
-    let mut form = vec![("CallSid".to_owned(), CALL.to_owned()), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let mut form = vec![("CallSid", CALL), ("CallStatus", "in-progress")];
     let first = signed_post(&world.pipes, "/twiml?agent=support&language=nl", &form).await;
     let (_, action) = paths(&first.body);
     let resumed = signed_post(&world.pipes, &action, &form).await;
     listen(&world, &paths(&resumed.body).0).await;
-    form.push(("DialCallStatus".to_owned(), "no-answer".to_owned()));
+    form.push(("DialCallStatus", "no-answer"));
     let dialled = action.replace("/connect-ended", "/dial-ended");
     tokio::time::advance(std::time::Duration::from_millis(20)).await;
     let back = signed_post(&world.pipes, &dialled, &form).await;
@@ -156,13 +156,13 @@ async fn a_call_that_comes_back_keeps_its_agent_and_its_language() {
 
 async fn listen(world: &World, media: &str) {
     let mut socket = RawSocket::open(&world.pipes, media).await.unwrap();
-    socket.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{CALL}"}}}}"#)).await;
+    socket.text(&start(CALL)).await;
     while let Came::Text(_) = socket.next().await {}
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_agent_is_not_configured_any_more_goes_where_failed_calls_go() {
-    let form = vec![("CallSid".to_owned(), CALL.to_owned()), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let form = [("CallSid", CALL), ("CallStatus", "in-progress")];
     let earlier = world().start();
     let twiml = signed_post(&earlier.pipes, "/twiml?agent=support", &form).await;
     let (media, action) = paths(&twiml.body);
@@ -196,10 +196,10 @@ async fn it_is_ready_when_every_agent_was_reached_or_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_too_many_go_where_their_agent_says() {
     let world = world().settings(|settings| settings.set("MAX_CALLS", "1")).start();
-    let form = |call: &str| vec![("CallSid".to_owned(), call.to_owned())];
+    let form = |call| [("CallSid", call)];
     let first = signed_post(&world.pipes, "/twiml?agent=sales", &form(CALL)).await;
     let mut socket = RawSocket::open(&world.pipes, &paths(&first.body).0).await.unwrap();
-    socket.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{CALL}"}}}}"#)).await;
+    socket.text(&start(CALL)).await;
     assert!(matches!(socket.next().await, Came::Text(_)), "the call has started");
     for (agent, expected) in
         [("support", "https://example.com/support-is-busy"), ("sales", "<Say>All our lines are busy")]
@@ -210,44 +210,42 @@ async fn calls_that_are_too_many_go_where_their_agent_says() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition() {
-    for edition in Edition::ALL {
-        let world = World::with_script(SCRIPT)
-            .edition(edition)
-            .settings(|settings| {
-                settings.set("VOICE_NAME", "en-US-Neural2-F");
-                settings.set("VOICE_GENDER", "female");
-                settings.set("SPEAKING_RATE", "1.25");
-                settings.set("PITCH", "-2");
-                settings.set("VOLUME_GAIN_DB", "3.5");
-                settings.set("EFFECTS_PROFILE", "telephony-class-application");
-                settings.set("SPEECH_MODEL", "telephony");
-                settings.set("SPEECH_MODEL_VARIANT", "enhanced");
-                settings.set("PHRASE_HINTS", "rye bread, sourdough");
-                settings.set("SENTIMENT", "true");
-                settings.set("TIME_ZONE", "Europe/Berlin");
-                settings.set("WEBHOOK_HEADERS", "X-Tenant: north, X-Shop: 7");
-            })
-            .start();
-        let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 600)), pause(100)];
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        for turn in &turns {
-            let asked = &turn.asked;
-            assert_eq!((asked.voice.as_str(), asked.gender.as_str()), ("en-US-Neural2-F", "SSML_VOICE_GENDER_FEMALE"));
-            assert_eq!((asked.speaking_rate, asked.pitch, asked.volume_gain_db), (1.25, -2.0, 3.5), "{edition:?}");
-            assert_eq!(asked.effects, ["telephony-class-application"]);
-            assert_eq!((asked.time_zone.as_str(), asked.sentiment), ("Europe/Berlin", true));
-            let headers: Vec<(&str, &str)> =
-                asked.webhook_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            assert_eq!(headers, [("X-Shop", "7"), ("X-Tenant", "north")]);
-        }
-        let listening = turns.iter().find(|turn| turn.input == "audio").unwrap();
-        let asked = &listening.asked;
-        assert_eq!((asked.model.as_str(), asked.model_variant.as_str()), ("telephony", "USE_ENHANCED"), "{edition:?}");
-        assert_eq!(asked.phrase_hints, ["rye bread", "sourdough"]);
+each_edition!(what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition, ALL);
+async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition(edition: Edition) {
+    let world = World::with_script(SCRIPT)
+        .edition(edition)
+        .settings(|settings| {
+            settings.set("VOICE_NAME", "en-US-Neural2-F");
+            settings.set("VOICE_GENDER", "female");
+            settings.set("SPEAKING_RATE", "1.25");
+            settings.set("PITCH", "-2");
+            settings.set("VOLUME_GAIN_DB", "3.5");
+            settings.set("EFFECTS_PROFILE", "telephony-class-application");
+            settings.set("SPEECH_MODEL", "telephony");
+            settings.set("SPEECH_MODEL_VARIANT", "enhanced");
+            settings.set("PHRASE_HINTS", "rye bread, sourdough");
+            settings.set("SENTIMENT", "true");
+            settings.set("TIME_ZONE", "Europe/Berlin");
+            settings.set("WEBHOOK_HEADERS", "X-Tenant: north, X-Shop: 7");
+        })
+        .start();
+    let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 600)), pause(100)];
+    let call = world.call(steps).await;
+    let turns = world.turns(&call);
+    for turn in &turns {
+        let asked = &turn.asked;
+        assert_eq!((asked.voice.as_str(), asked.gender.as_str()), ("en-US-Neural2-F", "SSML_VOICE_GENDER_FEMALE"));
+        assert_eq!((asked.speaking_rate, asked.pitch, asked.volume_gain_db), (1.25, -2.0, 3.5));
+        assert_eq!(asked.effects, ["telephony-class-application"]);
+        assert_eq!((asked.time_zone.as_str(), asked.sentiment), ("Europe/Berlin", true));
+        let headers: Vec<(&str, &str)> =
+            asked.webhook_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(headers, [("X-Shop", "7"), ("X-Tenant", "north")]);
     }
+    let listening = turns.iter().find(|turn| turn.input == "audio").unwrap();
+    let asked = &listening.asked;
+    assert_eq!((asked.model.as_str(), asked.model_variant.as_str()), ("telephony", "USE_ENHANCED"));
+    assert_eq!(asked.phrase_hints, ["rye bread", "sourdough"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,50 +34,41 @@ fn is(stage: &str) -> Option<String> {
     Some(stage.to_owned())
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_turn_tells_what_each_of_its_stages_took() {
-    for edition in Edition::ALL {
-        let log = Log::start();
-        let world = World::with_script(&format!("think_ms = 300\n{USUAL}")).edition(edition).start();
-        let call = world.call(once()).await;
-        let turns = turns(&log);
-        assert_eq!(turns.len(), 2, "{edition:?}");
-        let turn = &turns[1];
-        assert_eq!(
-            (&turn["call_sid"], &turn["turn"], &turn["input"]),
-            (&call.call_sid.into(), &2.into(), &"audio".into())
-        );
-        let ms = |name: &str| turn[name].as_u64().unwrap_or_else(|| panic!("{name}: {turn}"));
-        // The lab's ears end an utterance 600 ms after its last loud 10 ms; frames come every 20 ms.
-        assert!(ms("recogniser_ms").abs_diff(600) <= 40, "{edition:?}: {turn}");
-        assert!(ms("agent_ms").abs_diff(300) <= 20, "{edition:?}: {turn}");
-        assert_eq!((ms("waiting_ms"), ms("first_audio_ms")), (0, 0), "{edition:?}: {turn}");
-        let parts = ["waiting_ms", "recogniser_ms", "agent_ms", "first_audio_ms", "play_out_ms"];
-        assert_eq!(parts.iter().map(|part| ms(part)).sum::<u64>(), ms("whole_ms"), "{edition:?}: {turn}");
-        assert_eq!(ms("speech_ended_at_ms") + ms("whole_ms"), ms("first_audio_heard_at_ms"), "{edition:?}: {turn}");
-        assert_eq!(guilty(&log), [None, None], "{edition:?}");
-    }
+each_edition!(a_turn_tells_what_each_of_its_stages_took, ALL);
+async fn a_turn_tells_what_each_of_its_stages_took(edition: Edition) {
+    let log = Log::start();
+    let world = World::with_script(&format!("think_ms = 300\n{USUAL}")).edition(edition).start();
+    let call = world.call(once()).await;
+    let turns = turns(&log);
+    assert_eq!(turns.len(), 2);
+    let turn = &turns[1];
+    assert_eq!((&turn["call_sid"], &turn["turn"], &turn["input"]), (&call.call_sid.into(), &2.into(), &"audio".into()));
+    let ms = |name: &str| turn[name].as_u64().unwrap_or_else(|| panic!("{name}: {turn}"));
+    // The lab's ears end an utterance 600 ms after its last loud 10 ms; frames come every 20 ms.
+    assert!(ms("recogniser_ms").abs_diff(600) <= 40, "{turn}");
+    assert!(ms("agent_ms").abs_diff(300) <= 20, "{turn}");
+    assert_eq!((ms("waiting_ms"), ms("first_audio_ms")), (0, 0), "{turn}");
+    let parts = ["waiting_ms", "recogniser_ms", "agent_ms", "first_audio_ms", "play_out_ms"];
+    assert_eq!(parts.iter().map(|part| ms(part)).sum::<u64>(), ms("whole_ms"), "{turn}");
+    assert_eq!(ms("speech_ended_at_ms") + ms("whole_ms"), ms("first_audio_heard_at_ms"), "{turn}");
+    assert_eq!(guilty(&log), [None, None]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_agent_that_thinks_for_long_is_guilty() {
-    for edition in Edition::ALL {
-        let log = Log::start();
-        let script = format!("{USUAL}think_ms = 2400\n");
-        let world = World::with_script(&script).edition(edition).start();
-        world.call(once()).await;
-        assert_eq!(guilty(&log), [None, is("agent")], "{edition:?}");
-    }
+each_edition!(an_agent_that_thinks_for_long_is_guilty, ALL);
+async fn an_agent_that_thinks_for_long_is_guilty(edition: Edition) {
+    let log = Log::start();
+    let script = format!("{USUAL}think_ms = 2400\n");
+    let world = World::with_script(&script).edition(edition).start();
+    world.call(once()).await;
+    assert_eq!(guilty(&log), [None, is("agent")]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_recogniser_that_does_not_notice_the_end_is_guilty() {
-    for edition in Edition::ALL {
-        let log = Log::start();
-        let world = World::with_script(&format!("end_of_utterance_ms = 1900\n{USUAL}")).edition(edition).start();
-        world.call(once()).await;
-        assert_eq!(guilty(&log), [None, is("recogniser")], "{edition:?}");
-    }
+each_edition!(a_recogniser_that_does_not_notice_the_end_is_guilty, ALL);
+async fn a_recogniser_that_does_not_notice_the_end_is_guilty(edition: Edition) {
+    let log = Log::start();
+    let world = World::with_script(&format!("end_of_utterance_ms = 1900\n{USUAL}")).edition(edition).start();
+    world.call(once()).await;
+    assert_eq!(guilty(&log), [None, is("recogniser")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,8 @@ use dialbridge_core::Report;
 use dialbridge_core::ending::Bound;
 use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, What, When};
 use dialbridge_tests::{
-    Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, say, spoke,
+    Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, said, say,
+    spoke,
 };
 
 fn no_inputs(reports: &[Report]) -> Vec<(u32, bool)> {
@@ -29,8 +30,8 @@ fn heard(call: &CallRecord) -> Vec<(u64, u64)> {
     began.into_iter().zip(spoke(call)).map(|(at_ms, (heard_ms, _))| (at_ms, at_ms + heard_ms)).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_agents_own_answer_to_silence_is_played_as_it_is() {
+each_edition!(the_agents_own_answer_to_silence_is_played_as_it_is, ALL);
+async fn the_agents_own_answer_to_silence_is_played_as_it_is(edition: Edition) {
     let script = r#"
         no_speech_ms = 4000
         [start]
@@ -39,23 +40,21 @@ async fn the_agents_own_answer_to_silence_is_played_as_it_is() {
         say = "are you still there?"
         tone = { hz = 600, ms = 700 }
     "#;
-    for edition in Edition::ALL {
-        let mut world = World::with_script(script).edition(edition).start();
-        let call = world.call(vec![hang_up(When::After(14_000))]).await;
-        let (turns, reports) = (world.turns(&call), world.reports());
-        assert!(turns[1..].iter().all(|turn| turn.input == "audio"), "{edition:?}: no event of ours");
-        assert_eq!(no_inputs(&reports)[..2], [(1, false), (2, false)], "{edition:?}");
-        assert_eq!(spoke(&call)[..3], [(1_500, false), (700, false), (700, false)], "{edition:?}");
-        if edition != Edition::EsV2 {
-            // The recogniser knows of the prompt: silence counts from its end.
-            let [(_, prompt), (asked, _), ..] = heard(&call)[..] else { panic!() };
-            assert!((4_000..4_100).contains(&(asked - prompt)), "{edition:?}: {}", asked - prompt);
-        }
+    let mut world = World::with_script(script).edition(edition).start();
+    let call = world.call(vec![hang_up(When::After(14_000))]).await;
+    let (turns, reports) = (world.turns(&call), world.reports());
+    assert!(turns[1..].iter().all(|turn| turn.input == "audio"), "no event of ours");
+    assert_eq!(no_inputs(&reports)[..2], [(1, false), (2, false)]);
+    assert_eq!(spoke(&call)[..3], [(1_500, false), (700, false), (700, false)]);
+    if edition != Edition::EsV2 {
+        // The recogniser knows of the prompt: silence counts from its end.
+        let [(_, prompt), (asked, _), ..] = heard(&call)[..] else { panic!() };
+        assert!((4_000..4_100).contains(&(asked - prompt)), "{}", asked - prompt);
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_agent_without_an_answer_to_silence_gets_an_event() {
+each_edition!(an_agent_without_an_answer_to_silence_gets_an_event, ANY);
+async fn an_agent_without_an_answer_to_silence_gets_an_event(edition: Edition) {
     // It waits for ever, or it ends the turn and has nothing to say.
     for no_speech_ms in [0, 1_000] {
         let script = format!(
@@ -68,32 +67,30 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event() {
             tone = {{ hz = 600, ms = 700 }}
             "#
         );
-        for edition in Edition::ANY {
-            let mut world = World::with_script(&script)
-                .edition(edition)
-                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-                .each_call(|call| {
-                    call.no_input.event = Some("NO_INPUT".to_owned());
-                    call.no_input.after_ms = 5_000;
-                })
-                .start();
-            let call = world.call(vec![hang_up(When::After(14_000))]).await;
-            let events = world.inputs(&call).iter().filter(|text| *text == "NO_INPUT").count();
-            assert!(events >= 2, "{edition:?}, {no_speech_ms}: {events}");
-            let counted = no_inputs(&world.reports());
-            assert_eq!(counted[..2], [(1, true), (2, true)], "{edition:?}, {no_speech_ms}");
-            let [(_, prompt), (asked, heard_out), (again, _), ..] = heard(&call)[..] else { panic!() };
-            for silence in [asked - prompt, again - heard_out] {
-                // An agent with one stream ends no turn in which nothing was said.
-                let expected = if no_speech_ms == 0 || edition.is_ces() { 5_000..5_050 } else { 900..2_100 };
-                assert!(expected.contains(&silence), "{edition:?}, {no_speech_ms}: {silence}");
-            }
+        let mut world = World::with_script(&script)
+            .edition(edition)
+            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
+            .each_call(|call| {
+                call.no_input.event = Some("NO_INPUT".to_owned());
+                call.no_input.after_ms = 5_000;
+            })
+            .start();
+        let call = world.call(vec![hang_up(When::After(14_000))]).await;
+        let events = world.inputs(&call).iter().filter(|text| *text == "NO_INPUT").count();
+        assert!(events >= 2, "{no_speech_ms}: {events}");
+        let counted = no_inputs(&world.reports());
+        assert_eq!(counted[..2], [(1, true), (2, true)], "{no_speech_ms}");
+        let [(_, prompt), (asked, heard_out), (again, _), ..] = heard(&call)[..] else { panic!() };
+        for silence in [asked - prompt, again - heard_out] {
+            // An agent with one stream ends no turn in which nothing was said.
+            let expected = if no_speech_ms == 0 || edition.is_ces() { 5_000..5_050 } else { 900..2_100 };
+            assert!(expected.contains(&silence), "{no_speech_ms}: {silence}");
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_speaks_is_counted_anew() {
+each_edition!(a_caller_who_speaks_is_counted_anew, ALL);
+async fn a_caller_who_speaks_is_counted_anew(edition: Edition) {
     let script = r#"
         no_speech_ms = 2000
         [start]
@@ -103,22 +100,19 @@ async fn a_caller_who_speaks_is_counted_anew() {
         [no_input]
         tone = { hz = 600, ms = 300 }
     "#;
-    for edition in Edition::ALL {
-        let mut world =
-            World::with_script(script).edition(edition).each_call(|call| call.bounds.silent_turns = 2).start();
-        let mut steps = Vec::new();
-        for _ in 0..3 {
-            // Two silent turns, then a word, three times: never three in a row.
-            steps.push(say(When::After(5_500), numbered_speech(0, 600)));
-        }
-        steps.push(hang_up(When::After(1_500)));
-        let call = world.call(steps).await;
-        let reports = world.reports();
-        assert!(bounds(&reports).is_empty(), "{edition:?}");
-        assert!(no_inputs(&reports).len() >= 5, "{edition:?}: {:?}", no_inputs(&reports));
-        assert!(no_inputs(&reports).iter().all(|(in_a_row, _)| *in_a_row <= 2), "{edition:?}");
-        assert_eq!(ended_by(&call), "caller");
+    let mut world = World::with_script(script).edition(edition).each_call(|call| call.bounds.silent_turns = 2).start();
+    let mut steps = Vec::new();
+    for _ in 0..3 {
+        // Two silent turns, then a word, three times: never three in a row.
+        steps.push(say(When::After(5_500), numbered_speech(0, 600)));
     }
+    steps.push(hang_up(When::After(1_500)));
+    let call = world.call(steps).await;
+    let reports = world.reports();
+    assert!(bounds(&reports).is_empty());
+    assert!(no_inputs(&reports).len() >= 5, "{:?}", no_inputs(&reports));
+    assert!(no_inputs(&reports).iter().all(|(in_a_row, _)| *in_a_row <= 2));
+    assert_eq!(ended_by(&call), "caller");
 }
 
 /// An agent with an answer to everything that is said, and to silence.
@@ -135,7 +129,7 @@ const PATIENT: &str = r#"
 /// How a call ended that a bound ended: by the reports, by what was said, and by the hand-off.
 fn assert_ended(world: &mut World, call: &CallRecord, bound: Bound, status: &str) {
     assert_eq!(bounds(&world.reports()), [bound]);
-    let said = call.find(|what| if let What::Said { text } = what { Some(text.clone()) } else { None });
+    let said = said(call);
     assert_eq!(said.as_deref(), Some("Good bye."), "{bound:?}");
     let url = redirected(call).unwrap();
     assert!(url.contains(&format!("\"reason\":\"{}\"", bound.as_str())), "{bound:?}: {url}");
@@ -143,66 +137,60 @@ fn assert_ended(world: &mut World, call: &CallRecord, bound: Bound, status: &str
     assert!(spoke(call).iter().all(|(_, cut)| !cut), "{bound:?}: what plays is heard out");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye() {
-    for edition in Edition::ALL {
-        let log = Log::start();
-        let mut world = World::with_script(PATIENT)
-            .edition(edition)
-            .each_call(|call| {
-                call.bounds.silent_turns = 2;
-                call.bounds.goodbye = Some("Good bye.".to_owned());
-            })
-            .start();
-        let call = world.call(Vec::new()).await;
-        assert_ended(&mut world, &call, Bound::SilentTurns, "hangup");
-        assert!(log.text().contains("no-input"), "{edition:?}: the log says why");
-    }
+each_edition!(a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye, ALL);
+async fn a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye(edition: Edition) {
+    let log = Log::start();
+    let mut world = World::with_script(PATIENT)
+        .edition(edition)
+        .each_call(|call| {
+            call.bounds.silent_turns = 2;
+            call.bounds.goodbye = Some("Good bye.".to_owned());
+        })
+        .start();
+    let call = world.call(Vec::new()).await;
+    assert_ended(&mut world, &call, Bound::SilentTurns, "hangup");
+    assert!(log.text().contains("no-input"), "the log says why");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_that_is_too_long_is_sent_on_with_a_goodbye() {
-    for edition in Edition::ANY {
-        let mut world = World::with_script(PATIENT)
-            .edition(edition)
-            .each_call(|call| {
-                call.bounds.call_ms = 20_000;
-                call.bounds.goodbye = Some("Good bye.".to_owned());
-            })
-            .start();
-        let mut caller = Numbered::default();
-        let steps = (0..20).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
-        let call = world.call(steps).await;
-        assert_ended(&mut world, &call, Bound::Call, "hangup");
-        let updated = first_at(&call, |what| matches!(what, What::Updated));
-        assert!((20_000..21_000).contains(&updated), "{edition:?}: {updated}");
-    }
+each_edition!(a_call_that_is_too_long_is_sent_on_with_a_goodbye, ANY);
+async fn a_call_that_is_too_long_is_sent_on_with_a_goodbye(edition: Edition) {
+    let mut world = World::with_script(PATIENT)
+        .edition(edition)
+        .each_call(|call| {
+            call.bounds.call_ms = 20_000;
+            call.bounds.goodbye = Some("Good bye.".to_owned());
+        })
+        .start();
+    let mut caller = Numbered::default();
+    let steps = (0..20).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
+    let call = world.call(steps).await;
+    assert_ended(&mut world, &call, Bound::Call, "hangup");
+    let updated = first_at(&call, |what| matches!(what, What::Updated));
+    assert!((20_000..21_000).contains(&updated), "{updated}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye() {
+each_edition!(a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye, ANY);
+async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition: Edition) {
     // The agent waits for ever and so does the caller.
     let script = "[start]\ntone = { hz = 400, ms = 500 }";
-    for edition in Edition::ANY {
-        let mut world = World::with_script(script)
-            .edition(edition)
-            .each_call(|call| {
-                call.bounds.silence_ms = 30_000;
-                call.bounds.goodbye = Some("Good bye.".to_owned());
-            })
-            .start();
-        let mut plan = world.plan(Vec::new());
-        plan.patience = std::time::Duration::from_secs(100);
-        let call = world.twilio.call(plan).await;
-        assert_ended(&mut world, &call, Bound::Silence, "hangup");
-        let [(_, heard_out)] = heard(&call)[..] else { panic!() };
-        let updated = first_at(&call, |what| matches!(what, What::Updated));
-        assert!((30_000..30_100).contains(&(updated - heard_out)), "{edition:?}: {}", updated - heard_out);
-    }
+    let mut world = World::with_script(script)
+        .edition(edition)
+        .each_call(|call| {
+            call.bounds.silence_ms = 30_000;
+            call.bounds.goodbye = Some("Good bye.".to_owned());
+        })
+        .start();
+    let mut plan = world.plan(Vec::new());
+    plan.patience = std::time::Duration::from_secs(100);
+    let call = world.twilio.call(plan).await;
+    assert_ended(&mut world, &call, Bound::Silence, "hangup");
+    let [(_, heard_out)] = heard(&call)[..] else { panic!() };
+    let updated = first_at(&call, |what| matches!(what, What::Updated));
+    assert!((30_000..30_100).contains(&(updated - heard_out)), "{}", updated - heard_out);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye() {
+each_edition!(a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye, ANY);
+async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye(edition: Edition) {
     // Each attempt after a failure succeeds, so that no budget is spent.
     let script = r#"
         [start]
@@ -212,23 +200,21 @@ async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye() {
         [[utterance]]
         tone = { hz = 500, ms = 400 }
     "#;
-    for edition in Edition::ANY {
-        let mut world = World::with_script(script)
-            .edition(edition)
-            .each_call(|call| {
-                call.bounds.failed_turns = 2;
-                call.bounds.goodbye = Some("Good bye.".to_owned());
-            })
-            .start();
-        let mut caller = Numbered::default();
-        let steps = (0..6).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
-        let call = world.call(steps).await;
-        assert_ended(&mut world, &call, Bound::FailedTurns, "failed");
-    }
+    let mut world = World::with_script(script)
+        .edition(edition)
+        .each_call(|call| {
+            call.bounds.failed_turns = 2;
+            call.bounds.goodbye = Some("Good bye.".to_owned());
+        })
+        .start();
+    let mut caller = Numbered::default();
+    let steps = (0..6).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
+    let call = world.call(steps).await;
+    assert_ended(&mut world, &call, Bound::FailedTurns, "failed");
 }
 
-#[tokio::test(start_paused = true)]
-async fn turns_that_failed_before_the_socket_broke_count_after_it() {
+each_edition!(turns_that_failed_before_the_socket_broke_count_after_it, ANY);
+async fn turns_that_failed_before_the_socket_broke_count_after_it(edition: Edition) {
     let script = r#"
         [start]
         tone = { hz = 400, ms = 500 }
@@ -237,20 +223,17 @@ async fn turns_that_failed_before_the_socket_broke_count_after_it() {
         [[utterance]]
         tone = { hz = 500, ms = 400 }
     "#;
-    for edition in Edition::ANY {
-        let mut world =
-            World::with_script(script).edition(edition).each_call(|call| call.bounds.failed_turns = 3).start();
-        let mut caller = Numbered::default();
-        let steps = (0..12).flat_map(|_| [say(When::After(0), caller.speech(700)), pause(2_300)]).collect();
-        let faults = vec![CallFault::Breaks { at_ms: 5_500 }];
-        let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
-        assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{edition:?}: {:?}", call.events);
-        let reports = world.reports();
-        let failures = |reports: &[Report]| reports.iter().filter(|is| matches!(is, Report::TurnFailed { .. })).count();
-        let broken = reports.iter().position(|report| matches!(report, Report::Ended { .. })).unwrap();
-        let (before, all) = (failures(&reports[..broken]), failures(&reports));
-        assert!((1..=2).contains(&before), "{edition:?}: {before} before the socket broke");
-        assert_eq!(all, 4, "{edition:?}: the fourth ends the call, {before} of them before the socket broke");
-        assert!(reports.iter().any(|report| matches!(report, Report::BoundReached(Bound::FailedTurns))), "{edition:?}");
-    }
+    let mut world = World::with_script(script).edition(edition).each_call(|call| call.bounds.failed_turns = 3).start();
+    let mut caller = Numbered::default();
+    let steps = (0..12).flat_map(|_| [say(When::After(0), caller.speech(700)), pause(2_300)]).collect();
+    let faults = vec![CallFault::Breaks { at_ms: 5_500 }];
+    let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{:?}", call.events);
+    let reports = world.reports();
+    let failures = |reports: &[Report]| reports.iter().filter(|is| matches!(is, Report::TurnFailed { .. })).count();
+    let broken = reports.iter().position(|report| matches!(report, Report::Ended { .. })).unwrap();
+    let (before, all) = (failures(&reports[..broken]), failures(&reports));
+    assert!((1..=2).contains(&before), "{before} before the socket broke");
+    assert_eq!(all, 4, "the fourth ends the call, {before} of them before the socket broke");
+    assert!(reports.iter().any(|report| matches!(report, Report::BoundReached(Bound::FailedTurns))));
 }

@@ -37,8 +37,8 @@ fn in_order(stages: &Stages) -> Vec<CallTime> {
     all.map(|at| at.unwrap_or_else(|| panic!("a stage is missing: {stages:?}"))).collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order() {
+each_edition!(each_turn_that_was_answered_has_its_stages_once_complete_and_in_order, ALL);
+async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order(edition: Edition) {
     let script = r#"
         think_ms = 300
         [start]
@@ -52,67 +52,62 @@ async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order()
         [other_digits]
         tone = { hz = 600, ms = 300 }
     "#;
-    for edition in Edition::ALL {
-        for transcripts in ["before-end", "after-end"] {
-            let mut world =
-                World::with_script(&format!("transcripts = \"{transcripts}\"\n{script}")).edition(edition).start();
-            world.storage.put("music/jingle.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
-            let recordings = edition != Edition::EsV2;
-            let second = if recordings { When::AgentSilent(300) } else { When::After(2_500) };
-            let steps = vec![
-                say(When::AgentSilent(300), numbered_speech(0, 700)),
-                say(When::AgentSilent(300), numbered_speech(35, 700)),
-                say(second, numbered_speech(70, 700)),
-                // Into the long answer.
-                say(When::AgentSpeaking(1_000), numbered_speech(105, 700)),
-                press(When::AgentSilent(300), "12#"),
-                hang_up(When::AgentSilent(500)),
-            ];
-            let call = world.call(steps).await;
-            let reports = world.reports();
-            let told = stages(&reports);
-            let turns: Vec<TurnId> = told.iter().map(|stages| stages.turn).collect();
-            assert_eq!(turns, answered(&reports), "{edition:?}, {transcripts}");
-            assert_eq!(turns.len(), 6, "{edition:?}, {transcripts}");
-            let mut expected = world.turns(&call);
-            expected.retain(|turn| turn.answered);
-            for (stages, turn) in told.iter().zip(expected) {
-                let input = if matches!(turn.text.as_str(), "12" | "12#") { "digits" } else { turn.input };
-                assert_eq!(stages.input, input, "{edition:?}");
-                if stages.input == "audio" {
-                    let at = stages.final_transcript.unwrap();
-                    assert!(at <= stages.answered.unwrap() && at >= stages.speech_began.unwrap(), "{stages:?}");
-                }
-                let silent = !recordings && stages.first_audio_sent.is_none();
-                if silent {
-                    continue;
-                }
-                let moments = in_order(stages);
-                assert!(moments.is_sorted(), "{edition:?}: {stages:?}");
+    for transcripts in ["before-end", "after-end"] {
+        let mut world =
+            World::with_script(&format!("transcripts = \"{transcripts}\"\n{script}")).edition(edition).start();
+        world.storage.put("music/jingle.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
+        let recordings = edition != Edition::EsV2;
+        let second = if recordings { When::AgentSilent(300) } else { When::After(2_500) };
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::AgentSilent(300), numbered_speech(35, 700)),
+            say(second, numbered_speech(70, 700)),
+            // Into the long answer.
+            say(When::AgentSpeaking(1_000), numbered_speech(105, 700)),
+            press(When::AgentSilent(300), "12#"),
+            hang_up(When::AgentSilent(500)),
+        ];
+        let call = world.call(steps).await;
+        let reports = world.reports();
+        let told = stages(&reports);
+        let turns: Vec<TurnId> = told.iter().map(|stages| stages.turn).collect();
+        assert_eq!(turns, answered(&reports), "{transcripts}");
+        assert_eq!(turns.len(), 6, "{transcripts}");
+        let mut expected = world.turns(&call);
+        expected.retain(|turn| turn.answered);
+        for (stages, turn) in told.iter().zip(expected) {
+            let input = if matches!(turn.text.as_str(), "12" | "12#") { "digits" } else { turn.input };
+            assert_eq!(stages.input, input);
+            if stages.input == "audio" {
+                let at = stages.final_transcript.unwrap();
+                assert!(at <= stages.answered.unwrap() && at >= stages.speech_began.unwrap(), "{stages:?}");
             }
-            let silent = told.iter().filter(|stages| stages.first_audio_sent.is_none()).count();
-            assert_eq!(silent, usize::from(!recordings), "{edition:?}: v2 names no recordings");
+            let silent = !recordings && stages.first_audio_sent.is_none();
+            if silent {
+                continue;
+            }
+            let moments = in_order(stages);
+            assert!(moments.is_sorted(), "{stages:?}");
         }
+        let silent = told.iter().filter(|stages| stages.first_audio_sent.is_none()).count();
+        assert_eq!(silent, usize::from(!recordings), "v2 names no recordings");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_stages_are_true() {
+each_edition!(the_stages_are_true, ALL);
+async fn the_stages_are_true(edition: Edition) {
     let script = "think_ms = 300\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 900 }";
-    for edition in Edition::ALL {
-        let mut world = World::with_script(script).edition(edition).start();
-        let call = world
-            .call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))])
-            .await;
-        let told = stages(&world.reports());
-        let stages = &told[1];
-        let began = first_at(&call, |what| matches!(what, What::StreamOpened));
-        let near = |at: Option<CallTime>, expected_ms: u64| at.unwrap().as_ms().abs_diff(expected_ms - began) <= 40;
-        let speaks = first_at(&call, |what| matches!(what, What::CallerSpeaks { .. }));
-        assert!(near(stages.speech_began, speaks), "{edition:?}: {stages:?}");
-        assert!(near(stages.input_complete, speaks + 700 + 600), "{edition:?}: {stages:?}");
-        let heard = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
-        assert!(near(stages.answered, heard), "{edition:?}: {stages:?}");
-        assert!(near(stages.first_audio_heard, heard), "{edition:?}: {stages:?}");
-    }
+    let mut world = World::with_script(script).edition(edition).start();
+    let call =
+        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))]).await;
+    let told = stages(&world.reports());
+    let stages = &told[1];
+    let began = first_at(&call, |what| matches!(what, What::StreamOpened));
+    let near = |at: Option<CallTime>, expected_ms: u64| at.unwrap().as_ms().abs_diff(expected_ms - began) <= 40;
+    let speaks = first_at(&call, |what| matches!(what, What::CallerSpeaks { .. }));
+    assert!(near(stages.speech_began, speaks), "{stages:?}");
+    assert!(near(stages.input_complete, speaks + 700 + 600), "{stages:?}");
+    let heard = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
+    assert!(near(stages.answered, heard), "{stages:?}");
+    assert!(near(stages.first_audio_heard, heard), "{stages:?}");
 }

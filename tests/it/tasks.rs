@@ -86,45 +86,47 @@ async fn settled(service: &Handle, most: usize) -> usize {
     alive
 }
 
-#[tokio::test]
-async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them() {
-    for edition in [Edition::Cx, Edition::EsV2] {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let service = runtime.handle().clone();
-        let street = Street::start_apart(
-            edition,
-            SCRIPT,
-            |config| {
-                config.default_agent_mut().call.patience.answer_ms = 700;
-                // Connections to the REST API are kept for the next request, as many as there were requests at once.
-                config.twilio.account_sid = None;
-            },
-            &service,
-            |observed| {
-                let is_digits = matches!(observed.report, Report::TurnOpened { input: "digits", .. });
-                assert!(!is_digits, "a fault of ours");
-            },
-        )
-        .await;
-        // The first call opens what is kept: connections to the agent, and what looks after them.
-        street.twilio.call(plans(&street).swap_remove(0)).await;
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        let before = service.metrics().num_alive_tasks();
-        for round in 0..ROUNDS {
-            let calls = play(&street).await;
-            let url = |call: &CallRecord| redirected(call).unwrap_or_default();
-            for call in &calls[..2] {
-                assert!(url(call).contains("VirtualAgentStatus=completed"), "{edition:?}: {:?}", call.events);
-            }
-            assert!(url(&calls[5]).contains("VirtualAgentStatus=failed"), "{edition:?}: {:?}", calls[5].events);
-            for call in [&calls[2], &calls[3], &calls[4], &calls[6]] {
-                assert_eq!(ended_by(call), "caller", "{edition:?}");
-            }
-            let after = settled(&service, before).await;
-            assert!(after <= before, "{edition:?}: {before} tasks before, {after} after round {round}");
-            assert_eq!(street.service.calls().live(), 0);
+each_edition!(
+    after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them,
+    [Cx, EsV2],
+    start_paused = false
+);
+async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them(edition: Edition) {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let service = runtime.handle().clone();
+    let street = Street::start_apart(
+        edition,
+        SCRIPT,
+        |config| {
+            config.default_agent_mut().call.patience.answer_ms = 700;
+            // Connections to the REST API are kept for the next request, as many as there were requests at once.
+            config.twilio.account_sid = None;
+        },
+        &service,
+        |observed| {
+            let is_digits = matches!(observed.report, Report::TurnOpened { input: "digits", .. });
+            assert!(!is_digits, "a fault of ours");
+        },
+    )
+    .await;
+    // The first call opens what is kept: connections to the agent, and what looks after them.
+    street.twilio.call(plans(&street).swap_remove(0)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let before = service.metrics().num_alive_tasks();
+    for round in 0..ROUNDS {
+        let calls = play(&street).await;
+        let url = |call: &CallRecord| redirected(call).unwrap_or_default();
+        for call in &calls[..2] {
+            assert!(url(call).contains("VirtualAgentStatus=completed"), "{:?}", call.events);
         }
-        drop(street);
-        runtime.shutdown_background();
+        assert!(url(&calls[5]).contains("VirtualAgentStatus=failed"), "{:?}", calls[5].events);
+        for call in [&calls[2], &calls[3], &calls[4], &calls[6]] {
+            assert_eq!(ended_by(call), "caller");
+        }
+        let after = settled(&service, before).await;
+        assert!(after <= before, "{before} tasks before, {after} after round {round}");
+        assert_eq!(street.service.calls().live(), 0);
     }
+    drop(street);
+    runtime.shutdown_background();
 }

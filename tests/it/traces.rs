@@ -7,7 +7,7 @@ use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{Account, When};
 use dialbridge_tests::{
     Collector, RawSocket, Reaction, TOKEN, World, WorldBuilder, bakery, hang_up, numbered_speech, paths, post, press,
-    say,
+    say, start,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -133,7 +133,7 @@ async fn with_headers(builder: WorldBuilder, more: &[(&str, &str)]) -> Vec<Span>
     let answer = post(&world.pipes, "POST /twiml", &headers, "CallSid=CA1&CallStatus=ringing").await;
     let (media, _) = paths(&answer.body);
     let mut socket = RawSocket::open(&world.pipes, &media).await.unwrap();
-    socket.text(r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}"#).await;
+    socket.text(&start("CA1")).await;
     socket.next().await;
     socket.text(r#"{"event":"stop"}"#).await;
     socket.end().await;
@@ -261,12 +261,4 @@ async fn an_instance_that_ends_sends_its_spans_first() {
     let spans = spans(&collector).await;
     assert_eq!(named(&spans, "call").len(), 1);
     assert_eq!(collector.posted().len(), posted);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_an_endpoint_nothing_is_traced() {
-    let world = World::with(script(SHORT)).start();
-    let collector = Collector::start(&world.pipes, "otel.test:4318");
-    world.call(vec![hang_up(When::AgentSilent(300))]).await;
-    assert!(spans(&collector).await.is_empty());
 }

@@ -68,26 +68,24 @@ fn dial_statuses(call: &CallRecord) -> Vec<String> {
 
 const ANSWERS: OtherSide = OtherSide::Answers { rings_ms: 2_000, talks_ms: 9_000 };
 
-#[tokio::test(start_paused = true)]
-async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation() {
-    for edition in Edition::ANY {
-        // Where the agent has a message for it, that one; in v2 there is the payload.
-        let orders: &[&str] =
-            if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
-        for order in orders {
-            let mut world = world(edition, order).start();
-            let call = call(&world, &[ANSWERS]).await;
-            assert_eq!(dialled(&call), [("+15550123".to_owned(), None)], "{edition:?}, {order}");
-            assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}: the last words are heard");
-            let (heard, updated) = (
-                *all_at(&call, |what| matches!(what, What::AgentSpoke { .. })).last().unwrap(),
-                first_at(&call, |what| matches!(what, What::Updated)),
-            );
-            assert!(heard <= updated, "{edition:?}");
-            assert_eq!((dial_statuses(&call), ended_by(&call)), (vec!["completed".to_owned()], "twiml".to_owned()));
-            let ended: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
-            assert_eq!(ended, [CloseReason::Stop], "{edition:?}: one stream, and no other after it");
-        }
+each_edition!(a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation, ANY);
+async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation(edition: Edition) {
+    // Where the agent has a message for it, that one; in v2 there is the payload.
+    let orders: &[&str] =
+        if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
+    for order in orders {
+        let mut world = world(edition, order).start();
+        let call = call(&world, &[ANSWERS]).await;
+        assert_eq!(dialled(&call), [("+15550123".to_owned(), None)], "{order}");
+        assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "the last words are heard");
+        let (heard, updated) = (
+            *all_at(&call, |what| matches!(what, What::AgentSpoke { .. })).last().unwrap(),
+            first_at(&call, |what| matches!(what, What::Updated)),
+        );
+        assert!(heard <= updated);
+        assert_eq!((dial_statuses(&call), ended_by(&call)), (vec!["completed".to_owned()], "twiml".to_owned()));
+        let ended: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+        assert_eq!(ended, [CloseReason::Stop], "one stream, and no other after it");
     }
 }
 
@@ -98,54 +96,47 @@ fn closed(report: Report) -> Option<CloseReason> {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_sip_address_is_dialled_as_the_payload_says() {
-    for edition in Edition::ANY {
-        let world = world(edition, TO_SIP).start();
-        let call = call(&world, &[OtherSide::NoAnswer]).await;
-        assert_eq!(dialled(&call)[0], ("sip:desk@example.com".to_owned(), Some("+15550177".to_owned())), "{edition:?}");
-        let rang = first_at(&call, |what| matches!(what, What::DialEnded { .. }))
-            - first_at(&call, |what| matches!(what, What::Dialled { .. }));
-        assert!((12_000..12_100).contains(&rang), "{edition:?}: {rang}");
+each_edition!(a_sip_address_is_dialled_as_the_payload_says, ANY);
+async fn a_sip_address_is_dialled_as_the_payload_says(edition: Edition) {
+    let world = world(edition, TO_SIP).start();
+    let call = call(&world, &[OtherSide::NoAnswer]).await;
+    assert_eq!(dialled(&call)[0], ("sip:desk@example.com".to_owned(), Some("+15550177".to_owned())));
+    let rang = first_at(&call, |what| matches!(what, What::DialEnded { .. }))
+        - first_at(&call, |what| matches!(what, What::Dialled { .. }));
+    assert!((12_000..12_100).contains(&rang), "{rang}");
+}
+
+each_edition!(where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_and_is_told_why, ANY);
+async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_and_is_told_why(edition: Edition) {
+    for (other, status) in
+        [(OtherSide::Busy, "busy"), (OtherSide::NoAnswer, "no-answer"), (OtherSide::Failed, "failed")]
+    {
+        let mut world = world(edition, TO_NUMBER).start();
+        let call = call(&world, &[other]).await;
+        assert_eq!(dial_statuses(&call), [status]);
+        assert_eq!(world.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "it does not greet again");
+        assert_eq!(world.told(&call, "DialCallStatus")[0], status);
+        assert!(world.told(&call, "CallSid").iter().all(|told| *told == call.call_sid.as_str()));
+        // The agent's answer to the event, and then to what the caller says next.
+        assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{status}: {:?}", spoke(&call));
+        assert_eq!(ended_by(&call), "caller");
+        assert_eq!(world.agent.record().overlaps(), 0);
+        let reasons: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+        assert_eq!(reasons, [CloseReason::Stop, CloseReason::Stop]);
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_and_is_told_why() {
-    for edition in Edition::ANY {
-        for (other, status) in
-            [(OtherSide::Busy, "busy"), (OtherSide::NoAnswer, "no-answer"), (OtherSide::Failed, "failed")]
-        {
-            let mut world = world(edition, TO_NUMBER).start();
-            let call = call(&world, &[other]).await;
-            assert_eq!(dial_statuses(&call), [status], "{edition:?}");
-            assert_eq!(world.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "{edition:?}: it does not greet again");
-            assert_eq!(world.told(&call, "DialCallStatus")[0], status, "{edition:?}");
-            assert!(world.told(&call, "CallSid").iter().all(|told| *told == call.call_sid.as_str()), "{edition:?}");
-            // The agent's answer to the event, and then to what the caller says next.
-            assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{edition:?}, {status}: {:?}", spoke(&call));
-            assert_eq!(ended_by(&call), "caller");
-            assert_eq!(world.agent.record().overlaps(), 0, "{edition:?}");
-            let reasons: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
-            assert_eq!(reasons, [CloseReason::Stop, CloseReason::Stop], "{edition:?}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed() {
-    for edition in Edition::ANY {
-        let world =
-            world(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 700)),
-            say(When::After(8_000), numbered_speech(35, 700)),
-            hang_up(When::AgentSilent(500)),
-        ];
-        let call = world.twilio.call(CallPlan { others: vec![OtherSide::Busy], ..world.plan(steps) }).await;
-        assert_eq!(world.inputs(&call), ["WELCOME"], "{edition:?}");
-        assert_eq!(spoke(&call).last(), Some(&(400, false)), "{edition:?}: {:?}", spoke(&call));
-    }
+each_edition!(without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed, ANY);
+async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed(edition: Edition) {
+    let world = world(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::After(8_000), numbered_speech(35, 700)),
+        hang_up(When::AgentSilent(500)),
+    ];
+    let call = world.twilio.call(CallPlan { others: vec![OtherSide::Busy], ..world.plan(steps) }).await;
+    assert_eq!(world.inputs(&call), ["WELCOME"]);
+    assert_eq!(spoke(&call).last(), Some(&(400, false)), "{:?}", spoke(&call));
 }
 
 /// An agent that puts the call through twice.
@@ -156,80 +147,73 @@ fn transferring_twice() -> String {
     )
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance() {
-    for edition in Edition::ANY {
-        let start = || {
-            World::with_script(&transferring_twice())
-                .edition(edition)
-                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-                .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
-                .start()
-        };
-        let (world, another) = (start(), start());
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 700)),
-            say(When::AgentSilent(300), numbered_speech(35, 700)),
-            hang_up(When::AgentSilent(1_500)),
-        ];
-        let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..world.plan(steps) };
-        plan.voice_url += "?param.shop=north%20side%26";
-        let call = world.twilio.call(plan).await;
-        assert_eq!(dial_statuses(&call), ["busy", "no-answer"], "{edition:?}");
-        let (shops, sids) = (world.told(&call, "shop"), world.told(&call, "CallSid"));
-        assert!(shops.len() >= 3 && shops.len() == sids.len(), "{edition:?}: {shops:?}");
-        assert!(shops.iter().all(|shop| shop == "north side&"), "{edition:?}: {shops:?}");
-        assert_eq!(world.told(&call, "DialCallStatus").last(), Some(&"no-answer".into()), "{edition:?}");
-
-        let dial = call.documents.iter().rfind(|document| document.contains("<Dial ")).unwrap();
-        let action = dial.split('"').find(|text| text.contains("/dial-ended?")).unwrap().replace("&amp;", "&");
-        let form = [("CallSid", call.call_sid.as_str()), ("CallStatus", "in-progress"), ("DialCallStatus", "failed")];
-        let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let back = signed_post(&another.pipes, action.strip_prefix(SERVICE_URL).unwrap(), &form).await.body;
-        assert!(back.contains(r#"<Parameter name="param.shop" value="north side&amp;">"#), "{back}");
-        assert_eq!(back.matches(r#"<Parameter name="param.DialCallStatus""#).count(), 1, "{back}");
-        assert!(back.contains(r#"<Parameter name="param.DialCallStatus" value="failed">"#), "{back}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_may_be_put_through_a_second_time() {
-    let script = transferring_twice();
-    for edition in Edition::ANY {
-        let world = World::with_script(&script)
+each_edition!(a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance, ANY);
+async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance(edition: Edition) {
+    let start = || {
+        World::with_script(&transferring_twice())
             .edition(edition)
             .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
             .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
-            .start();
-        let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
-        let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
-        assert_eq!(numbers, ["+15550123", "+15550124"], "{edition:?}");
-        assert_eq!(dial_statuses(&call), ["busy", "completed"], "{edition:?}");
-        assert_eq!(ended_by(&call), "twiml", "{edition:?}");
-    }
+            .start()
+    };
+    let (world, another) = (start(), start());
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::AgentSilent(300), numbered_speech(35, 700)),
+        hang_up(When::AgentSilent(1_500)),
+    ];
+    let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..world.plan(steps) };
+    plan.voice_url += "?param.shop=north%20side%26";
+    let call = world.twilio.call(plan).await;
+    assert_eq!(dial_statuses(&call), ["busy", "no-answer"]);
+    let (shops, sids) = (world.told(&call, "shop"), world.told(&call, "CallSid"));
+    assert!(shops.len() >= 3 && shops.len() == sids.len(), "{shops:?}");
+    assert!(shops.iter().all(|shop| shop == "north side&"), "{shops:?}");
+    assert_eq!(world.told(&call, "DialCallStatus").last(), Some(&"no-answer".into()));
+
+    let dial = call.documents.iter().rfind(|document| document.contains("<Dial ")).unwrap();
+    let action = dial.split('"').find(|text| text.contains("/dial-ended?")).unwrap().replace("&amp;", "&");
+    let form = [("CallSid", call.call_sid.as_str()), ("CallStatus", "in-progress"), ("DialCallStatus", "failed")];
+    let back = signed_post(&another.pipes, action.strip_prefix(SERVICE_URL).unwrap(), &form).await.body;
+    assert!(back.contains(r#"<Parameter name="param.shop" value="north side&amp;">"#), "{back}");
+    assert_eq!(back.matches(r#"<Parameter name="param.DialCallStatus""#).count(), 1, "{back}");
+    assert!(back.contains(r#"<Parameter name="param.DialCallStatus" value="failed">"#), "{back}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_is_queued_for_a_workflow_or_by_a_name() {
+each_edition!(a_call_may_be_put_through_a_second_time, ANY);
+async fn a_call_may_be_put_through_a_second_time(edition: Edition) {
+    let script = transferring_twice();
+    let world = World::with_script(&script)
+        .edition(edition)
+        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
+        .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
+        .start();
+    let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
+    let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(numbers, ["+15550123", "+15550124"]);
+    assert_eq!(dial_statuses(&call), ["busy", "completed"]);
+    assert_eq!(ended_by(&call), "twiml");
+}
+
+each_edition!(a_call_is_queued_for_a_workflow_or_by_a_name, ANY);
+async fn a_call_is_queued_for_a_workflow_or_by_a_name(edition: Edition) {
     let workflow = r#"payload = { dialbridge = { enqueue = { workflowSid = "WW0123", attributes = { skill = "cakes", loaves = 2 } } } }"#;
     let queue = r#"payload = { dialbridge = { enqueue = { queue = "support" } } }"#;
-    for edition in Edition::ANY {
-        for (order, workflow_sid, name, attributes) in
-            [(workflow, Some("WW0123"), None, r#"{"loaves":2,"skill":"cakes"}"#), (queue, None, Some("support"), "")]
-        {
-            let world = world(edition, order).start();
-            let call = call(&world, &[]).await;
-            let queued = call.find(|what| match what {
-                What::Enqueued { workflow_sid, queue, attributes } => {
-                    Some((workflow_sid.clone(), queue.clone(), attributes.clone()))
-                }
-                _ => None,
-            });
-            let expected = (workflow_sid.map(str::to_owned), name.map(str::to_owned), attributes.to_owned());
-            assert_eq!(queued, Some(expected), "{edition:?}");
-            assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}: the last words are heard");
-            assert_eq!(ended_by(&call), "the queue", "{edition:?}");
-        }
+    for (order, workflow_sid, name, attributes) in
+        [(workflow, Some("WW0123"), None, r#"{"loaves":2,"skill":"cakes"}"#), (queue, None, Some("support"), "")]
+    {
+        let world = world(edition, order).start();
+        let call = call(&world, &[]).await;
+        let queued = call.find(|what| match what {
+            What::Enqueued { workflow_sid, queue, attributes } => {
+                Some((workflow_sid.clone(), queue.clone(), attributes.clone()))
+            }
+            _ => None,
+        });
+        let expected = (workflow_sid.map(str::to_owned), name.map(str::to_owned), attributes.to_owned());
+        assert_eq!(queued, Some(expected));
+        assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "the last words are heard");
+        assert_eq!(ended_by(&call), "the queue");
     }
 }
 
@@ -242,8 +226,8 @@ async fn a_call_that_leaves_the_queue_has_nothing_left_to_do() {
     assert_eq!(ended_by(&call), "nothing left to do");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session() {
+each_edition!(a_paused_call_does_something_else_and_comes_back_to_the_same_session, ANY);
+async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session(edition: Edition) {
     let script = r#"
         think_ms = 100
         [start]
@@ -260,47 +244,43 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session() 
         say = "thank you for paying"
         tone = { hz = 900, ms = 700 }
     "#;
-    for edition in Edition::ANY {
-        for event in ["&amp;event=PAID", ""] {
-            let world = World::with_script(script)
-                .edition(edition)
-                .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-                .start();
-            world.twilio.answer_hand_off(format!(
-                "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\
-                 <Redirect>{SERVICE_URL}/twiml?resume=1{event}</Redirect></Response>"
-            ));
-            let steps = vec![
-                say(When::AgentSilent(300), numbered_speech(0, 700)),
-                say(When::After(15_000), numbered_speech(35, 700)),
-                hang_up(When::AgentSilent(500)),
-            ];
-            let call = world.call(steps).await;
-            let url = redirected(&call).unwrap();
-            assert!(url.contains("VirtualAgentStatus=paused"), "{edition:?}: {url}");
-            assert!(url.contains("\"PauseParameters\":{\"amount\":12"), "{edition:?}: {url}");
-            let expected: &[&str] = if event.is_empty() { &["WELCOME"] } else { &["WELCOME", "PAID"] };
-            assert_eq!(world.inputs(&call), expected, "{edition:?}");
-            let answers = if event.is_empty() { vec![(400, false)] } else { vec![(700, false), (400, false)] };
-            assert_eq!(spoke(&call)[2..], answers, "{edition:?}, {event}: the session goes on where it was");
-            assert_eq!(ended_by(&call), "caller", "{edition:?}");
-            assert_eq!(world.agent.record().overlaps(), 0, "{edition:?}");
-        }
+    for event in ["&amp;event=PAID", ""] {
+        let world = World::with_script(script)
+            .edition(edition)
+            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
+            .start();
+        world.twilio.answer_hand_off(format!(
+            "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\
+             <Redirect>{SERVICE_URL}/twiml?resume=1{event}</Redirect></Response>"
+        ));
+        let steps = vec![
+            say(When::AgentSilent(300), numbered_speech(0, 700)),
+            say(When::After(15_000), numbered_speech(35, 700)),
+            hang_up(When::AgentSilent(500)),
+        ];
+        let call = world.call(steps).await;
+        let url = redirected(&call).unwrap();
+        assert!(url.contains("VirtualAgentStatus=paused"), "{url}");
+        assert!(url.contains("\"PauseParameters\":{\"amount\":12"), "{url}");
+        let expected: &[&str] = if event.is_empty() { &["WELCOME"] } else { &["WELCOME", "PAID"] };
+        assert_eq!(world.inputs(&call), expected);
+        let answers = if event.is_empty() { vec![(400, false)] } else { vec![(700, false), (400, false)] };
+        assert_eq!(spoke(&call)[2..], answers, "{event}: the session goes on where it was");
+        assert_eq!(ended_by(&call), "caller");
+        assert_eq!(world.agent.record().overlaps(), 0);
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn from_the_ending_message_on_there_is_no_listening_and_no_interruption() {
-    for edition in Edition::ANY {
-        let mut world = world(edition, TO_NUMBER).start();
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 700)),
-            say(When::AgentSpeaking(300), numbered_speech(35, 800)),
-        ];
-        let call = world.twilio.call(CallPlan { others: vec![ANSWERS], ..world.plan(steps) }).await;
-        assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "{edition:?}");
-        let account = world.account();
-        assert!(account.after_end >= 60 * 160, "{edition:?}: what is said into the goodbye is counted: {account:?}");
-        assert_eq!(account.received, account.written + account.after_end, "{edition:?}");
-    }
+each_edition!(from_the_ending_message_on_there_is_no_listening_and_no_interruption, ANY);
+async fn from_the_ending_message_on_there_is_no_listening_and_no_interruption(edition: Edition) {
+    let mut world = world(edition, TO_NUMBER).start();
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 700)),
+        say(When::AgentSpeaking(300), numbered_speech(35, 800)),
+    ];
+    let call = world.twilio.call(CallPlan { others: vec![ANSWERS], ..world.plan(steps) }).await;
+    assert_eq!(spoke(&call).last(), Some(&(1_300, false)));
+    let account = world.account();
+    assert!(account.after_end >= 60 * 160, "what is said into the goodbye is counted: {account:?}");
+    assert_eq!(account.received, account.written + account.after_end);
 }

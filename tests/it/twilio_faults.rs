@@ -101,30 +101,26 @@ async fn an_update_whose_answer_is_lost_does_not_redirect_the_call_twice() {
     assert_eq!((redirects(&call), ended), (1, Some(CloseReason::Stop)), "{:?}", call.events);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice() {
-    for edition in [Edition::Cx, Edition::EsV2] {
-        for fault in [CallFault::NoMarks, CallFault::Garbage, CallFault::AsksTwice] {
-            let world = World::with(Script::bakery().unwrap()).edition(edition).start();
-            let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(bakery()) }).await;
-            let handed_on = call.find(|what| match what {
-                What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
-                _ => None,
-            });
-            assert_eq!(handed_on, Some(true), "{edition:?} {fault:?}: {:?}", call.events);
-        }
+each_edition!(a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice, [Cx, EsV2]);
+async fn a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice(edition: Edition) {
+    for fault in [CallFault::NoMarks, CallFault::Garbage, CallFault::AsksTwice] {
+        let world = World::with(Script::bakery().unwrap()).edition(edition).start();
+        let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(bakery()) }).await;
+        let handed_on = call.find(|what| match what {
+            What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+            _ => None,
+        });
+        assert_eq!(handed_on, Some(true), "{fault:?}: {:?}", call.events);
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_network_that_stands_still_for_a_while_loses_no_word() {
-    for edition in [Edition::Cx, Edition::EsV2] {
-        for for_ms in [300, 800, 5_000] {
-            let world = World::with_script(ECHO).edition(edition).start();
-            let faults = vec![CallFault::Late { at_ms: 1_200, for_ms }];
-            let call = world.twilio.call(CallPlan { faults, ..world.plan(four_sentences()) }).await;
-            assert_eq!(heard_numbers(&world, &call), (0..180).collect::<Vec<u32>>(), "{edition:?} {for_ms}");
-        }
+each_edition!(a_network_that_stands_still_for_a_while_loses_no_word, [Cx, EsV2]);
+async fn a_network_that_stands_still_for_a_while_loses_no_word(edition: Edition) {
+    for for_ms in [300, 800, 5_000] {
+        let world = World::with_script(ECHO).edition(edition).start();
+        let faults = vec![CallFault::Late { at_ms: 1_200, for_ms }];
+        let call = world.twilio.call(CallPlan { faults, ..world.plan(four_sentences()) }).await;
+        assert_eq!(heard_numbers(&world, &call), (0..180).collect::<Vec<u32>>(), "{for_ms}");
     }
 }
 
@@ -139,32 +135,29 @@ async fn a_caller_in_a_tunnel_loses_what_the_tunnel_took_and_no_more() {
     assert_eq!(heard_numbers(&world, &call), expected);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again() {
-    for edition in [Edition::Cx, Edition::EsV2] {
-        let world = World::with_script(ECHO).edition(edition).start();
-        let faults = vec![CallFault::Breaks { at_ms: 3_000 }];
-        let steps = vec![
-            say(When::AgentSilent(300), numbered_speech(0, 2_600)),
-            pause(3_000),
-            say(When::After(0), numbered_speech(200, 600)),
-            pause(3_000),
-            CallerStep::HangUp { when: When::After(0) },
-        ];
-        let mut plan = CallPlan { faults, ..world.plan(steps) };
-        plan.voice_url += "?param.shop=north%20side%26";
-        let call = world.twilio.call(plan).await;
-        let turns = world.turns(&call);
-        let north = Some("north side&".into());
-        let told =
-            turns.iter().filter(|turn| turn.parameters.get("shop").or(turn.payload.get("shop")) == north.as_ref());
-        assert!(told.count() >= 2, "{edition:?}: the agent is told again at the new socket");
-        let greetings = turns.iter().filter(|turn| turn.input == "text" || turn.input == "event").count();
-        assert_eq!(greetings, 1, "{edition:?}: {turns:?}");
-        assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{edition:?}");
-        let heard = heard_numbers(&world, &call);
-        assert!((200..230).all(|number| heard.contains(&number)), "{edition:?}: {heard:?}");
-    }
+each_edition!(a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again, [Cx, EsV2]);
+async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again(edition: Edition) {
+    let world = World::with_script(ECHO).edition(edition).start();
+    let faults = vec![CallFault::Breaks { at_ms: 3_000 }];
+    let steps = vec![
+        say(When::AgentSilent(300), numbered_speech(0, 2_600)),
+        pause(3_000),
+        say(When::After(0), numbered_speech(200, 600)),
+        pause(3_000),
+        CallerStep::HangUp { when: When::After(0) },
+    ];
+    let mut plan = CallPlan { faults, ..world.plan(steps) };
+    plan.voice_url += "?param.shop=north%20side%26";
+    let call = world.twilio.call(plan).await;
+    let turns = world.turns(&call);
+    let north = Some("north side&".into());
+    let told = turns.iter().filter(|turn| turn.parameters.get("shop").or(turn.payload.get("shop")) == north.as_ref());
+    assert!(told.count() >= 2, "the agent is told again at the new socket");
+    let greetings = turns.iter().filter(|turn| turn.input == "text" || turn.input == "event").count();
+    assert_eq!(greetings, 1, "{turns:?}");
+    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2);
+    let heard = heard_numbers(&world, &call);
+    assert!((200..230).all(|number| heard.contains(&number)), "{heard:?}");
 }
 
 #[tokio::test(start_paused = true)]

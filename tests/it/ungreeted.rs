@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialbridge_tests::{Came, Edition, RawSocket, World, paths, signed_post, voice_url};
+use dialbridge_tests::{Came, Edition, RawSocket, World, paths, signed_post, start, voice_url};
 use tokio::time::sleep;
 
 const CALL: &str = "CA00000000000000000000000000000001";
@@ -25,13 +25,13 @@ fn world(edition: Edition) -> World {
 
 /// What the next stream's path is, by the action that this instance is asked.
 async fn back(world: &World, action: &str) -> (String, String) {
-    let form = [("CallSid".to_owned(), CALL.to_owned()), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let form = [("CallSid", CALL), ("CallStatus", "in-progress")];
     paths(&signed_post(&world.pipes, action, &form).await.body)
 }
 
 async fn started(world: &World, media: &str) -> RawSocket {
     let mut socket = RawSocket::open(&world.pipes, media).await.unwrap();
-    socket.text(&format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{CALL}"}}}}"#)).await;
+    socket.text(&start(CALL)).await;
     socket
 }
 
@@ -40,21 +40,19 @@ async fn greets(world: &World, media: &str) -> bool {
     matches!(started(world, media).await.next().await, Came::Text(_))
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes() {
-    for edition in Edition::ANY {
-        let (ending, other) = (world(edition), world(edition));
-        let (media, action) = voice_url(&ending.pipes, CALL).await;
-        let service = ending.service.clone();
-        let end = tokio::spawn(async move { service.end().await });
-        sleep(Duration::from_millis(50)).await;
-        assert!(RawSocket::open(&ending.pipes, &media).await.is_err_and(|error| error.contains("503")));
-        let (known, again) = back(&ending, &action).await;
-        assert!(RawSocket::open(&ending.pipes, &known).await.is_err_and(|error| error.contains("503")));
-        let (known_again, _) = back(&ending, &again).await;
-        assert!(greets(&other, &known_again).await, "{edition:?}: refused twice, and not greeted yet");
-        end.await.unwrap();
-    }
+each_edition!(a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes, ANY);
+async fn a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes(edition: Edition) {
+    let (ending, other) = (world(edition), world(edition));
+    let (media, action) = voice_url(&ending.pipes, CALL).await;
+    let service = ending.service.clone();
+    let end = tokio::spawn(async move { service.end().await });
+    sleep(Duration::from_millis(50)).await;
+    assert!(RawSocket::open(&ending.pipes, &media).await.is_err_and(|error| error.contains("503")));
+    let (known, again) = back(&ending, &action).await;
+    assert!(RawSocket::open(&ending.pipes, &known).await.is_err_and(|error| error.contains("503")));
+    let (known_again, _) = back(&ending, &again).await;
+    assert!(greets(&other, &known_again).await, "refused twice, and not greeted yet");
+    end.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,29 +60,26 @@ async fn another_instance_cannot_know_that_nobody_was_greeted() {
     let (ending, other) = (world(Edition::Cx), world(Edition::Cx));
     let (_, action) = voice_url(&ending.pipes, CALL).await;
     assert!(!greets(&other, &back(&other, &action).await.0).await, "the caller may have been");
+    let turns = other.agent.record().turns(CALL);
+    assert_eq!(turns.iter().map(|turn| turn.input).collect::<Vec<_>>(), ["audio"], "the agent listens");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once() {
-    for edition in Edition::ANY {
-        for begins in [false, true] {
-            let world = world(edition);
-            let (media, action) = voice_url(&world.pipes, CALL).await;
-            let socket = if begins {
-                started(&world, &media).await
-            } else {
-                RawSocket::open(&world.pipes, &media).await.unwrap()
-            };
-            sleep(Duration::from_millis(300)).await;
-            // Twilio may ask before the broken socket is seen to be gone.
-            let (next, action) = if begins { back(&world, &action).await } else { (String::new(), action) };
-            drop(socket);
-            sleep(Duration::from_millis(20)).await;
-            let (next, action) = if begins { (next, action) } else { back(&world, &action).await };
-            assert!(greets(&world, &next).await, "{edition:?}, its stream has begun: {begins}");
-            sleep(Duration::from_millis(1_000)).await;
-            let (last, _) = back(&world, &action).await;
-            assert!(!greets(&world, &last).await, "{edition:?}: the caller was greeted");
-        }
+each_edition!(a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once, ANY);
+async fn a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once(edition: Edition) {
+    for begins in [false, true] {
+        let world = world(edition);
+        let (media, action) = voice_url(&world.pipes, CALL).await;
+        let socket =
+            if begins { started(&world, &media).await } else { RawSocket::open(&world.pipes, &media).await.unwrap() };
+        sleep(Duration::from_millis(300)).await;
+        // Twilio may ask before the broken socket is seen to be gone.
+        let (next, action) = if begins { back(&world, &action).await } else { (String::new(), action) };
+        drop(socket);
+        sleep(Duration::from_millis(20)).await;
+        let (next, action) = if begins { (next, action) } else { back(&world, &action).await };
+        assert!(greets(&world, &next).await, "its stream has begun: {begins}");
+        sleep(Duration::from_millis(1_000)).await;
+        let (last, _) = back(&world, &action).await;
+        assert!(!greets(&world, &last).await, "the caller was greeted");
     }
 }

@@ -18,8 +18,11 @@ mod world;
 pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use collector::{Collector, Posted, Reaction};
 pub use edge::{Authority, Proxy};
-pub use request::{HttpAnswer, post};
-pub use seen::{all_at, ended_by, first_at, heard_between, is_silence, redirected, sounding_ms, spoke};
+pub use request::{HttpAnswer, post, start};
+pub use seen::{
+    all_at, answers, barge_ins, close_reasons, count, ended_by, faults, first_at, heard_between, is_silence,
+    redirected, said, sounding_ms, spoke,
+};
 pub use site::{Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL, Plan};
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
 pub use street::Street;

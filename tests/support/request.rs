@@ -17,6 +17,12 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
+/// Twilio's `start` of that call.
+#[must_use]
+pub fn start(call_sid: &str) -> String {
+    format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{call_sid}"}}}}"#)
+}
+
 /// Sends a request to the service: `head` is `METHOD path`, then header lines.
 pub async fn post(pipes: &Pipes, head: &str, headers: &[(&str, &str)], body: &str) -> HttpAnswer {
     let (method, path) = head.split_once(' ').expect("METHOD path");

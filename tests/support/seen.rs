@@ -1,6 +1,8 @@
 //! What can be seen of a call that was played.
 
 use dialbridge_core::audio::MULAW_SILENCE;
+use dialbridge_core::report::InterruptedBy;
+use dialbridge_core::{CloseReason, Report};
 use dialbridge_lab::twilio::{CallRecord, What};
 
 /// What the caller heard of the agent, one play-out after the other: for how many milliseconds, and whether it was cut.
@@ -57,4 +59,57 @@ pub fn redirected(call: &CallRecord) -> Option<String> {
 #[must_use]
 pub fn ended_by(call: &CallRecord) -> String {
     call.find(|what| if let What::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
+}
+
+/// What was said to the caller in `<Say>`.
+#[must_use]
+pub fn said(call: &CallRecord) -> Option<String> {
+    call.find(|what| if let What::Said { text } = what { Some(text.clone()) } else { None })
+}
+
+/// How many reports are such.
+#[must_use]
+pub fn count(reports: &[Report], wanted: impl Fn(&Report) -> bool) -> usize {
+    reports.iter().filter(|report| wanted(report)).count()
+}
+
+/// The text of each answer of the agent, in order; that of one without words is empty.
+#[must_use]
+pub fn answers(reports: &[Report]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for report in reports {
+        if let Report::Answered { text, .. } = report {
+            found.push(text.as_str());
+        }
+    }
+    found
+}
+
+/// The code of each turn that failed, in order.
+#[must_use]
+pub fn faults(reports: &[Report]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for report in reports {
+        if let Report::TurnFailed { fault, .. } = report {
+            found.push(fault.code.as_str());
+        }
+    }
+    found
+}
+
+/// Each barge-in: who interrupted, and how many milliseconds of the prompt were heard and cut.
+#[must_use]
+pub fn barge_ins(reports: &[Report]) -> Vec<(InterruptedBy, u64, u64)> {
+    let cut = |report: &Report| match report {
+        Report::BargeIn { by, heard_ms, cut_ms, .. } => Some((*by, *heard_ms, *cut_ms)),
+        _ => None,
+    };
+    reports.iter().filter_map(cut).collect()
+}
+
+/// Why each media stream ended, in order.
+#[must_use]
+pub fn close_reasons(reports: &[Report]) -> Vec<CloseReason> {
+    let reason = |report: &Report| if let Report::Ended { reason, .. } = report { Some(*reason) } else { None };
+    reports.iter().filter_map(reason).collect()
 }

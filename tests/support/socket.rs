@@ -113,8 +113,7 @@ impl RawSocket {
 
 /// Asks the voice-url for a call and gives what its TwiML says: the path of the socket, and that of the action.
 pub async fn voice_url(pipes: &Pipes, call_sid: &str) -> (String, String) {
-    let form = [("CallSid".to_owned(), call_sid.to_owned()), ("CallStatus".to_owned(), "ringing".to_owned())];
-    let answer = signed_post(pipes, "/twiml", &form).await;
+    let answer = signed_post(pipes, "/twiml", &[("CallSid", call_sid), ("CallStatus", "ringing")]).await;
     paths(&answer.body)
 }
 
@@ -129,9 +128,9 @@ pub fn paths(twiml: &str) -> (String, String) {
 }
 
 /// A request that Twilio signed.
-pub async fn signed_post(pipes: &Pipes, path: &str, form: &[(String, String)]) -> crate::HttpAnswer {
-    let account = Account::new(Some(TOKEN));
-    let signature = account.signature(&format!("http://service.test{path}"), form).unwrap();
+pub async fn signed_post(pipes: &Pipes, path: &str, form: &[(&str, &str)]) -> crate::HttpAnswer {
+    let owned: Vec<_> = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let signature = Account::new(Some(TOKEN)).signature(&format!("http://service.test{path}"), &owned).unwrap();
     let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-twilio-signature", signature.as_str())];
     post(pipes, &format!("POST {path}"), &headers, &pairs.join("&")).await

@@ -34,15 +34,17 @@ fn asked(config: CallConfig) -> Line {
 
 #[test]
 fn a_payload_protects_audio_that_comes_in_a_later_message_of_the_answer() {
-    let mut line = asked(CallConfig::default());
-    let payload = json!({ "dialbridge": { "bargeIn": false } });
-    answered(&mut line, 1, Answer { part: AnswerPart::Open, payloads: vec![payload], ..answer(0) });
-    answered(&mut line, 1, Answer { prompts: vec![prompt(3_000)], ..Answer::default() });
-    line.agent(1, AgentEvent::Ended);
-    line.hush(400);
-    line.speak(600);
-    line.agent(2, interim("stop"));
-    assert_eq!(line.clears(), 0);
+    for (interruptible, clears) in [(false, 0), (true, 1)] {
+        let mut line = asked(CallConfig::default());
+        let payload = json!({ "dialbridge": { "bargeIn": interruptible } });
+        answered(&mut line, 1, Answer { part: AnswerPart::Open, payloads: vec![payload], ..answer(0) });
+        answered(&mut line, 1, Answer { prompts: vec![prompt(3_000)], ..Answer::default() });
+        line.agent(1, AgentEvent::Ended);
+        line.hush(400);
+        line.speak(600);
+        line.agent(2, interim("stop"));
+        assert_eq!((line.clears(), line.is_playing()), (clears, !interruptible));
+    }
 }
 
 #[test]

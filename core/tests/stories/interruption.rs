@@ -88,6 +88,8 @@ fn speech_that_goes_on_from_before_the_prompt_does_not_interrupt_it() {
     line.speak(600);
     line.agent(2, interim("yes I would like"));
     assert_eq!(line.clears(), 0);
+    line.hush(3_000);
+    assert_eq!(line.heard(), [3_000]);
 }
 
 #[test]
@@ -99,7 +101,8 @@ fn with_barge_in_off_every_prompt_is_played_to_its_end() {
     line.agent(2, interim("stop stop stop"));
     line.agent(2, AgentEvent::EndOfUtterance);
     line.agent(2, answered(400));
-    assert_eq!(line.clears(), 0);
+    line.hush(10_000);
+    assert_eq!((line.heard(), line.clears()), (vec![10_400], 0), "and the answer to what was said after it");
 }
 
 #[test]
@@ -176,15 +179,18 @@ fn words_that_the_recogniser_was_not_sure_of_do_not_interrupt_when_the_answer_re
 
 #[test]
 fn the_recognisers_own_word_times_decide_where_it_sends_them() {
-    let mut line = Line::started(greeting_text());
-    line.speak(400);
-    line.hush(600);
-    line.agent(1, answered(5_000));
-    line.hush(400);
-    line.speak(400);
-    let early = Transcript { text: "yes".to_owned(), start_ms: Some(20), end_ms: Some(400), ..Transcript::default() };
-    line.agent(2, AgentEvent::Transcript(early));
-    assert_eq!(line.clears(), 0, "it was said before the prompt began");
+    // Before the prompt, which begins at 1,000 ms, and into it.
+    for (start_ms, end_ms, clears) in [(20, 400, 0), (1_420, 1_800, 1)] {
+        let mut line = Line::started(greeting_text());
+        line.speak(400);
+        line.hush(600);
+        line.agent(1, answered(5_000));
+        line.hush(400);
+        line.speak(400);
+        let (text, start_ms, end_ms) = ("yes".to_owned(), Some(start_ms), Some(end_ms));
+        line.agent(2, AgentEvent::Transcript(Transcript { text, start_ms, end_ms, ..Transcript::default() }));
+        assert_eq!((line.clears(), line.is_playing()), (clears, clears == 0));
+    }
 }
 
 #[test]

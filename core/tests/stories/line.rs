@@ -210,6 +210,15 @@ impl Line {
             .filter_map(|(_, output)| if let Output::Report(report) = output { Some(report) } else { None })
     }
 
+    /// How many milliseconds of each prompt that came to its end the caller heard, as Twilio's marks tell it.
+    pub(crate) fn heard(&self) -> Vec<u64> {
+        let heard = |report: &Report| match report {
+            Report::Heard { heard_ms, by_mark: true } => Some(*heard_ms),
+            _ => None,
+        };
+        self.reports().filter_map(heard).collect()
+    }
+
     pub(crate) fn closed(&self) -> Option<CloseReason> {
         self.outputs
             .iter()

@@ -144,7 +144,10 @@ fn an_answer_that_may_not_be_interrupted_protects_none_of_those_after_it() {
 fn an_interruption_of_nothing_is_nothing() {
     let mut line = greeted();
     line.agent(1, AgentEvent::Interrupted { barge_in: true });
-    assert_eq!(line.clears(), 0);
+    line.agent(1, says(300));
+    line.hush(400);
+    assert_eq!((line.played_ms(), line.clears()), (700, 0), "the next answer is played");
+    assert!(!line.reports().any(|report| matches!(report, Report::BargeIn { .. })));
 }
 
 #[test]

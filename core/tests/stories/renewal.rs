@@ -1,6 +1,6 @@
 //! Going over to another media socket in the same session, so that nobody notices.
 
-use dialbridge_core::{AgentEvent, CallConfig, CloseReason, Output};
+use dialbridge_core::{AgentEvent, CallConfig, CloseReason, Output, UpdateResult};
 
 use crate::line::{Line, answered, greeting_text, interim};
 
@@ -66,7 +66,10 @@ fn a_call_that_is_being_handed_on_is_not_renewed() {
     line.agent(1, crate::line::goodbye(1_000));
     line.renew();
     line.wait(1_100);
-    assert!(line.update().is_some());
+    assert!(line.update().is_some_and(|(at, _)| at.as_ms() == 1_000));
+    line.updated(UpdateResult::Accepted);
+    line.wait(9_000);
+    assert_eq!(line.closed(), Some(CloseReason::HandedOff));
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn a_word_in_between_begins_the_row_anew() {
         line.agent(turn + 1, AgentEvent::EndOfUtterance);
         line.agent(turn + 1, answered(0));
     }
-    assert_eq!(line.update(), None);
+    let silent = line.reports().filter(|report| matches!(report, Report::NoInput { in_a_row: 1, .. })).count();
+    assert_eq!((silent, line.update()), (2, None));
 }
 
 #[test]

@@ -198,6 +198,7 @@ fn a_stream_that_hears_silence_a_cough_or_speech_that_it_tells_of_is_not_replace
         line.agent(1, interim("and so on"));
     }
     assert_eq!(line.last_turn(), 1);
+    assert_eq!(numbers(&line.written(1)).len(), 60_300 / 20, "it hears all of it");
 }
 
 #[test]

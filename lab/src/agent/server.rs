@@ -99,11 +99,6 @@ impl LabAgent {
         &self.record
     }
 
-    /// Breaks all connections off, and lets nobody connect for so long.
-    pub fn go_down(&self, length: Duration) {
-        self.outage.begin(length);
-    }
-
     /// Serves on a free port of the loopback address.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ fn ending(how: &str) -> String {
     )
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_kind_of_end_sends_the_call_where_it_belongs_when_the_last_words_were_heard() {
+each_edition!(each_kind_of_end_sends_the_call_where_it_belongs_when_the_last_words_were_heard, CES);
+async fn each_kind_of_end_sends_the_call_where_it_belongs_when_the_last_words_were_heard(edition: Edition) {
     let kinds = [
         ("end = true", "VirtualAgentStatus=completed"),
         ("end_session = { reason = \"done\" }", "VirtualAgentStatus=completed"),
@@ -24,45 +24,39 @@ async fn each_kind_of_end_sends_the_call_where_it_belongs_when_the_last_words_we
         ),
         ("payload = { dialbridge = { handoff = { skill = \"rye\" } } }", r#""liveAgentHandoff":{"skill":"rye"}"#),
     ];
-    for edition in Edition::CES {
-        for (how, told) in kinds {
-            let world = World::with_script(&ending(how)).edition(edition).start();
-            let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]).await;
-            assert_eq!(spoke(&call), [(300, false), (900, false)], "{edition:?}, {how}");
-            let url = redirected(&call).unwrap_or_else(|| panic!("{edition:?}, {how}: {:?}", call.events));
-            assert!(url.contains(told), "{edition:?}, {how}: {url}");
-            let status = if told.contains("completed") { "completed" } else { "live-agent-handoff" };
-            assert!(url.contains(&format!("VirtualAgentStatus={status}")), "{edition:?}, {how}: {url}");
-            assert_eq!(ended_by(&call), "twiml");
-            assert_well_served(&world.streams(&call));
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_transfer_is_dialled() {
-    for edition in Edition::CES {
-        for how in [
-            "transfer = \"+15550123\"",
-            "end_session = { session_escalated = true, params = { PHONE_GATEWAY_TRANSFER = { phoneNumber = \"+15550123\" } } }",
-            "payload = { dialbridge = { transfer = { to = \"+15550123\" } } }",
-        ] {
-            let world = World::with_script(&ending(how)).edition(edition).start();
-            let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]).await;
-            let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
-            assert_eq!(to.as_deref(), Some("+15550123"), "{edition:?}, {how}");
-            assert_eq!(spoke(&call)[1], (900, false), "{edition:?}: the last words first");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_is_queued_where_a_payload_asks_for_it() {
-    let how = "payload = { dialbridge = { enqueue = { queue = \"support\" } } }";
-    for edition in Edition::CES {
+    for (how, told) in kinds {
         let world = World::with_script(&ending(how)).edition(edition).start();
         let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]).await;
-        let queue = call.find(|what| if let What::Enqueued { queue, .. } = what { queue.clone() } else { None });
-        assert_eq!(queue.as_deref(), Some("support"), "{edition:?}");
+        assert_eq!(spoke(&call), [(300, false), (900, false)], "{how}");
+        let url = redirected(&call).unwrap_or_else(|| panic!("{how}: {:?}", call.events));
+        assert!(url.contains(told), "{how}: {url}");
+        let status = if told.contains("completed") { "completed" } else { "live-agent-handoff" };
+        assert!(url.contains(&format!("VirtualAgentStatus={status}")), "{how}: {url}");
+        assert_eq!(ended_by(&call), "twiml");
+        assert_well_served(&world.streams(&call));
     }
+}
+
+each_edition!(a_transfer_is_dialled, CES);
+async fn a_transfer_is_dialled(edition: Edition) {
+    for how in [
+        "transfer = \"+15550123\"",
+        "end_session = { session_escalated = true, params = { PHONE_GATEWAY_TRANSFER = { phoneNumber = \"+15550123\" } } }",
+        "payload = { dialbridge = { transfer = { to = \"+15550123\" } } }",
+    ] {
+        let world = World::with_script(&ending(how)).edition(edition).start();
+        let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]).await;
+        let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
+        assert_eq!(to.as_deref(), Some("+15550123"), "{how}");
+        assert_eq!(spoke(&call)[1], (900, false), "the last words first");
+    }
+}
+
+each_edition!(a_call_is_queued_where_a_payload_asks_for_it, CES);
+async fn a_call_is_queued_where_a_payload_asks_for_it(edition: Edition) {
+    let how = "payload = { dialbridge = { enqueue = { queue = \"support\" } } }";
+    let world = World::with_script(&ending(how)).edition(edition).start();
+    let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]).await;
+    let queue = call.find(|what| if let What::Enqueued { queue, .. } = what { queue.clone() } else { None });
+    assert_eq!(queue.as_deref(), Some("support"));
 }

@@ -3,11 +3,11 @@
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::{CallFault, CallPlan, What, When};
 use dialbridge_tests::{
-    Edition, Log, Numbered, Tapes, World, account, ended_by, hang_up, numbered_speech, numbers, pause, press,
+    Edition, Log, Numbered, Tapes, World, account, count, ended_by, hang_up, numbered_speech, numbers, pause, press,
     redirected, say,
 };
 
-use super::{assert_well_served, count, heard};
+use super::{assert_well_served, heard};
 
 const KEYS: &str = r#"
     think_ms = 100
@@ -23,74 +23,63 @@ const KEYS: &str = r#"
     tone = { hz = 700, ms = 400 }
 "#;
 
-#[tokio::test(start_paused = true)]
-async fn each_key_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them() {
-    for edition in Edition::CES {
-        for digits in ["many", "one"] {
-            let script = format!("{KEYS}\n[ces]\ndigits = \"{digits}\"");
-            let mut world = World::with_script(&script).edition(edition).start();
-            let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
-            let streams = world.streams(&call);
-            assert_well_served(&streams);
-            let sent: Vec<&str> = streams[0]
-                .inputs
-                .iter()
-                .filter(|input| input.kind == "dtmf")
-                .map(|input| input.text.as_str())
-                .collect();
-            assert_eq!(sent, ["4", "7", "1", "1"], "{edition:?} {digits}");
-            assert_eq!(ended_by(&call), "twiml", "{edition:?} {digits}");
-            assert_eq!(count(&world.reports(), |report| matches!(report, Report::TurnFailed { .. })), 0);
-        }
+each_edition!(each_key_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them, CES);
+async fn each_key_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them(edition: Edition) {
+    for digits in ["many", "one"] {
+        let script = format!("{KEYS}\n[ces]\ndigits = \"{digits}\"");
+        let mut world = World::with_script(&script).edition(edition).start();
+        let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let sent: Vec<&str> =
+            streams[0].inputs.iter().filter(|input| input.kind == "dtmf").map(|input| input.text.as_str()).collect();
+        assert_eq!(sent, ["4", "7", "1", "1"], "{digits}");
+        assert_eq!(ended_by(&call), "twiml", "{digits}");
+        assert_eq!(count(&world.reports(), |report| matches!(report, Report::TurnFailed { .. })), 0);
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_are_collected_here_where_that_is_set() {
-    for edition in Edition::CES {
-        for (keys_as, kind, text) in
-            [("dtmf", "dtmf", "4711#"), ("text", "text", "4711"), ("event:KEYS", "event", "KEYS")]
-        {
-            let world = World::with_script(KEYS)
-                .edition(edition)
-                .settings(|settings| {
-                    settings.set("KEYS_MOST", "0");
-                    settings.set("KEYS_AS", keys_as);
-                })
-                .start();
-            let call = world.call(vec![press(When::AgentSilent(300), "4711#"), pause(4_000)]).await;
-            let stream = &world.streams(&call)[0];
-            let last = stream.inputs.last().unwrap();
-            assert_eq!((last.kind, last.text.as_str()), (kind, text), "{edition:?}");
-            let told = stream.variables.iter().any(|variables| variables.get("digits") == Some(&"4711".into()));
-            assert_eq!(told, kind == "event");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_tape() {
-    for edition in Edition::CES {
-        let (log, tapes) = (Log::start(), Tapes::new(&format!("ces-keys-{edition:?}")));
-        let folder = tapes.folder();
+each_edition!(keys_are_collected_here_where_that_is_set, CES);
+async fn keys_are_collected_here_where_that_is_set(edition: Edition) {
+    for (keys_as, kind, text) in [("dtmf", "dtmf", "4711#"), ("text", "text", "4711"), ("event:KEYS", "event", "KEYS")]
+    {
         let world = World::with_script(KEYS)
             .edition(edition)
-            .settings(move |settings| {
-                settings.set("RECORD_DIR", folder);
-                settings.set("HANDOFF_FIELDS", "intent,queryText");
+            .settings(|settings| {
+                settings.set("KEYS_MOST", "0");
+                settings.set("KEYS_AS", keys_as);
             })
             .start();
-        let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
-        assert_eq!(ended_by(&call), "twiml");
-        assert!(!tapes.tape().contains("4711"), "{edition:?}");
-        let told = log.text();
-        let above_debug = told.lines().filter(|line| !line.contains("\"severity\":\"DEBUG\""));
-        assert_eq!(above_debug.filter(|line| line.contains("4711")).count(), 0, "{edition:?}");
+        let call = world.call(vec![press(When::AgentSilent(300), "4711#"), pause(4_000)]).await;
+        let stream = &world.streams(&call)[0];
+        let last = stream.inputs.last().unwrap();
+        assert_eq!((last.kind, last.text.as_str()), (kind, text));
+        let told = stream.variables.iter().any(|variables| variables.get("digits") == Some(&"4711".into()));
+        assert_eq!(told, kind == "event");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off() {
+each_edition!(keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_tape, CES);
+async fn keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_tape(edition: Edition) {
+    let (log, tapes) = (Log::start(), Tapes::new(&format!("ces-keys-{edition:?}")));
+    let folder = tapes.folder();
+    let world = World::with_script(KEYS)
+        .edition(edition)
+        .settings(move |settings| {
+            settings.set("RECORD_DIR", folder);
+            settings.set("HANDOFF_FIELDS", "intent,queryText");
+        })
+        .start();
+    let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
+    assert_eq!(ended_by(&call), "twiml");
+    assert!(!tapes.tape().contains("4711"));
+    let told = log.text();
+    let above_debug = told.lines().filter(|line| !line.contains("\"severity\":\"DEBUG\""));
+    assert_eq!(above_debug.filter(|line| line.contains("4711")).count(), 0);
+}
+
+each_edition!(variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off, CES);
+async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off(edition: Edition) {
     let script = r#"
         [start]
         tone = { hz = 400, ms = 300 }
@@ -105,118 +94,104 @@ async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off() {
         tone = { hz = 600, ms = 300 }
         end_session = { reason = "done", params = { order = "A-7" } }
     "#;
-    for edition in Edition::CES {
-        let world = World::with_script(script).edition(edition).start();
-        let mut plan = world.plan(vec![
-            say(When::AgentSilent(300), numbered_speech(0, 1_000)),
-            say(When::AgentSilent(300), numbered_speech(60, 800)),
-        ]);
-        plan.voice_url += "?param.shop=north%20side";
-        let call = world.twilio.call(plan).await;
-        let stream = &world.streams(&call)[0];
-        let told = &stream.variables[0];
-        assert_eq!(
-            (&told["shop"], &told["From"], &told["To"]),
-            (&"north side".into(), &"+15550100".into(), &"+15550199".into())
-        );
-        assert_eq!((told["CallSid"].as_str(), stream.variables.len()), (Some(call.call_sid.as_str()), 1));
-        assert_eq!(stream.payload["telephony"]["caller_id"], "+15550100");
-        let url = redirected(&call).unwrap();
-        for part in [r#""loaves":2"#, r#""kind":"rye""#, r#""hour":9"#, r#""order":"A-7""#, r#""queryText":"at nine""#]
-        {
-            assert!(url.contains(part), "{edition:?}: {url}");
-        }
-        assert!(!url.contains("15550100"), "{url}");
+    let world = World::with_script(script).edition(edition).start();
+    let mut plan = world.plan(vec![
+        say(When::AgentSilent(300), numbered_speech(0, 1_000)),
+        say(When::AgentSilent(300), numbered_speech(60, 800)),
+    ]);
+    plan.voice_url += "?param.shop=north%20side";
+    let call = world.twilio.call(plan).await;
+    let stream = &world.streams(&call)[0];
+    let told = &stream.variables[0];
+    assert_eq!(
+        (&told["shop"], &told["From"], &told["To"]),
+        (&"north side".into(), &"+15550100".into(), &"+15550199".into())
+    );
+    assert_eq!((told["CallSid"].as_str(), stream.variables.len()), (Some(call.call_sid.as_str()), 1));
+    assert_eq!(stream.payload["telephony"]["caller_id"], "+15550100");
+    let url = redirected(&call).unwrap();
+    for part in [r#""loaves":2"#, r#""kind":"rye""#, r#""hour":9"#, r#""order":"A-7""#, r#""queryText":"at nine""#] {
+        assert!(url.contains(part), "{url}");
     }
+    assert!(!url.contains("15550100"), "{url}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_address_goes_through_twilio() {
-    for edition in Edition::CES {
-        let log = Log::start();
-        let world =
-            World::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
-                .edition(edition)
-                .settings(|settings| {
-                    settings.set("DIALOGFLOW_AGENT", "projects/lab/locations/us/apps/planted/deployments/live");
-                    settings.set("TIME_ZONE", "Europe/Berlin");
-                    settings.set("CES_NOISE_SUPPRESSION", "very_high");
-                })
-                .start();
-        let call = world.call(Vec::new()).await;
-        let stream = &world.streams(&call)[0];
-        assert_eq!(stream.deployment, "projects/lab/locations/us/apps/planted/deployments/live");
-        assert_eq!(stream.session, format!("projects/lab/locations/us/apps/planted/sessions/{}", call.call_sid));
-        assert_eq!((stream.time_zone.as_str(), stream.noise_suppression.as_str()), ("Europe/Berlin", "very_high"));
-        if edition == Edition::CesWebSocket {
-            assert_eq!(stream.user_project.as_deref(), Some("lab"));
-        }
-        assert!(!stream.has_token, "a plaintext endpoint gets none");
-        let seen = format!("{:?}", call.events);
-        assert!(!seen.contains("planted") && !seen.contains("agent.test"), "{seen}");
-        assert!(!log.text().contains("planted"), "{}", log.text());
+each_edition!(deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_address_goes_through_twilio, CES);
+async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_address_goes_through_twilio(
+    edition: Edition,
+) {
+    let log = Log::start();
+    let world =
+        World::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
+            .edition(edition)
+            .settings(|settings| {
+                settings.set("DIALOGFLOW_AGENT", "projects/lab/locations/us/apps/planted/deployments/live");
+                settings.set("TIME_ZONE", "Europe/Berlin");
+                settings.set("CES_NOISE_SUPPRESSION", "very_high");
+            })
+            .start();
+    let call = world.call(Vec::new()).await;
+    let stream = &world.streams(&call)[0];
+    assert_eq!(stream.deployment, "projects/lab/locations/us/apps/planted/deployments/live");
+    assert_eq!(stream.session, format!("projects/lab/locations/us/apps/planted/sessions/{}", call.call_sid));
+    assert_eq!((stream.time_zone.as_str(), stream.noise_suppression.as_str()), ("Europe/Berlin", "very_high"));
+    if edition == Edition::CesWebSocket {
+        assert_eq!(stream.user_project.as_deref(), Some("lab"));
     }
+    assert!(!stream.has_token, "a plaintext endpoint gets none");
+    let seen = format!("{:?}", call.events);
+    assert!(!seen.contains("planted") && !seen.contains("agent.test"), "{seen}");
+    assert!(!log.text().contains("planted"), "{}", log.text());
 }
 
-#[tokio::test(start_paused = true)]
-async fn when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all_of_it_comes_afterwards() {
+each_edition!(when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all_of_it_comes_afterwards, CES);
+async fn when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all_of_it_comes_afterwards(
+    edition: Edition,
+) {
     let script = "think_ms = 200\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
-    for edition in Edition::CES {
-        for fault in [CallFault::Late { at_ms: 2_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 2_000, for_ms: 3_000 }]
-        {
-            let mut world = World::with_script(script).edition(edition).start();
-            let mut caller = Numbered::default();
-            let steps = vec![
-                say(When::After(1_000), caller.speech(600)),
-                say(When::After(0), caller.hush(5_000)),
-                say(When::After(0), caller.speech(600)),
-                say(When::After(0), caller.hush(2_000)),
-                hang_up(When::After(0)),
-            ];
-            let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(steps) }).await;
-            let streams = world.streams(&call);
-            assert_well_served(&streams);
-            let reports = world.reports();
-            assert_eq!(
-                count(&reports, |report| matches!(report, Report::TurnFailed { .. })),
-                0,
-                "{edition:?} {fault:?}"
+    for fault in [CallFault::Late { at_ms: 2_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 2_000, for_ms: 3_000 }] {
+        let mut world = World::with_script(script).edition(edition).start();
+        let mut caller = Numbered::default();
+        let steps = vec![
+            say(When::After(1_000), caller.speech(600)),
+            say(When::After(0), caller.hush(5_000)),
+            say(When::After(0), caller.speech(600)),
+            say(When::After(0), caller.hush(2_000)),
+            hang_up(When::After(0)),
+        ];
+        let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(steps) }).await;
+        let streams = world.streams(&call);
+        assert_well_served(&streams);
+        let reports = world.reports();
+        assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{fault:?}");
+        let received = account(&reports);
+        assert_eq!(received.written, received.received, "silence is none of the caller's audio");
+        let sent = streams[0].audio.len() as u64;
+        assert!(sent > received.received + 2_500 * 8 - 960, "{fault:?}: {sent} {}", received.received);
+        let numbers = numbers(&streams[0].audio);
+        assert!(numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] < pair[1]), "none twice");
+        if matches!(fault, CallFault::Late { .. }) {
+            assert!(
+                numbers.len() + 3 > usize::try_from(caller.count()).unwrap(),
+                "{} of {}",
+                numbers.len(),
+                caller.count()
             );
-            let received = account(&reports);
-            assert_eq!(received.written, received.received, "{edition:?}: silence is none of the caller's audio");
-            let sent = streams[0].audio.len() as u64;
-            assert!(sent > received.received + 2_500 * 8 - 960, "{edition:?} {fault:?}: {sent} {}", received.received);
-            let numbers = numbers(&streams[0].audio);
-            assert!(numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] < pair[1]), "none twice");
-            if matches!(fault, CallFault::Late { .. }) {
-                assert!(
-                    numbers.len() + 3 > usize::try_from(caller.count()).unwrap(),
-                    "{} of {}",
-                    numbers.len(),
-                    caller.count()
-                );
-            }
-            assert_eq!(heard(&streams).len(), numbers.len());
         }
+        assert_eq!(heard(&streams).len(), numbers.len());
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_caller_who_hangs_up_at_any_moment_leaves_no_stream_behind() {
-    for edition in Edition::CES {
-        for after in [0, 50, 130, 400, 1_000, 1_600, 2_200] {
-            let mut world = World::with_script(KEYS).edition(edition).start();
-            let steps = vec![say(When::After(0), numbered_speech(0, 400)), hang_up(When::After(after))];
-            let call = world.call(steps).await;
-            tokio::time::sleep(std::time::Duration::from_secs(10)).await;
-            assert_eq!(ended_by(&call), "caller", "{edition:?}");
-            assert_eq!(
-                (world.service.calls().live(), world.agent.record().open_streams()),
-                (0, 0),
-                "{edition:?} {after}"
-            );
-            assert!(matches!(world.reports().last(), Some(Report::Ended { .. })));
-            assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
-        }
+each_edition!(a_caller_who_hangs_up_at_any_moment_leaves_no_stream_behind, CES);
+async fn a_caller_who_hangs_up_at_any_moment_leaves_no_stream_behind(edition: Edition) {
+    for after in [0, 50, 130, 400, 1_000, 1_600, 2_200] {
+        let mut world = World::with_script(KEYS).edition(edition).start();
+        let steps = vec![say(When::After(0), numbered_speech(0, 400)), hang_up(When::After(after))];
+        let call = world.call(steps).await;
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        assert_eq!(ended_by(&call), "caller");
+        assert_eq!((world.service.calls().live(), world.agent.record().open_streams()), (0, 0), "{after}");
+        assert!(matches!(world.reports().last(), Some(Report::Ended { .. })));
+        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
     }
 }

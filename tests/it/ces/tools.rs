@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::When;
-use dialbridge_tests::{Edition, World, hang_up, numbered_speech, say, sounding_ms};
+use dialbridge_tests::{Edition, World, count, hang_up, numbered_speech, say, sounding_ms};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{assert_well_served, count};
+use super::assert_well_served;
 
 const AGENT: &str = r#"
     think_ms = 100
@@ -33,22 +33,20 @@ async fn call(world: &World) -> dialbridge_lab::twilio::CallRecord {
     world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(3_000))]).await
 }
 
-#[tokio::test(start_paused = true)]
-async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on() {
-    for edition in Edition::CES {
-        let mut world = World::with_script(AGENT).edition(edition).start();
-        let call = call(&world).await;
-        let streams = world.streams(&call);
-        assert_well_served(&streams);
-        let answers = &streams[0].tool_answers;
-        assert_eq!(answers.len(), 2, "{edition:?}");
-        for (answer, tool) in answers.iter().zip(["stock", "weather"]) {
-            assert_eq!(answer.tool, format!("projects/lab/locations/us/apps/lab/tools/{tool}"));
-            assert!(answer.response["error"].as_str().unwrap().contains("no tools"));
-        }
-        assert_eq!(count(&world.reports(), |report| matches!(report, Report::ToolRefused { .. })), 2);
-        assert_eq!(sounding_ms(&call), 1_000, "{edition:?}: the greeting, and the answer");
+each_edition!(without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on, CES);
+async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on(edition: Edition) {
+    let mut world = World::with_script(AGENT).edition(edition).start();
+    let call = call(&world).await;
+    let streams = world.streams(&call);
+    assert_well_served(&streams);
+    let answers = &streams[0].tool_answers;
+    assert_eq!(answers.len(), 2);
+    for (answer, tool) in answers.iter().zip(["stock", "weather"]) {
+        assert_eq!(answer.tool, format!("projects/lab/locations/us/apps/lab/tools/{tool}"));
+        assert!(answer.response["error"].as_str().unwrap().contains("no tools"));
     }
+    assert_eq!(count(&world.reports(), |report| matches!(report, Report::ToolRefused { .. })), 2);
+    assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
 }
 
 /// What a webhook was asked, each with its signature.
@@ -87,40 +85,38 @@ async fn answer(asked: Asked, request: Request<Incoming>) -> Result<Response<Ful
     Ok(Response::new(Full::from(json!({ "stock": 7 }).to_string())))
 }
 
-#[tokio::test(start_paused = true)]
-async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed() {
-    for edition in Edition::CES {
-        let mut world = World::with_script(AGENT)
-            .edition(edition)
-            .settings(|settings| {
-                settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
-                settings.set("CES_TOOL_WEBHOOK_SECRET", "the-tools-secret");
-                settings.set("CES_TOOL_WEBHOOK_MS", "1500");
-            })
-            .start();
-        let mut tasks = JoinSet::new();
-        let asked = webhook(&world, &mut tasks);
-        let call = call(&world).await;
-        let streams = world.streams(&call);
-        assert_well_served(&streams);
-        let answers = &streams[0].tool_answers;
-        assert_eq!(answers.len(), 2, "{edition:?}");
-        assert_eq!(answers[0].response["stock"].as_f64(), Some(7.0));
-        assert_eq!(answers[1].response["error"], "the tool has not answered in time");
-        let reports = world.reports();
-        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: None, .. })), 1);
-        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: Some(_), .. })), 1);
-        let asked = asked.lock().unwrap().clone();
-        let (stock, signature) = asked.iter().find(|(body, _)| body["args"]["bread"] == "rye").unwrap();
-        assert_eq!(stock["session"], format!("projects/lab/locations/us/apps/lab/sessions/{}", call.call_sid));
-        assert!(signature.as_ref().is_some_and(|signature| signature.len() == 44), "{signature:?}");
-        assert_eq!(sounding_ms(&call), 1_000, "{edition:?}: the greeting, and the answer");
-    }
+each_edition!(with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed, CES);
+async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed(edition: Edition) {
+    let mut world = World::with_script(AGENT)
+        .edition(edition)
+        .settings(|settings| {
+            settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
+            settings.set("CES_TOOL_WEBHOOK_SECRET", "the-tools-secret");
+            settings.set("CES_TOOL_WEBHOOK_MS", "1500");
+        })
+        .start();
+    let mut tasks = JoinSet::new();
+    let asked = webhook(&world, &mut tasks);
+    let call = call(&world).await;
+    let streams = world.streams(&call);
+    assert_well_served(&streams);
+    let answers = &streams[0].tool_answers;
+    assert_eq!(answers.len(), 2);
+    assert_eq!(answers[0].response["stock"].as_f64(), Some(7.0));
+    assert_eq!(answers[1].response["error"], "the tool has not answered in time");
+    let reports = world.reports();
+    assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: None, .. })), 1);
+    assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: Some(_), .. })), 1);
+    let asked = asked.lock().unwrap().clone();
+    let (stock, signature) = asked.iter().find(|(body, _)| body["args"]["bread"] == "rye").unwrap();
+    assert_eq!(stock["session"], format!("projects/lab/locations/us/apps/lab/sessions/{}", call.call_sid));
+    assert!(signature.as_ref().is_some_and(|signature| signature.len() == 44), "{signature:?}");
+    assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
 }
 
-#[tokio::test(start_paused = true)]
-async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way() {
-    for (edition, calls) in Edition::CES.into_iter().flat_map(|edition| ["session", "stream"].map(|it| (edition, it))) {
+each_edition!(another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way, CES);
+async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way(edition: Edition) {
+    for calls in ["session", "stream"] {
         // The stream is told to go away while the weather is asked for.
         let script = format!(
             "{AGENT}\n[[utterance]]\ntone = {{ hz = 600, ms = 500 }}\n\
@@ -145,10 +141,10 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
         let refused =
             |report: &Report| matches!(report, Report::TurnFailed { fault, .. } if fault.code == "INVALID_ARGUMENT");
         let is_refused = calls == "stream";
-        assert_eq!(count(&reports, refused), usize::from(is_refused), "{edition:?}, {calls}");
-        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { .. })), 2, "{edition:?}, {calls}");
+        assert_eq!(count(&reports, refused), usize::from(is_refused), "{calls}");
+        assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { .. })), 2, "{calls}");
         // The results are answered by 700 ms, the next utterance by 500 ms; without the former by what comes first.
         let answers_ms = if is_refused { 700 } else { 700 + 500 };
-        assert_eq!(sounding_ms(&call), 300 + answers_ms, "{edition:?}, {calls}");
+        assert_eq!(sounding_ms(&call), 300 + answers_ms, "{calls}");
     }
 }

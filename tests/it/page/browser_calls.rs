@@ -59,7 +59,7 @@ async fn a_call_goes_to_its_hand_off_which_is_shown_and_made_nowhere() {
     assert!(find("twiml")["twiml"].as_str().unwrap().contains("VirtualAgentStatus=completed"));
     assert!(told.body.contains("event: over\ndata: "), "{}", told.body);
     assert!(rest.try_recv().is_err(), "REST was asked");
-    let form = [("CallSid".to_owned(), call_sid), ("CallStatus".to_owned(), "in-progress".to_owned())];
+    let form = [("CallSid", &*call_sid), ("CallStatus", "in-progress")];
     assert_eq!(signed_post(&world.pipes, "/connect-ended", &form).await.status, 403, "and no state was given out");
 }
 

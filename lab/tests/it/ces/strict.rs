@@ -3,8 +3,8 @@
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Value, json};
 
-use crate::client::{APP, BOTH, Client, ID, Say, Transport, World, config, opening, pause};
-use crate::got::{Ended, Got};
+use super::client::{APP, BOTH, Client, ID, Say, Transport, World, config, opening, pause};
+use super::got::{Ended, Got};
 
 const SCRIPT: &str = "[ces]\ndeployments = [\"live\"]\n[start]\nsay = \"hello\"\n";
 

@@ -1,11 +1,11 @@
 //! The lab's CX agent is as strict as Google's, asked by the published client.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
+use dialbridge_lab::agent::ServedAgent;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
+use crate::agent;
 use cx::query_input::Input;
 use cx::response_message::Message;
 use cx::sessions_client::SessionsClient;
@@ -13,11 +13,6 @@ use cx::streaming_detect_intent_response::Response;
 use cx::streaming_recognition_result::MessageType;
 
 const SESSION: &str = "projects/p/locations/global/agents/a/sessions/CA0123456789abcdef0123456789abcdef";
-
-async fn agent(script: &str) -> ServedAgent {
-    let none = |_: &str| Err(std::io::ErrorKind::NotFound.into());
-    LabAgent::new(Script::parse(script, "test", &none).unwrap()).serve_on_loopback().await.unwrap()
-}
 
 async fn ask(
     agent: &ServedAgent,

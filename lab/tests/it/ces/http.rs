@@ -7,8 +7,8 @@ use tonic::Code;
 
 use ces::session_service_client::SessionServiceClient;
 
-use crate::client::{BOTH, Say, Transport, World, opening, pause};
-use crate::got::{Ended, Got};
+use super::client::{BOTH, Say, Transport, World, opening, pause};
+use super::got::{Ended, Got};
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 

@@ -27,7 +27,7 @@ use tonic::transport::Endpoint;
 use ces::session_input::InputType;
 use ces::session_service_client::SessionServiceClient;
 
-use crate::got::{Ended, Got, from_grpc, from_json};
+use super::got::{Ended, Got, from_grpc, from_json};
 
 pub(crate) const ID: &str = "CA0123456789abcdef0123456789abcdef";
 pub(crate) const APP: &str = "projects/p/locations/us/apps/a";
@@ -412,7 +412,7 @@ fn config_json(config: &ces::SessionConfig) -> Value {
         }
     }
     if let Some(payload) = config.remote_dialogflow_query_parameters.clone().and_then(|parameters| parameters.payload) {
-        json["remoteDialogflowQueryParameters"] = json!({ "payload": crate::got::plain(payload) });
+        json["remoteDialogflowQueryParameters"] = json!({ "payload": super::got::plain(payload) });
     }
     json
 }

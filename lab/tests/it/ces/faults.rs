@@ -2,8 +2,8 @@
 
 use tonic::Code;
 
-use crate::client::{BOTH, Say, Transport, World, opening, pause};
-use crate::got::{Ended, Got};
+use super::client::{BOTH, Say, Transport, World, opening, pause};
+use super::got::{Ended, Got};
 
 /// What a client of either transport gets.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Sessions that outlive their streams.
 
-use crate::client::{BOTH, Say, Transport, World, pause};
-use crate::got::{Ended, Got};
+use super::client::{BOTH, Say, Transport, World, pause};
+use super::got::{Ended, Got};
 
 const HABITS: &str = "end_of_utterance_ms = 500\ninterim = false\n";
 

@@ -4,8 +4,8 @@ use dialbridge_lab::agent::Script;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Value, json};
 
-use crate::client::{APP, BOTH, Client, ID, Say, Transport, World, config, opening, pause, structure};
-use crate::got::{Ended, Got};
+use super::client::{APP, BOTH, Client, ID, Say, Transport, World, config, opening, pause, structure};
+use super::got::{Ended, Got};
 
 const SCRIPT: &str = r#"
     end_of_utterance_ms = 500

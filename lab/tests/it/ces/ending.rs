@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{BOTH, Say, Transport, World, pause};
-use crate::got::{Ended, Got};
+use super::client::{BOTH, Say, Transport, World, pause};
+use super::got::{Ended, Got};
 
 async fn metadata(reply: &str) -> Value {
     let world = World::new(&format!("[start]\nsay = \"bye\"\n{reply}"));

@@ -2,8 +2,8 @@
 
 use dialbridge_lab::agent::Gap;
 
-use crate::client::{BOTH, Say, Transport, World, pause};
-use crate::got::Got;
+use super::client::{BOTH, Say, Transport, World, pause};
+use super::got::Got;
 
 const HABITS: &str = "end_of_utterance_ms = 500\ninterim = false\n";
 

@@ -1,5 +1,4 @@
 //! The lab's CES agent over both of its transports, asked by clients written for these tests.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod barge_in;
 mod client;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{APP, BOTH, Say, Transport, World, pause};
-use crate::got::{Ended, Got};
+use super::client::{APP, BOTH, Say, Transport, World, pause};
+use super::got::{Ended, Got};
 
 fn texts(got: &[Got]) -> Vec<(i64, &str)> {
     got.iter()
@@ -54,7 +54,7 @@ const TOOLS: &str = r#"
     say = "there is some"
 "#;
 
-fn asked(client: &mut crate::client::Client) -> (String, String, Value) {
+fn asked(client: &mut super::client::Client) -> (String, String, Value) {
     let tools = client.got().into_iter().filter_map(|got| match got {
         Got::Tool(id, tool, args) => Some((id, tool, args)),
         _ => None,
