@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
+use dialbridge_net::websocket::{Upgrade, accept, is_upgrade_request};
 use http::{Request, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::webhook::{check_signature, public_url};
@@ -12,7 +11,7 @@ use super::{Answer, Refusal, refusal, text};
 use crate::bare_media;
 use crate::bridge::Standing;
 use crate::busy::busy;
-use crate::media_socket::MediaSocket;
+use crate::media_socket::{MediaSocket, limits};
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::sight::Refused;
@@ -99,7 +98,7 @@ fn shake_hands(
     service: &Service,
     request: &mut Request<Incoming>,
     standing: Standing,
-) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
+) -> Result<(PublicUrl, Answer, Upgrade), Refusal> {
     if service.drain().is_draining() {
         service.sight().refused(Refused::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
@@ -124,13 +123,13 @@ fn shake_hands(
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "no room for another media socket\n"));
     }
     let (response, socket) =
-        upgrade(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
-    Ok((public, response.map(|_| Full::default()), socket))
+        accept(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
+    Ok((public, response, socket))
 }
 
-async fn opened(service: &Service, socket: UpgradeFut) -> Option<MediaSocket> {
-    match socket.await {
-        Ok(socket) => Some(MediaSocket::new(socket, &service.config().limits)),
+async fn opened(service: &Service, socket: Upgrade) -> Option<MediaSocket> {
+    match socket.socket(&limits(&service.config().limits)).await {
+        Ok(socket) => Some(MediaSocket::new(socket)),
         Err(error) => {
             tracing::debug!(%error, "the handshake was not completed");
             None
