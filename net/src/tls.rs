@@ -34,11 +34,12 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`. There is no deadline.
+/// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`; `None` stands for [`client_config`]. There
+/// is no deadline.
 ///
 /// # Errors
 /// [`ConnectError`] when there is no connection.
-pub async fn connect(dial: &dyn Dial, tls: &Arc<ClientConfig>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
+pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
     let host = url.host().ok_or_else(|| ConnectError::NoHost("it has no host".to_owned()))?;
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
@@ -48,7 +49,11 @@ pub async fn connect(dial: &dyn Dial, tls: &Arc<ClientConfig>, url: &Uri) -> Res
     }
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
     let name = name.map_err(|_| ConnectError::NoHost(format!("{host} is no host's name")))?;
-    let connected = TlsConnector::from(tls.clone()).connect(name, connection).await;
+    let tls = match tls {
+        Some(tls) => tls.clone(),
+        None => Arc::new(client_config().map_err(|error| ConnectError::Tls(io::Error::other(error)))?),
+    };
+    let connected = TlsConnector::from(tls).connect(name, connection).await;
     Ok(Box::new(connected.map_err(ConnectError::Tls)?))
 }
 

@@ -197,14 +197,22 @@ impl WebSocket {
     /// than `timeout`.
     pub async fn close(mut self, timeout: Duration) {
         let closing = async {
-            if self.send(Frame::close(NORMAL, "")).await.is_err() {
-                return;
+            if self.send(Frame::close(NORMAL, "")).await.is_ok() {
+                self.end().await;
             }
-            while self.next().await.is_ok() {}
-            drop(self.queue);
-            while self.writing.join_next().await.is_some() {}
         };
         let _ = tokio::time::timeout(timeout, closing).await;
+    }
+
+    /// Waits until the peer has closed and is answered; breaks off when that takes longer than `timeout`.
+    pub async fn closed(self, timeout: Duration) {
+        let _ = tokio::time::timeout(timeout, self.end()).await;
+    }
+
+    async fn end(mut self) {
+        while self.next().await.is_ok() {}
+        drop(self.queue);
+        while self.writing.join_next().await.is_some() {}
     }
 }
 

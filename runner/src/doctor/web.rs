@@ -121,7 +121,7 @@ impl Web {
     }
 
     async fn connect(&self, url: &Uri) -> Result<Box<dyn Io>, WebError> {
-        connect(&*self.dial, &self.tls, url).await.map_err(|error| match error {
+        connect(&*self.dial, Some(&self.tls), url).await.map_err(|error| match error {
             ConnectError::NoHost(why) => WebError::NoUrl(why),
             ConnectError::Unreachable(error) => WebError::Unreachable(format!("{}: {error}", authority(url))),
             ConnectError::Tls(error) => WebError::Tls(error.to_string()),

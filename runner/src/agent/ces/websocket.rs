@@ -65,7 +65,7 @@ impl WebSockets {
 
     async fn connect(&self) -> Result<(Uri, Box<dyn Io>), AgentFault> {
         let uri: Uri = self.endpoint.parse().map_err(|_| unreachable("the endpoint is no URL"))?;
-        match tokio::time::timeout(CONNECT_TIMEOUT, connect(&*self.dial, &self.tls, &uri)).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT, connect(&*self.dial, Some(&self.tls), &uri)).await {
             Ok(Ok(connection)) => Ok((uri, connection)),
             Ok(Err(ConnectError::Tls(error))) => Err(match certificate_fault(&error) {
                 Some(why) => untrusted("UNAVAILABLE", &why),
