@@ -3,17 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
+use dialbridge_net::dial::{Dial, Dialled, Io, Tcp};
+use dialbridge_net::tls::{ConnectError, connect};
 use http::Uri;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 /// How much a pipe holds for a reader that does not read, in bytes.
 const PIPE_BYTES: usize = 256 * 1024;
@@ -29,17 +25,6 @@ pub enum Net {
     Tcp,
     /// By its name, inside this process.
     Pipes(Pipes),
-}
-
-/// A connection of any kind.
-#[derive(Debug)]
-pub enum Connection {
-    /// TCP.
-    Tcp(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
-    /// A pipe.
-    Pipe(DuplexStream),
 }
 
 /// Servers of this process, by `host:port`.
@@ -68,72 +53,20 @@ impl Pipes {
     }
 }
 
+impl Dial for Pipes {
+    fn dial(&self, host: &str, port: u16) -> Dialled {
+        let (pipes, authority) = (self.clone(), format!("{host}:{port}"));
+        Box::pin(async move { pipes.connect(&authority).await.map(|pipe| Box::new(pipe) as Box<dyn Io>) })
+    }
+}
+
 impl Net {
     /// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`.
-    ///
-    /// # Errors
-    /// As the socket gives them; `InvalidInput` for a URL without a host.
-    pub async fn connect(&self, url: &Uri) -> io::Result<Connection> {
-        let host = url.host().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the URL has no host"))?;
-        let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
-        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        match self {
-            Self::Pipes(pipes) => pipes.connect(&format!("{host}:{port}")).await.map(Connection::Pipe),
-            Self::Tcp => {
-                let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-                stream.set_nodelay(true)?;
-                if is_tls { tls(stream, host).await } else { Ok(Connection::Tcp(stream)) }
-            }
-        }
-    }
-}
-
-async fn tls(stream: TcpStream, host: &str) -> io::Result<Connection> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    Ok(Connection::Tls(Box::new(stream)))
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Pipe(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Pipe(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Pipe(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Pipe(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+    pub(crate) async fn connect(&self, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
+        let dial: &dyn Dial = match self {
+            Self::Tcp => &Tcp,
+            Self::Pipes(pipes) => pipes,
+        };
+        connect(dial, None, url).await
     }
 }

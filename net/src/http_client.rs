@@ -1,16 +1,20 @@
-//! A client for what is asked over HTTPS: Twilio's REST API, and audio that an agent names by its address.
+//! HTTP: a client that keeps its connections ([`HttpClient`]) for Twilio's REST API and for audio that an agent names by its
+//! address, and single requests over a connection of their own ([`send_once`]).
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use crate::dial::{Connector, Dial};
+use crate::dial::{Connector, Dial, Io};
 
 /// A client; clones share its connections.
 #[derive(Clone)]
@@ -61,13 +65,67 @@ impl HttpClient {
     /// # Errors
     /// [`HttpError`] when there is no whole answer.
     pub async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Response<Bytes>, HttpError> {
-        let response = self.0.request(request).await.map_err(|error| broken(&error))?;
-        let (head, body) = response.into_parts();
-        match Limited::new(body, most).collect().await {
-            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong),
-            Err(error) => Err(HttpError::Broken(error.to_string())),
+        read_whole(self.0.request(request).await.map_err(|error| broken(&error))?, most).await
+    }
+}
+
+/// Sends a request over a connection to the server of its URL and reads the whole answer, of `max_bytes` at most. The
+/// connection ends with it. There is no deadline, and no redirect is followed.
+///
+/// # Errors
+/// [`HttpError`] when there is no whole answer.
+pub async fn send_once(
+    connection: impl Io + 'static,
+    mut request: Request<Full<Bytes>>,
+    max_bytes: usize,
+) -> Result<Response<Bytes>, HttpError> {
+    in_origin_form(&mut request)?;
+    drive(connection, async move |mut sender| read_whole(sender.send_request(request).await?, max_bytes).await).await
+}
+
+/// Has a connection used, and drives it as long as that goes on.
+pub(crate) async fn drive<T, E: From<HttpError>>(
+    connection: impl Io + 'static,
+    used: impl AsyncFnOnce(SendRequest<Full<Bytes>>) -> Result<T, E>,
+) -> Result<T, E> {
+    let (sender, connection) = handshake(TokioIo::new(connection)).await.map_err(HttpError::from)?;
+    let mut connection = pin!(connection.with_upgrades());
+    let mut used = pin!(used(sender));
+    let mut is_driven = true;
+    loop {
+        tokio::select! {
+            biased;
+            answered = &mut used => return answered,
+            // What goes wrong with it is told to whoever waits for the answer.
+            _ = &mut connection, if is_driven => is_driven = false,
         }
+    }
+}
+
+/// A request as it goes over a connection to the host itself.
+pub(crate) fn in_origin_form(request: &mut Request<Full<Bytes>>) -> Result<(), HttpError> {
+    let url = request.uri();
+    let host = url.authority().map_or("", |authority| authority.as_str());
+    let host = HeaderValue::from_str(host).map_err(|error| HttpError::Broken(error.to_string()))?;
+    let path = url.path_and_query().map_or("/", |path| path.as_str());
+    let path = path.parse().map_err(|_| HttpError::Broken(format!("{path} is no path")))?;
+    request.headers_mut().insert(HOST, host);
+    *request.uri_mut() = path;
+    Ok(())
+}
+
+async fn read_whole(response: Response<hyper::body::Incoming>, max_bytes: usize) -> Result<Response<Bytes>, HttpError> {
+    let (head, body) = response.into_parts();
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(HttpError::TooLong),
+        Err(error) => Err(HttpError::Broken(error.to_string())),
+    }
+}
+
+impl From<hyper::Error> for HttpError {
+    fn from(error: hyper::Error) -> Self {
+        broken(&error)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What dialbridge needs of a network: connections ([`dial`]), TLS ([`tls`]), an HTTP client ([`http_client`]) and the parts of
-//! a WebSocket ([`websocket`]).
+//! What dialbridge needs of a network: connections ([`dial`]), TLS ([`tls`]), an HTTP client ([`http_client`]) and a WebSocket
+//! ([`websocket`]).
 #![forbid(unsafe_code)]
 
 pub mod dial;

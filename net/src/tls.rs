@@ -1,9 +1,61 @@
 //! Which certificates are trusted: the platform's, or bundled ones where the platform has none (an image made from
-//! scratch has no CA bundle).
+//! scratch has no CA bundle). And connections to the servers of URLs, with TLS where the scheme asks for it.
 
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 
+use http::Uri;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+
+use crate::dial::{Dial, Io};
+
+/// Why there is no connection to the server of a URL.
+#[derive(Debug)]
+pub enum ConnectError {
+    /// The URL names no host.
+    NoHost(String),
+    /// The host cannot be reached.
+    Unreachable(io::Error),
+    /// There is no TLS on the connection.
+    Tls(io::Error),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHost(why) => f.write_str(why),
+            Self::Unreachable(error) | Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`; `None` stands for [`client_config`]. There
+/// is no deadline.
+///
+/// # Errors
+/// [`ConnectError`] when there is no connection.
+pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
+    let host = url.host().ok_or_else(|| ConnectError::NoHost("it has no host".to_owned()))?;
+    let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
+    let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let connection = dial.dial(host, port).await.map_err(ConnectError::Unreachable)?;
+    if !is_tls {
+        return Ok(connection);
+    }
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    let name = name.map_err(|_| ConnectError::NoHost(format!("{host} is no host's name")))?;
+    let tls = match tls {
+        Some(tls) => tls.clone(),
+        None => Arc::new(client_config().map_err(|error| ConnectError::Tls(io::Error::other(error)))?),
+    };
+    let connected = TlsConnector::from(tls).connect(name, connection).await;
+    Ok(Box::new(connected.map_err(ConnectError::Tls)?))
+}
 
 /// Installs the cryptography of this process. To be called first in `main`: libraries that find none panic.
 pub fn install_crypto() {

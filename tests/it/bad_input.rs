@@ -1,8 +1,8 @@
 //! Bytes that no Twilio sends. The call goes on or ends with a reason; the service and the other calls never notice.
 
 use dialbridge_core::Report;
+use dialbridge_net::websocket::{Frame, OpCode};
 use dialbridge_tests::{Came, RawSocket, World, bakery, voice_url};
-use fastwebsockets::{Frame, OpCode, Payload};
 
 const CALL: &str = "CA00000000000000000000000000000001";
 const START: &str = r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA00000000000000000000000000000001"}}"#;
@@ -26,7 +26,7 @@ async fn text_that_is_no_message_changes_nothing() {
     for text in ["hello", "", "[]", "{}", "null", r#"{"event":7}"#, r#"{"event":"media","media":{"payload":"/w=="}}"#] {
         socket.text(text).await;
     }
-    socket.frame(Frame::binary(Payload::Owned(vec![0; 500]))).await;
+    socket.frame(Frame::binary(vec![0; 500])).await;
     socket.text(r#"{"event":"hologram","x":[1,2,3]}"#).await;
     assert!(still_greets(&mut socket).await);
     socket.text(START).await;
@@ -60,9 +60,9 @@ async fn a_message_over_the_limit_is_closed_with_1009_and_no_other_call_notices(
 async fn fragments_without_end_are_closed_with_1009() {
     let world = World::with_script(ECHO).start();
     let mut socket = open(&world).await;
-    socket.frame(Frame::new(false, OpCode::Text, None, Payload::Owned(vec![b'x'; 1_000]))).await;
+    socket.frame(Frame { is_final: false, opcode: OpCode::Text, payload: vec![b'x'; 1_000] }).await;
     for _ in 0..80 {
-        socket.frame(Frame::new(false, OpCode::Continuation, None, Payload::Owned(vec![b'x'; 1_000]))).await;
+        socket.frame(Frame { is_final: false, opcode: OpCode::Continuation, payload: vec![b'x'; 1_000] }).await;
     }
     assert_eq!(socket.end().await, Came::Close(1009));
 }
@@ -71,7 +71,7 @@ async fn fragments_without_end_are_closed_with_1009() {
 async fn text_that_is_no_utf_8_is_closed_with_1002() {
     let world = World::with_script(ECHO).start();
     let mut socket = open(&world).await;
-    socket.frame(Frame::new(true, OpCode::Text, None, Payload::Owned(vec![0xFF, 0xFE]))).await;
+    socket.frame(Frame { is_final: true, opcode: OpCode::Text, payload: vec![0xFF, 0xFE] }).await;
     assert_eq!(socket.end().await, Came::Close(1002));
 }
 

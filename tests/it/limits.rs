@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
+use dialbridge_net::websocket::{Frame, OpCode};
 use dialbridge_runner::settings::Limits;
 use dialbridge_tests::{Came, RawSocket, SERVICE_URL, TOKEN, World, paths, post, signed_post, start, voice_url};
-use fastwebsockets::{Frame, OpCode, Payload};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -35,7 +35,7 @@ async fn the_longest_message_is_a_setting_and_its_fragments_count_together() {
     assert_eq!(socket.end().await, Came::Close(1009));
     let mut socket = open(&world, &call(2)).await.unwrap();
     for opcode in [OpCode::Text, OpCode::Continuation] {
-        socket.frame(Frame::new(false, opcode, None, Payload::Owned(vec![b'x'; 600]))).await;
+        socket.frame(Frame { is_final: false, opcode, payload: vec![b'x'; 600] }).await;
     }
     assert_eq!(socket.end().await, Came::Close(1009));
 }

@@ -5,18 +5,20 @@ use std::time::Duration;
 use dialbridge_lab::net::Pipes;
 use dialbridge_lab::twilio::twiml::{Verb, parse};
 use dialbridge_lab::twilio::{Account, sign};
-use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload};
-use http::Request;
-use http_body_util::Empty;
-use hyper::body::Bytes;
+use dialbridge_net::websocket::{Closed, Frame, Incoming, Payload, Reader, Role, Writer, handshake, split};
+use http::{HeaderMap, HeaderName};
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 
 use crate::request::post;
 use crate::world::TOKEN;
 
+/// The longest message that is taken, in bytes.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
 /// An open socket.
-pub struct RawSocket(FragmentCollector<TokioIo<Upgraded>>);
+#[derive(Debug)]
+pub struct RawSocket(Reader<TokioIo<Upgraded>>, Writer<TokioIo<Upgraded>>);
 
 /// What came over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,49 +56,35 @@ impl RawSocket {
     /// # Errors
     /// When the handshake is refused: with the answer's status.
     pub async fn open_with(pipes: &Pipes, path: &str, headers: &[(&str, &str)]) -> Result<Self, String> {
-        let mut request = Request::get(path)
-            .header("host", "service.test")
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-key", fastwebsockets::handshake::generate_key())
-            .header("sec-websocket-version", "13");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let named = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        let headers: HeaderMap = headers.iter().map(named).collect();
+        let url = format!("http://service.test{path}").parse().unwrap();
         let pipe = pipes.connect("service.test:80").await.unwrap();
-        match fastwebsockets::handshake::client(&TokioExecutor::new(), request, pipe).await {
-            Ok((mut socket, _)) => {
-                // The answer to a close may find nobody there any more; the close is what is looked for.
-                socket.set_auto_close(false);
-                Ok(Self(FragmentCollector::new(socket)))
-            }
-            Err(error) => Err(error.to_string()),
-        }
+        let connection = handshake(pipe, &url, &headers).await.map_err(|error| error.to_string())?;
+        let (reader, writer) = split(connection, Role::Client, MAX_MESSAGE_BYTES);
+        Ok(Self(reader, writer))
     }
 
     /// Sends a text message.
     pub async fn text(&mut self, text: &str) {
-        self.frame(Frame::text(Payload::Owned(text.as_bytes().to_vec()))).await;
+        self.frame(Frame::text(text)).await;
     }
 
     /// Sends a frame. A socket that is closed takes none, and the test will see that it is.
-    pub async fn frame(&mut self, frame: Frame<'_>) {
-        let frame = Frame::new(frame.fin, frame.opcode, None, Payload::Owned(frame.payload.to_vec()));
-        let _ = self.0.write_frame(frame).await;
+    pub async fn frame(&mut self, frame: Frame) {
+        let _ = self.1.send(frame).await;
     }
 
     /// What comes next within a second.
     pub async fn next(&mut self) -> Came {
-        match tokio::time::timeout(Duration::from_secs(1), self.0.read_frame()).await {
+        match tokio::time::timeout(Duration::from_secs(1), self.0.next()).await {
             Err(_) => Came::Nothing,
+            Ok(Ok(Incoming::Message(message))) => {
+                Came::Text(String::from_utf8_lossy(Payload::from(message).as_ref()).into_owned())
+            }
+            Ok(Ok(other @ (Incoming::Ping(_) | Incoming::Pong(_)))) => panic!("{other:?}"),
+            Ok(Err(Closed::ByPeer { code, .. })) => Came::Close(code.unwrap_or(1005)),
             Ok(Err(_)) => Came::Gone,
-            Ok(Ok(frame)) => match frame.opcode {
-                OpCode::Close => {
-                    Came::Close(frame.payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code)))
-                }
-                _ => Came::Text(String::from_utf8_lossy(&frame.payload).into_owned()),
-            },
         }
     }
 

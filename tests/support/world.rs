@@ -12,7 +12,6 @@ use dialbridge_lab::agent::{LabAgent, Script, StreamRecord, TurnRecord};
 use dialbridge_lab::google::{Storage, TextToSpeech};
 use dialbridge_lab::net::{Net, Pipes};
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
-use dialbridge_net::dial::{Dial, Dialled, Io};
 use dialbridge_runner::call::bridge::{Observed, Watch};
 use dialbridge_runner::http::serve_connection;
 use dialbridge_runner::service::{Parts, Service};
@@ -220,7 +219,7 @@ impl WorldBuilder {
         }
         let (observer, reports) = mpsc::channel(REPORTS);
         let parts = Parts {
-            dial: Arc::new(DialPipes(pipes.clone())),
+            dial: Arc::new(pipes.clone()),
             clock: WallClock::Since { began_ms: BEGAN_MS, at: Instant::now() },
             watch: Some(self.watch.unwrap_or_else(|| Watch::into_channel(observer))),
         };
@@ -373,14 +372,4 @@ pub fn account(reports: &[Report]) -> AudioAccount {
         _ => None,
     });
     ended.expect("the call has ended")
-}
-
-#[derive(Debug)]
-struct DialPipes(Pipes);
-
-impl Dial for DialPipes {
-    fn dial(&self, host: &str, port: u16) -> Dialled {
-        let (pipes, authority) = (self.0.clone(), format!("{host}:{port}"));
-        Box::pin(async move { pipes.connect(&authority).await.map(|pipe| Box::new(pipe) as Box<dyn Io>) })
-    }
 }

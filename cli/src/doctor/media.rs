@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use fastwebsockets::{Frame, OpCode, Role, WebSocket};
-use http::{Request, StatusCode};
-use http_body_util::Full;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
+use dialbridge_net::websocket::{HandshakeError, Limits, Role, WebSocket};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Doctor;
 use super::finding::Finding;
@@ -20,51 +15,40 @@ use dialbridge_runner::twilio::signature::sign;
 
 pub(crate) const CHECK: &str = "media-socket";
 
-/// RFC 6455 section 7.4.1.
-const NORMAL: u16 = 1000;
-
 /// How long the other side may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+const LIMITS: Limits = Limits {
+    max_message_bytes: 64 * 1024,
+    max_queued_messages: 1,
+    write_timeout: CLOSE_TIMEOUT,
+    ping_every: None,
+    echoes_close_code: false,
+};
 
 /// Opens the socket of a TwiML and closes it again, before any call has started on it.
 pub(crate) async fn check(doctor: &Doctor, twiml: &Twiml, token: Option<&Secret>) -> Finding {
     let url = &twiml.stream;
     let place = url.split("/media/").next().unwrap_or_default();
-    let mut tasks = JoinSet::new();
-    let opened = match handshake(url, token) {
-        Ok(request) => doctor.web.upgrade(request, &mut tasks).await,
-        Err(error) => Err(error),
-    };
-    let (response, upgraded) = match opened {
-        Ok(opened) => opened,
-        Err(error) => return Finding::fault(CHECK, format!("{place}/media/…: {error}"), unreached(&error)),
-    };
-    let Some(upgraded) = upgraded else { return refused(place, response.status()) };
-    if !is_accepted(&response) {
-        let says = format!("{place}/media/… answers 101, but agrees to no WebSocket");
-        return Finding::fault(CHECK, says, "let the proxy before the service pass the handshake's headers on");
+    let mut headers = HeaderMap::new();
+    if let Some(signature) = token.and_then(|token| HeaderValue::try_from(sign(token, url, &[])).ok()) {
+        headers.insert("x-twilio-signature", signature);
     }
-    // Whether it closes in time is no fault: Twilio does not wait for it either.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(upgraded)).await;
-    Finding::ok(CHECK, format!("{place}/media/… opens and closes"))
-}
-
-fn handshake(url: &str, token: Option<&Secret>) -> Result<Request<Full<Bytes>>, WebError> {
-    let mut request = Request::get(url)
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-key", fastwebsockets::handshake::generate_key())
-        .header("sec-websocket-version", "13");
-    if let Some(token) = token {
-        request = request.header("x-twilio-signature", sign(token, url, &[]));
+    let fault = |error: &WebError| Finding::fault(CHECK, format!("{place}/media/…: {error}"), unreached(error));
+    match doctor.web.handshake(url, &headers).await {
+        Err(error) => fault(&error),
+        Ok(Err(HandshakeError::Broken(error))) => fault(&error.into()),
+        Ok(Err(HandshakeError::Refused(response))) => refused(place, response.status()),
+        Ok(Err(HandshakeError::NoWebSocket)) => {
+            let says = format!("{place}/media/… answers 101, but agrees to no WebSocket");
+            Finding::fault(CHECK, says, "let the proxy before the service pass the handshake's headers on")
+        }
+        Ok(Ok(connection)) => {
+            // Whether it closes in time is no fault: Twilio does not wait for it either.
+            WebSocket::new(connection, Role::Client, &LIMITS).close(CLOSE_TIMEOUT).await;
+            Finding::ok(CHECK, format!("{place}/media/… opens and closes"))
+        }
     }
-    request.body(Full::default()).map_err(|error| WebError::NoUrl(error.to_string()))
-}
-
-fn is_accepted(response: &http::Response<()>) -> bool {
-    let upgrade = response.headers().get("upgrade").and_then(|value| value.to_str().ok());
-    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-        && response.headers().contains_key("sec-websocket-accept")
 }
 
 fn refused(place: &str, status: StatusCode) -> Finding {
@@ -82,13 +66,4 @@ fn refused(place: &str, status: StatusCode) -> Finding {
         }
     };
     Finding::fault(CHECK, says, mend)
-}
-
-async fn close(upgraded: Upgraded) {
-    let mut socket = WebSocket::after_handshake(TokioIo::new(upgraded), Role::Client);
-    socket.set_auto_close(false);
-    if socket.write_frame(Frame::close(NORMAL, b"")).await.is_err() {
-        return;
-    }
-    while socket.read_frame().await.is_ok_and(|frame| frame.opcode != OpCode::Close) {}
 }

@@ -5,19 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{DATE, HOST};
-use http::{HeaderValue, Request, Response, Uri};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
+use dialbridge_net::dial::{Dial, Io};
+use dialbridge_net::http_client::{HttpError, send_once};
+use dialbridge_net::tls::{ConnectError, connect};
+use dialbridge_net::websocket::{HandshakeError, handshake};
+use http::header::DATE;
+use http::{HeaderMap, Request, Response, Uri};
+use http_body_util::Full;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 
-use dialbridge_net::dial::{Dial, Io};
 use dialbridge_runner::telemetry::clock::WallClock;
 
 /// The most of an answer that is read, in bytes. A page of a thousand numbers has about two million.
@@ -81,14 +79,8 @@ impl Web {
     /// Sends a request to its URL and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, WebError> {
         self.in_time(async {
-            let mut tasks = JoinSet::new();
-            let response = self.exchange(request, &mut tasks).await?;
-            let (head, body) = response.into_parts();
-            match Limited::new(body, MOST_BYTES).collect().await {
-                Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-                Err(error) if error.is::<LengthLimitError>() => Err(WebError::TooLong),
-                Err(error) => Err(WebError::Broken(error.to_string())),
-            }
+            let connection = self.connect(request.uri()).await?;
+            Ok(send_once(connection, request, MOST_BYTES).await?)
         })
         .await
     }
@@ -99,22 +91,14 @@ impl Web {
         self.send(request).await
     }
 
-    /// Asks for another protocol on the connection. Without status 101 there is none, and the answer says why. The
-    /// connection ends with `tasks`.
-    pub(crate) async fn upgrade(
+    /// Shakes hands for a WebSocket, and gives the connection that it has become.
+    pub(crate) async fn handshake(
         &self,
-        request: Request<Full<Bytes>>,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<(Response<()>, Option<Upgraded>), WebError> {
-        self.in_time(async {
-            let mut response = self.exchange(request, tasks).await?;
-            let upgraded = match response.status().as_u16() {
-                101 => Some(hyper::upgrade::on(&mut response).await.map_err(|error| broken(&error))?),
-                _ => None,
-            };
-            Ok((response.map(|_| ()), upgraded))
-        })
-        .await
+        url: &str,
+        headers: &HeaderMap,
+    ) -> Result<Result<TokioIo<Upgraded>, HandshakeError>, WebError> {
+        let url: Uri = url.parse().map_err(|error: http::uri::InvalidUri| WebError::NoUrl(error.to_string()))?;
+        self.in_time(async { Ok(handshake(self.connect(&url).await?, &url, headers).await) }).await
     }
 
     /// What the clocks of those show that were asked by [`Web::tells_the_time`].
@@ -136,51 +120,26 @@ impl Web {
         tokio::time::timeout(self.deadline, asked).await.unwrap_or(Err(WebError::TooLate(self.deadline)))
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Full<Bytes>>,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<Response<Incoming>, WebError> {
-        let url = request.uri().clone();
-        let mut sender = self.connect(&url, tasks).await?;
-        sender.send_request(in_origin_form(request, &url)?).await.map_err(|error| broken(&error))
-    }
-
-    async fn connect(&self, url: &Uri, tasks: &mut JoinSet<()>) -> Result<SendRequest<Full<Bytes>>, WebError> {
-        let host = url.host().ok_or_else(|| WebError::NoUrl("it has no host".to_owned()))?;
-        let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
-        let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let connection = self.dial.dial(host, port).await;
-        let connection = connection.map_err(|error| WebError::Unreachable(format!("{host}:{port}: {error}")))?;
-        let connection = if is_tls { self.encrypted(connection, host).await? } else { connection };
-        let (sender, connection) = http1::handshake(TokioIo::new(connection)).await.map_err(|error| broken(&error))?;
-        tasks.spawn(async {
-            // What goes wrong with it is told to whoever waits for the answer.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(sender)
-    }
-
-    async fn encrypted(&self, connection: Box<dyn Io>, host: &str) -> Result<Box<dyn Io>, WebError> {
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
-        let name = name.map_err(|_| WebError::NoUrl(format!("{host} is no host's name")))?;
-        let connected = TlsConnector::from(self.tls.clone()).connect(name, connection).await;
-        let connected = connected.map_err(|error| WebError::Tls(error.to_string()))?;
-        Ok(Box::new(connected))
+    async fn connect(&self, url: &Uri) -> Result<Box<dyn Io>, WebError> {
+        connect(&*self.dial, Some(&self.tls), url).await.map_err(|error| match error {
+            ConnectError::NoHost(why) => WebError::NoUrl(why),
+            ConnectError::Unreachable(error) => WebError::Unreachable(format!("{}: {error}", authority(url))),
+            ConnectError::Tls(error) => WebError::Tls(error.to_string()),
+        })
     }
 }
 
-/// A request as it goes over a connection to the host itself.
-fn in_origin_form(mut request: Request<Full<Bytes>>, url: &Uri) -> Result<Request<Full<Bytes>>, WebError> {
-    let host = url.authority().map_or("", |authority| authority.as_str());
-    let host = HeaderValue::from_str(host).map_err(|error| WebError::NoUrl(error.to_string()))?;
-    request.headers_mut().insert(HOST, host);
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse().map_err(|_| WebError::NoUrl(format!("{path} is no path")))?;
-    Ok(request)
+/// The host and port that a URL leads to.
+fn authority(url: &Uri) -> String {
+    let default_port = if matches!(url.scheme_str(), Some("https" | "wss")) { 443 } else { 80 };
+    format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(default_port))
 }
 
-fn broken(error: &dyn std::error::Error) -> WebError {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    WebError::Broken(format!("{error}{cause}"))
+impl From<HttpError> for WebError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Broken(why) => Self::Broken(why),
+            HttpError::TooLong => Self::TooLong,
+        }
+    }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialbridge_core::audio::BYTES_PER_MS;
-use fastwebsockets::WebSocket;
+use dialbridge_net::websocket::{Upgrade, accept};
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, Uri};
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -26,7 +26,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -119,7 +118,7 @@ impl Relay {
             return;
         }
         if let Some(upgrade) = upgraded.recv().await
-            && let Ok(socket) = upgrade.await
+            && let Ok(socket) = upgrade.connection().await
             && let Err(why) = self.relay(socket).await
         {
             tracing::debug!(%why, "a call has ended");
@@ -127,7 +126,7 @@ impl Relay {
     }
 
     /// Relays a call until either side ends it.
-    async fn relay(&self, socket: WebSocket<TokioIo<Upgraded>>) -> Result<(), Failure> {
+    async fn relay(&self, socket: twilio::Socket) -> Result<(), Failure> {
         let started = twilio::start(socket).await.ok_or("no start")?;
         match &self.agent {
             Agent::Cx(channels) => cx::relay(started, &channels.lease()).await,
@@ -137,19 +136,16 @@ impl Relay {
     }
 }
 
-fn answer(
-    mut request: Request<Incoming>,
-    upgrades: &tokio::sync::mpsc::Sender<fastwebsockets::upgrade::UpgradeFut>,
-) -> Response<Full<Bytes>> {
+fn answer(mut request: Request<Incoming>, upgrades: &tokio::sync::mpsc::Sender<Upgrade>) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/twiml" => twiml(&request),
         "/media" => {
-            let Ok((response, upgrade)) = fastwebsockets::upgrade::upgrade(&mut request) else {
+            let Ok((response, upgrade)) = accept(&mut request) else {
                 return status(StatusCode::BAD_REQUEST);
             };
             // A connection is upgraded once.
             let _ = upgrades.try_send(upgrade);
-            response.map(|_| Full::default())
+            response
         }
         "/ready" => status(StatusCode::OK),
         _ => status(StatusCode::NOT_FOUND),

@@ -1,14 +1,18 @@
 //! Twilio's side of a call: what is heard from it, and what is played to it.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fastwebsockets::{Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketRead, WebSocketWrite};
+use dialbridge_net::websocket::{Frame, Incoming, Message, Reader, Role, Writer, split};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::io::{ReadHalf, WriteHalf};
 
-type Socket = TokioIo<Upgraded>;
+use crate::relay::MOST_BYTES;
+
+/// What a handshake's connection becomes.
+pub(super) type Socket = TokioIo<Upgraded>;
 
 /// What Twilio sends, as far as it matters here: one flat structure, for that is what serde reads fastest.
 #[derive(Deserialize)]
@@ -61,9 +65,8 @@ pub(super) struct Started {
 }
 
 /// Waits for the start of the call on that socket; `None`: there is none.
-pub(super) async fn start(mut socket: WebSocket<Socket>) -> Option<Started> {
-    socket.set_writev(false);
-    let (reader, writer) = socket.split(tokio::io::split);
+pub(super) async fn start(socket: Socket) -> Option<Started> {
+    let (reader, writer) = split(socket, Role::Server, MOST_BYTES);
     let mut caller = Caller(reader);
     let Heard::Start(Start { stream_sid, call_sid }) = caller.next(&mut Vec::new()).await? else { return None };
     Some(Started { call_sid, caller, player: Player { writer, stream_sid, marks: 0 } })
@@ -71,7 +74,7 @@ pub(super) async fn start(mut socket: WebSocket<Socket>) -> Option<Started> {
 
 /// What comes from the caller. A read that is dropped half-way loses bytes, so nothing may race with it that the call
 /// outlives.
-pub(super) struct Caller(WebSocketRead<ReadHalf<Socket>>);
+pub(super) struct Caller(Reader<Socket>);
 
 impl Caller {
     /// Waits for the next frame and appends its audio: mu-law at 8,000 Hz. `false`: the caller has gone.
@@ -81,13 +84,8 @@ impl Caller {
 
     async fn next(&mut self, audio: &mut Vec<u8>) -> Option<Heard> {
         loop {
-            let frame = self.0.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await.ok()?;
-            match frame.opcode {
-                OpCode::Text => {}
-                OpCode::Close => return None,
-                OpCode::Ping | OpCode::Pong | OpCode::Binary | OpCode::Continuation => continue,
-            }
-            match serde_json::from_slice(&frame.payload).ok()? {
+            let Incoming::Message(Message::Text(text)) = self.0.next().await.ok()? else { continue };
+            match serde_json::from_slice(text.as_ref()).ok()? {
                 FromTwilio { media: Some(media), .. } => {
                     STANDARD.decode_vec(media.payload, audio).ok()?;
                     return Some(Heard::Audio);
@@ -102,38 +100,37 @@ impl Caller {
 
 /// Plays to the caller.
 pub(super) struct Player {
-    writer: WebSocketWrite<WriteHalf<Socket>>,
+    writer: Writer<Socket>,
     stream_sid: String,
     marks: u64,
 }
 
 impl Player {
     /// Plays audio, mu-law at 8,000 Hz, and has a mark come back when it was played.
-    pub(super) async fn play(&mut self, audio: &[u8]) -> Result<(), WebSocketError> {
+    pub(super) async fn play(&mut self, audio: &[u8]) -> io::Result<()> {
         self.play_base64(&STANDARD.encode(audio)).await
     }
 
     /// The same with audio in base64, which is what Twilio takes.
-    pub(super) async fn play_base64(&mut self, payload: &str) -> Result<(), WebSocketError> {
+    pub(super) async fn play_base64(&mut self, payload: &str) -> io::Result<()> {
         self.marks += 1;
         let name = self.marks.to_string();
         let stream_sid = self.stream_sid.as_str();
         let media = json(&ToTwilio::Media { stream_sid, media: Media { payload } });
         let mark = json(&ToTwilio::Mark { stream_sid, mark: Mark { name: &name } });
-        self.writer.write_frame(media).await?;
-        self.writer.write_frame(mark).await?;
+        self.writer.add(media).await?;
+        self.writer.add(mark).await?;
         self.writer.flush().await
     }
 
     /// Drops what has not been played.
-    pub(super) async fn clear(&mut self) -> Result<(), WebSocketError> {
+    pub(super) async fn clear(&mut self) -> io::Result<()> {
         let clear = json(&ToTwilio::Clear { stream_sid: &self.stream_sid });
-        self.writer.write_frame(clear).await?;
-        self.writer.flush().await
+        self.writer.send(clear).await
     }
 }
 
-fn json(message: &ToTwilio<'_>) -> Frame<'static> {
+fn json(message: &ToTwilio<'_>) -> Frame {
     // Such a structure is always JSON.
-    Frame::text(Payload::Owned(serde_json::to_vec(message).unwrap_or_default()))
+    Frame::text(serde_json::to_string(message).unwrap_or_default())
 }

@@ -1,15 +1,15 @@
 //! The media socket, Twilio's end of it.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketWrite};
-use http::{Request, Uri};
-use http_body_util::Empty;
-use hyper::body::Bytes;
+use dialbridge_net::websocket::{Frame, Incoming, Message, NORMAL, Reader, Role, Writer, handshake, split};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Uri};
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -43,7 +43,7 @@ pub(super) enum FromService {
 
 /// An open socket.
 pub(super) struct MediaSocket {
-    writer: WebSocketWrite<WriteHalf<Socket>>,
+    writer: Writer<Socket>,
     from_service: mpsc::Receiver<FromService>,
     reader: JoinHandle<()>,
     is_deaf: bool,
@@ -71,34 +71,22 @@ impl MediaSocket {
     ) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("31923: {error}"))?;
         let connection = net.connect(&uri).await.map_err(|error| format!("31901: {error}"))?;
-        let mut request = Request::builder()
-            .method("GET")
-            .uri(uri.path())
-            .header("host", uri.authority().map_or("", |authority| authority.as_str()))
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-key", fastwebsockets::handshake::generate_key())
-            .header("sec-websocket-version", "13")
-            .header("user-agent", "Twilio.TmeWs/1.0");
-        let signed = if habits.slash_in_signature { format!("{url}/") } else { url.to_owned() };
-        if let Some(signature) = account.signature(&signed, &[]) {
-            request = request.header("x-twilio-signature", signature);
-        }
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-        let (socket, _) = fastwebsockets::handshake::client(&TokioExecutor::new(), request, connection)
-            .await
-            .map_err(|error| format!("31920: {error}"))?;
-        Ok(Self::over(socket, stream_sid, habits))
-    }
-
-    fn over(mut socket: WebSocket<Socket>, stream_sid: String, habits: Habits) -> Self {
-        socket.set_max_message_size(MOST_BYTES);
-        socket.set_auto_pong(false);
-        socket.set_auto_close(false);
-        let (reader, writer) = socket.split(tokio::io::split);
+        let headers = headers(account, url, habits).map_err(|error| format!("31920: {error}"))?;
+        let connection = handshake(connection, &uri, &headers).await.map_err(|error| format!("31920: {error}"))?;
+        let (reader, writer) = split(connection, Role::Client, MOST_BYTES);
         let (sender, from_service) = mpsc::channel(QUEUE);
-        let reader = tokio::spawn(read(FragmentCollectorRead::new(reader), sender, stream_sid.clone()));
-        Self { writer, from_service, reader, is_deaf: false, is_cut: false, stream_sid, habits, sequence: 0, chunk: 0 }
+        let reader = tokio::spawn(read(reader, sender, stream_sid.clone()));
+        Ok(Self {
+            writer,
+            from_service,
+            reader,
+            is_deaf: false,
+            is_cut: false,
+            stream_sid,
+            habits,
+            sequence: 0,
+            chunk: 0,
+        })
     }
 
     /// The next message of the service's.
@@ -109,7 +97,7 @@ impl MediaSocket {
         self.from_service.recv().await.unwrap_or(FromService::Closed { code: None })
     }
 
-    pub(super) async fn connected(&mut self) -> Result<(), WebSocketError> {
+    pub(super) async fn connected(&mut self) -> io::Result<()> {
         self.send(&json!({ "event": "connected", "protocol": "Call", "version": "1.0.0" })).await
     }
 
@@ -118,7 +106,7 @@ impl MediaSocket {
         account_sid: &str,
         call_sid: &str,
         parameters: &[(String, String)],
-    ) -> Result<(), WebSocketError> {
+    ) -> io::Result<()> {
         let parameters: serde_json::Map<String, Value> =
             parameters.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
         let mut start = json!({
@@ -131,7 +119,7 @@ impl MediaSocket {
         self.event("start", &start).await
     }
 
-    pub(super) async fn media(&mut self, timestamp_ms: u64, audio: &[u8]) -> Result<(), WebSocketError> {
+    pub(super) async fn media(&mut self, timestamp_ms: u64, audio: &[u8]) -> io::Result<()> {
         self.chunk += 1;
         let media = json!({
             "track": "inbound", "chunk": self.counter(self.chunk), "timestamp": self.counter(timestamp_ms),
@@ -140,15 +128,15 @@ impl MediaSocket {
         self.event("media", &media).await
     }
 
-    pub(super) async fn dtmf(&mut self, digit: char) -> Result<(), WebSocketError> {
+    pub(super) async fn dtmf(&mut self, digit: char) -> io::Result<()> {
         self.event("dtmf", &json!({ "track": "inbound_track", "digit": digit.to_string() })).await
     }
 
-    pub(super) async fn mark(&mut self, name: &str) -> Result<(), WebSocketError> {
+    pub(super) async fn mark(&mut self, name: &str) -> io::Result<()> {
         self.event("mark", &json!({ "name": name })).await
     }
 
-    pub(super) async fn stop(&mut self, account_sid: &str, call_sid: &str) -> Result<(), WebSocketError> {
+    pub(super) async fn stop(&mut self, account_sid: &str, call_sid: &str) -> io::Result<()> {
         self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid })).await
     }
 
@@ -158,8 +146,7 @@ impl MediaSocket {
             return;
         }
         // The service may be gone already; then there is nothing to close.
-        let _ = self.writer.write_frame(Frame::close(1000, b"")).await;
-        let _ = self.writer.flush().await;
+        let _ = self.writer.send(Frame::close(NORMAL, "")).await;
     }
 
     /// Reads no more, and leaves the connection open.
@@ -174,12 +161,11 @@ impl MediaSocket {
     }
 
     /// Sends that text as it is.
-    pub(super) async fn text(&mut self, text: &str) -> Result<(), WebSocketError> {
+    pub(super) async fn text(&mut self, text: &str) -> io::Result<()> {
         if self.is_cut {
-            return Err(WebSocketError::ConnectionClosed);
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        self.writer.write_frame(Frame::text(Payload::Borrowed(text.as_bytes()))).await?;
-        self.writer.flush().await
+        self.writer.send(Frame::text(text)).await
     }
 
     /// Reads what the service still sends until it closes.
@@ -191,7 +177,7 @@ impl MediaSocket {
         if self.habits.numeric_counters { count.into() } else { count.to_string().into() }
     }
 
-    async fn event(&mut self, name: &str, content: &Value) -> Result<(), WebSocketError> {
+    async fn event(&mut self, name: &str, content: &Value) -> io::Result<()> {
         self.sequence += 1;
         let message = json!({
             "event": name, "sequenceNumber": self.counter(self.sequence), "streamSid": self.stream_sid, name: content,
@@ -199,36 +185,39 @@ impl MediaSocket {
         self.send(&message).await
     }
 
-    async fn send(&mut self, message: &Value) -> Result<(), WebSocketError> {
+    async fn send(&mut self, message: &Value) -> io::Result<()> {
         self.text(&message.to_string()).await
     }
 }
 
-async fn read(
-    mut socket: FragmentCollectorRead<ReadHalf<Socket>>,
-    sender: mpsc::Sender<FromService>,
-    stream_sid: String,
-) {
+pub(super) fn headers(
+    account: &Account,
+    url: &str,
+    habits: Habits,
+) -> Result<HeaderMap, http::header::InvalidHeaderValue> {
+    let mut headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static("Twilio.TmeWs/1.0"))]);
+    let signed = if habits.slash_in_signature { format!("{url}/") } else { url.to_owned() };
+    if let Some(signature) = account.signature(&signed, &[]) {
+        headers.insert("x-twilio-signature", signature.try_into()?);
+    }
+    Ok(headers)
+}
+
+async fn read(mut socket: Reader<Socket>, sender: mpsc::Sender<FromService>, stream_sid: String) {
     loop {
-        let frame = socket.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await;
-        let message = match frame {
-            Err(_) => FromService::Closed { code: None },
-            Ok(frame) => match frame.opcode {
-                OpCode::Close => FromService::Closed { code: close_code(&frame.payload) },
-                OpCode::Text => understood(&frame.payload, &stream_sid),
-                OpCode::Binary => FromService::Malformed { code: 31950, why: "a binary frame".to_owned() },
-                OpCode::Ping | OpCode::Pong | OpCode::Continuation => continue,
-            },
+        let message = match socket.next().await {
+            Ok(Incoming::Message(Message::Text(text))) => understood(text.as_ref(), &stream_sid),
+            Ok(Incoming::Message(Message::Binary(_))) => {
+                FromService::Malformed { code: 31950, why: "a binary frame".to_owned() }
+            }
+            Ok(Incoming::Ping(_) | Incoming::Pong(_)) => continue,
+            Err(closed) => FromService::Closed { code: closed.peer_code() },
         };
         let is_last = matches!(message, FromService::Closed { .. });
         if sender.send(message).await.is_err() || is_last {
             return;
         }
     }
-}
-
-fn close_code(payload: &[u8]) -> Option<u16> {
-    payload.first_chunk().map(|code| u16::from_be_bytes(*code))
 }
 
 /// Reads a message as strictly as Twilio: a field too many or too few is a warning.

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
+use dialbridge_net::websocket::handshake;
 use http::Uri;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::twilio::account::Account;
+use crate::twilio::habits::Habits;
+use crate::twilio::media_socket::headers;
 use crate::twilio::twiml::{self, Verb};
 use crate::twilio::{SimulatedTwilio, http_client};
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The longest answer to a handshake, in bytes.
-const MOST_HEAD_BYTES: usize = 8 * 1024;
 
 /// A call whose media socket is open; nothing was sent over it yet.
 #[derive(Debug)]
@@ -66,31 +66,11 @@ async fn open(account: &Account, url: &str) -> Result<(TcpStream, Vec<u8>), Stri
     }
     let host = authority.host().trim_matches(['[', ']']);
     let connected = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
-    let mut socket = connected.map_err(|error| format!("{authority}: {error}"))?;
+    let socket = connected.map_err(|error| format!("{authority}: {error}"))?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
-    let signature = account.signature(url, &[]);
-    let signature = signature.map(|signature| format!("X-Twilio-Signature: {signature}\r\n")).unwrap_or_default();
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: {}\r\nUser-Agent: Twilio.TmeWs/1.0\r\n{signature}\r\n",
-        uri.path(),
-        fastwebsockets::handshake::generate_key(),
-    );
-    socket.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
-    let mut head = Vec::new();
-    let end = loop {
-        if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            break end + 4;
-        }
-        let read = socket.read_buf(&mut head).await.map_err(|error| error.to_string())?;
-        if read == 0 || head.len() > MOST_HEAD_BYTES {
-            return Err("the handshake has no answer".to_owned());
-        }
-    };
-    let early = head.split_off(end);
-    let status = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-    if !status.starts_with("HTTP/1.1 101") {
-        return Err(format!("the media socket was refused: {status}"));
-    }
-    Ok((socket, early))
+    let headers = headers(account, url, Habits::default()).map_err(|error| error.to_string())?;
+    let opened = handshake(socket, &uri, &headers).await;
+    let upgraded = opened.map_err(|error| format!("the media socket was refused: {error}"))?.into_inner();
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| "the connection is another one".to_owned())?;
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

@@ -1,11 +1,11 @@
 //! A call while its media socket is open: what the caller says goes out in frames, what the agent says is heard.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use dialbridge_core::CallTime;
 use dialbridge_core::replay::Playout;
-use fastwebsockets::WebSocketError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::twilio::call_state::{Line, Next};
@@ -138,12 +138,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
     }
 
     /// Sends what the caller said, or keeps it until a message is full or the way is free.
-    async fn send_frame(
-        &mut self,
-        frame: &[u8],
-        stream_ms: u64,
-        socket: &mut MediaSocket,
-    ) -> Result<(), WebSocketError> {
+    async fn send_frame(&mut self, frame: &[u8], stream_ms: u64, socket: &mut MediaSocket) -> io::Result<()> {
         self.frames += 1;
         if self.faults.has_garbage() {
             let turn = usize::try_from(self.frames).unwrap_or_default() % GARBAGE.len();

@@ -8,7 +8,7 @@ use tokio::io::AsyncWrite;
 
 /// Keeps what is written until the flush. Whoever writes bounds how much that is.
 #[derive(Debug)]
-pub struct Batched<W> {
+pub(super) struct Batched<W> {
     inner: W,
     waiting: Vec<u8>,
     /// So many of them are written already.
@@ -17,7 +17,7 @@ pub struct Batched<W> {
 
 impl<W> Batched<W> {
     /// Nothing waits yet.
-    pub fn new(inner: W) -> Self {
+    pub(super) fn new(inner: W) -> Self {
         Self { inner, waiting: Vec::new(), written: 0 }
     }
 }

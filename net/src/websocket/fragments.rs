@@ -1,23 +1,29 @@
 //! Messages of a WebSocket that come in several frames. fastwebsockets' own collector does not bound their sum.
 
 use bytes::BytesMut;
-use fastwebsockets::{Frame, OpCode, Payload};
+use fastwebsockets::{Frame, OpCode};
 
-/// A protocol error (RFC 6455 section 7.4.1).
-pub const PROTOCOL_ERROR: u16 = 1002;
-/// A message that is too big (RFC 6455 section 7.4.1).
-pub const TOO_BIG: u16 = 1009;
+use super::closed::Fault;
+
+/// A message.
+#[derive(Debug)]
+pub enum Message {
+    /// A text. Nobody has checked yet that one in fragments is UTF-8.
+    Text(Payload),
+    /// A binary message.
+    Binary(Payload),
+}
 
 /// The bytes of a message.
 #[derive(Debug)]
-pub enum Message {
+pub enum Payload {
     /// As they came.
     Whole(BytesMut),
     /// Put together from fragments.
     Joined(Vec<u8>),
 }
 
-impl AsRef<[u8]> for Message {
+impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Whole(bytes) => bytes,
@@ -26,45 +32,58 @@ impl AsRef<[u8]> for Message {
     }
 }
 
-/// The pieces of a message, until it is whole.
+impl From<Message> for Payload {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(payload) | Message::Binary(payload) => payload,
+        }
+    }
+}
+
+/// The fragments of a message, until it is whole.
 #[derive(Debug)]
-pub struct Fragments {
+pub(super) struct Fragments {
     begun: Option<(OpCode, Vec<u8>)>,
-    most_bytes: usize,
+    max_bytes: usize,
 }
 
 impl Fragments {
     /// Collects messages of at most so many bytes.
-    pub fn up_to(most_bytes: usize) -> Self {
-        Self { begun: None, most_bytes }
+    pub(super) fn up_to(max_bytes: usize) -> Self {
+        Self { begun: None, max_bytes }
     }
 
-    /// Adds a frame of data; gives the message when it is whole, with the opcode that says whether it is a text, or the
-    /// code to close the socket with.
-    pub fn add(&mut self, frame: Frame<'_>) -> Result<Option<(OpCode, Message)>, u16> {
+    /// Adds a frame of data; gives the message when it is whole. Fails when the message is too large, and when the frame is
+    /// none of it.
+    pub(super) fn add(&mut self, frame: Frame<'_>) -> Result<Option<Message>, Fault> {
         let is_continuation = frame.opcode == OpCode::Continuation;
         match (&mut self.begun, is_continuation) {
-            (None, false) if frame.fin => Ok(Some((frame.opcode, whole(frame.payload)))),
+            (None, false) if frame.fin => Ok(Some(message(frame.opcode, whole(frame.payload)))),
             (None, false) => {
                 self.begun = Some((frame.opcode, frame.payload.to_vec()));
                 Ok(None)
             }
             (Some((_, joined)), true) => {
                 joined.extend_from_slice(&frame.payload);
-                if joined.len() > self.most_bytes {
-                    return Err(TOO_BIG);
+                if joined.len() > self.max_bytes {
+                    return Err(Fault::TooBig);
                 }
                 let begun = if frame.fin { self.begun.take() } else { None };
-                Ok(begun.map(|(opcode, joined)| (opcode, Message::Joined(joined))))
+                Ok(begun.map(|(opcode, joined)| message(opcode, Payload::Joined(joined))))
             }
-            (None, true) | (Some(_), false) => Err(PROTOCOL_ERROR),
+            (None, true) => Err(Fault::Protocol("a fragment continues no message".to_owned())),
+            (Some(_), false) => Err(Fault::Protocol("a message begins within another".to_owned())),
         }
     }
 }
 
-fn whole(payload: Payload<'_>) -> Message {
+fn message(opcode: OpCode, payload: Payload) -> Message {
+    if opcode == OpCode::Text { Message::Text(payload) } else { Message::Binary(payload) }
+}
+
+fn whole(payload: fastwebsockets::Payload<'_>) -> Payload {
     match payload {
-        Payload::Bytes(bytes) => Message::Whole(bytes),
-        other => Message::Joined(other.to_vec()),
+        fastwebsockets::Payload::Bytes(bytes) => Payload::Whole(bytes),
+        other => Payload::Joined(other.to_vec()),
     }
 }

@@ -1,36 +1,40 @@
-//! Watches the frames that come over a WebSocket for faults that fastwebsockets lets pass: RFC 6455 wants a server to fail
-//! the connection for a frame that is not masked (section 5.1) and for a control frame of more than 125 bytes (5.5).
+//! Checks the frames that come over a WebSocket for faults that fastwebsockets lets pass: RFC 6455 wants a server to fail
+//! the connection for a frame that is not masked, a client for one that is (section 5.1), and both for a control frame of
+//! more than 125 bytes (5.5).
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use fastwebsockets::Role;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The longest payload of a control frame, in bytes.
 const MOST_CONTROL_BYTES: u64 = 125;
 
-/// A connection whose incoming frames are watched; a fault ends the reading with `InvalidData`.
+/// A connection whose incoming frames are checked; a fault ends the reading with `InvalidData`.
 #[derive(Debug)]
-pub struct FrameWatch<S> {
+pub(super) struct FrameCheck<S> {
     inner: S,
-    frames: Frames,
+    place: Place,
+    /// Whether the frames must be masked; otherwise they must not be.
+    is_masked: bool,
 }
 
 /// Where in a frame the next byte stands.
 #[derive(Debug)]
-enum Frames {
+enum Place {
     /// In its head, of which so many bytes are gathered: at most two, eight of a length, and none of the mask.
     Head { bytes: [u8; 10], gathered: usize },
     /// So many bytes of mask and payload are left.
     Body(u64),
 }
 
-impl Frames {
+impl Place {
     const BEGIN: Self = Self::Head { bytes: [0; 10], gathered: 0 };
 
     /// Goes through bytes that came; gives the fault where there is one.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
+    fn pass(&mut self, mut bytes: &[u8], is_masked: bool) -> Result<(), &'static str> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self {
                 Self::Body(left) => {
@@ -45,7 +49,7 @@ impl Frames {
                     head[*gathered] = byte;
                     *gathered += 1;
                     bytes = rest;
-                    if let Some(left) = body_after(&head[..*gathered])? {
+                    if let Some(left) = body_after(&head[..*gathered], is_masked)? {
                         *self = if left == 0 { Self::BEGIN } else { Self::Body(left) };
                     }
                 }
@@ -56,10 +60,10 @@ impl Frames {
 }
 
 /// How many bytes follow a head, mask included; `None` while it is not whole.
-fn body_after(head: &[u8]) -> Result<Option<u64>, &'static str> {
+fn body_after(head: &[u8], is_masked: bool) -> Result<Option<u64>, &'static str> {
     let [first, second, length @ ..] = head else { return Ok(None) };
-    if second & 0x80 == 0 {
-        return Err("a frame that is not masked");
+    if (second & 0x80 != 0) != is_masked {
+        return Err(if is_masked { "a frame that is not masked" } else { "a frame that is masked" });
     }
     let length = match (second & 0x7F, length) {
         (126, [high, low]) => u64::from(u16::from_be_bytes([*high, *low])),
@@ -71,24 +75,24 @@ fn body_after(head: &[u8]) -> Result<Option<u64>, &'static str> {
     if is_control && length > MOST_CONTROL_BYTES {
         return Err("a control frame of more than 125 bytes");
     }
-    // The mask. A length beyond any limit is for the socket's own bound.
-    Ok(Some(length.saturating_add(4)))
+    // A length beyond any limit is for the socket's own bound.
+    Ok(Some(length.saturating_add(if is_masked { 4 } else { 0 })))
 }
 
-impl<S> FrameWatch<S> {
-    /// Watches a connection whose handshake is over.
-    pub fn new(inner: S) -> Self {
-        Self { inner, frames: Frames::BEGIN }
+impl<S> FrameCheck<S> {
+    /// Checks a connection whose handshake is over.
+    pub(super) fn new(inner: S, role: Role) -> Self {
+        Self { inner, place: Place::BEGIN, is_masked: role == Role::Server }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for FrameWatch<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FrameCheck<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
         match Pin::new(&mut this.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
-                let passed = this.frames.pass(&buf.filled()[before..]);
+                let passed = this.place.pass(&buf.filled()[before..], this.is_masked);
                 Poll::Ready(passed.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)))
             }
             other => other,
@@ -96,7 +100,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameWatch<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for FrameWatch<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FrameCheck<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
     }
@@ -115,8 +119,8 @@ mod tests {
     use super::*;
 
     fn pass(chunks: &[&[u8]]) -> Result<(), &'static str> {
-        let mut frames = Frames::BEGIN;
-        chunks.iter().try_for_each(|chunk| frames.pass(chunk))
+        let mut frames = Place::BEGIN;
+        chunks.iter().try_for_each(|chunk| frames.pass(chunk, true))
     }
 
     fn masked(first: u8, payload: usize) -> Vec<u8> {
@@ -152,6 +156,17 @@ mod tests {
         assert!(pass(&[&[0x81, 0x05]]).is_err());
         let good = masked(0x81, 300);
         assert!(pass(&[&good, &[0x81], &[0x00]]).is_err());
+    }
+
+    #[test]
+    fn a_server_may_not_mask() {
+        let pass = |chunk: &[u8]| {
+            let mut place = Place::BEGIN;
+            place.pass(chunk, false)
+        };
+        assert_eq!(pass(&[&[0x81, 3], &b"abc"[..], &[0x82, 0, 0x81, 1, b'x']].concat()), Ok(()));
+        assert!(pass(&masked(0x81, 3)).is_err());
+        assert!(pass(&[0x88, 126, 0, 126]).is_err(), "a long control frame");
     }
 
     #[test]

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
+use dialbridge_net::websocket::{Upgrade, accept, is_upgrade_request};
 use http::{Request, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text};
 use super::webhook::{check_signature, public_url};
 use crate::call::bridge::Standing;
 use crate::http::bare_media;
-use crate::media::media_socket::MediaSocket;
+use crate::media::media_socket::{MediaSocket, limits};
 use crate::service::Service;
 use crate::service::busy::busy;
 use crate::settings::PublicUrl;
@@ -99,7 +98,7 @@ fn shake_hands(
     service: &Service,
     request: &mut Request<Incoming>,
     standing: Standing,
-) -> Result<(PublicUrl, Answer, UpgradeFut), Refusal> {
+) -> Result<(PublicUrl, Answer, Upgrade), Refusal> {
     if service.drain().is_draining() {
         service.sight().refused(Refused::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
@@ -124,13 +123,13 @@ fn shake_hands(
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "no room for another media socket\n"));
     }
     let (response, socket) =
-        upgrade(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
-    Ok((public, response.map(|_| Full::default()), socket))
+        accept(request).map_err(|_| refusal(StatusCode::BAD_REQUEST, "this is no WebSocket handshake\n"))?;
+    Ok((public, response, socket))
 }
 
-async fn opened(service: &Service, socket: UpgradeFut) -> Option<MediaSocket> {
-    match socket.await {
-        Ok(socket) => Some(MediaSocket::new(socket, &service.config().limits)),
+async fn opened(service: &Service, socket: Upgrade) -> Option<MediaSocket> {
+    match socket.socket(&limits(&service.config().limits)).await {
+        Ok(socket) => Some(MediaSocket::new(socket)),
         Err(error) => {
             tracing::debug!(%error, "the handshake was not completed");
             None

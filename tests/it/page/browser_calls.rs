@@ -194,7 +194,7 @@ async fn another_instances_call_is_not_waited_for_for_long() {
     let late = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let mut socket = RawSocket::open_with(&world.pipes, &media, &[ORIGIN]).await.unwrap();
-        socket.frame(fastwebsockets::Frame::close(1000, b"")).await;
+        socket.frame(dialbridge_net::websocket::Frame::close(1000, "")).await;
     };
     let (told, ()) = tokio::join!(early, late);
     assert_eq!(told.status, 200, "whoever looks on may come first");

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentFault, Answer, TurnInput};
 use dialbridge_core::{AgentEvent, TurnId};
-use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
+use dialbridge_net::websocket::{Closed, Frame, Incoming, Message, OpCode, Reader, Role, Writer, split};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -101,7 +101,7 @@ fn accept(head: &str) -> String {
 }
 
 /// The server's end of a WebSocket.
-struct Server(WebSocket<DuplexStream>);
+struct Server(Reader<DuplexStream>, Writer<DuplexStream>);
 
 /// What the client has sent.
 #[derive(Debug, PartialEq)]
@@ -109,7 +109,7 @@ enum Got {
     Text(Value),
     Ping,
     Pong(Vec<u8>),
-    Close(Vec<u8>),
+    Close(u16),
     Gone,
 }
 
@@ -121,23 +121,21 @@ impl Server {
             accept(&head)
         );
         connection.write_all(answer.as_bytes()).await.unwrap();
-        let mut socket = WebSocket::after_handshake(connection, Role::Server);
-        socket.set_auto_pong(false);
-        socket.set_auto_close(false);
-        Self(socket)
+        Self::after_handshake(connection)
+    }
+
+    fn after_handshake(connection: DuplexStream) -> Self {
+        let (reader, writer) = split(connection, Role::Server, 1 << 20);
+        Self(reader, writer)
     }
 
     async fn got(&mut self) -> Got {
-        let frame = match self.0.read_frame().await {
-            Ok(frame) => frame,
-            Err(WebSocketError::UnexpectedEOF | WebSocketError::IoError(_)) => return Got::Gone,
-            Err(error) => panic!("{error}"),
-        };
-        match frame.opcode {
-            OpCode::Text => Got::Text(serde_json::from_slice(&frame.payload).unwrap()),
-            OpCode::Ping => Got::Ping,
-            OpCode::Pong => Got::Pong(frame.payload.to_vec()),
-            OpCode::Close => Got::Close(frame.payload.to_vec()),
+        match self.0.next().await {
+            Ok(Incoming::Message(Message::Text(text))) => Got::Text(serde_json::from_slice(text.as_ref()).unwrap()),
+            Ok(Incoming::Ping(_)) => Got::Ping,
+            Ok(Incoming::Pong(payload)) => Got::Pong(payload),
+            Err(Closed::ByPeer { code, .. }) => Got::Close(code.unwrap()),
+            Err(Closed::Broken) => Got::Gone,
             other => panic!("{other:?}"),
         }
     }
@@ -153,7 +151,7 @@ impl Server {
     }
 
     async fn send(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
-        self.0.write_frame(Frame::new(fin, opcode, None, Payload::Borrowed(payload))).await.unwrap();
+        self.1.send(Frame { is_final: fin, opcode, payload: payload.to_vec() }).await.unwrap();
     }
 
     async fn says(&mut self, text: &str) {
@@ -161,7 +159,7 @@ impl Server {
     }
 
     async fn close(&mut self, code: u16, reason: &str) {
-        self.0.write_frame(Frame::close(code, reason.as_bytes())).await.unwrap();
+        self.1.send(Frame::close(code, reason)).await.unwrap();
     }
 }
 
@@ -191,7 +189,7 @@ async fn the_handshake_names_the_location_and_the_project_and_the_first_messages
         accept(&head)
     );
     connection.write_all(answer.as_bytes()).await.unwrap();
-    let mut server = Server(WebSocket::after_handshake(connection, Role::Server));
+    let mut server = Server::after_handshake(connection);
     client.handle.audio(&[0x55; 480]).unwrap();
     let Got::Text(config) = server.got().await else { panic!() };
     assert_eq!(config["config"]["session"], "projects/my-project/locations/eu/apps/a/sessions/CA123");
@@ -252,8 +250,8 @@ async fn fragments_count_together_and_what_is_no_message_ends_the_stream() {
     let sending = async {
         server.send(false, OpCode::Text, &part).await;
         for _ in 0..40 {
-            let frame = Frame::new(false, OpCode::Continuation, None, Payload::Borrowed(&part));
-            if server.0.write_frame(frame).await.is_err() {
+            let frame = Frame { is_final: false, opcode: OpCode::Continuation, payload: part.clone() };
+            if server.1.send(frame).await.is_err() {
                 break;
             }
         }
@@ -289,14 +287,14 @@ async fn each_close_code_is_a_fault_or_an_ordinary_end_and_is_answered() {
         let answered = async {
             loop {
                 match server.got_other().await {
-                    Got::Close(payload) => break payload,
+                    Got::Close(code) => break code,
                     Got::Gone => panic!("the close was not answered"),
                     Got::Text(_) | Got::Ping | Got::Pong(_) => {}
                 }
             }
         };
-        let (event, payload) = tokio::join!(client.next(), answered);
-        assert_eq!(payload, code.to_be_bytes());
+        let (event, answer) = tokio::join!(client.next(), answered);
+        assert_eq!(answer, code);
         match (event, fault) {
             (AgentEvent::Ended, None) => {}
             (AgentEvent::Failed(told), Some((name, transient))) => {
@@ -373,7 +371,7 @@ async fn the_end_of_the_input_is_a_close_and_what_the_server_still_says_is_heard
     assert!(matches!(server.got().await, Got::Text(_)), "the variables");
     let Got::Text(rest) = server.got().await else { panic!() };
     assert_eq!(rest["realtimeInput"]["audio"], STANDARD.encode([0x55; 100]), "the rest of the audio goes first");
-    assert_eq!(server.got().await, Got::Close(1000_u16.to_be_bytes().to_vec()));
+    assert_eq!(server.got().await, Got::Close(1000));
     server.says("still talking").await;
     assert_eq!(client.text().await, "still talking");
     server.close(1001, "gone away").await;
@@ -439,13 +437,12 @@ async fn a_call_that_takes_nothing_holds_the_server_up_and_fills_no_memory() {
     let (client, connection) = open_with(1, TurnInput::Audio).await;
     let mut server = Server::over(connection).await;
     let message = format!(r#"{{"sessionOutput":{{"text":"{}"}}}}"#, "x".repeat(30_000));
-    let frame = || Frame::new(true, OpCode::Text, None, Payload::Borrowed(message.as_bytes()));
     let mut taken = 0;
-    while taken < 1_000 && timeout(Duration::from_secs(1), server.0.write_frame(frame())).await.is_ok() {
+    while taken < 1_000 && timeout(Duration::from_secs(1), server.1.send(Frame::text(message.as_str()))).await.is_ok() {
         taken += 1;
     }
-    // Those in the two queues, one in hand, and what the pipe holds.
-    assert!(taken <= 16 + 1 + 2 + PIPE / message.len() + 1, "{taken}");
+    // One in the call's queue, one in hand, and what the socket's buffer and the pipe hold.
+    assert!(taken <= 1 + 1 + 1 + PIPE / message.len() + 1, "{taken}");
     drop(client);
 }
 

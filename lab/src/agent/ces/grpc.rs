@@ -96,7 +96,7 @@ impl StreamingService<ces::BidiSessionClientMessage> for Streams {
             };
             let (outbox, messages) = mpsc::channel(QUEUE);
             // The task ends with the stream: when the client reads no more, the channel is closed.
-            tokio::spawn(stream.run(inbox, outbox));
+            tokio::spawn(async move { stream.run(&mut inbox, outbox).await });
             Ok(tonic::Response::new(Responses { messages, is_cut }))
         })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dialbridge_net::websocket::WebSocket;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -12,6 +13,7 @@ use ces::session_output::OutputType;
 
 use crate::agent::ces::check::{Input, Opened, input, invalid, opened};
 use crate::agent::ces::ending::Ending;
+use crate::agent::ces::frames;
 use crate::agent::ces::live::Live;
 use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, StreamEntry, StreamRecord, ToolAnswer};
 use crate::agent::ces::serving::{Asked, Serving};
@@ -33,14 +35,14 @@ pub(super) enum FromClient {
 /// Where a client's messages come from.
 pub(super) enum Inbox {
     Grpc(Box<Streaming<ces::BidiSessionClientMessage>>, WasReset),
-    Socket(mpsc::Receiver<FromClient>),
+    Socket(WebSocket),
 }
 
 impl Inbox {
     /// The next one. No message is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> FromClient {
         match self {
-            Self::Socket(messages) => messages.recv().await.unwrap_or(FromClient::Gone(None)),
+            Self::Socket(socket) => frames::next(socket).await,
             Self::Grpc(messages, was_reset) => match messages.message().await {
                 Ok(Some(message)) => FromClient::Message(Box::new(message)),
                 Ok(None) if was_reset.get() => FromClient::Gone(None),
@@ -108,7 +110,7 @@ impl Stream {
     }
 
     /// Serves the stream to its end.
-    pub(super) async fn run(mut self, mut inbox: Inbox, outbox: mpsc::Sender<Outgoing>) {
+    pub(super) async fn run(mut self, inbox: &mut Inbox, outbox: mpsc::Sender<Outgoing>) {
         let mut is_open = true;
         while self.pass_on(&outbox).await.is_ok() {
             let wake = self.live.wake().map_or(self.idle_at, |wake| wake.min(self.idle_at));

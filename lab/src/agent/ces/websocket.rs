@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fastwebsockets::upgrade::{UpgradeFut, is_upgrade_request, upgrade};
+use dialbridge_net::websocket::{Role, Upgrade, WebSocket, accept, is_upgrade_request};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -16,21 +16,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use crate::agent::ces::ending::{Ending, code_of, http_status, snake};
-use crate::agent::ces::frames::{MOST_BYTES, read, write};
+use crate::agent::ces::frames::{Frames, LIMITS};
 use crate::agent::ces::serving::{Asked, Serving};
 use crate::agent::ces::stream::{FromClient, Inbox, Outgoing, Stream};
 use crate::agent::script::{Break, Serves};
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 
-/// How many messages wait on either way.
+/// How many messages wait to be sent.
 const QUEUE: usize = 64;
 
 /// How long a request's header may take.
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the server waits for the client to return its close.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a client waits where nothing comes.
 const STALL: Duration = Duration::from_secs(600);
@@ -49,7 +51,7 @@ impl std::error::Error for BrokeOff {}
 
 /// A request that is being upgraded.
 struct Accepted {
-    upgrade: UpgradeFut,
+    upgrade: Upgrade,
     asked: Asked,
     /// How the stream breaks before anything is read.
     refusal: Option<Break>,
@@ -103,14 +105,19 @@ async fn answer(
     if request.method() != Method::GET || !is_upgrade_request(&request) {
         return Ok(refusal(serving, StatusCode::BAD_REQUEST, "The request is no WebSocket upgrade."));
     }
-    match upgrade(&mut request) {
+    match accept(&mut request) {
         Ok((response, upgrade)) => {
             let accepted = Accepted { upgrade, asked, refusal: broken };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
-            Ok(response.map(|_| Full::default()))
+            Ok(response)
         }
         Err(error) => Ok(refusal(serving, StatusCode::BAD_REQUEST, &error.to_string())),
     }
+}
+
+/// Whether more may come from a client.
+fn is_there(last: &FromClient) -> bool {
+    matches!(last, FromClient::Message(_) | FromClient::Unreadable(Ending::Failed(_)))
 }
 
 /// An error as Google's gateways write it (<https://docs.cloud.google.com/apis/design/errors#http_mapping>).
@@ -129,22 +136,14 @@ fn refusal(serving: &Serving, status: StatusCode, why: &str) -> Response<Full<By
 impl Accepted {
     /// Serves the stream to its end.
     async fn run(self, serving: Serving) {
-        let Ok(mut socket) = self.upgrade.await else { return };
-        // The limit is exclusive.
-        socket.set_max_message_size(MOST_BYTES + 1);
-        socket.set_auto_pong(false);
-        socket.set_auto_close(false);
-        socket.set_writev(false);
-        let (reader, writer) = socket.split(tokio::io::split);
-        let (to_stream, messages) = mpsc::channel(QUEUE);
-        let (to_writer, control) = mpsc::channel(QUEUE);
+        let Ok(connection) = self.upgrade.connection().await else { return };
         let (outbox, outgoing) = mpsc::channel(QUEUE);
-        // The reader is a task of its own, for a read that is dropped loses bytes.
-        let mut reading = JoinSet::new();
-        reading.spawn(read(reader, to_stream, to_writer));
-        let habits = serving.script().ces.clone();
-        let streaming = stream(serving, self.asked, self.refusal, messages, outbox);
-        tokio::join!(streaming, write(writer, outgoing, control, &habits));
+        let frames = Frames { outgoing, habits: serving.script().ces.clone() };
+        let mut inbox = Inbox::Socket(WebSocket::sending(connection, Role::Server, &LIMITS, frames));
+        stream(serving, self.asked, self.refusal, &mut inbox, outbox).await;
+        if let Inbox::Socket(socket) = inbox {
+            socket.closed(CLOSE_PATIENCE).await;
+        }
     }
 }
 
@@ -152,19 +151,18 @@ async fn stream(
     serving: Serving,
     asked: Asked,
     refusal: Option<Break>,
-    messages: mpsc::Receiver<FromClient>,
+    inbox: &mut Inbox,
     outbox: mpsc::Sender<Outgoing>,
 ) {
-    let mut inbox = Inbox::Socket(messages);
     let ending = match refusal {
         Some(broken) => Ending::Broken(broken),
-        None => match Stream::open(&serving, asked, &mut inbox).await {
+        None => match Stream::open(&serving, asked, inbox).await {
             Ok(stream) => return stream.run(inbox, outbox).await,
             Err(ending) => ending,
         },
     };
     if matches!(ending, Ending::Broken(Break::Stall)) {
-        let leaving = async { while !matches!(inbox.next().await, FromClient::Gone(_)) {} };
+        let leaving = async { while is_there(&inbox.next().await) {} };
         // Either way the stream is over.
         let _ = tokio::time::timeout(STALL, leaving).await;
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fastwebsockets::upgrade::{UpgradeFut, upgrade};
+use dialbridge_net::websocket::{Upgrade, accept};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -39,7 +39,7 @@ const READ_BYTES: usize = 4 * 1024;
 
 /// Serves a connection over HTTP/1.1, and the stream that it becomes.
 pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
-    let upgraded: Arc<Mutex<Option<UpgradeFut>>> = Arc::default();
+    let upgraded: Arc<Mutex<Option<Upgrade>>> = Arc::default();
     let service = service_fn(|mut request: Request<Incoming>| {
         let answered = answer(&mut request, &upgraded);
         async { Ok::<_, Infallible>(answered) }
@@ -48,20 +48,20 @@ pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
     // A connection that breaks has no stream.
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     let Some(upgrade) = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-    let Ok(socket) = upgrade.await else { return };
+    let Ok(socket) = upgrade.connection().await else { return };
     let open = OpenStream::of(agent);
     // Nothing has been read yet that would be lost.
-    let served = converse(agent, socket.into_inner()).await;
+    let served = converse(agent, socket).await;
     drop(open);
     agent.ledger().counts.failed_streams += u64::from(served.is_err());
 }
 
-fn answer(request: &mut Request<Incoming>, upgraded: &Mutex<Option<UpgradeFut>>) -> Response<Full<Bytes>> {
+fn answer(request: &mut Request<Incoming>, upgraded: &Mutex<Option<Upgrade>>) -> Response<Full<Bytes>> {
     let is_ours = request.uri().path().starts_with(PATH);
-    match upgrade(request) {
+    match accept(request) {
         Ok((response, upgrade)) if is_ours => {
             *upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
-            response.map(|_| Full::default())
+            response
         }
         _ => {
             let mut response = Response::new(Full::default());

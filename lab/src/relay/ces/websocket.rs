@@ -7,27 +7,21 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use fastwebsockets::handshake::{client, generate_key};
-use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, WebSocket, WebSocketError, WebSocketWrite};
-use http::Request;
+use dialbridge_net::dial::Tcp;
+use dialbridge_net::tls::connect;
+use dialbridge_net::websocket::{self, Closed, Frame, Incoming, NORMAL, Payload, Role, handshake, split};
 use http::uri::Authority;
-use http_body_util::Empty;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::{HeaderMap, Uri};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use tokio::io::{ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{KICK_START, gather, run, session};
-use crate::relay::twilio::{Caller, Player, Started};
+use crate::relay::twilio::{Caller, Player, Socket, Started};
 use crate::relay::{Failure, MOST_BYTES};
 
-type Socket = TokioIo<Upgraded>;
-type Reader = FragmentCollectorRead<ReadHalf<Socket>>;
-type Writer = WebSocketWrite<WriteHalf<Socket>>;
+type Reader = websocket::Reader<Socket>;
+type Writer = websocket::Writer<Socket>;
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/global";
 
@@ -37,27 +31,15 @@ const OPENING: Duration = Duration::from_secs(10);
 /// Relays a call until either side ends it.
 pub(in crate::relay) async fn relay(started: Started, agent: &Authority, bytes: usize) -> Result<(), Failure> {
     let Started { call_sid, caller, player } = started;
-    let mut socket = timeout(OPENING, open(agent)).await??;
-    socket.set_writev(false);
-    socket.set_auto_pong(false);
-    socket.set_auto_close(false);
-    socket.set_max_message_size(MOST_BYTES);
-    let (reader, writer) = socket.split(tokio::io::split);
-    run(send(caller, session(&call_sid), writer, bytes), play(player, FragmentCollectorRead::new(reader))).await
+    let socket = timeout(OPENING, open(agent)).await??;
+    let (reader, writer) = split(socket, Role::Client, MOST_BYTES);
+    run(send(caller, session(&call_sid), writer, bytes), play(player, reader)).await
 }
 
-async fn open(agent: &Authority) -> Result<WebSocket<Socket>, Failure> {
-    let connection = TcpStream::connect((agent.host(), agent.port_u16().unwrap_or(80))).await?;
-    connection.set_nodelay(true)?;
-    let request = Request::get(PATH)
-        .header("host", agent.as_str())
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-key", generate_key())
-        .header("sec-websocket-version", "13")
-        .body(Empty::<Bytes>::new())?;
-    let (socket, _) = client(&TokioExecutor::new(), request, connection).await?;
-    Ok(socket)
+async fn open(agent: &Authority) -> Result<Socket, Failure> {
+    let url = Uri::builder().scheme("http").authority(agent.as_str()).path_and_query(PATH).build()?;
+    let connection = connect(&Tcp, None, &url).await?;
+    Ok(handshake(connection, &url, &HeaderMap::new()).await?)
 }
 
 /// Sends what the caller says, and closes.
@@ -75,26 +57,23 @@ async fn send(mut caller: Caller, session: String, mut writer: Writer, bytes: us
             base64.clear();
         }
     }
-    writer.write_frame(Frame::close(1000, b"")).await?;
-    Ok(writer.flush().await?)
+    Ok(writer.send(Frame::close(NORMAL, "")).await?)
 }
 
 async fn write(writer: &mut Writer, message: &ToAgent<'_>) -> Result<(), Failure> {
-    let json = serde_json::to_vec(message)?;
-    writer.write_frame(Frame::text(Payload::Owned(json))).await?;
-    Ok(writer.flush().await?)
+    Ok(writer.send(Frame::text(serde_json::to_string(message)?)).await?)
 }
 
 /// Plays what the agent says.
 async fn play(mut player: Player, mut reader: Reader) -> Result<(), Failure> {
     loop {
-        let frame = reader.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await?;
-        match frame.opcode {
-            OpCode::Text | OpCode::Binary => {}
-            OpCode::Close => return Ok(()),
-            OpCode::Ping | OpCode::Pong | OpCode::Continuation => continue,
-        }
-        match serde_json::from_slice(&frame.payload)? {
+        let message = match reader.next().await {
+            Ok(Incoming::Message(message)) => Payload::from(message),
+            Ok(Incoming::Ping(_) | Incoming::Pong(_)) => continue,
+            Err(Closed::ByPeer { .. }) => return Ok(()),
+            Err(why) => return Err(why.into()),
+        };
+        match serde_json::from_slice(message.as_ref())? {
             // It is what Twilio takes already.
             FromAgent { session_output: Some(output), .. } if !output.audio.is_empty() => {
                 player.play_base64(&output.audio).await?;

@@ -8,15 +8,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_lab::agent::{LabAgent, Script, StreamRecord};
 use dialbridge_lab::net::Pipes;
-use fastwebsockets::{FragmentCollectorRead, Frame, OpCode, Payload, WebSocketError, WebSocketWrite};
+use dialbridge_net::dial::Connector;
+use dialbridge_net::websocket::{
+    Closed, Frame, HandshakeError, Incoming, NORMAL, Payload, Reader, Role, Writer, handshake, split,
+};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use http::{HeaderMap, HeaderName};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -78,7 +78,7 @@ pub(crate) struct Client {
 
 enum Sending {
     Grpc(Option<mpsc::Sender<ces::BidiSessionClientMessage>>),
-    Socket(Box<WebSocketWrite<WriteHalf<TokioIo<Upgraded>>>>),
+    Socket(Box<Writer<TokioIo<Upgraded>>>),
     Nowhere,
 }
 
@@ -140,7 +140,7 @@ impl World {
     }
 
     pub(crate) async fn channel(&self) -> tonic::transport::Channel {
-        let connector = Connector(self.pipes.clone());
+        let connector = Connector(Arc::new(self.pipes.clone()));
         Endpoint::from_static("http://ces.test").connect_with_connector(connector).await.unwrap()
     }
 
@@ -173,67 +173,45 @@ impl World {
     pub(crate) async fn connect_socket(&self, path: &str, headers: &[(&str, &str)]) -> Client {
         let pipe = self.pipes.connect(AUTHORITY).await.unwrap();
         let mut client = Client::new(Sending::Nowhere);
-        let key = fastwebsockets::handshake::generate_key();
-        let handshake = [
-            ("host", "ces.test"),
-            ("connection", "Upgrade"),
-            ("upgrade", "websocket"),
-            ("sec-websocket-key", &key),
-            ("sec-websocket-version", "13"),
-        ];
-        let others = handshake.iter().filter(|(name, _)| headers.iter().all(|(other, _)| other != name));
-        let request = headers
-            .iter()
-            .chain(others)
-            .fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
-        let (mut http, connection) = hyper::client::conn::http1::handshake(TokioIo::new(pipe)).await.unwrap();
-        client.tasks.spawn(async move { drop(connection.with_upgrades().await) });
-        let Ok(mut response) = http.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await else {
-            client.end(Ended::Closed(1006, String::new()));
-            return client;
-        };
-        if response.status() != 101 {
-            let status = response.status().as_u16();
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(body["error"]["code"], status);
-            client.end(Ended::Http(status, body["error"]["status"].as_str().unwrap().to_owned()));
-            return client;
+        let named = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        let headers: HeaderMap = headers.iter().map(named).collect();
+        let url = format!("http://ces.test{path}").parse().unwrap();
+        match handshake(pipe, &url, &headers).await {
+            Ok(connection) => {
+                let (reader, writer) = split(connection, Role::Client, 64 << 20);
+                client.sending = Sending::Socket(Box::new(writer));
+                client.tasks.spawn(read(reader, client.got.clone(), client.ended.clone(), client.began));
+            }
+            Err(HandshakeError::Refused(response)) => {
+                let status = response.status().as_u16();
+                let body: Value = serde_json::from_slice(response.body()).unwrap();
+                assert_eq!(body["error"]["code"], status);
+                client.end(Ended::Http(status, body["error"]["status"].as_str().unwrap().to_owned()));
+            }
+            Err(HandshakeError::Broken(_)) => client.end(Ended::Closed(1006, String::new())),
+            Err(other) => panic!("{other}"),
         }
-        let upgraded = TokioIo::new(hyper::upgrade::on(&mut response).await.unwrap());
-        let mut socket = fastwebsockets::WebSocket::after_handshake(upgraded, fastwebsockets::Role::Client);
-        socket.set_auto_close(false);
-        socket.set_auto_pong(false);
-        let (reader, writer) = socket.split(tokio::io::split);
-        let reader = FragmentCollectorRead::new(reader);
-        client.sending = Sending::Socket(Box::new(writer));
-        client.tasks.spawn(read(reader, client.got.clone(), client.ended.clone(), client.began));
         client
     }
 }
 
 async fn read(
-    mut reader: FragmentCollectorRead<ReadHalf<TokioIo<Upgraded>>>,
+    mut reader: Reader<TokioIo<Upgraded>>,
     got: Arc<Mutex<Vec<(u64, Got)>>>,
     ended: Arc<Mutex<Option<(u64, Ended)>>>,
     began: Instant,
 ) {
     let ending = loop {
-        let frame = reader.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await;
-        let Ok(frame) = frame else { break Ended::Closed(1006, String::new()) };
-        match frame.opcode {
-            OpCode::Close => {
-                let code = frame.payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
-                let reason = frame.payload.get(2..).unwrap_or_default();
-                break Ended::Closed(code, String::from_utf8(reason.to_vec()).unwrap());
-            }
-            OpCode::Text | OpCode::Binary => {
-                let message: Value = serde_json::from_slice(&frame.payload).unwrap();
+        match reader.next().await {
+            Ok(Incoming::Message(message)) => {
+                let message: Value = serde_json::from_slice(Payload::from(message).as_ref()).unwrap();
                 let at_ms = ms_since(began);
                 got.lock().unwrap().extend(from_json(&message).into_iter().map(|part| (at_ms, part)));
             }
-            OpCode::Pong => got.lock().unwrap().push((ms_since(began), Got::Text(-1, "pong".to_owned()))),
-            OpCode::Ping | OpCode::Continuation => panic!(),
+            Ok(Incoming::Pong(_)) => got.lock().unwrap().push((ms_since(began), Got::Text(-1, "pong".to_owned()))),
+            Ok(Incoming::Ping(_)) => panic!(),
+            Err(Closed::ByPeer { code, reason }) => break Ended::Closed(code.unwrap_or(1005), reason),
+            Err(_) => break Ended::Closed(1006, String::new()),
         }
     };
     *ended.lock().unwrap() = Some((ms_since(began), ending));
@@ -262,7 +240,7 @@ impl Client {
     }
 
     pub(crate) async fn send_json(&mut self, json: &Value) {
-        self.send_frame(Frame::text(Payload::Owned(json.to_string().into_bytes()))).await;
+        self.send_frame(Frame::text(json.to_string())).await;
     }
 
     /// Over gRPC, any message.
@@ -271,11 +249,10 @@ impl Client {
         let _ = sender.send(message).await;
     }
 
-    pub(crate) async fn send_frame(&mut self, frame: Frame<'_>) {
+    pub(crate) async fn send_frame(&mut self, frame: Frame) {
         let Sending::Socket(writer) = &mut self.sending else { panic!() };
         // The server may have left.
-        let _ = writer.write_frame(frame).await;
-        let _ = writer.flush().await;
+        let _ = writer.send(frame).await;
     }
 
     /// Speaks for so many milliseconds, in real time, in messages of 100.
@@ -299,7 +276,7 @@ impl Client {
     pub(crate) async fn finish(&mut self) {
         match &mut self.sending {
             Sending::Grpc(sender) => *sender = None,
-            Sending::Socket(_) => self.send_frame(Frame::close(1000, b"")).await,
+            Sending::Socket(_) => self.send_frame(Frame::close(NORMAL, "")).await,
             Sending::Nowhere => {}
         }
         pause(10).await;
@@ -435,22 +412,4 @@ pub(crate) fn structure(object: &Value) -> prost_types::Struct {
     }
     let fields = object.as_object().unwrap().iter().map(|(name, of)| (name.clone(), value(of)));
     prost_types::Struct { fields: fields.collect() }
-}
-
-/// Connects to the pipes.
-struct Connector(Pipes);
-
-impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<tokio::io::DuplexStream>;
-    type Error = std::io::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let pipes = self.0.clone();
-        Box::pin(async move { pipes.connect(AUTHORITY).await.map(TokioIo::new) })
-    }
 }

@@ -1,6 +1,6 @@
 //! Paths, tokens, frames, and both versions of HTTP at one address.
 
-use fastwebsockets::{Frame, OpCode, Payload};
+use dialbridge_net::websocket::{Frame, OpCode};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use tonic::Code;
@@ -74,11 +74,11 @@ async fn a_token_is_asked_for_where_the_script_has_one() {
 async fn frames_may_be_binary_or_fragmented_and_pings_are_answered() {
     let world = World::new("[start]\nsay = \"hello\"");
     let mut client = world.connect(Transport::WebSocket, "us", &[]).await;
-    client.send_frame(Frame::binary(Payload::Owned(opening().json().to_string().into_bytes()))).await;
+    client.send_frame(Frame::binary(opening().json().to_string().into_bytes())).await;
     let text = Say::Event("session_start").json().to_string();
     let (one, rest) = text.split_at(7);
     let (two, three) = rest.split_at(11);
-    let part = |fin, opcode, text: &str| Frame::new(fin, opcode, None, Payload::Owned(text.as_bytes().to_vec()));
+    let part = |is_final, opcode, text: &str| Frame { is_final, opcode, payload: text.as_bytes().to_vec() };
     client.send_frame(part(false, OpCode::Text, one)).await;
     client.send_frame(part(false, OpCode::Continuation, two)).await;
     client.send_frame(part(true, OpCode::Ping, "there?")).await;
@@ -94,7 +94,7 @@ async fn fragments_in_the_wrong_place_end_the_stream() {
     for opcodes in [&[OpCode::Continuation][..], &[OpCode::Text, OpCode::Text]] {
         let mut client = world.open(Transport::WebSocket).await;
         for opcode in opcodes {
-            client.send_frame(Frame::new(false, *opcode, None, Payload::Owned(b"{".to_vec()))).await;
+            client.send_frame(Frame { is_final: false, opcode: *opcode, payload: b"{".to_vec() }).await;
         }
         pause(100).await;
         let Some(Ended::Closed(1002, _)) = client.ended() else { panic!("{:?}", client.ended()) };
@@ -117,7 +117,7 @@ async fn a_message_has_at_most_four_mebibytes() {
     let mut client = world.open(Transport::WebSocket).await;
     for number in 0..9 {
         let opcode = if number == 0 { OpCode::Text } else { OpCode::Continuation };
-        client.send_frame(Frame::new(false, opcode, None, Payload::Owned(vec![b' '; 500_000]))).await;
+        client.send_frame(Frame { is_final: false, opcode, payload: vec![b' '; 500_000] }).await;
     }
     pause(100).await;
     let Some(Ended::Closed(1009, _)) = client.ended() else { panic!("{:?}", client.ended()) };

@@ -1,0 +1,107 @@
+//! Why a WebSocket is closed.
+
+use std::fmt;
+use std::io;
+
+use fastwebsockets::WebSocketError;
+
+/// A normal end (RFC 6455 section 7.4.1).
+pub const NORMAL: u16 = 1000;
+/// A protocol error (RFC 6455 section 7.4.1).
+pub const PROTOCOL_ERROR: u16 = 1002;
+/// A message that is too big (RFC 6455 section 7.4.1).
+pub const TOO_BIG: u16 = 1009;
+
+/// Why nothing more comes over a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// The peer sent a close frame, with this code and reason in it.
+    ByPeer {
+        /// `None` where the frame has no code.
+        code: Option<u16>,
+        /// Empty where the frame has no reason.
+        reason: String,
+    },
+    /// The connection ended without a close frame.
+    Broken,
+    /// The peer broke a rule.
+    Fault(Fault),
+    /// The peer took nothing for [`Limits::write_timeout`](super::Limits::write_timeout).
+    Stalled,
+    /// The peer answered pings, and has sent nothing at all since the last one.
+    Silent,
+}
+
+/// Which rule the peer broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A message is longer than the limit.
+    TooBig,
+    /// Frames are not as RFC 6455 has them.
+    Protocol(String),
+}
+
+impl Closed {
+    /// The close code that a peer's close frame has.
+    #[must_use]
+    pub fn peer_code(&self) -> Option<u16> {
+        if let Self::ByPeer { code, .. } = self { *code } else { None }
+    }
+
+    pub(super) fn by_peer(payload: &[u8]) -> Self {
+        match payload {
+            [high, low, reason @ ..] => Self::ByPeer {
+                code: Some(u16::from_be_bytes([*high, *low])),
+                reason: String::from_utf8_lossy(reason).into_owned(),
+            },
+            _ => Self::ByPeer { code: None, reason: String::new() },
+        }
+    }
+
+    /// The code of the close frame that answers; `None` where nobody is there to read it.
+    pub(super) fn answer(&self, echoes_code: bool) -> Option<u16> {
+        match self {
+            Self::ByPeer { code, .. } => Some(code.filter(|_| echoes_code).unwrap_or(NORMAL)),
+            Self::Fault(Fault::TooBig) => Some(TOO_BIG),
+            Self::Fault(Fault::Protocol(_)) => Some(PROTOCOL_ERROR),
+            Self::Broken | Self::Stalled | Self::Silent => None,
+        }
+    }
+}
+
+impl From<WebSocketError> for Closed {
+    fn from(error: WebSocketError) -> Self {
+        match error {
+            WebSocketError::IoError(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Fault::Protocol(error.to_string()).into()
+            }
+            WebSocketError::UnexpectedEOF | WebSocketError::IoError(_) | WebSocketError::ConnectionClosed => {
+                Self::Broken
+            }
+            WebSocketError::FrameTooLarge => Fault::TooBig.into(),
+            other => Fault::Protocol(other.to_string()).into(),
+        }
+    }
+}
+
+impl From<Fault> for Closed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByPeer { code: Some(code), reason } => write!(f, "the peer closed with {code} {reason}"),
+            Self::ByPeer { code: None, .. } => f.write_str("the peer closed"),
+            Self::Broken => f.write_str("the connection broke"),
+            Self::Fault(Fault::TooBig) => f.write_str("a message is too large"),
+            Self::Fault(Fault::Protocol(why)) => f.write_str(why),
+            Self::Stalled => f.write_str("the peer takes nothing"),
+            Self::Silent => f.write_str("the peer answers no pings any more"),
+        }
+    }
+}
+
+impl std::error::Error for Closed {}

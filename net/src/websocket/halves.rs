@@ -1,0 +1,164 @@
+//! The two halves of a WebSocket, each for one task: what comes, message by message, and frames that go out.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use fastwebsockets::{Role, WebSocketError, WebSocketRead, WebSocketWrite, after_handshake_split};
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+
+pub use fastwebsockets::OpCode;
+
+use super::batched::Batched;
+use super::closed::Closed;
+use super::fragments::{Fragments, Message};
+use super::frame_check::FrameCheck;
+use super::keep_alive::KeepAlive;
+
+/// A frame that goes out. The constructors make good ones; a simulator that must misbehave fills the fields in itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Whether it is the last one of its message.
+    pub is_final: bool,
+    /// What it is.
+    pub opcode: OpCode,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    fn whole(opcode: OpCode, payload: Vec<u8>) -> Self {
+        Self { is_final: true, opcode, payload }
+    }
+
+    /// A text message.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::whole(OpCode::Text, text.into().into_bytes())
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub fn binary(payload: Vec<u8>) -> Self {
+        Self::whole(OpCode::Binary, payload)
+    }
+
+    /// A ping without a payload.
+    #[must_use]
+    pub fn ping() -> Self {
+        Self::whole(OpCode::Ping, Vec::new())
+    }
+
+    /// The answer to a ping of that payload.
+    #[must_use]
+    pub fn pong(payload: Vec<u8>) -> Self {
+        Self::whole(OpCode::Pong, payload)
+    }
+
+    /// A close frame. The reason has 123 bytes at most.
+    #[must_use]
+    pub fn close(code: u16, reason: &str) -> Self {
+        Self::whole(OpCode::Close, [&code.to_be_bytes(), reason.as_bytes()].concat())
+    }
+}
+
+/// What comes.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A message.
+    Message(Message),
+    /// A ping, to be answered with its payload.
+    Ping(Vec<u8>),
+    /// A pong, with the payload of its ping.
+    Pong(Vec<u8>),
+}
+
+/// The half that reads.
+pub struct Reader<S> {
+    socket: WebSocketRead<ReadHalf<FrameCheck<S>>>,
+    fragments: Fragments,
+    pub(super) keep_alive: Option<Arc<KeepAlive>>,
+}
+
+/// The half that writes.
+pub struct Writer<S>(WebSocketWrite<Batched<WriteHalf<FrameCheck<S>>>>);
+
+/// Splits a connection whose handshake is over. Messages have `max_message_bytes` at most, their fragments together.
+pub fn split<S>(connection: S, role: Role, max_message_bytes: usize) -> (Reader<S>, Writer<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (reader, writer) = tokio::io::split(FrameCheck::new(connection, role));
+    let (mut reader, mut writer) = after_handshake_split(reader, Batched::new(writer), role);
+    reader.set_max_message_size(max_message_bytes + 1); // fastwebsockets' bound is exclusive
+    reader.set_auto_close(false);
+    reader.set_auto_pong(false);
+    writer.set_writev(false); // its vectored write can spin when a write returns 0
+    (Reader { socket: reader, fragments: Fragments::up_to(max_message_bytes), keep_alive: None }, Writer(writer))
+}
+
+impl<S: AsyncRead + Unpin> Reader<S> {
+    /// Waits for the next message, ping or pong. A future that is dropped half-way loses bytes.
+    ///
+    /// # Errors
+    /// [`Closed`] when nothing more comes. Nobody has answered the peer yet.
+    pub async fn next(&mut self) -> Result<Incoming, Closed> {
+        loop {
+            let frame = self.socket.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await?;
+            if let Some(keep_alive) = &self.keep_alive {
+                keep_alive.heard(frame.opcode == OpCode::Pong);
+            }
+            match frame.opcode {
+                OpCode::Close => return Err(Closed::by_peer(&frame.payload)),
+                OpCode::Ping => return Ok(Incoming::Ping(frame.payload.into())),
+                OpCode::Pong => return Ok(Incoming::Pong(frame.payload.into())),
+                OpCode::Text | OpCode::Binary | OpCode::Continuation => {
+                    if let Some(message) = self.fragments.add(frame)? {
+                        return Ok(Incoming::Message(message));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Writer<S> {
+    /// Adds a frame to what the next [`flush`](Self::flush) sends.
+    ///
+    /// # Errors
+    /// When a close frame was added before.
+    pub async fn add(&mut self, frame: Frame) -> io::Result<()> {
+        let Frame { is_final, opcode, payload } = frame;
+        let frame = fastwebsockets::Frame::new(is_final, opcode, None, fastwebsockets::Payload::Owned(payload));
+        self.0.write_frame(frame).await.map_err(io::Error::other)
+    }
+
+    /// Sends what was added, in one write.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await.map_err(io::Error::other)
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// When the connection is gone, or a close frame was sent before.
+    pub async fn send(&mut self, frame: Frame) -> io::Result<()> {
+        self.add(frame).await?;
+        self.flush().await
+    }
+}
+
+impl<S> fmt::Debug for Reader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Writer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
