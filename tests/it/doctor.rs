@@ -74,7 +74,7 @@ async fn a_site_where_all_is_well_has_no_fault() {
 async fn the_page_on_it_shows_a_run_and_names_all_checks() {
     let mut plan = plan("page");
     let _ = plan.write(".env", "PORT=8080\n");
-    plan.service.twilio_auth_token = Some("another-token".to_owned());
+    plan.service.set("TWILIO_AUTH_TOKEN", "another-token");
     plan.possessions.numbers[0].voice_fallback_url = String::new();
     let container = json!({
         "ports": [{ "name": "http1" }], "resources": { "limits": { "cpu": "1" }, "cpuIdle": true },

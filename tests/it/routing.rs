@@ -212,7 +212,6 @@ async fn calls_that_are_too_many_go_where_their_agent_says() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition() {
-    let text = |value: &str| Some(value.to_owned());
     for edition in Edition::ALL {
         let world = World::with_script(SCRIPT)
             .edition(edition)

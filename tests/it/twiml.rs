@@ -62,7 +62,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("completed_cx", ended()),
         case("completed_es", ended().edition(Edition::EsV2)),
-        case("completed_some_fields", ended().settings(|s| s.handoff_fields = Some("intent,session".to_owned()))),
+        case("completed_some_fields", ended().settings(|s| s.set("HANDOFF_FIELDS", "intent,session"))),
         case("completed_without_url", no_url(ended())),
         case("live_agent_handoff_cx", answering(handoff)),
         case("live_agent_handoff_es", answering(handoff).edition(Edition::EsV2)),
@@ -100,7 +100,7 @@ fn cases() -> Vec<Case> {
         case("agent_failed_without_url", no_url(failing())),
         case(
             "agent_failed_fallback",
-            failing().settings(|s| s.fallback_twiml = Some("<Response><Say>Later.</Say></Response>".to_owned())),
+            failing().settings(|s| s.set("FALLBACK_TWIML", "<Response><Say>Later.</Say></Response>")),
         ),
     ]
 }
