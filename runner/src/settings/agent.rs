@@ -80,7 +80,7 @@ impl Values<'_> {
             (None, None) => Some(None),
             (name, _) => name.and_then(lab_file),
         };
-        let named = match lab {
+        let mut named = match lab {
             Some(file) => self.lab_agent(file, es_api)?,
             None => Named {
                 address: self.address(es_api)?,
@@ -88,7 +88,8 @@ impl Values<'_> {
                 lab: None,
             },
         };
-        Some(Named { address: named.address.carried_by(transport), ..named })
+        named.address = named.address.carried_by(transport);
+        Some(named)
     }
 
     fn address(&self, es_api: EsApi) -> Option<AgentAddress> {
