@@ -22,7 +22,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).chain(misspelt_variables()).collect();
-            return tell_and_leave(&lines.join("\n"), CONFIG);
+            return tell_and_leave(&lines.join("\ndialbridge: "), CONFIG);
         }
     };
     coalescing::allow(coalescing_moment(&config));

@@ -1,6 +1,7 @@
 //! What is an agent's: which it is, how it hears and speaks, where its calls go and what is told of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dialbridge_core::config::{CallConfig, Greeting};
 use dialbridge_core::handoff::{DialRules, HandoffConfig};
@@ -79,7 +80,7 @@ impl Values<'_> {
             (None, None) => Some(None),
             (name, _) => name.and_then(lab_file),
         };
-        let named = match lab {
+        let mut named = match lab {
             Some(file) => self.lab_agent(file, es_api)?,
             None => Named {
                 address: self.address(es_api)?,
@@ -87,7 +88,8 @@ impl Values<'_> {
                 lab: None,
             },
         };
-        Some(Named { address: named.address.carried_by(transport), ..named })
+        named.address = named.address.carried_by(transport);
+        Some(named)
     }
 
     fn address(&self, es_api: EsApi) -> Option<AgentAddress> {
@@ -180,7 +182,7 @@ impl Values<'_> {
             deployment: deployment.map(ToOwned::to_owned),
             input: self.get(&table::CES_INPUT_AUDIO),
             output: self.get(&table::CES_OUTPUT_AUDIO),
-            chunk: self.get(&table::CES_CHUNK_MS),
+            chunk: Duration::from_millis(self.get(&table::CES_CHUNK_MS)),
             noise_suppression: self.find(&table::CES_NOISE_SUPPRESSION),
         }
     }
@@ -188,7 +190,7 @@ impl Values<'_> {
     /// Where the tools are run that an agent of that product asks for; only those of CES are.
     fn tools(&self, product: Product) -> Option<ToolWebhook> {
         let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
-        let patience = self.get(&table::CES_TOOL_WEBHOOK_MS);
+        let patience = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
         let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, patience });
         webhook.filter(|_| matches!(product, Product::Ces(_)))
     }
@@ -220,15 +222,12 @@ impl Values<'_> {
 
     /// What is allowed, and may not be what was meant.
     fn notices(&self, product: Product, speech: &SpeechConfig, events: Option<&EventsConfig>) -> Vec<String> {
-        let mut notices: Vec<String> = self.idle().collect();
+        let mut notices: Vec<String> = self.idle(matches!(product, Product::Ces(_))).collect();
         let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
         if product == Product::Cx && speech.sets_voice() && !names_voice {
             let whole = "SPEAKING_RATE, PITCH, VOLUME_GAIN_DB and EFFECTS_PROFILE replace the whole voice of a CX agent, \
                          unless VOICE_NAME or VOICE_GENDER names one";
             notices.push(whole.to_owned());
-        }
-        if matches!(product, Product::Ces(_)) {
-            notices.extend(self.idle_for_ces());
         }
         if events.is_some_and(|events| events.secrets.is_empty()) {
             let unsigned = "EVENT_WEBHOOK_SECRET is not set: whoever gets the events cannot tell that they are ours";

@@ -37,7 +37,7 @@ impl Settings {
 
     /// The agents' file; an empty one where none is named, or the one that is cannot be read.
     fn file(&self, faults: &Faults) -> ConfigFile {
-        let values = Values::given(self, faults);
+        let values = Values::of(self, faults);
         let Some(file) = values.find(&table::DIALBRIDGE_CONFIG) else { return ConfigFile::default() };
         let read = ConfigFile::read(&file, faults);
         read.map_err(|fault| values.wrong(&table::DIALBRIDGE_CONFIG, fault)).unwrap_or_default()

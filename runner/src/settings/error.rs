@@ -6,42 +6,34 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
     name: &'static str,
-    place: Place,
+    /// What is wrong, as people know it: a name, or a place in the agents' file.
+    subject: String,
     fault: String,
-    example: &'static str,
-}
-
-/// Where the wrong value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    /// It is a flag or an environment variable.
-    Given,
-    /// It is one, and wrong for an agent of the configuration's file: the file and the agent.
-    GivenFor(String),
-    /// In the configuration's file: the file and the key.
-    File(String),
+    /// A value that would do, as it is written there. Empty: none.
+    example: String,
 }
 
 impl SettingError {
     /// The setting of that name has that fault; `example` is a value that would do.
     #[must_use]
     pub fn new(name: &'static str, fault: impl Into<String>, example: &'static str) -> Self {
-        Self { name, place: Place::Given, fault: fault.into(), example }
+        Self { name, subject: name.to_owned(), fault: fault.into(), example: format!("{name}={example}") }
     }
 
-    /// Something in the file that `DIALBRIDGE_CONFIG` names has that fault, and is no value of a setting.
+    /// Something in the agents' file has that fault, and is no value of a setting.
     pub(super) fn in_file(place: impl Into<String>, fault: impl Into<String>) -> Self {
-        Self { name: "DIALBRIDGE_CONFIG", place: Place::File(place.into()), fault: fault.into(), example: "" }
+        Self { name: "DIALBRIDGE_CONFIG", subject: place.into(), fault: fault.into(), example: String::new() }
     }
 
-    /// The value stands in the configuration's file, at that key.
-    pub(super) fn at_key(self, place: impl Into<String>) -> Self {
-        Self { place: Place::File(place.into()), ..self }
+    /// The value stands in the agents' file, at that key.
+    pub(super) fn at_key(self, place: String) -> Self {
+        let (_, example) = self.example.split_once('=').unwrap_or_default();
+        Self { subject: place, example: format!("{} = \"{example}\"", self.name.to_lowercase()), ..self }
     }
 
     /// The value was given for all agents, and is wrong for that one.
-    pub(super) fn for_agent(self, agent: impl Into<String>) -> Self {
-        Self { place: Place::GivenFor(agent.into()), ..self }
+    pub(super) fn for_agent(self, agent: &str) -> Self {
+        Self { subject: format!("{agent}: {}", self.name), ..self }
     }
 
     /// The setting's name as an environment variable.
@@ -53,14 +45,8 @@ impl SettingError {
 
 impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fault = self.fault.replace(['\n', '\r'], " ");
-        let (name, example) = (self.name, self.example);
-        match &self.place {
-            Place::Given => write!(f, "{name} {fault}; for example {name}={example}"),
-            Place::GivenFor(agent) => write!(f, "{agent}: {name} {fault}; for example {name}={example}"),
-            Place::File(place) if example.is_empty() => write!(f, "{place} {fault}"),
-            Place::File(place) => write!(f, "{place} {fault}; for example {} = \"{example}\"", name.to_lowercase()),
-        }
+        write!(f, "{} {}", self.subject, self.fault.replace(['\n', '\r'], " "))?;
+        if self.example.is_empty() { Ok(()) } else { write!(f, "; for example {}", self.example) }
     }
 }
 

@@ -15,14 +15,11 @@
 //! What an agent says itself goes before flags and the environment, those before the top of the file, and that before the
 //! defaults: what is said of one agent is meant for it, and what is set by hand beats what is written for all.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value as Json};
-use toml::{Spanned, Table, Value};
+use toml::{Table, Value};
 
 use super::error::SettingError;
 use super::faults::Faults;
@@ -91,13 +88,6 @@ impl ConfigFile {
     }
 }
 
-/// The agents' names with where they stand.
-#[derive(Deserialize)]
-struct Order {
-    #[serde(default)]
-    agents: BTreeMap<Spanned<String>, IgnoredAny>,
-}
-
 struct Reader<'a> {
     file: &'a str,
     folder: PathBuf,
@@ -107,14 +97,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// `None`: nothing in it can be read.
     fn document(&self, text: &str) -> Option<ConfigFile> {
-        let mut top: Table = self.parsed(text)?;
+        let mut top: Table = toml::from_str(text).map_err(|error| self.broken(text, &error)).ok()?;
         let no_tables = "is no table: agents stand in tables such as [agents.sales]";
-        let mut tables = self.table(AGENTS, top.remove(AGENTS), no_tables)?;
-        let order: Order = self.parsed(text)?;
-        let mut names: Vec<&Spanned<String>> = order.agents.keys().collect();
-        names.sort_by_key(|name| name.span().start);
-        let tables = names.into_iter().filter_map(|name| Some((name.get_ref(), tables.remove(name.get_ref())?)));
-        let agents: Vec<Option<AgentTable>> = tables.map(|(name, table)| self.agent(name, table)).collect();
+        let tables = self.table(AGENTS, top.remove(AGENTS), no_tables)?;
+        let agents: Vec<Option<AgentTable>> = tables.into_iter().map(|(name, table)| self.agent(name, table)).collect();
         if agents.is_empty() {
             self.wrong("", "names no agent: one begins with a line such as [agents.sales]");
         }
@@ -123,8 +109,8 @@ impl Reader<'_> {
         Some(ConfigFile { name, top, agents: agents.into_iter().flatten().collect(), parameters })
     }
 
-    fn agent(&self, name: &str, table: Value) -> Option<AgentTable> {
-        let place = joined(AGENTS, name);
+    fn agent(&self, name: String, table: Value) -> Option<AgentTable> {
+        let place = joined(AGENTS, &name);
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if name.is_empty() || name.len() > MOST_NAME_BYTES || !name.bytes().all(is_plain) {
             self.wrong(&place, format!("is no agent's name: {MOST_NAME_BYTES} letters, digits, _ and - at most"));
@@ -133,16 +119,14 @@ impl Reader<'_> {
         let mut table = self.table(&place, Some(table), "is no table of settings")?;
         let numbers = self.numbers(&place, table.remove(NUMBERS));
         let parameters = self.parameters(&place, table.remove(PARAMETERS));
-        Some(AgentTable { name: name.to_owned(), own: self.settings(&place, table, Scope::Agent), numbers, parameters })
+        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, parameters })
     }
 
     /// The settings of a table. With the scope `Service` all may stand there.
     fn settings(&self, place: &str, table: Table, scope: Scope) -> Settings {
         let mut settings = Settings::default();
         for (key, value) in table {
-            if let Err(fault) = self.put(&mut settings, &key, &value, scope) {
-                self.wrong(&joined(place, &key), fault);
-            }
+            self.right(&joined(place, &key), self.put(&mut settings, &key, &value, scope));
         }
         settings
     }
@@ -187,58 +171,47 @@ impl Reader<'_> {
             Some(item) => vec![item],
         };
         let pattern = |(n, item): (usize, &Value)| {
-            let Value::String(text) = item else {
-                self.wrong(&at, "must be a list of texts, such as [\"+15550100\", \"+1555*\"]");
-                return None;
-            };
-            let pattern = Pattern::parse(text);
-            if pattern.is_none() {
-                let how = "+15550100, or +1555* for all that begin so";
-                self.wrong(&at, format!("has no number as Twilio writes it at place {}: {how}", n + 1));
-            }
-            pattern
+            let text = item.as_str().ok_or("must be a list of texts, such as [\"+15550100\", \"+1555*\"]")?;
+            let how = "+15550100, or +1555* for all that begin so";
+            let fault = || format!("has no number as Twilio writes it at place {}: {how}", n + 1);
+            Pattern::parse(text).ok_or_else(fault)
         };
-        items.iter().enumerate().filter_map(pattern).collect()
+        items.iter().enumerate().filter_map(|item| self.right(&at, pattern(item))).collect()
     }
 
     fn parameters(&self, place: &str, value: Option<Value>) -> Map<String, Json> {
         let place = joined(place, PARAMETERS);
         let table = self.table(&place, value, "is no table of session parameters").unwrap_or_default();
         let parameter = |(name, value): (String, Value)| {
-            let wrong = |fault| self.wrong(&joined(&place, &name), fault);
-            if !is_parameter_name(&name) {
-                wrong("is no parameter's name: letters, digits, _ and -");
-            } else if CALLS_OWN.contains(&name.as_str()) {
-                wrong("is the call's own parameter");
-            } else if let Some(value) = json(value, MOST_DEPTH) {
-                return Some((name, value));
-            } else {
-                wrong("is no value that JSON could hold");
-            }
-            None
+            let value = match &name {
+                name if !is_parameter_name(name) => Err("is no parameter's name: letters, digits, _ and -"),
+                name if CALLS_OWN.contains(&name.as_str()) => Err("is the call's own parameter"),
+                _ => json(value, MOST_DEPTH).ok_or("is no value that JSON could hold"),
+            };
+            Some((name.clone(), self.right(&joined(&place, &name), value)?))
         };
         table.into_iter().filter_map(parameter).collect()
     }
 
     /// A table, an empty one where nothing stands; `None` for what is none.
     fn table(&self, place: &str, value: Option<Value>, fault: &str) -> Option<Table> {
-        match value {
-            None => Some(Table::new()),
-            Some(Value::Table(table)) => Some(table),
-            Some(_) => {
-                self.wrong(place, fault);
-                None
-            }
-        }
+        let table = match value {
+            None => Ok(Table::new()),
+            Some(Value::Table(table)) => Ok(table),
+            Some(_) => Err(fault),
+        };
+        self.right(place, table)
     }
 
-    fn parsed<T: DeserializeOwned>(&self, text: &str) -> Option<T> {
-        let broken = |error: toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = before.matches('\n').count() + 1;
-            self.wrong(&format!("line {line}"), format!("is no TOML: {}", error.message()));
-        };
-        toml::from_str(text).map_err(broken).ok()
+    /// What is right; a fault is noted.
+    fn right<T>(&self, place: &str, found: Result<T, impl Into<String>>) -> Option<T> {
+        found.map_err(|fault| self.wrong(place, fault)).ok()
+    }
+
+    fn broken(&self, text: &str, error: &toml::de::Error) {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        self.wrong(&format!("line {line}"), format!("is no TOML: {}", error.message()));
     }
 
     fn wrong(&self, place: &str, fault: impl Into<String>) {

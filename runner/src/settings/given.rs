@@ -2,13 +2,12 @@
 //! the same way wherever it comes from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::setting::{Declared, Otherwise, Scope, Secrecy};
-use super::table::{self, ALL};
-use super::value::{Shown, lab_file};
+use super::table::ALL;
+use super::value::Shown;
 
 /// Both say which agent it is: who has one of them has no use for the other one of somebody else.
 pub(super) const AGENT: [&str; 2] = ["DIALOGFLOW_AGENT", "DIALOGFLOW_PROJECT_ID"];
@@ -89,15 +88,6 @@ impl Settings {
         AGENT.iter().any(|name| self.given(name).is_some())
     }
 
-    /// The lab script that is to be served instead of an agent of Google's: the file, or `None` for the embedded one.
-    #[must_use]
-    pub fn lab_script(&self) -> Option<Option<PathBuf>> {
-        match self.given(table::DIALOGFLOW_AGENT.facts().name) {
-            Some(name) => lab_file(name),
-            None => (!self.names_agent()).then_some(None),
-        }
-    }
-
     /// What was given as a flag or in the environment, as `NAME=value`, in the order of the names. Secrets and numbers are
     /// `…`, and of a URL its user and the values of its query.
     #[must_use]
@@ -155,7 +145,7 @@ fn argument(setting: &'static dyn Declared) -> Arg {
         .long(facts.flag())
         .env(facts.name)
         .value_name(setting.value_name())
-        .help(format!("{}{beside}", facts.help()))
+        .help(format!("{}{beside}", facts.help.trim()))
         .help_heading(facts.section)
         .hide_env_values(facts.secrecy == Secrecy::Secret)
         .allow_negative_numbers(true)

@@ -32,7 +32,7 @@ pub(super) struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// Those of flags and the environment alone.
-    pub(super) fn given(given: &'a Settings, faults: &'a Faults) -> Self {
+    pub(super) fn of(given: &'a Settings, faults: &'a Faults) -> Self {
         Self { layers: vec![(Origin::Given, given)], file: "", agent: None, faults }
     }
 
@@ -64,7 +64,10 @@ impl<'a> Values<'a> {
 
     /// The value as it is given.
     pub(super) fn value(&self, setting: &dyn Declared) -> Option<&'a str> {
-        let name = setting.facts().name;
+        self.given(setting.facts().name)
+    }
+
+    fn given(&self, name: &str) -> Option<&'a str> {
         self.layer(name)?.1.given(name)
     }
 
@@ -80,42 +83,40 @@ impl<'a> Values<'a> {
 
     /// Notes that a value is wrong by itself.
     pub(super) fn wrong(&self, setting: &dyn Declared, fault: impl Into<String>) {
-        let error = error(setting, fault);
-        let key = error.name().to_lowercase();
-        self.faults.add(match (self.layer(error.name()), self.agent) {
-            (Some((Origin::Own, _)), Some(agent)) => error.at_key(format!("{}: agents.{agent}.{key}", self.file)),
-            (Some((Origin::Top, _)), _) => error.at_key(format!("{}: {key}", self.file)),
-            _ => error,
-        });
+        self.faults.add(self.error(setting, fault, None));
     }
 
     /// Notes that a value is wrong, or missing, beside others.
     pub(super) fn conflicting(&self, setting: &dyn Declared, fault: impl Into<String>) {
-        let error = error(setting, fault);
-        let key = error.name().to_lowercase();
-        self.faults.add_dependent(match (self.layer(error.name()), self.agent) {
-            (Some((Origin::Own, _)), Some(agent)) => error.at_key(format!("{}: agents.{agent}.{key}", self.file)),
-            (Some((Origin::Top, _)), Some(agent)) => error.at_key(format!("{}: {key} for agents.{agent}", self.file)),
-            (Some((Origin::Top, _)), None) => error.at_key(format!("{}: {key}", self.file)),
-            (_, Some(agent)) => error.for_agent(format!("{}: agents.{agent}", self.file)),
-            (_, None) => error,
-        });
+        self.faults.add_dependent(self.error(setting, fault, self.agent));
     }
 
-    /// What is given and has no effect, because another setting is not given: sentences for the log.
-    pub(super) fn idle(&self) -> impl Iterator<Item = String> {
-        ALL.iter().filter_map(|setting| {
-            let needed = setting.facts().needs?;
-            let is_idle = self.has(*setting) && self.layer(needed).and_then(|(_, layer)| layer.given(needed)).is_none();
-            is_idle.then(|| format!("{} has no effect without {needed}", setting.facts().name))
-        })
+    /// The fault with its place. `only_for`: the agent for which a value that holds for all is wrong.
+    fn error(&self, setting: &dyn Declared, fault: impl Into<String>, only_for: Option<&str>) -> SettingError {
+        let (name, file) = (setting.facts().name, self.file);
+        let error = SettingError::new(name, fault, setting.example());
+        let key = name.to_lowercase();
+        match (self.layer(name).map(|(origin, _)| origin), self.agent, only_for) {
+            (Some(Origin::Own), Some(agent), _) => error.at_key(format!("{file}: agents.{agent}.{key}")),
+            (Some(Origin::Top), _, Some(agent)) => error.at_key(format!("{file}: {key} for agents.{agent}")),
+            (Some(Origin::Top), _, None) => error.at_key(format!("{file}: {key}")),
+            (_, _, Some(agent)) => error.for_agent(&format!("{file}: agents.{agent}")),
+            (_, _, None) => error,
+        }
     }
 
-    /// What is given and has no effect for an agent of CES.
-    pub(super) fn idle_for_ces(&self) -> impl Iterator<Item = String> {
-        let idle = ALL.iter().filter(|setting| setting.facts().is_idle_for_ces && self.has(**setting));
-        idle.map(|setting| {
-            format!("{} has no effect for an agent of the Customer Engagement Suite", setting.facts().name)
+    /// What is given and has no effect, because another setting is not given or the agent is one of CES: sentences for
+    /// the log.
+    pub(super) fn idle(&self, is_ces: bool) -> impl Iterator<Item = String> {
+        let given = ALL.iter().map(|setting| setting.facts()).filter(|facts| self.given(facts.name).is_some());
+        given.filter_map(move |facts| match facts.needs {
+            Some(needed) if self.given(needed).is_none() => {
+                Some(format!("{} has no effect without {needed}", facts.name))
+            }
+            _ if is_ces && facts.is_idle_for_ces => {
+                Some(format!("{} has no effect for an agent of the Customer Engagement Suite", facts.name))
+            }
+            _ => None,
         })
     }
 
@@ -131,8 +132,4 @@ impl<'a> Values<'a> {
             .copied()
             .find(|(origin, settings)| has(*origin, settings, name) || (is_agent && settings.names_agent()))
     }
-}
-
-fn error(setting: &dyn Declared, fault: impl Into<String>) -> SettingError {
-    SettingError::new(setting.facts().name, fault, setting.example())
 }

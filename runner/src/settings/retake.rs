@@ -29,7 +29,7 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
         }
     }
     let faults = Faults::default();
-    let [before, after] = [&Settings::default(), &changed].map(|given| Values::given(given, &faults).call(product));
+    let [before, after] = [&Settings::default(), &changed].map(|given| Values::of(given, &faults).call(product));
     faults.told().map_err(|errors| errors.to_string())?;
     let mut whole = json(config);
     overlay(&mut whole, &json(&before), &json(&after));
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_greeting_can_be_taken_away() {
-        let greeting = Values::given(&Settings::default(), &Faults::default()).call(Product::Cx).greeting;
+        let greeting = Values::of(&Settings::default(), &Faults::default()).call(Product::Cx).greeting;
         let recorded = CallConfig { greeting, ..CallConfig::default() };
         assert!(recorded.greeting.text.is_some());
         assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().greeting.text, None);

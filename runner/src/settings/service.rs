@@ -1,6 +1,7 @@
 //! What is the service's: where it listens, its limits, Twilio's account, traces.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dialbridge_net::Secret;
 
@@ -51,17 +52,17 @@ impl Values<'_> {
             max_calls: self.get(&table::MAX_CALLS),
             waiting_sockets: self.get(&table::MOST_WAITING_SOCKETS),
             connections: self.get(&table::MOST_CONNECTIONS),
-            head: self.get(&table::HEAD_SECONDS),
+            head: Duration::from_secs(self.get(&table::HEAD_SECONDS)),
             head_bytes: self.get(&table::MOST_HEAD_BYTES),
-            body: self.get(&table::BODY_SECONDS),
+            body: Duration::from_secs(self.get(&table::BODY_SECONDS)),
             body_bytes: self.get(&table::MOST_BODY_BYTES),
             message_bytes: self.get(&table::MOST_MESSAGE_BYTES),
-            start: self.get(&table::START_SECONDS),
-            quiet: self.get(&table::QUIET_SOCKET_SECONDS),
-            slow: self.get(&table::SLOW_SOCKET_SECONDS),
+            start: Duration::from_secs(self.get(&table::START_SECONDS)),
+            quiet: Duration::from_secs(self.get(&table::QUIET_SOCKET_SECONDS)),
+            slow: Duration::from_secs(self.get(&table::SLOW_SOCKET_SECONDS)),
             queued_messages: self.get(&table::MOST_QUEUED_MESSAGES),
             streams_per_connection: self.get(&table::STREAMS_PER_CONNECTION),
-            gather: self.get(&table::GATHER_MICROSECONDS),
+            gather: Duration::from_micros(self.get(&table::GATHER_MICROSECONDS)),
         }
     }
 
@@ -124,7 +125,7 @@ impl Values<'_> {
         let config = TracesConfig {
             url: Secret::new(url.as_deref().unwrap_or_default()),
             headers: self.get(&table::OTEL_EXPORTER_OTLP_HEADERS),
-            timeout: self.get(&table::OTEL_EXPORTER_OTLP_TIMEOUT),
+            timeout: Duration::from_millis(self.get(&table::OTEL_EXPORTER_OTLP_TIMEOUT)),
             service_name: self.get(&table::OTEL_SERVICE_NAME),
             resource: self.get(&table::OTEL_RESOURCE_ATTRIBUTES),
             sampler: Sampler { follows_parent, ratio },
@@ -141,6 +142,6 @@ impl Values<'_> {
 impl Default for Limits {
     /// Those of a service that sets none.
     fn default() -> Self {
-        Values::given(&Settings::default(), &Faults::default()).limits()
+        Values::of(&Settings::default(), &Faults::default()).limits()
     }
 }

@@ -3,11 +3,10 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use dialbridge_net::Secret;
 
-use super::value::{Shown, base_url, boolean, event, list, url};
+use super::value::{Shown, boolean, list, url};
 
 /// Who can have a value of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +29,7 @@ pub(super) enum Secrecy {
 }
 
 /// What holds where nothing is given.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Otherwise {
     /// Nothing.
     Nothing,
@@ -41,15 +40,14 @@ pub(super) enum Otherwise {
 }
 
 /// What the table says of a setting, whatever the type of its value.
-#[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
     /// The environment variable.
     pub(super) name: &'static str,
     /// The heading in `--help` and in docs/settings.md.
     pub(super) section: &'static str,
     pub(super) scope: Scope,
-    /// One sentence for `--help`. More may follow after an empty line, for docs/settings.md.
-    pub(super) doc: &'static [&'static str],
+    /// One sentence for `--help` and docs/settings.md, without a full stop.
+    pub(super) help: &'static str,
     pub(super) otherwise: Otherwise,
     example: &'static str,
     flag: &'static str,
@@ -69,7 +67,7 @@ impl Facts {
         name: "",
         section: "",
         scope: Scope::Service,
-        doc: &[],
+        help: "",
         otherwise: Otherwise::Nothing,
         example: "",
         flag: "",
@@ -84,16 +82,9 @@ impl Facts {
     pub(super) fn flag(&self) -> String {
         if self.flag.is_empty() { self.name.to_lowercase().replace('_', "-") } else { self.flag.to_owned() }
     }
-
-    /// The sentence of `--help`, without a full stop.
-    pub(super) fn help(&self) -> String {
-        let lines: Vec<&str> = self.doc.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
-        lines.join(" ")
-    }
 }
 
 /// How a value is read.
-#[derive(Clone)]
 enum Read<T: 'static> {
     /// One of these words.
     Choice(&'static [(&'static str, T)]),
@@ -107,7 +98,6 @@ enum Read<T: 'static> {
 }
 
 /// A setting whose value is a `T`.
-#[derive(Clone)]
 pub(super) struct Setting<T: 'static> {
     facts: Facts,
     read: Read<T>,
@@ -135,8 +125,7 @@ impl<T: Clone + Sync> Declared for Setting<T> {
             Read::Choice(words) => words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "),
             Read::Number(range, _) => format!("{} to {}", range.start(), range.end()),
             Read::Decimal(range, _) => format!("{} to {}", range.start(), range.end()),
-            Read::Form(name, "", _) => (*name).to_owned(),
-            Read::Form(_, form, _) => (*form).to_owned(),
+            Read::Form(name, form, _) => if form.is_empty() { name } else { form }.to_string(),
         }
     }
 
@@ -202,101 +191,63 @@ fn out_of<T: Display>(value: &str, range: &RangeInclusive<T>) -> String {
     format!("is {}; it must be a number from {} to {}", Shown(value), range.start(), range.end())
 }
 
-/// What an entry of the table may say beside its kind.
-impl<T> Setting<T> {
-    const fn of(read: Read<T>) -> Self {
-        Self { facts: Facts::NONE, read }
-    }
+/// Functions by which an entry of the table says a fact of its setting.
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident($($value:ident: $type:ty)?): $fact:ident = $set:expr;)+) => {
+        impl<T> Setting<T> {
+            $($(#[$doc])*
+            pub(super) const fn $name(mut self $(, $value: $type)?) -> Self {
+                self.facts.$fact = $set;
+                self
+            })+
+        }
+    };
+}
 
-    /// What the macro knows.
-    pub(super) const fn declared(
-        mut self,
-        name: &'static str,
-        section: &'static str,
-        scope: Scope,
-        doc: &'static [&'static str],
-    ) -> Self {
-        self.facts.name = name;
-        self.facts.section = section;
-        self.facts.scope = scope;
-        self.facts.doc = doc;
-        self
-    }
-
+facts! {
+    named(name: &'static str): name = name;
+    under(section: &'static str): section = section;
+    of(scope: Scope): scope = scope;
+    help(sentence: &'static str): help = sentence;
     /// The value where nothing is given.
-    pub(super) const fn default_is(mut self, value: &'static str) -> Self {
-        self.facts.otherwise = Otherwise::Value(value);
-        self
-    }
-
+    default_is(value: &'static str): otherwise = Otherwise::Value(value);
     /// What holds where nothing is given, for people: it depends on something else.
-    pub(super) const fn otherwise(mut self, what: &'static str) -> Self {
-        self.facts.otherwise = Otherwise::Depends(what);
-        self
-    }
-
+    otherwise(what: &'static str): otherwise = Otherwise::Depends(what);
     /// A value that it takes; else the default is one, or the last choice.
-    pub(super) const fn example(mut self, value: &'static str) -> Self {
-        self.facts.example = value;
-        self
-    }
-
+    example(value: &'static str): example = value;
     /// A flag that is not the name.
-    pub(super) const fn flag(mut self, flag: &'static str) -> Self {
-        self.facts.flag = flag;
-        self
-    }
-
-    pub(super) const fn secret(mut self) -> Self {
-        self.facts.secrecy = Secrecy::Secret;
-        self
-    }
-
-    pub(super) const fn personal(mut self) -> Self {
-        self.facts.secrecy = Secrecy::Personal;
-        self
-    }
-
-    pub(super) const fn may_be_empty(mut self) -> Self {
-        self.facts.may_be_empty = true;
-        self
-    }
-
+    flag(flag: &'static str): flag = flag;
+    secret(): secrecy = Secrecy::Secret;
+    personal(): secrecy = Secrecy::Personal;
+    path(): is_path = true;
+    may_be_empty(): may_be_empty = true;
     /// The setting without which this one has no effect.
-    pub(super) const fn needs(mut self, name: &'static str) -> Self {
-        self.facts.needs = Some(name);
-        self
-    }
+    needs(name: &'static str): needs = Some(name);
+    idle_for_ces(): is_idle_for_ces = true;
+}
 
-    pub(super) const fn idle_for_ces(mut self) -> Self {
-        self.facts.is_idle_for_ces = true;
-        self
-    }
+const fn setting<T>(read: Read<T>) -> Setting<T> {
+    Setting { facts: Facts::NONE, read }
 }
 
 /// A whole number.
 pub(super) const fn number<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> Setting<T> {
-    Setting::of(Read::Number(range, |number| T::try_from(number).ok()))
-}
-
-/// A time in seconds.
-pub(super) const fn seconds(range: RangeInclusive<u64>) -> Setting<Duration> {
-    Setting::of(Read::Number(range, |number| Some(Duration::from_secs(number))))
-}
-
-/// A time in milliseconds.
-pub(super) const fn millis(range: RangeInclusive<u64>) -> Setting<Duration> {
-    Setting::of(Read::Number(range, |number| Some(Duration::from_millis(number))))
-}
-
-/// A time in microseconds.
-pub(super) const fn micros(range: RangeInclusive<u64>) -> Setting<Duration> {
-    Setting::of(Read::Number(range, |number| Some(Duration::from_micros(number))))
+    setting(Read::Number(range, |number| T::try_from(number).ok()))
 }
 
 /// A number with a fraction.
 pub(super) const fn decimal(range: RangeInclusive<f64>) -> Setting<f64> {
-    Setting::of(Read::Decimal(range, |number| number))
+    setting(Read::Decimal(range, |number| number))
+}
+
+/// One of some words.
+pub(super) const fn choice<T>(words: &'static [(&'static str, T)]) -> Setting<T> {
+    setting(Read::Choice(words))
+}
+
+/// A text of some form, with the function that reads it. Where people need no more to know than the name, `form` is empty.
+pub(super) const fn form<T>(name: &'static str, form: &'static str, read: fn(&str) -> Result<T, String>) -> Setting<T> {
+    setting(Read::Form(name, form, read))
 }
 
 /// `true` or `false`.
@@ -304,24 +255,14 @@ pub(super) const fn switch() -> Setting<bool> {
     form("BOOL", "true, false", boolean).example("true")
 }
 
-/// One of some words.
-pub(super) const fn choice<T>(words: &'static [(&'static str, T)]) -> Setting<T> {
-    Setting::of(Read::Choice(words))
-}
-
-/// A text of some form, with the function that reads it.
-pub(super) const fn form<T>(name: &'static str, form: &'static str, read: fn(&str) -> Result<T, String>) -> Setting<T> {
-    Setting::of(Read::Form(name, form, read))
-}
-
 /// A text of any form.
 pub(super) const fn text(name: &'static str) -> Setting<String> {
     form(name, "", |value| Ok(value.to_owned()))
 }
 
-/// Texts of any form, with commas between them.
-pub(super) const fn texts(name: &'static str) -> Setting<Vec<String>> {
-    form(name, "list", |value| Ok(list(value))).default_is("")
+/// A file or a folder.
+pub(super) const fn path(name: &'static str) -> Setting<PathBuf> {
+    form(name, "", |value| Ok(value.into())).path()
 }
 
 /// Secrets, with commas between them.
@@ -332,26 +273,4 @@ pub(super) const fn secrets(name: &'static str) -> Setting<Vec<Secret>> {
 /// A URL with `http` or `https`.
 pub(super) const fn web_url() -> Setting<String> {
     form("URL", "", url).example("https://example.com/next")
-}
-
-/// The URL of an API, which paths follow.
-pub(super) const fn api_url() -> Setting<String> {
-    form("URL", "", base_url)
-}
-
-/// The name of an event.
-pub(super) const fn event_name() -> Setting<String> {
-    form("EVENT", "", event)
-}
-
-/// A file or a folder.
-pub(super) const fn path(name: &'static str) -> Setting<PathBuf> {
-    path_of(name, |value| Ok(value.into()))
-}
-
-/// A file that is read at the start.
-pub(super) const fn path_of<T>(name: &'static str, read: fn(&str) -> Result<T, String>) -> Setting<T> {
-    let mut setting = form(name, "", read);
-    setting.facts.is_path = true;
-    setting
 }

@@ -1,13 +1,11 @@
 //! The table of settings. An entry is all that is said of a setting: who can have it, its name, the type of its value, which
-//! values it takes, what holds without one, and what `--help` and docs/settings.md say of it.
+//! values it takes, what holds without one, and one sentence for `--help` and docs/settings.md.
 //!
-//! Flags, environment variables, keys of the agents' file, checks, `--help` and the rows of docs/settings.md come out of it.
 //! A new setting is one entry here and one line that reads it: `values.get(&table::NAME)`, or `find` where it has no default.
 //! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge settings` writes its row.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::{AudioFormat, Encoding};
@@ -19,27 +17,24 @@ use http::{HeaderName, HeaderValue};
 
 use super::config::{PublicUrl, Redaction};
 use super::recording::recording;
-use super::setting::{
-    Declared, Scope, Setting, api_url, choice, decimal, event_name, form, micros, millis, number, path, path_of,
-    seconds, secrets, switch, text, texts, web_url,
-};
+use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
 use super::severity::Severity;
 use super::value::{
-    MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, caller_id,
-    digits_form, endpoint, fallback_twiml, finish_key, flow_versions, goodbye, handoff_fields, host_label, language,
-    log_level, parameter_name, phrases, project, public_url, renewal_seconds, stage_times, time_zone, trace_headers,
-    webhook_headers,
+    MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
+    digits_form, endpoint, event, fallback_twiml, finish_key, flow_versions, goodbye, handoff_fields, host_label,
+    language, list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, stage_times, time_zone,
+    trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
 
 /// `SECTION { /// HELP SCOPE NAME: TYPE = KIND; … }`
 macro_rules! settings {
-    ($($section:literal { $($(#[doc = $doc:literal])+ $scope:ident $name:ident: $type:ty = $kind:expr;)+ })+) => {
+    ($($section:literal { $(#[doc = $help:literal] $scope:ident $name:ident: $type:ty = $kind:expr;)+ })+) => {
         $($(
-            $(#[doc = $doc])+
+            #[doc = $help]
             pub(super) static $name: Setting<$type> =
-                $kind.declared(stringify!($name), $section, Scope::$scope, &[$($doc),+]);
+                $kind.named(stringify!($name)).under($section).of(Scope::$scope).help($help);
         )+)+
 
         /// All settings, in the order of `--help` and of docs/settings.md.
@@ -55,49 +50,29 @@ settings! {
         Service PUBLIC_URL: PublicUrl = form("URL", "", public_url).example("https://calls.example.com")
             .otherwise("`X-Forwarded-Proto` and `Host`");
         /// A TOML file with agents by name, each with settings of its own
-        ///
-        /// [Several agents](#several-agents) describes it.
         Service DIALBRIDGE_CONFIG: PathBuf = path("FILE").flag("config").example("agents.toml");
         /// How many calls may stream at once
-        ///
-        /// Further ones are told that all lines are busy, or go to `OVERFLOW_URL`. Calls that come back after their stream
-        /// broke, or from another instance, are let in beyond it, unless nobody has greeted them yet.
         Service MAX_CALLS: usize = number(1..=1_000_000).default_is("1000");
         /// Where calls go that come when MAX_CALLS are there
         Agent OVERFLOW_URL: String = web_url().otherwise("they are told that all lines are busy");
-        /// The least severity that is logged
-        ///
-        /// debug shows what was said.
+        /// The least severity that is logged; debug shows what was said
         Service LOG_LEVEL: Severity = form("LEVEL", "debug, info, warning, error", log_level).default_is("info");
-        /// When a live call goes to another media stream, because the platform cuts one after an hour
-        ///
-        /// It does so in a gap of the conversation. 0: never.
+        /// When a live call goes to another media stream, in a gap of the conversation; 0: never
         Service RENEW_AFTER_SECONDS: u64 = form("SECONDS", "0, 120 to 86400", renewal_seconds).example("3300")
             .otherwise("3300 on Cloud Run and App Engine, else 0");
         /// The token that opens the page at / and the metrics
-        ///
-        /// [The page](page.md) takes it as a login, [`/metrics`](operations.md#metrics) as `Authorization: Bearer`. At least
-        /// 16 characters, as from `openssl rand -hex 24`. Without it both answer 404 on Cloud Run and App Engine, and are
-        /// open elsewhere.
         Service ADMIN_TOKEN: Secret = form("TOKEN", "", admin_token).example("a-long-random-text").secret();
-        /// Whether the page shows what was said in phone calls
-        ///
-        /// It always shows what was said in calls that the page itself makes.
+        /// Whether the page shows what was said in phone calls, and not only in its own
         Service PAGE_TRANSCRIPTS: bool = switch().default_is("false");
         /// A folder for a tape of every call; a tape holds the caller's voice
         Agent RECORD_DIR: PathBuf = path("DIR").flag("record").example("tapes");
-        /// Whether a tape shows the digits that were pressed
-        ///
-        /// Otherwise each but the one that ends an entry is a 0.
+        /// Whether a tape shows the digits that were pressed; else each is a 0, but the one that ends an entry
         Agent RECORD_DIGITS: bool = switch().default_is("false");
         /// Whether a tape has a buzz, as loud, instead of the caller's voice
         Agent RECORD_MASKED: bool = switch().default_is("false");
     }
     "Agent" {
         /// The agent's resource name, or lab:FILE for a lab script
-        ///
-        /// CX: `projects/P/locations/L/agents/A[/environments/E]`. ES:
-        /// `projects/P[/locations/L]/agent[/environments/E[/users/U]]`. CES: `projects/P/locations/L/apps/A[/deployments/D]`.
         Agent DIALOGFLOW_AGENT: String = form("NAME", "", agent_name).otherwise("the lab's agent")
             .example("projects/my-project/locations/us-central1/agents/00000000-0000-0000-0000-000000000000");
         /// The project whose ES agent answers, where DIALOGFLOW_AGENT is not set
@@ -106,41 +81,25 @@ settings! {
         Agent DIALOGFLOW_ENDPOINT: Endpoint = form("URL", "", endpoint).otherwise("from the location")
             .example("https://europe-west3-dialogflow.googleapis.com");
         /// The API of Dialogflow ES
-        ///
-        /// v2beta1 knows telephony messages, barge-in configuration and DTMF input.
         Agent DIALOGFLOW_ES_API: EsApi = choice(&[("v2", EsApi::V2), ("v2beta1", EsApi::V2Beta1)]).default_is("v2")
             .idle_for_ces();
         /// The language of the calls, a tag such as de-DE
-        ///
-        /// `language=` in the voice-url goes before it. A CES app has its languages in its own settings.
         Agent DIALOGFLOW_LANGUAGE: String = form("TAG", "", language).default_is("en-US").example("de-DE");
         /// The event of the first turn; empty: none
         Agent DIALOGFLOW_STARTING_EVENT_NAME: String = text("EVENT").may_be_empty().example("WELCOME")
             .otherwise("ES `WELCOME`, CES `session_start`, CX none");
         /// The text of the first turn, where there is no event or the agent did not answer it; empty: none
-        ///
-        /// Both empty: the agent listens first.
         Agent DIALOGFLOW_STARTING_TEXT: String = text("TEXT").may_be_empty().example("hi")
             .otherwise("CX `hi`, ES and CES none");
-        /// Whether the service retries a turn that failed while the agent answered
-        ///
-        /// The agent's webhook may then run twice.
+        /// Whether the service retries a turn that failed while the agent answered; a webhook may then run twice
         Agent RETRY_ANSWERING_TURN: bool = switch().default_is("true");
         /// How long the service retries a turn that failed, before the call gets its fallback
         Agent RETRY_BUDGET_SECONDS: u64 = number(0..=300).default_is("15");
         /// How long the service waits for an answer
-        ///
-        /// The last 30 s of the caller's audio are kept: a retry after 20 s goes with the ten seconds of speech before it,
-        /// one after 30 s with none. A webhook that takes longer needs more.
         Agent ANSWER_SECONDS: u64 = number(1..=300).default_is("20");
-        /// How long an agent stream may report nothing of the caller's clear speech, before another one replaces it
-        ///
-        /// The speech is sent again to the new one. 0: for ever. It should be longer than the agent itself waits for speech
-        /// (ES: some 10 s). For CES it finds only a stream that has sent nothing at all; `ANSWER_SECONDS` finds other stalls.
+        /// How long a stream may report nothing of clear speech before another one replaces it; 0: for ever
         Agent STALLED_STREAM_SECONDS: u64 = number(0..=300).default_is("15");
         /// How long before the agent's limit for audio a new stream takes over
-        ///
-        /// The limit is 120 s for CX, 60 s for ES, `CES_STREAM_SECONDS` for CES, and 5 s of it must be left.
         Agent ROTATION_MARGIN_MS: u64 = number(2_000..=86_395_000).default_is("10000");
         /// A file with Google credentials
         Agent GOOGLE_APPLICATION_CREDENTIALS: PathBuf = path("FILE").example("credentials.json")
@@ -150,9 +109,6 @@ settings! {
         /// Whether the agent tells the mood of what was said
         Agent SENTIMENT: bool = switch().default_is("false").idle_for_ces();
         /// Headers for the agent's webhook, a list of Name: value
-        ///
-        /// Such as `X-Tenant: north, X-Shop: 7`. Their values never show in a log. Google refuses some names, such as `Host`
-        /// and `From`.
         Agent WEBHOOK_HEADERS: BTreeMap<String, Secret> = form("HEADERS", "list", webhook_headers).default_is("")
             .example("X-Tenant: north, X-Shop: 7").secret();
         /// Versions of flows, a list of resource names (CX)
@@ -170,12 +126,8 @@ settings! {
         Agent CES_OUTPUT_AUDIO: AudioFormat =
             choice(&[LINEAR16_8000, LINEAR16_16000, LINEAR16_24000, LINEAR16_48000, MULAW]).default_is("mulaw");
         /// How much of the caller's audio is one message to a CES agent
-        ///
-        /// Google advises these values (`BidiRunSession`).
-        Agent CES_CHUNK_MS: Duration = millis(40..=120).default_is("60");
+        Agent CES_CHUNK_MS: u64 = number(40..=120).default_is("60");
         /// When another stream to a CES agent takes over, in a pause
-        ///
-        /// Google does not document how long its servers keep one; Google's own clients wait for an hour.
         Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900");
         /// How much noise a CES agent takes out of the caller's audio
         Agent CES_NOISE_SUPPRESSION: &'static str =
@@ -187,59 +139,42 @@ settings! {
         Agent CES_TOOL_WEBHOOK_SECRET: String = text("SECRET").example("a-long-random-text").secret()
             .needs("CES_TOOL_WEBHOOK_URL");
         /// How long a tool may take
-        Agent CES_TOOL_WEBHOOK_MS: Duration = millis(100..=60_000).default_is("10000").needs("CES_TOOL_WEBHOOK_URL");
+        Agent CES_TOOL_WEBHOOK_MS: u64 = number(100..=60_000).default_is("10000").needs("CES_TOOL_WEBHOOK_URL");
     }
     "Conversation" {
         /// What stops a prompt
-        ///
-        /// `speech`: something was understood. `voice`: some hundred milliseconds sooner, and a cough does it too. Digits always
-        /// do. Messages of the agent that forbid it are never cut.
         Agent BARGE_IN: BargeInMode = choice(&[
             ("off", BargeInMode::Off), ("speech", BargeInMode::Speech), ("voice", BargeInMode::Voice),
         ]).default_is("speech");
-        /// How many words interrupt a prompt at least
-        ///
-        /// By voice there are none to be counted.
+        /// How many words interrupt a prompt at least; by voice none are counted
         Agent BARGE_IN_LEAST_WORDS: u32 = number(1..=100).default_is("1").example("2").idle_for_ces();
         /// How many milliseconds of speech interrupt a prompt at least
         Agent BARGE_IN_LEAST_MS: u64 = number(0..=60_000).default_is("0").example("300");
         /// With how much confidence, in percent, speech interrupts a prompt at least
         Agent BARGE_IN_LEAST_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
         /// A session parameter that tells the agent how much of a cut prompt was heard
-        ///
-        /// Its value is `{"heardMs":…,"cutMs":…}`.
         Agent HEARD_PARAMETER: String = form("NAME", "", parameter_name).example("heard");
-        /// The event that the agent gets when the caller does not answer
-        ///
-        /// For an agent without a no-input handler of its own.
-        Agent NO_INPUT_EVENT: String = event_name().example("NO_INPUT");
+        /// The event that an agent without a no-input handler gets when the caller does not answer
+        Agent NO_INPUT_EVENT: String = form("EVENT", "", event).example("NO_INPUT");
         /// After how much silence NO_INPUT_EVENT is sent
         Agent NO_INPUT_MS: u64 = number(500..=600_000).default_is("8000").needs("NO_INPUT_EVENT");
         /// A WAV file that is played once in a turn while the agent thinks
-        ///
-        /// One channel, or two, which are mixed; at most 30 s, any usual coding and rate.
-        Agent FILLER_FILE: Clip = path_of("FILE", recording).example("one-moment.wav");
+        Agent FILLER_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav");
         /// After how much thought FILLER_FILE is played
         Agent FILLER_AFTER_MS: u64 = number(0..=60_000).default_is("2000").needs("FILLER_FILE");
         /// A WAV file that is played when a turn has failed and is retried
-        Agent RETRY_FILE: Clip = path_of("FILE", recording).example("one-moment.wav");
+        Agent RETRY_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav");
     }
     "Keys" {
         /// The key that ends an entry of digits
         Agent KEYS_FINISH: Option<char> = form("KEY", "0 to 9, *, #, A to D, none", finish_key).default_is("#");
         /// How many digits are an entry; 0: any number of them
-        ///
-        /// A CES agent collects digits itself, so that each goes at once.
         Agent KEYS_MOST: u32 = number(0..=100).otherwise("0, CES 1").example("4");
         /// The pause after which an entry of digits is complete
         Agent KEYS_GAP_MS: u64 = number(100..=60_000).default_is("3000");
-        /// How long the service waits for the first digit where the agent expects one, before it sends NO_INPUT_EVENT
-        ///
-        /// 0: `NO_INPUT_MS`, as everywhere.
+        /// How long the first digit may take where the agent expects one, before NO_INPUT_EVENT; 0: NO_INPUT_MS
         Agent KEYS_FIRST_MS: u64 = number(0..=300_000).default_is("0").example("5000").needs("NO_INPUT_EVENT");
         /// How the agent gets digits
-        ///
-        /// `dtmf` works with CX, CES, and ES by v2beta1. The event has the parameter `digits`.
         Agent KEYS_AS: DigitsForm = form("FORM", "dtmf, text, event:NAME", digits_form)
             .otherwise("CX and CES dtmf, ES text").example("text");
     }
@@ -249,14 +184,10 @@ settings! {
         /// The longest time in which nobody says anything
         Agent MOST_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300");
         /// How many turns of a call may fail
-        ///
-        /// Over its media streams as far as [their count](hand-off.md#how-it-goes-on) is known.
         Agent MOST_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
         /// How many turns in a row may pass without input
         Agent MOST_SILENT_TURNS: u32 = number(0..=1_000_000).default_is("8");
-        /// What is said to a call that one of these limits ends
-        ///
-        /// At most 500 characters; then the call goes where ended calls go.
+        /// What is said to a call that one of these limits ends, in at most 500 characters
         Agent GOODBYE_TEXT: String = form("TEXT", "", goodbye).example("Thank you for calling. Good bye.");
     }
     "Speech" {
@@ -273,7 +204,7 @@ settings! {
         /// How loud the agent speaks, in decibels
         Agent VOLUME_GAIN_DB: f64 = decimal(-96.0..=16.0).otherwise("the agent's").example("6").idle_for_ces();
         /// Profiles that are laid over the agent's voice, a list
-        Agent EFFECTS_PROFILE: Vec<String> = texts("PROFILES").otherwise("the agent's")
+        Agent EFFECTS_PROFILE: Vec<String> = form("PROFILES", "list", |value| Ok(list(value))).otherwise("the agent's")
             .example("telephony-class-application").idle_for_ces();
         /// The recogniser's model, such as telephony
         Agent SPEECH_MODEL: String = text("MODEL").otherwise("the agent's").example("telephony").idle_for_ces();
@@ -282,9 +213,7 @@ settings! {
             ("best", ModelVariant::BestAvailable), ("standard", ModelVariant::Standard),
             ("enhanced", ModelVariant::Enhanced),
         ]).otherwise("the agent's").idle_for_ces();
-        /// What callers are likely to say, a list of phrases
-        ///
-        /// At most 5,000 phrases of 100 characters.
+        /// What callers are likely to say, a list of at most 5,000 phrases of 100 characters
         Agent PHRASE_HINTS: Vec<String> = form("PHRASES", "list", phrases).default_is("").example("rye bread,sourdough")
             .idle_for_ces();
     }
@@ -294,27 +223,23 @@ settings! {
         /// How long the fetch of a recording may take
         Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
         /// Cloud Storage, where gs: addresses are fetched
-        Agent STORAGE_ENDPOINT: String = api_url().default_is("https://storage.googleapis.com");
+        Agent STORAGE_ENDPOINT: String = form("URL", "", base_url).default_is("https://storage.googleapis.com");
         /// Cloud Text-to-Speech, where texts are spoken that Dialogflow does not speak itself
-        Agent TEXT_TO_SPEECH_ENDPOINT: String = api_url().default_is("https://texttospeech.googleapis.com")
+        Agent TEXT_TO_SPEECH_ENDPOINT: String = form("URL", "", base_url).default_is("https://texttospeech.googleapis.com")
             .example("https://eu-texttospeech.googleapis.com");
     }
     "Twilio" {
         /// The Twilio account; a hand-off over REST needs it
         Service TWILIO_ACCOUNT_SID: String = form("SID", "", account_sid).example("AC00000000000000000000000000000000");
-        /// The account's auth token: with it the service refuses unsigned requests
-        ///
-        /// A list `new,old` while it is changed: the first one signs, all verify.
+        /// The account's auth token: with it the service refuses unsigned requests; of a list the first one signs
         Service TWILIO_AUTH_TOKEN: Vec<Secret> = secrets("TOKENS").example("0123456789abcdef0123456789abcdef");
         /// An API key for REST, beside the token
         Service TWILIO_API_KEY_SID: String = text("SID").example("SK00000000000000000000000000000000");
         /// The secret of TWILIO_API_KEY_SID
         Service TWILIO_API_KEY_SECRET: String = text("SECRET").example("the-secret").secret();
         /// Twilio's REST API
-        Service TWILIO_API_URL: String = api_url().otherwise("`https://api.twilio.com`").example("https://api.twilio.com");
-        /// Twilio's edge location
-        ///
-        /// With a region: `https://api.EDGE.REGION.twilio.com`.
+        Service TWILIO_API_URL: String = form("URL", "", base_url).otherwise("`https://api.twilio.com`").example("https://api.twilio.com");
+        /// Twilio's edge location: https://api.EDGE.REGION.twilio.com
         Service TWILIO_EDGE: String = form("EDGE", "", host_label).example("dublin");
         /// Twilio's region
         Service TWILIO_REGION: String = form("REGION", "", host_label).example("ie1");
@@ -324,78 +249,44 @@ settings! {
         Service ALLOW_UNSIGNED: bool = switch().default_is("false");
     }
     "Doors" {
-        /// How many media streams may be open that have not started
-        ///
-        /// A further one is answered with 503.
+        /// How many media streams may be open that have not started; a further one is answered with 503
         Service MOST_WAITING_SOCKETS: usize = number(1..=1_000_000).default_is("200");
-        /// How many connections may be open that are no media stream
-        ///
-        /// Further ones wait to be accepted.
+        /// How many connections may be open that are no media stream; further ones wait to be accepted
         Service MOST_CONNECTIONS: usize = number(1..=1_000_000).default_is("5000");
-        /// How long the head of a request may take
-        ///
-        /// Then the connection is closed.
-        Service HEAD_SECONDS: Duration = seconds(1..=300).default_is("10");
-        /// The longest head of a request
-        ///
-        /// A longer one is answered with 431.
+        /// How long the head of a request may take; then the connection is closed
+        Service HEAD_SECONDS: u64 = number(1..=300).default_is("10");
+        /// The longest head of a request; a longer one is answered with 431
         Service MOST_HEAD_BYTES: usize = number(8_192..=1 << 20).default_is("16384");
-        /// How long the body of a request may take
-        ///
-        /// Then it is answered with 408.
-        Service BODY_SECONDS: Duration = seconds(1..=300).default_is("10");
-        /// The longest body of a request
-        ///
-        /// A longer one is answered with 413.
+        /// How long the body of a request may take; then it is answered with 408
+        Service BODY_SECONDS: u64 = number(1..=300).default_is("10");
+        /// The longest body of a request; a longer one is answered with 413
         Service MOST_BODY_BYTES: usize = number(1..=1 << 20).default_is("65536");
-        /// The longest message of a media stream, its fragments together
-        ///
-        /// After a longer one the stream is closed with 1009.
+        /// The longest message of a media stream, its fragments together; a longer one closes it with 1009
         Service MOST_MESSAGE_BYTES: usize = number(1..=1 << 20).default_is("65536");
-        /// How long a media stream may be open without its start
-        ///
-        /// Then it is closed.
-        Service START_SECONDS: Duration = seconds(1..=300).default_is("10");
+        /// How long a media stream may be open without its start; then it is closed
+        Service START_SECONDS: u64 = number(1..=300).default_is("10");
         /// How long a media stream may be quiet
-        ///
-        /// Twilio sends silence too, so a quiet one is dead: the call goes on through `/connect-ended`.
-        Service QUIET_SOCKET_SECONDS: Duration = seconds(1..=300).default_is("30");
+        Service QUIET_SOCKET_SECONDS: u64 = number(1..=300).default_is("30");
         /// How long a media stream may take nothing of what is sent
-        ///
-        /// Then the call goes on through `/connect-ended`.
-        Service SLOW_SOCKET_SECONDS: Duration = seconds(1..=300).default_is("20");
+        Service SLOW_SOCKET_SECONDS: u64 = number(1..=300).default_is("20");
         /// How many messages may wait for a media stream
-        ///
-        /// With more the call goes on through `/connect-ended`.
         Service MOST_QUEUED_MESSAGES: usize = number(1..=100_000).default_is("1024");
         /// Whether the service takes streams of TwiML that others wrote, at /media; read docs/security.md first
-        ///
-        /// They come on the handshake's signature alone, which is a constant ([security](security.md)).
         Service ALLOW_BARE_MEDIA: bool = switch().default_is("false");
     }
     "Sight" {
         /// When a turn is slow, from the caller's last word to the answer's first audio; 0: never
-        ///
-        /// Its log line is a warning and names the slow stage.
         Agent SLOW_TURN_MS: u64 = number(0..=MAX_STAGE_MS).default_is("3000");
-        /// When the stages of a turn are slow, a list such as agent=2500
-        ///
-        /// A stage that is not named keeps its default; 0 takes it away.
+        /// When the stages of a turn are slow, a list such as agent=2500; 0: never
         Agent SLOW_STAGES_MS: Vec<(TurnStage, u64)> = form("STAGE=MS", "list", stage_times)
             .otherwise("waiting=1000, recogniser=1500, agent=2000, first-audio=500, play-out=500")
             .example("agent=2500,recogniser=1500");
         /// Where events of calls are posted
-        ///
-        /// [Events](operations.md#events) describes them.
         Agent EVENT_WEBHOOK_URL: String = web_url();
-        /// What events are signed with
-        ///
-        /// A list while it is changed: all sign.
+        /// What events are signed with; of a list all sign
         Agent EVENT_WEBHOOK_SECRET: Vec<Secret> = secrets("SECRETS").example("a-long-random-text")
             .needs("EVENT_WEBHOOK_URL");
         /// What is left out of events
-        ///
-        /// `all`: what was said, what the agent made of it, and numbers. `words`: not the numbers.
         Agent EVENT_REDACTION: Redaction = choice(&[
             ("none", Redaction::None), ("words", Redaction::Words), ("all", Redaction::All),
         ]).default_is("all").needs("EVENT_WEBHOOK_URL");
@@ -404,23 +295,17 @@ settings! {
             .example("my-project");
     }
     "Traces" {
-        /// Where spans are posted, by OTLP over HTTP
-        ///
-        /// `/v1/traces` of it.
-        Service OTEL_EXPORTER_OTLP_ENDPOINT: String = api_url().example("http://127.0.0.1:4318");
-        /// Where spans are posted, with the whole path
-        ///
-        /// It goes before `OTEL_EXPORTER_OTLP_ENDPOINT`.
+        /// Where spans are posted, at /v1/traces, by OTLP over HTTP
+        Service OTEL_EXPORTER_OTLP_ENDPOINT: String = form("URL", "", base_url).example("http://127.0.0.1:4318");
+        /// Where spans are posted, with the whole path; it goes before OTEL_EXPORTER_OTLP_ENDPOINT
         Service OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: String = web_url().example("http://127.0.0.1:4318/v1/traces");
         /// Headers of each request with spans, a list of NAME=VALUE
-        ///
-        /// Such as `api-key=secret`, percent-encoded. Their values never show in a log.
         Service OTEL_EXPORTER_OTLP_HEADERS: Vec<(HeaderName, HeaderValue)> = form("HEADERS", "list", trace_headers)
             .default_is("").example("api-key=secret").secret();
         /// The protocol of spans: no other is spoken
         Service OTEL_EXPORTER_OTLP_PROTOCOL: () = choice(&[("http/protobuf", ())]).default_is("http/protobuf");
         /// How long a request with spans may take, in milliseconds
-        Service OTEL_EXPORTER_OTLP_TIMEOUT: Duration = millis(1..=60_000).default_is("10000");
+        Service OTEL_EXPORTER_OTLP_TIMEOUT: u64 = number(1..=60_000).default_is("10000");
         /// The service's name in traces
         Service OTEL_SERVICE_NAME: String = text("NAME").default_is("dialbridge");
         /// What else traces tell of the service, a list of NAME=VALUE
@@ -437,17 +322,10 @@ settings! {
     }
     "Load" {
         /// How many streams share a connection to Dialogflow
-        ///
-        /// Google's front end takes about 100, and one that ends still counts for a moment.
         Service STREAMS_PER_CONNECTION: usize = number(1..=100).default_is("80");
         /// How long frames wait for each other under load, before one wake-up serves them all; 0: never
-        ///
-        /// It is the most that it adds to a frame's way, with one core and 300 calls or more. Not where all agents are CES
-        /// over a WebSocket.
-        Service GATHER_MICROSECONDS: Duration = micros(0..=5_000).default_is("250");
+        Service GATHER_MICROSECONDS: u64 = number(0..=5_000).default_is("250");
         /// How much audio a message to the agent has at least
-        ///
-        /// With 20, each frame goes at once, and those that waited together.
         Agent AUDIO_CHUNK_MS: usize = form("MS", "20 to 200, in steps of 20", audio_chunk).default_is("20").example("40");
     }
     "Hand-off" {
@@ -457,9 +335,7 @@ settings! {
         Agent FALLBACK_TWIML: String = form("TWIML", "", fallback_twiml).personal()
             .otherwise("`END_OF_INTERACTION_URL` with `failed`, else a sentence")
             .example("<Response><Say>Please call again later.</Say><Hangup/></Response>");
-        /// What may stand in the hand-off's URL, a list
-        ///
-        /// Also: session.
+        /// What may stand in the hand-off's URL, a list; also session
         Agent HANDOFF_FIELDS: Vec<HandoffField> = form("FIELDS", "list", handoff_fields)
             .default_is("intent,parameters,queryText,action,liveAgentHandoff").example("intent,parameters");
         /// The number that a transfer shows
@@ -470,7 +346,7 @@ settings! {
         /// Whether the caller hears ringing until somebody answers
         Agent DIAL_ANSWER_ON_BRIDGE: bool = switch().default_is("true");
         /// The event that the agent gets when nobody has answered a transfer
-        Agent DIAL_FAILED_EVENT: String = event_name().example("NO_ANSWER");
+        Agent DIAL_FAILED_EVENT: String = form("EVENT", "", event).example("NO_ANSWER");
     }
 }
 

@@ -78,8 +78,13 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// The value as it is where it is right, else the fault.
-fn kept(value: &str, is_right: bool, fault: impl fmt::Display) -> Result<String, String> {
-    if is_right { Ok(value.to_owned()) } else { Err(format!("is {}{fault}", Shown(value))) }
+fn right(value: &str, is_right: bool, fault: impl FnOnce() -> String) -> Result<String, String> {
+    if is_right { Ok(value.to_owned()) } else { Err(fault()) }
+}
+
+/// The same with a fault that shows the value.
+fn kept(value: &str, is_right: bool, fault: &str) -> Result<String, String> {
+    right(value, is_right, || format!("is {}{fault}", Shown(value)))
 }
 
 /// The items between the commas.
@@ -157,11 +162,7 @@ pub(crate) fn is_event_name(name: &str) -> bool {
 }
 
 pub(super) fn event(value: &str) -> Result<String, String> {
-    if is_event_name(value) {
-        Ok(value.to_owned())
-    } else {
-        Err(format!("is no event's name of at most {MAX_EVENT_BYTES} bytes"))
-    }
+    right(value, is_event_name(value), || format!("is no event's name of at most {MAX_EVENT_BYTES} bytes"))
 }
 
 /// Whether it can be the name of a session parameter.
@@ -202,11 +203,9 @@ pub(super) fn admin_token(value: &str) -> Result<Secret, String> {
 
 pub(super) fn account_sid(value: &str) -> Result<String, String> {
     let hex = value.strip_prefix("AC").unwrap_or_default();
-    if hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        Ok(value.to_owned())
-    } else {
-        Err("is no account's id: AC and 32 hexadecimal digits".to_owned())
-    }
+    right(value, hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()), || {
+        "is no account's id: AC and 32 hexadecimal digits".to_owned()
+    })
 }
 
 /// The name of one of Twilio's edges or regions, as it stands in a host.
@@ -221,11 +220,7 @@ pub(super) fn project(value: &str) -> Result<String, String> {
 }
 
 pub(super) fn goodbye(value: &str) -> Result<String, String> {
-    if value.chars().count() <= MAX_GOODBYE_CHARS {
-        Ok(value.to_owned())
-    } else {
-        Err(format!("has more than {MAX_GOODBYE_CHARS} characters"))
-    }
+    right(value, value.chars().count() <= MAX_GOODBYE_CHARS, || format!("has more than {MAX_GOODBYE_CHARS} characters"))
 }
 
 /// A key of the telephone; `None` for `none`.
@@ -249,7 +244,7 @@ pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {
 
 /// Twilio's frames are whole in it.
 pub(super) fn audio_chunk(value: &str) -> Result<usize, String> {
-    let is_right = |ms: &usize| (FRAME_MS..=10 * FRAME_MS).contains(ms) && ms % FRAME_MS == 0;
+    let is_right = |ms: &usize| (FRAME_MS..=10 * FRAME_MS).contains(ms) && ms.is_multiple_of(FRAME_MS);
     let fault = || format!("is {}; it must be {FRAME_MS} to {}, in steps of {FRAME_MS}", Shown(value), 10 * FRAME_MS);
     value.parse().ok().filter(is_right).ok_or_else(fault)
 }
@@ -311,11 +306,9 @@ pub(super) fn webhook_headers(value: &str) -> Result<BTreeMap<String, Secret>, S
 }
 
 pub(super) fn fallback_twiml(value: &str) -> Result<String, String> {
-    if value.contains("<Response") && value.chars().count() < MAX_TWIML_CHARS {
-        Ok(value.to_owned())
-    } else {
-        Err("is no TwiML document of under 4,000 characters".to_owned())
-    }
+    right(value, value.contains("<Response") && value.chars().count() < MAX_TWIML_CHARS, || {
+        "is no TwiML document of under 4,000 characters".to_owned()
+    })
 }
 
 pub(super) fn handoff_fields(value: &str) -> Result<Vec<HandoffField>, String> {
@@ -328,11 +321,9 @@ pub(super) fn handoff_fields(value: &str) -> Result<Vec<HandoffField>, String> {
 }
 
 pub(super) fn caller_id(value: &str) -> Result<String, String> {
-    if is_number(value) {
-        Ok(value.to_owned())
-    } else {
-        Err("is no number: + and 15 digits at most, or a Twilio address such as client:NAME".to_owned())
-    }
+    right(value, is_number(value), || {
+        "is no number: + and 15 digits at most, or a Twilio address such as client:NAME".to_owned()
+    })
 }
 
 /// Items such as `agent=2500`, in milliseconds.

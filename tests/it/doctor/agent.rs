@@ -33,7 +33,7 @@ async fn wrong_settings() {
             wrong: |plan| plan.options.url = Some("calls.test".to_owned()),
             check: "settings",
             says: "PUBLIC_URL is \"calls.test\"; it must be a URL with http or https",
-            mend: "set PUBLIC_URL=https://example.com/next",
+            mend: "set PUBLIC_URL=https://calls.example.com",
         },
         Row {
             name: "a lab script that is not there",
@@ -41,7 +41,8 @@ async fn wrong_settings() {
             check: "settings",
             says: "DIALOGFLOW_AGENT names a lab script that cannot be used: /nowhere.toml: No such file or directory (os \
                    error 2)",
-            mend: "set DIALOGFLOW_AGENT=lab:my-agent.toml",
+            mend: "set DIALOGFLOW_AGENT=projects/my-project/locations/us-central1/agents/\
+                   00000000-0000-0000-0000-000000000000",
         },
         Row {
             name: "a filler that is not there",

@@ -19,11 +19,8 @@ fn row(setting: &dyn Declared) -> String {
         Otherwise::Value(value) | Otherwise::Depends(value) => value,
     };
     let of = if facts.scope == Scope::Service { "service" } else { "agent" };
-    let lines: Vec<&str> = facts.doc.iter().map(|line| line.trim()).collect();
-    let (help, more) = lines.split_at(lines.iter().position(|line| line.is_empty()).unwrap_or(lines.len()));
-    let (help, more) = (help.join(" "), more.join(" "));
-    let meaning = if more.is_empty() { help } else { format!("{help}.{more}") };
-    let cells = [format!("`{}`", facts.name), setting.values(), default.to_owned(), of.to_owned(), marked(&meaning)];
+    let cells =
+        [format!("`{}`", facts.name), setting.values(), default.to_owned(), of.to_owned(), marked(facts.help.trim())];
     let cells = cells.map(|cell| if cell.is_empty() { cell } else { format!(" {cell}") });
     format!("|{} |\n", cells.join(" |"))
 }
@@ -80,7 +77,7 @@ fn no_row_stands_elsewhere_on_the_page() {
 fn every_entry_of_the_table_can_be_told_to_people() {
     for setting in ALL {
         let (facts, example) = (setting.facts(), setting.example());
-        assert!(!facts.help().is_empty() && !facts.help().ends_with('.'), "{}", facts.name);
+        assert!(!facts.help.trim().is_empty() && !facts.help.ends_with('.'), "{}", facts.name);
         assert!(!row(*setting).contains("  ") && row(*setting).matches('|').count() == 6, "{}", row(*setting));
         // There is no such file.
         let is_file = setting.value_name() == "FILE";

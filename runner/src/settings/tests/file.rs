@@ -213,7 +213,10 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         (of_a("barge_in = 1979-05-27"), "FILE: agents.a.barge_in is neither a text"),
         (of_a("barge_in = { mode = \"off\" }"), "FILE: agents.a.barge_in is neither a text"),
         (of_a("phrase_hints = [\"a, b\"]"), "FILE: agents.a.phrase_hints has a comma"),
-        (of_a("language = \"de\"\ndialogflow_language = \"fr\""), "FILE: agents.a.language stands there twice"),
+        (
+            of_a("language = \"de\"\ndialogflow_language = \"fr\""),
+            "FILE: agents.a.dialogflow_language stands there twice",
+        ),
         (
             of_a("barge_in = \"on\""),
             "FILE: agents.a.barge_in is \"on\"; it can be off, speech or voice; for example barge_in = \"voice\"",

@@ -41,15 +41,6 @@ fn a_project_alone_is_its_es_agent_greeted_by_the_welcome_event() {
 }
 
 #[test]
-fn lab_names_a_script_or_the_embedded_one() {
-    let script = |agent: &[(&str, &str)]| settings(agent).lab_script();
-    assert_eq!(script(&[]), Some(None));
-    assert_eq!(script(&[("DIALOGFLOW_AGENT", "lab:")]), Some(None));
-    assert_eq!(script(&[("DIALOGFLOW_AGENT", "lab:a/b.toml")]), Some(Some("a/b.toml".into())));
-    assert_eq!(script(&[("DIALOGFLOW_AGENT", "projects/p/agent")]), None);
-}
-
-#[test]
 fn in_public_it_does_not_start_with_an_open_door() {
     let refused =
         |values: &[(&str, &str)], name| only(&settings(values).check(Platform::CloudRun).unwrap_err()).name() == name;
