@@ -145,6 +145,7 @@ impl WebSocket {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
         let Some(reading) = &mut self.reading else { return Poll::Ready(Err(self.closed.clone())) };
         let mut closed = match reading.as_mut().poll(cx) {
