@@ -46,14 +46,6 @@ pub struct Full;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the socket is closed")
-    }
-}
-
-impl std::error::Error for Gone {}
-
 /// An open WebSocket. Dropping it ends the connection.
 pub struct WebSocket {
     /// Ends when nothing more comes.
