@@ -138,3 +138,43 @@ fn broken(error: &dyn std::error::Error) -> HttpError {
     }
     HttpError::Broken(why)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What comes of a request to a server that answers so.
+    async fn answered(answer: &str) -> (String, Result<Response<Bytes>, HttpError>) {
+        let (ours, mut theirs) = tokio::io::duplex(10_000);
+        let serving = async {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(theirs.read_u8().await.unwrap());
+            }
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            drop(theirs);
+            String::from_utf8(asked).unwrap()
+        };
+        let request = Request::get("http://h.test:81/path?x=1").body(Full::default()).unwrap();
+        tokio::join!(serving, send_once(ours, request, 10))
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_to_the_host_of_its_url_and_the_whole_answer_comes() {
+        let (asked, answer) = answered("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno").await;
+        assert!(asked.starts_with("GET /path?x=1 HTTP/1.1\r\n") && asked.contains("host: h.test:81\r\n"), "{asked}");
+        let answer = answer.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.body()[..]), (404, &b"no"[..]));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_told_from_one_that_breaks_off() {
+        let (_, long) = answered("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\nhello world").await;
+        assert!(matches!(long, Err(HttpError::TooLong)));
+        for broken in ["HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhel", "no HTTP\r\n\r\n", ""] {
+            assert!(matches!(answered(broken).await.1, Err(HttpError::Broken(_))), "{broken}");
+        }
+    }
+}

@@ -1,10 +1,13 @@
 //! Plain HTTP requests over pipes, for those who are not Twilio.
 
 use dialbridge_lab::net::Pipes;
+use dialbridge_net::http_client::send_once;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
+
+/// The longest answer that is read, in bytes.
+const MAX_BYTES: usize = 64 << 20;
 
 /// An answer.
 #[derive(Debug)]
@@ -26,17 +29,12 @@ pub fn start(call_sid: &str) -> String {
 /// Sends a request to the service: `head` is `METHOD path`, then header lines.
 pub async fn post(pipes: &Pipes, head: &str, headers: &[(&str, &str)], body: &str) -> HttpAnswer {
     let (method, path) = head.split_once(' ').expect("METHOD path");
-    let mut request = Request::builder().method(method).uri(path).header("host", "service.test");
+    let mut request = Request::builder().method(method).uri(format!("http://service.test{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::<Bytes>::from(body.to_owned())).unwrap();
     let pipe = pipes.connect("service.test:80").await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(pipe)).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await.unwrap();
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    connection.abort();
+    let (head, body) = send_once(pipe, request, MAX_BYTES).await.unwrap().into_parts();
     HttpAnswer { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
 }

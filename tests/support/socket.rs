@@ -5,7 +5,7 @@ use std::time::Duration;
 use dialbridge_lab::net::Pipes;
 use dialbridge_lab::twilio::twiml::{Verb, parse};
 use dialbridge_lab::twilio::{Account, sign};
-use dialbridge_net::websocket::{Closed, Frame, Incoming, Payload, Reader, Role, Writer, handshake, split};
+use dialbridge_net::websocket::{Closed, Frame, Incoming, Reader, Role, Writer, handshake, split};
 use http::{HeaderMap, HeaderName};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -17,7 +17,6 @@ use crate::world::TOKEN;
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
 /// An open socket.
-#[derive(Debug)]
 pub struct RawSocket(Reader<TokioIo<Upgraded>>, Writer<TokioIo<Upgraded>>);
 
 /// What came over it.
@@ -80,7 +79,7 @@ impl RawSocket {
         match tokio::time::timeout(Duration::from_secs(1), self.0.next()).await {
             Err(_) => Came::Nothing,
             Ok(Ok(Incoming::Message(message))) => {
-                Came::Text(String::from_utf8_lossy(Payload::from(message).as_ref()).into_owned())
+                Came::Text(String::from_utf8_lossy(&message.into_bytes()).into_owned())
             }
             Ok(Ok(other @ (Incoming::Ping(_) | Incoming::Pong(_)))) => panic!("{other:?}"),
             Ok(Err(Closed::ByPeer { code, .. })) => Came::Close(code.unwrap_or(1005)),

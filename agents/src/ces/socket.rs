@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dialbridge_core::agent::AgentFault;
-use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, NORMAL, Payload, Role, WebSocket};
+use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, NORMAL, Role, WebSocket};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::Code;
@@ -78,7 +78,7 @@ impl CesSocket {
     pub(super) async fn message(&mut self) -> Result<Option<convert::Message>, AgentFault> {
         let Some(socket) = &mut self.socket else { return Err(broken()) };
         let why = match socket.next().await {
-            Ok(message) => return read(&Payload::from(message)).map(Some),
+            Ok(message) => return read(&message.into_bytes()).map(Some),
             Err(why) => why,
         };
         if let Some(socket) = self.socket.take() {
@@ -99,8 +99,8 @@ impl CesSocket {
     }
 }
 
-fn read(payload: &Payload) -> Result<convert::Message, AgentFault> {
-    match json::read(payload.as_ref()) {
+fn read(message: &[u8]) -> Result<convert::Message, AgentFault> {
+    match json::read(message) {
         Ok(FromWebSocket::Message(message)) => Ok(message),
         Ok(FromWebSocket::Error(error)) => Err(told_error(&error)),
         // What it says of the message might repeat the caller's words.

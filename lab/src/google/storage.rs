@@ -105,26 +105,20 @@ fn of(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::{BodyExt, Empty};
-    use hyper_util::rt::TokioIo;
+    use dialbridge_net::http_client::send_once;
 
     async fn get(storage: &Storage, path: &str, known: Option<&str>) -> (u16, Option<String>, Vec<u8>) {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (serving, storage) = (theirs, storage.clone());
         let server = tokio::spawn(async move { storage.serve(serving).await });
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let mut request = Request::get(path).header("host", "storage.test");
+        let mut request = Request::get(format!("http://storage.test{path}"));
         if let Some(known) = known {
             request = request.header(IF_NONE_MATCH, known);
         }
-        let response = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        let response = send_once(ours, request.body(Full::default()).unwrap(), 1 << 16).await.unwrap();
         let tag = response.headers().get(ETAG).map(|tag| tag.to_str().unwrap().to_owned());
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes().to_vec();
-        connection.abort();
         server.abort();
-        (status, tag, body)
+        (response.status().as_u16(), tag, response.body().to_vec())
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
 //! Why a WebSocket is closed.
 
-use std::fmt;
 use std::io;
 
 use fastwebsockets::WebSocketError;
@@ -89,19 +88,3 @@ impl From<Fault> for Closed {
         Self::Fault(fault)
     }
 }
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByPeer { code: Some(code), reason } => write!(f, "the peer closed with {code} {reason}"),
-            Self::ByPeer { code: None, .. } => f.write_str("the peer closed"),
-            Self::Broken => f.write_str("the connection broke"),
-            Self::Fault(Fault::TooBig) => f.write_str("a message is too large"),
-            Self::Fault(Fault::Protocol(why)) => f.write_str(why),
-            Self::Stalled => f.write_str("the peer takes nothing"),
-            Self::Silent => f.write_str("the peer answers no pings any more"),
-        }
-    }
-}
-
-impl std::error::Error for Closed {}

@@ -1,7 +1,7 @@
 //! Messages of a WebSocket that come in several frames. fastwebsockets' own collector does not bound their sum.
 
 use bytes::BytesMut;
-use fastwebsockets::{Frame, OpCode};
+use fastwebsockets::{Frame, OpCode, Payload};
 
 use super::closed::Fault;
 
@@ -9,33 +9,17 @@ use super::closed::Fault;
 #[derive(Debug)]
 pub enum Message {
     /// A text. Nobody has checked yet that one in fragments is UTF-8.
-    Text(Payload),
+    Text(BytesMut),
     /// A binary message.
-    Binary(Payload),
+    Binary(BytesMut),
 }
 
-/// The bytes of a message.
-#[derive(Debug)]
-pub enum Payload {
-    /// As they came.
-    Whole(BytesMut),
-    /// Put together from fragments.
-    Joined(Vec<u8>),
-}
-
-impl AsRef<[u8]> for Payload {
-    fn as_ref(&self) -> &[u8] {
+impl Message {
+    /// Its bytes, whatever it is.
+    #[must_use]
+    pub fn into_bytes(self) -> BytesMut {
         match self {
-            Self::Whole(bytes) => bytes,
-            Self::Joined(bytes) => bytes,
-        }
-    }
-}
-
-impl From<Message> for Payload {
-    fn from(message: Message) -> Self {
-        match message {
-            Message::Text(payload) | Message::Binary(payload) => payload,
+            Self::Text(bytes) | Self::Binary(bytes) => bytes,
         }
     }
 }
@@ -43,7 +27,7 @@ impl From<Message> for Payload {
 /// The fragments of a message, until it is whole.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    begun: Option<(OpCode, Vec<u8>)>,
+    begun: Option<(OpCode, BytesMut)>,
     max_bytes: usize,
 }
 
@@ -58,9 +42,9 @@ impl Fragments {
     pub(super) fn add(&mut self, frame: Frame<'_>) -> Result<Option<Message>, Fault> {
         let is_continuation = frame.opcode == OpCode::Continuation;
         match (&mut self.begun, is_continuation) {
-            (None, false) if frame.fin => Ok(Some(message(frame.opcode, whole(frame.payload)))),
+            (None, false) if frame.fin => Ok(Some(message(frame.opcode, bytes_of(frame.payload)))),
             (None, false) => {
-                self.begun = Some((frame.opcode, frame.payload.to_vec()));
+                self.begun = Some((frame.opcode, bytes_of(frame.payload)));
                 Ok(None)
             }
             (Some((_, joined)), true) => {
@@ -69,7 +53,7 @@ impl Fragments {
                     return Err(Fault::TooBig);
                 }
                 let begun = if frame.fin { self.begun.take() } else { None };
-                Ok(begun.map(|(opcode, joined)| message(opcode, Payload::Joined(joined))))
+                Ok(begun.map(|(opcode, joined)| message(opcode, joined)))
             }
             (None, true) => Err(Fault::Protocol("a fragment continues no message".to_owned())),
             (Some(_), false) => Err(Fault::Protocol("a message begins within another".to_owned())),
@@ -77,13 +61,13 @@ impl Fragments {
     }
 }
 
-fn message(opcode: OpCode, payload: Payload) -> Message {
-    if opcode == OpCode::Text { Message::Text(payload) } else { Message::Binary(payload) }
+fn message(opcode: OpCode, bytes: BytesMut) -> Message {
+    if opcode == OpCode::Text { Message::Text(bytes) } else { Message::Binary(bytes) }
 }
 
-fn whole(payload: fastwebsockets::Payload<'_>) -> Payload {
+fn bytes_of(payload: Payload<'_>) -> BytesMut {
     match payload {
-        fastwebsockets::Payload::Bytes(bytes) => Payload::Whole(bytes),
-        other => Payload::Joined(other.to_vec()),
+        Payload::Bytes(bytes) => bytes,
+        other => BytesMut::from(&*other),
     }
 }

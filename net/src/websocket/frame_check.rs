@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use fastwebsockets::Role;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// The longest payload of a control frame, in bytes.
 const MOST_CONTROL_BYTES: u64 = 125;
 
-/// A connection whose incoming frames are checked; a fault ends the reading with `InvalidData`.
+/// The reading half of a connection, whose frames are checked; a fault ends the reading with `InvalidData`.
 #[derive(Debug)]
 pub(super) struct FrameCheck<S> {
     inner: S,
@@ -97,20 +97,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameCheck<S> {
             }
             other => other,
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for FrameCheck<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The two halves of a WebSocket, each for one task: what comes, message by message, and frames that go out.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -75,21 +74,21 @@ pub enum Incoming {
 
 /// The half that reads.
 pub struct Reader<S> {
-    socket: WebSocketRead<ReadHalf<FrameCheck<S>>>,
+    socket: WebSocketRead<FrameCheck<ReadHalf<S>>>,
     fragments: Fragments,
     pub(super) keep_alive: Option<Arc<KeepAlive>>,
 }
 
 /// The half that writes.
-pub struct Writer<S>(WebSocketWrite<Batched<WriteHalf<FrameCheck<S>>>>);
+pub struct Writer<S>(WebSocketWrite<Batched<WriteHalf<S>>>);
 
 /// Splits a connection whose handshake is over. Messages have `max_message_bytes` at most, their fragments together.
 pub fn split<S>(connection: S, role: Role, max_message_bytes: usize) -> (Reader<S>, Writer<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (reader, writer) = tokio::io::split(FrameCheck::new(connection, role));
-    let (mut reader, mut writer) = after_handshake_split(reader, Batched::new(writer), role);
+    let (reader, writer) = tokio::io::split(connection);
+    let (mut reader, mut writer) = after_handshake_split(FrameCheck::new(reader, role), Batched::new(writer), role);
     reader.set_max_message_size(max_message_bytes + 1); // fastwebsockets' bound is exclusive
     reader.set_auto_close(false);
     reader.set_auto_pong(false);
@@ -148,17 +147,5 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
     pub async fn send(&mut self, frame: Frame) -> io::Result<()> {
         self.add(frame).await?;
         self.flush().await
-    }
-}
-
-impl<S> fmt::Debug for Reader<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
-    }
-}
-
-impl<S> fmt::Debug for Writer<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }

@@ -99,3 +99,107 @@ fn is_accepted(headers: &HeaderMap, key: &str) -> bool {
     headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
         && headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == expected.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::super::{Frame, Limits, Message, Role, WebSocket, accept, is_upgrade_request};
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        max_message_bytes: 1_000,
+        max_queued_messages: 10,
+        write_timeout: Duration::from_secs(10),
+        ping_every: None,
+        echoes_close_code: false,
+    };
+
+    fn url() -> Uri {
+        Uri::from_static("ws://service.test:81/media?x=1")
+    }
+
+    /// Returns each text message, until the client closes.
+    async fn serve(connection: DuplexStream) {
+        let answer = service_fn(|mut request: Request<Incoming>| async move {
+            assert_eq!(request.uri(), "/media?x=1");
+            assert_eq!(request.headers()["host"], "service.test:81");
+            if !is_upgrade_request(&request) {
+                let mut response = Response::new(Full::from("no upgrade"));
+                *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+                return Ok::<_, Infallible>(response);
+            }
+            let Ok((response, upgrade)) = accept(&mut request) else {
+                let mut response = Response::new(Full::<Bytes>::default());
+                *response.status_mut() = StatusCode::BAD_REQUEST;
+                return Ok(response);
+            };
+            tokio::spawn(async move {
+                let mut socket = upgrade.socket(&LIMITS).await.unwrap();
+                while let Ok(Message::Text(text)) = socket.next().await {
+                    let text = String::from_utf8(text.as_ref().to_vec()).unwrap();
+                    socket.send(Frame::text(text)).await.unwrap();
+                }
+                socket.closed(Duration::from_secs(1)).await;
+            });
+            Ok(response)
+        });
+        let http = hyper::server::conn::http1::Builder::new();
+        let _ = http.serve_connection(TokioIo::new(connection), answer).with_upgrades().await;
+    }
+
+    async fn shake_hands(headers: &[(HeaderName, &'static str)]) -> Result<TokioIo<Upgraded>, HandshakeError> {
+        let (ours, theirs) = tokio::io::duplex(10_000);
+        tokio::spawn(serve(theirs));
+        let value = |value: &'static str| HeaderValue::from_static(value);
+        handshake(ours, &url(), &headers.iter().map(|(name, of)| (name.clone(), value(of))).collect()).await
+    }
+
+    #[tokio::test]
+    async fn a_client_and_a_server_open_a_socket() {
+        let connection = shake_hands(&[]).await.unwrap();
+        let mut socket = WebSocket::new(connection, Role::Client, &LIMITS);
+        socket.send(Frame::text("hello")).await.unwrap();
+        assert!(matches!(socket.next().await, Ok(Message::Text(text)) if text.as_ref() == b"hello"));
+        socket.close(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_its_status_and_body() {
+        let Err(HandshakeError::Refused(response)) = shake_hands(&[(UPGRADE, "h2c")]).await else { panic!() };
+        assert_eq!((response.status(), &response.body()[..]), (StatusCode::UPGRADE_REQUIRED, &b"no upgrade"[..]));
+        let refused = shake_hands(&[(SEC_WEBSOCKET_VERSION, "8")]).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the handshake is answered with 400 Bad Request");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_or_agrees_to_no_socket_is_told_apart() {
+        let switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n";
+        for (answer, agrees) in [
+            (format!("{switching}upgrade: websocket\r\n\r\n"), Some(false)),
+            (format!("{switching}upgrade: websocket\r\nsec-websocket-accept: wrong\r\n\r\n"), Some(false)),
+            ("SSH-2.0-OpenSSH\r\n\r\n".to_owned(), None),
+            (String::new(), None),
+        ] {
+            let (ours, mut theirs) = tokio::io::duplex(10_000);
+            let serving = async move {
+                let mut asked = [0; 100];
+                theirs.read_exact(&mut asked).await.unwrap();
+                theirs.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let headers = HeaderMap::new();
+            let url = url();
+            let (opened, ()) = tokio::join!(handshake(ours, &url, &headers), serving);
+            match opened.unwrap_err() {
+                HandshakeError::NoWebSocket => assert_eq!(agrees, Some(false)),
+                HandshakeError::Broken(_) => assert_eq!(agrees, None),
+                other => panic!("{other}"),
+            }
+        }
+    }
+}

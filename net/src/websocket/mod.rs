@@ -17,10 +17,10 @@ mod socket;
 mod tests;
 mod writing;
 
-pub use accept::{NoHandshake, Upgrade, accept, is_upgrade_request};
+pub use accept::{Upgrade, accept, is_upgrade_request};
 pub use closed::{Closed, Fault, NORMAL, PROTOCOL_ERROR, TOO_BIG};
 pub use fastwebsockets::Role;
-pub use fragments::{Message, Payload};
+pub use fragments::Message;
 pub use halves::{Frame, Incoming, OpCode, Reader, Writer, split};
 pub use handshake::{HandshakeError, handshake};
 pub use socket::{Full, Gone, Limits, WebSocket};

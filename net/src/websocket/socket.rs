@@ -46,14 +46,6 @@ pub struct Full;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the socket is closed")
-    }
-}
-
-impl std::error::Error for Gone {}
-
 /// An open WebSocket. Dropping it ends the connection.
 pub struct WebSocket {
     /// Ends when nothing more comes.
@@ -145,6 +137,7 @@ impl WebSocket {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
         let Some(reading) = &mut self.reading else { return Poll::Ready(Err(self.closed.clone())) };
         let mut closed = match reading.as_mut().poll(cx) {

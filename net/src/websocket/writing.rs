@@ -47,6 +47,7 @@ impl Pings {
 
 impl Queue {
     /// The next frame; `Err` when there is none any more, with the reason where the peer is given up.
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Option<Closed>>> {
         if let Poll::Ready(frame) = self.queued.poll_recv(cx) {
             return Poll::Ready(frame.ok_or(None));

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dialbridge_net::websocket::{self, Frame, Full, Message, Payload, WebSocket};
+use bytes::BytesMut;
+use dialbridge_net::websocket::{self, Frame, Full, Message, WebSocket};
 
 use crate::media::coalescing::Counted;
 use crate::settings::Limits;
@@ -15,7 +16,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub enum FromTwilio {
     /// A text message; whether it is UTF-8 is checked by whoever reads it.
-    Text(Payload),
+    Text(BytesMut),
     /// A binary message.
     Binary,
     /// The socket is closed.

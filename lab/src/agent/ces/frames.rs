@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, PROTOCOL_ERROR, Payload, TOO_BIG, WebSocket};
+use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, PROTOCOL_ERROR, TOO_BIG, WebSocket};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
@@ -54,7 +54,7 @@ impl Stream for Frames {
 /// Waits for what the client sends next. Nothing is lost when this is dropped half-way.
 pub(super) async fn next(socket: &mut WebSocket) -> FromClient {
     match socket.next().await {
-        Ok(message) => understood(Payload::from(message).as_ref()),
+        Ok(message) => understood(&message.into_bytes()),
         Err(Closed::ByPeer { code, .. }) => FromClient::Gone(Some(code.unwrap_or(NO_CODE))),
         Err(Closed::Fault(fault)) => {
             let code = if fault == Fault::TooBig { TOO_BIG } else { PROTOCOL_ERROR };

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_net::dial::Tcp;
 use dialbridge_net::tls::connect;
-use dialbridge_net::websocket::{self, Closed, Frame, Incoming, NORMAL, Payload, Role, handshake, split};
+use dialbridge_net::websocket::{self, Closed, Frame, Incoming, NORMAL, Role, handshake, split};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 use serde::de::IgnoredAny;
@@ -68,12 +68,12 @@ async fn write(writer: &mut Writer, message: &ToAgent<'_>) -> Result<(), Failure
 async fn play(mut player: Player, mut reader: Reader) -> Result<(), Failure> {
     loop {
         let message = match reader.next().await {
-            Ok(Incoming::Message(message)) => Payload::from(message),
+            Ok(Incoming::Message(message)) => message.into_bytes(),
             Ok(Incoming::Ping(_) | Incoming::Pong(_)) => continue,
             Err(Closed::ByPeer { .. }) => return Ok(()),
-            Err(why) => return Err(why.into()),
+            Err(why) => return Err(format!("{why:?}").into()),
         };
-        match serde_json::from_slice(message.as_ref())? {
+        match serde_json::from_slice(&message)? {
             // It is what Twilio takes already.
             FromAgent { session_output: Some(output), .. } if !output.audio.is_empty() => {
                 player.play_base64(&output.audio).await?;

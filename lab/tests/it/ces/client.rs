@@ -10,7 +10,7 @@ use dialbridge_lab::agent::{LabAgent, Script, StreamRecord};
 use dialbridge_lab::net::Pipes;
 use dialbridge_net::dial::Connector;
 use dialbridge_net::websocket::{
-    Closed, Frame, HandshakeError, Incoming, NORMAL, Payload, Reader, Role, Writer, handshake, split,
+    Closed, Frame, HandshakeError, Incoming, NORMAL, Reader, Role, Writer, handshake, split,
 };
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use http::{HeaderMap, HeaderName};
@@ -204,7 +204,7 @@ async fn read(
     let ending = loop {
         match reader.next().await {
             Ok(Incoming::Message(message)) => {
-                let message: Value = serde_json::from_slice(Payload::from(message).as_ref()).unwrap();
+                let message: Value = serde_json::from_slice(&message.into_bytes()).unwrap();
                 let at_ms = ms_since(began);
                 got.lock().unwrap().extend(from_json(&message).into_iter().map(|part| (at_ms, part)));
             }
