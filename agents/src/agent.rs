@@ -17,7 +17,7 @@ use crate::ces::{self, Carrier, WebSockets};
 use crate::channels::Channels;
 use crate::cx_convert::Cx;
 use crate::es_convert::Es;
-use crate::pipe::{InputPipe, Piece, PipeFull};
+use crate::pipe::{InputPipe, PipeFull, StreamInput};
 use crate::session::SessionContext;
 use crate::stream::{Streams, Turn};
 use dialbridge_net::dial::Dial;
@@ -59,7 +59,7 @@ impl Link {
 
 impl Agent {
     /// Connects nothing yet. Must run inside tokio: fetching tokens begins. `credentials` is a file with them; without
-    /// one they come from the usual places, and for a plaintext endpoint there are none. `most_streams` share a connection.
+    /// one they come from the usual places, and for a plaintext endpoint there are none. `max_streams` share a connection.
     ///
     /// # Errors
     /// [`AgentError`] when there are no usable credentials, or the endpoint cannot be used.
@@ -68,7 +68,7 @@ impl Agent {
         link: Link,
         credentials: Option<&Path>,
         dial: Arc<dyn Dial>,
-        most_streams: usize,
+        max_streams: usize,
     ) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
             true => Auth::none(),
@@ -78,7 +78,7 @@ impl Agent {
             Link::Grpc => None,
             Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
         };
-        let channels = Channels::new(endpoint, dial, most_streams).map_err(AgentError::Endpoint)?;
+        let channels = Channels::new(endpoint, dial, max_streams).map_err(AgentError::Endpoint)?;
         Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth }, sockets })
     }
 
@@ -113,8 +113,8 @@ impl Agent {
     }
 
     /// Closes connections that nobody needs any more, for as long as it is polled.
-    pub async fn tend(self) {
-        self.streams.channels.tend().await;
+    pub async fn maintain(self) {
+        self.streams.channels.maintain().await;
     }
 
     /// Opens a stream for a turn. What it says comes over `events`; it ends with the task, which `tasks` owns.
@@ -125,7 +125,7 @@ impl Agent {
         start: &TurnStart,
         events: mpsc::Sender<(TurnId, AgentEvent)>,
         tasks: &mut JoinSet<()>,
-    ) -> TurnHandle {
+    ) -> StreamHandle {
         let pipe = InputPipe::new(context.speech.audio_chunk_ms);
         let (streams, sockets, context) = (self.streams.clone(), self.sockets.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
@@ -143,7 +143,7 @@ impl Agent {
                 tasks.spawn(lingering(pipe.clone(), Box::pin(ces::run(carrier, auth, context, turn))))
             }
         };
-        TurnHandle { pipe, task }
+        StreamHandle { pipe, task }
     }
 }
 
@@ -182,12 +182,12 @@ impl std::error::Error for AgentError {}
 
 /// A stream that is open.
 #[derive(Debug)]
-pub struct TurnHandle {
+pub struct StreamHandle {
     pipe: Arc<InputPipe>,
     task: tokio::task::AbortHandle,
 }
 
-impl TurnHandle {
+impl StreamHandle {
     /// Hands audio on.
     ///
     /// # Errors
@@ -200,12 +200,12 @@ impl TurnHandle {
     ///
     /// # Errors
     /// [`PipeFull`] when the agent has not taken any for too long.
-    pub fn put(&self, piece: Piece) -> Result<(), PipeFull> {
-        self.pipe.put(piece)
+    pub fn put(&self, input: StreamInput) -> Result<(), PipeFull> {
+        self.pipe.put(input)
     }
 
     /// Half-closes the stream.
-    pub fn finish_input(&self) {
+    pub fn half_close(&self) {
         self.pipe.close();
     }
 

@@ -1,4 +1,4 @@
-//! Google's credentials: the header that each stream carries. The token is fetched and renewed in the background by
+//! Google's credentials: the header that each stream carries. The token is fetched and refreshed in the background by
 //! google-cloud-auth, off the path of any call.
 //!
 //! That library ends its renewal for good after an error that it takes for permanent, and it cannot be told that Google has
@@ -18,7 +18,7 @@ use tonic::metadata::MetadataMap;
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// How often the credentials may be made anew.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a token may be waited for. One is there already but for the first call, and after a failure.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ struct State {
     credentials: Credentials,
     made: Instant,
     /// When they were made anew last.
-    renewed: Option<Instant>,
+    refreshed: Option<Instant>,
 }
 
 impl fmt::Debug for Auth {
@@ -82,7 +82,7 @@ impl Auth {
     /// # Errors
     /// [`AuthError`] when there are none, or the file is no credentials file.
     pub fn google(file: Option<&Path>) -> Result<Self, AuthError> {
-        let state = State { credentials: make(file)?, made: Instant::now(), renewed: None };
+        let state = State { credentials: make(file)?, made: Instant::now(), refreshed: None };
         Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
     }
 
@@ -116,23 +116,23 @@ impl Auth {
             Ok(Err(error)) => google(error),
             Err(_) => AuthError::Google("no token came in time".to_owned()),
         };
-        self.renew(Instant::now());
+        self.refresh(Instant::now());
         Err(why)
     }
 
     /// Makes the credentials anew, because their token was refused to whoever asked with it from `began` on, or cannot be
     /// had. Whether there are newer ones now; where they were new already, it is not the token's age.
-    pub(super) fn renew(&self, began: Instant) -> bool {
+    pub(super) fn refresh(&self, began: Instant) -> bool {
         let Some(inner) = &self.0 else { return false };
         let mut state = inner.state();
         if state.made > began {
             return true;
         }
-        if state.renewed.is_some_and(|renewed| renewed.elapsed() < RENEWAL_PAUSE) {
+        if state.refreshed.is_some_and(|refreshed| refreshed.elapsed() < REFRESH_PAUSE) {
             return false;
         }
         state.made = Instant::now();
-        state.renewed = Some(state.made);
+        state.refreshed = Some(state.made);
         match make(inner.file.as_deref()) {
             Ok(credentials) => {
                 tracing::warn!("Google's credentials are made anew");

@@ -15,13 +15,13 @@ use crate::address::Endpoint;
 use dialbridge_net::dial::{Connector, Dial};
 
 /// With less than this part of a connection's places free, all connections together, another one is opened ahead of need.
-const SPARE_PART: usize = 4;
+const SPARE_SHARE: usize = 4;
 
 /// A connection without a stream is closed after so long. One always stays.
 const IDLE: Duration = Duration::from_secs(120);
 
 /// How often it is looked for idle connections.
-const LOOK: Duration = Duration::from_secs(30);
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ struct Inner {
     endpoint: TonicEndpoint,
     dial: Arc<dyn Dial>,
     /// How many streams share a connection.
-    most_streams: usize,
+    max_streams: usize,
     members: Mutex<Vec<Member>>,
 }
 
@@ -78,7 +78,7 @@ impl Member {
 }
 
 impl Channels {
-    pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>, most_streams: usize) -> Result<Self, Error> {
+    pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>, max_streams: usize) -> Result<Self, Error> {
         let mut tonic = TonicEndpoint::from_shared(endpoint.url.clone())?
             .user_agent(concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -92,7 +92,7 @@ impl Channels {
             let has_roots = dialbridge_net::tls::platform_has_roots();
             tonic = tonic.tls_config(if has_roots { tls.with_native_roots() } else { tls.with_webpki_roots() })?;
         }
-        Ok(Self(Arc::new(Inner { endpoint: tonic, dial, most_streams, members: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { endpoint: tonic, dial, max_streams, members: Mutex::default() })))
     }
 
     /// Opens the first connection and waits for it.
@@ -106,18 +106,18 @@ impl Channels {
     }
 
     /// Closes connections that nobody needs any more, for as long as it is polled.
-    pub(super) async fn tend(self) {
+    pub(super) async fn maintain(self) {
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             self.close_idle();
         }
     }
 
     /// A connection with room; the least used one, so that a connection that breaks takes as few calls with it as can be.
     pub(super) fn lease(&self) -> Lease {
-        let most_streams = self.0.most_streams;
+        let max_streams = self.0.max_streams;
         let mut members = self.members();
-        let least = members.iter().map(Member::streams).min().filter(|streams| *streams < most_streams);
+        let least = members.iter().map(Member::streams).min().filter(|streams| *streams < max_streams);
         if least.is_none() {
             members.push(self.another());
         }
@@ -126,8 +126,8 @@ impl Channels {
         member.used = Instant::now();
         member.streams.fetch_add(1, Ordering::Relaxed);
         let lease = Lease { channel: member.channel.clone(), streams: member.streams.clone() };
-        let free: usize = members.iter().map(|member| most_streams.saturating_sub(member.streams())).sum();
-        if free < most_streams.div_ceil(SPARE_PART) {
+        let free: usize = members.iter().map(|member| max_streams.saturating_sub(member.streams())).sum();
+        if free < max_streams.div_ceil(SPARE_SHARE) {
             members.push(self.another());
         }
         lease

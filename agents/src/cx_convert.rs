@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{
-    AgentEnd, Answer, AnswerPart, Intent, KeyRules, Matched, Prompt, ToolCall, Transfer, TurnStart,
+    AgentEnd, Answer, AnswerPart, DtmfRules, Intent, Matched, Prompt, ToolCall, Transfer, TurnStart,
 };
 use dialbridge_core::audio::AudioFormat;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
@@ -60,7 +60,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         ResponseType::Final | ResponseType::Unspecified => AnswerPart::Final,
     };
     let result = response.query_result.unwrap_or_default();
-    let mut said = Said::of(&result.response_messages);
+    let mut said = AnswerParts::of(&result.response_messages);
     let audio = (response.output_audio, response.output_audio_config);
     let unplayable = said.put_output_audio(audio);
     // CX: "Partial responses are not eligible for barge-in".
@@ -92,7 +92,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         action: String::new(),
         end: said.end,
         payloads: said.payloads,
-        keys: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
+        dtmf_rules: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
         webhook_faults: result.webhook_statuses.iter().filter_map(webhook_fault).collect(),
@@ -112,16 +112,16 @@ fn query_text(query: Option<cx::query_result::Query>) -> String {
     }
 }
 
-fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<KeyRules> {
-    settings.enabled.then(|| KeyRules {
-        finish: settings.finish_digit.chars().next(),
-        most: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
-        gap_ms: settings.interdigit_timeout_duration.map(from_duration).filter(|ms| *ms > 0),
+fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<DtmfRules> {
+    settings.enabled.then(|| DtmfRules {
+        finish_digit: settings.finish_digit.chars().next(),
+        max_digits: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
+        interdigit_ms: settings.interdigit_timeout_duration.map(from_duration).filter(|ms| *ms > 0),
     })
 }
 
 /// What the messages of an answer say, in order.
-struct Said {
+struct AnswerParts {
     text: Vec<String>,
     /// What is to be fetched or stands in the messages themselves.
     prompts: Vec<Prompt>,
@@ -135,7 +135,7 @@ struct Said {
     succeeded: bool,
 }
 
-impl Said {
+impl AnswerParts {
     fn of(messages: &[cx::ResponseMessage]) -> Self {
         let mut said = Self {
             text: Vec::new(),
@@ -353,11 +353,11 @@ mod tests {
     }
 
     #[test]
-    fn the_agents_own_rules_for_keys_are_read() {
+    fn the_agents_own_rules_for_dtmf_are_read() {
         let of = |settings: cx::advanced_settings::DtmfSettings| {
             let advanced_settings = Some(cx::AdvancedSettings { dtmf_settings: Some(settings), ..Default::default() });
             let result = cx::QueryResult { advanced_settings, ..Default::default() };
-            answer(cx::DetectIntentResponse { query_result: Some(result), ..Default::default() }).keys
+            answer(cx::DetectIntentResponse { query_result: Some(result), ..Default::default() }).dtmf_rules
         };
         let settings = cx::advanced_settings::DtmfSettings {
             enabled: true,
@@ -366,10 +366,13 @@ mod tests {
             interdigit_timeout_duration: Some(to_duration(1_500)),
             ..Default::default()
         };
-        assert_eq!(of(settings.clone()), Some(KeyRules { finish: Some('*'), most: Some(4), gap_ms: Some(1_500) }));
+        assert_eq!(
+            of(settings.clone()),
+            Some(DtmfRules { finish_digit: Some('*'), max_digits: Some(4), interdigit_ms: Some(1_500) })
+        );
         assert_eq!(of(cx::advanced_settings::DtmfSettings { enabled: false, ..settings }), None);
         let open = cx::advanced_settings::DtmfSettings { enabled: true, ..Default::default() };
-        assert_eq!(of(open), Some(KeyRules::default()), "what is not said is for the settings");
+        assert_eq!(of(open), Some(DtmfRules::default()), "what is not said is for the settings");
     }
 
     #[test]

@@ -55,10 +55,10 @@ fn input(start: &TurnStart, speech: &SpeechConfig) -> Input {
         TurnInput::Event(event) => Input::Event(cx::EventInput { event: event.clone() }),
         TurnInput::Text(text) => Input::Text(cx::TextInput { text: text.clone() }),
         TurnInput::Digits(digits, DigitsForm::Dtmf) => Input::Dtmf(cx::DtmfInput {
-            digits: digits.keys.clone(),
-            finish_digit: digits.finish.map(String::from).unwrap_or_default(),
+            digits: digits.digits.clone(),
+            finish_digit: digits.finish_digit.map(String::from).unwrap_or_default(),
         }),
-        TurnInput::Digits(digits, DigitsForm::Text) => Input::Text(cx::TextInput { text: digits.keys.clone() }),
+        TurnInput::Digits(digits, DigitsForm::Text) => Input::Text(cx::TextInput { text: digits.digits.clone() }),
         TurnInput::Digits(_, DigitsForm::Event(event)) => Input::Event(cx::EventInput { event: event.clone() }),
         // A turn has one of them.
         TurnInput::ToolResults(results) => Input::ToolCallResult(results.first().map(tool_result).unwrap_or_default()),
@@ -94,7 +94,7 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
 fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::QueryParameters> {
     let mut parameters = start.parameters.clone();
     // CX's events have no parameters of their own.
-    if let TurnInput::Digits(Digits { keys, .. }, DigitsForm::Event(_)) = &start.input {
+    if let TurnInput::Digits(Digits { digits: keys, .. }, DigitsForm::Event(_)) = &start.input {
         parameters.insert(DIGITS_PARAMETER.to_owned(), keys.as_str().into());
     }
     let given = |map: &Map<_, _>| (!map.is_empty()).then(|| to_struct(map));
@@ -180,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_go_as_dtmf_as_text_or_as_an_event_with_a_parameter() {
-        let digits = || Digits { keys: "12".to_owned(), finish: Some('#') };
+    fn digits_go_as_dtmf_as_text_or_as_an_event_with_a_parameter() {
+        let digits = || Digits { digits: "12".to_owned(), finish_digit: Some('#') };
         let Input::Dtmf(dtmf) = sent(first(TurnInput::Digits(digits(), DigitsForm::Dtmf))) else { panic!() };
         assert_eq!((dtmf.digits.as_str(), dtmf.finish_digit.as_str()), ("12", "#"));
         let Input::Text(text) = sent(first(TurnInput::Digits(digits(), DigitsForm::Text))) else { panic!() };

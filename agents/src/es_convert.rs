@@ -84,11 +84,11 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
         TurnInput::Digits(digits, DigitsForm::Dtmf) if BETA => Input::Dtmf(dtmf(digits)),
         // v2 has no input of keys.
         TurnInput::Digits(digits, DigitsForm::Dtmf | DigitsForm::Text) => {
-            Input::Text(es::TextInput { text: digits.keys.clone(), language_code })
+            Input::Text(es::TextInput { text: digits.digits.clone(), language_code })
         }
         TurnInput::Digits(digits, DigitsForm::Event(name)) => {
             let mut parameters = start.known_parameters.clone();
-            parameters.insert(DIGITS_PARAMETER.to_owned(), digits.keys.as_str().into());
+            parameters.insert(DIGITS_PARAMETER.to_owned(), digits.digits.as_str().into());
             Input::Event(es::EventInput { name: name.clone(), parameters: given(&parameters), language_code })
         }
         // ES asks for no tools.
@@ -98,7 +98,7 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
 
 /// The keys and the one that ended them, as the caller pressed them.
 fn dtmf(digits: &Digits) -> es::TelephonyDtmfEvents {
-    let keys = digits.keys.chars().chain(digits.finish);
+    let keys = digits.digits.chars().chain(digits.finish_digit);
     es::TelephonyDtmfEvents { dtmf_events: keys.map(|key| telephony_key(key).into()).collect() }
 }
 

@@ -21,10 +21,10 @@ mod speech;
 mod stream;
 
 pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
-pub use agent::{Agent, AgentError, EVENT_QUEUE, Link, TurnHandle};
+pub use agent::{Agent, AgentError, EVENT_QUEUE, Link, StreamHandle};
 pub use auth::{Auth, AuthError};
 pub use ces::CesConfig;
 pub use fault::certificate_fault;
-pub use pipe::{InputPipe, Piece, PipeFull};
+pub use pipe::{InputPipe, PipeFull, StreamInput};
 pub use session::SessionContext;
 pub use speech::{ModelVariant, SpeechConfig, VoiceGender};

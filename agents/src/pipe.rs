@@ -13,13 +13,13 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 /// How much audio waits for an agent that takes none, in bytes: a minute, twice what a call ever keeps.
-const MOST_BYTES: usize = 60_000 * BYTES_PER_MS;
+const MAX_BYTES: usize = 60_000 * BYTES_PER_MS;
 
 /// Audio in one of Twilio's frames, in milliseconds.
 const FRAME_MS: usize = 20;
 
 /// How much other input waits for it.
-const MOST_INPUTS: usize = 64;
+const MAX_INPUTS: usize = 64;
 
 /// The agent has not taken any input for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl std::error::Error for PipeFull {}
 
 /// What goes into a stream as one message.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Piece {
+pub enum StreamInput {
     /// The caller's audio: mu-law at 8,000 Hz, at most [`MAX_AUDIO_BYTES`].
     Audio(Bytes),
     /// Other input, into a stream that lasts for the whole call.
@@ -58,7 +58,7 @@ struct State {
     /// Audio before the first of the others.
     audio: BytesMut,
     /// Other input, each with the audio after it.
-    others: VecDeque<(Piece, BytesMut)>,
+    others: VecDeque<(StreamInput, BytesMut)>,
     is_closed: bool,
     is_reset: bool,
     reader: Option<Waker>,
@@ -79,7 +79,7 @@ impl InputPipe {
     pub fn write(&self, audio: &[u8]) -> Result<(), PipeFull> {
         let mut state = self.lock();
         let waiting = state.audio.len() + state.others.iter().map(|(_, audio)| audio.len()).sum::<usize>();
-        if waiting + audio.len() > MOST_BYTES {
+        if waiting + audio.len() > MAX_BYTES {
             return Err(PipeFull);
         }
         match state.others.back_mut() {
@@ -96,12 +96,12 @@ impl InputPipe {
     ///
     /// # Errors
     /// [`PipeFull`] when too much waits already; it is not taken.
-    pub fn put(&self, piece: Piece) -> Result<(), PipeFull> {
+    pub fn put(&self, input: StreamInput) -> Result<(), PipeFull> {
         let mut state = self.lock();
-        if state.others.len() >= MOST_INPUTS {
+        if state.others.len() >= MAX_INPUTS {
             return Err(PipeFull);
         }
-        state.others.push_back((piece, BytesMut::new()));
+        state.others.push_back((input, BytesMut::new()));
         wake(state);
         Ok(())
     }
@@ -139,16 +139,16 @@ impl InputPipe {
     }
 
     /// What waits: audio, at most [`MAX_AUDIO_BYTES`] of it, or one other input; `None` when the pipe is closed and empty.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<StreamInput>> {
         let mut state = self.lock();
         let is_enough = state.audio.len() >= self.chunk || state.is_closed || !state.others.is_empty();
         if !state.audio.is_empty() && is_enough {
             let most = state.audio.len().min(MAX_AUDIO_BYTES);
-            return Poll::Ready(Some(Piece::Audio(state.audio.split_to(most).freeze())));
+            return Poll::Ready(Some(StreamInput::Audio(state.audio.split_to(most).freeze())));
         }
-        if let Some((piece, audio)) = state.others.pop_front() {
+        if let Some((input, audio)) = state.others.pop_front() {
             state.audio = audio;
-            return Poll::Ready(Some(piece));
+            return Poll::Ready(Some(input));
         }
         if state.is_closed {
             return Poll::Ready(None);
@@ -174,12 +174,12 @@ fn wake(mut state: MutexGuard<'_, State>) {
 mod tests {
     use super::*;
 
-    fn read(pipe: &InputPipe) -> Poll<Option<Piece>> {
+    fn read(pipe: &InputPipe) -> Poll<Option<StreamInput>> {
         pipe.poll_read(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn audio(audio: &[u8]) -> Poll<Option<Piece>> {
-        Poll::Ready(Some(Piece::Audio(Bytes::copy_from_slice(audio))))
+    fn audio(audio: &[u8]) -> Poll<Option<StreamInput>> {
+        Poll::Ready(Some(StreamInput::Audio(Bytes::copy_from_slice(audio))))
     }
 
     #[test]
@@ -205,9 +205,9 @@ mod tests {
         pipe.write(&[2; 160]).unwrap();
         assert_eq!(read(&pipe), audio(&[[1; 160], [2; 160]].concat()));
         pipe.write(&[3; 160]).unwrap();
-        pipe.put(Piece::Input(TurnInput::Audio)).unwrap();
+        pipe.put(StreamInput::Input(TurnInput::Audio)).unwrap();
         assert_eq!(read(&pipe), audio(&[3; 160]));
-        assert_eq!(read(&pipe), Poll::Ready(Some(Piece::Input(TurnInput::Audio))));
+        assert_eq!(read(&pipe), Poll::Ready(Some(StreamInput::Input(TurnInput::Audio))));
         pipe.write(&[4; 160]).unwrap();
         assert!(read(&pipe).is_pending());
         pipe.close();
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn other_input_keeps_its_place_between_the_audio() {
         let pipe = InputPipe::new(0);
-        let event = |name: &str| Piece::Input(TurnInput::Event(name.to_owned()));
+        let event = |name: &str| StreamInput::Input(TurnInput::Event(name.to_owned()));
         pipe.write(&[1]).unwrap();
         pipe.put(event("a")).unwrap();
         pipe.put(event("b")).unwrap();
@@ -237,7 +237,7 @@ mod tests {
         pipe.write(&[7; 40_000]).unwrap();
         let sizes: Vec<usize> = (0..3)
             .map(|_| match read(&pipe) {
-                Poll::Ready(Some(Piece::Audio(audio))) => audio.len(),
+                Poll::Ready(Some(StreamInput::Audio(audio))) => audio.len(),
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -248,8 +248,8 @@ mod tests {
     fn an_agent_that_takes_nothing_fills_no_memory_without_end() {
         let pipe = InputPipe::new(0);
         let written = (0..10_000).take_while(|_| pipe.write(&[0; 160]).is_ok()).count();
-        assert_eq!(written, MOST_BYTES / 160);
-        let put = (0..10_000).take_while(|_| pipe.put(Piece::Input(TurnInput::Audio)).is_ok()).count();
-        assert_eq!(put, MOST_INPUTS);
+        assert_eq!(written, MAX_BYTES / 160);
+        let put = (0..10_000).take_while(|_| pipe.put(StreamInput::Input(TurnInput::Audio)).is_ok()).count();
+        assert_eq!(put, MAX_INPUTS);
     }
 }

@@ -21,12 +21,12 @@ use crate::auth::Auth;
 use crate::channels::Channels;
 use crate::codec::LeanCodec;
 use crate::fault::fault;
-use crate::pipe::{InputPipe, Piece};
+use crate::pipe::{InputPipe, StreamInput};
 use crate::reset::{ResetOnDrop, Resettable};
 use crate::session::SessionContext;
 
 /// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
-const MOST_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// The messages of an edition, and what they mean in core's words.
 pub(super) trait Dialect: Send + Sync + 'static {
@@ -62,13 +62,13 @@ pub(super) struct Turn {
 
 impl Turn {
     /// Tells how the stream ended that was opened at `began` with that token.
-    pub(super) async fn tell_end(&self, ended: Result<(), AgentFault>, auth: &Auth, began: Instant) {
+    pub(super) async fn send_end(&self, ended: Result<(), AgentFault>, auth: &Auth, began: Instant) {
         let last = match ended {
             Ok(()) => AgentEvent::Ended,
             Err(mut fault) => {
                 // A token that was refused before its time: another one may do.
                 if fault.code == "UNAUTHENTICATED" && !fault.transient {
-                    fault.transient = auth.renew(began);
+                    fault.transient = auth.refresh(began);
                 }
                 AgentEvent::Failed(fault)
             }
@@ -83,7 +83,7 @@ impl Streams {
     pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
         let began = Instant::now();
         let ended = self.stream::<D>(&context, &turn).await;
-        turn.tell_end(ended, &self.auth, began).await;
+        turn.send_end(ended, &self.auth, began).await;
     }
 
     async fn stream<D: Dialect>(&self, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
@@ -101,7 +101,7 @@ impl Streams {
         *request.metadata_mut() = metadata;
 
         let of = |status: Status| fault(&status);
-        let mut client = Grpc::new(connection).max_decoding_message_size(MOST_BYTES);
+        let mut client = Grpc::new(connection).max_decoding_message_size(MAX_BYTES);
         client.ready().await.map_err(|error| of(Status::from_error(error.into())))?;
         let codec = LeanCodec::<D::Request, D::Response>::default();
         let responses = client.streaming(request, PathAndQuery::from_static(D::METHOD), codec).await;
@@ -138,15 +138,15 @@ impl<D: Dialect> Stream for Requests<D> {
             return Poll::Ready(Some(first));
         }
         loop {
-            let piece = match self.pipe.poll_read(cx) {
+            let input = match self.pipe.poll_read(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(piece) => piece,
+                Poll::Ready(input) => input,
             };
-            match piece {
+            match input {
                 None => return Poll::Ready(None),
-                Some(Piece::Audio(audio)) => return Poll::Ready(Some(D::audio(audio))),
+                Some(StreamInput::Audio(audio)) => return Poll::Ready(Some(D::audio(audio))),
                 // A stream that is one turn has its other input in its first message.
-                Some(Piece::Input(_) | Piece::Parameters(_)) => {}
+                Some(StreamInput::Input(_) | StreamInput::Parameters(_)) => {}
             }
         }
     }

@@ -170,7 +170,7 @@ pub struct LoadArgs {
         default_value = "service",
         conflicts_with = "url"
     )]
-    pub against: Vec<Against>,
+    pub against: Vec<LoadTarget>,
     /// How often each is measured
     #[arg(long, value_name = "TIMES", requires = "load", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
@@ -200,13 +200,13 @@ pub struct LoadArgs {
 
 /// What a load measures
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Against {
+pub enum LoadTarget {
     /// `serve`
     Service,
     /// The bare relay of the same packages, which sends each frame on its own
     Relay,
     /// The same, but with CES it gathers frames for messages of 60 ms, as `serve` does
-    GatheringRelay,
+    CoalescingRelay,
 }
 
 /// Options of `load-agent`
@@ -256,7 +256,7 @@ pub struct ReplayArgs {
     /// Write what the call did as the expectation, or bring that up to date
     #[arg(long, conflicts_with = "check")]
     pub accept: bool,
-    /// Replay with another setting than the call had, e.g. BARGE_IN_LEAST_WORDS=2; with --accept the tape keeps it
+    /// Replay with another setting than the call had, e.g. BARGE_IN_MIN_WORDS=2; with --accept the tape keeps it
     #[arg(long, value_name = "NAME=VALUE")]
     pub setting: Vec<String>,
     /// Write what the caller hears as a WAV file

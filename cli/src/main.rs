@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use dialbridge::args::{Cli, Command};
 use dialbridge::commands;
 use dialbridge_net::tls::install_crypto;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_USAGE` of sysexits: a wrong command line.
 const USAGE: u8 = 64;
@@ -17,18 +17,18 @@ fn main() -> ExitCode {
     let env_file = read_env_file();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return leave(&error),
+        Err(error) => return exit_with(&error),
     };
     match env_file {
         Ok(()) => {}
         // It is one of the faults that it names.
         #[cfg(feature = "tools")]
         Err(_) if matches!(cli.command, Some(Command::Doctor(_))) => {}
-        Err(why) => return tell_and_leave(&why, commands::CONFIG),
+        Err(why) => return log_and_exit(&why, commands::CONFIG),
     }
     let runtime = match commands::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return tell_and_leave(&format!("no runtime can be started: {error}"), 1),
+        Err(error) => return log_and_exit(&format!("no runtime can be started: {error}"), 1),
     };
     runtime.block_on(async {
         match cli.command {
@@ -67,7 +67,7 @@ fn read_env_file() -> Result<(), String> {
     }
 }
 
-fn leave(error: &clap::Error) -> ExitCode {
+fn exit_with(error: &clap::Error) -> ExitCode {
     // If nobody reads it, there is nobody to be told.
     let _ = error.print();
     match error.kind() {

@@ -1,6 +1,6 @@
 //! The agent's side of a call, in words that hold for ES, CX and CES alike.
 //!
-//! ES and CX have one stream for each turn: [`AgentCommand::Open`], audio, [`AgentCommand::FinishInput`], the answer,
+//! ES and CX have one stream for each turn: [`AgentCommand::Open`], audio, [`AgentCommand::HalfClose`], the answer,
 //! [`AgentEvent::Ended`]. CES has one stream for the whole call: it stays open, what else the agent gets goes in between
 //! ([`AgentCommand::Send`]), each answer ends with [`AnswerPart::Final`], and [`AgentEvent::Interrupted`] and
 //! [`AgentEvent::GoAway`] exist only there. No type of a wire format appears here: the runner converts.
@@ -24,7 +24,7 @@ pub enum AgentCommand {
     /// Session parameters that have changed, into a stream that lasts for the whole call (CES).
     Parameters(Map<String, Value>),
     /// Half-closes the stream: nothing more will be sent, the answer is awaited.
-    FinishInput,
+    HalfClose,
     /// Resets the stream: whatever it would still say is not wanted.
     Cancel,
     /// The answer is complete. The stream may end in its own time; what it still says is not used.
@@ -45,7 +45,7 @@ pub struct TurnStart {
     pub known_parameters: Map<String, Value>,
     /// What the agent's webhook gets with every turn: `telephony.caller_id`, as Google's own telephone gateway sends it.
     pub payload: Map<String, Value>,
-    /// The play-out that this turn listens beside, when there is one.
+    /// The playout that this turn listens beside, when there is one.
     pub barge_in: Option<BargeInWindow>,
 }
 
@@ -83,9 +83,9 @@ impl TurnInput {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Digits {
     /// The keys, without the one that ended them.
-    pub keys: String,
+    pub digits: String,
     /// The key that ended them, where one did.
-    pub finish: Option<char>,
+    pub finish_digit: Option<char>,
 }
 
 impl fmt::Debug for Digits {
@@ -248,8 +248,8 @@ pub struct Answer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payloads: Vec<Value>,
     /// How the agent wants keys collected from now on (CX `advanced_settings.dtmf_settings`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keys: Option<KeyRules>,
+    #[serde(rename = "keys", skip_serializing_if = "Option::is_none")]
+    pub dtmf_rules: Option<DtmfRules>,
     /// Tools that the agent wants run before it goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -264,16 +264,16 @@ pub struct Answer {
 /// How an agent wants keys collected; what it leaves open is for the settings to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct KeyRules {
+pub struct DtmfRules {
     /// The key that ends them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finish: Option<char>,
+    #[serde(rename = "finish", skip_serializing_if = "Option::is_none")]
+    pub finish_digit: Option<char>,
     /// So many of them are all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub most: Option<u32>,
+    #[serde(rename = "most", skip_serializing_if = "Option::is_none")]
+    pub max_digits: Option<u32>,
     /// The longest pause between two of them, in milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gap_ms: Option<u64>,
+    #[serde(rename = "gapMs", skip_serializing_if = "Option::is_none")]
+    pub interdigit_ms: Option<u64>,
 }
 
 impl Answer {

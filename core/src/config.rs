@@ -19,18 +19,21 @@ pub struct CallConfig {
     /// Resource name of the Dialogflow session, told in the hand-off where `session` is among its fields.
     pub session: String,
     /// What the agent gets before the caller has said anything. A resumed call has none.
-    pub greeting: Greeting,
+    #[serde(rename = "greeting")]
+    pub starting_input: StartingInput,
     /// When a caller who speaks while the agent speaks stops it.
     pub barge_in: BargeIn,
     /// Whether the agent's recogniser can be told of a prompt that still plays (CX and ES v2beta1 `barge_in_config`). Where
     /// it cannot, what is said into a prompt that may not be interrupted goes to it as silence.
     pub knows_prompts: bool,
     /// How keys are collected.
-    pub keys: Keys,
+    #[serde(rename = "keys")]
+    pub dtmf: DtmfConfig,
     /// What happens when the caller says nothing.
     pub no_input: NoInput,
     /// Where calls end that would not end by themselves.
-    pub bounds: Bounds,
+    #[serde(rename = "bounds")]
+    pub limits: CallLimits,
     /// Recordings of our own.
     pub fillers: Fillers,
     /// Whether tools that an agent with one stream for the whole call asks for can be run; else each is refused.
@@ -47,9 +50,11 @@ pub struct CallConfig {
     pub rotation_margin_ms: u64,
     /// After so many milliseconds the call goes over to another media socket, for the platform cuts a socket after an
     /// hour; 0: never.
-    pub renew_after_ms: u64,
+    #[serde(rename = "renewAfterMs")]
+    pub migrate_after_ms: u64,
     /// How long the call waits for others.
-    pub patience: Patience,
+    #[serde(rename = "patience")]
+    pub timeouts: Timeouts,
     /// What happens when the agent fails.
     pub retry: Retry,
     /// Where the pauses between attempts take their chance from.
@@ -61,21 +66,21 @@ impl Default for CallConfig {
         Self {
             call_sid: None,
             session: String::new(),
-            greeting: Greeting::default(),
+            starting_input: StartingInput::default(),
             barge_in: BargeIn::default(),
             knows_prompts: true,
-            keys: Keys::default(),
+            dtmf: DtmfConfig::default(),
             no_input: NoInput::default(),
-            bounds: Bounds::default(),
+            limits: CallLimits::default(),
             fillers: Fillers::default(),
             has_tools: false,
-            renew_after_ms: 0,
+            migrate_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),
             shape: StreamShape::PerTurn,
             audio_limit_ms: 120_000,
             rotation_margin_ms: 10_000,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             retry: Retry::default(),
             seed: 0,
         }
@@ -91,14 +96,15 @@ pub enum StreamShape {
     PerTurn,
     /// A stream is a call: audio goes on while the agent answers, other input goes in between, and the agent says when its
     /// voice is to stop (CES).
-    PerCall,
+    #[serde(rename = "perCall")]
+    PerSession,
 }
 
 /// The first turn: an event, or a text as if the caller had said it. With both, the text goes to an agent that does not
 /// answer the event; with neither, the call listens first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Greeting {
+pub struct StartingInput {
     /// `DIALOGFLOW_STARTING_EVENT_NAME`.
     pub event: Option<String>,
     /// `DIALOGFLOW_STARTING_TEXT`.
@@ -112,11 +118,14 @@ pub struct BargeIn {
     /// What counts as an interruption.
     pub mode: BargeInMode,
     /// So many words at least. By voice there are no words to be counted.
-    pub least_words: u32,
+    #[serde(rename = "leastWords")]
+    pub min_words: u32,
     /// So many milliseconds of speech at least.
-    pub least_ms: u64,
+    #[serde(rename = "leastMs")]
+    pub min_ms: u64,
     /// Transcripts of a lower confidence do not count, in percent; one that has none does.
-    pub least_confidence: u8,
+    #[serde(rename = "leastConfidence")]
+    pub min_confidence: u8,
     /// The name of a session parameter that tells the agent what was heard of a prompt that was cut; `None`: it is not
     /// told.
     pub heard_parameter: Option<String>,
@@ -124,7 +133,7 @@ pub struct BargeIn {
 
 impl Default for BargeIn {
     fn default() -> Self {
-        Self { mode: BargeInMode::Speech, least_words: 1, least_ms: 0, least_confidence: 0, heard_parameter: None }
+        Self { mode: BargeInMode::Speech, min_words: 1, min_ms: 0, min_confidence: 0, heard_parameter: None }
     }
 }
 
@@ -144,22 +153,26 @@ pub enum BargeInMode {
 /// How the keys of the telephone are collected. What the agent says about it goes before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Keys {
+pub struct DtmfConfig {
     /// The key that ends them; `None`: none does.
-    pub finish: Option<char>,
+    #[serde(rename = "finish")]
+    pub finish_digit: Option<char>,
     /// So many of them are all; 0: no number of them.
-    pub most: u32,
+    #[serde(rename = "most")]
+    pub max_digits: u32,
     /// After so many milliseconds without another one they are all.
-    pub gap_ms: u64,
+    #[serde(rename = "gapMs")]
+    pub interdigit_ms: u64,
     /// Where the agent expects keys: after so many milliseconds without the first one it is no input; 0: as without keys.
-    pub first_ms: u64,
+    #[serde(rename = "firstMs")]
+    pub first_digit_ms: u64,
     /// In what form the agent takes them.
     pub form: DigitsForm,
 }
 
-impl Default for Keys {
+impl Default for DtmfConfig {
     fn default() -> Self {
-        Self { finish: Some('#'), most: 0, gap_ms: 3_000, first_ms: 0, form: DigitsForm::Dtmf }
+        Self { finish_digit: Some('#'), max_digits: 0, interdigit_ms: 3_000, first_digit_ms: 0, form: DigitsForm::Dtmf }
     }
 }
 
@@ -176,7 +189,7 @@ pub struct NoInput {
 /// Where calls end that would not end by themselves; 0: there is no such bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Bounds {
+pub struct CallLimits {
     /// Milliseconds of a call.
     pub call_ms: u64,
     /// Milliseconds in which nobody says anything.
@@ -184,7 +197,8 @@ pub struct Bounds {
     /// Turns that failed, in the whole call.
     pub failed_turns: u32,
     /// Turns in a row in which the caller said nothing.
-    pub silent_turns: u32,
+    #[serde(rename = "silentTurns")]
+    pub no_input_turns: u32,
     /// What is said to a call that one of these ends, before it goes where ended calls go.
     pub goodbye: Option<String>,
 }
@@ -226,7 +240,7 @@ impl<'de> Deserialize<'de> for Clip {
 /// How long the call waits, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct Patience {
+pub struct Timeouts {
     /// For Twilio's `start`, from the beginning.
     pub start_ms: u64,
     /// For the next message of Twilio's, which sends the caller's silence too: then the socket is dead.
@@ -244,14 +258,15 @@ pub struct Patience {
     /// For audio that has to be fetched.
     pub fetch_ms: u64,
     /// For a gap in the conversation in which the call can be renewed.
-    pub renewal_ms: u64,
+    #[serde(rename = "renewalMs")]
+    pub migration_ms: u64,
     /// For the answer to the REST update of the call, attempts included.
     pub update_ms: u64,
     /// For Twilio's `stop` after an update that was accepted.
     pub stop_ms: u64,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             start_ms: 10_000,
@@ -261,7 +276,7 @@ impl Default for Patience {
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,
             fetch_ms: 5_000,
-            renewal_ms: 8_000,
+            migration_ms: 8_000,
             update_ms: 10_000,
             stop_ms: 5_000,
         }
@@ -277,13 +292,14 @@ pub struct Retry {
     /// The first pause before another attempt, in milliseconds; each further one is twice as long, 2 s at most, and each
     /// is shortened by up to half by chance, so that a thousand calls do not come back in the same instant. None is
     /// shorter than 1 ms.
-    pub first_pause_ms: u64,
+    #[serde(rename = "firstPauseMs")]
+    pub first_backoff_ms: u64,
     /// Whether a turn is tried again that failed after the half-close. The agent may then run its webhook twice.
     pub answering_turn: bool,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { budget_ms: 15_000, first_pause_ms: 100, answering_turn: true }
+        Self { budget_ms: 15_000, first_backoff_ms: 100, answering_turn: true }
     }
 }

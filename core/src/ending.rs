@@ -45,7 +45,7 @@ impl VirtualAgentStatus {
 
 /// A bound that ends a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
+pub enum CallLimit {
     /// The call is too long.
     Call,
     /// Nobody has said anything for too long.
@@ -53,10 +53,10 @@ pub enum Bound {
     /// Too many turns have failed.
     FailedTurns,
     /// The caller said nothing in too many turns.
-    SilentTurns,
+    NoInputTurns,
 }
 
-impl Bound {
+impl CallLimit {
     /// The reason as logs and the hand-off have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -64,7 +64,7 @@ impl Bound {
             Self::Call => "call-too-long",
             Self::Silence => "silence",
             Self::FailedTurns => "failed-turns",
-            Self::SilentTurns => "no-input",
+            Self::NoInputTurns => "no-input",
         }
     }
 }

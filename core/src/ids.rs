@@ -155,12 +155,12 @@ impl fmt::Display for ToolsId {
     }
 }
 
-/// The name of a `mark`: which play-out it belongs to (the epoch, one more with each `clear`) and its number.
+/// The name of a `mark`: which playout it belongs to (the epoch, one more with each `clear`) and its number.
 ///
 /// The epoch tells a mark that came back because it was played from one that a `clear` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MarkName {
-    /// How many times the play-out had been cleared when the mark was sent.
+    /// How many times the playout had been cleared when the mark was sent.
     pub epoch: u32,
     /// Counts the marks of one call, from 1.
     pub number: u32,

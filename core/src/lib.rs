@@ -20,7 +20,7 @@
 //!    order. `Cancel` and `Done` are the last of a turn.
 //! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made, [`Output::Fetch`] by one
 //!    [`Input::Fetched`], and [`Output::RunTools`] by one [`Input::ToolsRun`].
-//! 8. What a call keeps is bounded: [`call::KEPT_MS`] of the caller's audio; of the agent's audio nothing but a few
+//! 8. What a call keeps is bounded: [`call::MAX_KEPT_MS`] of the caller's audio; of the agent's audio nothing but a few
 //!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Its outputs are to be drained after each
 //!    input.
 //!

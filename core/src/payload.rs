@@ -22,10 +22,10 @@ use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
 pub const KEY: &str = "dialbridge";
 
 /// The longest number or address that is dialled, in characters.
-const MOST_ADDRESS_CHARS: usize = 255;
+const MAX_ADDRESS_CHARS: usize = 255;
 
 /// The longest name of a queue, in characters (`<Enqueue>`).
-const MOST_QUEUE_CHARS: usize = 64;
+const MAX_QUEUE_CHARS: usize = 64;
 
 /// What a payload asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,9 +125,9 @@ fn enqueue(raw: RawEnqueue) -> Result<AgentEnd, String> {
     if raw.workflow_sid.is_some() == raw.queue.is_some() {
         return Err(format!("\"{KEY}.enqueue\" in a custom payload needs a workflowSid or a queue, and not both"));
     }
-    let is_queue = |name: &String| (1..=MOST_QUEUE_CHARS).contains(&name.chars().count());
+    let is_queue = |name: &String| (1..=MAX_QUEUE_CHARS).contains(&name.chars().count());
     if !raw.queue.as_ref().is_none_or(is_queue) {
-        return Err(format!("\"{KEY}.enqueue.queue\" in a custom payload has not 1 to {MOST_QUEUE_CHARS} characters"));
+        return Err(format!("\"{KEY}.enqueue.queue\" in a custom payload has not 1 to {MAX_QUEUE_CHARS} characters"));
     }
     if !raw.workflow_sid.as_ref().is_none_or(|sid| sid.starts_with("WW")) {
         return Err(format!("\"{KEY}.enqueue.workflowSid\" in a custom payload does not begin with WW"));
@@ -143,7 +143,7 @@ pub fn is_dialable(to: &str) -> bool {
         .strip_prefix('+')
         .is_some_and(|digits| (3..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit()));
     let is_sip = (to.starts_with("sip:") || to.starts_with("sips:")) && to.contains('@');
-    is_number || (is_sip && to.len() <= MOST_ADDRESS_CHARS && !to.contains(char::is_whitespace))
+    is_number || (is_sip && to.len() <= MAX_ADDRESS_CHARS && !to.contains(char::is_whitespace))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentFault, Intent};
-use crate::ending::{Bound, VirtualAgentStatus};
+use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
 use crate::time::CallTime;
 
@@ -150,21 +150,21 @@ pub enum Report {
         /// The turn of the caller's words, where they have one already.
         turn: Option<TurnId>,
         /// What interrupted.
-        by: InterruptedBy,
-        /// What of the play-out was heard, in milliseconds.
-        heard_ms: u64,
+        by: BargeInBy,
+        /// What of the playout was heard, in milliseconds.
+        played_ms: u64,
         /// What was cut off, in milliseconds.
         cut_ms: u64,
     },
     /// All that was queued was heard.
-    Heard {
+    Played {
         /// How much it was, in milliseconds.
-        heard_ms: u64,
+        played_ms: u64,
         /// Whether the last mark came back; otherwise its time was over.
         by_mark: bool,
     },
     /// Nothing was said while the agent spoke or keys were pressed, and the stream was replaced.
-    SilentTurnReplaced {
+    NoInputTurnReplaced {
         /// The old one.
         turn: TurnId,
     },
@@ -213,7 +213,7 @@ pub enum Report {
         event: String,
     },
     /// A bound of the settings ends the call.
-    BoundReached(Bound),
+    LimitReached(CallLimit),
     /// The agent's part is over, and the call gets its last TwiML.
     HandedOff {
         /// How it ended.
@@ -230,25 +230,25 @@ pub enum Report {
 
 /// What interrupted a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InterruptedBy {
+pub enum BargeInBy {
     /// Words.
     Speech,
     /// The level of the caller's voice.
     Voice,
     /// A key.
-    Key,
+    Dtmf,
     /// The agent itself: the caller spoke, or a newer answer replaces the old one (CES).
     Agent,
 }
 
-impl InterruptedBy {
+impl BargeInBy {
     /// A word for logs and traces.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Speech => "speech",
             Self::Voice => "voice",
-            Self::Key => "key",
+            Self::Dtmf => "dtmf",
             Self::Agent => "agent",
         }
     }
@@ -276,7 +276,7 @@ pub struct Stages {
     /// The first audio of the answer went to Twilio.
     pub first_audio_sent: Option<CallTime>,
     /// The caller began to hear it.
-    pub first_audio_heard: Option<CallTime>,
+    pub first_audio_played: Option<CallTime>,
 }
 
 /// Why the socket was closed.
@@ -286,7 +286,7 @@ pub enum CloseReason {
     /// Twilio sent `stop`: the caller hung up, or the call has gone on to other TwiML.
     Stop,
     /// The socket closed without a `stop`.
-    SocketClosed,
+    MediaStreamClosed,
     /// No `start` came.
     NoStart,
     /// The socket is open and nothing comes over it any more, not even silence.
@@ -300,7 +300,7 @@ pub enum CloseReason {
     /// Twilio does not know the call any more.
     CallGone,
     /// The call goes on over another media socket.
-    Renewed,
+    Migrated,
 }
 
 impl CloseReason {
@@ -309,14 +309,14 @@ impl CloseReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
-            Self::SocketClosed => "socket closed",
+            Self::MediaStreamClosed => "media stream closed",
             Self::NoStart => "no start",
             Self::NoFrames => "no frames",
             Self::WrongCall => "start of another call",
             Self::HandedOff => "handed off",
             Self::NotUpdated => "not updated over REST",
             Self::CallGone => "call gone",
-            Self::Renewed => "renewed",
+            Self::Migrated => "migrated",
         }
     }
 }

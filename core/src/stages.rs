@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! the caller falls silent ──waiting──▶ the stream opens ──recogniser──▶ the words are there ──agent──▶ the answer comes
-//!     ──first audio──▶ it goes to Twilio ──play-out──▶ the caller hears it
+//!     ──first audio──▶ it goes to Twilio ──playout──▶ the caller hears it
 //! ```
 
 use crate::report::Stages;
@@ -20,12 +20,12 @@ pub enum TurnStage {
     /// From there to the first audio that goes to Twilio: it came later than the answer, or had to be fetched.
     FirstAudio,
     /// From there to the caller's ear: Twilio and the network; or an older answer was still being heard.
-    PlayOut,
+    Playout,
 }
 
 impl TurnStage {
     /// All of them, in the order in which they come.
-    pub const ALL: [Self; 5] = [Self::Waiting, Self::Recogniser, Self::Agent, Self::FirstAudio, Self::PlayOut];
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Recogniser, Self::Agent, Self::FirstAudio, Self::Playout];
 
     /// A word for logs, metrics and spans.
     #[must_use]
@@ -35,21 +35,21 @@ impl TurnStage {
             Self::Recogniser => "recogniser",
             Self::Agent => "agent",
             Self::FirstAudio => "first-audio",
-            Self::PlayOut => "play-out",
+            Self::Playout => "playout",
         }
     }
 }
 
 /// Two moments with the time between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct Interval {
     /// The earlier one.
     pub from: CallTime,
     /// The later one.
     pub to: CallTime,
 }
 
-impl Stretch {
+impl Interval {
     /// How long it is, in milliseconds.
     #[must_use]
     pub fn ms(self) -> u64 {
@@ -66,15 +66,15 @@ impl Stages {
 
     /// From the end of the input to the moment at which the caller begins to hear the answer; `None` where none was heard.
     #[must_use]
-    pub fn whole(&self) -> Option<Stretch> {
+    pub fn whole(&self) -> Option<Interval> {
         let from = self.caller_waits_from();
-        self.first_audio_heard.map(|to| Stretch { from, to: to.max(from) })
+        self.first_audio_played.map(|to| Interval { from, to: to.max(from) })
     }
 
     /// A stage's time; `None` for one that did not come to its end. One follows the other without a gap. Where the input is no
     /// audio, nothing waits for a stream or for a recogniser.
     #[must_use]
-    pub fn stretch(&self, stage: TurnStage) -> Option<Stretch> {
+    pub fn interval(&self, stage: TurnStage) -> Option<Interval> {
         let waits_from = self.caller_waits_from();
         let listens_from = waits_from.max(self.opened);
         let understood = self.understood().map(|at| at.max(listens_from));
@@ -86,10 +86,10 @@ impl Stages {
             TurnStage::Recogniser => (Some(listens_from), understood),
             TurnStage::Agent => (understood.or(Some(listens_from)), answered),
             TurnStage::FirstAudio => (answered, sent),
-            TurnStage::PlayOut => (sent, self.first_audio_heard),
+            TurnStage::Playout => (sent, self.first_audio_played),
         };
         let (from, to) = (from?, to?);
-        Some(Stretch { from, to: to.max(from) })
+        Some(Interval { from, to: to.max(from) })
     }
 
     /// When all was understood that the agent answers: at the end of the utterance, or with the last transcript where that
@@ -102,7 +102,7 @@ impl Stages {
 
 /// How long a turn and its stages may take, each in milliseconds; `None`: as long as they like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StageBounds {
+pub struct StageLimits {
     /// From the end of the caller's words to the beginning of the answer.
     pub whole_ms: Option<u64>,
     /// [`TurnStage::Waiting`].
@@ -113,11 +113,11 @@ pub struct StageBounds {
     pub agent_ms: Option<u64>,
     /// [`TurnStage::FirstAudio`].
     pub first_audio_ms: Option<u64>,
-    /// [`TurnStage::PlayOut`].
-    pub play_out_ms: Option<u64>,
+    /// [`TurnStage::Playout`].
+    pub playout_ms: Option<u64>,
 }
 
-impl Default for StageBounds {
+impl Default for StageLimits {
     /// What a caller bears: three seconds in all. Google's recogniser ends an utterance half a second to a second after
     /// the last word; an agent with a webhook takes a second or more.
     fn default() -> Self {
@@ -127,32 +127,32 @@ impl Default for StageBounds {
             recogniser_ms: Some(1_500),
             agent_ms: Some(2_000),
             first_audio_ms: Some(500),
-            play_out_ms: Some(500),
+            playout_ms: Some(500),
         }
     }
 }
 
 /// The stage because of which a turn was slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guilty {
+pub struct SlowStage {
     /// Which one.
     pub stage: TurnStage,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }
 
-impl StageBounds {
-    /// No bound anywhere: no turn is slow.
+impl StageLimits {
+    /// No limit anywhere: no turn is slow.
     pub const NONE: Self = Self {
         whole_ms: None,
         waiting_ms: None,
         recogniser_ms: None,
         agent_ms: None,
         first_audio_ms: None,
-        play_out_ms: None,
+        playout_ms: None,
     };
 
-    /// The bound of a stage, in milliseconds.
+    /// The limit of a stage, in milliseconds.
     #[must_use]
     pub fn of(&self, stage: TurnStage) -> Option<u64> {
         match stage {
@@ -160,38 +160,38 @@ impl StageBounds {
             TurnStage::Recogniser => self.recogniser_ms,
             TurnStage::Agent => self.agent_ms,
             TurnStage::FirstAudio => self.first_audio_ms,
-            TurnStage::PlayOut => self.play_out_ms,
+            TurnStage::Playout => self.playout_ms,
         }
     }
 
-    /// Sets the bound of a stage, in milliseconds.
+    /// Sets the limit of a stage, in milliseconds.
     pub fn set(&mut self, stage: TurnStage, ms: Option<u64>) {
-        let bound = match stage {
+        let limit = match stage {
             TurnStage::Waiting => &mut self.waiting_ms,
             TurnStage::Recogniser => &mut self.recogniser_ms,
             TurnStage::Agent => &mut self.agent_ms,
             TurnStage::FirstAudio => &mut self.first_audio_ms,
-            TurnStage::PlayOut => &mut self.play_out_ms,
+            TurnStage::Playout => &mut self.playout_ms,
         };
-        *bound = ms;
+        *limit = ms;
     }
 
-    /// Which stage made the turn slow; `None` for a turn that was not. A turn is slow when a stage is beyond its bound, or
-    /// all of them together are beyond theirs. The stage that is furthest beyond its own bound is guilty; where none is
+    /// Which stage made the turn slow; `None` for a turn that was not. A turn is slow when a stage is beyond its limit, or
+    /// all of them together are beyond theirs. The stage that is furthest beyond its own limit is the slow stage; where none is
     /// beyond it, the one that comes nearest to it. Of two that are equal it is the earlier one.
     #[must_use]
-    pub fn guilty(&self, stages: &Stages) -> Option<Guilty> {
-        let beyond = |ms: u64, bound: u64| i128::from(ms) - i128::from(bound);
-        let is_too_long = self.whole_ms.is_some_and(|bound| stages.whole().is_some_and(|whole| whole.ms() > bound));
+    pub fn slow_stage(&self, stages: &Stages) -> Option<SlowStage> {
+        let beyond = |ms: u64, limit: u64| i128::from(ms) - i128::from(limit);
+        let is_too_long = self.whole_ms.is_some_and(|limit| stages.whole().is_some_and(|whole| whole.ms() > limit));
         let all = TurnStage::ALL.into_iter().filter_map(|stage| {
-            let took_ms = stages.stretch(stage)?.ms();
-            // Without a bound of its own a stage can be guilty of the whole's being too long, and of nothing else.
+            let took_ms = stages.interval(stage)?.ms();
+            // Without a limit of its own a stage can be the slow stage of a turn that is too long as a whole, and of nothing else.
             let excess = beyond(took_ms, self.of(stage).or(self.whole_ms)?);
             let is_over = excess > 0 && self.of(stage).is_some();
-            (is_over || is_too_long).then_some((excess, Guilty { stage, took_ms }))
+            (is_over || is_too_long).then_some((excess, SlowStage { stage, took_ms }))
         });
         // The first of the largest ones.
-        all.reduce(|most, next| if next.0 > most.0 { next } else { most }).map(|(_, guilty)| guilty)
+        all.reduce(|most, next| if next.0 > most.0 { next } else { most }).map(|(_, slow)| slow)
     }
 }
 
@@ -216,24 +216,24 @@ mod tests {
             final_transcript: at(2_690),
             answered: at(2_950),
             first_audio_sent: at(2_950),
-            first_audio_heard: at(3_010),
+            first_audio_played: at(3_010),
         }
     }
 
     fn times(stages: &Stages) -> [Option<u64>; 5] {
-        TurnStage::ALL.map(|stage| stages.stretch(stage).map(Stretch::ms))
+        TurnStage::ALL.map(|stage| stages.interval(stage).map(Interval::ms))
     }
 
-    fn guilty(stages: &Stages) -> Option<(&'static str, u64)> {
-        StageBounds::default().guilty(stages).map(|guilty| (guilty.stage.as_str(), guilty.took_ms))
+    fn slow_stage(stages: &Stages) -> Option<(&'static str, u64)> {
+        StageLimits::default().slow_stage(stages).map(|slow| (slow.stage.as_str(), slow.took_ms))
     }
 
     #[test]
     fn the_stages_together_are_the_whole_wait() {
         let stages = usual();
         assert_eq!(times(&stages), [Some(0), Some(700), Some(250), Some(0), Some(60)]);
-        assert_eq!(stages.whole().map(Stretch::ms), Some(1_010));
-        assert_eq!(guilty(&stages), None);
+        assert_eq!(stages.whole().map(Interval::ms), Some(1_010));
+        assert_eq!(slow_stage(&stages), None);
     }
 
     #[test]
@@ -248,50 +248,50 @@ mod tests {
     fn words_that_waited_for_their_stream_are_not_the_recognisers_fault() {
         let stages = Stages { opened: CallTime::from_ms(4_000), input_complete: at(4_100), ..usual() };
         let stages =
-            Stages { answered: at(4_300), first_audio_sent: at(4_300), first_audio_heard: at(4_350), ..stages };
+            Stages { answered: at(4_300), first_audio_sent: at(4_300), first_audio_played: at(4_350), ..stages };
         assert_eq!(times(&stages), [Some(2_000), Some(100), Some(200), Some(0), Some(50)]);
-        assert_eq!(guilty(&stages), Some(("waiting", 2_000)));
+        assert_eq!(slow_stage(&stages), Some(("waiting", 2_000)));
     }
 
     #[test]
-    fn each_stage_that_passes_its_bound_is_named() {
+    fn each_stage_that_passes_its_limit_is_named() {
         let recogniser = Stages { input_complete: at(3_600), final_transcript: at(3_600), ..usual() };
-        assert_eq!(guilty(&Stages { answered: at(3_700), ..recogniser }), Some(("recogniser", 1_600)));
+        assert_eq!(slow_stage(&Stages { answered: at(3_700), ..recogniser }), Some(("recogniser", 1_600)));
         let agent =
-            Stages { answered: at(4_800), first_audio_sent: at(4_800), first_audio_heard: at(4_850), ..usual() };
-        assert_eq!(guilty(&agent), Some(("agent", 2_100)));
-        let audio = Stages { first_audio_sent: at(3_500), first_audio_heard: at(3_510), ..usual() };
-        assert_eq!(guilty(&audio), Some(("first-audio", 550)));
-        assert_eq!(guilty(&Stages { first_audio_heard: at(3_900), ..usual() }), Some(("play-out", 950)));
+            Stages { answered: at(4_800), first_audio_sent: at(4_800), first_audio_played: at(4_850), ..usual() };
+        assert_eq!(slow_stage(&agent), Some(("agent", 2_100)));
+        let audio = Stages { first_audio_sent: at(3_500), first_audio_played: at(3_510), ..usual() };
+        assert_eq!(slow_stage(&audio), Some(("first-audio", 550)));
+        assert_eq!(slow_stage(&Stages { first_audio_played: at(3_900), ..usual() }), Some(("playout", 950)));
     }
 
     #[test]
-    fn of_several_the_one_that_is_furthest_beyond_its_bound_is_guilty() {
+    fn of_several_the_one_that_is_furthest_beyond_its_limit_is_the_slow_stage() {
         let stages = Stages { input_complete: at(3_600), final_transcript: None, answered: at(6_000), ..usual() };
-        let stages = Stages { first_audio_sent: at(6_000), first_audio_heard: at(6_600), ..stages };
+        let stages = Stages { first_audio_sent: at(6_000), first_audio_played: at(6_600), ..stages };
         // 100 ms too long, 400 ms too long, 100 ms too long.
-        assert_eq!(guilty(&stages), Some(("agent", 2_400)));
+        assert_eq!(slow_stage(&stages), Some(("agent", 2_400)));
     }
 
     #[test]
-    fn a_turn_that_is_too_long_as_a_whole_names_the_stage_that_is_nearest_to_its_bound() {
+    fn a_turn_that_is_too_long_as_a_whole_names_the_stage_that_is_nearest_to_its_limit() {
         let stages = Stages { input_complete: at(3_400), answered: at(5_200), ..usual() };
-        let stages = Stages { first_audio_sent: at(5_200), first_audio_heard: at(5_300), ..stages };
+        let stages = Stages { first_audio_sent: at(5_200), first_audio_played: at(5_300), ..stages };
         assert_eq!(times(&stages), [Some(0), Some(1_400), Some(1_800), Some(0), Some(100)]);
-        assert_eq!(guilty(&stages), Some(("recogniser", 1_400)), "100 ms from its bound, the agent 200 ms");
-        let bounds = StageBounds { whole_ms: Some(3_300), ..StageBounds::default() };
-        assert_eq!(bounds.guilty(&stages), None);
-        let only_whole = StageBounds { whole_ms: Some(3_000), ..StageBounds::NONE };
-        assert_eq!(only_whole.guilty(&stages), Some(Guilty { stage: TurnStage::Agent, took_ms: 1_800 }));
+        assert_eq!(slow_stage(&stages), Some(("recogniser", 1_400)), "100 ms from its limit, the agent 200 ms");
+        let limits = StageLimits { whole_ms: Some(3_300), ..StageLimits::default() };
+        assert_eq!(limits.slow_stage(&stages), None);
+        let only_whole = StageLimits { whole_ms: Some(3_000), ..StageLimits::NONE };
+        assert_eq!(only_whole.slow_stage(&stages), Some(SlowStage { stage: TurnStage::Agent, took_ms: 1_800 }));
     }
 
     #[test]
-    fn without_bounds_no_turn_is_slow() {
-        assert_eq!(StageBounds::NONE.guilty(&Stages { first_audio_heard: at(u64::MAX), ..usual() }), None);
-        let mut bounds = StageBounds::default();
+    fn without_limits_no_turn_is_slow() {
+        assert_eq!(StageLimits::NONE.slow_stage(&Stages { first_audio_played: at(u64::MAX), ..usual() }), None);
+        let mut limits = StageLimits::default();
         for stage in TurnStage::ALL {
-            bounds.set(stage, None);
-            assert_eq!(bounds.of(stage), None);
+            limits.set(stage, None);
+            assert_eq!(limits.of(stage), None);
         }
     }
 
@@ -306,23 +306,23 @@ mod tests {
             ..usual()
         };
         assert_eq!(times(&stages), [None, None, Some(2_450), Some(0), Some(60)]);
-        assert_eq!(guilty(&stages), Some(("agent", 2_450)));
+        assert_eq!(slow_stage(&stages), Some(("agent", 2_450)));
     }
 
     #[test]
     fn what_did_not_happen_has_no_time() {
-        let stages = Stages { answered: None, first_audio_sent: None, first_audio_heard: None, ..usual() };
+        let stages = Stages { answered: None, first_audio_sent: None, first_audio_played: None, ..usual() };
         assert_eq!(times(&stages), [Some(0), Some(700), None, None, None]);
         assert_eq!(stages.whole(), None);
         // Cut before it was heard, in a stage that had already taken too long.
-        let cut = Stages { answered: at(5_000), first_audio_sent: at(5_000), first_audio_heard: None, ..usual() };
-        assert_eq!(guilty(&cut), Some(("agent", 2_300)));
+        let cut = Stages { answered: at(5_000), first_audio_sent: at(5_000), first_audio_played: None, ..usual() };
+        assert_eq!(slow_stage(&cut), Some(("agent", 2_300)));
     }
 
     #[test]
     fn moments_out_of_order_make_no_negative_times() {
-        let stages = Stages { first_audio_heard: at(0), answered: at(10), speech_ended: at(9_000), ..usual() };
+        let stages = Stages { first_audio_played: at(0), answered: at(10), speech_ended: at(9_000), ..usual() };
         assert!(times(&stages).iter().flatten().all(|ms| *ms < 9_000), "{stages:?}");
-        assert_eq!(stages.whole().map(Stretch::ms), Some(0));
+        assert_eq!(stages.whole().map(Interval::ms), Some(0));
     }
 }

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentEnd, AgentFault, Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript};
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeInMode, Bounds, Clip, Fillers, NoInput, StreamShape};
-use dialbridge_core::report::InterruptedBy;
+use dialbridge_core::config::{BargeInMode, CallLimits, Clip, Fillers, NoInput, StreamShape};
+use dialbridge_core::report::BargeInBy;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, Timer, TurnId,
@@ -117,18 +117,23 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// What a call may be told; most of them nothing unusual.
 fn settings() -> impl Strategy<Value = CallConfig> {
-    let shape = prop_oneof![3 => Just(StreamShape::PerTurn), 1 => Just(StreamShape::PerCall)];
+    let shape = prop_oneof![3 => Just(StreamShape::PerTurn), 1 => Just(StreamShape::PerSession)];
     let mode = prop_oneof![1 => Just(BargeInMode::Off), 2 => Just(BargeInMode::Speech), 1 => Just(BargeInMode::Voice)];
     (mode, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), shape).prop_map(
         |(mode, greets, knows, events, fills, shape)| {
             let mut config =
                 CallConfig { audio_limit_ms: 20_000, knows_prompts: knows, shape, ..CallConfig::default() };
             config.barge_in.mode = mode;
-            config.greeting.text = greets.then(|| "hi".to_owned());
+            config.starting_input.text = greets.then(|| "hi".to_owned());
             if events {
                 config.no_input = NoInput { event: Some("silence".to_owned()), after_ms: 4_000 };
-                config.bounds =
-                    Bounds { call_ms: 60_000, silence_ms: 20_000, failed_turns: 5, silent_turns: 3, goodbye: None };
+                config.limits = CallLimits {
+                    call_ms: 60_000,
+                    silence_ms: 20_000,
+                    failed_turns: 5,
+                    no_input_turns: 3,
+                    goodbye: None,
+                };
                 config.barge_in.heard_parameter = Some("heard".to_owned());
             }
             if fills {
@@ -201,7 +206,7 @@ impl Run {
         let until = self.now + ms;
         while let Some((at, timer)) = self.call.poll_timeout().filter(|(at, _)| *at <= until) {
             self.now = self.now.max(at);
-            if timer == Timer::MarkOverdue {
+            if timer == Timer::MarkTimeout {
                 let so_far = self.outputs.len();
                 self.heard.extend(self.marks().into_iter().map(|mark| (mark, so_far)));
                 self.given_up.push(so_far);
@@ -298,7 +303,7 @@ fn fetch(output: &Output) -> Option<FetchId> {
 
 fn greeted() -> CallConfig {
     let mut config = CallConfig { audio_limit_ms: 20_000, ..CallConfig::default() };
-    config.greeting.text = Some("hi".to_owned());
+    config.starting_input.text = Some("hi".to_owned());
     config
 }
 
@@ -333,9 +338,9 @@ proptest! {
                 }
                 AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
                     prop_assert_eq!(open, Some((turn, false)));
-                    prop_assert_eq!(config.shape, StreamShape::PerCall);
+                    prop_assert_eq!(config.shape, StreamShape::PerSession);
                 }
-                AgentCommand::FinishInput => {
+                AgentCommand::HalfClose => {
                     prop_assert_eq!(open, Some((turn, false)));
                     open = Some((turn, true));
                 }
@@ -402,7 +407,7 @@ proptest! {
                     let interruptible = unheard().all(|prompt| prompt.interruptible);
                     let cancellable = unheard().all(|prompt| prompt.cancellable);
                     // An agent that stops its own voice knows what it does.
-                    let by_agent = matches!(run.outputs.get(at + 1), Some((_, Output::Report(Report::BargeIn { by: InterruptedBy::Agent, .. }))));
+                    let by_agent = matches!(run.outputs.get(at + 1), Some((_, Output::Report(Report::BargeIn { by: BargeInBy::Agent, .. }))));
                     prop_assert!(interruptible || cancellable || by_agent);
                     queued.clear();
                     open.clear();

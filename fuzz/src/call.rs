@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{
-    AgentEnd, AgentFault, Answer, AnswerPart, DigitsForm, KeyRules, Matched, Prompt, ToolCall, Transcript, Transfer,
+    AgentEnd, AgentFault, Answer, AnswerPart, DigitsForm, DtmfRules, Matched, Prompt, ToolCall, Transcript, Transfer,
 };
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
@@ -18,14 +18,14 @@ use crate::watch::{START, WatchedCall};
 use crate::wav::declared;
 
 /// How many operations are looked at; more are slow and find no more.
-const MOST_OPERATIONS: usize = 500;
+const MAX_OPERATIONS: usize = 500;
 
 /// For so many frames the caller talks at most: 50 s, which is more than is kept.
-const MOST_FRAMES: u32 = 2_500;
+const MAX_FRAMES: u32 = 2_500;
 
 /// The longest prompt, in bytes, and the longest one that has to be converted, which is slow and has a target of its own.
-const MOST_PROMPT_BYTES: usize = 20_000;
-const MOST_CONVERTED_BYTES: usize = 2_000;
+const MAX_PROMPT_BYTES: usize = 20_000;
+const MAX_CONVERTED_BYTES: usize = 2_000;
 
 /// 20 ms of the caller's audio, silent and loud.
 static FRAMES: LazyLock<[String; 2]> = LazyLock::new(|| [media(false, 160), media(true, 160)]);
@@ -64,7 +64,7 @@ const MESSAGES: [&str; 10] = [
     "no message",
 ];
 
-const KEYS: [char; 8] = ['1', '2', '0', '#', '*', 'A', 'd', '9'];
+const DIGITS: [char; 8] = ['1', '2', '0', '#', '*', 'A', 'd', '9'];
 
 /// What may stand in a custom payload, by number; the first is none.
 static PAYLOADS: LazyLock<[Value; 8]> = LazyLock::new(|| {
@@ -88,30 +88,30 @@ pub struct Settings {
     pub event: bool,
     pub text: bool,
     pub barge_in: u8,
-    pub least_words: u8,
-    pub least_ms: u8,
-    pub least_confidence: u8,
+    pub min_words: u8,
+    pub min_ms: u8,
+    pub min_confidence: u8,
     pub tells_heard: bool,
     pub knows_prompts: bool,
-    pub key_rules: KeySettings,
+    pub dtmf_rules: DtmfSettings,
     pub no_input: Option<u8>,
     /// Milliseconds of the call and of silence, failed turns, silent turns.
-    pub bounds: Option<(u8, u8, u8, u8)>,
+    pub limits: Option<(u8, u8, u8, u8)>,
     /// The clip's length in chunks of 400 ms, and when it begins.
     pub thinking: Option<(u8, u8)>,
     pub retrying: Option<u8>,
     pub has_url: bool,
     pub audio_limit_ms: u8,
     pub rotation_margin_ms: u8,
-    pub renew_after_ms: u8,
+    pub migrate_after_ms: u8,
     /// Each of the patiences; by default each as it is.
-    pub patience: Option<[u8; 10]>,
+    pub timeouts: Option<[u8; 10]>,
     /// Budget, first pause.
     pub retry: Option<(u8, u8)>,
     pub answering_turn: bool,
     pub seed: u8,
     /// Whether the whole call is one stream.
-    pub one_stream: bool,
+    pub session_stream: bool,
     /// Whether tools can be run.
     pub has_tools: bool,
 }
@@ -119,11 +119,11 @@ pub struct Settings {
 /// How keys are collected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::config::Keys")]
-pub struct KeySettings {
-    pub finish: Option<u8>,
-    pub most: u8,
-    pub gap_ms: u8,
-    pub first_ms: u8,
+pub struct DtmfSettings {
+    pub finish_digit: Option<u8>,
+    pub max_digits: u8,
+    pub interdigit_ms: u8,
+    pub first_digit_ms: u8,
     pub form: u8,
 }
 
@@ -143,7 +143,7 @@ pub enum Operation {
     /// A binary frame.
     Binary,
     /// The stream of the last turn, or of one so many before, says something.
-    Agent(u8, Said),
+    Agent(u8, AgentSays),
     /// What was asked for so many fetches ago has come, so many bytes, or cannot be had.
     Fetched(u8, Option<u16>),
     /// The tools that were asked for so many times ago were run, so many of them, well or not.
@@ -151,7 +151,7 @@ pub enum Operation {
     /// The REST update was answered, by number.
     Updated(u8),
     /// The call should go over.
-    Renew,
+    Migrate,
     /// Milliseconds pass, and what is due is met.
     Wait(u16),
     /// Twilio ends the stream.
@@ -163,10 +163,10 @@ pub enum Operation {
 /// What the stream to the agent says.
 #[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::agent")]
-pub enum Said {
+pub enum AgentSays {
     Transcript { words: u8, is_final: bool, confidence: Option<u8>, start_ms: Option<u8>, end_ms: Option<u8> },
     EndOfUtterance,
-    Answer(SaidAnswer),
+    Answer(AgentAnswer),
     Interrupted(bool),
     GoAway,
     Ended,
@@ -176,23 +176,23 @@ pub enum Said {
 /// An answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::agent::Answer")]
-pub struct SaidAnswer {
+pub struct AgentAnswer {
     pub part: u8,
-    pub prompts: [Option<SaidPrompt>; 2],
+    pub prompts: [Option<AgentPrompt>; 2],
     pub has_words: bool,
     pub has_text: bool,
     pub matched: u8,
     pub end: u8,
     pub payload: u8,
     /// Number of keys, and the pause between them.
-    pub keys: Option<(u8, u8)>,
+    pub dtmf_rules: Option<(u8, u8)>,
     /// How many tools.
     pub tools: u8,
 }
 
 /// Audio of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
-pub struct SaidPrompt {
+pub struct AgentPrompt {
     /// As in the target `wav`.
     pub format: u8,
     /// So many bytes, and no more than is looked at.
@@ -213,7 +213,7 @@ pub struct SaidPrompt {
 /// Where something does not hold.
 pub fn run(data: &[u8]) {
     let Some((settings, operations)) = read(data) else { return };
-    let (starts, mut frames) = (settings.starts, MOST_FRAMES);
+    let (starts, mut frames) = (settings.starts, MAX_FRAMES);
     let mut call = WatchedCall::new(settings.config());
     if starts {
         call.feed(&Input::Twilio(START));
@@ -231,7 +231,7 @@ pub fn read(data: &[u8]) -> Option<(Settings, Vec<Operation>)> {
     let mut bytes = Unstructured::new(data);
     let settings = Settings::arbitrary(&mut bytes).ok()?;
     let mut operations = Vec::new();
-    while !bytes.is_empty() && operations.len() < MOST_OPERATIONS {
+    while !bytes.is_empty() && operations.len() < MAX_OPERATIONS {
         operations.push(Operation::arbitrary(&mut bytes).ok()?);
     }
     Some((settings, operations))
@@ -280,7 +280,7 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
             }
         }
         Operation::Key(key) => {
-            let key = pick(&KEYS, *key);
+            let key = pick(&DIGITS, *key);
             call.feed(&Input::Twilio(&format!(r#"{{"event":"dtmf","dtmf":{{"digit":"{key}"}}}}"#)));
         }
         Operation::Message(message) => call.feed(&Input::Twilio(MESSAGES[usize::from(*message) % MESSAGES.len()])),
@@ -305,7 +305,7 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
             let results = [UpdateResult::Accepted, UpdateResult::CallGone, UpdateResult::Impossible];
             call.feed(&Input::Updated(*pick(&results, *result)));
         }
-        Operation::Renew => call.feed(&Input::Renew),
+        Operation::Migrate => call.feed(&Input::Migrate),
         Operation::Wait(ms) => call.wait((*ms).into()),
         Operation::Stop => call.feed(&Input::Twilio(r#"{"event":"stop"}"#)),
         Operation::Closed => call.feed(&Input::TwilioClosed),
@@ -337,25 +337,25 @@ impl Settings {
             knows_prompts: self.knows_prompts,
             audio_limit_ms: ms(self.audio_limit_ms),
             rotation_margin_ms: ms(self.rotation_margin_ms),
-            renew_after_ms: ms(self.renew_after_ms),
+            migrate_after_ms: ms(self.migrate_after_ms),
             seed: self.seed.into(),
             has_tools: self.has_tools,
-            shape: if self.one_stream { StreamShape::PerCall } else { StreamShape::PerTurn },
+            shape: if self.session_stream { StreamShape::PerSession } else { StreamShape::PerTurn },
             ..CallConfig::default()
         };
-        config.greeting.event = self.event.then(|| "WELCOME".to_owned());
-        config.greeting.text = self.text.then(|| "hi".to_owned());
+        config.starting_input.event = self.event.then(|| "WELCOME".to_owned());
+        config.starting_input.text = self.text.then(|| "hi".to_owned());
         config.handoff.end_of_interaction_url = self.has_url.then(|| "https://example.com/next?a=1".to_owned());
         config.barge_in.mode = *pick(&[BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice], self.barge_in);
-        config.barge_in.least_words = self.least_words.into();
-        config.barge_in.least_ms = ms(self.least_ms);
-        config.barge_in.least_confidence = self.least_confidence;
+        config.barge_in.min_words = self.min_words.into();
+        config.barge_in.min_ms = ms(self.min_ms);
+        config.barge_in.min_confidence = self.min_confidence;
         config.barge_in.heard_parameter = self.tells_heard.then(|| "heard".to_owned());
-        config.keys.finish = self.key_rules.finish.map(|key| *pick(&KEYS, key));
-        config.keys.most = self.key_rules.most.into();
-        config.keys.gap_ms = ms(self.key_rules.gap_ms);
-        config.keys.first_ms = ms(self.key_rules.first_ms);
-        config.keys.form = match self.key_rules.form % 3 {
+        config.dtmf.finish_digit = self.dtmf_rules.finish_digit.map(|key| *pick(&DIGITS, key));
+        config.dtmf.max_digits = self.dtmf_rules.max_digits.into();
+        config.dtmf.interdigit_ms = ms(self.dtmf_rules.interdigit_ms);
+        config.dtmf.first_digit_ms = ms(self.dtmf_rules.first_digit_ms);
+        config.dtmf.form = match self.dtmf_rules.form % 3 {
             0 => DigitsForm::Dtmf,
             1 => DigitsForm::Text,
             _ => DigitsForm::Event("keys".to_owned()),
@@ -364,12 +364,12 @@ impl Settings {
             config.no_input.event = Some("silence".to_owned());
             config.no_input.after_ms = ms(after);
         }
-        if let Some((call, silence, failed, silent)) = self.bounds {
-            config.bounds.call_ms = ms(call);
-            config.bounds.silence_ms = ms(silence);
-            config.bounds.failed_turns = failed.into();
-            config.bounds.silent_turns = silent.into();
-            config.bounds.goodbye = Some("Good bye.".to_owned());
+        if let Some((call, silence, failed, silent)) = self.limits {
+            config.limits.call_ms = ms(call);
+            config.limits.silence_ms = ms(silence);
+            config.limits.failed_turns = failed.into();
+            config.limits.no_input_turns = silent.into();
+            config.limits.goodbye = Some("Good bye.".to_owned());
         }
         if let Some((chunks, after)) = self.thinking {
             config.fillers.thinking = clip(chunks);
@@ -378,12 +378,12 @@ impl Settings {
         config.fillers.retrying = self.retrying.and_then(clip);
         if let Some((budget, first_pause)) = self.retry {
             config.retry.budget_ms = ms(budget);
-            config.retry.first_pause_ms = ms(first_pause);
+            config.retry.first_backoff_ms = ms(first_pause);
         }
         config.retry.answering_turn = self.answering_turn;
-        if let Some(patience) = self.patience {
-            let [start, frames, answer, stalled, first, more, fetch, renewal, update, stop] = patience.map(ms);
-            config.patience = dialbridge_core::config::Patience {
+        if let Some(timeouts) = self.timeouts {
+            let [start, frames, answer, stalled, first, more, fetch, renewal, update, stop] = timeouts.map(ms);
+            config.timeouts = dialbridge_core::config::Timeouts {
                 start_ms: start,
                 frames_ms: frames,
                 answer_ms: answer,
@@ -391,7 +391,7 @@ impl Settings {
                 first_audio_ms: first,
                 more_audio_ms: more,
                 fetch_ms: fetch,
-                renewal_ms: renewal,
+                migration_ms: renewal,
                 update_ms: update,
                 stop_ms: stop,
             };
@@ -400,7 +400,7 @@ impl Settings {
     }
 }
 
-impl Said {
+impl AgentSays {
     fn event(&self) -> AgentEvent {
         match self {
             Self::Transcript { words, is_final, confidence, start_ms, end_ms } => AgentEvent::Transcript(Transcript {
@@ -422,12 +422,12 @@ impl Said {
     }
 }
 
-impl SaidAnswer {
+impl AgentAnswer {
     fn answer(&self) -> Answer {
         let payload = pick(&*PAYLOADS, self.payload);
         Answer {
             part: *pick(&[AnswerPart::Final, AnswerPart::Open, AnswerPart::Partial], self.part),
-            prompts: self.prompts.iter().flatten().map(SaidPrompt::prompt).collect(),
+            prompts: self.prompts.iter().flatten().map(AgentPrompt::prompt).collect(),
             query_text: if self.has_words { "words".to_owned() } else { String::new() },
             text: if self.has_text { "text".to_owned() } else { String::new() },
             matched: *pick(&[Matched::Yes, Matched::NoMatch, Matched::NoInput], self.matched),
@@ -438,10 +438,10 @@ impl SaidAnswer {
                 _ => None,
             },
             payloads: if payload.is_null() { Vec::new() } else { vec![payload.clone()] },
-            keys: self.keys.map(|(most, gap)| KeyRules {
-                finish: None,
-                most: Some(most.into()),
-                gap_ms: Some(ms(gap)),
+            dtmf_rules: self.dtmf_rules.map(|(digits, interdigit)| DtmfRules {
+                finish_digit: None,
+                max_digits: Some(digits.into()),
+                interdigit_ms: Some(ms(interdigit)),
             }),
             tool_calls: vec![ToolCall::default(); usize::from(self.tools % 8)],
             ..Answer::default()
@@ -449,10 +449,10 @@ impl SaidAnswer {
     }
 }
 
-impl SaidPrompt {
+impl AgentPrompt {
     fn prompt(&self) -> Prompt {
         let format = declared(self.format);
-        let most = if format == AudioFormat::TELEPHONE { MOST_PROMPT_BYTES } else { MOST_CONVERTED_BYTES };
+        let most = if format == AudioFormat::TELEPHONE { MAX_PROMPT_BYTES } else { MAX_CONVERTED_BYTES };
         let mut audio = vec![0x55; if self.is_elsewhere { 0 } else { usize::from(self.bytes).min(most) }];
         if self.is_wav && audio.len() >= 12 {
             audio[..12].copy_from_slice(b"RIFF\0\0\0\0WAVE");

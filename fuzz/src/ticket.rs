@@ -1,17 +1,19 @@
 //! A ticket or a state as text, and what tickets and states are made of.
 
 use arbitrary::{Arbitrary, Unstructured};
+use dialbridge_core::CallSid;
 use dialbridge_runner::settings::Secret;
 use dialbridge_runner::telemetry::trace_context::TraceContext;
-use dialbridge_runner::twilio::ticket::{Course, Office, Opening, Refusal, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket};
-use dialbridge_core::CallSid;
+use dialbridge_runner::twilio::ticket::{
+    BadTicket, CallInfo, Opening, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket, TicketSigner,
+};
 
 /// The key of the seeds' tickets.
 pub const KEY: &str = "the key of the fuzz targets";
 
 /// The longest language and event that `/twiml` takes, in bytes. An agent's name is as long here as a language.
-const MOST_LANGUAGE_BYTES: usize = 35;
-const MOST_EVENT_BYTES: usize = 100;
+const MAX_LANGUAGE_BYTES: usize = 35;
+const MAX_EVENT_BYTES: usize = 100;
 
 /// What a ticket and a state are made of.
 #[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
@@ -39,12 +41,12 @@ pub struct Parts {
 /// # Panics
 /// Where something does not hold.
 pub fn run(data: &[u8]) {
-    let office = office(KEY);
+    let signer = signer(KEY);
     if let Ok(text) = std::str::from_utf8(data) {
-        check_text(&office, text);
+        check_text(&signer, text);
     }
     if let Ok(parts) = Parts::arbitrary_take_rest(Unstructured::new(data)) {
-        check_issued(&office, &parts);
+        check_issued(&signer, &parts);
     }
 }
 
@@ -53,51 +55,51 @@ pub fn run(data: &[u8]) {
 /// # Panics
 /// Where the system has no randomness to give, which is not asked for with a key.
 #[must_use]
-pub fn office(key: &str) -> Office {
-    Office::new(&[Secret::new(key)], &[]).expect("a key needs no randomness")
+pub fn signer(key: &str) -> TicketSigner {
+    TicketSigner::new(&[Secret::new(key)], &[]).expect("a key needs no randomness")
 }
 
 /// Whatever verifies, at any time, is what was issued, to the letter.
-fn check_text(office: &Office, text: &str) {
+fn check_text(signer: &TicketSigner, text: &str) {
     for now_ms in [0, 1_000_000, 1_800_000_000_000, u64::MAX] {
-        if let Ok(ticket) = office.check(text, now_ms) {
-            assert_eq!(office.issue(&ticket), text);
+        if let Ok(ticket) = signer.check(text, now_ms) {
+            assert_eq!(signer.issue(&ticket), text);
         }
-        if let Ok(state) = office.check_state(text, now_ms) {
-            assert_eq!(office.issue_state(&state), text);
+        if let Ok(state) = signer.check_state(text, now_ms) {
+            assert_eq!(signer.issue_state(&state), text);
         }
     }
 }
 
-fn check_issued(office: &Office, parts: &Parts) {
+fn check_issued(signer: &TicketSigner, parts: &Parts) {
     let (ticket, state) = (parts.ticket(), parts.state());
-    let (ticket_text, state_text) = (office.issue(&ticket), office.issue_state(&state));
+    let (ticket_text, state_text) = (signer.issue(&ticket), signer.issue_state(&state));
     for text in [&ticket_text, &state_text] {
         assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')), "{text}");
-        check_text(office, text);
+        check_text(signer, text);
     }
 
     let now_ms = parts.issued_ms.saturating_add(parts.later_ms.into());
     let later_ms = now_ms - parts.issued_ms;
     let fresh = |life_ms: u64| later_ms <= life_ms;
     assert_eq!(
-        office.check(&ticket_text, now_ms),
-        if fresh(TICKET_LIFE_MS) { Ok(ticket) } else { Err(Refusal::Expired) }
+        signer.check(&ticket_text, now_ms),
+        if fresh(TICKET_LIFE_MS) { Ok(ticket) } else { Err(BadTicket::Expired) }
     );
     assert_eq!(
-        office.check_state(&state_text, now_ms),
-        if fresh(STATE_LIFE_MS) { Ok(state) } else { Err(Refusal::Expired) }
+        signer.check_state(&state_text, now_ms),
+        if fresh(STATE_LIFE_MS) { Ok(state) } else { Err(BadTicket::Expired) }
     );
-    assert_eq!(office.check(&state_text, now_ms), Err(Refusal::Forged), "a state is no ticket");
-    assert_eq!(office.check_state(&ticket_text, now_ms), Err(Refusal::Forged), "a ticket is no state");
+    assert_eq!(signer.check(&state_text, now_ms), Err(BadTicket::Forged), "a state is no ticket");
+    assert_eq!(signer.check_state(&ticket_text, now_ms), Err(BadTicket::Forged), "a ticket is no state");
 
-    let elsewhere = self::office("another key");
-    assert_eq!(elsewhere.check(&ticket_text, now_ms), Err(Refusal::Forged));
+    let elsewhere = self::signer("another key");
+    assert_eq!(elsewhere.check(&ticket_text, now_ms), Err(BadTicket::Forged));
     for text in parts.changed(&ticket_text) {
-        assert_eq!(office.check(&text, now_ms), Err(Refusal::Forged), "{text} for {ticket_text}");
+        assert_eq!(signer.check(&text, now_ms), Err(BadTicket::Forged), "{text} for {ticket_text}");
     }
     for text in parts.changed(&state_text) {
-        assert_eq!(office.check_state(&text, now_ms), Err(Refusal::Forged), "{text} for {state_text}");
+        assert_eq!(signer.check_state(&text, now_ms), Err(BadTicket::Forged), "{text} for {state_text}");
     }
 }
 
@@ -108,16 +110,16 @@ impl Parts {
         let opening = match self.opening {
             0 => Opening::Greet,
             1 => Opening::Resume,
-            _ => Opening::Event(self.text(MOST_EVENT_BYTES)),
+            _ => Opening::Event(self.text(MAX_EVENT_BYTES)),
         };
-        Ticket { call_sid: self.call_sid(), issued_ms: self.issued_ms, course: self.course(), opening }
+        Ticket { call_sid: self.call_sid(), issued_ms: self.issued_ms, info: self.info(), opening }
     }
 
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
         let Self { issued_ms, attempt, .. } = *self;
-        State { call_sid: self.call_sid(), issued_ms, course: self.course(), attempt }
+        State { call_sid: self.call_sid(), issued_ms, info: self.info(), attempt }
     }
 
     fn call_sid(&self) -> CallSid {
@@ -126,12 +128,12 @@ impl Parts {
         CallSid::new(&text).expect("six plain characters")
     }
 
-    fn course(&self) -> Course {
-        let text = self.text(MOST_LANGUAGE_BYTES);
+    fn info(&self) -> CallInfo {
+        let text = self.text(MAX_LANGUAGE_BYTES);
         // A trace's id is never 0; that of a span may be.
         let trace_id = u128::from(self.issued_ms).max(1);
         let trace = TraceContext { trace_id, span_id: self.later_ms.into(), is_sampled: self.attempt > 0 };
-        Course {
+        CallInfo {
             agent: text.clone(),
             language: self.has_language.then_some(text),
             began_ms: self.issued_ms,
@@ -140,8 +142,8 @@ impl Parts {
         }
     }
 
-    fn text(&self, most_bytes: usize) -> String {
-        let end = self.text.floor_char_boundary(most_bytes);
+    fn text(&self, max_bytes: usize) -> String {
+        let end = self.text.floor_char_boundary(max_bytes);
         self.text[..end].to_owned()
     }
 

@@ -12,13 +12,13 @@ use dialbridge_core::{
 };
 
 /// How many outputs one input may bring about, beside those for the audio that is to be played.
-const MOST_OUTPUTS: u64 = 1_000;
+const MAX_OUTPUTS: u64 = 1_000;
 
 /// How often a call may want to be woken at one moment.
-const MOST_TIMEOUTS_AT_ONCE: u32 = 32;
+const MAX_TIMEOUTS_AT_ONCE: u32 = 32;
 
 /// How many turns that are not the caller's words may wait for the agent: core's bound for keys, and some more.
-const MOST_WAITING_TURNS: u32 = 40;
+const MAX_WAITING_TURNS: u32 = 40;
 
 /// The audio of one chunk, in bytes of mu-law.
 const CHUNK_BYTES: u64 = CHUNK_MS * 8;
@@ -157,7 +157,7 @@ impl WatchedCall {
         let mut at_once = 0;
         while let Some((at, timer)) = self.call.poll_timeout().filter(|(at, _)| *at <= until) {
             at_once = if at > self.now { 0 } else { at_once + 1 };
-            assert!(at_once <= MOST_TIMEOUTS_AT_ONCE, "{timer} is due at {at} for ever");
+            assert!(at_once <= MAX_TIMEOUTS_AT_ONCE, "{timer} is due at {at} for ever");
             self.now = self.now.max(at);
             self.feed(&Input::Timeout);
         }
@@ -175,11 +175,11 @@ impl WatchedCall {
         let mut answered = 0;
         while let Some((turn, true)) = self.open {
             answered += 1;
-            assert!(answered <= MOST_WAITING_TURNS, "so many turns wait for the agent");
+            assert!(answered <= MAX_WAITING_TURNS, "so many turns wait for the agent");
             let nothing = Answer { part: AnswerPart::Final, ..Answer::default() };
             self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(nothing))));
             // A stream for the whole call is over when it ends, and not with an answer.
-            if self.config.shape == StreamShape::PerCall && self.open == Some((turn, true)) {
+            if self.config.shape == StreamShape::PerSession && self.open == Some((turn, true)) {
                 self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
             }
         }
@@ -194,17 +194,17 @@ impl WatchedCall {
         assert_eq!(account.received, self.received, "what came is what was counted");
         assert_eq!(account.written + account.resent, self.written, "what was written is what was counted");
         assert!(account.withheld <= account.received, "{account:?}");
-        self.feed(&Input::Renew);
+        self.feed(&Input::Migrate);
         self.feed(&Input::Twilio(START));
         assert!(self.call.is_closed());
     }
 
     fn drain(&mut self) {
-        let most = MOST_OUTPUTS + 2 * self.given / CHUNK_BYTES;
+        let max_outputs = MAX_OUTPUTS + 2 * self.given / CHUNK_BYTES;
         let mut outputs = 0;
         while let Some(output) = self.call.poll_output() {
             outputs += 1;
-            assert!(outputs <= most, "so many outputs of one input");
+            assert!(outputs <= max_outputs, "so many outputs of one input");
             self.look(&output);
         }
         assert!(self.played <= self.given, "{} bytes were played of {}", self.played, self.given);
@@ -269,9 +269,9 @@ impl WatchedCall {
             }
             AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
                 assert_eq!(self.open, Some((turn, false)), "input for a stream that takes none");
-                assert_eq!(self.config.shape, StreamShape::PerCall);
+                assert_eq!(self.config.shape, StreamShape::PerSession);
             }
-            AgentCommand::FinishInput => {
+            AgentCommand::HalfClose => {
                 assert_eq!(self.open, Some((turn, false)));
                 self.open = Some((turn, true));
             }

@@ -60,12 +60,12 @@ impl HttpClient {
         Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
     }
 
-    /// Sends a request and reads the whole answer, of `most` bytes at most. It has no deadline of its own.
+    /// Sends a request and reads the whole answer, of `max` bytes at most. It has no deadline of its own.
     ///
     /// # Errors
     /// [`HttpError`] when there is no whole answer.
-    pub async fn send(&self, request: Request<Full<Bytes>>, most: usize) -> Result<Response<Bytes>, HttpError> {
-        read_whole(self.0.request(request).await.map_err(|error| broken(&error))?, most).await
+    pub async fn send(&self, request: Request<Full<Bytes>>, max: usize) -> Result<Response<Bytes>, HttpError> {
+        read_whole(self.0.request(request).await.map_err(|error| broken(&error))?, max).await
     }
 }
 

@@ -22,7 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 use dialbridge_runner::http::serve_connection;
-use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Platform, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
@@ -34,7 +34,7 @@ const PIPE: usize = 64 * 1024;
 const FRAME: u64 = 160;
 
 /// So often the service may be let run until a round of frames must have arrived.
-const MOST_YIELDS: usize = 10_000;
+const MAX_YIELDS: usize = 10_000;
 
 /// What an HTTP/2 server says at once: SETTINGS with the largest window for streams, as much for the connection, and
 /// that it has seen the client's SETTINGS.
@@ -144,13 +144,14 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
     let mut config = settings.check(Platform::Elsewhere)?;
     // No way may be taken that a number of frames makes: no turn ends, and no call.
     config.default_agent_mut().call.audio_limit_ms = 0;
-    let service = Service::new(config, Parts { dial: Arc::new(SilentAgent(taken.clone())), ..Parts::default() })?;
+    let service =
+        Service::new(config, Dependencies { dial: Arc::new(SilentAgent(taken.clone())), ..Dependencies::default() })?;
     let mut connections = JoinSet::new();
     let mut callers = Vec::new();
     for call in 0..calls {
         callers.push(Caller::begin(&service, &mut connections, call).await?);
     }
-    for _ in 0..MOST_YIELDS {
+    for _ in 0..MAX_YIELDS {
         yield_now().await;
     }
     let (bytes, writes) = (taken.bytes.load(Ordering::Relaxed), taken.writes.load(Ordering::Relaxed));
@@ -171,7 +172,7 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
 
 /// Lets the service run until the agent has got so many bytes.
 async fn arrive(taken: &Taken, due: u64) -> Outcome<()> {
-    for _ in 0..MOST_YIELDS {
+    for _ in 0..MAX_YIELDS {
         yield_now().await;
         if taken.bytes.load(Ordering::Relaxed) >= due {
             return Ok(());

@@ -140,7 +140,7 @@ function onReason(reason) {
 }
 
 const REASONS = {
-  'renewed': 'This instance is ending. A phone call would have gone on at another one; wait ten seconds, reload the page and call again.',
+  'migrated': 'This instance is ending. A phone call would have gone on at another one; wait ten seconds, reload the page and call again.',
   'no frames': 'For half a minute no audio came from this page. Keep it in front, and call again.',
   'no start': 'The call did not begin in time. Call again.',
   'broke off': "The service has failed in the middle of the call. Its log says why; please report it.",
@@ -235,9 +235,9 @@ function show(line) {
       note(stages(line), line.latencyMs === null ? '' : 'latency');
       break;
     case 'barge-in':
-      note(`You interrupt: ${seconds(line.heardMs)} of the answer were heard, ${seconds(line.cutMs)} are cut.`);
+      note(`You interrupt: ${seconds(line.playedMs)} of the answer were heard, ${seconds(line.cutMs)} are cut.`);
       break;
-    case 'keys':
+    case 'digits':
       note(line.count === 1 ? 'One key goes to the agent.' : `${line.count} keys go to the agent.`);
       break;
     case 'no-input':

@@ -18,14 +18,14 @@ function told(line) {
     case 'stages':
       return ['service', stages(line)];
     case 'barge-in':
-      return ['caller', `interrupts (by ${line.by}): ${seconds(line.heardMs)} were heard, ${seconds(line.cutMs)} cut`];
-    case 'heard':
-      return ['caller', `has heard the agent out, ${seconds(line.heardMs)}`];
+      return ['caller', `interrupts (by ${line.by}): ${seconds(line.playedMs)} were heard, ${seconds(line.cutMs)} cut`];
+    case 'played':
+      return ['caller', `has heard the agent out, ${seconds(line.playedMs)}`];
     case 'failed':
       return ['agent', el('strong', {}, `turn ${line.turn} failed: ${line.fault}`), again(line)];
-    case 'key':
+    case 'digit':
       return ['caller', 'presses a key'];
-    case 'keys':
+    case 'digits':
       return ['caller', line.count === 1 ? 'has pressed one key' : `has pressed ${line.count} keys`];
     case 'no-input':
       return ['caller', `says nothing, ${line.inARow} in a row`];
@@ -67,7 +67,7 @@ export function stages(line) {
   ];
   const known = named.filter(([, at]) => at !== null).map(([name, at]) => `${name} ${signed(at - from)}`);
   const latency = line.latencyMs === null ? 'no answer' : `${seconds(line.latencyMs)} until the answer`;
-  const slow = line.guilty === null ? [] : [`slow because of ${line.guilty}`];
+  const slow = line.slowStage === null ? [] : [`slow because of ${line.slowStage}`];
   return [`turn ${line.turn}: ${latency}`, ...known, ...slow].join(' · ');
 }
 

@@ -1,4 +1,4 @@
-// What runs on the audio clock: the microphone's frames, and the play-out with its marks.
+// What runs on the audio clock: the microphone's frames, and the playout with its marks.
 
 import { RATE, SILENCE, decode, encode } from './mulaw.js';
 import { Resampler } from './resample.js';
@@ -6,7 +6,7 @@ import { Resampler } from './resample.js';
 /** A frame is 20 ms, as Twilio sends them. */
 const FRAME = RATE / 50;
 
-/** The longest play-out that may wait: ten minutes. */
+/** The longest playout that may wait: ten minutes. */
 const MOST_WAITING = 600 * RATE;
 
 /** How often levels are told, in seconds. */

@@ -13,7 +13,7 @@ use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::config::Clip;
 use dialbridge_lab::twilio::{CallerStep, When};
-use dialbridge_tests::{Edition, Tapes, World, numbered_speech, press, say, tone};
+use dialbridge_tests::{Edition, Harness, Tapes, numbered_speech, press, say, tone};
 
 struct Story {
     name: &'static str,
@@ -85,7 +85,7 @@ const MENU: &str = r#"
     [start]
     say = "your number and the pound key, please"
     think_ms = 700
-    keys = { most = 8 }
+    dtmf = { max_digits = 8 }
     tone = { hz = 400, ms = 900 }
     [digits.90210]
     say = "thank you"
@@ -171,7 +171,7 @@ fn stories() -> Vec<Story> {
             call: |_| {},
         },
         Story {
-            name: "keys_before_the_prompt",
+            name: "digits_before_the_prompt",
             note: "the caller knows the menu and types ahead; the keys are masked",
             script: MENU,
             steps: vec![press(When::After(200), "90210#")],
@@ -194,8 +194,8 @@ fn stories() -> Vec<Story> {
             script: PATIENT,
             steps: Vec::new(),
             call: |call| {
-                call.bounds.silent_turns = 1;
-                call.bounds.goodbye = Some("Good bye.".to_owned());
+                call.limits.no_input_turns = 1;
+                call.limits.goodbye = Some("Good bye.".to_owned());
             },
         },
     ]
@@ -214,14 +214,14 @@ async fn main() {
         let name = format!("{}{suffix}", story.name);
         let tapes = Tapes::new(&format!("frames-{name}"));
         let record = tapes.folder();
-        let world = World::with_script(story.script)
+        let harness = Harness::with_script(story.script)
             .edition(edition)
             .settings(|settings| settings.set("RECORD_DIR", record))
             .each_call(story.call)
             .start();
-        world.storage.put("recordings/tone.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
-        let call = world.call(story.steps.clone()).await;
-        drop(world);
+        harness.storage.put("recordings/tone.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
+        let call = harness.call(story.steps.clone()).await;
+        drop(harness);
         let text = tapes.tape().replace(&call.call_sid, "CA00000000000000000000000000000001");
         let text = text.replace(&stream_sid(&text), "MZ00000000000000000000000000000001");
         fs::write(frames.join(format!("{name}.jsonl")), inputs(&text, story.note)).unwrap();

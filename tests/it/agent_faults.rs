@@ -5,7 +5,7 @@ use dialbridge_core::Report;
 use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{CallRecord, CallerStep, When};
 use dialbridge_runner::settings::Config;
-use dialbridge_tests::{Edition, Numbered, Street, hang_up, numbers, redirected, say};
+use dialbridge_tests::{Edition, Numbered, TcpHarness, hang_up, numbers, redirected, say};
 use tokio::task::JoinSet;
 
 /// What is said first, in frames.
@@ -15,10 +15,10 @@ const FIRST_FRAMES: u32 = 60;
 fn two_sentences() -> (Vec<CallerStep>, u32) {
     let mut caller = Numbered::default();
     let mut steps = vec![say(When::AgentSilent(0), caller.speech(u64::from(FIRST_FRAMES) * 20))];
-    steps.push(say(When::After(0), caller.hush(2_600)));
+    steps.push(say(When::After(0), caller.quiet(2_600)));
     steps.push(say(When::After(0), caller.speech(600)));
     let spoken = caller.count();
-    steps.push(say(When::After(0), caller.hush(1_800)));
+    steps.push(say(When::After(0), caller.quiet(1_800)));
     steps.push(hang_up(When::After(0)));
     (steps, spoken)
 }
@@ -58,11 +58,11 @@ struct Outcome {
 
 impl Outcome {
     async fn of(edition: Edition, script: &str, change: impl FnOnce(&mut Config)) -> Self {
-        let mut street = Street::start(edition, script, change).await;
+        let mut harness = TcpHarness::start(edition, script, change).await;
         let (steps, spoken) = two_sentences();
-        let call = street.call(steps).await;
-        let reports = street.reports().into_iter().map(|(_, report)| report).collect();
-        Self { turns: street.turns(&call), call, reports, spoken }
+        let call = harness.call(steps).await;
+        let reports = harness.reports().into_iter().map(|(_, report)| report).collect();
+        Self { turns: harness.turns(&call), call, reports, spoken }
     }
 
     fn answers(&self) -> Vec<&str> {
@@ -117,7 +117,7 @@ async fn all<const N: usize, F: Future<Output = ()> + Send + 'static>(
 async fn passes(edition: Edition, fault: &'static str) {
     let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |config| {
         let call = &mut config.default_agent_mut().call;
-        (call.patience.answer_ms, call.patience.stalled_ms) = (800, 800);
+        (call.timeouts.answer_ms, call.timeouts.stalled_ms) = (800, 800);
     })
     .await;
     let case = fault;
@@ -228,7 +228,7 @@ async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback(editio
             format!("end_of_utterance_ms = 400\n[start]\ntone = {{ hz = 400, ms = 200 }}\n[[utterance]]\n{fault}\n");
         let outcome = Outcome::of(edition, &always, |config| {
             let call = &mut config.default_agent_mut().call;
-            (call.patience.answer_ms, call.patience.stalled_ms, call.retry.budget_ms) = (500, 500, 1_200);
+            (call.timeouts.answer_ms, call.timeouts.stalled_ms, call.retry.budget_ms) = (500, 500, 1_200);
         })
         .await;
         let case = fault;

@@ -1,43 +1,43 @@
 //! What Google's and Twilio's pages leave open, played both ways. `docs/assumptions.md` lists it.
 
 use dialbridge_lab::agent::Script;
-use dialbridge_lab::twilio::{CallPlan, CallRecord, CallerStep, Habits, What, When};
-use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, redirected, say};
+use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, CallerStep, TwilioBehaviour, When};
+use dialbridge_tests::{Edition, Harness, bakery, numbered_speech, numbers, pause, redirected, say};
 
-fn is_handed_on(call: &CallRecord) -> bool {
+fn is_handed_off(call: &CallRecord) -> bool {
     let url = redirected(call);
     url.is_some_and(|url| url.contains("VirtualAgentStatus=live-agent-handoff"))
 }
 
-each_edition!(whatever_twilios_habits_are_a_call_goes_as_its_script_says, [Cx, EsV2]);
-async fn whatever_twilios_habits_are_a_call_goes_as_its_script_says(edition: Edition) {
-    for (name, habits) in Habits::each() {
-        let world = World::with(Script::bakery().unwrap()).edition(edition).start();
-        let call = world.twilio.call(CallPlan { habits, ..world.plan(bakery()) }).await;
-        assert!(is_handed_on(&call), "{name}: {:?}", call.events);
-        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0, "{name}");
+each_edition!(whatever_twilio_does_a_call_goes_as_its_script_says, [Cx, EsV2]);
+async fn whatever_twilio_does_a_call_goes_as_its_script_says(edition: Edition) {
+    for (name, behaviour) in TwilioBehaviour::variants() {
+        let harness = Harness::with(Script::bakery().unwrap()).edition(edition).start();
+        let call = harness.twilio.call(CallPlan { behaviour, ..harness.plan(bakery()) }).await;
+        assert!(is_handed_off(&call), "{name}: {:?}", call.events);
+        assert_eq!(call.count(|what| matches!(what, CallEventKind::Warning { .. })), 0, "{name}");
         tokio::time::sleep(std::time::Duration::from_secs(10)).await;
-        assert_eq!(world.service.calls().live(), 0, "{name}");
+        assert_eq!(harness.service.calls().live(), 0, "{name}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_twilios_habits_are_no_frame_is_lost_and_a_hang_up_ends_everything() {
+async fn whatever_twilio_does_no_frame_is_lost_and_a_hang_up_ends_everything() {
     const ECHO: &str =
         "think_ms = 120\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
-    for (name, habits) in Habits::each() {
-        let world = World::with_script(ECHO).start();
+    for (name, behaviour) in TwilioBehaviour::variants() {
+        let harness = Harness::with_script(ECHO).start();
         let mut steps = Vec::new();
         for n in 0..4 {
             steps.push(say(When::After(0), numbered_speech(n * 45, 900)));
             steps.push(pause(620));
         }
         steps.push(CallerStep::HangUp { when: When::After(2_000) });
-        let call = world.twilio.call(CallPlan { habits, ..world.plan(steps) }).await;
-        let heard: Vec<u32> = world.turns(&call).iter().flat_map(|turn| numbers(&turn.audio)).collect();
+        let call = harness.twilio.call(CallPlan { behaviour, ..harness.plan(steps) }).await;
+        let heard: Vec<u32> = harness.turns(&call).iter().flat_map(|turn| numbers(&turn.audio)).collect();
         assert_eq!(heard, (0..180).collect::<Vec<u32>>(), "{name}");
         tokio::time::sleep(std::time::Duration::from_secs(6)).await;
-        assert_eq!((world.service.calls().live(), world.agent.record().open()), (0, 0), "{name}");
+        assert_eq!((harness.service.calls().live(), harness.agent.record().open()), (0, 0), "{name}");
     }
 }
 
@@ -51,10 +51,10 @@ async fn the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_me
             let script = format!(
                 "audio_messages = \"{audio_messages}\"\n{output}[start]\ntone = {{ hz = 400, ms = 900 }}\nend = true"
             );
-            let world = World::with_script(&script).edition(edition).start();
-            let call = world.call(Vec::new()).await;
+            let harness = Harness::with_script(&script).edition(edition).start();
+            let call = harness.call(Vec::new()).await;
             let heard = call.find(|what| match what {
-                What::AgentSpoke { heard_ms, cut: false } => Some(*heard_ms),
+                CallEventKind::AgentSpoke { played_ms, cut: false } => Some(*played_ms),
                 _ => None,
             });
             assert_eq!(heard, Some(900), "{audio_messages}, {output}");

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dialbridge_core::CallSid;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
-use dialbridge_lab::twilio::{CallPlan, What, sign};
+use dialbridge_lab::twilio::{CallEventKind, CallPlan, sign};
 use dialbridge_runner::settings::Secret;
-use dialbridge_runner::twilio::ticket::{Course, Office, Opening, State, Ticket};
+use dialbridge_runner::twilio::ticket::{CallInfo, Opening, State, Ticket, TicketSigner};
 use dialbridge_tests::{
-    RawSocket, SERVICE_URL, TOKEN, World, bakery, paths, post, redirected, signed_post, start, voice_url,
+    Harness, RawSocket, SERVICE_URL, TOKEN, bakery, paths, post, redirected, signed_post, start, voice_url,
 };
 use http::StatusCode;
 use tokio::sync::mpsc;
@@ -33,14 +33,13 @@ async fn opens(pipes: &Pipes, path: &str, signature: Option<&str>) -> bool {
 /// Tickets and states for the victim's call that were made without the keys.
 fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
     let call_sid = CallSid::new(victim).unwrap();
-    let course = Course { agent: "default".to_owned(), language: None, began_ms: now_ms, failed_turns: 0, trace: None };
-    let ticket =
-        Ticket { call_sid: call_sid.clone(), issued_ms: now_ms, course: course.clone(), opening: Opening::Resume };
-    let state = State { call_sid, issued_ms: now_ms, course, attempt: 0 };
+    let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: now_ms, failed_turns: 0, trace: None };
+    let ticket = Ticket { call_sid: call_sid.clone(), issued_ms: now_ms, info: info.clone(), opening: Opening::Resume };
+    let state = State { call_sid, issued_ms: now_ms, info, attempt: 0 };
     let mut forged = Vec::new();
     for key in ["", "0", "dialbridge", "dialbridge media ticket", SERVICE_URL] {
-        let office = Office::new(&[Secret::new(key)], &[]).unwrap();
-        forged.extend([office.issue(&ticket), office.issue_state(&state)]);
+        let signer = TicketSigner::new(&[Secret::new(key)], &[]).unwrap();
+        forged.extend([signer.issue(&ticket), signer.issue_state(&state)]);
     }
     // The attacker's own genuine one, with the victim's id put in, or its two halves taken apart.
     let (content, tag) = genuine.split_once('.').unwrap();
@@ -61,8 +60,8 @@ fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
 }
 
 /// All that the attacker tries while the victim talks.
-async fn attack(world: &World, victim: &str) {
-    let pipes = &world.pipes;
+async fn attack(harness: &Harness, victim: &str) {
+    let pipes = &harness.pipes;
     let good = |path: &str| sign(TOKEN, &format!("ws://service.test{path}"), &[]);
     // The attacker has a call of his own, and all that it was given.
     let (own_media, own_action) = voice_url(pipes, ATTACKERS_CALL).await;
@@ -116,34 +115,34 @@ async fn attack(world: &World, victim: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_not_the_keys_can_touch_no_call() {
-    let world = World::with(Script::bakery().unwrap()).start();
+async fn without_the_signing_keys_no_call_can_be_touched() {
+    let harness = Harness::with(Script::bakery().unwrap()).start();
     let (watch, mut watched) = mpsc::channel(1_000);
-    let plan = CallPlan { watch: Some(watch), ..world.plan(bakery()) };
+    let plan = CallPlan { watch: Some(watch), ..harness.plan(bakery()) };
     let attacking = async {
         // The victim's ids are no secret: the attacker has them as soon as the call streams.
         while let Some(event) = watched.recv().await {
-            if event.what == What::StreamOpened {
+            if event.kind == CallEventKind::StreamOpened {
                 break;
             }
         }
-        let victim = world.twilio.live_calls().pop().unwrap();
+        let victim = harness.twilio.live_calls().pop().unwrap();
         // What comes on is not looked at, but taken.
         let attacks = async {
             for _ in 0..5 {
-                attack(&world, &victim).await;
+                attack(&harness, &victim).await;
                 tokio::time::sleep(Duration::from_secs(4)).await;
             }
         };
         let rest = async { while watched.recv().await.is_some() {} };
         tokio::join!(attacks, rest);
     };
-    let (call, ()) = tokio::join!(world.twilio.call(plan), attacking);
+    let (call, ()) = tokio::join!(harness.twilio.call(plan), attacking);
     let redirected = redirected(&call);
     assert!(redirected.unwrap().contains("VirtualAgentStatus=live-agent-handoff"));
-    assert_eq!(call.count(|what| matches!(what, What::Updated)), 1);
-    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 1);
-    assert_eq!(call.count(|what| matches!(what, What::Twiml { path, .. } if path != "/handoff")), 1);
-    let (_, own_action) = paths(&signed_post(&world.pipes, "/twiml", &[("CallSid", ATTACKERS_CALL)]).await.body);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::Updated)), 1);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::StreamOpened)), 1);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::Twiml { path, .. } if path != "/handoff")), 1);
+    let (_, own_action) = paths(&signed_post(&harness.pipes, "/twiml", &[("CallSid", ATTACKERS_CALL)]).await.body);
     assert!(own_action.contains("/connect-ended?s="), "the service is as well as before");
 }

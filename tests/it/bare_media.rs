@@ -2,12 +2,12 @@
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{RestFault, sign};
-use dialbridge_tests::{Came, RawSocket, TOKEN, World, voice_url};
+use dialbridge_tests::{Came, Harness, RawSocket, TOKEN, voice_url};
 
 const CALL: &str = "CA00000000000000000000000000000001";
 
-fn world(allowed: bool) -> World {
-    World::with(Script::bakery().unwrap()).config(move |config| config.allow_bare_media = allowed).start()
+fn harness(allowed: bool) -> Harness {
+    Harness::with(Script::bakery().unwrap()).config(move |config| config.allow_bare_media = allowed).start()
 }
 
 fn start(parameters: &str) -> String {
@@ -24,15 +24,15 @@ async fn greeted(socket: &mut RawSocket, start: &str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_not_there_unless_it_is_allowed() {
-    let closed = RawSocket::open(&world(false).pipes, "/media").await;
+    let closed = RawSocket::open(&harness(false).pipes, "/media").await;
     assert!(closed.is_err_and(|error| error.contains("404")));
-    let world = world(true);
-    assert!(RawSocket::open_signed(&world.pipes, "/media", None).await.is_err_and(|error| error.contains("403")));
+    let harness = harness(true);
+    assert!(RawSocket::open_signed(&harness.pipes, "/media", None).await.is_err_and(|error| error.contains("403")));
     let other = sign(TOKEN, "ws://service.test/media/x", &[]);
-    assert!(RawSocket::open_signed(&world.pipes, "/media", Some(&other)).await.is_err());
-    let mut socket = RawSocket::open(&world.pipes, "/media").await.unwrap();
+    assert!(RawSocket::open_signed(&harness.pipes, "/media", Some(&other)).await.is_err());
+    let mut socket = RawSocket::open(&harness.pipes, "/media").await.unwrap();
     assert!(greeted(&mut socket, &start(r#""from":"+15550100","param.shop":"north""#)).await);
-    let turns = world.agent.record().turns(CALL);
+    let turns = harness.agent.record().turns(CALL);
     assert_eq!(
         (turns[0].parameters["From"].as_str(), turns[0].parameters["shop"].as_str()),
         (Some("+15550100"), Some("north"))
@@ -41,7 +41,7 @@ async fn it_is_not_there_unless_it_is_allowed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_socket_that_does_not_say_which_call_it_is_is_closed() {
-    let world = world(true);
+    let harness = harness(true);
     for messages in [
         vec![],
         vec!["hello"; 9],
@@ -49,30 +49,30 @@ async fn a_socket_that_does_not_say_which_call_it_is_is_closed() {
         vec![r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"../x"}}"#],
         vec![r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","customParameters":{"agent":"nobody"}}}"#],
     ] {
-        let mut socket = RawSocket::open(&world.pipes, "/media").await.unwrap();
+        let mut socket = RawSocket::open(&harness.pipes, "/media").await.unwrap();
         for message in &messages {
             socket.text(message).await;
         }
         tokio::time::sleep(std::time::Duration::from_secs(11)).await;
         assert_eq!(socket.end().await, Came::Close(1000), "{messages:?}");
     }
-    assert_eq!((world.service.calls().live(), world.service.calls().waiting()), (0, 0));
+    assert_eq!((harness.service.calls().live(), harness.service.calls().waiting()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_takes_no_call_over_and_a_ticket_takes_its_call_over() {
-    let world = world(true);
-    let (media, _) = voice_url(&world.pipes, CALL).await;
-    let mut ticketed = RawSocket::open(&world.pipes, &media).await.unwrap();
+    let harness = harness(true);
+    let (media, _) = voice_url(&harness.pipes, CALL).await;
+    let mut ticketed = RawSocket::open(&harness.pipes, &media).await.unwrap();
     assert!(greeted(&mut ticketed, &start("")).await);
-    let mut bare = RawSocket::open(&world.pipes, "/media").await.unwrap();
+    let mut bare = RawSocket::open(&harness.pipes, "/media").await.unwrap();
     assert!(!greeted(&mut bare, &start("")).await, "the call has a stream");
     drop(ticketed);
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    let mut bare = RawSocket::open(&world.pipes, "/media").await.unwrap();
+    let mut bare = RawSocket::open(&harness.pipes, "/media").await.unwrap();
     assert!(greeted(&mut bare, &start("")).await);
-    let (media, _) = voice_url(&world.pipes, CALL).await;
-    let mut ticketed = RawSocket::open(&world.pipes, &media).await.unwrap();
+    let (media, _) = voice_url(&harness.pipes, CALL).await;
+    let mut ticketed = RawSocket::open(&harness.pipes, &media).await.unwrap();
     assert_eq!(bare.end().await, Came::Close(1000));
     ticketed.text(&start("")).await;
     assert!(matches!(ticketed.next().await, Came::Text(_)));
@@ -82,10 +82,10 @@ async fn it_takes_no_call_over_and_a_ticket_takes_its_call_over() {
 async fn its_call_is_updated_only_when_twilio_says_that_it_is_in_progress() {
     for (faults, updates) in [(vec![], 1), (vec![RestFault::NOT_FOUND], 0), (vec![RestFault::UNAUTHORIZED], 0)] {
         let ends = "[start]\ntone = { hz = 400, ms = 200 }\nend = true";
-        let world = World::with_script(ends).config(|config| config.allow_bare_media = true).start();
-        world.twilio.fail_rest(faults.iter().copied());
-        let mut known = world.twilio.know_call(CALL);
-        let mut socket = RawSocket::open(&world.pipes, "/media").await.unwrap();
+        let harness = Harness::with_script(ends).config(|config| config.allow_bare_media = true).start();
+        harness.twilio.fail_rest(faults.iter().copied());
+        let mut known = harness.twilio.add_known_call(CALL);
+        let mut socket = RawSocket::open(&harness.pipes, "/media").await.unwrap();
         assert!(greeted(&mut socket, &start("")).await);
         tokio::time::sleep(std::time::Duration::from_secs(8)).await;
         assert_eq!(known.updates().len(), updates, "{faults:?}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dialbridge::configure::FLAGS;
 use dialbridge::doctor::{Finding, Mark};
 use dialbridge_runner::settings::{Platform, Settings};
-use dialbridge_tests::{Examined, Plan};
+use dialbridge_tests::{DoctorPlan, Examined};
 use serde_json::Value;
 
 fn place(file: &str) -> PathBuf {
@@ -73,7 +73,7 @@ fn the_service_starts_on_cloud_run_with_the_files_settings() {
 async fn the_doctor_has_nothing_to_say_about_the_file() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("deploy");
     let _ = fs::remove_dir_all(&folder);
-    let mut plan = Plan::new(folder);
+    let mut plan = DoctorPlan::new(folder);
     plan.options.cloud_run_service = None;
     plan.options.service_file = Some(place("service.yaml"));
     let Examined { findings, .. } = plan.examine(false).await;

@@ -8,7 +8,7 @@ mod twilio;
 use std::path::PathBuf;
 
 use dialbridge::doctor::{Finding, Mark};
-use dialbridge_tests::{Examined, Plan};
+use dialbridge_tests::{DoctorPlan, Examined};
 use serde_json::{Value, json};
 
 /// What is set up wrong, and what is said of it: nothing else may be found.
@@ -16,7 +16,7 @@ struct Row {
     /// For people, and the name of the row's folder.
     name: &'static str,
     /// What is wrong.
-    wrong: fn(&mut Plan),
+    wrong: fn(&mut DoctorPlan),
     /// The check that finds it.
     check: &'static str,
     /// What it says, with `FOLDER` for the row's folder.
@@ -25,11 +25,11 @@ struct Row {
     mend: &'static str,
 }
 
-fn plan(name: &str) -> Plan {
+fn plan(name: &str) -> DoctorPlan {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(name.replace(' ', "-"));
     // There is none before the first run.
     let _ = std::fs::remove_dir_all(&folder);
-    Plan::new(folder)
+    DoctorPlan::new(folder)
 }
 
 fn list(findings: &[&Finding]) -> String {
@@ -59,7 +59,7 @@ async fn each(mark: Mark, rows: &[Row]) {
 }
 
 #[tokio::test]
-async fn a_site_where_all_is_well_has_no_fault() {
+async fn an_installation_where_all_is_well_has_no_fault() {
     let plan = plan("well");
     let _ = plan.write(".env", "PORT=8080\n");
     let Examined { findings, lines, code, authorized } = plan.examine(false).await;
@@ -75,7 +75,7 @@ async fn the_page_on_it_shows_a_run_and_names_all_checks() {
     let mut plan = plan("page");
     let _ = plan.write(".env", "PORT=8080\n");
     plan.service.set("TWILIO_AUTH_TOKEN", "another-token");
-    plan.possessions.numbers[0].voice_fallback_url = String::new();
+    plan.account_state.numbers[0].voice_fallback_url = String::new();
     let container = json!({
         "ports": [{ "name": "http1" }], "resources": { "limits": { "cpu": "1" }, "cpuIdle": true },
         "env": plan.on_cloud_run["template"]["containers"][0]["env"],

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dialbridge_lab::agent::Script;
-use dialbridge_lab::twilio::{CallEvent, CallRecord, What, When};
+use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord, When};
 use dialbridge_runner::telemetry::clock::WallClock;
 use dialbridge_tests::{
-    Collector, Log, Posted, Reaction, World, WorldBuilder, bakery, hang_up, numbered_speech, press, say,
+    Collector, Harness, HarnessBuilder, Log, Posted, Reaction, bakery, hang_up, numbered_speech, press, say,
 };
 use ring::hmac;
 use serde_json::Value;
@@ -28,9 +28,9 @@ const TALK: &str = r#"
     tone = { hz = 400, ms = 300 }
 "#;
 
-/// A world whose events go to `events.test`.
-fn telling(script: Script) -> WorldBuilder {
-    World::with(script).settings(|settings| {
+/// A harness whose events go to `events.test`.
+fn telling(script: Script) -> HarnessBuilder {
+    Harness::with(script).settings(|settings| {
         settings.set("EVENT_WEBHOOK_URL", "http://events.test/hook");
         settings.set("EVENT_WEBHOOK_SECRET", SECRET);
     })
@@ -67,10 +67,10 @@ fn is_signed(posted: &Posted, secret: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_tells_its_course_in_order_signed_and_as_cloudevents() {
-    let world = telling(Script::bakery().unwrap()).start();
-    let collector = Collector::start(&world.pipes, "events.test:80");
-    let call = world.call(bakery()).await;
+async fn a_call_sends_its_events_in_order_signed_and_as_cloudevents() {
+    let harness = telling(Script::bakery().unwrap()).start();
+    let collector = Collector::start(&harness.pipes, "events.test:80");
+    let call = harness.call(bakery()).await;
     a_while().await;
     let posted = collector.posted();
     for request in &posted {
@@ -129,10 +129,10 @@ async fn a_call_tells_its_course_in_order_signed_and_as_cloudevents() {
 
 #[tokio::test(start_paused = true)]
 async fn events_that_are_not_taken_at_once_come_again_with_the_same_ids_and_in_order() {
-    let world = telling(script(TALK)).start();
-    let collector = Collector::start(&world.pipes, "events.test:80");
+    let harness = telling(script(TALK)).start();
+    let collector = Collector::start(&harness.pipes, "events.test:80");
     collector.react([Reaction::Status(500), Reaction::Status(429), Reaction::Hangs, Reaction::Status(503)]);
-    world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+    harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
     a_while().await;
     let posted = collector.posted();
     assert_eq!(posted[0].body, posted[4].body, "the same batch until it is taken");
@@ -145,13 +145,13 @@ async fn events_that_are_not_taken_at_once_come_again_with_the_same_ids_and_in_o
     let expected: Vec<String> = (1..=taken.len()).map(|n| format!("{n:010}")).collect();
     assert_eq!(sequence, expected);
     assert_eq!(kinds(&taken).last(), Some(&"ended"));
-    assert!(world.service.metrics_text().contains("dialbridge_events_total{result=\"lost\"} 0"));
+    assert!(harness.service.metrics_text().contains("dialbridge_events_total{result=\"lost\"} 0"));
 }
 
 /// A call as Twilio saw it, without what is another in each call.
-fn course(call: &CallRecord) -> Vec<String> {
-    let what = |event: &CallEvent| match &event.what {
-        What::Redirected { .. } => "redirected".to_owned(),
+fn timeline_of(call: &CallRecord) -> Vec<String> {
+    let what = |event: &CallEvent| match &event.kind {
+        CallEventKind::Redirected { .. } => "redirected".to_owned(),
         what => format!("{what:?}"),
     };
     call.events.iter().map(|event| format!("{} {}", event.at_ms, what(event))).collect()
@@ -159,22 +159,22 @@ fn course(call: &CallRecord) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_that_hangs_fails_or_is_not_there_delays_no_call() {
-    let plain = World::with(Script::bakery().unwrap()).start().call(bakery()).await;
+    let plain = Harness::with(Script::bakery().unwrap()).start().call(bakery()).await;
     for reaction in [Some(Reaction::Hangs), Some(Reaction::Status(500)), Some(Reaction::Status(403)), None] {
         let log = Log::start();
-        let world = telling(Script::bakery().unwrap()).start();
+        let harness = telling(Script::bakery().unwrap()).start();
         let collector = reaction.map(|reaction| {
-            let collector = Collector::start(&world.pipes, "events.test:80");
+            let collector = Collector::start(&harness.pipes, "events.test:80");
             collector.always(reaction);
             collector
         });
-        let call = world.call(bakery()).await;
-        assert_eq!(course(&call), course(&plain), "{reaction:?}");
+        let call = harness.call(bakery()).await;
+        assert_eq!(timeline_of(&call), timeline_of(&plain), "{reaction:?}");
         assert!(call.heard == plain.heard && call.said == plain.said, "{reaction:?}");
         for _ in 0..5 {
             a_while().await;
         }
-        let text = world.service.metrics_text();
+        let text = harness.service.metrics_text();
         let count = |name: &str| -> u64 {
             let line = text.lines().find_map(|line| line.strip_prefix(&format!("dialbridge_events{name} ")));
             line.unwrap().parse().unwrap()
@@ -190,14 +190,14 @@ async fn a_webhook_that_hangs_fails_or_is_not_there_delays_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_a_webhook_that_hangs_is_bounded() {
-    let world = telling(script("[start]\ntone = { hz = 400, ms = 300 }")).start();
-    let collector = Collector::start(&world.pipes, "events.test:80");
+    let harness = telling(script("[start]\ntone = { hz = 400, ms = 300 }")).start();
+    let collector = Collector::start(&harness.pipes, "events.test:80");
     collector.always(Reaction::Hangs);
     // Some calls only: the queue's own tests fill it.
     for _ in 0..20 {
-        world.call(vec![hang_up(When::AgentSilent(100))]).await;
+        harness.call(vec![hang_up(When::AgentSilent(100))]).await;
     }
-    let text = world.service.metrics_text();
+    let text = harness.service.metrics_text();
     assert!(text.contains("dialbridge_live_calls 0\n"), "{text}");
     assert!(text.contains("dialbridge_events_waiting ") && !text.contains("dialbridge_events_waiting 0\n"));
 }
@@ -214,11 +214,11 @@ async fn at_the_default_level_nothing_personal_is_told_and_other_levels_tell_wha
     for (level, words, numbers) in
         [(None, false, false), (Some("all"), false, false), (Some("words"), false, true), (Some("none"), true, true)]
     {
-        let world = telling(script(TALK))
+        let harness = telling(script(TALK))
             .settings(|settings| settings.set("EVENT_REDACTION", level.unwrap_or_default()))
             .start();
-        let collector = Collector::start(&world.pipes, "events.test:80");
-        world.call(steps()).await;
+        let collector = Collector::start(&harness.pipes, "events.test:80");
+        harness.call(steps()).await;
         a_while().await;
         let posted = collector.posted();
         let text: String = posted.iter().map(|posted| String::from_utf8(posted.body.to_vec()).unwrap()).collect();
@@ -241,12 +241,12 @@ async fn at_the_default_level_nothing_personal_is_told_and_other_levels_tell_wha
 async fn each_agent_has_its_own_webhook_or_none() {
     let file = "[agents.a]\nevent_webhook_url = \"http://a.test/\"\n[agents.b]\nevent_webhook_url = \"http://b.test/\"\n\
                 event_webhook_secret = \"new,old\"\n[agents.c]\n";
-    let world = World::with(script(TALK)).file(file).start();
-    let (a, b) = (Collector::start(&world.pipes, "a.test:80"), Collector::start(&world.pipes, "b.test:80"));
+    let harness = Harness::with(script(TALK)).file(file).start();
+    let (a, b) = (Collector::start(&harness.pipes, "a.test:80"), Collector::start(&harness.pipes, "b.test:80"));
     for agent in ["a", "b", "c"] {
-        let mut plan = world.plan(vec![hang_up(When::AgentSilent(300))]);
+        let mut plan = harness.plan(vec![hang_up(When::AgentSilent(300))]);
         plan.voice_url = format!("{}?agent={agent}", plan.voice_url);
-        world.twilio.call(plan).await;
+        harness.twilio.call(plan).await;
     }
     a_while().await;
     for (collector, agent) in [(&a, "a"), (&b, "b")] {
@@ -261,10 +261,10 @@ async fn each_agent_has_its_own_webhook_or_none() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_ends_sends_what_waits_and_no_longer_than_it_may() {
     for (reaction, arrives) in [(Reaction::Status(204), true), (Reaction::Hangs, false)] {
-        let world = telling(script(TALK)).start();
-        let collector = Collector::start(&world.pipes, "events.test:80");
+        let harness = telling(script(TALK)).start();
+        let collector = Collector::start(&harness.pipes, "events.test:80");
         collector.always(reaction);
-        let service = world.service.clone();
+        let service = harness.service.clone();
         let clock = WallClock::Since { began_ms: 0, at: tokio::time::Instant::now() };
         let ending = async {
             tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -272,11 +272,11 @@ async fn an_instance_that_ends_sends_what_waits_and_no_longer_than_it_may() {
             service.end().await;
             clock.now_ms() - began
         };
-        let (_, took) = tokio::join!(world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);
+        let (_, took) = tokio::join!(harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);
         assert!(took <= 9_500, "{took}");
         let events = events(&collector.posted());
         assert_eq!(kinds(&events).contains(&"ended"), arrives, "{reaction:?}: {:?}", kinds(&events));
-        let text = world.service.metrics_text();
+        let text = harness.service.metrics_text();
         assert_eq!(text.contains("dialbridge_events_total{result=\"lost\"} 0\n"), arrives, "{reaction:?}");
     }
 }

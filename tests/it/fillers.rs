@@ -2,9 +2,9 @@
 
 use dialbridge_core::config::Clip;
 use dialbridge_core::{CallConfig, Report};
-use dialbridge_lab::twilio::{CallRecord, What, When};
+use dialbridge_lab::twilio::{CallEventKind, CallRecord, When};
 use dialbridge_tests::{
-    Edition, World, all_at, first_at, hang_up, heard_between, numbered_speech, say, spoke, tone, tone_ms,
+    Edition, Harness, all_at, first_at, hang_up, heard_between, numbered_speech, say, spoke, tone, tone_ms,
 };
 
 /// An agent that thinks long about the first thing that is said, and not about the second.
@@ -37,7 +37,7 @@ fn told(reports: &[Report], wanted: &str) -> usize {
 
 /// When the agent took the caller's first words to be over.
 fn utterance_over(call: &CallRecord) -> u64 {
-    first_at(call, |what| matches!(what, What::CallerSpoke { .. })) + 600
+    first_at(call, |what| matches!(what, CallEventKind::CallerSpoke { .. })) + 600
 }
 
 fn one_word() -> Vec<dialbridge_lab::twilio::CallerStep> {
@@ -46,26 +46,26 @@ fn one_word() -> Vec<dialbridge_lab::twilio::CallerStep> {
 
 each_edition!(who_waits_for_an_answer_hears_something_after_a_while, ALL);
 async fn who_waits_for_an_answer_hears_something_after_a_while(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(1_000)).start();
-    let call = world.call(one_word()).await;
-    let began = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
+    let mut harness = Harness::with_script(AGENT).edition(edition).each_call(thinking(1_000)).start();
+    let call = harness.call(one_word()).await;
+    let began = all_at(&call, |what| matches!(what, CallEventKind::AgentSpeaks))[1];
     let expected = utterance_over(&call) + 800;
     assert!(began.abs_diff(expected) <= 40, "{began}, {expected}");
     assert_eq!(spoke(&call)[1..], [(1_000, false), (600, false)], "the filler, then the answer");
-    assert_eq!(told(&world.reports(), "thinking"), 1, "once");
+    assert_eq!(told(&harness.reports(), "thinking"), 1, "once");
 }
 
 each_edition!(the_answer_stops_it, ALL);
 async fn the_answer_stops_it(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
-    let call = world.call(one_word()).await;
+    let mut harness = Harness::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
+    let call = harness.call(one_word()).await;
     let answered = utterance_over(&call) + 3_000;
     let filler = tone_ms(heard_between(&call, 0, u64::MAX / 16), 650.0);
     assert!((2_100.0..2_300.0).contains(&filler), "from 800 ms to 3,000 ms, {filler}");
     let after = heard_between(&call, answered + 60, u64::MAX / 16);
     assert!(tone_ms(after, 650.0) < 10.0, "nothing of it beside the answer");
     assert_eq!(spoke(&call).last(), Some(&(600, false)), "the answer is whole");
-    let reports = world.reports();
+    let reports = harness.reports();
     let cut = reports.iter().any(|report| matches!(report, Report::Cancelled { cut_ms } if *cut_ms > 17_000));
     assert!(cut);
     let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
@@ -75,22 +75,22 @@ async fn the_answer_stops_it(edition: Edition) {
 each_edition!(an_answer_that_comes_soon_needs_none, ALL);
 async fn an_answer_that_comes_soon_needs_none(edition: Edition) {
     let script = AGENT.replace("think_ms = 3000", "think_ms = 700");
-    let mut world = World::with_script(&script).edition(edition).each_call(thinking(1_000)).start();
-    let call = world.call(one_word()).await;
+    let mut harness = Harness::with_script(&script).edition(edition).each_call(thinking(1_000)).start();
+    let call = harness.call(one_word()).await;
     assert_eq!(spoke(&call), [(500, false), (600, false)]);
-    assert_eq!(told(&world.reports(), "thinking"), 0);
+    assert_eq!(told(&harness.reports(), "thinking"), 0);
 }
 
 each_edition!(what_is_said_into_it_is_the_next_turn, ALL);
 async fn what_is_said_into_it_is_the_next_turn(edition: Edition) {
-    let world = World::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
+    let harness = Harness::with_script(AGENT).edition(edition).each_call(thinking(20_000)).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSpeaking(500), numbered_speech(35, 700)),
         hang_up(When::After(8_000)),
     ];
-    let call = world.call(steps).await;
-    let heard: u64 = spoke(&call)[2..].iter().map(|(heard_ms, _)| heard_ms).sum();
+    let call = harness.call(steps).await;
+    let heard: u64 = spoke(&call)[2..].iter().map(|(played_ms, _)| played_ms).sum();
     assert_eq!(heard, 1_200, "two answers");
 }
 
@@ -112,15 +112,15 @@ async fn a_turn_that_is_tried_again_is_told_once_until_the_agent_has_said_someth
         think_ms = 1500
         tone = { hz = 900, ms = 600 }
     "#;
-    let mut world =
-        World::with_script(script).edition(edition).each_call(|call| call.fillers.retrying = Some(clip(700))).start();
+    let mut harness =
+        Harness::with_script(script).edition(edition).each_call(|call| call.fillers.retrying = Some(clip(700))).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::After(5_000), numbered_speech(35, 700)),
         hang_up(When::After(5_000)),
     ];
-    let call = world.call(steps).await;
-    let reports = world.reports();
+    let call = harness.call(steps).await;
+    let reports = harness.reports();
     assert_eq!(told(&reports, "retrying"), 2, "twice failed is one row");
     assert_eq!(reports.iter().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 3);
     let expected = [(500, false), (700, false), (600, false), (700, false), (600, false)];

@@ -3,8 +3,8 @@
 use dialbridge_core::Report;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::TurnRecord;
-use dialbridge_lab::twilio::{What, When};
-use dialbridge_tests::{Edition, Numbered, World, account, count, hang_up, numbers, say};
+use dialbridge_lab::twilio::{CallEventKind, When};
+use dialbridge_tests::{Edition, Harness, Numbered, account, count, hang_up, numbers, say};
 
 /// Bytes of a frame.
 const FRAME: u64 = 160;
@@ -34,37 +34,37 @@ fn all_written(received: u64) -> AudioAccount {
 
 each_edition!(every_frame_from_the_first_on_reaches_the_agent_once_and_in_order, ALL);
 async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
     let mut steps = Vec::new();
     // Into the welcome turn, over the ends of utterances, into the think time and into answers.
-    for (speech_ms, hush_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
+    for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
         steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.hush(hush_ms)));
+        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
     }
     steps.push(hang_up(When::After(0)));
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
     assert!(turns.iter().filter(|turn| turn.answered).count() >= 5, "{}", turns.len());
     assert_eq!(bytes(&turns), u64::from(caller.count()) * FRAME, "nothing else reaches the agent");
-    assert_eq!(world.account(), all_written(u64::from(caller.count()) * FRAME));
+    assert_eq!(harness.account(), all_written(u64::from(caller.count()) * FRAME));
 }
 
 each_edition!(a_caller_who_says_nothing_for_minutes_is_heard_all_the_time, ALL);
 async fn a_caller_who_says_nothing_for_minutes_is_heard_all_the_time(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
     let steps = vec![
-        say(When::After(0), caller.hush(240_000)),
+        say(When::After(0), caller.quiet(240_000)),
         say(When::After(0), caller.speech(1_000)),
-        say(When::After(0), caller.hush(3_000)),
+        say(When::After(0), caller.quiet(3_000)),
         hang_up(When::After(0)),
     ];
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
-    let reports = world.reports();
+    let reports = harness.reports();
     let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: false, .. }));
     assert_eq!(rotated, if edition.is_es() { 4 } else { 2 }, "before a minute (ES), two minutes (CX)");
     assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0);
@@ -73,17 +73,17 @@ async fn a_caller_who_says_nothing_for_minutes_is_heard_all_the_time(edition: Ed
 
 each_edition!(a_caller_who_talks_for_three_minutes_is_heard_all_the_time, ALL);
 async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).start();
+    let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
     let steps = vec![
         say(When::After(500), caller.story(180_000)),
-        say(When::After(0), caller.hush(4_000)),
+        say(When::After(0), caller.quiet(4_000)),
         hang_up(When::After(0)),
     ];
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
-    let reports = world.reports();
+    let reports = harness.reports();
     let rotated = count(&reports, |report| matches!(report, Report::Rotated { in_speech: true, .. }));
     assert_eq!(rotated, if edition.is_es() { 3 } else { 1 });
     assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0);
@@ -93,22 +93,22 @@ async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time(edition: Edi
 
 #[tokio::test(start_paused = true)]
 async fn near_the_limit_a_caller_is_cut_off_at_a_pause_where_there_is_one() {
-    let mut world = World::with_script(AGENT).edition(Edition::EsV2).start();
+    let mut harness = Harness::with_script(AGENT).edition(Edition::EsV2).start();
     let mut caller = Numbered::default();
     let steps = vec![
         say(When::After(2_000), caller.story(52_000)),
         // Too short for the end of an utterance, long enough for a breath.
-        say(When::After(0), caller.hush(400)),
+        say(When::After(0), caller.quiet(400)),
         say(When::After(0), caller.story(10_000)),
-        say(When::After(0), caller.hush(4_000)),
+        say(When::After(0), caller.quiet(4_000)),
         hang_up(When::After(0)),
     ];
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
     let first = numbers(&turns[1].audio);
     assert!((2_600..2_620).contains(first.last().unwrap()), "in the pause: {:?}", first.last());
-    assert_eq!(count(&world.reports(), |report| matches!(report, Report::Rotated { in_speech: true, .. })), 1);
+    assert_eq!(count(&harness.reports(), |report| matches!(report, Report::Rotated { in_speech: true, .. })), 1);
 }
 
 each_edition!(what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other, ALL);
@@ -122,28 +122,28 @@ async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from
         [[utterance]]
         tone = { hz = 500, ms = 500 }
     "#;
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
     let steps = vec![
         say(When::AgentSpeaking(400), caller.speech(1_000)),
-        say(When::After(0), caller.hush(3_000)),
+        say(When::After(0), caller.quiet(3_000)),
         say(When::After(0), caller.speech(800)),
-        say(When::After(0), caller.hush(3_000)),
+        say(When::After(0), caller.quiet(3_000)),
         hang_up(When::After(0)),
     ];
-    let call = world.call(steps).await;
-    let (turns, account) = (world.turns(&call), world.account());
+    let call = harness.call(steps).await;
+    let (turns, account) = (harness.turns(&call), harness.account());
     assert_eq!(bytes(&turns), account.written);
     assert_eq!(account.received, account.written + account.left);
     let all: Vec<u32> = (0..caller.count()).collect();
     if edition == Edition::EsV2 {
         // The prompt's three seconds, to the frame: silence of the same length arrives in their place.
         assert!((149..=150).contains(&(account.withheld / FRAME)), "{}", account.withheld);
-        let at = |wanted: fn(&What) -> bool| {
-            call.events.iter().find(|event| wanted(&event.what)).map(|event| event.at_ms).unwrap()
+        let at = |wanted: fn(&CallEventKind) -> bool| {
+            call.events.iter().find(|event| wanted(&event.kind)).map(|event| event.at_ms).unwrap()
         };
-        let prompt_ends = at(|what| matches!(what, What::AgentSpeaks)) + 3_000;
-        let speech_begins = at(|what| matches!(what, What::CallerSpeaks { .. }));
+        let prompt_ends = at(|what| matches!(what, CallEventKind::AgentSpeaks)) + 3_000;
+        let speech_begins = at(|what| matches!(what, CallEventKind::CallerSpeaks { .. }));
         let said_into_it = usize::try_from((prompt_ends - speech_begins).div_ceil(20)).unwrap();
         assert_eq!(heard(&turns), all[said_into_it..], "all but what was said into the prompt");
     } else {
@@ -157,16 +157,16 @@ each_edition!(beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_
 async fn beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_counted(edition: Edition) {
     let script =
         "[start]\nthink_ms = 40000\ntone = { hz = 400, ms = 300 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
-    let mut world =
-        World::with_script(script).edition(edition).each_call(|call| call.patience.answer_ms = 60_000).start();
+    let mut harness =
+        Harness::with_script(script).edition(edition).each_call(|call| call.timeouts.answer_ms = 60_000).start();
     let mut caller = Numbered::default();
     let steps = vec![
         say(When::After(0), caller.speech(39_000)),
-        say(When::After(0), caller.hush(4_000)),
+        say(When::After(0), caller.quiet(4_000)),
         hang_up(When::After(0)),
     ];
-    let call = world.call(steps).await;
-    let (turns, reports) = (world.turns(&call), world.reports());
+    let call = harness.call(steps).await;
+    let (turns, reports) = (harness.turns(&call), harness.reports());
     let account = account(&reports);
     let dropped = u32::try_from(account.dropped / FRAME).unwrap();
     assert!((490..=510).contains(&dropped), "10 s are {dropped} frames");
@@ -186,16 +186,16 @@ async fn after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_
         let script = format!(
             "think_ms = 300\n[start]\ntone = {{ hz = 400, ms = 300 }}\n[[utterance]]\n{fault}\n[[utterance]]\ntone = {{ hz = 500, ms = 300 }}"
         );
-        let mut world = World::with_script(&script).edition(edition).start();
+        let mut harness = Harness::with_script(&script).edition(edition).start();
         let mut caller = Numbered::default();
         let steps = vec![
             say(When::AgentSilent(0), caller.speech(2_000)),
-            say(When::After(0), caller.hush(4_000)),
+            say(When::After(0), caller.quiet(4_000)),
             hang_up(When::After(0)),
         ];
-        let call = world.call(steps).await;
-        let turns = world.turns(&call);
-        let account = world.account();
+        let call = harness.call(steps).await;
+        let turns = harness.turns(&call);
+        let account = harness.account();
         let [failed, tried_again] = &turns[1..3] else { panic!("{}", turns.len()) };
         let (first, second) = (numbers(&failed.audio), numbers(&tried_again.audio));
         assert!(second.starts_with(&first), "{:?} and {:?}", first.len(), second.len());

@@ -7,7 +7,7 @@ use dialbridge_lab::load::{Load, LoadAgent, Measurement, Plan, Readings};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::relay::{Protocol, Relay};
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
-use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 use dialbridge_tests::TOKEN;
 use tokio::net::TcpListener;
@@ -54,7 +54,7 @@ async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Me
         let settings = Settings::of(given);
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: agent_url, is_plaintext: true });
-        let service = Service::new(config, Parts::default()).unwrap();
+        let service = Service::new(config, Dependencies::default()).unwrap();
         tasks.spawn(dialbridge_runner::http::serve(service, listener));
     })
     .await

@@ -30,6 +30,7 @@ macro_rules! each_edition {
     };
 }
 
+mod access;
 mod agent_faults;
 mod assumptions;
 mod attacker;
@@ -41,12 +42,11 @@ mod ces;
 mod conversation;
 mod deploy;
 mod doctor;
-mod doors;
+mod dtmf;
 mod events;
 mod fillers;
 mod gapless;
 mod golden;
-mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
 mod load;
@@ -58,8 +58,8 @@ mod readme;
 mod relay;
 mod routing;
 mod settings;
-mod sight;
 mod silence;
+mod slow_turns;
 mod stages;
 mod survival;
 mod tapes;

@@ -5,10 +5,11 @@ use std::time::Duration;
 use dialbridge_core::Report;
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
-use dialbridge_lab::google::{Asked, Sound, Synthesized};
-use dialbridge_lab::twilio::{CallRecord, What, When};
+use dialbridge_lab::google::{Sound, StorageRequest, Synthesized};
+use dialbridge_lab::twilio::{CallEventKind, CallRecord, When};
 use dialbridge_tests::{
-    Edition, Log, World, ended_by, hang_up, numbered_speech, press, redirected, say, sounding_ms, spoke, tone, tone_ms,
+    Edition, Harness, Log, ended_by, hang_up, numbered_speech, press, redirected, say, sounding_ms, spoke, tone,
+    tone_ms,
 };
 
 fn wav(hz: f64, ms: usize) -> Vec<u8> {
@@ -16,8 +17,8 @@ fn wav(hz: f64, ms: usize) -> Vec<u8> {
 }
 
 /// A call that hears the first answer out.
-async fn listened(world: &World) -> CallRecord {
-    world.call(vec![hang_up(When::AgentSilent(1_000))]).await
+async fn listened(harness: &Harness) -> CallRecord {
+    harness.call(vec![hang_up(When::AgentSilent(1_000))]).await
 }
 
 /// The tones that were heard one after the other, each of 400, 600 or 900 Hz, in the order in which they began.
@@ -51,13 +52,13 @@ async fn a_recording_is_fetched_and_played_after_the_words(edition: Edition) {
         tone = { hz = 400, ms = 500 }
         play = "gs://music/jingle.wav"
     "#;
-    let mut world = World::with_script(script).edition(edition).start();
-    world.storage.put("music/jingle.wav", wav(600.0, 800));
-    let call = listened(&world).await;
+    let mut harness = Harness::with_script(script).edition(edition).start();
+    harness.storage.put("music/jingle.wav", wav(600.0, 800));
+    let call = listened(&harness).await;
     assert_eq!(tones(&call), [400, 600]);
     assert_eq!(sounding_ms(&call), 1_300);
-    assert!(refused(&world.reports()).is_empty());
-    assert_eq!(world.storage.asked(), [Asked { path: "music/jingle.wav".to_owned(), status: 200 }]);
+    assert!(refused(&harness.reports()).is_empty());
+    assert_eq!(harness.storage.asked(), [StorageRequest { path: "music/jingle.wav".to_owned(), status: 200 }]);
 }
 
 each_edition!(a_custom_payload_has_a_recording_played_in_every_edition, ALL);
@@ -70,14 +71,14 @@ async fn a_custom_payload_has_a_recording_played_in_every_edition(edition: Editi
         tone = { hz = 900, ms = 200 }
     "#;
     for audio_messages in ["with-result", "after", "split"] {
-        let mut world =
-            World::with_script(&format!("audio_messages = \"{audio_messages}\"\n{script}")).edition(edition).start();
-        world.storage.put("music/jingle.wav", wav(600.0, 2_000));
+        let mut harness =
+            Harness::with_script(&format!("audio_messages = \"{audio_messages}\"\n{script}")).edition(edition).start();
+        harness.storage.put("music/jingle.wav", wav(600.0, 2_000));
         let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 700)), hang_up(When::After(4_000))];
-        let call = world.call(steps).await;
+        let call = harness.call(steps).await;
         assert_eq!(spoke(&call)[0], (2_500, false), "{audio_messages}: neither part may be interrupted");
         assert_eq!(tones(&call)[..2], [400, 600], "{audio_messages}");
-        let told = world.reports().into_iter().filter(|report| matches!(report, Report::Payload { .. })).count();
+        let told = harness.reports().into_iter().filter(|report| matches!(report, Report::Payload { .. })).count();
         assert_eq!(told, 1);
     }
 }
@@ -88,10 +89,10 @@ async fn a_recording_that_may_not_be_interrupted_is_not() {
         let script = format!(
             "[start]\nplay = \"gs://music/jingle.wav\"\n{protected}\n[[utterance]]\ntone = {{ hz = 900, ms = 200 }}"
         );
-        let world = World::with_script(&script).start();
-        world.storage.put("music/jingle.wav", wav(600.0, 4_000));
+        let harness = Harness::with_script(&script).start();
+        harness.storage.put("music/jingle.wav", wav(600.0, 4_000));
         let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 900)), hang_up(When::After(4_000))];
-        let call = world.call(steps).await;
+        let call = harness.call(steps).await;
         assert_eq!(spoke(&call).iter().filter(|(_, cut)| *cut).count(), cuts, "{protected}");
     }
 }
@@ -115,21 +116,21 @@ async fn a_recording_that_cannot_be_had_leaves_the_rest_of_the_answer_playing() 
             _ => script.to_owned(),
         };
         let log = Log::start();
-        let mut world = World::with_script(&script)
-            .config(|config| config.default_agent_mut().prompts.most_bytes = 100_000)
+        let mut harness = Harness::with_script(&script)
+            .config(|config| config.default_agent_mut().prompts.max_bytes = 100_000)
             .start();
         match broken {
-            "slow" => world.storage.put_slow("music/jingle.wav", wav(600.0, 800), Duration::from_secs(30)),
-            "too large" => world.storage.put("music/jingle.wav", wav(600.0, 15_000)),
-            "no WAV" => world.storage.put("music/jingle.wav", &b"RIFFnonsense"[..]),
-            "cut off" => world.storage.put("music/jingle.wav", wav(600.0, 800)[..20].to_vec()),
-            "empty" => world.storage.put("music/jingle.wav", &b""[..]),
+            "slow" => harness.storage.put_slow("music/jingle.wav", wav(600.0, 800), Duration::from_secs(30)),
+            "too large" => harness.storage.put("music/jingle.wav", wav(600.0, 15_000)),
+            "no WAV" => harness.storage.put("music/jingle.wav", &b"RIFFnonsense"[..]),
+            "cut off" => harness.storage.put("music/jingle.wav", wav(600.0, 800)[..20].to_vec()),
+            "empty" => harness.storage.put("music/jingle.wav", &b""[..]),
             _ => {}
         }
         let steps = vec![say(When::AgentSilent(6_000), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))];
-        let call = world.call(steps).await;
+        let call = harness.call(steps).await;
         assert_eq!(tones(&call), [400, 900, 600], "{broken}: the rest, and the next answer");
-        let refused = refused(&world.reports());
+        let refused = refused(&harness.reports());
         assert_eq!(refused.len(), 1, "{broken}: {refused:?}");
         assert!(log.text().contains("cannot be played"), "{broken}");
         // Nobody waits longer than the settings say.
@@ -141,13 +142,13 @@ async fn a_recording_that_cannot_be_had_leaves_the_rest_of_the_answer_playing() 
 #[tokio::test(start_paused = true)]
 async fn a_recording_is_kept_for_a_minute_and_then_asked_whether_it_has_changed() {
     let script = "[start]\nplay = \"gs://music/jingle.wav\"\n[[utterance]]\nplay = \"gs://music/jingle.wav\"";
-    let world = World::with_script(script).start();
-    world.storage.put("music/jingle.wav", wav(600.0, 500));
+    let harness = Harness::with_script(script).start();
+    harness.storage.put("music/jingle.wav", wav(600.0, 500));
     let word = |after_ms| say(When::After(after_ms), numbered_speech(0, 600));
     let steps = vec![word(3_000), word(57_000), word(3_000), hang_up(When::AgentSilent(500))];
-    let call = world.call(steps).await;
+    let call = harness.call(steps).await;
     assert_eq!(spoke(&call), [(500, false); 4]);
-    let statuses: Vec<u16> = world.storage.asked().iter().map(|asked| asked.status).collect();
+    let statuses: Vec<u16> = harness.storage.asked().iter().map(|asked| asked.status).collect();
     assert_eq!(statuses, [200, 304], "the second and the fourth time nobody is asked");
 }
 
@@ -163,8 +164,8 @@ async fn mixed_audio_is_heard_once_whether_it_is_in_the_answers_audio_or_not() {
             mixed = [{{ tone = {{ hz = 600, ms = 400 }} }}, {{ tone = {{ hz = 900, ms = 300 }} }}]
             "#
         );
-        let world = World::with_script(&script).start();
-        let call = listened(&world).await;
+        let harness = Harness::with_script(&script).start();
+        let call = listened(&harness).await;
         assert_eq!((tones(&call), sounding_ms(&call)), (vec![400, 600, 900], 1_200), "{place}");
     }
     let script = r#"
@@ -175,9 +176,9 @@ async fn mixed_audio_is_heard_once_whether_it_is_in_the_answers_audio_or_not() {
             { tone = { hz = 900, ms = 300 } },
         ]
     "#;
-    let world = World::with_script(script).start();
-    world.storage.put("music/jingle.wav", wav(600.0, 500));
-    let call = listened(&world).await;
+    let harness = Harness::with_script(script).start();
+    harness.storage.put("music/jingle.wav", wav(600.0, 500));
+    let call = listened(&harness).await;
     assert_eq!((tones(&call), sounding_ms(&call)), (vec![400, 600, 900], 1_200), "with a part that is fetched");
 }
 
@@ -185,38 +186,38 @@ async fn mixed_audio_is_heard_once_whether_it_is_in_the_answers_audio_or_not() {
 async fn words_for_telephones_only_are_synthesised() {
     for (speech, is_ssml) in [("Good morning.", false), ("<speak>Good <break/> morning.</speak>", true)] {
         let script = format!("[start]\nspeech = \"{speech}\"");
-        let mut world = World::with_script(&script).edition(Edition::EsV2Beta1).start();
-        let call = listened(&world).await;
-        let [synthesized] = &world.text_to_speech.synthesized()[..] else { panic!("{speech}") };
+        let mut harness = Harness::with_script(&script).edition(Edition::EsV2Beta1).start();
+        let call = listened(&harness).await;
+        let [synthesized] = &harness.text_to_speech.synthesized()[..] else { panic!("{speech}") };
         assert_eq!((synthesized.words.as_str(), synthesized.is_ssml), (speech, is_ssml));
         assert_eq!(synthesized.language, "en-US");
         assert_eq!(spoke(&call), [(u64::from(synthesized.ms), false)]);
-        assert!(refused(&world.reports()).is_empty());
+        assert!(refused(&harness.reports()).is_empty());
     }
 }
 
 each_edition!(words_that_have_audio_already_are_not_synthesised, [EsV2, EsV2Beta1]);
 async fn words_that_have_audio_already_are_not_synthesised(edition: Edition) {
     let both = "[start]\nsay = \"Good morning.\"\nspeech = \"Good morning.\"\ntone = { hz = 400, ms = 700 }";
-    let world = World::with_script(both).edition(edition).start();
-    let call = listened(&world).await;
+    let harness = Harness::with_script(both).edition(edition).start();
+    let call = listened(&harness).await;
     assert_eq!(spoke(&call), [(700, false)]);
-    assert!(world.text_to_speech.synthesized().is_empty());
+    assert!(harness.text_to_speech.synthesized().is_empty());
 }
 
 /// What was synthesised of a call in that language, whose agent has these settings of its voice: name, gender, rate, pitch.
 async fn synthesized(language: &str, voice: [&str; 4]) -> (Synthesized, u64) {
     let names = ["VOICE_NAME", "VOICE_GENDER", "SPEAKING_RATE", "PITCH"];
-    let mut world = World::with_script("[start]\nspeech = \"Good morning.\"")
+    let mut harness = Harness::with_script("[start]\nspeech = \"Good morning.\"")
         .edition(Edition::EsV2Beta1)
         .settings(|settings| {
             settings.set("DIALOGFLOW_LANGUAGE", language);
             names.into_iter().zip(voice).for_each(|(name, value)| settings.set(name, value));
         })
         .start();
-    let call = listened(&world).await;
-    assert!(refused(&world.reports()).is_empty(), "{language} {voice:?}");
-    let [synthesized] = &world.text_to_speech.synthesized()[..] else { panic!("{language} {voice:?}") };
+    let call = listened(&harness).await;
+    assert!(refused(&harness.reports()).is_empty(), "{language} {voice:?}");
+    let [synthesized] = &harness.text_to_speech.synthesized()[..] else { panic!("{language} {voice:?}") };
     (synthesized.clone(), spoke(&call)[0].0)
 }
 
@@ -228,32 +229,32 @@ async fn synthesised_words_are_spoken_as_the_agents_voice_is_set() {
         ("en-US", ["", "male", "3.5", ""], ("en-US", "MALE"), 2.0, 0.0),
         ("de-DE", ["en-US-Neural2-F", "female", "0.5", ""], ("de-DE", "FEMALE"), 0.5, 0.0),
     ] {
-        let (synthesized, heard_ms) = synthesized(language, voice).await;
+        let (synthesized, played_ms) = synthesized(language, voice).await;
         let sound = &synthesized.sound;
         assert_eq!((synthesized.language.as_str(), synthesized.voice.as_str()), spoken, "{voice:?}");
         assert_eq!((sound.speaking_rate, sound.pitch), (rate, pitch), "{voice:?}");
-        assert_eq!(heard_ms, u64::from(synthesized.ms), "{voice:?}");
+        assert_eq!(played_ms, u64::from(synthesized.ms), "{voice:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn words_in_another_voice_are_heard_where_the_set_one_is_refused() {
-    let (synthesized, heard_ms) = synthesized("en-US", ["en-US-Chirp3-HD-Kore", "", "1.25", "-2"]).await;
+    let (synthesized, played_ms) = synthesized("en-US", ["en-US-Chirp3-HD-Kore", "", "1.25", "-2"]).await;
     assert_eq!((synthesized.voice.as_str(), synthesized.sound), ("", Sound::default()), "it has no pitch");
-    assert_eq!(heard_ms, u64::from(synthesized.ms));
+    assert_eq!(played_ms, u64::from(synthesized.ms));
 }
 
 #[tokio::test(start_paused = true)]
 async fn text_to_speech_that_cannot_be_had_leaves_the_call_alive() {
     let script = "[start]\nspeech = \"Good morning.\"\n[[utterance]]\ntone = { hz = 400, ms = 300 }";
-    let mut world = World::with_script(script)
+    let mut harness = Harness::with_script(script)
         .edition(Edition::EsV2Beta1)
         .config(|config| config.default_agent_mut().prompts.text_to_speech_endpoint = "http://nowhere.test".to_owned())
         .start();
     let call =
-        world.call(vec![say(When::After(2_000), numbered_speech(0, 600)), hang_up(When::AgentSilent(300))]).await;
+        harness.call(vec![say(When::After(2_000), numbered_speech(0, 600)), hang_up(When::AgentSilent(300))]).await;
     assert_eq!(spoke(&call), [(300, false)]);
-    assert_eq!(refused(&world.reports()).len(), 1);
+    assert_eq!(refused(&harness.reports()).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,8 +271,8 @@ async fn the_last_response_may_repeat_the_audio_of_those_before_it_or_not() {
             tone = {{ hz = 900, ms = 300 }}
             "#
         );
-        let world = World::with_script(&script).start();
-        let call = listened(&world).await;
+        let harness = Harness::with_script(&script).start();
+        let call = listened(&harness).await;
         assert_eq!((tones(&call), sounding_ms(&call)), (vec![400, 600, 900], 1_200), "{repeats}");
     }
 }
@@ -292,19 +293,19 @@ async fn a_tool_is_refused_and_the_agent_goes_on() {
         say = "one"
     "#;
     let log = Log::start();
-    let mut world = World::with_script(script).start();
+    let mut harness = Harness::with_script(script).start();
     let steps = vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))];
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     let result = turns.iter().find(|turn| turn.input == "tool_call_result").unwrap();
     assert_eq!((result.text.as_str(), result.is_error), ("projects/p/locations/l/agents/a/tools/1", true));
     assert_eq!(tones(&call), [400, 600, 900]);
-    assert!(world.reports().iter().any(|report| matches!(report, Report::ToolRefused { .. })));
+    assert!(harness.reports().iter().any(|report| matches!(report, Report::ToolRefused { .. })));
     assert!(log.text().contains("wants a tool run"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_result_of_a_tool_comes_before_keys_that_were_pressed_meanwhile() {
+async fn the_result_of_a_tool_comes_before_digits_that_were_pressed_meanwhile() {
     let script = r#"
         [start]
         tone = { hz = 400, ms = 300 }
@@ -317,15 +318,15 @@ async fn the_result_of_a_tool_comes_before_keys_that_were_pressed_meanwhile() {
         [digits.1]
         tone = { hz = 400, ms = 300 }
     "#;
-    let world = World::with_script(script).start();
+    let harness = Harness::with_script(script).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         press(When::After(1_500), "1#"),
         hang_up(When::After(6_000)),
     ];
-    let call = world.call(steps).await;
+    let call = harness.call(steps).await;
     let inputs: Vec<&str> =
-        world.turns(&call).iter().map(|turn| turn.input).filter(|input| *input != "audio").collect();
+        harness.turns(&call).iter().map(|turn| turn.input).filter(|input| *input != "audio").collect();
     assert_eq!(inputs, ["text", "tool_call_result", "dtmf"]);
     assert_eq!(tones(&call), [400, 600, 900, 400]);
 }
@@ -333,21 +334,21 @@ async fn the_result_of_a_tool_comes_before_keys_that_were_pressed_meanwhile() {
 #[tokio::test(start_paused = true)]
 async fn success_is_reported_and_does_not_end_the_call() {
     let script = "[start]\nsuccess = true\ntone = { hz = 400, ms = 300 }\n[[utterance]]\ntone = { hz = 600, ms = 300 }";
-    let mut world = World::with_script(script).start();
+    let mut harness = Harness::with_script(script).start();
     let call =
-        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
     assert_eq!(tones(&call), [400, 600]);
-    assert_eq!(world.reports().iter().filter(|report| matches!(report, Report::Succeeded { .. })).count(), 1);
+    assert_eq!(harness.reports().iter().filter(|report| matches!(report, Report::Succeeded { .. })).count(), 1);
 }
 
 each_edition!(a_webhook_that_failed_is_logged_and_the_answer_is_played, ALL);
 async fn a_webhook_that_failed_is_logged_and_the_answer_is_played(edition: Edition) {
     let log = Log::start();
     let script = "[start]\nwebhook_fault = \"the shop's webhook is down\"\ntone = { hz = 400, ms = 300 }";
-    let mut world = World::with_script(script).edition(edition).start();
-    let call = listened(&world).await;
+    let mut harness = Harness::with_script(script).edition(edition).start();
+    let call = listened(&harness).await;
     assert_eq!(tones(&call), [400]);
-    let failed = world.reports().into_iter().find_map(|report| match report {
+    let failed = harness.reports().into_iter().find_map(|report| match report {
         Report::WebhookFailed { why, .. } => Some(why),
         _ => None,
     });
@@ -366,11 +367,11 @@ async fn a_payload_for_somebody_else_passes_by_and_a_wrong_one_of_ours_is_told(e
         tone = { hz = 600, ms = 300 }
     "#;
     let log = Log::start();
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let call =
-        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
     assert_eq!(tones(&call), [400, 600], "the call goes on");
-    let reports = world.reports();
+    let reports = harness.reports();
     assert_eq!(reports.iter().filter(|report| matches!(report, Report::Payload { .. })).count(), 2);
     let refused = reports.iter().find_map(|report| match report {
         Report::PayloadRefused { why, .. } => Some(why.clone()),
@@ -387,8 +388,8 @@ async fn a_payload_in_a_partial_response_counts_when_the_last_one_was_heard() {
         first = [{ tone = { hz = 400, ms = 300 }, payload = { dialbridge = { end = true } }, think_ms = 700 }]
         tone = { hz = 600, ms = 300 }
     "#;
-    let world = World::with_script(script).start();
-    let call = world.call(Vec::new()).await;
+    let harness = Harness::with_script(script).start();
+    let call = harness.call(Vec::new()).await;
     assert_eq!((tones(&call), ended_by(&call).as_str()), (vec![400, 600], "twiml"));
     assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=completed"));
 }
@@ -404,10 +405,11 @@ async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins(edition: Edi
         (format!("payload = [{one}, {other}]"), Some("+15550123")),
         (format!("handoff = {{ a = 1 }}\npayload = {one}"), None),
     ] {
-        let world =
-            World::with_script(&format!("[start]\n{answer}\ntone = {{ hz = 400, ms = 300 }}")).edition(edition).start();
-        let call = world.call(Vec::new()).await;
-        let to = call.find(|what| if let What::Dialled { to, .. } = what { Some(to.clone()) } else { None });
+        let harness = Harness::with_script(&format!("[start]\n{answer}\ntone = {{ hz = 400, ms = 300 }}"))
+            .edition(edition)
+            .start();
+        let call = harness.call(Vec::new()).await;
+        let to = call.find(|what| if let CallEventKind::Dialled { to, .. } = what { Some(to.clone()) } else { None });
         assert_eq!(to.as_deref(), dialled, "{answer}");
     }
 }
@@ -415,8 +417,8 @@ async fn of_two_ends_of_a_call_the_one_that_says_where_it_goes_wins(edition: Edi
 each_edition!(what_was_not_understood_is_answered_as_it_is, ANY);
 async fn what_was_not_understood_is_answered_as_it_is(edition: Edition) {
     let script = "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nno_match = true\nintent = \"fallback\"\ntone = { hz = 600, ms = 300 }";
-    let world = World::with_script(script).edition(edition).start();
+    let harness = Harness::with_script(script).edition(edition).start();
     let call =
-        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
     assert_eq!(tones(&call), [400, 600]);
 }

@@ -8,7 +8,7 @@ use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::When;
 use dialbridge_runner::settings::Platform;
 use dialbridge_tests::{
-    HttpAnswer, RawSocket, World, bakery, hang_up, numbered_speech, post, press, say, signed_post, start, voice_url,
+    Harness, HttpAnswer, RawSocket, bakery, hang_up, numbered_speech, post, press, say, signed_post, start, voice_url,
 };
 use http::StatusCode;
 
@@ -16,8 +16,8 @@ use http::StatusCode;
 struct Figures(BTreeMap<String, f64>);
 
 impl Figures {
-    async fn of(world: &World) -> Self {
-        let answer = post(&world.pipes, "GET /metrics", &[], "").await;
+    async fn of(harness: &Harness) -> Self {
+        let answer = post(&harness.pipes, "GET /metrics", &[], "").await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
         assert!(answer.body.ends_with("# EOF\n"));
@@ -56,10 +56,10 @@ fn seconds(bytes: u64) -> f64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_to_the_bakery_is_counted_exactly() {
-    let mut world = World::with(Script::bakery().unwrap()).start();
-    world.call(bakery()).await;
-    let figures = Figures::of(&world).await;
-    let AudioAccount { received, written, resent, after_end, .. } = world.account();
+    let mut harness = Harness::with(Script::bakery().unwrap()).start();
+    harness.call(bakery()).await;
+    let figures = Figures::of(&harness).await;
+    let AudioAccount { received, written, resent, after_end, .. } = harness.account();
 
     assert_eq!(figures.of_agent("calls_total", ""), 1.0);
     assert_eq!(figures.moved("dialbridge_calls_ended_total").len(), 1);
@@ -76,15 +76,15 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     assert_eq!(figures.moved("dialbridge_turn_faults_total"), []);
     assert_eq!(figures.moved("dialbridge_slow_turns_total"), []);
 
-    assert_eq!(figures.of_agent("caller_audio_seconds_total", "fate=\"received\""), seconds(received));
-    assert_eq!(figures.of_agent("caller_audio_seconds_total", "fate=\"written\""), seconds(written));
-    assert_eq!(figures.of_agent("caller_audio_seconds_total", "fate=\"after-end\""), seconds(after_end));
+    assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"received\""), seconds(received));
+    assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"written\""), seconds(written));
+    assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"after-end\""), seconds(after_end));
     assert!(written > 0 && resent == 0);
 
     // Four answers were heard, each stage of each has a time, and all are in the buckets where they belong.
     assert_eq!(figures.of_agent("turn_seconds_count", ""), 4.0);
     for (stage, count) in
-        [("waiting", 3.0), ("recogniser", 3.0), ("agent", 4.0), ("first-audio", 4.0), ("play-out", 4.0)]
+        [("waiting", 3.0), ("recogniser", 3.0), ("agent", 4.0), ("first-audio", 4.0), ("playout", 4.0)]
     {
         assert_eq!(figures.of_agent("turn_stage_seconds_count", &format!("stage=\"{stage}\"")), count, "{stage}");
         assert_eq!(
@@ -93,25 +93,25 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
             "{stage}"
         );
     }
-    // The bakery thinks for 250 ms, and its ears wait for 700 ms.
+    // The bakery thinks for 250 ms, and its voice detector waits for 700 ms.
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.1\",stage=\"agent\""), 0.0);
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.5\",stage=\"agent\""), 4.0);
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"0.5\",stage=\"recogniser\""), 0.0);
     assert_eq!(figures.of_agent("turn_stage_seconds_bucket", "le=\"1.0\",stage=\"recogniser\""), 3.0);
     assert_eq!(figures.get("dialbridge_live_calls"), 0.0);
-    assert!(figures.get("dialbridge_socket_queue_most") > 10.0, "a prompt is many messages");
+    assert!(figures.get("dialbridge_socket_queue_max") > 10.0, "a prompt is many messages");
 }
 
 #[tokio::test(start_paused = true)]
 async fn gauges_show_what_is_going_on() {
-    let world = World::with_script("[start]\ntone = { hz = 400, ms = 600 }").start();
-    let (waiting, _) = voice_url(&world.pipes, "CA1").await;
-    let _waiting = RawSocket::open(&world.pipes, &waiting).await.unwrap();
-    let (started, _) = voice_url(&world.pipes, "CA2").await;
-    let mut started = RawSocket::open(&world.pipes, &started).await.unwrap();
+    let harness = Harness::with_script("[start]\ntone = { hz = 400, ms = 600 }").start();
+    let (waiting, _) = voice_url(&harness.pipes, "CA1").await;
+    let _waiting = RawSocket::open(&harness.pipes, &waiting).await.unwrap();
+    let (started, _) = voice_url(&harness.pipes, "CA2").await;
+    let mut started = RawSocket::open(&harness.pipes, &started).await.unwrap();
     started.text(&start("CA2")).await;
     started.next().await;
-    let figures = Figures::of(&world).await;
+    let figures = Figures::of(&harness).await;
     assert_eq!(figures.get("dialbridge_live_calls"), 2.0);
     assert_eq!(figures.get("dialbridge_waiting_sockets"), 1.0);
     assert_eq!(figures.get("dialbridge_agent_connections"), 1.0);
@@ -133,20 +133,20 @@ async fn failures_and_retries_are_counted_by_their_codes() {
         [[utterance]]
         fault = "INVALID_ARGUMENT"
     "#;
-    let mut world = World::with_script(script).start();
+    let mut harness = Harness::with_script(script).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSilent(300), numbered_speech(35, 700)),
     ];
-    world.call(steps).await;
-    let figures = Figures::of(&world).await;
+    harness.call(steps).await;
+    let figures = Figures::of(&harness).await;
     for code in ["UNAVAILABLE", "INTERNAL", "INVALID_ARGUMENT"] {
         assert_eq!(figures.of_agent("turn_faults_total", &format!("code=\"{code}\"")), 1.0, "{code}");
     }
     assert_eq!(figures.of_agent("turn_retries_total", ""), 2.0);
     assert_eq!(figures.of_agent("handoffs_total", "status=\"failed\""), 1.0);
-    let resent = world.account().resent;
-    assert_eq!(figures.of_agent("caller_audio_seconds_total", "fate=\"resent\""), seconds(resent));
+    let resent = harness.account().resent;
+    assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"resent\""), seconds(resent));
     assert!(resent > 0);
 }
 
@@ -160,10 +160,10 @@ async fn updates_are_counted_by_what_came_of_them() {
         (refused(StatusCode::NOT_FOUND, 20404), Some(UpdateResult::CallGone)),
         (refused(StatusCode::BAD_REQUEST, 21218), Some(UpdateResult::Impossible)),
     ] {
-        let world = World::with_script(script).start();
-        world.twilio.fail_rest(fault);
-        world.call(vec![hang_up(When::AgentSilent(3_000))]).await;
-        let figures = Figures::of(&world).await;
+        let harness = Harness::with_script(script).start();
+        harness.twilio.fail_rest(fault);
+        harness.call(vec![hang_up(When::AgentSilent(3_000))]).await;
+        let figures = Figures::of(&harness).await;
         for (name, other) in [
             ("accepted", Some(UpdateResult::Accepted)),
             ("call-gone", Some(UpdateResult::CallGone)),
@@ -182,24 +182,24 @@ async fn updates_are_counted_by_what_came_of_them() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_requests_are_counted_by_why() {
-    let world = World::with_script("").settings(|settings| settings.set("MAX_CALLS", "1")).start();
+    let harness = Harness::with_script("").settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let form = [("CallSid", "CA1")];
     let typed = ("content-type", "application/x-www-form-urlencoded");
     let statuses = [
-        post(&world.pipes, "POST /twiml", &[typed], "CallSid=CA1").await,
-        post(&world.pipes, "POST /twiml", &[typed, ("x-twilio-signature", "AAAA")], "CallSid=CA1").await,
-        post(&world.pipes, "POST /twiml", &[("content-type", "application/json")], "{}").await,
-        signed_post(&world.pipes, "/twiml?agent=nobody", &form).await,
-        signed_post(&world.pipes, "/connect-ended?s=made.up", &form).await,
-        post(&world.pipes, "GET /media/made.up", &[], "").await,
+        post(&harness.pipes, "POST /twiml", &[typed], "CallSid=CA1").await,
+        post(&harness.pipes, "POST /twiml", &[typed, ("x-twilio-signature", "AAAA")], "CallSid=CA1").await,
+        post(&harness.pipes, "POST /twiml", &[("content-type", "application/json")], "{}").await,
+        signed_post(&harness.pipes, "/twiml?agent=nobody", &form).await,
+        signed_post(&harness.pipes, "/connect-ended?s=made.up", &form).await,
+        post(&harness.pipes, "GET /media/made.up", &[], "").await,
     ];
     assert_eq!(statuses.map(|answer: HttpAnswer| answer.status.as_u16()), [403, 403, 415, 404, 403, 403]);
-    let (media, _) = voice_url(&world.pipes, "CA1").await;
-    let mut socket = RawSocket::open(&world.pipes, &media).await.unwrap();
+    let (media, _) = voice_url(&harness.pipes, "CA1").await;
+    let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
     socket.text(&start("CA1")).await;
     socket.next().await;
-    signed_post(&world.pipes, "/twiml", &[("CallSid", "CA2")]).await;
-    let figures = Figures::of(&world).await;
+    signed_post(&harness.pipes, "/twiml", &[("CallSid", "CA2")]).await;
+    let figures = Figures::of(&harness).await;
     let all = figures.moved("dialbridge_refused_requests_total");
     let kinds: Vec<String> = all.iter().map(|(name, n)| format!("{} {n}", name.split('"').nth(1).unwrap())).collect();
     assert_eq!(kinds, ["agent 1", "busy 1", "form 1", "signature 1", "state 1", "ticket 1", "unsigned 1"]);
@@ -208,12 +208,12 @@ async fn refused_requests_are_counted_by_why() {
 #[tokio::test(start_paused = true)]
 async fn in_public_the_figures_are_for_those_who_have_the_token() {
     let asked = async |token: Option<&str>, header: Option<&str>| {
-        let world = World::with_script("")
+        let harness = Harness::with_script("")
             .settings(|settings| settings.set("ADMIN_TOKEN", token.unwrap_or_default()))
             .config(|config| config.platform = Platform::CloudRun)
             .start();
         let headers: Vec<(&str, &str)> = header.map(|value| ("authorization", value)).into_iter().collect();
-        let answer = post(&world.pipes, "GET /metrics", &headers, "").await;
+        let answer = post(&harness.pipes, "GET /metrics", &headers, "").await;
         assert_eq!(answer.body.contains("dialbridge_"), answer.status == 200);
         answer.status.as_u16()
     };
@@ -230,14 +230,14 @@ async fn in_public_the_figures_are_for_those_who_have_the_token() {
 async fn no_label_shows_what_a_caller_said_pressed_or_was_called() {
     let script = "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nheard = \"planted words\"\nsay = \"planted answer\"\n\
                   tone = { hz = 400, ms = 300 }\nparameters = { planted = \"value\" }\n[other_digits]\ntone = { hz = 400, ms = 300 }";
-    let world = World::with_script(script).start();
+    let harness = Harness::with_script(script).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         press(When::AgentSilent(300), "4711#"),
         hang_up(When::AgentSilent(300)),
     ];
-    world.call(steps).await;
-    let text = world.service.metrics_text();
+    harness.call(steps).await;
+    let text = harness.service.metrics_text();
     for secret in ["planted", "4711", "5550", dialbridge_tests::TOKEN] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }

@@ -26,7 +26,7 @@ fn the_test_of_the_page_on_call_flows_is_the_examples() {
 
 #[test]
 fn the_story_that_newcomers_are_shown_is_one_of_ours() {
-    let (page, stories) = (top("CONTRIBUTING.md"), top("core/tests/stories/keys.rs"));
+    let (page, stories) = (top("CONTRIBUTING.md"), top("core/tests/stories/dtmf.rs"));
     let shown = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let shown: Vec<&str> = shown.trim_end().lines().map(|line| line.strip_prefix("   ").unwrap_or(line)).collect();
     assert!(stories.contains(&shown.join("\n")), "{shown:?}");
@@ -79,8 +79,8 @@ async fn the_page_of_operations_has_all_figures() {
         .flat_map(|line| line.split('|').nth(1).unwrap().split('`').filter(|name| name.starts_with("dialbridge_")))
         .map(|name| name.strip_suffix("_total").unwrap_or(name))
         .collect();
-    let world = dialbridge_tests::World::with_script("").start();
-    let text = world.service.metrics_text();
+    let harness = dialbridge_tests::Harness::with_script("").start();
+    let text = harness.service.metrics_text();
     let told = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert_eq!(shown, told);
 }

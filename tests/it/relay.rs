@@ -8,7 +8,7 @@ use dialbridge_core::audio::{AudioFormat, MULAW_SILENCE};
 use dialbridge_lab::agent::{LabAgent, Script, StreamRecord};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::relay::{Protocol, Relay};
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio, What, When};
+use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio, When};
 use dialbridge_tests::{Numbered, ended_by, hang_up, numbered_speech, numbers, say, sounding_ms, spoke};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -26,7 +26,7 @@ async fn call(protocol: Protocol, script: &str, steps: Vec<CallerStep>) -> (Call
     let recording = |name: &str| Ok(write_wav(1, AudioFormat::TELEPHONE, &recording(name)));
     let agent = LabAgent::recording(Script::parse(script, "the test's script", &recording).unwrap());
     let served = agent.serve_on_loopback().await.unwrap();
-    let relay = Relay::new(protocol, &served.endpoint()).unwrap().gathering(60);
+    let relay = Relay::new(protocol, &served.endpoint()).unwrap().with_message_ms(60);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/twiml", listener.local_addr().unwrap());
     let mut tasks = JoinSet::new();
@@ -42,7 +42,7 @@ async fn call(protocol: Protocol, script: &str, steps: Vec<CallerStep>) -> (Call
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!((agent.record().open_streams(), agent.record().refusals()), (0, Vec::new()));
-    assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0, "{:?}", call.events);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::Warning { .. })), 0, "{:?}", call.events);
     let [stream] = &agent.record().streams(&call.call_sid)[..] else { panic!("one stream carries a call") };
     assert_eq!(stream.refused, None);
     (call, stream.clone())
@@ -68,7 +68,7 @@ async fn talk(protocol: Protocol, frames: &str) -> StreamRecord {
          [ces]\nspeed = 1000\npiece_ms = 100\nframes = \"{frames}\""
     );
     let mut caller = Numbered::default();
-    let said = [caller.speech(1_000), caller.hush(200)].concat();
+    let said = [caller.speech(1_000), caller.quiet(200)].concat();
     let steps = vec![say(When::AgentSilent(600), said), hang_up(When::AgentSilent(600))];
     let (call, stream) = call(protocol, &script, steps).await;
 

@@ -2,7 +2,7 @@
 
 use dialbridge_lab::twilio::{CallPlan, CallRecord, When};
 use dialbridge_tests::{
-    Came, Edition, RawSocket, World, WorldBuilder, numbered_speech, paths, pause, say, signed_post, start,
+    Came, Edition, Harness, HarnessBuilder, RawSocket, numbered_speech, paths, pause, say, signed_post, start,
 };
 use http::StatusCode;
 
@@ -33,26 +33,26 @@ const FILE: &str = r#"
     dial_failed_event = "NOBODY"
 "#;
 
-fn world() -> WorldBuilder {
-    World::with_script(SCRIPT).file(FILE).agent("sales", SCRIPT).agent("support", SCRIPT)
+fn harness() -> HarnessBuilder {
+    Harness::with_script(SCRIPT).file(FILE).agent("sales", SCRIPT).agent("support", SCRIPT)
 }
 
-async fn call(world: &World, to: &str, query: &str) -> CallRecord {
-    let mut plan: CallPlan = world.plan(vec![say(When::AgentSilent(200), numbered_speech(0, 600))]);
+async fn call(harness: &Harness, to: &str, query: &str) -> CallRecord {
+    let mut plan: CallPlan = harness.plan(vec![say(When::AgentSilent(200), numbered_speech(0, 600))]);
     plan.voice_url += query;
     plan.to = to.to_owned();
-    world.twilio.call(plan).await
+    harness.twilio.call(plan).await
 }
 
 /// Who was asked anything in that call.
-fn answered_by(world: &World, call: &CallRecord) -> Vec<&'static str> {
+fn answered_by(harness: &Harness, call: &CallRecord) -> Vec<&'static str> {
     let mut who = Vec::new();
     for name in ["sales", "support"] {
-        if !world.turns_of(name, call).is_empty() {
+        if !harness.turns_of(name, call).is_empty() {
             who.push(name);
         }
     }
-    if !world.turns(call).is_empty() {
+    if !harness.turns(call).is_empty() {
         who.push("default");
     }
     who
@@ -60,7 +60,7 @@ fn answered_by(world: &World, call: &CallRecord) -> Vec<&'static str> {
 
 #[tokio::test(start_paused = true)]
 async fn the_voice_url_the_called_number_or_its_beginning_says_which_agent_has_the_call() {
-    let world = world().start();
+    let harness = harness().start();
     for (to, query, agent) in [
         ("+15550100", "", "sales"),
         ("+15559", "", "sales"),
@@ -72,21 +72,21 @@ async fn the_voice_url_the_called_number_or_its_beginning_says_which_agent_has_t
         ("+4930123", "?agent=default", "default"),
         ("+33123", "?x=1&agent=sales", "sales"),
     ] {
-        let call = call(&world, to, query).await;
-        assert_eq!(answered_by(&world, &call), [agent], "{to} {query}");
+        let call = call(&harness, to, query).await;
+        assert_eq!(answered_by(&harness, &call), [agent], "{to} {query}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_one_in_the_environment_the_first_agent_of_the_file_has_all_other_calls() {
-    let world = world().settings(|settings| settings.set("DIALOGFLOW_AGENT", "")).start();
-    let call = call(&world, "+33123", "").await;
-    assert_eq!(answered_by(&world, &call), ["sales"]);
+    let harness = harness().settings(|settings| settings.set("DIALOGFLOW_AGENT", "")).start();
+    let call = call(&harness, "+33123", "").await;
+    assert_eq!(answered_by(&harness, &call), ["sales"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_is_not_there_and_a_language_that_is_none_are_told() {
-    let world = world().start();
+    let harness = harness().start();
     let form = [("CallSid", CALL)];
     for (path, status) in [
         ("/twiml?agent=nobody", StatusCode::NOT_FOUND),
@@ -96,66 +96,66 @@ async fn an_agent_that_is_not_there_and_a_language_that_is_none_are_told() {
         ("/twiml?language=&agent=", StatusCode::OK),
         ("/twiml?agent=sales&language=sr-Latn-RS", StatusCode::OK),
     ] {
-        assert_eq!(signed_post(&world.pipes, path, &form).await.status, status, "{path}");
+        assert_eq!(signed_post(&harness.pipes, path, &form).await.status, status, "{path}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_voice_urls_language_goes_before_the_agents() {
-    let world = world().start();
+    let harness = harness().start();
     for (agent, query, language) in [
         ("sales", "?agent=sales", "de-DE"),
         ("support", "?agent=support", "fr-FR"),
         ("sales", "?agent=sales&language=it-IT", "it-IT"),
         ("support", "?language=nl&agent=support", "nl"),
     ] {
-        let call = call(&world, "+33123", query).await;
-        let turns = world.turns_of(agent, &call);
+        let call = call(&harness, "+33123", query).await;
+        let turns = harness.turns_of(agent, &call);
         assert!(turns.len() >= 2);
         assert!(turns.iter().all(|turn| turn.language == language), "{query}: {:?}", turns[0].language);
     }
-    let call = call(&world, "+33123", "").await;
-    assert_eq!(world.turns(&call)[0].language, "en-US");
+    let call = call(&harness, "+33123", "").await;
+    assert_eq!(harness.turns(&call)[0].language, "en-US");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_is_told_its_fixed_parameters_the_calls_own_go_before_them() {
-    let world = world().start();
+    let harness = harness().start();
     for (query, shop) in [("", "north"), ("?param.shop=south", "south")] {
-        let call = call(&world, "+15550100", query).await;
-        let told = &world.turns_of("sales", &call)[0].parameters;
+        let call = call(&harness, "+15550100", query).await;
+        let told = &harness.turns_of("sales", &call)[0].parameters;
         assert_eq!((&told["brand"], &told["shop"]), (&"corner".into(), &shop.into()));
         assert_eq!((&told["open"], &told["floor"]), (&true.into(), &2.0.into()));
         assert_eq!((&told["To"], &told["CallSid"]), (&"+15550100".into(), &call.call_sid.as_str().into()));
     }
-    let call = call(&world, "+4930", "").await;
-    let told = &world.turns_of("support", &call)[0].parameters;
+    let call = call(&harness, "+4930", "").await;
+    let told = &harness.turns_of("support", &call)[0].parameters;
     assert_eq!((&told["brand"], &told["shop"]), (&"corner".into(), &"all".into()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_comes_back_keeps_its_agent_and_its_language() {
-    let world = world().start();
+async fn a_resumed_call_keeps_its_agent_and_its_language() {
+    let harness = harness().start();
     let mut form = vec![("CallSid", CALL), ("CallStatus", "in-progress")];
-    let first = signed_post(&world.pipes, "/twiml?agent=support&language=nl", &form).await;
+    let first = signed_post(&harness.pipes, "/twiml?agent=support&language=nl", &form).await;
     let (_, action) = paths(&first.body);
-    let resumed = signed_post(&world.pipes, &action, &form).await;
-    listen(&world, &paths(&resumed.body).0).await;
+    let resumed = signed_post(&harness.pipes, &action, &form).await;
+    listen(&harness, &paths(&resumed.body).0).await;
     form.push(("DialCallStatus", "no-answer"));
     let dialled = action.replace("/connect-ended", "/dial-ended");
     tokio::time::advance(std::time::Duration::from_millis(20)).await;
-    let back = signed_post(&world.pipes, &dialled, &form).await;
-    listen(&world, &paths(&back.body).0).await;
+    let back = signed_post(&harness.pipes, &dialled, &form).await;
+    listen(&harness, &paths(&back.body).0).await;
 
-    let turns = world.agents["support"].record().turns(CALL);
+    let turns = harness.agents["support"].record().turns(CALL);
     let inputs: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.input, turn.text.as_str())).collect();
     assert_eq!(inputs[..2], [("audio", ""), ("event", "NOBODY")], "resumed, and back from a transfer");
     assert!(turns.iter().all(|turn| turn.language == "nl"));
-    assert!(world.agent.record().turns(CALL).is_empty() && world.agents["sales"].record().turns(CALL).is_empty());
+    assert!(harness.agent.record().turns(CALL).is_empty() && harness.agents["sales"].record().turns(CALL).is_empty());
 }
 
-async fn listen(world: &World, media: &str) {
-    let mut socket = RawSocket::open(&world.pipes, media).await.unwrap();
+async fn listen(harness: &Harness, media: &str) {
+    let mut socket = RawSocket::open(&harness.pipes, media).await.unwrap();
     socket.text(&start(CALL)).await;
     while let Came::Text(_) = socket.next().await {}
 }
@@ -163,11 +163,11 @@ async fn listen(world: &World, media: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_agent_is_not_configured_any_more_goes_where_failed_calls_go() {
     let form = [("CallSid", CALL), ("CallStatus", "in-progress")];
-    let earlier = world().start();
+    let earlier = harness().start();
     let twiml = signed_post(&earlier.pipes, "/twiml?agent=support", &form).await;
     let (media, action) = paths(&twiml.body);
     // Another instance, with another configuration and the same keys.
-    let later = World::with_script(SCRIPT).start();
+    let later = Harness::with_script(SCRIPT).start();
     assert!(RawSocket::open(&later.pipes, &media).await.is_err());
     let known = signed_post(&earlier.pipes, "/twiml?agent=default", &form).await;
     assert!(RawSocket::open(&later.pipes, &paths(&known.body).0).await.is_ok(), "an agent that both have");
@@ -181,10 +181,10 @@ async fn a_call_whose_agent_is_not_configured_any_more_goes_where_failed_calls_g
 #[tokio::test(start_paused = true)]
 async fn it_is_ready_when_every_agent_was_reached_or_waited_for() {
     let nowhere = dialbridge_runner::settings::Endpoint { url: "http://nowhere.test".to_owned(), is_plaintext: true };
-    let all = world().start();
+    let all = harness().start();
     all.service.clone().warm_up().await;
     assert!(all.service.is_ready());
-    let but_one = world().config(|config| config.agents.get_mut("support").unwrap().endpoint = Some(nowhere)).start();
+    let but_one = harness().config(|config| config.agents.get_mut("support").unwrap().endpoint = Some(nowhere)).start();
     let warm_up = tokio::spawn(but_one.service.clone().warm_up());
     tokio::time::sleep(std::time::Duration::from_millis(4_900)).await;
     assert!(!but_one.service.is_ready());
@@ -195,24 +195,24 @@ async fn it_is_ready_when_every_agent_was_reached_or_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_are_too_many_go_where_their_agent_says() {
-    let world = world().settings(|settings| settings.set("MAX_CALLS", "1")).start();
+    let harness = harness().settings(|settings| settings.set("MAX_CALLS", "1")).start();
     let form = |call| [("CallSid", call)];
-    let first = signed_post(&world.pipes, "/twiml?agent=sales", &form(CALL)).await;
-    let mut socket = RawSocket::open(&world.pipes, &paths(&first.body).0).await.unwrap();
+    let first = signed_post(&harness.pipes, "/twiml?agent=sales", &form(CALL)).await;
+    let mut socket = RawSocket::open(&harness.pipes, &paths(&first.body).0).await.unwrap();
     socket.text(&start(CALL)).await;
     assert!(matches!(socket.next().await, Came::Text(_)), "the call has started");
     for (agent, expected) in
         [("support", "https://example.com/support-is-busy"), ("sales", "<Say>All our lines are busy")]
     {
         let path = format!("/twiml?agent={agent}");
-        let answer = signed_post(&world.pipes, &path, &form("CA00000000000000000000000000000002")).await;
+        let answer = signed_post(&harness.pipes, &path, &form("CA00000000000000000000000000000002")).await;
         assert!(answer.body.contains(expected), "{}", answer.body);
     }
 }
 
 each_edition!(what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition, ALL);
 async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_edition(edition: Edition) {
-    let world = World::with_script(SCRIPT)
+    let harness = Harness::with_script(SCRIPT)
         .edition(edition)
         .settings(|settings| {
             settings.set("VOICE_NAME", "en-US-Neural2-F");
@@ -230,10 +230,10 @@ async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_editi
         })
         .start();
     let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 600)), pause(100)];
-    let call = world.call(steps).await;
-    let turns = world.turns(&call);
+    let call = harness.call(steps).await;
+    let turns = harness.turns(&call);
     for turn in &turns {
-        let asked = &turn.asked;
+        let asked = &turn.requested;
         assert_eq!((asked.voice.as_str(), asked.gender.as_str()), ("en-US-Neural2-F", "SSML_VOICE_GENDER_FEMALE"));
         assert_eq!((asked.speaking_rate, asked.pitch, asked.volume_gain_db), (1.25, -2.0, 3.5));
         assert_eq!(asked.effects, ["telephony-class-application"]);
@@ -243,7 +243,7 @@ async fn what_is_set_of_speech_and_for_the_webhook_reaches_an_agent_of_any_editi
         assert_eq!(headers, [("X-Shop", "7"), ("X-Tenant", "north")]);
     }
     let listening = turns.iter().find(|turn| turn.input == "audio").unwrap();
-    let asked = &listening.asked;
+    let asked = &listening.requested;
     assert_eq!((asked.model.as_str(), asked.model_variant.as_str()), ("telephony", "USE_ENHANCED"));
     assert_eq!(asked.phrase_hints, ["rye bread", "sourdough"]);
 }
@@ -260,13 +260,13 @@ async fn an_agents_own_voice_is_its_own() {
         dialogflow_agent = "projects/lab/agent"
         speaking_rate = 1.5
     "#;
-    let world = World::with_script(SCRIPT).file(file).agent("sales", SCRIPT).agent("support", SCRIPT).start();
+    let harness = Harness::with_script(SCRIPT).file(file).agent("sales", SCRIPT).agent("support", SCRIPT).start();
     let version = "projects/lab/locations/global/agents/sales/flows/f/versions/3".to_owned();
     for (agent, voice, rate, versions) in
         [("sales", "de-DE-Neural2-B", 0.9, vec![version]), ("support", "", 1.5, Vec::new())]
     {
-        let call = call(&world, "+33123", &format!("?agent={agent}")).await;
-        let asked = world.turns_of(agent, &call)[0].asked.clone();
+        let call = call(&harness, "+33123", &format!("?agent={agent}")).await;
+        let asked = harness.turns_of(agent, &call)[0].requested.clone();
         assert_eq!(
             (asked.voice.as_str(), asked.speaking_rate, asked.flow_versions),
             (voice, rate, versions),

@@ -1,11 +1,11 @@
 //! What happens when nobody says anything, and how calls end that would not end by themselves.
 
 use dialbridge_core::Report;
-use dialbridge_core::ending::Bound;
-use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, What, When};
+use dialbridge_core::ending::CallLimit;
+use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, CallRecord, When};
 use dialbridge_tests::{
-    Edition, Log, Numbered, World, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, said, say,
-    spoke,
+    Edition, Harness, Log, Numbered, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, said,
+    say, spoke,
 };
 
 fn no_inputs(reports: &[Report]) -> Vec<(u32, bool)> {
@@ -16,9 +16,9 @@ fn no_inputs(reports: &[Report]) -> Vec<(u32, bool)> {
     reports.iter().filter_map(counted).collect()
 }
 
-fn bounds(reports: &[Report]) -> Vec<Bound> {
+fn bounds(reports: &[Report]) -> Vec<CallLimit> {
     let reached = |report: &Report| match report {
-        Report::BoundReached(bound) => Some(*bound),
+        Report::LimitReached(bound) => Some(*bound),
         _ => None,
     };
     reports.iter().filter_map(reached).collect()
@@ -26,12 +26,12 @@ fn bounds(reports: &[Report]) -> Vec<Bound> {
 
 /// When the agent was heard: from when, until when.
 fn heard(call: &CallRecord) -> Vec<(u64, u64)> {
-    let began = all_at(call, |what| matches!(what, What::AgentSpeaks));
-    began.into_iter().zip(spoke(call)).map(|(at_ms, (heard_ms, _))| (at_ms, at_ms + heard_ms)).collect()
+    let began = all_at(call, |what| matches!(what, CallEventKind::AgentSpeaks));
+    began.into_iter().zip(spoke(call)).map(|(at_ms, (played_ms, _))| (at_ms, at_ms + played_ms)).collect()
 }
 
-each_edition!(the_agents_own_answer_to_silence_is_played_as_it_is, ALL);
-async fn the_agents_own_answer_to_silence_is_played_as_it_is(edition: Edition) {
+each_edition!(the_agents_own_answer_to_no_input_is_played_as_it_is, ALL);
+async fn the_agents_own_answer_to_no_input_is_played_as_it_is(edition: Edition) {
     let script = r#"
         no_speech_ms = 4000
         [start]
@@ -40,9 +40,9 @@ async fn the_agents_own_answer_to_silence_is_played_as_it_is(edition: Edition) {
         say = "are you still there?"
         tone = { hz = 600, ms = 700 }
     "#;
-    let mut world = World::with_script(script).edition(edition).start();
-    let call = world.call(vec![hang_up(When::After(14_000))]).await;
-    let (turns, reports) = (world.turns(&call), world.reports());
+    let mut harness = Harness::with_script(script).edition(edition).start();
+    let call = harness.call(vec![hang_up(When::After(14_000))]).await;
+    let (turns, reports) = (harness.turns(&call), harness.reports());
     assert!(turns[1..].iter().all(|turn| turn.input == "audio"), "no event of ours");
     assert_eq!(no_inputs(&reports)[..2], [(1, false), (2, false)]);
     assert_eq!(spoke(&call)[..3], [(1_500, false), (700, false), (700, false)]);
@@ -67,7 +67,7 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event(edition: Edition) {
             tone = {{ hz = 600, ms = 700 }}
             "#
         );
-        let mut world = World::with_script(&script)
+        let mut harness = Harness::with_script(&script)
             .edition(edition)
             .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
             .each_call(|call| {
@@ -75,10 +75,10 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event(edition: Edition) {
                 call.no_input.after_ms = 5_000;
             })
             .start();
-        let call = world.call(vec![hang_up(When::After(14_000))]).await;
-        let events = world.inputs(&call).iter().filter(|text| *text == "NO_INPUT").count();
+        let call = harness.call(vec![hang_up(When::After(14_000))]).await;
+        let events = harness.inputs(&call).iter().filter(|text| *text == "NO_INPUT").count();
         assert!(events >= 2, "{no_speech_ms}: {events}");
-        let counted = no_inputs(&world.reports());
+        let counted = no_inputs(&harness.reports());
         assert_eq!(counted[..2], [(1, true), (2, true)], "{no_speech_ms}");
         let [(_, prompt), (asked, heard_out), (again, _), ..] = heard(&call)[..] else { panic!() };
         for silence in [asked - prompt, again - heard_out] {
@@ -100,15 +100,16 @@ async fn a_caller_who_speaks_is_counted_anew(edition: Edition) {
         [no_input]
         tone = { hz = 600, ms = 300 }
     "#;
-    let mut world = World::with_script(script).edition(edition).each_call(|call| call.bounds.silent_turns = 2).start();
+    let mut harness =
+        Harness::with_script(script).edition(edition).each_call(|call| call.limits.no_input_turns = 2).start();
     let mut steps = Vec::new();
     for _ in 0..3 {
         // Two silent turns, then a word, three times: never three in a row.
         steps.push(say(When::After(5_500), numbered_speech(0, 600)));
     }
     steps.push(hang_up(When::After(1_500)));
-    let call = world.call(steps).await;
-    let reports = world.reports();
+    let call = harness.call(steps).await;
+    let reports = harness.reports();
     assert!(bounds(&reports).is_empty());
     assert!(no_inputs(&reports).len() >= 5, "{:?}", no_inputs(&reports));
     assert!(no_inputs(&reports).iter().all(|(in_a_row, _)| *in_a_row <= 2));
@@ -127,8 +128,8 @@ const PATIENT: &str = r#"
 "#;
 
 /// How a call ended that a bound ended: by the reports, by what was said, and by the hand-off.
-fn assert_ended(world: &mut World, call: &CallRecord, bound: Bound, status: &str) {
-    assert_eq!(bounds(&world.reports()), [bound]);
+fn assert_ended(harness: &mut Harness, call: &CallRecord, bound: CallLimit, status: &str) {
+    assert_eq!(bounds(&harness.reports()), [bound]);
     let said = said(call);
     assert_eq!(said.as_deref(), Some("Good bye."), "{bound:?}");
     let url = redirected(call).unwrap();
@@ -140,32 +141,32 @@ fn assert_ended(world: &mut World, call: &CallRecord, bound: Bound, status: &str
 each_edition!(a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye, ALL);
 async fn a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye(edition: Edition) {
     let log = Log::start();
-    let mut world = World::with_script(PATIENT)
+    let mut harness = Harness::with_script(PATIENT)
         .edition(edition)
         .each_call(|call| {
-            call.bounds.silent_turns = 2;
-            call.bounds.goodbye = Some("Good bye.".to_owned());
+            call.limits.no_input_turns = 2;
+            call.limits.goodbye = Some("Good bye.".to_owned());
         })
         .start();
-    let call = world.call(Vec::new()).await;
-    assert_ended(&mut world, &call, Bound::SilentTurns, "hangup");
+    let call = harness.call(Vec::new()).await;
+    assert_ended(&mut harness, &call, CallLimit::NoInputTurns, "hangup");
     assert!(log.text().contains("no-input"), "the log says why");
 }
 
 each_edition!(a_call_that_is_too_long_is_sent_on_with_a_goodbye, ANY);
 async fn a_call_that_is_too_long_is_sent_on_with_a_goodbye(edition: Edition) {
-    let mut world = World::with_script(PATIENT)
+    let mut harness = Harness::with_script(PATIENT)
         .edition(edition)
         .each_call(|call| {
-            call.bounds.call_ms = 20_000;
-            call.bounds.goodbye = Some("Good bye.".to_owned());
+            call.limits.call_ms = 20_000;
+            call.limits.goodbye = Some("Good bye.".to_owned());
         })
         .start();
     let mut caller = Numbered::default();
     let steps = (0..20).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
-    let call = world.call(steps).await;
-    assert_ended(&mut world, &call, Bound::Call, "hangup");
-    let updated = first_at(&call, |what| matches!(what, What::Updated));
+    let call = harness.call(steps).await;
+    assert_ended(&mut harness, &call, CallLimit::Call, "hangup");
+    let updated = first_at(&call, |what| matches!(what, CallEventKind::Updated));
     assert!((20_000..21_000).contains(&updated), "{updated}");
 }
 
@@ -173,19 +174,19 @@ each_edition!(a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye, AN
 async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition: Edition) {
     // The agent waits for ever and so does the caller.
     let script = "[start]\ntone = { hz = 400, ms = 500 }";
-    let mut world = World::with_script(script)
+    let mut harness = Harness::with_script(script)
         .edition(edition)
         .each_call(|call| {
-            call.bounds.silence_ms = 30_000;
-            call.bounds.goodbye = Some("Good bye.".to_owned());
+            call.limits.silence_ms = 30_000;
+            call.limits.goodbye = Some("Good bye.".to_owned());
         })
         .start();
-    let mut plan = world.plan(Vec::new());
-    plan.patience = std::time::Duration::from_secs(100);
-    let call = world.twilio.call(plan).await;
-    assert_ended(&mut world, &call, Bound::Silence, "hangup");
+    let mut plan = harness.plan(Vec::new());
+    plan.hang_up_after = std::time::Duration::from_secs(100);
+    let call = harness.twilio.call(plan).await;
+    assert_ended(&mut harness, &call, CallLimit::Silence, "hangup");
     let [(_, heard_out)] = heard(&call)[..] else { panic!() };
-    let updated = first_at(&call, |what| matches!(what, What::Updated));
+    let updated = first_at(&call, |what| matches!(what, CallEventKind::Updated));
     assert!((30_000..30_100).contains(&(updated - heard_out)), "{}", updated - heard_out);
 }
 
@@ -200,17 +201,17 @@ async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye(edition: Edit
         [[utterance]]
         tone = { hz = 500, ms = 400 }
     "#;
-    let mut world = World::with_script(script)
+    let mut harness = Harness::with_script(script)
         .edition(edition)
         .each_call(|call| {
-            call.bounds.failed_turns = 2;
-            call.bounds.goodbye = Some("Good bye.".to_owned());
+            call.limits.failed_turns = 2;
+            call.limits.goodbye = Some("Good bye.".to_owned());
         })
         .start();
     let mut caller = Numbered::default();
     let steps = (0..6).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
-    let call = world.call(steps).await;
-    assert_ended(&mut world, &call, Bound::FailedTurns, "failed");
+    let call = harness.call(steps).await;
+    assert_ended(&mut harness, &call, CallLimit::FailedTurns, "failed");
 }
 
 each_edition!(turns_that_failed_before_the_socket_broke_count_after_it, ANY);
@@ -223,17 +224,18 @@ async fn turns_that_failed_before_the_socket_broke_count_after_it(edition: Editi
         [[utterance]]
         tone = { hz = 500, ms = 400 }
     "#;
-    let mut world = World::with_script(script).edition(edition).each_call(|call| call.bounds.failed_turns = 3).start();
+    let mut harness =
+        Harness::with_script(script).edition(edition).each_call(|call| call.limits.failed_turns = 3).start();
     let mut caller = Numbered::default();
     let steps = (0..12).flat_map(|_| [say(When::After(0), caller.speech(700)), pause(2_300)]).collect();
     let faults = vec![CallFault::Breaks { at_ms: 5_500 }];
-    let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
-    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2, "{:?}", call.events);
-    let reports = world.reports();
+    let call = harness.twilio.call(CallPlan { faults, ..harness.plan(steps) }).await;
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::StreamOpened)), 2, "{:?}", call.events);
+    let reports = harness.reports();
     let failures = |reports: &[Report]| reports.iter().filter(|is| matches!(is, Report::TurnFailed { .. })).count();
     let broken = reports.iter().position(|report| matches!(report, Report::Ended { .. })).unwrap();
     let (before, all) = (failures(&reports[..broken]), failures(&reports));
     assert!((1..=2).contains(&before), "{before} before the socket broke");
     assert_eq!(all, 4, "the fourth ends the call, {before} of them before the socket broke");
-    assert!(reports.iter().any(|report| matches!(report, Report::BoundReached(Bound::FailedTurns))));
+    assert!(reports.iter().any(|report| matches!(report, Report::LimitReached(CallLimit::FailedTurns))));
 }

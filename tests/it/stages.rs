@@ -4,8 +4,8 @@ use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::report::Stages;
 use dialbridge_core::{CallTime, Report, TurnId};
-use dialbridge_lab::twilio::{What, When};
-use dialbridge_tests::{Edition, World, all_at, first_at, hang_up, numbered_speech, press, say, tone};
+use dialbridge_lab::twilio::{CallEventKind, When};
+use dialbridge_tests::{Edition, Harness, all_at, first_at, hang_up, numbered_speech, press, say, tone};
 
 fn stages(reports: &[Report]) -> Vec<Stages> {
     let told = |report: &Report| match report {
@@ -28,7 +28,7 @@ fn answered(reports: &[Report]) -> Vec<TurnId> {
 
 /// All stages of a turn that it must have, in the order in which they come.
 fn in_order(stages: &Stages) -> Vec<CallTime> {
-    let heard = [stages.answered, stages.first_audio_sent, stages.first_audio_heard];
+    let heard = [stages.answered, stages.first_audio_sent, stages.first_audio_played];
     let asked = match stages.input {
         "audio" => vec![stages.speech_began, stages.input_complete],
         _ => vec![Some(stages.opened), stages.input_complete],
@@ -53,9 +53,9 @@ async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order(e
         tone = { hz = 600, ms = 300 }
     "#;
     for transcripts in ["before-end", "after-end"] {
-        let mut world =
-            World::with_script(&format!("transcripts = \"{transcripts}\"\n{script}")).edition(edition).start();
-        world.storage.put("music/jingle.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
+        let mut harness =
+            Harness::with_script(&format!("transcripts = \"{transcripts}\"\n{script}")).edition(edition).start();
+        harness.storage.put("music/jingle.wav", write_wav(1, AudioFormat::TELEPHONE, &tone(700.0, 500)));
         let recordings = edition != Edition::EsV2;
         let second = if recordings { When::AgentSilent(300) } else { When::After(2_500) };
         let steps = vec![
@@ -67,13 +67,13 @@ async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order(e
             press(When::AgentSilent(300), "12#"),
             hang_up(When::AgentSilent(500)),
         ];
-        let call = world.call(steps).await;
-        let reports = world.reports();
+        let call = harness.call(steps).await;
+        let reports = harness.reports();
         let told = stages(&reports);
         let turns: Vec<TurnId> = told.iter().map(|stages| stages.turn).collect();
         assert_eq!(turns, answered(&reports), "{transcripts}");
         assert_eq!(turns.len(), 6, "{transcripts}");
-        let mut expected = world.turns(&call);
+        let mut expected = harness.turns(&call);
         expected.retain(|turn| turn.answered);
         for (stages, turn) in told.iter().zip(expected) {
             let input = if matches!(turn.text.as_str(), "12" | "12#") { "digits" } else { turn.input };
@@ -97,17 +97,17 @@ async fn each_turn_that_was_answered_has_its_stages_once_complete_and_in_order(e
 each_edition!(the_stages_are_true, ALL);
 async fn the_stages_are_true(edition: Edition) {
     let script = "think_ms = 300\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 900 }";
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let call =
-        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))]).await;
-    let told = stages(&world.reports());
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))]).await;
+    let told = stages(&harness.reports());
     let stages = &told[1];
-    let began = first_at(&call, |what| matches!(what, What::StreamOpened));
+    let began = first_at(&call, |what| matches!(what, CallEventKind::StreamOpened));
     let near = |at: Option<CallTime>, expected_ms: u64| at.unwrap().as_ms().abs_diff(expected_ms - began) <= 40;
-    let speaks = first_at(&call, |what| matches!(what, What::CallerSpeaks { .. }));
+    let speaks = first_at(&call, |what| matches!(what, CallEventKind::CallerSpeaks { .. }));
     assert!(near(stages.speech_began, speaks), "{stages:?}");
     assert!(near(stages.input_complete, speaks + 700 + 600), "{stages:?}");
-    let heard = all_at(&call, |what| matches!(what, What::AgentSpeaks))[1];
+    let heard = all_at(&call, |what| matches!(what, CallEventKind::AgentSpeaks))[1];
     assert!(near(stages.answered, heard), "{stages:?}");
-    assert!(near(stages.first_audio_heard, heard), "{stages:?}");
+    assert!(near(stages.first_audio_played, heard), "{stages:?}");
 }

@@ -17,7 +17,7 @@ const STORIES: [(&str, &[&str]); 9] = [
     ("failure_filler_and_transfer", &["", "_es", "_ces"]),
     ("goodbye_heard_to_its_end", &["", "_es", "_ces"]),
     ("hang_up_while_an_answer_is_on_its_way", &["", "_es", "_ces"]),
-    ("keys_before_the_prompt", &["", "_es", "_ces"]),
+    ("digits_before_the_prompt", &["", "_es", "_ces"]),
     ("nobody_says_anything", &["", "_es"]),
     ("warning_that_may_not_be_interrupted", &["", "_es", "_ces"]),
     ("yes_before_the_prompt", &["", "_es", "_ces"]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, CallerStep, When};
-use dialbridge_tests::{Edition, Street, ended_by, hang_up, numbered_speech, pause, press, redirected, say};
+use dialbridge_tests::{Edition, TcpHarness, ended_by, hang_up, numbered_speech, pause, press, redirected, say};
 use tokio::runtime::{Builder, Handle};
 
 /// An agent that fails in several ways before it ends a call.
@@ -38,8 +38,8 @@ fn sentence() -> CallerStep {
 
 /// Calls that end in all ways: by the agent, by the caller at several moments, by a panic (the second last), and one whose
 /// socket breaks.
-fn plans(street: &Street) -> Vec<CallPlan> {
-    let steps = |steps| CallPlan { limit: Duration::from_secs(20), ..CallPlan::new(&street.voice_url, steps) };
+fn plans(harness: &TcpHarness) -> Vec<CallPlan> {
+    let steps = |steps| CallPlan { limit: Duration::from_secs(20), ..CallPlan::new(&harness.voice_url, steps) };
     let to_the_end = || vec![sentence(); 3];
     vec![
         steps(to_the_end()),
@@ -60,9 +60,9 @@ fn plans(street: &Street) -> Vec<CallPlan> {
     ]
 }
 
-async fn play(street: &Street) -> Vec<CallRecord> {
-    let calls = plans(street).into_iter().map(|plan| {
-        let twilio = street.twilio.clone();
+async fn play(harness: &TcpHarness) -> Vec<CallRecord> {
+    let calls = plans(harness).into_iter().map(|plan| {
+        let twilio = harness.twilio.clone();
         tokio::spawn(async move { twilio.call(plan).await })
     });
     let mut records = Vec::new();
@@ -94,11 +94,11 @@ each_edition!(
 async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them(edition: Edition) {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let service = runtime.handle().clone();
-    let street = Street::start_apart(
+    let harness = TcpHarness::start_apart(
         edition,
         SCRIPT,
         |config| {
-            config.default_agent_mut().call.patience.answer_ms = 700;
+            config.default_agent_mut().call.timeouts.answer_ms = 700;
             // Connections to the REST API are kept for the next request, as many as there were requests at once.
             config.twilio.account_sid = None;
         },
@@ -110,11 +110,11 @@ async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_th
     )
     .await;
     // The first call opens what is kept: connections to the agent, and what looks after them.
-    street.twilio.call(plans(&street).swap_remove(0)).await;
+    harness.twilio.call(plans(&harness).swap_remove(0)).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     let before = service.metrics().num_alive_tasks();
     for round in 0..ROUNDS {
-        let calls = play(&street).await;
+        let calls = play(&harness).await;
         let url = |call: &CallRecord| redirected(call).unwrap_or_default();
         for call in &calls[..2] {
             assert!(url(call).contains("VirtualAgentStatus=completed"), "{:?}", call.events);
@@ -125,8 +125,8 @@ async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_th
         }
         let after = settled(&service, before).await;
         assert!(after <= before, "{before} tasks before, {after} after round {round}");
-        assert_eq!(street.service.calls().live(), 0);
+        assert_eq!(harness.service.calls().live(), 0);
     }
-    drop(street);
+    drop(harness);
     runtime.shutdown_background();
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{Account, When};
 use dialbridge_tests::{
-    Collector, RawSocket, Reaction, TOKEN, World, WorldBuilder, bakery, hang_up, numbered_speech, paths, post, press,
-    say, start,
+    Collector, Harness, HarnessBuilder, RawSocket, Reaction, TOKEN, bakery, hang_up, numbered_speech, paths, post,
+    press, say, start,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -16,9 +16,9 @@ use prost::Message as _;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A world whose spans go to `otel.test`.
-fn traced(script: Script) -> WorldBuilder {
-    World::with(script).settings(|settings| {
+/// A harness whose spans go to `otel.test`.
+fn traced(script: Script) -> HarnessBuilder {
+    Harness::with(script).settings(|settings| {
         settings.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.test:4318");
         settings.set("OTEL_EXPORTER_OTLP_HEADERS", "api-key=planted-key");
     })
@@ -66,9 +66,9 @@ fn named<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_a_trace_of_its_request_its_turns_and_their_stages() {
-    let world = traced(Script::bakery().unwrap()).start();
-    let collector = Collector::start(&world.pipes, "otel.test:4318");
-    let call = world.call(bakery()).await;
+    let harness = traced(Script::bakery().unwrap()).start();
+    let collector = Collector::start(&harness.pipes, "otel.test:4318");
+    let call = harness.call(bakery()).await;
     let spans = spans(&collector).await;
     let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (&span.span_id[..], span)).collect();
     assert_eq!(by_id.len(), spans.len(), "each span has an id of its own");
@@ -112,27 +112,27 @@ async fn a_call_is_a_trace_of_its_request_its_turns_and_their_stages() {
             spans.iter().filter(|span| span.parent_span_id == turn.span_id).map(|span| span.name.as_str()).collect();
         // The greeting answers nothing that somebody said.
         let expected: &[&str] = match attribute(turn, "dialbridge.input").as_deref() {
-            Some("audio") => &["waiting", "recogniser", "agent", "first-audio", "play-out", "speech"],
-            _ => &["agent", "first-audio", "play-out"],
+            Some("audio") => &["waiting", "recogniser", "agent", "first-audio", "playout", "speech"],
+            _ => &["agent", "first-audio", "playout"],
         };
         assert_eq!(parts, expected);
     }
-    let text = world.service.metrics_text();
+    let text = harness.service.metrics_text();
     assert!(text.contains(&format!("dialbridge_spans_total{{result=\"sent\"}} {}\n", spans.len())), "{text}");
 }
 
 /// Asks the voice-url with those headers and plays a short stream; gives the spans.
-async fn with_headers(builder: WorldBuilder, more: &[(&str, &str)]) -> Vec<Span> {
-    let world = builder.start();
-    let collector = Collector::start(&world.pipes, "otel.test:4318");
+async fn with_headers(builder: HarnessBuilder, more: &[(&str, &str)]) -> Vec<Span> {
+    let harness = builder.start();
+    let collector = Collector::start(&harness.pipes, "otel.test:4318");
     let form = [("CallSid".to_owned(), "CA1".to_owned()), ("CallStatus".to_owned(), "ringing".to_owned())];
     let signature = Account::new(Some(TOKEN)).signature("http://service.test/twiml", &form).unwrap();
     let mut headers =
         vec![("content-type", "application/x-www-form-urlencoded"), ("x-twilio-signature", signature.as_str())];
     headers.extend(more);
-    let answer = post(&world.pipes, "POST /twiml", &headers, "CallSid=CA1&CallStatus=ringing").await;
+    let answer = post(&harness.pipes, "POST /twiml", &headers, "CallSid=CA1&CallStatus=ringing").await;
     let (media, _) = paths(&answer.body);
-    let mut socket = RawSocket::open(&world.pipes, &media).await.unwrap();
+    let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
     socket.text(&start("CA1")).await;
     socket.next().await;
     socket.text(r#"{"event":"stop"}"#).await;
@@ -183,9 +183,9 @@ async fn the_sampler_says_which_calls_are_traced() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_fails_is_a_failed_span() {
     let toml = "[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nfault = \"UNAVAILABLE\"\n[[utterance]]\ntone = { hz = 400, ms = 300 }";
-    let world = traced(script(toml)).start();
-    let collector = Collector::start(&world.pipes, "otel.test:4318");
-    world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
+    let harness = traced(script(toml)).start();
+    let collector = Collector::start(&harness.pipes, "otel.test:4318");
+    harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(300))]).await;
     let spans = spans(&collector).await;
     let failed: Vec<&Span> =
         spans.iter().filter(|span| span.status.as_ref().is_some_and(|status| status.code == 2)).collect();
@@ -215,12 +215,12 @@ async fn no_span_shows_what_was_said_pressed_or_called_and_no_collector_delays_a
             hang_up(When::AgentSilent(300)),
         ]
     };
-    let plain = World::with(script(toml)).start().call(steps()).await;
+    let plain = Harness::with(script(toml)).start().call(steps()).await;
     for reaction in [Reaction::Status(200), Reaction::Hangs, Reaction::Status(503)] {
-        let world = traced(script(toml)).start();
-        let collector = Collector::start(&world.pipes, "otel.test:4318");
+        let harness = traced(script(toml)).start();
+        let collector = Collector::start(&harness.pipes, "otel.test:4318");
         collector.always(reaction);
-        let call = world.call(steps()).await;
+        let call = harness.call(steps()).await;
         assert_eq!(call.heard, plain.heard, "{reaction:?}");
         let times =
             |call: &dialbridge_lab::twilio::CallRecord| call.events.iter().map(|event| event.at_ms).collect::<Vec<_>>();
@@ -235,7 +235,7 @@ async fn no_span_shows_what_was_said_pressed_or_called_and_no_collector_delays_a
                 assert!(!text.contains(secret), "{secret}");
             }
         }
-        let text = world.service.metrics_text();
+        let text = harness.service.metrics_text();
         assert_eq!(
             text.contains("dialbridge_spans_total{result=\"lost\"} 0\n"),
             reaction == Reaction::Status(200),
@@ -247,16 +247,16 @@ async fn no_span_shows_what_was_said_pressed_or_called_and_no_collector_delays_a
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_ends_sends_its_spans_first() {
-    let world = traced(script(SHORT)).start();
-    let collector = Collector::start(&world.pipes, "otel.test:4318");
-    let service = world.service.clone();
+    let harness = traced(script(SHORT)).start();
+    let collector = Collector::start(&harness.pipes, "otel.test:4318");
+    let service = harness.service.clone();
     let ending = async {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         service.end().await;
         // Nothing is sent any more once the instance has ended.
         collector.posted().len()
     };
-    let (_, posted) = tokio::join!(world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);
+    let (_, posted) = tokio::join!(harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);
     assert!(posted > 0);
     let spans = spans(&collector).await;
     assert_eq!(named(&spans, "call").len(), 1);

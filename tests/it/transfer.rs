@@ -2,10 +2,10 @@
 
 use dialbridge_core::Report;
 use dialbridge_core::report::CloseReason;
-use dialbridge_lab::twilio::{CallPlan, CallRecord, OtherSide, Queue, What, When};
+use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, OtherSide, Queue, When};
 use dialbridge_tests::{
-    Edition, SERVICE_URL, World, WorldBuilder, all_at, ended_by, first_at, hang_up, numbered_speech, redirected, say,
-    signed_post, spoke,
+    Edition, Harness, HarnessBuilder, SERVICE_URL, all_at, ended_by, first_at, hang_up, numbered_speech, redirected,
+    say, signed_post, spoke,
 };
 
 /// An agent that puts the call through after the first thing that is said, and has an answer to a transfer that failed.
@@ -33,37 +33,37 @@ fn transferring(order: &str) -> String {
 const TO_NUMBER: &str = r#"payload = { dialbridge = { transfer = { to = "+15550123" } } }"#;
 const TO_SIP: &str = r#"payload = { dialbridge = { transfer = { to = "sip:desk@example.com", callerId = "+15550177", timeout = 12 } } }"#;
 
-fn world(edition: Edition, order: &str) -> WorldBuilder {
-    World::with_script(&transferring(order))
+fn harness(edition: Edition, order: &str) -> HarnessBuilder {
+    Harness::with_script(&transferring(order))
         .edition(edition)
         .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
 }
 
 /// The caller says one thing, and where the call comes back to the agent, another.
-async fn call(world: &World, others: &[OtherSide]) -> CallRecord {
+async fn call(harness: &Harness, others: &[OtherSide]) -> CallRecord {
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSilent(300), numbered_speech(35, 700)),
         hang_up(When::AgentSilent(1_500)),
     ];
-    world.twilio.call(CallPlan { others: others.to_vec(), ..world.plan(steps) }).await
+    harness.twilio.call(CallPlan { others: others.to_vec(), ..harness.plan(steps) }).await
 }
 
 fn dialled(call: &CallRecord) -> Vec<(String, Option<String>)> {
-    let dialled = |what: &What| match what {
-        What::Dialled { to, caller_id } => Some((to.clone(), caller_id.clone())),
+    let dialled = |what: &CallEventKind| match what {
+        CallEventKind::Dialled { to, caller_id } => Some((to.clone(), caller_id.clone())),
         _ => None,
     };
-    call.events.iter().filter_map(|event| dialled(&event.what)).collect()
+    call.events.iter().filter_map(|event| dialled(&event.kind)).collect()
 }
 
 fn dial_statuses(call: &CallRecord) -> Vec<String> {
-    let status = |what: &What| match what {
-        What::DialEnded { status, .. } => Some(status.clone()),
+    let status = |what: &CallEventKind| match what {
+        CallEventKind::DialEnded { status, .. } => Some(status.clone()),
         _ => None,
     };
-    call.events.iter().filter_map(|event| status(&event.what)).collect()
+    call.events.iter().filter_map(|event| status(&event.kind)).collect()
 }
 
 const ANSWERS: OtherSide = OtherSide::Answers { rings_ms: 2_000, talks_ms: 9_000 };
@@ -74,17 +74,17 @@ async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_wi
     let orders: &[&str] =
         if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
     for order in orders {
-        let mut world = world(edition, order).start();
-        let call = call(&world, &[ANSWERS]).await;
+        let mut harness = harness(edition, order).start();
+        let call = call(&harness, &[ANSWERS]).await;
         assert_eq!(dialled(&call), [("+15550123".to_owned(), None)], "{order}");
         assert_eq!(spoke(&call).last(), Some(&(1_300, false)), "the last words are heard");
         let (heard, updated) = (
-            *all_at(&call, |what| matches!(what, What::AgentSpoke { .. })).last().unwrap(),
-            first_at(&call, |what| matches!(what, What::Updated)),
+            *all_at(&call, |what| matches!(what, CallEventKind::AgentSpoke { .. })).last().unwrap(),
+            first_at(&call, |what| matches!(what, CallEventKind::Updated)),
         );
         assert!(heard <= updated);
         assert_eq!((dial_statuses(&call), ended_by(&call)), (vec!["completed".to_owned()], "twiml".to_owned()));
-        let ended: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+        let ended: Vec<CloseReason> = harness.reports().into_iter().filter_map(closed).collect();
         assert_eq!(ended, [CloseReason::Stop], "one stream, and no other after it");
     }
 }
@@ -98,11 +98,11 @@ fn closed(report: Report) -> Option<CloseReason> {
 
 each_edition!(a_sip_address_is_dialled_as_the_payload_says, ANY);
 async fn a_sip_address_is_dialled_as_the_payload_says(edition: Edition) {
-    let world = world(edition, TO_SIP).start();
-    let call = call(&world, &[OtherSide::NoAnswer]).await;
+    let harness = harness(edition, TO_SIP).start();
+    let call = call(&harness, &[OtherSide::NoAnswer]).await;
     assert_eq!(dialled(&call)[0], ("sip:desk@example.com".to_owned(), Some("+15550177".to_owned())));
-    let rang = first_at(&call, |what| matches!(what, What::DialEnded { .. }))
-        - first_at(&call, |what| matches!(what, What::Dialled { .. }));
+    let rang = first_at(&call, |what| matches!(what, CallEventKind::DialEnded { .. }))
+        - first_at(&call, |what| matches!(what, CallEventKind::Dialled { .. }));
     assert!((12_000..12_100).contains(&rang), "{rang}");
 }
 
@@ -111,31 +111,32 @@ async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_a
     for (other, status) in
         [(OtherSide::Busy, "busy"), (OtherSide::NoAnswer, "no-answer"), (OtherSide::Failed, "failed")]
     {
-        let mut world = world(edition, TO_NUMBER).start();
-        let call = call(&world, &[other]).await;
+        let mut harness = harness(edition, TO_NUMBER).start();
+        let call = call(&harness, &[other]).await;
         assert_eq!(dial_statuses(&call), [status]);
-        assert_eq!(world.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "it does not greet again");
-        assert_eq!(world.told(&call, "DialCallStatus")[0], status);
-        assert!(world.told(&call, "CallSid").iter().all(|told| *told == call.call_sid.as_str()));
+        assert_eq!(harness.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "it does not greet again");
+        assert_eq!(harness.parameter(&call, "DialCallStatus")[0], status);
+        assert!(harness.parameter(&call, "CallSid").iter().all(|told| *told == call.call_sid.as_str()));
         // The agent's answer to the event, and then to what the caller says next.
         assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{status}: {:?}", spoke(&call));
         assert_eq!(ended_by(&call), "caller");
-        assert_eq!(world.agent.record().overlaps(), 0);
-        let reasons: Vec<CloseReason> = world.reports().into_iter().filter_map(closed).collect();
+        assert_eq!(harness.agent.record().overlaps(), 0);
+        let reasons: Vec<CloseReason> = harness.reports().into_iter().filter_map(closed).collect();
         assert_eq!(reasons, [CloseReason::Stop, CloseReason::Stop]);
     }
 }
 
 each_edition!(without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed, ANY);
 async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed(edition: Edition) {
-    let world = world(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
+    let harness =
+        harness(edition, TO_NUMBER).config(|config| config.default_agent_mut().dial_failed_event = None).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::After(8_000), numbered_speech(35, 700)),
         hang_up(When::AgentSilent(500)),
     ];
-    let call = world.twilio.call(CallPlan { others: vec![OtherSide::Busy], ..world.plan(steps) }).await;
-    assert_eq!(world.inputs(&call), ["WELCOME"]);
+    let call = harness.twilio.call(CallPlan { others: vec![OtherSide::Busy], ..harness.plan(steps) }).await;
+    assert_eq!(harness.inputs(&call), ["WELCOME"]);
     assert_eq!(spoke(&call).last(), Some(&(400, false)), "{:?}", spoke(&call));
 }
 
@@ -150,26 +151,26 @@ fn transferring_twice() -> String {
 each_edition!(a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance, ANY);
 async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance(edition: Edition) {
     let start = || {
-        World::with_script(&transferring_twice())
+        Harness::with_script(&transferring_twice())
             .edition(edition)
             .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
             .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
             .start()
     };
-    let (world, another) = (start(), start());
+    let (harness, another) = (start(), start());
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSilent(300), numbered_speech(35, 700)),
         hang_up(When::AgentSilent(1_500)),
     ];
-    let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..world.plan(steps) };
+    let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..harness.plan(steps) };
     plan.voice_url += "?param.shop=north%20side%26";
-    let call = world.twilio.call(plan).await;
+    let call = harness.twilio.call(plan).await;
     assert_eq!(dial_statuses(&call), ["busy", "no-answer"]);
-    let (shops, sids) = (world.told(&call, "shop"), world.told(&call, "CallSid"));
+    let (shops, sids) = (harness.parameter(&call, "shop"), harness.parameter(&call, "CallSid"));
     assert!(shops.len() >= 3 && shops.len() == sids.len(), "{shops:?}");
     assert!(shops.iter().all(|shop| shop == "north side&"), "{shops:?}");
-    assert_eq!(world.told(&call, "DialCallStatus").last(), Some(&"no-answer".into()));
+    assert_eq!(harness.parameter(&call, "DialCallStatus").last(), Some(&"no-answer".into()));
 
     let dial = call.documents.iter().rfind(|document| document.contains("<Dial ")).unwrap();
     let action = dial.split('"').find(|text| text.contains("/dial-ended?")).unwrap().replace("&amp;", "&");
@@ -183,12 +184,12 @@ async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_an
 each_edition!(a_call_may_be_put_through_a_second_time, ANY);
 async fn a_call_may_be_put_through_a_second_time(edition: Edition) {
     let script = transferring_twice();
-    let world = World::with_script(&script)
+    let harness = Harness::with_script(&script)
         .edition(edition)
         .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
         .start();
-    let call = call(&world, &[OtherSide::Busy, ANSWERS]).await;
+    let call = call(&harness, &[OtherSide::Busy, ANSWERS]).await;
     let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
     assert_eq!(numbers, ["+15550123", "+15550124"]);
     assert_eq!(dial_statuses(&call), ["busy", "completed"]);
@@ -202,10 +203,10 @@ async fn a_call_is_queued_for_a_workflow_or_by_a_name(edition: Edition) {
     for (order, workflow_sid, name, attributes) in
         [(workflow, Some("WW0123"), None, r#"{"loaves":2,"skill":"cakes"}"#), (queue, None, Some("support"), "")]
     {
-        let world = world(edition, order).start();
-        let call = call(&world, &[]).await;
+        let harness = harness(edition, order).start();
+        let call = call(&harness, &[]).await;
         let queued = call.find(|what| match what {
-            What::Enqueued { workflow_sid, queue, attributes } => {
+            CallEventKind::Enqueued { workflow_sid, queue, attributes } => {
                 Some((workflow_sid.clone(), queue.clone(), attributes.clone()))
             }
             _ => None,
@@ -220,9 +221,9 @@ async fn a_call_is_queued_for_a_workflow_or_by_a_name(edition: Edition) {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_leaves_the_queue_has_nothing_left_to_do() {
     let order = r#"payload = { dialbridge = { enqueue = { queue = "support" } } }"#;
-    let world = world(Edition::Cx, order).start();
+    let harness = harness(Edition::Cx, order).start();
     let steps = vec![say(When::AgentSilent(300), numbered_speech(0, 700))];
-    let call = world.twilio.call(CallPlan { queue: Queue::Leaves(20_000), ..world.plan(steps) }).await;
+    let call = harness.twilio.call(CallPlan { queue: Queue::Leaves(20_000), ..harness.plan(steps) }).await;
     assert_eq!(ended_by(&call), "nothing left to do");
 }
 
@@ -245,11 +246,11 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session(ed
         tone = { hz = 900, ms = 700 }
     "#;
     for event in ["&amp;event=PAID", ""] {
-        let world = World::with_script(script)
+        let harness = Harness::with_script(script)
             .edition(edition)
             .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
             .start();
-        world.twilio.answer_hand_off(format!(
+        harness.twilio.answer_hand_off(format!(
             "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\
              <Redirect>{SERVICE_URL}/twiml?resume=1{event}</Redirect></Response>"
         ));
@@ -258,29 +259,29 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session(ed
             say(When::After(15_000), numbered_speech(35, 700)),
             hang_up(When::AgentSilent(500)),
         ];
-        let call = world.call(steps).await;
+        let call = harness.call(steps).await;
         let url = redirected(&call).unwrap();
         assert!(url.contains("VirtualAgentStatus=paused"), "{url}");
         assert!(url.contains("\"PauseParameters\":{\"amount\":12"), "{url}");
         let expected: &[&str] = if event.is_empty() { &["WELCOME"] } else { &["WELCOME", "PAID"] };
-        assert_eq!(world.inputs(&call), expected);
+        assert_eq!(harness.inputs(&call), expected);
         let answers = if event.is_empty() { vec![(400, false)] } else { vec![(700, false), (400, false)] };
         assert_eq!(spoke(&call)[2..], answers, "{event}: the session goes on where it was");
         assert_eq!(ended_by(&call), "caller");
-        assert_eq!(world.agent.record().overlaps(), 0);
+        assert_eq!(harness.agent.record().overlaps(), 0);
     }
 }
 
 each_edition!(from_the_ending_message_on_there_is_no_listening_and_no_interruption, ANY);
 async fn from_the_ending_message_on_there_is_no_listening_and_no_interruption(edition: Edition) {
-    let mut world = world(edition, TO_NUMBER).start();
+    let mut harness = harness(edition, TO_NUMBER).start();
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSpeaking(300), numbered_speech(35, 800)),
     ];
-    let call = world.twilio.call(CallPlan { others: vec![ANSWERS], ..world.plan(steps) }).await;
+    let call = harness.twilio.call(CallPlan { others: vec![ANSWERS], ..harness.plan(steps) }).await;
     assert_eq!(spoke(&call).last(), Some(&(1_300, false)));
-    let account = world.account();
+    let account = harness.account();
     assert!(account.after_end >= 60 * 160, "what is said into the goodbye is counted: {account:?}");
     assert_eq!(account.received, account.written + account.after_end);
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dialbridge_core::{CloseReason, Report};
 use dialbridge_lab::agent::Script;
-use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, CallerStep, RestFault, What, When};
-use dialbridge_tests::{Edition, World, bakery, numbered_speech, numbers, pause, say};
+use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, CallRecord, CallerStep, RestFault, When};
+use dialbridge_tests::{Edition, Harness, bakery, numbered_speech, numbers, pause, say};
 use http::StatusCode;
 
 const ENDS: &str = "[start]\ntone = { hz = 400, ms = 600 }\nend = true";
@@ -24,28 +24,28 @@ fn four_sentences() -> Vec<CallerStep> {
     steps
 }
 
-fn heard_numbers(world: &World, call: &CallRecord) -> Vec<u32> {
-    world.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect()
+fn heard_numbers(harness: &Harness, call: &CallRecord) -> Vec<u32> {
+    harness.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect()
 }
 
 fn redirects(call: &CallRecord) -> usize {
-    call.count(|what| matches!(what, What::Redirected { url } if url.contains("VirtualAgentStatus=completed")))
+    call.count(|what| matches!(what, CallEventKind::Redirected { url } if url.contains("VirtualAgentStatus=completed")))
 }
 
 /// How the call got its last TwiML: over REST, or from the action.
 fn was_updated(call: &CallRecord) -> bool {
-    call.count(|what| matches!(what, What::Updated)) > 0
+    call.count(|what| matches!(what, CallEventKind::Updated)) > 0
 }
 
 async fn ended_with(faults: &[RestFault]) -> (CallRecord, Option<CloseReason>) {
-    let mut world = World::with_script(ENDS).start();
-    world.twilio.fail_rest(faults.iter().copied());
+    let mut harness = Harness::with_script(ENDS).start();
+    harness.twilio.fail_rest(faults.iter().copied());
     // The caller waits for what becomes of the call.
-    let plan = CallPlan { patience: Duration::from_secs(30), ..world.plan(Vec::new()) };
-    let call = world.twilio.call(plan).await;
+    let plan = CallPlan { hang_up_after: Duration::from_secs(30), ..harness.plan(Vec::new()) };
+    let call = harness.twilio.call(plan).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(world.service.calls().live(), 0, "{faults:?}");
-    let reason = world.reports().into_iter().find_map(|report| match report {
+    assert_eq!(harness.service.calls().live(), 0, "{faults:?}");
+    let reason = harness.reports().into_iter().find_map(|report| match report {
         Report::Ended { reason, .. } => Some(reason),
         _ => None,
     });
@@ -71,7 +71,8 @@ async fn an_update_that_twilio_cannot_take_at_the_moment_is_tried_again() {
 async fn twilios_own_pause_is_kept_before_the_next_attempt() {
     let (at_once, _) = ended_with(&[RestFault::too_many(Some(0))]).await;
     let (later, _) = ended_with(&[RestFault::too_many(Some(3))]).await;
-    let updated = |call: &CallRecord| call.events.iter().find(|event| event.what == What::Updated).unwrap().at_ms;
+    let updated =
+        |call: &CallRecord| call.events.iter().find(|event| event.kind == CallEventKind::Updated).unwrap().at_ms;
     assert_eq!(updated(&later) - updated(&at_once), 3_000);
 }
 
@@ -89,8 +90,10 @@ async fn a_call_that_cannot_be_updated_goes_on_through_the_streams_action() {
         assert!(!was_updated(&call), "{faults:?}");
         assert_eq!((redirects(&call), ended), (1, Some(reason)), "{faults:?}: {:?}", call.events);
         // The caller waits for it no longer than ten seconds after the last words, and two for the socket to close.
-        let spoke = call.events.iter().find(|event| matches!(event.what, What::AgentSpoke { .. })).unwrap().at_ms;
-        let closed = call.events.iter().find(|event| matches!(event.what, What::SocketClosed { .. })).unwrap().at_ms;
+        let spoke =
+            call.events.iter().find(|event| matches!(event.kind, CallEventKind::AgentSpoke { .. })).unwrap().at_ms;
+        let closed =
+            call.events.iter().find(|event| matches!(event.kind, CallEventKind::StreamClosed { .. })).unwrap().at_ms;
         assert!(closed - spoke <= 12_000, "{faults:?}: {} ms", closed - spoke);
     }
 }
@@ -104,10 +107,10 @@ async fn an_update_whose_answer_is_lost_does_not_redirect_the_call_twice() {
 each_edition!(a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice, [Cx, EsV2]);
 async fn a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_for_twice(edition: Edition) {
     for fault in [CallFault::NoMarks, CallFault::Garbage, CallFault::AsksTwice] {
-        let world = World::with(Script::bakery().unwrap()).edition(edition).start();
-        let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(bakery()) }).await;
+        let harness = Harness::with(Script::bakery().unwrap()).edition(edition).start();
+        let call = harness.twilio.call(CallPlan { faults: vec![fault], ..harness.plan(bakery()) }).await;
         let handed_on = call.find(|what| match what {
-            What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+            CallEventKind::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
             _ => None,
         });
         assert_eq!(handed_on, Some(true), "{fault:?}: {:?}", call.events);
@@ -117,27 +120,27 @@ async fn a_call_goes_as_its_script_says_without_marks_among_garbage_and_asked_fo
 each_edition!(a_network_that_stands_still_for_a_while_loses_no_word, [Cx, EsV2]);
 async fn a_network_that_stands_still_for_a_while_loses_no_word(edition: Edition) {
     for for_ms in [300, 800, 5_000] {
-        let world = World::with_script(ECHO).edition(edition).start();
+        let harness = Harness::with_script(ECHO).edition(edition).start();
         let faults = vec![CallFault::Late { at_ms: 1_200, for_ms }];
-        let call = world.twilio.call(CallPlan { faults, ..world.plan(four_sentences()) }).await;
-        assert_eq!(heard_numbers(&world, &call), (0..180).collect::<Vec<u32>>(), "{for_ms}");
+        let call = harness.twilio.call(CallPlan { faults, ..harness.plan(four_sentences()) }).await;
+        assert_eq!(heard_numbers(&harness, &call), (0..180).collect::<Vec<u32>>(), "{for_ms}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_in_a_tunnel_loses_what_the_tunnel_took_and_no_more() {
-    let world = World::with_script(ECHO).start();
+    let harness = Harness::with_script(ECHO).start();
     let faults = vec![CallFault::Lost { at_ms: 1_000, for_ms: 200 }];
     let mut steps = vec![say(When::After(900), numbered_speech(0, 900)), pause(2_000)];
     steps.push(CallerStep::HangUp { when: When::After(0) });
-    let call = world.twilio.call(CallPlan { faults, ..world.plan(steps) }).await;
+    let call = harness.twilio.call(CallPlan { faults, ..harness.plan(steps) }).await;
     let expected: Vec<u32> = (0..45).filter(|number| !(5..15).contains(number)).collect();
-    assert_eq!(heard_numbers(&world, &call), expected);
+    assert_eq!(heard_numbers(&harness, &call), expected);
 }
 
 each_edition!(a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again, [Cx, EsV2]);
 async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_is_not_greeted_again(edition: Edition) {
-    let world = World::with_script(ECHO).edition(edition).start();
+    let harness = Harness::with_script(ECHO).edition(edition).start();
     let faults = vec![CallFault::Breaks { at_ms: 3_000 }];
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 2_600)),
@@ -146,17 +149,17 @@ async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_
         pause(3_000),
         CallerStep::HangUp { when: When::After(0) },
     ];
-    let mut plan = CallPlan { faults, ..world.plan(steps) };
+    let mut plan = CallPlan { faults, ..harness.plan(steps) };
     plan.voice_url += "?param.shop=north%20side%26";
-    let call = world.twilio.call(plan).await;
-    let turns = world.turns(&call);
+    let call = harness.twilio.call(plan).await;
+    let turns = harness.turns(&call);
     let north = Some("north side&".into());
     let told = turns.iter().filter(|turn| turn.parameters.get("shop").or(turn.payload.get("shop")) == north.as_ref());
     assert!(told.count() >= 2, "the agent is told again at the new socket");
     let greetings = turns.iter().filter(|turn| turn.input == "text" || turn.input == "event").count();
     assert_eq!(greetings, 1, "{turns:?}");
-    assert_eq!(call.count(|what| matches!(what, What::StreamOpened)), 2);
-    let heard = heard_numbers(&world, &call);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::StreamOpened)), 2);
+    let heard = heard_numbers(&harness, &call);
     assert!((200..230).all(|number| heard.contains(&number)), "{heard:?}");
 }
 
@@ -164,39 +167,40 @@ async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_
 async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
     // A prompt of a minute, which it does not take.
     let script = "think_ms = 500\n[start]\ntone = { hz = 400, ms = 60000 }";
-    let mut world = World::with_script(script).start();
-    let plan = world.plan(Vec::new());
+    let mut harness = Harness::with_script(script).start();
+    let plan = harness.plan(Vec::new());
     let deaf = CallPlan {
         faults: vec![CallFault::Deaf { at_ms: 100 }],
         limit: Duration::from_secs(200),
         steps: vec![CallerStep::HangUp { when: When::After(150_000) }],
         ..plan.clone()
     };
-    let well = CallPlan { patience: Duration::from_secs(2), ..plan };
-    let (deaf, well) = tokio::join!(world.twilio.call(deaf), world.twilio.call(well));
-    let heard = well.find(|what| if let What::AgentSpoke { heard_ms, .. } = what { Some(*heard_ms) } else { None });
+    let well = CallPlan { hang_up_after: Duration::from_secs(2), ..plan };
+    let (deaf, well) = tokio::join!(harness.twilio.call(deaf), harness.twilio.call(well));
+    let heard =
+        well.find(|what| if let CallEventKind::AgentSpoke { played_ms, .. } = what { Some(*played_ms) } else { None });
     assert_eq!(heard, Some(60_000));
-    assert_eq!(deaf.count(|what| matches!(what, What::AgentSpeaks)), 0);
-    let ended = world.reports().into_iter().filter_map(|report| match report {
+    assert_eq!(deaf.count(|what| matches!(what, CallEventKind::AgentSpeaks)), 0);
+    let ended = harness.reports().into_iter().filter_map(|report| match report {
         Report::Ended { reason, .. } => Some(reason),
         _ => None,
     });
     // The first socket is given up; the call comes back over another one.
-    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::SocketClosed, CloseReason::Stop, CloseReason::Stop]);
-    assert_eq!(world.service.calls().live(), 0);
+    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::MediaStreamClosed, CloseReason::Stop, CloseReason::Stop]);
+    assert_eq!(harness.service.calls().live(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_numbers_fallback_url_carries_a_call_on_whether_it_is_told_of_the_error_or_not() {
     for (fallback, error_parameters) in [("/twiml", true), ("/twiml?resume=1", true), ("/twiml?resume=1", false)] {
-        let world = World::with_script(ECHO).start();
-        let mut plan = world.plan(vec![say(When::After(200), numbered_speech(0, 600)), pause(1_500)]);
+        let harness = Harness::with_script(ECHO).start();
+        let mut plan = harness.plan(vec![say(When::After(200), numbered_speech(0, 600)), pause(1_500)]);
         plan.voice_url = "http://nobody.test/twiml#rc=2&rp=all".to_owned();
         plan.fallback_url = Some(format!("{}{fallback}", dialbridge_tests::SERVICE_URL));
-        plan.habits.error_parameters = error_parameters;
-        let call = world.twilio.call(plan).await;
-        let turns = world.turns(&call);
+        plan.behaviour.error_parameters = error_parameters;
+        let call = harness.twilio.call(plan).await;
+        let turns = harness.turns(&call);
         assert!(turns.iter().all(|turn| turn.input == "audio"), "nobody is greeted again: {turns:?}");
-        assert_eq!(heard_numbers(&world, &call), (0..30).collect::<Vec<u32>>(), "{fallback} {error_parameters}");
+        assert_eq!(heard_numbers(&harness, &call), (0..30).collect::<Vec<u32>>(), "{fallback} {error_parameters}");
     }
 }

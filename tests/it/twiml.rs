@@ -2,13 +2,13 @@
 //! different in each, is replaced.
 
 use dialbridge_lab::twilio::{CallPlan, OtherSide, When};
-use dialbridge_tests::{Edition, World, WorldBuilder, numbered_speech, say};
+use dialbridge_tests::{Edition, Harness, HarnessBuilder, numbered_speech, say};
 
 use crate::golden::{expect, folder, stems};
 
 /// An agent whose answer to the first thing that is said is that.
-fn answering(answer: &str) -> WorldBuilder {
-    World::with_script(&format!(
+fn answering(answer: &str) -> HarnessBuilder {
+    Harness::with_script(&format!(
         r#"
         no_speech_ms = 2000
         [start]
@@ -29,36 +29,36 @@ fn answering(answer: &str) -> WorldBuilder {
 
 struct Case {
     name: &'static str,
-    world: WorldBuilder,
+    harness: HarnessBuilder,
     /// Which of the call's documents.
     document: usize,
 }
 
-fn case(name: &'static str, world: WorldBuilder) -> Case {
-    Case { name, world, document: 1 }
+fn case(name: &'static str, harness: HarnessBuilder) -> Case {
+    Case { name, harness, document: 1 }
 }
 
-fn ended() -> WorldBuilder {
+fn ended() -> HarnessBuilder {
     answering("end = true")
 }
 
-fn failing() -> WorldBuilder {
+fn failing() -> HarnessBuilder {
     answering("fault = \"PERMISSION_DENIED\"")
 }
 
-fn transfer() -> WorldBuilder {
+fn transfer() -> HarnessBuilder {
     answering("payload = { dialbridge = { transfer = { to = \"+15550123\" } } }")
 }
 
 fn cases() -> Vec<Case> {
     let handoff = "handoff = { department = \"cakes\", urgent = true }";
-    let bounded = |change: fn(&mut dialbridge_core::config::Bounds)| {
+    let bounded = |change: fn(&mut dialbridge_core::config::CallLimits)| {
         answering("").each_call(move |call| {
-            change(&mut call.bounds);
-            call.bounds.goodbye = Some("Thank you & good bye.".to_owned());
+            change(&mut call.limits);
+            call.limits.goodbye = Some("Thank you & good bye.".to_owned());
         })
     };
-    let no_url = |world: WorldBuilder| world.settings(|settings| settings.set("END_OF_INTERACTION_URL", ""));
+    let no_url = |harness: HarnessBuilder| harness.settings(|settings| settings.set("END_OF_INTERACTION_URL", ""));
     vec![
         case("completed_cx", ended()),
         case("completed_es", ended().edition(Edition::EsV2)),
@@ -87,13 +87,13 @@ fn cases() -> Vec<Case> {
         ),
         case("enqueue_queue", answering("payload = { dialbridge = { enqueue = { queue = \"support\" } } }")),
         case("pause", answering("payload = { dialbridge = { pause = { amount = 12, currency = \"EUR\" } } }")),
-        case("bound_call", bounded(|bounds| bounds.call_ms = 2_500)),
-        case("bound_silence", bounded(|bounds| bounds.silence_ms = 2_000)),
-        case("bound_silent_turns", bounded(|bounds| bounds.silent_turns = 1)),
-        case("bound_failed_turns", {
+        case("limit_call", bounded(|bounds| bounds.call_ms = 2_500)),
+        case("limit_silence", bounded(|bounds| bounds.silence_ms = 2_000)),
+        case("limit_no_input_turns", bounded(|bounds| bounds.no_input_turns = 1)),
+        case("limit_failed_turns", {
             answering("fault = \"UNAVAILABLE\"").each_call(|call| {
-                call.bounds.failed_turns = 1;
-                call.bounds.goodbye = Some("Thank you & good bye.".to_owned());
+                call.limits.failed_turns = 1;
+                call.limits.goodbye = Some("Thank you & good bye.".to_owned());
             })
         }),
         case("agent_failed", failing()),
@@ -107,16 +107,16 @@ fn cases() -> Vec<Case> {
 
 #[tokio::test(start_paused = true)]
 async fn every_hand_off_is_as_it_should_be() {
-    for Case { name, world, document } in cases() {
-        let world = world.start();
+    for Case { name, harness, document } in cases() {
+        let harness = harness.start();
         let others = vec![if name == "transfer_busy" {
             OtherSide::Busy
         } else {
             OtherSide::Answers { rings_ms: 1_000, talks_ms: 3_000 }
         }];
         let steps = vec![say(When::AgentSilent(200), numbered_speech(0, 700))];
-        let steps = if name.starts_with("bound_sil") { Vec::new() } else { steps };
-        let call = world.twilio.call(CallPlan { others, ..world.plan(steps) }).await;
+        let steps = if matches!(name, "limit_silence" | "limit_no_input_turns") { Vec::new() } else { steps };
+        let call = harness.twilio.call(CallPlan { others, ..harness.plan(steps) }).await;
         let twiml = call.documents.get(document).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
         let shown = shown(&twiml.replace(&call.call_sid, "CA00000000000000000000000000000001"));
         expect(&folder("golden/twiml").join(format!("{name}.xml")), shown.as_bytes());

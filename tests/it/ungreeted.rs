@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialbridge_tests::{Came, Edition, RawSocket, World, paths, signed_post, start, voice_url};
+use dialbridge_tests::{Came, Edition, Harness, RawSocket, paths, signed_post, start, voice_url};
 use tokio::time::sleep;
 
 const CALL: &str = "CA00000000000000000000000000000001";
@@ -16,33 +16,33 @@ const AGENT: &str = r#"
     tone = { hz = 500, ms = 300 }
 "#;
 
-fn world(edition: Edition) -> World {
-    World::with_script(AGENT)
+fn harness(edition: Edition) -> Harness {
+    Harness::with_script(AGENT)
         .edition(edition)
         .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .start()
 }
 
 /// What the next stream's path is, by the action that this instance is asked.
-async fn back(world: &World, action: &str) -> (String, String) {
+async fn back(harness: &Harness, action: &str) -> (String, String) {
     let form = [("CallSid", CALL), ("CallStatus", "in-progress")];
-    paths(&signed_post(&world.pipes, action, &form).await.body)
+    paths(&signed_post(&harness.pipes, action, &form).await.body)
 }
 
-async fn started(world: &World, media: &str) -> RawSocket {
-    let mut socket = RawSocket::open(&world.pipes, media).await.unwrap();
+async fn started(harness: &Harness, media: &str) -> RawSocket {
+    let mut socket = RawSocket::open(&harness.pipes, media).await.unwrap();
     socket.text(&start(CALL)).await;
     socket
 }
 
 /// Whether the agent greets over that socket.
-async fn greets(world: &World, media: &str) -> bool {
-    matches!(started(world, media).await.next().await, Came::Text(_))
+async fn greets(harness: &Harness, media: &str) -> bool {
+    matches!(started(harness, media).await.next().await, Came::Text(_))
 }
 
 each_edition!(a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes, ANY);
 async fn a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes(edition: Edition) {
-    let (ending, other) = (world(edition), world(edition));
+    let (ending, other) = (harness(edition), harness(edition));
     let (media, action) = voice_url(&ending.pipes, CALL).await;
     let service = ending.service.clone();
     let end = tokio::spawn(async move { service.end().await });
@@ -57,7 +57,7 @@ async fn a_call_whose_socket_an_ending_instance_refused_is_greeted_where_it_goes
 
 #[tokio::test(start_paused = true)]
 async fn another_instance_cannot_know_that_nobody_was_greeted() {
-    let (ending, other) = (world(Edition::Cx), world(Edition::Cx));
+    let (ending, other) = (harness(Edition::Cx), harness(Edition::Cx));
     let (_, action) = voice_url(&ending.pipes, CALL).await;
     assert!(!greets(&other, &back(&other, &action).await.0).await, "the caller may have been");
     let turns = other.agent.record().turns(CALL);
@@ -67,19 +67,22 @@ async fn another_instance_cannot_know_that_nobody_was_greeted() {
 each_edition!(a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once, ANY);
 async fn a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once(edition: Edition) {
     for begins in [false, true] {
-        let world = world(edition);
-        let (media, action) = voice_url(&world.pipes, CALL).await;
-        let socket =
-            if begins { started(&world, &media).await } else { RawSocket::open(&world.pipes, &media).await.unwrap() };
+        let harness = harness(edition);
+        let (media, action) = voice_url(&harness.pipes, CALL).await;
+        let socket = if begins {
+            started(&harness, &media).await
+        } else {
+            RawSocket::open(&harness.pipes, &media).await.unwrap()
+        };
         sleep(Duration::from_millis(300)).await;
         // Twilio may ask before the broken socket is seen to be gone.
-        let (next, action) = if begins { back(&world, &action).await } else { (String::new(), action) };
+        let (next, action) = if begins { back(&harness, &action).await } else { (String::new(), action) };
         drop(socket);
         sleep(Duration::from_millis(20)).await;
-        let (next, action) = if begins { (next, action) } else { back(&world, &action).await };
-        assert!(greets(&world, &next).await, "its stream has begun: {begins}");
+        let (next, action) = if begins { (next, action) } else { back(&harness, &action).await };
+        assert!(greets(&harness, &next).await, "its stream has begun: {begins}");
         sleep(Duration::from_millis(1_000)).await;
-        let (last, _) = back(&world, &action).await;
-        assert!(!greets(&world, &last).await, "the caller was greeted");
+        let (last, _) = back(&harness, &action).await;
+        assert!(!greets(&harness, &last).await, "the caller was greeted");
     }
 }

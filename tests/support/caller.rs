@@ -27,7 +27,7 @@ impl Numbered {
     }
 
     /// Silence of that many milliseconds.
-    pub fn hush(&mut self, ms: u64) -> Vec<u8> {
+    pub fn quiet(&mut self, ms: u64) -> Vec<u8> {
         self.frames(ms, 0)
     }
 
@@ -38,7 +38,7 @@ impl Numbered {
             let sentence = (ms - at).min(2_000);
             let gap = sentence.min(160);
             story.extend(self.speech(sentence - gap));
-            story.extend(self.hush(gap));
+            story.extend(self.quiet(gap));
         }
         story
     }

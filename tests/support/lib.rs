@@ -1,4 +1,4 @@
-//! A world for whole calls: the lab's agent, a simulated Twilio and the service, joined by pipes inside one process. On
+//! A harness for whole calls: the lab's agent, a simulated Twilio and the service, joined by pipes inside one process. On
 //! tokio's paused clock (`#[tokio::test(start_paused = true)]`) a call of a minute takes milliseconds, and always goes
 //! the same way.
 #![forbid(unsafe_code)]
@@ -6,25 +6,25 @@
 
 mod caller;
 mod collector;
-mod edge;
+mod doctor_plan;
+mod front_end;
+mod harness;
+mod log_and_tapes;
 mod request;
 mod seen;
-mod site;
 mod socket;
-mod street;
-mod witness;
-mod world;
+mod tcp_harness;
 
 pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use collector::{Collector, Posted, Reaction};
-pub use edge::{Authority, Proxy};
+pub use doctor_plan::{DoctorPlan, Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL};
+pub use front_end::{Authority, Proxy};
+pub use harness::{END_URL, Edition, Harness, HarnessBuilder, SERVICE_URL, TOKEN, account};
+pub use log_and_tapes::{Log, Tapes};
 pub use request::{HttpAnswer, post, start};
 pub use seen::{
     all_at, answers, barge_ins, close_reasons, count, ended_by, faults, first_at, heard_between, is_silence,
     redirected, said, sounding_ms, spoke,
 };
-pub use site::{Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL, Plan};
 pub use socket::{Came, RawSocket, paths, signed_post, voice_url};
-pub use street::Street;
-pub use witness::{Log, Tapes};
-pub use world::{END_URL, Edition, SERVICE_URL, TOKEN, World, WorldBuilder, account};
+pub use tcp_harness::TcpHarness;

@@ -1,37 +1,37 @@
 //! What can be seen of a call that was played.
 
 use dialbridge_core::audio::MULAW_SILENCE;
-use dialbridge_core::report::InterruptedBy;
+use dialbridge_core::report::BargeInBy;
 use dialbridge_core::{CloseReason, Report};
-use dialbridge_lab::twilio::{CallRecord, What};
+use dialbridge_lab::twilio::{CallEventKind, CallRecord};
 
-/// What the caller heard of the agent, one play-out after the other: for how many milliseconds, and whether it was cut.
+/// What the caller heard of the agent, one playout after the other: for how many milliseconds, and whether it was cut.
 #[must_use]
 pub fn spoke(call: &CallRecord) -> Vec<(u64, bool)> {
-    let spoke = |what: &What| match what {
-        What::AgentSpoke { heard_ms, cut } => Some((*heard_ms, *cut)),
+    let spoke = |what: &CallEventKind| match what {
+        CallEventKind::AgentSpoke { played_ms, cut } => Some((*played_ms, *cut)),
         _ => None,
     };
-    call.events.iter().filter_map(|event| spoke(&event.what)).collect()
+    call.events.iter().filter_map(|event| spoke(&event.kind)).collect()
 }
 
 /// When something happened for the first time, in milliseconds of the call.
 #[must_use]
-pub fn first_at(call: &CallRecord, wanted: impl Fn(&What) -> bool) -> u64 {
-    let event = call.events.iter().find(|event| wanted(&event.what));
+pub fn first_at(call: &CallRecord, wanted: impl Fn(&CallEventKind) -> bool) -> u64 {
+    let event = call.events.iter().find(|event| wanted(&event.kind));
     event.unwrap_or_else(|| panic!("it did not happen: {:?}", call.events)).at_ms
 }
 
 /// When something happened, each time, in milliseconds of the call.
 #[must_use]
-pub fn all_at(call: &CallRecord, wanted: impl Fn(&What) -> bool) -> Vec<u64> {
-    call.events.iter().filter(|event| wanted(&event.what)).map(|event| event.at_ms).collect()
+pub fn all_at(call: &CallRecord, wanted: impl Fn(&CallEventKind) -> bool) -> Vec<u64> {
+    call.events.iter().filter(|event| wanted(&event.kind)).map(|event| event.at_ms).collect()
 }
 
 /// What the caller heard between two moments of the call.
 #[must_use]
 pub fn heard_between(call: &CallRecord, from_ms: u64, to_ms: u64) -> &[u8] {
-    let began = first_at(call, |what| matches!(what, What::StreamOpened));
+    let began = first_at(call, |what| matches!(what, CallEventKind::StreamOpened));
     let place = |at_ms: u64| usize::try_from((at_ms - began) * 8).unwrap().min(call.heard.len());
     &call.heard[place(from_ms)..place(to_ms)]
 }
@@ -39,7 +39,7 @@ pub fn heard_between(call: &CallRecord, from_ms: u64, to_ms: u64) -> &[u8] {
 /// Milliseconds in which the caller heard something.
 #[must_use]
 pub fn sounding_ms(call: &CallRecord) -> u64 {
-    spoke(call).iter().map(|(heard_ms, _)| heard_ms).sum()
+    spoke(call).iter().map(|(played_ms, _)| played_ms).sum()
 }
 
 /// Whether that audio is silence.
@@ -51,20 +51,20 @@ pub fn is_silence(audio: &[u8]) -> bool {
 /// The URL that the call was redirected to, decoded.
 #[must_use]
 pub fn redirected(call: &CallRecord) -> Option<String> {
-    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None })?;
+    let url = call.find(|what| if let CallEventKind::Redirected { url } = what { Some(url.clone()) } else { None })?;
     Some(percent_encoding::percent_decode_str(&url).decode_utf8().unwrap().into_owned())
 }
 
 /// Who ended the call.
 #[must_use]
 pub fn ended_by(call: &CallRecord) -> String {
-    call.find(|what| if let What::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
+    call.find(|what| if let CallEventKind::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
 }
 
 /// What was said to the caller in `<Say>`.
 #[must_use]
 pub fn said(call: &CallRecord) -> Option<String> {
-    call.find(|what| if let What::Said { text } = what { Some(text.clone()) } else { None })
+    call.find(|what| if let CallEventKind::Said { text } = what { Some(text.clone()) } else { None })
 }
 
 /// How many reports are such.
@@ -99,9 +99,9 @@ pub fn faults(reports: &[Report]) -> Vec<&str> {
 
 /// Each barge-in: who interrupted, and how many milliseconds of the prompt were heard and cut.
 #[must_use]
-pub fn barge_ins(reports: &[Report]) -> Vec<(InterruptedBy, u64, u64)> {
+pub fn barge_ins(reports: &[Report]) -> Vec<(BargeInBy, u64, u64)> {
     let cut = |report: &Report| match report {
-        Report::BargeIn { by, heard_ms, cut_ms, .. } => Some((*by, *heard_ms, *cut_ms)),
+        Report::BargeIn { by, played_ms, cut_ms, .. } => Some((*by, *played_ms, *cut_ms)),
         _ => None,
     };
     reports.iter().filter_map(cut).collect()

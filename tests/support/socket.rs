@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 
+use crate::harness::TOKEN;
 use crate::request::post;
-use crate::world::TOKEN;
 
 /// The longest message that is taken, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;

@@ -33,12 +33,12 @@ pub(super) fn event(message: Message, output: AudioFormat) -> Option<AgentEvent>
         MessageType::SessionOutput(output_message) => answer(output_message, output),
         MessageType::RecognitionResult(result) => transcript(result.transcript),
         MessageType::InterruptionSignal(signal) => Some(AgentEvent::Interrupted { barge_in: signal.barge_in }),
-        MessageType::EndSession(end) => Some(told(ended(end, Answer::default()))),
+        MessageType::EndSession(end) => Some(answer_event(ended(end, Answer::default()))),
         MessageType::GoAway(_) => Some(AgentEvent::GoAway),
     }
 }
 
-fn told(answer: Answer) -> AgentEvent {
+fn answer_event(answer: Answer) -> AgentEvent {
     AgentEvent::Answer(Box::new(answer))
 }
 
@@ -63,7 +63,7 @@ fn answer(message: ces::SessionOutput, output: AudioFormat) -> Option<AgentEvent
         Some(OutputType::Citations(_) | OutputType::GoogleSearchSuggestions(_)) | None => {}
     }
     let says_nothing = answer == Answer::default();
-    (!says_nothing).then(|| told(answer))
+    (!says_nothing).then(|| answer_event(answer))
 }
 
 /// The variables that the agent has set in this turn: later ones take the place of earlier ones.

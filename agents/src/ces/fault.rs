@@ -9,7 +9,7 @@ use crate::address::{CES_HOST, ces_regional_host};
 use crate::fault::fault as of_status;
 
 /// How much of what a server says about a fault is kept, in characters.
-const MOST_CHARS: usize = 300;
+const MAX_CHARS: usize = 300;
 
 /// The codes by their names. A close frame may carry one in its reason.
 const NAMES: [(&str, Code); 15] = [
@@ -32,7 +32,7 @@ const NAMES: [(&str, Code); 15] = [
 
 /// A fault of that code.
 pub(super) fn fault(code: Code, message: &str) -> AgentFault {
-    of_status(&Status::new(code, told(message)))
+    of_status(&Status::new(code, masked(message)))
 }
 
 /// Why the server has closed a WebSocket (RFC 6455 section 7.4.1); `None` where it was an ordinary end. `code` is that of
@@ -75,7 +75,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> AgentFault {
 }
 
 /// An error that came as a message.
-pub(super) fn told_error(error: &GoogleError) -> AgentFault {
+pub(super) fn fault_of_error(error: &GoogleError) -> AgentFault {
     fault(named(&error.status).unwrap_or(Code::Unknown), &error.message)
 }
 
@@ -117,7 +117,7 @@ fn named_in(reason: &str) -> Option<Code> {
 }
 
 /// What a server says, short, and without the names of what is the operator's: they stand in the log.
-pub(super) fn told(message: &str) -> String {
+pub(super) fn masked(message: &str) -> String {
     let mut words = Vec::new();
     for word in message.split_whitespace() {
         match word.find("projects/") {
@@ -129,7 +129,7 @@ pub(super) fn told(message: &str) -> String {
             None => words.push(word.to_owned()),
         }
     }
-    words.join(" ").chars().take(MOST_CHARS).collect()
+    words.join(" ").chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -208,7 +208,7 @@ mod tests {
         let reason = format!("Permission denied on resource '//ces.googleapis.com/{SESSION}' (or \"{SESSION}\").");
         let fault = closed(Some(1008), &reason).unwrap();
         assert_eq!(fault.message, "closed with 1008: Permission denied on resource '…' (or \"…\").");
-        assert_eq!(told(&"x ".repeat(1_000)).chars().count(), MOST_CHARS);
+        assert_eq!(masked(&"x ".repeat(1_000)).chars().count(), MAX_CHARS);
     }
 
     #[test]

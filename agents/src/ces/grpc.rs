@@ -9,9 +9,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Status, Streaming};
 
 use super::convert;
-use super::fault::told;
+use super::fault::masked;
 use super::outgoing::Outgoing;
-use super::transport::{Incoming, MOST_BYTES, Transport, no_token};
+use super::transport::{Incoming, MAX_BYTES, Transport, no_token};
 use crate::channels::Lease;
 use crate::codec::LeanCodec;
 use crate::fault::fault;
@@ -48,7 +48,7 @@ impl Transport for Grpc {
         let mut request = Request::new(outgoing);
         *request.metadata_mut() = metadata;
 
-        let mut client = tonic::client::Grpc::new(connection).max_decoding_message_size(MOST_BYTES);
+        let mut client = tonic::client::Grpc::new(connection).max_decoding_message_size(MAX_BYTES);
         client.ready().await.map_err(|error| of(&Status::from_error(error.into())))?;
         // No deadline: the stream lasts as long as the call. The request goes out before its answer's head is waited for,
         // which may come only after the first messages.
@@ -67,5 +67,5 @@ impl Incoming for GrpcStream {
 /// Why a stream failed, with the message as it may stand in a log.
 fn of(status: &Status) -> AgentFault {
     let fault = fault(status);
-    AgentFault { message: told(&fault.message), ..fault }
+    AgentFault { message: masked(&fault.message), ..fault }
 }

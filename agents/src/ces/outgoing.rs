@@ -23,14 +23,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::config::CesConfig;
 use super::request::{self, Message};
-use crate::pipe::{InputPipe, Piece};
+use crate::pipe::{InputPipe, StreamInput};
 use crate::session::SessionContext;
 
 /// For so long without audio of the caller's nothing takes its place.
-const PATIENCE: Duration = Duration::from_millis(200);
+const SILENCE_AFTER: Duration = Duration::from_millis(200);
 
 /// The most silence in a row: a call whose Twilio has said nothing for longer is over.
-const MOST_SILENCE: Duration = Duration::from_secs(30);
+const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// The messages of one stream; it ends with the pipe.
 #[derive(Debug)]
@@ -38,17 +38,17 @@ pub(super) struct Outgoing {
     /// Messages that go before all audio.
     next: VecDeque<Message>,
     /// The caller's audio that makes no message yet: mu-law at 8,000 Hz.
-    gathered: BytesMut,
+    pending: BytesMut,
     chunk: usize,
     encoder: Encoder,
     pipe: Arc<InputPipe>,
     is_done: bool,
-    fill: Fill,
+    fill: SilenceFill,
 }
 
 /// Silence for when no audio comes.
 #[derive(Debug)]
-struct Fill {
+struct SilenceFill {
     /// When the next one is due, unless audio came meanwhile.
     timer: Pin<Box<Sleep>>,
     last_audio: Instant,
@@ -59,11 +59,11 @@ struct Fill {
 
 /// Whoever reads the agent's messages: it knows when nothing is listened for any more.
 #[derive(Debug, Clone)]
-pub(super) struct Listening(Arc<AtomicBool>);
+pub(super) struct SilenceSwitch(Arc<AtomicBool>);
 
-impl Listening {
+impl SilenceSwitch {
     /// The agent takes no input any more.
-    pub(super) fn is_over(&self) {
+    pub(super) fn stop(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
@@ -77,36 +77,36 @@ impl Outgoing {
         context: &SessionContext,
         start: &TurnStart,
         pipe: Arc<InputPipe>,
-    ) -> Result<(Self, Listening), UnsupportedRate> {
+    ) -> Result<(Self, SilenceSwitch), UnsupportedRate> {
         let CesConfig { input, chunk, .. } = &*context.ces;
         let is_wanted = Arc::new(AtomicBool::new(true));
         let now = Instant::now();
         let outgoing = Self {
             next: request::first(context, start).into(),
-            gathered: BytesMut::new(),
+            pending: BytesMut::new(),
             chunk: bytes_of(*chunk),
             encoder: Encoder::new(*input)?,
             pipe,
             is_done: false,
-            fill: Fill {
-                timer: Box::pin(sleep_until(now + PATIENCE)),
+            fill: SilenceFill {
+                timer: Box::pin(sleep_until(now + SILENCE_AFTER)),
                 last_audio: now,
                 is_wanted: is_wanted.clone(),
-                left: MOST_SILENCE,
+                left: MAX_SILENCE,
             },
         };
-        Ok((outgoing, Listening(is_wanted)))
+        Ok((outgoing, SilenceSwitch(is_wanted)))
     }
 
-    fn take(&mut self, piece: Option<Piece>) {
-        match piece {
-            Some(Piece::Audio(audio)) => {
-                self.gathered.extend_from_slice(&audio);
+    fn take(&mut self, input: Option<StreamInput>) {
+        match input {
+            Some(StreamInput::Audio(audio)) => {
+                self.pending.extend_from_slice(&audio);
                 self.fill.last_audio = Instant::now();
-                self.fill.left = MOST_SILENCE;
+                self.fill.left = MAX_SILENCE;
             }
-            Some(Piece::Input(input)) => self.put_after_audio(request::input(&input)),
-            Some(Piece::Parameters(parameters)) => {
+            Some(StreamInput::Input(input)) => self.put_after_audio(request::input(&input)),
+            Some(StreamInput::Parameters(parameters)) => {
                 self.put_after_audio(request::parameters(&parameters).into_iter().collect());
             }
             None => {
@@ -115,7 +115,7 @@ impl Outgoing {
                     self.put_after_audio(Vec::new());
                     self.next.extend(self.encoder.finish().map(request::audio));
                 } else {
-                    self.gathered.clear();
+                    self.pending.clear();
                 }
             }
         }
@@ -127,15 +127,15 @@ impl Outgoing {
 
     /// What came before other input goes before it, though it is less than a whole message.
     fn put_after_audio(&mut self, messages: Vec<Message>) {
-        let rest = self.gathered.split().freeze();
+        let rest = self.pending.split().freeze();
         self.next.extend(self.encoder.encode(rest).map(request::audio));
         self.next.extend(messages);
     }
 
     /// A message of audio, where enough is there.
     fn whole_chunk(&mut self) -> Option<Message> {
-        while self.gathered.len() >= self.chunk {
-            let chunk = self.gathered.split_to(self.chunk).freeze();
+        while self.pending.len() >= self.chunk {
+            let chunk = self.pending.split_to(self.chunk).freeze();
             if let Some(audio) = self.encoder.encode(chunk) {
                 return Some(request::audio(audio));
             }
@@ -153,7 +153,7 @@ impl Outgoing {
                 return Poll::Pending;
             }
             let due = self.fill.timer.deadline();
-            let from = self.fill.last_audio + PATIENCE;
+            let from = self.fill.last_audio + SILENCE_AFTER;
             if from > due {
                 self.fill.timer.as_mut().reset(from);
                 continue;
@@ -161,7 +161,7 @@ impl Outgoing {
             let chunk = Duration::from_millis((self.chunk / BYTES_PER_MS) as u64);
             self.fill.timer.as_mut().reset(due + chunk);
             self.fill.left = self.fill.left.saturating_sub(chunk);
-            self.gathered.resize(self.chunk.max(self.gathered.len()), MULAW_SILENCE);
+            self.pending.resize(self.chunk.max(self.pending.len()), MULAW_SILENCE);
             return Poll::Ready(());
         }
     }
@@ -186,7 +186,7 @@ impl Stream for Outgoing {
                 return Poll::Ready(None);
             }
             match self.pipe.poll_read(cx) {
-                Poll::Ready(piece) => self.take(piece),
+                Poll::Ready(input) => self.take(input),
                 Poll::Pending => match self.poll_silence(cx) {
                     Poll::Ready(()) => {}
                     Poll::Pending => return Poll::Pending,

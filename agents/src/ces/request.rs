@@ -49,10 +49,10 @@ pub(super) fn input(input: &TurnInput) -> Vec<Message> {
         TurnInput::Event(name) => vec![event(name)],
         TurnInput::Text(text) => vec![realtime(InputType::Text(text.clone()))],
         TurnInput::Digits(digits, DigitsForm::Dtmf) => vec![realtime(InputType::Dtmf(as_pressed(digits)))],
-        TurnInput::Digits(digits, DigitsForm::Text) => vec![realtime(InputType::Text(digits.keys.clone()))],
+        TurnInput::Digits(digits, DigitsForm::Text) => vec![realtime(InputType::Text(digits.digits.clone()))],
         // An event has no parameters of its own.
         TurnInput::Digits(digits, DigitsForm::Event(name)) => {
-            let keys = Map::from_iter([(DIGITS_PARAMETER.to_owned(), digits.keys.as_str().into())]);
+            let keys = Map::from_iter([(DIGITS_PARAMETER.to_owned(), digits.digits.as_str().into())]);
             parameters(&keys).into_iter().chain([event(name)]).collect()
         }
         TurnInput::ToolResults(results) => {
@@ -68,7 +68,7 @@ fn event(name: &str) -> Message {
 
 /// The keys and the one that ended them: what ends them is for the agent to say.
 fn as_pressed(digits: &Digits) -> String {
-    digits.keys.chars().chain(digits.finish).collect()
+    digits.digits.chars().chain(digits.finish_digit).collect()
 }
 
 fn realtime(input: InputType) -> Message {

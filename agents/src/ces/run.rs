@@ -28,7 +28,7 @@ pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, t
         Carrier::Grpc(streams) => stream(&Grpc { streams, pipe: turn.pipe.clone() }, &context, &turn).await,
         Carrier::WebSocket(sockets) => stream(&sockets, &context, &turn).await,
     };
-    turn.tell_end(ended, &auth, began).await;
+    turn.send_end(ended, &auth, began).await;
 }
 
 async fn stream(transport: &impl Transport, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
@@ -39,7 +39,7 @@ async fn stream(transport: &impl Transport, context: &SessionContext, turn: &Tur
     while let Some(message) = incoming.next().await? {
         let Some(event) = convert::event(message, context.ces.output) else { continue };
         if matches!(&event, AgentEvent::Answer(answer) if answer.end.is_some()) {
-            listening.is_over();
+            listening.stop();
         }
         if turn.events.send((turn.id, event)).await.is_err() {
             // Nobody listens any more: the call is over.

@@ -16,15 +16,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::Code;
 
 use super::convert;
-use super::fault::{closed, fault, told_error};
+use super::fault::{closed, fault, fault_of_error};
 use super::json::{self, FromWebSocket};
 use super::outgoing::Outgoing;
-use super::transport::MOST_BYTES;
+use super::transport::MAX_BYTES;
 
 /// The queue has pongs and the answer to a close frame alone. A ping every ten seconds finds a server that is gone: audio
 /// would vanish in buffers for minutes before a write failed.
 const LIMITS: Limits = Limits {
-    max_message_bytes: MOST_BYTES,
+    max_message_bytes: MAX_BYTES,
     max_queued_messages: 8,
     write_timeout: Duration::from_secs(10),
     ping_every: Some(Duration::from_secs(10)),
@@ -102,7 +102,7 @@ impl CesSocket {
 fn read(message: &[u8]) -> Result<convert::Message, AgentFault> {
     match json::read(message) {
         Ok(FromWebSocket::Message(message)) => Ok(message),
-        Ok(FromWebSocket::Error(error)) => Err(told_error(&error)),
+        Ok(FromWebSocket::Error(error)) => Err(fault_of_error(&error)),
         // What it says of the message might repeat the caller's words.
         Err(error) => {
             let why = format!("the server's message cannot be read, in column {}", error.column());

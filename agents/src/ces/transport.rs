@@ -10,7 +10,7 @@ use crate::auth::AuthError;
 use crate::session::SessionContext;
 
 /// The largest message that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
-pub(super) const MOST_BYTES: usize = 32 << 20;
+pub(super) const MAX_BYTES: usize = 32 << 20;
 
 /// A way to carry a stream.
 pub(super) trait Transport: Send + Sync {

@@ -80,16 +80,16 @@ impl WebSockets {
     async fn headers(&self, session: &str) -> Result<HeaderMap, AgentFault> {
         let mut headers = HeaderMap::new();
         self.auth.add_to(&mut headers).await.map_err(|error| no_token(&error))?;
-        put(&mut headers, USER_AGENT, concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?;
+        add_header(&mut headers, USER_AGENT, concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?;
         // Credentials may have a project of their own for this.
         if !headers.contains_key(&USER_PROJECT) {
-            put(&mut headers, USER_PROJECT, project(session))?;
+            add_header(&mut headers, USER_PROJECT, project(session))?;
         }
         Ok(headers)
     }
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), AgentFault> {
+fn add_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), AgentFault> {
     let value = HeaderValue::from_str(value).map_err(|_| fault(Code::InvalidArgument, "a header has no value"))?;
     headers.insert(name, value);
     Ok(())

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, CallerStep, SimulatedTwilio, What, When, parse_steps};
+use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallerStep, SimulatedTwilio, When, parse_steps};
 use tokio::sync::mpsc;
 
 use super::called::{first_token, voice_url};
 use super::faults::Faults;
-use super::stand::Stand;
+use super::local_stack::LocalStack;
 use super::timeline::{Timeline, say, stereo};
 use crate::args::CallArgs;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// How many events wait to be printed.
 const QUEUE: usize = 256;
@@ -30,25 +30,25 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     #[cfg(target_os = "linux")]
     if args.load.load.is_some() {
         if !args.faults.is_empty() {
-            return tell_and_leave("--fault is for one call; a load has --faults", USAGE);
+            return log_and_exit("--fault is for one call; a load has --faults", USAGE);
         }
         return super::load::run(args).await;
     }
     let (mut plan, faults) = match plan(args).and_then(|plan| Ok((plan, faults(args)?))) {
         Ok(planned) => planned,
-        Err(why) => return tell_and_leave(&why, USAGE),
+        Err(why) => return log_and_exit(&why, USAGE),
     };
     // A fault of the agent's needs an agent that can be made to fail.
     let stand = match faults.agent {
-        Some(_) => match own_stand(&faults, args, &mut plan).await {
-            Ok(stand) => Some(stand),
-            Err(why) => return tell_and_leave(&why, 1),
+        Some(_) => match start_local(&faults, args, &mut plan).await {
+            Ok(stack) => Some(stack),
+            Err(why) => return log_and_exit(&why, 1),
         },
         None => None,
     };
     let twilio = stand
         .as_ref()
-        .map_or_else(|| SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp), |stand| stand.twilio.clone());
+        .map_or_else(|| SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp), |stack| stack.twilio.clone());
     let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
@@ -60,12 +60,12 @@ pub async fn run(args: &CallArgs) -> ExitCode {
     let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
     if let Some(out) = &args.out {
         if let Err(error) = std::fs::write(out, stereo(&record)) {
-            return tell_and_leave(&format!("{}: {error}", out.display()), 1);
+            return log_and_exit(&format!("{}: {error}", out.display()), 1);
         }
         say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
     }
-    if record.count(|what| matches!(what, What::StreamOpened)) == 0 {
-        return tell_and_leave("the call never reached an agent", 1);
+    if record.count(|what| matches!(what, CallEventKind::StreamOpened)) == 0 {
+        return log_and_exit("the call never reached an agent", 1);
     }
     ExitCode::SUCCESS
 }
@@ -83,10 +83,10 @@ fn faults(args: &CallArgs) -> Result<Faults, String> {
 }
 
 /// A service and an agent for this call alone; the plan's call goes there.
-async fn own_stand(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<Stand, String> {
-    let stand = Stand::start(faults, Edition::Cx, None).await?;
-    plan.voice_url = voice_url(&stand.url, &args.params)?;
-    Ok(stand)
+async fn start_local(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<LocalStack, String> {
+    let stack = LocalStack::start(faults, Edition::Cx, None).await?;
+    plan.voice_url = voice_url(&stack.url, &args.params)?;
+    Ok(stack)
 }
 
 fn plan(args: &CallArgs) -> Result<CallPlan, String> {

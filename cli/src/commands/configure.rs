@@ -7,9 +7,9 @@ use clap::CommandFactory;
 
 use super::CONFIG;
 use crate::args::Cli;
-use crate::configure::{Configure, ConfigureArgs, Unwritten};
+use crate::configure::{Configure, ConfigureArgs, ConfigureError};
 use crate::doctor::Tools;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_NOINPUT` of sysexits.
 const NO_INPUT: u8 = 66;
@@ -21,18 +21,18 @@ const INTERRUPTED: u8 = 130;
 pub async fn run(args: &ConfigureArgs) -> ExitCode {
     let tools = match Tools::real() {
         Ok(tools) => Tools { env_file: args.file.clone(), ..tools },
-        Err(error) => return tell_and_leave(&format!("TLS cannot be set up: {error}"), CONFIG),
+        Err(error) => return log_and_exit(&format!("TLS cannot be set up: {error}"), CONFIG),
     };
     // Once more, for it tells which settings came as flags.
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+        Err(error) => return log_and_exit(&error.to_string(), CONFIG),
     };
     let matches = matches.subcommand_matches("configure").cloned().unwrap_or_default();
     let configured = tokio::select! {
         configured = Configure::new(args, &matches, tools).run() => configured,
         // The terminal gets its echo back when what asks is dropped.
-        _ = tokio::signal::ctrl_c() => return tell_and_leave("interrupted; nothing was written", INTERRUPTED),
+        _ = tokio::signal::ctrl_c() => return log_and_exit("interrupted; nothing was written", INTERRUPTED),
     };
     match configured {
         Ok(commands) => {
@@ -42,11 +42,11 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
         }
         Err(error) => {
             let code = match error {
-                Unwritten::InputEnded => NO_INPUT,
-                Unwritten::Setting(_) => CONFIG,
-                Unwritten::Faults | Unwritten::File(..) | Unwritten::ReadsOtherwise(_) => 1,
+                ConfigureError::InputEnded => NO_INPUT,
+                ConfigureError::Setting(_) => CONFIG,
+                ConfigureError::Faults | ConfigureError::File(..) | ConfigureError::ReadsOtherwise(_) => 1,
             };
-            tell_and_leave(&error.to_string(), code)
+            log_and_exit(&error.to_string(), code)
         }
     }
 }

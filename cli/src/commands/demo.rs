@@ -5,18 +5,18 @@ use std::process::ExitCode;
 use dialbridge_core::Report;
 use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::bakery_caller;
-use dialbridge_lab::twilio::{CallEvent, CallPlan, CallRecord, CallerStep, What, When};
+use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallPlan, CallRecord, CallerStep, When};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::CONFIG;
 use super::faults::Faults;
-use super::stand::Stand;
+use super::local_stack::LocalStack;
 use super::timeline::{Timeline, report, say, stereo};
 use crate::args::DemoArgs;
 use dialbridge_runner::call::bridge::Observed;
 use dialbridge_runner::settings::Severity;
-use dialbridge_runner::telemetry::log::{self, tell_and_leave};
+use dialbridge_runner::telemetry::log::{self, log_and_exit};
 
 /// How many events wait to be printed.
 const QUEUE: usize = 256;
@@ -27,28 +27,28 @@ const USAGE: u8 = 64;
 /// Runs `demo`.
 pub async fn run(args: &DemoArgs) -> ExitCode {
     let Some(level) = Severity::parse(&args.log_level) else {
-        return tell_and_leave("--log-level can be debug, info, warning or error", CONFIG);
+        return log_and_exit("--log-level can be debug, info, warning or error", CONFIG);
     };
     log::start(level, std::io::stderr);
     let faults = match Faults::parse(&args.faults) {
         Ok(faults) => faults,
-        Err(why) => return tell_and_leave(&why, USAGE),
+        Err(why) => return log_and_exit(&why, USAGE),
     };
     match play(args, faults).await {
         Ok(faults) if faults.is_empty() => {
             say("The call went as its script says: three turns, a barge-in, a hand-off to a person.");
             ExitCode::SUCCESS
         }
-        Ok(faults) => tell_and_leave(&format!("the call did not go as its script says: {}", faults.join("; ")), 1),
-        Err(why) => tell_and_leave(&why, 1),
+        Ok(faults) => log_and_exit(&format!("the call did not go as its script says: {}", faults.join("; ")), 1),
+        Err(why) => log_and_exit(&why, 1),
     }
 }
 
 /// Starts everything, plays the call and gives what was not as it should be.
 async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     let edition = args.edition;
-    let stand = Stand::start(&faults, edition, args.record.as_deref()).await?;
-    let (url, twilio) = (&stand.url, &stand.twilio);
+    let stack = LocalStack::start(&faults, edition, args.record.as_deref()).await?;
+    let (url, twilio) = (&stack.url, &stack.twilio);
 
     // A CES agent has its streams over WebSockets too, where nothing else is set.
     let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
@@ -56,7 +56,7 @@ async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
     let (watch, watched) = mpsc::channel(QUEUE);
     let plan = CallPlan { watch: Some(watch), faults: faults.call, ..CallPlan::new(format!("{url}/twiml"), steps()?) };
-    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, stand.observed));
+    let (record, reports) = tokio::join!(twilio.call(plan), print(watched, stack.observed));
 
     std::fs::write(&args.out, stereo(&record)).map_err(|error| format!("{}: {error}", args.out.display()))?;
     say(&format!("The call's audio is in {} (left the caller, right the agent).", args.out.display()));
@@ -125,15 +125,18 @@ fn shortcomings(record: &CallRecord, reports: &[Report]) -> Vec<String> {
     }
     let barge_ins = reports.iter().filter(|report| matches!(report, Report::BargeIn { .. })).count();
     expect(barge_ins == 1, &format!("{barge_ins} barge-ins instead of one"));
-    let cut = record.count(|what| matches!(what, What::AgentSpoke { cut: true, .. }));
+    let cut = record.count(|what| matches!(what, CallEventKind::AgentSpoke { cut: true, .. }));
     expect(cut == 1, &format!("the agent was cut off {cut} times instead of once"));
     let status = record.find(|what| match what {
-        What::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
+        CallEventKind::Redirected { url } => Some(url.contains("VirtualAgentStatus=live-agent-handoff")),
         _ => None,
     });
     expect(status == Some(true), "the call was not handed on to a person");
-    expect(record.count(|what| matches!(what, What::Warning { .. })) == 0, "Twilio warns of malformed messages");
-    let ended = record.find(|what| if let What::Ended { by } = what { Some(by == "twiml") } else { None });
+    expect(
+        record.count(|what| matches!(what, CallEventKind::Warning { .. })) == 0,
+        "Twilio warns of malformed messages",
+    );
+    let ended = record.find(|what| if let CallEventKind::Ended { by } = what { Some(by == "twiml") } else { None });
     expect(ended == Some(true), "the call did not end with the hand-off's TwiML");
     faults
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::CONFIG;
 use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, summary};
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// The exit code where there is a fault.
 const FAULTS: u8 = 1;
@@ -16,7 +16,7 @@ const FAULTS: u8 = 1;
 pub async fn run(args: &DoctorArgs) -> ExitCode {
     let tools = match Tools::real() {
         Ok(tools) => tools,
-        Err(error) => return tell_and_leave(&format!("TLS cannot be set up: {error}"), CONFIG),
+        Err(error) => return log_and_exit(&format!("TLS cannot be set up: {error}"), CONFIG),
     };
     let findings = report(args, tools, &mut std::io::stdout()).await;
     ExitCode::from(exit_code(&findings))

@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use super::called::{first_token, voice_url};
-use super::load_processes::{AgentProcess, Asked, ServiceProcess, TOKEN};
-use super::load_report::{Found, Report, Run, progress};
-use crate::args::{Against, CallArgs, LoadArgs};
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use super::load_processes::{AgentProcess, ServiceProcess, ServiceSpec, TOKEN};
+use super::load_report::{MaxFound, Report, Run, progress};
+use crate::args::{CallArgs, LoadArgs, LoadTarget};
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
@@ -29,16 +29,16 @@ const REST: Duration = Duration::from_millis(500);
 const AGENT_PORT: u16 = 9090;
 
 /// How often it is looked what the service holds.
-const LOOK: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The highest number of calls: a code has room for no more.
-const MOST_CALLS: u16 = 65_000;
+const MAX_CALLS: u16 = 65_000;
 
 /// Runs `call --load`.
 pub(super) async fn run(args: &CallArgs) -> ExitCode {
     let setup = match Setup::of(args) {
         Ok(setup) => setup,
-        Err(why) => return tell_and_leave(&why, USAGE),
+        Err(why) => return log_and_exit(&why, USAGE),
     };
     raise_file_limit();
     let is_json = setup.load.json;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: &CallArgs) -> ExitCode {
             report.print(is_json);
             if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(why) => tell_and_leave(&why, 1),
+        Err(why) => log_and_exit(&why, 1),
     }
 }
 
@@ -108,7 +108,7 @@ impl Pins {
 impl Setup {
     fn of(args: &CallArgs) -> Result<Self, String> {
         let load = args.load.clone();
-        if load.edition == Edition::Es && load.against.iter().any(|against| *against != Against::Service) {
+        if load.edition == Edition::Es && load.against.iter().any(|against| *against != LoadTarget::Service) {
             return Err("--against: the relay knows CX and CES, and --edition is es".to_owned());
         }
         let setting = |text: &str| {
@@ -116,7 +116,7 @@ impl Setup {
             Ok::<_, String>((name.to_owned(), value.to_owned()))
         };
         // A call whose every third turn fails comes to its bound in a minute or two.
-        let given = load.failing.then_some("MOST_FAILED_TURNS=0").into_iter();
+        let given = load.failing.then_some("MAX_FAILED_TURNS=0").into_iter();
         let given = given.chain(load.setting.iter().map(String::as_str));
         Ok(Self {
             calls: load.load.unwrap_or(1),
@@ -150,8 +150,8 @@ impl Setup {
     }
 
     /// Raises the number of calls until it is too much; gives the run with the most calls that held, if any did.
-    async fn find_max(&self, against: Against, round: u32) -> Result<(Found, Option<Run>), String> {
-        let mut search = Search::new(self.calls, MOST_CALLS);
+    async fn find_max(&self, against: LoadTarget, round: u32) -> Result<(MaxFound, Option<Run>), String> {
+        let mut search = Search::new(self.calls, MAX_CALLS);
         let mut best = None;
         let mut too_much = None;
         while let Some(calls) = search.next() {
@@ -170,11 +170,11 @@ impl Setup {
                 too_much = Some((calls, why));
             }
         }
-        Ok((Found { against: self.name(against).to_owned(), round, calls: search.found(), too_much }, best))
+        Ok((MaxFound { against: self.name(against).to_owned(), round, calls: search.found(), too_much }, best))
     }
 
     /// One load, and why it does not hold, if it does not.
-    async fn run(&self, against: Against, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
+    async fn run(&self, against: LoadTarget, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
         progress(&format!("{calls} calls at {}", self.name(against)));
         let (measurement, complaints) = self.measure(against, calls).await?;
         let fails = measurement.fails(self.load.bound * 1_000);
@@ -183,17 +183,17 @@ impl Setup {
         Ok((run, fails))
     }
 
-    fn name(&self, against: Against) -> &'static str {
+    fn name(&self, against: LoadTarget) -> &'static str {
         match (&self.url, against) {
             (Some(_), _) => "url",
-            (None, Against::Service) => "service",
-            (None, Against::Relay) => "relay",
-            (None, Against::GatheringRelay) => "gathering relay",
+            (None, LoadTarget::Service) => "service",
+            (None, LoadTarget::Relay) => "relay",
+            (None, LoadTarget::CoalescingRelay) => "coalescing relay",
         }
     }
 
     /// One load, with processes of its own.
-    async fn measure(&self, against: Against, calls: u16) -> Result<(Measurement, Vec<String>), String> {
+    async fn measure(&self, against: LoadTarget, calls: u16) -> Result<(Measurement, Vec<String>), String> {
         let agent_port = if self.url.is_some() { AGENT_PORT } else { 0 };
         let agent_port = self.load.agent_port.unwrap_or(agent_port);
         let agent = AgentProcess::start(agent_port, self.load.failing, self.pins.agent).await?;
@@ -201,7 +201,7 @@ impl Setup {
         let (service, url, token) = match &self.url {
             Some(url) => (None, url.clone(), self.token.as_deref()),
             None => {
-                let asked = Asked {
+                let spec = ServiceSpec {
                     against,
                     edition: self.load.edition,
                     agent: &endpoint,
@@ -209,7 +209,7 @@ impl Setup {
                     settings: &self.settings,
                     core: self.pins.service,
                 };
-                let service = ServiceProcess::start(&asked).await?;
+                let service = ServiceProcess::start(&spec).await?;
                 let url = format!("{}/twiml", service.url());
                 (Some(service), url, Some(TOKEN))
             }
@@ -268,7 +268,7 @@ impl Window<'_> {
             if passed >= window {
                 return Ok(held);
             }
-            sleep(LOOK.min(window - passed)).await;
+            sleep(CHECK_INTERVAL.min(window - passed)).await;
         }
     }
 

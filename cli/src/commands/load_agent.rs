@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::timeline::say;
 use crate::args::LoadAgentArgs;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// What begins the window.
 pub(super) const BEGIN: &str = "begin";
@@ -23,8 +23,8 @@ pub(super) const REPORT: &str = "report";
 #[expect(clippy::unused_async, reason = "a command like the others")]
 pub async fn run(args: &LoadAgentArgs) -> ExitCode {
     match serve(args) {
-        Ok(agent) => obey(&agent),
-        Err(error) => tell_and_leave(&format!("port {}: {error}", args.port), 1),
+        Ok(agent) => run_commands(&agent),
+        Err(error) => log_and_exit(&format!("port {}: {error}", args.port), 1),
     }
 }
 
@@ -42,14 +42,14 @@ fn serve(args: &LoadAgentArgs) -> io::Result<LoadAgent> {
     Ok(agent)
 }
 
-fn obey(agent: &LoadAgent) -> ExitCode {
+fn run_commands(agent: &LoadAgent) -> ExitCode {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         if line == BEGIN {
             agent.begin();
         }
         match serde_json::to_string(&agent.figures()) {
             Ok(figures) => say(&figures),
-            Err(error) => return tell_and_leave(&error.to_string(), 1),
+            Err(error) => return log_and_exit(&error.to_string(), 1),
         }
     }
     ExitCode::SUCCESS

@@ -15,14 +15,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::load_agent::{BEGIN, REPORT};
-use crate::args::Against;
+use crate::args::LoadTarget;
 use dialbridge_runner::settings::Settings;
 
 /// How long a process may take to start, and the agent to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const START_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// So many of the service's complaints are kept.
-const MOST_COMPLAINTS: usize = 5;
+const MAX_COMPLAINTS: usize = 5;
 
 /// How a line of the log begins that is one.
 const COMPLAINTS: [&str; 2] = [r#""severity":"WARNING""#, r#""severity":"ERROR""#];
@@ -79,7 +79,7 @@ impl AgentProcess {
         let given = if has_faults { &arguments[..] } else { &arguments[..3] };
         let mut process = Process::start(given, &[], core)?;
         let input = process.child.stdin.take().ok_or("no input")?;
-        let told = timeout(PATIENCE, process.lines.next_line()).await.ok().and_then(Result::ok).flatten();
+        let told = timeout(START_TIMEOUT, process.lines.next_line()).await.ok().and_then(Result::ok).flatten();
         let told: Option<Value> = told.and_then(|line| serde_json::from_str(&line).ok());
         let port = told.and_then(|told| u16::try_from(told.get("port")?.as_u64()?).ok());
         let port = port.ok_or("the load's agent did not start")?;
@@ -108,7 +108,7 @@ impl AgentProcess {
             self.input.write_all(format!("{word}\n").as_bytes()).await.ok()?;
             serde_json::from_str(&self.process.lines.next_line().await.ok()??).ok()
         };
-        timeout(PATIENCE, answer).await.ok().flatten().ok_or_else(|| "the load's agent does not answer".to_owned())
+        timeout(START_TIMEOUT, answer).await.ok().flatten().ok_or_else(|| "the load's agent does not answer".to_owned())
     }
 }
 
@@ -122,8 +122,8 @@ pub(super) struct ServiceProcess {
 }
 
 /// What is to be started.
-pub(super) struct Asked<'a> {
-    pub(super) against: Against,
+pub(super) struct ServiceSpec<'a> {
+    pub(super) against: LoadTarget,
     pub(super) edition: Edition,
     /// The agent's URL.
     pub(super) agent: &'a str,
@@ -132,12 +132,12 @@ pub(super) struct Asked<'a> {
     pub(super) core: Option<usize>,
 }
 
-impl Asked<'_> {
+impl ServiceSpec<'_> {
     fn start(&self, port: u16) -> Result<Process, String> {
         let port = port.to_string();
         match self.against {
-            Against::Relay | Against::GatheringRelay => {
-                let message_ms = if self.against == Against::Relay { "20" } else { "60" };
+            LoadTarget::Relay | LoadTarget::CoalescingRelay => {
+                let message_ms = if self.against == LoadTarget::Relay { "20" } else { "60" };
                 let transport = self.settings.iter().rfind(|(name, _)| name == "CES_TRANSPORT");
                 let transport = transport.map_or("websocket", |(_, transport)| transport);
                 let (agent, edition) = (self.agent, self.edition.name());
@@ -145,7 +145,7 @@ impl Asked<'_> {
                 let how = ["--port", &port, "--message-ms", message_ms];
                 Process::start(&[&["relay"][..], &whom, &how].concat(), &[], self.core)
             }
-            Against::Service => {
+            LoadTarget::Service => {
                 let own = [
                     ("PORT", port),
                     ("DIALOGFLOW_AGENT", agent_name(self.edition).to_owned()),
@@ -172,15 +172,15 @@ fn agent_name(edition: Edition) -> &'static str {
 
 impl ServiceProcess {
     /// Starts it, and waits until it is ready.
-    pub(super) async fn start(asked: &Asked<'_>) -> Result<Self, String> {
+    pub(super) async fn start(spec: &ServiceSpec<'_>) -> Result<Self, String> {
         let port = free_port().map_err(|error| format!("no free port: {error}"))?;
-        let process = asked.start(port)?;
+        let process = spec.start(port)?;
         let complaints = Arc::default();
         let pid = process.pid()?;
         let mut reading = JoinSet::new();
         reading.spawn(read_log(process, Arc::clone(&complaints)));
         let service = Self { port, pid, complaints, _reading: reading };
-        match timeout(PATIENCE, ready(port)).await {
+        match timeout(START_TIMEOUT, ready(port)).await {
             Ok(()) => Ok(service),
             Err(_) => Err(format!("the service does not become ready: {}", service.complaints().join("; "))),
         }
@@ -207,7 +207,7 @@ async fn read_log(mut process: Process, complaints: Arc<Mutex<Vec<String>>>) {
             continue;
         }
         let mut complaints = complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        if complaints.len() < MOST_COMPLAINTS {
+        if complaints.len() < MAX_COMPLAINTS {
             complaints.push(line);
         }
     }

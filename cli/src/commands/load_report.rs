@@ -26,7 +26,7 @@ pub(super) struct Run {
 
 /// What `--find-max` has found.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Found {
+pub(super) struct MaxFound {
     /// What was measured.
     pub(super) against: String,
     /// Which of several times, from 0.
@@ -42,7 +42,7 @@ pub(super) struct Found {
 pub(super) struct Report {
     /// Runs; of a search those that held with the most calls.
     pub(super) runs: Vec<Run>,
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<MaxFound>,
     /// Which product the load's agent was to speak as; `None` where the service was not started by the load.
     pub(super) edition: Option<&'static str>,
     /// Whether the agent failed some turns by plan.
@@ -80,7 +80,7 @@ impl Run {
     }
 }
 
-impl Found {
+impl MaxFound {
     fn in_a_line(&self) -> String {
         let (against, calls) = (&self.against, self.calls);
         match &self.too_much {
@@ -161,19 +161,19 @@ impl Report {
 /// A figure that was measured several times.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Spread {
-    least: f64,
+    min: f64,
     median: f64,
-    most: f64,
+    max: f64,
 }
 
 impl Spread {
     fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
-        let (least, most) = (*values.first()?, *values.last()?);
+        let (min, max) = (*values.first()?, *values.last()?);
         let middle = values.len() / 2;
         let median =
             if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
-        Some(Self { least, median, most })
+        Some(Self { min, median, max })
     }
 }
 
@@ -185,10 +185,10 @@ impl std::fmt::Display for Spread {
             value if value < 10.0 => format!("{value:.2}"),
             value => format!("{value:.1}"),
         };
-        if self.least.total_cmp(&self.most).is_eq() {
+        if self.min.total_cmp(&self.max).is_eq() {
             f.write_str(&digits(self.median))
         } else {
-            write!(f, "{} ({} to {})", digits(self.median), digits(self.least), digits(self.most))
+            write!(f, "{} ({} to {})", digits(self.median), digits(self.min), digits(self.max))
         }
     }
 }

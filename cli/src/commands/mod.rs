@@ -21,12 +21,12 @@ mod load_processes;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load_report;
 #[cfg(feature = "lab")]
+mod local_stack;
+#[cfg(feature = "lab")]
 pub mod relay;
 #[cfg(feature = "tools")]
 pub mod replay;
 pub mod serve;
-#[cfg(feature = "lab")]
-mod stand;
 #[cfg(feature = "lab")]
 mod timeline;
 
@@ -48,7 +48,7 @@ pub fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     if cores == 1 {
-        builder.on_thread_park(coalescing::gather);
+        builder.on_thread_park(coalescing::coalesce);
     }
     builder.enable_all().build()
 }

@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 
 use super::timeline::say;
 use crate::args::RelayArgs;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// Runs `relay`: on the loopback address, for it lets anyone in.
 pub async fn run(args: &RelayArgs) -> ExitCode {
     let relay = match Relay::new(protocol(args), &args.agent) {
-        Ok(relay) => relay.gathering(args.message_ms),
-        Err(error) => return tell_and_leave(&format!("--agent {}: {error}", args.agent), 1),
+        Ok(relay) => relay.with_message_ms(args.message_ms),
+        Err(error) => return log_and_exit(&format!("--agent {}: {error}", args.agent), 1),
     };
     let served = async {
         let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
@@ -23,7 +23,7 @@ pub async fn run(args: &RelayArgs) -> ExitCode {
     };
     match served.await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => tell_and_leave(&format!("port {}: {error}", args.port), 1),
+        Err(error) => log_and_exit(&format!("port {}: {error}", args.port), 1),
     }
 }
 

@@ -14,7 +14,7 @@ use similar::TextDiff;
 
 use crate::args::ReplayArgs;
 use dialbridge_runner::settings::with_settings;
-use dialbridge_runner::telemetry::log::tell_and_leave;
+use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// `EX_USAGE` of sysexits: options that do not go together.
 const USAGE: u8 = 64;
@@ -29,7 +29,7 @@ const NO_INPUT: u8 = 66;
 const CONTEXT: usize = 3;
 
 /// How many lines of differences are shown.
-const MOST_LINES: usize = 60;
+const MAX_LINES: usize = 60;
 
 /// What ends a replay: what is told, and the exit code.
 struct Failure(String, u8);
@@ -44,12 +44,12 @@ impl Failure {
 #[must_use]
 pub fn run(args: &ReplayArgs) -> ExitCode {
     if args.out.is_some() && args.tapes.len() > 1 {
-        return tell_and_leave("--out takes the audio of one tape", USAGE);
+        return log_and_exit("--out takes the audio of one tape", USAGE);
     }
     let mut worst = ExitCode::SUCCESS;
     for tape in &args.tapes {
         if let Err(Failure(why, code)) = one(tape, args) {
-            worst = tell_and_leave(&why, code);
+            worst = log_and_exit(&why, code);
         }
     }
     worst
@@ -150,10 +150,10 @@ fn difference(expected: &str, actual: &str) -> Option<String> {
     let diff = TextDiff::from_lines(expected, actual);
     let whole = diff.unified_diff().context_radius(CONTEXT).to_string();
     let count = whole.lines().count();
-    let mut shown: String = whole.lines().take(MOST_LINES).map(|line| format!("{line}\n")).collect();
-    if count > MOST_LINES {
+    let mut shown: String = whole.lines().take(MAX_LINES).map(|line| format!("{line}\n")).collect();
+    if count > MAX_LINES {
         // Writing to a String cannot fail.
-        let _ = write!(shown, "… and {} lines more", count - MOST_LINES);
+        let _ = write!(shown, "… and {} lines more", count - MAX_LINES);
     }
     Some(shown.trim_end().to_owned())
 }
@@ -179,7 +179,7 @@ mod tests {
     fn differences_without_end_are_cut() {
         let many = |word: &str| (0..500).map(|n| format!("{word} {n}\n")).collect::<String>();
         let told = difference(&many("a"), &many("b")).unwrap();
-        assert_eq!(told.lines().count(), MOST_LINES + 1);
+        assert_eq!(told.lines().count(), MAX_LINES + 1);
         assert!(told.ends_with("lines more"), "{told}");
     }
 }

@@ -11,9 +11,9 @@ use super::CONFIG;
 use dialbridge_runner::http;
 use dialbridge_runner::media::coalescing;
 use dialbridge_runner::service::drain::Drained;
-use dialbridge_runner::service::{Parts, Service};
+use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings, misspelt};
-use dialbridge_runner::telemetry::log::{self, tell_and_leave};
+use dialbridge_runner::telemetry::log::{self, log_and_exit};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -22,24 +22,24 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(config) => config,
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).chain(misspelt_variables()).collect();
-            return tell_and_leave(&lines.join("\ndialbridge: "), CONFIG);
+            return log_and_exit(&lines.join("\ndialbridge: "), CONFIG);
         }
     };
-    coalescing::allow(coalescing_moment(&config));
+    coalescing::set_sleep(coalescing_moment(&config));
     log::start(config.log_level, std::io::stdout);
     let _lab = match dialbridge_runner::service::lab_agents::serve(&mut config).await {
         Ok(served) => served,
-        Err(why) => return tell_and_leave(&why, 1),
+        Err(why) => return log_and_exit(&why, 1),
     };
     let listener = match TcpListener::bind(("0.0.0.0", config.port)).await {
         Ok(listener) => listener,
-        Err(error) => return tell_and_leave(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
+        Err(error) => return log_and_exit(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
     };
-    let service = match Service::new(config, Parts::default()) {
+    let service = match Service::new(config, Dependencies::default()) {
         Ok(service) => service,
-        Err(error) => return tell_and_leave(&error.to_string(), CONFIG),
+        Err(error) => return log_and_exit(&error.to_string(), CONFIG),
     };
-    tell_what_is_served(service.config(), &listener);
+    log_agents(service.config(), &listener);
     tracing::info!(settings = settings.shown().join(" "), "these settings were given as flags or in the environment");
     let ending = async {
         end_of_service().await;
@@ -50,7 +50,7 @@ pub async fn run(settings: &Settings) -> ExitCode {
         () = http::serve(service.clone(), listener) => {}
         drained = ending => match drained {
             Drained::Quiet => tracing::info!("the service has ended"),
-            Drained::Overdue => tracing::warn!(calls = service.calls().live(), "the service ends, and calls with it"),
+            Drained::DeadlinePassed => tracing::warn!(calls = service.calls().live(), "the service ends, and calls with it"),
         },
     }
     ExitCode::SUCCESS
@@ -60,14 +60,14 @@ pub async fn run(settings: &Settings) -> ExitCode {
 /// carries the frames of several.
 fn coalescing_moment(config: &Config) -> Duration {
     let has_its_own = |agent: &AgentConfig| agent.address.product() == Product::Ces(CesTransport::WebSocket);
-    if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.gather }
+    if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.coalesce }
 }
 
 /// One line for each agent, then what may not be as it was meant.
-fn tell_what_is_served(config: &Config, listener: &TcpListener) {
+fn log_agents(config: &Config, listener: &TcpListener) {
     let port = listener.local_addr().map_or(config.port, |address| address.port());
     for (name, agent) in &config.agents {
-        let ((what, script), is_default) = (what_it_is(agent), *name == config.default_agent);
+        let ((what, script), is_default) = (describe(agent), *name == config.default_agent);
         let (edition, numbers, agent) = (agent.address.edition(), agent.numbers, agent.address.name());
         tracing::info!(port, name, agent, edition, numbers, is_default, script, "{what}");
     }
@@ -99,7 +99,7 @@ fn misspelt_variables() -> Vec<String> {
 
 /// A sentence, and the lab's script where it is one of a file.
 #[cfg(feature = "lab")]
-fn what_it_is(agent: &AgentConfig) -> (&'static str, Option<String>) {
+fn describe(agent: &AgentConfig) -> (&'static str, Option<String>) {
     match agent.lab.as_ref().map(|lab| &lab.file) {
         None => ("serving a Dialogflow agent", None),
         Some(None) => ("serving the embedded lab agent; set DIALOGFLOW_AGENT to serve yours", None),
@@ -108,7 +108,7 @@ fn what_it_is(agent: &AgentConfig) -> (&'static str, Option<String>) {
 }
 
 #[cfg(not(feature = "lab"))]
-fn what_it_is(_: &AgentConfig) -> (&'static str, Option<String>) {
+fn describe(_: &AgentConfig) -> (&'static str, Option<String>) {
     ("serving a Dialogflow agent", None)
 }
 

@@ -7,8 +7,8 @@ use dialbridge_core::audio::g711::mulaw_to_linear;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE};
 use dialbridge_core::report::Stages;
-use dialbridge_core::stages::{StageBounds, TurnStage};
-use dialbridge_lab::twilio::{CallEvent, CallRecord, What};
+use dialbridge_core::stages::{StageLimits, TurnStage};
+use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord};
 
 /// Prints a line: when, who, what.
 pub(super) fn line(at_ms: u64, who: &str, what: &str) {
@@ -29,30 +29,32 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn event(&mut self, event: &CallEvent) {
-        let (who, what) = match &event.what {
-            What::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
-            What::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
-            What::StreamOpened => ("twilio", "the media stream is open".to_owned()),
-            What::StreamRefused { why } => ("twilio", format!("the media socket was refused: {why}")),
-            What::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
-            What::CallerSpoke { .. } => {
+        let (who, what) = match &event.kind {
+            CallEventKind::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
+            CallEventKind::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
+            CallEventKind::StreamOpened => ("twilio", "the media stream is open".to_owned()),
+            CallEventKind::StreamRefused { why } => ("twilio", format!("the media socket was refused: {why}")),
+            CallEventKind::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
+            CallEventKind::CallerSpoke { .. } => {
                 self.caller_silent_since_ms = Some(event.at_ms);
                 return;
             }
-            What::Digit { .. } => ("caller", "presses a key".to_owned()),
-            What::AgentSpeaks => ("agent", self.agent_speaks(event.at_ms)),
-            What::AgentSpoke { heard_ms, cut } => {
+            CallEventKind::Digit { .. } => ("caller", "presses a key".to_owned()),
+            CallEventKind::AgentSpeaks => ("agent", self.agent_speaks(event.at_ms)),
+            CallEventKind::AgentSpoke { played_ms, cut } => {
                 let end = if *cut { "was cut off after" } else { "was heard to the end," };
-                ("agent", format!("{end} {}", seconds(*heard_ms)))
+                ("agent", format!("{end} {}", seconds(*played_ms)))
             }
-            What::SocketClosed { code: Some(code) } => ("twilio", format!("the service closed the stream ({code})")),
-            What::SocketClosed { code: None } => ("twilio", "the media stream broke off".to_owned()),
-            What::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
-            What::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
-            What::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
-            What::Dialled { to, .. } => ("twilio", format!("<Dial> {to}")),
-            What::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
-            What::Ended { by } => ("twilio", format!("the call is over: {by}")),
+            CallEventKind::StreamClosed { code: Some(code) } => {
+                ("twilio", format!("the service closed the stream ({code})"))
+            }
+            CallEventKind::StreamClosed { code: None } => ("twilio", "the media stream broke off".to_owned()),
+            CallEventKind::Updated => ("twilio", "REST: the call has new TwiML".to_owned()),
+            CallEventKind::Redirected { url } => ("twilio", format!("<Redirect> {}", decoded(url))),
+            CallEventKind::Said { text } => ("twilio", format!("<Say> \"{text}\"")),
+            CallEventKind::Dialled { to, .. } => ("twilio", format!("<Dial> {to}")),
+            CallEventKind::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
+            CallEventKind::Ended { by } => ("twilio", format!("the call is over: {by}")),
             other => ("twilio", format!("{other:?}")),
         };
         line(event.at_ms, who, &what);
@@ -62,7 +64,7 @@ impl Timeline {
         match self.caller_silent_since_ms.take() {
             Some(since) => {
                 let waited_ms = at_ms - since;
-                let is_slow = StageBounds::default().whole_ms.is_some_and(|bound| waited_ms > bound);
+                let is_slow = StageLimits::default().whole_ms.is_some_and(|bound| waited_ms > bound);
                 let slow = if is_slow { ", which is slow" } else { "" };
                 format!("is heard, {} after the caller has fallen silent{slow}", seconds(waited_ms))
             }
@@ -80,13 +82,13 @@ pub(super) fn report(at_ms: u64, report: &Report) {
             let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
             ("agent", format!("answers ({turn}, {intent}) after {} of thought: \"{text}\"", seconds(*thought_ms)))
         }
-        Report::BargeIn { by, heard_ms, cut_ms, .. } => {
-            let (by, heard, cut) = (by.as_str(), seconds(*heard_ms), seconds(*cut_ms));
+        Report::BargeIn { by, played_ms, cut_ms, .. } => {
+            let (by, heard, cut) = (by.as_str(), seconds(*played_ms), seconds(*cut_ms));
             let told = format!("barge-in by {by}: {heard} of the prompt heard, {cut} cut");
             ("bridge", told)
         }
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
-        Report::Stages(stages) => ("bridge", told_stages(stages)),
+        Report::Stages(stages) => ("bridge", stages_text(stages)),
         Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),
         Report::Started { .. }
         | Report::TurnOpened { .. }
@@ -103,8 +105,8 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::Succeeded { .. }
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
-        | Report::Heard { .. }
-        | Report::SilentTurnReplaced { .. }
+        | Report::Played { .. }
+        | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::Digit
@@ -112,23 +114,24 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::DigitDropped
         | Report::NoInput { .. }
         | Report::UnknownEvent { .. }
-        | Report::BoundReached(_)
+        | Report::LimitReached(_)
         | Report::Ended { .. } => return,
     };
     line(at_ms, who, &what);
 }
 
 /// Where the time of a turn went, and because of what it was slow.
-fn told_stages(stages: &Stages) -> String {
+fn stages_text(stages: &Stages) -> String {
     let took = |stage: TurnStage| {
-        let ms = stages.stretch(stage)?.ms();
+        let ms = stages.interval(stage)?.ms();
         // Shorter ones are none that anybody notices.
         (ms >= 10).then(|| format!("{} {}", stage.as_str(), seconds(ms)))
     };
     let times: Vec<String> = TurnStage::ALL.into_iter().filter_map(took).collect();
     let whole = stages.whole().map_or("was not heard".to_owned(), |whole| format!("took {}", seconds(whole.ms())));
-    let guilty = StageBounds::default().guilty(stages);
-    let slow = guilty.map(|guilty| format!("; slow because of {}", guilty.stage.as_str())).unwrap_or_default();
+    let slow_stage = StageLimits::default().slow_stage(stages);
+    let slow =
+        slow_stage.map(|slow_stage| format!("; slow because of {}", slow_stage.stage.as_str())).unwrap_or_default();
     format!("{} {whole}: {}{slow}", stages.turn, times.join(", "))
 }
 

@@ -6,7 +6,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tokio::sync::mpsc;
 
 /// The longest line, in bytes; a longer one is cut.
-const MOST_BYTES: u64 = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// Lines from the standard input.
 pub(super) struct Input {
@@ -38,7 +38,7 @@ impl Input {
 
     /// The same for what the terminal must not show, from before it is asked for.
     pub(super) async fn ask_secret(&mut self, prompt: &str) -> Option<String> {
-        let _hidden = self.is_terminal.then(Hidden::new);
+        let _hidden = self.is_terminal.then(EchoOff::new);
         self.ask(prompt).await
     }
 }
@@ -47,7 +47,7 @@ fn read(sender: &mpsc::Sender<String>) {
     let mut input = io::stdin().lock();
     loop {
         let mut line = Vec::new();
-        match (&mut input).take(MOST_BYTES).read_until(b'\n', &mut line) {
+        match (&mut input).take(MAX_BYTES).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {
                 if sender.blocking_send(String::from_utf8_lossy(&line).into_owned()).is_err() {
@@ -59,9 +59,9 @@ fn read(sender: &mpsc::Sender<String>) {
 }
 
 /// A terminal without an echo, for as long as this lives.
-struct Hidden(Option<Termios>);
+struct EchoOff(Option<Termios>);
 
-impl Hidden {
+impl EchoOff {
     fn new() -> Self {
         let before = tcgetattr(io::stdin()).ok();
         if let Some(before) = &before {
@@ -75,7 +75,7 @@ impl Hidden {
     }
 }
 
-impl Drop for Hidden {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);

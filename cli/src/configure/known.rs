@@ -9,12 +9,12 @@ use dialbridge_runner::settings::Settings;
 
 /// What was given for each setting, and what of it on the command line.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Given {
+pub(super) struct GivenSettings {
     pub(super) values: BTreeMap<String, String>,
     pub(super) flags: Vec<String>,
 }
 
-impl Given {
+impl GivenSettings {
     /// Reads what clap has read for the command `configure`.
     pub(super) fn read(matches: &ArgMatches) -> Self {
         let mut given = Self::default();

@@ -23,8 +23,8 @@ pub use deploy::FLAGS;
 
 use deploy::{Deployment, shell};
 use input::Input;
-use known::Given;
-use questions::{GROUPS, Group, LookAt, Question};
+use known::GivenSettings;
+use questions::{CheckTarget, GROUPS, Group, Question};
 
 /// The region of a service whose agent has none.
 const REGION: &str = "europe-west3";
@@ -34,7 +34,7 @@ const NONE: &str = "-";
 
 /// Why nothing was written.
 #[derive(Debug)]
-pub enum Unwritten {
+pub enum ConfigureError {
     /// The input has ended before all was answered.
     InputEnded,
     /// Something is wrong that no question asks for, in the words of `serve`.
@@ -47,7 +47,7 @@ pub enum Unwritten {
     ReadsOtherwise(String),
 }
 
-impl fmt::Display for Unwritten {
+impl fmt::Display for ConfigureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InputEnded => f.write_str("the input has ended before all was answered; nothing was written"),
@@ -59,7 +59,7 @@ impl fmt::Display for Unwritten {
     }
 }
 
-impl std::error::Error for Unwritten {}
+impl std::error::Error for ConfigureError {}
 
 /// The one who asks.
 pub struct Configure<'a> {
@@ -84,7 +84,7 @@ impl<'a> Configure<'a> {
     #[must_use]
     pub fn new(args: &'a ConfigureArgs, matches: &ArgMatches, tools: Tools) -> Self {
         let options = Options { deadline: args.deadline, ..Options::default() };
-        let Given { mut values, flags } = Given::read(matches);
+        let GivenSettings { mut values, flags } = GivenSettings::read(matches);
         values.retain(|name, value| !is_asked(name) || !value.trim().is_empty());
         Self { args, doctor: Doctor::new(tools, &options), values, flags, number: None }
     }
@@ -93,7 +93,7 @@ impl<'a> Configure<'a> {
     ///
     /// # Errors
     /// Why nothing was written.
-    pub async fn run(mut self) -> Result<String, Unwritten> {
+    pub async fn run(mut self) -> Result<String, ConfigureError> {
         self.check_form(|name| !is_asked(name))?;
         if self.args.yes {
             self.check_all().await?;
@@ -105,7 +105,7 @@ impl<'a> Configure<'a> {
     }
 
     /// Looks at all that was given, and asks nothing.
-    async fn check_all(&mut self) -> Result<(), Unwritten> {
+    async fn check_all(&mut self) -> Result<(), ConfigureError> {
         for question in questions() {
             if let (None, Some(default)) = (self.values.get(question.name), question.default) {
                 self.values.insert(question.name.to_owned(), default.to_owned());
@@ -114,15 +114,15 @@ impl<'a> Configure<'a> {
         self.check_form(|_| true)?;
         let mut is_faulty = false;
         for group in GROUPS {
-            is_faulty |= self.look(group.look_at).await;
+            is_faulty |= self.check(group.target).await;
         }
         if let Some(number) = self.args.number.clone() {
-            is_faulty |= !self.look_up(&number).await;
+            is_faulty |= !self.check_number(&number).await;
         }
-        if is_faulty { Err(Unwritten::Faults) } else { Ok(()) }
+        if is_faulty { Err(ConfigureError::Faults) } else { Ok(()) }
     }
 
-    async fn interview(&mut self) -> Result<(), Unwritten> {
+    async fn interview(&mut self) -> Result<(), ConfigureError> {
         let mut input = Input::stdin();
         say("Each answer is looked at when it is given. Enter keeps what stands in brackets; - takes it away.");
         for group in GROUPS {
@@ -132,13 +132,13 @@ impl<'a> Configure<'a> {
     }
 
     /// Asks until nothing is wrong, or until somebody wants it so all the same.
-    async fn ask_group(&mut self, input: &mut Input, group: Group) -> Result<(), Unwritten> {
+    async fn ask_group(&mut self, input: &mut Input, group: Group) -> Result<(), ConfigureError> {
         let mut before = None;
         loop {
             for question in group.questions {
                 self.ask(input, question).await?;
             }
-            if !self.look(group.look_at).await {
+            if !self.check(group.target).await {
                 return Ok(());
             }
             if before.as_ref() == Some(&self.values) {
@@ -151,11 +151,11 @@ impl<'a> Configure<'a> {
     }
 
     /// Asks for one setting until its form is right.
-    async fn ask(&mut self, input: &mut Input, question: &Question) -> Result<(), Unwritten> {
-        match self.place(question.name) {
-            Place::Asked => {}
-            Place::Left => return Ok(()),
-            Place::Gone => {
+    async fn ask(&mut self, input: &mut Input, question: &Question) -> Result<(), ConfigureError> {
+        match self.next_step(question.name) {
+            NextStep::Ask => {}
+            NextStep::Skip => return Ok(()),
+            NextStep::Remove => {
                 self.values.remove(question.name);
                 return Ok(());
             }
@@ -167,7 +167,7 @@ impl<'a> Configure<'a> {
             let brackets = shown.map(|shown| format!(" [{shown}]")).unwrap_or_default();
             let prompt = format!("{} ({}){brackets}: ", question.name, question.what);
             let answer = if is_secret { input.ask_secret(&prompt).await } else { input.ask(&prompt).await };
-            let answer = answer.ok_or(Unwritten::InputEnded)?;
+            let answer = answer.ok_or(ConfigureError::InputEnded)?;
             let value = match answer.as_str() {
                 "" => now.map(ToOwned::to_owned),
                 NONE => None,
@@ -178,28 +178,30 @@ impl<'a> Configure<'a> {
                 Some(value) => self.values.insert(question.name.to_owned(), value),
                 None => self.values.remove(question.name),
             };
-            let Err(Unwritten::Setting(line)) = self.check_form(|name| name == question.name) else { return Ok(()) };
+            let Err(ConfigureError::Setting(line)) = self.check_form(|name| name == question.name) else {
+                return Ok(());
+            };
             say(&line);
             self.values = before;
         }
     }
 
     /// What becomes of a setting beside the answers before it.
-    fn place(&self, name: &str) -> Place {
+    fn next_step(&self, name: &str) -> NextStep {
         let value = |name: &str| self.values.get(name).map(String::as_str);
         match name {
             "GOOGLE_APPLICATION_CREDENTIALS" => {
                 let is_lab = value("DIALOGFLOW_AGENT").is_some_and(|agent| agent.starts_with("lab:"));
                 let is_plain = value("DIALOGFLOW_ENDPOINT").is_some_and(|url| url.starts_with("http://"));
-                if is_lab || is_plain { Place::Left } else { Place::Asked }
+                if is_lab || is_plain { NextStep::Skip } else { NextStep::Ask }
             }
-            "TWILIO_API_KEY_SID" if value("TWILIO_ACCOUNT_SID").is_none() => Place::Gone,
-            "TWILIO_API_KEY_SECRET" if value("TWILIO_API_KEY_SID").is_none() => Place::Gone,
-            _ => Place::Asked,
+            "TWILIO_API_KEY_SID" if value("TWILIO_ACCOUNT_SID").is_none() => NextStep::Remove,
+            "TWILIO_API_KEY_SECRET" if value("TWILIO_API_KEY_SID").is_none() => NextStep::Remove,
+            _ => NextStep::Ask,
         }
     }
 
-    async fn ask_number(&mut self, input: &mut Input) -> Result<(), Unwritten> {
+    async fn ask_number(&mut self, input: &mut Input) -> Result<(), ConfigureError> {
         if !self.values.contains_key("TWILIO_ACCOUNT_SID") {
             return Ok(());
         }
@@ -208,10 +210,10 @@ impl<'a> Configure<'a> {
             let brackets = number.as_ref().map(|number| format!(" [{number}]")).unwrap_or_default();
             let prompt =
                 format!("The number that is to lead here, as +15550100; none: all stay as they are{brackets}: ");
-            let answer = input.ask(&prompt).await.ok_or(Unwritten::InputEnded)?;
+            let answer = input.ask(&prompt).await.ok_or(ConfigureError::InputEnded)?;
             let answer = if answer.is_empty() { number.clone() } else { Some(answer).filter(|answer| answer != NONE) };
             let Some(asked) = answer else { return Ok(()) };
-            if self.args.unchecked || self.look_up(&asked).await || number.as_ref() == Some(&asked) {
+            if self.args.unchecked || self.check_number(&asked).await || number.as_ref() == Some(&asked) {
                 return Ok(());
             }
             say("Please answer again. Whoever keeps the answer leaves it so.");
@@ -220,7 +222,7 @@ impl<'a> Configure<'a> {
     }
 
     /// Looks for a number in the account. Whether it is there.
-    async fn look_up(&mut self, number: &str) -> bool {
+    async fn check_number(&mut self, number: &str) -> bool {
         if self.args.unchecked {
             return true;
         }
@@ -238,16 +240,16 @@ impl<'a> Configure<'a> {
     }
 
     /// Looks at what was answered, and tells what is found. Whether there is a fault.
-    async fn look(&self, at: LookAt) -> bool {
+    async fn check(&self, at: CheckTarget) -> bool {
         if self.args.unchecked {
             return false;
         }
         let settings = self.settings();
         let findings = match at {
-            LookAt::Form => Vec::new(),
-            LookAt::Agent => self.doctor.look_at_agent(&settings).await,
-            LookAt::Account => self.doctor.look_at_account(&settings).await,
-            LookAt::PublicUrl => self.doctor.look_at_public_url(&settings).await,
+            CheckTarget::Form => Vec::new(),
+            CheckTarget::Agent => self.doctor.check_agent(&settings).await,
+            CheckTarget::Account => self.doctor.check_account(&settings).await,
+            CheckTarget::PublicUrl => self.doctor.check_public_url(&settings).await,
         };
         for finding in findings.iter().filter(|finding| finding.mark != Mark::Skipped) {
             say(&finding.to_string());
@@ -259,11 +261,11 @@ impl<'a> Configure<'a> {
     ///
     /// # Errors
     /// With a line for each of them that it would not take.
-    fn check_form(&self, is_picked: impl Fn(&str) -> bool) -> Result<(), Unwritten> {
+    fn check_form(&self, is_picked: impl Fn(&str) -> bool) -> Result<(), ConfigureError> {
         let Err(errors) = self.settings().check(Platform::Elsewhere) else { return Ok(()) };
         let picked = errors.iter().filter(|error| is_picked(error.name()));
         let lines: Vec<String> = picked.map(ToString::to_string).collect();
-        if lines.is_empty() { Ok(()) } else { Err(Unwritten::Setting(lines.join("\n"))) }
+        if lines.is_empty() { Ok(()) } else { Err(ConfigureError::Setting(lines.join("\n"))) }
     }
 
     fn settings(&self) -> Settings {
@@ -271,12 +273,12 @@ impl<'a> Configure<'a> {
     }
 
     /// Writes what was asked for and what came as flags; all else in the file stays.
-    fn write(&self) -> Result<(), Unwritten> {
+    fn write(&self) -> Result<(), ConfigureError> {
         let path = &self.args.file;
         let before = match std::fs::read_to_string(path) {
             Ok(before) => before,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Unwritten::File(path.clone(), error)),
+            Err(error) => return Err(ConfigureError::File(path.clone(), error)),
         };
         let asked = questions().map(|question| question.name.to_owned());
         let flags = self.flags.iter().filter(|name| !is_asked(name)).cloned();
@@ -286,10 +288,10 @@ impl<'a> Configure<'a> {
         let text = env_file::merged(&before, &pairs);
         for (name, value) in &pairs {
             if env_file::value(&text, name).unwrap_or_default() != *value {
-                return Err(Unwritten::ReadsOtherwise(name.clone()));
+                return Err(ConfigureError::ReadsOtherwise(name.clone()));
             }
         }
-        let backup = env_file::write(path, &text).map_err(|error| Unwritten::File(path.clone(), error))?;
+        let backup = env_file::write(path, &text).map_err(|error| ConfigureError::File(path.clone(), error))?;
         let kept = backup.map(|backup| format!("; what stood there is in {}", backup.display())).unwrap_or_default();
         say(&format!("{} is written, for you alone to read{kept}.", path.display()));
         for (name, value) in &pairs {
@@ -329,13 +331,13 @@ impl<'a> Configure<'a> {
 }
 
 /// Whether a setting means anything.
-enum Place {
+enum NextStep {
     /// It is asked for.
-    Asked,
+    Ask,
     /// It means nothing now, and stays as it is.
-    Left,
+    Skip,
     /// It would be wrong without another one, and goes with it.
-    Gone,
+    Remove,
 }
 
 fn questions() -> impl Iterator<Item = &'static Question> {

@@ -15,12 +15,12 @@ pub(super) struct Question {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     pub(super) questions: &'static [Question],
-    pub(super) look_at: LookAt,
+    pub(super) target: CheckTarget,
 }
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookAt {
+pub(super) enum CheckTarget {
     /// Credentials and agent.
     Agent,
     /// The Twilio account.
@@ -52,7 +52,7 @@ pub(super) const GROUPS: [Group; 5] = [
             ),
             Question { default: Some("en-US"), ..question("DIALOGFLOW_LANGUAGE", "the language of the calls") },
         ],
-        look_at: LookAt::Agent,
+        target: CheckTarget::Agent,
     },
     Group {
         questions: &[
@@ -61,21 +61,21 @@ pub(super) const GROUPS: [Group; 5] = [
             question("TWILIO_API_KEY_SID", "an API key for REST, SK…; the token does without one"),
             question("TWILIO_API_KEY_SECRET", "the API key's secret"),
         ],
-        look_at: LookAt::Account,
+        target: CheckTarget::Account,
     },
     Group {
         questions: &[question(
             "END_OF_INTERACTION_URL",
             "where the call goes when the agent is done; without it the call is hung up",
         )],
-        look_at: LookAt::Form,
+        target: CheckTarget::Form,
     },
     Group {
         questions: &[question("MAX_CALLS", "how many calls an instance takes at once; without it 1000")],
-        look_at: LookAt::Form,
+        target: CheckTarget::Form,
     },
     Group {
         questions: &[question("PUBLIC_URL", "the URL that Twilio sees, where the service is up already")],
-        look_at: LookAt::PublicUrl,
+        target: CheckTarget::PublicUrl,
     },
 ];

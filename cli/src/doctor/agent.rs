@@ -18,7 +18,7 @@ const HOST: &str = "agent-host";
 const CHECK: &str = "agent";
 
 /// How much of what an agent says is shown, in characters.
-const MOST_SHOWN: usize = 60;
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// Looks at one agent; `name` stands before what is said of it, where there are several.
 pub(crate) async fn check(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Vec<Finding> {
@@ -76,7 +76,7 @@ async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) 
             Ok(answers) => answers,
             Err(why) => return Finding::fault(CHECK, in_short(&why), "see the lines on the credentials"),
         };
-        match tokio::time::timeout(doctor.web.deadline, first_answer(answers, agent.is_one_stream())).await {
+        match tokio::time::timeout(doctor.web.deadline, first_answer(answers, agent.has_session_stream())).await {
             Err(_) => return silent(agent, doctor.web.deadline),
             Ok(Err(fault)) => return refused(agent, &fault, credentials),
             Ok(Ok(Some(answer))) => return answered(&answer, input),
@@ -100,7 +100,7 @@ fn session_id() -> String {
 /// The first answer that a caller would notice; `None` when the stream ends without one.
 async fn first_answer(
     mut answers: mpsc::Receiver<(TurnId, AgentEvent)>,
-    is_one_stream: bool,
+    has_session_stream: bool,
 ) -> Result<Option<Answer>, AgentFault> {
     let mut first: Option<Answer> = None;
     while let Some((_, event)) = answers.recv().await {
@@ -119,7 +119,7 @@ async fn first_answer(
                     }
                 }
                 // A stream of many turns goes on after it.
-                if is_last && is_one_stream {
+                if is_last && has_session_stream {
                     break;
                 }
             }
@@ -159,7 +159,7 @@ fn described(input: &TurnInput) -> String {
 
 fn shown(text: &str) -> String {
     let mut characters = text.chars();
-    let shown: String = characters.by_ref().take(MOST_SHOWN).collect();
+    let shown: String = characters.by_ref().take(MAX_SHOWN_CHARS).collect();
     if characters.next().is_some() { format!("{shown}…") } else { shown }
 }
 

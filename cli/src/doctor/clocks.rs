@@ -7,7 +7,7 @@ use super::subject::Subject;
 const CHECK: &str = "clock";
 
 /// So far apart a ticket or a token is refused that was made a moment ago.
-const MOST_MS: u64 = 30_000;
+const MAX_SKEW_MS: u64 = 30_000;
 
 /// Looks at what the answers of Google and Twilio said of the time; Google is asked once more for it.
 pub(crate) async fn check(doctor: &Doctor, subject: &Subject) -> Finding {
@@ -15,17 +15,17 @@ pub(crate) async fn check(doctor: &Doctor, subject: &Subject) -> Finding {
         let url = agent.endpoint.url.as_str();
         // Without an answer there is nothing to compare; why there is none stands in the line on the agent.
         if let Ok(response) = doctor.web.get(&format!("{url}/")).await {
-            doctor.web.tells_the_time(url.trim_start_matches("https://"), &response);
+            doctor.web.note_clock(url.trim_start_matches("https://"), &response);
         }
     }
     let clocks = doctor.web.clocks();
     if clocks.is_empty() {
         return Finding::skipped(CHECK, "neither Google nor Twilio has answered");
     }
-    let Some(other) = clocks.iter().find(|clock| clock.ahead_ms.unsigned_abs() > MOST_MS) else {
+    let Some(other) = clocks.iter().find(|clock| clock.ahead_ms.unsigned_abs() > MAX_SKEW_MS) else {
         let mut hosts: Vec<&str> = clocks.iter().map(|clock| clock.host.as_str()).collect();
         hosts.dedup();
-        return Finding::ok(CHECK, format!("within {} s of {}", MOST_MS / 1_000, hosts.join(" and ")));
+        return Finding::ok(CHECK, format!("within {} s of {}", MAX_SKEW_MS / 1_000, hosts.join(" and ")));
     };
     let direction = if other.ahead_ms > 0 { "ahead of" } else { "behind" };
     // An answer tells the time to a second, and was on its way for a while.

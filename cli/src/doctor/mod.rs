@@ -13,8 +13,8 @@ mod files;
 mod finding;
 mod media;
 mod numbers;
-mod parts;
 mod public_url;
+mod single_checks;
 mod subject;
 mod twilio;
 mod twiml;
@@ -36,15 +36,15 @@ use dialbridge_runner::telemetry::clock::WallClock;
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
 
-use cloud_run::Place;
+use cloud_run::CloudRunTarget;
 use credentials::Credentials;
 use subject::Subject;
-use web::Web;
+use web::WebClient;
 
 const SETTINGS: &str = "settings";
 
 /// How much of a message of others is shown, in characters.
-const MOST_SHOWN: usize = 400;
+const MAX_SHOWN_CHARS: usize = 400;
 
 /// A look-up of the environment's variables.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -89,7 +89,7 @@ impl Tools {
 /// Does the checks.
 pub struct Doctor {
     tools: Tools,
-    web: Web,
+    web: WebClient,
     cloud_run_api_url: String,
 }
 
@@ -104,7 +104,7 @@ impl Doctor {
     #[must_use]
     pub fn new(tools: Tools, options: &Options) -> Self {
         let deadline = Duration::from_secs(options.deadline);
-        let web = Web::new(tools.dial.clone(), tools.tls.clone(), tools.clock, deadline);
+        let web = WebClient::new(tools.dial.clone(), tools.tls.clone(), tools.clock, deadline);
         Self { tools, web, cloud_run_api_url: options.cloud_run_api_url.clone() }
     }
 
@@ -116,13 +116,13 @@ impl Doctor {
             findings.into_iter().for_each(|finding| tell(finding.without(&secrets)));
         };
         tell(vec![env_file::check(&self.tools.env_file)]);
-        let place = Place::new(options, |name| (self.tools.variable)(name));
+        let place = CloudRunTarget::new(options, |name| (self.tools.variable)(name));
         let subject = match subject {
             Ok(subject) => subject,
             Err(faults) => return self.examine_without(faults, &place, tell).await,
         };
         tell(vec![Finding::ok(SETTINGS, "all are valid")]);
-        let is_api = matches!(place, Place::Api { .. }) && self.cloud_run_api_url.starts_with("https://");
+        let is_api = matches!(place, CloudRunTarget::Api { .. }) && self.cloud_run_api_url.starts_with("https://");
         let (findings, credentials) = credentials::check(self, &subject, is_api).await;
         tell(findings);
         for agent in &subject.agents {
@@ -142,9 +142,9 @@ impl Doctor {
     }
 
     /// What can be looked at all the same when the settings are wrong.
-    async fn examine_without(&self, faults: Vec<Finding>, place: &Place, mut tell: impl FnMut(Vec<Finding>)) {
+    async fn examine_without(&self, faults: Vec<Finding>, place: &CloudRunTarget, mut tell: impl FnMut(Vec<Finding>)) {
         tell(faults);
-        if let Place::File(_) = place {
+        if let CloudRunTarget::File(_) = place {
             tell(cloud_run::check(self, place, None, &Credentials::default()).await);
         }
         tell(vec![Finding::skipped("all-others", "the settings must be right first")]);
@@ -180,7 +180,7 @@ fn named(name: &str, findings: Vec<Finding>) -> Vec<Finding> {
 /// A message of others on one line, and not without end.
 fn in_short(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MOST_SHOWN) {
+    match line.char_indices().nth(MAX_SHOWN_CHARS) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
     }

@@ -17,7 +17,7 @@ pub(crate) const CHECK: &str = "number";
 const PAGE_SIZE: usize = 200;
 
 /// How many pages are read.
-const MOST_PAGES: usize = 50;
+const MAX_PAGES: usize = 50;
 
 /// A number of the account, as Twilio's `IncomingPhoneNumbers` resource has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -44,7 +44,7 @@ struct Capabilities {
 const PAGES_IN_TIME: u32 = 4;
 
 /// How many voice-urls are asked.
-const MOST_ASKED: usize = 20;
+const MAX_NUMBERS_ASKED: usize = 20;
 
 /// Looks at the numbers that were named, or at all that lead here. Whether their voice-urls answer is looked at where the
 /// service `is_up`.
@@ -83,7 +83,7 @@ pub(crate) async fn check(
     };
     let mut ours = Vec::new();
     for number in all.iter().filter(|number| number.leads_to(public)) {
-        ours.push(if is_up && ours.len() < MOST_ASKED {
+        ours.push(if is_up && ours.len() < MAX_NUMBERS_ASKED {
             number.check_and_ask(doctor, subject, public).await
         } else {
             number.check(public)
@@ -120,7 +120,7 @@ async fn list(doctor: &Doctor, api: &TwilioApi, filter: &str) -> Result<Vec<Numb
     let first =
         format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json?PageSize={PAGE_SIZE}{filter}", api.account_sid);
     let mut next = Some(first);
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let Some(path) = next.take() else { break };
         let mut page = api.get(doctor, &path).await?;
         let entries = page["incoming_phone_numbers"].as_array_mut().map(std::mem::take).unwrap_or_default();
@@ -143,7 +143,7 @@ pub(crate) fn command(sid: &str, voice: &str, fallback: &str) -> String {
 }
 
 /// What is wrong with a number, and whether it still works.
-struct Wrong {
+struct NumberFault {
     is_fault: bool,
     what: String,
 }
@@ -215,7 +215,7 @@ impl Number {
     }
 
     /// What goes before the voice-url.
-    fn detour(&self) -> Option<Wrong> {
+    fn detour(&self) -> Option<NumberFault> {
         if self.capabilities.as_ref().is_some_and(|capabilities| !capabilities.voice) {
             return Some(fault("it takes no voice calls"));
         }
@@ -225,7 +225,7 @@ impl Number {
         None
     }
 
-    fn voice(&self, public: &PublicUrl) -> Option<Wrong> {
+    fn voice(&self, public: &PublicUrl) -> Option<NumberFault> {
         let text = self.voice_url.as_deref().unwrap_or_default();
         let Some(url) = webhook(text) else {
             return Some(fault(if text.is_empty() { "it has no voice-url" } else { "its voice-url is no URL" }));
@@ -242,7 +242,7 @@ impl Number {
         None
     }
 
-    fn fallback(&self, public: &PublicUrl) -> Option<Wrong> {
+    fn fallback(&self, public: &PublicUrl) -> Option<NumberFault> {
         let text = self.voice_fallback_url.as_deref().unwrap_or_default();
         let Some(url) = webhook(text) else {
             let none = "it has no fallback-url: a call whose webhook fails ends with an error of Twilio's";
@@ -250,7 +250,7 @@ impl Number {
         };
         if !is_here(&url, public) {
             let what = format!("its fallback-url leads to {}: a call that fails does not come back here", place(&url));
-            return Some(Wrong { is_fault: false, what });
+            return Some(NumberFault { is_fault: false, what });
         }
         if let Some(wrong) = address("fallback-url", &url, public, self.voice_fallback_method.as_deref()) {
             return Some(wrong);
@@ -262,7 +262,7 @@ impl Number {
 }
 
 /// Scheme, path and method of a URL whose host is ours.
-fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> Option<Wrong> {
+fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> Option<NumberFault> {
     let scheme = if public.is_tls { "https" } else { "http" };
     if url.scheme_str() != Some(scheme) {
         return Some(fault(format!(
@@ -275,7 +275,7 @@ fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> O
     }
     match method {
         Some("POST") | None => None,
-        Some("GET") => Some(Wrong {
+        Some("GET") => Some(NumberFault {
             is_fault: false,
             what: format!(
                 "its {what} is asked with GET, which puts callers' numbers into the logs of whatever is between"
@@ -285,8 +285,8 @@ fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> O
     }
 }
 
-fn fault(what: impl Into<String>) -> Wrong {
-    Wrong { is_fault: true, what: what.into() }
+fn fault(what: impl Into<String>) -> NumberFault {
+    NumberFault { is_fault: true, what: what.into() }
 }
 
 /// A webhook's URL without the fragment, in which Twilio's connection settings stand.

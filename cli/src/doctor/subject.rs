@@ -81,7 +81,7 @@ impl Subject {
 
 impl AgentSubject {
     fn new(name: String, config: AgentConfig) -> Self {
-        let greeting = config.call.greeting.clone();
+        let greeting = config.call.starting_input.clone();
         let text = greeting.text.map(TurnInput::Text);
         let mut opening: Vec<TurnInput> = greeting.event.map(TurnInput::Event).into_iter().chain(text).collect();
         if opening.is_empty() {
@@ -105,8 +105,8 @@ impl AgentSubject {
     }
 
     /// Whether a stream to it goes on after an answer.
-    pub(crate) fn is_one_stream(&self) -> bool {
-        self.config.call.shape == StreamShape::PerCall
+    pub(crate) fn has_session_stream(&self) -> bool {
+        self.config.call.shape == StreamShape::PerSession
     }
 
     /// Opens a stream to the agent as a call does, in a session of its own, and gives what comes over it. It ends with
@@ -140,8 +140,8 @@ impl AgentSubject {
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
         let stream = agent.open(&context, TurnId(1), &start, events, tasks);
         // An agent with one stream for the whole call may take its half-close for the end of the call.
-        if !self.is_one_stream() {
-            stream.finish_input();
+        if !self.has_session_stream() {
+            stream.half_close();
         }
         Ok(answers)
     }

@@ -149,7 +149,7 @@ impl TwilioApi {
             .body(Full::default());
         let request = request.map_err(|error| self.unanswered(&WebError::NoUrl(error.to_string())))?;
         let response = doctor.web.send(request).await.map_err(|error| self.unanswered(&error))?;
-        doctor.web.tells_the_time(&parts(&self.base).1, &response);
+        doctor.web.note_clock(&parts(&self.base).1, &response);
         if !response.status().is_success() {
             return Err(self.refused(&response));
         }

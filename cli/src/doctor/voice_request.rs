@@ -18,7 +18,7 @@ pub(crate) const SIGNED: &str = "signed-request";
 pub(crate) const UNSIGNED: &str = "unsigned-request";
 
 /// The longest document that Twilio takes from a webhook, in bytes (its error 11750).
-const MOST_TWIML_BYTES: usize = 64_000;
+const MAX_TWIML_BYTES: usize = 64_000;
 
 /// Asks `/twiml` of a service for a call that there is not.
 pub(crate) struct VoiceRequest<'a> {
@@ -163,7 +163,7 @@ impl<'a> VoiceRequest<'a> {
             let says = format!("{url} answers {} to a signed request", response.status());
             return Err(fault(says, "let the URL lead to the service itself, and look at its log"));
         }
-        if response.body().len() > MOST_TWIML_BYTES {
+        if response.body().len() > MAX_TWIML_BYTES {
             return Err(fault(
                 format!("{url} answers more than Twilio reads"),
                 "let the URL lead to the service itself",

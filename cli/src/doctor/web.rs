@@ -19,11 +19,11 @@ use rustls::ClientConfig;
 use dialbridge_runner::telemetry::clock::WallClock;
 
 /// The most of an answer that is read, in bytes. A page of a thousand numbers has about two million.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// A client.
 #[derive(Clone)]
-pub(crate) struct Web {
+pub(crate) struct WebClient {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) tls: Arc<ClientConfig>,
     pub(crate) clock: WallClock,
@@ -71,7 +71,7 @@ impl fmt::Display for WebError {
     }
 }
 
-impl Web {
+impl WebClient {
     pub(crate) fn new(dial: Arc<dyn Dial>, tls: Arc<ClientConfig>, clock: WallClock, deadline: Duration) -> Self {
         Self { dial, tls, clock, deadline, clocks: Arc::default() }
     }
@@ -80,7 +80,7 @@ impl Web {
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, WebError> {
         self.in_time(async {
             let connection = self.connect(request.uri()).await?;
-            Ok(send_once(connection, request, MOST_BYTES).await?)
+            Ok(send_once(connection, request, MAX_BYTES).await?)
         })
         .await
     }
@@ -101,13 +101,13 @@ impl Web {
         self.in_time(async { Ok(handshake(self.connect(&url).await?, &url, headers).await) }).await
     }
 
-    /// What the clocks of those show that were asked by [`Web::tells_the_time`].
+    /// What the clocks of those show that were asked by [`WebClient::note_clock`].
     pub(crate) fn clocks(&self) -> Vec<OtherClock> {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps what an answer of a host with a good clock says of the time.
-    pub(crate) fn tells_the_time(&self, host: &str, response: &Response<Bytes>) {
+    pub(crate) fn note_clock(&self, host: &str, response: &Response<Bytes>) {
         let date = response.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         let Some(date) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else { return };
         let signed = |ms: u128| i64::try_from(ms).unwrap_or(i64::MAX);

@@ -130,7 +130,7 @@ async fn an_input_that_ends_is_told_and_nothing_is_written() {
 async fn without_questions_the_flags_are_taken_or_refused() {
     let (folder, lab) = (folder("flags"), Lab::start().await);
     let sid = lab.twilio.account().sid.clone();
-    lab.twilio.possessions().numbers = vec![PhoneNumber::leading_to(7, "+15550107", "https://old.test")];
+    lab.twilio.account_state().numbers = vec![PhoneNumber::leading_to(7, "+15550107", "https://old.test")];
     let with = |token: &str, more: &[&str]| {
         let mut command = configure(&folder, &lab);
         command
@@ -182,7 +182,7 @@ async fn without_questions_the_flags_are_taken_or_refused() {
 async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
     let (folder, lab) = (folder("terminal"), Lab::start().await);
     let sid = lab.twilio.account().sid.clone();
-    lab.twilio.possessions().api_key = Some(("SK1".to_owned(), "planted-key-secret".to_owned()));
+    lab.twilio.account_state().api_key = Some(("SK1".to_owned(), "planted-key-secret".to_owned()));
     let command = configure(&folder, &lab);
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::start(command);

@@ -166,7 +166,7 @@ async fn on_cloud_run_the_service_looks_at_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_platform_an_open_door_is_a_fault_as_serve_says_it() {
+async fn on_a_platform_unsigned_access_is_a_fault_as_serve_says_it() {
     let mut command = doctor(&folder("open-door"));
     command.env("K_SERVICE", "dialbridge");
     let examined = run(command, "").await;

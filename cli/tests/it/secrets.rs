@@ -159,7 +159,7 @@ async fn knock(port: u16, ticket: &str) {
 }
 
 /// The tickets and states of a call.
-fn keys_of(call: &CallRecord) -> Vec<String> {
+fn digits_of(call: &CallRecord) -> Vec<String> {
     let all = call.documents.iter().flat_map(|document| {
         let parts = ["/media/", "ended?s="].into_iter().flat_map(|mark| document.split(mark).skip(1));
         parts.map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
@@ -208,7 +208,7 @@ async fn nothing_that_a_run_leaves_behind_holds_a_secret() {
     let failing = twilio.call(plan(false, Vec::new()));
     let breaking = twilio.call(plan(true, vec![CallFault::Breaks { at_ms: 1_500 }]));
     let (garbage, failing, breaking) = tokio::join!(garbage, failing, breaking);
-    let keys: Vec<String> = [&garbage, &failing, &breaking].into_iter().flat_map(keys_of).collect();
+    let keys: Vec<String> = [&garbage, &failing, &breaking].into_iter().flat_map(digits_of).collect();
     assert!(keys.len() >= 8, "{keys:?}");
     knock(port, &keys[0]).await;
 

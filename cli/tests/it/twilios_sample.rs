@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use dialbridge_lab::agent::{LabAgent, Script};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, CallerStep, SimulatedTwilio, What, When};
+use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallerStep, SimulatedTwilio, When};
 
 /// The sample's `.env.example`, filled in, with its comments and its spelling of the event.
 const ENV: &str = "\
@@ -104,7 +104,8 @@ async fn the_env_of_twilios_sample_and_its_handler_serve_unchanged() {
     let step = CallerStep::Say { when: When::AgentSilent(200), label: "speech".to_owned(), audio: speech.into() };
     let plan = CallPlan::new(format!("http://127.0.0.1:{}/twiml", told["port"]), vec![step]);
     let call = twilio.call(plan).await;
-    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None }).unwrap();
+    let url =
+        call.find(|what| if let CallEventKind::Redirected { url } = what { Some(url.clone()) } else { None }).unwrap();
     assert!(url.starts_with(&format!("{}/handoff?flow=7&dialogflowJSON=", rest.url())), "{url}");
     assert_eq!(handler(&url), "dials");
     let turns = lab.record().turns(&call.call_sid);

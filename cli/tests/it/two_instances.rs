@@ -10,7 +10,7 @@ use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::balancer::Balancer;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{
-    AbnormalClose, Account, CallPlan, CallRecord, CallerStep, Habits, SimulatedTwilio, What, When,
+    AbnormalClose, Account, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio, TwilioBehaviour, When,
 };
 use dialbridge_tests::{numbered_speech, numbers, say};
 use tokio::task::JoinSet;
@@ -93,7 +93,7 @@ struct Pair {
 
 impl Pair {
     /// Starts all of it, and places the calls.
-    async fn start(edition: Edition, habits: Habits) -> Self {
+    async fn start(edition: Edition, behaviour: TwilioBehaviour) -> Self {
         let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let agent = LabAgent::recording(Script::parse(SCRIPT, "the test's script", &no_file).unwrap());
         let served = agent.serve_on_loopback().await.unwrap();
@@ -106,7 +106,7 @@ impl Pair {
         for _ in 0..CALLS {
             let voice_url = format!("{}/twiml", balancer.url());
             let fallback_url = Some(voice_url.clone());
-            let plan = CallPlan { habits, fallback_url, ..CallPlan::new(voice_url, steps()) };
+            let plan = CallPlan { behaviour, fallback_url, ..CallPlan::new(voice_url, steps()) };
             let twilio = twilio.clone();
             calls.spawn(async move { twilio.call(plan).await });
         }
@@ -153,11 +153,11 @@ fn steps() -> Vec<CallerStep> {
 const IN_MID_TURN: Duration = Duration::from_millis(5_000);
 
 fn streams(call: &CallRecord) -> usize {
-    call.count(|what| matches!(what, What::StreamOpened))
+    call.count(|what| matches!(what, CallEventKind::StreamOpened))
 }
 
-fn is_handed_on(call: &CallRecord) -> bool {
-    let url = call.find(|what| if let What::Redirected { url } = what { Some(url.clone()) } else { None });
+fn is_handed_off(call: &CallRecord) -> bool {
+    let url = call.find(|what| if let CallEventKind::Redirected { url } = what { Some(url.clone()) } else { None });
     url.is_some_and(|url| url.contains("VirtualAgentStatus=live-agent-handoff"))
 }
 
@@ -171,7 +171,7 @@ fn assert_some_moved(records: &[CallRecord]) {
 
 /// What holds for each call that came through: it was greeted once, was heard later, and was handed on.
 fn assert_carried_on(pair: &Pair, call: &CallRecord) {
-    assert!(is_handed_on(call), "{:?}", call.events);
+    assert!(is_handed_off(call), "{:?}", call.events);
     let inputs = pair.inputs(call);
     let greetings = inputs.iter().filter(|text| matches!(text.as_str(), "hi" | "WELCOME" | "session_start")).count();
     assert_eq!(greetings, 1, "{inputs:?}");
@@ -180,7 +180,7 @@ fn assert_carried_on(pair: &Pair, call: &CallRecord) {
 }
 
 async fn killed(edition: Edition) {
-    let mut pair = Pair::start(edition, Habits::default()).await;
+    let mut pair = Pair::start(edition, TwilioBehaviour::default()).await;
     tokio::time::sleep(IN_MID_TURN).await;
     pair.one.signal("-KILL");
     let records = pair.records().await;
@@ -209,13 +209,14 @@ async fn an_instance_with_ces_calls_is_killed_and_they_go_on_at_the_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_twilio_ends_a_call_whose_socket_breaks_the_other_instances_calls_never_notice() {
-    let habits = Habits { abnormal_close: AbnormalClose::EndsCall, ..Habits::default() };
-    let mut pair = Pair::start(Edition::Cx, habits).await;
+    let behaviour = TwilioBehaviour { abnormal_close: AbnormalClose::EndsCall, ..TwilioBehaviour::default() };
+    let mut pair = Pair::start(Edition::Cx, behaviour).await;
     tokio::time::sleep(IN_MID_TURN).await;
     pair.one.signal("-KILL");
     let records = pair.records().await;
-    let (ended, whole): (Vec<_>, Vec<_>) =
-        records.iter().partition(|call| call.count(|what| matches!(what, What::SocketClosed { code: None })) > 0);
+    let (ended, whole): (Vec<_>, Vec<_>) = records
+        .iter()
+        .partition(|call| call.count(|what| matches!(what, CallEventKind::StreamClosed { code: None })) > 0);
     assert!(!ended.is_empty() && !whole.is_empty(), "{} {}", ended.len(), whole.len());
     for call in whole {
         assert_carried_on(&pair, call);
@@ -233,7 +234,7 @@ async fn an_instance_with_ces_calls_that_is_told_to_end_gives_them_away_and_no_w
 }
 
 async fn told_to_end(edition: Edition) {
-    let mut pair = Pair::start(edition, Habits::default()).await;
+    let mut pair = Pair::start(edition, TwilioBehaviour::default()).await;
     tokio::time::sleep(IN_MID_TURN).await;
     pair.balancer.retire(pair.one.address);
     pair.one.signal("-TERM");

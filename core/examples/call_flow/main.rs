@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn with_the_settings_of_that_day_it_did() {
         let mut config = Tape::parse(MUMBLE).unwrap().header.config;
-        config.barge_in.least_words = 1;
+        config.barge_in.min_words = 1;
         assert!(was_cut(&played(&retake(MUMBLE, &config).unwrap()).unwrap()));
     }
 

@@ -44,18 +44,18 @@ pub const fn mulaw_to_linear(mulaw: u8) -> i16 {
 pub const fn linear_to_mulaw(sample: i16) -> u8 {
     let sign = sample >> 15;
     // In units of 14 bits and above the bias, segment s covers 32 << s to 64 << s in steps of 2 << s.
-    let biased = least(((sample ^ sign) >> 2) + 33, 8191);
+    let biased = min(((sample ^ sign) >> 2) + 33, 8191);
     // Each segment's straight line lies below all others within it, so the least of them is the code; with constant
     // shifts and no table this runs on eight samples at once. (A table of 16 KiB takes two thirds of the time while it
     // is in the cache, and half of the cache.)
     let mut code = (biased >> 1) - 16;
-    code = least(code, biased >> 2);
-    code = least(code, (biased >> 3) + 16);
-    code = least(code, (biased >> 4) + 32);
-    code = least(code, (biased >> 5) + 48);
-    code = least(code, (biased >> 6) + 64);
-    code = least(code, (biased >> 7) + 80);
-    code = least(code, (biased >> 8) + 96);
+    code = min(code, biased >> 2);
+    code = min(code, (biased >> 3) + 16);
+    code = min(code, (biased >> 4) + 32);
+    code = min(code, (biased >> 5) + 48);
+    code = min(code, (biased >> 6) + 64);
+    code = min(code, (biased >> 7) + 80);
+    code = min(code, (biased >> 8) + 96);
     !low_byte(code | (sign & 0x80))
 }
 
@@ -74,12 +74,12 @@ pub const fn linear_to_alaw(sample: i16) -> u8 {
     // In units of 12 bits, segment s covers 16 << s to 32 << s in steps of 1 << s; the first also covers 0 to 16.
     let magnitude = (sample ^ sign) >> 4;
     let mut code = magnitude;
-    code = least(code, (magnitude >> 1) + 16);
-    code = least(code, (magnitude >> 2) + 32);
-    code = least(code, (magnitude >> 3) + 48);
-    code = least(code, (magnitude >> 4) + 64);
-    code = least(code, (magnitude >> 5) + 80);
-    code = least(code, (magnitude >> 6) + 96);
+    code = min(code, (magnitude >> 1) + 16);
+    code = min(code, (magnitude >> 2) + 32);
+    code = min(code, (magnitude >> 3) + 48);
+    code = min(code, (magnitude >> 4) + 64);
+    code = min(code, (magnitude >> 5) + 80);
+    code = min(code, (magnitude >> 6) + 96);
     // G.711 table 1a, note 2: the even bits go out inverted; bit 8 is set for positive values.
     low_byte(code | (!sign & 0x80)) ^ 0x55
 }
@@ -138,7 +138,7 @@ const fn recode_alaw(code: u8) -> u8 {
     linear_to_mulaw(expand_alaw(code))
 }
 
-const fn least(a: i16, b: i16) -> i16 {
+const fn min(a: i16, b: i16) -> i16 {
     if a < b { a } else { b }
 }
 

@@ -352,8 +352,8 @@ fn padded(size: u32) -> u64 {
     u64::from(size) + u64::from(size % 2)
 }
 
-fn take_front<'a>(input: &mut &'a [u8], most: u64) -> &'a [u8] {
-    let count = usize::try_from(most).map_or(input.len(), |most| most.min(input.len()));
+fn take_front<'a>(input: &mut &'a [u8], max_bytes: u64) -> &'a [u8] {
+    let count = usize::try_from(max_bytes).map_or(input.len(), |max_bytes| max_bytes.min(input.len()));
     let (front, rest) = input.split_at(count);
     *input = rest;
     front

@@ -2,45 +2,45 @@
 
 use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, Transcript, TurnInput};
 use crate::call::playback::Playback;
-use crate::call::turn::{Answered, Turn};
+use crate::call::turn::{Answered, TurnState};
 use crate::call::{Call, Ending, Lifecycle, Timer};
 use crate::ids::TurnId;
 use crate::payload::{self, Action};
-use crate::report::{InterruptedBy, Report};
+use crate::report::{BargeInBy, Report};
 
 /// With so many prompts waiting to be fetched, further ones do not wait for the rest of the answer.
-const MOST_LATER: usize = 16;
+const MAX_DEFERRED_PROMPTS: usize = 16;
 
 /// For so long after its end an agent with one stream for the whole call is listened to, in milliseconds: noise that it mixes
 /// into its voice could go on for ever.
-const MOST_LAST_WORDS_MS: u64 = 60_000;
+const MAX_LAST_WORDS_MS: u64 = 60_000;
 
 impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
-        self.trouble.is_over();
+        self.failures.reset();
         // A server may answer without having told the end of the utterance: it hears keys in the audio, for one.
-        if !self.is_one_stream() {
-            self.finish_input();
+        if !self.has_session_stream() {
+            self.half_close();
         }
-        let Some(earlier) = self.take_note(&answer) else { return };
-        self.sight.answered(self.now);
+        let Some(earlier) = self.note_answer(&answer) else { return };
+        self.stage_recorder.answered(self.now);
         self.understand(id, &mut answer);
-        self.leave_out_keys(&mut answer);
+        self.remove_digits(&mut answer);
         // What was asked is answered: it need not be asked again. Where audio goes on meanwhile, later pieces of the answer
         // say nothing about it.
-        if !self.is_one_stream() || earlier.answered == Answered::No {
+        if !self.has_session_stream() || earlier.answered == Answered::No {
             self.caller.forget_written();
             if let Some(turn) = self.turn.open_mut() {
-                turn.sent.clear();
+                turn.unanswered_inputs.clear();
             }
         }
-        self.timers.stop(Timer::AnswerOverdue);
-        self.outcome.update(&answer, self.is_one_stream());
+        self.timers.stop(Timer::AnswerTimeout);
+        self.outcome.update(&answer, self.has_session_stream());
         if let Some(turn) = self.turn.open_mut() {
-            turn.told.clear();
+            turn.unconfirmed_parameters.clear();
         }
-        if answer.keys.is_some() || answer.part != AnswerPart::Open || earlier.answered == Answered::No {
-            self.key_rules = answer.keys.take();
+        if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.answered == Answered::No {
+            self.dtmf_rules = answer.dtmf_rules.take();
         }
         self.act_on_payloads(id, &mut answer);
         if !answer.prompts.is_empty() {
@@ -58,12 +58,12 @@ impl Call {
     }
 
     /// Notes in the turn that something came; gives how it stood before.
-    fn take_note(&mut self, answer: &Answer) -> Option<Earlier> {
-        let is_one_stream = self.is_one_stream();
+    fn note_answer(&mut self, answer: &Answer) -> Option<Earlier> {
+        let has_session_stream = self.has_session_stream();
         let turn = match &mut self.turn {
-            Turn::Responding(turn) => turn,
-            Turn::Listening(turn) if is_one_stream => turn,
-            Turn::Listening(_) | Turn::Idle => return None,
+            TurnState::Responding(turn) => turn,
+            TurnState::Listening(turn) if has_session_stream => turn,
+            TurnState::Listening(_) | TurnState::Idle => return None,
         };
         let earlier = Earlier { answered: turn.answered, thought_ms: self.now.ms_since(turn.finished_at) };
         if earlier.answered == Answered::No {
@@ -71,10 +71,10 @@ impl Call {
         }
         match (turn.answered, answer.is_empty()) {
             (_, false) => turn.answered = Answered::Yes,
-            (Answered::No, true) => turn.answered = Answered::Emptily,
-            (Answered::Emptily | Answered::Yes, true) => {}
+            (Answered::No, true) => turn.answered = Answered::Empty,
+            (Answered::Empty | Answered::Yes, true) => {}
         }
-        turn.is_silent |= answer.matched == Matched::NoInput;
+        turn.is_no_input |= answer.matched == Matched::NoInput;
         Some(earlier)
     }
 
@@ -89,14 +89,14 @@ impl Call {
         if !answer.query_text.is_empty() {
             // An answer does not say how sure the recogniser was: as sure as of the words before.
             let text = answer.query_text.clone();
-            self.hear(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
-            self.interrupt(InterruptedBy::Speech, Some(id));
+            self.note_transcript(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
+            self.check_barge_in(BargeInBy::Speech, Some(id));
         }
     }
 
     /// Keys that went as an event's parameter come back as one of the session's (CX). They are for the agent alone.
-    fn leave_out_keys(&self, answer: &mut Answer) {
-        if matches!(self.config.keys.form, DigitsForm::Event(_)) {
+    fn remove_digits(&self, answer: &mut Answer) {
+        if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
             answer.parameters.remove(DIGITS_PARAMETER);
         }
     }
@@ -126,8 +126,8 @@ impl Call {
     }
 
     fn report_answer(&mut self, id: TurnId, answer: &mut Answer, audio_ms: u64, thought_ms: u64, is_more_audio: bool) {
-        if self.is_one_stream() {
-            self.gather(answer, audio_ms);
+        if self.has_session_stream() {
+            self.collect_answer(answer, audio_ms);
             return;
         }
         self.report(if is_more_audio {
@@ -146,14 +146,14 @@ impl Call {
     }
 
     /// An answer that comes in many pieces is told when it is whole.
-    fn gather(&mut self, answer: &mut Answer, audio_ms: u64) {
+    fn collect_answer(&mut self, answer: &mut Answer, audio_ms: u64) {
         let Some(turn) = self.turn.open_mut() else { return };
-        turn.said.text.push_str(&answer.text);
-        turn.said.audio_ms += audio_ms;
+        turn.answer_so_far.text.push_str(&answer.text);
+        turn.answer_so_far.audio_ms += audio_ms;
         if let Some(intent) = answer.intent.take() {
-            turn.said.intent = intent;
+            turn.answer_so_far.intent = intent;
         }
-        turn.said.parameters.append(&mut answer.parameters);
+        turn.answer_so_far.parameters.append(&mut answer.parameters);
     }
 
     fn report_faults(&mut self, id: TurnId, answer: &Answer) {
@@ -170,24 +170,24 @@ impl Call {
 
     fn await_rest(&mut self, part: AnswerPart) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
-        let patience = &self.config.patience;
+        let timeouts = &self.config.timeouts;
         match part {
-            AnswerPart::Final if self.is_one_stream() && is_active => self.turn_over(),
+            AnswerPart::Final if self.has_session_stream() && is_active => self.turn_over(),
             // The agent's last words may still be on their way.
-            AnswerPart::Final | AnswerPart::Open if self.is_one_stream() && !is_active => {
-                let settled_at = (self.now + patience.more_audio_ms).min(self.ended_at + MOST_LAST_WORDS_MS);
+            AnswerPart::Final | AnswerPart::Open if self.has_session_stream() && !is_active => {
+                let settled_at = (self.now + timeouts.more_audio_ms).min(self.ended_at + MAX_LAST_WORDS_MS);
                 self.timers.set(Timer::AnswerSettled, settled_at);
             }
             // The agent says itself when its answer is whole.
-            AnswerPart::Open if self.is_one_stream() => self.await_last_words(),
+            AnswerPart::Open if self.has_session_stream() => self.await_last_words(),
             AnswerPart::Final => self.complete_turn(),
             AnswerPart::Open => {
                 let has_audio = self.turn.open().is_some_and(|turn| turn.has_audio);
-                let ms = if has_audio { patience.more_audio_ms } else { patience.first_audio_ms };
+                let ms = if has_audio { timeouts.more_audio_ms } else { timeouts.first_audio_ms };
                 self.timers.set(Timer::AnswerSettled, self.now + ms);
             }
             AnswerPart::Partial => {
-                self.timers.set(Timer::AnswerOverdue, self.now + patience.answer_ms);
+                self.timers.set(Timer::AnswerTimeout, self.now + timeouts.answer_ms);
                 self.finish_playing();
             }
         }
@@ -197,20 +197,20 @@ impl Call {
     /// fetched waits until the rest of the answer has come.
     fn play(&mut self, id: TurnId, part: AnswerPart, mut prompts: Vec<Prompt>) -> u64 {
         self.leave_out_repeats(part, &mut prompts);
-        let is_one_stream = self.is_one_stream();
+        let has_session_stream = self.has_session_stream();
         if let Some(turn) = self.turn.open_mut() {
             prompts.iter_mut().for_each(|prompt| prompt.interruptible &= !turn.is_protected);
             // Where the whole call is one stream, the pieces of an answer come in the order in which they are heard.
-            if part == AnswerPart::Open && !is_one_stream && turn.later.len() < MOST_LATER {
-                turn.later.extend(prompts.extract_if(.., |prompt| prompt.uri.is_some()));
+            if part == AnswerPart::Open && !has_session_stream && turn.deferred_prompts.len() < MAX_DEFERRED_PROMPTS {
+                turn.deferred_prompts.extend(prompts.extract_if(.., |prompt| prompt.uri.is_some()));
             }
         }
         let mut audio_ms = 0;
         for prompt in &prompts {
-            audio_ms += self.play_out(|playback, stage| playback.play(prompt, id, stage));
+            audio_ms += self.with_playback(|playback, context| playback.play(prompt, id, context));
         }
         if audio_ms > 0 {
-            self.agent_is_heard();
+            self.note_agent_audio();
         }
         if let Some(turn) = self.turn.open_mut() {
             turn.has_audio |= audio_ms > 0;
@@ -233,17 +233,17 @@ impl Call {
     }
 
     /// The answer has come: what is to be fetched of it is played after its own audio.
-    pub(super) fn play_later(&mut self) {
-        let Turn::Responding(turn) = &mut self.turn else { return };
-        let (id, later) = (turn.id, std::mem::take(&mut turn.later));
+    pub(super) fn play_deferred(&mut self) {
+        let TurnState::Responding(turn) = &mut self.turn else { return };
+        let (id, later) = (turn.id, std::mem::take(&mut turn.deferred_prompts));
         for prompt in &later {
-            self.play_out(|playback, stage| playback.play(prompt, id, stage));
+            self.with_playback(|playback, context| playback.play(prompt, id, context));
         }
     }
 
     /// What has come of the answer is whole: nothing is held back for what may follow.
     pub(super) fn finish_playing(&mut self) {
-        self.play_out(Playback::finish_answer);
+        self.with_playback(Playback::finish_answer);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rule for barge-in: who speaks, or presses a key, into a prompt stops it.
 //!
-//! Only speech that began after the play-out did interrupts; earlier speech is the next turn. A prompt that forbids
+//! Only speech that began after the playout did interrupts; earlier speech is the next turn. A prompt that forbids
 //! interruption is never cut.
 
 use serde_json::json;
@@ -11,38 +11,38 @@ use crate::call::playback::Playback;
 use crate::call::{Call, Lifecycle};
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
-use crate::report::{InterruptedBy, Report};
+use crate::report::{BargeInBy, Report};
 
 /// Voice of a shorter time does not interrupt, in milliseconds: a cough is shorter than a word.
-const LEAST_VOICE_MS: u64 = 200;
+const MIN_VOICE_MS: u64 = 200;
 
 impl Call {
     /// Cuts the prompt off when this interrupts it.
-    pub(super) fn interrupt(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
+    pub(super) fn check_barge_in(&mut self, by: BargeInBy, turn: Option<TurnId>) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         if is_active && self.playback.is_playing() && self.playback.is_interruptible() && self.interrupts(by) {
             self.cut(by, turn);
         }
     }
 
-    fn interrupts(&self, by: InterruptedBy) -> bool {
+    fn interrupts(&self, by: BargeInBy) -> bool {
         let rule = &self.config.barge_in;
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
-            (InterruptedBy::Key | InterruptedBy::Agent, _) => true,
+            (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
             // The agent itself says when its words are interrupted. Of words that came over an earlier stream it may not know.
-            (InterruptedBy::Speech, _) if self.is_one_stream() && self.is_of_open_stream(playout_began) => false,
-            (InterruptedBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
+            (BargeInBy::Speech, _) if self.has_session_stream() && self.is_of_open_stream(playout_began) => false,
+            (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some(turn) = self.turn.open() else { return false };
-                turn.utterance.interrupts(playout_began, self.heard_in(turn), rule)
+                turn.utterance.interrupts(playout_began, self.audio_of(turn), rule)
             }
-            (InterruptedBy::Voice, BargeInMode::Voice) => {
-                let least_ms = rule.least_ms.max(LEAST_VOICE_MS);
+            (BargeInBy::Voice, BargeInMode::Voice) => {
+                let min_ms = rule.min_ms.max(MIN_VOICE_MS);
                 self.voice.speaking_since().is_some_and(|onset| {
-                    onset >= playout_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= least_ms
+                    onset >= playout_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms
                 })
             }
-            (InterruptedBy::Speech | InterruptedBy::Voice, _) => false,
+            (BargeInBy::Speech | BargeInBy::Voice, _) => false,
         }
     }
 
@@ -51,15 +51,15 @@ impl Call {
         self.turn.open().is_none_or(|turn| turn.opened <= playout_began)
     }
 
-    pub(super) fn cut(&mut self, by: InterruptedBy, turn: Option<TurnId>) {
-        let cut = self.play_out(Playback::clear);
-        self.agent_is_heard();
-        self.report(Report::BargeIn { turn, by, heard_ms: cut.heard_ms, cut_ms: cut.cut_ms });
-        while let Some(stages) = self.sight.cut() {
-            self.tell_stages(Some(stages));
+    pub(super) fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
+        let cut = self.with_playback(Playback::clear);
+        self.note_agent_audio();
+        self.report(Report::BargeIn { turn, by, played_ms: cut.played_ms, cut_ms: cut.cut_ms });
+        while let Some(stages) = self.stage_recorder.take_awaiting() {
+            self.report_stages(Some(stages));
         }
         if let Some(name) = self.config.barge_in.heard_parameter.clone() {
-            let heard = json!({ "heardMs": cut.heard_ms, "cutMs": cut.cut_ms });
+            let heard = json!({ "heardMs": cut.played_ms, "cutMs": cut.cut_ms });
             self.known_parameters.insert(name.clone(), heard.clone());
             self.parameters.insert(name, heard);
         }

@@ -1,12 +1,12 @@
 //! The caller's audio on its way to the agent: what waits for a stream, and what may have to be sent again.
 
-mod line;
+mod byte_queue;
 
 use crate::audio::BYTES_PER_MS;
-use line::Line;
+use byte_queue::ByteQueue;
 
 /// How much audio is kept, in milliseconds: DESIGN's 30 seconds. Beyond it the oldest is dropped, and counted.
-pub const KEPT_MS: usize = 30_000;
+pub const MAX_KEPT_MS: usize = 30_000;
 
 /// How much audio that the agent already has is kept in case its stream fails before it understood a word, in
 /// milliseconds. A first transcript comes well within this time of the first word.
@@ -15,24 +15,24 @@ const PRE_ROLL_MS: usize = 5_000;
 /// A place in the caller's audio: mu-law bytes (so samples at 8,000 Hz) since `start`.
 pub(super) type Position = u64;
 
-/// One line of audio with two marks in it: everything before `first` is gone, everything before `written` has been
+/// One line of audio with two marks in it: everything before `kept_from` is gone, everything before `written` has been
 /// written to the stream that is open (or to an earlier one), and the rest waits for a stream.
 #[derive(Debug, Default)]
 pub(super) struct CallerAudio {
-    kept: Line,
-    first: Position,
+    kept: ByteQueue,
+    kept_from: Position,
     written: Position,
 }
 
 impl CallerAudio {
     /// Where the next frame will stand: how much has come so far.
     pub(super) fn received(&self) -> Position {
-        self.first + as_position(self.kept.len())
+        self.kept_from + as_position(self.kept.len())
     }
 
     /// The place of the oldest byte that is kept.
     pub(super) fn kept_from(&self) -> Position {
-        self.first
+        self.kept_from
     }
 
     /// The place of the next byte that a stream gets.
@@ -48,17 +48,17 @@ impl CallerAudio {
     /// Takes a frame in; returns how many bytes that no stream ever got had to be dropped for it.
     pub(super) fn push(&mut self, frame: &[u8]) -> u64 {
         self.kept.push(frame);
-        let over = self.kept.len().saturating_sub(KEPT_MS * BYTES_PER_MS);
+        let over = self.kept.len().saturating_sub(MAX_KEPT_MS * BYTES_PER_MS);
         self.drop_oldest(over);
-        let lost = self.first.saturating_sub(self.written);
-        self.written = self.written.max(self.first);
+        let lost = self.kept_from.saturating_sub(self.written);
+        self.written = self.written.max(self.kept_from);
         lost
     }
 
-    /// Hands out up to `most` bytes that no stream has had yet, oldest first.
-    pub(super) fn take_unwritten(&mut self, most: usize) -> Option<Vec<u8>> {
-        let from = usize::try_from(self.written - self.first).unwrap_or(usize::MAX);
-        let to = self.kept.len().min(from.saturating_add(most));
+    /// Hands out up to `max_bytes` bytes that no stream has had yet, oldest first.
+    pub(super) fn take_unwritten(&mut self, max_bytes: usize) -> Option<Vec<u8>> {
+        let from = usize::try_from(self.written - self.kept_from).unwrap_or(usize::MAX);
+        let to = self.kept.len().min(from.saturating_add(max_bytes));
         if from >= to {
             return None;
         }
@@ -73,7 +73,7 @@ impl CallerAudio {
 
     /// Nothing was understood yet: keeps just the pre-roll of what was written, and all from `speech` on.
     pub(super) fn keep_pre_roll(&mut self, speech: Option<Position>) {
-        let before_speech = speech.map(|at| usize::try_from(at.saturating_sub(self.first)).unwrap_or(usize::MAX));
+        let before_speech = speech.map(|at| usize::try_from(at.saturating_sub(self.kept_from)).unwrap_or(usize::MAX));
         let before_pre_roll = self.written_len().saturating_sub(PRE_ROLL_MS * BYTES_PER_MS);
         self.drop_oldest(before_pre_roll.min(before_speech.unwrap_or(usize::MAX)));
     }
@@ -81,26 +81,26 @@ impl CallerAudio {
     /// The stream failed without an answer: what it got, as far as it is kept, waits for the next one. Returns how many
     /// bytes those are.
     pub(super) fn rewind(&mut self) -> u64 {
-        let again = self.written - self.first;
-        self.written = self.first;
+        let again = self.written - self.kept_from;
+        self.written = self.kept_from;
         again
     }
 
     /// Drops everything, for a call that listens no more; returns how many bytes no stream has had.
     pub(super) fn clear(&mut self) -> u64 {
         let unwritten = self.received() - self.written;
-        self.first = self.received();
-        self.written = self.first;
-        self.kept = Line::default();
+        self.kept_from = self.received();
+        self.written = self.kept_from;
+        self.kept = ByteQueue::default();
         unwritten
     }
 
     fn written_len(&self) -> usize {
-        usize::try_from(self.written - self.first).unwrap_or(usize::MAX)
+        usize::try_from(self.written - self.kept_from).unwrap_or(usize::MAX)
     }
 
     fn drop_oldest(&mut self, bytes: usize) {
-        self.first += as_position(self.kept.drop_first(bytes));
+        self.kept_from += as_position(self.kept.drop_first(bytes));
     }
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_first_and_only_what_nobody_had_counts_as_dropped() {
-        let full = vec![7; KEPT_MS * BYTES_PER_MS];
+        let full = vec![7; MAX_KEPT_MS * BYTES_PER_MS];
         let mut audio = audio_of(&[&full]);
         audio.take_unwritten(100);
         assert_eq!(audio.push(&[8; 160]), 60);

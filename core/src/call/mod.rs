@@ -9,32 +9,32 @@
 //! ```
 //!
 //! The parts know nothing of each other: `turn` the stream to the agent, `playback` what the caller hears,
-//! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice` where speech begins, `keys` what is
-//! pressed, `sight` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
+//! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice_detector` where speech begins, `dtmf` what is
+//! pressed, `stage_recorder` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
 //! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `tools` what the agent wants run, `one_stream` agents that have one stream for the whole call, `fillers` our own
-//! recordings, `retry` failures, `stall` streams that say nothing, `renewal` going over to another socket, and this file how
+//! silence, `tools` what the agent wants run, `session_stream` agents that have one stream for the whole call, `fillers` our own
+//! recordings, `retry` failures, `stream_watchdog` streams that say nothing, `migration` going over to another socket, and this file how
 //! a call begins and ends.
 
 mod agent_side;
 mod answer;
 mod barge_in;
 mod caller_audio;
+mod dtmf;
 mod fillers;
-mod keys;
+mod migration;
 mod no_input;
-mod one_stream;
 mod playback;
-mod renewal;
 mod retry;
-mod sight;
-mod stall;
+mod session_stream;
+mod stage_recorder;
+mod stream_watchdog;
 mod timer;
 mod tools;
 mod turn;
 mod twilio_side;
 mod utterance;
-mod voice;
+mod voice_detector;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,9 +42,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::{AgentCommand, AgentEnd, AgentEvent, KeyRules, ToolCall, TurnInput};
+use crate::agent::{AgentCommand, AgentEnd, AgentEvent, DtmfRules, ToolCall, TurnInput};
 use crate::config::CallConfig;
-use crate::ending::{Bound, VirtualAgentStatus};
+use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::error::{InputError, PeerFault};
 use crate::handoff::{self, Outcome};
 use crate::ids::{CallSid, FetchId, StreamSid, ToolsId, TurnId};
@@ -53,18 +53,18 @@ use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
 use caller_audio::CallerAudio;
+use dtmf::DigitCollector;
 use fillers::Fillers;
-use keys::Entry;
 use no_input::Silence;
-use playback::{MarkBack, Playback, PlaybackOutput, Stage};
-use retry::Trouble;
-use sight::Sight;
+use playback::{Playback, PlaybackContext, PlaybackOutput, ReturnedMark};
+use retry::FailureStreak;
+use stage_recorder::StageRecorder;
 use timer::Timers;
 use tools::Tools;
-use turn::Turn;
-use voice::Voice;
+use turn::TurnState;
+use voice_detector::VoiceDetector;
 
-pub use caller_audio::KEPT_MS;
+pub use caller_audio::MAX_KEPT_MS;
 pub use playback::CHUNK_MS;
 pub use timer::Timer;
 
@@ -75,13 +75,13 @@ pub struct Call {
     now: CallTime,
     lifecycle: Lifecycle,
     /// When Twilio last said anything.
-    twilio_spoke: CallTime,
-    turn: Turn,
+    last_twilio_message: CallTime,
+    turn: TurnState,
     next_turn: TurnId,
     /// How many turns were told of.
     turns: u32,
     /// What the agent gets before it listens: the greeting, keys, and what must be tried again.
-    first: VecDeque<TurnInput>,
+    queued_inputs: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
     parameters: Map<String, Value>,
     /// All of them.
@@ -90,15 +90,15 @@ pub struct Call {
     payload: Map<String, Value>,
     playback: Playback,
     caller: CallerAudio,
-    voice: Voice,
+    voice: VoiceDetector,
     /// The keys that are being pressed, and how the agent wants them.
-    entry: Entry,
-    key_rules: Option<KeyRules>,
+    digits: DigitCollector,
+    dtmf_rules: Option<DtmfRules>,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
-    trouble: Trouble,
-    sight: Sight,
+    failures: FailureStreak,
+    stage_recorder: StageRecorder,
     timers: Timers,
     outcome: Outcome,
     account: AudioAccount,
@@ -131,7 +131,7 @@ enum Lifecycle {
 enum Ending {
     Agent(AgentEnd),
     AgentFailed,
-    Bound(Bound),
+    Limit(CallLimit),
 }
 
 /// What happened outside.
@@ -153,8 +153,8 @@ pub enum Input<'a> {
     /// says why there is none.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
     /// The call should go over to another media socket, because this instance will end: it closes in a gap of the
-    /// conversation, by [`Patience::renewal_ms`](crate::config::Patience) at the latest.
-    Renew,
+    /// conversation, by [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
+    Migrate,
     /// A deadline has come. Too early or once too often it changes nothing.
     Timeout,
 }
@@ -202,28 +202,28 @@ impl Call {
     #[must_use]
     pub fn new(config: Arc<CallConfig>, now: CallTime) -> Self {
         let mut timers = Timers::default();
-        timers.set(Timer::StartOverdue, now + config.patience.start_ms);
+        timers.set(Timer::StartTimeout, now + config.timeouts.start_ms);
         Self {
             now,
             lifecycle: Lifecycle::AwaitingStart,
-            twilio_spoke: now,
-            turn: Turn::Idle,
+            last_twilio_message: now,
+            turn: TurnState::Idle,
             next_turn: TurnId(1),
             turns: 0,
-            first: VecDeque::new(),
+            queued_inputs: VecDeque::new(),
             parameters: config.parameters.clone(),
             known_parameters: Map::new(),
             payload: Map::new(),
             playback: Playback::new(),
             caller: CallerAudio::default(),
-            voice: Voice::new(),
-            entry: Entry::default(),
-            key_rules: None,
+            voice: VoiceDetector::new(),
+            digits: DigitCollector::default(),
+            dtmf_rules: None,
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),
-            sight: Sight::default(),
-            trouble: Trouble::new(config.seed),
+            stage_recorder: StageRecorder::default(),
+            failures: FailureStreak::new(config.seed),
             timers,
             outcome: Outcome::default(),
             account: AudioAccount::default(),
@@ -245,19 +245,19 @@ impl Call {
         }
         match input {
             Input::Twilio(text) => {
-                self.twilio_spoke = self.now;
+                self.last_twilio_message = self.now;
                 self.on_twilio(text)?;
             }
             Input::TwilioBinary => return Err(PeerFault::BinaryFrame.into()),
-            Input::TwilioClosed => self.close(CloseReason::SocketClosed),
+            Input::TwilioClosed => self.close(CloseReason::MediaStreamClosed),
             Input::Agent(turn, event) => self.on_agent(turn, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
             Input::ToolsRun(id, results) => self.on_tools_run(id, results),
-            Input::Renew => self.renew(),
+            Input::Migrate => self.migrate(),
             Input::Timeout => self.on_timeout(),
         }
-        self.go_on();
+        self.advance();
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl Call {
     /// When to come back with [`Input::Timeout`], and why; `None` when there is nothing to wait for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
-        let mark = self.playback.overdue_at().map(|at| (at, Timer::MarkOverdue));
+        let mark = self.playback.mark_deadline().map(|at| (at, Timer::MarkTimeout));
         let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
         self.timers.earliest().into_iter().chain(mark).filter(|_| !is_closed).min()
     }
@@ -281,7 +281,7 @@ impl Call {
     }
 
     /// After each input: begins what can begin now.
-    fn go_on(&mut self) {
+    fn advance(&mut self) {
         match &self.lifecycle {
             Lifecycle::Active if self.turn.is_idle() && self.may_open_turn() => self.open_turn(),
             Lifecycle::Ending(_) if self.turn.is_idle() && !self.playback.is_playing() => self.hand_off(),
@@ -292,100 +292,100 @@ impl Call {
             | Lifecycle::Leaving
             | Lifecycle::Closed => {}
         }
-        self.send_what_waits();
-        self.renew_in_a_gap();
-        self.watch_silence();
-        self.watch_fetch();
+        self.send_queued_inputs();
+        self.migrate_in_gap();
+        self.set_silence_timers();
+        self.set_fetch_timer();
     }
 
     /// Nothing is listened for while audio is fetched: how long it plays must be known, for the agent's recogniser is told.
     fn may_open_turn(&self) -> bool {
-        let must_wait = self.first.is_empty() && self.playback.is_fetching();
+        let must_wait = self.queued_inputs.is_empty() && self.playback.is_fetching();
         !must_wait && !self.timers.is_set(Timer::Retry)
     }
 
-    /// Does something to the play-out, and passes on what it wants done.
-    fn play_out<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
-        let (outputs, sight, now) = (&mut self.outputs, &mut self.sight, self.now);
+    /// Does something to the playout, and passes on what it wants done.
+    fn with_playback<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
+        let (outputs, stage_recorder, now) = (&mut self.outputs, &mut self.stage_recorder, self.now);
         let mut out = |output| match output {
             PlaybackOutput::Twilio(message) => outputs.push_back(Output::Twilio(message)),
             PlaybackOutput::Fetch(id, uri) => outputs.push_back(Output::Fetch(id, uri)),
             PlaybackOutput::Refused(why) => outputs.push_back(Output::Report(Report::PromptRefused { why })),
-            PlaybackOutput::Begins(turn) => sight.audio_sent(turn, now),
+            PlaybackOutput::Begins(turn) => stage_recorder.audio_sent(turn, now),
         };
-        let mut stage = Stage { now: self.now, position: self.caller.received(), out: &mut out };
-        act(&mut self.playback, &mut stage)
+        let mut context = PlaybackContext { now: self.now, position: self.caller.received(), out: &mut out };
+        act(&mut self.playback, &mut context)
     }
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
-        self.timers.stop(Timer::FetchOverdue);
-        self.play_out(|playback, stage| playback.fetched(id, audio, stage));
-        while let Some(stages) = self.sight.unheard(|turn| self.playback.waits_for(turn)) {
-            self.tell_stages(Some(stages));
+        self.timers.stop(Timer::FetchTimeout);
+        self.with_playback(|playback, context| playback.fetched(id, audio, context));
+        while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
+            self.report_stages(Some(stages));
         }
     }
 
     /// What is fetched holds up all that comes after it, but not for ever.
-    fn watch_fetch(&mut self) {
+    fn set_fetch_timer(&mut self) {
         let is_fetching = self.playback.fetching().is_some() && !matches!(self.lifecycle, Lifecycle::Closed);
         if !is_fetching {
-            self.timers.stop(Timer::FetchOverdue);
-        } else if !self.timers.is_set(Timer::FetchOverdue) {
-            self.timers.set(Timer::FetchOverdue, self.now + self.config.patience.fetch_ms);
+            self.timers.stop(Timer::FetchTimeout);
+        } else if !self.timers.is_set(Timer::FetchTimeout) {
+            self.timers.set(Timer::FetchTimeout, self.now + self.config.timeouts.fetch_ms);
         }
     }
 
     fn on_timeout(&mut self) {
         while let Some(timer) = self.timers.take_due(self.now) {
             match timer {
-                Timer::StartOverdue => self.close(CloseReason::NoStart),
-                Timer::FramesOverdue => self.on_frames_overdue(),
-                Timer::AnswerOverdue => self.on_answer_overdue(),
+                Timer::StartTimeout => self.close(CloseReason::NoStart),
+                Timer::FramesTimeout => self.on_frames_timeout(),
+                Timer::AnswerTimeout => self.on_answer_timeout(),
                 Timer::AnswerSettled => self.complete_turn(),
-                // Opening the next turn waited for it: `go_on` does the rest.
+                // Opening the next turn waited for it: `advance` does the rest.
                 Timer::Retry => {}
-                Timer::FetchOverdue => {
+                Timer::FetchTimeout => {
                     if let Some(id) = self.playback.fetching() {
                         self.on_fetched(id, Err("the audio was not there in time"));
                     }
                 }
-                Timer::KeysComplete => self.on_key_pause(),
+                Timer::DigitsComplete => self.on_digits_timeout(),
                 Timer::NoInput => self.on_no_input(),
                 Timer::Thinking => self.on_thinking(),
-                Timer::CallTooLong => self.bound_reached(Bound::Call),
-                Timer::SilenceTooLong => self.bound_reached(Bound::Silence),
-                Timer::Renewal => self.renew(),
-                Timer::RenewalOverdue => self.on_renewal_overdue(),
-                Timer::UpdateOverdue => self.close(CloseReason::NotUpdated),
-                Timer::StopOverdue => self.close(CloseReason::HandedOff),
+                Timer::CallTooLong => self.on_limit_reached(CallLimit::Call),
+                Timer::SilenceTooLong => self.on_limit_reached(CallLimit::Silence),
+                Timer::Migration => self.migrate(),
+                Timer::MigrationTimeout => self.on_migration_timeout(),
+                Timer::UpdateTimeout => self.close(CloseReason::NotUpdated),
+                Timer::StopTimeout => self.close(CloseReason::HandedOff),
                 // Playback keeps that one: see below.
-                Timer::MarkOverdue => {}
+                Timer::MarkTimeout => {}
             }
         }
         let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
-        if !is_closed && self.playback.overdue_at().is_some_and(|at| at <= self.now) {
-            let back = self.play_out(Playback::give_up_marks);
-            self.on_heard(back, false);
+        if !is_closed && self.playback.mark_deadline().is_some_and(|at| at <= self.now) {
+            let back = self.with_playback(Playback::give_up_marks);
+            self.on_played(back, false);
         }
     }
 
-    fn on_heard(&mut self, back: MarkBack, by_mark: bool) {
+    fn on_played(&mut self, back: ReturnedMark, by_mark: bool) {
         let (first_of, is_all) = match back {
-            MarkBack::Nothing => return,
-            MarkBack::Heard { first_of } => (first_of, false),
-            MarkBack::AllHeard { first_of } => (first_of, true),
+            ReturnedMark::Nothing => return,
+            ReturnedMark::Played { first_of } => (first_of, false),
+            ReturnedMark::AllPlayed { first_of } => (first_of, true),
         };
-        self.agent_is_heard();
+        self.note_agent_audio();
         if let Some((turn, ms)) = first_of {
-            let stages = self.sight.heard(turn, self.now - ms);
-            self.tell_stages(stages);
+            let stages = self.stage_recorder.played(turn, self.now - ms);
+            self.report_stages(stages);
         }
         if is_all {
-            self.report(Report::Heard { heard_ms: self.playback.heard_ms(), by_mark });
+            self.report(Report::Played { played_ms: self.playback.played_ms(), by_mark });
         }
     }
 
-    fn tell_stages(&mut self, stages: Option<Stages>) {
+    fn report_stages(&mut self, stages: Option<Stages>) {
         if let Some(stages) = stages {
             self.report(Report::Stages(Box::new(stages)));
         }
@@ -401,14 +401,14 @@ impl Call {
         }
         if matches!(self.lifecycle, Lifecycle::Active) {
             self.account.after_end += self.caller.clear();
-            self.first.clear();
+            self.queued_inputs.clear();
             for timer in [
                 Timer::Retry,
-                Timer::KeysComplete,
+                Timer::DigitsComplete,
                 Timer::Thinking,
                 Timer::CallTooLong,
-                Timer::Renewal,
-                Timer::RenewalOverdue,
+                Timer::Migration,
+                Timer::MigrationTimeout,
             ] {
                 self.timers.stop(timer);
             }
@@ -424,13 +424,13 @@ impl Call {
         let (status, twiml) = match &ending {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
             Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
-            Ending::Bound(bound) => {
-                let goodbye = self.config.bounds.goodbye.as_deref();
-                (VirtualAgentStatus::Hangup, handoff::bounded(config, *bound, goodbye, &self.outcome))
+            Ending::Limit(limit) => {
+                let goodbye = self.config.limits.goodbye.as_deref();
+                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, goodbye, &self.outcome))
             }
         };
         self.report(Report::HandedOff { status });
-        self.timers.set(Timer::UpdateOverdue, self.now + self.config.patience.update_ms);
+        self.timers.set(Timer::UpdateTimeout, self.now + self.config.timeouts.update_ms);
         self.outputs.push_back(Output::Update { twiml });
     }
 
@@ -441,8 +441,8 @@ impl Call {
         match result {
             UpdateResult::Accepted => {
                 self.lifecycle = Lifecycle::Leaving;
-                self.timers.stop(Timer::UpdateOverdue);
-                self.timers.set(Timer::StopOverdue, self.now + self.config.patience.stop_ms);
+                self.timers.stop(Timer::UpdateTimeout);
+                self.timers.set(Timer::StopTimeout, self.now + self.config.timeouts.stop_ms);
             }
             UpdateResult::CallGone => self.close(CloseReason::CallGone),
             UpdateResult::Impossible => self.close(CloseReason::NotUpdated),
@@ -453,9 +453,9 @@ impl Call {
         if let Some(turn) = self.turn.open() {
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
         }
-        self.turn = Turn::Idle;
-        while let Some(stages) = self.sight.cut() {
-            self.tell_stages(Some(stages));
+        self.turn = TurnState::Idle;
+        while let Some(stages) = self.stage_recorder.take_awaiting() {
+            self.report_stages(Some(stages));
         }
         self.timers.stop_all();
         self.account.left += self.caller.clear();
@@ -472,17 +472,19 @@ impl Call {
         let number = |name: &str| self.parameters.get(name).and_then(|number| number.as_str()).map(ToOwned::to_owned);
         let (from, to) = (number("From"), number("To"));
         self.lifecycle = Lifecycle::Active;
-        self.timers.stop(Timer::StartOverdue);
-        self.timers.set(Timer::FramesOverdue, self.now + self.config.patience.frames_ms);
+        self.timers.stop(Timer::StartTimeout);
+        self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
-        let greeting = &self.config.greeting;
-        self.first.extend(greeting.event.clone().map(TurnInput::Event).or(greeting.text.clone().map(TurnInput::Text)));
+        let starting_input = &self.config.starting_input;
+        self.queued_inputs.extend(
+            starting_input.event.clone().map(TurnInput::Event).or(starting_input.text.clone().map(TurnInput::Text)),
+        );
         self.silence = Silence::default();
-        self.agent_is_heard();
+        self.note_agent_audio();
         let at = |ms: u64| (ms > 0).then(|| self.now + ms);
-        self.timers.put(Timer::CallTooLong, at(self.config.bounds.call_ms));
-        self.timers.put(Timer::Renewal, at(self.config.renew_after_ms));
+        self.timers.put(Timer::CallTooLong, at(self.config.limits.call_ms));
+        self.timers.put(Timer::Migration, at(self.config.migrate_after_ms));
         self.report(Report::Started { call_sid, stream_sid, from, to });
     }
 }

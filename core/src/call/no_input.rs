@@ -1,9 +1,9 @@
 //! What a call does when nobody says anything: the caller who does not answer, and the call that would never end.
 
 use crate::agent::TurnInput;
-use crate::call::turn::{OpenTurn, Turn};
+use crate::call::turn::{OpenTurn, TurnState};
 use crate::call::{Call, Ending, Lifecycle, Timer};
-use crate::ending::Bound;
+use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
 
@@ -13,18 +13,18 @@ pub(super) struct Silence {
     /// When the caller last gave one, or the agent was last heard.
     since: CallTime,
     /// Turns in a row in which the caller said nothing.
-    turns: u32,
+    no_input_turns: u32,
 }
 
 impl Call {
     /// The caller has said something, or pressed a key.
-    pub(super) fn caller_is_there(&mut self) {
+    pub(super) fn note_caller_activity(&mut self) {
         self.silence.since = self.now;
-        self.silence.turns = 0;
+        self.silence.no_input_turns = 0;
     }
 
     /// The agent is heard, or was until now.
-    pub(super) fn agent_is_heard(&mut self) {
+    pub(super) fn note_agent_audio(&mut self) {
         self.silence.since = self.now;
     }
 
@@ -34,11 +34,11 @@ impl Call {
     }
 
     /// Puts the deadlines of silence where they belong.
-    pub(super) fn watch_silence(&mut self) {
+    pub(super) fn set_silence_timers(&mut self) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         let is_quiet = is_active && !self.playback.is_playing();
-        let bound = self.config.bounds.silence_ms;
-        let too_long = (is_quiet && bound > 0).then(|| self.silence.since + bound);
+        let max_ms = self.config.limits.silence_ms;
+        let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
         let no_input = self.no_input_after().filter(|_| is_quiet).map(|ms| self.silence.since + ms);
         self.timers.put(Timer::NoInput, no_input);
@@ -46,70 +46,70 @@ impl Call {
 
     /// How long silence may last before the agent is told; `None` where it notices by itself, or is not listening.
     fn no_input_after(&self) -> Option<u64> {
-        let Turn::Listening(turn) = &self.turn else { return None };
+        let TurnState::Listening(turn) = &self.turn else { return None };
         let rule = &self.config.no_input;
-        let speaks = !turn.utterance.is_empty() || self.voice.is_speaking() || !self.entry.is_empty();
+        let speaks = !turn.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
         // In a stream for the whole call the agent may be thinking: of this event, or of what was said.
-        let is_thinking = self.timers.is_set(Timer::AnswerOverdue);
+        let is_thinking = self.timers.is_set(Timer::AnswerTimeout);
         if speaks || is_thinking || rule.event.is_none() {
             return None;
         }
-        let first_key_ms = self.config.keys.first_ms;
-        let expects_keys = self.key_rules.is_some() && first_key_ms > 0;
+        let first_key_ms = self.config.dtmf.first_digit_ms;
+        let expects_keys = self.dtmf_rules.is_some() && first_key_ms > 0;
         Some(if expects_keys { first_key_ms } else { rule.after_ms })
     }
 
     /// The caller has said nothing for too long: an agent without a handler of its own gets an event.
     pub(super) fn on_no_input(&mut self) {
-        if !self.is_one_stream() {
+        if !self.has_session_stream() {
             self.cancel_turn();
         }
-        self.count_silence(true);
-        self.tell_no_input();
+        self.count_no_input(true);
+        self.send_no_input_event();
     }
 
-    fn tell_no_input(&mut self) {
+    fn send_no_input_event(&mut self) {
         self.silence.since = self.now;
         if let Some(event) = &self.config.no_input.event {
-            self.first.push_front(TurnInput::Event(event.clone()));
+            self.queued_inputs.push_front(TurnInput::Event(event.clone()));
         }
     }
 
     /// An audio turn was answered: did the caller say anything in it? An agent without an answer to silence gets an event.
-    pub(super) fn count_silent_turn(&mut self, turn: &OpenTurn, is_answered: bool) {
+    pub(super) fn count_no_input_turn(&mut self, turn: &OpenTurn, is_answered: bool) {
         if !matches!(turn.input, TurnInput::Audio) {
             return;
         }
         if !turn.utterance.is_empty() {
-            self.silence.turns = 0;
+            self.silence.no_input_turns = 0;
             return;
         }
         let by_event = !is_answered && self.config.no_input.event.is_some();
-        self.count_silence(by_event);
+        self.count_no_input(by_event);
         if by_event {
-            self.tell_no_input();
+            self.send_no_input_event();
         }
     }
 
-    fn count_silence(&mut self, by_event: bool) {
-        self.silence.turns += 1;
-        let in_a_row = self.silence.turns;
+    fn count_no_input(&mut self, by_event: bool) {
+        self.silence.no_input_turns += 1;
+        let in_a_row = self.silence.no_input_turns;
         self.report(Report::NoInput { in_a_row, by_event });
-        let most = self.config.bounds.silent_turns;
-        if most > 0 && in_a_row > most {
-            self.bound_reached(Bound::SilentTurns);
+        let max_turns = self.config.limits.no_input_turns;
+        if max_turns > 0 && in_a_row > max_turns {
+            self.on_limit_reached(CallLimit::NoInputTurns);
         }
     }
 
     /// A bound of the settings ends the call: what plays is heard out, and nothing more is asked of the agent.
-    pub(super) fn bound_reached(&mut self, bound: Bound) {
+    pub(super) fn on_limit_reached(&mut self, limit: CallLimit) {
         if !matches!(self.lifecycle, Lifecycle::Active) {
             return;
         }
-        self.report(Report::BoundReached(bound));
+        self.report(Report::LimitReached(limit));
         if !self.turn.is_idle() {
             self.cancel_turn();
         }
-        self.end(Ending::Bound(bound));
+        self.end(Ending::Limit(limit));
     }
 }

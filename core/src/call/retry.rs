@@ -3,21 +3,21 @@
 
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
-use crate::call::turn::{Answered, Turn};
+use crate::call::turn::{Answered, TurnState};
 use crate::call::{Call, Ending, Output, Timer};
-use crate::ending::Bound;
+use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
 
 /// The longest pause between two attempts, in milliseconds.
-const LONGEST_PAUSE_MS: u64 = 2_000;
+const MAX_BACKOFF_MS: u64 = 2_000;
 
 /// The gRPC code of an input that an agent does not take.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
 /// A row of failures without a success in between.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct FailureStreak {
     since: Option<CallTime>,
     attempts: u32,
     /// In the whole call.
@@ -25,23 +25,23 @@ pub(super) struct Trouble {
     random: u64,
 }
 
-impl Trouble {
+impl FailureStreak {
     pub(super) fn new(seed: u64) -> Self {
         Self { since: None, attempts: 0, failed_turns: 0, random: seed }
     }
 
     /// The agent has answered, or there was a stream for long: the row is broken. To be understood is no success yet: an agent
     /// may understand each time, and never answer.
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.since = None;
         self.attempts = 0;
     }
 
     /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
-    pub(super) fn next_pause(&mut self, now: CallTime, first_pause_ms: u64, budget_ms: u64) -> Option<u64> {
+    pub(super) fn next_backoff(&mut self, now: CallTime, first_backoff_ms: u64, budget_ms: u64) -> Option<u64> {
         let since = *self.since.get_or_insert(now);
         // A millisecond at least: time must go on for the budget to be spent.
-        let doubled = first_pause_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, LONGEST_PAUSE_MS);
+        let doubled = first_backoff_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, MAX_BACKOFF_MS);
         let pause = doubled - self.chance() % (doubled / 2 + 1);
         self.attempts += 1;
         (now.ms_since(since) + pause <= budget_ms).then_some(pause)
@@ -64,21 +64,21 @@ impl Call {
 
     /// `is_cancelled`: whether the stream has had its last command.
     fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
-        let is_responding = matches!(self.turn, Turn::Responding(_));
-        self.tell_again();
+        let is_responding = matches!(self.turn, TurnState::Responding(_));
+        self.restore_unconfirmed_parameters();
         let Some(turn) = self.turn.open() else { return };
         let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
         let has_others_results = turn.has_others_results;
-        let was_well = matches!(self.turn, Turn::Listening(_)) && !is_cancelled;
-        self.trouble.failed_turns += 1;
+        let was_well = matches!(self.turn, TurnState::Listening(_)) && !is_cancelled;
+        self.failures.failed_turns += 1;
         if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
             // There was nothing to be answered yet, but the stream was there.
-            self.trouble.is_over();
+            self.failures.reset();
         }
         if turn.answered == Answered::Yes {
             // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
-            let again = if self.is_one_stream() { self.leave_speech_to_the_next() } else { 0 };
-            self.leave_inputs_to_the_next();
+            let again = if self.has_session_stream() { self.resend_speech() } else { 0 };
+            self.requeue_inputs();
             let again_ms = again / BYTES_PER_MS as u64;
             self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms });
             if is_cancelled {
@@ -89,24 +89,24 @@ impl Call {
             self.pace_streams(opened_at);
             return;
         }
-        self.sight.abandoned();
+        self.stage_recorder.discard_open();
         let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
         if may_repeat {
-            self.leave_inputs_to_the_next();
+            self.requeue_inputs();
         }
-        self.leave_turn();
+        self.clear_turn();
         // Whether an agent refuses an event that it does not know is not documented (CES).
         let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
         // Nor is it whether it takes what came of a tool that an earlier stream had asked for: they are not told of again.
         let refuses_results = !fault.transient && has_others_results;
         let retry = &self.config.retry;
         let pause = if fault.transient || refuses_event || refuses_results {
-            self.trouble.next_pause(self.now, retry.first_pause_ms, retry.budget_ms)
+            self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
         } else {
             None
         };
         let input = if refuses_event { TurnInput::Audio } else { input };
-        let again = if may_repeat { self.ask_again(input) } else { 0 };
+        let again = if may_repeat { self.retry_input(input) } else { 0 };
         self.caller.forget_written();
         self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
         if refuses_event {
@@ -115,44 +115,44 @@ impl Call {
         match pause {
             Some(pause) => {
                 self.timers.set(Timer::Retry, self.now + pause);
-                self.tell_of_retry();
+                self.play_retry_filler();
             }
             None => self.end(Ending::AgentFailed),
         }
-        let most = self.config.bounds.failed_turns;
-        if most > 0 && self.trouble.failed_turns > most {
-            self.bound_reached(Bound::FailedTurns);
+        let max_turns = self.config.limits.failed_turns;
+        if max_turns > 0 && self.failures.failed_turns > max_turns {
+            self.on_limit_reached(CallLimit::FailedTurns);
         }
     }
 
     /// The next turn gets what this one got; returns how many bytes of audio those are.
-    fn ask_again(&mut self, input: TurnInput) -> u64 {
+    fn retry_input(&mut self, input: TurnInput) -> u64 {
         if !matches!(input, TurnInput::Audio) {
-            self.first.push_front(input);
-            if !self.is_one_stream() {
+            self.queued_inputs.push_front(input);
+            if !self.has_session_stream() {
                 return 0;
             }
         }
-        self.say_again()
+        self.resend_audio()
     }
 
     /// The next stream gets the audio that this one had, as far as it is kept; returns how many bytes that are.
-    pub(super) fn say_again(&mut self) -> u64 {
+    pub(super) fn resend_audio(&mut self) -> u64 {
         let again = self.caller.rewind();
         self.account.written -= again;
         self.account.resent += again;
         again
     }
 
-    pub(super) fn on_answer_overdue(&mut self) {
-        if self.leave_restarting_stream() || self.leave_greeting() {
+    pub(super) fn on_answer_timeout(&mut self) {
+        if self.force_replacement() || self.stop_awaiting_starting_event() {
             return;
         }
-        self.give_stream_up("no answer came in time");
+        self.give_up_stream("no answer came in time");
     }
 
     /// A stream that is open, and of no use any more.
-    pub(super) fn give_stream_up(&mut self, why: &str) {
+    pub(super) fn give_up_stream(&mut self, why: &str) {
         let Some(turn) = self.turn.open() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
         let fault = AgentFault { code: "DEADLINE_EXCEEDED".to_owned(), message: why.to_owned(), transient: true };
@@ -165,33 +165,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_end_with_the_budget() {
-        let mut trouble = Trouble::new(7);
+    fn backoffs_grow_to_a_limit_and_end_with_the_budget() {
+        let mut failures = FailureStreak::new(7);
         let mut now = CallTime::START;
         let mut pauses = Vec::new();
-        while let Some(pause) = trouble.next_pause(now, 100, 15_000) {
+        while let Some(pause) = failures.next_backoff(now, 100, 15_000) {
             pauses.push(pause);
             now = now + pause;
         }
         assert!((50..=100).contains(&pauses[0]) && (100..=200).contains(&pauses[1]), "{pauses:?}");
-        assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE_MS));
+        assert!(pauses.iter().all(|pause| *pause <= MAX_BACKOFF_MS));
         assert!((13_000..=15_000).contains(&now.as_ms()), "{now}");
     }
 
     #[test]
     fn a_success_gives_the_whole_budget_back() {
-        let mut trouble = Trouble::new(7);
-        assert!(trouble.next_pause(CallTime::START, 100, 1_000).is_some());
-        assert!(trouble.next_pause(CallTime::from_ms(5_000), 100, 1_000).is_none());
-        trouble.is_over();
-        assert!(trouble.next_pause(CallTime::from_ms(5_000), 100, 1_000).is_some());
+        let mut failures = FailureStreak::new(7);
+        assert!(failures.next_backoff(CallTime::START, 100, 1_000).is_some());
+        assert!(failures.next_backoff(CallTime::from_ms(5_000), 100, 1_000).is_none());
+        failures.reset();
+        assert!(failures.next_backoff(CallTime::from_ms(5_000), 100, 1_000).is_some());
     }
 
     #[test]
     fn the_same_seed_gives_the_same_pauses_and_another_one_others() {
         let pauses = |seed| {
-            let mut trouble = Trouble::new(seed);
-            [(); 6].map(|()| trouble.next_pause(CallTime::START, 1_000, 60_000))
+            let mut failures = FailureStreak::new(seed);
+            [(); 6].map(|()| failures.next_backoff(CallTime::START, 1_000, 60_000))
         };
         assert_eq!(pauses(1), pauses(1));
         assert_ne!(pauses(1), pauses(2));

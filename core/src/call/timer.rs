@@ -9,21 +9,21 @@ use crate::time::CallTime;
 #[non_exhaustive]
 pub enum Timer {
     /// Twilio's `start` should have come.
-    StartOverdue,
+    StartTimeout,
     /// A frame should have come: Twilio sends them in silence too.
-    FramesOverdue,
+    FramesTimeout,
     /// The agent should have answered.
-    AnswerOverdue,
+    AnswerTimeout,
     /// An answer has come and the stream is still open: is there more of it?
     AnswerSettled,
     /// The pause before another attempt is over.
     Retry,
     /// A mark should have come back.
-    MarkOverdue,
+    MarkTimeout,
     /// Audio that has to be fetched should have come.
-    FetchOverdue,
+    FetchTimeout,
     /// No further key has come: those that came are all.
-    KeysComplete,
+    DigitsComplete,
     /// The caller has said nothing.
     NoInput,
     /// The agent has thought for so long that the caller should hear something.
@@ -33,55 +33,55 @@ pub enum Timer {
     /// Nobody has said anything for too long.
     SilenceTooLong,
     /// The call should go over to another media socket.
-    Renewal,
+    Migration,
     /// No gap has come in which it could.
-    RenewalOverdue,
+    MigrationTimeout,
     /// The REST update of the call should have been answered.
-    UpdateOverdue,
+    UpdateTimeout,
     /// Twilio's `stop` should have followed the update.
-    StopOverdue,
+    StopTimeout,
 }
 
 impl Timer {
     const ALL: [Self; 16] = [
-        Self::StartOverdue,
-        Self::FramesOverdue,
-        Self::AnswerOverdue,
+        Self::StartTimeout,
+        Self::FramesTimeout,
+        Self::AnswerTimeout,
         Self::AnswerSettled,
         Self::Retry,
-        Self::MarkOverdue,
-        Self::FetchOverdue,
-        Self::KeysComplete,
+        Self::MarkTimeout,
+        Self::FetchTimeout,
+        Self::DigitsComplete,
         Self::NoInput,
         Self::Thinking,
         Self::CallTooLong,
         Self::SilenceTooLong,
-        Self::Renewal,
-        Self::RenewalOverdue,
-        Self::UpdateOverdue,
-        Self::StopOverdue,
+        Self::Migration,
+        Self::MigrationTimeout,
+        Self::UpdateTimeout,
+        Self::StopTimeout,
     ];
 }
 
 impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::StartOverdue => "start overdue",
-            Self::FramesOverdue => "frames overdue",
-            Self::AnswerOverdue => "answer overdue",
+            Self::StartTimeout => "start timeout",
+            Self::FramesTimeout => "frames timeout",
+            Self::AnswerTimeout => "answer timeout",
             Self::AnswerSettled => "answer settled",
             Self::Retry => "retry",
-            Self::MarkOverdue => "mark overdue",
-            Self::FetchOverdue => "fetch overdue",
-            Self::KeysComplete => "keys complete",
+            Self::MarkTimeout => "mark timeout",
+            Self::FetchTimeout => "fetch timeout",
+            Self::DigitsComplete => "digits complete",
             Self::NoInput => "no input",
             Self::Thinking => "thinking",
             Self::CallTooLong => "call too long",
             Self::SilenceTooLong => "silence too long",
-            Self::Renewal => "renewal",
-            Self::RenewalOverdue => "renewal overdue",
-            Self::UpdateOverdue => "update overdue",
-            Self::StopOverdue => "stop overdue",
+            Self::Migration => "migration",
+            Self::MigrationTimeout => "migration timeout",
+            Self::UpdateTimeout => "update timeout",
+            Self::StopTimeout => "stop timeout",
         })
     }
 }
@@ -142,13 +142,13 @@ mod tests {
     #[test]
     fn deadlines_come_in_order_and_once() {
         let mut timers = Timers::default();
-        timers.set(Timer::MarkOverdue, CallTime::from_ms(20));
+        timers.set(Timer::MarkTimeout, CallTime::from_ms(20));
         timers.set(Timer::Retry, CallTime::from_ms(10));
-        timers.set(Timer::AnswerOverdue, CallTime::from_ms(10));
+        timers.set(Timer::AnswerTimeout, CallTime::from_ms(10));
         assert_eq!(timers.take_due(CallTime::from_ms(9)), None);
-        assert_eq!(timers.earliest(), Some((CallTime::from_ms(10), Timer::AnswerOverdue)));
+        assert_eq!(timers.earliest(), Some((CallTime::from_ms(10), Timer::AnswerTimeout)));
         let taken: Vec<_> = std::iter::from_fn(|| timers.take_due(CallTime::from_ms(20))).collect();
-        assert_eq!(taken, [Timer::AnswerOverdue, Timer::Retry, Timer::MarkOverdue]);
+        assert_eq!(taken, [Timer::AnswerTimeout, Timer::Retry, Timer::MarkTimeout]);
         assert_eq!(timers.earliest(), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::report::Report;
 
 /// How many times an agent may ask for tools before it is told of the first ones: it may do so in each part of an answer.
 /// Of further ones it is not told.
-const MOST_WAITING: usize = 16;
+const MAX_WAITING_TOOL_RUNS: usize = 16;
 
 /// Tools that are being run.
 #[derive(Debug, Default)]
@@ -37,8 +37,8 @@ impl Call {
         if let Some(turn) = self.turn.open_mut() {
             turn.has_asked_for_tools = true;
         }
-        let has_room = self.tools.running.len() < MOST_WAITING;
-        if self.config.has_tools && self.is_one_stream() && has_room {
+        let has_room = self.tools.running.len() < MAX_WAITING_TOOL_RUNS;
+        if self.config.has_tools && self.has_session_stream() && has_room {
             let id = self.tools.last.next();
             self.tools.last = id;
             self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
@@ -53,18 +53,18 @@ impl Call {
             self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
         }
         let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
-        if self.is_one_stream() {
-            self.tell_of_tools(refused.collect());
+        if self.has_session_stream() {
+            self.queue_tool_results(refused.collect());
         } else {
-            refused.for_each(|refused| self.tell_of_tools(vec![refused]));
+            refused.for_each(|refused| self.queue_tool_results(vec![refused]));
         }
     }
 
-    fn tell_of_tools(&mut self, results: Vec<ToolResult>) {
-        let waiting = self.first.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
-        if waiting < MOST_WAITING {
+    fn queue_tool_results(&mut self, results: Vec<ToolResult>) {
+        let waiting = self.queued_inputs.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
+        if waiting < MAX_WAITING_TOOL_RUNS {
             // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
-            self.first.insert(waiting, TurnInput::ToolResults(results));
+            self.queued_inputs.insert(waiting, TurnInput::ToolResults(results));
         }
     }
 
@@ -92,6 +92,6 @@ impl Call {
             };
             self.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
         }
-        self.tell_of_tools(results);
+        self.queue_tool_results(results);
     }
 }

@@ -1,8 +1,8 @@
 //! The turn: one stream to the agent, from its opening to its answer.
 //!
 //! ```text
-//! Idle --open with audio--> Listening --end of utterance, an answer: FinishInput--> Responding --complete: Done--> Idle
-//! Idle --open with an event or a text, FinishInput-------------------------------> Responding
+//! Idle --open with audio--> Listening --end of utterance, an answer: HalfClose--> Responding --complete: Done--> Idle
+//! Idle --open with an event or a text, HalfClose-------------------------------> Responding
 //! Listening --nothing said beside a prompt, rotation: Cancel--> Idle
 //! Listening, Responding --failed--> Idle, after a pause
 //! ```
@@ -27,7 +27,7 @@ pub(super) const CLEAR_SPEECH_MS: u64 = 600;
 
 /// What a stream has heard since it said something.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Unheeded {
+pub(super) struct StreamWatchdog {
     /// Milliseconds of voice.
     pub(super) voice_ms: u64,
     /// Where the voice began.
@@ -36,7 +36,7 @@ pub(super) struct Unheeded {
     pub(super) ms: u64,
 }
 
-impl Unheeded {
+impl StreamWatchdog {
     /// Where clear speech began that nothing was said of.
     pub(super) fn speech_from(&self) -> Option<Position> {
         self.from.filter(|_| self.voice_ms >= CLEAR_SPEECH_MS)
@@ -45,7 +45,7 @@ impl Unheeded {
 
 /// Where the call stands with the agent.
 #[derive(Debug, Default)]
-pub(super) enum Turn {
+pub(super) enum TurnState {
     /// No stream is open.
     #[default]
     Idle,
@@ -71,43 +71,43 @@ pub(super) struct OpenTurn {
     /// When the input was complete.
     pub(super) finished_at: CallTime,
     pub(super) utterance: Utterance,
-    pub(super) unheeded: Unheeded,
+    pub(super) watchdog: StreamWatchdog,
     /// Whether the stream has said anything.
-    pub(super) has_spoken: bool,
+    pub(super) has_responded: bool,
     pub(super) answered: Answered,
     /// Whether any audio of the answer has come.
     pub(super) has_audio: bool,
     /// Whether the agent has noticed that nothing was said.
-    pub(super) is_silent: bool,
+    pub(super) is_no_input: bool,
     /// The audio of its partial answers, which the final one may repeat.
     pub(super) partial: Repeated,
     /// The session parameters that it was told since the agent last said something.
-    pub(super) told: Map<String, Value>,
+    pub(super) unconfirmed_parameters: Map<String, Value>,
     /// What the agent has said in a turn of a stream that has many.
-    pub(super) said: Said,
+    pub(super) answer_so_far: AnswerSoFar,
     /// From the end of the input to the first part of the answer, in milliseconds.
     pub(super) thought_ms: u64,
     /// Whether the starting event was not answered, and is not waited for any more.
-    pub(super) is_greeting_left: bool,
+    pub(super) is_starting_event_skipped: bool,
     /// Whether it has asked for tools.
     pub(super) has_asked_for_tools: bool,
     /// Whether it was told of tools that an earlier stream had asked for.
     pub(super) has_others_results: bool,
     /// Keys and texts that it got since the agent last began to answer.
-    pub(super) sent: Vec<TurnInput>,
+    pub(super) unanswered_inputs: Vec<TurnInput>,
     /// Whether another stream is to take over when this one has said what it is saying.
-    pub(super) is_leaving: bool,
+    pub(super) is_restart_pending: bool,
     /// Whether the stream is half-closed for another one to take over.
     pub(super) is_restarting: bool,
     /// Whether its answer may not be interrupted, whichever message its audio comes in.
     pub(super) is_protected: bool,
     /// What is to be fetched of an answer whose own audio may still come (ES): it is played after that.
-    pub(super) later: Vec<Prompt>,
+    pub(super) deferred_prompts: Vec<Prompt>,
 }
 
 /// What the agent has said so far, of an answer that comes in many pieces.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct AnswerSoFar {
     pub(super) text: String,
     pub(super) intent: Intent,
     pub(super) parameters: Map<String, Value>,
@@ -142,12 +142,12 @@ pub(super) enum Answered {
     /// None of it.
     No,
     /// A part without words, audio or end.
-    Emptily,
+    Empty,
     /// Something.
     Yes,
 }
 
-impl Turn {
+impl TurnState {
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Self::Idle)
     }

@@ -5,11 +5,11 @@ use serde_json::json;
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use crate::call::timer::Timer;
-use crate::call::turn::Turn;
+use crate::call::turn::TurnState;
 use crate::call::{Call, Lifecycle, Output};
 use crate::error::{InputError, PeerFault};
 use crate::ids::{CallSid, MarkName, StreamSid};
-use crate::report::{CloseReason, InterruptedBy, Report};
+use crate::report::{BargeInBy, CloseReason, Report};
 use crate::twilio::{self, Inbound, Media, Start};
 
 /// The longest name of an unknown event that is reported, in characters.
@@ -35,8 +35,8 @@ impl Call {
             Inbound::Media(media) => self.on_media(&media)?,
             Inbound::Mark { name } => {
                 if let Some(name) = MarkName::parse(&name) {
-                    let back = self.play_out(|playback, stage| playback.on_mark(name, stage));
-                    self.on_heard(back, true);
+                    let back = self.with_playback(|playback, context| playback.on_mark(name, context));
+                    self.on_played(back, true);
                 }
             }
             Inbound::Dtmf(dtmf) => self.on_digit(dtmf.digit),
@@ -98,20 +98,20 @@ impl Call {
         // Before it is written: what goes to a stream in its last moment may not arrive.
         self.rotate();
         self.write_audio();
-        self.mind_stall();
-        let listening = matches!(self.turn, Turn::Listening(_));
+        self.check_stalled_stream();
+        let listening = matches!(self.turn, TurnState::Listening(_));
         let turn = self.turn.open().map(|turn| turn.id).filter(|_| listening);
-        self.interrupt(InterruptedBy::Voice, turn);
+        self.check_barge_in(BargeInBy::Voice, turn);
         Ok(())
     }
 
     /// The timer is not set anew with every frame: when it comes, it is looked when the last one was.
-    pub(super) fn on_frames_overdue(&mut self) {
-        let overdue = self.twilio_spoke + self.config.patience.frames_ms;
-        if overdue <= self.now {
+    pub(super) fn on_frames_timeout(&mut self) {
+        let deadline = self.last_twilio_message + self.config.timeouts.frames_ms;
+        if deadline <= self.now {
             self.close(CloseReason::NoFrames);
         } else {
-            self.timers.set(Timer::FramesOverdue, overdue);
+            self.timers.set(Timer::FramesTimeout, deadline);
         }
     }
 
@@ -126,20 +126,20 @@ impl Call {
 
     /// Hands the turn that listens all audio that no stream has had.
     pub(super) fn write_audio(&mut self) {
-        let Turn::Listening(turn) = &self.turn else { return };
+        let TurnState::Listening(turn) = &self.turn else { return };
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
             self.account.written += audio.len() as u64;
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Audio(audio)));
         }
         if turn.utterance.is_empty() {
-            self.caller.keep_pre_roll(turn.unheeded.speech_from());
+            self.caller.keep_pre_roll(turn.watchdog.speech_from());
         }
     }
 
     /// The agent takes only so much audio in one stream. Without speech a new stream takes over; in speech the call
     /// waits for a pause, as long as there is time, and ends the turn there.
     fn rotate(&mut self) {
-        let Turn::Listening(turn) = &self.turn else { return };
+        let TurnState::Listening(turn) = &self.turn else { return };
         let audio_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
         let limit = self.config.audio_limit_ms;
         if limit == 0 || audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
@@ -148,7 +148,7 @@ impl Call {
         let id = turn.number;
         let nothing_said = turn.utterance.is_empty() && !self.voice.is_speaking();
         let must = audio_ms >= limit.saturating_sub(LAST_MOMENT_MS);
-        if self.is_one_stream() {
+        if self.has_session_stream() {
             if must || (nothing_said && !self.playback.is_playing()) {
                 self.report(Report::Rotated { turn: id, in_speech: !nothing_said });
                 self.restart_stream();
@@ -158,7 +158,7 @@ impl Call {
             self.cancel_turn();
         } else if must || !self.voice.is_speaking() {
             self.report(Report::Rotated { turn: id, in_speech: true });
-            self.finish_input();
+            self.half_close();
         }
     }
 }

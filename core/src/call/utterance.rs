@@ -23,7 +23,7 @@ pub(super) struct Utterance {
 
 /// What is known about the audio when a transcript comes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heard {
+pub(super) struct TurnAudio {
     /// Where the turn's audio began.
     pub(super) turn_began: Position,
     /// How much of the caller's audio the turn has.
@@ -55,42 +55,39 @@ impl Utterance {
 
     /// Takes a transcript in. One without words says nothing; one of too low a confidence, in percent, has words, but none
     /// that interrupt.
-    pub(super) fn add(&mut self, transcript: &Transcript, heard: Heard, least_confidence: u8) {
+    pub(super) fn add(&mut self, transcript: &Transcript, audio: TurnAudio, min_confidence: u8) {
         let words = transcript.text.split_whitespace().count();
         if words == 0 {
             return;
         }
-        let is_sure = transcript.confidence.is_none_or(|confidence| confidence * 100.0 >= f32::from(least_confidence));
+        let is_sure = transcript.confidence.is_none_or(|confidence| confidence * 100.0 >= f32::from(min_confidence));
         self.confidence = transcript.confidence;
         if is_sure {
             self.words = self.words.max(words);
         }
         self.text.clone_from(&transcript.text);
         if self.onset.is_none() {
-            self.onset = Some(onset(transcript, heard));
+            self.onset = Some(onset(transcript, audio));
         }
     }
 
-    /// The rule for barge-in by speech: the caller interrupts when the speech began after the play-out did, and has
+    /// The rule for barge-in by speech: the caller interrupts when the speech began after the playout did, and has
     /// enough words and enough milliseconds. What began earlier is no interruption: it is the next turn.
-    pub(super) fn interrupts(&self, playout_began: Position, heard: Heard, rule: &BargeIn) -> bool {
+    pub(super) fn interrupts(&self, playout_began: Position, audio: TurnAudio, rule: &BargeIn) -> bool {
         let Some(onset) = self.onset else { return false };
-        let spoken_ms = heard.written.saturating_sub(onset) / BYTES_PER_MS as u64;
-        onset >= playout_began
-            && self.words > 0
-            && self.words >= rule.least_words as usize
-            && spoken_ms >= rule.least_ms
+        let spoken_ms = audio.written.saturating_sub(onset) / BYTES_PER_MS as u64;
+        onset >= playout_began && self.words > 0 && self.words >= rule.min_words as usize && spoken_ms >= rule.min_ms
     }
 }
 
 /// Where the speech of a first transcript began: the recogniser's own word times where it sent them, else the rise of
 /// the voice's level, else a guess from where the recognised speech ends.
-fn onset(transcript: &Transcript, heard: Heard) -> Position {
+fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
     // Nothing was said later than what was sent, whatever the times say.
-    let at = |ms: u64| heard.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(heard.written);
-    let end = transcript.end_ms.map_or(heard.written, at);
-    let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(heard.turn_began);
-    transcript.start_ms.map(at).or(heard.voice_onset).unwrap_or(guess)
+    let at = |ms: u64| audio.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(audio.written);
+    let end = transcript.end_ms.map_or(audio.written, at);
+    let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
+    transcript.start_ms.map(at).or(audio.voice_onset).unwrap_or(guess)
 }
 
 #[cfg(test)]
@@ -103,23 +100,23 @@ mod tests {
         Transcript { text: text.to_owned(), ..Transcript::default() }
     }
 
-    fn heard(written: Position, voice_onset: Option<Position>) -> Heard {
-        Heard { turn_began: 10 * SECOND, written, voice_onset }
+    fn heard(written: Position, voice_onset: Option<Position>) -> TurnAudio {
+        TurnAudio { turn_began: 10 * SECOND, written, voice_onset }
     }
 
-    fn interrupts(transcript: &Transcript, heard: Heard, rule: &BargeIn) -> bool {
+    fn interrupts(transcript: &Transcript, audio: TurnAudio, rule: &BargeIn) -> bool {
         let mut utterance = Utterance::default();
-        utterance.add(transcript, heard, rule.least_confidence);
-        utterance.interrupts(11 * SECOND, heard, rule)
+        utterance.add(transcript, audio, rule.min_confidence);
+        utterance.interrupts(11 * SECOND, audio, rule)
     }
 
     #[test]
-    fn speech_after_the_play_out_began_interrupts_it() {
+    fn speech_after_the_playout_began_interrupts_it() {
         assert!(interrupts(&transcript("stop"), heard(13 * SECOND, Some(12 * SECOND)), &BargeIn::default()));
     }
 
     #[test]
-    fn speech_that_began_before_the_play_out_is_the_next_turn() {
+    fn speech_that_began_before_the_playout_is_the_next_turn() {
         assert!(!interrupts(&transcript("yes"), heard(13 * SECOND, Some(10 * SECOND + 4_000)), &BargeIn::default()));
         let timed = Transcript { start_ms: Some(500), ..transcript("yes") };
         assert!(!interrupts(&timed, heard(13 * SECOND, Some(12 * SECOND)), &BargeIn::default()), "word times win");
@@ -135,11 +132,11 @@ mod tests {
     #[test]
     fn too_few_words_or_too_short_a_time_do_not_interrupt() {
         let heard = heard(13 * SECOND, Some(12 * SECOND));
-        let words = BargeIn { least_words: 2, ..BargeIn::default() };
+        let words = BargeIn { min_words: 2, ..BargeIn::default() };
         assert!(!interrupts(&transcript("well"), heard, &words));
         assert!(interrupts(&transcript("well no"), heard, &words));
-        assert!(!interrupts(&transcript("well"), heard, &BargeIn { least_ms: 1_001, ..BargeIn::default() }));
-        assert!(interrupts(&transcript("well"), heard, &BargeIn { least_ms: 1_000, ..BargeIn::default() }));
+        assert!(!interrupts(&transcript("well"), heard, &BargeIn { min_ms: 1_001, ..BargeIn::default() }));
+        assert!(interrupts(&transcript("well"), heard, &BargeIn { min_ms: 1_000, ..BargeIn::default() }));
     }
 
     #[test]
@@ -151,7 +148,7 @@ mod tests {
     #[test]
     fn words_of_too_low_a_confidence_do_not_interrupt() {
         let heard = heard(13 * SECOND, Some(12 * SECOND));
-        let rule = BargeIn { least_confidence: 60, ..BargeIn::default() };
+        let rule = BargeIn { min_confidence: 60, ..BargeIn::default() };
         for (confidence, expected) in [(Some(0.5), false), (Some(0.7), true), (None, true)] {
             assert_eq!(interrupts(&Transcript { confidence, ..transcript("stop") }, heard, &rule), expected);
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
-use crate::ending::{Bound, VirtualAgentStatus};
+use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
 
 use content::{Content, with_query};
@@ -18,7 +18,7 @@ use content::{Content, with_query};
 pub const MAX_TWIML_CHARS: usize = 4_000;
 
 /// Session parameters of ours that every webhook of Twilio's has anyway.
-const TWILIOS_OWN: [&str; 3] = ["From", "To", "CallSid"];
+const TWILIO_PARAMETERS: [&str; 3] = ["From", "To", "CallSid"];
 
 /// Where calls go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl Outcome {
             self.parameters.extend(answer.parameters.clone());
             // CX answers with all parameters of the session. The hand-off's webhook has these from Twilio, and a number
             // has no place in a URL.
-            for name in TWILIOS_OWN {
+            for name in TWILIO_PARAMETERS {
                 self.parameters.remove(name);
             }
         }
@@ -182,24 +182,24 @@ fn failed_because(config: &HandoffConfig, reason: &'static str, goodbye: Option<
     };
     let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
     let content = Content { reason: Some(reason), ..Content::new(&config.fields, &nothing_matched, None) };
-    redirect(&said(goodbye), url, VirtualAgentStatus::Failed, content, outcome)
+    redirect(&say(goodbye), url, VirtualAgentStatus::Failed, content, outcome)
 }
 
 /// TwiML for a call that a bound of the settings ends: a goodbye where there is one, then on to where ended calls go, or
 /// where failed ones go.
 #[must_use]
-pub fn bounded(config: &HandoffConfig, bound: Bound, goodbye: Option<&str>, outcome: &Outcome) -> String {
-    if bound == Bound::FailedTurns {
-        return failed_because(config, bound.as_str(), goodbye, outcome);
+pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, goodbye: Option<&str>, outcome: &Outcome) -> String {
+    if limit == CallLimit::FailedTurns {
+        return failed_because(config, limit.as_str(), goodbye, outcome);
     }
     let Some(url) = &config.end_of_interaction_url else {
-        return document(&[said(goodbye), vec![Verb::Hangup]].concat());
+        return document(&[say(goodbye), vec![Verb::Hangup]].concat());
     };
-    let content = Content { reason: Some(bound.as_str()), ..Content::new(&config.fields, outcome, None) };
-    redirect(&said(goodbye), url, VirtualAgentStatus::Hangup, content, outcome)
+    let content = Content { reason: Some(limit.as_str()), ..Content::new(&config.fields, outcome, None) };
+    redirect(&say(goodbye), url, VirtualAgentStatus::Hangup, content, outcome)
 }
 
-fn said(text: Option<&str>) -> Vec<Verb> {
+fn say(text: Option<&str>) -> Vec<Verb> {
     text.map(|text| Verb::Say { text: text.to_owned() }).into_iter().collect()
 }
 

@@ -73,7 +73,7 @@ fn what_does_not_fit_is_left_out_largest_first() {
 }
 
 #[test]
-fn a_handoff_of_any_size_ends_under_the_bound() {
+fn a_handoff_of_any_size_stays_under_the_limit() {
     let mut outcome = outcome();
     outcome.intent.display_name = "i".repeat(5_000);
     outcome.query_text = "q".repeat(5_000);
@@ -116,14 +116,15 @@ fn a_pause_says_what_for() {
 }
 
 #[test]
-fn a_bound_gives_its_reason_after_a_goodbye() {
-    let twiml = bounded(&config("https://example.com/next"), Bound::Silence, Some("Good bye."), &outcome());
+fn a_limit_gives_its_reason_after_a_goodbye() {
+    let twiml = limit_reached(&config("https://example.com/next"), CallLimit::Silence, Some("Good bye."), &outcome());
     assert!(twiml.contains("<Response><Say>Good bye.</Say><Redirect"));
     assert_eq!(parameters(&twiml)[1].1, "hangup");
     assert!(parameters(&twiml)[0].1.ends_with(r#","reason":"silence"}"#), "{twiml}");
-    let nowhere = bounded(&HandoffConfig::default(), Bound::Call, None, &outcome());
+    let nowhere = limit_reached(&HandoffConfig::default(), CallLimit::Call, None, &outcome());
     assert!(nowhere.ends_with("<Response><Hangup/></Response>"));
-    let failed = bounded(&config("https://example.com/next"), Bound::FailedTurns, Some("Good bye."), &outcome());
+    let failed =
+        limit_reached(&config("https://example.com/next"), CallLimit::FailedTurns, Some("Good bye."), &outcome());
     assert!(failed.contains("<Response><Say>Good bye.</Say><Redirect"), "{failed}");
     assert_eq!(parameters(&failed)[1].1, "failed");
     assert!(parameters(&failed)[0].1.ends_with(r#","reason":"failed-turns"}"#), "{failed}");

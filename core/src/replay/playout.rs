@@ -1,4 +1,4 @@
-//! Twilio's play-out of one stream, modelled: a queue of audio and marks, played in real time.
+//! Twilio's playout of one stream, modelled: a queue of audio and marks, played in real time.
 
 use std::collections::VecDeque;
 
@@ -90,7 +90,7 @@ impl Playout {
 
     /// How much the caller has heard so far, in bytes from the beginning, silence before the last audio included.
     #[must_use]
-    pub fn heard_bytes(&self) -> usize {
+    pub fn played_bytes(&self) -> usize {
         self.heard.len()
     }
 

@@ -35,7 +35,7 @@ pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
             Step::Output(Output::Agent(turn, AgentCommand::Audio(bytes))) => {
                 audio = Some(AudioRun::new(*turn, *at, bytes));
             }
-            Step::Output(output) => line(*at, &told(output), &mut text),
+            Step::Output(output) => push_line(*at, &describe(output), &mut text),
             Step::Refused(error) => {
                 refusals = Some(RefusalRun { error: error.clone(), from: *at, to: *at, count: 1 });
             }
@@ -63,11 +63,11 @@ impl RefusalRun {
 fn end_refusals(run: Option<RefusalRun>, text: &mut String) {
     if let Some(run) = run {
         let cause = std::error::Error::source(&run.error).map(ToString::to_string).unwrap_or_default();
-        let told = match run.count {
+        let description = match run.count {
             1 => format!("refused {cause}"),
             count => format!("refused {cause}, {count} times until {}", run.to),
         };
-        line(run.from, &told, text);
+        push_line(run.from, &description, text);
     }
 }
 
@@ -95,72 +95,73 @@ impl AudioRun {
 
 fn end_audio(run: Option<AudioRun>, text: &mut String) {
     if let Some(run) = run {
-        let told = format!("agent   {} audio {} ms until {} {}", run.turn, run.bytes / BYTES_PER_MS, run.to, run.sum);
-        line(run.from, &told, text);
+        let description =
+            format!("agent   {} audio {} ms until {} {}", run.turn, run.bytes / BYTES_PER_MS, run.to, run.sum);
+        push_line(run.from, &description, text);
     }
 }
 
-fn line(at: CallTime, told: &str, text: &mut String) {
+fn push_line(at: CallTime, description: &str, text: &mut String) {
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{at:>9} {told}", at = at.to_string());
+    let _ = writeln!(text, "{at:>9} {description}", at = at.to_string());
 }
 
-fn told(output: &Output) -> String {
+fn describe(output: &Output) -> String {
     match output {
         Output::Twilio(TwilioMessage::Media(audio)) => {
             format!("twilio  media {} ms {}", audio.len() / BYTES_PER_MS, Checksum::of(audio))
         }
         Output::Twilio(TwilioMessage::Mark(name)) => format!("twilio  mark {name}"),
         Output::Twilio(TwilioMessage::Clear) => "twilio  clear".to_owned(),
-        Output::Agent(turn, command) => format!("agent   {turn} {}", told_command(command)),
+        Output::Agent(turn, command) => format!("agent   {turn} {}", describe_command(command)),
         Output::Update { twiml } => format!("runner  update {twiml}"),
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
-        Output::RunTools(id, calls) => format!("runner  {id}: {}", told_tools(calls)),
+        Output::RunTools(id, calls) => format!("runner  {id}: {}", describe_tools(calls)),
         Output::Close(reason) => format!("runner  close: {reason}"),
         Output::Report(report) => format!("report  {}", report.tape_text()),
     }
 }
 
-fn told_command(command: &AgentCommand) -> String {
+fn describe_command(command: &AgentCommand) -> String {
     match command {
         AgentCommand::Open(start) => {
-            let mut told = format!("open {}", told_input(&start.input));
+            let mut description = format!("open {}", describe_input(&start.input));
             if let Some(window) = start.barge_in {
-                let _ = write!(told, ", prompt until {} ms", window.total_ms);
+                let _ = write!(description, ", prompt until {} ms", window.total_ms);
                 if window.protected_ms > 0 {
-                    let _ = write!(told, ", protected until {} ms", window.protected_ms);
+                    let _ = write!(description, ", protected until {} ms", window.protected_ms);
                 }
             }
             if !start.parameters.is_empty() {
-                let _ = write!(told, ", parameters {}", serde_json::Value::Object(start.parameters.clone()));
+                let _ = write!(description, ", parameters {}", serde_json::Value::Object(start.parameters.clone()));
             }
-            told
+            description
         }
         AgentCommand::Audio(audio) => format!("audio {} ms", audio.len() / BYTES_PER_MS),
-        AgentCommand::Send(input) => format!("send {}", told_input(input)),
+        AgentCommand::Send(input) => format!("send {}", describe_input(input)),
         AgentCommand::Parameters(parameters) => {
             format!("parameters {}", serde_json::Value::Object(parameters.clone()))
         }
-        AgentCommand::FinishInput => "finish input".to_owned(),
+        AgentCommand::HalfClose => "half-close".to_owned(),
         AgentCommand::Cancel => "cancel".to_owned(),
         AgentCommand::Done => "done".to_owned(),
     }
 }
 
-fn told_input(input: &TurnInput) -> String {
+fn describe_input(input: &TurnInput) -> String {
     match input {
         TurnInput::Audio => "audio".to_owned(),
         TurnInput::Event(name) => format!("event {name}"),
         TurnInput::Text(text) => format!("text \"{text}\""),
-        TurnInput::Digits(digits, _) => format!("digits, {} keys", digits.keys.len()),
+        TurnInput::Digits(digits, _) => format!("{} digits", digits.digits.len()),
         TurnInput::ToolResults(results) => {
-            let told: Vec<String> = results.iter().map(told_result).collect();
-            format!("tool result, {}", told.join(", "))
+            let description: Vec<String> = results.iter().map(describe_result).collect();
+            format!("tool result, {}", description.join(", "))
         }
     }
 }
 
-fn told_result(result: &ToolResult) -> String {
+fn describe_result(result: &ToolResult) -> String {
     let tool = &result.call.tool;
     match result.outcome {
         ToolOutcome::Refused => format!("{tool} refused"),
@@ -169,6 +170,6 @@ fn told_result(result: &ToolResult) -> String {
     }
 }
 
-fn told_tools(calls: &[ToolCall]) -> String {
+fn describe_tools(calls: &[ToolCall]) -> String {
     calls.iter().map(|call| call.tool.as_str()).collect::<Vec<_>>().join(", ")
 }

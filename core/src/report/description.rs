@@ -80,16 +80,16 @@ impl Report {
             Self::BargeIn { .. } => (
                 "barge-in",
                 "the caller has interrupted the agent",
-                "barge-in by {by}[ ({turn})]: {heard_ms} heard, {cut_ms} cut",
+                "barge-in by {by}[ ({turn})]: {played_ms} played, {cut_ms} cut",
             ),
-            Self::Heard { by_mark: true, .. } => {
-                ("heard", "the caller has heard the agent out", "all heard, {heard_ms}")
+            Self::Played { by_mark: true, .. } => {
+                ("played", "the prompt was played to its end", "all played, {played_ms}")
             }
-            Self::Heard { by_mark: false, .. } => {
-                ("heard", "the caller has heard the agent out", "all heard, {heard_ms}, mark overdue")
+            Self::Played { by_mark: false, .. } => {
+                ("played", "the prompt was played to its end", "all played, {played_ms}, mark timeout")
             }
-            Self::SilentTurnReplaced { .. } => {
-                ("silent-turn-replaced", "a turn without a word was replaced", "{turn} replaced, nothing said")
+            Self::NoInputTurnReplaced { .. } => {
+                ("no-input-turn-replaced", "a turn without speech was replaced", "{turn} replaced, nothing said")
             }
             Self::Rotated { in_speech: true, .. } => {
                 ("rotated", "a turn has reached the agent's audio limit", "{turn} at its limit, in speech")
@@ -108,9 +108,9 @@ impl Report {
             Self::AudioDropped { .. } => {
                 ("audio-dropped", "audio of the caller's was dropped", "{ms} of audio dropped")
             }
-            Self::Digit => ("key", "a key was pressed", "digit"),
-            Self::DigitsComplete { .. } => ("keys", "the keys are complete", "{count} digits complete"),
-            Self::DigitDropped => ("key-dropped", "too many keys wait already: one was dropped", "digit dropped"),
+            Self::Digit => ("digit", "a digit was pressed", "digit"),
+            Self::DigitsComplete { .. } => ("digits", "the digits are complete", "{count} digits complete"),
+            Self::DigitDropped => ("digit-dropped", "too many digits wait already: one was dropped", "digit dropped"),
             Self::NoInput { by_event: true, .. } => {
                 ("no-input", "the caller has said nothing", "no input, {in_a_row} in a row, told by an event")
             }
@@ -120,7 +120,7 @@ impl Report {
             Self::UnknownEvent { .. } => {
                 ("unknown-event", "Twilio sent an event of an unknown kind", "unknown event \"{event}\"")
             }
-            Self::BoundReached(_) => ("bound-reached", "a bound ends the call", "bound reached: {bound}"),
+            Self::LimitReached(_) => ("limit-reached", "a limit ends the call", "limit reached: {limit}"),
             Self::HandedOff { .. } => ("handed-off", "the agent's part is over", "handed off, {status}"),
             Self::Ended { .. } => ("ended", "the call is over", ENDED),
         }
@@ -167,13 +167,13 @@ impl Report {
             Self::ToolRun { turn, tool, fault } => {
                 vec![field("turn", *turn), field("tool", FieldValue::Resource(tool)), field("fault", fault.as_ref())]
             }
-            Self::Succeeded { turn } | Self::StartingEventUnanswered { turn } | Self::SilentTurnReplaced { turn } => {
+            Self::Succeeded { turn } | Self::StartingEventUnanswered { turn } | Self::NoInputTurnReplaced { turn } => {
                 vec![field("turn", *turn)]
             }
-            Self::BargeIn { turn, by, heard_ms, cut_ms } => {
-                vec![field("turn", *turn), field("by", by.as_str()), ms("heard_ms", *heard_ms), ms("cut_ms", *cut_ms)]
+            Self::BargeIn { turn, by, played_ms, cut_ms } => {
+                vec![field("turn", *turn), field("by", by.as_str()), ms("played_ms", *played_ms), ms("cut_ms", *cut_ms)]
             }
-            Self::Heard { heard_ms, by_mark } => vec![ms("heard_ms", *heard_ms), field("by_mark", *by_mark)],
+            Self::Played { played_ms, by_mark } => vec![ms("played_ms", *played_ms), field("by_mark", *by_mark)],
             Self::Rotated { turn, in_speech } => vec![field("turn", *turn), field("in_speech", *in_speech)],
             Self::TurnFailed { turn, fault, retry_in_ms, again_ms } => vec![
                 field("turn", *turn),
@@ -188,7 +188,7 @@ impl Report {
                 vec![count("in_a_row", u64::from(*in_a_row)), field("by_event", *by_event)]
             }
             Self::UnknownEvent { event } => vec![field("event", event)],
-            Self::BoundReached(bound) => vec![field("bound", bound.as_str())],
+            Self::LimitReached(limit) => vec![field("limit", limit.as_str())],
             Self::HandedOff { status } => vec![field("status", status.as_str())],
             Self::Ended { reason, audio } => of_end(reason.as_str(), audio),
         }
@@ -197,7 +197,7 @@ impl Report {
 
 const STAGES: &str = "{turn} stages: opened {opened_at_ms}[, speech began {speech_began_at_ms}]\
     [, input complete {input_complete_at_ms}][, final transcript {final_transcript_at_ms}]\
-    [, answered {answered_at_ms}][, audio sent {first_audio_sent_at_ms}][, audio heard {first_audio_heard_at_ms}]";
+    [, answered {answered_at_ms}][, audio sent {first_audio_sent_at_ms}][, audio played {first_audio_heard_at_ms}]";
 
 const ENDED: &str = "ended: {reason}; audio {audio_received} received, {audio_written} written, {audio_resent} resent, \
     {audio_withheld} withheld, {audio_dropped} dropped, {audio_after_end} after the end, {audio_left} left";
@@ -229,7 +229,7 @@ fn of_stages(stages: &Stages) -> Vec<Field<'_>> {
         field("final_transcript_at_ms", stages.final_transcript),
         field("answered_at_ms", stages.answered),
         field("first_audio_sent_at_ms", stages.first_audio_sent),
-        field("first_audio_heard_at_ms", stages.first_audio_heard),
+        field("first_audio_heard_at_ms", stages.first_audio_played),
     ]
 }
 
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_part_in_brackets_needs_its_field() {
-        let fields = [field("turn", None::<FieldValue<'_>>), field("by", "[{key}]"), ms("heard_ms", 5)];
-        assert_eq!(filled("by {by}[ ({turn})][, {heard_ms}]", &fields), "by [{key}], 5 ms");
+        let fields = [field("turn", None::<FieldValue<'_>>), field("by", "[{key}]"), ms("played_ms", 5)];
+        assert_eq!(filled("by {by}[ ({turn})][, {played_ms}]", &fields), "by [{key}], 5 ms");
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, json};
 
-use super::{AudioAccount, CloseReason, InterruptedBy, Report, Stages};
+use super::{AudioAccount, BargeInBy, CloseReason, Report, Stages};
 use crate::agent::{AgentFault, Intent};
-use crate::ending::{Bound, VirtualAgentStatus};
+use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
 use crate::time::CallTime;
 
@@ -63,11 +63,11 @@ samples! {
     Succeeded { turn: TURN },
     WebhookFailed { turn: TURN, why: "NOT_FOUND".to_owned() },
     StartingEventUnanswered { turn: TURN },
-    BargeIn { turn: Some(TURN), by: InterruptedBy::Speech, heard_ms: 1_600, cut_ms: 2_400 },
-    BargeIn { turn: None, by: InterruptedBy::Key, heard_ms: 1_600, cut_ms: 2_400 },
-    Heard { heard_ms: 900, by_mark: true },
-    Heard { heard_ms: 900, by_mark: false },
-    SilentTurnReplaced { turn: TURN },
+    BargeIn { turn: Some(TURN), by: BargeInBy::Speech, played_ms: 1_600, cut_ms: 2_400 },
+    BargeIn { turn: None, by: BargeInBy::Dtmf, played_ms: 1_600, cut_ms: 2_400 },
+    Played { played_ms: 900, by_mark: true },
+    Played { played_ms: 900, by_mark: false },
+    NoInputTurnReplaced { turn: TURN },
     Rotated { turn: TURN, in_speech: true },
     Rotated { turn: TURN, in_speech: false },
     TurnFailed { turn: TURN, fault: fault(), retry_in_ms: Some(500), again_ms: 700 },
@@ -79,7 +79,7 @@ samples! {
     NoInput { in_a_row: 2, by_event: true },
     NoInput { in_a_row: 2, by_event: false },
     UnknownEvent { event: "resumed".to_owned() },
-    BoundReached(Bound::Silence),
+    LimitReached(CallLimit::Silence),
     HandedOff { status: VirtualAgentStatus::Completed },
     Ended { reason: CloseReason::Stop, audio: AudioAccount { received: 1_600, written: 1_600, ..AudioAccount::default() } },
 }
@@ -109,6 +109,6 @@ fn stages() -> Stages {
         final_transcript: at(2_690),
         answered: at(2_950),
         first_audio_sent: at(2_951),
-        first_audio_heard: None,
+        first_audio_played: None,
     }
 }

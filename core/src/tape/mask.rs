@@ -28,7 +28,7 @@ impl Mask {
 }
 
 /// Shorter entries are choices in a menu, no secrets, and would be found in every text.
-const LEAST_SECRET: usize = 3;
+const MIN_SECRET_DIGITS: usize = 3;
 
 /// The keys of a call, as far as they must not be found on its tape.
 #[derive(Debug, Default)]
@@ -47,17 +47,17 @@ impl Typed {
             AgentCommand::Send(input) => input,
             AgentCommand::Audio(_)
             | AgentCommand::Parameters(_)
-            | AgentCommand::FinishInput
+            | AgentCommand::HalfClose
             | AgentCommand::Cancel
             | AgentCommand::Done => return,
         };
         if let TurnInput::Digits(digits, _) = input {
             self.turns.insert(turn);
-            self.note_keys(&digits.keys);
+            self.note_digits(&digits.digits);
         }
     }
 
-    fn note_keys(&mut self, keys: &str) {
+    fn note_digits(&mut self, keys: &str) {
         if keys.len() != 1 || matches!(keys, "*" | "#") {
             self.row.clear();
         } else {
@@ -66,7 +66,7 @@ impl Typed {
             self.row.push_str(keys);
         }
         for entry in [keys, &self.row] {
-            if entry.len() >= LEAST_SECRET {
+            if entry.len() >= MIN_SECRET_DIGITS {
                 self.entries.insert(entry.to_owned());
             }
         }
@@ -121,13 +121,13 @@ impl Typed {
     }
 
     fn masked_text(&self, text: &str) -> String {
-        self.entries.iter().fold(text.to_owned(), |text, entry| text.replace(entry, &masked_keys(entry)))
+        self.entries.iter().fold(text.to_owned(), |text, entry| text.replace(entry, &masked_digits(entry)))
     }
 }
 
 /// A key that was pressed, masked. The one that ends an entry stays itself, and no other becomes it: what is complete when
 /// is told by that alone.
-pub(super) fn masked_key(key: &str, finish: Option<char>) -> &str {
+pub(super) fn masked_digit(key: &str, finish: Option<char>) -> &str {
     let is = |finish: char| key.chars().map(|key| key.to_ascii_uppercase()).eq([finish]);
     match key {
         "*" | "#" => key,
@@ -138,7 +138,7 @@ pub(super) fn masked_key(key: &str, finish: Option<char>) -> &str {
 }
 
 /// Keys, masked.
-pub(super) fn masked_keys(keys: &str) -> String {
+pub(super) fn masked_digits(keys: &str) -> String {
     keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
 }
 
@@ -156,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     fn typed(keys: &str) -> Typed {
-        let digits = Digits { keys: keys.to_owned(), finish: None };
+        let digits = Digits { digits: keys.to_owned(), finish_digit: None };
         let start = TurnStart {
             input: TurnInput::Digits(digits, DigitsForm::Dtmf),
             parameters: Map::new(),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_repeats_of_the_keys_is_masked() {
+    fn what_an_answer_repeats_of_the_digits_is_masked() {
         let parameters = json!({ "pin": "4711", "n": 4711, "all": ["x4711y", { "deep": "4711" }], "other": 7 });
         let answer = Answer {
             query_text: "4711".to_owned(),
@@ -186,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_go_one_by_one_are_an_entry_together() {
+    fn digits_that_go_one_by_one_are_an_input_together() {
         let mut typed = Typed::default();
         let press = |typed: &mut Typed, keys: &str| {
             for key in keys.chars() {
-                let digits = Digits { keys: key.to_string(), finish: None };
+                let digits = Digits { digits: key.to_string(), finish_digit: None };
                 typed.note(TurnId(1), &AgentCommand::Send(TurnInput::Digits(digits, DigitsForm::Dtmf)));
             }
         };
@@ -205,19 +205,19 @@ mod tests {
     #[test]
     fn a_choice_in_a_menu_is_no_secret() {
         assert!(!typed("1").has_secrets() && typed("123").has_secrets());
-        assert_eq!(masked_keys("12*#A"), "00*#0");
+        assert_eq!(masked_digits("12*#A"), "00*#0");
     }
 
     #[test]
-    fn the_key_that_ends_an_entry_stays_and_no_other_becomes_it() {
+    fn the_digit_that_ends_an_input_stays_and_no_other_becomes_it() {
         let masked = |keys: &str, finish| {
-            keys.chars().map(|key| masked_key(&key.to_string(), finish).to_owned()).collect::<String>()
+            keys.chars().map(|key| masked_digit(&key.to_string(), finish).to_owned()).collect::<String>()
         };
         assert_eq!(masked("129*#A", None), "000*#0");
         assert_eq!(masked("129*#A", Some('9')), "009*#0");
         assert_eq!(masked("120*#A", Some('0')), "110*#1");
         assert_eq!(masked("12aA", Some('A')), "00aA");
-        assert_eq!(masked_key("more than a key", Some('9')), "0");
+        assert_eq!(masked_digit("more than a key", Some('9')), "0");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! {"tape":1,"edition":"cx","config":{…}}
 //! {"at_ms":0,"from":"twilio","message":{"event":"connected","protocol":"Call","version":"1.0.0"}}
 //! {"at_ms":812,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}
-//! {"at_ms":20412,"from":"timer","message":{"timer":"mark overdue"}}
+//! {"at_ms":20412,"from":"timer","message":{"timer":"mark timeout"}}
 //! {"at_ms":21000,"from":"runner","message":{"updated":"accepted"}}
 //! {"at_ms":812,"to":"twilio","message":{"event":"mark","streamSid":"MZ…","mark":{"name":"e0m1"}}}
 //! ```
@@ -110,7 +110,7 @@ pub enum TapeInput {
     /// Tools were run.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
     /// The call should go over to another media socket.
-    Renew,
+    Migrate,
     /// A deadline had come.
     Timeout,
 }
@@ -127,7 +127,7 @@ impl TapeInput {
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
             Self::ToolsRun(id, results) => Input::ToolsRun(*id, results.clone()),
-            Self::Renew => Input::Renew,
+            Self::Migrate => Input::Migrate,
             Self::Timeout => Input::Timeout,
         }
     }
@@ -151,7 +151,7 @@ impl fmt::Display for TapeError {
 impl std::error::Error for TapeError {}
 
 #[derive(Deserialize)]
-struct Line {
+struct TapeLine {
     at_ms: u64,
     from: Option<String>,
     to: Option<String>,
@@ -184,7 +184,7 @@ impl Tape {
     }
 
     fn read_line(&mut self, text: &str) -> Result<(), String> {
-        let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let line: TapeLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if line.to.is_some() {
             self.outputs.push(text.to_owned());
             return Ok(());
@@ -198,7 +198,7 @@ impl Tape {
     }
 }
 
-impl Line {
+impl TapeLine {
     fn into_input(self) -> Result<TapeInput, String> {
         let from = self.from.as_deref().ok_or("there is neither \"from\" nor \"to\"")?;
         match (from, self.message, self.text) {
@@ -224,9 +224,17 @@ impl Line {
 #[serde(rename_all = "camelCase")]
 enum RunnerMessage {
     Updated(UpdateResult),
-    Fetched { id: FetchId, audio: Option<String>, fault: Option<String> },
-    ToolsRun { id: ToolsId, results: Vec<ToolRun> },
-    Renew {},
+    Fetched {
+        id: FetchId,
+        audio: Option<String>,
+        fault: Option<String>,
+    },
+    ToolsRun {
+        id: ToolsId,
+        results: Vec<ToolRun>,
+    },
+    #[serde(rename = "renew")]
+    Migrate {},
 }
 
 /// What came of one tool.
@@ -240,7 +248,7 @@ enum ToolRun {
 fn from_runner(message: Value) -> Result<TapeInput, String> {
     match serde_json::from_value(message).map_err(|error| error.to_string())? {
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
-        RunnerMessage::Renew {} => Ok(TapeInput::Renew),
+        RunnerMessage::Migrate {} => Ok(TapeInput::Migrate),
         RunnerMessage::ToolsRun { id, results } => {
             let results = results.into_iter().map(|run| match run {
                 ToolRun::Result(result) => Ok(result),
@@ -279,7 +287,7 @@ mod tests {
             Input::Fetched(FetchId(1), Ok(&[1, 2, 3])),
             Input::Fetched(FetchId(2), Err("404")),
             Input::ToolsRun(ToolsId(1), vec![Ok(Map::from_iter([("n".to_owned(), 7.into())])), Err("no".to_owned())]),
-            Input::Renew,
+            Input::Migrate,
             Input::Timeout,
             Input::TwilioClosed,
         ];

@@ -23,7 +23,7 @@ pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
     let mut retaken = format!("{header}\n");
     for (at, line) in lines {
         let parsed: Value = serde_json::from_str(line).map_err(|error| wrong(at, error.to_string()))?;
-        if !is_of_the_calls_own_doing(&parsed) {
+        if !is_own_output(&parsed) {
             retaken.push_str(line);
             retaken.push('\n');
         }
@@ -31,7 +31,7 @@ pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
     Ok(retaken)
 }
 
-fn is_of_the_calls_own_doing(line: &Value) -> bool {
+fn is_own_output(line: &Value) -> bool {
     line.get("to").is_some()
         || line["from"] == "timer"
         || (line["from"] == "twilio" && line["message"]["event"] == "mark")
@@ -49,7 +49,7 @@ mod tests {
 {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
 {"at_ms":0,"to":"agent","turn":1,"message":{"command":"open","input":"audio","parameters":{"CallSid":"CA1"}}}
 {"at_ms":100,"from":"twilio","message":{"event":"dtmf","dtmf":{"digit":"1"}}}
-{"at_ms":3100,"from":"timer","message":{"timer":"keys complete"}}
+{"at_ms":3100,"from":"timer","message":{"timer":"digits complete"}}
 {"at_ms":3200,"from":"twilio","message":{"event":"mark","mark":{"name":"e0m1"}}}
 
 {"at_ms":4100,"from":"twilio","message":{"event":"dtmf","dtmf":{"digit":"2"}}}
@@ -65,10 +65,10 @@ mod tests {
     fn a_call_is_replayed_as_with_other_settings() {
         assert_eq!(entries(KEYS), [1, 1]);
         let mut config = CallConfig::default();
-        config.keys.gap_ms = 5_000;
+        config.dtmf.interdigit_ms = 5_000;
         let retaken = retake(KEYS, &config).unwrap();
         assert_eq!(entries(&retaken), [2]);
-        config.keys.gap_ms = 1_000;
+        config.dtmf.interdigit_ms = 1_000;
         assert_eq!(entries(&retake(KEYS, &config).unwrap()), [1, 1], "deadlines are met that were none then");
     }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tape_is_told() {
+    fn what_is_no_tape_is_refused() {
         assert!(retake("", &CallConfig::default()).is_err());
         let error = retake("{\"tape\":1,\"edition\":\"cx\"}\nhello", &CallConfig::default()).unwrap_err();
         assert_eq!(error.line, 2);

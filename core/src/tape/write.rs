@@ -9,7 +9,7 @@ use crate::call::{Input, Output};
 use crate::checksum::Checksum;
 use crate::config::CallConfig;
 use crate::ids::StreamSid;
-use crate::tape::mask::{Typed, masked_audio, masked_key, masked_keys};
+use crate::tape::mask::{Typed, masked_audio, masked_digit, masked_digits};
 use crate::tape::{Header, Marks, Mask, TAPE_VERSION};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -43,7 +43,7 @@ impl TapeWriter {
     }
 
     /// An input's line, to be written before the call gets the input. `timer` names the deadline that an
-    /// [`Input::Timeout`] came for; `finish` is [`Call::finish_key`](crate::Call::finish_key).
+    /// [`Input::Timeout`] came for; `finish` is [`Call::finish_digit`](crate::Call::finish_digit).
     pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, finish: Option<char>) -> String {
         let at = at.as_ms();
         let line = match input {
@@ -73,7 +73,7 @@ impl TapeWriter {
                 let results: Vec<Value> = results.iter().map(|result| self.tool_run(result)).collect();
                 json!({ "at_ms": at, "from": "runner", "message": { "toolsRun": { "id": id, "results": results } } })
             }
-            Input::Renew => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
+            Input::Migrate => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
             Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
         };
         line.to_string()
@@ -119,7 +119,7 @@ impl TapeWriter {
             message["media"]["payload"] = masked.unwrap_or_default().into();
         }
         if let Some(digit) = message.pointer("/dtmf/digit").and_then(Value::as_str).filter(|_| self.mask.digits) {
-            message["dtmf"]["digit"] = masked_key(digit, finish).into();
+            message["dtmf"]["digit"] = masked_digit(digit, finish).into();
         }
         message
     }
@@ -145,7 +145,7 @@ impl TapeWriter {
                 send
             }
             AgentCommand::Parameters(parameters) => json!({ "command": "parameters", "parameters": parameters }),
-            AgentCommand::FinishInput => json!({ "command": "finishInput" }),
+            AgentCommand::HalfClose => json!({ "command": "finishInput" }),
             AgentCommand::Cancel => json!({ "command": "cancel" }),
             AgentCommand::Done => json!({ "command": "done" }),
         }
@@ -159,8 +159,8 @@ impl TapeWriter {
             TurnInput::Audio => return,
             TurnInput::Event(name) => ("name", name.as_str().into()),
             TurnInput::Text(text) => ("text", text.as_str().into()),
-            TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_keys(&digits.keys).into()),
-            TurnInput::Digits(digits, _) => ("keys", digits.keys.as_str().into()),
+            TurnInput::Digits(digits, _) if self.mask.digits => ("keys", masked_digits(&digits.digits).into()),
+            TurnInput::Digits(digits, _) => ("keys", digits.digits.as_str().into()),
             TurnInput::ToolResults(results) => {
                 ("tools", results.iter().map(|result| Value::from(result.call.tool.as_str())).collect())
             }

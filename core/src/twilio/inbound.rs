@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_a_telephone_is_a_digit_and_nothing_else_is() {
+    fn every_dtmf_digit_is_taken_and_nothing_else_is() {
         let digit = |text: &str| {
             let message = format!(r#"{{"event":"dtmf","dtmf":{{"track":"inbound_track","digit":"{text}"}}}}"#);
             match parse(&message) {

@@ -3,104 +3,104 @@
 use dialbridge_core::agent::TurnInput;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::line::{Line, digits, interim, numbers};
-use crate::one_stream::{config, end_session, greeted, says, turn_completed};
-use crate::trouble::fault;
+use crate::failures::fault;
+use crate::session_stream::{config, end_session, greeted, says, turn_completed};
+use crate::test_call::{TestCall, digits, interim, numbers};
 
 #[test]
 fn an_agent_that_sends_audio_for_ever_after_its_end_does_not_keep_the_call() {
-    let mut line = greeted();
-    line.agent(1, end_session());
+    let mut test = greeted();
+    test.agent(1, end_session());
     for _ in 0..400 {
-        line.agent(1, says(200));
-        line.hush(200);
+        test.agent(1, says(200));
+        test.hush(200);
     }
-    let (at, twiml) = line.update().unwrap();
+    let (at, twiml) = test.update().unwrap();
     assert!((60_000..63_000).contains(&at.as_ms()), "{at}");
     assert!(twiml.contains("VirtualAgentStatus=completed"));
 }
 
 #[test]
 fn a_goodbye_of_most_of_a_minute_is_heard_to_its_end() {
-    let mut line = Line::started(config());
-    line.agent(1, end_session());
+    let mut test = TestCall::started(config());
+    test.agent(1, end_session());
     for _ in 0..250 {
-        line.agent(1, says(200));
-        line.hush(200);
+        test.agent(1, says(200));
+        test.hush(200);
     }
-    line.wait(1_100);
-    assert!(line.update().is_some_and(|(at, _)| at.as_ms() >= 50_000));
-    assert_eq!((line.played_ms(), line.clears()), (50_000, 0));
+    test.wait(1_100);
+    assert!(test.update().is_some_and(|(at, _)| at.as_ms() >= 50_000));
+    assert_eq!((test.played_ms(), test.clears()), (50_000, 0));
 }
 
 #[test]
 fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeting_may() {
     for text in [None, Some("hello".to_owned())] {
         let mut config = config();
-        config.greeting.text = text;
-        let mut line = Line::started(config);
-        line.hush(10_000);
-        line.agent(1, fault("UNAVAILABLE", true));
-        line.hush(200);
-        assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
-        line.agent(2, says(300));
-        line.agent(2, turn_completed());
-        line.hush(9_000);
-        assert_eq!(line.commands(2).len(), 1, "and once: {:?}", line.commands(2));
+        config.starting_input.text = text;
+        let mut test = TestCall::started(config);
+        test.hush(10_000);
+        test.agent(1, fault("UNAVAILABLE", true));
+        test.hush(200);
+        assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
+        test.agent(2, says(300));
+        test.agent(2, turn_completed());
+        test.hush(9_000);
+        assert_eq!(test.commands(2).len(), 1, "and once: {:?}", test.commands(2));
     }
 }
 
 #[test]
 fn a_starting_text_that_was_not_answered_is_sent_again() {
     let mut config = config();
-    config.greeting.text = Some("hello".to_owned());
-    let mut line = Line::started(config);
-    line.agent(1, turn_completed());
-    line.agent(1, fault("UNAVAILABLE", true));
-    line.hush(200);
-    assert_eq!(line.opened_with(2), TurnInput::Text("hello".to_owned()));
+    config.starting_input.text = Some("hello".to_owned());
+    let mut test = TestCall::started(config);
+    test.agent(1, turn_completed());
+    test.agent(1, fault("UNAVAILABLE", true));
+    test.hush(200);
+    assert_eq!(test.opened_with(2), TurnInput::Text("hello".to_owned()));
 }
 
 #[test]
-fn keys_that_a_stream_has_not_answered_go_to_the_next_one() {
-    let sent = |line: &Line, stream| {
-        let sent = line.commands(stream).into_iter().filter_map(|command| match command {
+fn digits_that_a_stream_has_not_answered_go_to_the_next_one() {
+    let sent = |test: &TestCall, stream| {
+        let sent = test.commands(stream).into_iter().filter_map(|command| match command {
             AgentCommand::Send(input) => Some(input),
             _ => None,
         });
         sent.collect::<Vec<_>>()
     };
     for ends in [&[fault("UNAVAILABLE", true)][..], &[AgentEvent::GoAway, AgentEvent::Ended]] {
-        let mut line = greeted();
-        line.press("42#7#");
-        ends.iter().for_each(|event| line.agent(1, event.clone()));
-        line.hush(300);
-        assert_eq!(sent(&line, 2), [digits("42", Some('#')), digits("7", Some('#'))]);
-        line.agent(2, says(300));
-        line.press("1#");
-        line.agent(2, fault("UNAVAILABLE", true));
-        line.hush(300);
-        assert_eq!(sent(&line, 3), [digits("1", Some('#'))], "what was answered is not sent again");
+        let mut test = greeted();
+        test.press("42#7#");
+        ends.iter().for_each(|event| test.agent(1, event.clone()));
+        test.hush(300);
+        assert_eq!(sent(&test, 2), [digits("42", Some('#')), digits("7", Some('#'))]);
+        test.agent(2, says(300));
+        test.press("1#");
+        test.agent(2, fault("UNAVAILABLE", true));
+        test.hush(300);
+        assert_eq!(sent(&test, 3), [digits("1", Some('#'))], "what was answered is not sent again");
     }
-    let mut line = Line::started(config());
-    line.press("1#");
-    line.agent(1, fault("UNAVAILABLE", true));
-    line.hush(300);
-    assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
-    assert_eq!(sent(&line, 2), [digits("1", Some('#'))], "after what greets");
+    let mut test = TestCall::started(config());
+    test.press("1#");
+    test.agent(1, fault("UNAVAILABLE", true));
+    test.hush(300);
+    assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
+    assert_eq!(sent(&test, 2), [digits("1", Some('#'))], "after what greets");
 }
 
 #[test]
 fn a_stream_that_takes_all_and_never_says_anything_is_replaced_while_the_caller_speaks() {
-    let mut line = Line::started(config());
-    line.hush(9_000);
-    line.speak(1_000);
-    line.hush(14_000);
-    assert_eq!(line.last_turn(), 1);
-    line.hush(1_500);
-    assert_eq!((line.commands(1).last(), line.last_turn()), (Some(&AgentCommand::Cancel), 2));
-    assert_eq!(line.opened_with(2), TurnInput::Event("session_start".to_owned()));
-    let again = numbers(&line.written(2));
+    let mut test = TestCall::started(config());
+    test.hush(9_000);
+    test.speak(1_000);
+    test.hush(14_000);
+    assert_eq!(test.last_turn(), 1);
+    test.hush(1_500);
+    assert_eq!((test.commands(1).last(), test.last_turn()), (Some(&AgentCommand::Cancel), 2));
+    assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
+    let again = numbers(&test.written(2));
     assert!(again[0] <= 450 && again.windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
 
     let mut heeds_no_noise = greeted();
@@ -109,13 +109,13 @@ fn a_stream_that_takes_all_and_never_says_anything_is_replaced_while_the_caller_
 }
 
 #[test]
-fn of_a_turn_in_which_nobody_says_anything_nothing_is_told() {
+fn a_turn_in_which_nobody_says_anything_is_not_reported() {
     for last in [end_session(), AgentEvent::GoAway] {
-        let mut line = greeted();
-        line.agent(1, last);
-        line.agent(1, AgentEvent::Ended);
-        line.hush(500);
-        assert_eq!(line.reports().filter(|report| matches!(report, Report::Stages(_))).count(), 1);
+        let mut test = greeted();
+        test.agent(1, last);
+        test.agent(1, AgentEvent::Ended);
+        test.hush(500);
+        assert_eq!(test.reports().filter(|report| matches!(report, Report::Stages(_))).count(), 1);
     }
 }
 
@@ -130,47 +130,47 @@ fn nothing_cuts_a_goodbye() {
         fault("UNAVAILABLE", true),
         AgentEvent::Ended,
     ] {
-        let mut line = greeted();
-        line.agent(1, says(3_000));
-        line.agent(1, end_session());
-        line.hush(500);
-        line.press("1");
-        line.agent(1, event.clone());
-        line.wait(5_000);
-        assert_eq!((line.clears(), line.last_turn()), (0, 1), "{event:?}");
-        let (at, twiml) = line.update().unwrap();
+        let mut test = greeted();
+        test.agent(1, says(3_000));
+        test.agent(1, end_session());
+        test.hush(500);
+        test.press("1");
+        test.agent(1, event.clone());
+        test.wait(5_000);
+        assert_eq!((test.clears(), test.last_turn()), (0, 1), "{event:?}");
+        let (at, twiml) = test.update().unwrap();
         assert!(at.as_ms() >= 500 + 3_000 && twiml.contains("VirtualAgentStatus=completed"), "{event:?}, {at}");
     }
 }
 
 #[test]
-fn a_greeting_in_whose_middle_the_stream_goes_away_is_not_asked_for_again() {
+fn a_starting_event_in_whose_answer_the_stream_goes_away_is_not_sent_again() {
     for event in [AgentEvent::GoAway, fault("UNAVAILABLE", true)] {
-        let mut line = Line::started(config());
-        line.agent(1, says(400));
-        line.agent(1, event);
-        line.agent(1, AgentEvent::Ended);
-        line.hush(500);
-        assert_eq!(line.opened_with(2), TurnInput::Audio);
+        let mut test = TestCall::started(config());
+        test.agent(1, says(400));
+        test.agent(1, event);
+        test.agent(1, AgentEvent::Ended);
+        test.hush(500);
+        assert_eq!(test.opened_with(2), TurnInput::Audio);
     }
 }
 
 #[test]
 fn an_old_stream_is_not_replaced_while_a_prompt_plays_but_in_the_last_moment() {
     let of_a_minute = CallConfig { audio_limit_ms: 60_000, rotation_margin_ms: 10_000, ..config() };
-    let half_closed = |line: &Line| line.commands(1).last() == Some(&AgentCommand::FinishInput);
-    let mut line = Line::started(of_a_minute.clone());
-    line.hush(45_000);
-    line.agent(1, says(8_000));
-    line.agent(1, turn_completed());
-    line.hush(7_900);
-    assert!(!half_closed(&line), "it would not learn of a barge-in");
-    line.hush(300);
-    assert!(half_closed(&line));
-    let mut line = Line::started(of_a_minute);
-    line.hush(45_000);
-    line.speak(12_900);
-    assert!(!half_closed(&line), "not in the middle of a sentence");
-    line.speak(200);
-    assert!(half_closed(&line));
+    let half_closed = |test: &TestCall| test.commands(1).last() == Some(&AgentCommand::HalfClose);
+    let mut test = TestCall::started(of_a_minute.clone());
+    test.hush(45_000);
+    test.agent(1, says(8_000));
+    test.agent(1, turn_completed());
+    test.hush(7_900);
+    assert!(!half_closed(&test), "it would not learn of a barge-in");
+    test.hush(300);
+    assert!(half_closed(&test));
+    let mut test = TestCall::started(of_a_minute);
+    test.hush(45_000);
+    test.speak(12_900);
+    assert!(!half_closed(&test), "not in the middle of a sentence");
+    test.speak(200);
+    assert!(half_closed(&test));
 }

@@ -1,21 +1,21 @@
-//! Stories of calls: what comes in, and what the call does. Time is virtual, Twilio's play-out is modelled.
+//! Stories of calls: what comes in, and what the call does. Time is virtual, Twilio's playout is modelled.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 
 mod answer_parts;
+mod barge_in;
 mod disorder;
+mod dtmf;
 mod ending;
+mod failures;
 mod fillers;
 mod hostile;
-mod interruption;
-mod keys;
-mod line;
 mod listening;
 mod messages;
-mod one_stream;
-mod renewal;
-mod sight;
-mod silence;
+mod migration;
+mod no_input;
+mod session_stream;
+mod stages;
 mod tapes;
+mod test_call;
 mod tools;
-mod trouble;

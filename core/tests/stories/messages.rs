@@ -6,100 +6,100 @@ use dialbridge_core::agent::{
 use dialbridge_core::{AgentEvent, CallConfig, FetchId, Output, Report, UpdateResult};
 use serde_json::json;
 
-use crate::line::{Line, answer, answered, empty, greeting_text, prompt};
+use crate::test_call::{TestCall, answer, answered, empty, prompt, starting_text};
 
 fn answers(answer: Answer) -> AgentEvent {
     AgentEvent::Answer(Box::new(answer))
 }
 
 fn ended_with(end: AgentEnd) -> String {
-    let mut line = Line::started(greeting_text());
-    line.agent(1, answers(Answer { end: Some(end), ..answer(0) }));
-    line.update().unwrap().1
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answers(Answer { end: Some(end), ..answer(0) }));
+    test.update().unwrap().1
 }
 
 #[test]
 fn audio_at_an_address_is_fetched_and_played_in_its_place() {
-    let mut line = Line::started(greeting_text());
+    let mut test = TestCall::started(starting_text());
     let prompts = vec![prompt(200), Prompt::at("https://example.com/a.wav"), prompt(300)];
-    line.agent(1, answers(Answer { prompts, ..answer(0) }));
-    assert_eq!(line.played_ms(), 200);
+    test.agent(1, answers(Answer { prompts, ..answer(0) }));
+    assert_eq!(test.played_ms(), 200);
     assert_eq!(
-        line.count(|output| matches!(output, Output::Fetch(FetchId(1), uri) if uri == "https://example.com/a.wav")),
+        test.count(|output| matches!(output, Output::Fetch(FetchId(1), uri) if uri == "https://example.com/a.wav")),
         1
     );
-    line.hush(600);
-    line.fetched(1, Ok(&[0x44; 4_000]));
-    assert_eq!(line.played_ms(), 200 + 500 + 300);
+    test.hush(600);
+    test.fetched(1, Ok(&[0x44; 4_000]));
+    assert_eq!(test.played_ms(), 200 + 500 + 300);
 }
 
 #[test]
 fn audio_that_does_not_come_is_not_waited_for_for_ever() {
-    let mut line = Line::started(greeting_text());
-    line.agent(1, answers(Answer { prompts: vec![Prompt::at("gs://b/o"), prompt(300)], ..answer(0) }));
-    line.hush(4_980);
-    assert_eq!(line.played_ms(), 0);
-    line.hush(40);
-    assert_eq!(line.played_ms(), 300);
-    assert!(line.reports().any(|report| matches!(report, Report::PromptRefused { .. })));
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answers(Answer { prompts: vec![Prompt::at("gs://b/o"), prompt(300)], ..answer(0) }));
+    test.hush(4_980);
+    assert_eq!(test.played_ms(), 0);
+    test.hush(40);
+    assert_eq!(test.played_ms(), 300);
+    assert!(test.reports().any(|report| matches!(report, Report::PromptRefused { .. })));
 }
 
 #[test]
 fn the_last_words_are_waited_for_even_where_they_have_to_be_fetched() {
-    let mut line = Line::started(greeting_text());
+    let mut test = TestCall::started(starting_text());
     let prompts = vec![Prompt::at("https://example.com/bye.wav")];
-    line.agent(1, answers(Answer { prompts, end: Some(AgentEnd::EndInteraction), ..answer(0) }));
-    line.wait(1_000);
-    assert_eq!(line.update(), None);
-    line.fetched(1, Ok(&[0x44; 8_000]));
-    line.wait(900);
-    assert_eq!(line.update(), None);
-    line.wait(200);
-    assert!(line.update().is_some());
+    test.agent(1, answers(Answer { prompts, end: Some(AgentEnd::EndInteraction), ..answer(0) }));
+    test.wait(1_000);
+    assert_eq!(test.update(), None);
+    test.fetched(1, Ok(&[0x44; 8_000]));
+    test.wait(900);
+    assert_eq!(test.update(), None);
+    test.wait(200);
+    assert!(test.update().is_some());
 }
 
 #[test]
 fn music_while_the_agent_works_is_cut_by_its_answer() {
-    let mut line = Line::started(CallConfig::default());
-    line.agent(1, AgentEvent::EndOfUtterance);
+    let mut test = TestCall::started(CallConfig::default());
+    test.agent(1, AgentEvent::EndOfUtterance);
     let music = Prompt { cancellable: true, interruptible: false, ..prompt(20_000) };
-    line.agent(1, answers(Answer { part: AnswerPart::Partial, prompts: vec![music], ..answer(0) }));
-    line.hush(3_000);
-    assert!(line.played_ms() < 5_000, "it goes out a little ahead of its time");
-    line.agent(1, answered(500));
-    assert_eq!(line.clears(), 1);
-    line.hush(600);
-    assert!(!line.is_playing());
+    test.agent(1, answers(Answer { part: AnswerPart::Partial, prompts: vec![music], ..answer(0) }));
+    test.hush(3_000);
+    assert!(test.played_ms() < 5_000, "it goes out a little ahead of its time");
+    test.agent(1, answered(500));
+    assert_eq!(test.clears(), 1);
+    test.hush(600);
+    assert!(!test.is_playing());
 }
 
 #[test]
 fn a_final_response_that_repeats_the_partial_ones_is_not_played_twice() {
     for repeats in [false, true] {
-        let mut line = Line::started(CallConfig::default());
-        line.agent(1, AgentEvent::EndOfUtterance);
+        let mut test = TestCall::started(CallConfig::default());
+        test.agent(1, AgentEvent::EndOfUtterance);
         let audio =
             |parts: &[u8]| Prompt { audio: parts.iter().flat_map(|part| vec![*part; 1_600]).collect(), ..prompt(0) };
         for part in [1, 2] {
-            line.agent(1, answers(Answer { part: AnswerPart::Partial, prompts: vec![audio(&[part])], ..answer(0) }));
+            test.agent(1, answers(Answer { part: AnswerPart::Partial, prompts: vec![audio(&[part])], ..answer(0) }));
         }
         let last = if repeats { audio(&[1, 2, 3]) } else { audio(&[3]) };
-        line.agent(1, answers(Answer { prompts: vec![last], ..answer(0) }));
-        assert_eq!(line.played_ms(), 600, "{repeats}");
+        test.agent(1, answers(Answer { prompts: vec![last], ..answer(0) }));
+        assert_eq!(test.played_ms(), 600, "{repeats}");
     }
 }
 
 #[test]
 fn a_tool_is_refused_at_once_so_that_the_agent_goes_on() {
-    let mut line = Line::started(greeting_text());
+    let mut test = TestCall::started(starting_text());
     let call = |tool: &str| ToolCall { tool: tool.to_owned(), ..ToolCall::default() };
     let tool_calls = vec![call("tools/1"), call("tools/2")];
-    line.agent(1, answers(Answer { tool_calls, ..Answer { part: AnswerPart::Final, ..Answer::default() } }));
+    test.agent(1, answers(Answer { tool_calls, ..Answer { part: AnswerPart::Final, ..Answer::default() } }));
     let refused = |tool| TurnInput::ToolResults(vec![ToolResult { call: call(tool), outcome: ToolOutcome::Refused }]);
-    assert_eq!(line.opened_with(2), refused("tools/1"), "one in a turn");
-    line.agent(2, empty());
-    assert_eq!(line.opened_with(3), refused("tools/2"));
-    line.agent(3, answered(300));
-    assert_eq!(line.opened_with(4), TurnInput::Audio);
+    assert_eq!(test.opened_with(2), refused("tools/1"), "one in a turn");
+    test.agent(2, empty());
+    assert_eq!(test.opened_with(3), refused("tools/2"));
+    test.agent(3, answered(300));
+    assert_eq!(test.opened_with(4), TurnInput::Audio);
 }
 
 #[test]
@@ -112,56 +112,56 @@ fn a_transfer_dials_and_says_where_the_call_comes_back_to() {
 
 #[test]
 fn a_custom_payload_transfers_plays_and_protects() {
-    let mut line = Line::started(greeting_text());
+    let mut test = TestCall::started(starting_text());
     let payloads = vec![
         json!({ "richContent": [] }),
         json!({ "dialbridge": { "play": "https://example.com/a.wav", "bargeIn": false } }),
         json!({ "dialbridge": { "transfer": { "to": "+15550123" } } }),
     ];
-    line.agent(1, answers(Answer { payloads, ..answer(300) }));
-    line.fetched(1, Ok(&[0x44; 1_600]));
-    assert_eq!(line.played_ms(), 500);
-    line.wait(600);
-    assert!(line.update().unwrap().1.contains("+15550123"));
-    assert_eq!(line.reports().filter(|report| matches!(report, Report::Payload { .. })).count(), 3);
+    test.agent(1, answers(Answer { payloads, ..answer(300) }));
+    test.fetched(1, Ok(&[0x44; 1_600]));
+    assert_eq!(test.played_ms(), 500);
+    test.wait(600);
+    assert!(test.update().unwrap().1.contains("+15550123"));
+    assert_eq!(test.reports().filter(|report| matches!(report, Report::Payload { .. })).count(), 3);
 }
 
 #[test]
-fn a_payload_that_is_wrong_is_told_and_changes_nothing() {
-    let mut line = Line::started(greeting_text());
+fn a_payload_that_is_wrong_is_reported_and_changes_nothing() {
+    let mut test = TestCall::started(starting_text());
     let payloads = vec![json!({ "dialbridge": { "transfer": { "to": "nowhere" } } })];
-    line.agent(1, answers(Answer { payloads, ..answer(300) }));
-    assert_eq!((line.played_ms(), line.last_turn()), (300, 2));
-    assert!(line.reports().any(|report| matches!(report, Report::PayloadRefused { .. })));
+    test.agent(1, answers(Answer { payloads, ..answer(300) }));
+    assert_eq!((test.played_ms(), test.last_turn()), (300, 2));
+    assert!(test.reports().any(|report| matches!(report, Report::PayloadRefused { .. })));
 }
 
 #[test]
 fn the_agents_own_hand_off_goes_before_a_payloads() {
-    let mut line = Line::started(greeting_text());
+    let mut test = TestCall::started(starting_text());
     let end = AgentEnd::Transfer(Transfer::to("+15550123"));
     let payloads = vec![json!({ "dialbridge": { "pause": {} } })];
-    line.agent(1, answers(Answer { payloads, end: Some(end), ..answer(0) }));
-    assert!(line.update().unwrap().1.contains("+15550123"));
+    test.agent(1, answers(Answer { payloads, end: Some(end), ..answer(0) }));
+    assert!(test.update().unwrap().1.contains("+15550123"));
 }
 
 #[test]
 fn an_agent_that_pauses_is_left_with_the_status_paused() {
-    let mut config = greeting_text();
+    let mut config = starting_text();
     config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    let mut line = Line::started(config);
+    let mut test = TestCall::started(config);
     let payloads = vec![json!({ "dialbridge": { "pause": { "reason": "pay" } } })];
-    line.agent(1, answers(Answer { payloads, ..answer(0) }));
-    let (_, twiml) = line.update().unwrap();
+    test.agent(1, answers(Answer { payloads, ..answer(0) }));
+    let (_, twiml) = test.update().unwrap();
     assert!(twiml.contains("VirtualAgentStatus=paused") && twiml.contains("PauseParameters"), "{twiml}");
-    line.updated(UpdateResult::Accepted);
+    test.updated(UpdateResult::Accepted);
 }
 
 #[test]
-fn success_and_failed_webhooks_are_told() {
-    let mut line = Line::started(greeting_text());
+fn success_and_failed_webhooks_are_reported() {
+    let mut test = TestCall::started(starting_text());
     let webhook_faults = vec!["code 14: down".to_owned()];
-    line.agent(1, answers(Answer { succeeded: true, webhook_faults, ..answer(300) }));
-    assert!(line.reports().any(|report| matches!(report, Report::Succeeded { .. })));
-    assert!(line.reports().any(|report| matches!(report, Report::WebhookFailed { why, .. } if why == "code 14: down")));
-    assert_eq!(line.last_turn(), 2, "neither ends the call");
+    test.agent(1, answers(Answer { succeeded: true, webhook_faults, ..answer(300) }));
+    assert!(test.reports().any(|report| matches!(report, Report::Succeeded { .. })));
+    assert!(test.reports().any(|report| matches!(report, Report::WebhookFailed { why, .. } if why == "code 14: down")));
+    assert_eq!(test.last_turn(), 2, "neither ends the call");
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dialbridge_core::agent::{Answer, KeyRules};
+use dialbridge_core::agent::{Answer, DtmfRules};
 use dialbridge_core::replay::replay;
 use dialbridge_core::tape::{Mask, Tape, TapeWriter};
 use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, Report, StreamSid, TurnId};
 
-use crate::line::{answer, greeting_text};
+use crate::test_call::{answer, starting_text};
 
 /// A call and the tape of it, on which keys are masked.
 struct Recording {
@@ -30,7 +30,7 @@ impl Recording {
 
     fn feed(&mut self, input: &Input<'_>) {
         self.now = self.now + 10;
-        let line = self.writer.input(self.now, input, None, self.call.finish_key());
+        let line = self.writer.input(self.now, input, None, self.call.finish_digit());
         self.text += &(line + "\n");
         self.call.handle_input(input.clone(), self.now).unwrap();
         let stream = StreamSid::new("MZ1").unwrap();
@@ -51,16 +51,16 @@ impl Recording {
     }
 
     fn answer(&mut self, turn: u32, finish: Option<char>) {
-        let keys = finish.map(|key| KeyRules { finish: Some(key), ..KeyRules::default() });
-        self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(Answer { keys, ..answer(0) }))));
+        let keys = finish.map(|key| DtmfRules { finish_digit: Some(key), ..DtmfRules::default() });
+        self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(Answer { dtmf_rules: keys, ..answer(0) }))));
         self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
     }
 }
 
 #[test]
-fn a_masked_tape_replays_whichever_key_ends_an_entry() {
-    let mut config = greeting_text();
-    config.keys.finish = Some('9');
+fn a_masked_tape_replays_whichever_digit_ends_an_input() {
+    let mut config = starting_text();
+    config.dtmf.finish_digit = Some('9');
     let mut recording = Recording::of(&config);
     recording.answer(1, None);
     recording.press("47119");

@@ -4,8 +4,8 @@ use dialbridge_core::agent::{AgentFault, Answer, ToolCall, ToolOutcome, ToolResu
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
 use serde_json::{Map, Value};
 
-use crate::line::Line;
-use crate::one_stream::{config, end_session};
+use crate::session_stream::{config, end_session};
+use crate::test_call::TestCall;
 
 pub(crate) fn call(tool: &str) -> ToolCall {
     ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
@@ -17,8 +17,8 @@ pub(crate) fn wants(tools: &[&str]) -> AgentEvent {
 }
 
 /// What the agent was told of tools, in order.
-fn told_of_tools(line: &Line) -> Vec<Vec<ToolResult>> {
-    let results = line.commands(line.last_turn()).into_iter().filter_map(|command| match command {
+fn tool_results(test: &TestCall) -> Vec<Vec<ToolResult>> {
+    let results = test.commands(test.last_turn()).into_iter().filter_map(|command| match command {
         AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
         _ => None,
     });
@@ -31,49 +31,50 @@ fn has_tools() -> CallConfig {
 
 #[test]
 fn tools_are_run_where_that_can_be_done_and_the_agent_is_told_of_all_of_them_at_once() {
-    let mut line = Line::started(has_tools());
-    line.agent(1, wants(&["tools/1", "tools/2"]));
-    let asked =
-        |line: &Line| line.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2));
-    assert_eq!((asked(&line), told_of_tools(&line).len()), (1, 0));
-    line.speak(400);
+    let mut test = TestCall::started(has_tools());
+    test.agent(1, wants(&["tools/1", "tools/2"]));
+    let asked = |test: &TestCall| {
+        test.count(|output| matches!(output, Output::RunTools(ToolsId(1), calls) if calls.len() == 2))
+    };
+    assert_eq!((asked(&test), tool_results(&test).len()), (1, 0));
+    test.speak(400);
     let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
     let run = Input::ToolsRun(ToolsId(1), vec![Ok(result.clone()), Err("the shop is closed".to_owned())]);
-    line.feed(&run).unwrap();
-    let [told] = &told_of_tools(&line)[..] else { panic!() };
+    test.feed(&run).unwrap();
+    let [told] = &tool_results(&test)[..] else { panic!() };
     let outcomes: Vec<_> = told.iter().map(|result| (result.call.id.as_str(), result.outcome.clone())).collect();
     let failed = ToolOutcome::Failed("the shop is closed".to_owned());
     assert_eq!(outcomes, [("call of tools/1", ToolOutcome::Done(result)), ("call of tools/2", failed)]);
-    line.feed(&run).unwrap();
-    assert_eq!(told_of_tools(&line).len(), 1, "once");
-    let faults = line.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
+    test.feed(&run).unwrap();
+    assert_eq!(tool_results(&test).len(), 1, "once");
+    let faults = test.reports().filter(|report| matches!(report, Report::ToolRun { fault: Some(_), .. })).count();
     assert_eq!(faults, 1);
 }
 
 #[test]
 fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
-    let mut line = Line::started(has_tools());
-    line.agent(1, wants(&["tools/1"]));
-    line.agent(1, AgentEvent::GoAway);
-    line.hush(2_020);
-    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
-    line.agent(1, AgentEvent::Ended);
-    line.wait(250);
-    let told = told_of_tools(&line);
-    assert_eq!(line.last_turn(), 2);
+    let mut test = TestCall::started(has_tools());
+    test.agent(1, wants(&["tools/1"]));
+    test.agent(1, AgentEvent::GoAway);
+    test.hush(2_020);
+    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    test.agent(1, AgentEvent::Ended);
+    test.wait(250);
+    let told = tool_results(&test);
+    assert_eq!(test.last_turn(), 2);
     assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
 }
 
 #[test]
 fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_is_told_nothing_of_it() {
-    let mut line = Line::started(has_tools());
-    line.agent(1, wants(&["tools/1"]));
-    line.agent(1, AgentEvent::GoAway);
-    line.hush(2_020);
-    line.agent(1, AgentEvent::Ended);
-    line.wait(250);
-    line.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
-    assert_eq!((line.last_turn(), told_of_tools(&line).len()), (2, 1));
+    let mut test = TestCall::started(has_tools());
+    test.agent(1, wants(&["tools/1"]));
+    test.agent(1, AgentEvent::GoAway);
+    test.hush(2_020);
+    test.agent(1, AgentEvent::Ended);
+    test.wait(250);
+    test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
+    assert_eq!((test.last_turn(), tool_results(&test).len()), (2, 1));
     let refusal = || {
         AgentEvent::Failed(AgentFault {
             code: "INVALID_ARGUMENT".to_owned(),
@@ -81,23 +82,23 @@ fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_
             transient: false,
         })
     };
-    line.agent(2, refusal());
-    line.wait(250);
-    assert_eq!((line.last_turn(), told_of_tools(&line).len()), (3, 0));
-    assert_eq!(line.count(|output| matches!(output, Output::Update { .. })), 0, "the call goes on");
-    line.agent(3, refusal());
-    assert_eq!(line.count(|output| matches!(output, Output::Update { .. })), 1, "what refuses all is of no use");
+    test.agent(2, refusal());
+    test.wait(250);
+    assert_eq!((test.last_turn(), tool_results(&test).len()), (3, 0));
+    assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 0, "the call goes on");
+    test.agent(3, refusal());
+    assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 1, "what refuses all is of no use");
 }
 
 #[test]
 fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
-    let mut line = Line::started(has_tools());
+    let mut test = TestCall::started(has_tools());
     for _ in 0..100 {
-        line.agent(1, wants(&["tools/1"]));
+        test.agent(1, wants(&["tools/1"]));
     }
-    assert_eq!(line.count(|output| matches!(output, Output::RunTools(..))), 16);
-    assert_eq!(told_of_tools(&line).len(), 84, "of the others it is told that they are refused");
-    line.agent(1, end_session());
-    line.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
-    assert_eq!(told_of_tools(&line).len(), 84, "an agent that is done is told nothing");
+    assert_eq!(test.count(|output| matches!(output, Output::RunTools(..))), 16);
+    assert_eq!(tool_results(&test).len(), 84, "of the others it is told that they are refused");
+    test.agent(1, end_session());
+    test.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
+    assert_eq!(tool_results(&test).len(), 84, "an agent that is done is told nothing");
 }

@@ -1,6 +1,6 @@
 //! What `arbitrary` reads, written. A test reads each seed back, so that a change of either is noticed.
 
-use crate::call::{KeySettings, Operation, Said, SaidAnswer, SaidPrompt, Settings};
+use crate::call::{AgentAnswer, AgentPrompt, AgentSays, DtmfSettings, Operation, Settings};
 use crate::ticket::Parts;
 
 /// A value as the bytes from which `arbitrary` makes it.
@@ -38,13 +38,13 @@ macro_rules! structures {
 
 structures! {
     Settings {
-        starts event text barge_in least_words least_ms least_confidence tells_heard knows_prompts key_rules no_input bounds
-        thinking retrying has_url audio_limit_ms rotation_margin_ms renew_after_ms patience retry answering_turn seed
-        one_stream has_tools
+        starts event text barge_in min_words min_ms min_confidence tells_heard knows_prompts dtmf_rules no_input limits
+        thinking retrying has_url audio_limit_ms rotation_margin_ms migrate_after_ms timeouts retry answering_turn seed
+        session_stream has_tools
     }
-    KeySettings { finish most gap_ms first_ms form }
-    SaidAnswer { part prompts has_words has_text matched end payload keys tools }
-    SaidPrompt { format bytes is_wav is_elsewhere interruptible cancellable }
+    DtmfSettings { finish_digit max_digits interdigit_ms first_digit_ms form }
+    AgentAnswer { part prompts has_words has_text matched end payload dtmf_rules tools }
+    AgentPrompt { format bytes is_wav is_elsewhere interruptible cancellable }
     Parts { call_sid issued_ms later_ms attempt change opening has_language text }
 }
 
@@ -136,7 +136,7 @@ impl Encode for Operation {
                 number(9, out);
                 result.encode(out);
             }
-            Self::Renew => number(10, out),
+            Self::Migrate => number(10, out),
             Self::Wait(ms) => {
                 number(11, out);
                 ms.encode(out);
@@ -147,7 +147,7 @@ impl Encode for Operation {
     }
 }
 
-impl Encode for Said {
+impl Encode for AgentSays {
     fn encode(&self, out: &mut Vec<u8>) {
         let number = |n, out: &mut Vec<u8>| variant(n, 7, out);
         match self {

@@ -8,7 +8,7 @@ use dialbridge_core::audio::wav::{wav_header, write_wav};
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use dialbridge_core::tape::{Tape, TapeInput};
 
-use crate::ticket::{KEY, Parts, office};
+use crate::ticket::{KEY, Parts, signer};
 use encode::Encode as _;
 
 /// A seed: its target, its name, its bytes.
@@ -135,13 +135,13 @@ fn tickets() -> Made {
     };
     let resumed = Parts { opening: 1, has_language: false, change: (3, 0x20), ..parts.clone() };
     let by_event = Parts { opening: 2, text: "ä \"q\"\n😀".to_owned(), later_ms: 60_001, ..parts.clone() };
-    let office = office(KEY);
-    let mut forged = office.issue(&parts.ticket());
+    let signer = signer(KEY);
+    let mut forged = signer.issue(&parts.ticket());
     forged.pop();
     vec![
-        ("a_ticket", office.issue(&parts.ticket()).into_bytes()),
-        ("a_ticket_with_an_event", office.issue(&by_event.ticket()).into_bytes()),
-        ("a_state", office.issue_state(&parts.state()).into_bytes()),
+        ("a_ticket", signer.issue(&parts.ticket()).into_bytes()),
+        ("a_ticket_with_an_event", signer.issue(&by_event.ticket()).into_bytes()),
+        ("a_state", signer.issue_state(&parts.state()).into_bytes()),
         ("a_ticket_cut_short", forged.into_bytes()),
         ("parts_that_greet", parts.encoded()),
         ("parts_that_resume", resumed.encoded()),

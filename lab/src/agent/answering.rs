@@ -7,18 +7,18 @@ use dialbridge_core::audio::AudioFormat;
 use serde_json::{Map, Value};
 use tonic::Status;
 
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Answered, Dialect};
 use crate::agent::script::{FaultAt, MixedAudio, Output, Reply};
 use crate::agent::speech::coded;
-use crate::agent::turn::{Failure, Turn, Writer, send};
+use crate::agent::turn::{Failure, ScriptedTurn, Writer, send};
 
 /// How long the first message of an answer has before the stream fails: what is reset may not be sent any more.
 const MIDDLE: Duration = Duration::from_millis(100);
 
-impl Turn {
+impl ScriptedTurn {
     /// Answers what was said, as the script has it.
-    pub(super) async fn answer<D: Dialect>(&mut self, said: &Said, writer: &Writer<D>) -> Result<(), Failure> {
+    pub(super) async fn answer<D: Dialect>(&mut self, said: &CallerInput, writer: &Writer<D>) -> Result<(), Failure> {
         let script = self.sessions.script.clone();
         let reply = self.sessions.conversations.answer(&self.opened.name, said);
         let is_matched = reply.as_ref().is_some_and(|reply| !reply.no_match);
@@ -49,7 +49,7 @@ impl Turn {
     fn fail(&self, reply: &Reply) -> Result<(), Failure> {
         match reply.fault {
             Some(fault) if fault.fails_stream() => return Err(Failure::of(fault, reply)),
-            Some(_) => self.around.go_away(),
+            Some(_) => self.context.go_away(),
             None => {}
         }
         Ok(())
@@ -59,7 +59,7 @@ impl Turn {
         &mut self,
         reply: &Reply,
         mulaw: Vec<u8>,
-        said: &Said,
+        said: &CallerInput,
         part: Part,
         writer: &Writer<D>,
     ) -> Result<(), Failure> {

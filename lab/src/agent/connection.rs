@@ -26,36 +26,36 @@ const STREAM_WINDOW: u32 = 1 << 20;
 
 /// A connection, as a stream sees it that came over it.
 #[derive(Debug, Clone)]
-pub(super) struct Line(Arc<watch::Sender<Standing>>);
+pub(super) struct ConnectionHandle(Arc<watch::Sender<ConnectionState>>);
 
 /// How a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum ConnectionState {
     Open,
     GoingAway,
     Cut,
 }
 
-impl Line {
-    fn new() -> (Self, watch::Receiver<Standing>) {
-        let (sender, receiver) = watch::channel(Standing::Open);
+impl ConnectionHandle {
+    fn new() -> (Self, watch::Receiver<ConnectionState>) {
+        let (sender, receiver) = watch::channel(ConnectionState::Open);
         (Self(Arc::new(sender)), receiver)
     }
 
     /// Has the connection take no further streams.
     pub(super) fn go_away(&self) {
-        self.become_at_least(Standing::GoingAway);
+        self.advance_to(ConnectionState::GoingAway);
     }
 
     /// Has the connection break off.
     pub(super) fn cut(&self) {
-        self.become_at_least(Standing::Cut);
+        self.advance_to(ConnectionState::Cut);
     }
 
-    fn become_at_least(&self, standing: Standing) {
+    fn advance_to(&self, state: ConnectionState) {
         self.0.send_if_modified(|now| {
-            let is_worse = *now < standing;
-            *now = standing.max(*now);
+            let is_worse = *now < state;
+            *now = state.max(*now);
             is_worse
         });
     }
@@ -100,8 +100,8 @@ pub(super) async fn serve<I>(connection: I, routes: Routes)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (line, mut standing) = Line::new();
-    let service = service_fn(move |request| answer(routes.clone(), line.clone(), request));
+    let (connection_handle, mut state) = ConnectionHandle::new();
+    let service = service_fn(move |request| answer(routes.clone(), connection_handle.clone(), request));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.initial_stream_window_size(STREAM_WINDOW);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
@@ -109,17 +109,21 @@ where
         tokio::select! {
             // How a connection ends is for its client to mind.
             _ = serving.as_mut() => return,
-            Ok(()) = standing.changed() => match *standing.borrow_and_update() {
-                Standing::Open => {}
-                Standing::GoingAway => serving.as_mut().graceful_shutdown(),
-                Standing::Cut => return,
+            Ok(()) = state.changed() => match *state.borrow_and_update() {
+                ConnectionState::Open => {}
+                ConnectionState::GoingAway => serving.as_mut().graceful_shutdown(),
+                ConnectionState::Cut => return,
             },
         }
     }
 }
 
-async fn answer(mut routes: Routes, line: Line, mut request: Request<Incoming>) -> Result<Response<Body>, h2::Error> {
-    request.extensions_mut().insert(line);
+async fn answer(
+    mut routes: Routes,
+    connection_handle: ConnectionHandle,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, h2::Error> {
+    request.extensions_mut().insert(connection_handle);
     let response: Result<Response<Body>, Infallible> = async {
         poll_fn(|cx| Service::<Request<Incoming>>::poll_ready(&mut routes, cx)).await?;
         routes.call(request).await
@@ -138,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_cut_does_not_come_back_to_going_away() {
-        let (line, standing) = Line::new();
-        line.go_away();
-        line.cut();
-        line.go_away();
-        assert_eq!(*standing.borrow(), Standing::Cut);
+        let (connection_handle, state) = ConnectionHandle::new();
+        connection_handle.go_away();
+        connection_handle.cut();
+        connection_handle.go_away();
+        assert_eq!(*state.borrow(), ConnectionState::Cut);
     }
 
     #[tokio::test(start_paused = true)]

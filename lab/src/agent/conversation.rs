@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use crate::agent::script::{Fault, Reply, Script, ToolCall};
 
 /// How many sessions are remembered; the first by name is forgotten for another one.
-const MOST_SESSIONS: usize = 10_000;
+const MAX_SESSIONS: usize = 10_000;
 
 /// What came from the caller, or from the client in his place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum CallerInput {
     /// A starting text, or a text as if the caller had said it.
     Text(String),
     /// An event.
@@ -45,7 +45,7 @@ pub(super) enum Said {
     Nothing,
 }
 
-impl Said {
+impl CallerInput {
     /// What stands for the words of an utterance.
     pub(super) fn transcript(&self) -> String {
         match self {
@@ -91,11 +91,13 @@ impl Conversations {
     }
 
     /// Whether the session is where that input can come.
-    pub(super) fn check(&self, session: &str, said: Option<&Said>) -> Result<(), OutOfPlace> {
+    pub(super) fn check(&self, session: &str, said: Option<&CallerInput>) -> Result<(), OutOfPlace> {
         self.at(session, |position| match (&position.tool, said) {
-            (None, Some(Said::ToolResult { .. })) => Err(OutOfPlace::ToolResultUnasked),
-            (Some(asked), Some(Said::ToolResult { call, .. })) if !asked.is(call) => Err(OutOfPlace::ToolResultUnasked),
-            (None, _) | (Some(_), Some(Said::ToolResult { .. })) => Ok(()),
+            (None, Some(CallerInput::ToolResult { .. })) => Err(OutOfPlace::ToolResultUnasked),
+            (Some(asked), Some(CallerInput::ToolResult { call, .. })) if !asked.is(call) => {
+                Err(OutOfPlace::ToolResultUnasked)
+            }
+            (None, _) | (Some(_), Some(CallerInput::ToolResult { .. })) => Ok(()),
             (Some(_), _) => Err(OutOfPlace::ToolResultExpected),
         })
     }
@@ -106,12 +108,12 @@ impl Conversations {
     }
 
     /// The answer that that would get.
-    pub(super) fn next_answer(&self, session: &str, said: &Said) -> Option<Reply> {
+    pub(super) fn next_answer(&self, session: &str, said: &CallerInput) -> Option<Reply> {
         self.at(session, |position| self.reply(&mut position.clone(), said))
     }
 
     /// The answer; `None` where the agent has none.
-    pub(super) fn answer(&self, session: &str, said: &Said) -> Option<Reply> {
+    pub(super) fn answer(&self, session: &str, said: &CallerInput) -> Option<Reply> {
         self.at(session, |position| {
             let reply = self.reply(position, said);
             position.tool = reply.as_ref().and_then(|reply| reply.tool_call.clone());
@@ -131,20 +133,24 @@ impl Conversations {
 
     fn at<T>(&self, session: &str, then: impl FnOnce(&mut Position) -> T) -> T {
         let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        if positions.len() >= MOST_SESSIONS && !positions.contains_key(session) {
+        if positions.len() >= MAX_SESSIONS && !positions.contains_key(session) {
             positions.pop_first();
         }
         then(positions.entry(session.to_owned()).or_default())
     }
 
-    fn reply(&self, position: &mut Position, said: &Said) -> Option<Reply> {
+    fn reply(&self, position: &mut Position, said: &CallerInput) -> Option<Reply> {
         match said {
-            Said::Event { name, digits } => self.event(position, name, digits.as_deref()),
-            Said::Text(_) if !position.started => self.take_start(position),
-            Said::Text(text) if are_keys(text) => self.digits(text).cloned().or_else(|| self.take_utterance(position)),
-            Said::Text(_) | Said::Utterance { .. } | Said::ToolResult { .. } => self.take_utterance(position),
-            Said::Digits { digits, .. } => self.digits(digits).cloned(),
-            Said::Nothing => Some(self.script.no_input.clone()),
+            CallerInput::Event { name, digits } => self.event(position, name, digits.as_deref()),
+            CallerInput::Text(_) if !position.started => self.take_start(position),
+            CallerInput::Text(text) if are_digits(text) => {
+                self.digits(text).cloned().or_else(|| self.take_utterance(position))
+            }
+            CallerInput::Text(_) | CallerInput::Utterance { .. } | CallerInput::ToolResult { .. } => {
+                self.take_utterance(position)
+            }
+            CallerInput::Digits { digits, .. } => self.digits(digits).cloned(),
+            CallerInput::Nothing => Some(self.script.no_input.clone()),
         }
     }
 
@@ -200,7 +206,7 @@ fn attempt(mut reply: Reply, failed: &mut u32) -> (Reply, bool) {
 }
 
 /// Whether a text is keys that were pressed.
-fn are_keys(text: &str) -> bool {
+fn are_digits(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|key| matches!(key, '0'..='9' | '*' | '#'))
 }
 
@@ -214,12 +220,12 @@ mod tests {
         Conversations::new(Arc::new(script))
     }
 
-    fn spoken() -> Said {
-        Said::Utterance { transcript: "hm".to_owned() }
+    fn spoken() -> CallerInput {
+        CallerInput::Utterance { transcript: "hm".to_owned() }
     }
 
-    fn event(name: &str, digits: Option<&str>) -> Said {
-        Said::Event { name: name.to_owned(), digits: digits.map(ToOwned::to_owned) }
+    fn event(name: &str, digits: Option<&str>) -> CallerInput {
+        CallerInput::Event { name: name.to_owned(), digits: digits.map(ToOwned::to_owned) }
     }
 
     #[test]
@@ -235,13 +241,13 @@ mod tests {
         let agent = agent(
             "[start]\nfault = \"RESET\"\nfault_times = 1\nsay = \"hello\"\n[[utterance]]\nfault = \"CUT\"\nfault_times = 2\nsay = \"a\"\n[[utterance]]\nfault = \"UNAVAILABLE\"\n[[utterance]]\nsay = \"b\"",
         );
-        let next = |said: Said| {
+        let next = |said: CallerInput| {
             let seen = agent.next_answer("1", &said).unwrap();
             let reply = agent.answer("1", &said).unwrap();
             assert_eq!(seen, reply);
             reply.fault.map_or(reply.say, |fault| format!("{fault:?}"))
         };
-        assert_eq!([(); 2].map(|()| next(Said::Text("hi".to_owned()))), ["Reset", "hello"]);
+        assert_eq!([(); 2].map(|()| next(CallerInput::Text("hi".to_owned()))), ["Reset", "hello"]);
         assert_eq!([(); 5].map(|()| next(spoken())), ["Cut", "Cut", "a", "Unavailable", "b"]);
     }
 
@@ -258,9 +264,9 @@ mod tests {
         let agent = agent(
             "[start]\nsay = \"hello\"\n[[utterance]]\nsay = \"words\"\n[digits.12]\nsay = \"twelve\"\n[digits.7]\nsay = \"seven\"",
         );
-        let digits = |digits: &str| Said::Digits { digits: digits.to_owned(), finish: String::new() };
-        let text = |text: &str| Said::Text(text.to_owned());
-        let say = |said: Said| agent.answer("1", &said).map(|reply| reply.say);
+        let digits = |digits: &str| CallerInput::Digits { digits: digits.to_owned(), finish: String::new() };
+        let text = |text: &str| CallerInput::Text(text.to_owned());
+        let say = |said: CallerInput| agent.answer("1", &said).map(|reply| reply.say);
         assert_eq!(say(text("12")).as_deref(), Some("hello"), "the first text is the starting one");
         for (said, expected) in [
             (digits("12"), Some("twelve")),
@@ -280,7 +286,7 @@ mod tests {
     fn other_digits_have_one_answer_together() {
         let agent = agent("[digits.12]\nsay = \"twelve\"\n[other_digits]\nsay = \"others\"");
         let say = |digits: &str| {
-            let said = Said::Digits { digits: digits.to_owned(), finish: String::new() };
+            let said = CallerInput::Digits { digits: digits.to_owned(), finish: String::new() };
             agent.answer("1", &said).unwrap().say
         };
         assert_eq!([say("12"), say("13"), say("#")], ["twelve", "others", "others"]);
@@ -293,7 +299,7 @@ mod tests {
         );
         let result = |tool: &str| {
             let call = ToolCall { tool: tool.to_owned(), action: "a".to_owned(), ..ToolCall::default() };
-            Said::ToolResult { call, is_error: true }
+            CallerInput::ToolResult { call, is_error: true }
         };
         assert_eq!(agent.check("1", Some(&result("t"))), Err(OutOfPlace::ToolResultUnasked));
         assert_eq!(agent.check("1", None), Ok(()));

@@ -12,14 +12,14 @@ use cx::query_input::Input;
 use cx::streaming_detect_intent_response::Response as Part;
 use cx::streaming_recognition_result::MessageType;
 
-use crate::agent::asked::Asked;
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::cx_answer::detect_intent_response;
 use crate::agent::dialect::{
     Answered, Coding, Dialect, Later, Listening, Opened, Opening, Recognised, checked_event, checked_format,
     checked_id, checked_output, checked_text, invalid,
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object};
+use crate::agent::requested_config::RequestedConfig;
 use crate::agent::script::{Output, ToolCall};
 
 /// The dialect.
@@ -36,7 +36,7 @@ impl Dialect for Cx {
 
     fn open(first: Self::Request) -> Result<Opened, Status> {
         let session = session_id(&first.session)?;
-        let asked = Asked::of_cx(&first);
+        let requested = RequestedConfig::of_cx(&first);
         let query = first.query_input.ok_or_else(|| invalid("the first message has no query_input"))?;
         if query.language_code.is_empty() {
             return Err(invalid("query_input.language_code is required"));
@@ -52,7 +52,7 @@ impl Dialect for Cx {
             partial_responses: first.enable_partial_response,
             parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
-            asked,
+            requested,
         })
     }
 
@@ -110,7 +110,7 @@ fn session_id(name: &str) -> Result<String, Status> {
 }
 
 fn opening(input: Input, parameters: &Map<String, Value>) -> Result<Opening, Status> {
-    Ok(Opening::Said(match input {
+    Ok(Opening::Input(match input {
         Input::Audio(audio) => {
             let config = audio.config.ok_or_else(|| invalid("the first message has no query_input.audio.config"))?;
             if !audio.audio.is_empty() {
@@ -121,20 +121,20 @@ fn opening(input: Input, parameters: &Map<String, Value>) -> Result<Opening, Sta
         Input::Text(text) => checked_text(&text.text)?,
         Input::Event(event) => checked_event(&event.event, parameters)?,
         Input::Dtmf(dtmf) if dtmf.digits.is_empty() => return Err(invalid("there are no digits")),
-        Input::Dtmf(dtmf) => Said::Digits { digits: dtmf.digits, finish: dtmf.finish_digit },
+        Input::Dtmf(dtmf) => CallerInput::Digits { digits: dtmf.digits, finish: dtmf.finish_digit },
         Input::ToolCallResult(result) => tool_result(result)?,
         Input::Intent(_) => return Err(Status::unimplemented("not in the lab")),
     }))
 }
 
-fn tool_result(result: cx::ToolCallResult) -> Result<Said, Status> {
+fn tool_result(result: cx::ToolCallResult) -> Result<CallerInput, Status> {
     use cx::tool_call_result::Result::{Error, OutputParameters};
     let is_error = match result.result {
         Some(Error(_)) => true,
         Some(OutputParameters(_)) => false,
         None => return Err(invalid("the tool_call_result has no result")),
     };
-    Ok(Said::ToolResult {
+    Ok(CallerInput::ToolResult {
         call: ToolCall { tool: result.tool, action: result.action, ..ToolCall::default() },
         is_error,
     })

@@ -11,10 +11,10 @@ use cx::detect_intent_response::ResponseType;
 use cx::response_message as message;
 use cx::response_message::Message;
 
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::Answered;
 use crate::agent::protobuf::{duration, protobuf_struct};
-use crate::agent::script::{KeyRules, Output, Reply};
+use crate::agent::script::{DtmfRules, Output, Reply};
 
 /// An answer, or a part of one.
 pub(super) fn detect_intent_response(answer: &Answered<'_>) -> cx::DetectIntentResponse {
@@ -44,12 +44,13 @@ fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
     use cx::r#match::MatchType;
     let reply = answer.reply;
     let (match_type, event) = match answer.said {
-        Said::Nothing => (MatchType::NoInput, "sys.no-input-default"),
+        CallerInput::Nothing => (MatchType::NoInput, "sys.no-input-default"),
         _ if !answer.is_matched => (MatchType::NoMatch, "sys.no-match-default"),
-        Said::Event { name, .. } => (MatchType::Event, name.as_str()),
-        Said::Text(_) | Said::Utterance { .. } | Said::Digits { .. } | Said::ToolResult { .. } => {
-            (MatchType::Intent, "")
-        }
+        CallerInput::Event { name, .. } => (MatchType::Event, name.as_str()),
+        CallerInput::Text(_)
+        | CallerInput::Utterance { .. }
+        | CallerInput::Digits { .. }
+        | CallerInput::ToolResult { .. } => (MatchType::Intent, ""),
     };
     let intent = (match_type == MatchType::Intent && !reply.intent.is_empty()).then(|| cx::Intent {
         name: format!("projects/lab/locations/global/agents/lab/intents/{}", reply.intent),
@@ -70,33 +71,33 @@ fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
         }),
         query: query(answer.said),
         advanced_settings: reply
-            .keys
+            .dtmf
             .as_ref()
-            .map(|keys| cx::AdvancedSettings { dtmf_settings: Some(dtmf_settings(keys)), ..Default::default() }),
+            .map(|rules| cx::AdvancedSettings { dtmf_settings: Some(dtmf_settings(rules)), ..Default::default() }),
         ..Default::default()
     }
 }
 
 /// What the agent was asked; of a tool's result there is nothing to be said.
-fn query(said: &Said) -> Option<cx::query_result::Query> {
+fn query(said: &CallerInput) -> Option<cx::query_result::Query> {
     use cx::query_result::Query;
     Some(match said {
-        Said::Utterance { .. } | Said::Nothing => Query::Transcript(said.transcript()),
-        Said::Text(text) => Query::Text(text.clone()),
-        Said::Event { name, .. } => Query::TriggerEvent(name.clone()),
-        Said::Digits { digits, finish } => {
+        CallerInput::Utterance { .. } | CallerInput::Nothing => Query::Transcript(said.transcript()),
+        CallerInput::Text(text) => Query::Text(text.clone()),
+        CallerInput::Event { name, .. } => Query::TriggerEvent(name.clone()),
+        CallerInput::Digits { digits, finish } => {
             Query::Dtmf(cx::DtmfInput { digits: digits.clone(), finish_digit: finish.clone() })
         }
-        Said::ToolResult { .. } => return None,
+        CallerInput::ToolResult { .. } => return None,
     })
 }
 
-fn dtmf_settings(keys: &KeyRules) -> cx::advanced_settings::DtmfSettings {
+fn dtmf_settings(rules: &DtmfRules) -> cx::advanced_settings::DtmfSettings {
     cx::advanced_settings::DtmfSettings {
         enabled: true,
-        max_digits: keys.most,
-        finish_digit: keys.finish.clone(),
-        interdigit_timeout_duration: (keys.gap_ms > 0).then(|| duration(keys.gap_ms)),
+        max_digits: rules.max_digits,
+        finish_digit: rules.finish_digit.clone(),
+        interdigit_timeout_duration: (rules.interdigit_ms > 0).then(|| duration(rules.interdigit_ms)),
         ..Default::default()
     }
 }

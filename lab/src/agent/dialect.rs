@@ -5,8 +5,8 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 use serde_json::{Map, Value};
 use tonic::Status;
 
-use crate::agent::asked::Asked;
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
+use crate::agent::requested_config::RequestedConfig;
 use crate::agent::script::{AudioMessages, Output, Reply};
 
 /// The longest id of a session (ES and CX) or of a user (ES), in characters.
@@ -54,7 +54,7 @@ pub(super) struct Opened {
     pub(super) partial_responses: bool,
     pub(super) parameters: Map<String, Value>,
     pub(super) payload: Map<String, Value>,
-    pub(super) asked: Asked,
+    pub(super) requested: RequestedConfig,
 }
 
 /// What comes after the first message of a turn that listens.
@@ -62,14 +62,14 @@ pub(super) struct Opened {
 pub(super) enum Later {
     Audio(Bytes),
     /// The client has changed its mind: a text takes the place of all that was heard.
-    Instead(Said),
+    Instead(CallerInput),
 }
 
 /// What a turn begins with.
 #[derive(Debug, Clone)]
 pub(super) enum Opening {
     Listen(Listening),
-    Said(Said),
+    Input(CallerInput),
 }
 
 /// How a turn listens.
@@ -99,7 +99,7 @@ pub(super) struct Recognised {
 /// An answer that is to be written.
 pub(super) struct Answered<'a> {
     pub(super) opened: &'a Opened,
-    pub(super) said: &'a Said,
+    pub(super) said: &'a CallerInput,
     pub(super) reply: &'a Reply,
     /// Whether the script has an answer to that.
     pub(super) is_matched: bool,
@@ -127,23 +127,23 @@ pub(super) fn checked_id(id: &str) -> Result<String, Status> {
 }
 
 /// Checks a text.
-pub(super) fn checked_text(text: &str) -> Result<Said, Status> {
+pub(super) fn checked_text(text: &str) -> Result<CallerInput, Status> {
     if text.is_empty() {
         return Err(invalid("the text is empty"));
     }
     if text.chars().count() > TEXT_CHARS {
         return Err(invalid(format!("a text has at most {TEXT_CHARS} characters")));
     }
-    Ok(Said::Text(text.to_owned()))
+    Ok(CallerInput::Text(text.to_owned()))
 }
 
 /// Checks an event's name.
-pub(super) fn checked_event(name: &str, parameters: &Map<String, Value>) -> Result<Said, Status> {
+pub(super) fn checked_event(name: &str, parameters: &Map<String, Value>) -> Result<CallerInput, Status> {
     if name.is_empty() {
         return Err(invalid("the event has no name"));
     }
     let digits = parameters.get("digits").and_then(Value::as_str).map(ToOwned::to_owned);
-    Ok(Said::Event { name: name.to_owned(), digits })
+    Ok(CallerInput::Event { name: name.to_owned(), digits })
 }
 
 /// A coding as a request names it.

@@ -12,14 +12,14 @@ use tonic::Status;
 use es::query_input::Input;
 use es::streaming_recognition_result::MessageType;
 
-use crate::agent::asked::Asked;
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{
     Answered, Coding, Dialect, Later, Listening, Opened, Opening, Recognised, checked_event, checked_format,
     checked_id, checked_output, checked_text, invalid,
 };
 use crate::agent::es_answer::responses;
 use crate::agent::protobuf::{duration, duration_ms, json_object};
+use crate::agent::requested_config::RequestedConfig;
 use crate::agent::script::Output;
 
 /// The dialect of v2 or of v2beta1.
@@ -37,7 +37,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
 
     fn open(first: Self::Request) -> Result<Opened, Status> {
         let session = session_id(&first.session)?;
-        let asked = Asked::of_es(&first);
+        let requested = RequestedConfig::of_es(&first);
         if !first.input_audio.is_empty() {
             return Err(invalid("the first message must not carry input_audio"));
         }
@@ -56,7 +56,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
             partial_responses: false,
             parameters,
             payload: params.payload.map(json_object).unwrap_or_default(),
-            asked,
+            requested,
         })
     }
 
@@ -124,26 +124,26 @@ fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, M
             let listening = listening::<BETA>(&config)?;
             Ok((config.language_code, Opening::Listen(listening), Map::new()))
         }
-        Some(Input::Text(text)) => Ok((text.language_code, Opening::Said(checked_text(&text.text)?), Map::new())),
+        Some(Input::Text(text)) => Ok((text.language_code, Opening::Input(checked_text(&text.text)?), Map::new())),
         Some(Input::Event(event)) => {
             let parameters = event.parameters.map(json_object).unwrap_or_default();
             let said = checked_event(&event.name, &parameters)?;
-            Ok((event.language_code, Opening::Said(said), parameters))
+            Ok((event.language_code, Opening::Input(said), parameters))
         }
         // v2 has no such field, so Google's v2 would not see it.
         Some(Input::Dtmf(dtmf)) if BETA => {
-            let digits: String = dtmf.dtmf_events().map(key).collect();
+            let digits: String = dtmf.dtmf_events().map(digit).collect();
             if digits.is_empty() {
                 return Err(invalid("there are no digits"));
             }
             // TelephonyDtmfEvents has no language: the agent's default one holds.
-            Ok(("en".to_owned(), Opening::Said(Said::Digits { digits, finish: String::new() }), Map::new()))
+            Ok(("en".to_owned(), Opening::Input(CallerInput::Digits { digits, finish: String::new() }), Map::new()))
         }
         Some(Input::Dtmf(_)) | None => Err(invalid("query_input has no input")),
     }
 }
 
-fn key(dtmf: es::TelephonyDtmf) -> char {
+fn digit(dtmf: es::TelephonyDtmf) -> char {
     use es::TelephonyDtmf as Key;
     match dtmf {
         Key::Unspecified => '?',

@@ -11,7 +11,7 @@ use tonic::Code;
 use es::intent::message;
 use es::intent::message::{Message, Platform};
 
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::Answered;
 use crate::agent::protobuf::protobuf_struct;
 use crate::agent::script::{AudioMessages, Output, Reply};
@@ -72,10 +72,12 @@ fn query_result<const BETA: bool>(answer: &Answered<'_>) -> es::QueryResult {
         ..Default::default()
     });
     let query_text = match answer.said {
-        Said::Utterance { .. } | Said::Nothing | Said::ToolResult { .. } => answer.said.transcript(),
-        Said::Text(text) => text.clone(),
-        Said::Event { name, .. } => name.clone(),
-        Said::Digits { digits, .. } => digits.clone(),
+        CallerInput::Utterance { .. } | CallerInput::Nothing | CallerInput::ToolResult { .. } => {
+            answer.said.transcript()
+        }
+        CallerInput::Text(text) => text.clone(),
+        CallerInput::Event { name, .. } => name.clone(),
+        CallerInput::Digits { digits, .. } => digits.clone(),
     };
     es::QueryResult {
         query_text,

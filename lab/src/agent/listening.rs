@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
-use crate::agent::ears::{Ears, Noticed};
 use crate::agent::script::{Answers, Reply, Transcripts};
-use crate::agent::turn::{Failure, Reader, Turn, Writer, send};
+use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
+use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
 /// For so long a stream may go without audio before the recogniser gives up.
 const AUDIO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,37 +56,37 @@ impl Words {
         Recognised { is_final, confidence: self.confidence, end_ms, words: timed.collect(), text: text.clone() }
     }
 
-    fn said(&self, ears: &Ears) -> Said {
-        let utterance = |(spoken_ms, _)| Said::Utterance { transcript: self.text(spoken_ms, true) };
-        ears.spoken().map_or(Said::Nothing, utterance)
+    fn said(&self, vad: &VoiceDetector) -> CallerInput {
+        let utterance = |(spoken_ms, _)| CallerInput::Utterance { transcript: self.text(spoken_ms, true) };
+        vad.spoken().map_or(CallerInput::Nothing, utterance)
     }
 }
 
-impl Turn {
+impl ScriptedTurn {
     /// Listens until the turn's input is complete; `None` when the client has gone.
     pub(super) async fn listen<D: Dialect>(
         &self,
         listening: Listening,
         reader: &mut Reader<D>,
         writer: &Writer<D>,
-    ) -> Result<Option<Said>, Failure> {
+    ) -> Result<Option<CallerInput>, Failure> {
         let script = &self.sessions.script;
         let next = self.sessions.conversations.next_utterance(&self.opened.name);
         let words = self.words(&listening, next.as_ref());
-        let mut ears = Ears::new(listening.format, script.end_of_utterance_ms, script.no_speech_ms);
-        if let Some((deaf_ms, patient_ms)) = listening.barge_in {
-            ears.beside_prompt(deaf_ms, patient_ms);
+        let mut vad = VoiceDetector::new(listening.format, script.end_of_utterance_ms, script.no_speech_ms);
+        if let Some((deaf_ms, prompt_until_ms)) = listening.barge_in {
+            vad.set_prompt_window(deaf_ms, prompt_until_ms);
         }
         let mut is_over = false;
         loop {
             let message = tokio::time::timeout(AUDIO_TIMEOUT, reader.message()).await;
             let Ok(message) = message else { return Err(audio_timeout().into()) };
             let Some(message) = message? else {
-                if self.around.was_reset() {
+                if self.context.was_reset() {
                     return Ok(None);
                 }
                 self.entry.change(|turn| turn.half_closed = true);
-                return Ok(Some(half_closed::<D>(&ears, &words, is_over, writer).await?));
+                return Ok(Some(half_closed::<D>(&vad, &words, is_over, writer).await?));
             };
             let audio = match D::later(message)? {
                 Later::Audio(audio) => audio,
@@ -96,16 +96,16 @@ impl Turn {
                 turn.audio.extend_from_slice(&audio);
                 turn.messages += 1;
             });
-            for noticed in ears.hear(&audio) {
-                is_over |= self.tell::<D>(noticed, &words, listening.single_utterance, writer).await?;
+            for noticed in vad.hear(&audio) {
+                is_over |= self.send_noticed::<D>(noticed, &words, listening.single_utterance, writer).await?;
             }
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
-            if ears.heard_ms() > limit_ms {
+            if vad.audio_ms() > limit_ms {
                 return Err(Status::out_of_range(beyond).into());
             }
-            self.break_off(next.as_ref(), &words, &ears)?;
+            self.check_break(next.as_ref(), &words, &vad)?;
             if is_over && script.answers == Answers::AtOnce {
-                return Ok(Some(words.said(&ears)));
+                return Ok(Some(words.said(&vad)));
             }
         }
     }
@@ -117,22 +117,22 @@ impl Turn {
     }
 
     /// Fails where the script has the utterance fail before it is over.
-    fn break_off(&self, next: Option<&Reply>, words: &Words, ears: &Ears) -> Result<(), Failure> {
+    fn check_break(&self, next: Option<&Reply>, words: &Words, vad: &VoiceDetector) -> Result<(), Failure> {
         let planned = next.and_then(|reply| Some((reply, reply.fault?, reply.fault_after_ms?)));
-        let (Some((reply, fault, after_ms)), Some((spoken_ms, _))) = (planned, ears.spoken()) else { return Ok(()) };
+        let (Some((reply, fault, after_ms)), Some((spoken_ms, _))) = (planned, vad.spoken()) else { return Ok(()) };
         if spoken_ms < after_ms {
             return Ok(());
         }
         if !fault.fails_stream() {
-            self.around.go_away();
+            self.context.go_away();
             return Ok(());
         }
-        self.sessions.conversations.answer(&self.opened.name, &words.said(ears));
+        self.sessions.conversations.answer(&self.opened.name, &words.said(vad));
         Err(Failure::of(fault, reply))
     }
 
-    /// Tells the client what the ears noticed; whether the utterance is over.
-    async fn tell<D: Dialect>(
+    /// Tells the client what the voice detector noticed; whether the utterance is over.
+    async fn send_noticed<D: Dialect>(
         &self,
         noticed: Noticed,
         words: &Words,
@@ -167,15 +167,15 @@ impl Turn {
 
 /// The client has said that nothing more comes.
 async fn half_closed<D: Dialect>(
-    ears: &Ears,
+    vad: &VoiceDetector,
     words: &Words,
     was_over: bool,
     writer: &Writer<D>,
-) -> Result<Said, Status> {
-    if let Some((spoken_ms, end_ms)) = ears.spoken().filter(|_| !was_over) {
+) -> Result<CallerInput, Status> {
+    if let Some((spoken_ms, end_ms)) = vad.spoken().filter(|_| !was_over) {
         send::<D>(writer, D::transcript(words.recognised(spoken_ms, end_ms, true))).await?;
     }
-    Ok(words.said(ears))
+    Ok(words.said(vad))
 }
 
 fn audio_timeout() -> Status {

@@ -1,31 +1,31 @@
 //! A scripted agent, served as Dialogflow and as an agent of the Customer Engagement Suite.
 
 mod answering;
-mod asked;
 mod ces;
 mod connection;
 mod conversation;
 mod cx;
 mod cx_answer;
 mod dialect;
-mod doors;
-mod ears;
 mod es;
 mod es_answer;
+mod http_version;
 mod listening;
 mod protobuf;
 mod record;
+mod requested_config;
 mod reset;
 pub mod script;
 mod server;
 pub(crate) mod speech;
 mod turn;
+mod voice_detector;
 mod was_reset;
 
-pub use asked::Asked;
 pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};
 #[cfg(target_os = "linux")]
-pub(crate) use ces::{SocketEnding, ending_of, json as ces_json};
+pub(crate) use ces::{WebSocketEnding, ending_of, json as ces_json};
 pub use record::{Record, TurnRecord};
+pub use requested_config::RequestedConfig;
 pub use script::{Edition, Script};
 pub use server::{LabAgent, ServedAgent};

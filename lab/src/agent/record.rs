@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::agent::asked::Asked;
 use crate::agent::ces::{StreamRecord, Streams};
+use crate::agent::requested_config::RequestedConfig;
 
 /// What was received in one turn.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,7 +31,7 @@ pub struct TurnRecord {
     /// The language.
     pub language: String,
     /// What else was asked for.
-    pub asked: Asked,
+    pub requested: RequestedConfig,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub barge_in: Option<(u64, u64)>,
     /// Whether words are to be timed.

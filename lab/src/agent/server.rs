@@ -26,8 +26,8 @@ use crate::agent::connection::{self, Outage};
 use crate::agent::conversation::Conversations;
 use crate::agent::cx::Cx;
 use crate::agent::dialect::Dialect;
-use crate::agent::doors;
 use crate::agent::es::Es;
+use crate::agent::http_version;
 use crate::agent::record::Record;
 use crate::agent::reset::Reset;
 use crate::agent::script::Script;
@@ -134,7 +134,8 @@ impl LabAgent {
             .add_service(CesService(ces.clone()))
             .prepare();
         let http2 = move |connection| connection::serve(connection, routes.clone());
-        doors::sort(incoming, &self.outage, http2, move |connection| serve_http1(ces.clone(), connection)).await;
+        http_version::serve_each(incoming, &self.outage, http2, move |connection| serve_http1(ces.clone(), connection))
+            .await;
     }
 }
 

@@ -15,8 +15,8 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use crate::agent::connection::{Line, Outage};
-use crate::agent::conversation::{Conversations, OutOfPlace, Said};
+use crate::agent::connection::{ConnectionHandle, Outage};
+use crate::agent::conversation::{CallerInput, Conversations, OutOfPlace};
 use crate::agent::dialect::{Dialect, Opened, Opening, invalid};
 use crate::agent::record::{Record, TurnEntry, TurnRecord};
 use crate::agent::reset::Reset;
@@ -76,21 +76,21 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
     fn call(&mut self, request: tonic::Request<Reader<D>>) -> Self::Future {
         let sessions = self.0.clone();
         Box::pin(async move {
-            let of = Surroundings::of(request.extensions());
+            let of = StreamContext::of(request.extensions());
             let mut reader = request.into_inner();
             let first = reader.message().await?.ok_or_else(|| invalid("the stream has no message"))?;
-            let turn = Turn::open(sessions, D::open(first)?, of)?;
+            let turn = ScriptedTurn::open(sessions, D::open(first)?, of)?;
             let (writer, responses) = mpsc::channel(RESPONSE_QUEUE);
             if let Err(failure) = turn.open_as_planned() {
-                failure.play(&turn.around, &turn.sessions.outage, std::future::pending()).await?;
+                failure.play(&turn.context, &turn.sessions.outage, std::future::pending()).await?;
                 // Its stream is reset, or its connection has broken off.
                 return Err(Status::unavailable("the script has this stream fail"));
             }
             // The task ends with the stream: when the client reads no more, sending fails.
             tokio::spawn(async move {
-                let (around, outage) = (turn.around.clone(), turn.sessions.outage.clone());
+                let (context, outage) = (turn.context.clone(), turn.sessions.outage.clone());
                 if let Err(failure) = turn.run::<D>(reader, &writer).await
-                    && let Err(status) = failure.play(&around, &outage, writer.closed()).await
+                    && let Err(status) = failure.play(&context, &outage, writer.closed()).await
                 {
                     let _ = writer.send(Err(status)).await;
                 }
@@ -102,16 +102,16 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
 
 /// What a stream came over, and how it ends.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Surroundings {
-    line: Option<Line>,
+pub(super) struct StreamContext {
+    connection_handle: Option<ConnectionHandle>,
     reset: Reset,
     was_reset: WasReset,
 }
 
-impl Surroundings {
+impl StreamContext {
     fn of(request: &Extensions) -> Self {
         Self {
-            line: request.get().cloned(),
+            connection_handle: request.get().cloned(),
             reset: request.get().cloned().unwrap_or_default(),
             was_reset: request.get().cloned().unwrap_or_default(),
         }
@@ -124,8 +124,8 @@ impl Surroundings {
 
     /// Has the stream's connection take no further ones.
     pub(super) fn go_away(&self) {
-        if let Some(line) = &self.line {
-            line.go_away();
+        if let Some(connection_handle) = &self.connection_handle {
+            connection_handle.go_away();
         }
     }
 }
@@ -152,16 +152,21 @@ impl Failure {
     }
 
     /// Has it happen; the status that the stream ends with, where it ends with one. `left`: when the client has gone.
-    async fn play(self, around: &Surroundings, outage: &Outage, left: impl Future<Output = ()>) -> Result<(), Status> {
+    async fn play(
+        self,
+        context: &StreamContext,
+        outage: &Outage,
+        left: impl Future<Output = ()>,
+    ) -> Result<(), Status> {
         match self {
             Self::Status(status) => return Err(status),
-            Self::Planned(Fault::Reset, _) => around.reset.with(Reason::INTERNAL_ERROR),
-            Self::Planned(Fault::RefusedStream, _) => around.reset.with(Reason::REFUSED_STREAM),
+            Self::Planned(Fault::Reset, _) => context.reset.with(Reason::INTERNAL_ERROR),
+            Self::Planned(Fault::RefusedStream, _) => context.reset.with(Reason::REFUSED_STREAM),
             Self::Planned(Fault::Stall, _) => left.await,
-            Self::Planned(Fault::Goaway, _) => around.go_away(),
+            Self::Planned(Fault::Goaway, _) => context.go_away(),
             Self::Planned(Fault::Cut, _) => {
-                if let Some(line) = &around.line {
-                    line.cut();
+                if let Some(connection_handle) = &context.connection_handle {
+                    connection_handle.cut();
                 }
                 left.await;
             }
@@ -176,22 +181,22 @@ impl Failure {
 }
 
 /// A turn that has been opened.
-pub(super) struct Turn {
+pub(super) struct ScriptedTurn {
     pub(super) sessions: Sessions,
     pub(super) opened: Opened,
     pub(super) entry: TurnEntry,
-    pub(super) around: Surroundings,
+    pub(super) context: StreamContext,
 }
 
-impl Turn {
-    fn open(sessions: Sessions, opened: Opened, around: Surroundings) -> Result<Self, Status> {
+impl ScriptedTurn {
+    fn open(sessions: Sessions, opened: Opened, context: StreamContext) -> Result<Self, Status> {
         let entry = sessions.record.begin(&opened.session, record_of(&opened));
         let said = match &opened.input {
             Opening::Listen(_) => None,
-            Opening::Said(said) => Some(said),
+            Opening::Input(said) => Some(said),
         };
         sessions.conversations.check(&opened.name, said).map_err(out_of_place)?;
-        Ok(Self { sessions, opened, entry, around })
+        Ok(Self { sessions, opened, entry, context })
     }
 
     /// Fails where the script has the stream fail at its opening.
@@ -199,15 +204,15 @@ impl Turn {
         let conversations = &self.sessions.conversations;
         let (next, said) = match &self.opened.input {
             Opening::Listen(_) => {
-                (conversations.next_utterance(&self.opened.name), Said::Utterance { transcript: String::new() })
+                (conversations.next_utterance(&self.opened.name), CallerInput::Utterance { transcript: String::new() })
             }
-            Opening::Said(said) => (conversations.next_answer(&self.opened.name, said), said.clone()),
+            Opening::Input(said) => (conversations.next_answer(&self.opened.name, said), said.clone()),
         };
         let Some(reply) = next.filter(|reply| reply.fault_at == FaultAt::Opening) else { return Ok(()) };
         match reply.fault {
             None => Ok(()),
             Some(Fault::Goaway) => {
-                self.around.go_away();
+                self.context.go_away();
                 Ok(())
             }
             Some(fault) => {
@@ -223,7 +228,7 @@ impl Turn {
                 Some(said) => said,
                 None => return Ok(()),
             },
-            Opening::Said(said) => said,
+            Opening::Input(said) => said,
         };
         self.answer::<D>(&said, writer).await?;
         if self.sessions.script.closes == Closes::AfterHalfClose {
@@ -247,7 +252,7 @@ fn record_of(opened: &Opened) -> TurnRecord {
         parameters: opened.parameters.clone(),
         payload: opened.payload.clone(),
         language: opened.language.clone(),
-        asked: opened.asked.clone(),
+        requested: opened.requested.clone(),
         ..TurnRecord::default()
     };
     match &opened.input {
@@ -256,15 +261,15 @@ fn record_of(opened: &Opened) -> TurnRecord {
             record.barge_in = listening.barge_in;
             record.word_info = listening.word_info;
         }
-        Opening::Said(Said::Text(text)) => (record.input, record.text) = ("text", text.clone()),
-        Opening::Said(Said::Event { name, .. }) => (record.input, record.text) = ("event", name.clone()),
-        Opening::Said(Said::Digits { digits, finish }) => {
+        Opening::Input(CallerInput::Text(text)) => (record.input, record.text) = ("text", text.clone()),
+        Opening::Input(CallerInput::Event { name, .. }) => (record.input, record.text) = ("event", name.clone()),
+        Opening::Input(CallerInput::Digits { digits, finish }) => {
             (record.input, record.text, record.finish) = ("dtmf", digits.clone(), finish.clone());
         }
-        Opening::Said(Said::ToolResult { call, is_error }) => {
+        Opening::Input(CallerInput::ToolResult { call, is_error }) => {
             (record.input, record.text, record.is_error) = ("tool_call_result", call.tool.clone(), *is_error);
         }
-        Opening::Said(Said::Utterance { .. } | Said::Nothing) => record.input = "other",
+        Opening::Input(CallerInput::Utterance { .. } | CallerInput::Nothing) => record.input = "other",
     }
     record
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The longest request, in bytes.
-const MOST_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// What a machine's service account can do where nothing is said.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -66,7 +66,7 @@ impl Identity {
 
     /// A token for a refresh token; another one's is refused as Google does it.
     async fn token(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let body = Limited::new(request.into_body(), MOST_BYTES).collect().await.map(|body| body.to_bytes());
+        let body = Limited::new(request.into_body(), MAX_BYTES).collect().await.map(|body| body.to_bytes());
         let asked: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
         if asked["grant_type"] != "refresh_token" || asked["refresh_token"] != self.refresh_token.as_str() {
             let error = json!({ "error": "invalid_grant", "error_description": "Token has been expired or revoked." });

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use cloud_run::CloudRun;
 pub use identity::Identity;
 pub use served::Served;
-pub use storage::{Asked, Storage};
+pub use storage::{Storage, StorageRequest};
 pub use text_to_speech::{Sound, Synthesized, TextToSpeech};
 
 /// Answers the requests of one connection.

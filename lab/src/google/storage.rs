@@ -20,7 +20,7 @@ struct Inner {
     /// By `BUCKET/OBJECT`.
     objects: BTreeMap<String, Object>,
     versions: u64,
-    asked: Vec<Asked>,
+    asked: Vec<StorageRequest>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ struct Object {
 
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct StorageRequest {
     /// `BUCKET/OBJECT`.
     pub path: String,
     /// The answer's status.
@@ -55,7 +55,7 @@ impl Storage {
 
     /// What was asked so far, in order.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<StorageRequest> {
         self.lock().asked.clone()
     }
 
@@ -75,7 +75,7 @@ impl Storage {
             None => of(StatusCode::NOT_FOUND, Bytes::from_static(b"<Error><Code>NoSuchKey</Code></Error>")),
             Some(object) => given(&object, request.headers().get(IF_NONE_MATCH)),
         };
-        self.lock().asked.push(Asked { path, status: response.status().as_u16() });
+        self.lock().asked.push(StorageRequest { path, status: response.status().as_u16() });
         response
     }
 

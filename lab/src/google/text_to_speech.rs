@@ -37,7 +37,7 @@ const EFFECTS: [&str; 8] = [
 ];
 
 /// The longest request, in bytes: Google takes 5,000 of words.
-const MOST_BYTES: usize = 8 * 1024;
+const MAX_BYTES: usize = 8 * 1024;
 
 /// The service. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -143,8 +143,8 @@ impl Sound {
     fn can_be_made(&self, voice: &str) -> bool {
         let has_pitch = self.pitch == 0.0 || !voice.to_ascii_lowercase().contains("-chirp");
         let rate = self.speaking_rate == 0.0 || (0.25..=2.0).contains(&self.speaking_rate);
-        let bounds = (-20.0..=20.0).contains(&self.pitch) && (-96.0..=16.0).contains(&self.volume_gain_db);
-        has_pitch && rate && bounds && self.effects.iter().all(|effect| EFFECTS.contains(&effect.as_str()))
+        let levels = (-20.0..=20.0).contains(&self.pitch) && (-96.0..=16.0).contains(&self.volume_gain_db);
+        has_pitch && rate && levels && self.effects.iter().all(|effect| EFFECTS.contains(&effect.as_str()))
     }
 }
 
@@ -164,7 +164,7 @@ impl TextToSpeech {
         if request.uri().path() != "/v1/text:synthesize" || request.method() != Method::POST {
             return of(StatusCode::NOT_FOUND, &json!({ "error": { "code": 404, "status": "NOT_FOUND" } }));
         }
-        let body = Limited::new(request.into_body(), MOST_BYTES).collect().await.map(|body| body.to_bytes());
+        let body = Limited::new(request.into_body(), MAX_BYTES).collect().await.map(|body| body.to_bytes());
         let body: Option<Body> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
         match body.and_then(|body| self.synthesize(body)) {
             Some(wav) => of(StatusCode::OK, &json!({ "audioContent": STANDARD.encode(wav) })),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_is_within_googles_bounds() {
+    fn a_sound_is_within_googles_limits() {
         let voice = json!({ "languageCode": "en-US", "ssmlGender": "FEMALE" });
         let chirp = json!({ "languageCode": "en-US", "name": "en-US-Chirp3-HD-Kore" });
         let good = json!({

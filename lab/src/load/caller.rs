@@ -64,7 +64,7 @@ pub(super) struct Counts {
     pub(super) unanswered: u64,
     /// Utterances into an answer.
     pub(super) barge_ins: u64,
-    /// Times that the play-out was cut.
+    /// Times that the playout was cut.
     pub(super) clears: u64,
 }
 

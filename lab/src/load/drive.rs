@@ -15,7 +15,7 @@ use crate::load::caller::STOP_US;
 use crate::load::clock::{TICK_US, Ticker, now_us};
 use crate::load::code::FRAME_MS;
 use crate::load::histogram::{Histogram, Latency};
-use crate::load::line::{Identity, Line};
+use crate::load::load_call::{Identity, LoadCall};
 use crate::load::read::{CLOSE, TEXT, take_frame};
 use crate::load::write::Bodies;
 use crate::twilio::{Account, PlacedCall, SimulatedTwilio};
@@ -86,7 +86,7 @@ pub struct CallerFigures {
 
 #[derive(Debug)]
 struct Shared {
-    lines: Mutex<Vec<Vec<Arc<Mutex<Line>>>>>,
+    calls: Mutex<Vec<Vec<Arc<Mutex<LoadCall>>>>>,
     window: Mutex<Window>,
 }
 
@@ -110,8 +110,8 @@ impl Load {
     /// With a sentence, when a call cannot be placed.
     pub async fn begin(twilio: &SimulatedTwilio, plan: &Plan) -> Result<Self, String> {
         let slots = usize::try_from(FRAME_MS * 1_000 / TICK_US).unwrap_or(1);
-        let lines = Mutex::new((0..slots).map(|_| Vec::new()).collect());
-        let shared = Arc::new(Shared { lines, window: Mutex::default() });
+        let calls = Mutex::new((0..slots).map(|_| Vec::new()).collect());
+        let shared = Arc::new(Shared { calls, window: Mutex::default() });
         let ticker = Ticker::new().map_err(|error| format!("there is no timer: {error}"))?;
         let mut load = Self { shared, tasks: JoinSet::new() };
         load.tasks.spawn(tick(load.shared.clone(), ticker));
@@ -156,13 +156,13 @@ impl Load {
         let PlacedCall { socket, early, parameters } = placed;
         let (reader, writer) = socket.into_split();
         let slot = usize::from(identity.number);
-        let mut line = Line::begin(identity, &parameters, writer, bodies.clone());
-        line.caller.is_silent = is_silent;
-        let line = Arc::new(Mutex::new(line));
-        self.tasks.spawn(read(self.shared.clone(), line.clone(), reader, BytesMut::from(&early[..])));
-        let mut lines = lock(&self.shared.lines);
-        let slots = lines.len();
-        lines[slot % slots].push(line);
+        let mut call = LoadCall::begin(identity, &parameters, writer, bodies.clone());
+        call.caller.is_silent = is_silent;
+        let call = Arc::new(Mutex::new(call));
+        self.tasks.spawn(read(self.shared.clone(), call.clone(), reader, BytesMut::from(&early[..])));
+        let mut calls = lock(&self.shared.calls);
+        let slots = calls.len();
+        calls[slot % slots].push(call);
         Ok(())
     }
 
@@ -186,16 +186,16 @@ impl Load {
 
     /// Has all callers hear their last answer out and hang up; completes the figures of the window.
     pub async fn end(self, figures: CallerFigures) -> CallerFigures {
-        self.each(|line| line.caller.stop());
+        self.each(|call| call.caller.stop());
         let deadline = tokio::time::Instant::now() + Duration::from_micros(STOP_US);
         while !self.all_done() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::time::sleep(SETTLE).await;
         let mut figures = figures;
-        self.each(|line| {
-            count(line, &mut figures);
-            line.hang_up();
+        self.each(|call| {
+            count(call, &mut figures);
+            call.hang_up();
         });
         // A bridge that gathers frames for a message has those of the last one until the call is over.
         tokio::time::sleep(SETTLE).await;
@@ -204,13 +204,13 @@ impl Load {
 
     fn all_done(&self) -> bool {
         let mut all = true;
-        self.each(|line| all &= line.caller.is_done());
+        self.each(|call| all &= call.caller.is_done());
         all
     }
 
-    fn each(&self, mut of: impl FnMut(&mut Line)) {
-        for line in lock(&self.shared.lines).iter().flatten() {
-            of(&mut lock(line));
+    fn each(&self, mut of: impl FnMut(&mut LoadCall)) {
+        for call in lock(&self.shared.calls).iter().flatten() {
+            of(&mut lock(call));
         }
     }
 }
@@ -218,19 +218,19 @@ impl Load {
 /// A call that was placed, or why it was not.
 type Placing = Result<(Identity, PlacedCall), String>;
 
-fn count(line: &Line, figures: &mut CallerFigures) {
-    figures.sent += u64::from(line.sent);
-    figures.answers += line.caller.counts.answers;
-    figures.unanswered += line.caller.counts.unanswered;
-    figures.barge_ins += line.caller.counts.barge_ins;
-    figures.clears += line.caller.counts.clears;
-    figures.answer_lost += line.blocks.lost;
-    figures.answer_doubled += line.blocks.doubled;
-    figures.answer_strange += line.blocks.strange;
-    figures.blocked += line.blocked;
-    figures.broken += u64::from(line.broken.is_some());
+fn count(call: &LoadCall, figures: &mut CallerFigures) {
+    figures.sent += u64::from(call.sent);
+    figures.answers += call.caller.counts.answers;
+    figures.unanswered += call.caller.counts.unanswered;
+    figures.barge_ins += call.caller.counts.barge_ins;
+    figures.clears += call.caller.counts.clears;
+    figures.answer_lost += call.blocks.lost;
+    figures.answer_doubled += call.blocks.doubled;
+    figures.answer_strange += call.blocks.strange;
+    figures.blocked += call.blocked;
+    figures.broken += u64::from(call.broken.is_some());
     if figures.first_break.is_none() {
-        figures.first_break.clone_from(&line.broken);
+        figures.first_break.clone_from(&call.broken);
     }
 }
 
@@ -238,14 +238,14 @@ fn count(line: &Line, figures: &mut CallerFigures) {
 async fn tick(shared: Arc<Shared>, mut ticker: Ticker) {
     for slot in (0..).map(|tick: usize| tick) {
         let due_us = ticker.tick().await;
-        let lines = lock(&shared.lines);
-        let due = &lines[slot % lines.len()];
+        let calls = lock(&shared.calls);
+        let due = &calls[slot % calls.len()];
         if due.is_empty() {
             continue;
         }
         let mut window = lock(&shared.window);
-        for line in due {
-            if let Some(late_us) = lock(line).tick(due_us)
+        for call in due {
+            if let Some(late_us) = lock(call).tick(due_us)
                 && due_us >= window.began_us
             {
                 window.frames += 1;
@@ -256,11 +256,11 @@ async fn tick(shared: Arc<Shared>, mut ticker: Ticker) {
 }
 
 /// Reads what the service sends to one call.
-async fn read(shared: Arc<Shared>, line: Arc<Mutex<Line>>, socket: OwnedReadHalf, mut bytes: BytesMut) {
+async fn read(shared: Arc<Shared>, call: Arc<Mutex<LoadCall>>, socket: OwnedReadHalf, mut bytes: BytesMut) {
     let why = loop {
         match take_frame(&mut bytes) {
             Ok(Some(frame)) if frame.opcode == TEXT => {
-                let seen = lock(&line).hear(&frame.payload);
+                let seen = lock(&call).hear(&frame.payload);
                 let mut window = lock(&shared.window);
                 if window.began_us != u64::MAX {
                     seen.downlink_us.into_iter().for_each(|us| window.downlink.record(us));
@@ -284,8 +284,8 @@ async fn read(shared: Arc<Shared>, line: Arc<Mutex<Line>>, socket: OwnedReadHalf
             Err(why) => break format!("the service sent {why}"),
         }
     };
-    let mut line = lock(&line);
-    if !line.caller.is_done() {
-        line.fail(why);
+    let mut call = lock(&call);
+    if !call.caller.is_done() {
+        call.fail(why);
     }
 }

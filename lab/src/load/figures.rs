@@ -9,13 +9,13 @@ use crate::load::ledger::AgentFigures;
 use crate::load::process::Usage;
 
 /// Frames later than this, of a hundred the latest one, are the tool's fault and no measurement: microseconds.
-const MOST_LATENESS_US: u64 = 5_000;
+const MAX_LATENESS_US: u64 = 5_000;
 
 /// The longest that a frame may wait for those of its message, in microseconds: CES wants messages of 120 ms at most.
-const MOST_GATHERING_US: u64 = 100_000;
+const MAX_GATHERING_US: u64 = 100_000;
 
 /// A core that is used beyond this share has queues of its own, in percent.
-const MOST_SHARE: f64 = 90.0;
+const MAX_PERCENT: f64 = 90.0;
 
 /// What was read off, before anything is concluded.
 #[derive(Debug, Clone, Default)]
@@ -225,7 +225,7 @@ impl Measurement {
 
     /// Why a bridge is not up to this; `None`: it is, with nothing lost, and of a hundred frames 99 in time.
     #[must_use]
-    pub fn fails(&self, most_p99_us: u64) -> Option<String> {
+    pub fn fails(&self, max_p99_us: u64) -> Option<String> {
         let p99_us = self.uplink.p99_us;
         if let Some(why) = &self.tool.was_limit {
             Some(format!("the tool was the limit: {why}"))
@@ -235,8 +235,8 @@ impl Measurement {
             Some("no frame has arrived".to_owned())
         } else {
             let gathered_us = self.gathered.p99_us;
-            let waited = gathered_us > most_p99_us + MOST_GATHERING_US;
-            let late = (p99_us > most_p99_us).then(|| format!("uplink p99 {} ms", p99_us / 1_000));
+            let waited = gathered_us > max_p99_us + MAX_GATHERING_US;
+            let late = (p99_us > max_p99_us).then(|| format!("uplink p99 {} ms", p99_us / 1_000));
             late.or_else(|| waited.then(|| format!("uplink p99 of gathered frames {} ms", gathered_us / 1_000)))
         }
     }
@@ -286,14 +286,14 @@ fn others_ms(readings: &Readings) -> u64 {
 
 fn limit(lateness: Latency, tool: f64, agent: Option<f64>, share_a_core: bool) -> Option<String> {
     let both = tool + agent.unwrap_or(0.0);
-    if lateness.p99_us > MOST_LATENESS_US {
+    if lateness.p99_us > MAX_LATENESS_US {
         return Some(format!("its frames were late: p99 {} ms", lateness.p99_us / 1_000));
     }
-    if share_a_core && both > MOST_SHARE {
+    if share_a_core && both > MAX_PERCENT {
         return Some(format!("tool and agent had {both:.0} percent of their core"));
     }
     let busiest = agent.map_or(tool, |agent| agent.max(tool));
-    (busiest > MOST_SHARE).then(|| format!("the busier of tool and agent had {busiest:.0} percent of a core"))
+    (busiest > MAX_PERCENT).then(|| format!("the busier of tool and agent had {busiest:.0} percent of a core"))
 }
 
 fn per_cent(part_ms: u64, whole_ms: u64) -> f64 {
@@ -355,7 +355,7 @@ mod tests {
     fn a_bridge_holds_when_nothing_is_lost_and_frames_are_in_time() {
         let mut readings = readings();
         readings.agent.uplink = Latency { count: 9, p50_us: 1, p99_us: 20_000, max_us: 90_000 };
-        let fails = |readings: &Readings, most| Measurement::of(readings).fails(most).unwrap_or_default();
+        let fails = |readings: &Readings, max_p99_us| Measurement::of(readings).fails(max_p99_us).unwrap_or_default();
         assert_eq!(fails(&readings, 20_000), "");
         assert_eq!(fails(&readings, 19_999), "uplink p99 20 ms");
         let mut gathering = readings.clone();

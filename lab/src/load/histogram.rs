@@ -9,7 +9,7 @@ const CLASSES: u64 = 64;
 const CLASS_BITS: u32 = 6;
 
 /// Values beyond 2^40 microseconds (twelve days) count as that.
-const MOST: u64 = (1 << 40) - 1;
+const MAX_US: u64 = (1 << 40) - 1;
 
 /// Values in microseconds, by class.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +66,7 @@ impl Histogram {
 }
 
 fn class_of(us: u64) -> usize {
-    let us = us.min(MOST);
+    let us = us.min(MAX_US);
     let class = if us < CLASSES {
         us
     } else {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_value_is_in_the_class_that_holds_it() {
-        for us in (0..5_000).chain([65_535, 65_536, 1_000_000, 123_456_789, MOST]) {
+        for us in (0..5_000).chain([65_535, 65_536, 1_000_000, 123_456_789, MAX_US]) {
             let class = class_of(us);
             assert!(us <= highest_in(class), "{us}");
             assert!(class == 0 || us > highest_in(class - 1), "{us}");
@@ -118,6 +118,6 @@ mod tests {
     fn a_value_beyond_all_reason_is_counted_all_the_same() {
         let mut histogram = Histogram::default();
         histogram.record(u64::MAX);
-        assert_eq!(histogram.latency(), Latency { count: 1, p50_us: MOST, p99_us: MOST, max_us: u64::MAX });
+        assert_eq!(histogram.latency(), Latency { count: 1, p50_us: MAX_US, p99_us: MAX_US, max_us: u64::MAX });
     }
 }

@@ -8,7 +8,7 @@ use crate::load::code::{Code, Kind};
 use crate::load::histogram::{Histogram, Latency};
 
 /// So many missing frames of a call are remembered, in case they come late.
-const MOST_MISSING: usize = 4_096;
+const MAX_MISSING_FRAMES: usize = 4_096;
 
 /// Frames of an utterance: 2 s.
 pub(super) const SPEECH_FRAMES: u32 = 100;
@@ -19,17 +19,17 @@ const SILENT_GAP: u32 = SPEECH_FRAMES;
 /// The agent's book.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    calls: BTreeMap<u16, Heard>,
+    calls: BTreeMap<u16, ReceivedFrames>,
     window: Window,
     pub(super) counts: Counts,
     pub(super) connections: u64,
     pub(super) streams: u64,
-    most_streams: u64,
+    max_streams: u64,
 }
 
 /// What was heard of one call.
 #[derive(Debug, Default)]
-struct Heard {
+struct ReceivedFrames {
     /// The number that must come next.
     next: u32,
     /// What the last frame was.
@@ -151,12 +151,12 @@ impl Ledger {
     /// Begins the window in which latencies are measured.
     pub(super) fn begin(&mut self, now_us: u64) {
         self.window = Window { began_us: now_us, ..Window::default() };
-        self.most_streams = self.streams;
+        self.max_streams = self.streams;
     }
 
     pub(super) fn stream_opened(&mut self) {
         self.streams += 1;
-        self.most_streams = self.most_streams.max(self.streams);
+        self.max_streams = self.max_streams.max(self.streams);
     }
 
     /// A message with audio has come.
@@ -201,7 +201,7 @@ impl Ledger {
             self.counts.arrived += u64::from(is_late);
             return is_late;
         }
-        let room = MOST_MISSING.saturating_sub(heard.missing.len());
+        let room = MAX_MISSING_FRAMES.saturating_sub(heard.missing.len());
         let is_silent =
             heard.last == Some(Kind::Silence) && code.kind == Kind::Silence && code.number - heard.next < SILENT_GAP;
         heard.missing.extend((heard.next..code.number).map(|number| (number, is_silent)).take(room));
@@ -233,7 +233,7 @@ impl Ledger {
             turns: counts.turns,
             failed_streams: counts.failed_streams,
             connections: self.connections,
-            streams: self.most_streams,
+            streams: self.max_streams,
         }
     }
 }

@@ -13,7 +13,7 @@ pub mod figures;
 mod grpc;
 mod histogram;
 mod ledger;
-mod line;
+mod load_call;
 pub mod process;
 mod read;
 mod search;

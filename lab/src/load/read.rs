@@ -9,7 +9,7 @@ use memchr::memmem;
 use crate::load::code::{CODE_BYTES, CODE_CHARS, Code, FRAME_BYTES};
 
 /// The longest frame that is taken, in bytes: a whole answer may be one message.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// A WebSocket frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ fn take(bytes: &mut BytesMut, mask_bytes: usize) -> Result<Option<Frame>, &'stat
         (short, _) => (2, u64::from(short)),
     };
     let opcode = first & 0x0F;
-    let length = usize::try_from(length).ok().filter(|length| *length <= MOST_BYTES).ok_or("a frame too long")?;
+    let length = usize::try_from(length).ok().filter(|length| *length <= MAX_BYTES).ok_or("a frame too long")?;
     let length = length + mask_bytes;
     if bytes.len() < head + length {
         return Ok(None);

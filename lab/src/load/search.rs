@@ -8,14 +8,14 @@ pub struct Search {
     /// The lowest that did not.
     failed: Option<u16>,
     next: u16,
-    most: u16,
+    max: u16,
 }
 
 impl Search {
     /// Begins with `first`, and goes no higher than `most`.
     #[must_use]
-    pub fn new(first: u16, most: u16) -> Self {
-        Self { held: 0, failed: None, next: first.clamp(1, most.max(1)), most: most.max(1) }
+    pub fn new(first: u16, max: u16) -> Self {
+        Self { held: 0, failed: None, next: first.clamp(1, max.max(1)), max: max.max(1) }
     }
 
     /// The number to be tried next; `None` when the answer is near enough: to a twentieth.
@@ -23,7 +23,7 @@ impl Search {
     pub fn next(&self) -> Option<u16> {
         let is_near = match self.failed {
             Some(failed) => failed - self.held <= (self.held / 20).max(1),
-            None => self.held == self.most,
+            None => self.held == self.max,
         };
         (!is_near).then_some(self.next)
     }
@@ -36,7 +36,7 @@ impl Search {
             self.failed = Some(self.failed.map_or(number, |failed| failed.min(number)));
         }
         self.next = match self.failed {
-            None => self.held.saturating_mul(2).min(self.most),
+            None => self.held.saturating_mul(2).min(self.max),
             Some(failed) => self.held + (failed - self.held.min(failed)) / 2,
         };
     }
@@ -53,8 +53,8 @@ mod tests {
     use super::*;
 
     /// Searches where everything up to `limit` holds; the answer, and what was tried.
-    fn search(first: u16, most: u16, limit: u16) -> (u16, Vec<u16>) {
-        let mut search = Search::new(first, most);
+    fn search(first: u16, max: u16, limit: u16) -> (u16, Vec<u16>) {
+        let mut search = Search::new(first, max);
         let mut tried = Vec::new();
         while let Some(number) = search.next() {
             assert!(tried.len() < 40, "{tried:?}");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_holds_everything_is_tried_up_to_the_most() {
+    fn a_service_that_holds_everything_is_tried_up_to_the_maximum() {
         assert_eq!(search(300, 1_000, u16::MAX), (1_000, vec![300, 600, 1_000]));
         assert_eq!(search(3_000, 1_000, u16::MAX), (1_000, vec![1_000]));
     }

@@ -127,9 +127,9 @@ impl Frames {
         let begin = out.len();
         out.resize(begin + HEAD_BYTES, 0);
         write(out);
-        let least = begin + HEAD_BYTES + 126;
-        if out.len() < least {
-            out.resize(least, b' ');
+        let min_len = begin + HEAD_BYTES + 126;
+        if out.len() < min_len {
+            out.resize(min_len, b' ');
         }
         let length = u16::try_from(out.len() - begin - HEAD_BYTES).unwrap_or(u16::MAX);
         // RFC 6455 wants masks that cannot be foreseen; nobody but the service is here to foresee them.

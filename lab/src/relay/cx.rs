@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 
 use super::channels::Lease;
 use super::twilio::{Caller, Player, Started};
-use super::{Failure, MOST_BYTES};
+use super::{Failure, MAX_BYTES};
 
 use cx::query_input::Input;
 use cx::streaming_detect_intent_response::Response as Part;
@@ -50,7 +50,7 @@ type Requests = mpsc::Sender<cx::StreamingDetectIntentRequest>;
 
 impl Call {
     async fn run(mut self, lease: &Lease) -> Result<(), Failure> {
-        let mut client = SessionsClient::new(lease.channel.clone()).max_decoding_message_size(MOST_BYTES);
+        let mut client = SessionsClient::new(lease.channel.clone()).max_decoding_message_size(MAX_BYTES);
         let (mut requests, mut stream) = self.turn()?;
         loop {
             // What is said while the agent answers is for the next turn.

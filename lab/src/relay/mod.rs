@@ -36,7 +36,7 @@ use channels::Channels;
 const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
 
 /// The largest message of the agent's, in bytes.
-const MOST_BYTES: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// Why a call is over before its time.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -86,7 +86,7 @@ impl Relay {
 
     /// Has audio for an agent of CES gathered for messages of so many milliseconds; else each frame is one.
     #[must_use]
-    pub fn gathering(self, message_ms: usize) -> Self {
+    pub fn with_message_ms(self, message_ms: usize) -> Self {
         Self { message_bytes: message_ms * BYTES_PER_MS, ..self }
     }
 

@@ -9,7 +9,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 
-use crate::relay::MOST_BYTES;
+use crate::relay::MAX_BYTES;
 
 /// What a handshake's connection becomes.
 pub(super) type Socket = TokioIo<Upgraded>;
@@ -52,7 +52,7 @@ struct Mark<'a> {
     name: &'a str,
 }
 
-enum Heard {
+enum CallerEvent {
     Start(Start),
     Audio,
 }
@@ -66,9 +66,9 @@ pub(super) struct Started {
 
 /// Waits for the start of the call on that socket; `None`: there is none.
 pub(super) async fn start(socket: Socket) -> Option<Started> {
-    let (reader, writer) = split(socket, Role::Server, MOST_BYTES);
+    let (reader, writer) = split(socket, Role::Server, MAX_BYTES);
     let mut caller = Caller(reader);
-    let Heard::Start(Start { stream_sid, call_sid }) = caller.next(&mut Vec::new()).await? else { return None };
+    let CallerEvent::Start(Start { stream_sid, call_sid }) = caller.next(&mut Vec::new()).await? else { return None };
     Some(Started { call_sid, caller, player: Player { writer, stream_sid, marks: 0 } })
 }
 
@@ -79,18 +79,18 @@ pub(super) struct Caller(Reader<Socket>);
 impl Caller {
     /// Waits for the next frame and appends its audio: mu-law at 8,000 Hz. `false`: the caller has gone.
     pub(super) async fn hear(&mut self, audio: &mut Vec<u8>) -> bool {
-        matches!(self.next(audio).await, Some(Heard::Audio))
+        matches!(self.next(audio).await, Some(CallerEvent::Audio))
     }
 
-    async fn next(&mut self, audio: &mut Vec<u8>) -> Option<Heard> {
+    async fn next(&mut self, audio: &mut Vec<u8>) -> Option<CallerEvent> {
         loop {
             let Incoming::Message(Message::Text(text)) = self.0.next().await.ok()? else { continue };
             match serde_json::from_slice(text.as_ref()).ok()? {
                 FromTwilio { media: Some(media), .. } => {
                     STANDARD.decode_vec(media.payload, audio).ok()?;
-                    return Some(Heard::Audio);
+                    return Some(CallerEvent::Audio);
                 }
-                FromTwilio { start: Some(start), .. } => return Some(Heard::Start(start)),
+                FromTwilio { start: Some(start), .. } => return Some(CallerEvent::Start(start)),
                 FromTwilio { event: "stop", .. } => return None,
                 FromTwilio { .. } => {}
             }

@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 /// The longest request, in bytes.
-pub(super) const MOST_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
 
 pub(super) fn error(status: StatusCode, code: u32, message: &str) -> Response<Full<Bytes>> {
     let body: Value = json!({

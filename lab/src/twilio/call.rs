@@ -6,18 +6,18 @@ use tokio::time::Instant;
 
 use crate::twilio::SimulatedTwilio;
 use crate::twilio::account::Account;
-use crate::twilio::call_state::{CallRecord, Line, Next, StatusCallback};
+use crate::twilio::behaviour::AbnormalClose;
+use crate::twilio::call_state::{ActiveCall, CallRecord, Next, StatusCallback};
 use crate::twilio::caller::Caller;
-use crate::twilio::events::{CallEvent, What};
+use crate::twilio::events::{CallEvent, CallEventKind};
 use crate::twilio::faults::StreamFaults;
-use crate::twilio::habits::AbnormalClose;
-use crate::twilio::media_socket::MediaSocket;
+use crate::twilio::media_stream::SimulatedMediaStream;
 use crate::twilio::plan::CallPlan;
 use crate::twilio::streaming::Streaming;
 use crate::twilio::twiml::{self, Stream};
 
 /// A document may lead to another, and that one to a third; a call that goes round for ever is ended.
-const MOST_DOCUMENTS: usize = 20;
+const MAX_DOCUMENTS: usize = 20;
 
 /// How many updates wait for a call.
 const UPDATES: usize = 4;
@@ -28,7 +28,7 @@ impl SimulatedTwilio {
         let call_sid = Account::new_sid("CA");
         let (updates, update_receiver) = mpsc::channel(UPDATES);
         self.live().insert(call_sid.clone(), updates);
-        let mut call = Line {
+        let mut call = ActiveCall {
             twilio: self,
             caller: Caller::new(plan.steps.clone()),
             began: Instant::now(),
@@ -44,16 +44,16 @@ impl SimulatedTwilio {
             Ok(by) => by,
             Err(_) => "the call's limit".to_owned(),
         };
-        call.tell(What::Ended { by }).await;
+        call.record_event(CallEventKind::Ended { by }).await;
         self.live().remove(&call_sid);
         call.record
     }
 }
 
-impl Line<'_> {
+impl ActiveCall<'_> {
     async fn run(&mut self) -> String {
         let mut next = Next::Fetch(self.plan.voice_url.clone(), Vec::new());
-        for _ in 0..MOST_DOCUMENTS {
+        for _ in 0..MAX_DOCUMENTS {
             next = match next {
                 Next::Fetch(url, more) => self.fetch(&url, more).await,
                 Next::Document(xml) => self.document(&xml).await,
@@ -84,12 +84,12 @@ impl Line<'_> {
         let stream_sid = Account::new_sid("MZ");
         let status = StatusCallback { url: status_callback.clone(), stream_sid: stream_sid.clone() };
         let (account, call_sid) = (&self.twilio.account, self.record.call_sid.clone());
-        let habits = self.plan.habits;
-        let mut socket = match MediaSocket::open(&self.twilio.net, account, url, stream_sid, habits).await {
+        let behaviour = self.plan.behaviour;
+        let mut socket = match SimulatedMediaStream::open(&self.twilio.net, account, url, stream_sid, behaviour).await {
             Ok(socket) => socket,
             Err(why) => {
-                self.tell_status(&status, "stream-error", Some(&why));
-                self.tell(What::StreamRefused { why }).await;
+                self.send_status(&status, "stream-error", Some(&why));
+                self.record_event(CallEventKind::StreamRefused { why }).await;
                 return Next::Verb;
             }
         };
@@ -100,17 +100,17 @@ impl Line<'_> {
         if opened.is_err() {
             return self.broken().await;
         }
-        self.tell_status(&status, "stream-started", None);
-        self.tell(What::StreamOpened).await;
+        self.send_status(&status, "stream-started", None);
+        self.record_event(CallEventKind::StreamOpened).await;
         self.streams += 1;
         let faults = StreamFaults::of_stream(self.streams, &self.plan.faults);
         let next = Streaming::new(self, faults).run(&mut socket).await;
-        self.tell_status(&status, "stream-stopped", None);
+        self.send_status(&status, "stream-stopped", None);
         let (stops, closes) = match &next {
             // The service has closed the socket, or it broke.
             Next::Verb => (false, false),
-            Next::End(_) => (habits.stop_on_hang_up, true),
-            Next::Document(_) | Next::Fetch(..) => (habits.stop_after_update, habits.stop_after_update),
+            Next::End(_) => (behaviour.stop_on_hang_up, true),
+            Next::Document(_) | Next::Fetch(..) => (behaviour.stop_after_update, behaviour.stop_after_update),
         };
         // The socket may be gone; then nobody is there to be told.
         if stops {
@@ -125,8 +125,8 @@ impl Line<'_> {
     }
 
     pub(super) async fn broken(&mut self) -> Next {
-        self.tell(What::SocketClosed { code: None }).await;
-        match self.plan.habits.abnormal_close {
+        self.record_event(CallEventKind::StreamClosed { code: None }).await;
+        match self.plan.behaviour.abnormal_close {
             AbnormalClose::GoesOn => Next::Verb,
             AbnormalClose::EndsCall => Next::End("a broken socket".to_owned()),
         }
@@ -136,8 +136,8 @@ impl Line<'_> {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(super) async fn tell(&mut self, what: What) {
-        let event = CallEvent { at_ms: self.now_ms(), what };
+    pub(super) async fn record_event(&mut self, kind: CallEventKind) {
+        let event = CallEvent { at_ms: self.now_ms(), kind };
         self.record.events.push(event.clone());
         if let Some(watch) = &self.plan.watch {
             // A watcher that has gone away does not matter to the call.

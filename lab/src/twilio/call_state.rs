@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::twilio::caller::Caller;
-use crate::twilio::events::{CallEvent, What};
+use crate::twilio::events::{CallEvent, CallEventKind};
 use crate::twilio::plan::CallPlan;
 use crate::twilio::{SimulatedTwilio, Update};
 
@@ -26,18 +26,18 @@ pub struct CallRecord {
 
 impl CallRecord {
     /// The first event that `wanted` wants.
-    pub fn find<T>(&self, wanted: impl Fn(&What) -> Option<T>) -> Option<T> {
-        self.events.iter().find_map(|event| wanted(&event.what))
+    pub fn find<T>(&self, wanted: impl Fn(&CallEventKind) -> Option<T>) -> Option<T> {
+        self.events.iter().find_map(|event| wanted(&event.kind))
     }
 
     /// How many events are so.
-    pub fn count(&self, wanted: impl Fn(&What) -> bool) -> usize {
-        self.events.iter().filter(|event| wanted(&event.what)).count()
+    pub fn count(&self, wanted: impl Fn(&CallEventKind) -> bool) -> usize {
+        self.events.iter().filter(|event| wanted(&event.kind)).count()
     }
 }
 
 /// A call on its way.
-pub(super) struct Line<'a> {
+pub(super) struct ActiveCall<'a> {
     pub(super) twilio: &'a SimulatedTwilio,
     pub(super) plan: CallPlan,
     pub(super) caller: Caller,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dialbridge_core::audio::MULAW_SILENCE;
 
-use crate::twilio::events::What;
+use crate::twilio::events::CallEventKind;
 
 /// Bytes of a frame: 20 ms.
 pub(super) const FRAME_BYTES: usize = 160;
@@ -95,7 +95,7 @@ impl CallerStep {
 
 /// What the caller hears at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ear {
+pub(super) struct AgentAudio {
     pub(super) now_ms: u64,
     pub(super) agent_is_speaking: bool,
 }
@@ -122,10 +122,10 @@ enum Doing {
 
 /// What the caller does in one frame.
 #[derive(Debug, Default)]
-pub(super) struct Moment {
+pub(super) struct CallerFrame {
     /// What the microphone hears.
     pub(super) frame: Vec<u8>,
-    pub(super) events: Vec<What>,
+    pub(super) events: Vec<CallEventKind>,
     pub(super) hangs_up: bool,
 }
 
@@ -159,26 +159,26 @@ impl Caller {
     }
 
     /// The next frame.
-    pub(super) fn next(&mut self, ear: Ear) -> Moment {
-        self.listen(ear);
-        let mut moment = Moment { frame: vec![MULAW_SILENCE; FRAME_BYTES], ..Moment::default() };
-        if matches!(self.doing, Doing::Nothing) && self.is_time(ear.now_ms) {
-            self.begin(ear.now_ms, &mut moment);
+    pub(super) fn next(&mut self, agent_audio: AgentAudio) -> CallerFrame {
+        self.listen(agent_audio);
+        let mut moment = CallerFrame { frame: vec![MULAW_SILENCE; FRAME_BYTES], ..CallerFrame::default() };
+        if matches!(self.doing, Doing::Nothing) && self.is_time(agent_audio.now_ms) {
+            self.begin(agent_audio.now_ms, &mut moment);
         }
-        self.go_on(ear.now_ms, &mut moment);
+        self.continue_step(agent_audio.now_ms, &mut moment);
         moment
     }
 
-    fn listen(&mut self, ear: Ear) {
-        match (ear.agent_is_speaking, self.agent_began_ms) {
-            (true, None) => self.agent_began_ms = Some(ear.now_ms),
+    fn listen(&mut self, agent_audio: AgentAudio) {
+        match (agent_audio.agent_is_speaking, self.agent_began_ms) {
+            (true, None) => self.agent_began_ms = Some(agent_audio.now_ms),
             (false, Some(_)) => {
                 self.agent_began_ms = None;
-                self.agent_silent_since_ms = ear.now_ms;
+                self.agent_silent_since_ms = agent_audio.now_ms;
             }
             (true, Some(_)) | (false, None) => {}
         }
-        self.agent_spoke |= ear.agent_is_speaking;
+        self.agent_spoke |= agent_audio.agent_is_speaking;
     }
 
     fn is_time(&self, now_ms: u64) -> bool {
@@ -194,11 +194,11 @@ impl Caller {
         }
     }
 
-    fn begin(&mut self, now_ms: u64, moment: &mut Moment) {
+    fn begin(&mut self, now_ms: u64, moment: &mut CallerFrame) {
         match self.steps.pop_front() {
             Some(CallerStep::Say { label, audio, .. }) => {
                 let ms = (audio.len() / 8) as u64;
-                moment.events.push(What::CallerSpeaks { label: label.clone(), ms });
+                moment.events.push(CallEventKind::CallerSpeaks { label: label.clone(), ms });
                 self.doing = Doing::Saying { label, audio, at: 0 };
             }
             Some(CallerStep::Press { digits, .. }) => {
@@ -209,7 +209,7 @@ impl Caller {
         }
     }
 
-    fn go_on(&mut self, now_ms: u64, moment: &mut Moment) {
+    fn continue_step(&mut self, now_ms: u64, moment: &mut CallerFrame) {
         match &mut self.doing {
             Doing::Nothing => return,
             Doing::Saying { label, audio, at } => {
@@ -219,7 +219,7 @@ impl Caller {
                 if end < audio.len() {
                     return;
                 }
-                moment.events.push(What::CallerSpoke { label: std::mem::take(label) });
+                moment.events.push(CallEventKind::CallerSpoke { label: std::mem::take(label) });
             }
             Doing::Pressing { digits, next_ms } => {
                 if now_ms < *next_ms {
@@ -227,7 +227,7 @@ impl Caller {
                 }
                 *next_ms += KEY_MS;
                 if let Some(digit) = digits.pop_front() {
-                    moment.events.push(What::Digit { digit });
+                    moment.events.push(CallEventKind::Digit { digit });
                 }
                 if !digits.is_empty() {
                     return;
@@ -245,11 +245,11 @@ mod tests {
     use super::*;
 
     /// Runs a caller for some frames; the agent speaks in the given span. Returns what happened and when.
-    fn run(steps: Vec<CallerStep>, agent: std::ops::Range<u64>, until_ms: u64) -> Vec<(u64, What)> {
+    fn run(steps: Vec<CallerStep>, agent: std::ops::Range<u64>, until_ms: u64) -> Vec<(u64, CallEventKind)> {
         let mut caller = Caller::new(steps);
         let mut events = Vec::new();
         for now_ms in (0..until_ms).step_by(20) {
-            let moment = caller.next(Ear { now_ms, agent_is_speaking: agent.contains(&now_ms) });
+            let moment = caller.next(AgentAudio { now_ms, agent_is_speaking: agent.contains(&now_ms) });
             events.extend(moment.events.into_iter().map(|what| (now_ms, what)));
         }
         events
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn a_caller_waits_until_the_agent_has_spoken() {
         let events = run(vec![say(When::AgentSilent(400))], 100..1_000, 3_000);
-        assert_eq!(events[0], (1_400, What::CallerSpeaks { label: "a".to_owned(), ms: 60 }));
-        assert_eq!(events[1], (1_440, What::CallerSpoke { label: "a".to_owned() }));
+        assert_eq!(events[0], (1_400, CallEventKind::CallerSpeaks { label: "a".to_owned(), ms: 60 }));
+        assert_eq!(events[1], (1_440, CallEventKind::CallerSpoke { label: "a".to_owned() }));
     }
 
     #[test]
@@ -273,9 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_pressed_one_after_the_other() {
+    fn digits_are_pressed_one_after_the_other() {
         let events = run(vec![CallerStep::Press { when: When::After(100), digits: "1#".to_owned() }], 0..0, 1_000);
-        assert_eq!(events, [(100, What::Digit { digit: '1' }), (340, What::Digit { digit: '#' })]);
+        assert_eq!(events, [(100, CallEventKind::Digit { digit: '1' }), (340, CallEventKind::Digit { digit: '#' })]);
     }
 
     #[test]

@@ -6,13 +6,13 @@ pub struct CallEvent {
     /// Milliseconds since the call was placed.
     pub at_ms: u64,
     /// What it was.
-    pub what: What,
+    pub kind: CallEventKind,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum CallEventKind {
     /// TwiML came from a path (without its query and ticket).
     Twiml {
         /// The path.
@@ -54,12 +54,12 @@ pub enum What {
     /// All that was queued was heard, or the rest was cleared.
     AgentSpoke {
         /// How long the caller heard it, in milliseconds.
-        heard_ms: u64,
+        played_ms: u64,
         /// Whether a `clear` cut it off.
         cut: bool,
     },
     /// The service closed the media socket.
-    SocketClosed {
+    StreamClosed {
         /// The close code, where there was one.
         code: Option<u16>,
     },

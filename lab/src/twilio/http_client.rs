@@ -15,7 +15,7 @@ use crate::twilio::account::Account;
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The longest answer that is read, in bytes; Twilio's own bound for TwiML is 64 kB.
-const MOST_BYTES: usize = 128 * 1024;
+const MAX_BYTES: usize = 128 * 1024;
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub(super) async fn post(net: &Net, account: &Account, url: &str, form: &[(Strin
         }
         let request = request.body(Full::<Bytes>::from(body)).map_err(|error| broken(&error))?;
         let connection = net.connect(&uri).await.map_err(|error| Fault::NotConnected(error.to_string()))?;
-        let response = send_once(connection, request, MOST_BYTES).await.map_err(|error| broken(&error))?;
+        let response = send_once(connection, request, MAX_BYTES).await.map_err(|error| broken(&error))?;
         if !response.status().is_success() {
             return Err(Fault::Status(response.status()));
         }

@@ -34,7 +34,7 @@ impl Drop for KnownCall {
 impl SimulatedTwilio {
     /// Has the REST API know a call of that id, which takes every update.
     #[must_use]
-    pub fn know_call(&self, call_sid: &str) -> KnownCall {
+    pub fn add_known_call(&self, call_sid: &str) -> KnownCall {
         let (updates, mut came) = mpsc::channel(UPDATES);
         let (sender, twiml) = mpsc::channel(UPDATES);
         self.live().insert(call_sid.to_owned(), updates);

@@ -3,21 +3,21 @@
 //! Facts and sources: Twilio's pages on Media Streams, TwiML, webhooks and the Calls resource.
 
 mod account;
+mod account_state;
 mod answers;
+mod behaviour;
 mod call;
 mod call_state;
 mod caller;
 mod events;
 mod faults;
-mod habits;
 mod http_client;
 mod known_call;
-mod media_socket;
+mod media_stream;
 mod numbers;
 mod overrides;
 mod placed;
 mod plan;
-mod possessions;
 mod rest;
 mod status;
 mod streaming;
@@ -26,16 +26,16 @@ mod verbs;
 mod webhooks;
 
 pub use account::{Account, sign};
+pub use account_state::AccountState;
+pub use behaviour::{AbnormalClose, TwilioBehaviour};
 pub use call_state::CallRecord;
 pub use caller::{CallerStep, Recordings, When, parse_steps};
-pub use events::{CallEvent, What};
+pub use events::{CallEvent, CallEventKind};
 pub use faults::{CallFault, RestFault};
-pub use habits::{AbnormalClose, Habits};
 pub use known_call::KnownCall;
 pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
 pub use plan::{CallPlan, OtherSide, Queue};
-pub use possessions::Possessions;
 pub use rest::ServedRest;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -55,7 +55,7 @@ pub struct SimulatedTwilio {
     handed_off: Arc<Mutex<VecDeque<String>>>,
     /// What the next requests to the REST API get.
     rest_faults: Arc<Mutex<VecDeque<RestFault>>>,
-    possessions: Arc<Mutex<Possessions>>,
+    account_state: Arc<Mutex<AccountState>>,
 }
 
 /// New TwiML for a live call.
@@ -75,7 +75,7 @@ impl SimulatedTwilio {
             live: Arc::default(),
             handed_off: Arc::default(),
             rest_faults: Arc::default(),
-            possessions: Arc::default(),
+            account_state: Arc::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const PAGE_SIZE: usize = 50;
 
 /// How many stand on a page at most.
-const MOST_ON_PAGE: usize = 1_000;
+const MAX_ON_PAGE: usize = 1_000;
 
 /// A number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub(super) fn page(numbers: &[PhoneNumber], account: &str, query: &str) -> Resul
         Some(text) => text.parse::<usize>().map_err(|_| invalid(name)),
     };
     let size = number("PageSize", PAGE_SIZE)?;
-    if !(1..=MOST_ON_PAGE).contains(&size) {
+    if !(1..=MAX_ON_PAGE).contains(&size) {
         return Err(invalid("PageSize"));
     }
     let index = number("Page", 0)?;

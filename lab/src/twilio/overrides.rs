@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::twilio::http_client::Fault;
 
 /// Twilio's bound for `rc`.
-const MOST_RETRIES: u32 = 5;
+const MAX_RETRIES: u32 = 5;
 
 /// How often a webhook is tried again, and after which faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Overrides {
             let mut pairs = fragment.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
         };
-        let retries = named("rc").and_then(|count| count.parse().ok()).unwrap_or(1).min(MOST_RETRIES);
+        let retries = named("rc").and_then(|count| count.parse().ok()).unwrap_or(1).min(MAX_RETRIES);
         let policy = named("rp").unwrap_or("ct").split(',').map(ToOwned::to_owned).collect();
         Self { retries, policy }
     }

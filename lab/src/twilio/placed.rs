@@ -8,8 +8,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::twilio::account::Account;
-use crate::twilio::habits::Habits;
-use crate::twilio::media_socket::headers;
+use crate::twilio::behaviour::TwilioBehaviour;
+use crate::twilio::media_stream::headers;
 use crate::twilio::twiml::{self, Verb};
 use crate::twilio::{SimulatedTwilio, http_client};
 
@@ -68,7 +68,7 @@ async fn open(account: &Account, url: &str) -> Result<(TcpStream, Vec<u8>), Stri
     let connected = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
     let socket = connected.map_err(|error| format!("{authority}: {error}"))?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
-    let headers = headers(account, url, Habits::default()).map_err(|error| error.to_string())?;
+    let headers = headers(account, url, TwilioBehaviour::default()).map_err(|error| error.to_string())?;
     let opened = handshake(socket, &uri, &headers).await;
     let upgraded = opened.map_err(|error| format!("the media socket was refused: {error}"))?.into_inner();
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().map_err(|_| "the connection is another one".to_owned())?;

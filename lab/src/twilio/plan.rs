@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::twilio::behaviour::TwilioBehaviour;
 use crate::twilio::caller::CallerStep;
 use crate::twilio::events::CallEvent;
 use crate::twilio::faults::CallFault;
-use crate::twilio::habits::Habits;
 
 /// What is to be played.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct CallPlan {
     /// What the caller does.
     pub steps: Vec<CallerStep>,
     /// With nothing left to do, the caller hangs up when the agent has been silent for so long.
-    pub patience: Duration,
+    pub hang_up_after: Duration,
     /// The longest call.
     pub limit: Duration,
     /// What the other side of each `<Dial>` does, in order; the last one does the same for all further ones.
@@ -31,7 +31,7 @@ pub struct CallPlan {
     /// What becomes of a call that is queued.
     pub queue: Queue,
     /// How Twilio does what its pages do not say.
-    pub habits: Habits,
+    pub behaviour: TwilioBehaviour,
     /// What goes wrong.
     pub faults: Vec<CallFault>,
     /// Where each event goes at once, for those who watch.
@@ -48,11 +48,11 @@ impl CallPlan {
             from: "+15550100".to_owned(),
             to: "+15550199".to_owned(),
             steps,
-            patience: Duration::from_secs(20),
+            hang_up_after: Duration::from_secs(20),
             limit: Duration::from_secs(300),
             others: vec![OtherSide::Answers { rings_ms: 1_000, talks_ms: 5_000 }],
             queue: Queue::Keeps,
-            habits: Habits::default(),
+            behaviour: TwilioBehaviour::default(),
             faults: Vec::new(),
             watch: None,
         }

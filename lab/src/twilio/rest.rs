@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::twilio::answers::{MOST_BYTES, error, response};
-use crate::twilio::possessions::Who;
+use crate::twilio::account_state::Requester;
+use crate::twilio::answers::{MAX_BYTES, error, response};
 use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 
 /// The longest `Twiml` parameter, in characters (error 32018 beyond it).
@@ -80,26 +80,26 @@ impl SimulatedTwilio {
         if path == "/handoff" {
             return response(StatusCode::OK, "text/xml", self.hand_off());
         }
-        let Some(who) = self.authorized(&request) else {
+        let Some(requester) = self.authorized(&request) else {
             return error(StatusCode::UNAUTHORIZED, 20003, "Authenticate");
         };
         match self.next_rest_fault() {
-            None => self.resource(who, &path, request).await,
+            None => self.resource(requester, &path, request).await,
             Some(RestFault::Refused { status, code, retry_after }) => refused(status, code, retry_after),
             Some(RestFault::Silence) => std::future::pending().await,
             Some(RestFault::DoneButFails) => {
                 let is_update = request.method() == Method::POST;
-                let done = self.resource(who, &path, request).await;
+                let done = self.resource(requester, &path, request).await;
                 if is_update { refused(StatusCode::BAD_GATEWAY, 20500, None) } else { done }
             }
         }
     }
 
-    async fn resource(&self, who: Who, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn resource(&self, requester: Requester, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let own = format!("/2010-04-01/Accounts/{}", self.account.sid);
         let resource = path.strip_prefix(&own).and_then(|rest| rest.strip_suffix(".json"));
         match (resource.map(|resource| resource.split('/').collect::<Vec<_>>()).as_deref(), request.method()) {
-            (Some([""]), &Method::GET) => self.account_resource(who),
+            (Some([""]), &Method::GET) => self.account_resource(requester),
             (Some(["", "IncomingPhoneNumbers"]), &Method::GET) => {
                 self.numbers_resource(request.uri().query().unwrap_or_default())
             }
@@ -115,12 +115,12 @@ impl SimulatedTwilio {
     }
 
     /// Who asks, by the request's Basic authorization.
-    fn authorized(&self, request: &Request<Incoming>) -> Option<Who> {
+    fn authorized(&self, request: &Request<Incoming>) -> Option<Requester> {
         let header = request.headers().get("authorization")?.to_str().ok()?;
         let pair = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
         let pair = String::from_utf8(pair).ok()?;
         let (user, password) = pair.split_once(':')?;
-        self.who(user, password)
+        self.requester(user, password)
     }
 
     fn status(&self, sid: &str) -> Response<Full<Bytes>> {
@@ -133,7 +133,7 @@ impl SimulatedTwilio {
     }
 
     async fn update(&self, sid: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let Ok(body) = Limited::new(request.into_body(), MOST_BYTES).collect().await else {
+        let Ok(body) = Limited::new(request.into_body(), MAX_BYTES).collect().await else {
             return error(StatusCode::BAD_REQUEST, 20001, "unreadable");
         };
         let body = body.to_bytes();

@@ -1,11 +1,11 @@
 //! `<Stream statusCallback>`: the service is told that a stream has started, stopped or failed, beside the call.
 
-use crate::twilio::call_state::{Line, StatusCallback};
+use crate::twilio::call_state::{ActiveCall, StatusCallback};
 use crate::twilio::http_client;
 
-impl Line<'_> {
+impl ActiveCall<'_> {
     /// Tells the service, where the document says so. The call does not wait for it.
-    pub(super) fn tell_status(&mut self, status: &StatusCallback, event: &str, error: Option<&str>) {
+    pub(super) fn send_status(&mut self, status: &StatusCallback, event: &str, error: Option<&str>) {
         let Some(url) = status.url.clone() else { return };
         let ms = self.now_ms();
         // The lab has no calendar: its calls begin with the year.

@@ -8,15 +8,15 @@ use dialbridge_core::CallTime;
 use dialbridge_core::replay::Playout;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::twilio::call_state::{Line, Next};
-use crate::twilio::caller::{Ear, FRAME_BYTES, FRAME_MS};
-use crate::twilio::events::What;
+use crate::twilio::call_state::{ActiveCall, Next};
+use crate::twilio::caller::{AgentAudio, FRAME_BYTES, FRAME_MS};
+use crate::twilio::events::CallEventKind;
 use crate::twilio::faults::{GARBAGE, StreamFaults};
-use crate::twilio::media_socket::{FromService, MediaSocket};
+use crate::twilio::media_stream::{FromService, SimulatedMediaStream};
 
 /// A call whose media socket is open.
 pub(super) struct Streaming<'l, 'a> {
-    line: &'l mut Line<'a>,
+    call: &'l mut ActiveCall<'a>,
     faults: StreamFaults,
     playout: Playout,
     /// When the stream began, in milliseconds of the call.
@@ -31,12 +31,12 @@ pub(super) struct Streaming<'l, 'a> {
 }
 
 impl<'l, 'a> Streaming<'l, 'a> {
-    pub(super) fn new(line: &'l mut Line<'a>, faults: StreamFaults) -> Self {
-        let began_ms = line.now_ms();
-        let said_before = line.record.said.len();
-        line.caller.stream_begins(began_ms);
+    pub(super) fn new(call: &'l mut ActiveCall<'a>, faults: StreamFaults) -> Self {
+        let began_ms = call.now_ms();
+        let said_before = call.record.said.len();
+        call.caller.stream_begins(began_ms);
         Self {
-            line,
+            call,
             faults,
             playout: Playout::default(),
             began_ms,
@@ -47,7 +47,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
     }
 
-    pub(super) async fn run(mut self, socket: &mut MediaSocket) -> Next {
+    pub(super) async fn run(mut self, socket: &mut SimulatedMediaStream) -> Next {
         let mut ticks = interval_at(Instant::now(), Duration::from_millis(FRAME_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let next = loop {
@@ -56,7 +56,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
                 message = socket.next(), if !self.faults.is_late(self.stream_ms()) => {
                     self.on_message(message, socket).await
                 }
-                Some(update) = self.line.updates.recv() => Some(self.line.updated(update).await),
+                Some(update) = self.call.updates.recv() => Some(self.call.updated(update).await),
                 _ = ticks.tick() => self.on_tick(socket).await,
             };
             if let Some(next) = next {
@@ -64,23 +64,23 @@ impl<'l, 'a> Streaming<'l, 'a> {
             }
         };
         let heard = self.playout.into_heard();
-        let length = self.line.record.said.len();
-        self.line.record.heard.resize(self.said_before, dialbridge_core::audio::MULAW_SILENCE);
-        self.line.record.heard.extend(heard);
-        self.line.record.heard.resize(length, dialbridge_core::audio::MULAW_SILENCE);
+        let length = self.call.record.said.len();
+        self.call.record.heard.resize(self.said_before, dialbridge_core::audio::MULAW_SILENCE);
+        self.call.record.heard.extend(heard);
+        self.call.record.heard.resize(length, dialbridge_core::audio::MULAW_SILENCE);
         next
     }
 
     /// Milliseconds of the stream.
     fn stream_ms(&self) -> u64 {
-        self.line.now_ms() - self.began_ms
+        self.call.now_ms() - self.began_ms
     }
 
     fn stream_time(&self) -> CallTime {
         CallTime::from_ms(self.stream_ms())
     }
 
-    async fn on_message(&mut self, message: FromService, socket: &mut MediaSocket) -> Option<Next> {
+    async fn on_message(&mut self, message: FromService, socket: &mut SimulatedMediaStream) -> Option<Next> {
         self.play(socket).await;
         match message {
             FromService::Media(audio) => {
@@ -96,10 +96,10 @@ impl<'l, 'a> Streaming<'l, 'a> {
                 self.notice_speech(true).await;
                 self.play(socket).await;
             }
-            FromService::Malformed { code, why } => self.line.tell(What::Warning { code, why }).await,
-            FromService::Closed { code: None } => return Some(self.line.broken().await),
+            FromService::Malformed { code, why } => self.call.record_event(CallEventKind::Warning { code, why }).await,
+            FromService::Closed { code: None } => return Some(self.call.broken().await),
             FromService::Closed { code } => {
-                self.line.tell(What::SocketClosed { code }).await;
+                self.call.record_event(CallEventKind::StreamClosed { code }).await;
                 socket.close().await;
                 return Some(Next::Verb);
             }
@@ -107,38 +107,38 @@ impl<'l, 'a> Streaming<'l, 'a> {
         None
     }
 
-    async fn on_tick(&mut self, socket: &mut MediaSocket) -> Option<Next> {
+    async fn on_tick(&mut self, socket: &mut SimulatedMediaStream) -> Option<Next> {
         let stream_ms = self.stream_ms();
         if self.faults.breaks(stream_ms) {
             socket.cut();
-            return Some(self.line.broken().await);
+            return Some(self.call.broken().await);
         }
         if self.faults.is_deaf(stream_ms) {
-            socket.go_deaf();
+            socket.stop_reading();
         }
         self.play(socket).await;
-        let now_ms = self.line.now_ms();
-        let moment = self.line.caller.next(Ear { now_ms, agent_is_speaking: self.playout.is_playing() });
+        let now_ms = self.call.now_ms();
+        let moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
         for what in moment.events {
-            if let What::Digit { digit } = &what
+            if let CallEventKind::Digit { digit } = &what
                 && socket.dtmf(*digit).await.is_err()
             {
-                return Some(self.line.broken().await);
+                return Some(self.call.broken().await);
             }
-            self.line.tell(what).await;
+            self.call.record_event(what).await;
         }
-        if moment.hangs_up || self.has_lost_patience(now_ms) {
+        if moment.hangs_up || self.should_hang_up(now_ms) {
             return Some(Next::End("caller".to_owned()));
         }
-        self.line.record.said.extend_from_slice(&moment.frame);
+        self.call.record.said.extend_from_slice(&moment.frame);
         match self.send_frame(&moment.frame, stream_ms, socket).await {
             Ok(()) => None,
-            Err(_) => Some(self.line.broken().await),
+            Err(_) => Some(self.call.broken().await),
         }
     }
 
     /// Sends what the caller said, or keeps it until a message is full or the way is free.
-    async fn send_frame(&mut self, frame: &[u8], stream_ms: u64, socket: &mut MediaSocket) -> io::Result<()> {
+    async fn send_frame(&mut self, frame: &[u8], stream_ms: u64, socket: &mut SimulatedMediaStream) -> io::Result<()> {
         self.frames += 1;
         if self.faults.has_garbage() {
             let turn = usize::try_from(self.frames).unwrap_or_default() % GARBAGE.len();
@@ -148,7 +148,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
             return Ok(());
         }
         self.unsent.extend_from_slice(frame);
-        let frame_ms = self.line.plan.habits.frame_ms;
+        let frame_ms = self.call.plan.behaviour.frame_ms;
         if self.faults.is_late(stream_ms) || !(self.frames * FRAME_MS).is_multiple_of(frame_ms) {
             return Ok(());
         }
@@ -162,14 +162,14 @@ impl<'l, 'a> Streaming<'l, 'a> {
         Ok(())
     }
 
-    fn has_lost_patience(&self, now_ms: u64) -> bool {
-        let patience = u64::try_from(self.line.plan.patience.as_millis()).unwrap_or(u64::MAX);
-        let since = self.line.caller.since_ms().max(self.began_ms);
-        self.line.caller.is_done() && !self.playout.is_playing() && now_ms > since + patience
+    fn should_hang_up(&self, now_ms: u64) -> bool {
+        let after_ms = u64::try_from(self.call.plan.hang_up_after.as_millis()).unwrap_or(u64::MAX);
+        let since = self.call.caller.since_ms().max(self.began_ms);
+        self.call.caller.is_done() && !self.playout.is_playing() && now_ms > since + after_ms
     }
 
     /// Plays on and returns the marks that are due.
-    async fn play(&mut self, socket: &mut MediaSocket) {
+    async fn play(&mut self, socket: &mut SimulatedMediaStream) {
         let marks: VecDeque<String> = self.playout.advance(self.stream_time()).into();
         for name in marks.into_iter().filter(|_| !self.faults.has_no_marks()) {
             // When the socket is gone, the next tick notices it.
@@ -181,13 +181,13 @@ impl<'l, 'a> Streaming<'l, 'a> {
     async fn notice_speech(&mut self, cut: bool) {
         match (self.playout.is_playing(), self.speaking_since) {
             (true, None) => {
-                self.speaking_since = Some(self.playout.heard_bytes());
-                self.line.tell(What::AgentSpeaks).await;
+                self.speaking_since = Some(self.playout.played_bytes());
+                self.call.record_event(CallEventKind::AgentSpeaks).await;
             }
             (false, Some(since)) => {
                 self.speaking_since = None;
-                let heard_ms = ((self.playout.heard_bytes() - since) / 8) as u64;
-                self.line.tell(What::AgentSpoke { heard_ms, cut }).await;
+                let played_ms = ((self.playout.played_bytes() - since) / 8) as u64;
+                self.call.record_event(CallEventKind::AgentSpoke { played_ms, cut }).await;
             }
             (true, Some(_)) | (false, None) => {}
         }

@@ -6,8 +6,8 @@ use tokio::time::sleep;
 
 use crate::twilio::Update;
 use crate::twilio::account::Account;
-use crate::twilio::call_state::{Line, Next};
-use crate::twilio::events::What;
+use crate::twilio::call_state::{ActiveCall, Next};
+use crate::twilio::events::CallEventKind;
 use crate::twilio::plan::{OtherSide, Queue};
 use crate::twilio::twiml::{Dial, Enqueue, Verb};
 
@@ -17,7 +17,7 @@ const SAY_MS_PER_CHAR: u64 = 65;
 /// How long it takes to hear that a line is busy, in milliseconds.
 const BUSY_MS: u64 = 500;
 
-impl Line<'_> {
+impl ActiveCall<'_> {
     pub(super) async fn verb(&mut self, verb: Verb) -> Next {
         match verb {
             Verb::ConnectStream { action, stream } => {
@@ -25,8 +25,8 @@ impl Line<'_> {
                 match (next, action) {
                     (Next::Verb, Some(action)) => Next::Fetch(action, Vec::new()),
                     (Next::End(by), Some(action)) => {
-                        if self.plan.habits.action_after_hang_up {
-                            self.tell_action_of_the_end(&action).await;
+                        if self.plan.behaviour.action_after_hang_up {
+                            self.send_final_action(&action).await;
                         }
                         Next::End(by)
                     }
@@ -34,12 +34,12 @@ impl Line<'_> {
                 }
             }
             Verb::Redirect { url } => {
-                self.tell(What::Redirected { url: url.clone() }).await;
+                self.record_event(CallEventKind::Redirected { url: url.clone() }).await;
                 Next::Fetch(url, Vec::new())
             }
             Verb::Say { text } => {
                 let next = self.pass(text.chars().count() as u64 * SAY_MS_PER_CHAR).await;
-                self.tell(What::Said { text }).await;
+                self.record_event(CallEventKind::Said { text }).await;
                 next
             }
             Verb::Pause { seconds } => self.pass(seconds.saturating_mul(1000)).await,
@@ -61,14 +61,14 @@ impl Line<'_> {
     pub(super) async fn updated(&mut self, update: Update) -> Next {
         // Whoever asked may have gone; the update holds all the same.
         let _ = update.taken.send(());
-        self.tell(What::Updated).await;
+        self.record_event(CallEventKind::Updated).await;
         Next::Document(update.twiml)
     }
 
     /// Dials, and goes on as Twilio does when that is over: with `action`, else with the next verb.
     async fn dial(&mut self, dial: Dial) -> Next {
         let other = self.next_other();
-        self.tell(What::Dialled { to: dial.to, caller_id: dial.caller_id }).await;
+        self.record_event(CallEventKind::Dialled { to: dial.to, caller_id: dial.caller_id }).await;
         let longest_ms = dial.timeout_s.saturating_mul(1000);
         let (rings_ms, talks_ms, status) = match other {
             OtherSide::Answers { rings_ms, talks_ms } if rings_ms <= longest_ms => (rings_ms, talks_ms, "completed"),
@@ -80,7 +80,7 @@ impl Line<'_> {
             Next::Verb => {}
             taken_away => return taken_away,
         }
-        self.tell(What::DialEnded { status: status.to_owned(), talked_ms: talks_ms }).await;
+        self.record_event(CallEventKind::DialEnded { status: status.to_owned(), talked_ms: talks_ms }).await;
         let Some(action) = dial.action else { return Next::Verb };
         let mut more = vec![("DialCallStatus", status.to_owned()), ("DialCallSid", Account::new_sid("CA"))];
         if status == "completed" {
@@ -97,7 +97,7 @@ impl Line<'_> {
 
     async fn enqueue(&mut self, enqueue: Enqueue) -> Next {
         let Enqueue { workflow_sid, queue, attributes, action } = enqueue;
-        self.tell(What::Enqueued { workflow_sid, queue, attributes }).await;
+        self.record_event(CallEventKind::Enqueued { workflow_sid, queue, attributes }).await;
         let ms = match self.plan.queue {
             Queue::Keeps => return Next::End("the queue".to_owned()),
             Queue::Leaves(ms) => ms,

@@ -1,14 +1,14 @@
 //! Which documents a call runs: they are fetched from the webhooks, again where that failed, at last from the number's
 //! fallback URL.
 
-use crate::twilio::call_state::{Line, Next};
-use crate::twilio::events::What;
+use crate::twilio::call_state::{ActiveCall, Next};
+use crate::twilio::events::CallEventKind;
 use crate::twilio::faults::CallFault;
 use crate::twilio::http_client;
 use crate::twilio::overrides::Overrides;
 use crate::twilio::twiml;
 
-impl Line<'_> {
+impl ActiveCall<'_> {
     pub(super) async fn fetch(&mut self, url: &str, more: Vec<(&'static str, String)>) -> Next {
         let more: Vec<_> = more.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if self.record.documents.is_empty() && self.plan.faults.contains(&CallFault::AsksTwice) {
@@ -19,17 +19,17 @@ impl Line<'_> {
             Ok(document) => return Next::Document(document),
             Err(why) => why,
         };
-        self.tell(What::WebhookFailed { why: why.clone() }).await;
+        self.record_event(CallEventKind::WebhookFailed { why: why.clone() }).await;
         let Some(fallback) = self.plan.fallback_url.clone() else { return Next::End(why) };
         let mut told = Vec::new();
-        if self.plan.habits.error_parameters {
+        if self.plan.behaviour.error_parameters {
             told.push(("ErrorCode".to_owned(), "11200".to_owned()));
             told.push(("ErrorUrl".to_owned(), without_fragment(url).to_owned()));
         }
         match self.ask(&fallback, &told).await {
             Ok(document) => Next::Document(document),
             Err(why) => {
-                self.tell(What::WebhookFailed { why: why.clone() }).await;
+                self.record_event(CallEventKind::WebhookFailed { why: why.clone() }).await;
                 Next::End(why)
             }
         }
@@ -47,7 +47,7 @@ impl Line<'_> {
                 Ok(answer) => match twiml::parse(&answer.body) {
                     Ok(verbs) => {
                         let verbs = verbs.iter().map(|verb| verb.name().to_owned()).collect();
-                        self.tell(What::Twiml { path: path_of(url), verbs }).await;
+                        self.record_event(CallEventKind::Twiml { path: path_of(url), verbs }).await;
                         return Ok(answer.body);
                     }
                     Err(why) => return Err(format!("12100: {why} from {}", path_of(url))),
@@ -62,10 +62,10 @@ impl Line<'_> {
     }
 
     /// When the caller has hung up, the action is asked once more, with the call's end as its status.
-    pub(super) async fn tell_action_of_the_end(&mut self, action: &str) {
+    pub(super) async fn send_final_action(&mut self, action: &str) {
         let form = self.form("completed");
         if let Err(fault) = http_client::post(&self.twilio.net, &self.twilio.account, action, &form).await {
-            self.tell(What::WebhookFailed { why: format!("11200: {fault}") }).await;
+            self.record_event(CallEventKind::WebhookFailed { why: format!("11200: {fault}") }).await;
         }
     }
 

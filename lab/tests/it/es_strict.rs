@@ -177,7 +177,7 @@ async fn more_than_a_minute_of_audio_is_too_much() {
 }
 
 #[tokio::test]
-async fn keys_are_an_input_of_v2beta1_only() {
+async fn digits_are_an_input_of_v2beta1_only() {
     let agent = agent("[digits.12]\nsay = \"twelve\"\n[start]\nsay = \"hello\"").await;
     let keys = vec![es::TelephonyDtmf::DtmfOne.into(), es::TelephonyDtmf::DtmfTwo.into()];
     let message = first(es::query_input::Input::Dtmf(es::TelephonyDtmfEvents { dtmf_events: keys }));
@@ -210,7 +210,7 @@ async fn messages_for_telephones_exist_in_v2beta1_only() {
 }
 
 #[tokio::test]
-async fn keys_are_looked_up_as_a_text_and_as_a_parameter_of_an_event_too() {
+async fn digits_are_looked_up_as_a_text_and_as_a_parameter_of_an_event_too() {
     let agent = agent(
         "[start]\nsay = \"hello\"\nevent = \"WELCOME\"\n[digits.12]\nsay = \"twelve\"\n[other_digits]\nsay = \"what?\"",
     )

@@ -10,7 +10,7 @@ use fastwebsockets::Role;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// The longest payload of a control frame, in bytes.
-const MOST_CONTROL_BYTES: u64 = 125;
+const MAX_CONTROL_BYTES: u64 = 125;
 
 /// The reading half of a connection, whose frames are checked; a fault ends the reading with `InvalidData`.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Place {
     const BEGIN: Self = Self::Head { bytes: [0; 10], gathered: 0 };
 
     /// Goes through bytes that came; gives the fault where there is one.
-    fn pass(&mut self, mut bytes: &[u8], is_masked: bool) -> Result<(), &'static str> {
+    fn check(&mut self, mut bytes: &[u8], is_masked: bool) -> Result<(), &'static str> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self {
                 Self::Body(left) => {
@@ -72,7 +72,7 @@ fn body_after(head: &[u8], is_masked: bool) -> Result<Option<u64>, &'static str>
         (length, _) => u64::from(length),
     };
     let is_control = first & 0x08 != 0;
-    if is_control && length > MOST_CONTROL_BYTES {
+    if is_control && length > MAX_CONTROL_BYTES {
         return Err("a control frame of more than 125 bytes");
     }
     // A length beyond any limit is for the socket's own bound.
@@ -92,7 +92,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameCheck<S> {
         let before = buf.filled().len();
         match Pin::new(&mut this.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
-                let passed = this.place.pass(&buf.filled()[before..], this.is_masked);
+                let passed = this.place.check(&buf.filled()[before..], this.is_masked);
                 Poll::Ready(passed.map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault)))
             }
             other => other,
@@ -104,9 +104,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameCheck<S> {
 mod tests {
     use super::*;
 
-    fn pass(chunks: &[&[u8]]) -> Result<(), &'static str> {
+    fn check(chunks: &[&[u8]]) -> Result<(), &'static str> {
         let mut frames = Place::BEGIN;
-        chunks.iter().try_for_each(|chunk| frames.pass(chunk, true))
+        chunks.iter().try_for_each(|chunk| frames.check(chunk, true))
     }
 
     fn masked(first: u8, payload: usize) -> Vec<u8> {
@@ -131,39 +131,39 @@ mod tests {
     #[test]
     fn masked_frames_of_any_length_pass_however_they_are_cut() {
         let frames: Vec<u8> = [0, 1, 125, 126, 300, 65_535, 65_536].into_iter().flat_map(|n| masked(0x81, n)).collect();
-        assert_eq!(pass(&[&frames]), Ok(()));
+        assert_eq!(check(&[&frames]), Ok(()));
         for size in [1, 2, 3, 7, 1000] {
-            assert_eq!(pass(&frames.chunks(size).collect::<Vec<_>>()), Ok(()), "{size}");
+            assert_eq!(check(&frames.chunks(size).collect::<Vec<_>>()), Ok(()), "{size}");
         }
     }
 
     #[test]
     fn a_frame_without_a_mask_is_a_fault_wherever_it_stands() {
-        assert!(pass(&[&[0x81, 0x05]]).is_err());
+        assert!(check(&[&[0x81, 0x05]]).is_err());
         let good = masked(0x81, 300);
-        assert!(pass(&[&good, &[0x81], &[0x00]]).is_err());
+        assert!(check(&[&good, &[0x81], &[0x00]]).is_err());
     }
 
     #[test]
     fn a_server_may_not_mask() {
-        let pass = |chunk: &[u8]| {
+        let from_server = |chunk: &[u8]| {
             let mut place = Place::BEGIN;
-            place.pass(chunk, false)
+            place.check(chunk, false)
         };
-        assert_eq!(pass(&[&[0x81, 3], &b"abc"[..], &[0x82, 0, 0x81, 1, b'x']].concat()), Ok(()));
-        assert!(pass(&masked(0x81, 3)).is_err());
-        assert!(pass(&[0x88, 126, 0, 126]).is_err(), "a long control frame");
+        assert_eq!(from_server(&[&[0x81, 3], &b"abc"[..], &[0x82, 0, 0x81, 1, b'x']].concat()), Ok(()));
+        assert!(from_server(&masked(0x81, 3)).is_err());
+        assert!(from_server(&[0x88, 126, 0, 126]).is_err(), "a long control frame");
     }
 
     #[test]
     fn a_long_control_frame_is_a_fault() {
-        assert_eq!(pass(&[&masked(0x8A, 125)]), Ok(()));
-        assert!(pass(&[&masked(0x8A, 126)]).is_err());
-        assert!(pass(&[&masked(0x88, 70_000)]).is_err());
+        assert_eq!(check(&[&masked(0x8A, 125)]), Ok(()));
+        assert!(check(&[&masked(0x8A, 126)]).is_err());
+        assert!(check(&[&masked(0x88, 70_000)]).is_err());
     }
 
     #[test]
     fn a_length_beyond_all_limits_does_not_overflow() {
-        assert_eq!(pass(&[&[0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], &[0; 100]]), Ok(()));
+        assert_eq!(check(&[&[0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], &[0; 100]]), Ok(()));
     }
 }

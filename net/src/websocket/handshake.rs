@@ -153,7 +153,7 @@ mod tests {
         let _ = http.serve_connection(TokioIo::new(connection), answer).with_upgrades().await;
     }
 
-    async fn shake_hands(headers: &[(HeaderName, &'static str)]) -> Result<TokioIo<Upgraded>, HandshakeError> {
+    async fn handshake_with(headers: &[(HeaderName, &'static str)]) -> Result<TokioIo<Upgraded>, HandshakeError> {
         let (ours, theirs) = tokio::io::duplex(10_000);
         tokio::spawn(serve(theirs));
         let value = |value: &'static str| HeaderValue::from_static(value);
@@ -162,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_and_a_server_open_a_socket() {
-        let connection = shake_hands(&[]).await.unwrap();
+        let connection = handshake_with(&[]).await.unwrap();
         let mut socket = WebSocket::new(connection, Role::Client, &LIMITS);
         socket.send(Frame::text("hello")).await.unwrap();
         assert!(matches!(socket.next().await, Ok(Message::Text(text)) if text.as_ref() == b"hello"));
@@ -171,9 +171,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_has_its_status_and_body() {
-        let Err(HandshakeError::Refused(response)) = shake_hands(&[(UPGRADE, "h2c")]).await else { panic!() };
+        let Err(HandshakeError::Refused(response)) = handshake_with(&[(UPGRADE, "h2c")]).await else { panic!() };
         assert_eq!((response.status(), &response.body()[..]), (StatusCode::UPGRADE_REQUIRED, &b"no upgrade"[..]));
-        let refused = shake_hands(&[(SEC_WEBSOCKET_VERSION, "8")]).await.unwrap_err();
+        let refused = handshake_with(&[(SEC_WEBSOCKET_VERSION, "8")]).await.unwrap_err();
         assert_eq!(refused.to_string(), "the handshake is answered with 400 Bad Request");
     }
 

@@ -18,18 +18,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use crate::call::calls::{Calls, Order, Place};
+use crate::call::calls::{CallOrder, CallRegistration, Calls};
 use crate::call::prompts::Prompts;
 use crate::call::tape_recorder::TapeRecorder;
 use crate::call::tools::{ToolResult, Tools};
-use crate::history::Record;
+use crate::history::HistoryWriter;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
-use crate::telemetry::CallSight;
+use crate::telemetry::CallTelemetry;
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::actions::{DialAction, query};
 use crate::twilio::rest::RestClient;
-use dialbridge_agents::{Agent, EVENT_QUEUE, Piece, PipeFull, SessionContext, TurnHandle};
+use dialbridge_agents::{Agent, EVENT_QUEUE, PipeFull, SessionContext, StreamHandle, StreamInput};
 
 /// A fact of a call, for those who watch: the demo's timeline, tests.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Watch {
 
 /// What opened a call's media socket: it says what may be done to the call over REST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum CallKind {
     /// A ticket of ours: the call is what the ticket says.
     Ticket,
     /// The handshake's signature alone: the call is what the stream says, so Twilio is asked first.
@@ -75,7 +75,7 @@ pub enum Standing {
 
 /// What a call needs of the service.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct CallContext {
     /// The agent.
     pub agent: Agent,
     /// Session and language.
@@ -85,7 +85,7 @@ pub struct Surroundings {
     /// What `<Dial action>` of this call is.
     pub dial_action: DialAction,
     /// What opened its media socket.
-    pub standing: Standing,
+    pub kind: CallKind,
     /// Twilio's REST API, where it can be used.
     pub rest: Option<Arc<RestClient>>,
     /// Audio that the agent names by its address.
@@ -101,32 +101,32 @@ pub struct Surroundings {
     /// Whoever watches.
     pub watch: Option<Watch>,
     /// With so many started streams of others there is no room for this one.
-    pub most_calls: usize,
+    pub max_calls: usize,
     /// What the call is given then.
     pub busy: String,
-    /// The call's hand in the page's book.
-    pub(crate) record: Option<Arc<Record>>,
+    /// The call's hand in the page's history.
+    pub(crate) history: Option<Arc<HistoryWriter>>,
 }
 
 /// Runs a call to its end. Gives whether there was room for it.
 pub async fn run(
-    around: Surroundings,
+    context: CallContext,
     call_sid: CallSid,
-    sight: CallSight,
+    telemetry: CallTelemetry,
     socket: MediaSocket,
-    place: Place,
+    registration: CallRegistration,
     recorder: Option<TapeRecorder>,
 ) -> bool {
     let (events_sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let mut bridge = Bridge {
-        call: Call::new(around.config.clone(), CallTime::START),
-        around,
+        call: Call::new(context.config.clone(), CallTime::START),
+        context,
         call_sid,
-        sight,
+        telemetry,
         stream_sid: StreamSid::default(),
         parameters: String::new(),
         began: Instant::now(),
-        place,
+        registration,
         socket,
         turns: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -141,17 +141,17 @@ pub async fn run(
     };
     // One for the whole call: a frame seldom changes when the next deadline is.
     let mut alarm = pin!(sleep_until(bridge.began));
-    let mut set_for = None;
+    let mut armed_for = None;
     while bridge.closed.is_none() && bridge.room != Room::None {
         let deadline = bridge.call.poll_timeout();
-        if let Some((at, _)) = deadline.filter(|(at, _)| set_for != Some(*at)) {
+        if let Some((at, _)) = deadline.filter(|(at, _)| armed_for != Some(*at)) {
             alarm.as_mut().reset(bridge.began + Duration::from_millis(at.as_ms()));
-            set_for = Some(at);
+            armed_for = Some(at);
         }
         tokio::select! {
             // The caller's audio comes last, for it comes most often: nothing else has to wait for a flood of it.
             biased;
-            order = bridge.place.orders.recv() => bridge.on_order(order),
+            order = bridge.registration.orders.recv() => bridge.on_order(order),
             Some(result) = bridge.updates.join_next() => {
                 bridge.on_updated(result.unwrap_or(UpdateResult::Impossible));
             }
@@ -162,7 +162,7 @@ pub async fn run(
             },
             Some((turn, event)) = events.recv() => bridge.on_agent(turn, event),
             () = &mut alarm, if deadline.is_some() => {
-                set_for = None;
+                armed_for = None;
                 bridge.feed(Input::Timeout, deadline.map(|(_, timer)| timer.to_string()));
             }
             message = bridge.socket.next() => bridge.on_twilio(message),
@@ -172,19 +172,19 @@ pub async fn run(
     }
     let had_room = bridge.room != Room::None;
     if !had_room {
-        bridge.turn_away().await;
+        bridge.refuse_call().await;
     }
     bridge.tasks.abort_all();
-    let now_ms = bridge.around.clock.now_ms();
-    let Bridge { sight, place, socket, closed, updates, .. } = bridge;
+    let now_ms = bridge.context.clock.now_ms();
+    let Bridge { telemetry, registration, socket, closed, updates, .. } = bridge;
     if !updates.is_empty() {
-        sight.updated(None);
+        telemetry.updated(None);
     }
     drop(updates);
-    place.leave(now_ms);
+    registration.leave(now_ms);
     if closed == Some(CloseReason::Stop) {
         // Twilio has left; in any other case somebody may wait for the socket to close.
-        sight.flushed().await;
+        telemetry.flushed().await;
     }
     socket.close().await;
     had_room
@@ -203,17 +203,17 @@ enum Room {
 
 struct Bridge {
     call: Call,
-    around: Surroundings,
+    context: CallContext,
     call_sid: CallSid,
-    sight: CallSight,
+    telemetry: CallTelemetry,
     stream_sid: StreamSid,
     /// The stream's session parameters, as a URL brings them back.
     parameters: String,
     began: Instant,
-    place: Place,
+    registration: CallRegistration,
     socket: MediaSocket,
     /// Each until its stream is given up or over, and no longer: a handle keeps the buffers of what its stream was sent.
-    turns: BTreeMap<TurnId, TurnHandle>,
+    turns: BTreeMap<TurnId, StreamHandle>,
     /// The streams to the agent. They end with the call.
     tasks: JoinSet<()>,
     events: mpsc::Sender<(TurnId, AgentEvent)>,
@@ -239,7 +239,7 @@ fn has_left(message: &FromTwilio) -> bool {
 }
 
 /// A stream that does not take its input is given up.
-fn handed_on(handle: &TurnHandle, turn: TurnId, result: Result<(), PipeFull>) -> Option<Overflow> {
+fn overflow_of(handle: &StreamHandle, turn: TurnId, result: Result<(), PipeFull>) -> Option<Overflow> {
     result.err().map(|PipeFull| {
         handle.cancel();
         Overflow::Turn(turn)
@@ -262,7 +262,7 @@ impl Bridge {
         match message {
             FromTwilio::Text(message) => match std::str::from_utf8(message.as_ref()) {
                 Ok(text) => {
-                    self.ask_for_room(text);
+                    self.take_room(text);
                     if self.room != Room::None {
                         self.feed(Input::Twilio(text), None);
                     }
@@ -276,30 +276,30 @@ impl Bridge {
 
     /// Takes a place for the call when its stream starts, and what it brings of the session. The voice-url gives no stream
     /// when there is no room, but many may have been given one in the same moment.
-    fn ask_for_room(&mut self, text: &str) {
+    fn take_room(&mut self, text: &str) {
         if self.room == Room::Unasked
             && let Ok(Inbound::Start(start)) = parse(text)
             && start.call_sid == self.call_sid.as_str()
         {
             let parameters = start.custom_parameters.iter();
             self.parameters = query(parameters.map(|(name, value)| (name.as_str(), value.as_str())));
-            self.room = if self.place.start(self.around.most_calls) { Room::Taken } else { Room::None };
+            self.room = if self.registration.start(self.context.max_calls) { Room::Taken } else { Room::None };
         }
     }
 
     /// Gives a call for which there is no room its TwiML, over REST or through `<Connect action>`, and waits for Twilio to
     /// leave. The agent never hears of it.
-    async fn turn_away(&mut self) {
+    async fn refuse_call(&mut self) {
         tracing::warn!(call_sid = %self.call_sid, "MAX_CALLS are live: the call is turned away as its stream starts");
-        let patience = &self.around.config.patience;
-        let (update, stop) = (Duration::from_millis(patience.update_ms), Duration::from_millis(patience.stop_ms));
-        self.update(self.around.busy.clone());
+        let timeouts = &self.context.config.timeouts;
+        let (update, stop) = (Duration::from_millis(timeouts.update_ms), Duration::from_millis(timeouts.stop_ms));
+        self.update(self.context.busy.clone());
         let mut alarm = pin!(tokio::time::sleep(update));
         loop {
             tokio::select! {
                 Some(result) = self.updates.join_next() => {
                     let result = result.unwrap_or(UpdateResult::Impossible);
-                    self.sight.updated(Some(result));
+                    self.telemetry.updated(Some(result));
                     if result != UpdateResult::Accepted {
                         return;
                     }
@@ -315,7 +315,7 @@ impl Bridge {
 
     fn on_agent(&mut self, turn: TurnId, event: AgentEvent) {
         if matches!(event, AgentEvent::Answer(_)) {
-            self.place.greeted();
+            self.registration.greeted();
         }
         let is_last = event.is_last();
         self.feed(Input::Agent(turn, event), None);
@@ -325,14 +325,14 @@ impl Bridge {
     }
 
     fn on_updated(&mut self, result: UpdateResult) {
-        self.sight.updated(Some(result));
+        self.telemetry.updated(Some(result));
         self.feed(Input::Updated(result), None);
     }
 
-    fn on_order(&mut self, order: Option<Order>) {
+    fn on_order(&mut self, order: Option<CallOrder>) {
         match order {
-            Some(Order::Renew) => self.feed(Input::Renew, None),
-            Some(Order::TakenOver) | None => {
+            Some(CallOrder::Migrate) => self.feed(Input::Migrate, None),
+            Some(CallOrder::TakenOver) | None => {
                 tracing::info!(call_sid = %self.call_sid, "another socket has the call now");
                 self.feed(Input::TwilioClosed, None);
             }
@@ -346,10 +346,10 @@ impl Bridge {
             recorder.input(now, &input, timer.as_deref(), &self.call);
         }
         if let Err(error) = self.call.handle_input(input, now)
-            && let Some(withheld) = self.around.fault_log.allow()
+            && let Some(withheld) = self.context.fault_log.allow()
         {
             let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let _traced = self.sight.log_span().enter();
+            let _traced = self.telemetry.log_span().enter();
             tracing::warn!(call_sid = %self.call_sid, withheld, cause, "{error}");
         }
         while let Some(output) = self.call.poll_output() {
@@ -398,21 +398,21 @@ impl Bridge {
     fn command(&mut self, turn: TurnId, command: AgentCommand) {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
-            let handle = self.around.agent.open(&self.around.session, turn, start, events, &mut self.tasks);
+            let handle = self.context.agent.open(&self.context.session, turn, start, events, &mut self.tasks);
             self.turns.insert(turn, handle);
             return;
         }
         let Some(handle) = self.turns.get(&turn) else { return };
         match command {
             AgentCommand::Open(_) => {}
-            AgentCommand::Audio(audio) => self.overflows.extend(handed_on(handle, turn, handle.audio(&audio))),
+            AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, turn, handle.audio(&audio))),
             AgentCommand::Send(input) => {
-                self.overflows.extend(handed_on(handle, turn, handle.put(Piece::Input(input))));
+                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Input(input))));
             }
             AgentCommand::Parameters(parameters) => {
-                self.overflows.extend(handed_on(handle, turn, handle.put(Piece::Parameters(parameters))));
+                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Parameters(parameters))));
             }
-            AgentCommand::FinishInput => handle.finish_input(),
+            AgentCommand::HalfClose => handle.half_close(),
             AgentCommand::Cancel => {
                 handle.cancel();
                 self.turns.remove(&turn);
@@ -425,45 +425,45 @@ impl Bridge {
     }
 
     fn update(&mut self, twiml: String) {
-        let around = &self.around;
-        let twiml = around.dial_action.put_into(&twiml, &self.parameters, self.place.past().failed_turns);
-        if around.standing == Standing::Browser {
+        let context = &self.context;
+        let twiml = context.dial_action.put_into(&twiml, &self.parameters, self.registration.progress().failed_turns);
+        if context.kind == CallKind::Browser {
             self.show(&twiml);
             return;
         }
-        around.calls.keep_last_twiml(&self.call_sid, &twiml, around.clock.now_ms());
-        let (rest, call_sid, standing) = (around.rest.clone(), self.call_sid.clone(), around.standing);
+        context.calls.keep_last_twiml(&self.call_sid, &twiml, context.clock.now_ms());
+        let (rest, call_sid, kind) = (context.rest.clone(), self.call_sid.clone(), context.kind);
         let update = async move {
-            match (rest, standing) {
-                (Some(rest), Standing::Ticket) => rest.update(&call_sid, &twiml).await,
-                (Some(rest), Standing::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
-                (None, _) | (Some(_), Standing::Browser) => UpdateResult::Impossible,
+            match (rest, kind) {
+                (Some(rest), CallKind::Ticket) => rest.update(&call_sid, &twiml).await,
+                (Some(rest), CallKind::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
+                (None, _) | (Some(_), CallKind::Browser) => UpdateResult::Impossible,
             }
         };
-        self.updates.spawn(update.instrument(self.sight.log_span().clone()));
+        self.updates.spawn(update.instrument(self.telemetry.log_span().clone()));
     }
 
     /// Shows a call from the browser what a phone call would be given now. It is up to the page to stop the stream, as
     /// Twilio does.
     fn show(&mut self, twiml: &str) {
-        if let Some(record) = &self.around.record {
-            record.twiml(twiml);
+        if let Some(history) = &self.context.history {
+            history.twiml(twiml);
         }
         self.updates.spawn(async { UpdateResult::Accepted });
     }
 
     fn fetch(&mut self, id: FetchId, uri: String) {
-        let (prompts, session) = (self.around.prompts.clone(), self.around.session.clone());
+        let (prompts, session) = (self.context.prompts.clone(), self.context.session.clone());
         // Core waits for so long and no longer; then the answer would be for nobody.
-        let patience = Duration::from_millis(self.around.config.patience.fetch_ms);
+        let timeout = Duration::from_millis(self.context.config.timeouts.fetch_ms);
         self.fetches.spawn(async move {
-            let fetched = tokio::time::timeout(patience, prompts.fetch(&uri, &session.language, &session.speech)).await;
+            let fetched = tokio::time::timeout(timeout, prompts.fetch(&uri, &session.language, &session.speech)).await;
             (id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
         });
     }
 
     fn run_tools(&mut self, id: ToolsId, calls: Vec<ToolCall>) {
-        let (tools, session) = (self.around.tools.clone(), self.around.session.session.clone());
+        let (tools, session) = (self.context.tools.clone(), self.context.session.session.clone());
         self.tools.spawn(async move {
             match tools {
                 Some(tools) => (id, tools.run(&calls, &session).await),
@@ -483,17 +483,17 @@ impl Bridge {
             self.stream_sid = stream_sid.clone();
         }
         if matches!(report, Report::TurnFailed { .. }) {
-            self.place.turn_failed();
+            self.registration.turn_failed();
         }
         if matches!(report, Report::Answered { .. }) {
             // An answer's audio has just been queued: now there is most.
-            self.sight.queued(self.socket.queued());
+            self.telemetry.queued(self.socket.queued());
         }
-        self.sight.report(now, &report);
-        if let Some(record) = &self.around.record {
-            record.report(now, &report);
+        self.telemetry.report(now, &report);
+        if let Some(history) = &self.context.history {
+            history.report(now, &report);
         }
-        if let Some(Watch(watch)) = &self.around.watch {
+        if let Some(Watch(watch)) = &self.context.watch {
             watch(&Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
         }
     }

@@ -11,30 +11,30 @@ use tokio::sync::mpsc;
 use crate::twilio::ticket::{Opening, TICKET_LIFE_MS, Ticket};
 
 /// How long a call's last TwiML, and what its stream has been through, are kept for `/connect-ended`, in milliseconds.
-const KEPT_MS: u64 = 60_000;
+const KEEP_MS: u64 = 60_000;
 
 /// How many orders wait for a call.
-const ORDERS: usize = 4;
+const ORDER_QUEUE: usize = 4;
 
 /// An order to a live call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum CallOrder {
     /// Another socket has the call now.
     TakenOver,
     /// The call should go over to another instance.
-    Renew,
+    Migrate,
 }
 
 /// Why a ticket opens no socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotAdmitted {
+pub enum AdmitError {
     /// It was used before.
     Reused,
     /// A newer ticket's socket has the call.
     Older,
 }
 
-impl fmt::Display for NotAdmitted {
+impl fmt::Display for AdmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Reused => "the ticket was used before",
@@ -43,21 +43,21 @@ impl fmt::Display for NotAdmitted {
     }
 }
 
-impl std::error::Error for NotAdmitted {}
+impl std::error::Error for AdmitError {}
 
 /// What a stream of this instance's has been through: the stream that follows it goes on from there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct CallProgress {
     /// How many turns have failed, those of earlier streams among them.
     pub failed_turns: u32,
     /// Whether the agent was to greet, and has not said anything yet.
     pub awaits_greeting: bool,
 }
 
-impl Past {
+impl CallProgress {
     /// That of a stream that has not begun.
-    fn before(ticket: &Ticket) -> Self {
-        Self { failed_turns: ticket.course.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
+    fn of_ticket(ticket: &Ticket) -> Self {
+        Self { failed_turns: ticket.info.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
     }
 }
 
@@ -81,26 +81,26 @@ struct Inner {
 struct Ended {
     issued_ms: u64,
     until_ms: u64,
-    past: Past,
+    progress: CallProgress,
 }
 
 #[derive(Debug)]
 struct Live {
     issued_ms: u64,
     has_started: bool,
-    past: Past,
-    orders: mpsc::Sender<Order>,
+    progress: CallProgress,
+    orders: mpsc::Sender<CallOrder>,
 }
 
 /// A live call's place; dropping it takes the call off the list.
 #[derive(Debug)]
-pub struct Place {
+pub struct CallRegistration {
     calls: Calls,
     call_sid: CallSid,
     issued_ms: u64,
-    past: Past,
+    progress: CallProgress,
     /// What the call is told to do.
-    pub orders: mpsc::Receiver<Order>,
+    pub orders: mpsc::Receiver<CallOrder>,
 }
 
 /// A socket that waits; dropping it takes it off the count.
@@ -113,17 +113,17 @@ impl Drop for Waiting {
     }
 }
 
-impl Place {
+impl CallRegistration {
     /// The call's stream starts, unless so many others have already: then there is no room for it. Of those that start in
     /// one moment no more get in than there is room for.
     #[must_use]
-    pub fn start(&self, most: usize) -> bool {
+    pub fn start(&self, max_calls: usize) -> bool {
         let mut inner = self.calls.lock();
         let others = inner.live.iter().filter(|(call_sid, live)| live.has_started && **call_sid != self.call_sid);
-        if others.count() >= most {
+        if others.count() >= max_calls {
             return false;
         }
-        if let Some(live) = self.of_own(&mut inner) {
+        if let Some(live) = self.entry(&mut inner) {
             live.has_started = true;
         }
         true
@@ -131,44 +131,44 @@ impl Place {
 
     /// A turn of the call's has failed.
     pub fn turn_failed(&mut self) {
-        self.past.failed_turns = self.past.failed_turns.saturating_add(1);
+        self.progress.failed_turns = self.progress.failed_turns.saturating_add(1);
         self.note();
     }
 
     /// There is no greeting to be waited for any more: the agent has answered, or it listens first.
     pub fn greeted(&mut self) {
-        if self.past.awaits_greeting {
-            self.past.awaits_greeting = false;
+        if self.progress.awaits_greeting {
+            self.progress.awaits_greeting = false;
             self.note();
         }
     }
 
     /// What its stream has been through.
     #[must_use]
-    pub fn past(&self) -> Past {
-        self.past
+    pub fn progress(&self) -> CallProgress {
+        self.progress
     }
 
     /// Leaves the place: the stream has ended. What it has been through is kept for the stream that may follow.
     pub fn leave(self, now_ms: u64) {
-        let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEPT_MS, past: self.past };
+        let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
         self.calls.keep_ended(&self.call_sid, ended, now_ms);
     }
 
     /// Twilio may ask how the call goes on before its socket is seen to be gone.
     fn note(&self) {
-        if let Some(live) = self.of_own(&mut self.calls.lock()) {
-            live.past = self.past;
+        if let Some(live) = self.entry(&mut self.calls.lock()) {
+            live.progress = self.progress;
         }
     }
 
     /// The call on the list, unless another socket has it.
-    fn of_own<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
+    fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
         inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms)
     }
 }
 
-impl Drop for Place {
+impl Drop for CallRegistration {
     fn drop(&mut self) {
         let mut inner = self.calls.lock();
         if inner.live.get(&self.call_sid).is_some_and(|live| live.issued_ms == self.issued_ms) {
@@ -205,10 +205,10 @@ impl Calls {
     }
 
     /// Tells all calls to go over to another instance.
-    pub fn renew_all(&self) {
+    pub fn migrate_all(&self) {
         for live in self.lock().live.values() {
             // A call that takes no orders any more is closing anyway.
-            let _ = live.orders.try_send(Order::Renew);
+            let _ = live.orders.try_send(CallOrder::Migrate);
         }
     }
 
@@ -216,54 +216,60 @@ impl Calls {
     /// socket.
     ///
     /// # Errors
-    /// [`NotAdmitted`] when the ticket was used before, or a newer one's socket has the call.
-    pub fn admit(&self, ticket: &Ticket, text: &str, now_ms: u64) -> Result<Place, NotAdmitted> {
+    /// [`AdmitError`] when the ticket was used before, or a newer one's socket has the call.
+    pub fn admit(&self, ticket: &Ticket, text: &str, now_ms: u64) -> Result<CallRegistration, AdmitError> {
         let mut inner = self.lock();
         inner.used.retain(|_, until_ms| *until_ms >= now_ms);
         if inner.used.contains_key(text) {
-            return Err(NotAdmitted::Reused);
+            return Err(AdmitError::Reused);
         }
         if inner.live.get(&ticket.call_sid).is_some_and(|live| live.issued_ms >= ticket.issued_ms) {
-            return Err(NotAdmitted::Older);
+            return Err(AdmitError::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
-        Ok(self.take_place(&mut inner, &ticket.call_sid, ticket.issued_ms, Past::before(ticket)))
+        Ok(self.register(&mut inner, &ticket.call_sid, ticket.issued_ms, CallProgress::of_ticket(ticket)))
     }
 
     /// Lets a socket without a ticket in, unless the call has one already. Any ticket takes the call over from it.
     #[must_use]
-    pub fn admit_bare(&self, call_sid: &CallSid) -> Option<Place> {
+    pub fn admit_bare(&self, call_sid: &CallSid) -> Option<CallRegistration> {
         let mut inner = self.lock();
-        (!inner.live.contains_key(call_sid)).then(|| self.take_place(&mut inner, call_sid, 0, Past::default()))
+        (!inner.live.contains_key(call_sid)).then(|| self.register(&mut inner, call_sid, 0, CallProgress::default()))
     }
 
-    fn take_place(&self, inner: &mut Inner, call_sid: &CallSid, issued_ms: u64, past: Past) -> Place {
-        let (sender, orders) = mpsc::channel(ORDERS);
-        let live = Live { issued_ms, has_started: false, past, orders: sender };
+    fn register(
+        &self,
+        inner: &mut Inner,
+        call_sid: &CallSid,
+        issued_ms: u64,
+        progress: CallProgress,
+    ) -> CallRegistration {
+        let (sender, orders) = mpsc::channel(ORDER_QUEUE);
+        let live = Live { issued_ms, has_started: false, progress, orders: sender };
         if let Some(older) = inner.live.insert(call_sid.clone(), live) {
             // A call that takes no orders any more is closing anyway.
-            let _ = older.orders.try_send(Order::TakenOver);
+            let _ = older.orders.try_send(CallOrder::TakenOver);
         }
-        Place { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, past, orders }
+        CallRegistration { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, progress, orders }
     }
 
     /// What the stream of a call has been through that was issued at that moment; `None` for another instance's, and for one
     /// that has ended long ago.
     #[must_use]
-    pub fn past(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<Past> {
+    pub fn progress(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<CallProgress> {
         let inner = self.lock();
         if let Some(live) = inner.live.get(call_sid).filter(|live| live.issued_ms == issued_ms) {
-            return Some(live.past);
+            return Some(live.progress);
         }
         let ended = inner.ended.get(call_sid).filter(|ended| ended.issued_ms == issued_ms && ended.until_ms >= now_ms);
-        ended.map(|ended| ended.past)
+        ended.map(|ended| ended.progress)
     }
 
     /// The socket of that ticket was refused: its stream has been through nothing, unless the ticket was used before.
     pub fn refused(&self, ticket: &Ticket, now_ms: u64) {
-        if self.past(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
-            let (issued_ms, past) = (ticket.issued_ms, Past::before(ticket));
-            self.keep_ended(&ticket.call_sid, Ended { issued_ms, until_ms: now_ms + KEPT_MS, past }, now_ms);
+        if self.progress(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
+            let (issued_ms, progress) = (ticket.issued_ms, CallProgress::of_ticket(ticket));
+            self.keep_ended(&ticket.call_sid, Ended { issued_ms, until_ms: now_ms + KEEP_MS, progress }, now_ms);
         }
     }
 
@@ -280,7 +286,7 @@ impl Calls {
     pub fn keep_last_twiml(&self, call_sid: &CallSid, twiml: &str, now_ms: u64) {
         let mut inner = self.lock();
         inner.last_twiml.retain(|_, (until_ms, _)| *until_ms >= now_ms);
-        inner.last_twiml.insert(call_sid.clone(), (now_ms + KEPT_MS, twiml.to_owned()));
+        inner.last_twiml.insert(call_sid.clone(), (now_ms + KEEP_MS, twiml.to_owned()));
     }
 
     /// A call's last TwiML, if it is kept.
@@ -299,20 +305,20 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::ticket::Course;
+    use crate::twilio::ticket::CallInfo;
 
     fn ticket(issued_ms: u64) -> Ticket {
-        let course = Course { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
-        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course, opening: Opening::Greet }
+        let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, info, opening: Opening::Greet }
     }
 
     #[test]
     fn a_ticket_opens_one_socket() {
         let calls = Calls::default();
-        let place = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
-        assert_eq!(calls.admit(&ticket(1_000), "t1", 1_000).unwrap_err(), NotAdmitted::Reused);
-        drop(place);
-        assert_eq!(calls.admit(&ticket(1_000), "t1", 60_000).unwrap_err(), NotAdmitted::Reused);
+        let registration = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
+        assert_eq!(calls.admit(&ticket(1_000), "t1", 1_000).unwrap_err(), AdmitError::Reused);
+        drop(registration);
+        assert_eq!(calls.admit(&ticket(1_000), "t1", 60_000).unwrap_err(), AdmitError::Reused);
         assert_eq!(calls.live(), 0);
     }
 
@@ -321,8 +327,8 @@ mod tests {
         let calls = Calls::default();
         let mut first = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
         let second = calls.admit(&ticket(2_000), "t2", 2_000).unwrap();
-        assert_eq!(first.orders.try_recv(), Ok(Order::TakenOver));
-        assert_eq!(calls.admit(&ticket(1_500), "t3", 2_000).unwrap_err(), NotAdmitted::Older);
+        assert_eq!(first.orders.try_recv(), Ok(CallOrder::TakenOver));
+        assert_eq!(calls.admit(&ticket(1_500), "t3", 2_000).unwrap_err(), AdmitError::Older);
         drop(first);
         assert_eq!(calls.live(), 1, "the first one's end does not end the second");
         drop(second);
@@ -336,7 +342,7 @@ mod tests {
         let mut bare = calls.admit_bare(&sid).unwrap();
         assert!(calls.admit_bare(&sid).is_none());
         let ticketed = calls.admit(&ticket(1_000), "t1", 1_000).unwrap();
-        assert_eq!(bare.orders.try_recv(), Ok(Order::TakenOver));
+        assert_eq!(bare.orders.try_recv(), Ok(CallOrder::TakenOver));
         assert!(calls.admit_bare(&sid).is_none());
         drop((bare, ticketed));
         assert!(calls.admit_bare(&sid).is_some());
@@ -345,9 +351,9 @@ mod tests {
     #[test]
     fn sockets_are_counted_by_whether_their_stream_has_started() {
         let calls = Calls::default();
-        let (place, unnamed) = (calls.admit(&ticket(1_000), "t1", 1_000).unwrap(), calls.wait());
+        let (registration, unnamed) = (calls.admit(&ticket(1_000), "t1", 1_000).unwrap(), calls.wait());
         assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 2, 0));
-        assert!(place.start(1));
+        assert!(registration.start(1));
         drop(unnamed);
         assert_eq!((calls.live(), calls.waiting(), calls.started()), (1, 0, 1));
     }
@@ -372,8 +378,10 @@ mod tests {
     fn what_a_stream_has_been_through_is_known_while_it_is_live_and_for_a_minute_after() {
         let calls = Calls::default();
         let mut failing = ticket(1_000);
-        failing.course.failed_turns = 3;
-        let failed = |issued_ms, now_ms| calls.past(&failing.call_sid, issued_ms, now_ms).map(|past| past.failed_turns);
+        failing.info.failed_turns = 3;
+        let failed = |issued_ms, now_ms| {
+            calls.progress(&failing.call_sid, issued_ms, now_ms).map(|progress| progress.failed_turns)
+        };
         let mut first = calls.admit(&failing, "t1", 1_000).unwrap();
         assert_eq!(failed(1_000, 1_000), Some(3), "those of earlier streams");
         first.turn_failed();
@@ -391,20 +399,21 @@ mod tests {
     #[test]
     fn a_greeting_is_awaited_until_the_agent_answers_and_by_no_stream_that_was_not_to_have_one() {
         let calls = Calls::default();
-        let awaits = |ticket: &Ticket| calls.past(&ticket.call_sid, ticket.issued_ms, 3_000).unwrap().awaits_greeting;
+        let awaits =
+            |ticket: &Ticket| calls.progress(&ticket.call_sid, ticket.issued_ms, 3_000).unwrap().awaits_greeting;
         let (greets, later) = (ticket(1_000), Ticket { opening: Opening::Resume, ..ticket(2_000) });
         calls.refused(&greets, 1_000);
         assert!(awaits(&greets), "it was refused");
-        let mut place = calls.admit(&greets, "t1", 1_000).unwrap();
+        let mut registration = calls.admit(&greets, "t1", 1_000).unwrap();
         assert!(awaits(&greets), "its stream has not begun");
-        place.greeted();
+        registration.greeted();
         assert!(!awaits(&greets));
-        place.leave(2_000);
+        registration.leave(2_000);
         calls.refused(&greets, 2_000);
         assert!(!awaits(&greets), "nor after its end, whoever comes with its ticket once more");
-        let place = calls.admit(&later, "t2", 2_000).unwrap();
+        let registration = calls.admit(&later, "t2", 2_000).unwrap();
         assert!(!awaits(&later));
-        place.leave(2_000);
+        registration.leave(2_000);
         assert!(!awaits(&later));
     }
 

@@ -27,7 +27,7 @@ use dialbridge_net::http_client::HttpClient;
 const FRESH: Duration = Duration::from_secs(60);
 
 /// How much is kept of what was fetched, in bytes, all addresses together.
-const MOST_KEPT_BYTES: usize = 32 << 20;
+const MAX_KEPT_BYTES: usize = 32 << 20;
 
 /// An object's name in a path: RFC 3986, segment characters and the slash.
 const OBJECT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -162,13 +162,13 @@ impl Prompts {
         if with_credentials {
             self.0.auth.add_to(request.headers_mut()).await.map_err(|error| error.to_string())?;
         }
-        self.0.client.send(request, self.0.config.most_bytes).await.map_err(|error| error.to_string())
+        self.0.client.send(request, self.0.config.max_bytes).await.map_err(|error| error.to_string())
     }
 
     fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {
         let mut kept = self.kept();
         kept.insert(uri.to_owned(), Kept { audio: audio.clone(), etag, checked: Instant::now() });
-        while kept.values().map(|kept| kept.audio.len()).sum::<usize>() > MOST_KEPT_BYTES {
+        while kept.values().map(|kept| kept.audio.len()).sum::<usize>() > MAX_KEPT_BYTES {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.checked).map(|(uri, _)| uri.clone());
             oldest.map(|uri| kept.remove(&uri));
         }

@@ -49,7 +49,7 @@ impl TapeRecorder {
 
     /// Records an input, before that call has it.
     pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, call: &Call) {
-        let line = self.writer.input(at, input, timer, call.finish_key());
+        let line = self.writer.input(at, input, timer, call.finish_digit());
         self.line(line);
     }
 

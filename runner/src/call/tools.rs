@@ -21,10 +21,10 @@ use dialbridge_net::http_client::{HttpClient, HttpError};
 pub type ToolResult = Result<Map<String, Value>, String>;
 
 /// The largest result, in bytes.
-const MOST_BYTES: usize = 256 << 10;
+const MAX_BYTES: usize = 256 << 10;
 
 /// How many tools are run at once, of those that an agent asks for together.
-const MOST_AT_ONCE: usize = 16;
+const MAX_TOOLS_AT_ONCE: usize = 16;
 
 /// The signature of a request: HMAC-SHA256 of its body, in base64.
 const SIGNATURE: &str = "x-dialbridge-signature";
@@ -54,7 +54,7 @@ impl Tools {
     pub async fn run(&self, calls: &[ToolCall], session: &str) -> Vec<ToolResult> {
         let mut results = vec![Err("more tools were asked for than are run at once".to_owned()); calls.len()];
         let mut running = JoinSet::new();
-        for (place, call) in calls.iter().enumerate().take(MOST_AT_ONCE) {
+        for (place, call) in calls.iter().enumerate().take(MAX_TOOLS_AT_ONCE) {
             results[place] = Err("the tool has failed".to_owned());
             let (tools, body) = (self.clone(), body(call, session));
             running.spawn(async move { (place, tools.ask(body).await) });
@@ -75,7 +75,7 @@ impl Tools {
         }
         let request = request.body(Full::new(Bytes::from(body)));
         let request = request.map_err(|_| "the tool's webhook has an address that is none".to_owned())?;
-        match tokio::time::timeout(self.webhook.patience, self.client.send(request, MOST_BYTES)).await {
+        match tokio::time::timeout(self.webhook.timeout, self.client.send(request, MAX_BYTES)).await {
             Ok(Ok(response)) => result(response.status(), response.body()),
             Ok(Err(HttpError::TooLong)) => Err("the tool's result is too long".to_owned()),
             Ok(Err(HttpError::Broken(_))) => Err("the tool cannot be reached".to_owned()),

@@ -3,25 +3,25 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dialbridge_core::stages::StageBounds;
+use dialbridge_core::stages::StageLimits;
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value, json};
 
-use super::line::{latency_ms, told};
+use super::event_line::{event_line, latency_ms};
 use super::lines::Lines;
 
 /// How many latencies of a call are kept: those of its last turns.
-const MOST_LATENCIES: usize = 20;
+const MAX_LATENCIES: usize = 20;
 
 /// How much of a timeline is kept, in bytes; without what was said a line has about a hundred.
-const MOST_BYTES: usize = 16 << 10;
+const MAX_BYTES: usize = 16 << 10;
 
 /// The same with what was said.
-const MOST_BYTES_WITH_WORDS: usize = 64 << 10;
+const MAX_BYTES_WITH_WORDS: usize = 64 << 10;
 
 /// What a call is when it begins.
 #[derive(Debug, Clone)]
-pub(crate) struct Beginning {
+pub(crate) struct CallStart {
     /// Which call.
     pub(crate) call_sid: CallSid,
     /// Its agent's name in the settings.
@@ -35,15 +35,15 @@ pub(crate) struct Beginning {
     /// Whether what was said may be shown.
     pub(crate) words: bool,
     /// What its turns may take.
-    pub(crate) slow: StageBounds,
+    pub(crate) slow: StageLimits,
 }
 
 /// A call.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: u64,
-    beginning: Beginning,
-    state: State,
+    start: CallStart,
+    state: CallPhase,
     turns: u32,
     failed: u32,
     latencies_ms: VecDeque<u64>,
@@ -56,7 +56,7 @@ pub(super) struct Entry {
 
 /// What goes on in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CallPhase {
     /// The stream has not started.
     Opening,
     /// The agent listens, and nobody speaks.
@@ -73,7 +73,7 @@ enum State {
     Over,
 }
 
-impl State {
+impl CallPhase {
     fn as_str(self) -> &'static str {
         match self {
             Self::Opening => "opening",
@@ -92,7 +92,7 @@ impl State {
         let next = match report {
             Report::Ended { .. } => return Self::Over,
             Report::HandedOff { .. } => return Self::Ending,
-            Report::Started { .. } | Report::Heard { .. } => Self::Listening,
+            Report::Started { .. } | Report::Played { .. } => Self::Listening,
             Report::TurnOpened { input, .. } if !is_speaking => {
                 if *input == "audio" {
                     Self::Listening
@@ -118,7 +118,7 @@ impl State {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
-            | Report::SilentTurnReplaced { .. }
+            | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::TurnFailed { .. }
             | Report::AudioDropped { .. }
@@ -126,31 +126,31 @@ impl State {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
-            | Report::BoundReached(_) => self,
+            | Report::LimitReached(_) => self,
         };
         if matches!(self, Self::Ending | Self::Over) { self } else { next }
     }
 }
 
 impl Entry {
-    pub(super) fn new(id: u64, beginning: Beginning) -> Self {
-        let most_bytes = if beginning.words { MOST_BYTES_WITH_WORDS } else { MOST_BYTES };
+    pub(super) fn new(id: u64, start: CallStart) -> Self {
+        let max_bytes = if start.words { MAX_BYTES_WITH_WORDS } else { MAX_BYTES };
         Self {
             id,
-            beginning,
-            state: State::Opening,
+            start,
+            state: CallPhase::Opening,
             turns: 0,
             failed: 0,
             latencies_ms: VecDeque::new(),
             status: None,
             ended: None,
             last_ms: 0,
-            lines: Lines::up_to(most_bytes),
+            lines: Lines::up_to(max_bytes),
         }
     }
 
     pub(super) fn call_sid(&self) -> &CallSid {
-        &self.beginning.call_sid
+        &self.start.call_sid
     }
 
     /// Takes a report in.
@@ -160,7 +160,7 @@ impl Entry {
         if let Report::Stages(stages) = report {
             self.turns += 1;
             self.latencies_ms.extend(latency_ms(stages));
-            if self.latencies_ms.len() > MOST_LATENCIES {
+            if self.latencies_ms.len() > MAX_LATENCIES {
                 self.latencies_ms.pop_front();
             }
         }
@@ -173,7 +173,7 @@ impl Entry {
         if let Report::Ended { reason, .. } = report {
             self.ended = Some((at.as_ms(), reason.to_string()));
         }
-        if let Some(line) = told(report, self.beginning.words, self.beginning.slow) {
+        if let Some(line) = event_line(report, self.start.words, self.start.slow) {
             let is_passing = matches!(report, Report::Transcript { is_final: false, .. });
             self.lines.add(at.as_ms(), line, is_passing);
         }
@@ -187,20 +187,20 @@ impl Entry {
     }
 
     /// The call is over, whether that was reported or not.
-    pub(super) fn over(&mut self) {
-        self.state = State::Over;
+    pub(super) fn close(&mut self) {
+        self.state = CallPhase::Over;
         if self.ended.is_none() {
             self.ended = Some((self.last_ms, "broke off".to_owned()));
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == CallPhase::Over
     }
 
     /// What a list of calls has of it.
     pub(super) fn summary(&self) -> Value {
-        let Beginning { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.beginning;
+        let CallStart { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.start;
         json!({
             "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
@@ -224,20 +224,20 @@ mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
     use dialbridge_core::ending::VirtualAgentStatus;
-    use dialbridge_core::report::{AudioAccount, CloseReason, InterruptedBy};
+    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason};
     use dialbridge_core::{StreamSid, TurnId};
 
     fn entry() -> Entry {
         Entry::new(
             7,
-            Beginning {
+            CallStart {
                 call_sid: CallSid::new("CA1").unwrap(),
                 agent: "sales".to_owned(),
                 language: "en-US".to_owned(),
                 kind: "phone",
                 began_ms: 1_000,
                 words: false,
-                slow: StageBounds::NONE,
+                slow: StageLimits::NONE,
             },
         )
     }
@@ -265,7 +265,7 @@ mod tests {
         };
         let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0 };
         let interim = Report::Transcript { turn, text: "x".to_owned(), is_final: false };
-        let cut = Report::BargeIn { turn: None, by: InterruptedBy::Speech, heard_ms: 1, cut_ms: 1 };
+        let cut = Report::BargeIn { turn: None, by: BargeInBy::Speech, played_ms: 1, cut_ms: 1 };
         let mut entry = entry();
         let mut states = vec![entry.summary()["state"].as_str().unwrap().to_owned()];
         for report in [
@@ -278,7 +278,7 @@ mod tests {
             Report::EndOfUtterance { turn, spoken: true },
             answered(0),
             answered(300),
-            Report::Heard { heard_ms: 300, by_mark: true },
+            Report::Played { played_ms: 300, by_mark: true },
             Report::HandedOff { status: VirtualAgentStatus::Completed },
             interim,
             Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default() },
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_call_that_ends_without_a_word_broke_off() {
         let mut entry = entry();
-        entry.over();
+        entry.close();
         assert!(entry.is_over());
         assert_eq!(entry.summary()["reason"], "broke off");
     }

@@ -11,14 +11,14 @@ const OVERHEAD: usize = 64;
 /// A timeline.
 #[derive(Debug)]
 pub(super) struct Lines {
-    kept: VecDeque<Line>,
-    most_bytes: usize,
+    kept: VecDeque<NumberedLine>,
+    max_bytes: usize,
     bytes: usize,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Line {
+struct NumberedLine {
     number: u64,
     text: Arc<str>,
     /// A later line of the same kind replaces it.
@@ -26,8 +26,8 @@ struct Line {
 }
 
 impl Lines {
-    pub(super) fn up_to(most_bytes: usize) -> Self {
-        Self { kept: VecDeque::new(), most_bytes, bytes: 0, next: 1 }
+    pub(super) fn up_to(max_bytes: usize) -> Self {
+        Self { kept: VecDeque::new(), max_bytes, bytes: 0, next: 1 }
     }
 
     /// Adds a line of that moment of the call. One that passes goes when the next one that passes comes.
@@ -41,10 +41,10 @@ impl Lines {
         {
             self.bytes -= cost(&last);
         }
-        let line = Line { number, text: Value::Object(line).to_string().into(), is_passing };
+        let line = NumberedLine { number, text: Value::Object(line).to_string().into(), is_passing };
         self.bytes += cost(&line);
         self.kept.push_back(line);
-        while self.bytes > self.most_bytes
+        while self.bytes > self.max_bytes
             && let Some(first) = self.kept.pop_front()
         {
             self.bytes -= cost(&first);
@@ -62,7 +62,7 @@ impl Lines {
     }
 }
 
-fn cost(line: &Line) -> usize {
+fn cost(line: &NumberedLine) -> usize {
     line.text.len() + OVERHEAD
 }
 

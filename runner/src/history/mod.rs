@@ -2,7 +2,7 @@
 //! memory and bounded, by count and by bytes; nothing is kept where the page is closed.
 
 mod entry;
-mod line;
+mod event_line;
 mod lines;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,20 +14,20 @@ use tokio::sync::watch;
 
 use entry::Entry;
 
-pub(crate) use entry::Beginning;
+pub(crate) use entry::CallStart;
 
 /// How many calls that are over are kept.
-pub const MOST_FINISHED: usize = 50;
+pub const MAX_FINISHED: usize = 50;
 
 /// How many bytes of their timelines.
-pub const MOST_FINISHED_BYTES: usize = 1 << 20;
+pub const MAX_FINISHED_BYTES: usize = 1 << 20;
 
 /// How many live calls are listed; of further ones only the number is told.
-const MOST_LISTED: usize = 100;
+const MAX_LISTED: usize = 100;
 
 /// The calls. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct CallBook(Arc<Shared>);
+pub struct History(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -38,39 +38,40 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Inner {
     last_id: u64,
-    live: BTreeMap<u64, Arc<Page>>,
-    finished: VecDeque<Arc<Page>>,
+    live: BTreeMap<u64, Arc<WatchedEntry>>,
+    finished: VecDeque<Arc<WatchedEntry>>,
     finished_bytes: usize,
 }
 
-/// A call's page of the book.
+/// A call's page of the history.
 #[derive(Debug)]
-struct Page {
+struct WatchedEntry {
     entry: Mutex<Entry>,
     changed: watch::Sender<()>,
 }
 
-impl Page {
+impl WatchedEntry {
     fn entry(&self) -> MutexGuard<'_, Entry> {
         self.entry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl CallBook {
+impl History {
     /// A call begins.
-    pub(crate) fn begin(&self, beginning: Beginning) -> Record {
+    pub(crate) fn begin(&self, start: CallStart) -> HistoryWriter {
         let mut inner = self.lock();
         inner.last_id += 1;
         let id = inner.last_id;
-        let page = Arc::new(Page { entry: Mutex::new(Entry::new(id, beginning)), changed: watch::Sender::default() });
-        inner.live.insert(id, page.clone());
+        let watched =
+            Arc::new(WatchedEntry { entry: Mutex::new(Entry::new(id, start)), changed: watch::Sender::default() });
+        inner.live.insert(id, watched.clone());
         drop(inner);
-        self.touch();
-        Record { book: self.clone(), id, page }
+        self.notify();
+        HistoryWriter { history: self.clone(), id, watched }
     }
 
     /// Has all who look on look again.
-    pub(crate) fn touch(&self) {
+    pub(crate) fn notify(&self) {
         self.0.changed.send_replace(());
     }
 
@@ -84,40 +85,40 @@ impl CallBook {
     pub fn summary(&self) -> Value {
         let (live, finished, count) = {
             let inner = self.lock();
-            let live: Vec<Arc<Page>> = inner.live.values().take(MOST_LISTED).cloned().collect();
+            let live: Vec<Arc<WatchedEntry>> = inner.live.values().take(MAX_LISTED).cloned().collect();
             (live, inner.finished.clone(), inner.live.len())
         };
-        let live: Vec<Value> = live.iter().map(|page| page.entry().summary()).collect();
-        let finished: Vec<Value> = finished.iter().rev().map(|page| page.entry().summary()).collect();
+        let live: Vec<Value> = live.iter().map(|watched| watched.entry().summary()).collect();
+        let finished: Vec<Value> = finished.iter().rev().map(|watched| watched.entry().summary()).collect();
         json!({ "liveCount": count, "live": live, "finished": finished })
     }
 
     /// Looks on at the call of that id.
-    pub(crate) fn by_id(&self, id: u64) -> Option<Onlooker> {
+    pub(crate) fn by_id(&self, id: u64) -> Option<CallWatcher> {
         let inner = self.lock();
-        let page = inner.live.get(&id).or_else(|| inner.finished.iter().find(|page| page.entry().id == id))?;
-        Some(Onlooker::at(page.clone()))
+        let watched = inner.live.get(&id).or_else(|| inner.finished.iter().find(|watched| watched.entry().id == id))?;
+        Some(CallWatcher::at(watched.clone()))
     }
 
     /// Looks on at the newest call of that CallSid.
-    pub(crate) fn by_call_sid(&self, call_sid: &CallSid) -> Option<Onlooker> {
+    pub(crate) fn by_call_sid(&self, call_sid: &CallSid) -> Option<CallWatcher> {
         let inner = self.lock();
         let mut newest_first = inner.live.values().rev().chain(inner.finished.iter().rev());
-        let page = newest_first.find(|page| page.entry().call_sid() == call_sid)?;
-        Some(Onlooker::at(page.clone()))
+        let watched = newest_first.find(|watched| watched.entry().call_sid() == call_sid)?;
+        Some(CallWatcher::at(watched.clone()))
     }
 
     fn finish(&self, id: u64) {
         let mut inner = self.lock();
-        let Some(page) = inner.live.remove(&id) else { return };
-        inner.finished_bytes += page.entry().bytes();
-        inner.finished.push_back(page);
-        while inner.finished.len() > MOST_FINISHED || inner.finished_bytes > MOST_FINISHED_BYTES {
+        let Some(watched) = inner.live.remove(&id) else { return };
+        inner.finished_bytes += watched.entry().bytes();
+        inner.finished.push_back(watched);
+        while inner.finished.len() > MAX_FINISHED || inner.finished_bytes > MAX_FINISHED_BYTES {
             let Some(oldest) = inner.finished.pop_front() else { break };
             inner.finished_bytes -= oldest.entry().bytes();
         }
         drop(inner);
-        self.touch();
+        self.notify();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -125,66 +126,66 @@ impl CallBook {
     }
 }
 
-/// A live call's hand in the book; dropping it says that the call is over.
+/// A live call's hand in the history; dropping it says that the call is over.
 #[derive(Debug)]
-pub(crate) struct Record {
-    book: CallBook,
+pub(crate) struct HistoryWriter {
+    history: History,
     id: u64,
-    page: Arc<Page>,
+    watched: Arc<WatchedEntry>,
 }
 
-impl Record {
+impl HistoryWriter {
     /// Writes a report down.
     pub(crate) fn report(&self, at: CallTime, report: &Report) {
-        self.page.entry().report(at, report);
-        self.tell();
+        self.watched.entry().report(at, report);
+        self.notify();
     }
 
     /// Writes down what a phone call would be given now.
     pub(crate) fn twiml(&self, twiml: &str) {
-        self.page.entry().twiml(twiml);
-        self.tell();
+        self.watched.entry().twiml(twiml);
+        self.notify();
     }
 
-    fn tell(&self) {
-        self.page.changed.send_replace(());
-        self.book.touch();
+    fn notify(&self) {
+        self.watched.changed.send_replace(());
+        self.history.notify();
     }
 }
 
-impl Drop for Record {
+impl Drop for HistoryWriter {
     fn drop(&mut self) {
-        self.page.entry().over();
-        self.page.changed.send_replace(());
-        self.book.finish(self.id);
+        self.watched.entry().close();
+        self.watched.changed.send_replace(());
+        self.history.finish(self.id);
     }
 }
 
 /// Somebody who looks on at one call.
 #[derive(Debug)]
-pub(crate) struct Onlooker {
-    page: Arc<Page>,
+pub(crate) struct CallWatcher {
+    watched: Arc<WatchedEntry>,
     changes: watch::Receiver<()>,
     seen: u64,
 }
 
-impl Onlooker {
-    fn at(page: Arc<Page>) -> Self {
-        let mut changes = page.changed.subscribe();
+impl CallWatcher {
+    fn at(watched: Arc<WatchedEntry>) -> Self {
+        let mut changes = watched.changed.subscribe();
         changes.mark_changed();
-        Self { page, changes, seen: 0 }
+        Self { watched, changes, seen: 0 }
     }
 
     /// The call as a list has it, and all of its timeline that is kept.
     pub(crate) fn whole(&self) -> (Value, Vec<Arc<str>>) {
-        let entry = self.page.entry();
+        let entry = self.watched.entry();
         (entry.summary(), entry.lines_after(0).into_iter().map(|(_, line)| line).collect())
     }
 
     /// The lines that were not seen yet, and whether the call is over.
-    pub(crate) fn news(&mut self) -> (Vec<Arc<str>>, bool) {
+    pub(crate) fn new_lines(&mut self) -> (Vec<Arc<str>>, bool) {
         self.changes.mark_unchanged();
-        let entry = self.page.entry();
+        let entry = self.watched.entry();
         let lines = entry.lines_after(self.seen);
         let is_over = entry.is_over();
         drop(entry);
@@ -206,78 +207,78 @@ mod tests {
     use super::*;
     use dialbridge_core::TurnId;
     use dialbridge_core::report::{AudioAccount, CloseReason};
-    use dialbridge_core::stages::StageBounds;
+    use dialbridge_core::stages::StageLimits;
 
-    fn beginning(call_sid: &str, words: bool) -> Beginning {
-        Beginning {
+    fn start(call_sid: &str, words: bool) -> CallStart {
+        CallStart {
             call_sid: CallSid::new(call_sid).unwrap(),
             agent: "default".to_owned(),
             language: "en-US".to_owned(),
             kind: "phone",
             began_ms: 0,
             words,
-            slow: StageBounds::NONE,
+            slow: StageLimits::NONE,
         }
     }
 
-    fn count(book: &CallBook, list: &str) -> usize {
-        book.summary()[list].as_array().unwrap().len()
+    fn count(history: &History, list: &str) -> usize {
+        history.summary()[list].as_array().unwrap().len()
     }
 
     #[test]
     fn a_call_is_live_until_its_record_goes_and_the_last_fifty_are_kept() {
-        let book = CallBook::default();
+        let history = History::default();
         for n in 0..60 {
-            let record = book.begin(beginning(&format!("CA{n}"), false));
-            assert_eq!(count(&book, "live"), 1);
+            let record = history.begin(start(&format!("CA{n}"), false));
+            assert_eq!(count(&history, "live"), 1);
             record.report(
                 CallTime::from_ms(9),
                 &Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default() },
             );
         }
-        assert_eq!((count(&book, "live"), count(&book, "finished")), (0, MOST_FINISHED));
-        assert_eq!(book.summary()["finished"][0]["callSid"], "CA59", "the last one first");
-        assert!(book.by_call_sid(&CallSid::new("CA59").unwrap()).is_some());
-        assert!(book.by_call_sid(&CallSid::new("CA9").unwrap()).is_none());
+        assert_eq!((count(&history, "live"), count(&history, "finished")), (0, MAX_FINISHED));
+        assert_eq!(history.summary()["finished"][0]["callSid"], "CA59", "the last one first");
+        assert!(history.by_call_sid(&CallSid::new("CA59").unwrap()).is_some());
+        assert!(history.by_call_sid(&CallSid::new("CA9").unwrap()).is_none());
     }
 
     #[test]
     fn long_timelines_take_fewer_calls_and_never_more_than_their_bytes() {
-        let book = CallBook::default();
+        let history = History::default();
         let report = Report::Transcript { turn: TurnId(1), text: "x".repeat(900), is_final: true };
         for n in 0..40 {
-            let record = book.begin(beginning(&format!("CA{n}"), true));
+            let record = history.begin(start(&format!("CA{n}"), true));
             (0..200).for_each(|ms| record.report(CallTime::from_ms(ms), &report));
         }
-        let bytes: usize = book.lock().finished.iter().map(|page| page.entry().bytes()).sum();
-        assert_eq!(book.lock().finished_bytes, bytes);
-        assert!(bytes <= MOST_FINISHED_BYTES && bytes > MOST_FINISHED_BYTES / 2, "{bytes}");
-        assert!(count(&book, "finished") < 40);
+        let bytes: usize = history.lock().finished.iter().map(|watched| watched.entry().bytes()).sum();
+        assert_eq!(history.lock().finished_bytes, bytes);
+        assert!(bytes <= MAX_FINISHED_BYTES && bytes > MAX_FINISHED_BYTES / 2, "{bytes}");
+        assert!(count(&history, "finished") < 40);
     }
 
     #[test]
     fn many_live_calls_are_counted_and_a_hundred_listed() {
-        let book = CallBook::default();
-        let _records: Vec<Record> = (0..250).map(|n| book.begin(beginning(&format!("CA{n}"), false))).collect();
-        assert_eq!((count(&book, "live"), &book.summary()["liveCount"]), (MOST_LISTED, &250.into()));
+        let history = History::default();
+        let _records: Vec<HistoryWriter> = (0..250).map(|n| history.begin(start(&format!("CA{n}"), false))).collect();
+        assert_eq!((count(&history, "live"), &history.summary()["liveCount"]), (MAX_LISTED, &250.into()));
     }
 
     #[tokio::test]
-    async fn an_onlooker_gets_each_line_once_and_is_told_of_the_end() {
-        let book = CallBook::default();
-        let record = book.begin(beginning("CA1", false));
-        let mut onlooker = book.by_call_sid(&CallSid::new("CA1").unwrap()).unwrap();
+    async fn a_watcher_gets_each_line_once_and_the_end() {
+        let history = History::default();
+        let record = history.begin(start("CA1", false));
+        let mut watcher = history.by_call_sid(&CallSid::new("CA1").unwrap()).unwrap();
         record.report(CallTime::from_ms(1), &Report::Digit);
-        onlooker.wait().await;
-        let (lines, is_over) = onlooker.news();
+        watcher.wait().await;
+        let (lines, is_over) = watcher.new_lines();
         assert_eq!((lines.len(), is_over), (1, false));
-        assert!(lines[0].contains(r#""what":"key""#) && lines[0].contains(r#""atMs":1"#), "{}", lines[0]);
+        assert!(lines[0].contains(r#""what":"digit""#) && lines[0].contains(r#""atMs":1"#), "{}", lines[0]);
         record.twiml("<Response/>");
         drop(record);
-        onlooker.wait().await;
-        let (lines, is_over) = onlooker.news();
+        watcher.wait().await;
+        let (lines, is_over) = watcher.new_lines();
         assert_eq!((lines.len(), is_over), (1, true));
-        assert_eq!(onlooker.news().0.len(), 0);
-        assert_eq!(onlooker.whole().1.len(), 2);
+        assert_eq!(watcher.new_lines().0.len(), 0);
+        assert_eq!(watcher.whole().1.len(), 2);
     }
 }

@@ -10,12 +10,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 
-use super::answer::{Answer, HTML, Refusal, nothing_here, refusal, text, with_type};
+use super::answer::{Answer, HTML, Refusal, not_found, refusal, text, with_type};
 use super::webhook::{forwarded_url, pairs, read_form};
 use crate::service::Service;
 use crate::service::admin::{Keys, LOGIN_LIFE_MS};
 use crate::settings::{Config, PublicUrl};
-use crate::telemetry::Refused;
+use crate::telemetry::RefusalReason;
 
 /// The login's cookie. Over https its name says that no other host and no plain connection can have set it (RFC 6265bis).
 const COOKIE_NAME: &str = "dialbridge-login";
@@ -36,16 +36,16 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// With the answer: 404 where there is nothing behind the door, 401 without the token or a login, 429 after too many wrong
 /// ones, 403 where the door stands open and the request names a host that it should not.
 pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
-    look(service, request).inspect_err(|_| service.sight().refused(Refused::Admin))
+    check_access(service, request).inspect_err(|_| service.telemetry().refused(RefusalReason::Admin))
 }
 
-fn look<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+fn check_access<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
     let headers = request.headers();
     let Some(keys) = service.admin().keys() else {
         if !service.config().has_page() {
-            return Err(Box::new(nothing_here()));
+            return Err(Box::new(not_found()));
         }
-        return if is_own_host(service.config(), headers) { Ok(()) } else { Err(strange_host()) };
+        return if is_own_host(service.config(), headers) { Ok(()) } else { Err(unknown_host()) };
     };
     let now_ms = service.clock().now_ms();
     if cookies(headers).any(|login| keys.is_login(login, now_ms)) {
@@ -74,7 +74,7 @@ pub(super) fn may_change<B>(service: &Service, request: &Request<B>) -> Result<(
 
 /// `POST /login`: gives a cookie for the token.
 pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Answer {
-    let Some(keys) = service.admin().keys() else { return nothing_here() };
+    let Some(keys) = service.admin().keys() else { return not_found() };
     if !is_own_origin(service.config(), request.headers()) {
         return *foreign_origin(service, request.headers());
     }
@@ -86,7 +86,7 @@ pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Ans
     };
     let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
     let checked = check_token(service, keys, token, client);
-    match checked.inspect_err(|_| service.sight().refused(Refused::Admin)) {
+    match checked.inspect_err(|_| service.telemetry().refused(RefusalReason::Admin)) {
         Ok(()) => {
             let login = keys.login(service.clock().now_ms());
             to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))
@@ -197,7 +197,7 @@ fn unauthorized(body: &'static str) -> Refusal {
     Box::new(answer)
 }
 
-fn strange_host() -> Refusal {
+fn unknown_host() -> Refusal {
     refusal(
         StatusCode::FORBIDDEN,
         "Without ADMIN_TOKEN this page is shown under localhost, an IP address and the host of PUBLIC_URL only. Set one of both.\n",
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_door_is_for_hosts_that_nobody_else_can_name() {
+    fn without_a_token_only_hosts_that_nobody_else_can_name_are_served() {
         let (unset, set) = (config(None), config(Some("https://calls.example.com")));
         let own = |config: &Config, host: &str| is_own_host(config, &headers(&[("host", host)]));
         for host in ["localhost:8080", "127.0.0.1:8080", "10.1.2.3", "[::1]:8080", "dialbridge:8080"] {

@@ -17,7 +17,7 @@ pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {
     with_type(status, "text/plain; charset=utf-8", Bytes::from_static(body.as_bytes()))
 }
 
-pub(super) fn nothing_here() -> Answer {
+pub(super) fn not_found() -> Answer {
     text(StatusCode::NOT_FOUND, "there is nothing here\n")
 }
 

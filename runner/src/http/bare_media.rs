@@ -6,16 +6,16 @@ use std::time::Duration;
 use dialbridge_core::CallSid;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 
-use crate::call::bridge::Standing;
+use crate::call::bridge::CallKind;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::settings::value::is_language_tag;
 use crate::telemetry::trace_context::TraceContext;
-use crate::twilio::ticket::{Course, Opening, Ticket};
+use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 
 /// How many messages may come before `start`; Twilio sends `connected` and nothing else.
-const MOST_BEFORE_START: usize = 8;
+const MAX_MESSAGES_BEFORE_START: usize = 8;
 
 /// Runs the call of a bare socket to its end.
 pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
@@ -26,9 +26,9 @@ pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<Tra
     };
     let Some(ticket) = ticket(service, &start, trace) else { return socket.close().await };
     match service.calls().admit_bare(&ticket.call_sid) {
-        Some(place) => {
+        Some(registration) => {
             drop(waiting);
-            service.run_call(ticket, public, socket, place, Standing::Bare).await;
+            service.run_call(ticket, public, socket, registration, CallKind::Bare).await;
         }
         None => {
             tracing::warn!(call_sid = %ticket.call_sid, "a stream without a ticket was refused: another one has the call");
@@ -38,10 +38,10 @@ pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<Tra
 }
 
 /// Twilio's `start`, with all that came up to it put back into the socket.
-async fn start(socket: &mut MediaSocket, patience: Duration) -> Option<Start> {
+async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
     let mut came = Vec::new();
     let reading = async {
-        while came.len() < MOST_BEFORE_START {
+        while came.len() < MAX_MESSAGES_BEFORE_START {
             let message = socket.next().await;
             let FromTwilio::Text(text) = &message else { return None };
             let parsed = std::str::from_utf8(text.as_ref()).ok().and_then(|text| parse(text).ok());
@@ -53,7 +53,7 @@ async fn start(socket: &mut MediaSocket, patience: Duration) -> Option<Start> {
         }
         None
     };
-    let start = tokio::time::timeout(patience, reading).await.ok().flatten();
+    let start = tokio::time::timeout(timeout, reading).await.ok().flatten();
     socket.put_back(came);
     start
 }
@@ -69,6 +69,6 @@ fn ticket(service: &Service, start: &Start, trace: Option<TraceContext>) -> Opti
     };
     let issued_ms = service.clock().now_ms();
     let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
-    let course = Course { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
-    Some(Ticket { call_sid, issued_ms, course, opening: Opening::Greet })
+    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
+    Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
 }

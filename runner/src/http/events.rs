@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::status;
-use crate::history::Onlooker;
+use crate::history::CallWatcher;
 use crate::service::Service;
 
 /// How often a stream in which nothing happens says so: whoever went away without a word is noticed by it.
@@ -32,7 +32,7 @@ const LIST_PAUSE: Duration = Duration::from_millis(500);
 const CALL_PAUSE: Duration = Duration::from_millis(30);
 
 /// A comment: nothing has happened.
-const NOTHING: &[u8] = b":\n\n";
+const PING_COMMENT: &[u8] = b":\n\n";
 
 /// An answer that may go on, line by line.
 pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
@@ -58,7 +58,7 @@ pub(super) enum Source {
     /// The list of calls, whenever it has changed.
     Calls(Viewer, watch::Receiver<()>),
     /// One call's timeline, until the call is over.
-    Call(Viewer, Onlooker),
+    Call(Viewer, CallWatcher),
 }
 
 impl Source {
@@ -82,26 +82,26 @@ impl Source {
                 }
                 let list = viewer
                     .service
-                    .book()
+                    .history()
                     .filter(|_| has_changed)
-                    .map(|book| status::calls(&viewer.service, book).to_string());
-                let bytes = list.map_or(Bytes::from_static(NOTHING), |list| event("calls", &list));
+                    .map(|history| status::calls(&viewer.service, history).to_string());
+                let bytes = list.map_or(Bytes::from_static(PING_COMMENT), |list| event("calls", &list));
                 Some((bytes, Some(Self::Calls(viewer, changes))))
             }
-            Self::Call(viewer, mut onlooker) => {
+            Self::Call(viewer, mut watcher) => {
                 if Instant::now() >= viewer.until {
                     return None;
                 }
-                if timeout(PING, onlooker.wait()).await.is_err() {
-                    return Some((Bytes::from_static(NOTHING), Some(Self::Call(viewer, onlooker))));
+                if timeout(PING, watcher.wait()).await.is_err() {
+                    return Some((Bytes::from_static(PING_COMMENT), Some(Self::Call(viewer, watcher))));
                 }
-                let (lines, is_over) = onlooker.news();
+                let (lines, is_over) = watcher.new_lines();
                 let mut bytes: Vec<u8> = lines.iter().flat_map(|line| event("line", line)).collect();
                 if is_over {
-                    bytes.extend(event("over", &onlooker.whole().0.to_string()));
+                    bytes.extend(event("over", &watcher.whole().0.to_string()));
                     return Some((bytes.into(), None));
                 }
-                Some((bytes.into(), Some(Self::Call(viewer, onlooker))))
+                Some((bytes.into(), Some(Self::Call(viewer, watcher))))
             }
         }
     }
@@ -161,8 +161,8 @@ impl Body for EventStream {
 }
 
 /// A call and its timeline, as one JSON object.
-pub(super) fn whole(onlooker: &Onlooker) -> Value {
-    let (mut call, lines) = onlooker.whole();
+pub(super) fn whole(watcher: &CallWatcher) -> Value {
+    let (mut call, lines) = watcher.whole();
     // They were JSON when they were kept.
     call["lines"] = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();
     call

@@ -8,25 +8,25 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text};
 use super::webhook::{check_signature, public_url};
-use crate::call::bridge::Standing;
+use crate::call::bridge::CallKind;
 use crate::http::bare_media;
 use crate::media::media_socket::{MediaSocket, limits};
 use crate::service::Service;
 use crate::service::busy::busy;
 use crate::settings::PublicUrl;
-use crate::telemetry::Refused;
-use crate::twilio::ticket::{Opening, Refusal as BadTicket, Ticket};
+use crate::telemetry::RefusalReason;
+use crate::twilio::ticket::{BadTicket, Opening, Ticket};
 
 /// Opens a media socket for whoever holds a good ticket.
 pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
-    let ticket = service.office().check(ticket_text, service.clock().now_ms());
-    open_with(service, request, ticket, ticket_text, Standing::Ticket)
+    let ticket = service.signer().check(ticket_text, service.clock().now_ms());
+    open_with(service, request, ticket, ticket_text, CallKind::Ticket)
 }
 
 /// Opens a media socket for a call from the browser, whose page was let in and comes from here.
 pub(super) fn open_browser(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
-    let ticket = service.office().check_browser(ticket_text, service.clock().now_ms());
-    open_with(service, request, ticket, ticket_text, Standing::Browser)
+    let ticket = service.signer().check_browser(ticket_text, service.clock().now_ms());
+    open_with(service, request, ticket, ticket_text, CallKind::Browser)
 }
 
 fn open_with(
@@ -34,31 +34,31 @@ fn open_with(
     mut request: Request<Incoming>,
     ticket: Result<Ticket, BadTicket>,
     ticket_text: &str,
-    standing: Standing,
+    kind: CallKind,
 ) -> Answer {
     let ticket = match ticket {
         Ok(ticket) => ticket,
         Err(why) => return refused(service, &why.to_string()),
     };
-    if service.agent(&ticket.course.agent).is_none() {
+    if service.agent(&ticket.info.agent).is_none() {
         return refused(service, "its agent is not configured");
     }
-    let (public, answer, socket) = match shake_hands(service, &mut request, standing) {
+    let (public, answer, socket) = match handshake(service, &mut request, kind) {
         Ok(shaken) => shaken,
         Err(refusal) => {
-            keep_refused(service, &ticket, &refusal, standing);
+            keep_refused(service, &ticket, &refusal, kind);
             return *refusal;
         }
     };
-    let place = match service.calls().admit(&ticket, ticket_text, service.clock().now_ms()) {
-        Ok(place) => place,
+    let registration = match service.calls().admit(&ticket, ticket_text, service.clock().now_ms()) {
+        Ok(registration) => registration,
         Err(why) => return refused(service, &why.to_string()),
     };
     let serving = service.clone();
     service.spawn_call(async move {
         match opened(&serving, socket).await {
-            Some(socket) => serving.run_call(ticket, &public, socket, place, standing).await,
-            None => place.leave(serving.clock().now_ms()),
+            Some(socket) => serving.run_call(ticket, &public, socket, registration, kind).await,
+            None => registration.leave(serving.clock().now_ms()),
         }
     });
     answer
@@ -66,21 +66,21 @@ fn open_with(
 
 /// A call that has a ticket and whose socket is not taken comes back by its `<Connect action>`. If it is new, and there is no
 /// room for it, it hears so there; if the instance is ending, it is greeted where it goes.
-fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, standing: Standing) {
-    if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || standing != Standing::Ticket {
+fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, kind: CallKind) {
+    if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || kind != CallKind::Ticket {
         return;
     }
     let now_ms = service.clock().now_ms();
     service.calls().refused(ticket, now_ms);
     let has_no_room = !service.drain().is_draining() && ticket.opening == Opening::Greet;
-    if let Some(agent) = service.agent(&ticket.course.agent).filter(|_| has_no_room) {
+    if let Some(agent) = service.agent(&ticket.info.agent).filter(|_| has_no_room) {
         service.calls().keep_last_twiml(&ticket.call_sid, &busy(agent), now_ms);
     }
 }
 
 /// Opens a media socket for a stream of others' TwiML, where that is allowed.
 pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) -> Answer {
-    let (public, answer, socket) = match shake_hands(service, &mut request, Standing::Bare) {
+    let (public, answer, socket) = match handshake(service, &mut request, CallKind::Bare) {
         Ok(shaken) => shaken,
         Err(refusal) => return *refusal,
     };
@@ -94,19 +94,19 @@ pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) 
 }
 
 /// What every handshake must be: Twilio's, but for a call from the browser, a WebSocket's, and at a time when there is room.
-fn shake_hands(
+fn handshake(
     service: &Service,
     request: &mut Request<Incoming>,
-    standing: Standing,
+    kind: CallKind,
 ) -> Result<(PublicUrl, Answer, Upgrade), Refusal> {
     if service.drain().is_draining() {
-        service.sight().refused(Refused::Draining);
+        service.telemetry().refused(RefusalReason::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
     let public = public_url(service, request.headers());
     let public = public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
-    if standing != Standing::Browser {
+    if kind != CallKind::Browser {
         check_signature(service, &url, &[], request.headers())?;
     }
     if !is_upgrade_request(request) {
@@ -115,7 +115,7 @@ fn shake_hands(
     let limits = &service.config().limits;
     let calls = service.calls();
     if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
-        service.sight().refused(Refused::Room);
+        service.telemetry().refused(RefusalReason::Room);
         if let Some(withheld) = service.refusal_log().allow() {
             let (live, waiting) = (calls.live(), calls.waiting());
             tracing::warn!(live, waiting, withheld, "a media socket was refused: there is no room for another one");
@@ -138,7 +138,7 @@ async fn opened(service: &Service, socket: Upgrade) -> Option<MediaSocket> {
 }
 
 fn refused(service: &Service, why: &str) -> Answer {
-    service.sight().refused(Refused::Ticket);
+    service.telemetry().refused(RefusalReason::Ticket);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a media socket was refused for its ticket");
     }

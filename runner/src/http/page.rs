@@ -9,7 +9,7 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 
 use super::admin::{allowed, log_in, log_out, login, may_change};
-use super::answer::{Answer, HTML, json_answer, not_allowed, nothing_here, text, with_type};
+use super::answer::{Answer, HTML, json_answer, not_allowed, not_found, text, with_type};
 use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
 use super::{softphone, status};
 use crate::service::Service;
@@ -40,7 +40,7 @@ const JAVASCRIPT: &str = "text/javascript";
 const PAGE: &str = include_str!("../../page/index.html");
 
 /// Whether that path is one of the page's.
-pub(super) fn is_its(path: &str) -> bool {
+pub(super) fn is_page_path(path: &str) -> bool {
     let folders = ["/page/", "/calls/", "/agents/", "/softphone/"];
     matches!(path, "/" | "/login" | "/logout" | "/status.json" | "/calls.json" | "/softphone")
         || folders.iter().any(|folder| path.starts_with(folder))
@@ -49,7 +49,7 @@ pub(super) fn is_its(path: &str) -> bool {
 /// Answers a request for one of its paths.
 pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
     if !service.config().has_page() {
-        return nothing_here().map(Either::Left);
+        return not_found().map(Either::Left);
     }
     let mut answer = route(service, request).await;
     let headers = answer.headers_mut();
@@ -81,14 +81,14 @@ async fn route(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer
         other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
             (Some(name), _) if is_get => file(name),
             (_, Some(ticket)) if is_get => softphone::open_media(service, request, ticket),
-            _ => return for_insiders(service, request, &path).await,
+            _ => return admin_route(service, request, &path).await,
         },
     };
     answer.map(Either::Left)
 }
 
 /// What only those get who are let in, and all of it by reading but the check of an agent.
-async fn for_insiders(service: &Arc<Service>, request: Request<Incoming>, path: &str) -> LongAnswer {
+async fn admin_route(service: &Arc<Service>, request: Request<Incoming>, path: &str) -> LongAnswer {
     let is_get = request.method() == Method::GET;
     let let_in = if is_get { allowed(service, &request) } else { may_change(service, &request) };
     if let Err(refusal) = let_in {
@@ -98,7 +98,7 @@ async fn for_insiders(service: &Arc<Service>, request: Request<Incoming>, path: 
     let answer = match (path, after("/calls/"), after("/softphone/events/"), after("/agents/")) {
         ("/status.json", ..) if is_get => json_answer(&status::status(service)),
         ("/calls.json", ..) if is_get => {
-            service.book().map_or_else(nothing_here, |book| json_answer(&status::calls(service, book)))
+            service.history().map_or_else(not_found, |history| json_answer(&status::calls(service, history)))
         }
         ("/calls/events", ..) if is_get => return calls(service),
         (_, Some(name), ..) if is_get => call(service, name),
@@ -106,7 +106,7 @@ async fn for_insiders(service: &Arc<Service>, request: Request<Incoming>, path: 
         (.., Some(name)) if request.method() == Method::POST => check(service, name).await,
         (.., Some(_)) => not_allowed("POST"),
         _ if !is_get => not_allowed("GET"),
-        _ => nothing_here(),
+        _ => not_found(),
     };
     answer.map(Either::Left)
 }
@@ -120,7 +120,7 @@ fn home(service: &Service, request: &Request<Incoming>) -> Answer {
 }
 
 fn file(name: &str) -> Answer {
-    let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else { return nothing_here() };
+    let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else { return not_found() };
     let mut answer = with_type(StatusCode::OK, kind, Bytes::from_static(content.as_bytes()));
     // Another version of the program brings other files under the same names.
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -128,23 +128,23 @@ fn file(name: &str) -> Answer {
 }
 
 fn calls(service: &Arc<Service>) -> LongAnswer {
-    match (Viewer::enter(service), service.book()) {
-        (Some(viewer), Some(book)) => EventStream::answer(Source::calls(viewer, book.changes())),
-        (None, _) => softphone::too_many().map(Either::Left),
-        (_, None) => nothing_here().map(Either::Left),
+    match (Viewer::enter(service), service.history()) {
+        (Some(viewer), Some(history)) => EventStream::answer(Source::calls(viewer, history.changes())),
+        (None, _) => softphone::too_many_viewers().map(Either::Left),
+        (_, None) => not_found().map(Either::Left),
     }
 }
 
 /// `/calls/ID.json`: a call with its timeline.
 fn call(service: &Service, name: &str) -> Answer {
     let id = name.strip_suffix(".json").and_then(|id| id.parse().ok());
-    let found = id.and_then(|id| service.book()?.by_id(id));
-    found.map_or_else(nothing_here, |onlooker| json_answer(&whole(&onlooker)))
+    let found = id.and_then(|id| service.history()?.by_id(id));
+    found.map_or_else(not_found, |watcher| json_answer(&whole(&watcher)))
 }
 
 /// `/agents/NAME/check`: whether an agent answers.
 async fn check(service: &Service, name: &str) -> Answer {
-    let Some(name) = name.strip_suffix("/check") else { return nothing_here() };
+    let Some(name) = name.strip_suffix("/check") else { return not_found() };
     match service.check_agent(name).await {
         Some(checked) => json_answer(&checked.json()),
         None => text(StatusCode::NOT_FOUND, "no agent of that name is configured\n"),

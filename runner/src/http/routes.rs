@@ -7,7 +7,7 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use tracing::Instrument as _;
 
-use super::answer::{Answer, not_allowed, nothing_here, text, with_type};
+use super::answer::{Answer, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
 use super::{admin, media, page, voice};
 use crate::service::Service;
@@ -20,26 +20,26 @@ const VOICE_URL: &str = "/twiml";
 /// Answers a request in the trace that it came with, or that begins with it. A call that comes of it goes on in that trace.
 pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
     let came = TraceContext::of_request(request.headers());
-    let (sight, method) = (service.clone(), request.method().clone());
-    let told = if request.uri().path() == VOICE_URL { sight.sight().request(came) } else { None };
+    let (telemetry, method) = (service.clone(), request.method().clone());
+    let told = if request.uri().path() == VOICE_URL { telemetry.telemetry().request(came) } else { None };
     let context = told.map(|told| told.context).or(came);
     if let Some(context) = context {
         request.extensions_mut().insert(context);
     }
-    let answer = answer(service, request).instrument(sight.sight().log_span(context)).await;
+    let answer = answer(service, request).instrument(telemetry.telemetry().log_span(context)).await;
     if let Some(told) = told {
-        sight.sight().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
+        telemetry.telemetry().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
     }
     answer
 }
 
 async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer {
     let path = request.uri().path();
-    if page::is_its(path) {
+    if page::is_page_path(path) {
         return page::answer(&service, request).await;
     }
     if !matches!(path, "/health" | "/ready" | "/metrics") {
-        service.drain().asked();
+        service.drain().note_request();
     }
     short_answer(&service, request).await.map(Either::Left)
 }
@@ -66,7 +66,7 @@ async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Ans
         other => match other.strip_prefix("/media/") {
             Some(ticket) if is_get => media::open(service, request, ticket),
             Some(_) => not_allowed("GET"),
-            None => nothing_here(),
+            None => not_found(),
         },
     }
 }

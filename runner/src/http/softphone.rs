@@ -16,13 +16,13 @@ use super::answer::{Answer, Refusal, json_answer, refusal, text};
 use super::events::{EventStream, LongAnswer, Source, Viewer};
 use super::media;
 use super::webhook::{pairs, read_form};
-use crate::history::Onlooker;
+use crate::history::CallWatcher;
 use crate::service::Service;
 use crate::settings::value::is_language_tag;
-use crate::twilio::ticket::{Course, Opening, Ticket};
+use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 
 /// How long whoever wants to look on at a call waits for it to begin.
-const BEGINS_WITHIN: Duration = Duration::from_secs(2);
+const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `POST /softphone`: a ticket for a call to an agent. The form may have `agent` and `language`.
 pub(super) async fn ticket(service: &Service, request: Request<Incoming>) -> Answer {
@@ -56,17 +56,17 @@ async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, 
     let issued_ms = service.clock().now_ms();
     let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
     let trace = head.extensions.get().copied();
-    let course = Course { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
-    let call_sid = made_up()
+    let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
+    let call_sid = browser_call_sid()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
-    let ticket = Ticket { call_sid, issued_ms, course, opening: Opening::Greet };
-    let media = format!("/softphone/media/{}", service.office().issue_browser(&ticket));
+    let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };
+    let media = format!("/softphone/media/{}", service.signer().issue_browser(&ticket));
     let events = format!("/softphone/events/{}", ticket.call_sid);
     Ok(json_answer(&json!({ "callSid": ticket.call_sid.as_str(), "media": media, "events": events })))
 }
 
 /// An id that nobody can guess and that is none of Twilio's, whose calls begin with CA.
-fn made_up() -> Option<CallSid> {
+fn browser_call_sid() -> Option<CallSid> {
     let mut random = [0; 12];
     SystemRandom::new().fill(&mut random).ok()?;
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -83,27 +83,27 @@ pub(super) fn open_media(service: &Arc<Service>, request: Request<Incoming>, tic
 
 /// `GET /softphone/events/CALLSID`: what happens in the call, words and all, until it is over.
 pub(super) async fn events(service: &Arc<Service>, call_sid: &str) -> LongAnswer {
-    let Some(viewer) = Viewer::enter(service) else { return too_many().map(Either::Left) };
-    match begun(service, call_sid).await {
-        Some(onlooker) => EventStream::answer(Source::Call(viewer, onlooker)),
+    let Some(viewer) = Viewer::enter(service) else { return too_many_viewers().map(Either::Left) };
+    match wait_for_call(service, call_sid).await {
+        Some(watcher) => EventStream::answer(Source::Call(viewer, watcher)),
         None => text(StatusCode::NOT_FOUND, "this instance has no such call\n").map(Either::Left),
     }
 }
 
-async fn begun(service: &Service, call_sid: &str) -> Option<Onlooker> {
-    let (book, call_sid) = (service.book()?, CallSid::new(call_sid).ok()?);
-    let mut changes = book.changes();
+async fn wait_for_call(service: &Service, call_sid: &str) -> Option<CallWatcher> {
+    let (history, call_sid) = (service.history()?, CallSid::new(call_sid).ok()?);
+    let mut changes = history.changes();
     let waiting = async {
         loop {
-            if let Some(onlooker) = book.by_call_sid(&call_sid) {
-                return Some(onlooker);
+            if let Some(watcher) = history.by_call_sid(&call_sid) {
+                return Some(watcher);
             }
             changes.changed().await.ok()?;
         }
     };
-    tokio::time::timeout(BEGINS_WITHIN, waiting).await.ok()?
+    tokio::time::timeout(START_TIMEOUT, waiting).await.ok()?
 }
 
-pub(super) fn too_many() -> Answer {
+pub(super) fn too_many_viewers() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, "Too many pages look on already. Close one of them, and reload this one.\n")
 }

@@ -3,13 +3,13 @@
 use http::Uri;
 use serde_json::{Value, json};
 
-use crate::history::CallBook;
+use crate::history::History;
 use crate::service::Service;
 use crate::settings::{AgentConfig, Config, Platform};
 
 /// The calls, and whose they are.
-pub(super) fn calls(service: &Service, book: &CallBook) -> Value {
-    let mut calls = book.summary();
+pub(super) fn calls(service: &Service, history: &History) -> Value {
+    let mut calls = history.summary();
     calls["instance"] = service.instance().into();
     calls
 }
@@ -41,7 +41,7 @@ pub(super) fn status(service: &Service) -> Value {
 
 fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
     let (is_lab, script) = lab_script(agent);
-    let greeting = &agent.call.greeting;
+    let greeting = &agent.call.starting_input;
     json!({
         "name": name,
         "isDefault": *name == config.default_agent,

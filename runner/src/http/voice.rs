@@ -12,21 +12,21 @@ use crate::service::Service;
 use crate::service::busy::busy;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
-use crate::telemetry::Refused;
+use crate::telemetry::RefusalReason;
 use crate::twilio::actions::connect_action;
-use crate::twilio::ticket::{Course, Opening, State, TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{CallInfo, Opening, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams in a row may fail to last before the call gets its fallback.
-const MOST_ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// How much of what Twilio tells of a stream is kept, in characters.
-const MOST_STATUS_CHARS: usize = 200;
+const MAX_STATUS_CHARS: usize = 200;
 
 /// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
-const MOST_PARAMETER_BYTES: usize = 499;
+const MAX_PARAMETER_BYTES: usize = 499;
 
 /// How many session parameters a voice-url may name.
-const MOST_PARAMETERS: usize = 50;
+const MAX_PARAMETERS: usize = 50;
 
 /// The session parameter that says how a transfer has ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
@@ -42,31 +42,26 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
     let Some(agent) = service.config().route(named, webhook.parameter("To")) else {
-        service.sight().refused(Refused::Agent);
+        service.telemetry().refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
     };
     let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
-        service.sight().refused(Refused::Agent);
+        service.telemetry().refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
         return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
     }
     if let Some(agent) = service.agent(agent).filter(|_| service.is_full()) {
-        service.sight().refused(Refused::Busy);
+        service.telemetry().refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return xml(busy(agent));
     }
     let began_ms = service.clock().now_ms();
     let language = language.map(ToOwned::to_owned);
-    let course = Course { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
-    let stream = Stream {
-        call_sid: &call_sid,
-        course,
-        attempt: 1,
-        opening: opening(&webhook),
-        parameters: parameters(&webhook),
-    };
+    let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
+    let stream =
+        Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
     xml(stream.document(service, &webhook.public))
 }
 
@@ -84,7 +79,7 @@ fn opening(webhook: &Webhook) -> Opening {
 
 /// `/connect-ended`: the stream of a call has ended, and Twilio asks how to go on.
 pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match returned(service, request).await {
+    let (webhook, state) = match read_state(service, request).await {
         Ok(returned) => returned,
         Err(answer) => return *answer,
     };
@@ -92,12 +87,12 @@ pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>)
     if let Some(twiml) = service.calls().last_twiml(&state.call_sid, now_ms) {
         return xml(twiml);
     }
-    resumed(service, &webhook, state, now_ms)
+    resume(service, &webhook, state, now_ms)
 }
 
 /// `/dial-ended`: a transfer is over. Where nobody answered, the call goes back to the agent.
 pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match returned(service, request).await {
+    let (webhook, state) = match read_state(service, request).await {
         Ok(returned) => returned,
         Err(answer) => return *answer,
     };
@@ -106,7 +101,7 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
         return xml(document(&[Verb::Hangup]));
     }
     let call_sid = state.call_sid;
-    let Some(agent) = service.agent(&state.course.agent) else {
+    let Some(agent) = service.agent(&state.info.agent) else {
         return xml(without_agent(service, &call_sid));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
@@ -115,7 +110,7 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     parameters.retain(|(name, _)| name != DIAL_STATUS);
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
-    let stream = Stream { call_sid: &call_sid, course: state.course, attempt: 1, opening, parameters };
+    let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
     xml(stream.document(service, &webhook.public))
 }
 
@@ -126,10 +121,10 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
         Ok(webhook) => webhook,
         Err(refusal) => return *refusal,
     };
-    let told = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MOST_STATUS_CHARS);
-    let (call_sid, event): (String, String) = (told("CallSid").collect(), told("StreamEvent").collect());
+    let field = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MAX_STATUS_CHARS);
+    let (call_sid, event): (String, String) = (field("CallSid").collect(), field("StreamEvent").collect());
     if event == "stream-error" {
-        let why: String = told("StreamError").collect();
+        let why: String = field("StreamError").collect();
         // It may name the socket's URL, which has the ticket in it.
         let why = why.split_once("/media/").map_or(why.clone(), |(before, _)| format!("{before}/media/…"));
         tracing::error!(call_sid, why, "Twilio's stream has failed");
@@ -140,10 +135,10 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
 }
 
 /// Reads a request that brings a call back, with the state that it was sent away with. A call that is over is answered.
-async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
+async fn read_state(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
     let webhook = Webhook::read(service, request).await?;
     let now_ms = service.clock().now_ms();
-    let state = match webhook.in_query("s").map(|text| service.office().check_state(text, now_ms)) {
+    let state = match webhook.in_query("s").map(|text| service.signer().check_state(text, now_ms)) {
         Some(Ok(state)) => state,
         Some(Err(why)) => return Err(refused(service, &why.to_string())),
         None => return Err(refused(service, "there is none")),
@@ -158,31 +153,32 @@ async fn returned(service: &Service, request: Request<Incoming>) -> Result<(Webh
 }
 
 /// The stream broke, here or on another instance: a new one in the same session, unless that was tried too often.
-fn resumed(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
+fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
-    let past = service.calls().past(&state.call_sid, state.issued_ms, now_ms);
-    if let Some(past) = past {
-        state.course.failed_turns = past.failed_turns;
+    let progress = service.calls().progress(&state.call_sid, state.issued_ms, now_ms);
+    if let Some(progress) = progress {
+        state.info.failed_turns = progress.failed_turns;
     }
     // Another instance's stream may have greeted: then nobody is greeted twice.
-    let opening = if past.is_some_and(|past| past.awaits_greeting) { Opening::Greet } else { Opening::Resume };
+    let opening =
+        if progress.is_some_and(|progress| progress.awaits_greeting) { Opening::Greet } else { Opening::Resume };
     let call_sid = state.call_sid;
-    let Some(agent) = service.agent(&state.course.agent) else {
+    let Some(agent) = service.agent(&state.info.agent) else {
         return xml(without_agent(service, &call_sid));
     };
-    if attempt > MOST_ATTEMPTS {
+    if attempt > MAX_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
         return xml(fallback(agent, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let parameters = parameters(webhook);
-    let stream = Stream { call_sid: &call_sid, course: state.course, attempt, opening, parameters };
+    let stream = Stream { call_sid: &call_sid, info: state.info, attempt, opening, parameters };
     xml(stream.document(service, &webhook.public))
 }
 
 fn refused(service: &Service, why: &str) -> Refusal {
-    service.sight().refused(Refused::State);
+    service.telemetry().refused(RefusalReason::State);
     if let Some(withheld) = service.refusal_log().allow() {
         tracing::warn!(why, withheld, "a request was refused for its state");
     }
@@ -192,7 +188,7 @@ fn refused(service: &Service, why: &str) -> Refusal {
 /// A stream that is to be opened.
 struct Stream<'a> {
     call_sid: &'a CallSid,
-    course: Course,
+    info: CallInfo,
     attempt: u32,
     opening: Opening,
     parameters: Vec<(String, String)>,
@@ -202,14 +198,13 @@ impl Stream<'_> {
     fn document(self, service: &Service, public: &PublicUrl) -> String {
         let issued_ms = service.clock().now_ms();
         let call_sid = self.call_sid.clone();
-        let ticket =
-            Ticket { call_sid: call_sid.clone(), issued_ms, course: self.course.clone(), opening: self.opening };
-        let state = State { call_sid, issued_ms, course: self.course, attempt: self.attempt };
-        let office = service.office();
+        let ticket = Ticket { call_sid: call_sid.clone(), issued_ms, info: self.info.clone(), opening: self.opening };
+        let state = State { call_sid, issued_ms, info: self.info, attempt: self.attempt };
+        let signer = service.signer();
         let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let connect = Verb::ConnectStream {
-            action: connect_action(public, office, &state, parameters),
-            url: public.ws(&format!("/media/{}", office.issue(&ticket))),
+            action: connect_action(public, signer, &state, parameters),
+            url: public.ws(&format!("/media/{}", signer.issue(&ticket))),
             status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
         };
@@ -224,8 +219,8 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
     let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
     let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
-    let fits = |(name, value): &(String, String)| name.len() + value.len() <= MOST_PARAMETER_BYTES;
-    numbers.chain(named).filter(fits).take(MOST_PARAMETERS).collect()
+    let fits = |(name, value): &(String, String)| name.len() + value.len() <= MAX_PARAMETER_BYTES;
+    numbers.chain(named).filter(fits).take(MAX_PARAMETERS).collect()
 }
 
 fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use super::answer::{Refusal, refusal};
 use crate::service::Service;
 use crate::settings::{Limits, PublicUrl};
-use crate::telemetry::Refused;
+use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
 
@@ -36,7 +36,7 @@ impl Webhook {
         let form = match head.method {
             Method::POST => {
                 let read = read_form(&service.config().limits, &head.headers, body).await;
-                pairs(&read.inspect_err(|_| service.sight().refused(Refused::Form))?)
+                pairs(&read.inspect_err(|_| service.telemetry().refused(RefusalReason::Form))?)
             }
             _ => Vec::new(),
         };
@@ -113,7 +113,7 @@ pub(super) fn check_signature(
     if signature.is_some_and(|signature| is_signed(tokens, url, form, signature)) {
         return Ok(());
     }
-    service.sight().refused(if signature.is_some() { Refused::Signature } else { Refused::Unsigned });
+    service.telemetry().refused(if signature.is_some() { RefusalReason::Signature } else { RefusalReason::Unsigned });
     if let Some(withheld) = service.refusal_log().allow() {
         let Some(signature) = signature else {
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");

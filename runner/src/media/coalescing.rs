@@ -10,40 +10,40 @@ use std::time::Duration;
 
 /// With fewer media sockets than these less than four frames come in a moment, and to sleep and to wait costs more than
 /// it saves (docs/performance.md).
-const LEAST_SOCKETS: usize = 300;
+const MIN_SOCKETS: usize = 300;
 
 /// Microseconds; 0: it is not done. There is one for the process, for its one thread.
-static MOMENT_US: AtomicU64 = AtomicU64::new(0);
+static SLEEP_US: AtomicU64 = AtomicU64::new(0);
 
 /// Media sockets of the process.
 static SOCKETS: AtomicUsize = AtomicUsize::new(0);
 
 /// An open media socket, which is counted until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted(());
+pub(crate) struct SocketCount(());
 
-impl Counted {
+impl SocketCount {
     pub(crate) fn new() -> Self {
         SOCKETS.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 }
 
-impl Drop for Counted {
+impl Drop for SocketCount {
     fn drop(&mut self) {
         SOCKETS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Has the process gather for so long, once there is load.
-pub fn allow(moment: Duration) {
-    MOMENT_US.store(u64::try_from(moment.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+pub fn set_sleep(sleep: Duration) {
+    SLEEP_US.store(u64::try_from(sleep.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// The moment of a thread that is about to wait.
-pub fn gather() {
-    let moment = MOMENT_US.load(Ordering::Relaxed);
-    if moment > 0 && SOCKETS.load(Ordering::Relaxed) >= LEAST_SOCKETS {
-        std::thread::sleep(Duration::from_micros(moment));
+pub fn coalesce() {
+    let sleep = SLEEP_US.load(Ordering::Relaxed);
+    if sleep > 0 && SOCKETS.load(Ordering::Relaxed) >= MIN_SOCKETS {
+        std::thread::sleep(Duration::from_micros(sleep));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use dialbridge_net::websocket::{self, Frame, Full, Message, WebSocket};
 
-use crate::media::coalescing::Counted;
+use crate::media::coalescing::SocketCount;
 use crate::settings::Limits;
 
 /// How long a socket may take to close.
@@ -29,7 +29,7 @@ pub struct MediaSocket {
     socket: WebSocket,
     /// What was read already, and is to be read again.
     put_back: VecDeque<FromTwilio>,
-    _counted: Counted,
+    _socket_count: SocketCount,
 }
 
 /// The limits of a media socket.
@@ -47,7 +47,7 @@ impl MediaSocket {
     /// Takes a socket over. What reads and writes ends with it.
     #[must_use]
     pub fn new(socket: WebSocket) -> Self {
-        Self { socket, put_back: VecDeque::new(), _counted: Counted::new() }
+        Self { socket, put_back: VecDeque::new(), _socket_count: SocketCount::new() }
     }
 
     /// The next message; `Closed` is the last. Nothing is lost when this is dropped half-way.

@@ -16,25 +16,25 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::service::agents::Line;
+use crate::service::agents::AgentClient;
 use crate::settings::AgentConfig;
 use crate::telemetry::clock::WallClock;
 use dialbridge_agents::{EVENT_QUEUE, SessionContext};
 
 /// For so long a result holds.
-const HOLDS: Duration = Duration::from_secs(60);
+const RESULT_LIFE: Duration = Duration::from_secs(60);
 
 /// How long an agent may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An agent that listens first has nothing to answer: when it has taken audio for so long, it is there.
-const LISTENS: Duration = Duration::from_secs(2);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much silence it gets, in milliseconds.
 const SILENCE_MS: usize = 200;
 
 /// How many agents are asked at once.
-const AT_ONCE: usize = 4;
+const MAX_CHECKS: usize = 4;
 
 /// The results, by the agents' names.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl AgentChecks {
     /// No results yet, for agents of these names.
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>) -> Self {
         let results = names.map(|name| (name.clone(), Mutex::default())).collect();
-        Self { results, room: Semaphore::new(AT_ONCE) }
+        Self { results, room: Semaphore::new(MAX_CHECKS) }
     }
 
     /// Asks the agent, unless the last result still holds. `None` for an agent of another name.
@@ -77,18 +77,18 @@ impl AgentChecks {
         &self,
         name: &str,
         settings: &AgentConfig,
-        line: &Line,
+        client: &AgentClient,
         clock: WallClock,
     ) -> Option<Checked> {
-        // Whoever holds the lock asks, within PATIENCE for each input; who comes meanwhile gets that result.
+        // Whoever holds the lock asks, within ANSWER_TIMEOUT for each input; who comes meanwhile gets that result.
         let mut result = self.results.get(name)?.lock().await;
         if let Some((at, checked)) = &*result
-            && at.elapsed() < HOLDS
+            && at.elapsed() < RESULT_LIFE
         {
             return Some(checked.clone());
         }
         let _permit = self.room.acquire().await.ok()?;
-        let (by, answered) = ask(settings, line).await;
+        let (by, answered) = ask(settings, client).await;
         if let Err(fault) = &answered {
             tracing::warn!(name, by, fault, "the page's check of an agent has failed");
         }
@@ -99,8 +99,8 @@ impl AgentChecks {
 }
 
 /// Asks as a call begins: by the starting event, by the starting text where that brings no answer, or by silence.
-async fn ask(settings: &AgentConfig, line: &Line) -> (&'static str, Result<u64, String>) {
-    let greeting = &settings.call.greeting;
+async fn ask(settings: &AgentConfig, client: &AgentClient) -> (&'static str, Result<u64, String>) {
+    let greeting = &settings.call.starting_input;
     let inputs = [greeting.event.clone().map(TurnInput::Event), greeting.text.clone().map(TurnInput::Text)];
     let mut inputs: Vec<TurnInput> = inputs.into_iter().flatten().collect();
     if inputs.is_empty() {
@@ -108,29 +108,29 @@ async fn ask(settings: &AgentConfig, line: &Line) -> (&'static str, Result<u64, 
     }
     let mut last = ("audio", Err("it was not asked".to_owned()));
     for input in inputs {
-        let (by, patience) = (input.kind(), if input == TurnInput::Audio { LISTENS } else { PATIENCE });
+        let (by, timeout) = (input.kind(), if input == TurnInput::Audio { LISTEN_TIMEOUT } else { ANSWER_TIMEOUT });
         let began = Instant::now();
-        let outcome = tokio::time::timeout(patience, turn(settings, line, input)).await;
+        let outcome = tokio::time::timeout(timeout, turn(settings, client, input)).await;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         last = match outcome {
             Ok(Ok(true)) => return (by, Ok(took_ms)),
             Ok(Ok(false)) => (by, Err(format!("it leaves the starting {by} unanswered"))),
             Ok(Err(fault)) => return (by, Err(fault.to_string())),
             Err(_) if by == "audio" => return (by, Ok(took_ms)),
-            Err(_) => return (by, Err(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+            Err(_) => return (by, Err(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
         };
     }
     last
 }
 
 /// One turn in a session of its own; gives whether anything was answered. Silence need not be.
-async fn turn(settings: &AgentConfig, line: &Line, input: TurnInput) -> Result<bool, AgentFault> {
+async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) -> Result<bool, AgentFault> {
     let session = SessionContext {
         session: settings.address.session(&session_id()),
         product: settings.address.product(),
         language: settings.language.clone(),
-        speech: line.speech.clone(),
-        ces: line.ces.clone(),
+        speech: client.speech.clone(),
+        ces: client.ces.clone(),
     };
     let is_audio = input == TurnInput::Audio;
     let parameters = settings.call.parameters.clone();
@@ -139,13 +139,13 @@ async fn turn(settings: &AgentConfig, line: &Line, input: TurnInput) -> Result<b
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
     // The stream ends with it, also when nobody waits for the result any more.
     let mut tasks = JoinSet::new();
-    let handle = line.agent.open(&session, TurnId(1), &start, events, &mut tasks);
+    let handle = client.agent.open(&session, TurnId(1), &start, events, &mut tasks);
     if is_audio {
         // It is the first input, so there is room for it.
         let _ = handle.audio(&[MULAW_SILENCE; SILENCE_MS * BYTES_PER_MS]);
     }
     if settings.call.shape == StreamShape::PerTurn {
-        handle.finish_input();
+        handle.half_close();
     }
     while let Some((_, event)) = came.recv().await {
         match event {

@@ -14,7 +14,7 @@ use dialbridge_net::http_client::HttpClient;
 
 /// What calls to one agent share.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
+pub(crate) struct AgentClient {
     /// Its connections.
     pub(crate) agent: Agent,
     /// Audio that it names by its address.
@@ -33,7 +33,7 @@ type Access = (String, Link, Option<PathBuf>);
 /// All agents by their names.
 #[derive(Debug, Default)]
 pub(crate) struct Agents {
-    lines: BTreeMap<String, Line>,
+    clients: BTreeMap<String, AgentClient>,
     connections: BTreeMap<Access, Agent>,
 }
 
@@ -46,7 +46,7 @@ impl Agents {
         configs: &BTreeMap<String, AgentConfig>,
         dial: &Arc<dyn Dial>,
         client: &HttpClient,
-        most_streams: usize,
+        max_streams: usize,
     ) -> Result<Self, AgentError> {
         let mut agents = Self::default();
         // What was fetched with some credentials is not for agents with others.
@@ -57,7 +57,7 @@ impl Agents {
             let access = (endpoint.url.clone(), link, config.credentials.clone().filter(|_| !endpoint.is_plaintext));
             let agent = match agents.connections.get(&access) {
                 Some(agent) => agent.clone(),
-                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), most_streams)?,
+                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), max_streams)?,
             };
             agents.connections.insert(access.clone(), agent.clone());
             let prompts = prompts
@@ -66,14 +66,14 @@ impl Agents {
                 .clone();
             let tools = config.tools.clone().map(|webhook| Tools::new(client.clone(), webhook));
             let (speech, ces) = (Arc::new(config.speech.clone()), Arc::new(config.ces.clone()));
-            agents.lines.insert(name.clone(), Line { agent, prompts, speech, ces, tools });
+            agents.clients.insert(name.clone(), AgentClient { agent, prompts, speech, ces, tools });
         }
         Ok(agents)
     }
 
     /// The agent of that name.
-    pub(crate) fn line(&self, name: &str) -> Option<&Line> {
-        self.lines.get(name)
+    pub(crate) fn client(&self, name: &str) -> Option<&AgentClient> {
+        self.clients.get(name)
     }
 
     /// All connections, each once.
@@ -104,8 +104,8 @@ mod tests {
         let agents = opened(&[("a", 1), ("b", 2), ("c", 1)]);
         let endpoints: Vec<&str> = agents.connections().map(Agent::endpoint).collect();
         assert_eq!(endpoints, ["http://127.0.0.1:1", "http://127.0.0.1:2"]);
-        let of = |name| agents.line(name).unwrap().agent.endpoint();
+        let of = |name| agents.client(name).unwrap().agent.endpoint();
         assert_eq!([of("a"), of("b"), of("c")], [endpoints[0], endpoints[1], endpoints[0]]);
-        assert!(agents.line("d").is_none());
+        assert!(agents.client("d").is_none());
     }
 }

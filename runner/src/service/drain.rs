@@ -10,24 +10,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// When the process ends at the latest, whatever is still going on.
-const LAST_MOMENT: Duration = Duration::from_millis(9_500);
+const EXIT_DEADLINE: Duration = Duration::from_millis(9_500);
 
 /// For so long no socket must have been open and nobody must have asked anything before the process ends.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET_TIME: Duration = Duration::from_millis(500);
 
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether the instance is ending, and when it was last asked something.
 #[derive(Debug)]
 pub struct Drain {
     is_draining: AtomicBool,
-    asked: Mutex<Instant>,
+    last_request: Mutex<Instant>,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { is_draining: AtomicBool::new(false), asked: Mutex::new(Instant::now()) }
+        Self { is_draining: AtomicBool::new(false), last_request: Mutex::new(Instant::now()) }
     }
 }
 
@@ -37,7 +37,7 @@ pub enum Drained {
     /// No socket was open and nobody asked any more.
     Quiet,
     /// The time was over.
-    Overdue,
+    DeadlinePassed,
 }
 
 impl Drain {
@@ -48,38 +48,38 @@ impl Drain {
     }
 
     /// A request came that is no probe's.
-    pub(crate) fn asked(&self) {
+    pub(crate) fn note_request(&self) {
         if self.is_draining() {
-            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            *self.last_request.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
     }
 
     /// Begins to drain.
     pub(crate) fn begin(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
-        self.asked();
+        self.note_request();
     }
 
     /// How long the process may still take, once it drains.
     pub(crate) fn left(began: Instant) -> Duration {
-        LAST_MOMENT.saturating_sub(began.elapsed())
+        EXIT_DEADLINE.saturating_sub(began.elapsed())
     }
 
     /// Returns when nothing goes on any more, or when the time is over. `open` says how many sockets are open.
     pub(crate) async fn wait(&self, open: impl Fn() -> usize) -> Drained {
         let began = Instant::now();
-        while began.elapsed() < LAST_MOMENT {
+        while began.elapsed() < EXIT_DEADLINE {
             // What follows a call is asked right after its socket has closed, and the page is told of its end then.
             if open() > 0 {
-                self.asked();
+                self.note_request();
             }
-            let quiet_for = self.asked.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-            if quiet_for >= QUIET {
+            let quiet_for = self.last_request.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            if quiet_for >= QUIET_TIME {
                 return Drained::Quiet;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
-        Drained::Overdue
+        Drained::DeadlinePassed
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         let asks = tokio::spawn(async move {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                asking.asked();
+                asking.note_request();
             }
         });
         let began = Instant::now();
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(drain.wait(|| usize::from(began.elapsed().as_secs() < 3)).await, Drained::Quiet);
         assert_eq!(began.elapsed().as_millis() / 100, 34, "half a second after the last socket has closed");
         let began = Instant::now();
-        assert_eq!(drain.wait(|| 1).await, Drained::Overdue);
+        assert_eq!(drain.wait(|| 1).await, Drained::DeadlinePassed);
         assert_eq!(began.elapsed().as_millis() / 100, 95);
     }
 }

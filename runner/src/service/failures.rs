@@ -15,7 +15,7 @@ const MOST: u32 = 5;
 const FORGIVEN_AFTER: Duration = Duration::from_secs(10);
 
 /// How many addresses are known. Of more than these those go that failed longest ago.
-const MOST_ADDRESSES: usize = 1_000;
+const MAX_ADDRESSES: usize = 1_000;
 
 /// The wrong tokens of the last minute.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Failures {
         let failed = known.entry(network(from)).or_insert(Failed { count: 0, since: Instant::now() });
         *failed = failed.now();
         failed.count += 1;
-        if known.len() > MOST_ADDRESSES
+        if known.len() > MAX_ADDRESSES
             && let Some(oldest) = known.iter().min_by_key(|(_, failed)| failed.since).map(|(address, _)| *address)
         {
             known.remove(&oldest);
@@ -97,7 +97,7 @@ mod tests {
         let failures = Failures::default();
         for n in 0..3_000u32 {
             failures.failed(Some(IpAddr::V4(n.into())));
-            assert!(failures.0.lock().unwrap().len() <= MOST_ADDRESSES);
+            assert!(failures.0.lock().unwrap().len() <= MAX_ADDRESSES);
         }
     }
 }

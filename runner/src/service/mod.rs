@@ -16,19 +16,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
-use dialbridge_core::config::Greeting;
+use dialbridge_core::config::StartingInput;
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::call::bridge::{self, Standing, Surroundings, Watch};
-use crate::call::calls::{Calls, Place};
+use crate::call::bridge::{self, CallContext, CallKind, Watch};
+use crate::call::calls::{CallRegistration, Calls};
 use crate::call::tape_recorder::TapeRecorder;
 use admin::Admin;
 
-use crate::history::{Beginning, CallBook, Record};
+use crate::history::{CallStart, History, HistoryWriter};
 use crate::media::media_socket::MediaSocket;
 use crate::service::agent_check::{AgentChecks, Checked};
 use crate::service::agents::Agents;
@@ -37,10 +37,10 @@ use crate::service::drain::{Drain, Drained};
 use crate::settings::{AgentConfig, Config, PublicUrl};
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
-use crate::telemetry::{Now, OfCall, Refused, Sight};
+use crate::telemetry::{CallIdentity, Now, RefusalReason, Telemetry};
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
-use crate::twilio::ticket::{Office, Opening, State, Ticket};
+use crate::twilio::ticket::{Opening, State, Ticket, TicketSigner};
 use dialbridge_agents::{Agent, AgentError, SessionContext, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_net::http_client::HttpClient;
@@ -54,7 +54,7 @@ const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
 /// How long the instance's end waits for what is told of calls, once they are over.
 const FLUSH: Duration = Duration::from_secs(3);
 /// How many may look on at once, a page or a call each.
-const MOST_VIEWERS: usize = 64;
+const MAX_VIEWERS: usize = 64;
 
 /// How long the page may take to stop the stream of a call that was handed on, in milliseconds.
 const BROWSER_STOP_MS: u64 = 1_500;
@@ -63,17 +63,17 @@ const BROWSER_STOP_MS: u64 = 1_500;
 pub struct Service {
     config: Config,
     agents: Agents,
-    office: Arc<Office>,
+    signer: Arc<TicketSigner>,
     calls: Calls,
     rest: Option<Arc<RestClient>>,
-    parts: Parts,
+    dependencies: Dependencies,
     is_ready: AtomicBool,
     drain: Drain,
     refusals: LogLimit,
     faults: Arc<LogLimit>,
-    sight: Sight,
+    telemetry: Telemetry,
     /// What the page shows; none where it is closed.
-    book: Option<CallBook>,
+    history: Option<History>,
     checks: AgentChecks,
     admin: Admin,
     /// Those who look on at once.
@@ -93,7 +93,7 @@ impl fmt::Debug for Service {
 
 /// What a test may replace.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct Dependencies {
     /// How connections are opened.
     pub dial: Arc<dyn Dial>,
     /// What the time is.
@@ -102,7 +102,7 @@ pub struct Parts {
     pub watch: Option<Watch>,
 }
 
-impl Default for Parts {
+impl Default for Dependencies {
     fn default() -> Self {
         Self { dial: Arc::new(Tcp), clock: WallClock::System, watch: None }
     }
@@ -137,33 +137,34 @@ impl Service {
     ///
     /// # Errors
     /// [`StartError`] when something that every call needs is not there.
-    pub fn new(config: Config, parts: Parts) -> Result<Arc<Self>, StartError> {
+    pub fn new(config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
         let tokens = &config.twilio.auth_tokens;
-        let office = Office::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
-        let client = HttpClient::new(parts.dial.clone()).map_err(StartError::Tls)?;
-        let most_streams = config.limits.streams_per_connection;
-        let agents = Agents::open(&config.agents, &parts.dial, &client, most_streams).map_err(StartError::Agent)?;
-        let sight = Sight::start(&config, &client, parts.clock);
+        let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
+        let client = HttpClient::new(dependencies.dial.clone()).map_err(StartError::Tls)?;
+        let max_streams = config.limits.streams_per_connection;
+        let agents =
+            Agents::open(&config.agents, &dependencies.dial, &client, max_streams).map_err(StartError::Agent)?;
+        let telemetry = Telemetry::start(&config, &client, dependencies.clock);
         let rest = RestClient::new(&config.twilio, client);
         Ok(Arc::new(Self {
             agents,
-            office: Arc::new(office),
+            signer: Arc::new(signer),
             calls: Calls::default(),
             rest: rest.map(Arc::new),
             is_ready: AtomicBool::new(false),
             drain: Drain::default(),
             refusals: LogLimit::default(),
             faults: Arc::default(),
-            sight,
-            book: config.has_page().then(CallBook::default),
+            telemetry,
+            history: config.has_page().then(History::default),
             checks: AgentChecks::new(config.agents.keys()),
             admin: Admin::new(config.admin_token.as_ref()),
-            viewers: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             instance: instance_name(),
-            started_ms: parts.clock.now_ms(),
+            started_ms: dependencies.clock.now_ms(),
             tasks: Mutex::new(JoinSet::new()),
             config,
-            parts,
+            dependencies,
         }))
     }
 
@@ -171,7 +172,7 @@ impl Service {
     pub async fn keep_agents(self: Arc<Self>) {
         let mut tending = JoinSet::new();
         for agent in self.agents.connections() {
-            tending.spawn(agent.clone().tend());
+            tending.spawn(agent.clone().maintain());
         }
         self.warm_up().await;
         while tending.join_next().await.is_some() {}
@@ -181,7 +182,7 @@ impl Service {
     pub async fn warm_up(self: Arc<Self>) {
         let mut attempts = JoinSet::new();
         for agent in self.agents.connections() {
-            attempts.spawn(reach(agent.clone()));
+            attempts.spawn(warm_up_agent(agent.clone()));
         }
         let all = async { while attempts.join_next().await.is_some() {} };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
@@ -198,11 +199,11 @@ impl Service {
         ticket: Ticket,
         public: &PublicUrl,
         socket: MediaSocket,
-        mut place: Place,
-        standing: Standing,
+        mut registration: CallRegistration,
+        kind: CallKind,
     ) {
-        let name = &ticket.course.agent;
-        let (Some(settings), Some(line)) = (self.agent(name), self.agents.line(name)) else {
+        let name = &ticket.info.agent;
+        let (Some(settings), Some(client)) = (self.agent(name), self.agents.client(name)) else {
             tracing::error!(call_sid = %ticket.call_sid, "the call's agent is not configured");
             return;
         };
@@ -210,32 +211,32 @@ impl Service {
         config.call_sid = Some(ticket.call_sid.clone());
         config.session = settings.address.session(ticket.call_sid.as_str());
         config.seed = ticket.issued_ms;
-        config.patience.start_ms = milliseconds(self.config.limits.start);
-        config.patience.frames_ms = milliseconds(self.config.limits.quiet);
+        config.timeouts.start_ms = milliseconds(self.config.limits.start);
+        config.timeouts.frames_ms = milliseconds(self.config.limits.quiet);
         // The call's other streams count too; 0 would be no bound.
-        if config.bounds.call_ms > 0 {
-            let elapsed_ms = ticket.course.elapsed_ms(ticket.issued_ms);
-            config.bounds.call_ms = config.bounds.call_ms.saturating_sub(elapsed_ms).max(1);
+        if config.limits.call_ms > 0 {
+            let elapsed_ms = ticket.info.elapsed_ms(ticket.issued_ms);
+            config.limits.call_ms = config.limits.call_ms.saturating_sub(elapsed_ms).max(1);
         }
-        if config.bounds.failed_turns > 0 {
-            config.bounds.failed_turns = config.bounds.failed_turns.saturating_sub(ticket.course.failed_turns).max(1);
+        if config.limits.failed_turns > 0 {
+            config.limits.failed_turns = config.limits.failed_turns.saturating_sub(ticket.info.failed_turns).max(1);
         }
-        if standing != Standing::Ticket {
+        if kind != CallKind::Ticket {
             // It has no action of ours that would bring it back.
-            config.renew_after_ms = 0;
+            config.migrate_after_ms = 0;
         }
-        if standing == Standing::Browser {
-            config.patience.stop_ms = BROWSER_STOP_MS;
+        if kind == CallKind::Browser {
+            config.timeouts.stop_ms = BROWSER_STOP_MS;
         }
         match &ticket.opening {
             Opening::Greet => {}
-            Opening::Resume => config.greeting = Greeting::default(),
-            Opening::Event(event) => config.greeting = Greeting { event: Some(event.clone()), text: None },
+            Opening::Resume => config.starting_input = StartingInput::default(),
+            Opening::Event(event) => config.starting_input = StartingInput { event: Some(event.clone()), text: None },
         }
-        if config.greeting == Greeting::default() {
-            place.greeted();
+        if config.starting_input == StartingInput::default() {
+            registration.greeted();
         }
-        let dial_action = self.dial_action(&ticket, public, standing);
+        let dial_action = self.dial_action(&ticket, public, kind);
         let edition = settings.address.edition();
         let recorder = settings.record_dir.as_deref().map(|folder: &Path| {
             TapeRecorder::begin(folder, settings.tape_mask, &ticket.call_sid, ticket.issued_ms, edition, &config)
@@ -243,46 +244,46 @@ impl Service {
         let session = SessionContext {
             session: config.session.clone(),
             product: settings.address.product(),
-            language: ticket.course.language.clone().unwrap_or_else(|| settings.language.clone()),
-            speech: line.speech.clone(),
-            ces: line.ces.clone(),
+            language: ticket.info.language.clone().unwrap_or_else(|| settings.language.clone()),
+            speech: client.speech.clone(),
+            ces: client.ces.clone(),
         };
-        let of = OfCall {
+        let identity = CallIdentity {
             call_sid: &ticket.call_sid,
             issued_ms: ticket.issued_ms,
             agent: name,
             language: &session.language,
             service: public.http(""),
-            trace: ticket.course.trace,
+            trace: ticket.info.trace,
         };
-        let sight = self.sight.call(of, settings);
-        let record = self.record(&ticket, &session.language, standing, settings);
-        let around = Surroundings {
-            agent: line.agent.clone(),
+        let telemetry = self.telemetry.call(identity, settings);
+        let history = self.start_history(&ticket, &session.language, kind, settings);
+        let context = CallContext {
+            agent: client.agent.clone(),
             session,
-            standing,
+            kind,
             config: Arc::new(config),
             dial_action,
-            rest: self.rest.clone().filter(|_| standing != Standing::Browser),
-            prompts: line.prompts.clone(),
-            tools: line.tools.clone(),
+            rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
+            prompts: client.prompts.clone(),
+            tools: client.tools.clone(),
             calls: self.calls.clone(),
-            clock: self.parts.clock,
+            clock: self.dependencies.clock,
             fault_log: self.faults.clone(),
             // A call that comes back was live before, here or at another instance: it is not cut off for want of room.
-            most_calls: if ticket.opening == Opening::Greet { self.config.limits.max_calls } else { usize::MAX },
+            max_calls: if ticket.opening == Opening::Greet { self.config.limits.max_calls } else { usize::MAX },
             busy: busy(settings),
-            watch: self.parts.watch.clone(),
-            record,
+            watch: self.dependencies.watch.clone(),
+            history,
         };
-        let handoff = around.config.handoff.clone();
-        let session = around.config.session.clone();
+        let handoff = context.config.handoff.clone();
+        let session = context.config.session.clone();
         // In a task of its own: a panic in it ends that call and no other.
         let mut call = JoinSet::new();
-        call.spawn(bridge::run(around, ticket.call_sid.clone(), sight, socket, place, recorder));
+        call.spawn(bridge::run(context, ticket.call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
-            Some(Ok(false)) => self.sight.refused(Refused::Busy),
-            Some(Err(error)) if error.is_panic() && standing != Standing::Browser => {
+            Some(Ok(false)) => self.telemetry.refused(RefusalReason::Busy),
+            Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
                 self.rescue(&ticket.call_sid, session, &handoff).await;
             }
             Some(Ok(true) | Err(_)) | None => {}
@@ -290,43 +291,43 @@ impl Service {
     }
 
     /// What `<Dial action>` of that call is.
-    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, standing: Standing) -> DialAction {
+    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> DialAction {
         let state = State {
             call_sid: ticket.call_sid.clone(),
             issued_ms: ticket.issued_ms,
-            course: ticket.course.clone(),
+            info: ticket.info.clone(),
             attempt: 1,
         };
-        let state = Some(state).filter(|_| standing != Standing::Browser);
-        DialAction { public: public.clone(), office: self.office.clone(), state }
+        let state = Some(state).filter(|_| kind != CallKind::Browser);
+        DialAction { public: public.clone(), signer: self.signer.clone(), state }
     }
 
-    /// Opens the call's page in the book, where there is one.
-    fn record(
+    /// Opens the call's page in the history, where there is one.
+    fn start_history(
         &self,
         ticket: &Ticket,
         language: &str,
-        standing: Standing,
+        kind: CallKind,
         settings: &AgentConfig,
-    ) -> Option<Arc<Record>> {
-        let is_browser = standing == Standing::Browser;
-        let beginning = Beginning {
+    ) -> Option<Arc<HistoryWriter>> {
+        let is_browser = kind == CallKind::Browser;
+        let start = CallStart {
             call_sid: ticket.call_sid.clone(),
-            agent: ticket.course.agent.clone(),
+            agent: ticket.info.agent.clone(),
             language: language.to_owned(),
             kind: if is_browser { "browser" } else { "phone" },
-            began_ms: self.parts.clock.now_ms(),
+            began_ms: self.dependencies.clock.now_ms(),
             words: is_browser || self.config.page_transcripts,
             slow: settings.slow,
         };
-        self.book.as_ref().map(|book| Arc::new(book.begin(beginning)))
+        self.history.as_ref().map(|history| Arc::new(history.begin(start)))
     }
 
     /// Whether that agent answers, by a turn with it that is not older than a minute. `None` for an agent that is not
     /// configured.
     pub(crate) async fn check_agent(&self, name: &str) -> Option<Checked> {
-        let (settings, line) = (self.agent(name)?, self.agents.line(name)?);
-        self.checks.check(name, settings, line, self.parts.clock).await
+        let (settings, client) = (self.agent(name)?, self.agents.client(name)?);
+        self.checks.check(name, settings, client, self.dependencies.clock).await
     }
 
     /// A call whose task has panicked gets what a call gets whose agent cannot be had.
@@ -334,9 +335,9 @@ impl Service {
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
         let twiml = handoff::failed(handoff, &outcome);
-        self.calls.keep_last_twiml(call_sid, &twiml, self.parts.clock.now_ms());
+        self.calls.keep_last_twiml(call_sid, &twiml, self.dependencies.clock.now_ms());
         if let Some(rest) = &self.rest {
-            self.sight.updated(rest.update(call_sid, &twiml).await);
+            self.telemetry.updated(rest.update(call_sid, &twiml).await);
         }
     }
 
@@ -390,19 +391,19 @@ impl Service {
     pub async fn end(&self) -> Drained {
         let began = Instant::now();
         self.drain.begin();
-        if let Some(book) = &self.book {
-            book.touch();
+        if let Some(history) = &self.history {
+            history.notify();
         }
-        self.calls.renew_all();
+        self.calls.migrate_all();
         let drained = self.drain.wait(|| self.calls.live()).await;
-        self.sight.flush(Drain::left(began).min(FLUSH)).await;
+        self.telemetry.flush(Drain::left(began).min(FLUSH)).await;
         drained
     }
 
     /// What is told of calls.
     #[must_use]
-    pub fn sight(&self) -> &Sight {
-        &self.sight
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// All figures of this instance, as Prometheus reads them.
@@ -410,7 +411,7 @@ impl Service {
     pub fn metrics_text(&self) -> String {
         let load = self.agents.connections().map(Agent::load);
         let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
-        self.sight.metrics_text(Now {
+        self.telemetry.metrics_text(Now {
             live_calls: self.calls.live(),
             waiting_sockets: self.calls.waiting(),
             connections,
@@ -428,8 +429,8 @@ impl Service {
 
     /// What the page shows; `None` where it is closed.
     #[must_use]
-    pub fn book(&self) -> Option<&CallBook> {
-        self.book.as_ref()
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     pub(crate) fn admin(&self) -> &Admin {
@@ -452,12 +453,12 @@ impl Service {
         self.rest.is_some()
     }
 
-    pub(crate) fn office(&self) -> &Office {
-        &self.office
+    pub(crate) fn signer(&self) -> &TicketSigner {
+        &self.signer
     }
 
     pub(crate) fn clock(&self) -> WallClock {
-        self.parts.clock
+        self.dependencies.clock
     }
 
     pub(crate) fn refusal_log(&self) -> &LogLimit {
@@ -465,7 +466,7 @@ impl Service {
     }
 }
 
-async fn reach(agent: Agent) {
+async fn warm_up_agent(agent: Agent) {
     let mut told = String::new();
     while let Err(error) = agent.warm_up().await {
         let why = certificate_fault(&error)

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dialbridge_core::config::{CallConfig, Greeting};
+use dialbridge_core::config::{CallConfig, StartingInput};
 use dialbridge_core::handoff::{DialRules, HandoffConfig};
-use dialbridge_core::stages::StageBounds;
+use dialbridge_core::stages::StageLimits;
 use dialbridge_core::tape::Mask;
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
@@ -31,14 +31,14 @@ struct Named {
 }
 
 impl Values<'_> {
-    /// The agent's part of the configuration. `renew_after_ms` is the service's. `None`: no agent can be made of what is
+    /// The agent's part of the configuration. `migrate_after_ms` is the service's. `None`: no agent can be made of what is
     /// named, which is noted.
-    pub(super) fn agent(&self, parameters: Map<String, Value>, renew_after_ms: u64) -> Option<AgentConfig> {
+    pub(super) fn agent(&self, parameters: Map<String, Value>, migrate_after_ms: u64) -> Option<AgentConfig> {
         let named = self.named_agent();
         // All other settings are looked at without an agent too: one start tells all that is wrong.
         let product = named.as_ref().map_or(Product::Cx, |named| named.address.product());
         let tools = self.tools(product);
-        let call = CallConfig { has_tools: tools.is_some(), parameters, renew_after_ms, ..self.call(product) };
+        let call = CallConfig { has_tools: tools.is_some(), parameters, migrate_after_ms, ..self.call(product) };
         let speech = self.speech(product);
         let events = self.events();
         let notices = self.notices(product, &speech, events.as_ref());
@@ -69,7 +69,7 @@ impl Values<'_> {
 
     /// What core is told of a call, all but what is the agent's own or the service's.
     pub(super) fn call(&self, product: Product) -> CallConfig {
-        CallConfig { greeting: self.greeting(product), handoff: self.handoff(), ..self.conversation(product) }
+        CallConfig { starting_input: self.greeting(product), handoff: self.handoff(), ..self.conversation(product) }
     }
 
     fn named_agent(&self) -> Option<Named> {
@@ -123,7 +123,7 @@ impl Values<'_> {
 
     /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
     /// answers. CES agents are silent until they get something; this event is what Google's own adapters send.
-    fn greeting(&self, product: Product) -> Greeting {
+    fn greeting(&self, product: Product) -> StartingInput {
         let (event, text) = match product {
             Product::Cx => (None, Some("hi")),
             Product::Es(_) => (Some("WELCOME"), None),
@@ -132,7 +132,7 @@ impl Values<'_> {
         let or = |value: Option<String>, default: Option<&str>| {
             value.or(default.map(ToOwned::to_owned)).filter(|value| !value.is_empty())
         };
-        Greeting {
+        StartingInput {
             event: or(self.find(&table::DIALOGFLOW_STARTING_EVENT_NAME), event),
             text: or(self.find(&table::DIALOGFLOW_STARTING_TEXT), text),
         }
@@ -190,23 +190,23 @@ impl Values<'_> {
     /// Where the tools are run that an agent of that product asks for; only those of CES are.
     fn tools(&self, product: Product) -> Option<ToolWebhook> {
         let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
-        let patience = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
-        let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, patience });
+        let timeout = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
+        let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, timeout });
         webhook.filter(|_| matches!(product, Product::Ces(_)))
     }
 
     fn prompts(&self) -> PromptsConfig {
         PromptsConfig {
-            most_bytes: self.get(&table::PROMPT_MOST_BYTES),
+            max_bytes: self.get(&table::PROMPT_MAX_BYTES),
             storage_endpoint: self.get(&table::STORAGE_ENDPOINT),
             text_to_speech_endpoint: self.get(&table::TEXT_TO_SPEECH_ENDPOINT),
         }
     }
 
     /// When a turn is slow.
-    fn stage_bounds(&self) -> StageBounds {
+    fn stage_bounds(&self) -> StageLimits {
         let limit = |ms: u64| (ms > 0).then_some(ms);
-        let mut bounds = StageBounds { whole_ms: limit(self.get(&table::SLOW_TURN_MS)), ..StageBounds::default() };
+        let mut bounds = StageLimits { whole_ms: limit(self.get(&table::SLOW_TURN_MS)), ..StageLimits::default() };
         for (stage, ms) in self.find(&table::SLOW_STAGES_MS).unwrap_or_default() {
             bounds.set(stage, limit(ms));
         }

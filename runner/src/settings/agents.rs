@@ -18,17 +18,17 @@ impl Settings {
         let file = self.file(&faults);
         let values = || Values::for_all(self, &file, &faults);
         let mut config = values().service(platform);
-        let renew_after_ms = values().renew_after_ms(platform);
+        let migrate_after_ms = values().migrate_after_ms(platform);
         for table in &file.agents {
             let values = values().with_own(table);
             check_named(table, &file, &values, &faults);
             add_routes(table, &file, &mut config, &faults);
-            let agent = agent_of_file(table, &file, &values, renew_after_ms);
+            let agent = agent_of_file(table, &file, &values, migrate_after_ms);
             config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
         config.default_agent = default_agent(&file, values().names_agent());
         if !file.agents.iter().any(|table| table.name == config.default_agent) {
-            let agent = values().agent(file.parameters.clone(), renew_after_ms);
+            let agent = values().agent(file.parameters.clone(), migrate_after_ms);
             config.agents.extend(agent.map(|agent| (config.default_agent.clone(), agent)));
         }
         config.notices = self.beaten(&file).collect();
@@ -68,11 +68,11 @@ fn agent_of_file(
     table: &AgentTable,
     file: &ConfigFile,
     values: &Values<'_>,
-    renew_after_ms: u64,
+    migrate_after_ms: u64,
 ) -> Option<AgentConfig> {
     let mut parameters = file.parameters.clone();
     parameters.extend(table.parameters.clone());
-    let agent = values.agent(parameters, renew_after_ms)?;
+    let agent = values.agent(parameters, migrate_after_ms)?;
     Some(AgentConfig { numbers: table.numbers.len(), ..agent })
 }
 

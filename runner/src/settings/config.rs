@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dialbridge_core::config::CallConfig;
-use dialbridge_core::stages::StageBounds;
+use dialbridge_core::stages::StageLimits;
 use dialbridge_core::tape::Mask;
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
@@ -205,7 +205,7 @@ pub struct AgentConfig {
     /// What is masked on them.
     pub tape_mask: Mask,
     /// When a turn is slow.
-    pub slow: StageBounds,
+    pub slow: StageLimits,
     /// Where events of its calls go.
     pub events: Option<EventsConfig>,
     /// How many numbers and prefixes of numbers lead to it.
@@ -261,8 +261,8 @@ pub struct Limits {
     pub queued_messages: usize,
     /// Streams that share a connection to the agent.
     pub streams_per_connection: usize,
-    /// How long frames are gathered under load.
-    pub gather: Duration,
+    /// How long frames wait for each other under load.
+    pub coalesce: Duration,
 }
 
 /// Where events of calls go.

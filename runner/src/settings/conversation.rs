@@ -1,7 +1,9 @@
 //! What core is told of a conversation: interruptions, digits, silence, limits, waiting, recordings of our own.
 
 use dialbridge_core::agent::DigitsForm;
-use dialbridge_core::config::{BargeIn, Bounds, CallConfig, Fillers, Keys, NoInput, Patience, Retry, StreamShape};
+use dialbridge_core::config::{
+    BargeIn, CallConfig, CallLimits, DtmfConfig, Fillers, NoInput, Retry, StreamShape, Timeouts,
+};
 
 use super::layer::Values;
 use super::table;
@@ -19,7 +21,7 @@ impl Values<'_> {
         let (shape, audio_limit_ms) = match product {
             Product::Cx => (StreamShape::PerTurn, 120_000),
             Product::Es(_) => (StreamShape::PerTurn, 60_000),
-            Product::Ces(_) => (StreamShape::PerCall, ces_stream_ms),
+            Product::Ces(_) => (StreamShape::PerSession, ces_stream_ms),
         };
         CallConfig {
             barge_in: self.barge_in(),
@@ -27,9 +29,9 @@ impl Values<'_> {
                 Product::Cx | Product::Es(EsApi::V2Beta1) => true,
                 Product::Es(EsApi::V2) | Product::Ces(_) => false,
             },
-            keys: self.keys(product),
+            dtmf: self.dtmf(product),
             no_input: NoInput { event: self.find(&table::NO_INPUT_EVENT), after_ms: self.get(&table::NO_INPUT_MS) },
-            bounds: self.bounds(),
+            limits: self.call_limits(),
             fillers: Fillers {
                 thinking: self.find(&table::FILLER_FILE),
                 thinking_after_ms: self.get(&table::FILLER_AFTER_MS),
@@ -38,11 +40,11 @@ impl Values<'_> {
             shape,
             audio_limit_ms,
             rotation_margin_ms: self.rotation_margin_ms(audio_limit_ms),
-            patience: Patience {
+            timeouts: Timeouts {
                 answer_ms: self.get(&table::ANSWER_SECONDS) * SECOND,
                 stalled_ms: self.get(&table::STALLED_STREAM_SECONDS) * SECOND,
                 fetch_ms: self.get(&table::PROMPT_FETCH_MS),
-                ..Patience::default()
+                ..Timeouts::default()
             },
             retry: Retry {
                 budget_ms: self.get(&table::RETRY_BUDGET_SECONDS) * SECOND,
@@ -54,9 +56,9 @@ impl Values<'_> {
     }
 
     fn rotation_margin_ms(&self, audio_limit_ms: u64) -> u64 {
-        let (margin, most) = (self.get(&table::ROTATION_MARGIN_MS), audio_limit_ms - MIN_STREAM_MS);
-        if margin > most {
-            let fault = format!("is \"{margin}\"; it must be at most {most} for this agent");
+        let (margin, max) = (self.get(&table::ROTATION_MARGIN_MS), audio_limit_ms - MIN_STREAM_MS);
+        if margin > max {
+            let fault = format!("is \"{margin}\"; it must be at most {max} for this agent");
             self.conflicting(&table::ROTATION_MARGIN_MS, fault);
         }
         margin
@@ -65,39 +67,39 @@ impl Values<'_> {
     fn barge_in(&self) -> BargeIn {
         BargeIn {
             mode: self.get(&table::BARGE_IN),
-            least_words: self.get(&table::BARGE_IN_LEAST_WORDS),
-            least_ms: self.get(&table::BARGE_IN_LEAST_MS),
-            least_confidence: self.get(&table::BARGE_IN_LEAST_CONFIDENCE),
+            min_words: self.get(&table::BARGE_IN_MIN_WORDS),
+            min_ms: self.get(&table::BARGE_IN_MIN_MS),
+            min_confidence: self.get(&table::BARGE_IN_MIN_CONFIDENCE),
             heard_parameter: self.find(&table::HEARD_PARAMETER),
         }
     }
 
-    fn keys(&self, product: Product) -> Keys {
+    fn dtmf(&self, product: Product) -> DtmfConfig {
         let is_ces = matches!(product, Product::Ces(_));
-        let form = self.find(&table::KEYS_AS);
+        let form = self.find(&table::DTMF_AS);
         if form == Some(DigitsForm::Dtmf) && product == Product::Es(EsApi::V2) {
             let fault = "is \"dtmf\", and Dialogflow ES takes keys as an input of their own by v2beta1 only \
                          (DIALOGFLOW_ES_API)";
-            self.conflicting(&table::KEYS_AS, fault);
+            self.conflicting(&table::DTMF_AS, fault);
         }
         let of_product = if matches!(product, Product::Es(_)) { DigitsForm::Text } else { DigitsForm::Dtmf };
-        Keys {
-            finish: self.get(&table::KEYS_FINISH),
+        DtmfConfig {
+            finish_digit: self.get(&table::DTMF_FINISH_DIGIT),
             // A CES agent collects them itself.
-            most: self.find(&table::KEYS_MOST).unwrap_or(u32::from(is_ces)),
-            gap_ms: self.get(&table::KEYS_GAP_MS),
-            first_ms: self.get(&table::KEYS_FIRST_MS),
+            max_digits: self.find(&table::DTMF_MAX_DIGITS).unwrap_or(u32::from(is_ces)),
+            interdigit_ms: self.get(&table::DTMF_INTERDIGIT_MS),
+            first_digit_ms: self.get(&table::DTMF_FIRST_DIGIT_MS),
             form: form.unwrap_or(of_product),
         }
     }
 
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            call_ms: self.get(&table::MOST_CALL_SECONDS) * SECOND,
-            silence_ms: self.get(&table::MOST_SILENCE_SECONDS) * SECOND,
-            failed_turns: self.get(&table::MOST_FAILED_TURNS),
-            silent_turns: self.get(&table::MOST_SILENT_TURNS),
-            goodbye: self.find(&table::GOODBYE_TEXT),
+    fn call_limits(&self) -> CallLimits {
+        CallLimits {
+            call_ms: self.get(&table::MAX_CALL_SECONDS) * SECOND,
+            silence_ms: self.get(&table::MAX_SILENCE_SECONDS) * SECOND,
+            failed_turns: self.get(&table::MAX_FAILED_TURNS),
+            no_input_turns: self.get(&table::MAX_NO_INPUT_TURNS),
+            goodbye: self.find(&table::TEXT_GOODBYE),
         }
     }
 }

@@ -43,10 +43,10 @@ const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
 const CALLS_OWN: [&str; 3] = ["From", "To", "CallSid"];
 
 /// The longest name of an agent, in bytes.
-const MOST_NAME_BYTES: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 /// How deep values of session parameters may be nested.
-const MOST_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 8;
 
 /// A file, read.
 #[derive(Default)]
@@ -112,8 +112,8 @@ impl Reader<'_> {
     fn agent(&self, name: String, table: Value) -> Option<AgentTable> {
         let place = joined(AGENTS, &name);
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-        if name.is_empty() || name.len() > MOST_NAME_BYTES || !name.bytes().all(is_plain) {
-            self.wrong(&place, format!("is no agent's name: {MOST_NAME_BYTES} letters, digits, _ and - at most"));
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_plain) {
+            self.wrong(&place, format!("is no agent's name: {MAX_NAME_BYTES} letters, digits, _ and - at most"));
             return None;
         }
         let mut table = self.table(&place, Some(table), "is no table of settings")?;
@@ -186,7 +186,7 @@ impl Reader<'_> {
             let value = match &name {
                 name if !is_parameter_name(name) => Err("is no parameter's name: letters, digits, _ and -"),
                 name if CALLS_OWN.contains(&name.as_str()) => Err("is the call's own parameter"),
-                _ => json(value, MOST_DEPTH).ok_or("is no value that JSON could hold"),
+                _ => json(value, MAX_DEPTH).ok_or("is no value that JSON could hold"),
             };
             Some((name.clone(), self.right(&joined(&place, &name), value)?))
         };

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::setting::{Declared, Otherwise, Scope, Secrecy};
 use super::table::ALL;
-use super::value::Shown;
+use super::value::Quoted;
 
 /// Both say which agent it is: who has one of them has no use for the other one of somebody else.
 pub(super) const AGENT: [&str; 2] = ["DIALOGFLOW_AGENT", "DIALOGFLOW_PROJECT_ID"];
@@ -95,7 +95,7 @@ impl Settings {
         let shown = self.0.iter().map(|(name, value)| {
             let is_open = declared(name).is_some_and(|setting| setting.facts().secrecy == Secrecy::Open);
             match value.trim() {
-                value if is_open || value.is_empty() => format!("{name}={}", Shown(&without_secrets(value))),
+                value if is_open || value.is_empty() => format!("{name}={}", Quoted(&without_secrets(value))),
                 _ => format!("{name}=…"),
             }
         });

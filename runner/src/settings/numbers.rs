@@ -3,21 +3,21 @@
 use std::collections::BTreeMap;
 
 /// The most digits of a number, country code included (ITU-T E.164).
-const MOST_DIGITS: usize = 15;
+const MAX_DIGITS: usize = 15;
 
 /// The most digits of a short code.
-const MOST_SHORT_DIGITS: usize = 8;
+const MAX_SHORT_DIGITS: usize = 8;
 
 /// Whether Twilio could call a number so: E.164, a short code, or an address such as `sip:…` and `client:…`.
 pub(super) fn is_number(number: &str) -> bool {
     let digits = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_digit());
     match (number.strip_prefix('+'), number.split_once(':')) {
-        (Some(rest), _) => !rest.is_empty() && digits(rest, MOST_DIGITS),
+        (Some(rest), _) => !rest.is_empty() && digits(rest, MAX_DIGITS),
         (None, Some((scheme, address))) => {
             let is_plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '*');
             is_plain(scheme) && is_plain(address)
         }
-        (None, None) => !number.is_empty() && digits(number, MOST_SHORT_DIGITS),
+        (None, None) => !number.is_empty() && digits(number, MAX_SHORT_DIGITS),
     }
 }
 

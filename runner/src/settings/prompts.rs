@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PromptsConfig {
     /// The most bytes of one recording.
-    pub most_bytes: usize,
+    pub max_bytes: usize,
     /// Cloud Storage's JSON API.
     pub storage_endpoint: String,
     /// Cloud Text-to-Speech.
@@ -14,7 +14,7 @@ pub struct PromptsConfig {
 impl Default for PromptsConfig {
     fn default() -> Self {
         Self {
-            most_bytes: 5 << 20,
+            max_bytes: 5 << 20,
             storage_endpoint: "https://storage.googleapis.com".to_owned(),
             text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
         }

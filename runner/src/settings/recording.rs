@@ -9,10 +9,10 @@ use dialbridge_core::audio::{AudioFormat, BYTES_PER_MS, to_mulaw};
 use dialbridge_core::config::Clip;
 
 /// The longest recording, in milliseconds.
-const MOST_MS: usize = 30_000;
+const MAX_RECORDING_MS: usize = 30_000;
 
 /// The largest file, in bytes: 30 seconds at 48 kHz with two channels are 6 MB.
-const MOST_FILE_BYTES: u64 = 16 << 20;
+const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// A WAV file as the telephone plays it.
 ///
@@ -25,13 +25,13 @@ pub(super) fn recording(file: &str) -> Result<Clip, String> {
     let mulaw = to_mulaw(AudioFormat::TELEPHONE, &wav).map_err(|error| unplayable(&error))?;
     match mulaw.len() {
         0 => Err(unplayable(&"there is no audio in it")),
-        bytes if bytes > MOST_MS * BYTES_PER_MS => Err(unplayable(&"it is longer than 30 seconds")),
+        bytes if bytes > MAX_RECORDING_MS * BYTES_PER_MS => Err(unplayable(&"it is longer than 30 seconds")),
         _ => Ok(Clip(mulaw.into())),
     }
 }
 
 fn read(file: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(file)?.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_FILE_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }

@@ -74,13 +74,14 @@ mod tests {
     #[test]
     fn what_is_set_is_changed_and_all_else_stays() {
         let mut recorded = CallConfig { session: "s".to_owned(), seed: 7, ..CallConfig::default() };
-        recorded.barge_in.least_ms = 300;
-        recorded.keys.gap_ms = 1_234;
-        let changed = with(&recorded, &["BARGE_IN_LEAST_WORDS=2", "NO_INPUT_EVENT=QUIET", "KEYS_FINISH=none"]).unwrap();
+        recorded.barge_in.min_ms = 300;
+        recorded.dtmf.interdigit_ms = 1_234;
+        let changed =
+            with(&recorded, &["BARGE_IN_MIN_WORDS=2", "NO_INPUT_EVENT=QUIET", "DTMF_FINISH_DIGIT=none"]).unwrap();
         let mut expected = recorded.clone();
-        expected.barge_in.least_words = 2;
+        expected.barge_in.min_words = 2;
         expected.no_input.event = Some("QUIET".to_owned());
-        expected.keys.finish = None;
+        expected.dtmf.finish_digit = None;
         assert_eq!(changed, expected);
         assert_eq!(with(&recorded, &[]).unwrap(), recorded);
         assert_eq!(with(&recorded, &["LOG_LEVEL=debug"]).unwrap(), recorded);
@@ -88,10 +89,10 @@ mod tests {
 
     #[test]
     fn a_greeting_can_be_taken_away() {
-        let greeting = Values::of(&Settings::default(), &Faults::default()).call(Product::Cx).greeting;
-        let recorded = CallConfig { greeting, ..CallConfig::default() };
-        assert!(recorded.greeting.text.is_some());
-        assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().greeting.text, None);
+        let greeting = Values::of(&Settings::default(), &Faults::default()).call(Product::Cx).starting_input;
+        let recorded = CallConfig { starting_input: greeting, ..CallConfig::default() };
+        assert!(recorded.starting_input.text.is_some());
+        assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().starting_input.text, None);
     }
 
     #[test]

@@ -14,13 +14,13 @@ use super::setting::Declared;
 use super::table;
 
 /// The platform gives a media stream an hour; a call leaves it before.
-const PLATFORMS_RENEWAL_SECONDS: u64 = 3_300;
+const PLATFORM_MIGRATION_SECONDS: u64 = 3_300;
 
 impl Values<'_> {
     /// The service's part of the configuration. The agents are still missing.
     pub(super) fn service(&self, platform: Platform) -> Config {
         let twilio = self.twilio();
-        self.check_doors(platform, &twilio);
+        self.check_access(platform, &twilio);
         Config {
             port: self.get(&table::PORT),
             public_url: self.find(&table::PUBLIC_URL),
@@ -42,27 +42,27 @@ impl Values<'_> {
     }
 
     /// When a call goes to another media stream, in milliseconds; 0: never.
-    pub(super) fn renew_after_ms(&self, platform: Platform) -> u64 {
-        let default = if platform.is_public() { PLATFORMS_RENEWAL_SECONDS } else { 0 };
-        self.find(&table::RENEW_AFTER_SECONDS).unwrap_or(default) * 1_000
+    pub(super) fn migrate_after_ms(&self, platform: Platform) -> u64 {
+        let default = if platform.is_public() { PLATFORM_MIGRATION_SECONDS } else { 0 };
+        self.find(&table::MIGRATE_AFTER_SECONDS).unwrap_or(default) * 1_000
     }
 
     fn limits(&self) -> Limits {
         Limits {
             max_calls: self.get(&table::MAX_CALLS),
-            waiting_sockets: self.get(&table::MOST_WAITING_SOCKETS),
-            connections: self.get(&table::MOST_CONNECTIONS),
+            waiting_sockets: self.get(&table::MAX_WAITING_SOCKETS),
+            connections: self.get(&table::MAX_CONNECTIONS),
             head: Duration::from_secs(self.get(&table::HEAD_SECONDS)),
-            head_bytes: self.get(&table::MOST_HEAD_BYTES),
+            head_bytes: self.get(&table::MAX_HEAD_BYTES),
             body: Duration::from_secs(self.get(&table::BODY_SECONDS)),
-            body_bytes: self.get(&table::MOST_BODY_BYTES),
-            message_bytes: self.get(&table::MOST_MESSAGE_BYTES),
+            body_bytes: self.get(&table::MAX_BODY_BYTES),
+            message_bytes: self.get(&table::MAX_MESSAGE_BYTES),
             start: Duration::from_secs(self.get(&table::START_SECONDS)),
             quiet: Duration::from_secs(self.get(&table::QUIET_SOCKET_SECONDS)),
             slow: Duration::from_secs(self.get(&table::SLOW_SOCKET_SECONDS)),
-            queued_messages: self.get(&table::MOST_QUEUED_MESSAGES),
+            queued_messages: self.get(&table::MAX_QUEUED_MESSAGES),
             streams_per_connection: self.get(&table::STREAMS_PER_CONNECTION),
-            gather: Duration::from_micros(self.get(&table::GATHER_MICROSECONDS)),
+            coalesce: Duration::from_micros(self.get(&table::COALESCE_MICROSECONDS)),
         }
     }
 
@@ -98,7 +98,7 @@ impl Values<'_> {
     }
 
     /// In public the door is locked, or somebody said that it shall be open.
-    fn check_doors(&self, platform: Platform, twilio: &TwilioConfig) {
+    fn check_access(&self, platform: Platform, twilio: &TwilioConfig) {
         let allow_unsigned = self.get(&table::ALLOW_UNSIGNED);
         if !platform.is_public() || !twilio.auth_tokens.is_empty() {
             return;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use dialbridge_net::Secret;
 
-use super::value::{Shown, boolean, list, url};
+use super::value::{Quoted, boolean, list, url};
 
 /// Who can have a value of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl<T: Clone> Setting<T> {
         match &self.read {
             Read::Choice(words) => {
                 let chosen = words.iter().find(|(word, _)| *word == value).map(|(_, chosen)| chosen.clone());
-                chosen.ok_or_else(|| format!("is {}; it can be {}", Shown(value), either(words)))
+                chosen.ok_or_else(|| format!("is {}; it can be {}", Quoted(value), either(words)))
             }
             Read::Number(range, make) => {
                 let number = value.parse().ok().filter(|number| range.contains(number)).and_then(make);
@@ -188,7 +188,7 @@ fn either<T>(words: &[(&'static str, T)]) -> String {
 }
 
 fn out_of<T: Display>(value: &str, range: &RangeInclusive<T>) -> String {
-    format!("is {}; it must be a number from {} to {}", Shown(value), range.start(), range.end())
+    format!("is {}; it must be a number from {} to {}", Quoted(value), range.start(), range.end())
 }
 
 /// Functions by which an entry of the table says a fact of its setting.

@@ -21,7 +21,7 @@ use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, pa
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
-    digits_form, endpoint, event, fallback_twiml, finish_key, flow_versions, goodbye, handoff_fields, host_label,
+    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, goodbye, handoff_fields, host_label,
     language, list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, stage_times, time_zone,
     trace_headers, webhook_headers,
 };
@@ -58,7 +58,7 @@ settings! {
         /// The least severity that is logged; debug shows what was said
         Service LOG_LEVEL: Severity = form("LEVEL", "debug, info, warning, error", log_level).default_is("info");
         /// When a live call goes to another media stream, in a gap of the conversation; 0: never
-        Service RENEW_AFTER_SECONDS: u64 = form("SECONDS", "0, 120 to 86400", renewal_seconds).example("3300")
+        Service MIGRATE_AFTER_SECONDS: u64 = form("SECONDS", "0, 120 to 86400", renewal_seconds).example("3300")
             .otherwise("3300 on Cloud Run and App Engine, else 0");
         /// The token that opens the page at / and the metrics
         Service ADMIN_TOKEN: Secret = form("TOKEN", "", admin_token).example("a-long-random-text").secret();
@@ -147,11 +147,11 @@ settings! {
             ("off", BargeInMode::Off), ("speech", BargeInMode::Speech), ("voice", BargeInMode::Voice),
         ]).default_is("speech");
         /// How many words interrupt a prompt at least; by voice none are counted
-        Agent BARGE_IN_LEAST_WORDS: u32 = number(1..=100).default_is("1").example("2").idle_for_ces();
+        Agent BARGE_IN_MIN_WORDS: u32 = number(1..=100).default_is("1").example("2").idle_for_ces();
         /// How many milliseconds of speech interrupt a prompt at least
-        Agent BARGE_IN_LEAST_MS: u64 = number(0..=60_000).default_is("0").example("300");
+        Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300");
         /// With how much confidence, in percent, speech interrupts a prompt at least
-        Agent BARGE_IN_LEAST_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
+        Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
         /// A session parameter that tells the agent how much of a cut prompt was heard
         Agent HEARD_PARAMETER: String = form("NAME", "", parameter_name).example("heard");
         /// The event that an agent without a no-input handler gets when the caller does not answer
@@ -165,30 +165,30 @@ settings! {
         /// A WAV file that is played when a turn has failed and is retried
         Agent RETRY_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav");
     }
-    "Keys" {
+    "DTMF" {
         /// The key that ends an entry of digits
-        Agent KEYS_FINISH: Option<char> = form("KEY", "0 to 9, *, #, A to D, none", finish_key).default_is("#");
+        Agent DTMF_FINISH_DIGIT: Option<char> = form("KEY", "0 to 9, *, #, A to D, none", finish_digit).default_is("#");
         /// How many digits are an entry; 0: any number of them
-        Agent KEYS_MOST: u32 = number(0..=100).otherwise("0, CES 1").example("4");
+        Agent DTMF_MAX_DIGITS: u32 = number(0..=100).otherwise("0, CES 1").example("4");
         /// The pause after which an entry of digits is complete
-        Agent KEYS_GAP_MS: u64 = number(100..=60_000).default_is("3000");
+        Agent DTMF_INTERDIGIT_MS: u64 = number(100..=60_000).default_is("3000");
         /// How long the first digit may take where the agent expects one, before NO_INPUT_EVENT; 0: NO_INPUT_MS
-        Agent KEYS_FIRST_MS: u64 = number(0..=300_000).default_is("0").example("5000").needs("NO_INPUT_EVENT");
+        Agent DTMF_FIRST_DIGIT_MS: u64 = number(0..=300_000).default_is("0").example("5000").needs("NO_INPUT_EVENT");
         /// How the agent gets digits
-        Agent KEYS_AS: DigitsForm = form("FORM", "dtmf, text, event:NAME", digits_form)
+        Agent DTMF_AS: DigitsForm = form("FORM", "dtmf, text, event:NAME", digits_form)
             .otherwise("CX and CES dtmf, ES text").example("text");
     }
-    "Bounds" {
+    "Limits" {
         /// The longest call, over all its media streams
-        Agent MOST_CALL_SECONDS: u64 = number(0..=86_400).default_is("7200");
+        Agent MAX_CALL_SECONDS: u64 = number(0..=86_400).default_is("7200");
         /// The longest time in which nobody says anything
-        Agent MOST_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300");
+        Agent MAX_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300");
         /// How many turns of a call may fail
-        Agent MOST_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
+        Agent MAX_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
         /// How many turns in a row may pass without input
-        Agent MOST_SILENT_TURNS: u32 = number(0..=1_000_000).default_is("8");
+        Agent MAX_NO_INPUT_TURNS: u32 = number(0..=1_000_000).default_is("8");
         /// What is said to a call that one of these limits ends, in at most 500 characters
-        Agent GOODBYE_TEXT: String = form("TEXT", "", goodbye).example("Thank you for calling. Good bye.");
+        Agent TEXT_GOODBYE: String = form("TEXT", "", goodbye).example("Thank you for calling. Good bye.");
     }
     "Speech" {
         /// The agent's voice, one of Google's such as en-US-Neural2-F
@@ -219,7 +219,7 @@ settings! {
     }
     "Recordings that an agent names" {
         /// The largest recording that the service fetches
-        Agent PROMPT_MOST_BYTES: usize = number(1_000..=32 << 20).default_is("5242880");
+        Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("5242880");
         /// How long the fetch of a recording may take
         Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
         /// Cloud Storage, where gs: addresses are fetched
@@ -248,21 +248,21 @@ settings! {
         /// Whether the service starts without an auth token on Cloud Run and App Engine: anyone may then use it
         Service ALLOW_UNSIGNED: bool = switch().default_is("false");
     }
-    "Doors" {
+    "Connections" {
         /// How many media streams may be open that have not started; a further one is answered with 503
-        Service MOST_WAITING_SOCKETS: usize = number(1..=1_000_000).default_is("200");
+        Service MAX_WAITING_SOCKETS: usize = number(1..=1_000_000).default_is("200");
         /// How many connections may be open that are no media stream; further ones wait to be accepted
-        Service MOST_CONNECTIONS: usize = number(1..=1_000_000).default_is("5000");
+        Service MAX_CONNECTIONS: usize = number(1..=1_000_000).default_is("5000");
         /// How long the head of a request may take; then the connection is closed
         Service HEAD_SECONDS: u64 = number(1..=300).default_is("10");
         /// The longest head of a request; a longer one is answered with 431
-        Service MOST_HEAD_BYTES: usize = number(8_192..=1 << 20).default_is("16384");
+        Service MAX_HEAD_BYTES: usize = number(8_192..=1 << 20).default_is("16384");
         /// How long the body of a request may take; then it is answered with 408
         Service BODY_SECONDS: u64 = number(1..=300).default_is("10");
         /// The longest body of a request; a longer one is answered with 413
-        Service MOST_BODY_BYTES: usize = number(1..=1 << 20).default_is("65536");
+        Service MAX_BODY_BYTES: usize = number(1..=1 << 20).default_is("65536");
         /// The longest message of a media stream, its fragments together; a longer one closes it with 1009
-        Service MOST_MESSAGE_BYTES: usize = number(1..=1 << 20).default_is("65536");
+        Service MAX_MESSAGE_BYTES: usize = number(1..=1 << 20).default_is("65536");
         /// How long a media stream may be open without its start; then it is closed
         Service START_SECONDS: u64 = number(1..=300).default_is("10");
         /// How long a media stream may be quiet
@@ -270,16 +270,16 @@ settings! {
         /// How long a media stream may take nothing of what is sent
         Service SLOW_SOCKET_SECONDS: u64 = number(1..=300).default_is("20");
         /// How many messages may wait for a media stream
-        Service MOST_QUEUED_MESSAGES: usize = number(1..=100_000).default_is("1024");
+        Service MAX_QUEUED_MESSAGES: usize = number(1..=100_000).default_is("1024");
         /// Whether the service takes streams of TwiML that others wrote, at /media; read docs/security.md first
         Service ALLOW_BARE_MEDIA: bool = switch().default_is("false");
     }
-    "Sight" {
+    "Telemetry" {
         /// When a turn is slow, from the caller's last word to the answer's first audio; 0: never
         Agent SLOW_TURN_MS: u64 = number(0..=MAX_STAGE_MS).default_is("3000");
         /// When the stages of a turn are slow, a list such as agent=2500; 0: never
         Agent SLOW_STAGES_MS: Vec<(TurnStage, u64)> = form("STAGE=MS", "list", stage_times)
-            .otherwise("waiting=1000, recogniser=1500, agent=2000, first-audio=500, play-out=500")
+            .otherwise("waiting=1000, recogniser=1500, agent=2000, first-audio=500, playout=500")
             .example("agent=2500,recogniser=1500");
         /// Where events of calls are posted
         Agent EVENT_WEBHOOK_URL: String = web_url();
@@ -324,7 +324,7 @@ settings! {
         /// How many streams share a connection to Dialogflow
         Service STREAMS_PER_CONNECTION: usize = number(1..=100).default_is("80");
         /// How long frames wait for each other under load, before one wake-up serves them all; 0: never
-        Service GATHER_MICROSECONDS: u64 = number(0..=5_000).default_is("250");
+        Service COALESCE_MICROSECONDS: u64 = number(0..=5_000).default_is("250");
         /// How much audio a message to the agent has at least
         Agent AUDIO_CHUNK_MS: usize = form("MS", "20 to 200, in steps of 20", audio_chunk).default_is("20").example("40");
     }

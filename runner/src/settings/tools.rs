@@ -12,5 +12,5 @@ pub struct ToolWebhook {
     /// `CES_TOOL_WEBHOOK_SECRET`: requests are signed with it.
     pub secret: Option<Secret>,
     /// `CES_TOOL_WEBHOOK_MS`: how long a tool may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }

@@ -66,9 +66,9 @@ const REFUSED_HEADERS: [&str; 9] = [
 ];
 
 /// A value for a line that is to stay one: in quotes, and no more of it than a person wants to read.
-pub(super) struct Shown<'a>(pub(super) &'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.char_indices().nth(MAX_SHOWN_CHARS) {
             Some((end, _)) => write!(f, "\"{}…\"", &self.0[..end]),
@@ -84,7 +84,7 @@ fn right(value: &str, is_right: bool, fault: impl FnOnce() -> String) -> Result<
 
 /// The same with a fault that shows the value.
 fn kept(value: &str, is_right: bool, fault: &str) -> Result<String, String> {
-    right(value, is_right, || format!("is {}{fault}", Shown(value)))
+    right(value, is_right, || format!("is {}{fault}", Quoted(value)))
 }
 
 /// The items between the commas.
@@ -97,7 +97,7 @@ pub(super) fn boolean(value: &str) -> Result<bool, String> {
     match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        other => Err(format!("is {}; it must be true or false", Shown(other))),
+        other => Err(format!("is {}; it must be true or false", Quoted(other))),
     }
 }
 
@@ -116,10 +116,10 @@ pub(super) fn base_url(value: &str) -> Result<String, String> {
 
 pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
     let url = url(value)?;
-    let uri: Uri = url.parse().map_err(|_| format!("is {}; it must be a URL with http or https", Shown(value)))?;
+    let uri: Uri = url.parse().map_err(|_| format!("is {}; it must be a URL with http or https", Quoted(value)))?;
     if uri.path() != "/" || uri.query().is_some() {
         let why = "it must have neither a path nor a query: this service has its paths at the root";
-        return Err(format!("is {}; {why}", Shown(value)));
+        return Err(format!("is {}; {why}", Quoted(value)));
     }
     let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
     Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
@@ -128,7 +128,7 @@ pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
 /// An agent's resource name, or `lab:` with a file or without.
 pub(super) fn agent_name(value: &str) -> Result<String, String> {
     if !value.starts_with("lab:") {
-        AgentAddress::parse(value, EsApi::default()).map_err(|error| format!("is {}, {error}", Shown(value)))?;
+        AgentAddress::parse(value, EsApi::default()).map_err(|error| format!("is {}, {error}", Quoted(value)))?;
     }
     Ok(value.to_owned())
 }
@@ -138,12 +138,12 @@ pub(super) fn agent_of_project(value: &str) -> Result<String, String> {
     let name = format!("projects/{value}/agent");
     match AgentAddress::parse(&name, EsApi::default()) {
         Ok(_) => Ok(name),
-        Err(_) => Err(format!("is {}, which is no project's id", Shown(value))),
+        Err(_) => Err(format!("is {}, which is no project's id", Quoted(value))),
     }
 }
 
 pub(super) fn endpoint(value: &str) -> Result<Endpoint, String> {
-    Endpoint::parse(value).map_err(|error| format!("is {}, {error}", Shown(value)))
+    Endpoint::parse(value).map_err(|error| format!("is {}, {error}", Quoted(value)))
 }
 
 /// Whether it has the form of a language tag (RFC 5646: letters, digits and hyphens).
@@ -176,7 +176,7 @@ pub(super) fn parameter_name(value: &str) -> Result<String, String> {
 }
 
 pub(super) fn log_level(value: &str) -> Result<Severity, String> {
-    let fault = || format!("is {}; it can be debug, info, warning or error", Shown(value));
+    let fault = || format!("is {}; it can be debug, info, warning or error", Quoted(value));
     Severity::parse(value).ok_or_else(fault)
 }
 
@@ -184,7 +184,7 @@ pub(super) fn renewal_seconds(value: &str) -> Result<u64, String> {
     let is_right = |seconds: &u64| *seconds == 0 || (MIN_RENEWAL_SECONDS..=MAX_RENEWAL_SECONDS).contains(seconds);
     let fault = || {
         let range = format!("a number from {MIN_RENEWAL_SECONDS} to {MAX_RENEWAL_SECONDS}");
-        format!("is {}; it must be 0, or {range}", Shown(value))
+        format!("is {}; it must be 0, or {range}", Quoted(value))
     };
     value.parse().ok().filter(is_right).ok_or_else(fault)
 }
@@ -224,7 +224,7 @@ pub(super) fn goodbye(value: &str) -> Result<String, String> {
 }
 
 /// A key of the telephone; `None` for `none`.
-pub(super) fn finish_key(value: &str) -> Result<Option<char>, String> {
+pub(super) fn finish_digit(value: &str) -> Result<Option<char>, String> {
     let mut keys = value.chars();
     match (keys.next(), keys.next()) {
         _ if value == "none" => Ok(None),
@@ -238,14 +238,14 @@ pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {
         ("dtmf", _) => Ok(DigitsForm::Dtmf),
         ("text", _) => Ok(DigitsForm::Text),
         (_, Some(name)) if !name.is_empty() => event(name).map(DigitsForm::Event),
-        _ => Err(format!("is {}; it can be dtmf, text or event:NAME", Shown(value))),
+        _ => Err(format!("is {}; it can be dtmf, text or event:NAME", Quoted(value))),
     }
 }
 
 /// Twilio's frames are whole in it.
 pub(super) fn audio_chunk(value: &str) -> Result<usize, String> {
     let is_right = |ms: &usize| (FRAME_MS..=10 * FRAME_MS).contains(ms) && ms.is_multiple_of(FRAME_MS);
-    let fault = || format!("is {}; it must be {FRAME_MS} to {}, in steps of {FRAME_MS}", Shown(value), 10 * FRAME_MS);
+    let fault = || format!("is {}; it must be {FRAME_MS} to {}, in steps of {FRAME_MS}", Quoted(value), 10 * FRAME_MS);
     value.parse().ok().filter(is_right).ok_or_else(fault)
 }
 
@@ -272,7 +272,7 @@ pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
     };
     let versions = list(value);
     match versions.iter().find(|name| !is_version(name)) {
-        Some(name) => Err(format!("names {}, which is no version of a flow", Shown(name))),
+        Some(name) => Err(format!("names {}, which is no version of a flow", Quoted(name))),
         None => Ok(versions),
     }
 }
@@ -315,7 +315,7 @@ pub(super) fn handoff_fields(value: &str) -> Result<Vec<HandoffField>, String> {
     let field = |name: &String| {
         let known = HandoffField::ALL.map(HandoffField::name).join(",");
         let field = HandoffField::ALL.into_iter().find(|field| field.name() == name);
-        field.ok_or_else(|| format!("names {}; the fields are {known}", Shown(name)))
+        field.ok_or_else(|| format!("names {}; the fields are {known}", Quoted(name)))
     };
     list(value).iter().map(field).collect()
 }
@@ -335,7 +335,7 @@ pub(super) fn stage_times(value: &str) -> Result<Vec<(TurnStage, u64)>, String> 
     };
     let fault = |item: &str| {
         let stages = TurnStage::ALL.map(TurnStage::as_str).join(", ");
-        format!("has {}; each item is a stage ({stages}), = and milliseconds up to {MAX_STAGE_MS}", Shown(item))
+        format!("has {}; each item is a stage ({stages}), = and milliseconds up to {MAX_STAGE_MS}", Quoted(item))
     };
     list(value).iter().map(|item| stage(item).ok_or_else(|| fault(item))).collect()
 }
@@ -354,7 +354,7 @@ pub(super) fn trace_headers(value: &str) -> Result<Vec<(HeaderName, HeaderValue)
 
 /// Attributes, `NAME=VALUE`.
 pub(super) fn attributes(value: &str) -> Result<Vec<(String, String)>, String> {
-    let fault = |item: &str| format!("has {}; each item is a name, = and a value", Shown(item));
+    let fault = |item: &str| format!("has {}; each item is a name, = and a value", Quoted(item));
     list(value).iter().map(|item| pair(item).ok_or_else(|| fault(item))).collect()
 }
 

@@ -1,7 +1,7 @@
 //! What a call reports, as log lines. Transcripts stand at DEBUG only; digits, parameters and numbers nowhere.
 
 use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
-use dialbridge_core::stages::{Guilty, TurnStage};
+use dialbridge_core::stages::{SlowStage, TurnStage};
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value};
 use tracing::Level;
@@ -17,24 +17,30 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
 }
 
 /// Logs a turn in one line: how long each of its stages took, and when what happened, in milliseconds of the call. A slow
-/// turn is a warning, and names the guilty stage.
-pub(crate) fn log_stages(call_sid: &CallSid, at: CallTime, report: &Report, stages: &Stages, guilty: Option<Guilty>) {
-    let (level, sentence) = match guilty {
+/// turn is a warning, and names the slow stage.
+pub(crate) fn log_stages(
+    call_sid: &CallSid,
+    at: CallTime,
+    report: &Report,
+    stages: &Stages,
+    slow_stage: Option<SlowStage>,
+) {
+    let (level, sentence) = match slow_stage {
         Some(_) => (Level::WARN, "a slow turn and its stages"),
         None => (Level::INFO, report.sentence()),
     };
     line(level, call_sid, at, sentence, || {
         let mut values = values(report, |field| may_stand_at(level, field));
-        values.insert("slow".to_owned(), guilty.is_some().into());
-        if let Some(Guilty { stage, took_ms }) = guilty {
-            values.insert("guilty".to_owned(), stage.as_str().into());
-            values.insert("guilty_ms".to_owned(), took_ms.into());
+        values.insert("slow".to_owned(), slow_stage.is_some().into());
+        if let Some(SlowStage { stage, took_ms }) = slow_stage {
+            values.insert("slow_stage".to_owned(), stage.as_str().into());
+            values.insert("slow_stage_ms".to_owned(), took_ms.into());
         }
         if let Some(whole) = stages.whole() {
             values.insert("whole_ms".to_owned(), whole.ms().into());
         }
         for stage in TurnStage::ALL {
-            if let Some(stretch) = stages.stretch(stage) {
+            if let Some(stretch) = stages.interval(stage) {
                 values.insert(format!("{}_ms", stage.as_str().replace('-', "_")), stretch.ms().into());
             }
         }
@@ -55,7 +61,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::DigitDropped
-        | Report::BoundReached(_) => Level::WARN,
+        | Report::LimitReached(_) => Level::WARN,
         Report::Started { .. }
         | Report::Answered { .. }
         | Report::ToolRun { fault: None, .. }
@@ -71,8 +77,8 @@ fn level(report: &Report) -> Option<Level> {
         | Report::Cancelled { .. }
         | Report::Filler { .. }
         | Report::Payload { .. }
-        | Report::Heard { .. }
-        | Report::SilentTurnReplaced { .. }
+        | Report::Played { .. }
+        | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::Digit

@@ -152,7 +152,7 @@ impl Visit for Fields {
 }
 
 /// One line on the error output for a person at a terminal: why the program ends.
-pub fn tell_and_leave(message: &str, code: u8) -> std::process::ExitCode {
+pub fn log_and_exit(message: &str, code: u8) -> std::process::ExitCode {
     // If nobody reads it, there is nobody to be told.
     let _ = writeln!(std::io::stderr(), "dialbridge: {message}");
     std::process::ExitCode::from(code)

@@ -10,7 +10,7 @@ const EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     all: AtomicU64,
-    said: AtomicU64,
+    logged: AtomicU64,
 }
 
 impl Losses {
@@ -25,24 +25,24 @@ impl Losses {
     }
 
     /// How many were lost since this was asked last.
-    fn unsaid(&self) -> u64 {
+    fn unlogged(&self) -> u64 {
         let all = self.count();
-        all - self.said.swap(all, Ordering::Relaxed)
+        all - self.logged.swap(all, Ordering::Relaxed)
     }
 
     /// Says what was lost since the last time, where anything was.
-    pub(super) fn say(&self, what: &'static str, waiting: u64) {
-        let lost = self.unsaid();
+    pub(super) fn log(&self, what: &'static str, waiting: u64) {
+        let lost = self.unlogged();
         if lost > 0 {
             tracing::warn!(what, lost, lost_in_all = self.count(), waiting, "what is told of calls was lost");
         }
     }
 
     /// Says losses once in a while, for as long as it is polled.
-    pub(super) async fn say_each_interval(&self, what: &'static str, waiting: impl Fn() -> u64) {
+    pub(super) async fn log_each_interval(&self, what: &'static str, waiting: impl Fn() -> u64) {
         loop {
             tokio::time::sleep(EVERY).await;
-            self.say(what, waiting());
+            self.log(what, waiting());
         }
     }
 }
@@ -56,8 +56,8 @@ mod tests {
         let losses = Losses::default();
         losses.add(3);
         losses.add(4);
-        assert_eq!((losses.unsaid(), losses.unsaid(), losses.count()), (7, 0, 7));
+        assert_eq!((losses.unlogged(), losses.unlogged(), losses.count()), (7, 0, 7));
         losses.add(1);
-        assert_eq!((losses.unsaid(), losses.count()), (1, 8));
+        assert_eq!((losses.unlogged(), losses.count()), (1, 8));
     }
 }

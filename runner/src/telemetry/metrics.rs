@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::report::Stages;
-use dialbridge_core::stages::{Guilty, TurnStage};
+use dialbridge_core::stages::{SlowStage, TurnStage};
 use dialbridge_core::{Report, UpdateResult};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
@@ -28,7 +28,7 @@ const SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2
 const BYTES_PER_SECOND: f64 = 8_000.0;
 
 /// What becomes of callers' audio.
-const FATES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
+const AUDIO_OUTCOMES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
 
 /// What a fault's code is counted as that is none of gRPC's.
 const OTHER_CODE: &str = "OTHER";
@@ -56,7 +56,7 @@ const CODES: [&str; 17] = [
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum RefusalReason {
     /// It has no signature.
     Unsigned,
     /// Its signature is not Twilio's.
@@ -79,7 +79,7 @@ pub enum Refused {
     Admin,
 }
 
-impl Refused {
+impl RefusalReason {
     const ALL: [Self; 10] = [
         Self::Unsigned,
         Self::Signature,
@@ -123,7 +123,7 @@ pub(crate) struct Now {
 
 /// An agent by its name in the settings, and its edition. Both are few, and not for callers to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct OfAgent {
+pub(crate) struct AgentLabels {
     pub(crate) name: Arc<str>,
     pub(crate) edition: &'static str,
 }
@@ -131,11 +131,11 @@ pub(crate) struct OfAgent {
 /// An agent's labels and one more.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Labels {
-    agent: OfAgent,
+    agent: AgentLabels,
     more: (&'static str, &'static str),
 }
 
-impl EncodeLabelSet for OfAgent {
+impl EncodeLabelSet for AgentLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         ("agent", &*self.name).encode(encoder.encode_label())?;
         ("edition", self.edition).encode(encoder.encode_label())
@@ -150,8 +150,8 @@ impl EncodeLabelSet for Labels {
 }
 
 type Count = Family<Labels, Counter>;
-type CountOfAgent = Family<OfAgent, Counter>;
-type CountOfKind = Family<[(&'static str, &'static str); 1], Counter>;
+type CountByAgent = Family<AgentLabels, Counter>;
+type CountByKind = Family<[(&'static str, &'static str); 1], Counter>;
 type Seconds = Counter<f64, AtomicU64>;
 type Times<L> = Family<L, Histogram>;
 
@@ -159,25 +159,25 @@ type Times<L> = Family<L, Histogram>;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
-    calls: CountOfAgent,
+    calls: CountByAgent,
     calls_ended: Count,
     handoffs: Count,
-    bounds: Count,
+    limits: Count,
     turns: Count,
-    turn_seconds: Times<OfAgent>,
+    turn_seconds: Times<AgentLabels>,
     stage_seconds: Times<Labels>,
     slow_turns: Count,
     barge_ins: Count,
-    no_inputs: CountOfAgent,
+    no_inputs: CountByAgent,
     faults: Count,
-    retries: CountOfAgent,
-    prompts_refused: CountOfAgent,
+    retries: CountByAgent,
+    prompts_refused: CountByAgent,
     audio: Family<Labels, Seconds>,
-    updates: CountOfKind,
-    refused: CountOfKind,
+    updates: CountByKind,
+    refused: CountByKind,
     /// Of `sent` and `lost`.
-    events: CountOfKind,
-    spans: CountOfKind,
+    events: CountByKind,
+    spans: CountByKind,
     live_calls: Gauge,
     waiting_sockets: Gauge,
     connections: Gauge,
@@ -209,7 +209,7 @@ impl Metrics {
             calls: names.add(Family::default(), "calls", "Streams that have started; a call that goes over to another one has several"),
             calls_ended: names.add(Family::default(), "calls_ended", "Streams that have ended, by the reason"),
             handoffs: names.add(Family::default(), "handoffs", "Calls whose agent was done, by the status of the hand-off"),
-            bounds: names.add(Family::default(), "bounds_reached", "Calls that a bound of the settings has ended"),
+            limits: names.add(Family::default(), "limits_reached", "Calls that a bound of the settings has ended"),
             turns: names.add(Family::default(), "turns", "Turns that were opened, by their input"),
             turn_seconds: names.add(
                 Times::new_with_constructor(times),
@@ -217,7 +217,7 @@ impl Metrics {
                 "From the end of the caller's words to the beginning of the answer in his ear",
             ),
             stage_seconds: names.add(Times::new_with_constructor(times), "turn_stage_seconds", "The stages of that, one by one"),
-            slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the stage that was guilty"),
+            slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the slow stage"),
             barge_ins: names.add(Family::default(), "barge_ins", "Prompts that were cut, by what cut them"),
             no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
@@ -238,7 +238,7 @@ impl Metrics {
             streams: names.add(Gauge::default(), "agent_streams", "Streams that are open to agents"),
             queue: names.add(
                 Gauge::default(),
-                "socket_queue_most",
+                "socket_queue_max",
                 "The most messages that have waited for one media socket since the start, as seen when something is told of a call",
             ),
             events_waiting: names.add(Gauge::default(), "events_waiting", "Events that wait to be sent"),
@@ -252,7 +252,7 @@ impl Metrics {
 
     /// A counter that is not there until it counts looks to an alert like one that has not moved.
     fn show_zeros(&self) {
-        for kind in Refused::ALL {
+        for kind in RefusalReason::ALL {
             let _ = self.refused.get_or_create(&[("kind", kind.as_str())]);
         }
         let results = [UpdateResult::Accepted, UpdateResult::CallGone, UpdateResult::Impossible];
@@ -267,7 +267,7 @@ impl Metrics {
     }
 
     /// Counts a fact of a call. Stages and the end have their own.
-    pub(super) fn report(&self, agent: &OfAgent, report: &Report) {
+    pub(super) fn report(&self, agent: &AgentLabels, report: &Report) {
         let count = |family: &Count, name, value| {
             family.get_or_create(&Labels { agent: agent.clone(), more: (name, value) }).inc();
         };
@@ -290,7 +290,7 @@ impl Metrics {
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
             }
-            Report::BoundReached(bound) => count(&self.bounds, "bound", bound.as_str()),
+            Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
             // These are no figures, or have their own.
             Report::Transcript { .. }
@@ -307,8 +307,8 @@ impl Metrics {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
-            | Report::Heard { .. }
-            | Report::SilentTurnReplaced { .. }
+            | Report::Played { .. }
+            | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
             | Report::Digit
@@ -320,28 +320,30 @@ impl Metrics {
     }
 
     /// Counts a turn and where its time went.
-    pub(super) fn stages(&self, agent: &OfAgent, stages: &Stages, guilty: Option<Guilty>) {
+    pub(super) fn stages(&self, agent: &AgentLabels, stages: &Stages, slow_stage: Option<SlowStage>) {
         if let Some(whole) = stages.whole() {
             self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
         }
         for stage in TurnStage::ALL {
-            if let Some(stretch) = stages.stretch(stage) {
+            if let Some(stretch) = stages.interval(stage) {
                 let labels = Labels { agent: agent.clone(), more: ("stage", stage.as_str()) };
                 self.stage_seconds.get_or_create(&labels).observe(seconds(stretch.ms()));
             }
         }
-        if let Some(guilty) = guilty {
-            let labels = Labels { agent: agent.clone(), more: ("stage", guilty.stage.as_str()) };
+        if let Some(slow_stage) = slow_stage {
+            let labels = Labels { agent: agent.clone(), more: ("stage", slow_stage.stage.as_str()) };
             self.slow_turns.get_or_create(&labels).inc();
         }
     }
 
     /// Counts a stream's end.
-    pub(super) fn ended(&self, agent: &OfAgent, reason: &'static str, audio: &AudioAccount) {
+    pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, audio: &AudioAccount) {
         self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
         let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
-        for (fate, bytes) in FATES.into_iter().zip([received, written, resent, withheld, dropped, after_end, left]) {
-            let labels = Labels { agent: agent.clone(), more: ("fate", fate) };
+        for (outcome, bytes) in
+            AUDIO_OUTCOMES.into_iter().zip([received, written, resent, withheld, dropped, after_end, left])
+        {
+            let labels = Labels { agent: agent.clone(), more: ("outcome", outcome) };
             #[expect(clippy::cast_precision_loss, reason = "a call has far fewer than 2^52 bytes")]
             self.audio.get_or_create(&labels).inc_by(bytes as f64 / BYTES_PER_SECOND);
         }
@@ -353,7 +355,7 @@ impl Metrics {
     }
 
     /// Counts a request that was refused.
-    pub(crate) fn refused(&self, why: Refused) {
+    pub(crate) fn refused(&self, why: RefusalReason) {
         self.refused.get_or_create(&[("kind", why.as_str())]).inc();
     }
 
@@ -406,8 +408,8 @@ mod tests {
     use dialbridge_core::TurnId;
     use dialbridge_core::agent::AgentFault;
 
-    fn agent() -> OfAgent {
-        OfAgent { name: "sales".into(), edition: "cx" }
+    fn agent() -> AgentLabels {
+        AgentLabels { name: "sales".into(), edition: "cx" }
     }
 
     #[test]
@@ -445,6 +447,6 @@ mod tests {
         for messages in [3, 9, 4] {
             metrics.queued(messages);
         }
-        assert!(metrics.text(&Now::default()).contains("dialbridge_socket_queue_most 9\n"));
+        assert!(metrics.text(&Now::default()).contains("dialbridge_socket_queue_max 9\n"));
     }
 }

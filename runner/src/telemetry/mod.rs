@@ -2,7 +2,7 @@
 //! call, and no call waits for it.
 
 mod call_log;
-mod call_sight;
+mod call_telemetry;
 pub mod clock;
 mod events;
 pub mod log;
@@ -25,18 +25,18 @@ use crate::settings::Config;
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 use events::Events;
-use metrics::{Metrics, OfAgent};
+use metrics::{AgentLabels, Metrics};
 use trace_context::{TraceContext, new_span_id};
 use traces::{Exporter, Finished, Kind};
 
-pub use call_sight::CallSight;
-pub(crate) use call_sight::OfCall;
-pub use metrics::Refused;
+pub(crate) use call_telemetry::CallIdentity;
+pub use call_telemetry::CallTelemetry;
+pub use metrics::RefusalReason;
 pub(crate) use metrics::{CONTENT_TYPE, Now};
 
 /// What all calls of an instance share.
 #[derive(Debug)]
-pub struct Sight {
+pub struct Telemetry {
     metrics: Arc<Metrics>,
     events: Events,
     exporter: Option<Arc<Exporter>>,
@@ -62,15 +62,15 @@ pub(crate) struct RequestTrace {
     parent_id: u64,
     from_ms: u64,
     /// Whether the request has a span of its own.
-    is_told: bool,
+    is_exported: bool,
 }
 
-impl Sight {
+impl Telemetry {
     /// Must run inside tokio: sending begins.
     pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock) -> Self {
         let metrics = Arc::new(Metrics::new());
         for (name, settings) in &config.agents {
-            metrics.show_agent(&OfAgent { name: name.as_str().into(), edition: settings.address.edition() });
+            metrics.show_agent(&AgentLabels { name: name.as_str().into(), edition: settings.address.edition() });
         }
         let mut tasks = JoinSet::new();
         let events = Events::start(config.agents.values(), client, clock, &metrics, &mut tasks);
@@ -84,7 +84,7 @@ impl Sight {
     }
 
     /// Counts a request that was refused.
-    pub fn refused(&self, why: Refused) {
+    pub fn refused(&self, why: RefusalReason) {
         self.metrics.refused(why);
     }
 
@@ -109,12 +109,12 @@ impl Sight {
         let own = new_span_id().filter(|_| self.exporter.is_some() && context.is_sampled);
         let parent_id = context.span_id;
         let context = TraceContext { span_id: own.unwrap_or(parent_id), ..context };
-        Some(RequestTrace { context, parent_id, from_ms, is_told: own.is_some() })
+        Some(RequestTrace { context, parent_id, from_ms, is_exported: own.is_some() })
     }
 
     /// Tells the span of a request that was answered.
     pub(crate) fn answered(&self, request: RequestTrace, path: &'static str, method: &str, status: u16) {
-        let Some(exporter) = self.exporter.as_ref().filter(|_| request.is_told) else { return };
+        let Some(exporter) = self.exporter.as_ref().filter(|_| request.is_exported) else { return };
         exporter.put(Finished {
             trace_id: request.context.trace_id,
             span_id: request.context.span_id,
@@ -146,13 +146,13 @@ impl Sight {
     }
 
     /// Sends what waits, for so long at most; what is left then is lost.
-    pub(crate) async fn flush(&self, patience: Duration) {
+    pub(crate) async fn flush(&self, timeout: Duration) {
         let spans = async {
             if let Some(exporter) = &self.exporter {
-                exporter.flush(patience).await;
+                exporter.flush(timeout).await;
             }
         };
-        tokio::join!(self.events.flush(patience), spans);
+        tokio::join!(self.events.flush(timeout), spans);
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct OutboxLimits {
     /// So many items.
     pub(super) items: usize,
     /// So many bytes, as they are told by who puts items in.
@@ -17,7 +17,7 @@ pub(super) struct Bounds {
 /// A queue of items that are sent in their order. What does not fit is not taken.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
-    bounds: Bounds,
+    limits: OutboxLimits,
     inner: Mutex<Inner<T>>,
     came: Notify,
     /// How many items have left for good: sent, or given up.
@@ -33,15 +33,15 @@ struct Inner<T> {
 }
 
 impl<T> Outbox<T> {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(limits: OutboxLimits) -> Self {
         let inner = Inner { waiting: VecDeque::new(), bytes: 0, taken: 0 };
-        Self { bounds, inner: Mutex::new(inner), came: Notify::new(), settled: watch::Sender::new(0) }
+        Self { limits, inner: Mutex::new(inner), came: Notify::new(), settled: watch::Sender::new(0) }
     }
 
     /// Puts an item of so many bytes in; gives its number, counted from 1, or nothing where there is no room for it.
     pub(super) fn put(&self, item: T, bytes: usize) -> Option<u64> {
         let mut inner = self.lock();
-        if inner.waiting.len() >= self.bounds.items || inner.bytes + bytes > self.bounds.bytes {
+        if inner.waiting.len() >= self.limits.items || inner.bytes + bytes > self.limits.bytes {
             return None;
         }
         inner.bytes += bytes;
@@ -54,9 +54,9 @@ impl<T> Outbox<T> {
     }
 
     /// Waits until something is there, and takes it out: so many items, and so many bytes, at most; one at least.
-    pub(super) async fn batch(&self, most: Bounds) -> Vec<T> {
+    pub(super) async fn batch(&self, max: OutboxLimits) -> Vec<T> {
         loop {
-            let batch = self.take(most);
+            let batch = self.take(max);
             if !batch.is_empty() {
                 return batch;
             }
@@ -64,13 +64,13 @@ impl<T> Outbox<T> {
         }
     }
 
-    fn take(&self, most: Bounds) -> Vec<T> {
+    fn take(&self, max: OutboxLimits) -> Vec<T> {
         let mut inner = self.lock();
         let mut batch = Vec::new();
         let mut bytes = 0;
         while let Some((_, next)) = inner.waiting.front()
-            && batch.len() < most.items
-            && (batch.is_empty() || bytes + next <= most.bytes)
+            && batch.len() < max.items
+            && (batch.is_empty() || bytes + next <= max.bytes)
         {
             bytes += next;
             batch.extend(inner.waiting.pop_front().map(|(item, _)| item));
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    const ALL: Bounds = Bounds { items: 100, bytes: 100 };
+    const ALL: OutboxLimits = OutboxLimits { items: 100, bytes: 100 };
 
     #[tokio::test]
     async fn items_leave_in_their_order_and_no_more_of_them_than_may() {
@@ -118,14 +118,14 @@ mod tests {
         for n in 0..5 {
             assert_eq!(outbox.put(n, 10), Some(n + 1));
         }
-        assert_eq!(outbox.batch(Bounds { items: 2, bytes: 100 }).await, [0, 1]);
-        assert_eq!(outbox.batch(Bounds { items: 9, bytes: 25 }).await, [2, 3]);
-        assert_eq!(outbox.batch(Bounds { items: 9, bytes: 5 }).await, [4], "one at least");
+        assert_eq!(outbox.batch(OutboxLimits { items: 2, bytes: 100 }).await, [0, 1]);
+        assert_eq!(outbox.batch(OutboxLimits { items: 9, bytes: 25 }).await, [2, 3]);
+        assert_eq!(outbox.batch(OutboxLimits { items: 9, bytes: 5 }).await, [4], "one at least");
     }
 
     #[tokio::test]
     async fn what_does_not_fit_is_not_taken_and_room_comes_back() {
-        let outbox = Outbox::new(Bounds { items: 3, bytes: 100 });
+        let outbox = Outbox::new(OutboxLimits { items: 3, bytes: 100 });
         assert_eq!(outbox.put("a", 90), Some(1));
         assert_eq!(outbox.put("b", 11), None, "too many bytes");
         assert_eq!((outbox.put("c", 5), outbox.put("d", 5), outbox.put("e", 0)), (Some(2), Some(3), None));

@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use dialbridge_net::http_client::HttpClient;
 
 /// The most of an answer that is read, in bytes. Nothing in it is used.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often something is posted, and for how long each time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     pub(super) attempts: u32,
     pub(super) timeout: Duration,
 }
@@ -34,14 +34,14 @@ pub(super) struct NotTaken(pub(super) String);
 /// with growing pauses; whatever else is no success is not.
 pub(super) async fn post(
     client: &HttpClient,
-    patience: Patience,
+    policy: RetryPolicy,
     request: impl Fn() -> Result<Request<Full<Bytes>>, http::Error>,
 ) -> Result<(), NotTaken> {
     let mut pause = FIRST_PAUSE;
     let mut attempt = 1;
     loop {
         let request = request().map_err(|error| NotTaken(error.to_string()))?;
-        let (why, asked) = match tokio::time::timeout(patience.timeout, client.send(request, MOST_BYTES)).await {
+        let (why, asked) = match tokio::time::timeout(policy.timeout, client.send(request, MAX_BYTES)).await {
             Ok(Ok(response)) if response.status().is_success() => return Ok(()),
             Ok(Ok(response)) if may_pass(response.status()) => {
                 (response.status().to_string(), asked_pause(response.headers()))
@@ -50,7 +50,7 @@ pub(super) async fn post(
             Ok(Err(error)) => (error.to_string(), None),
             Err(_) => ("no answer in time".to_owned(), None),
         };
-        if attempt >= patience.attempts {
+        if attempt >= policy.attempts {
             return Err(NotTaken(why));
         }
         tokio::time::sleep(asked.unwrap_or_else(|| shortened_by_chance(pause)).min(LONGEST_PAUSE)).await;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use dialbridge_core::handoff::MAX_TWIML_CHARS;
 use dialbridge_core::twiml::with_dial_action;
 
-use super::ticket::{Office, State};
+use super::ticket::{State, TicketSigner};
 use crate::settings::PublicUrl;
 
 /// How much of the session parameters an action's URL brings back, in bytes.
-const MOST_QUERY_BYTES: usize = 2_000;
+const MAX_QUERY_BYTES: usize = 2_000;
 
 /// Where a call comes back to when its stream has ended. Of `parameters` it brings those of the session.
 pub(crate) fn connect_action<'a>(
     public: &PublicUrl,
-    office: &Office,
+    signer: &TicketSigner,
     state: &State,
     parameters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    public.http(&format!("/connect-ended?s={}{}", office.issue_state(state), query(parameters)))
+    public.http(&format!("/connect-ended?s={}{}", signer.issue_state(state), query(parameters)))
 }
 
 /// Where a call comes back to when nobody has answered its transfer.
@@ -28,7 +28,7 @@ pub struct DialAction {
     /// How Twilio sees this service.
     pub public: PublicUrl,
     /// What issues the state.
-    pub office: Arc<Office>,
+    pub signer: Arc<TicketSigner>,
     /// The call's state as its stream begins; none for a call from the browser, which gets nothing that could be used.
     pub state: Option<State>,
 }
@@ -40,8 +40,8 @@ impl DialAction {
         let state = self.state.clone().map_or_else(
             || "STATE".to_owned(),
             |mut state| {
-                state.course.failed_turns = failed_turns;
-                self.office.issue_state(&state)
+                state.info.failed_turns = failed_turns;
+                self.signer.issue_state(&state)
             },
         );
         let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?s={state}{query}")));
@@ -55,7 +55,7 @@ pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) ->
     let named = parameters.filter(|(name, _)| name.starts_with("param."));
     named.fold(String::new(), |mut query, (name, value)| {
         let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-        if query.len() + pair.len() < MOST_QUERY_BYTES {
+        if query.len() + pair.len() < MAX_QUERY_BYTES {
             query.push('&');
             query.push_str(&pair);
         }
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_transfer_that_would_become_too_long_goes_without_the_parameters() {
         let public = PublicUrl { is_tls: true, authority: "e.com".to_owned() };
-        let action = DialAction { public, office: Arc::new(Office::new(&[], &[]).unwrap()), state: None };
+        let action = DialAction { public, signer: Arc::new(TicketSigner::new(&[], &[]).unwrap()), state: None };
         let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "&param.shop=north", 0);
         assert_eq!(dial("+15550123"), "https://e.com/dial-ended?s=STATE&amp;param.shop=north +15550123");
         let long = "x".repeat(MAX_TWIML_CHARS - 50);

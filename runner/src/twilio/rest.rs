@@ -30,7 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// The most of an answer that is read, in bytes.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// Twilio's code for a call that is over.
 const CALL_NOT_IN_PROGRESS: u64 = 21220;
@@ -112,7 +112,7 @@ impl RestClient {
             .header("accept", "application/json")
             .body(Full::default())
             .ok()?;
-        let response = self.client.send(request, MOST_BYTES).await.ok()?;
+        let response = self.client.send(request, MAX_BYTES).await.ok()?;
         match response.status() {
             StatusCode::OK => serde_json::from_slice::<CallStatus>(response.body()).ok().map(|call| call.status),
             StatusCode::NOT_FOUND => Some("unknown".to_owned()),
@@ -130,7 +130,7 @@ impl RestClient {
             Ok(request) => request,
             Err(error) => return impossible(call, &error.to_string()),
         };
-        match self.client.send(request, MOST_BYTES).await {
+        match self.client.send(request, MAX_BYTES).await {
             Err(error) => Attempt::Again(error.to_string(), None),
             Ok(response) => {
                 let (head, body) = response.into_parts();

@@ -28,7 +28,7 @@ pub const STATE_LIFE_MS: u64 = 4 * 60 * 60 * 1000;
 const CLOCK_SKEW_MS: u64 = 5_000;
 
 /// The longest ticket or state that is looked at, in bytes.
-const MOST_BYTES: usize = 2_048;
+const MAX_BYTES: usize = 2_048;
 
 /// Permission to open one media socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub struct Ticket {
     pub issued_ms: u64,
     /// What the call is to be.
     #[serde(flatten)]
-    pub course: Course,
+    pub info: CallInfo,
     /// How the stream begins.
     #[serde(rename = "o", default, skip_serializing_if = "Opening::is_greeting")]
     pub opening: Opening,
@@ -77,7 +77,7 @@ pub struct State {
     pub issued_ms: u64,
     /// What the call is to be.
     #[serde(flatten)]
-    pub course: Course,
+    pub info: CallInfo,
     /// How many streams in a row this is that did not last.
     #[serde(rename = "n")]
     pub attempt: u32,
@@ -85,7 +85,7 @@ pub struct State {
 
 /// Which agent has the call, in which language, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Course {
+pub struct CallInfo {
     /// The agent's name in the settings.
     #[serde(rename = "a")]
     pub agent: String,
@@ -103,7 +103,7 @@ pub struct Course {
     pub trace: Option<TraceContext>,
 }
 
-impl Course {
+impl CallInfo {
     /// For how many milliseconds the call has been going on.
     #[must_use]
     pub fn elapsed_ms(&self, now_ms: u64) -> u64 {
@@ -118,14 +118,14 @@ fn is_zero(count: &u32) -> bool {
 
 /// Why a ticket or state does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum BadTicket {
     /// It was not made by us, or was changed.
     Forged,
     /// Its time is over, or has not come.
     Expired,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for BadTicket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Forged => "it was not issued here",
@@ -134,23 +134,23 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for BadTicket {}
 
 /// Issues and checks tickets and states: the first key signs, all verify.
-pub struct Office {
+pub struct TicketSigner {
     tickets: Vec<hmac::Key>,
     browsers: Vec<hmac::Key>,
     states: Vec<hmac::Key>,
 }
 
-impl fmt::Debug for Office {
+impl fmt::Debug for TicketSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Office(…)")
+        f.write_str("TicketSigner(…)")
     }
 }
 
-impl Office {
-    /// An office with these keys, else with keys derived from these tokens, else with a random key that no other process
+impl TicketSigner {
+    /// A signer with these keys, else with keys derived from these tokens, else with a random key that no other process
     /// has.
     ///
     /// # Errors
@@ -182,10 +182,10 @@ impl Office {
     /// Reads a ticket.
     ///
     /// # Errors
-    /// [`Refusal`] when it does not hold.
-    pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, Refusal> {
+    /// [`BadTicket`] when it does not hold.
+    pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, BadTicket> {
         let ticket: Ticket = open(&self.tickets, text)?;
-        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(Refusal::Expired)
+        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(BadTicket::Expired)
     }
 
     /// A ticket for a call from a browser as text.
@@ -197,13 +197,13 @@ impl Office {
     /// Reads a ticket for a call from a browser. One of a call that Twilio could know is none, whoever signed it.
     ///
     /// # Errors
-    /// [`Refusal`] when it does not hold.
-    pub fn check_browser(&self, text: &str, now_ms: u64) -> Result<Ticket, Refusal> {
+    /// [`BadTicket`] when it does not hold.
+    pub fn check_browser(&self, text: &str, now_ms: u64) -> Result<Ticket, BadTicket> {
         let ticket: Ticket = open(&self.browsers, text)?;
         if ticket.call_sid.is_twilio() {
-            return Err(Refusal::Forged);
+            return Err(BadTicket::Forged);
         }
-        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(Refusal::Expired)
+        is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(BadTicket::Expired)
     }
 
     /// A state as text.
@@ -215,10 +215,10 @@ impl Office {
     /// Reads a state.
     ///
     /// # Errors
-    /// [`Refusal`] when it does not hold.
-    pub fn check_state(&self, text: &str, now_ms: u64) -> Result<State, Refusal> {
+    /// [`BadTicket`] when it does not hold.
+    pub fn check_state(&self, text: &str, now_ms: u64) -> Result<State, BadTicket> {
         let state: State = open(&self.states, text)?;
-        is_fresh(state.issued_ms, now_ms, STATE_LIFE_MS).then_some(state).ok_or(Refusal::Expired)
+        is_fresh(state.issued_ms, now_ms, STATE_LIFE_MS).then_some(state).ok_or(BadTicket::Expired)
     }
 }
 
@@ -243,111 +243,111 @@ pub(crate) fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
 }
 
 /// Reads what one of the keys signed.
-pub(crate) fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, Refusal> {
-    if text.len() > MOST_BYTES {
-        return Err(Refusal::Forged);
+pub(crate) fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, BadTicket> {
+    if text.len() > MAX_BYTES {
+        return Err(BadTicket::Forged);
     }
-    let (content, tag) = text.split_once('.').ok_or(Refusal::Forged)?;
-    let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| Refusal::Forged)?;
+    let (content, tag) = text.split_once('.').ok_or(BadTicket::Forged)?;
+    let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| BadTicket::Forged)?;
     if !keys.iter().any(|key| hmac::verify(key, content.as_bytes(), &tag).is_ok()) {
-        return Err(Refusal::Forged);
+        return Err(BadTicket::Forged);
     }
-    let json = URL_SAFE_NO_PAD.decode(content).map_err(|_| Refusal::Forged)?;
-    serde_json::from_slice(&json).map_err(|_| Refusal::Forged)
+    let json = URL_SAFE_NO_PAD.decode(content).map_err(|_| BadTicket::Forged)?;
+    serde_json::from_slice(&json).map_err(|_| BadTicket::Forged)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn office(keys: &[&str]) -> Office {
-        Office::new(&keys.iter().map(|key| Secret::new(*key)).collect::<Vec<_>>(), &[]).unwrap()
+    fn signer(keys: &[&str]) -> TicketSigner {
+        TicketSigner::new(&keys.iter().map(|key| Secret::new(*key)).collect::<Vec<_>>(), &[]).unwrap()
     }
 
-    fn course() -> Course {
-        Course { agent: "default".to_owned(), language: None, began_ms: 7, failed_turns: 0, trace: None }
+    fn info() -> CallInfo {
+        CallInfo { agent: "default".to_owned(), language: None, began_ms: 7, failed_turns: 0, trace: None }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
-        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, course: course(), opening: Opening::Greet }
+        Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, info: info(), opening: Opening::Greet }
     }
 
     #[test]
     fn a_ticket_reads_back_for_a_minute() {
-        let office = office(&["k"]);
-        let text = office.issue(&ticket(1_000_000));
+        let signer = signer(&["k"]);
+        let text = signer.issue(&ticket(1_000_000));
         assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')), "{text}");
-        assert_eq!(office.check(&text, 1_000_000), Ok(ticket(1_000_000)));
-        assert_eq!(office.check(&text, 1_060_000), Ok(ticket(1_000_000)));
-        assert_eq!(office.check(&text, 1_060_001), Err(Refusal::Expired));
-        assert_eq!(office.check(&text, 990_000), Err(Refusal::Expired), "a ticket from the future");
-        assert_eq!(office.check(&text, u64::MAX), Err(Refusal::Expired), "whatever the clock says");
+        assert_eq!(signer.check(&text, 1_000_000), Ok(ticket(1_000_000)));
+        assert_eq!(signer.check(&text, 1_060_000), Ok(ticket(1_000_000)));
+        assert_eq!(signer.check(&text, 1_060_001), Err(BadTicket::Expired));
+        assert_eq!(signer.check(&text, 990_000), Err(BadTicket::Expired), "a ticket from the future");
+        assert_eq!(signer.check(&text, u64::MAX), Err(BadTicket::Expired), "whatever the clock says");
     }
 
     #[test]
     fn a_ticket_that_was_changed_truncated_or_made_elsewhere_is_forged() {
-        let (office, elsewhere) = (office(&["k"]), office(&["other"]));
-        let text = office.issue(&ticket(1_000));
+        let (signer, elsewhere) = (signer(&["k"]), signer(&["other"]));
+        let text = signer.issue(&ticket(1_000));
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(office.check(&String::from_utf8(bytes).unwrap(), 1_000), Err(Refusal::Forged), "{at}");
-            assert_eq!(office.check(&text[..at], 1_000), Err(Refusal::Forged), "{at}");
+            assert_eq!(signer.check(&String::from_utf8(bytes).unwrap(), 1_000), Err(BadTicket::Forged), "{at}");
+            assert_eq!(signer.check(&text[..at], 1_000), Err(BadTicket::Forged), "{at}");
         }
-        assert_eq!(office.check(&elsewhere.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check(&"A".repeat(100_000), 1_000), Err(Refusal::Forged));
+        assert_eq!(signer.check(&elsewhere.issue(&ticket(1_000)), 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check(&"A".repeat(100_000), 1_000), Err(BadTicket::Forged));
     }
 
     #[test]
     fn a_trace_goes_with_the_call() {
-        let office = office(&["k"]);
+        let signer = signer(&["k"]);
         let trace = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-        let traced = Ticket { course: Course { trace, ..course() }, ..ticket(1_000) };
-        let text = office.issue(&traced);
-        assert_eq!(office.check(&text, 1_000), Ok(traced));
+        let traced = Ticket { info: CallInfo { trace, ..info() }, ..ticket(1_000) };
+        let text = signer.issue(&traced);
+        assert_eq!(signer.check(&text, 1_000), Ok(traced));
         assert!(text.len() < 300, "{text}");
     }
 
     #[test]
     fn the_count_of_failed_turns_goes_with_the_call_and_an_older_instances_state_has_none() {
-        let office = office(&["k"]);
-        let failing = Ticket { course: Course { failed_turns: 7, ..course() }, ..ticket(1_000) };
-        assert_eq!(office.check(&office.issue(&failing), 1_000), Ok(failing));
+        let signer = signer(&["k"]);
+        let failing = Ticket { info: CallInfo { failed_turns: 7, ..info() }, ..ticket(1_000) };
+        assert_eq!(signer.check(&signer.issue(&failing), 1_000), Ok(failing));
         let older =
-            seal(&office.states, &serde_json::json!({ "c": "CA1", "t": 1_000, "a": "default", "b": 7, "n": 2 }));
-        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, course: course(), attempt: 2 };
-        assert_eq!(office.check_state(&older, 1_000), Ok(state));
+            seal(&signer.states, &serde_json::json!({ "c": "CA1", "t": 1_000, "a": "default", "b": 7, "n": 2 }));
+        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, info: info(), attempt: 2 };
+        assert_eq!(signer.check_state(&older, 1_000), Ok(state));
     }
 
     #[test]
     fn a_state_is_no_ticket_and_a_ticket_no_state() {
-        let office = office(&["k"]);
-        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, course: course(), attempt: 1 };
-        let text = office.issue_state(&state);
-        assert_eq!(office.check_state(&text, 1_000), Ok(state));
-        assert_eq!(office.check(&text, 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check_state(&office.issue(&ticket(1_000)), 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check_state(&text, 1_001 + STATE_LIFE_MS), Err(Refusal::Expired));
+        let signer = signer(&["k"]);
+        let state = State { call_sid: CallSid::new("CA1").unwrap(), issued_ms: 1_000, info: info(), attempt: 1 };
+        let text = signer.issue_state(&state);
+        assert_eq!(signer.check_state(&text, 1_000), Ok(state));
+        assert_eq!(signer.check(&text, 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check_state(&signer.issue(&ticket(1_000)), 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check_state(&text, 1_001 + STATE_LIFE_MS), Err(BadTicket::Expired));
     }
 
     #[test]
     fn a_browsers_ticket_is_of_another_kind_and_of_no_call_that_twilio_knows() {
-        let office = office(&["k"]);
+        let signer = signer(&["k"]);
         let browsers = Ticket { call_sid: CallSid::new("browser-1f").unwrap(), ..ticket(1_000) };
-        let text = office.issue_browser(&browsers);
-        assert_eq!(office.check_browser(&text, 1_000), Ok(browsers.clone()));
-        assert_eq!(office.check(&text, 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check_state(&text, 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check_browser(&office.issue(&browsers), 1_000), Err(Refusal::Forged));
-        assert_eq!(office.check_browser(&text, 61_001), Err(Refusal::Expired));
+        let text = signer.issue_browser(&browsers);
+        assert_eq!(signer.check_browser(&text, 1_000), Ok(browsers.clone()));
+        assert_eq!(signer.check(&text, 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check_state(&text, 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check_browser(&signer.issue(&browsers), 1_000), Err(BadTicket::Forged));
+        assert_eq!(signer.check_browser(&text, 61_001), Err(BadTicket::Expired));
         let twilios = CallSid::new("CA0123456789abcdef0123456789abcdef").unwrap();
-        let text = office.issue_browser(&Ticket { call_sid: twilios, ..ticket(1_000) });
-        assert_eq!(office.check_browser(&text, 1_000), Err(Refusal::Forged));
+        let text = signer.issue_browser(&Ticket { call_sid: twilios, ..ticket(1_000) });
+        assert_eq!(signer.check_browser(&text, 1_000), Err(BadTicket::Forged));
     }
 
     #[test]
     fn keys_rotate_without_a_gap() {
-        let (old, both, new) = (office(&["old"]), office(&["new", "old"]), office(&["new"]));
+        let (old, both, new) = (signer(&["old"]), signer(&["new", "old"]), signer(&["new"]));
         assert!(both.check(&old.issue(&ticket(0)), 0).is_ok());
         assert!(new.check(&both.issue(&ticket(0)), 0).is_ok());
         assert!(new.check(&old.issue(&ticket(0)), 0).is_err());
@@ -356,9 +356,9 @@ mod tests {
     #[test]
     fn without_keys_the_token_serves_and_without_both_a_random_one() {
         let tokens = [Secret::new("t")];
-        let (one, other) = (Office::new(&[], &tokens).unwrap(), Office::new(&[], &tokens).unwrap());
+        let (one, other) = (TicketSigner::new(&[], &tokens).unwrap(), TicketSigner::new(&[], &tokens).unwrap());
         assert!(other.check(&one.issue(&ticket(0)), 0).is_ok());
-        let (one, other) = (Office::new(&[], &[]).unwrap(), Office::new(&[], &[]).unwrap());
+        let (one, other) = (TicketSigner::new(&[], &[]).unwrap(), TicketSigner::new(&[], &[]).unwrap());
         assert!(other.check(&one.issue(&ticket(0)), 0).is_err());
     }
 }

@@ -9,24 +9,24 @@
 #![expect(clippy::print_stdout, reason = "stdout is where its answers go")]
 
 mod documents;
+mod servers;
 mod task;
-mod world;
 
 use std::io::{self, BufRead, Read};
 
 use serde_json::{Value, json};
 
+use servers::Servers;
 use task::{Line, Task};
-use world::World;
 
 /// The longest line, in bytes: several hundred requests to sign are a tenth of it.
-const MOST_LINE_BYTES: u64 = 8 << 20;
+const MAX_LINE_BYTES: u64 = 8 << 20;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> io::Result<()> {
-    let mut world = World::default();
+    let mut servers = Servers::default();
     while let Some(line) = tokio::task::spawn_blocking(next_line).await?? {
-        println!("{}", answer(&mut world, &line).await);
+        println!("{}", answer(&mut servers, &line).await);
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ async fn main() -> io::Result<()> {
 /// The next line; `None` at the end of stdin.
 fn next_line() -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    io::stdin().lock().take(MOST_LINE_BYTES).read_until(b'\n', &mut line)?;
+    io::stdin().lock().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
     match line.last() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(line)),
@@ -42,9 +42,9 @@ fn next_line() -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-async fn answer(world: &mut World, line: &[u8]) -> Value {
+async fn answer(servers: &mut Servers, line: &[u8]) -> Value {
     match serde_json::from_slice::<Line>(line) {
-        Ok(Line { id, task }) => match run(world, task).await {
+        Ok(Line { id, task }) => match run(servers, task).await {
             Ok(is) => json!({ "id": id, "is": is }),
             Err(fault) => json!({ "id": id, "fault": fault }),
         },
@@ -52,12 +52,12 @@ async fn answer(world: &mut World, line: &[u8]) -> Value {
     }
 }
 
-async fn run(world: &mut World, task: Task) -> Result<Value, String> {
+async fn run(servers: &mut Servers, task: Task) -> Result<Value, String> {
     match task {
-        Task::Agent(agent) => world.serve_agent(&agent).await,
-        Task::Service(service) => world.serve(service).await,
-        Task::Twilio { token } => world.serve_twilio(&token).await,
-        Task::Call(call) => world.call(call).await,
+        Task::Agent(agent) => servers.serve_agent(&agent).await,
+        Task::Service(service) => servers.serve(service).await,
+        Task::Twilio { token } => servers.serve_twilio(&token).await,
+        Task::Call(call) => servers.call(call).await,
         Task::Sign { token, requests } => Ok(requests.iter().map(|request| request.sign(&token)).collect()),
         Task::Check { tokens, requests } => Ok(requests.iter().map(|request| request.check(&tokens)).collect()),
         Task::Documents { documents } => Ok(documents.into_iter().map(documents::written).collect()),

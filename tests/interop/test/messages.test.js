@@ -27,7 +27,7 @@ const SCRIPT = `
   [event.TOOL]
   tool_call = { tool = "tools/1", action = "look-up" }
   [event.KEYS]
-  keys = { finish = "*", most = 4, gap_ms = 1500 }
+  dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 1500 }
   [event.SUCCESS]
   success = true
   webhook_fault = "the webhook is down"

@@ -5,9 +5,9 @@ use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::Script;
-use dialbridge_lab::twilio::{What, When};
+use dialbridge_lab::twilio::{CallEventKind, When};
 use dialbridge_tests::{
-    Edition, Numbered, World, account, answers, bakery, count, ended_by, hang_up, numbered_speech, redirected, say,
+    Edition, Harness, Numbered, account, answers, bakery, count, ended_by, hang_up, numbered_speech, redirected, say,
     sounding_ms, spoke, tone, tone_ms,
 };
 
@@ -15,20 +15,20 @@ use super::{assert_well_served, heard};
 
 each_edition!(the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through, CES);
 async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through(edition: Edition) {
-    let mut world = World::with(Script::bakery().unwrap()).edition(edition).start();
-    let call = world.call(bakery()).await;
-    let reports = world.reports();
+    let mut harness = Harness::with(Script::bakery().unwrap()).edition(edition).start();
+    let call = harness.call(bakery()).await;
+    let reports = harness.reports();
     let said = answers(&reports);
     assert_eq!(said.len(), 4, "{said:?}");
     for (text, begins) in said.iter().zip(["Corner Bakery", "Two loaves", "Nine o'clock", "Of course"]) {
         assert!(text.starts_with(begins), "{text}");
     }
-    assert_eq!(call.count(|what| matches!(what, What::AgentSpoke { cut: true, .. })), 1);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::AgentSpoke { cut: true, .. })), 1);
     let url = redirected(&call).unwrap();
     assert!(url.contains("VirtualAgentStatus=live-agent-handoff"), "{url}");
     assert_eq!(ended_by(&call), "twiml");
-    assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
-    let streams = world.streams(&call);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::Warning { .. })), 0);
+    let streams = harness.streams(&call);
     assert_well_served(&streams);
     let [stream] = &streams[..] else { panic!("{} streams", streams.len()) };
     assert_eq!((stream.kick_starts(), stream.inputs[0].text.as_str()), (1, "session_start"));
@@ -47,17 +47,17 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_me
         [[utterance]]
         tone = { hz = 500, ms = 500 }
     "#;
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
     let mut steps = Vec::new();
     // Into the greeting, over the ends of utterances, into the think time and into answers.
-    for (speech_ms, hush_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)] {
+    for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)] {
         steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.hush(hush_ms)));
+        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
     }
     steps.push(hang_up(When::After(0)));
-    let call = world.call(steps).await;
-    let streams = world.streams(&call);
+    let call = harness.call(steps).await;
+    let streams = harness.streams(&call);
     assert_well_served(&streams);
     let [stream] = &streams[..] else { panic!("{} streams", streams.len()) };
     // Less than a message's worth may be under way when the caller hangs up.
@@ -67,7 +67,7 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_me
     assert!(stream.turns_completed >= 5, "{}", stream.turns_completed);
     let received = u64::from(caller.count()) * 160;
     let expected = AudioAccount { received, written: received, ..AudioAccount::default() };
-    assert_eq!(world.account(), expected);
+    assert_eq!(harness.account(), expected);
 }
 
 each_edition!(whatever_the_coding_both_hear_the_same, CES);
@@ -82,19 +82,19 @@ async fn whatever_the_coding_both_hear_the_same(edition: Edition) {
             ("mulaw", "linear16-48000"),
             ("linear16-16000", "mulaw"),
         ] {
-            let world = World::with_script(&format!("{script}\n[ces]\nriff = {riff}\npiece_ms = 90"))
+            let harness = Harness::with_script(&format!("{script}\n[ces]\nriff = {riff}\npiece_ms = 90"))
                 .edition(edition)
                 .settings(|settings| {
                     settings.set("CES_INPUT_AUDIO", input);
                     settings.set("CES_OUTPUT_AUDIO", output);
                 })
                 .start();
-            let call = world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]).await;
+            let call = harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 800))]).await;
             assert_eq!(spoke(&call), [(1_000, false), (1_000, false)], "{input} {output} {riff}");
             let heard = tone_ms(&call.heard, 1_000.0);
             assert!((1_900.0..2_010.0).contains(&heard), "{output}: {heard}");
             assert_eq!(ended_by(&call), "twiml");
-            let streams = world.streams(&call);
+            let streams = harness.streams(&call);
             assert_well_served(&streams);
             let rate: usize = input.rsplit('-').next().unwrap().parse().unwrap_or(8_000);
             let bytes = if input == "mulaw" { 1 } else { 2 };
@@ -115,17 +115,17 @@ async fn the_goodbye_is_heard_to_its_end_wherever_the_end_of_the_session_stands(
                      end_session = \"{place}\"\nend_order = \"{order}\"\nend_delay_ms = {delay}\nspeed = {speed}\n\
                      turn_completed = \"{completed}\""
                 );
-                let mut world = World::with_script(&script).edition(edition).start();
-                let call = world.call(Vec::new()).await;
+                let mut harness = Harness::with_script(&script).edition(edition).start();
+                let call = harness.call(Vec::new()).await;
                 let what = format!("{place} {order} {delay} {speed} {completed}");
                 assert_eq!(sounding_ms(&call), 2_300, "{what}");
                 assert!(spoke(&call).iter().all(|(_, cut)| !cut), "{what}");
                 assert_eq!(ended_by(&call), "twiml", "{what}");
                 assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=completed"));
-                let reports = world.reports();
+                let reports = harness.reports();
                 assert_eq!(count(&reports, |report| matches!(report, Report::HandedOff { .. })), 1, "{what}");
                 assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{what}");
-                let streams = world.streams(&call);
+                let streams = harness.streams(&call);
                 assert_well_served(&streams);
                 assert_eq!(streams.len(), 1, "{what}");
                 assert_eq!(streams[0].ignored_audio, 0, "{what}: an agent that is done is sent nothing");
@@ -143,17 +143,17 @@ async fn a_recording_that_a_payload_names_is_played_where_it_stands_in_the_answe
         tone = { hz = 400, ms = 500 }
         payload = { dialbridge = { play = "gs://music/jingle.wav", bargeIn = false } }
     "#;
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let jingle = write_wav(1, AudioFormat::TELEPHONE, &tone(600.0, 2_000));
-    world.storage.put("music/jingle.wav", jingle);
+    harness.storage.put("music/jingle.wav", jingle);
     let steps = vec![say(When::AgentSpeaking(800), numbered_speech(0, 700)), hang_up(When::After(4_000))];
-    let call = world.call(steps).await;
+    let call = harness.call(steps).await;
     assert_eq!(spoke(&call)[0], (2_500, false), "neither part may be interrupted");
     for (hz, ms) in [(400.0, 500.0), (600.0, 2_000.0)] {
         let heard = tone_ms(&call.heard, hz);
         assert!((ms - 30.0..ms + 30.0).contains(&heard), "{hz} Hz, {heard}");
     }
-    assert_eq!(count(&world.reports(), |report| matches!(report, Report::Payload { .. })), 1);
+    assert_eq!(count(&harness.reports(), |report| matches!(report, Report::Payload { .. })), 1);
 }
 
 each_edition!(who_waits_for_an_answer_hears_something_until_it_comes, CES);
@@ -161,7 +161,7 @@ async fn who_waits_for_an_answer_hears_something_until_it_comes(edition: Edition
     let script =
         "think_ms = 4000\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 600 }";
     let clip = dialbridge_core::config::Clip(tone(650.0, 20_000).into());
-    let mut world = World::with_script(script)
+    let mut harness = Harness::with_script(script)
         .edition(edition)
         .each_call(|call| {
             call.fillers.thinking = Some(clip);
@@ -169,11 +169,11 @@ async fn who_waits_for_an_answer_hears_something_until_it_comes(edition: Edition
         })
         .start();
     let call =
-        world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::After(9_000))]).await;
+        harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::After(9_000))]).await;
     let filler = tone_ms(&call.heard, 650.0);
     assert!(filler > 4_000.0, "in the greeting's think time and in the answer's, {filler}");
     assert_eq!(spoke(&call).last(), Some(&(600, false)), "the answer is whole");
-    let reports = world.reports();
+    let reports = harness.reports();
     assert_eq!(count(&reports, |report| matches!(report, Report::Filler { .. })), 2);
     assert_eq!(count(&reports, |report| matches!(report, Report::Cancelled { .. })), 2);
     assert_eq!(count(&reports, |report| matches!(report, Report::BargeIn { .. })), 0);

@@ -1,15 +1,15 @@
 //! What the agent gets beside the caller's voice: keys, variables, silence in place of audio that does not come.
 
 use dialbridge_core::Report;
-use dialbridge_lab::twilio::{CallFault, CallPlan, What, When};
+use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, When};
 use dialbridge_tests::{
-    Edition, Log, Numbered, Tapes, World, account, count, ended_by, hang_up, numbered_speech, numbers, pause, press,
+    Edition, Harness, Log, Numbered, Tapes, account, count, ended_by, hang_up, numbered_speech, numbers, pause, press,
     redirected, say,
 };
 
 use super::{assert_well_served, heard};
 
-const KEYS: &str = r#"
+const DTMF_AGENT: &str = r#"
     think_ms = 100
     [start]
     tone = { hz = 400, ms = 500 }
@@ -23,35 +23,35 @@ const KEYS: &str = r#"
     tone = { hz = 700, ms = 400 }
 "#;
 
-each_edition!(each_key_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them, CES);
-async fn each_key_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them(edition: Edition) {
+each_edition!(each_digit_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them, CES);
+async fn each_digit_goes_at_once_as_an_input_of_its_own_and_the_agent_collects_them(edition: Edition) {
     for digits in ["many", "one"] {
-        let script = format!("{KEYS}\n[ces]\ndigits = \"{digits}\"");
-        let mut world = World::with_script(&script).edition(edition).start();
-        let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
-        let streams = world.streams(&call);
+        let script = format!("{DTMF_AGENT}\n[ces]\ndigits = \"{digits}\"");
+        let mut harness = Harness::with_script(&script).edition(edition).start();
+        let call = harness.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
+        let streams = harness.streams(&call);
         assert_well_served(&streams);
         let sent: Vec<&str> =
             streams[0].inputs.iter().filter(|input| input.kind == "dtmf").map(|input| input.text.as_str()).collect();
         assert_eq!(sent, ["4", "7", "1", "1"], "{digits}");
         assert_eq!(ended_by(&call), "twiml", "{digits}");
-        assert_eq!(count(&world.reports(), |report| matches!(report, Report::TurnFailed { .. })), 0);
+        assert_eq!(count(&harness.reports(), |report| matches!(report, Report::TurnFailed { .. })), 0);
     }
 }
 
-each_edition!(keys_are_collected_here_where_that_is_set, CES);
-async fn keys_are_collected_here_where_that_is_set(edition: Edition) {
-    for (keys_as, kind, text) in [("dtmf", "dtmf", "4711#"), ("text", "text", "4711"), ("event:KEYS", "event", "KEYS")]
+each_edition!(digits_are_collected_here_where_that_is_set, CES);
+async fn digits_are_collected_here_where_that_is_set(edition: Edition) {
+    for (dtmf_as, kind, text) in [("dtmf", "dtmf", "4711#"), ("text", "text", "4711"), ("event:KEYS", "event", "KEYS")]
     {
-        let world = World::with_script(KEYS)
+        let harness = Harness::with_script(DTMF_AGENT)
             .edition(edition)
             .settings(|settings| {
-                settings.set("KEYS_MOST", "0");
-                settings.set("KEYS_AS", keys_as);
+                settings.set("DTMF_MAX_DIGITS", "0");
+                settings.set("DTMF_AS", dtmf_as);
             })
             .start();
-        let call = world.call(vec![press(When::AgentSilent(300), "4711#"), pause(4_000)]).await;
-        let stream = &world.streams(&call)[0];
+        let call = harness.call(vec![press(When::AgentSilent(300), "4711#"), pause(4_000)]).await;
+        let stream = &harness.streams(&call)[0];
         let last = stream.inputs.last().unwrap();
         assert_eq!((last.kind, last.text.as_str()), (kind, text));
         let told = stream.variables.iter().any(|variables| variables.get("digits") == Some(&"4711".into()));
@@ -59,18 +59,18 @@ async fn keys_are_collected_here_where_that_is_set(edition: Edition) {
     }
 }
 
-each_edition!(keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_tape, CES);
-async fn keys_that_went_one_by_one_stand_in_no_log_line_above_debug_and_on_no_tape(edition: Edition) {
+each_edition!(digits_that_went_one_by_one_are_in_no_log_line_above_debug_and_on_no_tape, CES);
+async fn digits_that_went_one_by_one_are_in_no_log_line_above_debug_and_on_no_tape(edition: Edition) {
     let (log, tapes) = (Log::start(), Tapes::new(&format!("ces-keys-{edition:?}")));
     let folder = tapes.folder();
-    let world = World::with_script(KEYS)
+    let harness = Harness::with_script(DTMF_AGENT)
         .edition(edition)
         .settings(move |settings| {
             settings.set("RECORD_DIR", folder);
             settings.set("HANDOFF_FIELDS", "intent,queryText");
         })
         .start();
-    let call = world.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
+    let call = harness.call(vec![press(When::AgentSilent(300), "4711"), pause(6_000)]).await;
     assert_eq!(ended_by(&call), "twiml");
     assert!(!tapes.tape().contains("4711"));
     let told = log.text();
@@ -94,14 +94,14 @@ async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off(edition
         tone = { hz = 600, ms = 300 }
         end_session = { reason = "done", params = { order = "A-7" } }
     "#;
-    let world = World::with_script(script).edition(edition).start();
-    let mut plan = world.plan(vec![
+    let harness = Harness::with_script(script).edition(edition).start();
+    let mut plan = harness.plan(vec![
         say(When::AgentSilent(300), numbered_speech(0, 1_000)),
         say(When::AgentSilent(300), numbered_speech(60, 800)),
     ]);
     plan.voice_url += "?param.shop=north%20side";
-    let call = world.twilio.call(plan).await;
-    let stream = &world.streams(&call)[0];
+    let call = harness.twilio.call(plan).await;
+    let stream = &harness.streams(&call)[0];
     let told = &stream.variables[0];
     assert_eq!(
         (&told["shop"], &told["From"], &told["To"]),
@@ -121,8 +121,8 @@ async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_a
     edition: Edition,
 ) {
     let log = Log::start();
-    let world =
-        World::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
+    let harness =
+        Harness::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
             .edition(edition)
             .settings(|settings| {
                 settings.set("DIALOGFLOW_AGENT", "projects/lab/locations/us/apps/planted/deployments/live");
@@ -130,8 +130,8 @@ async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_a
                 settings.set("CES_NOISE_SUPPRESSION", "very_high");
             })
             .start();
-    let call = world.call(Vec::new()).await;
-    let stream = &world.streams(&call)[0];
+    let call = harness.call(Vec::new()).await;
+    let stream = &harness.streams(&call)[0];
     assert_eq!(stream.deployment, "projects/lab/locations/us/apps/planted/deployments/live");
     assert_eq!(stream.session, format!("projects/lab/locations/us/apps/planted/sessions/{}", call.call_sid));
     assert_eq!((stream.time_zone.as_str(), stream.noise_suppression.as_str()), ("Europe/Berlin", "very_high"));
@@ -150,19 +150,19 @@ async fn when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all
 ) {
     let script = "think_ms = 200\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
     for fault in [CallFault::Late { at_ms: 2_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 2_000, for_ms: 3_000 }] {
-        let mut world = World::with_script(script).edition(edition).start();
+        let mut harness = Harness::with_script(script).edition(edition).start();
         let mut caller = Numbered::default();
         let steps = vec![
             say(When::After(1_000), caller.speech(600)),
-            say(When::After(0), caller.hush(5_000)),
+            say(When::After(0), caller.quiet(5_000)),
             say(When::After(0), caller.speech(600)),
-            say(When::After(0), caller.hush(2_000)),
+            say(When::After(0), caller.quiet(2_000)),
             hang_up(When::After(0)),
         ];
-        let call = world.twilio.call(CallPlan { faults: vec![fault], ..world.plan(steps) }).await;
-        let streams = world.streams(&call);
+        let call = harness.twilio.call(CallPlan { faults: vec![fault], ..harness.plan(steps) }).await;
+        let streams = harness.streams(&call);
         assert_well_served(&streams);
-        let reports = world.reports();
+        let reports = harness.reports();
         assert_eq!(count(&reports, |report| matches!(report, Report::TurnFailed { .. })), 0, "{fault:?}");
         let received = account(&reports);
         assert_eq!(received.written, received.received, "silence is none of the caller's audio");
@@ -185,13 +185,13 @@ async fn when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all
 each_edition!(a_caller_who_hangs_up_at_any_moment_leaves_no_stream_behind, CES);
 async fn a_caller_who_hangs_up_at_any_moment_leaves_no_stream_behind(edition: Edition) {
     for after in [0, 50, 130, 400, 1_000, 1_600, 2_200] {
-        let mut world = World::with_script(KEYS).edition(edition).start();
+        let mut harness = Harness::with_script(DTMF_AGENT).edition(edition).start();
         let steps = vec![say(When::After(0), numbered_speech(0, 400)), hang_up(When::After(after))];
-        let call = world.call(steps).await;
+        let call = harness.call(steps).await;
         tokio::time::sleep(std::time::Duration::from_secs(10)).await;
         assert_eq!(ended_by(&call), "caller");
-        assert_eq!((world.service.calls().live(), world.agent.record().open_streams()), (0, 0), "{after}");
-        assert!(matches!(world.reports().last(), Some(Report::Ended { .. })));
-        assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
+        assert_eq!((harness.service.calls().live(), harness.agent.record().open_streams()), (0, 0), "{after}");
+        assert!(matches!(harness.reports().last(), Some(Report::Ended { .. })));
+        assert_eq!(call.count(|what| matches!(what, CallEventKind::Warning { .. })), 0);
     }
 }

@@ -2,10 +2,10 @@
 
 use dialbridge_core::Report;
 use dialbridge_lab::agent::StreamRecord;
-use dialbridge_lab::twilio::{CallRecord, CallerStep, What, When};
+use dialbridge_lab::twilio::{CallEventKind, CallRecord, CallerStep, When};
 use dialbridge_tests::{
-    Edition, Numbered, World, account, answers, count, ended_by, faults, hang_up, numbered_speech, numbers, redirected,
-    say, sounding_ms, spoke,
+    Edition, Harness, Numbered, account, answers, count, ended_by, faults, hang_up, numbered_speech, numbers,
+    redirected, say, sounding_ms, spoke,
 };
 
 use super::assert_well_served;
@@ -24,10 +24,11 @@ const AGENT: &str = r#"
 /// Half a minute of speech and silence, every frame of it numbered.
 fn story(caller: &mut Numbered) -> Vec<CallerStep> {
     let mut steps = Vec::new();
-    for (speech_ms, hush_ms) in [(900, 1_640), (3_000, 1_700), (700, 2_900), (5_000, 1_620), (300, 3_000), (900, 3_000)]
+    for (speech_ms, quiet_ms) in
+        [(900, 1_640), (3_000, 1_700), (700, 2_900), (5_000, 1_620), (300, 3_000), (900, 3_000)]
     {
         steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.hush(hush_ms)));
+        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
     }
     steps.push(hang_up(When::After(0)));
     steps
@@ -69,13 +70,13 @@ async fn a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_do
                      {ending_toml}"
                 );
                 let what = format!("{half_close}, {age_ms} ms, {lead_ms} ms, {ending}");
-                let mut world = World::with_script(&script).edition(edition).start();
+                let mut harness = Harness::with_script(&script).edition(edition).start();
                 let mut caller = Numbered::default();
-                let call = world.call(story(&mut caller)).await;
-                let streams = world.streams(&call);
+                let call = harness.call(story(&mut caller)).await;
+                let streams = harness.streams(&call);
                 assert_well_served(&streams);
                 assert!(streams.len() > 2, "{what}: {}", streams.len());
-                let reports = world.reports();
+                let reports = harness.reports();
                 let on_their_way = if lead_ms > 0 { 0 } else { 3 };
                 let again = assert_gapless(&streams, &caller, on_their_way, &what);
                 assert_eq!(kick_starts(&streams), 1, "{what}");
@@ -91,7 +92,7 @@ async fn a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_do
                 // Words that the stream was given and has answered go to no other one.
                 let answers = edition == Edition::CesGrpc && half_close == "answers" && lead_ms > 0;
                 assert!(again == 0 || !answers, "{what}: {again}");
-                assert_eq!(world.agent.record().refusals(), [""; 0], "{what}");
+                assert_eq!(harness.agent.record().refusals(), [""; 0], "{what}");
             }
         }
     }
@@ -101,30 +102,28 @@ each_edition!(after_an_answer_with_go_away_the_conversation_goes_on_in_another_s
 async fn after_an_answer_with_go_away_the_conversation_goes_on_in_another_stream(edition: Edition) {
     for go_away in ["go_away = true", "fault = \"GOAWAY\""] {
         let script = format!("{AGENT}\n{go_away}");
-        let mut world = World::with_script(&script).edition(edition).start();
+        let mut harness = Harness::with_script(&script).edition(edition).start();
         let steps = (0..4).map(|n| say(When::AgentSilent(400), numbered_speech(n * 40, 800)));
-        let call = world.call(steps.chain([hang_up(When::AgentSilent(2_000))]).collect()).await;
-        let streams = world.streams(&call);
+        let call = harness.call(steps.chain([hang_up(When::AgentSilent(2_000))]).collect()).await;
+        let streams = harness.streams(&call);
         assert_well_served(&streams);
         assert_eq!((streams.len(), kick_starts(&streams)), (5, 1));
-        assert_eq!(answers(&world.reports()), ["hello", "yes", "yes", "yes", "yes"]);
+        assert_eq!(answers(&harness.reports()), ["hello", "yes", "yes", "yes", "yes"]);
         assert_eq!(sounding_ms(&call), 600 + 4 * 500, "nothing of an answer is lost");
     }
 }
 
 /// A call in which the caller says three things; the stream breaks as the script says.
 async fn three_answers(edition: Edition, script: &str) -> (CallRecord, Vec<StreamRecord>, Vec<Report>) {
-    let mut world = World::with_script(script).edition(edition).start();
+    let mut harness = Harness::with_script(script).edition(edition).start();
     let steps = (0..3).map(|n| say(When::AgentSilent(400), numbered_speech(n * 40, 800)));
-    let call = world.call(steps.chain([hang_up(When::AgentSilent(3_000))]).collect()).await;
-    let (streams, reports) = (world.streams(&call), world.reports());
+    let call = harness.call(steps.chain([hang_up(When::AgentSilent(3_000))]).collect()).await;
+    let (streams, reports) = (harness.streams(&call), harness.reports());
     (call, streams, reports)
 }
 
-each_edition!(a_stream_that_breaks_while_the_caller_speaks_is_replaced_and_what_was_not_answered_is_said_again, CES);
-async fn a_stream_that_breaks_while_the_caller_speaks_is_replaced_and_what_was_not_answered_is_said_again(
-    edition: Edition,
-) {
+each_edition!(a_stream_that_breaks_while_the_caller_speaks_is_replaced_and_unanswered_audio_is_sent_again, CES);
+async fn a_stream_that_breaks_while_the_caller_speaks_is_replaced_and_unanswered_audio_is_sent_again(edition: Edition) {
     for breaks in ["\"reset\"", "\"UNAVAILABLE\"", "\"close\"", "1011", "1012", "1006"] {
         let script = format!(
             "think_ms = 300\n[start]\ntone = {{ hz = 400, ms = 600 }}\n[[utterance]]\nbreaks = {breaks}\n\
@@ -229,23 +228,23 @@ async fn a_host_that_does_not_serve_the_transport_is_named_with_the_other_one(ed
     assert!(redirected(&call).unwrap().contains("VirtualAgentStatus=failed"));
 }
 
-each_edition!(a_stream_that_stalls_is_given_up_and_its_words_are_said_again, CES);
-async fn a_stream_that_stalls_is_given_up_and_its_words_are_said_again(edition: Edition) {
+each_edition!(a_stream_that_stalls_is_given_up_and_its_audio_is_sent_again, CES);
+async fn a_stream_that_stalls_is_given_up_and_its_audio_is_sent_again(edition: Edition) {
     let script = "think_ms = 300\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\nsay = \"first\"\nbreaks = \"stall\"\n\
                   fault_after_ms = 1200\n[[utterance]]\nsay = \"again\"\ntone = { hz = 600, ms = 500 }\n\
                   [[utterance]]\nsay = \"second\"\ntone = { hz = 700, ms = 500 }";
-    let mut world =
-        World::with_script(script).edition(edition).settings(|settings| settings.set("ANSWER_SECONDS", "3")).start();
+    let mut harness =
+        Harness::with_script(script).edition(edition).settings(|settings| settings.set("ANSWER_SECONDS", "3")).start();
     let steps = vec![
         say(When::AgentSilent(400), numbered_speech(0, 1_800)),
         say(When::After(6_000), numbered_speech(90, 600)),
         hang_up(When::AgentSilent(3_000)),
     ];
-    let call = world.call(steps).await;
-    let reports = world.reports();
+    let call = harness.call(steps).await;
+    let reports = harness.reports();
     assert_eq!(faults(&reports), ["DEADLINE_EXCEEDED"]);
     assert_eq!(answers(&reports), ["", "again", "second"]);
     assert_eq!(ended_by(&call), "caller");
     assert_eq!(count(&reports, |report| matches!(report, Report::HandedOff { .. })), 0);
-    assert_eq!(call.count(|what| matches!(what, What::Warning { .. })), 0);
+    assert_eq!(call.count(|what| matches!(what, CallEventKind::Warning { .. })), 0);
 }

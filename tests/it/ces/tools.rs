@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::When;
-use dialbridge_tests::{Edition, World, count, hang_up, numbered_speech, say, sounding_ms};
+use dialbridge_tests::{Edition, Harness, count, hang_up, numbered_speech, say, sounding_ms};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -29,15 +29,15 @@ const AGENT: &str = r#"
     tone = { hz = 900, ms = 700 }
 "#;
 
-async fn call(world: &World) -> dialbridge_lab::twilio::CallRecord {
-    world.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(3_000))]).await
+async fn call(harness: &Harness) -> dialbridge_lab::twilio::CallRecord {
+    harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(3_000))]).await
 }
 
 each_edition!(without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on, CES);
 async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on(edition: Edition) {
-    let mut world = World::with_script(AGENT).edition(edition).start();
-    let call = call(&world).await;
-    let streams = world.streams(&call);
+    let mut harness = Harness::with_script(AGENT).edition(edition).start();
+    let call = call(&harness).await;
+    let streams = harness.streams(&call);
     assert_well_served(&streams);
     let answers = &streams[0].tool_answers;
     assert_eq!(answers.len(), 2);
@@ -45,7 +45,7 @@ async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on(editi
         assert_eq!(answer.tool, format!("projects/lab/locations/us/apps/lab/tools/{tool}"));
         assert!(answer.response["error"].as_str().unwrap().contains("no tools"));
     }
-    assert_eq!(count(&world.reports(), |report| matches!(report, Report::ToolRefused { .. })), 2);
+    assert_eq!(count(&harness.reports(), |report| matches!(report, Report::ToolRefused { .. })), 2);
     assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
 }
 
@@ -53,9 +53,9 @@ async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on(editi
 type Asked = Arc<Mutex<Vec<(Value, Option<String>)>>>;
 
 /// Serves the webhook of tools: rye is there, and the weather takes long, or fails.
-fn webhook(world: &World, tasks: &mut JoinSet<()>) -> Asked {
+fn webhook(harness: &Harness, tasks: &mut JoinSet<()>) -> Asked {
     let asked = Asked::default();
-    let (mut connections, seen) = (world.pipes.listen("tools.test:80"), asked.clone());
+    let (mut connections, seen) = (harness.pipes.listen("tools.test:80"), asked.clone());
     tasks.spawn(async move {
         let mut serving = JoinSet::new();
         while let Some(pipe) = next(&mut connections).await {
@@ -87,7 +87,7 @@ async fn answer(asked: Asked, request: Request<Incoming>) -> Result<Response<Ful
 
 each_edition!(with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed, CES);
 async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_failed(edition: Edition) {
-    let mut world = World::with_script(AGENT)
+    let mut harness = Harness::with_script(AGENT)
         .edition(edition)
         .settings(|settings| {
             settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
@@ -96,15 +96,15 @@ async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_faile
         })
         .start();
     let mut tasks = JoinSet::new();
-    let asked = webhook(&world, &mut tasks);
-    let call = call(&world).await;
-    let streams = world.streams(&call);
+    let asked = webhook(&harness, &mut tasks);
+    let call = call(&harness).await;
+    let streams = harness.streams(&call);
     assert_well_served(&streams);
     let answers = &streams[0].tool_answers;
     assert_eq!(answers.len(), 2);
     assert_eq!(answers[0].response["stock"].as_f64(), Some(7.0));
     assert_eq!(answers[1].response["error"], "the tool has not answered in time");
-    let reports = world.reports();
+    let reports = harness.reports();
     assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: None, .. })), 1);
     assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: Some(_), .. })), 1);
     let asked = asked.lock().unwrap().clone();
@@ -122,7 +122,7 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
             "{AGENT}\n[[utterance]]\ntone = {{ hz = 600, ms = 500 }}\n\
              [ces]\ntool_calls = \"{calls}\"\ngo_away_ms = 2900\ngo_away_lead_ms = 400"
         );
-        let mut world = World::with_script(&script)
+        let mut harness = Harness::with_script(&script)
             .edition(edition)
             .settings(|settings| {
                 settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1");
@@ -130,14 +130,14 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
             })
             .start();
         let mut tasks = JoinSet::new();
-        let _asked = webhook(&world, &mut tasks);
+        let _asked = webhook(&harness, &mut tasks);
         let steps = vec![
             say(When::AgentSilent(300), numbered_speech(0, 700)),
             say(When::After(8_000), numbered_speech(40, 700)),
             hang_up(When::After(4_000)),
         ];
-        let call = world.call(steps).await;
-        let reports = world.reports();
+        let call = harness.call(steps).await;
+        let reports = harness.reports();
         let refused =
             |report: &Report| matches!(report, Report::TurnFailed { fault, .. } if fault.code == "INVALID_ARGUMENT");
         let is_refused = calls == "stream";

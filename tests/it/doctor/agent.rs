@@ -247,7 +247,7 @@ async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_sho
     plan.settings.set("DIALOGFLOW_AGENT", "");
     plan.settings.set("DIALOGFLOW_ENDPOINT", "");
     plan.settings.set("TWILIO_AUTH_TOKEN", "");
-    plan.possessions.numbers[0].voice_fallback_url = "https://calls.test/planted-auth-token-0123456789".to_owned();
+    plan.account_state.numbers[0].voice_fallback_url = "https://calls.test/planted-auth-token-0123456789".to_owned();
     let Examined { findings, lines, code, .. } = plan.examine(false).await;
     let agents: Vec<(Mark, &str)> =
         findings.iter().filter(|f| f.check == "agent").map(|f| (f.mark, f.says.as_str())).collect();

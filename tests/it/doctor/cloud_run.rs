@@ -1,13 +1,13 @@
 //! Cloud Run's settings, from its API and from a file.
 
 use dialbridge::doctor::Mark;
-use dialbridge_tests::Plan;
+use dialbridge_tests::DoctorPlan;
 use serde_json::{Value, json};
 
 use super::{Row, each};
 
 /// The template's only container.
-fn container(plan: &mut Plan) -> &mut Value {
+fn container(plan: &mut DoctorPlan) -> &mut Value {
     &mut plan.on_cloud_run["template"]["containers"][0]
 }
 
@@ -170,7 +170,7 @@ async fn settings_that_may_not_be_what_was_meant() {
 }
 
 /// A file with all that calls need, but what is replaced.
-fn file(plan: &mut Plan, what: &str, by: &str) {
+fn file(plan: &mut DoctorPlan, what: &str, by: &str) {
     const FILE: &str = "
 apiVersion: serving.knative.dev/v1
 kind: Service

@@ -20,8 +20,8 @@ async fn urls_that_lead_nowhere() {
             wrong: |plan| {
                 plan.options.url = Some("http://calls.test".to_owned());
                 plan.options.numbers = vec!["+15550100".to_owned()];
-                plan.possessions.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
-                plan.possessions.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
+                plan.account_state.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
+                plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
             },
             check: "public-url",
             says: "http://calls.test redirects to https://calls.test: Twilio signs the URL that it calls, and follows no \
@@ -33,8 +33,8 @@ async fn urls_that_lead_nowhere() {
             wrong: |plan| {
                 plan.clear.answers = None;
                 plan.settings.set("PUBLIC_URL", "http://calls.test");
-                plan.possessions.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
-                plan.possessions.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
+                plan.account_state.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
+                plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
             },
             check: "public-url",
             says: "http://calls.test is not https: Twilio opens media sockets over wss only (its error 31922)",
@@ -44,8 +44,8 @@ async fn urls_that_lead_nowhere() {
             name: "a certificate of another name",
             wrong: |plan| {
                 plan.settings.set("PUBLIC_URL", "https://misnamed.test");
-                plan.possessions.numbers[0].voice_url = "https://misnamed.test/twiml".to_owned();
-                plan.possessions.numbers[0].voice_fallback_url = "https://misnamed.test/twiml".to_owned();
+                plan.account_state.numbers[0].voice_url = "https://misnamed.test/twiml".to_owned();
+                plan.account_state.numbers[0].voice_fallback_url = "https://misnamed.test/twiml".to_owned();
             },
             check: "health",
             says: "https://misnamed.test/health: no TLS: invalid peer certificate: certificate not valid for name \
@@ -120,7 +120,7 @@ async fn signatures_that_are_not_taken() {
             wrong: |plan| {
                 plan.service.set("TWILIO_AUTH_TOKEN", "planted-old-token");
                 plan.settings.set("TWILIO_AUTH_TOKEN", "planted-auth-token-0123456789,planted-old-token");
-                plan.possessions.secondary_token = Some("planted-old-token".to_owned());
+                plan.account_state.secondary_token = Some("planted-old-token".to_owned());
             },
             check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it knows a later token \

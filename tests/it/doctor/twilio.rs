@@ -52,7 +52,7 @@ async fn wrong_accounts() {
         },
         Row {
             name: "a suspended account",
-            wrong: |plan| plan.possessions.status = "suspended".to_owned(),
+            wrong: |plan| plan.account_state.status = "suspended".to_owned(),
             check: "twilio-account",
             says: "account AC0000000000000000000000000000d1a1 is suspended",
             mend: "reactivate it in Twilio's console (billing, or its parent account)",
@@ -108,35 +108,35 @@ async fn numbers_that_do_not_lead_here() {
         },
         Row {
             name: "no fallback-url",
-            wrong: |plan| plan.possessions.numbers[0].voice_fallback_url = String::new(),
+            wrong: |plan| plan.account_state.numbers[0].voice_fallback_url = String::new(),
             check: "number",
             says: "+15550100: it has no fallback-url: a call whose webhook fails ends with an error of Twilio's",
             mend: POINT,
         },
         Row {
             name: "another path",
-            wrong: |plan| plan.possessions.numbers[0].voice_url = format!("{PUBLIC_URL}/voice"),
+            wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/voice"),
             check: "number",
             says: "+15550100: its voice-url has the path /voice, where this service answers nothing",
             mend: POINT,
         },
         Row {
             name: "another scheme",
-            wrong: |plan| plan.possessions.numbers[0].voice_fallback_url = "http://calls.test/twiml".to_owned(),
+            wrong: |plan| plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml".to_owned(),
             check: "number",
             says: "+15550100: its fallback-url begins with http://, not https://",
             mend: POINT,
         },
         Row {
             name: "a number that greets nobody",
-            wrong: |plan| plan.possessions.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?resume=1"),
+            wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?resume=1"),
             check: "number",
             says: "+15550100: its voice-url has resume=1, so that no caller is greeted",
             mend: POINT,
         },
         Row {
             name: "a fallback for another agent",
-            wrong: |plan| plan.possessions.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=sales"),
+            wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=sales"),
             check: "number",
             says: "+15550100: its fallback-url names another agent than its voice-url",
             mend: "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url \
@@ -146,8 +146,8 @@ async fn numbers_that_do_not_lead_here() {
         Row {
             name: "an agent that there is not",
             wrong: |plan| {
-                plan.possessions.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=salse");
-                plan.possessions.numbers[0].voice_fallback_url = format!("{PUBLIC_URL}/twiml?agent=salse&resume=1");
+                plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=salse");
+                plan.account_state.numbers[0].voice_fallback_url = format!("{PUBLIC_URL}/twiml?agent=salse&resume=1");
             },
             check: "number",
             says: "+15550100: its voice-url names an agent that the service does not have",
@@ -155,7 +155,7 @@ async fn numbers_that_do_not_lead_here() {
         },
         Row {
             name: "a twiml app",
-            wrong: |plan| plan.possessions.numbers[0].voice_application_sid = "AP1".to_owned(),
+            wrong: |plan| plan.account_state.numbers[0].voice_application_sid = "AP1".to_owned(),
             check: "number",
             says: "+15550100: it belongs to a TwiML app, so that its voice-url is not used",
             mend: "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url \
@@ -164,7 +164,7 @@ async fn numbers_that_do_not_lead_here() {
         },
         Row {
             name: "a sip trunk",
-            wrong: |plan| plan.possessions.numbers[0].trunk_sid = "TK1".to_owned(),
+            wrong: |plan| plan.account_state.numbers[0].trunk_sid = "TK1".to_owned(),
             check: "number",
             says: "+15550100: it belongs to a SIP trunk, so that its voice-url is not used",
             mend: "twilio api:trunking:v1:trunks:phone-numbers:remove --trunk-sid TK1 --sid \
@@ -172,7 +172,7 @@ async fn numbers_that_do_not_lead_here() {
         },
         Row {
             name: "a number without a voice",
-            wrong: |plan| plan.possessions.numbers[0].is_mute = true,
+            wrong: |plan| plan.account_state.numbers[0].is_mute = true,
             check: "number",
             says: "+15550100: it takes no voice calls",
             mend: POINT,
@@ -186,7 +186,7 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
     let rows = [
         Row {
             name: "a trial account",
-            wrong: |plan| plan.possessions.kind = "Trial".to_owned(),
+            wrong: |plan| plan.account_state.kind = "Trial".to_owned(),
             check: "twilio-account",
             says: "AC0000000000000000000000000000d1a1 is a trial account: callers hear a notice of Twilio's first, and \
                    streams may be left out",
@@ -204,7 +204,7 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
         Row {
             name: "no number of ours",
             wrong: |plan| {
-                plan.possessions.numbers.remove(0);
+                plan.account_state.numbers.remove(0);
             },
             check: "number",
             says: "none of the account's 1 numbers leads to https://calls.test",
@@ -214,7 +214,7 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
         },
         Row {
             name: "a get",
-            wrong: |plan| plan.possessions.numbers[0].voice_method = "GET".to_owned(),
+            wrong: |plan| plan.account_state.numbers[0].voice_method = "GET".to_owned(),
             check: "number",
             says: "+15550100: its voice-url is asked with GET, which puts callers' numbers into the logs of whatever is \
                    between",
@@ -222,7 +222,9 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
         },
         Row {
             name: "a fallback elsewhere",
-            wrong: |plan| plan.possessions.numbers[0].voice_fallback_url = "https://handler.test/sorry?x=1".to_owned(),
+            wrong: |plan| {
+                plan.account_state.numbers[0].voice_fallback_url = "https://handler.test/sorry?x=1".to_owned()
+            },
             check: "number",
             says: "+15550100: its fallback-url leads to https://handler.test: a call that fails does not come back here",
             mend: POINT,
@@ -234,7 +236,7 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
 #[tokio::test]
 async fn numbers_are_read_page_by_page() {
     let mut plan = plan("pages");
-    plan.possessions.numbers = (1..=450)
+    plan.account_state.numbers = (1..=450)
         .map(|n| {
             let service = if n == 1 || n == 450 { PUBLIC_URL } else { "https://elsewhere.test" };
             PhoneNumber::leading_to(n, &format!("+1555{n:07}"), service)

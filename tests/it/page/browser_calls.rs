@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use dialbridge_tests::{Came, RawSocket, World, WorldBuilder, post, signed_post};
+use dialbridge_tests::{Came, Harness, HarnessBuilder, RawSocket, post, signed_post};
 use serde_json::Value;
 
-use super::{FORM, ORIGIN, call, get, json, ticket, world};
+use super::{FORM, ORIGIN, call, get, harness, json, ticket};
 
 /// The agent says something and is done.
-fn brief() -> WorldBuilder {
-    World::with_script(
+fn brief() -> HarnessBuilder {
+    Harness::with_script(
         "[start]\nsay = \"good bye\"\nintent = \"farewell\"\ntone = { hz = 400, ms = 300 }\nparameters = { a = 1 }\nend = true",
     )
 }
@@ -41,12 +41,12 @@ fn lines(events: &str) -> Vec<Value> {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_to_its_hand_off_which_is_shown_and_made_nowhere() {
-    let world = brief().start();
+    let harness = brief().start();
     // From here on nobody answers in Twilio's place; whoever asked would be seen.
-    let mut rest = world.pipes.listen("api.twilio.test:80");
-    let (mut socket, events, call_sid) = call(&world, "").await;
+    let mut rest = harness.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, call_sid) = call(&harness, "").await;
     assert!(call_sid.starts_with("browser-") && call_sid.len() == 32, "{call_sid}");
-    let following = get(&world, &events, &[]);
+    let following = get(&harness, &events, &[]);
     let (end, told) = tokio::join!(play(&mut socket, false), following);
     assert_eq!(end, Came::Close(1000), "nobody stops the stream: it is closed");
     let lines = lines(&told.body);
@@ -60,27 +60,27 @@ async fn a_call_goes_to_its_hand_off_which_is_shown_and_made_nowhere() {
     assert!(told.body.contains("event: over\ndata: "), "{}", told.body);
     assert!(rest.try_recv().is_err(), "REST was asked");
     let form = [("CallSid", &*call_sid), ("CallStatus", "in-progress")];
-    assert_eq!(signed_post(&world.pipes, "/connect-ended", &form).await.status, 403, "and no state was given out");
+    assert_eq!(signed_post(&harness.pipes, "/connect-ended", &form).await.status, 403, "and no state was given out");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_stops_the_stream_ends_the_call_at_once() {
-    let world = brief().start();
-    let (mut socket, ..) = call(&world, "").await;
+    let harness = brief().start();
+    let (mut socket, ..) = call(&harness, "").await;
     assert_eq!(play(&mut socket, true).await, Came::Close(1000));
     // The answer to the close, which does not come, is waited for.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let calls = json(&world, "/calls.json").await;
+    let calls = json(&harness, "/calls.json").await;
     assert_eq!((&calls["finished"][0]["reason"], &calls["finished"][0]["kind"]), (&"stop".into(), &"browser".into()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_transfer_shows_no_state_that_could_be_used() {
     let script = "[start]\ntone = { hz = 400, ms = 300 }\ntransfer = \"+15550123\"";
-    let world = World::with_script(script).start();
-    let mut rest = world.pipes.listen("api.twilio.test:80");
-    let (mut socket, events, _) = call(&world, "").await;
-    let (_, told) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]));
+    let harness = Harness::with_script(script).start();
+    let mut rest = harness.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, _) = call(&harness, "").await;
+    let (_, told) = tokio::join!(play(&mut socket, false), get(&harness, &events, &[]));
     let twiml = lines(&told.body).into_iter().find(|line| line["what"] == "twiml").unwrap()["twiml"].clone();
     assert!(twiml.as_str().unwrap().contains(r#"action="http://service.test/dial-ended?s=STATE""#), "{twiml}");
     assert!(rest.try_recv().is_err(), "REST was asked");
@@ -88,10 +88,10 @@ async fn a_transfer_shows_no_state_that_could_be_used() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_cannot_be_had_is_told_and_the_call_gets_what_a_phone_call_would() {
-    let world = World::with_script("[start]\nfault = \"PERMISSION_DENIED\"").start();
-    let mut rest = world.pipes.listen("api.twilio.test:80");
-    let (mut socket, events, _) = call(&world, "").await;
-    let (_, told) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]));
+    let harness = Harness::with_script("[start]\nfault = \"PERMISSION_DENIED\"").start();
+    let mut rest = harness.pipes.listen("api.twilio.test:80");
+    let (mut socket, events, _) = call(&harness, "").await;
+    let (_, told) = tokio::join!(play(&mut socket, false), get(&harness, &events, &[]));
     let lines = lines(&told.body);
     let failed = lines.iter().find(|line| line["what"] == "failed").unwrap();
     assert!(failed["fault"].as_str().unwrap().starts_with("PERMISSION_DENIED"), "{failed}");
@@ -105,12 +105,12 @@ async fn an_agent_that_cannot_be_had_is_told_and_the_call_gets_what_a_phone_call
 
 #[tokio::test(start_paused = true)]
 async fn a_tab_that_is_closed_leaves_nothing_behind() {
-    let world = world().start();
+    let harness = harness().start();
     for stops in [true, false] {
-        let (mut socket, ..) = call(&world, "").await;
+        let (mut socket, ..) = call(&harness, "").await;
         assert!(matches!(socket.next().await, Came::Text(_)), "the agent speaks");
         assert_eq!(
-            (world.service.calls().live(), json(&world, "/calls.json").await["liveCount"].as_u64()),
+            (harness.service.calls().live(), json(&harness, "/calls.json").await["liveCount"].as_u64()),
             (1, Some(1))
         );
         if stops {
@@ -118,46 +118,46 @@ async fn a_tab_that_is_closed_leaves_nothing_behind() {
         }
         drop(socket);
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let calls = json(&world, "/calls.json").await;
-        assert_eq!((world.service.calls().live(), &calls["liveCount"]), (0, &0.into()));
-        assert_eq!(calls["finished"][0]["reason"], if stops { "stop" } else { "socket closed" });
-        assert_eq!(world.agent.record().open(), 0, "and no stream to the agent");
+        let calls = json(&harness, "/calls.json").await;
+        assert_eq!((harness.service.calls().live(), &calls["liveCount"]), (0, &0.into()));
+        assert_eq!(calls["finished"][0]["reason"], if stops { "stop" } else { "media stream closed" });
+        assert_eq!(harness.agent.record().open(), 0, "and no stream to the agent");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_page_that_has_gone_to_sleep_is_not_waited_for() {
-    let world = world().start();
-    let (_socket, ..) = call(&world, "").await;
+    let harness = harness().start();
+    let (_socket, ..) = call(&harness, "").await;
     tokio::time::sleep(Duration::from_secs(45)).await;
-    assert_eq!(world.service.calls().live(), 0);
-    assert_eq!(json(&world, "/calls.json").await["finished"][0]["reason"], "no frames");
-    let (media, ..) = ticket(&world, "").await;
-    let _silent = RawSocket::open_with(&world.pipes, &media, &[ORIGIN]).await.unwrap();
+    assert_eq!(harness.service.calls().live(), 0);
+    assert_eq!(json(&harness, "/calls.json").await["finished"][0]["reason"], "no frames");
+    let (media, ..) = ticket(&harness, "").await;
+    let _silent = RawSocket::open_with(&harness.pipes, &media, &[ORIGIN]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(15)).await;
-    assert_eq!(world.service.calls().live(), 0, "nor for a start that does not come");
+    assert_eq!(harness.service.calls().live(), 0, "nor for a start that does not come");
 }
 
 #[tokio::test(start_paused = true)]
 async fn agent_and_language_are_those_that_were_chosen() {
     let file = "[agents.one]\ndialogflow_agent = \"projects/p/locations/global/agents/a\"\n[agents.two]\n\
                 dialogflow_agent = \"projects/p/locations/global/agents/b\"\n";
-    let world = world()
+    let harness = harness()
         .settings(|settings| settings.set("DIALOGFLOW_AGENT", ""))
         .file(file)
         .agent("two", "[start]\nsay = \"two\"\ntone = { hz = 400, ms = 300 }")
         .start();
-    let (_socket, _, call_sid) = call(&world, "agent=two&language=de-DE").await;
+    let (_socket, _, call_sid) = call(&harness, "agent=two&language=de-DE").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let turns = world.agents["two"].record().turns(&call_sid);
+    let turns = harness.agents["two"].record().turns(&call_sid);
     assert_eq!((turns[0].input, turns[0].language.as_str()), ("text", "de-DE"));
-    assert_eq!(json(&world, "/calls.json").await["live"][0]["agent"], "two");
+    assert_eq!(json(&harness, "/calls.json").await["live"][0]["agent"], "two");
     for (form, status, sentence) in [
         ("agent=nobody", 404, "Reload the page"),
         ("language=de_DE", 400, "write one such as de-DE"),
         ("agent=../x", 404, "Reload the page"),
     ] {
-        let answer = post(&world.pipes, "POST /softphone", &[ORIGIN, FORM], form).await;
+        let answer = post(&harness.pipes, "POST /softphone", &[ORIGIN, FORM], form).await;
         assert_eq!(answer.status.as_u16(), status, "{form}");
         assert!(answer.body.contains(sentence), "{}", answer.body);
     }
@@ -165,19 +165,19 @@ async fn agent_and_language_are_those_that_were_chosen() {
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_begun_where_there_is_no_room_or_the_instance_ends() {
-    let world = brief().settings(|settings| settings.set("MAX_CALLS", "1")).start();
-    let asked = || post(&world.pipes, "POST /softphone", &[ORIGIN, FORM], "");
-    let (mut socket, events, call_sid) = call(&world, "").await;
+    let harness = brief().settings(|settings| settings.set("MAX_CALLS", "1")).start();
+    let asked = || post(&harness.pipes, "POST /softphone", &[ORIGIN, FORM], "");
+    let (mut socket, events, call_sid) = call(&harness, "").await;
     socket.next().await;
     let answer = asked().await;
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("All lines are busy"), "{}", answer.body);
     let ending = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        world.service.end().await;
+        harness.service.end().await;
         asked().await
     };
-    let (_, told, answer) = tokio::join!(play(&mut socket, false), get(&world, &events, &[]), ending);
+    let (_, told, answer) = tokio::join!(play(&mut socket, false), get(&harness, &events, &[]), ending);
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("This instance is ending"), "{}", answer.body);
     assert!(told.body.contains(&call_sid), "{}", told.body);
@@ -185,15 +185,15 @@ async fn no_call_is_begun_where_there_is_no_room_or_the_instance_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn another_instances_call_is_not_waited_for_for_long() {
-    let world = world().start();
+    let harness = harness().start();
     for path in ["/softphone/events/browser-000000000000000000000000", "/softphone/events/..", "/softphone/events/"] {
-        assert_eq!(get(&world, path, &[]).await.status, 404, "{path}");
+        assert_eq!(get(&harness, path, &[]).await.status, 404, "{path}");
     }
-    let (media, events, _) = ticket(&world, "").await;
-    let early = get(&world, &events, &[]);
+    let (media, events, _) = ticket(&harness, "").await;
+    let early = get(&harness, &events, &[]);
     let late = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let mut socket = RawSocket::open_with(&world.pipes, &media, &[ORIGIN]).await.unwrap();
+        let mut socket = RawSocket::open_with(&harness.pipes, &media, &[ORIGIN]).await.unwrap();
         socket.frame(dialbridge_net::websocket::Frame::close(1000, "")).await;
     };
     let (told, ()) = tokio::join!(early, late);
@@ -203,14 +203,14 @@ async fn another_instances_call_is_not_waited_for_for_long() {
 #[tokio::test(start_paused = true)]
 async fn a_call_from_the_browser_is_in_the_log_without_its_ticket_or_a_word() {
     let log = dialbridge_tests::Log::start();
-    let world = world().start();
-    let (mut socket, events, _) = call(&world, "").await;
+    let harness = harness().start();
+    let (mut socket, events, _) = call(&harness, "").await;
     socket.next().await;
     drop(socket);
-    let told = get(&world, &events, &[]).await;
+    let told = get(&harness, &events, &[]).await;
     assert!(told.body.contains("Corner Bakery"), "the page has the words");
-    let (media, ..) = ticket(&world, "").await;
-    let refused = RawSocket::open_with(&world.pipes, &format!("{media}A"), &[ORIGIN]).await;
+    let (media, ..) = ticket(&harness, "").await;
+    let refused = RawSocket::open_with(&harness.pipes, &format!("{media}A"), &[ORIGIN]).await;
     assert!(refused.is_err());
     let text = log.text();
     assert!(text.contains("a media socket was refused"), "{text}");

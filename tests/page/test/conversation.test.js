@@ -84,7 +84,7 @@ describe('a conversation', () => {
     await screenshots(tab, 'over');
     const [call] = (await service.json('/calls.json')).finished;
     const { lines } = await service.json(`/calls/${call.id}.json`);
-    const heard = lines.filter(({ what }) => what === 'heard');
+    const heard = lines.filter(({ what }) => what === 'played');
     assert.ok(heard.length >= 3 && heard.every(({ byMark }) => byMark), 'what was heard is known by marks that came back');
   });
 

@@ -19,9 +19,9 @@ use ces::session_input::InputType;
 
 use super::{context, object, start};
 use crate::ces::CesConfig;
-use crate::ces::outgoing::{Listening, Outgoing};
+use crate::ces::outgoing::{Outgoing, SilenceSwitch};
 use crate::ces::request::Message;
-use crate::pipe::{InputPipe, Piece};
+use crate::pipe::{InputPipe, StreamInput};
 
 /// What was sent.
 #[derive(Clone, PartialEq)]
@@ -42,7 +42,7 @@ impl fmt::Debug for Sent {
 struct Line {
     pipe: Arc<InputPipe>,
     outgoing: Outgoing,
-    listening: Listening,
+    listening: SilenceSwitch,
 }
 
 impl Line {
@@ -123,9 +123,9 @@ async fn audio_goes_out_in_messages_of_an_even_length() {
 async fn other_input_keeps_its_place_in_the_audio() {
     let mut line = Line::configured(CesConfig::default()).await;
     line.frames(0..4);
-    line.pipe.put(Piece::Input(TurnInput::Event("a".to_owned()))).unwrap();
-    line.pipe.put(Piece::Parameters(object(json!({ "x": 1 })))).unwrap();
-    line.pipe.put(Piece::Parameters(object(json!({})))).unwrap();
+    line.pipe.put(StreamInput::Input(TurnInput::Event("a".to_owned()))).unwrap();
+    line.pipe.put(StreamInput::Parameters(object(json!({ "x": 1 })))).unwrap();
+    line.pipe.put(StreamInput::Parameters(object(json!({})))).unwrap();
     line.frames(4..7);
     let expected = [frames(0..3), frames(3..4), Sent::Other("event"), Sent::Other("variables"), frames(4..7)];
     let expected: Vec<_> = expected.into_iter().map(|sent| (0, sent)).collect();
@@ -180,7 +180,7 @@ async fn silence_has_an_end_and_there_is_none_when_nothing_is_listened_for() {
     assert_eq!(filled.len(), 500, "30 s of it");
     line.frames(0..3);
     assert_eq!(line.within(1_000).await.len(), 1 + 14, "after audio there is some again");
-    line.listening.is_over();
+    line.listening.stop();
     assert_eq!(line.within(10_000).await, []);
     line.frames(0..4);
     assert_eq!(line.within(10_000).await, [(0, frames(0..3))]);

@@ -109,7 +109,7 @@ fn deployment_noise_time_zone_and_what_is_for_a_remote_dialogflow_agent_go_along
 
 #[test]
 fn each_input_is_a_message_of_its_own() {
-    let digits = |keys: &str, finish| Digits { keys: keys.to_owned(), finish };
+    let digits = |keys: &str, finish| Digits { digits: keys.to_owned(), finish_digit: finish };
     let realtime = |input: Value| json!({ "realtimeInput": input });
     for (given, expected) in [
         (TurnInput::Audio, vec![]),

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::{context, object, start};
 use crate::address::Endpoint;
-use crate::agent::{Agent, Link, TurnHandle};
+use crate::agent::{Agent, Link, StreamHandle};
 use crate::ces::CesConfig;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 
@@ -42,7 +42,7 @@ impl Dial for Pipes {
 
 /// A stream that is being opened, from the caller's side.
 struct Client {
-    handle: TurnHandle,
+    handle: StreamHandle,
     events: mpsc::Receiver<(TurnId, AgentEvent)>,
     _tasks: JoinSet<()>,
 }
@@ -366,7 +366,7 @@ async fn a_handshake_that_is_answered_wrongly_or_never_is_a_fault() {
 async fn the_end_of_the_input_is_a_close_and_what_the_server_still_says_is_heard() {
     let (mut client, mut server) = opened().await;
     client.handle.audio(&[0x55; 100]).unwrap();
-    client.handle.finish_input();
+    client.handle.half_close();
     assert!(matches!(server.got().await, Got::Text(_)), "the configuration");
     assert!(matches!(server.got().await, Got::Text(_)), "the variables");
     let Got::Text(rest) = server.got().await else { panic!() };
@@ -378,7 +378,7 @@ async fn the_end_of_the_input_is_a_close_and_what_the_server_still_says_is_heard
     assert_eq!(client.next().await, AgentEvent::Ended, "whoever leaves is not told that he may not");
 
     let (mut client, server) = opened().await;
-    client.handle.finish_input();
+    client.handle.half_close();
     tokio::time::sleep(Duration::from_millis(10)).await;
     drop(server);
     assert_eq!(client.next().await, AgentEvent::Ended, "nor does a broken connection matter any more");

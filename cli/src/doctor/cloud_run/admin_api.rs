@@ -57,7 +57,7 @@ pub(super) async fn read(
     let response = response.map_err(|error| {
         fault(format!("{base}: {error}"), "look whether this machine reaches it (CLOUD_RUN_API_URL, firewall, proxy)")
     })?;
-    doctor.web.tells_the_time(&parts(base).1, &response);
+    doctor.web.note_clock(&parts(base).1, &response);
     let json: Json = serde_json::from_slice(response.body()).unwrap_or_default();
     match response.status() {
         StatusCode::OK => parse(&json, name, &region)

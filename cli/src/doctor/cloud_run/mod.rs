@@ -19,7 +19,7 @@ const CHECK: &str = "cloud-run";
 
 /// Where a service's settings are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum CloudRunTarget {
     /// Nowhere: it is not on Cloud Run, as far as is known.
     Nowhere,
     /// In a file, as `gcloud run services replace` takes it.
@@ -34,7 +34,7 @@ pub(crate) enum Place {
     },
 }
 
-impl Place {
+impl CloudRunTarget {
     /// What was asked for, else the service that this process is (`K_SERVICE`).
     pub(crate) fn new(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Self {
         if let Some(file) = &options.service_file {
@@ -50,18 +50,18 @@ impl Place {
 /// Looks at the service's settings.
 pub(crate) async fn check(
     doctor: &Doctor,
-    place: &Place,
+    place: &CloudRunTarget,
     subject: Option<&Subject>,
     credentials: &Credentials,
 ) -> Vec<Finding> {
     let read = match place {
-        Place::Nowhere => {
+        CloudRunTarget::Nowhere => {
             let why =
                 "not on Cloud Run; --service service.yaml, or --cloud-run-service NAME --region REGION, looks at one";
             return vec![Finding::skipped(CHECK, why)];
         }
-        Place::File(file) => of_file(file),
-        Place::Api { name, region, project, .. } => {
+        CloudRunTarget::File(file) => of_file(file),
+        CloudRunTarget::Api { name, region, project, .. } => {
             let agent = subject.and_then(|subject| subject.agents.first());
             let of_agent = agent.and_then(|agent| agent.address.name().split('/').nth(1));
             let project = project.clone().or(credentials.project.clone()).or(of_agent.map(ToOwned::to_owned));
@@ -71,7 +71,7 @@ pub(crate) async fn check(
     match read {
         Ok(service) => rules::check(&service),
         // A service with no more rights than calls need may not read its own settings.
-        Err(finding) if finding.is_fault() && matches!(place, Place::Api { is_own: true, .. }) => {
+        Err(finding) if finding.is_fault() && matches!(place, CloudRunTarget::Api { is_own: true, .. }) => {
             vec![Finding { mark: Mark::Warning, ..*finding }]
         }
         Err(finding) => vec![*finding],

@@ -29,7 +29,7 @@ impl Lab {
 
     /// Has a number of the account lead to a service.
     pub(crate) fn point(&self, number: &str, service: &str) {
-        self.twilio.possessions().numbers = vec![PhoneNumber::leading_to(1, number, service)];
+        self.twilio.account_state().numbers = vec![PhoneNumber::leading_to(1, number, service)];
     }
 }
 

@@ -31,7 +31,7 @@ use crate::twilio::TwilioMessage;
 use sent::{Kind, Sent};
 use waiting::Waiting;
 
-pub(super) use sent::MarkBack;
+pub(super) use sent::ReturnedMark;
 
 /// How much audio lies between two marks, in milliseconds: what is known of the heard time is that fine.
 pub const CHUNK_MS: u64 = 400;
@@ -43,9 +43,9 @@ const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 const AHEAD_BYTES: usize = 3 * CHUNK_BYTES;
 
 /// How many prompts may wait; a further one is refused.
-const MOST_WAITING: usize = 64;
+const MAX_WAITING_PROMPTS: usize = 64;
 
-/// The play-out of one call.
+/// The playout of one call.
 #[derive(Debug)]
 pub(super) struct Playback {
     sent: Sent,
@@ -66,21 +66,21 @@ struct Converter {
 /// What a `clear` cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Milliseconds the caller has heard since the play-out began.
-    pub(super) heard_ms: u64,
+    /// Milliseconds the caller has heard since the playout began.
+    pub(super) played_ms: u64,
     /// Milliseconds that were queued and not heard.
     pub(super) cut_ms: u64,
 }
 
-/// Where outputs of the play-out go, and what the moment is.
-pub(super) struct Stage<'a> {
+/// Where outputs of the playout go, and what the moment is.
+pub(super) struct PlaybackContext<'a> {
     pub(super) now: CallTime,
     /// Where the caller's audio stands.
     pub(super) position: Position,
     pub(super) out: &'a mut dyn FnMut(PlaybackOutput),
 }
 
-/// What the play-out wants done.
+/// What the playout wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum PlaybackOutput {
     Twilio(TwilioMessage),
@@ -91,7 +91,7 @@ pub(super) enum PlaybackOutput {
     Refused(String),
 }
 
-impl Stage<'_> {
+impl PlaybackContext<'_> {
     fn send(&mut self, message: TwilioMessage) {
         (self.out)(PlaybackOutput::Twilio(message));
     }
@@ -117,7 +117,7 @@ impl Playback {
         self.sent.is_sounding() || !self.waiting.is_empty()
     }
 
-    /// Where in the caller's audio the play-out began that is running; `None` while nothing of it has sounded.
+    /// Where in the caller's audio the playout began that is running; `None` while nothing of it has sounded.
     pub(super) fn began_position(&self) -> Option<Position> {
         self.sent.began().filter(|_| self.is_playing())
     }
@@ -151,8 +151,8 @@ impl Playback {
     }
 
     /// When the last mark is overdue.
-    pub(super) fn overdue_at(&self) -> Option<CallTime> {
-        self.sent.overdue_at()
+    pub(super) fn mark_deadline(&self) -> Option<CallTime> {
+        self.sent.mark_deadline()
     }
 
     /// Whether anything has to be fetched still.
@@ -172,48 +172,48 @@ impl Playback {
 
     /// Plays a prompt of an answer after what is queued; pieces of one stream of audio in the same coding join without a
     /// seam. Returns how many milliseconds of audio went out or wait.
-    pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, stage: &mut Stage<'_>) -> u64 {
+    pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, context: &mut PlaybackContext<'_>) -> u64 {
         self.is_complete = false;
         let kind = Kind { turn: Some(turn), interruptible: prompt.interruptible, cancellable: prompt.cancellable };
         if let Some(uri) = &prompt.uri {
-            self.fetch(uri, kind, stage);
+            self.fetch(uri, kind, context);
             return 0;
         }
         if self.waiting.is_empty() && !prompt.cancellable {
-            return self.convert(prompt.format, &prompt.audio, kind, stage);
+            return self.convert(prompt.format, &prompt.audio, kind, context);
         }
         let mut audio = Vec::new();
-        self.finish_converter(stage);
+        self.finish_converter(context);
         if let Err(error) = convert_whole(prompt.format, &prompt.audio, &mut audio) {
-            stage.refuse(error.to_string());
+            context.refuse(error.to_string());
         }
         let ms = (audio.len() / BYTES_PER_MS) as u64;
-        self.wait(Waiting::audio(audio, kind), stage);
-        self.pump(stage);
+        self.wait(Waiting::audio(audio, kind), context);
+        self.pump(context);
         ms
     }
 
     /// Plays a recording of ours that any answer cuts; nothing where something is being played.
-    pub(super) fn play_filler(&mut self, audio: &[u8], stage: &mut Stage<'_>) -> bool {
+    pub(super) fn play_filler(&mut self, audio: &[u8], context: &mut PlaybackContext<'_>) -> bool {
         if self.is_playing() {
             return false;
         }
         let kind = Kind { turn: None, interruptible: false, cancellable: true };
-        self.wait(Waiting::audio(audio.to_vec(), kind), stage);
+        self.wait(Waiting::audio(audio.to_vec(), kind), context);
         self.is_complete = true;
-        self.pump(stage);
+        self.pump(context);
         true
     }
 
     /// An answer is complete: plays what the converter still holds and puts a mark behind the last audio.
-    pub(super) fn finish_answer(&mut self, stage: &mut Stage<'_>) {
+    pub(super) fn finish_answer(&mut self, context: &mut PlaybackContext<'_>) {
         self.is_complete = true;
-        self.finish_converter(stage);
-        self.pump(stage);
+        self.finish_converter(context);
+        self.pump(context);
     }
 
     /// Audio was fetched, or could not be. Of one that nobody waits for any more nothing is played.
-    pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, stage: &mut Stage<'_>) {
+    pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, context: &mut PlaybackContext<'_>) {
         let Some(place) = self.waiting.iter().position(|waiting| waiting.fetch() == Some(id)) else { return };
         let kind = self.waiting[place].kind();
         let mut mulaw = Vec::new();
@@ -224,46 +224,46 @@ impl Playback {
             Err(why) => Some(why.to_owned()),
         };
         if let Some(why) = fault {
-            stage.refuse(why);
+            context.refuse(why);
         }
         self.waiting[place] = Waiting::audio(mulaw, kind);
-        self.pump(stage);
+        self.pump(context);
     }
 
     /// A mark came back.
-    pub(super) fn on_mark(&mut self, name: MarkName, stage: &mut Stage<'_>) -> MarkBack {
+    pub(super) fn on_mark(&mut self, name: MarkName, context: &mut PlaybackContext<'_>) -> ReturnedMark {
         let back = self.sent.on_mark(name);
-        self.after_marks(back, stage)
+        self.after_marks(back, context)
     }
 
     /// The last mark should have come back: its time is over, so all that was sent counts as heard.
-    pub(super) fn give_up_marks(&mut self, stage: &mut Stage<'_>) -> MarkBack {
+    pub(super) fn give_up_marks(&mut self, context: &mut PlaybackContext<'_>) -> ReturnedMark {
         let back = self.sent.give_up_marks();
-        self.after_marks(back, stage)
+        self.after_marks(back, context)
     }
 
-    fn after_marks(&mut self, back: MarkBack, stage: &mut Stage<'_>) -> MarkBack {
-        self.pump(stage);
+    fn after_marks(&mut self, back: ReturnedMark, context: &mut PlaybackContext<'_>) -> ReturnedMark {
+        self.pump(context);
         match back {
-            MarkBack::AllHeard { first_of } if self.is_playing() => MarkBack::Heard { first_of },
-            other @ (MarkBack::Heard { .. } | MarkBack::AllHeard { .. } | MarkBack::Nothing) => other,
+            ReturnedMark::AllPlayed { first_of } if self.is_playing() => ReturnedMark::Played { first_of },
+            other @ (ReturnedMark::Played { .. } | ReturnedMark::AllPlayed { .. } | ReturnedMark::Nothing) => other,
         }
     }
 
     /// Drops all that is queued here and at Twilio, with the converter's memory of it; the `clear` goes out even where
     /// nothing waits here, for it is Twilio's queue that holds the audio.
-    pub(super) fn clear(&mut self, stage: &mut Stage<'_>) -> Cut {
+    pub(super) fn clear(&mut self, context: &mut PlaybackContext<'_>) -> Cut {
         let waiting: usize = self.waiting.iter().map(Waiting::known_bytes).sum();
         self.waiting.clear();
         self.converter = None;
         let (heard, cut) = self.sent.clear();
-        stage.send(TwilioMessage::Clear);
-        Cut { heard_ms: (heard / BYTES_PER_MS) as u64, cut_ms: ((cut + waiting) / BYTES_PER_MS) as u64 }
+        context.send(TwilioMessage::Clear);
+        Cut { played_ms: (heard / BYTES_PER_MS) as u64, cut_ms: ((cut + waiting) / BYTES_PER_MS) as u64 }
     }
 
     /// A later response has come: drops what it cuts. What is at Twilio already goes with a `clear` where nothing else is
     /// there; else it plays on, and is short. Returns how many milliseconds were cut.
-    pub(super) fn cancel(&mut self, stage: &mut Stage<'_>) -> u64 {
+    pub(super) fn cancel(&mut self, context: &mut PlaybackContext<'_>) -> u64 {
         let is_cancelled = |waiting: &Waiting| waiting.kind().cancellable;
         let dropped: usize =
             self.waiting.iter().filter(|waiting| is_cancelled(waiting)).map(Waiting::known_bytes).sum();
@@ -272,58 +272,58 @@ impl Playback {
         if self.sent.is_all_cancellable() {
             self.converter = None;
             cut += self.sent.clear().1;
-            stage.send(TwilioMessage::Clear);
+            context.send(TwilioMessage::Clear);
         }
-        self.pump(stage);
+        self.pump(context);
         (cut / BYTES_PER_MS) as u64
     }
 
-    /// Milliseconds heard since the play-out began.
-    pub(super) fn heard_ms(&self) -> u64 {
-        self.sent.heard_ms()
+    /// Milliseconds heard since the playout began.
+    pub(super) fn played_ms(&self) -> u64 {
+        self.sent.played_ms()
     }
 
-    fn fetch(&mut self, uri: &str, kind: Kind, stage: &mut Stage<'_>) {
-        self.finish_converter(stage);
+    fn fetch(&mut self, uri: &str, kind: Kind, context: &mut PlaybackContext<'_>) {
+        self.finish_converter(context);
         let id = self.next_fetch;
         self.next_fetch = id.next();
-        if self.wait(Waiting::Fetch { id, kind }, stage) {
-            (stage.out)(PlaybackOutput::Fetch(id, uri.to_owned()));
+        if self.wait(Waiting::Fetch { id, kind }, context) {
+            (context.out)(PlaybackOutput::Fetch(id, uri.to_owned()));
         }
     }
 
-    fn wait(&mut self, waiting: Waiting, stage: &mut Stage<'_>) -> bool {
+    fn wait(&mut self, waiting: Waiting, context: &mut PlaybackContext<'_>) -> bool {
         // Nothing joins what was sent before any more.
-        self.sent.mark_open_chunk(stage);
-        let has_room = self.waiting.len() < MOST_WAITING;
+        self.sent.mark_open_chunk(context);
+        let has_room = self.waiting.len() < MAX_WAITING_PROMPTS;
         if has_room {
             self.waiting.push_back(waiting);
         } else {
-            stage.refuse(format!("{MOST_WAITING} prompts wait already"));
+            context.refuse(format!("{MAX_WAITING_PROMPTS} prompts wait already"));
         }
         has_room
     }
 
     /// Sends what can be sent of what waits.
-    fn pump(&mut self, stage: &mut Stage<'_>) {
+    fn pump(&mut self, context: &mut PlaybackContext<'_>) {
         while let Some(front) = self.waiting.front_mut() {
             match front {
                 Waiting::Fetch { .. } => {
-                    self.sent.mark_open_chunk(stage);
+                    self.sent.mark_open_chunk(context);
                     break;
                 }
                 Waiting::Audio { audio, at, kind } => {
                     let room = if kind.cancellable {
-                        AHEAD_BYTES.saturating_sub(self.sent.unheard_bytes()).next_multiple_of(CHUNK_BYTES)
+                        AHEAD_BYTES.saturating_sub(self.sent.unplayed_bytes()).next_multiple_of(CHUNK_BYTES)
                     } else {
                         usize::MAX
                     };
                     if room == 0 {
-                        self.sent.mark_open_chunk(stage);
+                        self.sent.mark_open_chunk(context);
                         break;
                     }
                     let end = audio.len().min(at.saturating_add(room));
-                    self.sent.queue(&audio[*at..end], *kind, stage);
+                    self.sent.queue(&audio[*at..end], *kind, context);
                     *at = end;
                     if end < audio.len() {
                         break;
@@ -333,34 +333,34 @@ impl Playback {
             self.waiting.pop_front();
         }
         if self.waiting.is_empty() && self.is_complete {
-            self.sent.mark_open_chunk(stage);
+            self.sent.mark_open_chunk(context);
         }
     }
 
-    fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, stage: &mut Stage<'_>) -> u64 {
+    fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, context: &mut PlaybackContext<'_>) -> u64 {
         // A WAV of its own does not join what came before: that one's length may have been left open.
         let is_wav = audio.starts_with(b"RIFF");
         if self.converter.as_ref().is_some_and(|converter| is_wav || converter.declared != format) {
-            self.finish_converter(stage);
+            self.finish_converter(context);
         }
         let converter =
             self.converter.get_or_insert_with(|| Converter { declared: format, to_mulaw: ToMulaw::new(format), kind });
         converter.kind = kind;
         let mut mulaw = Vec::new();
         if let Err(error) = converter.to_mulaw.push(audio, &mut mulaw) {
-            stage.refuse(error.to_string());
+            context.refuse(error.to_string());
         }
-        self.sent.queue(&mulaw, kind, stage);
+        self.sent.queue(&mulaw, kind, context);
         (mulaw.len() / BYTES_PER_MS) as u64
     }
 
-    fn finish_converter(&mut self, stage: &mut Stage<'_>) {
+    fn finish_converter(&mut self, context: &mut PlaybackContext<'_>) {
         let Some(mut converter) = self.converter.take() else { return };
         let mut tail = Vec::new();
         if let Err(error) = converter.to_mulaw.finish(&mut tail) {
-            stage.refuse(error.to_string());
+            context.refuse(error.to_string());
         }
-        self.sent.queue(&tail, converter.kind, stage);
+        self.sent.queue(&tail, converter.kind, context);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::{CHUNK_BYTES, PlaybackOutput, Stage};
+use crate::call::playback::{CHUNK_BYTES, PlaybackContext, PlaybackOutput};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -41,7 +41,7 @@ pub(super) struct Sent {
     /// Where the caller's audio stood when the caller last heard silence.
     began: Option<Position>,
     /// How much was heard since.
-    heard_bytes: usize,
+    played_bytes: usize,
     /// The turn whose audio was sent last.
     last_turn: Option<TurnId>,
 }
@@ -64,14 +64,14 @@ struct OpenChunk {
 
 /// What a mark that came back means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::call) enum MarkBack {
+pub(in crate::call) enum ReturnedMark {
     /// The audio before it was heard, and there is more.
-    Heard {
+    Played {
         /// The turn whose first audio it was, and how long that is, in milliseconds.
         first_of: Option<(TurnId, u64)>,
     },
     /// The audio before it was heard, and it was the last.
-    AllHeard {
+    AllPlayed {
         /// As above.
         first_of: Option<(TurnId, u64)>,
     },
@@ -116,27 +116,27 @@ impl Sent {
         self.is_sounding() && self.kinds().all(|kind| kind.cancellable)
     }
 
-    pub(super) fn overdue_at(&self) -> Option<CallTime> {
+    pub(super) fn mark_deadline(&self) -> Option<CallTime> {
         self.is_sounding().then(|| self.ends_at + MARK_GRACE_MS)
     }
 
-    pub(super) fn unheard_bytes(&self) -> usize {
+    pub(super) fn unplayed_bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.open.map_or(0, |chunk| chunk.bytes)
     }
 
-    pub(super) fn heard_ms(&self) -> u64 {
-        (self.heard_bytes / BYTES_PER_MS) as u64
+    pub(super) fn played_ms(&self) -> u64 {
+        (self.played_bytes / BYTES_PER_MS) as u64
     }
 
-    pub(super) fn on_mark(&mut self, name: MarkName) -> MarkBack {
+    pub(super) fn on_mark(&mut self, name: MarkName) -> ReturnedMark {
         let is_ours = name.epoch == self.epoch && self.chunks.iter().any(|chunk| chunk.mark == name);
         if !is_ours {
-            return MarkBack::Nothing;
+            return ReturnedMark::Nothing;
         }
         let mut first_of = None;
         // Twilio returns marks in order, so an earlier one that is still out was heard as well.
         while let Some(chunk) = self.chunks.pop_front() {
-            self.heard_bytes += chunk.bytes;
+            self.played_bytes += chunk.bytes;
             if chunk.is_first {
                 first_of = chunk.kind.turn.map(|turn| (turn, (chunk.bytes / BYTES_PER_MS) as u64));
             }
@@ -147,16 +147,16 @@ impl Sent {
         self.settled(first_of)
     }
 
-    pub(super) fn give_up_marks(&mut self) -> MarkBack {
-        self.heard_bytes += self.unheard_bytes();
+    pub(super) fn give_up_marks(&mut self) -> ReturnedMark {
+        self.played_bytes += self.unplayed_bytes();
         self.chunks.clear();
         self.open = None;
         self.settled(None)
     }
 
-    /// Forgets what was sent; returns how many bytes were heard since the play-out began, and how many not.
+    /// Forgets what was sent; returns how many bytes were heard since the playout began, and how many not.
     pub(super) fn clear(&mut self) -> (usize, usize) {
-        let result = (self.heard_bytes, self.unheard_bytes());
+        let result = (self.played_bytes, self.unplayed_bytes());
         self.epoch = self.epoch.wrapping_add(1);
         self.chunks.clear();
         self.open = None;
@@ -164,50 +164,50 @@ impl Sent {
         result
     }
 
-    pub(super) fn queue(&mut self, mut audio: &[u8], kind: Kind, stage: &mut Stage<'_>) {
+    pub(super) fn queue(&mut self, mut audio: &[u8], kind: Kind, context: &mut PlaybackContext<'_>) {
         if audio.is_empty() {
             return;
         }
         if !self.is_sounding() {
-            self.began = Some(stage.position);
-            self.heard_bytes = 0;
-            self.ends_at = stage.now;
+            self.began = Some(context.position);
+            self.played_bytes = 0;
+            self.ends_at = context.now;
         }
-        self.ends_at = self.ends_at.max(stage.now) + (audio.len() / BYTES_PER_MS) as u64;
+        self.ends_at = self.ends_at.max(context.now) + (audio.len() / BYTES_PER_MS) as u64;
         while !audio.is_empty() {
             if self.open.is_some_and(|chunk| chunk.kind != kind) {
-                self.mark_open_chunk(stage);
+                self.mark_open_chunk(context);
             }
             let is_first = kind.turn.is_some() && self.last_turn != kind.turn;
             if let Some(turn) = kind.turn.filter(|_| is_first) {
-                (stage.out)(PlaybackOutput::Begins(turn));
+                (context.out)(PlaybackOutput::Begins(turn));
             }
             self.last_turn = kind.turn.or(self.last_turn);
             let open = self.open.get_or_insert(OpenChunk { bytes: 0, kind, is_first });
             let (piece, rest) = audio.split_at(audio.len().min(CHUNK_BYTES - open.bytes));
             open.bytes += piece.len();
             let is_full = open.bytes == CHUNK_BYTES;
-            stage.send(TwilioMessage::Media(piece.to_vec()));
+            context.send(TwilioMessage::Media(piece.to_vec()));
             if is_full {
-                self.mark_open_chunk(stage);
+                self.mark_open_chunk(context);
             }
             audio = rest;
         }
     }
 
-    pub(super) fn mark_open_chunk(&mut self, stage: &mut Stage<'_>) {
+    pub(super) fn mark_open_chunk(&mut self, context: &mut PlaybackContext<'_>) {
         let Some(OpenChunk { bytes, kind, is_first }) = self.open.take() else { return };
         self.marks = self.marks.wrapping_add(1);
         let mark = MarkName { epoch: self.epoch, number: self.marks };
         self.chunks.push_back(Chunk { mark, bytes, kind, is_first });
-        stage.send(TwilioMessage::Mark(mark));
+        context.send(TwilioMessage::Mark(mark));
     }
 
     fn kinds(&self) -> impl Iterator<Item = Kind> {
         self.chunks.iter().map(|chunk| chunk.kind).chain(self.open.map(|chunk| chunk.kind))
     }
 
-    fn settled(&mut self, first_of: Option<(TurnId, u64)>) -> MarkBack {
-        if self.is_sounding() { MarkBack::Heard { first_of } } else { MarkBack::AllHeard { first_of } }
+    fn settled(&mut self, first_of: Option<(TurnId, u64)>) -> ReturnedMark {
+        if self.is_sounding() { ReturnedMark::Played { first_of } } else { ReturnedMark::AllPlayed { first_of } }
     }
 }

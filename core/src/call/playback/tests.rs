@@ -5,7 +5,7 @@ use super::*;
 const NOW: CallTime = CallTime::from_ms(1_000);
 const TURN: TurnId = TurnId(1);
 
-/// A play-out and all that it wanted done.
+/// A playout and all that it wanted done.
 struct Played {
     playback: Playback,
     outputs: Vec<PlaybackOutput>,
@@ -17,15 +17,15 @@ impl Played {
         Self { playback: Playback::new(), outputs: Vec::new(), now: NOW }
     }
 
-    fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut Stage<'_>) -> R) -> R {
+    fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
         let outputs = &mut self.outputs;
         // That an answer begins is for the turns' stages, and no part of what is played.
         let mut out = |output| outputs.extend(Some(output).filter(|it| !matches!(it, PlaybackOutput::Begins(_))));
-        act(&mut self.playback, &mut Stage { now: self.now, position: 7, out: &mut out })
+        act(&mut self.playback, &mut PlaybackContext { now: self.now, position: 7, out: &mut out })
     }
 
     fn play(&mut self, prompt: &Prompt) {
-        self.act(|playback, stage| playback.play(prompt, TURN, stage));
+        self.act(|playback, context| playback.play(prompt, TURN, context));
     }
 
     /// A whole answer.
@@ -34,8 +34,8 @@ impl Played {
         self.act(Playback::finish_answer);
     }
 
-    fn mark(&mut self, name: MarkName) -> MarkBack {
-        self.act(|playback, stage| playback.on_mark(name, stage))
+    fn mark(&mut self, name: MarkName) -> ReturnedMark {
+        self.act(|playback, context| playback.on_mark(name, context))
     }
 
     /// Returns marks in order until none is left that was sent.
@@ -108,16 +108,16 @@ fn an_answer_goes_out_whole_in_chunks_with_a_mark_behind_each() {
 }
 
 #[test]
-fn heard_time_grows_with_each_mark_and_the_last_one_ends_the_play_out() {
+fn heard_time_grows_with_each_mark_and_the_last_one_ends_the_playout() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000)]);
     let marks = played.marks();
-    assert_eq!(played.mark(marks[0]), MarkBack::Heard { first_of: Some((TURN, 400)) });
-    assert_eq!(played.playback.heard_ms(), 400);
-    assert_eq!(played.mark(marks[2]), MarkBack::AllHeard { first_of: None });
-    assert_eq!(played.playback.heard_ms(), 1_000);
+    assert_eq!(played.mark(marks[0]), ReturnedMark::Played { first_of: Some((TURN, 400)) });
+    assert_eq!(played.playback.played_ms(), 400);
+    assert_eq!(played.mark(marks[2]), ReturnedMark::AllPlayed { first_of: None });
+    assert_eq!(played.playback.played_ms(), 1_000);
     assert!(!played.playback.is_playing());
-    assert_eq!(played.mark(marks[2]), MarkBack::Nothing, "a mark settles once");
+    assert_eq!(played.mark(marks[2]), ReturnedMark::Nothing, "a mark settles once");
     assert_eq!(played.playback.began_position(), None);
 }
 
@@ -127,13 +127,13 @@ fn marks_that_a_clear_returned_were_not_heard() {
     played.answer(&[prompt(1_000)]);
     let old = played.marks();
     played.mark(old[0]);
-    assert_eq!(played.act(Playback::clear), Cut { heard_ms: 400, cut_ms: 600 });
+    assert_eq!(played.act(Playback::clear), Cut { played_ms: 400, cut_ms: 600 });
     played.answer(&[prompt(400)]);
-    assert_eq!((played.mark(old[1]), played.mark(old[2])), (MarkBack::Nothing, MarkBack::Nothing));
+    assert_eq!((played.mark(old[1]), played.mark(old[2])), (ReturnedMark::Nothing, ReturnedMark::Nothing));
     assert!(played.playback.is_playing());
     let new = *played.marks().last().unwrap();
-    assert!(matches!(played.mark(new), MarkBack::AllHeard { .. }));
-    assert_eq!(played.playback.heard_ms(), 400);
+    assert!(matches!(played.mark(new), ReturnedMark::AllPlayed { .. }));
+    assert_eq!(played.playback.played_ms(), 400);
 }
 
 #[test]
@@ -163,10 +163,10 @@ fn pieces_of_one_answer_join_and_a_small_piece_waits_for_no_mark() {
 fn a_mark_that_never_comes_back_does_not_hold_the_call() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000)]);
-    assert_eq!(played.playback.overdue_at(), Some(NOW + 1_000 + sent::MARK_GRACE_MS));
-    assert_eq!(played.act(Playback::give_up_marks), MarkBack::AllHeard { first_of: None });
-    assert_eq!(played.playback.heard_ms(), 1_000);
-    assert_eq!(played.playback.overdue_at(), None);
+    assert_eq!(played.playback.mark_deadline(), Some(NOW + 1_000 + sent::MARK_GRACE_MS));
+    assert_eq!(played.act(Playback::give_up_marks), ReturnedMark::AllPlayed { first_of: None });
+    assert_eq!(played.playback.played_ms(), 1_000);
+    assert_eq!(played.playback.mark_deadline(), None);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn what_must_be_fetched_holds_up_what_comes_after_it_and_nothing_before() {
     let id = played.playback.fetching().unwrap();
     assert!(played.outputs.contains(&PlaybackOutput::Fetch(id, "https://e.com/a.wav".to_owned())));
     let wav = crate::audio::wav::write_wav(1, AudioFormat::TELEPHONE, &[0x21; 800]);
-    played.act(|playback, stage| playback.fetched(id, Ok(&wav), stage));
+    played.act(|playback, context| playback.fetched(id, Ok(&wav), context));
     assert_eq!(played.sent_ms(), 200 + 100 + 300);
     assert_eq!(played.playback.fetching(), None);
     played.hear_all();
@@ -202,10 +202,10 @@ fn what_cannot_be_fetched_is_left_out() {
     let mut played = Played::new();
     played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
     let id = played.playback.fetching().unwrap();
-    played.act(|playback, stage| playback.fetched(id, Err("404"), stage));
+    played.act(|playback, context| playback.fetched(id, Err("404"), context));
     assert_eq!(played.sent_ms(), 300);
     assert!(played.outputs.contains(&PlaybackOutput::Refused("404".to_owned())));
-    played.act(|playback, stage| playback.fetched(id, Ok(&[1, 2, 3]), stage));
+    played.act(|playback, context| playback.fetched(id, Ok(&[1, 2, 3]), context));
     assert_eq!(played.sent_ms(), 300, "once");
 }
 
@@ -215,7 +215,7 @@ fn a_clear_drops_what_is_being_fetched_too() {
     played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
     let id = played.playback.fetching().unwrap();
     assert_eq!(played.act(Playback::clear).cut_ms, 300);
-    played.act(|playback, stage| playback.fetched(id, Ok(&[0x12; 800]), stage));
+    played.act(|playback, context| playback.fetched(id, Ok(&[0x12; 800]), context));
     assert_eq!((played.sent_ms(), played.playback.is_playing()), (0, false));
 }
 
@@ -237,7 +237,7 @@ fn a_later_response_cuts_what_may_be_cancelled() {
     played.answer(&[cancellable(10_000)]);
     let first = played.marks()[0];
     played.mark(first);
-    assert_eq!(played.act(|playback, stage| playback.cancel(stage)), 9_600);
+    assert_eq!(played.act(|playback, context| playback.cancel(context)), 9_600);
     assert_eq!((played.clears(), played.playback.is_playing()), (1, false));
     played.answer(&[prompt(200)]);
     assert_eq!(played.playback.remaining_ms(NOW), 200);
@@ -247,7 +247,7 @@ fn a_later_response_cuts_what_may_be_cancelled() {
 fn what_may_not_be_cancelled_is_never_cleared_by_a_later_response() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000), cancellable(10_000)]);
-    let cut = played.act(|playback, stage| playback.cancel(stage));
+    let cut = played.act(|playback, context| playback.cancel(context));
     assert_eq!(played.clears(), 0);
     assert!(cut >= 9_000, "{cut}");
     played.answer(&[prompt(200)]);
@@ -258,11 +258,11 @@ fn what_may_not_be_cancelled_is_never_cleared_by_a_later_response() {
 #[test]
 fn a_filler_is_played_into_silence_only_and_any_answer_cuts_it() {
     let mut played = Played::new();
-    assert!(played.act(|playback, stage| playback.play_filler(&[0x33; 8_000], stage)));
-    assert!(!played.act(|playback, stage| playback.play_filler(&[0x33; 8_000], stage)));
+    assert!(played.act(|playback, context| playback.play_filler(&[0x33; 8_000], context)));
+    assert!(!played.act(|playback, context| playback.play_filler(&[0x33; 8_000], context)));
     let marks = played.marks();
-    assert_eq!(played.mark(marks[0]), MarkBack::Heard { first_of: None }, "it is no turn's answer");
-    assert_eq!(played.act(|playback, stage| playback.cancel(stage)), 600);
+    assert_eq!(played.mark(marks[0]), ReturnedMark::Played { first_of: None }, "it is no turn's answer");
+    assert_eq!(played.act(|playback, context| playback.cancel(context)), 600);
     assert_eq!(played.clears(), 1);
 }
 
@@ -273,5 +273,5 @@ fn prompts_without_end_fill_no_memory() {
         played.play(&Prompt::at("https://e.com/a.wav"));
     }
     let fetches = played.outputs.iter().filter(|output| matches!(output, PlaybackOutput::Fetch(..))).count();
-    assert_eq!(fetches, MOST_WAITING);
+    assert_eq!(fetches, MAX_WAITING_PROMPTS);
 }

@@ -14,7 +14,7 @@ use tonic::Status;
 use ces::session_output::OutputType;
 
 use crate::agent::ces::check::Opened;
-use crate::agent::conversation::Said;
+use crate::agent::conversation::CallerInput;
 use crate::agent::protobuf::{duration, protobuf_struct};
 use crate::agent::script::{Break, EndOrder, EndSession, Fault, Reply, Script, ToolCall, TurnCompleted};
 use crate::agent::speech::headless;
@@ -64,7 +64,7 @@ impl Step {
 pub(super) struct Answer<'a> {
     pub(super) script: &'a Script,
     pub(super) opened: &'a Opened,
-    pub(super) said: &'a Said,
+    pub(super) said: &'a CallerInput,
     pub(super) reply: &'a Reply,
     pub(super) turn: i32,
     /// It goes on with a turn in which something has been said.
@@ -104,9 +104,9 @@ impl Answer<'_> {
             return Ok(steps.list);
         }
         self.begin(self.reply, replaces, &mut steps);
-        let habits = &self.script.ces;
+        let behaviour = &self.script.ces;
         let end = end_metadata(self.reply).map(|metadata| end_session(&metadata));
-        if let Some(end) = end.clone().filter(|_| habits.end_order == EndOrder::BeforeAudio) {
+        if let Some(end) = end.clone().filter(|_| behaviour.end_order == EndOrder::BeforeAudio) {
             self.end(end, &mut steps);
         }
         let audio_begins = steps.list.len();
@@ -118,7 +118,7 @@ impl Answer<'_> {
             steps.push(Step::Break(broken));
             return Ok(steps.list);
         }
-        self.close(end.filter(|_| habits.end_order == EndOrder::AfterAudio), &mut steps);
+        self.close(end.filter(|_| behaviour.end_order == EndOrder::AfterAudio), &mut steps);
         Ok(steps.list)
     }
 
@@ -140,10 +140,10 @@ impl Answer<'_> {
         let mixed = part.mixed.iter().filter_map(|segment| segment.mulaw.as_deref());
         let mulaw: Vec<u8> = part.mulaw.as_deref().into_iter().chain(mixed).flatten().copied().collect();
         let Some(format) = self.opened.output.filter(|_| !mulaw.is_empty()) else { return Ok(()) };
-        let habits = &self.script.ces;
+        let behaviour = &self.script.ces;
         let data = headless(&mulaw, format).map_err(|error| Status::unimplemented(error.to_string()))?;
-        let audio = Bytes::from(if habits.riff { write_wav(1, format, &data) } else { data });
-        let piece_bytes = bytes_of(habits.piece_ms.max(1), format);
+        let audio = Bytes::from(if behaviour.riff { write_wav(1, format, &data) } else { data });
+        let piece_bytes = bytes_of(behaviour.piece_ms.max(1), format);
         for begin in (0..audio.len()).step_by(piece_bytes) {
             let piece = audio.slice(begin..audio.len().min(begin + piece_bytes));
             let audio_ms = piece.len() as u64 * 1000 / bytes_of(1000, format) as u64;
@@ -153,7 +153,7 @@ impl Answer<'_> {
                 ..Default::default()
             });
             steps.push(Step::Output { output, audio_ms, is_protected: part.protected });
-            steps.wait(audio_ms / habits.speed.max(1));
+            steps.wait(audio_ms / behaviour.speed.max(1));
         }
         Ok(())
     }
@@ -165,12 +165,12 @@ impl Answer<'_> {
             steps.push(Step::Tools(tools));
             return;
         }
-        let habits = &self.script.ces;
+        let behaviour = &self.script.ces;
         if end.is_some() {
-            steps.wait(habits.end_delay_ms);
+            steps.wait(behaviour.end_delay_ms);
         }
         // Inside the output it must stand before the turn's last message; at the top level the turn is complete first.
-        let (in_output, top_level) = places(end, habits.end_session);
+        let (in_output, top_level) = places(end, behaviour.end_session);
         if let Some(end) = in_output {
             steps.push(self.output(Some(OutputType::EndSession(end))));
         }
@@ -225,9 +225,12 @@ impl Answer<'_> {
     fn diagnostic_info(&self) -> ces::session_output::DiagnosticInfo {
         use ces::chunk::Data;
         let heard = match self.said {
-            Said::Utterance { transcript } => Some(Data::Transcript(transcript.clone())),
-            Said::Text(text) => Some(Data::Text(text.clone())),
-            Said::Event { .. } | Said::Digits { .. } | Said::ToolResult { .. } | Said::Nothing => None,
+            CallerInput::Utterance { transcript } => Some(Data::Transcript(transcript.clone())),
+            CallerInput::Text(text) => Some(Data::Text(text.clone())),
+            CallerInput::Event { .. }
+            | CallerInput::Digits { .. }
+            | CallerInput::ToolResult { .. }
+            | CallerInput::Nothing => None,
         };
         let reply = self.reply;
         let text = (!reply.say.is_empty()).then(|| Data::Transcript(reply.say.clone()));

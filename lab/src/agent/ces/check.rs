@@ -58,14 +58,14 @@ pub(super) struct Answered {
 }
 
 /// Reads the first message.
-pub(super) fn opened(first: ces::BidiSessionClientMessage, habits: &Ces) -> Result<Opened, Status> {
+pub(super) fn opened(first: ces::BidiSessionClientMessage, behaviour: &Ces) -> Result<Opened, Status> {
     let config = match first.message_type {
         Some(MessageType::Config(config)) => config,
         Some(MessageType::RealtimeInput(_)) => return Err(invalid("The first message must be the session's config.")),
         None => return Err(invalid("The message has neither config nor realtime_input.")),
     };
     let (app, location, id) = session(&config.session)?;
-    check_deployment(&config.deployment, &app, habits)?;
+    check_deployment(&config.deployment, &app, behaviour)?;
     check_entry_agent(&config.entry_agent, &app)?;
     let (input, output) = formats(config.input_audio_config.as_ref(), config.output_audio_config.as_ref())?;
     let payload = config.remote_dialogflow_query_parameters.and_then(|parameters| parameters.payload);
@@ -84,7 +84,7 @@ pub(super) fn opened(first: ces::BidiSessionClientMessage, habits: &Ces) -> Resu
 }
 
 /// Reads a later message.
-pub(super) fn input(later: ces::BidiSessionClientMessage, opened: &Opened, habits: &Ces) -> Result<Input, Status> {
+pub(super) fn input(later: ces::BidiSessionClientMessage, opened: &Opened, behaviour: &Ces) -> Result<Input, Status> {
     let input = match later.message_type {
         Some(MessageType::RealtimeInput(input)) => input,
         Some(MessageType::Config(_)) => return Err(invalid("Only the first message may be a config.")),
@@ -96,7 +96,7 @@ pub(super) fn input(later: ces::BidiSessionClientMessage, opened: &Opened, habit
         Some(InputType::Text(text)) => Ok(Input::Text { text, will_continue: input.will_continue }),
         Some(InputType::Event(event)) if event.event.is_empty() => Err(empty("event.event")),
         Some(InputType::Event(event)) => Ok(Input::Event(event.event)),
-        Some(InputType::Dtmf(digits)) => dtmf(digits, habits.digits),
+        Some(InputType::Dtmf(digits)) => dtmf(digits, behaviour.digits),
         Some(InputType::Audio(audio)) => checked_audio(audio, opened.input),
         Some(InputType::Variables(variables)) => Ok(Input::Variables(json_object(variables))),
         Some(InputType::ToolResponses(responses)) => tool_responses(responses),
@@ -122,14 +122,14 @@ fn session(name: &str) -> Result<(String, String, String), Status> {
     Ok((format!("projects/{project}/locations/{location}/apps/{app}"), location.to_owned(), id.to_owned()))
 }
 
-fn check_deployment(deployment: &str, app: &str, habits: &Ces) -> Result<(), Status> {
+fn check_deployment(deployment: &str, app: &str, behaviour: &Ces) -> Result<(), Status> {
     if deployment.is_empty() {
         return Ok(());
     }
     let id = deployment.strip_prefix(app).and_then(|rest| rest.strip_prefix("/deployments/"));
     match id {
         Some(id) if !id.is_empty() && !id.contains('/') => {
-            let is_known = habits.deployments.is_empty() || habits.deployments.iter().any(|known| known == id);
+            let is_known = behaviour.deployments.is_empty() || behaviour.deployments.iter().any(|known| known == id);
             if is_known { Ok(()) } else { Err(Status::not_found("There is no such deployment.")) }
         }
         Some(_) | None => {

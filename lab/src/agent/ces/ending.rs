@@ -26,7 +26,7 @@ pub(super) enum GrpcEnding {
 
 /// The WebSocket end of a stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum SocketEnding {
+pub(crate) enum WebSocketEnding {
     /// A close frame.
     Close { code: u16, reason: String },
     /// The connection breaks off.
@@ -34,7 +34,7 @@ pub(crate) enum SocketEnding {
 }
 
 /// The longest reason in a close frame, in bytes (RFC 6455, section 5.5).
-const MOST_REASON_BYTES: usize = 123;
+const MAX_REASON_BYTES: usize = 123;
 
 impl Ending {
     /// What a gRPC client gets.
@@ -50,21 +50,21 @@ impl Ending {
     }
 
     /// What a WebSocket client gets.
-    pub(super) fn socket(self) -> SocketEnding {
+    pub(super) fn socket(self) -> WebSocketEnding {
         match self {
-            Self::Clean | Self::Broken(Break::Close) => SocketEnding::Close { code: 1000, reason: String::new() },
-            Self::Failed(status) => SocketEnding::Close { code: close_code(status.code()), reason: reason(&status) },
-            Self::Broken(Break::Reset | Break::Stall | Break::Code(1006)) => SocketEnding::Drop,
+            Self::Clean | Self::Broken(Break::Close) => WebSocketEnding::Close { code: 1000, reason: String::new() },
+            Self::Failed(status) => WebSocketEnding::Close { code: close_code(status.code()), reason: reason(&status) },
+            Self::Broken(Break::Reset | Break::Stall | Break::Code(1006)) => WebSocketEnding::Drop,
             Self::Broken(Break::Fault(fault)) => Self::Failed(failure(fault.code())).socket(),
             Self::Broken(Break::Code(code @ 400..=599)) => Self::Failed(failure(code_of(code))).socket(),
-            Self::Broken(Break::Code(code)) => SocketEnding::Close { code, reason: reason(&failure(code_of(code))) },
+            Self::Broken(Break::Code(code)) => WebSocketEnding::Close { code, reason: reason(&failure(code_of(code))) },
         }
     }
 }
 
 /// What a WebSocket client gets of a gRPC status.
 #[cfg(target_os = "linux")]
-pub(crate) fn ending_of(status: Status) -> SocketEnding {
+pub(crate) fn ending_of(status: Status) -> WebSocketEnding {
     Ending::Failed(status).socket()
 }
 
@@ -122,7 +122,7 @@ fn close_code(code: Code) -> u16 {
 fn reason(status: &Status) -> String {
     let name = snake(&format!("{:?}", status.code()));
     let mut reason = format!("[ORIGINAL ERROR] generic::{name}: {}", status.message());
-    let end = (0..=MOST_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
+    let end = (0..=MAX_REASON_BYTES.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
     reason.truncate(end.unwrap_or_default());
     reason
 }
@@ -149,8 +149,8 @@ mod tests {
 
     fn close(ending: Ending) -> u16 {
         match ending.socket() {
-            SocketEnding::Close { code, .. } => code,
-            SocketEnding::Drop => 1006,
+            WebSocketEnding::Close { code, .. } => code,
+            WebSocketEnding::Drop => 1006,
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_reason_names_the_error_and_fits_a_close_frame() {
         let status = Status::resource_exhausted("ü".repeat(100));
-        let SocketEnding::Close { reason, .. } = Ending::Failed(status).socket() else { panic!() };
+        let WebSocketEnding::Close { reason, .. } = Ending::Failed(status).socket() else { panic!() };
         assert!(reason.starts_with("[ORIGINAL ERROR] generic::resource_exhausted: ü"), "{reason}");
         assert!((122..=123).contains(&reason.len()), "{}", reason.len());
     }

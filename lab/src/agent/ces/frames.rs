@@ -8,7 +8,7 @@ use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, PROTOCOL_ERROR, TO
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::agent::ces::ending::{Ending, SocketEnding};
+use crate::agent::ces::ending::{Ending, WebSocketEnding};
 use crate::agent::ces::json;
 use crate::agent::ces::stream::{FromClient, Outgoing};
 use crate::agent::script::{Break, Ces, Frames as Form};
@@ -28,7 +28,7 @@ const NO_CODE: u16 = 1005;
 /// What goes to a client, as frames.
 pub(super) struct Frames {
     pub(super) outgoing: mpsc::Receiver<Outgoing>,
-    pub(super) habits: Ces,
+    pub(super) behaviour: Ces,
 }
 
 impl Stream for Frames {
@@ -37,15 +37,15 @@ impl Stream for Frames {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         self.outgoing.poll_recv(cx).map(|outgoing| match outgoing? {
             Outgoing::Message(message) => {
-                let json = json::server_message(&message, self.habits.unpublished_fields);
-                Some(match self.habits.frames {
+                let json = json::server_message(&message, self.behaviour.unpublished_fields);
+                Some(match self.behaviour.frames {
                     Form::Binary => Frame::binary(json.into_bytes()),
                     Form::Text => Frame::text(json),
                 })
             }
             Outgoing::End(ending) => match ending.socket() {
-                SocketEnding::Close { code, reason } => Some(Frame::close(code, &reason)),
-                SocketEnding::Drop => None,
+                WebSocketEnding::Close { code, reason } => Some(Frame::close(code, &reason)),
+                WebSocketEnding::Drop => None,
             },
         })
     }

@@ -19,7 +19,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::agent::ces::ending::{Ending, GrpcEnding};
-use crate::agent::ces::serving::{Asked, Serving};
+use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::ces::stream::{Inbox, Outgoing, Stream};
 use crate::agent::script::{Break, Serves};
 use crate::agent::was_reset::{WasReset, watch_resets};
@@ -55,10 +55,10 @@ impl tower_service::Service<Request<Body>> for CesService {
                 return Ok(Status::unimplemented(format!("{method} is not served here.")).into_http());
             }
             let (request, was_reset) = watch_resets(request);
-            let asked = serving.asked("grpc", request.headers(), None);
+            let stream_request = serving.note_request("grpc", request.headers(), None);
             let is_cut = IsCut::default();
             let is_authorized = serving.is_authorized(request.headers());
-            let streams = Streams { serving, asked, was_reset, is_cut: is_cut.clone(), is_authorized };
+            let streams = Streams { serving, stream_request, was_reset, is_cut: is_cut.clone(), is_authorized };
             let response = Grpc::new(ProstCodec::default()).streaming(streams, request).await;
             Ok(response.map(|body| Body::new(CuttableBody { body, is_cut })))
         })
@@ -67,7 +67,7 @@ impl tower_service::Service<Request<Body>> for CesService {
 
 struct Streams {
     serving: Serving,
-    asked: Asked,
+    stream_request: StreamRequest,
     was_reset: WasReset,
     is_cut: IsCut,
     is_authorized: bool,
@@ -79,18 +79,18 @@ impl StreamingService<ces::BidiSessionClientMessage> for Streams {
     type Future = Pin<Box<dyn Future<Output = Result<tonic::Response<Responses>, Status>> + Send>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<ces::BidiSessionClientMessage>>) -> Self::Future {
-        let (serving, asked) = (self.serving.clone(), self.asked.clone());
+        let (serving, stream_request) = (self.serving.clone(), self.stream_request.clone());
         let (was_reset, is_cut, is_authorized) = (self.was_reset.clone(), self.is_cut.clone(), self.is_authorized);
         Box::pin(async move {
             if !is_authorized {
                 serving.streams().refuse("no token");
                 return Err(Status::unauthenticated("The request has no valid authentication credentials."));
             }
-            if let Some(broken) = serving.refusal(&asked) {
+            if let Some(broken) = serving.refusal(&stream_request) {
                 return end(Ending::Broken(broken), is_cut).await;
             }
             let mut inbox = Inbox::Grpc(Box::new(request.into_inner()), was_reset);
-            let stream = match Stream::open(&serving, asked, &mut inbox).await {
+            let stream = match Stream::open(&serving, stream_request, &mut inbox).await {
                 Ok(stream) => stream,
                 Err(ending) => return end(ending, is_cut).await,
             };

@@ -11,35 +11,35 @@ use ces::bidi_session_server_message::MessageType;
 
 use crate::agent::ces::answer::bytes_of;
 use crate::agent::ces::live::Live;
-use crate::agent::conversation::Said;
-use crate::agent::ears::{Ears, Noticed};
+use crate::agent::conversation::CallerInput;
 use crate::agent::listening::Words;
 use crate::agent::script::Fault;
+use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
 impl Live {
     /// Hears audio, ten milliseconds at a time.
     pub(super) fn hear(&mut self, audio: &Bytes, now: Instant) -> Result<(), Status> {
-        let Some((mut ears, format)) = self.ears.take().zip(self.opened.input) else { return Ok(()) };
-        for window in audio.chunks(ears.window_bytes()) {
+        let Some((mut vad, format)) = self.vad.take().zip(self.opened.input) else { return Ok(()) };
+        for window in audio.chunks(vad.window_bytes()) {
             // Who may not interrupt is not heard.
             let is_deaf = self.is_protected && now < self.playing_until;
-            let noticed = if is_deaf { ears.hear(&silence(window.len(), format)) } else { ears.hear(window) };
-            if ears.is_speaking() {
+            let noticed = if is_deaf { vad.hear(&silence(window.len(), format)) } else { vad.hear(window) };
+            if vad.is_speaking() {
                 self.silent_ms = 0;
                 self.interrupt(now);
                 self.expect_words();
             }
             for noticed in noticed {
-                self.notice(noticed, &mut ears);
+                self.notice(noticed, &mut vad);
             }
-            self.break_off(&mut ears, now);
+            self.check_break(&mut vad, now);
         }
-        self.ears = Some(ears);
+        self.vad = Some(vad);
         self.prompt(audio.len(), format, now);
         self.run(now)
     }
 
-    fn notice(&mut self, noticed: Noticed, ears: &mut Ears) {
+    fn notice(&mut self, noticed: Noticed, vad: &mut VoiceDetector) {
         match noticed {
             Noticed::Speech { spoken_ms, .. } if self.script().interim => {
                 self.expect_words();
@@ -48,7 +48,7 @@ impl Live {
             }
             Noticed::EndOfUtterance { spoken_ms, .. } => {
                 self.utterance(spoken_ms);
-                ears.begin_anew();
+                vad.start_utterance();
             }
             Noticed::Speech { .. } | Noticed::NoSpeech => {}
         }
@@ -74,21 +74,21 @@ impl Live {
         let transcript = self.transcript(spoken_ms, true);
         (self.words, self.fragment) = (None, String::new());
         self.send(MessageType::RecognitionResult(ces::RecognitionResult { transcript: transcript.clone() }));
-        self.said(Said::Utterance { transcript });
+        self.said(CallerInput::Utterance { transcript });
     }
 
     /// Breaks where the script has the utterance break the stream before it is over.
-    fn break_off(&mut self, ears: &mut Ears, now: Instant) {
-        let Some((spoken_ms, _)) = ears.spoken() else { return };
+    fn check_break(&mut self, vad: &mut VoiceDetector, now: Instant) {
+        let Some((spoken_ms, _)) = vad.spoken() else { return };
         let next = self.words.as_ref().and_then(|(_, next)| next.as_ref());
         let planned = next.filter(|next| next.fault_after_ms.is_some_and(|after_ms| spoken_ms >= after_ms));
         let broken = planned
             .and_then(|next| next.fault.filter(|fault| fault.fails_stream()).map(Fault::as_break).or(next.breaks));
         if let Some(broken) = broken {
             let transcript = self.transcript(spoken_ms, true);
-            self.serving.sessions.conversations.answer(&self.opened.name, &Said::Utterance { transcript });
+            self.serving.sessions.conversations.answer(&self.opened.name, &CallerInput::Utterance { transcript });
             self.words = None;
-            ears.begin_anew();
+            vad.start_utterance();
             self.break_stream(broken, now);
         }
     }
@@ -104,7 +104,7 @@ impl Live {
         self.silent_ms += bytes as u64 * 1000 / bytes_of(1000, format) as u64;
         if self.silent_ms >= limit_ms {
             self.silent_ms = 0;
-            self.said(Said::Nothing);
+            self.said(CallerInput::Nothing);
         }
     }
 

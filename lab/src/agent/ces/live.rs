@@ -24,18 +24,18 @@ use ces::session_output::OutputType;
 use crate::agent::ces::ambient::Ambient;
 use crate::agent::ces::answer::{Answer, Step, Timed};
 use crate::agent::ces::check::{Answered, Input, Opened, invalid};
+use crate::agent::ces::dtmf::DigitCollector;
 use crate::agent::ces::ending::Ending;
-use crate::agent::ces::keys::Keys;
 use crate::agent::ces::serving::Serving;
 use crate::agent::ces::sessions::ToolOutcome;
-use crate::agent::conversation::Said;
-use crate::agent::ears::Ears;
+use crate::agent::conversation::CallerInput;
 use crate::agent::listening::Words;
 use crate::agent::protobuf::protobuf_struct;
 use crate::agent::script::{Break, HalfClose, Reply, Script, ToolCall, ToolCalls, TurnIndex, UnknownEvent};
+use crate::agent::voice_detector::VoiceDetector;
 
 /// Most inputs that wait for their answer; later ones are lost.
-const MOST_PENDING: usize = 32;
+const MAX_PENDING_INPUTS: usize = 32;
 
 /// How long a stalled stream is held for a client that does not leave.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
@@ -44,14 +44,14 @@ const STALL_LIMIT: Duration = Duration::from_secs(600);
 pub(super) struct Live {
     pub(super) serving: Serving,
     pub(super) opened: Opened,
-    pub(super) ears: Option<Ears>,
+    pub(super) vad: Option<VoiceDetector>,
     /// What stands for the words of the utterance that has begun, and the answer that it will get.
     pub(super) words: Option<(Words, Option<Reply>)>,
-    keys: Keys,
+    digits: DigitCollector,
     /// Text whose other part is still to come.
     pub(super) fragment: String,
-    pub(super) pending: VecDeque<Said>,
-    pub(super) turn: Option<Turn>,
+    pub(super) pending: VecDeque<CallerInput>,
+    pub(super) turn: Option<PendingTurn>,
     turns_of_stream: i32,
     steps: VecDeque<Timed>,
     /// Until when the audio that was sent is being played.
@@ -72,9 +72,9 @@ pub(super) struct Live {
 }
 
 /// A turn that is being answered.
-pub(super) struct Turn {
+pub(super) struct PendingTurn {
     index: i32,
-    said: Said,
+    said: CallerInput,
     reply: Reply,
     /// Whether something of it has been sent.
     has_begun: bool,
@@ -82,17 +82,17 @@ pub(super) struct Turn {
 
 impl Live {
     pub(super) fn new(serving: Serving, opened: Opened, now: Instant) -> Self {
-        let habits = &serving.script().ces;
-        let ears = opened.input.map(|format| Ears::new(format, serving.script().end_of_utterance_ms, 0));
-        let ambient = opened.output.filter(|_| habits.ambient).map(|format| Ambient::new(format, now));
+        let behaviour = &serving.script().ces;
+        let vad = opened.input.map(|format| VoiceDetector::new(format, serving.script().end_of_utterance_ms, 0));
+        let ambient = opened.output.filter(|_| behaviour.ambient).map(|format| Ambient::new(format, now));
         let after = |ms: u64| now + Duration::from_millis(ms);
-        if habits.tool_calls == ToolCalls::Stream {
+        if behaviour.tool_calls == ToolCalls::Stream {
             serving.state.give_up_tools(&opened.name);
         }
         Self {
-            ears,
+            vad,
             words: None,
-            keys: Keys::new(habits.digit_gap_ms),
+            digits: DigitCollector::new(behaviour.digit_gap_ms),
             fragment: String::new(),
             pending: VecDeque::new(),
             turn: None,
@@ -100,10 +100,10 @@ impl Live {
             steps: VecDeque::new(),
             playing_until: now,
             is_protected: false,
-            tools_until: serving.state.is_asking(&opened.name).then(|| after(habits.tool_timeout_ms)),
+            tools_until: serving.state.is_asking(&opened.name).then(|| after(behaviour.tool_timeout_ms)),
             silent_ms: 0,
             ambient,
-            go_away_at: (habits.go_away_ms > 0).then(|| after(habits.go_away_ms)),
+            go_away_at: (behaviour.go_away_ms > 0).then(|| after(behaviour.go_away_ms)),
             leaves_at: None,
             has_ended: false,
             is_half_closed: false,
@@ -141,7 +141,10 @@ impl Live {
         }
         let step = self.steps.front().map(|timed| timed.at);
         let ambient = self.ambient.as_ref().map(Ambient::wake);
-        [step, self.keys.wake(), self.tools_until, self.go_away_at, self.leaves_at, ambient].into_iter().flatten().min()
+        [step, self.digits.wake(), self.tools_until, self.go_away_at, self.leaves_at, ambient]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes an input.
@@ -158,13 +161,13 @@ impl Live {
                 self.fragment.push_str(&text);
                 if !will_continue {
                     let text = std::mem::take(&mut self.fragment);
-                    self.said(Said::Text(text));
+                    self.said(CallerInput::Text(text));
                 }
             }
-            Input::Event(name) => self.said(Said::Event { name, digits: None }),
+            Input::Event(name) => self.said(CallerInput::Event { name, digits: None }),
             Input::Digits(digits) => {
                 for key in digits.chars() {
-                    if let Some(said) = self.keys.press(key, now) {
+                    if let Some(said) = self.digits.press(key, now) {
                         self.said(said);
                     }
                 }
@@ -180,11 +183,11 @@ impl Live {
     /// The client has half-closed.
     pub(super) fn half_close(&mut self, now: Instant) -> Result<(), Status> {
         self.is_half_closed = true;
-        if let Some(said) = self.keys.finish() {
+        if let Some(said) = self.digits.finish() {
             self.said(said);
         }
         let answers = self.script().ces.half_close == HalfClose::Answers && !self.has_ended;
-        let spoken = self.ears.as_ref().and_then(Ears::spoken);
+        let spoken = self.vad.as_ref().and_then(VoiceDetector::spoken);
         if let Some((spoken_ms, _)) = spoken.filter(|_| answers) {
             self.utterance(spoken_ms);
         }
@@ -202,7 +205,7 @@ impl Live {
             }
             return Ok(());
         }
-        if let Some(said) = self.keys.due(now) {
+        if let Some(said) = self.digits.due(now) {
             self.said(said);
         }
         self.give_up_tools(now);
@@ -220,7 +223,7 @@ impl Live {
                 break;
             }
         }
-        self.hum(now);
+        self.send_ambient(now);
         // With the half-close no answer of a tool can come.
         if self.is_half_closed && self.steps.is_empty() && self.ending.is_none() {
             self.ending = Some(Ending::Clean);
@@ -229,12 +232,12 @@ impl Live {
     }
 
     /// Something is to be answered. What is still being sent gives way.
-    pub(super) fn said(&mut self, said: Said) {
+    pub(super) fn said(&mut self, said: CallerInput) {
         if self.has_ended {
             return;
         }
         self.drop_speech();
-        if self.pending.len() < MOST_PENDING {
+        if self.pending.len() < MAX_PENDING_INPUTS {
             self.pending.push_back(said);
         }
     }
@@ -249,42 +252,42 @@ impl Live {
     /// The turn that asked for a tool goes on.
     fn tool_done(&mut self, is_error: bool, now: Instant) -> Result<(), Status> {
         self.tools_until = None;
-        self.answer(Said::ToolResult { call: ToolCall::default(), is_error }, now)
+        self.answer(CallerInput::ToolResult { call: ToolCall::default(), is_error }, now)
     }
 
     fn give_up_tools(&mut self, now: Instant) {
         if self.tools_until.is_some_and(|until| until <= now) {
             self.serving.state.give_up_tools(&self.opened.name);
             self.tools_until = None;
-            self.pending.push_front(Said::ToolResult { call: ToolCall::default(), is_error: true });
+            self.pending.push_front(CallerInput::ToolResult { call: ToolCall::default(), is_error: true });
         }
     }
 
     /// Begins to answer; the result of a tool belongs to the turn that asked for it.
-    fn answer(&mut self, said: Said, now: Instant) -> Result<(), Status> {
+    fn answer(&mut self, said: CallerInput, now: Instant) -> Result<(), Status> {
         let reply = self.serving.sessions.conversations.answer(&self.opened.name, &said);
-        let goes_on = matches!(said, Said::ToolResult { .. });
-        if reply.is_none() && matches!(said, Said::Event { .. }) {
+        let goes_on = matches!(said, CallerInput::ToolResult { .. });
+        if reply.is_none() && matches!(said, CallerInput::Event { .. }) {
             return match self.script().ces.unknown_event {
                 UnknownEvent::Ignored => Ok(()),
                 UnknownEvent::Refused => Err(invalid("Invalid value at 'realtime_input.event': no such event.")),
             };
         }
         let reply = reply.unwrap_or_default();
-        if said == Said::Nothing && reply == Reply::default() {
+        if said == CallerInput::Nothing && reply == Reply::default() {
             return Ok(());
         }
-        self.keys.follow(reply.keys.as_ref());
+        self.digits.follow(reply.dtmf.as_ref());
         self.serving.sessions.conversations.collect(&self.opened.name, &reply.parameters);
         let index = if goes_on { self.index() } else { self.next_index() };
-        let turn = Turn { index, said, reply, has_begun: false };
+        let turn = PendingTurn { index, said, reply, has_begun: false };
         self.steps = self.answer_of(&turn, goes_on).steps(now)?;
         self.turn = Some(turn);
         Ok(())
     }
 
-    fn answer_of<'a>(&'a self, turn: &'a Turn, goes_on: bool) -> Answer<'a> {
-        let Turn { index, said, reply, .. } = turn;
+    fn answer_of<'a>(&'a self, turn: &'a PendingTurn, goes_on: bool) -> Answer<'a> {
+        let PendingTurn { index, said, reply, .. } = turn;
         Answer { script: self.script(), opened: &self.opened, said, reply, turn: *index, goes_on }
     }
 
@@ -419,7 +422,7 @@ impl Live {
     }
 
     /// The background noise, while nothing else sounds.
-    fn hum(&mut self, now: Instant) {
+    fn send_ambient(&mut self, now: Instant) {
         let is_quiet = now >= self.playing_until && self.stalled_until.is_none();
         let noise = self.ambient.as_mut().and_then(|ambient| ambient.next(now)).filter(|_| is_quiet);
         if let Some(noise) = noise {

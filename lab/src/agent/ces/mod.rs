@@ -14,12 +14,12 @@
 mod ambient;
 mod answer;
 mod check;
+mod dtmf;
 mod ending;
 mod frames;
 mod grpc;
 mod hearing;
 pub(crate) mod json;
-mod keys;
 mod live;
 mod record;
 mod serving;
@@ -28,7 +28,7 @@ mod stream;
 mod websocket;
 
 #[cfg(target_os = "linux")]
-pub(crate) use ending::{SocketEnding, ending_of};
+pub(crate) use ending::{WebSocketEnding, ending_of};
 pub(super) use grpc::CesService;
 pub(super) use record::Streams;
 pub use record::{Gap, InputRecord, StreamRecord, ToolAnswer};

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 
 use crate::agent::ces::record::Streams;
 use crate::agent::ces::sessions::CesSessions;
-use crate::agent::script::{Break, Fate, Script};
+use crate::agent::script::{Break, PlannedBreak, Script};
 use crate::agent::turn::Sessions;
 
 /// An agent that serves CES.
@@ -21,7 +21,7 @@ pub(in crate::agent) struct Serving {
 
 /// A request to open a stream, apart from its transport.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct StreamRequest {
     pub(super) transport: &'static str,
     pub(super) user_project: Option<String>,
     pub(super) has_token: bool,
@@ -45,9 +45,14 @@ impl Serving {
     }
 
     /// A stream is asked for.
-    pub(super) fn asked(&self, transport: &'static str, headers: &HeaderMap, location: Option<String>) -> Asked {
+    pub(super) fn note_request(
+        &self,
+        transport: &'static str,
+        headers: &HeaderMap,
+        location: Option<String>,
+    ) -> StreamRequest {
         let user_project = headers.get("x-goog-user-project").and_then(|project| project.to_str().ok());
-        Asked {
+        StreamRequest {
             transport,
             user_project: user_project.map(ToOwned::to_owned),
             has_token: headers.contains_key(AUTHORIZATION),
@@ -64,16 +69,16 @@ impl Serving {
     }
 
     /// How the stream breaks before anything is read.
-    pub(super) fn refusal(&self, asked: &Asked) -> Option<Break> {
-        fate(&self.script().ces.refuses, asked)
+    pub(super) fn refusal(&self, stream_request: &StreamRequest) -> Option<Break> {
+        planned_break(&self.script().ces.refuses, stream_request)
     }
 
     /// How it breaks once its configuration has been read.
-    pub(super) fn break_at_config(&self, asked: &Asked) -> Option<Break> {
-        fate(&self.script().ces.breaks, asked)
+    pub(super) fn break_at_config(&self, stream_request: &StreamRequest) -> Option<Break> {
+        planned_break(&self.script().ces.breaks, stream_request)
     }
 }
 
-fn fate(fates: &[Fate], asked: &Asked) -> Option<Break> {
-    fates.get(asked.number).and_then(|fate| fate.0)
+fn planned_break(breaks: &[PlannedBreak], stream_request: &StreamRequest) -> Option<Break> {
+    breaks.get(stream_request.number).and_then(|planned| planned.0)
 }

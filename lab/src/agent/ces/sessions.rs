@@ -8,7 +8,7 @@ use tonic::Status;
 use crate::agent::ces::check::{Answered, invalid};
 
 /// How many sessions are remembered; the first by name is forgotten for another one.
-const MOST_SESSIONS: usize = 10_000;
+const MAX_SESSIONS: usize = 10_000;
 
 /// All sessions. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ pub(in crate::agent) struct CesSessions(Arc<Mutex<BTreeMap<String, Session>>>);
 struct Session {
     turns: i32,
     calls: u64,
-    asked: Vec<Asked>,
+    open_tool_calls: Vec<OpenToolCall>,
     /// An answered call had an error.
     has_error: bool,
     has_ended: bool,
@@ -26,7 +26,7 @@ struct Session {
 
 /// A tool call that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
+struct OpenToolCall {
     id: String,
     tool: String,
 }
@@ -62,29 +62,29 @@ impl CesSessions {
         self.at(session, |session| {
             session.calls += 1;
             let id = format!("call-{}", session.calls);
-            session.asked.push(Asked { id: id.clone(), tool: tool.to_owned() });
+            session.open_tool_calls.push(OpenToolCall { id: id.clone(), tool: tool.to_owned() });
             id
         })
     }
 
     /// Whether a tool's answer is waited for.
     pub(super) fn is_asking(&self, session: &str) -> bool {
-        self.at(session, |session| !session.asked.is_empty())
+        self.at(session, |session| !session.open_tool_calls.is_empty())
     }
 
     /// Takes answers to tool calls.
     pub(super) fn answered(&self, session: &str, answers: &[Answered]) -> Result<ToolOutcome, Status> {
         self.at(session, |session| {
             for answer in answers {
-                let place = session.asked.iter().position(|asked| asked.id == answer.id);
+                let place = session.open_tool_calls.iter().position(|asked| asked.id == answer.id);
                 let place = place.ok_or_else(|| invalid("A tool_response answers no tool_call that is open."))?;
-                if session.asked[place].tool != answer.tool {
+                if session.open_tool_calls[place].tool != answer.tool {
                     return Err(invalid("A tool_response names another tool than its tool_call."));
                 }
-                session.asked.remove(place);
+                session.open_tool_calls.remove(place);
                 session.has_error |= answer.response.contains_key("error");
             }
-            if !session.asked.is_empty() {
+            if !session.open_tool_calls.is_empty() {
                 return Ok(ToolOutcome::More);
             }
             Ok(ToolOutcome::All { is_error: std::mem::take(&mut session.has_error) })
@@ -93,7 +93,7 @@ impl CesSessions {
 
     /// No answer is waited for any longer.
     pub(super) fn give_up_tools(&self, session: &str) {
-        self.at(session, |session| session.asked.clear());
+        self.at(session, |session| session.open_tool_calls.clear());
     }
 
     pub(super) fn end(&self, session: &str) {
@@ -106,7 +106,7 @@ impl CesSessions {
 
     fn at<T>(&self, session: &str, then: impl FnOnce(&mut Session) -> T) -> T {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() >= MOST_SESSIONS && !sessions.contains_key(session) {
+        if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(session) {
             sessions.pop_first();
         }
         then(sessions.entry(session.to_owned()).or_default())

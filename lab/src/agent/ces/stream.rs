@@ -16,7 +16,7 @@ use crate::agent::ces::ending::Ending;
 use crate::agent::ces::frames;
 use crate::agent::ces::live::Live;
 use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, StreamEntry, StreamRecord, ToolAnswer};
-use crate::agent::ces::serving::{Asked, Serving};
+use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::script::{AfterEnd, Ces};
 use crate::agent::was_reset::WasReset;
 
@@ -68,7 +68,7 @@ struct Left;
 pub(super) struct Stream {
     live: Live,
     opened: Opened,
-    habits: Ces,
+    behaviour: Ces,
     entry: StreamEntry,
     began: Instant,
     /// When audio came last, or the stream began.
@@ -81,9 +81,13 @@ impl Stream {
     ///
     /// # Errors
     /// What the client did wrong, or how the script has the stream break.
-    pub(super) async fn open(serving: &Serving, asked: Asked, inbox: &mut Inbox) -> Result<Self, Ending> {
-        let patience = Duration::from_millis(serving.script().ces.idle_ms);
-        let first = match tokio::time::timeout(patience, inbox.next()).await {
+    pub(super) async fn open(
+        serving: &Serving,
+        stream_request: StreamRequest,
+        inbox: &mut Inbox,
+    ) -> Result<Self, Ending> {
+        let timeout = Duration::from_millis(serving.script().ces.idle_ms);
+        let first = match tokio::time::timeout(timeout, inbox.next()).await {
             Ok(FromClient::Message(first)) => first,
             Ok(FromClient::Unreadable(ending)) => return Err(refused(serving, ending)),
             Ok(FromClient::HalfClosed) => {
@@ -92,20 +96,21 @@ impl Stream {
             Ok(FromClient::Gone(_)) => return Err(Ending::Clean),
             Err(_) => return Err(Ending::Broken(serving.script().ces.idle)),
         };
-        let opened = checked(serving, &asked, *first).map_err(|status| refused(serving, Ending::Failed(status)))?;
-        if let Some(broken) = serving.break_at_config(&asked) {
+        let opened =
+            checked(serving, &stream_request, *first).map_err(|status| refused(serving, Ending::Failed(status)))?;
+        if let Some(broken) = serving.break_at_config(&stream_request) {
             return Err(Ending::Broken(broken));
         }
         let now = Instant::now();
-        let entry = serving.streams().begin(&opened.id, record_of(&opened, asked));
+        let entry = serving.streams().begin(&opened.id, record_of(&opened, stream_request));
         Ok(Self {
             live: Live::new(serving.clone(), opened.clone(), now),
-            habits: serving.script().ces.clone(),
+            behaviour: serving.script().ces.clone(),
             opened,
             entry,
             began: now,
             last_audio: now,
-            idle_at: now + patience,
+            idle_at: now + timeout,
         })
     }
 
@@ -135,7 +140,7 @@ impl Stream {
                 }
             };
             if let Err(ending) = taken {
-                self.entry.change(|stream| stream.refused = Some(told(&ending)));
+                self.entry.change(|stream| stream.refused = Some(describe(&ending)));
                 // A client that reads no more learns nothing.
                 let _ = self.pass_on(&outbox).await;
                 let _ = outbox.send(Outgoing::End(ending)).await;
@@ -159,10 +164,10 @@ impl Stream {
     }
 
     fn message(&mut self, message: ces::BidiSessionClientMessage) -> Result<(), Status> {
-        let input = input(message, &self.opened, &self.habits)?;
+        let input = input(message, &self.opened, &self.behaviour)?;
         let now = Instant::now();
         if !self.live.has_ended() {
-            self.idle_at = now + Duration::from_millis(self.habits.idle_ms);
+            self.idle_at = now + Duration::from_millis(self.behaviour.idle_ms);
         }
         self.note_input(&input, now);
         self.live.take(input, now)
@@ -177,8 +182,8 @@ impl Stream {
     fn due(&mut self) -> Result<(), Status> {
         let now = Instant::now();
         if now >= self.idle_at {
-            self.idle_at = now + Duration::from_millis(self.habits.idle_ms);
-            self.live.break_stream(self.habits.idle, now);
+            self.idle_at = now + Duration::from_millis(self.behaviour.idle_ms);
+            self.live.break_stream(self.behaviour.idle, now);
             return Ok(());
         }
         self.live.run(now)
@@ -250,9 +255,13 @@ impl Stream {
 }
 
 /// Checks the first message, against the path too.
-fn checked(serving: &Serving, asked: &Asked, first: ces::BidiSessionClientMessage) -> Result<Opened, Status> {
+fn checked(
+    serving: &Serving,
+    stream_request: &StreamRequest,
+    first: ces::BidiSessionClientMessage,
+) -> Result<Opened, Status> {
     let opened = opened(first, &serving.script().ces)?;
-    if asked.location.as_ref().is_some_and(|location| *location != opened.location) {
+    if stream_request.location.as_ref().is_some_and(|location| *location != opened.location) {
         return Err(invalid("Invalid value at 'config.session': its location is not that of the path."));
     }
     if serving.script().ces.after_end == AfterEnd::Refused && serving.state.has_ended(&opened.name) {
@@ -262,20 +271,20 @@ fn checked(serving: &Serving, asked: &Asked, first: ces::BidiSessionClientMessag
 }
 
 fn refused(serving: &Serving, ending: Ending) -> Ending {
-    serving.streams().refuse(&told(&ending));
+    serving.streams().refuse(&describe(&ending));
     ending
 }
 
-fn told(ending: &Ending) -> String {
+fn describe(ending: &Ending) -> String {
     match ending {
         Ending::Failed(status) => status.message().to_owned(),
         Ending::Clean | Ending::Broken(_) => format!("{ending:?}"),
     }
 }
 
-fn record_of(opened: &Opened, asked: Asked) -> StreamRecord {
+fn record_of(opened: &Opened, stream_request: StreamRequest) -> StreamRecord {
     StreamRecord {
-        transport: asked.transport,
+        transport: stream_request.transport,
         session: opened.name.clone(),
         deployment: opened.deployment.clone(),
         time_zone: opened.time_zone.clone(),
@@ -283,8 +292,8 @@ fn record_of(opened: &Opened, asked: Asked) -> StreamRecord {
         input: opened.input,
         output: opened.output,
         payload: opened.payload.clone(),
-        user_project: asked.user_project,
-        has_token: asked.has_token,
+        user_project: stream_request.user_project,
+        has_token: stream_request.has_token,
         ..StreamRecord::default()
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::agent::ces::ending::{Ending, code_of, http_status, snake};
 use crate::agent::ces::frames::{Frames, LIMITS};
-use crate::agent::ces::serving::{Asked, Serving};
+use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::ces::stream::{FromClient, Inbox, Outgoing, Stream};
 use crate::agent::script::{Break, Serves};
 
@@ -32,7 +32,7 @@ const QUEUE: usize = 64;
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the server waits for the client to return its close.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client waits where nothing comes.
 const STALL: Duration = Duration::from_secs(600);
@@ -52,7 +52,7 @@ impl std::error::Error for BrokeOff {}
 /// A request that is being upgraded.
 struct Accepted {
     upgrade: Upgrade,
-    asked: Asked,
+    stream_request: StreamRequest,
     /// How the stream breaks before anything is read.
     refusal: Option<Break>,
 }
@@ -86,8 +86,8 @@ async fn answer(
     let Some(location) = location.filter(|_| serving.script().ces.serves != Serves::Grpc) else {
         return Ok(refusal(serving, StatusCode::NOT_FOUND, "There is nothing at that path."));
     };
-    let asked = serving.asked("websocket", request.headers(), Some(location.to_owned()));
-    let broken = serving.refusal(&asked);
+    let stream_request = serving.note_request("websocket", request.headers(), Some(location.to_owned()));
+    let broken = serving.refusal(&stream_request);
     match broken {
         Some(Break::Reset | Break::Code(1006)) => return Err(BrokeOff),
         Some(Break::Stall) => tokio::time::sleep(STALL).await,
@@ -107,7 +107,7 @@ async fn answer(
     }
     match accept(&mut request) {
         Ok((response, upgrade)) => {
-            let accepted = Accepted { upgrade, asked, refusal: broken };
+            let accepted = Accepted { upgrade, stream_request, refusal: broken };
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(accepted);
             Ok(response)
         }
@@ -138,25 +138,25 @@ impl Accepted {
     async fn run(self, serving: Serving) {
         let Ok(connection) = self.upgrade.connection().await else { return };
         let (outbox, outgoing) = mpsc::channel(QUEUE);
-        let frames = Frames { outgoing, habits: serving.script().ces.clone() };
+        let frames = Frames { outgoing, behaviour: serving.script().ces.clone() };
         let mut inbox = Inbox::Socket(WebSocket::sending(connection, Role::Server, &LIMITS, frames));
-        stream(serving, self.asked, self.refusal, &mut inbox, outbox).await;
+        stream(serving, self.stream_request, self.refusal, &mut inbox, outbox).await;
         if let Inbox::Socket(socket) = inbox {
-            socket.closed(CLOSE_PATIENCE).await;
+            socket.closed(CLOSE_TIMEOUT).await;
         }
     }
 }
 
 async fn stream(
     serving: Serving,
-    asked: Asked,
+    stream_request: StreamRequest,
     refusal: Option<Break>,
     inbox: &mut Inbox,
     outbox: mpsc::Sender<Outgoing>,
 ) {
     let ending = match refusal {
         Some(broken) => Ending::Broken(broken),
-        None => match Stream::open(&serving, asked, inbox).await {
+        None => match Stream::open(&serving, stream_request, inbox).await {
             Ok(stream) => return stream.run(inbox, outbox).await,
             Err(ending) => ending,
         },

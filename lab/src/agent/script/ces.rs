@@ -23,9 +23,9 @@ pub struct Ces {
     pub deployments: Vec<String>,
     /// What becomes of the streams before anything is read, in the order in which they are opened; those after the last
     /// one are served.
-    pub refuses: Vec<Fate>,
+    pub refuses: Vec<PlannedBreak>,
     /// What becomes of them once their configuration has been read, in the same order.
-    pub breaks: Vec<Fate>,
+    pub breaks: Vec<PlannedBreak>,
     /// A stream without input for so long is over, in milliseconds.
     pub idle_ms: u64,
     /// How it ends then.
@@ -155,9 +155,9 @@ impl<'de> Deserialize<'de> for Break {
 
 /// What becomes of a stream: it is served (`"served"`), or it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fate(pub Option<Break>);
+pub struct PlannedBreak(pub Option<Break>);
 
-impl<'de> Deserialize<'de> for Fate {
+impl<'de> Deserialize<'de> for PlannedBreak {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match toml::Value::deserialize(deserializer)? {
             toml::Value::String(served) if served == "served" => Ok(Self(None)),
@@ -289,8 +289,8 @@ mod tests {
         let read = |text: &str| toml::from_str::<Ces>(text);
         let ces =
             read("refuses = [\"served\", 503, \"reset\", 1012]\nbreaks = [\"UNAVAILABLE\"]\nidle = \"stall\"").unwrap();
-        let fates = [None, Some(Break::Code(503)), Some(Break::Reset), Some(Break::Code(1012))];
-        assert_eq!(ces.refuses, fates.map(Fate));
+        let breaks = [None, Some(Break::Code(503)), Some(Break::Reset), Some(Break::Code(1012))];
+        assert_eq!(ces.refuses, breaks.map(PlannedBreak));
         assert_eq!((ces.breaks[0].0, ces.idle), (Some(Break::Fault(Fault::Unavailable)), Break::Stall));
         for (wrong, told) in
             [("refuses = [42]", "42"), ("idle = \"BROKEN\"", "BROKEN"), ("idle = \"served\"", "served")]

@@ -139,7 +139,7 @@ impl PlannedFault {
     }
 
     /// Has an answer met by it.
-    pub(crate) fn meet(self, reply: &mut Reply) {
+    pub(crate) fn apply_to(self, reply: &mut Reply) {
         reply.fault = Some(self.fault);
         reply.fault_after_ms = self.after_ms;
         reply.fault_times = Some(1);
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_refused_stream_is_refused_at_its_opening() {
         let mut reply = Reply::default();
-        PlannedFault::parse("refused-stream").unwrap().meet(&mut reply);
+        PlannedFault::parse("refused-stream").unwrap().apply_to(&mut reply);
         assert_eq!((reply.fault, reply.fault_at), (Some(Fault::RefusedStream), FaultAt::Opening));
     }
 }

@@ -46,7 +46,7 @@
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them
 //! play = "gs://bucket/jingle.wav"  # a recording that the client fetches (CX, v2beta1); https: too
 //! speech = "Good morning."         # words that the client has synthesised (v2beta1); <speak>…</speak> is SSML
-//! keys = { finish = "*", most = 4, gap_ms = 2000 }    # how keys are collected from now on (CX)
+//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000 }    # how keys are collected from now on (CX)
 //! tool_call = { tool = "tools/1", action = "look-up", args = { n = 1 } }    # the next turn (CX) or input (CES) must bring its
 //!                                  # result, which the utterance after this one answers
 //! mixed = [                        # mixed audio (CX): each part a recording, a tone or an address
@@ -166,12 +166,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Fate, Frames, HalfClose, Serves, ToolCalls, TurnCompleted,
-    TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, PlannedBreak, Serves, ToolCalls,
+    TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
-pub use reply::{KeyRules, Reply, Segment, Tone, ToolCall};
+pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
 
 /// An agent's script.
@@ -254,7 +254,7 @@ impl Script {
     /// Has the first utterance met by a fault, before it is answered.
     #[must_use]
     pub fn with_fault(mut self, fault: PlannedFault) -> Self {
-        self.utterance.first_mut().into_iter().for_each(|reply| fault.meet(reply));
+        self.utterance.first_mut().into_iter().for_each(|reply| fault.apply_to(reply));
         self
     }
 

@@ -60,7 +60,7 @@ pub struct Reply {
     /// Others that it is to run at the same time (CES).
     pub more_tool_calls: Vec<ToolCall>,
     /// How keys are to be collected (CX `advanced_settings.dtmf_settings`).
-    pub keys: Option<KeyRules>,
+    pub dtmf: Option<DtmfRules>,
     /// The conversation is a success (CX).
     pub success: bool,
     /// A webhook has failed with these words.
@@ -142,13 +142,13 @@ impl ToolCall {
 /// How keys are to be collected; what is 0 or empty is left to the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct KeyRules {
+pub struct DtmfRules {
     /// The key that ends them.
-    pub finish: String,
+    pub finish_digit: String,
     /// So many of them are all.
-    pub most: i32,
+    pub max_digits: i32,
     /// The longest pause between two of them, in milliseconds.
-    pub gap_ms: u64,
+    pub interdigit_ms: u64,
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {

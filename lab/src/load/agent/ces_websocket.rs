@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 
 use super::ces::{Conversation, Order, until};
 use super::{Failed, LoadAgent, OpenStream};
-use crate::agent::{SocketEnding, ces_json, ending_of};
+use crate::agent::{WebSocketEnding, ces_json, ending_of};
 use crate::load::read::{CLOSE, TEXT, take_masked_frame};
 use crate::load::write::push_frame;
 
@@ -32,7 +32,7 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 
 /// How long a client has for its close, after the server's.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Room for reading, in bytes.
 const READ_BYTES: usize = 4 * 1024;
@@ -99,7 +99,7 @@ async fn converse(agent: &LoadAgent, mut socket: impl AsyncRead + AsyncWrite + U
             None => out.clear(),
             Some(Over::Left | Over::Broken) => return Ok(()),
             Some(Over::Closing) => {
-                let _ = timeout(CLOSE_PATIENCE, leave(&mut socket, &mut came)).await;
+                let _ = timeout(CLOSE_TIMEOUT, leave(&mut socket, &mut came)).await;
                 return Ok(());
             }
         }
@@ -166,7 +166,7 @@ fn obey(order: Order, out: &mut Vec<u8>) -> Option<Over> {
 }
 
 fn push_close(out: &mut Vec<u8>, code: Code) {
-    if let SocketEnding::Close { code, reason } = ending_of(Status::new(code, "as planned")) {
+    if let WebSocketEnding::Close { code, reason } = ending_of(Status::new(code, "as planned")) {
         push_frame(out, CLOSE, &[&code.to_be_bytes()[..], reason.as_bytes()].concat());
     }
 }

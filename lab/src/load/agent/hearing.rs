@@ -17,7 +17,7 @@ const NO_UTTERANCE: u32 = 0xFF_FFFF;
 /// An interim transcript comes with the first of so many frames of speech.
 const INTERIM_FRAMES: u32 = 25;
 
-/// The ears of a stream.
+/// The voice detector of a stream.
 pub(super) struct Hearing<'a> {
     agent: &'a LoadAgent,
     sent: Sent,
@@ -42,7 +42,7 @@ pub(super) struct Noticed {
 }
 
 impl<'a> Hearing<'a> {
-    /// The ears of a stream that is opened now; `sent` says how its client sends audio.
+    /// The voice detector of a stream that is opened now; `sent` says how its client sends audio.
     pub(super) fn begin(agent: &'a LoadAgent, sent: Sent) -> Self {
         Self { agent, sent, opened_us: now_us(), call: None, ended: None, speech: 0 }
     }

@@ -12,11 +12,11 @@ use tonic::Code;
 use super::ces_grpc;
 use super::planned::Planned;
 use super::response::{begin_response, status};
-use super::turn::Turn;
+use super::turn::LoadTurn;
 use super::{Failed, LoadAgent, OpenStream, cx, es};
 
 /// Google's bound for a connection.
-const MOST_STREAMS: u32 = 100;
+const MAX_STREAMS: u32 = 100;
 
 /// HTTP/2's windows, so large that they are seldom moved.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -29,7 +29,7 @@ const ORDERS: usize = 4;
 pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
     let mut builder = Builder::new();
     builder
-        .max_concurrent_streams(MOST_STREAMS)
+        .max_concurrent_streams(MAX_STREAMS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
     let Ok(mut connection) = builder.handshake(stream).await else { return };
@@ -62,9 +62,9 @@ async fn serve_stream(
     let open = OpenStream::of(&agent);
     let (head, body) = request.into_parts();
     let served = match head.uri.path() {
-        cx::PATH => Turn::new(&agent, &agent.said.cx, orders).run::<cx::Cx>(body, respond).await,
+        cx::PATH => LoadTurn::new(&agent, &agent.said.cx, orders).run::<cx::Cx>(body, respond).await,
         path if es::PATHS.contains(&path) => {
-            Turn::new(&agent, &agent.said.es, orders).run::<es::Es>(body, respond).await
+            LoadTurn::new(&agent, &agent.said.es, orders).run::<es::Es>(body, respond).await
         }
         ces_grpc::PATH => ces_grpc::run(&agent, body, respond, orders).await,
         _ => refuse(respond),

@@ -50,20 +50,20 @@ const PREFACE: &[u8; 3] = b"PRI";
 #[derive(Debug, Clone, Default)]
 pub struct LoadAgent {
     ledger: Arc<Mutex<Ledger>>,
-    said: Arc<Said>,
+    said: Arc<Prepared>,
     /// How many turns came to their answer, where some of them fail by plan.
     failing: Option<Arc<AtomicU32>>,
 }
 
 /// What is said again and again.
 #[derive(Debug)]
-struct Said {
+struct Prepared {
     voice: Voice,
     cx: Phrases,
     es: Phrases,
 }
 
-impl Default for Said {
+impl Default for Prepared {
     fn default() -> Self {
         Self { voice: Voice::default(), cx: Phrases::of::<cx::Cx>(), es: Phrases::of::<es::Es>() }
     }

@@ -52,7 +52,7 @@ impl Phrases {
 }
 
 /// One stream.
-pub(super) struct Turn<'a> {
+pub(super) struct LoadTurn<'a> {
     agent: &'a LoadAgent,
     phrases: &'a Phrases,
     hearing: Hearing<'a>,
@@ -60,7 +60,7 @@ pub(super) struct Turn<'a> {
     orders: mpsc::Sender<Planned>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> LoadTurn<'a> {
     pub(super) fn new(agent: &'a LoadAgent, phrases: &'a Phrases, orders: mpsc::Sender<Planned>) -> Self {
         Self { agent, phrases, hearing: Hearing::begin(agent, Sent::AsItComes), orders }
     }

@@ -6,10 +6,10 @@ use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1::session_servic
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{KICK_START, gather, run, session};
+use super::{KICK_START, collect_audio, run, session};
 use crate::relay::channels::Lease;
 use crate::relay::twilio::{Caller, Player, Started};
-use crate::relay::{Failure, MOST_BYTES};
+use crate::relay::{Failure, MAX_BYTES};
 
 use ces::bidi_session_client_message::MessageType as ToAgent;
 use ces::bidi_session_server_message::MessageType as FromAgent;
@@ -22,7 +22,7 @@ const QUEUE: usize = 33;
 /// Relays a call until either side ends it.
 pub(in crate::relay) async fn relay(started: Started, lease: &Lease, bytes: usize) -> Result<(), Failure> {
     let Started { call_sid, caller, player } = started;
-    let client = SessionServiceClient::new(lease.channel.clone()).max_decoding_message_size(MOST_BYTES);
+    let client = SessionServiceClient::new(lease.channel.clone()).max_decoding_message_size(MAX_BYTES);
     let (requests, stream) = mpsc::channel(QUEUE);
     let sending = send(caller, session(&call_sid), requests, bytes);
     run(sending, play(player, client, ReceiverStream::new(stream))).await
@@ -43,7 +43,7 @@ async fn send(
     let mut is_there = true;
     while is_there {
         let mut audio = Vec::with_capacity(bytes);
-        is_there = gather(&mut caller, &mut audio, bytes).await;
+        is_there = collect_audio(&mut caller, &mut audio, bytes).await;
         if !audio.is_empty() {
             requests.send(input(InputType::Audio(Bytes::from(audio)))).await?;
         }

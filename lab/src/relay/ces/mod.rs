@@ -19,14 +19,14 @@ use super::twilio::Caller;
 const KICK_START: &str = "session_start";
 
 /// How long the agent may take to read the last words of a caller who has gone, and to end the stream.
-const PATIENCE: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn session(call_sid: &str) -> String {
     format!("projects/p/locations/global/apps/load/sessions/{call_sid}")
 }
 
 /// Gathers so many bytes of audio for a message. `false`: the caller has gone, and this is the last of it.
-async fn gather(caller: &mut Caller, audio: &mut Vec<u8>, bytes: usize) -> bool {
+async fn collect_audio(caller: &mut Caller, audio: &mut Vec<u8>, bytes: usize) -> bool {
     while audio.len() < bytes {
         if !caller.hear(audio).await {
             return false;
@@ -46,5 +46,5 @@ async fn run(
         ended = &mut to_caller => return ended,
         ended = to_agent => ended?,
     }
-    timeout(PATIENCE, to_caller).await?
+    timeout(END_TIMEOUT, to_caller).await?
 }

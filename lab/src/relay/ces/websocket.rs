@@ -16,9 +16,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::{KICK_START, gather, run, session};
+use super::{KICK_START, collect_audio, run, session};
 use crate::relay::twilio::{Caller, Player, Socket, Started};
-use crate::relay::{Failure, MOST_BYTES};
+use crate::relay::{Failure, MAX_BYTES};
 
 type Reader = websocket::Reader<Socket>;
 type Writer = websocket::Writer<Socket>;
@@ -32,7 +32,7 @@ const OPENING: Duration = Duration::from_secs(10);
 pub(in crate::relay) async fn relay(started: Started, agent: &Authority, bytes: usize) -> Result<(), Failure> {
     let Started { call_sid, caller, player } = started;
     let socket = timeout(OPENING, open(agent)).await??;
-    let (reader, writer) = split(socket, Role::Client, MOST_BYTES);
+    let (reader, writer) = split(socket, Role::Client, MAX_BYTES);
     run(send(caller, session(&call_sid), writer, bytes), play(player, reader)).await
 }
 
@@ -49,7 +49,7 @@ async fn send(mut caller: Caller, session: String, mut writer: Writer, bytes: us
     let (mut audio, mut base64) = (Vec::new(), String::new());
     let mut is_there = true;
     while is_there {
-        is_there = gather(&mut caller, &mut audio, bytes).await;
+        is_there = collect_audio(&mut caller, &mut audio, bytes).await;
         if !audio.is_empty() {
             STANDARD.encode_string(&audio, &mut base64);
             write(&mut writer, &ToAgent::RealtimeInput(Input::Audio(&base64))).await?;

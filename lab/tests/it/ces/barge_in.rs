@@ -5,7 +5,7 @@ use dialbridge_lab::agent::Gap;
 use super::client::{BOTH, Say, Transport, World, pause};
 use super::got::Got;
 
-const HABITS: &str = "end_of_utterance_ms = 500\ninterim = false\n";
+const BEHAVIOUR: &str = "end_of_utterance_ms = 500\ninterim = false\n";
 
 const ANSWERS: &str = r#"
     [start]
@@ -40,7 +40,7 @@ fn completed(got: &[Got]) -> Vec<i64> {
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_speaks_while_the_audio_would_still_be_playing_interrupts_it() {
     for transport in BOTH {
-        let world = World::new(&format!("{HABITS}{ANSWERS}"));
+        let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
         let mut client = world.open(transport).await;
         client.say(Say::Event("session_start")).await;
         client.silence(2_000).await;
@@ -84,7 +84,7 @@ async fn what_was_not_yet_sent_of_an_interrupted_answer_is_not_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_newer_answer_replaces_the_one_that_is_being_played() {
     for transport in BOTH {
-        let world = World::new(&format!("{HABITS}{ANSWERS}"));
+        let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
         let mut client = world.open(transport).await;
         client.say(Say::Event("session_start")).await;
         client.silence(2_000).await;
@@ -116,7 +116,7 @@ async fn a_protected_answer_is_not_interrupted_and_the_caller_not_heard() {
 #[tokio::test(start_paused = true)]
 async fn no_utterance_ends_without_audio() {
     for transport in BOTH {
-        let world = World::new(&format!("{HABITS}{ANSWERS}"));
+        let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
         let mut client = world.open(transport).await;
         client.speak(800).await;
         pause(5_000).await;
@@ -133,7 +133,7 @@ async fn no_utterance_ends_without_audio() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_caller_is_spoken_to() {
-    let script = format!("no_speech_ms = 3000\n{HABITS}{ANSWERS}\n[no_input]\nsay = \"still there?\"");
+    let script = format!("no_speech_ms = 3000\n{BEHAVIOUR}{ANSWERS}\n[no_input]\nsay = \"still there?\"");
     let world = World::new(&script);
     let mut client = world.open(Transport::Grpc).await;
     client.silence(5_000).await;
@@ -149,7 +149,7 @@ async fn a_silent_caller_is_spoken_to() {
 
 #[tokio::test(start_paused = true)]
 async fn noise_goes_on_while_nothing_is_said_and_interrupts_nothing() {
-    let script = format!("{HABITS}[ces]\nambient = true\n{ANSWERS}");
+    let script = format!("{BEHAVIOUR}[ces]\nambient = true\n{ANSWERS}");
     let world = World::new(&script);
     let mut client = world.open(Transport::WebSocket).await;
     client.silence(1_000).await;

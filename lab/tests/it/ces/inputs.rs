@@ -16,7 +16,7 @@ async fn digits_are_collected_by_the_agent() {
     let script = r#"
         [digits.12]
         say = "twelve"
-        keys = { finish = "*", most = 3, gap_ms = 500 }
+        dtmf = { finish_digit = "*", max_digits = 3, interdigit_ms = 500 }
         [digits.123]
         say = "all three"
         [other_digits]

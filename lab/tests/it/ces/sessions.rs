@@ -3,7 +3,7 @@
 use super::client::{BOTH, Say, Transport, World, pause};
 use super::got::{Ended, Got};
 
-const HABITS: &str = "end_of_utterance_ms = 500\ninterim = false\n";
+const BEHAVIOUR: &str = "end_of_utterance_ms = 500\ninterim = false\n";
 
 const ANSWERS: &str = r#"
     [start]
@@ -24,7 +24,7 @@ fn text(turn: i64, text: &str) -> (i64, String) {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_told_to_go_away_is_closed_after_a_while_and_another_goes_on() {
-    let script = format!("{HABITS}[ces]\ngo_away_ms = 5000\ngo_away_lead_ms = 2000\n{ANSWERS}");
+    let script = format!("{BEHAVIOUR}[ces]\ngo_away_ms = 5000\ngo_away_lead_ms = 2000\n{ANSWERS}");
     for transport in BOTH {
         let world = World::new(&script);
         let mut client = world.open(transport).await;
@@ -72,7 +72,7 @@ async fn a_client_that_goes_when_it_is_told_gets_what_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_kick_start_greets_once_more() {
-    let world = World::new(&format!("{HABITS}{ANSWERS}"));
+    let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
     for turn in 1..=2 {
         let mut client = world.open(Transport::WebSocket).await;
         client.say(Say::Event("session_start")).await;

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_of_the_sound_is_asked_for_within_googles_bounds_and_nothing_else() {
+    fn settings_of_the_voice_are_sent_within_googles_limits_and_nothing_else() {
         let plain = json!({
             "input": { "ssml": "<speak/>" }, "voice": { "languageCode": "en" },
             "audioConfig": { "audioEncoding": "MULAW", "sampleRateHertz": 8000 },

@@ -47,7 +47,7 @@ const TWO: &str = r#"
     dialogflow_agent = "projects/p/agent"
     numbers = ["+15550200"]
     dialogflow_language = "de-DE"
-    keys_most = 4
+    dtmf_max_digits = 4
     [agents.sales]
     dialogflow_agent = "projects/p/locations/us-central1/agents/a"
     numbers = ["+15550100", "+1555*"]
@@ -69,7 +69,7 @@ fn an_agent_has_what_it_says_and_else_what_is_said_for_all() {
     assert_eq!((sales.address.product(), support.address.product()), (Product::Cx, Product::Es(EsApi::V2)));
     assert_eq!((sales.language.as_str(), support.language.as_str()), ("fr-FR", "de-DE"));
     assert_eq!((sales.call.barge_in.mode, support.call.barge_in.mode), (BargeInMode::Voice, BargeInMode::Off));
-    assert_eq!((sales.call.keys.most, support.call.keys.most), (0, 4));
+    assert_eq!((sales.call.dtmf.max_digits, support.call.dtmf.max_digits), (0, 4));
     assert_eq!((sales.numbers, support.numbers), (2, 1));
     for agent in [sales, support] {
         assert_eq!(agent.speech.phrase_hints, ["rye", "oat"]);
@@ -84,11 +84,11 @@ fn an_agent_has_what_it_says_and_else_what_is_said_for_all() {
 
 #[test]
 fn an_agents_own_goes_before_the_environment_and_that_before_the_top_of_the_file() {
-    let config = good(TWO, &[("BARGE_IN", "speech"), ("DIALOGFLOW_LANGUAGE", "it-IT"), ("KEYS_MOST", "9")]);
+    let config = good(TWO, &[("BARGE_IN", "speech"), ("DIALOGFLOW_LANGUAGE", "it-IT"), ("DTMF_MAX_DIGITS", "9")]);
     let (sales, support) = (&config.agents["sales"], &config.agents["support"]);
     assert_eq!((sales.call.barge_in.mode, support.call.barge_in.mode), (BargeInMode::Voice, BargeInMode::Speech));
     assert_eq!((sales.language.as_str(), support.language.as_str()), ("it-IT", "de-DE"));
-    assert_eq!((sales.call.keys.most, support.call.keys.most), (9, 4));
+    assert_eq!((sales.call.dtmf.max_digits, support.call.dtmf.max_digits), (9, 4));
     let told: Vec<bool> = ["BARGE_IN ", "DIALOGFLOW_LANGUAGE "]
         .iter()
         .map(|name| config.notices.iter().any(|notice| notice.starts_with(name)))
@@ -98,10 +98,10 @@ fn an_agents_own_goes_before_the_environment_and_that_before_the_top_of_the_file
 
 #[test]
 fn an_empty_variable_is_none_and_an_empty_value_of_an_agent_takes_away_what_it_would_inherit() {
-    let file = "goodbye_text = \"bye\"\n[agents.a]\ndialogflow_agent = \"projects/p/agent\"\n\
-                [agents.b]\ndialogflow_agent = \"projects/p/agent\"\ngoodbye_text = \"\"";
-    let config = good(file, &[("GOODBYE_TEXT", "")]);
-    let goodbye = |name| config.agents[name].call.bounds.goodbye.as_deref();
+    let file = "text_goodbye = \"bye\"\n[agents.a]\ndialogflow_agent = \"projects/p/agent\"\n\
+                [agents.b]\ndialogflow_agent = \"projects/p/agent\"\ntext_goodbye = \"\"";
+    let config = good(file, &[("TEXT_GOODBYE", "")]);
+    let goodbye = |name| config.agents[name].call.limits.goodbye.as_deref();
     assert_eq!((goodbye("a"), goodbye("b")), (Some("bye"), None));
     assert!(config.notices.is_empty());
 }
@@ -109,7 +109,7 @@ fn an_empty_variable_is_none_and_an_empty_value_of_an_agent_takes_away_what_it_w
 #[test]
 fn an_empty_starting_text_is_a_value() {
     let file = "dialogflow_starting_text = \"hello\"\n[agents.a]\ndialogflow_agent = \"projects/p/agent\"";
-    let text = |values: &[(&str, &str)]| good(file, values).agents["a"].call.greeting.text.clone();
+    let text = |values: &[(&str, &str)]| good(file, values).agents["a"].call.starting_input.text.clone();
     assert_eq!(text(&[]).as_deref(), Some("hello"));
     assert_eq!(text(&[("DIALOGFLOW_STARTING_TEXT", "")]), None);
 }
@@ -223,7 +223,7 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         ),
         (format!("barge_in = \"on\"\n{a}"), "FILE: barge_in is \"on\""),
         (format!("port = \"on\"\n{a}"), "FILE: port is \"on\""),
-        (format!("keys_as = \"dtmf\"\n{a}"), "FILE: keys_as for agents.a is \"dtmf\""),
+        (format!("dtmf_as = \"dtmf\"\n{a}"), "FILE: dtmf_as for agents.a is \"dtmf\""),
         (of_a("dialogflow_es_api = \"v9\""), "FILE: agents.a.dialogflow_es_api is \"v9\""),
         ("[agents.a]\nlanguage = \"de\"".to_owned(), "FILE: agents.a.dialogflow_agent is not set"),
         (of_a("numbers = 15550100"), "FILE: agents.a.numbers must be a list of texts"),
@@ -252,8 +252,8 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         let told = fault(&text, &[]);
         assert!(told.starts_with(expected), "{told}");
     }
-    let told = fault(a, &[("KEYS_AS", "dtmf")]);
-    assert!(told.starts_with("FILE: agents.a: KEYS_AS is \"dtmf\"") && told.ends_with("KEYS_AS=text"), "{told}");
+    let told = fault(a, &[("DTMF_AS", "dtmf")]);
+    assert!(told.starts_with("FILE: agents.a: DTMF_AS is \"dtmf\"") && told.ends_with("DTMF_AS=text"), "{told}");
     assert!(fault(a, &[("PORT", "x")]).starts_with("PORT is \"x\""));
 }
 

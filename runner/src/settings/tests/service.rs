@@ -1,7 +1,7 @@
 //! The service's own settings, and those that were there before there were several agents.
 
 use clap::Args as _;
-use dialbridge_core::config::Greeting;
+use dialbridge_core::config::StartingInput;
 
 use super::*;
 use crate::settings::{EsApi, Product};
@@ -13,7 +13,7 @@ fn without_any_setting_it_is_the_lab_on_port_8080() {
     assert_eq!(config.twilio.api_url, "https://api.twilio.com");
     let agent = agent(&[]);
     assert_eq!((agent.address.edition(), agent.language.as_str()), ("cx", "en-US"));
-    assert_eq!(agent.call.greeting.text.as_deref(), Some("hi"));
+    assert_eq!(agent.call.starting_input.text.as_deref(), Some("hi"));
 }
 
 #[cfg(feature = "lab")]
@@ -29,19 +29,19 @@ fn a_lab_agent_brings_its_script_along() {
 
 #[test]
 fn an_empty_starting_text_means_to_listen_first() {
-    assert_eq!(agent(&[("DIALOGFLOW_STARTING_TEXT", "")]).call.greeting.text, None);
+    assert_eq!(agent(&[("DIALOGFLOW_STARTING_TEXT", "")]).call.starting_input.text, None);
 }
 
 #[test]
 fn a_project_alone_is_its_es_agent_greeted_by_the_welcome_event() {
     let es = agent(&[ES]);
     assert_eq!(es.address.name(), "projects/my-project/agent");
-    assert_eq!(es.call.greeting, Greeting { event: Some("WELCOME".to_owned()), text: None });
+    assert_eq!(es.call.starting_input, StartingInput { event: Some("WELCOME".to_owned()), text: None });
     assert_eq!(agent(&[ES, BETA]).address.product(), Product::Es(EsApi::V2Beta1));
 }
 
 #[test]
-fn in_public_it_does_not_start_with_an_open_door() {
+fn in_public_it_does_not_start_without_signatures() {
     let refused =
         |values: &[(&str, &str)], name| only(&settings(values).check(Platform::CloudRun).unwrap_err()).name() == name;
     assert!(refused(&[], "TWILIO_AUTH_TOKEN"));
@@ -71,17 +71,17 @@ fn edge_and_region_make_the_api_url() {
 }
 
 #[test]
-fn calls_are_renewed_where_the_platform_cuts_sockets() {
-    let renewal = |values: &[(&str, &str)], platform| {
+fn calls_migrate_where_the_platform_cuts_sockets() {
+    let migrate_after = |values: &[(&str, &str)], platform| {
         let mut all = values.to_vec();
         all.push(("TWILIO_AUTH_TOKEN", "t"));
-        settings(&all).check(platform).unwrap().default_agent_mut().call.renew_after_ms
+        settings(&all).check(platform).unwrap().default_agent_mut().call.migrate_after_ms
     };
-    assert_eq!(renewal(&[], Platform::CloudRun), 3_300_000);
-    assert_eq!(renewal(&[], Platform::AppEngine), 3_300_000);
-    assert_eq!(renewal(&[], Platform::Elsewhere), 0);
-    assert_eq!(renewal(&[("RENEW_AFTER_SECONDS", "0")], Platform::CloudRun), 0);
-    assert_eq!(renewal(&[("RENEW_AFTER_SECONDS", "600")], Platform::Elsewhere), 600_000);
+    assert_eq!(migrate_after(&[], Platform::CloudRun), 3_300_000);
+    assert_eq!(migrate_after(&[], Platform::AppEngine), 3_300_000);
+    assert_eq!(migrate_after(&[], Platform::Elsewhere), 0);
+    assert_eq!(migrate_after(&[("MIGRATE_AFTER_SECONDS", "0")], Platform::CloudRun), 0);
+    assert_eq!(migrate_after(&[("MIGRATE_AFTER_SECONDS", "600")], Platform::Elsewhere), 600_000);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeIn, BargeInMode, Bounds, CallConfig, Fillers, Keys, Patience, StreamShape};
+use dialbridge_core::config::{
+    BargeIn, BargeInMode, CallConfig, CallLimits, DtmfConfig, Fillers, StreamShape, Timeouts,
+};
 use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
@@ -23,24 +25,24 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("PUBLIC_URL", vec!["example.com", "https://example.com/path"]),
         ("DIALBRIDGE_CONFIG", vec!["/nowhere/agents.toml"]),
         ("MAX_CALLS", vec!["0", "many"]),
-        ("MOST_WAITING_SOCKETS", vec!["0", "x"]),
-        ("MOST_CONNECTIONS", vec!["0"]),
+        ("MAX_WAITING_SOCKETS", vec!["0", "x"]),
+        ("MAX_CONNECTIONS", vec!["0"]),
         ("HEAD_SECONDS", vec!["0", "301"]),
-        ("MOST_HEAD_BYTES", vec!["8191", "2000000"]),
+        ("MAX_HEAD_BYTES", vec!["8191", "2000000"]),
         ("BODY_SECONDS", vec!["0"]),
-        ("MOST_BODY_BYTES", vec!["0", "2000000"]),
-        ("MOST_MESSAGE_BYTES", vec!["0", "2000000"]),
+        ("MAX_BODY_BYTES", vec!["0", "2000000"]),
+        ("MAX_MESSAGE_BYTES", vec!["0", "2000000"]),
         ("START_SECONDS", vec!["0", "soon"]),
         ("QUIET_SOCKET_SECONDS", vec!["0"]),
         ("SLOW_SOCKET_SECONDS", vec!["0"]),
-        ("MOST_QUEUED_MESSAGES", vec!["0", "100001"]),
+        ("MAX_QUEUED_MESSAGES", vec!["0", "100001"]),
         ("STREAMS_PER_CONNECTION", vec!["0", "101", "many"]),
-        ("GATHER_MICROSECONDS", vec!["5001", "-1", "1 ms"]),
+        ("COALESCE_MICROSECONDS", vec!["5001", "-1", "1 ms"]),
         ("AUDIO_CHUNK_MS", vec!["0", "19", "201", "25", "40 ms"]),
         ("ALLOW_BARE_MEDIA", vec!["yes"]),
         ("OVERFLOW_URL", vec!["tel:1"]),
         ("LOG_LEVEL", vec!["loud"]),
-        ("RENEW_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
+        ("MIGRATE_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
         ("ADMIN_TOKEN", vec!["fifteen-chars-x", "there is a space in it", "umlaute-können-das-nicht"]),
         ("PAGE_TRANSCRIPTS", vec!["yes"]),
         ("RECORD_DIGITS", vec!["yes"]),
@@ -68,32 +70,32 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
         ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
         ("BARGE_IN", vec!["on", "Speech"]),
-        ("BARGE_IN_LEAST_WORDS", vec!["0", "101", "one"]),
-        ("BARGE_IN_LEAST_MS", vec!["60001", "0.5"]),
-        ("BARGE_IN_LEAST_CONFIDENCE", vec!["101", "0.6"]),
+        ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
+        ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
+        ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),
         ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
         ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
         ("NO_INPUT_MS", vec!["499", "600001"]),
         ("FILLER_FILE", vec!["/nowhere/filler.wav"]),
         ("FILLER_AFTER_MS", vec!["60001"]),
         ("RETRY_FILE", vec!["/nowhere/retry.wav"]),
-        ("KEYS_FINISH", vec!["##", "a", "E", "pound"]),
-        ("KEYS_MOST", vec!["101", "-1"]),
-        ("KEYS_GAP_MS", vec!["99", "60001"]),
-        ("KEYS_FIRST_MS", vec!["300001"]),
-        ("KEYS_AS", vec!["digits", "event:", "event", &long]),
-        ("MOST_CALL_SECONDS", vec!["86401"]),
-        ("MOST_SILENCE_SECONDS", vec!["86401"]),
-        ("MOST_FAILED_TURNS", vec!["1000001"]),
-        ("MOST_SILENT_TURNS", vec!["1000001"]),
-        ("GOODBYE_TEXT", vec![&long]),
+        ("DTMF_FINISH_DIGIT", vec!["##", "a", "E", "pound"]),
+        ("DTMF_MAX_DIGITS", vec!["101", "-1"]),
+        ("DTMF_INTERDIGIT_MS", vec!["99", "60001"]),
+        ("DTMF_FIRST_DIGIT_MS", vec!["300001"]),
+        ("DTMF_AS", vec!["digits", "event:", "event", &long]),
+        ("MAX_CALL_SECONDS", vec!["86401"]),
+        ("MAX_SILENCE_SECONDS", vec!["86401"]),
+        ("MAX_FAILED_TURNS", vec!["1000001"]),
+        ("MAX_NO_INPUT_TURNS", vec!["1000001"]),
+        ("TEXT_GOODBYE", vec![&long]),
         ("VOICE_GENDER", vec!["man"]),
         ("SPEAKING_RATE", vec!["0.2", "4.1", "fast", "NaN"]),
         ("PITCH", vec!["-20.5", "21"]),
         ("VOLUME_GAIN_DB", vec!["-97", "17", "inf"]),
         ("SPEECH_MODEL_VARIANT", vec!["worst"]),
         ("PHRASE_HINTS", vec![&phrase, &phrases]),
-        ("PROMPT_MOST_BYTES", vec!["0", "33554433"]),
+        ("PROMPT_MAX_BYTES", vec!["0", "33554433"]),
         ("PROMPT_FETCH_MS", vec!["99", "60001"]),
         ("STORAGE_ENDPOINT", vec!["storage.googleapis.com", "https://example.com/?a=b"]),
         ("TEXT_TO_SPEECH_ENDPOINT", vec!["gs://x"]),
@@ -110,7 +112,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("DIAL_ANSWER_ON_BRIDGE", vec!["2"]),
         ("DIAL_FAILED_EVENT", vec![&long]),
         ("SLOW_TURN_MS", vec!["600001", "-1", "3 s"]),
-        ("SLOW_STAGES_MS", vec!["agent", "agents=1", "agent=fast", "agent=1,play-out=600001", "=1"]),
+        ("SLOW_STAGES_MS", vec!["agent", "agents=1", "agent=fast", "agent=1,playout=600001", "=1"]),
         ("EVENT_WEBHOOK_URL", vec!["example.com/events", "mailto:a@example.com"]),
         ("EVENT_REDACTION", vec!["some", "digits"]),
         ("GOOGLE_CLOUD_PROJECT", vec!["my project", "a/b"]),
@@ -169,7 +171,7 @@ fn what_needs_another_setting_says_so() {
         (&[("TWILIO_API_KEY_SID", "SK1")][..], "TWILIO_API_KEY_SECRET"),
         (&[("TWILIO_API_KEY_SECRET", "s")], "TWILIO_API_KEY_SID"),
         (&[("TWILIO_REGION", "ie1")], "TWILIO_EDGE"),
-        (&[ES, ("KEYS_AS", "dtmf")], "KEYS_AS"),
+        (&[ES, ("DTMF_AS", "dtmf")], "DTMF_AS"),
         (&[ES, ("ROTATION_MARGIN_MS", "55001")], "ROTATION_MARGIN_MS"),
         (&[ES, ("FLOW_VERSIONS", "projects/p/locations/l/agents/a/flows/f/versions/1")], "FLOW_VERSIONS"),
     ] {
@@ -182,10 +184,13 @@ fn what_needs_another_setting_says_so() {
 fn an_empty_value_counts_as_not_given() {
     let empty: Vec<(&str, &str)> = Settings::names().map(|name| (name, "  ")).collect();
     let of_empty = agent(&empty);
-    let greeting = CallConfig::default().greeting;
-    assert_eq!(of_empty.call.greeting, greeting, "but for the starting event and text, where none is a value too");
+    let greeting = CallConfig::default().starting_input;
+    assert_eq!(
+        of_empty.call.starting_input, greeting,
+        "but for the starting event and text, where none is a value too"
+    );
     let default = agent(&[]);
-    assert_eq!(of_empty.call, CallConfig { greeting, ..default.call });
+    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, ..default.call });
     assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
 }
 
@@ -193,13 +198,14 @@ fn an_empty_value_counts_as_not_given() {
 fn the_defaults_are_those_that_are_documented() {
     let AgentConfig { call, speech, dial_failed_event, tape_mask, notices, .. } = agent(&[CX]);
     assert_eq!(call.barge_in, BargeIn::default());
-    assert_eq!(call.keys, Keys::default());
+    assert_eq!(call.dtmf, DtmfConfig::default());
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (None, 8_000));
-    let bounds = Bounds { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, silent_turns: 8, goodbye: None };
-    assert_eq!(call.bounds, bounds);
+    let bounds =
+        CallLimits { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, no_input_turns: 8, goodbye: None };
+    assert_eq!(call.limits, bounds);
     assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, ..Fillers::default() });
     assert_eq!((call.audio_limit_ms, call.rotation_margin_ms), (120_000, 10_000));
-    assert_eq!((call.patience.answer_ms, call.patience.fetch_ms, call.retry.budget_ms), (20_000, 5_000, 15_000));
+    assert_eq!((call.timeouts.answer_ms, call.timeouts.fetch_ms, call.retry.budget_ms), (20_000, 5_000, 15_000));
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
     assert_eq!(tape_mask, Mask { digits: true, audio: false });
     assert_eq!((speech, notices.len()), (SpeechConfig { audio_chunk_ms: 20, ..SpeechConfig::default() }, 0));
@@ -209,11 +215,11 @@ fn the_defaults_are_those_that_are_documented() {
 fn an_es_agent_has_defaults_of_its_own() {
     for (values, knows_prompts) in [(&[ES][..], false), (&[ES, BETA], true)] {
         let call = agent(values).call;
-        assert_eq!((call.keys.form, call.knows_prompts), (DigitsForm::Text, knows_prompts));
+        assert_eq!((call.dtmf.form, call.knows_prompts), (DigitsForm::Text, knows_prompts));
         assert_eq!(call.audio_limit_ms, 60_000);
     }
     assert!(agent(&[CX]).call.knows_prompts);
-    assert_eq!(agent(&[ES, BETA, ("KEYS_AS", "dtmf")]).call.keys.form, DigitsForm::Dtmf);
+    assert_eq!(agent(&[ES, BETA, ("DTMF_AS", "dtmf")]).call.dtmf.form, DigitsForm::Dtmf);
     assert_eq!(agent(&[ES, ("ROTATION_MARGIN_MS", "55000")]).call.rotation_margin_ms, 55_000);
 }
 
@@ -221,13 +227,13 @@ fn an_es_agent_has_defaults_of_its_own() {
 fn a_ces_agent_has_defaults_of_its_own() {
     let AgentConfig { address, call, ces, .. } = agent(&[CES]);
     assert_eq!(address.product(), Product::Ces(CesTransport::WebSocket));
-    assert_eq!((call.shape, call.audio_limit_ms, call.knows_prompts), (StreamShape::PerCall, 3_600_000, false));
-    let greeting = (call.greeting.event.as_deref(), call.greeting.text.as_deref());
+    assert_eq!((call.shape, call.audio_limit_ms, call.knows_prompts), (StreamShape::PerSession, 3_600_000, false));
+    let greeting = (call.starting_input.event.as_deref(), call.starting_input.text.as_deref());
     assert_eq!(greeting, (Some("session_start"), None));
-    assert_eq!(call.keys, Keys { most: 1, ..Keys::default() }, "each key is an input of its own");
+    assert_eq!(call.dtmf, DtmfConfig { max_digits: 1, ..DtmfConfig::default() }, "each key is an input of its own");
     assert_eq!(ces, CesConfig::default());
-    let keys = agent(&[CES, ("KEYS_MOST", "0"), ("KEYS_AS", "text")]).call.keys;
-    assert_eq!((keys.most, keys.form), (0, DigitsForm::Text));
+    let keys = agent(&[CES, ("DTMF_MAX_DIGITS", "0"), ("DTMF_AS", "text")]).call.dtmf;
+    assert_eq!((keys.max_digits, keys.form), (0, DigitsForm::Text));
     assert_eq!(agent(&[CES, ("ROTATION_MARGIN_MS", "600000")]).call.rotation_margin_ms, 600_000);
     assert_eq!(agent(&[CES, ("CES_STREAM_SECONDS", "60")]).call.audio_limit_ms, 60_000);
 }
@@ -268,11 +274,11 @@ fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
     let url = ("CES_TOOL_WEBHOOK_URL", "https://example.com/tools");
     let set = agent(&[CES, url, ("CES_TOOL_WEBHOOK_SECRET", "s3cret"), ("CES_TOOL_WEBHOOK_MS", "500")]);
     let secret = Some(Secret::new("s3cret"));
-    let patience = std::time::Duration::from_millis(500);
-    assert_eq!(set.tools, Some(ToolWebhook { url: url.1.to_owned(), secret, patience }));
+    let timeout = std::time::Duration::from_millis(500);
+    assert_eq!(set.tools, Some(ToolWebhook { url: url.1.to_owned(), secret, timeout }));
     assert!(set.call.has_tools);
     let default = agent(&[CES, url]).tools.unwrap();
-    assert_eq!((default.secret, default.patience.as_millis()), (None, 10_000));
+    assert_eq!((default.secret, default.timeout.as_millis()), (None, 10_000));
     for values in [&[CES][..], &[CX, url]] {
         let agent = agent(values);
         assert_eq!((agent.tools, agent.call.has_tools), (None, false));
@@ -284,41 +290,41 @@ fn interruptions_are_as_they_are_set() {
     let of = |mode| agent(&[("BARGE_IN", mode)]).call.barge_in.mode;
     assert_eq!([of("off"), of("speech"), of("voice")], [BargeInMode::Off, BargeInMode::Speech, BargeInMode::Voice]);
     let rule = agent(&[
-        ("BARGE_IN_LEAST_WORDS", "3"),
-        ("BARGE_IN_LEAST_MS", "250"),
-        ("BARGE_IN_LEAST_CONFIDENCE", "60"),
+        ("BARGE_IN_MIN_WORDS", "3"),
+        ("BARGE_IN_MIN_MS", "250"),
+        ("BARGE_IN_MIN_CONFIDENCE", "60"),
         ("HEARD_PARAMETER", "what_was-heard1"),
     ]);
     let heard_parameter = Some("what_was-heard1".to_owned());
     let expected =
-        BargeIn { mode: BargeInMode::Speech, least_words: 3, least_ms: 250, least_confidence: 60, heard_parameter };
+        BargeIn { mode: BargeInMode::Speech, min_words: 3, min_ms: 250, min_confidence: 60, heard_parameter };
     assert_eq!(rule.call.barge_in, expected);
 }
 
 #[test]
-fn keys_are_collected_as_it_is_set() {
-    let keys = |values: &[(&str, &str)]| agent(values).call.keys;
+fn digits_are_collected_as_it_is_set() {
+    let keys = |values: &[(&str, &str)]| agent(values).call.dtmf;
     for (value, key) in [("none", None), ("#", Some('#')), ("*", Some('*')), ("7", Some('7')), ("D", Some('D'))] {
-        assert_eq!(keys(&[("KEYS_FINISH", value)]).finish, key);
+        assert_eq!(keys(&[("DTMF_FINISH_DIGIT", value)]).finish_digit, key);
     }
     let event = DigitsForm::Event("KEYS TYPED".to_owned());
     for (value, form) in [("dtmf", DigitsForm::Dtmf), ("text", DigitsForm::Text), ("event: KEYS TYPED", event)] {
-        assert_eq!(keys(&[("KEYS_AS", value)]).form, form);
+        assert_eq!(keys(&[("DTMF_AS", value)]).form, form);
     }
-    let set = keys(&[("KEYS_MOST", "4"), ("KEYS_GAP_MS", "1500"), ("KEYS_FIRST_MS", "5000")]);
-    assert_eq!((set.most, set.gap_ms, set.first_ms), (4, 1_500, 5_000));
+    let set = keys(&[("DTMF_MAX_DIGITS", "4"), ("DTMF_INTERDIGIT_MS", "1500"), ("DTMF_FIRST_DIGIT_MS", "5000")]);
+    assert_eq!((set.max_digits, set.interdigit_ms, set.first_digit_ms), (4, 1_500, 5_000));
 }
 
 #[test]
-fn silence_bounds_and_patience_are_as_they_are_set() {
+fn silence_limits_and_timeouts_are_as_they_are_set() {
     let call = agent(&[
         ("NO_INPUT_EVENT", "SILENCE"),
         ("NO_INPUT_MS", "4000"),
-        ("MOST_CALL_SECONDS", "600"),
-        ("MOST_SILENCE_SECONDS", "0"),
-        ("MOST_FAILED_TURNS", "2"),
-        ("MOST_SILENT_TURNS", "3"),
-        ("GOODBYE_TEXT", "Thank you, good bye."),
+        ("MAX_CALL_SECONDS", "600"),
+        ("MAX_SILENCE_SECONDS", "0"),
+        ("MAX_FAILED_TURNS", "2"),
+        ("MAX_NO_INPUT_TURNS", "3"),
+        ("TEXT_GOODBYE", "Thank you, good bye."),
         ("ANSWER_SECONDS", "12"),
         ("STALLED_STREAM_SECONDS", "20"),
         ("RETRY_BUDGET_SECONDS", "0"),
@@ -328,11 +334,14 @@ fn silence_bounds_and_patience_are_as_they_are_set() {
     .call;
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (Some("SILENCE"), 4_000));
     let goodbye = Some("Thank you, good bye.".to_owned());
-    assert_eq!(call.bounds, Bounds { call_ms: 600_000, silence_ms: 0, failed_turns: 2, silent_turns: 3, goodbye });
-    let patience = &call.patience;
-    assert_eq!((patience.answer_ms, patience.stalled_ms, patience.fetch_ms), (12_000, 20_000, 800));
-    assert_eq!(agent(&[("STALLED_STREAM_SECONDS", "0")]).call.patience.stalled_ms, 0, "never");
-    assert_eq!(agent(&[]).call.patience, Patience::default(), "core's own where nothing is set");
+    assert_eq!(
+        call.limits,
+        CallLimits { call_ms: 600_000, silence_ms: 0, failed_turns: 2, no_input_turns: 3, goodbye }
+    );
+    let timeouts = &call.timeouts;
+    assert_eq!((timeouts.answer_ms, timeouts.stalled_ms, timeouts.fetch_ms), (12_000, 20_000, 800));
+    assert_eq!(agent(&[("STALLED_STREAM_SECONDS", "0")]).call.timeouts.stalled_ms, 0, "never");
+    assert_eq!(agent(&[]).call.timeouts, Timeouts::default(), "core's own where nothing is set");
     assert_eq!((call.retry.budget_ms, call.rotation_margin_ms), (0, 20_000));
 }
 
@@ -343,7 +352,7 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
         ("DIAL_TIMEOUT", "45"),
         ("DIAL_ANSWER_ON_BRIDGE", "false"),
         ("DIAL_FAILED_EVENT", "NO_ANSWER"),
-        ("PROMPT_MOST_BYTES", "1000000"),
+        ("PROMPT_MAX_BYTES", "1000000"),
         ("STORAGE_ENDPOINT", "http://127.0.0.1:9000/"),
         ("TEXT_TO_SPEECH_ENDPOINT", "https://eu-texttospeech.googleapis.com"),
         ("RECORD_DIGITS", "true"),
@@ -352,7 +361,7 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
     let dial = DialRules { caller_id: Some("+15550100".to_owned()), timeout_s: 45, answer_on_bridge: false };
     assert_eq!((set.call.handoff.dial, set.dial_failed_event.as_deref()), (dial, Some("NO_ANSWER")));
     assert_eq!(set.tape_mask, Mask { digits: false, audio: true });
-    assert_eq!((set.prompts.most_bytes, set.prompts.storage_endpoint.as_str()), (1_000_000, "http://127.0.0.1:9000"));
+    assert_eq!((set.prompts.max_bytes, set.prompts.storage_endpoint.as_str()), (1_000_000, "http://127.0.0.1:9000"));
     assert_eq!(set.prompts.text_to_speech_endpoint, "https://eu-texttospeech.googleapis.com");
 }
 
@@ -407,7 +416,7 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert!(told(&[CX, ("SPEAKING_RATE", "1.2"), ("VOICE_GENDER", "male")]).is_empty());
     assert!(told(&[ES, ("SPEAKING_RATE", "1.2")]).is_empty(), "ES replaces only what is set");
     assert_eq!(told(&[("NO_INPUT_MS", "5000")]), ["NO_INPUT_MS has no effect without NO_INPUT_EVENT"]);
-    assert_eq!(told(&[("KEYS_FIRST_MS", "5000")]), ["KEYS_FIRST_MS has no effect without NO_INPUT_EVENT"]);
+    assert_eq!(told(&[("DTMF_FIRST_DIGIT_MS", "5000")]), ["DTMF_FIRST_DIGIT_MS has no effect without NO_INPUT_EVENT"]);
     assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
     assert!(told(&[CES, ("STALLED_STREAM_SECONDS", "20")]).is_empty());
@@ -454,11 +463,11 @@ fn a_recording_is_any_wav_of_half_a_minute_and_nothing_else() {
 }
 
 #[test]
-fn a_turns_bounds_are_set_one_by_one_and_0_takes_one_away() {
-    use dialbridge_core::stages::StageBounds;
-    assert_eq!(agent(&[]).slow, StageBounds::default());
+fn a_turns_limits_are_set_one_by_one_and_0_removes_one() {
+    use dialbridge_core::stages::StageLimits;
+    assert_eq!(agent(&[]).slow, StageLimits::default());
     let slow = agent(&[("SLOW_TURN_MS", "0"), ("SLOW_STAGES_MS", "agent=2500, waiting = 0")]).slow;
-    let expected = StageBounds { whole_ms: None, agent_ms: Some(2_500), waiting_ms: None, ..StageBounds::default() };
+    let expected = StageLimits { whole_ms: None, agent_ms: Some(2_500), waiting_ms: None, ..StageLimits::default() };
     assert_eq!(slow, expected);
 }
 

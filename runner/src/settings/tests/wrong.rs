@@ -39,7 +39,7 @@ fn an_agent_that_cannot_be_had_hides_no_other_fault() {
 fn all_wrong_values_of_the_file_and_its_agents_are_told_with_their_places() {
     let file = "port = \"x\"\nbarge_in = \"on\"\nbarg_in = \"off\"\nparameters.From = 1\n\
                 [agents.a]\ndialogflow_agent = \"projects/p/agent\"\npitch = 99\nmax_calls = 1\nnumbers = [\"12x\"]\n\
-                [agents.b]\ndialogflow_agent = \"projects/p/agent\"\nkeys_gap_ms = 1\n";
+                [agents.b]\ndialogflow_agent = \"projects/p/agent\"\ndtmf_interdigit_ms = 1\n";
     let lines = told(Some(file), &[("VOICE_GENDER", "man")]);
     let expected = [
         "FILE: agents.a.numbers",
@@ -50,7 +50,7 @@ fn all_wrong_values_of_the_file_and_its_agents_are_told_with_their_places() {
         "FILE: barge_in",
         "VOICE_GENDER",
         "FILE: agents.a.pitch",
-        "FILE: agents.b.keys_gap_ms",
+        "FILE: agents.b.dtmf_interdigit_ms",
     ];
     let mut about = about(&lines);
     about.sort_unstable();
@@ -72,7 +72,7 @@ fn a_file_that_cannot_be_read_hides_no_wrong_variable() {
 
 #[test]
 fn what_is_wrong_beside_another_value_is_told_once_all_values_are_right_by_themselves() {
-    let wrong = [ES, ("KEYS_AS", "dtmf"), ("TWILIO_API_KEY_SID", "SK1"), ("DIALOGFLOW_ES_API", "v3")];
+    let wrong = [ES, ("DTMF_AS", "dtmf"), ("TWILIO_API_KEY_SID", "SK1"), ("DIALOGFLOW_ES_API", "v3")];
     assert_eq!(about(&told(None, &wrong)), ["DIALOGFLOW_ES_API"], "the others may come of it");
-    assert_eq!(about(&told(None, &wrong[..3])), ["TWILIO_API_KEY_SECRET", "KEYS_AS"]);
+    assert_eq!(about(&told(None, &wrong[..3])), ["TWILIO_API_KEY_SECRET", "DTMF_AS"]);
 }

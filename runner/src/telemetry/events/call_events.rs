@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dialbridge_core::report::{AudioAccount, Stages};
-use dialbridge_core::stages::{Guilty, TurnStage};
+use dialbridge_core::stages::{SlowStage, TurnStage};
 use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value, json};
 
@@ -62,13 +62,13 @@ impl CallEvents {
                     data["from"] = json!(from);
                     data["to"] = json!(to);
                 }
-                self.tell(at, "started", data);
+                self.send(at, "started", data);
             }
             Report::Transcript { turn, text, is_final: true } => {
                 let words = text.split_whitespace().count();
                 let mut data = json!({ "turn": turn.0, "words": words });
                 self.add_words(&mut data, &[("text", text)]);
-                self.tell(at, "transcript", data);
+                self.send(at, "transcript", data);
             }
             Report::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => {
                 let mut data = json!({
@@ -81,9 +81,9 @@ impl CallEvents {
                 if self.redaction < Redaction::Words {
                     data["parameters"] = Value::Object(parameters.clone());
                 }
-                self.tell(at, "intent", data);
+                self.send(at, "intent", data);
             }
-            Report::HandedOff { status } => self.tell(at, "handoff", json!({ "status": status.as_str() })),
+            Report::HandedOff { status } => self.send(at, "handoff", json!({ "status": status.as_str() })),
             Report::TurnOpened { .. } => self.seen.turns += 1,
             Report::TurnFailed { .. } => self.seen.failed_turns += 1,
             Report::BargeIn { .. } => self.seen.barge_ins += 1,
@@ -102,8 +102,8 @@ impl CallEvents {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
-            | Report::Heard { .. }
-            | Report::SilentTurnReplaced { .. }
+            | Report::Played { .. }
+            | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
             | Report::Digit
@@ -111,15 +111,15 @@ impl CallEvents {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
-            | Report::BoundReached(_)
+            | Report::LimitReached(_)
             | Report::Ended { .. } => {}
         }
     }
 
     /// Tells a turn and where its time went.
-    pub(in crate::telemetry) fn stages(&mut self, at: CallTime, stages: &Stages, guilty: Option<Guilty>) {
+    pub(in crate::telemetry) fn stages(&mut self, at: CallTime, stages: &Stages, slow_stage: Option<SlowStage>) {
         let times = TurnStage::ALL.into_iter().filter_map(|stage| {
-            let stretch = stages.stretch(stage)?;
+            let stretch = stages.interval(stage)?;
             Some((stage.as_str().to_owned(), stretch.ms().into()))
         });
         let times: Map<String, Value> = times.collect();
@@ -128,12 +128,12 @@ impl CallEvents {
             "input": stages.input,
             "wholeMs": stages.whole().map(|whole| whole.ms()),
             "stagesMs": times,
-            "slow": guilty.is_some(),
+            "slow": slow_stage.is_some(),
         });
-        if let Some(guilty) = guilty {
-            data["guilty"] = guilty.stage.as_str().into();
+        if let Some(slow_stage) = slow_stage {
+            data["slowStage"] = slow_stage.stage.as_str().into();
         }
-        self.tell(at, "turn", data);
+        self.send(at, "turn", data);
     }
 
     /// Tells the end of the stream.
@@ -153,7 +153,7 @@ impl CallEvents {
                 "dropped": ms(audio.dropped),
             },
         });
-        self.tell(at, "ended", data);
+        self.send(at, "ended", data);
     }
 
     /// Returns when all events so far were sent or lost.
@@ -169,7 +169,7 @@ impl CallEvents {
         }
     }
 
-    fn tell(&mut self, at: CallTime, kind: &str, mut data: Value) {
+    fn send(&mut self, at: CallTime, kind: &str, mut data: Value) {
         let common = &self.common;
         self.count += 1;
         data["callSid"] = common.call_sid.as_str().into();

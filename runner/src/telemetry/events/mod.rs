@@ -62,13 +62,13 @@ impl Events {
     }
 
     /// Sends what waits, for so long at most; what is left then is lost.
-    pub(super) async fn flush(&self, patience: Duration) {
+    pub(super) async fn flush(&self, timeout: Duration) {
         let all = async {
             for webhook in self.0.values() {
                 webhook.flushed(webhook.last()).await;
             }
         };
-        let _ = tokio::time::timeout(patience, all).await;
+        let _ = tokio::time::timeout(timeout, all).await;
         for webhook in self.0.values() {
             webhook.give_up();
         }

@@ -12,18 +12,18 @@ use crate::settings::{EventsConfig, Secret};
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::losses::Losses;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::outbox::{Bounds, Outbox};
-use crate::telemetry::post::{NotTaken, Patience, post};
+use crate::telemetry::outbox::{Outbox, OutboxLimits};
+use crate::telemetry::post::{NotTaken, RetryPolicy, post};
 use dialbridge_net::http_client::HttpClient;
 
 /// How much may wait: some minutes of a full instance.
-const QUEUE: Bounds = Bounds { items: 10_000, bytes: 8 << 20 };
+const QUEUE: OutboxLimits = OutboxLimits { items: 10_000, bytes: 8 << 20 };
 
 /// How much is posted at once.
-const BATCH: Bounds = Bounds { items: 100, bytes: 256 * 1024 };
+const BATCH: OutboxLimits = OutboxLimits { items: 100, bytes: 256 * 1024 };
 
 /// A batch is tried for half a minute at most.
-const PATIENCE: Patience = Patience { attempts: 5, timeout: Duration::from_secs(5) };
+const RETRY_POLICY: RetryPolicy = RetryPolicy { attempts: 5, timeout: Duration::from_secs(5) };
 
 /// `datacontenttype` of a batch in CloudEvents' JSON format.
 const BATCH_TYPE: &str = "application/cloudevents-batch+json";
@@ -66,14 +66,14 @@ impl Webhook {
 
     /// Posts what waits, for as long as it is polled.
     pub(super) async fn run(self: Arc<Self>) {
-        tokio::join!(self.post_all(), self.losses.say_each_interval(WHAT, || self.waiting()));
+        tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
     }
 
     async fn post_all(&self) {
         loop {
             let batch = self.outbox.batch(BATCH).await;
             let body = Bytes::from(format!("[{}]", batch.join(",")));
-            match post(&self.client, PATIENCE, || self.request(&body)).await {
+            match post(&self.client, RETRY_POLICY, || self.request(&body)).await {
                 Ok(()) => self.metrics.events("sent", batch.len()),
                 Err(NotTaken(why)) => {
                     tracing::debug!(why, events = batch.len(), "EVENT_WEBHOOK_URL does not take events");
@@ -118,6 +118,6 @@ impl Webhook {
     /// The instance ends: what waits is lost, and what was lost is said.
     pub(super) fn give_up(&self) {
         self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
-        self.losses.say(WHAT, self.waiting());
+        self.losses.log(WHAT, self.waiting());
     }
 }

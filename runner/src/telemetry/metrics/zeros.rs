@@ -1,10 +1,10 @@
 //! Figures of an agent before anything has moved them. To an alert a counter that begins with 1 has not moved.
 
-use dialbridge_core::ending::{Bound, VirtualAgentStatus as Status};
-use dialbridge_core::report::{CloseReason, InterruptedBy};
+use dialbridge_core::ending::{CallLimit, VirtualAgentStatus as Status};
+use dialbridge_core::report::{BargeInBy, CloseReason};
 use dialbridge_core::stages::TurnStage;
 
-use super::{CODES, FATES, Labels, Metrics, OTHER_CODE, OfAgent};
+use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE};
 
 /// What a turn begins with.
 const INPUTS: [&str; 5] = ["audio", "event", "text", "digits", "tool result"];
@@ -14,24 +14,23 @@ const STATUSES: [Status; 5] =
 
 const REASONS: [CloseReason; 9] = [
     CloseReason::Stop,
-    CloseReason::SocketClosed,
+    CloseReason::MediaStreamClosed,
     CloseReason::NoStart,
     CloseReason::NoFrames,
     CloseReason::WrongCall,
     CloseReason::HandedOff,
     CloseReason::NotUpdated,
     CloseReason::CallGone,
-    CloseReason::Renewed,
+    CloseReason::Migrated,
 ];
 
-const BOUNDS: [Bound; 4] = [Bound::Call, Bound::Silence, Bound::FailedTurns, Bound::SilentTurns];
+const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::FailedTurns, CallLimit::NoInputTurns];
 
-const INTERRUPTIONS: [InterruptedBy; 4] =
-    [InterruptedBy::Speech, InterruptedBy::Voice, InterruptedBy::Key, InterruptedBy::Agent];
+const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
 
 impl Metrics {
     /// Shows that agent's figures, all of them 0.
-    pub(in crate::telemetry) fn show_agent(&self, agent: &OfAgent) {
+    pub(in crate::telemetry) fn show_agent(&self, agent: &AgentLabels) {
         let labels = |name, value| Labels { agent: agent.clone(), more: (name, value) };
         for family in [&self.calls, &self.no_inputs, &self.retries, &self.prompts_refused] {
             let _ = family.get_or_create(agent);
@@ -41,12 +40,12 @@ impl Metrics {
             let _ = self.stage_seconds.get_or_create(&labels("stage", stage.as_str()));
             let _ = self.slow_turns.get_or_create(&labels("stage", stage.as_str()));
         }
-        for fate in FATES {
-            let _ = self.audio.get_or_create(&labels("fate", fate));
+        for outcome in AUDIO_OUTCOMES {
+            let _ = self.audio.get_or_create(&labels("outcome", outcome));
         }
         let statuses = STATUSES.map(|status| (&self.handoffs, "status", status.as_str()));
         let reasons = REASONS.map(|reason| (&self.calls_ended, "reason", reason.as_str()));
-        let bounds = BOUNDS.map(|bound| (&self.bounds, "bound", bound.as_str()));
+        let bounds = BOUNDS.map(|bound| (&self.limits, "limit", bound.as_str()));
         let interruptions = INTERRUPTIONS.map(|by| (&self.barge_ins, "by", by.as_str()));
         let inputs = INPUTS.map(|input| (&self.turns, "input", input));
         let codes = CODES.into_iter().filter(|code| *code != "OK").chain([OTHER_CODE]);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dialbridge_core::report::Stages;
-use dialbridge_core::stages::{Guilty, Stretch, TurnStage};
+use dialbridge_core::stages::{Interval, SlowStage, TurnStage};
 use dialbridge_core::{CallTime, Report, TurnId};
 
 use super::exporter::Exporter;
@@ -12,10 +12,10 @@ use super::span::{Attributes, Finished, Kind};
 use crate::telemetry::trace_context::{TraceContext, new_span_id};
 
 /// How many turns' intents are kept until their stages come: an answer waits behind a few others at most.
-const MOST_INTENTS: usize = 8;
+const MAX_INTENTS: usize = 8;
 
 /// How many things that happened a call's span tells: OpenTelemetry's own bound.
-const MOST_EVENTS: usize = 128;
+const MAX_EVENTS: usize = 128;
 
 /// The spans of a call whose trace is kept.
 #[derive(Debug)]
@@ -65,24 +65,24 @@ impl CallTrace {
                     ("error.type", fault.code.as_str().into()),
                     ("dialbridge.tried_again", retry_in_ms.is_some().into()),
                 ];
-                let stretch = Stretch { from, to: at };
+                let stretch = Interval { from, to: at };
                 self.child("turn", self.context.span_id, stretch, attributes, Some(fault.code.clone()));
             }
             Report::Answered { turn, intent, .. } if !intent.display_name.is_empty() => {
-                if self.intents.len() >= MOST_INTENTS {
+                if self.intents.len() >= MAX_INTENTS {
                     self.intents.pop_front();
                 }
                 self.intents.push_back((*turn, intent.display_name.clone()));
             }
-            Report::BargeIn { by, heard_ms, cut_ms, .. } => self.happened(at, "barge-in", || {
-                let heard = ("dialbridge.heard_ms", (*heard_ms).into());
+            Report::BargeIn { by, played_ms, cut_ms, .. } => self.add_event(at, "barge-in", || {
+                let heard = ("dialbridge.played_ms", (*played_ms).into());
                 vec![("dialbridge.by", by.as_str().into()), heard, ("dialbridge.cut_ms", (*cut_ms).into())]
             }),
             Report::NoInput { in_a_row, .. } => {
-                self.happened(at, "no-input", || vec![("dialbridge.in_a_row", u64::from(*in_a_row).into())])
+                self.add_event(at, "no-input", || vec![("dialbridge.in_a_row", u64::from(*in_a_row).into())])
             }
-            Report::BoundReached(bound) => {
-                self.happened(at, "bound reached", || vec![("dialbridge.bound", bound.as_str().into())]);
+            Report::LimitReached(bound) => {
+                self.add_event(at, "limit reached", || vec![("dialbridge.limit", bound.as_str().into())]);
             }
             Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
             // These are no part of a trace, or have their own.
@@ -102,8 +102,8 @@ impl CallTrace {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
-            | Report::Heard { .. }
-            | Report::SilentTurnReplaced { .. }
+            | Report::Played { .. }
+            | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
             | Report::Digit
@@ -115,14 +115,14 @@ impl CallTrace {
     }
 
     /// Tells a turn with its stages.
-    pub(in crate::telemetry) fn stages(&mut self, stages: &Stages, guilty: Option<Guilty>) {
+    pub(in crate::telemetry) fn stages(&mut self, stages: &Stages, slow_stage: Option<SlowStage>) {
         let mut attributes = vec![
             ("dialbridge.turn", u64::from(stages.turn.0).into()),
             ("dialbridge.input", stages.input.into()),
-            ("dialbridge.slow", guilty.is_some().into()),
+            ("dialbridge.slow", slow_stage.is_some().into()),
         ];
-        if let Some(guilty) = guilty {
-            attributes.push(("dialbridge.guilty", guilty.stage.as_str().into()));
+        if let Some(slow_stage) = slow_stage {
+            attributes.push(("dialbridge.slow_stage", slow_stage.stage.as_str().into()));
         }
         self.intents.retain(|(turn, intent)| {
             if *turn == stages.turn {
@@ -130,14 +130,14 @@ impl CallTrace {
             }
             *turn != stages.turn
         });
-        let parts: Vec<(&'static str, Stretch)> = TurnStage::ALL
+        let parts: Vec<(&'static str, Interval)> = TurnStage::ALL
             .into_iter()
-            .filter_map(|stage| Some((stage.as_str(), stages.stretch(stage)?)))
+            .filter_map(|stage| Some((stage.as_str(), stages.interval(stage)?)))
             .chain(speech(stages))
             .collect();
         let from = parts.iter().map(|(_, part)| part.from).min().unwrap_or(stages.opened).min(stages.opened);
         let to = parts.iter().map(|(_, part)| part.to).max().unwrap_or(stages.opened);
-        let turn = self.child("turn", self.context.span_id, Stretch { from, to }, attributes, None);
+        let turn = self.child("turn", self.context.span_id, Interval { from, to }, attributes, None);
         for (name, part) in parts {
             self.child(name, turn, part, Vec::new(), None);
         }
@@ -161,8 +161,8 @@ impl CallTrace {
         });
     }
 
-    fn happened(&mut self, at: CallTime, name: &'static str, attributes: impl FnOnce() -> Attributes) {
-        if self.events.len() < MOST_EVENTS {
+    fn add_event(&mut self, at: CallTime, name: &'static str, attributes: impl FnOnce() -> Attributes) {
+        if self.events.len() < MAX_EVENTS {
             self.events.push((self.began_ms + at.as_ms(), name, attributes()));
         }
     }
@@ -172,7 +172,7 @@ impl CallTrace {
         &self,
         name: &'static str,
         parent_id: u64,
-        stretch: Stretch,
+        stretch: Interval,
         attributes: Attributes,
         failed: Option<String>,
     ) -> u64 {
@@ -194,7 +194,7 @@ impl CallTrace {
 }
 
 /// The caller's own words, which nobody waits for.
-fn speech(stages: &Stages) -> Option<(&'static str, Stretch)> {
+fn speech(stages: &Stages) -> Option<(&'static str, Interval)> {
     let (from, to) = (stages.speech_began?, stages.speech_ended?);
-    Some(("speech", Stretch { from, to: to.max(from) }))
+    Some(("speech", Interval { from, to: to.max(from) }))
 }

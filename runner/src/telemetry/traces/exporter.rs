@@ -17,18 +17,18 @@ use super::span::{Finished, key_value};
 use crate::settings::{Sampler, Secret, TracesConfig};
 use crate::telemetry::losses::Losses;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::outbox::{Bounds, Outbox};
-use crate::telemetry::post::{NotTaken, Patience, post};
+use crate::telemetry::outbox::{Outbox, OutboxLimits};
+use crate::telemetry::post::{NotTaken, RetryPolicy, post};
 use crate::telemetry::trace_context::TraceContext;
 use dialbridge_net::http_client::HttpClient;
 
 /// How many spans may wait, and how many go at once: OpenTelemetry's own defaults. They are small, so their bytes are not
 /// counted.
-const QUEUE: Bounds = Bounds { items: 2_048, bytes: usize::MAX };
-const BATCH: Bounds = Bounds { items: 512, bytes: usize::MAX };
+const QUEUE: OutboxLimits = OutboxLimits { items: 2_048, bytes: usize::MAX };
+const BATCH: OutboxLimits = OutboxLimits { items: 512, bytes: usize::MAX };
 
 /// After a first span others are waited for, so that a request has more than one.
-const GATHERING: Duration = Duration::from_secs(2);
+const BATCH_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often a batch is posted.
 const ATTEMPTS: u32 = 3;
@@ -40,7 +40,7 @@ const WHAT: &str = "spans";
 pub(in crate::telemetry) struct Exporter {
     url: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
-    patience: Patience,
+    policy: RetryPolicy,
     resource: Resource,
     sampler: Sampler,
     outbox: Outbox<Finished>,
@@ -62,7 +62,7 @@ impl Exporter {
         Self {
             url: config.url.clone(),
             headers: config.headers.clone(),
-            patience: Patience { attempts: ATTEMPTS, timeout: config.timeout },
+            policy: RetryPolicy { attempts: ATTEMPTS, timeout: config.timeout },
             resource: resource(config),
             sampler: config.sampler,
             outbox: Outbox::new(QUEUE),
@@ -93,21 +93,21 @@ impl Exporter {
 
     /// Posts what waits, for as long as it is polled.
     pub(in crate::telemetry) async fn run(self: Arc<Self>) {
-        tokio::join!(self.post_all(), self.losses.say_each_interval(WHAT, || self.waiting()));
+        tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
     }
 
     async fn post_all(&self) {
         loop {
-            let mut batch = self.outbox.batch(Bounds { items: 1, ..BATCH }).await;
+            let mut batch = self.outbox.batch(OutboxLimits { items: 1, ..BATCH }).await;
             // A flush leaves its permit behind, should it come between two batches.
-            let _ = tokio::time::timeout(GATHERING, self.hurry.notified()).await;
+            let _ = tokio::time::timeout(BATCH_PAUSE, self.hurry.notified()).await;
             if self.outbox.waiting() > batch.len() as u64 {
-                let most = Bounds { items: BATCH.items - batch.len(), ..BATCH };
+                let most = OutboxLimits { items: BATCH.items - batch.len(), ..BATCH };
                 batch.extend(self.outbox.batch(most).await);
             }
             let count = batch.len();
             let body = Bytes::from(self.message(batch).encode_to_vec());
-            match post(&self.client, self.patience, || self.request(&body)).await {
+            match post(&self.client, self.policy, || self.request(&body)).await {
                 Ok(()) => self.metrics.spans("sent", count),
                 Err(NotTaken(why)) => {
                     tracing::debug!(why, spans = count, "OTEL_EXPORTER_OTLP_ENDPOINT does not take spans");
@@ -152,7 +152,7 @@ impl Exporter {
     }
 
     /// Sends what waits, for so long at most; what is left then is lost.
-    pub(in crate::telemetry) async fn flush(&self, patience: Duration) {
+    pub(in crate::telemetry) async fn flush(&self, timeout: Duration) {
         let last = self.outbox.last();
         let all = async {
             while self.outbox.waiting() > 0 {
@@ -161,9 +161,9 @@ impl Exporter {
                 let _ = tokio::time::timeout(a_moment, self.outbox.settled(last)).await;
             }
         };
-        let _ = tokio::time::timeout(patience, all).await;
+        let _ = tokio::time::timeout(timeout, all).await;
         self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
-        self.losses.say(WHAT, self.waiting());
+        self.losses.log(WHAT, self.waiting());
     }
 }
 

@@ -13,7 +13,7 @@ use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::Number;
 
 use super::parse::Json;
-use super::schema::{Field, Kind, Place, Schema};
+use super::schema::{Cardinality, Field, Kind, Schema};
 
 const ANY_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -41,12 +41,12 @@ enum Path<'a> {
 }
 
 impl Path<'_> {
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Root => String::new(),
             Self::In(Path::Root, name) => (*name).to_owned(),
-            Self::In(path, name) => format!("{}.{name}", path.told()),
-            Self::At(path, place) => format!("{}[{place}]", path.told()),
+            Self::In(path, name) => format!("{}.{name}", path.describe()),
+            Self::At(path, place) => format!("{}[{place}]", path.describe()),
         }
     }
 }
@@ -66,8 +66,8 @@ fn message(
         if value == Json::Null {
             continue;
         }
-        if let Place::OneOf(oneof) = field.place
-            && seen.iter().any(|other| other.place == field.place)
+        if let Cardinality::OneOf(oneof) = field.cardinality
+            && seen.iter().any(|other| other.cardinality == field.cardinality)
         {
             let why = format!("oneof field '{oneof}' is already set. Cannot set '{}'", field.name);
             return Err(invalid(path, &why));
@@ -79,14 +79,14 @@ fn message(
 }
 
 fn write_field(field: &'static Field, value: Json, path: &Path<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-    match (field.place, field.kind, value) {
-        (Place::Repeated, kind, Json::List(items)) => {
+    match (field.cardinality, field.kind, value) {
+        (Cardinality::Repeated, kind, Json::List(items)) => {
             for (place, item) in items.into_iter().enumerate() {
                 write_value(field.number, kind, item, &Path::At(path, place), out)?;
             }
             Ok(())
         }
-        (Place::Repeated, ..) => Err(invalid(path, "a list is expected")),
+        (Cardinality::Repeated, ..) => Err(invalid(path, "a list is expected")),
         (_, Kind::TextMap, Json::Object(entries)) => text_map(field.number, entries, path, out),
         (_, kind, value) => write_value(field.number, kind, value, path, out),
     }
@@ -195,17 +195,17 @@ fn unknown(name: &str, path: &Path<'_>) -> String {
     let name: String = name.chars().take(40).collect();
     let place = match path {
         Path::Root => String::new(),
-        path => format!(" at '{}'", path.told()),
+        path => format!(" at '{}'", path.describe()),
     };
     format!("Invalid JSON payload received. Unknown name \"{name}\"{place}: Cannot find field.")
 }
 
 fn invalid(path: &Path<'_>, why: &str) -> String {
-    format!("Invalid value at '{}', {why}.", path.told())
+    format!("Invalid value at '{}', {why}.", path.describe())
 }
 
 fn wrong(path: &Path<'_>, of: &str) -> String {
-    format!("Invalid value at '{}' ({of})", path.told())
+    format!("Invalid value at '{}' ({of})", path.describe())
 }
 
 fn type_of(kind: Kind) -> &'static str {

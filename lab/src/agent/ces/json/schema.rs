@@ -14,7 +14,7 @@ pub(super) struct Field {
     /// As in the proto: `snake_case`.
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    pub(super) place: Place,
+    pub(super) cardinality: Cardinality,
 }
 
 /// What a value is.
@@ -39,7 +39,7 @@ pub(super) enum Kind {
 
 /// How often a field can be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Cardinality {
     /// Once.
     Single,
     /// Once, and no other field of that oneof beside it.
@@ -67,15 +67,15 @@ pub(super) fn camel(name: &str) -> String {
 }
 
 const fn single(number: u32, name: &'static str, kind: Kind) -> Field {
-    Field { number, name, kind, place: Place::Single }
+    Field { number, name, kind, cardinality: Cardinality::Single }
 }
 
 const fn repeated(number: u32, name: &'static str, kind: Kind) -> Field {
-    Field { number, name, kind, place: Place::Repeated }
+    Field { number, name, kind, cardinality: Cardinality::Repeated }
 }
 
 const fn one_of(oneof: &'static str, number: u32, name: &'static str, kind: Kind) -> Field {
-    Field { number, name, kind, place: Place::OneOf(oneof) }
+    Field { number, name, kind, cardinality: Cardinality::OneOf(oneof) }
 }
 
 /// `BidiSessionClientMessage`.

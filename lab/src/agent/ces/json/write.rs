@@ -8,7 +8,7 @@ use prost::Message as _;
 use prost::encoding::{WireType, decode_key, decode_varint};
 use serde_json::{Map, Number, Value};
 
-use super::schema::{Field, Kind, Place, Schema, camel};
+use super::schema::{Cardinality, Field, Kind, Schema, camel};
 
 /// A message that prost has encoded, as JSON. Fields that the schema does not know are left out.
 pub(super) fn from_protobuf(schema: &'static Schema, mut bytes: &[u8]) -> Map<String, Value> {
@@ -43,19 +43,19 @@ fn next_part<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Part<'a>)> {
 
 fn add(object: &mut Map<String, Value>, field: &'static Field, part: Part<'_>) {
     let name = camel(field.name);
-    match (field.place, field.kind, part) {
+    match (field.cardinality, field.kind, part) {
         (_, Kind::TextMap, Part::Bytes(entry)) => {
             if let Value::Object(entries) = object.entry(name).or_insert_with(|| Map::new().into()) {
                 let (key, value) = map_entry(entry);
                 entries.insert(key, value.into());
             }
         }
-        (Place::Repeated, kind, part) => {
+        (Cardinality::Repeated, kind, part) => {
             if let Value::Array(items) = object.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
                 items.push(value(kind, part));
             }
         }
-        (Place::Single | Place::OneOf(_), kind, part) => {
+        (Cardinality::Single | Cardinality::OneOf(_), kind, part) => {
             object.insert(name, value(kind, part));
         }
     }

@@ -1,0 +1,187 @@
+//! The keys of the telephone: collected until they are complete, then sent to the agent as a turn of their own.
+//!
+//! ```text
+//! Empty --key--> Collecting --finish key, number reached, pause--> complete: waits for its turn
+//! ```
+//!
+//! A key interrupts the prompt that plays, unless that may not be interrupted; keys pressed before the prompt are kept for
+//! it. A caller who is speaking when he presses keys is heard out first: his words are a turn, the keys the next one.
+
+use crate::agent::{Digits, DigitsForm, DtmfRules, TurnInput};
+use crate::call::caller_audio::Position;
+use crate::call::turn::TurnState;
+use crate::call::{Call, Lifecycle, Timer};
+use crate::config::DtmfConfig;
+use crate::report::{BargeInBy, Report};
+
+/// How many keys may be pressed at a time. A further one is dropped.
+const MAX_DIGITS: usize = 128;
+
+/// How many complete entries may wait for the agent. The keys of a further one are dropped.
+const MAX_QUEUED_INPUTS: usize = 16;
+
+/// A voice that began so long before the first key is speech; a later one may be the key's own tone. In bytes of audio.
+const TONE: Position = 800;
+
+/// The keys of an entry that is not complete.
+#[derive(Debug, Default)]
+pub(super) struct DigitCollector {
+    collected: Digits,
+    /// Where in the caller's audio the first one came.
+    began: Position,
+}
+
+/// What a key makes of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pressed {
+    /// More may come.
+    Collecting,
+    /// The entry is complete.
+    Complete(Digits),
+    /// There is no room for it.
+    Dropped,
+}
+
+impl DigitCollector {
+    pub(super) fn is_empty(&self) -> bool {
+        self.collected.digits.is_empty()
+    }
+
+    fn press(&mut self, digit: char, finish_digit: Option<char>, max_digits: u32, position: Position) -> Pressed {
+        if self.is_empty() {
+            self.began = position;
+        }
+        if finish_digit == Some(digit) && !self.is_empty() {
+            self.collected.finish_digit = Some(digit);
+            return Pressed::Complete(self.take());
+        }
+        if self.collected.digits.len() >= MAX_DIGITS {
+            return Pressed::Dropped;
+        }
+        self.collected.digits.push(digit);
+        // Alone, a key that would end an entry is one: "press pound to go on".
+        let is_all =
+            finish_digit == Some(digit) || (max_digits > 0 && self.collected.digits.len() >= max_digits as usize);
+        if is_all { Pressed::Complete(self.take()) } else { Pressed::Collecting }
+    }
+
+    fn take(&mut self) -> Digits {
+        std::mem::take(&mut self.collected)
+    }
+}
+
+/// The rules that hold: what the agent's last answer says, and where it says nothing, the settings.
+fn rules(settings: &DtmfConfig, agent: Option<&DtmfRules>) -> (Option<char>, u32, u64) {
+    let agent = agent.cloned().unwrap_or_default();
+    (
+        agent.finish_digit.or(settings.finish_digit),
+        agent.max_digits.unwrap_or(settings.max_digits),
+        agent.interdigit_ms.unwrap_or(settings.interdigit_ms),
+    )
+}
+
+impl Call {
+    /// The key that would end an entry now, where there is one: where each key is an entry, none does.
+    #[must_use]
+    pub fn finish_digit(&self) -> Option<char> {
+        let (finish_digit, max_digits, _) = rules(&self.config.dtmf, self.dtmf_rules.as_ref());
+        finish_digit.filter(|_| max_digits != 1)
+    }
+
+    pub(super) fn on_digit(&mut self, digit: char) {
+        self.report(Report::Digit);
+        if !matches!(self.lifecycle, Lifecycle::Active) {
+            return;
+        }
+        self.note_caller_activity();
+        self.check_barge_in(BargeInBy::Dtmf, None);
+        let config = self.config.clone();
+        let (finish_digit, max_digits, interdigit_ms) = rules(&config.dtmf, self.dtmf_rules.as_ref());
+        match self.digits.press(digit, finish_digit, max_digits, self.caller.received()) {
+            Pressed::Collecting => self.timers.set(Timer::DigitsComplete, self.now + interdigit_ms),
+            Pressed::Complete(digits) => self.digits_complete(digits),
+            Pressed::Dropped => self.report(Report::DigitDropped),
+        }
+    }
+
+    pub(super) fn on_digits_timeout(&mut self) {
+        if !self.digits.is_empty() {
+            let digits = self.digits.take();
+            self.digits_complete(digits);
+        }
+    }
+
+    fn digits_complete(&mut self, digits: Digits) {
+        self.timers.stop(Timer::DigitsComplete);
+        let waiting = self.queued_inputs.iter().filter(|input| matches!(input, TurnInput::Digits(..))).count();
+        if waiting >= MAX_QUEUED_INPUTS {
+            self.report(Report::DigitDropped);
+            return;
+        }
+        self.report(Report::DigitsComplete { count: digits.digits.len() });
+        let form: DigitsForm = self.config.dtmf.form.clone();
+        self.queued_inputs.push_back(TurnInput::Digits(digits, form));
+        self.end_listening_for_digits();
+    }
+
+    /// The turn that listens makes room for the keys: given up where nothing was said, heard out where something was.
+    fn end_listening_for_digits(&mut self) {
+        let TurnState::Listening(turn) = &self.turn else { return };
+        if self.has_session_stream() {
+            return;
+        }
+        let voice = self.voice.onset_since(turn.began);
+        let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began);
+        if turn.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.half_close() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digits(keys: &str, finish_digit: Option<char>) -> Pressed {
+        Pressed::Complete(Digits { digits: keys.to_owned(), finish_digit })
+    }
+
+    fn press(keys: &str, finish_digit: Option<char>, max_digits: u32) -> Vec<Pressed> {
+        let mut collector = DigitCollector::default();
+        keys.chars().map(|digit| collector.press(digit, finish_digit, max_digits, 0)).collect()
+    }
+
+    #[test]
+    fn the_finish_digit_ends_an_input_and_is_not_one_of_its_digits() {
+        assert_eq!(press("12#", Some('#'), 0).last(), Some(&digits("12", Some('#'))));
+        assert_eq!(press("12#", Some('*'), 0).last(), Some(&Pressed::Collecting));
+    }
+
+    #[test]
+    fn the_maximum_of_digits_ends_an_input() {
+        assert_eq!(press("1234", Some('#'), 4).last(), Some(&digits("1234", None)));
+        assert_eq!(press("1234", Some('#'), 4)[2], Pressed::Collecting);
+    }
+
+    #[test]
+    fn the_finish_digit_alone_is_an_input() {
+        assert_eq!(press("#", Some('#'), 0), [digits("#", None)]);
+    }
+
+    #[test]
+    fn digits_without_end_fill_no_memory() {
+        let pressed = press(&"1".repeat(1_000), Some('#'), 0);
+        assert_eq!(pressed.iter().filter(|pressed| **pressed == Pressed::Dropped).count(), 1_000 - MAX_DIGITS);
+    }
+
+    #[test]
+    fn what_the_agent_says_goes_before_the_settings() {
+        let agent = DtmfRules { max_digits: Some(4), ..DtmfRules::default() };
+        assert_eq!(rules(&DtmfConfig::default(), Some(&agent)), (Some('#'), 4, 3_000));
+        assert_eq!(rules(&DtmfConfig::default(), None), (Some('#'), 0, 3_000));
+    }
+
+    #[test]
+    fn digits_are_not_printed() {
+        let keys = Digits { digits: "4242".to_owned(), finish_digit: None };
+        assert!(!format!("{keys:?} {:?}", TurnInput::Digits(keys.clone(), DigitsForm::Dtmf)).contains("42"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Going over to another media socket in the same session: before the platform cuts this one, or before this instance
+//! ends. The socket is closed in a gap of the conversation, and `<Connect action>` carries the call on.
+
+use crate::call::turn::TurnState;
+use crate::call::{Call, Lifecycle, Timer};
+use crate::report::CloseReason;
+
+impl Call {
+    /// The call should go over as soon as nobody would notice, and must when the patience is over.
+    pub(super) fn migrate(&mut self) {
+        let is_live = matches!(self.lifecycle, Lifecycle::AwaitingStart | Lifecycle::Active);
+        if is_live && !self.is_migrating() {
+            self.timers.set(Timer::MigrationTimeout, self.now + self.config.timeouts.migration_ms);
+        }
+    }
+
+    fn is_migrating(&self) -> bool {
+        self.timers.is_set(Timer::MigrationTimeout)
+    }
+
+    /// Closes the socket if the call is to be renewed and this is a gap.
+    pub(super) fn migrate_in_gap(&mut self) {
+        if self.is_migrating() && self.is_gap() {
+            self.close(CloseReason::Migrated);
+        }
+    }
+
+    /// Whether nothing is being said, heard, pressed or thought about.
+    fn is_gap(&self) -> bool {
+        let is_quiet = match &self.turn {
+            TurnState::Idle => self.caller.unwritten_ms() == 0,
+            TurnState::Listening(turn) => turn.utterance.is_empty(),
+            TurnState::Responding(_) => false,
+        };
+        matches!(self.lifecycle, Lifecycle::Active)
+            && is_quiet
+            && !self.playback.is_playing()
+            && !self.voice.is_speaking()
+            && self.digits.is_empty()
+            && self.queued_inputs.is_empty()
+    }
+
+    pub(super) fn on_migration_timeout(&mut self) {
+        if matches!(self.lifecycle, Lifecycle::AwaitingStart | Lifecycle::Active) {
+            self.close(CloseReason::Migrated);
+        }
+    }
+}

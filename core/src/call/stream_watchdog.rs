@@ -1,0 +1,60 @@
+//! A stream that says nothing of what it hears. A recogniser that works tells of speech within a second, ends the utterance
+//! when it is over, and says so where nothing was said; one whose stream stalls lets the caller speak into the void.
+
+use crate::audio::BYTES_PER_MS;
+use crate::call::Call;
+use crate::call::turn::{CLEAR_SPEECH_MS, StreamWatchdog, TurnState};
+
+/// So much before the voice's level rose the first word may have begun, in milliseconds.
+const LEAD_MS: u64 = 300;
+
+impl Call {
+    /// What a stream that opens now finds: speech that waits for it is as good as speech that comes.
+    pub(super) fn watchdog_at_opening(&self) -> StreamWatchdog {
+        let written = self.caller.written();
+        match self.voice.onset_since(written) {
+            Some(onset) => StreamWatchdog { voice_ms: CLEAR_SPEECH_MS, from: Some(onset.max(written)), ms: 0 },
+            None => StreamWatchdog::default(),
+        }
+    }
+
+    /// The stream has said something.
+    pub(super) fn note_stream_event(&mut self) {
+        if let Some(turn) = self.turn.open_mut() {
+            turn.watchdog = StreamWatchdog::default();
+            turn.has_responded = true;
+        }
+    }
+
+    /// A frame has gone to the stream: gives it up if it should have said something for too long. Beside a prompt it may be
+    /// told to be deaf. One that lasts for the whole call may take a voice for noise and say nothing, so only one that has
+    /// never said anything is given up.
+    pub(super) fn check_stalled_stream(&mut self) {
+        let timeout_ms = self.config.timeouts.stalled_ms;
+        let (is_playing, speaking_since) = (self.playback.is_playing(), self.voice.speaking_since());
+        let has_session_stream = self.has_session_stream();
+        if timeout_ms == 0 {
+            return;
+        }
+        let TurnState::Listening(turn) = &mut self.turn else { return };
+        if has_session_stream && turn.has_responded {
+            return;
+        }
+        if is_playing {
+            turn.watchdog = StreamWatchdog::default();
+            return;
+        }
+        let ms = (self.frame.len() / BYTES_PER_MS) as u64;
+        let watchdog = &mut turn.watchdog;
+        if let Some(onset) = speaking_since {
+            watchdog.voice_ms += ms;
+            watchdog.from.get_or_insert(onset.saturating_sub(LEAD_MS * BYTES_PER_MS as u64).max(turn.began));
+        }
+        if watchdog.voice_ms >= CLEAR_SPEECH_MS || !turn.utterance.is_empty() {
+            watchdog.ms += ms;
+        }
+        if watchdog.ms >= timeout_ms {
+            self.give_up_stream("the stream says nothing of what it hears");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Tells voice from line noise by its level, frame by frame: when did the caller begin to speak, and is there a pause?
+//!
+//! It never decides what was said; the agent's recogniser does that. It answers where in the audio the speech began
+//! that a transcript, which comes some hundred milliseconds later, is about.
+
+use crate::audio::g711::mulaw_to_linear;
+use crate::call::caller_audio::Position;
+
+/// Mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
+const MIN_VOICE_LEVEL: u32 = 150;
+/// How far above the noise floor voice is: 9.5 dB.
+const ABOVE_FLOOR: u32 = 3;
+/// For so long the level must stay up before it is a voice and no click, in samples: 40 ms.
+const ONSET: u64 = 320;
+/// For so long the level must stay down before the voice has paused, in samples: 300 ms, longer than a plosive's gap.
+const HANGOVER: u64 = 2_400;
+
+/// Follows one call's audio.
+#[derive(Debug)]
+pub(super) struct VoiceDetector {
+    /// Noise floor, in 1/256 of a level.
+    floor: u32,
+    /// Where the level rose, while it is up and not yet a voice.
+    rise: Option<Position>,
+    segment: Option<Segment>,
+}
+
+/// One stretch of voice.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    onset: Position,
+    last_loud: Position,
+    is_over: bool,
+}
+
+impl VoiceDetector {
+    pub(super) fn new() -> Self {
+        Self { floor: MIN_VOICE_LEVEL * 256 / ABOVE_FLOOR, rise: None, segment: None }
+    }
+
+    /// Takes the frame that begins at `position` in.
+    pub(super) fn push(&mut self, position: Position, frame: &[u8]) {
+        if frame.is_empty() {
+            return;
+        }
+        let level = mean_level(frame);
+        let end = position + frame.len() as Position;
+        if level > MIN_VOICE_LEVEL.max(self.floor / 256 * ABOVE_FLOOR) {
+            self.loud(position, end);
+        } else {
+            self.rise = None;
+            if let Some(segment) = &mut self.segment {
+                segment.is_over |= end - segment.last_loud > HANGOVER;
+            }
+        }
+        self.follow_floor(level);
+    }
+
+    /// Whether the caller is speaking, a pause of up to 300 ms included.
+    pub(super) fn is_speaking(&self) -> bool {
+        self.segment.is_some_and(|segment| !segment.is_over)
+    }
+
+    /// Where the stretch of voice began that goes on; `None` while the caller is silent.
+    pub(super) fn speaking_since(&self) -> Option<Position> {
+        self.segment.filter(|segment| !segment.is_over).map(|segment| segment.onset)
+    }
+
+    /// Where the last stretch of voice began that reaches beyond `since`.
+    pub(super) fn onset_since(&self, since: Position) -> Option<Position> {
+        self.segment.filter(|segment| segment.last_loud > since).map(|segment| segment.onset)
+    }
+
+    /// Where the voice was last heard that reaches beyond `since`.
+    pub(super) fn end_since(&self, since: Position) -> Option<Position> {
+        self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
+    }
+
+    fn loud(&mut self, position: Position, end: Position) {
+        match &mut self.segment {
+            Some(segment) if !segment.is_over => segment.last_loud = end,
+            Some(_) | None => {
+                let onset = *self.rise.get_or_insert(position);
+                if end - onset >= ONSET {
+                    self.segment = Some(Segment { onset, last_loud: end, is_over: false });
+                    self.rise = None;
+                }
+            }
+        }
+    }
+
+    // Falls within a tenth of a second and rises within half a minute, so that a long sentence does not become the floor.
+    fn follow_floor(&mut self, level: u32) {
+        let level = level.saturating_mul(256).min(u32::MAX / 2);
+        if level < self.floor {
+            self.floor -= (self.floor - level) / 4;
+        } else {
+            self.floor += (level - self.floor) / 2_048;
+        }
+    }
+}
+
+fn mean_level(frame: &[u8]) -> u32 {
+    let sum: u64 = frame.iter().map(|&code| u64::from(mulaw_to_linear(code).unsigned_abs())).sum();
+    u32::try_from(sum / frame.len() as u64).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::g711::linear_to_mulaw;
+
+    /// Feeds `ms` milliseconds of a square wave of that amplitude, from `position` on; returns where it ends.
+    fn feed(voice: &mut VoiceDetector, position: Position, amplitude: i16, ms: u64) -> Position {
+        let frame: Vec<u8> =
+            (0..160).map(|n| linear_to_mulaw(if n % 8 < 4 { amplitude } else { -amplitude })).collect();
+        (0..ms / 20).fold(position, |at, _| {
+            voice.push(at, &frame);
+            at + 160
+        })
+    }
+
+    #[test]
+    fn silence_and_line_noise_are_no_voice() {
+        let mut voice = VoiceDetector::new();
+        let at = feed(&mut voice, 0, 0, 1_000);
+        feed(&mut voice, at, 60, 5_000);
+        assert!(!voice.is_speaking());
+        assert_eq!(voice.onset_since(0), None);
+    }
+
+    #[test]
+    fn speech_has_an_onset_and_ends_after_a_pause() {
+        let mut voice = VoiceDetector::new();
+        let onset = feed(&mut voice, 0, 20, 1_000);
+        let end = feed(&mut voice, onset, 3_000, 600);
+        assert!(voice.is_speaking());
+        assert_eq!(voice.onset_since(0), Some(onset));
+        let at = feed(&mut voice, end, 20, 280);
+        assert!(voice.is_speaking(), "a short gap inside a sentence is no pause");
+        feed(&mut voice, at, 20, 60);
+        assert!(!voice.is_speaking());
+        assert_eq!(voice.onset_since(onset), Some(onset));
+        assert_eq!(voice.onset_since(end), None);
+        assert_eq!((voice.end_since(onset), voice.end_since(end)), (Some(end), None));
+    }
+
+    #[test]
+    fn a_click_is_no_voice() {
+        let mut voice = VoiceDetector::new();
+        let at = feed(&mut voice, 0, 0, 200);
+        let at = feed(&mut voice, at, 20_000, 20);
+        feed(&mut voice, at, 0, 200);
+        assert_eq!(voice.onset_since(0), None);
+    }
+
+    #[test]
+    fn in_a_loud_place_only_what_rises_above_it_is_voice() {
+        let mut voice = VoiceDetector::new();
+        let at = feed(&mut voice, 0, 700, 60_000);
+        let at = feed(&mut voice, at, 700, 1_000);
+        assert!(!voice.is_speaking(), "a steady hum has become the floor");
+        feed(&mut voice, at, 6_000, 200);
+        assert_eq!(voice.onset_since(at), Some(at));
+    }
+}

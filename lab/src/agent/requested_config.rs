@@ -1,0 +1,95 @@
+//! What a turn's first message asks for beside its input: how the agent is to hear and to speak, and what its webhook is
+//! told. The lab records it for tests, and speaks and hears as always.
+
+use std::collections::BTreeMap;
+
+use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
+use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
+
+/// What was asked for; empty, or 0, where nothing was.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RequestedConfig {
+    /// Name of the voice.
+    pub voice: String,
+    /// `SSML_VOICE_GENDER_…`.
+    pub gender: String,
+    /// How fast it speaks.
+    pub speaking_rate: f64,
+    /// How high it is, in semitones.
+    pub pitch: f64,
+    /// How loud it is, in decibels.
+    pub volume_gain_db: f64,
+    /// Profiles that are laid over it.
+    pub effects: Vec<String>,
+    /// Model of the recogniser.
+    pub model: String,
+    /// `USE_…`, its variant.
+    pub model_variant: String,
+    /// What callers are likely to say.
+    pub phrase_hints: Vec<String>,
+    /// Whether the mood of what was said is asked for.
+    pub sentiment: bool,
+    /// The caller's time zone.
+    pub time_zone: String,
+    /// Headers for the webhook.
+    pub webhook_headers: BTreeMap<String, String>,
+    /// Versions of flows (CX).
+    pub flow_versions: Vec<String>,
+}
+
+impl RequestedConfig {
+    /// Of a request to CX.
+    pub(super) fn of_cx(first: &cx::StreamingDetectIntentRequest) -> Self {
+        let params = first.query_params.clone().unwrap_or_default();
+        let speech = first.output_audio_config.clone().and_then(|config| config.synthesize_speech_config);
+        let speech = speech.unwrap_or_default();
+        let gender = speech.voice.as_ref().map(|voice| voice.ssml_gender().as_str_name().to_owned());
+        let audio = match first.query_input.clone().and_then(|query| query.input) {
+            Some(cx::query_input::Input::Audio(audio)) => audio.config.unwrap_or_default(),
+            _ => cx::InputAudioConfig::default(),
+        };
+        Self {
+            voice: speech.voice.map(|voice| voice.name).unwrap_or_default(),
+            gender: gender.unwrap_or_default(),
+            speaking_rate: speech.speaking_rate,
+            pitch: speech.pitch,
+            volume_gain_db: speech.volume_gain_db,
+            effects: speech.effects_profile_id,
+            model_variant: audio.model_variant().as_str_name().to_owned(),
+            model: audio.model,
+            phrase_hints: audio.phrase_hints,
+            sentiment: params.analyze_query_text_sentiment,
+            time_zone: params.time_zone,
+            webhook_headers: params.webhook_headers,
+            flow_versions: params.flow_versions,
+        }
+    }
+
+    /// Of a request to ES.
+    pub(super) fn of_es(first: &es::StreamingDetectIntentRequest) -> Self {
+        let params = first.query_params.clone().unwrap_or_default();
+        let speech = first.output_audio_config.clone().and_then(|config| config.synthesize_speech_config);
+        let speech = speech.unwrap_or_default();
+        let gender = speech.voice.as_ref().map(|voice| voice.ssml_gender().as_str_name().to_owned());
+        let audio = match first.query_input.clone().and_then(|query| query.input) {
+            Some(es::query_input::Input::AudioConfig(config)) => config,
+            _ => es::InputAudioConfig::default(),
+        };
+        let sentiment = params.sentiment_analysis_request_config;
+        Self {
+            voice: speech.voice.map(|voice| voice.name).unwrap_or_default(),
+            gender: gender.unwrap_or_default(),
+            speaking_rate: speech.speaking_rate,
+            pitch: speech.pitch,
+            volume_gain_db: speech.volume_gain_db,
+            effects: speech.effects_profile_id,
+            model_variant: audio.model_variant().as_str_name().to_owned(),
+            model: audio.model,
+            phrase_hints: audio.speech_contexts.into_iter().flat_map(|context| context.phrases).collect(),
+            sentiment: sentiment.is_some_and(|config| config.analyze_query_text_sentiment),
+            time_zone: params.time_zone,
+            webhook_headers: params.webhook_headers,
+            flow_versions: Vec::new(),
+        }
+    }
+}

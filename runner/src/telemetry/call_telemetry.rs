@@ -1,0 +1,159 @@
+//! What is told of one call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge_core::report::{AudioAccount, Stages};
+use dialbridge_core::stages::StageLimits;
+use dialbridge_core::{CallSid, CallTime, Report, UpdateResult};
+use tracing::Span;
+
+use super::Telemetry;
+use super::events::{CallEvents, Common};
+use super::metrics::{AgentLabels, Metrics};
+use super::trace_context::TraceContext;
+use super::traces::CallTrace;
+use crate::settings::AgentConfig;
+use crate::telemetry::call_log;
+
+/// How long the end of a call waits for its events, where nobody waits for the end of the call.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Why a call ended whose task has panicked.
+const PANIC: &str = "panic";
+
+/// What is told of one call.
+#[derive(Debug)]
+pub struct CallTelemetry {
+    call_sid: CallSid,
+    agent: AgentLabels,
+    slow: StageLimits,
+    metrics: Arc<Metrics>,
+    events: Option<CallEvents>,
+    trace: Option<CallTrace>,
+    span: Span,
+    last: CallTime,
+    has_ended: bool,
+}
+
+/// What tells one call from another.
+#[derive(Debug)]
+pub(crate) struct CallIdentity<'a> {
+    pub(crate) call_sid: &'a CallSid,
+    /// When its ticket was issued, in milliseconds since 1970.
+    pub(crate) issued_ms: u64,
+    /// The agent's name in the settings.
+    pub(crate) agent: &'a str,
+    pub(crate) language: &'a str,
+    /// The service's URL.
+    pub(crate) service: String,
+    /// The trace that led to it.
+    pub(crate) trace: Option<TraceContext>,
+}
+
+impl Telemetry {
+    /// The beginning of a call.
+    pub(crate) fn call(&self, identity: CallIdentity<'_>, settings: &AgentConfig) -> CallTelemetry {
+        let agent = AgentLabels { name: identity.agent.into(), edition: settings.address.edition() };
+        let began_ms = self.clock.now_ms();
+        let trace = self.exporter.as_ref().and_then(|exporter| {
+            // A call whose request decided about its trace does as that one did.
+            let context = identity.trace.or_else(|| exporter.sample(None)).filter(|context| context.is_sampled)?;
+            let attributes = vec![
+                ("twilio.call_sid", identity.call_sid.as_str().into()),
+                ("dialbridge.agent", identity.agent.into()),
+                ("dialbridge.edition", agent.edition.into()),
+            ];
+            CallTrace::begin(exporter.clone(), context, began_ms, attributes)
+        });
+        let context = trace.as_ref().map(CallTrace::context).or(identity.trace);
+        let events = settings.events.as_ref().and_then(|config| {
+            let common = Common {
+                source: format!("{}/agents/{}", identity.service, identity.agent),
+                call_sid: identity.call_sid.clone(),
+                issued_ms: identity.issued_ms,
+                began_ms,
+                agent: agent.name.clone(),
+                edition: agent.edition,
+                language: identity.language.to_owned(),
+                traceparent: context.filter(|context| context.span_id != 0).map(|context| context.to_string()),
+            };
+            Some(CallEvents::new(self.events.webhook(config)?, config.redaction, common))
+        });
+        CallTelemetry {
+            call_sid: identity.call_sid.clone(),
+            agent,
+            slow: settings.slow,
+            metrics: self.metrics.clone(),
+            events,
+            trace,
+            span: self.log_span(context),
+            last: CallTime::START,
+            has_ended: false,
+        }
+    }
+}
+
+impl CallTelemetry {
+    /// Tells a fact. Never waits.
+    pub(crate) fn report(&mut self, at: CallTime, report: &Report) {
+        self.last = at;
+        self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
+        self.metrics.report(&self.agent, report);
+        self.events.iter_mut().for_each(|events| events.report(at, report));
+        self.trace.iter_mut().for_each(|trace| trace.report(at, report));
+        if let Report::Stages(stages) = report {
+            self.stages(at, report, stages);
+        }
+        if let Report::Ended { reason, audio } = report {
+            self.ended(at, reason.as_str(), audio);
+        }
+    }
+
+    fn stages(&mut self, at: CallTime, report: &Report, stages: &Stages) {
+        let slow_stage = self.slow.slow_stage(stages);
+        self.span.in_scope(|| call_log::log_stages(&self.call_sid, at, report, stages, slow_stage));
+        self.metrics.stages(&self.agent, stages, slow_stage);
+        self.events.iter_mut().for_each(|events| events.stages(at, stages, slow_stage));
+        self.trace.iter_mut().for_each(|trace| trace.stages(stages, slow_stage));
+    }
+
+    fn ended(&mut self, at: CallTime, reason: &'static str, audio: &AudioAccount) {
+        self.has_ended = true;
+        self.metrics.ended(&self.agent, reason, audio);
+        self.events.iter_mut().for_each(|events| events.ended(at, reason, audio));
+        self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
+    }
+
+    /// Tells what came of new TwiML for the call; `None`: Twilio has ended the stream before it answered.
+    pub(crate) fn updated(&self, result: Option<UpdateResult>) {
+        self.metrics.updated(result);
+    }
+
+    /// Tells how many messages wait for the media socket.
+    pub(crate) fn queued(&self, messages: usize) {
+        self.metrics.queued(messages);
+    }
+
+    /// The span of the call's log lines.
+    pub(crate) fn log_span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Waits for the call's events to be sent, but not for long. For where nobody waits for the end of the call: a platform
+    /// that counts requests may take the processor away when the last one has ended.
+    pub(crate) async fn flushed(&self) {
+        if let Some(events) = &self.events {
+            let _ = tokio::time::timeout(FLUSH, events.flushed()).await;
+        }
+    }
+}
+
+impl Drop for CallTelemetry {
+    /// A call whose task has panicked has told no end.
+    fn drop(&mut self) {
+        if !self.has_ended && std::thread::panicking() {
+            self.ended(self.last, PANIC, &AudioAccount::default());
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What stands before a service in public: TLS, ended as Cloud Run's front end does it, and the ways in which a proxy can
+//! be set up wrong.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// A certificate authority of a test's own, with one certificate for all names that it needs.
+pub struct Authority {
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Authority {
+    /// A certificate for these names.
+    #[must_use]
+    pub fn for_names(names: &[&str]) -> Self {
+        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        Self { certificate: made.cert.der().clone(), key }
+    }
+
+    /// A client that trusts it, and nobody else.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// Its certificate as a file has it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
+        let lines: Vec<&str> = base64.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    }
+
+    /// A server that speaks HTTP/2 and HTTP/1.1 with that certificate and passes all of it on to `upstream`. It ends with what is given
+    /// beside its address.
+    pub async fn before_http(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+        let mut tls = (*self.server()).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let tls = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let tls = tls.clone();
+                connections.spawn(async move {
+                    // A client that does not trust the certificate leaves.
+                    let Ok(mut client) = tls.accept(stream).await else { return };
+                    let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        (address, serving)
+    }
+
+    fn server(&self) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let chain = vec![self.certificate.clone()];
+        Arc::new(builder.with_no_client_auth().with_single_cert(chain, self.key.clone_key()).unwrap())
+    }
+}
+
+/// How a proxy treats requests.
+#[derive(Debug, Clone, Default)]
+pub struct Proxy {
+    /// It does not say that requests came by TLS.
+    pub hides_tls: bool,
+    /// It passes no upgrade on.
+    pub drops_upgrades: bool,
+    /// It answers paths that begin so by itself: with that status, location and body.
+    pub answers: Option<(&'static str, u16, &'static str, &'static str)>,
+    /// It takes requests and answers none.
+    pub is_silent: bool,
+}
+
+/// A proxy that is running; it stops when this is dropped.
+pub(crate) struct FrontEnd {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for FrontEnd {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl FrontEnd {
+    /// Passes what comes on to `upstream`; with an authority what comes is TLS.
+    pub(crate) async fn start(upstream: SocketAddr, authority: Option<&Authority>, proxy: Proxy) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = authority.map(|authority| TlsAcceptor::from(authority.server()));
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tls, proxy) = (tls.clone(), proxy.clone());
+                connections.spawn(async move {
+                    // A client that breaks off is what some tests are about.
+                    let _ = match tls {
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => pass_on(stream, upstream, &proxy, true).await,
+                            Err(error) => Err(error),
+                        },
+                        None => pass_on(stream, upstream, &proxy, false).await,
+                    };
+                });
+            }
+        });
+        Self { address, task }
+    }
+}
+
+/// One request and its answer, or one socket.
+async fn pass_on<S: AsyncRead + AsyncWrite + Unpin>(
+    mut client: S,
+    upstream: SocketAddr,
+    proxy: &Proxy,
+    is_tls: bool,
+) -> io::Result<()> {
+    let (head, rest) = head(&mut client).await?;
+    if proxy.is_silent {
+        return std::future::pending().await;
+    }
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    if let Some((prefix, status, location, body)) = proxy.answers
+        && path.starts_with(prefix)
+    {
+        let location = if location.is_empty() { String::new() } else { format!("location: {location}\r\n") };
+        let length = body.len();
+        let answer =
+            format!("HTTP/1.1 {status} Said\r\n{location}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        client.write_all(answer.as_bytes()).await?;
+        return client.shutdown().await;
+    }
+    let mut server = TcpStream::connect(upstream).await?;
+    server.write_all(forwarded(&head, proxy, is_tls).as_bytes()).await?;
+    server.write_all(&rest).await?;
+    copy_bidirectional(&mut client, &mut server).await?;
+    Ok(())
+}
+
+/// A request's head with its empty line, and what came after it.
+async fn head<S: AsyncRead + Unpin>(client: &mut S) -> io::Result<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let rest = bytes.split_off(end + 4);
+            return Ok((String::from_utf8_lossy(&bytes).into_owned(), rest));
+        }
+        if bytes.len() > MAX_HEAD_BYTES || client.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+fn forwarded(head: &str, proxy: &Proxy, is_tls: bool) -> String {
+    let is_upgrade = head.to_ascii_lowercase().contains("\r\nupgrade:") && !proxy.drops_upgrades;
+    let dropped = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        !is_upgrade && matches!(name.as_str(), "connection" | "upgrade")
+    };
+    let mut lines: Vec<&str> = head.trim_end().split("\r\n").filter(|line| !dropped(line)).collect();
+    if is_tls && !proxy.hides_tls {
+        lines.push("x-forwarded-proto: https");
+    }
+    if !is_upgrade {
+        lines.push("connection: close");
+    }
+    lines.join("\r\n") + "\r\n\r\n"
+}
