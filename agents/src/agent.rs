@@ -117,33 +117,38 @@ impl Agent {
         self.streams.channels.maintain().await;
     }
 
-    /// Opens a stream for a turn. What it says comes over `events`; it ends with the task, which `tasks` owns.
-    pub fn open(
+    /// Opens a stream for a turn. What it says comes over `events`; it ends with its task, which `tasks` owns.
+    pub fn open<T: From<()> + Send + 'static>(
         &self,
         context: &SessionContext,
         turn: TurnId,
         start: &TurnStart,
         events: mpsc::Sender<(TurnId, AgentEvent)>,
-        tasks: &mut JoinSet<()>,
+        tasks: &mut JoinSet<T>,
     ) -> StreamHandle {
         let pipe = InputPipe::new(context.speech.audio_chunk_ms);
-        let (streams, sockets, context) = (self.streams.clone(), self.sockets.clone(), context.clone());
         let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
-        let task = match context.product {
-            Product::Cx => tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Cx>(context, turn)))),
-            Product::Es(EsApi::V2) => {
-                tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Es<false>>(context, turn))))
-            }
-            Product::Es(EsApi::V2Beta1) => {
-                tasks.spawn(lingering(pipe.clone(), Box::pin(streams.run::<Es<true>>(context, turn))))
-            }
+        let (stream, input) = (self.stream(context.clone(), turn), pipe.clone());
+        let task = tasks.spawn(async move {
+            lingering(input, stream).await;
+            T::from(())
+        });
+        StreamHandle { pipe, task }
+    }
+
+    /// A stream of the product's, from its opening to its end.
+    fn stream(&self, context: SessionContext, turn: Turn) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let streams = self.streams.clone();
+        match context.product {
+            Product::Cx => Box::pin(streams.run::<Cx>(context, turn)),
+            Product::Es(EsApi::V2) => Box::pin(streams.run::<Es<false>>(context, turn)),
+            Product::Es(EsApi::V2Beta1) => Box::pin(streams.run::<Es<true>>(context, turn)),
             Product::Ces(_) => {
                 let auth = streams.auth.clone();
-                let carrier = sockets.map_or(Carrier::Grpc(streams), Carrier::WebSocket);
-                tasks.spawn(lingering(pipe.clone(), Box::pin(ces::run(carrier, auth, context, turn))))
+                let carrier = self.sockets.clone().map_or(Carrier::Grpc(streams), Carrier::WebSocket);
+                Box::pin(ces::run(carrier, auth, context, turn))
             }
-        };
-        StreamHandle { pipe, task }
+        }
     }
 }
 

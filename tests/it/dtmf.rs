@@ -109,7 +109,8 @@ async fn a_number_of_digits_is_an_entry_and_what_follows_is_the_next_one(edition
 
 #[tokio::test(start_paused = true)]
 async fn the_agents_own_rules_hold_until_its_next_answer() {
-    let script = AGENT.replace("[start]", "[start]\nkeys = { finish = \"*\", most = 3, gap_ms = 1500 }");
+    let script =
+        AGENT.replace("[start]", "[start]\ndtmf = { finish_digit = \"*\", max_digits = 3, interdigit_ms = 1500 }");
     for (keys, entry, after_ms) in [("12*", "12", 0), ("123", "123", 0), ("1", "1", 1_500)] {
         let harness = Harness::with_script(&script).start();
         let steps = vec![
@@ -236,7 +237,7 @@ async fn digits_are_in_no_log_line_no_report_and_on_no_tape(edition: Edition) {
         let reports = format!("{:?}", harness.reports());
         assert!(reports.contains("DigitsComplete") && !reports.contains(SECRET), "{form:?}");
         let lines = log.text();
-        assert!(lines.contains("the keys are complete"), "the log is looked at from its lowest level on");
+        assert!(lines.contains("the digits are complete"), "the log is looked at from its lowest level on");
         for line in lines.lines() {
             assert!(!line.contains(SECRET), "{form:?}: {line}");
         }

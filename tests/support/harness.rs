@@ -12,7 +12,7 @@ use dialbridge_lab::agent::{LabAgent, Script, StreamRecord, TurnRecord};
 use dialbridge_lab::google::{Storage, TextToSpeech};
 use dialbridge_lab::net::{Net, Pipes};
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
-use dialbridge_runner::call::bridge::{Observed, Watch};
+use dialbridge_runner::call::watch::{Observed, Watch};
 use dialbridge_runner::http::serve_connection;
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};

@@ -6,7 +6,7 @@ use dialbridge_core::Report;
 use dialbridge_lab::agent::{LabAgent, ServedAgent, TurnRecord};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, ServedRest, SimulatedTwilio};
-use dialbridge_runner::call::bridge::{Observed, Watch};
+use dialbridge_runner::call::watch::{Observed, Watch};
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
 use tokio::net::TcpListener;

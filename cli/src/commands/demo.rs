@@ -14,7 +14,7 @@ use super::faults::Faults;
 use super::local_stack::LocalStack;
 use super::timeline::{Timeline, report, say, stereo};
 use crate::args::DemoArgs;
-use dialbridge_runner::call::bridge::Observed;
+use dialbridge_runner::call::watch::Observed;
 use dialbridge_runner::settings::Severity;
 use dialbridge_runner::telemetry::log::{self, log_and_exit};
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::faults::Faults;
-use dialbridge_runner::call::bridge::{Observed, Watch};
+use dialbridge_runner::call::watch::{Observed, Watch};
 use dialbridge_runner::http;
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};

@@ -2,6 +2,11 @@
 
 pub mod bridge;
 pub mod calls;
+pub mod context;
+mod effects;
 pub mod prompts;
+mod recorded_call;
 pub mod tape_recorder;
+mod tasks;
 pub mod tools;
+pub mod watch;

@@ -48,8 +48,12 @@ impl TapeRecorder {
     }
 
     /// Records an input, before that call has it.
-    pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, call: &Call) {
-        let line = self.writer.input(at, input, timer, call.finish_digit());
+    pub fn input(&mut self, at: CallTime, input: &Input<'_>, call: &Call) {
+        let timer = match input {
+            Input::Timeout => call.poll_timeout().map(|(_, timer)| timer.to_string()),
+            _ => None,
+        };
+        let line = self.writer.input(at, input, timer.as_deref(), call.finish_digit());
         self.line(line);
     }
 

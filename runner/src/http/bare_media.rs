@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialbridge_core::CallSid;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 
-use crate::call::bridge::CallKind;
+use crate::call::context::CallKind;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::service::Service;
 use crate::settings::PublicUrl;

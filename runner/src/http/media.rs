@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text};
 use super::webhook::{check_signature, public_url};
-use crate::call::bridge::CallKind;
+use crate::call::context::CallKind;
 use crate::http::bare_media;
 use crate::media::media_socket::{MediaSocket, limits};
 use crate::service::Service;

@@ -138,7 +138,7 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
         TurnStart { input, known_parameters: parameters.clone(), parameters, payload: Map::new(), barge_in: None };
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
     // The stream ends with it, also when nobody waits for the result any more.
-    let mut tasks = JoinSet::new();
+    let mut tasks: JoinSet<()> = JoinSet::new();
     let handle = client.agent.open(&session, TurnId(1), &start, events, &mut tasks);
     if is_audio {
         // It is the first input, so there is room for it.

@@ -23,9 +23,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::call::bridge::{self, CallContext, CallKind, Watch};
+use crate::call::bridge;
 use crate::call::calls::{CallRegistration, Calls};
+use crate::call::context::{CallContext, CallKind};
 use crate::call::tape_recorder::TapeRecorder;
+use crate::call::watch::Watch;
 use admin::Admin;
 
 use crate::history::{CallStart, History, HistoryWriter};

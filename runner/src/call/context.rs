@@ -1,0 +1,62 @@
+//! What a call needs of the service.
+
+use std::sync::Arc;
+
+use dialbridge_agents::{Agent, SessionContext};
+use dialbridge_core::CallConfig;
+
+use crate::call::calls::Calls;
+use crate::call::prompts::Prompts;
+use crate::call::tools::Tools;
+use crate::call::watch::Watch;
+use crate::history::HistoryWriter;
+use crate::telemetry::clock::WallClock;
+use crate::telemetry::log_limit::LogLimit;
+use crate::twilio::actions::DialAction;
+use crate::twilio::rest::RestClient;
+
+/// What opened a call's media socket: it says what may be done to the call over REST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// A ticket of ours: the call is what the ticket says.
+    Ticket,
+    /// The handshake's signature alone: the call is what the stream says, so Twilio is asked first.
+    Bare,
+    /// A ticket of the page's: Twilio knows no such call, and is never told of it.
+    Browser,
+}
+
+/// What a call needs of the service.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The agent.
+    pub agent: Agent,
+    /// Session and language.
+    pub session: SessionContext,
+    /// What core is told.
+    pub config: Arc<CallConfig>,
+    /// What `<Dial action>` of this call is.
+    pub dial_action: DialAction,
+    /// What opened its media socket.
+    pub kind: CallKind,
+    /// Twilio's REST API, where it can be used.
+    pub rest: Option<Arc<RestClient>>,
+    /// Audio that the agent names by its address.
+    pub prompts: Prompts,
+    /// What runs the tools that the agent asks for.
+    pub tools: Option<Tools>,
+    /// The instance's calls.
+    pub calls: Calls,
+    /// For what is kept for a time.
+    pub clock: WallClock,
+    /// For lines that Twilio's side causes.
+    pub fault_log: Arc<LogLimit>,
+    /// Whoever watches.
+    pub watch: Option<Watch>,
+    /// With so many started streams of others there is no room for this one.
+    pub max_calls: usize,
+    /// What the call is given then.
+    pub busy: String,
+    /// The call's hand in the page's history.
+    pub(crate) history: Option<Arc<HistoryWriter>>,
+}

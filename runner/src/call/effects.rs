@@ -1,0 +1,267 @@
+//! What one call does outside of core: it sends to Twilio and to the agent, has things fetched and run, and reports.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
+use std::time::Duration;
+
+use dialbridge_agents::{PipeFull, StreamHandle, StreamInput};
+use dialbridge_core::agent::ToolCall;
+use dialbridge_core::twilio::{Inbound, Start, parse};
+use dialbridge_core::{
+    AgentCommand, AgentEvent, CallSid, CallTime, CloseReason, FetchId, InputError, Output, Report, StreamSid, ToolsId,
+    TurnId, UpdateResult,
+};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::call::calls::CallRegistration;
+use crate::call::context::{CallContext, CallKind};
+use crate::call::tasks::{CallTasks, Finished};
+use crate::call::watch::{Observed, Watch};
+use crate::media::media_socket::{FromTwilio, MediaSocket};
+use crate::telemetry::CallTelemetry;
+use crate::twilio::actions::query;
+
+/// The world outside of one call.
+pub(super) struct Effects {
+    context: CallContext,
+    pub(super) call_sid: CallSid,
+    pub(super) telemetry: CallTelemetry,
+    pub(super) socket: MediaSocket,
+    pub(super) registration: CallRegistration,
+    /// The stream's session parameters, as a URL brings them back.
+    parameters: String,
+    /// Each until its stream is given up or over, and no longer: a handle keeps the buffers of what its stream was sent.
+    streams: BTreeMap<TurnId, StreamHandle>,
+    events: mpsc::Sender<(TurnId, AgentEvent)>,
+    /// All that the call has started. It ends with the call.
+    pub(super) tasks: CallTasks,
+    /// Queues that overflowed while outputs were performed. Core is told after.
+    pub(super) overflows: VecDeque<Overflow>,
+    pub(super) closed: Option<CloseReason>,
+}
+
+/// Whether Twilio has ended the stream.
+fn has_left(message: &FromTwilio) -> bool {
+    match message {
+        FromTwilio::Text(message) => {
+            std::str::from_utf8(message.as_ref()).is_ok_and(|text| matches!(parse(text), Ok(Inbound::Stop)))
+        }
+        FromTwilio::Binary => false,
+        FromTwilio::Closed => true,
+    }
+}
+
+/// A stream that does not take its input is given up.
+fn overflow_of(handle: &StreamHandle, turn: TurnId, result: Result<(), PipeFull>) -> Option<Overflow> {
+    result.err().map(|PipeFull| {
+        handle.cancel();
+        Overflow::Turn(turn)
+    })
+}
+
+/// A queue that is full because its other side does not read.
+#[derive(Debug)]
+pub(super) enum Overflow {
+    Socket,
+    Turn(TurnId),
+}
+
+impl Effects {
+    pub(super) fn new(
+        context: CallContext,
+        call_sid: CallSid,
+        telemetry: CallTelemetry,
+        socket: MediaSocket,
+        registration: CallRegistration,
+        events: mpsc::Sender<(TurnId, AgentEvent)>,
+    ) -> Self {
+        Self {
+            context,
+            call_sid,
+            telemetry,
+            socket,
+            registration,
+            parameters: String::new(),
+            streams: BTreeMap::new(),
+            events,
+            tasks: CallTasks::default(),
+            overflows: VecDeque::new(),
+            closed: None,
+        }
+    }
+
+    /// Notes what the stream's `start` brings. Returns whether there was room for the call.
+    pub(super) fn start(&mut self, start: &Start) -> bool {
+        self.parameters = query(start.custom_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.registration.start(self.context.max_calls)
+    }
+
+    pub(super) fn remove_stream(&mut self, turn: TurnId) {
+        self.streams.remove(&turn);
+    }
+
+    /// Ends what the call has started, gives its place up and closes the media stream.
+    pub(super) async fn end(self) {
+        if self.tasks.awaits_update() {
+            self.telemetry.updated(None);
+        }
+        drop(self.tasks);
+        self.registration.leave(self.context.clock.now_ms());
+        if self.closed == Some(CloseReason::Stop) {
+            // Twilio has left; in any other case somebody may wait for the socket to close.
+            self.telemetry.flushed().await;
+        }
+        self.socket.close().await;
+    }
+
+    /// Logs an input that core has refused.
+    pub(super) fn log_refused_input(&self, error: &InputError) {
+        if let Some(withheld) = self.context.fault_log.allow() {
+            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            let _traced = self.telemetry.log_span().enter();
+            tracing::warn!(call_sid = %self.call_sid, withheld, cause, "{error}");
+        }
+    }
+
+    /// Does what core asks for.
+    pub(super) fn perform(&mut self, output: Output, now: CallTime, stream_sid: &StreamSid) {
+        match output {
+            Output::Twilio(message) => {
+                let mut text = String::new();
+                message.write(stream_sid, &mut text);
+                if self.socket.send(text).is_err() {
+                    self.overflows.push_back(Overflow::Socket);
+                }
+            }
+            Output::Agent(turn, command) => self.command(turn, command),
+            Output::Update { twiml } => self.update(twiml),
+            Output::Fetch(id, uri) => self.fetch(id, uri),
+            Output::RunTools(id, calls) => self.run_tools(id, calls),
+            Output::Report(report) => self.report(now, report),
+            Output::Close(reason) => self.closed = Some(reason),
+        }
+    }
+
+    /// Gives a call for which there is no room its TwiML, over REST or through `<Connect action>`, and waits for Twilio to
+    /// leave. The agent never hears of it.
+    pub(super) async fn refuse_call(&mut self) {
+        tracing::warn!(call_sid = %self.call_sid, "MAX_CALLS are live: the call is turned away as its stream starts");
+        let timeouts = &self.context.config.timeouts;
+        let (update, stop) = (Duration::from_millis(timeouts.update_ms), Duration::from_millis(timeouts.stop_ms));
+        self.update(self.context.busy.clone());
+        let mut alarm = pin!(tokio::time::sleep(update));
+        loop {
+            tokio::select! {
+                Some(finished) = self.tasks.next() => {
+                    let Finished::Updated(result) = finished else { continue };
+                    self.telemetry.updated(Some(result));
+                    if result != UpdateResult::Accepted {
+                        return;
+                    }
+                    alarm.as_mut().reset(Instant::now() + stop);
+                }
+                () = &mut alarm => return,
+                message = self.socket.next() => if has_left(&message) {
+                    return;
+                },
+            }
+        }
+    }
+
+    fn command(&mut self, turn: TurnId, command: AgentCommand) {
+        if let AgentCommand::Open(start) = &command {
+            let events = self.events.clone();
+            let handle = self.context.agent.open(&self.context.session, turn, start, events, self.tasks.set());
+            self.streams.insert(turn, handle);
+            return;
+        }
+        let Some(handle) = self.streams.get(&turn) else { return };
+        match command {
+            AgentCommand::Open(_) => {}
+            AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, turn, handle.audio(&audio))),
+            AgentCommand::Send(input) => {
+                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Input(input))));
+            }
+            AgentCommand::Parameters(parameters) => {
+                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Parameters(parameters))));
+            }
+            AgentCommand::HalfClose => handle.half_close(),
+            AgentCommand::Cancel => {
+                handle.cancel();
+                self.streams.remove(&turn);
+            }
+            AgentCommand::Done => {
+                handle.leave();
+                self.streams.remove(&turn);
+            }
+        }
+    }
+
+    fn update(&mut self, twiml: String) {
+        let context = &self.context;
+        let twiml = context.dial_action.put_into(&twiml, &self.parameters, self.registration.progress().failed_turns);
+        if context.kind == CallKind::Browser {
+            self.show(&twiml);
+            return;
+        }
+        context.calls.keep_last_twiml(&self.call_sid, &twiml, context.clock.now_ms());
+        let (rest, call_sid, kind) = (context.rest.clone(), self.call_sid.clone(), context.kind);
+        let update = async move {
+            match (rest, kind) {
+                (Some(rest), CallKind::Ticket) => rest.update(&call_sid, &twiml).await,
+                (Some(rest), CallKind::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
+                (None, _) | (Some(_), CallKind::Browser) => UpdateResult::Impossible,
+            }
+        };
+        let update = update.instrument(self.telemetry.log_span().clone());
+        self.tasks.spawn_update(update);
+    }
+
+    /// Shows a call from the browser what a phone call would be given now. It is up to the page to stop the stream, as
+    /// Twilio does.
+    fn show(&mut self, twiml: &str) {
+        if let Some(history) = &self.context.history {
+            history.twiml(twiml);
+        }
+        self.tasks.spawn_update(async { UpdateResult::Accepted });
+    }
+
+    fn fetch(&mut self, id: FetchId, uri: String) {
+        let (prompts, session) = (self.context.prompts.clone(), self.context.session.clone());
+        // Core waits for so long and no longer; then the answer would be for nobody.
+        let timeout = Duration::from_millis(self.context.config.timeouts.fetch_ms);
+        self.tasks.spawn(async move {
+            let fetched = tokio::time::timeout(timeout, prompts.fetch(&uri, &session.language, &session.speech)).await;
+            Finished::Fetched(id, fetched.unwrap_or_else(|_| Err("the audio was not there in time".to_owned())))
+        });
+    }
+
+    fn run_tools(&mut self, id: ToolsId, calls: Vec<ToolCall>) {
+        let (tools, session) = (self.context.tools.clone(), self.context.session.session.clone());
+        self.tasks.spawn(async move {
+            match tools {
+                Some(tools) => Finished::ToolsRun(id, tools.run(&calls, &session).await),
+                None => Finished::ToolsRun(id, Vec::new()),
+            }
+        });
+    }
+
+    fn report(&mut self, now: CallTime, report: Report) {
+        if matches!(report, Report::TurnFailed { .. }) {
+            self.registration.turn_failed();
+        }
+        if matches!(report, Report::Answered { .. }) {
+            // An answer's audio has just been queued: now there is most.
+            self.telemetry.queued(self.socket.queued());
+        }
+        self.telemetry.report(now, &report);
+        if let Some(history) = &self.context.history {
+            history.report(now, &report);
+        }
+        if let Some(Watch(watch)) = &self.context.watch {
+            watch(&Observed { call_sid: self.call_sid.clone(), at: Instant::now(), report });
+        }
+    }
+}
