@@ -9,8 +9,8 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 
 use crate::agent::ces::ending::{Ending, WebSocketEnding};
+use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::json;
-use crate::agent::ces::stream::{FromClient, Outgoing};
 use crate::agent::script::{Break, Ces, Frames as Form};
 
 /// The longest message is what Google's adapters take. A client may read nothing for as long as a test lasts.

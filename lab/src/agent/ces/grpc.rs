@@ -19,8 +19,9 @@ use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::agent::ces::ending::{Ending, GrpcEnding};
+use crate::agent::ces::exchange::Outgoing;
 use crate::agent::ces::serving::{Serving, StreamRequest};
-use crate::agent::ces::stream::{Inbox, Outgoing, Stream};
+use crate::agent::ces::stream::{Inbox, Stream};
 use crate::agent::script::{Break, Serves};
 use crate::agent::was_reset::{WasReset, watch_resets};
 

@@ -16,6 +16,7 @@ mod answer;
 mod check;
 mod dtmf;
 mod ending;
+mod exchange;
 mod frames;
 mod grpc;
 mod hearing;

@@ -13,24 +13,13 @@ use ces::session_output::OutputType;
 
 use crate::agent::ces::check::{Input, Opened, input, invalid, opened};
 use crate::agent::ces::ending::Ending;
+use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::frames;
 use crate::agent::ces::live::Live;
 use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, StreamEntry, StreamRecord, ToolAnswer};
 use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::script::{AfterEnd, Ces};
 use crate::agent::was_reset::WasReset;
-
-/// What comes from a client.
-#[derive(Debug)]
-pub(super) enum FromClient {
-    Message(Box<ces::BidiSessionClientMessage>),
-    /// It is no message; so the stream ends.
-    Unreadable(Ending),
-    /// Nothing more comes, but the client still reads.
-    HalfClosed,
-    /// The client has left: with a close frame of that code, or without a word.
-    Gone(Option<u16>),
-}
 
 /// Where a client's messages come from.
 pub(super) enum Inbox {
@@ -52,13 +41,6 @@ impl Inbox {
             },
         }
     }
-}
-
-/// What goes to a client. After an end nothing comes.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    Message(Box<ces::BidiSessionServerMessage>),
-    End(Ending),
 }
 
 /// The writer has found that the client is gone.

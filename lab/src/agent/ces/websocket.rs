@@ -18,9 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::agent::ces::ending::{Ending, code_of, http_status, snake};
+use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::frames::{Frames, LIMITS};
 use crate::agent::ces::serving::{Serving, StreamRequest};
-use crate::agent::ces::stream::{FromClient, Inbox, Outgoing, Stream};
+use crate::agent::ces::stream::{Inbox, Stream};
 use crate::agent::script::{Break, Serves};
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
