@@ -21,16 +21,16 @@ RUN mkdir -p agents/src cli/src core/src core/benches lab/src net/src runner/src
     && touch core/benches/audio.rs core/benches/call.rs tests/support/lib.rs \
     && touch agents/src/lib.rs cli/src/lib.rs core/src/lib.rs lab/src/lib.rs net/src/lib.rs runner/src/lib.rs \
     && echo 'fn main() {}' > cli/src/main.rs \
-    && cargo build --locked --release -p dialbridge --no-default-features \
-    && cargo clean --locked --release -p dialbridge -p dialbridge-agents -p dialbridge-core -p dialbridge-net -p dialbridge-runner \
+    && cargo build --locked --profile image -p dialbridge --no-default-features \
+    && cargo clean --locked --profile image -p dialbridge -p dialbridge-agents -p dialbridge-core -p dialbridge-net -p dialbridge-runner \
     && rm -r agents cli core lab net runner tests
 
 FROM deps AS build
 COPY . .
-RUN cargo build --locked --release -p dialbridge --no-default-features
+RUN cargo build --locked --profile image -p dialbridge --no-default-features
 
 FROM ${RUN_IMAGE}
-COPY --from=build /src/target/release/dialbridge /usr/local/bin/dialbridge
+COPY --from=build /src/target/image/dialbridge /usr/local/bin/dialbridge
 # By number, so that Kubernetes' runAsNonRoot can tell that it is not root. The service needs no entry in /etc/passwd, no
 # home, no shell, and nowhere to write (readOnlyRootFilesystem) unless RECORD_DIR is set.
 USER 65532:65532

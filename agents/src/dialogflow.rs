@@ -14,6 +14,7 @@ macro_rules! common_requests {
             }
         }
 
+        #[allow(clippy::needless_update, reason = "ES has one field more")]
         fn voice(speech: &crate::speech::SpeechConfig, is_named: bool) -> $dialogflow::SynthesizeSpeechConfig {
             use crate::speech::VoiceGender;
             use $dialogflow::SsmlVoiceGender::{Female, Male, Neutral, Unspecified};
@@ -31,7 +32,6 @@ macro_rules! common_requests {
                 voice: is_named.then(|| $dialogflow::VoiceSelectionParams {
                     name: speech.voice_name.clone().unwrap_or_default(),
                     ssml_gender: gender.into(),
-                    ..Default::default()
                 }),
                 ..Default::default()
             }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -20,22 +21,23 @@ use crate::settings::Severity;
 /// Starts the log of this process. A second call does nothing.
 pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
-    let filter = tracing_subscriber::EnvFilter::new(filter(level));
+    let filter = filter(level);
     // It fails where a log was started before, as in a test that starts two services.
     if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
     }
 }
 
-/// What tracing lets through.
-fn filter(level: Severity) -> &'static str {
-    match level {
-        // The libraries' own debug lines are not about calls, and may show what ours do not.
-        Severity::Debug => "warn,dialbridge=debug",
-        Severity::Info => "warn,dialbridge=info",
-        Severity::Warning => "warn",
-        Severity::Error => "error",
-    }
+/// What tracing lets through. The libraries' own debug lines are not about calls, and may show what ours do not.
+fn filter(level: Severity) -> Targets {
+    let (ours, libraries) = match level {
+        Severity::Debug => (LevelFilter::DEBUG, LevelFilter::WARN),
+        Severity::Info => (LevelFilter::INFO, LevelFilter::WARN),
+        Severity::Warning => (LevelFilter::WARN, LevelFilter::WARN),
+        Severity::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+    };
+    // All crates of the workspace begin with that name.
+    Targets::new().with_target("dialbridge", ours).with_default(libraries)
 }
 
 /// A panic as one line like any other. Its message is left out: it may hold what a caller said.
