@@ -1,4 +1,4 @@
-//! What 20 ms of audio cost.
+//! The cost of 20 ms of audio.
 
 use std::f64::consts::TAU;
 
@@ -14,7 +14,7 @@ fn main() {
     divan::main();
 }
 
-/// A tone of 440 Hz, 20 ms of it.
+/// 20 ms of a 440 Hz tone.
 #[expect(clippy::cast_possible_truncation, reason = "the amplitude fits")]
 fn twenty_ms(rate: u32) -> Vec<i16> {
     (0..rate / 50).map(|n| (12_000.0 * (TAU * 440.0 * f64::from(n) / f64::from(rate)).sin()) as i16).collect()
@@ -72,7 +72,7 @@ fn resample(bencher: Bencher<'_, '_>, from_hz: u32, to_hz: u32) {
     });
 }
 
-/// A whole answer of 20 ms: a WAV of 24 kHz to mu-law, from a new converter to its end.
+/// A whole answer of 20 ms: a 24 kHz WAV to mu-law, with a new converter each time.
 #[divan::bench]
 fn wav_24000_to_mulaw(bencher: Bencher<'_, '_>) {
     let format = AudioFormat { encoding: Encoding::Linear16, sample_rate: 24000 };

@@ -1,4 +1,4 @@
-//! What one frame costs: parsing, decoding, and a whole step of a call.
+//! The cost of one frame: parsing, decoding, and a whole step of a call.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn listening_call() -> Call {
     call
 }
 
-/// A frame of a call that listens: message in, audio for the agent out.
+/// A frame of a listening call: message in, audio for the agent out.
 #[divan::bench]
 fn step_of_a_listening_call(bencher: Bencher<'_, '_>) {
     let text = media();

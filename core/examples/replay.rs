@@ -1,14 +1,14 @@
-//! Replays tapes, on this machine or in a WASI sandbox: what comes of them is the same, byte for byte.
+//! Replays tapes, natively or in a WASI sandbox, with the same output byte for byte.
 //!
 //! ```text
 //! cargo run -p dialbridge-core --example replay -- [--out FOLDER] [TAPE]...
 //! cargo run -p dialbridge-core --example replay --target wasm32-wasip1 -- [--out FOLDER] [TAPE]...
 //! ```
 //!
-//! Prints each call's trace; without a `TAPE`, that of the tape on standard input. With `--out`, `NAME.jsonl` becomes
-//! `FOLDER/NAME.trace`, and what the caller heard `FOLDER/NAME.wav` (mu-law, 8,000 Hz, mono). Ends with 0, or with a
-//! line on standard error and 1 where nothing can be written, 64 for a wrong command line, 65 for a tape that is none
-//! and 66 for one that cannot be read.
+//! Prints each call's trace. Without a `TAPE` it reads one from standard input. With `--out`, each `NAME.jsonl` becomes
+//! `FOLDER/NAME.trace`, and what the caller heard becomes `FOLDER/NAME.wav` (mu-law, 8,000 Hz, mono). Exits with 0. On
+//! failure it prints a line on standard error and exits with 1 if it cannot write, 64 for a wrong command line, 65 for
+//! a text that is not a tape and 66 for a tape that it cannot read.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match Arguments::read(std::env::args_os().skip(1)).and_then(|arguments| run(&arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where standard error is closed, the exit code has to do.
+            // If standard error is closed, the exit code must suffice.
             let _ = writeln!(io::stderr(), "{}", failure.what);
             ExitCode::from(failure.code)
         }
@@ -53,7 +53,7 @@ impl Arguments {
     }
 }
 
-/// What ends the program, and its exit code: those of the BSD's `sysexits`.
+/// A failure and its exit code, one of BSD's `sysexits`.
 struct Failure {
     what: String,
     code: u8,
@@ -98,7 +98,7 @@ fn play(path: &Path, text: &str, arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Prints the trace, below the tape's name where there are several.
+/// Prints the trace, below the tape's name if there are several.
 fn print(replayed: &Replayed, path: &Path, named: bool) -> Result<(), Failure> {
     let name = if named { format!("{}:\n", path.display()) } else { String::new() };
     let text = name + &replayed.trace();

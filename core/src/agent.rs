@@ -1,9 +1,9 @@
-//! The agent's side of a call, in words that hold for ES, CX and CES alike.
+//! The agent's side of a call, in terms that fit ES, CX and CES.
 //!
 //! ES and CX have one stream for each turn: [`AgentCommand::Open`], audio, [`AgentCommand::HalfClose`], the answer,
-//! [`AgentEvent::Ended`]. CES has one stream for the whole call: it stays open, what else the agent gets goes in between
-//! ([`AgentCommand::Send`]), each answer ends with [`AnswerPart::Final`], and [`AgentEvent::Interrupted`] and
-//! [`AgentEvent::GoAway`] exist only there. No type of a wire format appears here: the runner converts.
+//! [`AgentEvent::Ended`]. CES has one stream for the whole call. It stays open, and other input goes in between the
+//! audio ([`AgentCommand::Send`]). Each answer ends with [`AnswerPart::Final`]. Only CES sends
+//! [`AgentEvent::Interrupted`] and [`AgentEvent::GoAway`]. This module holds no wire type: the runner converts.
 
 use std::fmt;
 
@@ -12,55 +12,57 @@ use serde_json::{Map, Value};
 
 use crate::audio::AudioFormat;
 
-/// What the call asks of the stream to the agent that has the [`TurnId`](crate::TurnId) beside it.
+/// A command for the stream of the [`TurnId`](crate::TurnId) that comes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentCommand {
-    /// Opens the stream; always the first command of a turn.
+    /// Open the stream. Always the first command of a turn.
     Open(Box<TurnStart>),
-    /// The caller's audio: mu-law, 8,000 Hz, mono, at most [`MAX_AUDIO_BYTES`] of it.
+    /// The caller's audio: mu-law, 8,000 Hz, mono, at most [`MAX_AUDIO_BYTES`].
     Audio(Vec<u8>),
-    /// Other input, between the audio of a stream that lasts for the whole call (CES). Never [`TurnInput::Audio`].
+    /// Send other input between the audio of a stream that lasts for the whole call (CES). Never [`TurnInput::Audio`].
     Send(TurnInput),
-    /// Session parameters that have changed, into a stream that lasts for the whole call (CES).
+    /// Send session parameters that have changed to a stream that lasts for the whole call (CES).
     Parameters(Map<String, Value>),
-    /// Half-closes the stream: nothing more will be sent, the answer is awaited.
+    /// Half-close the stream: we send nothing more and wait for the answer.
     HalfClose,
-    /// Resets the stream: whatever it would still say is not wanted.
+    /// Reset the stream: we do not use anything it would still send.
     Cancel,
-    /// The answer is complete. The stream may end in its own time; what it still says is not used.
+    /// The answer is complete. The stream may end when it likes; we do not use what it still sends.
     Done,
 }
 
-/// The most audio in one [`AgentCommand::Audio`]: two seconds. Cloud Speech takes at most 25 kB in a message.
+/// The most audio in one [`AgentCommand::Audio`], in bytes: two seconds. Cloud Speech takes at most 25 kB in a message.
 pub const MAX_AUDIO_BYTES: usize = 16_000;
 
 /// How a turn begins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnStart {
-    /// What the agent gets. In a stream that lasts for the whole call it is what the agent begins with, and audio follows.
+    /// What the agent gets. A stream that lasts for the whole call begins with this input, and audio follows.
     pub input: TurnInput,
-    /// Session parameters that go along: with the first turn of a call all that is known of it, later those that changed.
+    /// Session parameters to send with it: in the first turn of a call all that we know of it, later those that
+    /// changed.
     pub parameters: Map<String, Value>,
     /// All that is known of the call, for an agent that keeps no session parameters (ES).
     pub known_parameters: Map<String, Value>,
-    /// What the agent's webhook gets with every turn: `telephony.caller_id`, as Google's own telephone gateway sends it.
+    /// What the agent's webhook gets in every turn: `telephony.caller_id`, as Google's own telephony gateway sends it.
     pub payload: Map<String, Value>,
-    /// The playout that this turn listens beside, when there is one.
+    /// The prompt that still plays while this turn listens, if there is one.
     pub barge_in: Option<BargeInWindow>,
 }
 
-/// What the agent gets in a turn. All but audio is the whole input of its turn.
+/// What the agent gets in a turn. Except for audio, this is the turn's whole input.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TurnInput {
     /// The caller's audio, in [`AgentCommand::Audio`]s that follow.
     Audio,
-    /// An event by its name.
+    /// An event's name.
     Event(String),
     /// A text as if the caller had said it.
     Text(String),
-    /// Keys that the caller pressed, in the form in which the agent takes them.
+    /// DTMF digits, in the form in which the agent takes them.
     Digits(Digits, DigitsForm),
-    /// What came of tools that the agent asked its client for. An agent with a stream for each turn gets one at a time.
+    /// Results of tools that the agent asked its client to run. An agent with one stream for each turn gets one at a
+    /// time.
     ToolResults(Vec<ToolResult>),
 }
 
@@ -78,13 +80,12 @@ impl TurnInput {
     }
 }
 
-/// Keys that the caller pressed: `0` to `9`, `*`, `#`, `A` to `D`. They may be a card number or a PIN, so they are printed
-/// as `…`.
+/// DTMF digits: `0` to `9`, `*`, `#`, `A` to `D`. They may be a card number or a PIN, so `Debug` prints them as `…`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Digits {
-    /// The keys, without the one that ended them.
+    /// The digits without the finish digit.
     pub digits: String,
-    /// The key that ended them, where one did.
+    /// The finish digit, if one ended the input.
     pub finish_digit: Option<char>,
 }
 
@@ -94,19 +95,19 @@ impl fmt::Debug for Digits {
     }
 }
 
-/// The name under which keys are a parameter of an event.
+/// The name of the event parameter that holds the digits.
 pub const DIGITS_PARAMETER: &str = "digits";
 
-/// In what form an agent takes keys.
+/// The form in which an agent takes digits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DigitsForm {
-    /// As an input of its own (CX `query_input.dtmf`, ES `v2beta1` `query_input.dtmf`).
+    /// As DTMF input (CX `query_input.dtmf`, ES `v2beta1` `query_input.dtmf`).
     #[default]
     Dtmf,
     /// As a text (ES).
     Text,
-    /// As an event of that name, with the keys as its parameter [`DIGITS_PARAMETER`].
+    /// As an event of that name, with the digits in the parameter [`DIGITS_PARAMETER`].
     Event(String),
 }
 
@@ -114,79 +115,79 @@ pub enum DigitsForm {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolCall {
-    /// What the agent knows this call of the tool by (CES).
+    /// The agent's id for this call of the tool (CES).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub id: String,
-    /// Resource name of the tool; of a tool in a toolset, that of the toolset.
+    /// Resource name of the tool, or of its toolset if it belongs to one.
     pub tool: String,
     /// The tool's action (CX), or its name in the toolset (CES).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
-    /// The name that people gave it (CES).
+    /// The tool's display name (CES).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub display_name: String,
-    /// What the tool is given. Personal.
+    /// The tool's arguments. Personal.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub arguments: Map<String, Value>,
 }
 
-/// What came of a tool.
+/// A tool call and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolResult {
-    /// Of which call.
+    /// The call.
     pub call: ToolCall,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: ToolOutcome,
 }
 
-/// What came of a tool.
+/// How a tool call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToolOutcome {
     /// This client runs no tools.
     Refused,
-    /// It could not be run, or has failed: a sentence for the agent.
+    /// The tool could not be run, or it failed. The text is a sentence for the agent.
     Failed(String),
     /// Its result.
     Done(Map<String, Value>),
 }
 
-/// How long the agent still speaks while it listens already, in milliseconds of this turn's audio
-/// (CX `BargeInConfig`: both durations count from the start of the stream's input).
+/// How long the agent's prompt still plays after this turn begins to listen. In milliseconds of this turn's audio (CX
+/// `BargeInConfig`: both durations count from the start of the stream's input).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BargeInWindow {
-    /// `no_barge_in_duration`: for so long nothing that is said counts as speech.
+    /// `no_barge_in_duration`: for this long, nothing that the caller says counts as speech.
     pub protected_ms: u64,
-    /// `total_duration`: for so long silence is no no-input. Never less than `protected_ms`.
+    /// `total_duration`: for this long, silence is not no-input. Never less than `protected_ms`.
     pub total_ms: u64,
 }
 
-/// What the stream to the agent says.
+/// What the stream to the agent sends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum AgentEvent {
     /// What the agent has understood so far.
     Transcript(Transcript),
-    /// The caller has stopped speaking and the agent takes no more audio in this turn
-    /// (`END_OF_SINGLE_UTTERANCE`). With no transcript before it, nothing was said for too long.
+    /// The caller has stopped speaking. The agent takes no more audio in this turn (`END_OF_SINGLE_UTTERANCE`). If no
+    /// transcript came before it, the caller said nothing for too long.
     EndOfUtterance,
     /// An answer, or a part of one.
     Answer(Box<Answer>),
-    /// The agent wants its own voice stopped now: the caller interrupts, or a newer answer replaces the old one (CES).
+    /// Stop the prompt: the caller interrupts, or a newer answer replaces the old one (CES).
     #[serde(rename_all = "camelCase")]
     Interrupted {
-        /// Whether it was the caller.
+        /// Whether the caller interrupted.
         barge_in: bool,
     },
-    /// The stream will be cut soon; a new one should carry on (CES).
+    /// The server will soon cut the stream. A new one should carry on (CES).
     GoAway,
-    /// The server has closed the stream, and all was well.
+    /// The server has closed the stream without an error.
     Ended,
-    /// The stream broke, or was refused.
+    /// The stream broke, or the server refused it.
     Failed(AgentFault),
 }
 
 impl AgentEvent {
-    /// Whether the stream is over with it: nothing follows.
+    /// Whether this is the last event of its stream.
     #[must_use]
     pub fn is_last(&self) -> bool {
         matches!(self, Self::Ended | Self::Failed(_))
@@ -197,14 +198,14 @@ impl AgentEvent {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transcript {
-    /// The words so far. A later result of the same utterance replaces it.
+    /// What the caller has said so far. A later result of the same utterance replaces it.
     pub text: String,
-    /// Whether the recogniser will not change it any more.
+    /// Whether the transcript is final.
     pub is_final: bool,
-    /// From 0 to 1, where the recogniser gave one (0 on the wire means that it did not).
+    /// From 0 to 1. `None` if the recogniser gave none, which is 0 on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Where the first word begins, in milliseconds of this stream's audio, where words were timed.
+    /// Where the first word begins, in milliseconds of this stream's audio. `None` without word times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_ms: Option<u64>,
     /// Where the recognised speech ends, in milliseconds of this stream's audio.
@@ -216,9 +217,9 @@ pub struct Transcript {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Answer {
-    /// Whether more of it is to come.
+    /// Whether more of the answer follows.
     pub part: AnswerPart,
-    /// What the agent took the caller to have said (`query_text`, `transcript`).
+    /// What the agent understood the caller to say (`query_text`, `transcript`).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub query_text: String,
     /// What the agent says, as text.
@@ -227,27 +228,27 @@ pub struct Answer {
     /// What the agent says, as audio, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<Prompt>,
-    /// The coding of audio that came and cannot be played, e.g. MP3.
+    /// The coding of audio that came but that we cannot play, e.g. MP3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unplayable: Option<String>,
     /// The intent that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// `parameters` of the result: the session's (CX) or the intent's (ES).
+    /// `parameters` of the result: those of the session (CX) or of the intent (ES).
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
     /// `action` of the result (ES).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
-    /// What the result says of the match.
+    /// How the input matched.
     pub matched: Matched,
-    /// The agent is done with the call: nothing is listened for after this answer.
+    /// The agent is done with the call. We do not listen after this answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<AgentEnd>,
-    /// Custom payloads, in order. What stands under `dialbridge` in one is for this service ([`payload`](crate::payload)).
+    /// Custom payloads, in order. The `dialbridge` part of each is for this service ([`payload`](crate::payload)).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub payloads: Vec<Value>,
-    /// How the agent wants keys collected from now on (CX `advanced_settings.dtmf_settings`).
+    /// How the agent wants DTMF digits collected from now on (CX `advanced_settings.dtmf_settings`).
     #[serde(rename = "keys", skip_serializing_if = "Option::is_none")]
     pub dtmf_rules: Option<DtmfRules>,
     /// Tools that the agent wants run before it goes on.
@@ -256,19 +257,19 @@ pub struct Answer {
     /// The agent says that the conversation is a success (CX `conversation_success`). It does not end the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub succeeded: bool,
-    /// Webhooks that failed in this turn, each by its status. The agent has answered all the same.
+    /// The statuses of webhooks that failed in this turn. The agent answered all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub webhook_faults: Vec<String>,
 }
 
-/// How an agent wants keys collected; what it leaves open is for the settings to say.
+/// How an agent wants DTMF digits collected. The settings decide what it leaves open.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DtmfRules {
-    /// The key that ends them.
+    /// The finish digit.
     #[serde(rename = "finish", skip_serializing_if = "Option::is_none")]
     pub finish_digit: Option<char>,
-    /// So many of them are all.
+    /// The number of digits that completes the input.
     #[serde(rename = "most", skip_serializing_if = "Option::is_none")]
     pub max_digits: Option<u32>,
     /// The longest pause between two of them, in milliseconds.
@@ -277,7 +278,7 @@ pub struct DtmfRules {
 }
 
 impl Answer {
-    /// Whether it is audio and nothing else, as ES sends it after the query result.
+    /// Whether the answer holds audio and nothing else. ES sends such an answer after the query result.
     #[must_use]
     pub fn is_audio_only(&self) -> bool {
         !self.prompts.is_empty()
@@ -287,7 +288,7 @@ impl Answer {
             && self.end.is_none()
     }
 
-    /// Whether there is nothing in it that a caller would notice. An event that the agent does not know is answered so.
+    /// Whether the caller would notice nothing of it. An agent answers so to an event that it does not know.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
@@ -302,10 +303,10 @@ impl Answer {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AnswerPart {
-    /// More may come until the stream ends (ES: audio may follow the query result).
+    /// More may follow until the stream ends (ES: audio may follow the query result).
     #[default]
     Open,
-    /// A first part while the agent still works (CX partial response); a final one follows.
+    /// A first part while the agent still works (CX partial response). A final one follows.
     Partial,
     /// The last part (CX `FINAL`, CES `turn_completed`).
     Final,
@@ -315,31 +316,31 @@ pub enum AnswerPart {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prompt {
-    /// What the stream says of its coding; a WAV header inside is believed more.
+    /// The coding that the stream announces. A WAV header inside the audio takes precedence.
     pub format: AudioFormat,
-    /// The bytes as they came, with or without a WAV header. Empty where `uri` says where they are.
+    /// The bytes as they came, with or without a WAV header. Empty if `uri` is set.
     #[serde(with = "base64_bytes", default, skip_serializing_if = "Vec::is_empty")]
     pub audio: Vec<u8>,
-    /// Where the audio is to be fetched from: `https:` or `gs:`.
+    /// The address to fetch the audio from: `https:` or `gs:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
-    /// Whether the caller may interrupt it.
+    /// Whether the caller may barge in.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub interruptible: bool,
-    /// Whether a later response of the same turn cuts it, such as music while the agent works
-    /// (CX `DetectIntentResponse.allow_cancellation`).
+    /// Whether a later response of the same turn cuts it, e.g. music while the agent works (CX
+    /// `DetectIntentResponse.allow_cancellation`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancellable: bool,
 }
 
 impl Prompt {
-    /// Audio that is there and that the caller may interrupt.
+    /// A prompt with its audio. The caller may barge in.
     #[must_use]
     pub fn new(format: AudioFormat, audio: Vec<u8>) -> Self {
         Self { format, audio, uri: None, interruptible: true, cancellable: false }
     }
 
-    /// Audio that has to be fetched and that the caller may interrupt.
+    /// A prompt whose audio has to be fetched. The caller may barge in.
     #[must_use]
     pub fn at(uri: impl Into<String>) -> Self {
         Self { uri: Some(uri.into()), ..Self::new(AudioFormat::TELEPHONE, Vec::new()) }
@@ -367,7 +368,7 @@ impl fmt::Debug for Prompt {
     }
 }
 
-/// An intent: its resource name and the name that people gave it.
+/// An intent: its resource name and its display name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Intent {
@@ -377,79 +378,79 @@ pub struct Intent {
     pub display_name: String,
 }
 
-/// What an answer says of the match (CX `Match.match_type`; ES has only the first two).
+/// How the input matched (CX `Match.match_type`; ES has only the first two).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Matched {
-    /// Something matched, or nothing is said about it.
+    /// An intent matched, or the answer does not say.
     #[default]
     Yes,
     /// The agent did not understand.
     NoMatch,
-    /// Nothing was said for too long.
+    /// The caller said nothing for too long.
     NoInput,
 }
 
-/// How the agent ends its part in the call.
+/// How the agent ends its part of the call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum AgentEnd {
     /// The agent is done.
     EndInteraction,
-    /// The agent asks for a person; the metadata is the agent's own.
+    /// The agent asks for a live agent. The metadata is the agent's own.
     LiveAgentHandoff {
-        /// Free form.
+        /// Any JSON.
         metadata: Value,
     },
-    /// The agent asks for the call to be put through.
+    /// The agent asks for a transfer.
     Transfer(Transfer),
-    /// The agent asks for the call to be queued, e.g. for Twilio Flex.
+    /// The agent asks to queue the call, e.g. for Twilio Flex.
     Enqueue(Enqueue),
     /// The agent pauses: the call does something else and may come back to the same session.
     Pause {
-        /// Free form.
+        /// Any JSON.
         parameters: Value,
     },
 }
 
 impl AgentEnd {
-    /// Whether it only says that the agent is done.
+    /// Whether it says only that the agent is done.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         matches!(self, Self::EndInteraction)
     }
 }
 
-/// Where a call is put through to.
+/// The target of a transfer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transfer {
-    /// E.164 number, or a SIP address with `sip:` or `sips:`.
+    /// An E.164 number, or a SIP address with `sip:` or `sips:`.
     pub to: String,
-    /// The number that is shown; where it is not set, that of the settings.
+    /// The caller ID to show. `None`: the one in the settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller_id: Option<String>,
-    /// How long the other side is rung, in seconds; where it is not set, that of the settings.
+    /// How long to ring, in seconds. `None`: as the settings say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
 }
 
 impl Transfer {
-    /// To that number or address, all else as the settings say.
+    /// A transfer to that number or address, otherwise as the settings say.
     #[must_use]
     pub fn to(to: impl Into<String>) -> Self {
         Self { to: to.into(), ..Self::default() }
     }
 }
 
-/// Where a call is queued.
+/// The queue for a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Enqueue {
-    /// A TaskRouter workflow (`WW…`), for a task.
+    /// The TaskRouter workflow (`WW…`) that gets the task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow_sid: Option<String>,
-    /// A queue by its name, where there is no workflow.
+    /// The name of a queue, if there is no workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// Attributes of the task.
@@ -463,10 +464,10 @@ pub struct Enqueue {
 pub struct AgentFault {
     /// The gRPC code's name, e.g. `UNAVAILABLE`.
     pub code: String,
-    /// What the server said about it.
+    /// The server's message.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// Whether another attempt may succeed.
+    /// Whether a retry may succeed.
     pub transient: bool,
 }
 

@@ -1,8 +1,8 @@
-//! A checksum that shows whether two pieces of audio differ.
+//! A checksum that shows whether two stretches of audio differ.
 
 use std::fmt;
 
-/// FNV-1a of 32 bits, over bytes as they come.
+/// 32-bit FNV-1a, updated as bytes come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checksum(u32);
 
@@ -13,7 +13,7 @@ impl Default for Checksum {
 }
 
 impl Checksum {
-    /// The checksum of that.
+    /// The checksum of these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut sum = Self::default();
         sum.add(bytes);
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn it_is_fnv_1a_and_the_same_in_pieces() {
-        // The vectors of the algorithm's authors.
+        // Test vectors of the algorithm's authors.
         assert_eq!(Checksum::of(b"").to_string(), "#811c9dc5");
         assert_eq!(Checksum::of(b"foobar").to_string(), "#bf9cf968");
         let mut sum = Checksum::of(b"foo");

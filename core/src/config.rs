@@ -1,4 +1,4 @@
-//! What a call is told before it begins. All of it is plain data, so that a tape can carry it.
+//! The configuration of one call. All of it is plain data, so that a tape can hold it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,54 +10,56 @@ use crate::agent::{DigitsForm, base64_bytes};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 
-/// Everything that steers one call. `CallConfig::default()` is a call to a CX agent that listens first.
+/// Configures one call. `CallConfig::default()` is a call to a CX agent that listens first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CallConfig {
-    /// The call that the socket was opened for; a `start` of another call ends the socket. `None` takes every call.
+    /// The call that the media stream was opened for. A `start` of another call closes the stream. `None` accepts every
+    /// call.
     pub call_sid: Option<CallSid>,
-    /// Resource name of the Dialogflow session, told in the hand-off where `session` is among its fields.
+    /// Resource name of the Dialogflow session. The hand-off contains it if `session` is among its fields.
     pub session: String,
-    /// What the agent gets before the caller has said anything. A resumed call has none.
+    /// What the agent gets before the caller says anything. A resumed call has none.
     #[serde(rename = "greeting")]
     pub starting_input: StartingInput,
-    /// When a caller who speaks while the agent speaks stops it.
+    /// When a caller who speaks during a prompt stops it.
     pub barge_in: BargeIn,
-    /// Whether the agent's recogniser can be told of a prompt that still plays (CX and ES v2beta1 `barge_in_config`). Where
-    /// it cannot, what is said into a prompt that may not be interrupted goes to it as silence.
+    /// Whether the agent's recogniser can be told that a prompt is still playing (CX and ES v2beta1 `barge_in_config`).
+    /// If not, what the caller says during a prompt without barge-in is sent to it as silence.
     pub knows_prompts: bool,
-    /// How keys are collected.
+    /// How DTMF digits are collected.
     #[serde(rename = "keys")]
     pub dtmf: DtmfConfig,
     /// What happens when the caller says nothing.
     pub no_input: NoInput,
-    /// Where calls end that would not end by themselves.
+    /// Limits that end a call.
     #[serde(rename = "bounds")]
     pub limits: CallLimits,
-    /// Recordings of our own.
+    /// Our own recordings for moments in which the agent is silent.
     pub fillers: Fillers,
-    /// Whether tools that an agent with one stream for the whole call asks for can be run; else each is refused.
+    /// Whether the driver can run tools for an agent with one stream for the whole call. If not, every tool call is
+    /// refused.
     pub has_tools: bool,
     /// Where the call goes when the agent is done.
     pub handoff: HandoffConfig,
-    /// Session parameters that the agent gets in its first turn, beside those of the call itself.
+    /// Session parameters that the agent gets in its first turn, in addition to those of the call itself.
     pub parameters: Map<String, Value>,
-    /// Whether the agent has a stream for each turn, or one for the whole call.
+    /// Whether the agent has one stream for each turn or one for the whole call.
     pub shape: StreamShape,
-    /// The most audio the agent takes in one stream, in milliseconds: CX 120,000, ES 60,000; 0: there is no such limit.
+    /// The most audio that the agent takes in one stream, in milliseconds. CX: 120,000; ES: 60,000; 0: no limit.
     pub audio_limit_ms: u64,
     /// How long before that limit a new stream takes over, in milliseconds.
     pub rotation_margin_ms: u64,
-    /// After so many milliseconds the call goes over to another media socket, for the platform cuts a socket after an
-    /// hour; 0: never.
+    /// After how many milliseconds the call migrates to another media stream, because the platform cuts a WebSocket
+    /// after an hour. 0: never.
     #[serde(rename = "renewAfterMs")]
     pub migrate_after_ms: u64,
-    /// How long the call waits for others.
+    /// How long the call waits for Twilio and for the agent.
     #[serde(rename = "patience")]
     pub timeouts: Timeouts,
     /// What happens when the agent fails.
     pub retry: Retry,
-    /// Where the pauses between attempts take their chance from.
+    /// Seed for the random part of the backoff.
     pub seed: u64,
 }
 
@@ -87,21 +89,21 @@ impl Default for CallConfig {
     }
 }
 
-/// How an agent is streamed to.
+/// How long a stream to the agent lasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StreamShape {
-    /// A stream is a turn: it is half-closed at the end of the utterance, and ends with the answer (ES, CX).
+    /// One stream for each turn. We half-close it at the end of the utterance, and it ends with the answer (ES, CX).
     #[default]
     PerTurn,
-    /// A stream is a call: audio goes on while the agent answers, other input goes in between, and the agent says when its
-    /// voice is to stop (CES).
+    /// One stream for the whole call. Audio goes on while the agent answers, other input goes in between, and the agent
+    /// says when its prompt must stop (CES).
     #[serde(rename = "perCall")]
     PerSession,
 }
 
-/// The first turn: an event, or a text as if the caller had said it. With both, the text goes to an agent that does not
-/// answer the event; with neither, the call listens first.
+/// The input of the first turn: an event, or a text as if the caller had said it. If both are set, the text goes to an
+/// agent that does not answer the event. If neither is set, the call listens first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct StartingInput {
@@ -115,18 +117,18 @@ pub struct StartingInput {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct BargeIn {
-    /// What counts as an interruption.
+    /// What counts as a barge-in.
     pub mode: BargeInMode,
-    /// So many words at least. By voice there are no words to be counted.
+    /// How many words it takes. Does not apply to `Voice`, which has no words to count.
     #[serde(rename = "leastWords")]
     pub min_words: u32,
-    /// So many milliseconds of speech at least.
+    /// How many milliseconds of speech it takes.
     #[serde(rename = "leastMs")]
     pub min_ms: u64,
-    /// Transcripts of a lower confidence do not count, in percent; one that has none does.
+    /// Transcripts of a lower confidence do not count, in percent. A transcript without a confidence counts.
     #[serde(rename = "leastConfidence")]
     pub min_confidence: u8,
-    /// The name of a session parameter that tells the agent what was heard of a prompt that was cut; `None`: it is not
+    /// The session parameter that tells the agent how much of a cut prompt the caller heard. `None`: the agent is not
     /// told.
     pub heard_parameter: Option<String>,
 }
@@ -137,36 +139,37 @@ impl Default for BargeIn {
     }
 }
 
-/// What counts as an interruption.
+/// What counts as a barge-in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BargeInMode {
-    /// Nothing: every prompt is played to its end, and what is said meanwhile is the next turn.
+    /// Nothing. Every prompt is played to its end, and what the caller says meanwhile is the next turn.
     Off,
     /// A transcript.
     #[default]
     Speech,
-    /// The level of the caller's voice: some hundred milliseconds sooner, and a cough interrupts too.
+    /// The level of the caller's voice: some hundred milliseconds sooner, but a cough counts too.
     Voice,
 }
 
-/// How the keys of the telephone are collected. What the agent says about it goes before it.
+/// How DTMF digits are collected. Rules from the agent override these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DtmfConfig {
-    /// The key that ends them; `None`: none does.
+    /// The finish digit, which ends the input. `None`: no digit ends it.
     #[serde(rename = "finish")]
     pub finish_digit: Option<char>,
-    /// So many of them are all; 0: no number of them.
+    /// The number of digits that completes the input. 0: any number.
     #[serde(rename = "most")]
     pub max_digits: u32,
-    /// After so many milliseconds without another one they are all.
+    /// The digits are complete after this many milliseconds without another one.
     #[serde(rename = "gapMs")]
     pub interdigit_ms: u64,
-    /// Where the agent expects keys: after so many milliseconds without the first one it is no input; 0: as without keys.
+    /// If the agent expects digits, no-input follows after this many milliseconds without the first one. 0: the same as
+    /// without digits.
     #[serde(rename = "firstMs")]
     pub first_digit_ms: u64,
-    /// In what form the agent takes them.
+    /// The form in which the agent gets the digits.
     pub form: DigitsForm,
 }
 
@@ -180,42 +183,42 @@ impl Default for DtmfConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct NoInput {
-    /// The event that an agent gets which has no handler of its own; `None`: the agent's own no-input handling serves.
+    /// The event for an agent that does not handle no-input itself. `None`: the agent handles it.
     pub event: Option<String>,
-    /// After a prompt was heard and so many milliseconds of silence it gets that event.
+    /// How much silence must follow a prompt before the agent gets that event, in milliseconds.
     pub after_ms: u64,
 }
 
-/// Where calls end that would not end by themselves; 0: there is no such bound.
+/// Limits that end a call. 0: no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CallLimits {
-    /// Milliseconds of a call.
+    /// Length of the call, in milliseconds.
     pub call_ms: u64,
-    /// Milliseconds in which nobody says anything.
+    /// Milliseconds in which neither side speaks.
     pub silence_ms: u64,
-    /// Turns that failed, in the whole call.
+    /// Failed turns in the whole call.
     pub failed_turns: u32,
-    /// Turns in a row in which the caller said nothing.
+    /// No-input turns in a row.
     #[serde(rename = "silentTurns")]
     pub no_input_turns: u32,
-    /// What is said to a call that one of these ends, before it goes where ended calls go.
+    /// What the caller hears when one of these limits ends the call, before the call gets its last TwiML.
     pub goodbye: Option<String>,
 }
 
-/// Recordings of our own, for moments in which the agent says nothing.
+/// Our own recordings for moments in which the agent is silent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Fillers {
-    /// Played while the agent thinks, once in a turn; the answer cuts it.
+    /// Played while the agent thinks, once in a turn. The answer cuts it.
     pub thinking: Option<Clip>,
-    /// When it begins, in milliseconds from the end of the input.
+    /// When it begins, in milliseconds after the end of the input.
     pub thinking_after_ms: u64,
-    /// Played when a turn has failed and is tried again, once until the agent says something.
+    /// Played when a failed turn is retried, once until the agent answers.
     pub retrying: Option<Clip>,
 }
 
-/// A recording: mu-law, 8,000 Hz, mono. Clones share it.
+/// A recording in mu-law, 8,000 Hz, mono. Clones share the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Clip(pub Arc<[u8]>);
 
@@ -241,28 +244,29 @@ impl<'de> Deserialize<'de> for Clip {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// For Twilio's `start`, from the beginning.
+    /// For Twilio's `start`, from the beginning of the call.
     pub start_ms: u64,
-    /// For the next message of Twilio's, which sends the caller's silence too: then the socket is dead.
+    /// For Twilio's next message. Twilio sends the caller's silence too, so a quiet stream is dead.
     pub frames_ms: u64,
-    /// For the agent's answer, from the end of the utterance.
+    /// For the agent's answer, after the end of the utterance.
     pub answer_ms: u64,
-    /// For anything at all from a stream that has the caller's clear speech: then another one takes its place; 0: for ever. It
-    /// must be longer than an agent waits for speech before it says that there was none (ES: some 10 s). Where the call is one
-    /// stream: only from one that has said nothing at all.
+    /// For any response from a stream that got clear speech of the caller. Then we replace the stream. 0: forever. It
+    /// must be longer than the time after which an agent reports no-input (ES: some 10 s). An agent with one stream for
+    /// the whole call: only for a stream that has never responded.
     pub stalled_ms: u64,
-    /// For the first audio of an answer that came without, on a stream that stays open (ES sends it after the result).
+    /// For the first audio of an answer that came without audio, on a stream that stays open (ES sends audio after the
+    /// result).
     pub first_audio_ms: u64,
-    /// For more audio of an answer, on a stream that stays open.
+    /// For more audio of an answer on a stream that stays open.
     pub more_audio_ms: u64,
-    /// For audio that has to be fetched.
+    /// For audio that the driver fetches.
     pub fetch_ms: u64,
-    /// For a gap in the conversation in which the call can be renewed.
+    /// For a gap in the conversation in which the call can migrate.
     #[serde(rename = "renewalMs")]
     pub migration_ms: u64,
-    /// For the answer to the REST update of the call, attempts included.
+    /// For the answer to the REST update of the call, retries included.
     pub update_ms: u64,
-    /// For Twilio's `stop` after an update that was accepted.
+    /// For Twilio's `stop` after Twilio accepted an update.
     pub stop_ms: u64,
 }
 
@@ -283,18 +287,17 @@ impl Default for Timeouts {
     }
 }
 
-/// What happens when a stream to the agent fails in a way that may pass.
+/// What happens when a stream to the agent fails with a transient error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Retry {
-    /// For so long, in milliseconds from the first failure, new streams are tried; then the fallback.
+    /// How long we retry, in milliseconds from the first failure. Then the call gets the fallback.
     pub budget_ms: u64,
-    /// The first pause before another attempt, in milliseconds; each further one is twice as long, 2 s at most, and each
-    /// is shortened by up to half by chance, so that a thousand calls do not come back in the same instant. None is
-    /// shorter than 1 ms.
+    /// The first backoff, in milliseconds. Each further one is twice as long, at most 2 s. Each is shortened at random
+    /// by up to half, so that a thousand calls do not retry in the same instant. None is shorter than 1 ms.
     #[serde(rename = "firstPauseMs")]
     pub first_backoff_ms: u64,
-    /// Whether a turn is tried again that failed after the half-close. The agent may then run its webhook twice.
+    /// Whether to retry a turn that failed after the half-close. The agent may then run its webhook twice.
     pub answering_turn: bool,
 }
 

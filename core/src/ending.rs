@@ -4,24 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentEnd;
 
-/// How the agent's part ended: `VirtualAgentStatus`.
+/// How the agent's part ended, as `VirtualAgentStatus` in the hand-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VirtualAgentStatus {
     /// The agent is done.
     Completed,
-    /// The agent asks for a person or a transfer.
+    /// The agent asks for a live agent or a transfer.
     LiveAgentHandoff,
-    /// The caller or a limit of ours ended the call.
+    /// The caller hung up, or a limit ended the call.
     Hangup,
-    /// The agent pauses; the call may come back to the same session.
+    /// The agent pauses. The call may come back to the same session.
     Paused,
-    /// The agent could not be had.
+    /// The agent could not be reached.
     Failed,
 }
 
 impl VirtualAgentStatus {
-    /// The status of a call whose agent ended its part so.
+    /// The status that belongs to the agent's ending.
     pub(crate) fn of(end: &AgentEnd) -> Self {
         match end {
             AgentEnd::EndInteraction => Self::Completed,
@@ -43,21 +43,21 @@ impl VirtualAgentStatus {
     }
 }
 
-/// A bound that ends a call.
+/// A limit that ended a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallLimit {
-    /// The call is too long.
+    /// The call took too long.
     Call,
-    /// Nobody has said anything for too long.
+    /// Neither side spoke for too long.
     Silence,
     /// Too many turns have failed.
     FailedTurns,
-    /// The caller said nothing in too many turns.
+    /// The caller did not answer in too many turns.
     NoInputTurns,
 }
 
 impl CallLimit {
-    /// The reason as logs and the hand-off have it.
+    /// The reason as it stands in logs and in the hand-off.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

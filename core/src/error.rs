@@ -4,29 +4,29 @@ use std::fmt;
 
 use crate::twilio::ParseError;
 
-/// Why an input was refused. The call is as it was before, and goes on.
+/// Why the call refused an input. The call has not changed and goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputError {
-    /// The socket's other side sent what Twilio does not send.
+    /// The peer of the WebSocket sent something that Twilio does not send.
     PeerMisbehaved(PeerFault),
 }
 
-/// What the socket's other side did wrong.
+/// What the peer of the WebSocket did wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerFault {
-    /// A text frame that is no message, or an incomplete one.
+    /// A text frame that is not a Twilio message, or an incomplete one.
     Message(ParseError),
     /// A binary frame; Twilio sends text.
     BinaryFrame,
     /// Audio, a digit or a mark before `start`.
     BeforeStart,
-    /// Another `start` on the same socket.
+    /// A second `start` on the same WebSocket.
     SecondStart,
-    /// A `start` whose ids cannot be ids of Twilio's.
+    /// A `start` whose ids Twilio cannot have given.
     BadIds,
-    /// A `start` that announces other audio than mu-law, 8,000 Hz, mono.
+    /// A `start` that announces audio other than mu-law, 8,000 Hz, mono.
     MediaFormat,
 }
 

@@ -1,13 +1,13 @@
-//! The names of things that cross the edge of core, each a type of its own.
+//! The ids that go into and out of this crate, each a type of its own.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Twilio's id of a call: `CA` and 32 hexadecimal digits; also the id of the Dialogflow session.
+/// Twilio's id of a call, `CA` and 32 hexadecimal digits. It is the id of the Dialogflow session too.
 ///
-/// It ends up in a session name and in a REST path, so only letters, digits, `-` and `_` get in, and at most 36 of
-/// them: Dialogflow's bound for a session id (`session.proto`).
+/// It becomes part of a session name and of a REST path. So it may hold only letters, digits, `-` and `_`, and at most
+/// 36 of them, which is Dialogflow's limit for a session id (`session.proto`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CallSid(String);
@@ -25,13 +25,13 @@ impl fmt::Display for BadCallSid {
 impl std::error::Error for BadCallSid {}
 
 impl CallSid {
-    /// Dialogflow's bound for a session id, in characters (`session.proto` of ES and CX).
+    /// Dialogflow's limit for a session id, in characters (`session.proto` of ES and CX).
     pub const MAX_CHARS: usize = 36;
 
-    /// Takes a call's id.
+    /// Checks the id of a call.
     ///
     /// # Errors
-    /// [`BadCallSid`] when the text is empty, too long, or holds another character than a letter, a digit, `-`, `_`.
+    /// [`BadCallSid`] if the text is empty, too long, or holds a character other than a letter, a digit, `-` or `_`.
     pub fn new(text: &str) -> Result<Self, BadCallSid> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if text.is_empty() || text.len() > Self::MAX_CHARS || !text.bytes().all(plain) {
@@ -74,16 +74,16 @@ impl fmt::Display for CallSid {
     }
 }
 
-/// Twilio's id of one Media Stream (`MZ` and 32 hexadecimal digits): every message to Twilio must carry it.
+/// Twilio's id of one media stream, `MZ` and 32 hexadecimal digits. Every message to Twilio must carry it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StreamSid(String);
 
 impl StreamSid {
-    /// The longest id that is kept, in bytes; Twilio's have 34.
+    /// The longest id that we accept, in bytes. Twilio's have 34.
     pub const MAX_BYTES: usize = 128;
 
-    /// Takes a stream's id as Twilio sent it; `None` when it is empty or longer than [`StreamSid::MAX_BYTES`].
+    /// Takes a stream's id as Twilio sent it. `None` if it is empty or longer than [`StreamSid::MAX_BYTES`].
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty() && text.len() <= Self::MAX_BYTES).then(|| Self(text.to_owned()))
@@ -96,9 +96,9 @@ impl StreamSid {
     }
 }
 
-/// Counts the streams to the agent in one call, from 1.
+/// The number of a stream to the agent in one call, from 1.
 ///
-/// With ES and CX each is one turn (one `StreamingDetectIntent`); with CES one stays open for many turns.
+/// With ES and CX each stream is one turn (one `StreamingDetectIntent`). With CES one stream serves many turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TurnId(pub u32);
@@ -117,7 +117,7 @@ impl fmt::Display for TurnId {
     }
 }
 
-/// Counts what a call has fetched, from 1.
+/// The number of a fetch in one call, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FetchId(pub u32);
@@ -136,13 +136,13 @@ impl fmt::Display for FetchId {
     }
 }
 
-/// Counts how often the agent of a call has asked for tools, from 1.
+/// The number of a request for tools in one call, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ToolsId(pub u32);
 
 impl ToolsId {
-    /// The one after this one.
+    /// The request after this one.
     #[must_use]
     pub(crate) const fn next(self) -> Self {
         Self(self.0.wrapping_add(1))
@@ -155,19 +155,19 @@ impl fmt::Display for ToolsId {
     }
 }
 
-/// The name of a `mark`: which playout it belongs to (the epoch, one more with each `clear`) and its number.
+/// The name of a `mark`: the epoch, which grows by one with each `clear`, and the mark's number.
 ///
-/// The epoch tells a mark that came back because it was played from one that a `clear` returned.
+/// The epoch tells a mark that came back because its audio was played from one that a `clear` returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MarkName {
     /// How many times the playout had been cleared when the mark was sent.
     pub epoch: u32,
-    /// Counts the marks of one call, from 1.
+    /// Number of the mark in its call, from 1.
     pub number: u32,
 }
 
 impl MarkName {
-    /// Reads a name that this crate wrote; `None` for every other text.
+    /// Reads a name that this crate wrote. `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, number) = text.strip_prefix('e')?.split_once('m')?;

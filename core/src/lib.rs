@@ -1,28 +1,28 @@
-//! The call of dialbridge: what happens between a Twilio phone call and a Dialogflow agent, without any I/O.
+//! The call logic of dialbridge: what happens between a Twilio phone call and a Dialogflow agent, without any I/O.
 //!
-//! [`Call`] is a state machine. It reads no clock, no socket, no file, no environment and no randomness of its own:
-//! whoever drives it hands in what Twilio and the agent say and what time it is, and does what comes out. So a call
-//! flow is tested by feeding it recorded frames ([`tape`], [`replay`](mod@replay)), and the same input gives the same
+//! [`Call`] is a state machine. It reads no clock, no socket, no file, no environment and no random source. The driver,
+//! the code that uses it, passes in what Twilio and the agent send and what time it is, and does what the outputs ask.
+//! So recorded frames can test a call flow ([`tape`], [`replay`](mod@replay)), and the same input gives the same
 //! output, byte for byte, on every machine.
 //!
 //! # How to drive a call
 //!
-//! 1. [`Call::handle_input`] with one [`Input`], then [`Call::poll_output`] until `None`, then [`Call::poll_timeout`].
-//!    The order of the outputs is the order in which they are to be sent. When the deadline comes first, the next
-//!    input is [`Input::Timeout`].
-//! 2. `now` is a [`CallTime`] and never goes back; an earlier one is taken as the last one seen. A `Timeout` that comes
-//!    too early, or once too often, changes nothing.
-//! 3. `Err` means that this input was refused and that the call is as it was before. The end of a call is
-//!    [`Output::Close`], never an `Err`.
-//! 4. After `Close` there are no outputs and no deadline, whatever comes in.
-//! 5. An [`AgentEvent`] of a turn that is over is dropped: the driver need not know which turn is open.
-//! 6. An [`AgentCommand::Open`] opens a stream under its [`TurnId`]; the commands of one turn are for that stream, in
-//!    order. `Cancel` and `Done` are the last of a turn.
-//! 7. [`Output::Update`] is answered by one [`Input::Updated`], also where no update can be made, [`Output::Fetch`] by one
-//!    [`Input::Fetched`], and [`Output::RunTools`] by one [`Input::ToolsRun`].
-//! 8. What a call keeps is bounded: [`call::MAX_KEPT_MS`] of the caller's audio; of the agent's audio nothing but a few
-//!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Its outputs are to be drained after each
-//!    input.
+//! 1. Call [`Call::handle_input`] with one [`Input`], then [`Call::poll_output`] until it returns `None`, then
+//!    [`Call::poll_timeout`]. Send the outputs in the order in which they come. If the deadline passes before another
+//!    input comes, the next input is [`Input::Timeout`].
+//! 2. `now` is a [`CallTime`]. It must not go back; the call takes an earlier value as the latest one it has seen. A
+//!    `Timeout` that comes too early, or once too often, changes nothing.
+//! 3. `Err` means that the call refused this input and has not changed. A call ends with [`Output::Close`], never with
+//!    an `Err`.
+//! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
+//! 5. The call drops an [`AgentEvent`] of a turn that is over. The driver does not need to know which turn is open.
+//! 6. [`AgentCommand::Open`] opens a stream under its [`TurnId`]. The commands of a turn go to that stream, in order.
+//!    `Cancel` or `Done` is the last command of a turn.
+//! 7. The driver answers each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
+//!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
+//! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. It keeps none of the
+//!    agent's audio, only a few numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. The driver must
+//!    drain the outputs after each input.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -49,33 +49,38 @@
 //!
 //! # Call flows in a WASI sandbox
 //!
-//! This crate, and tests that need nothing but it, build for `wasm32-wasip1`. There a call flow can reach no network
-//! and no file outside the folder it is started in, and a call does what it does natively, byte for byte. With
-//! `rustup target add wasm32-wasip1`, and node 20 or later as the runtime, from dialbridge's folder:
+//! This crate, and tests that need nothing else, build for `wasm32-wasip1`. There a call flow can reach no network and
+//! no file outside the folder it is started in, and a call behaves as it does natively, byte for byte. You need
+//! `rustup target add wasm32-wasip1`, and node 20 or later as the runtime. In dialbridge's folder, run:
 //!
 //! ```sh
 //! cargo test -p dialbridge-core --target wasm32-wasip1
 //! cargo run -p dialbridge-core --example replay --target wasm32-wasip1 -- tests/frames/goodbye_heard_to_its_end.jsonl
 //! ```
 //!
-//! The second prints what the call did; `--out FOLDER` before the tapes writes, for each, the trace and what the caller
-//! heard as a WAV. A crate of your own needs `dialbridge-core` as a dependency, and to be told of the runtime:
+//! The second command prints what the call did. With `--out FOLDER` before the tapes, it also writes, for each tape,
+//! the trace and a WAV of what the caller heard. A crate of your own needs `dialbridge-core` as a dependency, and this
+//! variable, which names the runtime:
 //!
 //! ```sh
 //! CARGO_TARGET_WASM32_WASIP1_RUNNER=/path/to/dialbridge/.ci/run-wasi.mjs cargo test --target wasm32-wasip1
 //! ```
 //!
-//! Its tests take their tapes by `include_str!`, or open them by a path that begins at the package's folder. A panic
-//! ends the run there: `cargo test … -- --nocapture` shows its message.
+//! Tests of that crate read their tapes by `include_str!`, or open them by a path that begins at the package's folder.
+//! A panic ends the run: `cargo test … -- --nocapture` shows its message.
 //!
 //! # What is where
 //!
-//! [`call`] decides; [`twilio`] reads and writes Media Streams messages; [`agent`] has the words for the agent's side,
-//! one vocabulary for Dialogflow ES, CX and CES; [`payload`] what an agent may ask of this service by a custom payload;
-//! [`audio`] turns whatever an agent sends into 8 kHz mu-law;
-//! [`handoff`] and [`twiml`] write what a call gets when the agent is done, [`ending`] has the words for how; [`report`] says what happened, and [`stages`] where a turn's time went.
+//! - [`call`] decides what happens.
+//! - [`twilio`] reads and writes Media Streams messages.
+//! - [`agent`] has the types for the agent's side, the same ones for Dialogflow ES, CX and CES.
+//! - [`payload`] reads what an agent asks of this service by a custom payload.
+//! - [`audio`] converts whatever an agent sends into 8 kHz mu-law.
+//! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done; [`ending`] says how its part
+//!   ended.
+//! - [`report`] says what happened, and [`stages`] where a turn's time went.
 #![forbid(unsafe_code)]
-// A new event, command or state must be looked at wherever one is matched.
+// Every match must handle each new event, command or state explicitly.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agent;

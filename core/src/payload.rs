@@ -1,5 +1,5 @@
-//! Custom payloads: what an agent asks of this service that Dialogflow has no message for. Only what stands under
-//! `dialbridge` is read, so that payloads for other systems pass by.
+//! Custom payloads: what an agent asks of this service for which Dialogflow has no message. We read only the part under
+//! `dialbridge` and ignore payloads for other systems.
 //!
 //! ```json
 //! {"dialbridge": {"transfer": {"to": "+15550123", "callerId": "+15550199", "timeout": 20}}}
@@ -11,17 +11,17 @@
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
 //! ```
 //!
-//! `docs/custom-payloads.md` has the whole of it.
+//! `docs/custom-payloads.md` describes all of it.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
 
-/// Where in a payload this service's part stands.
+/// The key of this service's part in a payload.
 pub const KEY: &str = "dialbridge";
 
-/// The longest number or address that is dialled, in characters.
+/// The longest number or address that we dial, in characters.
 const MAX_ADDRESS_CHARS: usize = 255;
 
 /// The longest name of a queue, in characters (`<Enqueue>`).
@@ -30,11 +30,11 @@ const MAX_QUEUE_CHARS: usize = 64;
 /// What a payload asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// The agent's part ends so.
+    /// The agent's part ends.
     End(AgentEnd),
-    /// This is played after the answer's own audio.
+    /// Play this after the answer's own audio.
     Play(Prompt),
-    /// The answer's audio may not be interrupted.
+    /// The answer's audio forbids barge-in.
     Protect,
 }
 
@@ -56,7 +56,7 @@ struct Ours {
 struct RawTransfer {
     to: String,
     caller_id: Option<String>,
-    // A protobuf Struct knows doubles only.
+    // A protobuf Struct has only doubles.
     timeout: Option<f64>,
 }
 
@@ -68,10 +68,10 @@ struct RawEnqueue {
     attributes: Option<Map<String, Value>>,
 }
 
-/// What a payload asks for, in the order in which it is to be done; nothing where it is for somebody else.
+/// The actions of a payload, in the order in which they must run. Empty if the payload is for another system.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it. The answer that it came with is not affected.
+/// A sentence that says what is wrong. The answer that came with the payload is not affected.
 pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     let Some(ours) = payload.get(KEY) else { return Ok(Vec::new()) };
     let ours = Ours::deserialize(ours).map_err(|error| format!("\"{KEY}\" in a custom payload: {error}"))?;

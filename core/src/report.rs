@@ -1,4 +1,4 @@
-//! What a call tells about itself: facts for logs, timelines and figures. Nobody has to act on them.
+//! What a call reports: facts for logs, timelines and metrics. Nobody has to act on them.
 
 mod description;
 mod field;
@@ -16,84 +16,85 @@ use crate::time::CallTime;
 pub use field::{Field, FieldValue, Personal};
 pub use samples::{PLANTED, samples};
 
-/// One fact. The moment is that of the input that brought it about.
+/// One fact. Its time is that of the input that caused it.
 ///
-/// The enum is exhaustive: a new kind does not compile until log, page, metrics, events and traces have decided about it.
+/// The enum is exhaustive: a new variant does not compile until log, page, metrics, events and traces handle it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
-    /// Twilio's `start` came.
+    /// Twilio sent `start`.
     Started {
-        /// The call.
+        /// The call's id.
         call_sid: CallSid,
-        /// The stream.
+        /// The media stream's id.
         stream_sid: StreamSid,
-        /// The caller's number, where the stream's parameters name it. Personal.
+        /// The caller's number, if the stream's parameters contain it. Personal.
         from: Option<String>,
-        /// The called number, likewise.
+        /// The called number, if the stream's parameters contain it. Personal.
         to: Option<String>,
     },
-    /// A stream to the agent was opened.
+    /// We opened a stream to the agent.
     TurnOpened {
         /// Which one.
         turn: TurnId,
         /// `audio`, `event`, `text`, `digits` or `tool result`.
         input: &'static str,
-        /// Audio that had waited for it, in milliseconds.
+        /// Audio of the caller that waited for this stream, in milliseconds.
         waited_ms: u64,
     },
-    /// The agent understood something.
+    /// The recogniser sent a transcript.
     Transcript {
         /// In which turn.
         turn: TurnId,
-        /// The words. Personal: not for a log above DEBUG.
+        /// What the caller said. Personal: not for a log above DEBUG.
         text: String,
-        /// Whether they will not change any more.
+        /// Whether the transcript is final.
         is_final: bool,
     },
     /// The caller has stopped speaking.
     EndOfUtterance {
         /// In which turn.
         turn: TurnId,
-        /// Whether anything was said.
+        /// Whether the caller said anything.
         spoken: bool,
     },
     /// An answer, or a part of one, came.
     Answered {
         /// In which turn.
         turn: TurnId,
-        /// What the agent took the caller to have said. Personal.
+        /// What the agent understood the caller to say. Personal.
         query_text: String,
-        /// What the agent says. Personal, for it may repeat the caller's words.
+        /// What the agent says. Personal, because it may repeat what the caller said.
         text: String,
-        /// What matched.
+        /// The intent that matched.
         intent: Intent,
         /// Parameters of the result. Personal.
         parameters: Map<String, Value>,
-        /// Audio of this part, in milliseconds.
+        /// Length of this part's audio, in milliseconds.
         audio_ms: u64,
         /// From the end of the input to this part, in milliseconds.
         thought_ms: u64,
     },
-    /// More audio of an answer came, and nothing else.
+    /// More audio of an answer came, without anything else.
     MoreAudio {
         /// In which turn.
         turn: TurnId,
-        /// So many milliseconds.
+        /// Length of the audio, in milliseconds.
         audio_ms: u64,
     },
-    /// When what happened in a turn: comes when its answer begins to be heard, or when that will not be.
+    /// The times of a turn's stages. Reported when the caller begins to hear the answer, or when it is certain that he
+    /// will not.
     Stages(Box<Stages>),
     /// A prompt could not be played.
     PromptRefused {
         /// Why.
         why: String,
     },
-    /// A later response has cut a recording of ours, or audio that may be cut.
+    /// A later response cut a filler, or audio that the agent allows to be cut.
     Cancelled {
-        /// Milliseconds that were not heard.
+        /// Audio that the caller did not hear, in milliseconds.
         cut_ms: u64,
     },
-    /// A recording of ours is played.
+    /// We play a filler.
     Filler {
         /// `thinking` or `retrying`.
         which: &'static str,
@@ -105,23 +106,23 @@ pub enum Report {
         /// The payload. May be personal.
         payload: Value,
     },
-    /// What stands under `dialbridge` in a custom payload is not understood.
+    /// The `dialbridge` part of a custom payload is not valid.
     PayloadRefused {
         /// In which turn.
         turn: TurnId,
         /// Why.
         why: String,
     },
-    /// The agent wants a tool run by its client, which has none, and is told so.
+    /// The agent wants its client to run a tool. We have none and tell the agent so.
     ToolRefused {
         /// In which turn.
         turn: TurnId,
         /// Resource name of the tool.
         tool: String,
     },
-    /// A tool was run, or could not be, and the agent is told.
+    /// A tool was run, or could not be run. We tell the agent.
     ToolRun {
-        /// In which turn it was asked for.
+        /// The turn in which the agent asked for it.
         turn: TurnId,
         /// Resource name of the tool.
         tool: String,
@@ -133,78 +134,78 @@ pub enum Report {
         /// In which turn.
         turn: TurnId,
     },
-    /// A webhook of the agent's failed; the agent has answered all the same.
+    /// A webhook of the agent failed. The agent answered all the same.
     WebhookFailed {
         /// In which turn.
         turn: TurnId,
-        /// Its status.
+        /// The webhook's status.
         why: String,
     },
-    /// The agent left the starting event unanswered, and gets the starting text.
+    /// The agent did not answer the starting event. It gets the starting text instead.
     StartingEventUnanswered {
         /// In which turn.
         turn: TurnId,
     },
-    /// The caller spoke, or pressed a key, into the prompt, which was cut.
+    /// The caller spoke or pressed a key during the prompt, and we cut it.
     BargeIn {
-        /// The turn of the caller's words, where they have one already.
+        /// The turn of what the caller said, if it has one already.
         turn: Option<TurnId>,
         /// What interrupted.
         by: BargeInBy,
-        /// What of the playout was heard, in milliseconds.
+        /// How much of the playout the caller heard, in milliseconds.
         played_ms: u64,
-        /// What was cut off, in milliseconds.
+        /// How much was cut off, in milliseconds.
         cut_ms: u64,
     },
-    /// All that was queued was heard.
+    /// The caller has heard everything that was queued.
     Played {
-        /// How much it was, in milliseconds.
+        /// Length of the playout, in milliseconds.
         played_ms: u64,
-        /// Whether the last mark came back; otherwise its time was over.
+        /// Whether the last mark came back. If not, we stopped waiting for it.
         by_mark: bool,
     },
-    /// Nothing was said while the agent spoke or keys were pressed, and the stream was replaced.
+    /// The caller said nothing while the agent spoke or while he pressed keys, so we replaced the stream.
     NoInputTurnReplaced {
-        /// The old one.
+        /// The turn of the old stream.
         turn: TurnId,
     },
-    /// A stream has taken nearly as much audio as the agent allows, and was ended or replaced.
+    /// A stream reached nearly the most audio that the agent allows. We ended or replaced it.
     Rotated {
-        /// The old one.
+        /// The turn of the old stream.
         turn: TurnId,
         /// Whether the caller was speaking.
         in_speech: bool,
     },
     /// A stream failed.
     TurnFailed {
-        /// Which one.
+        /// Which turn.
         turn: TurnId,
         /// Why.
         fault: AgentFault,
-        /// The pause before another attempt, in milliseconds; `None` when there is none.
+        /// The backoff before the next attempt, in milliseconds; `None` if there is no next attempt.
         retry_in_ms: Option<u64>,
-        /// Audio that the next stream gets again, in milliseconds.
+        /// Audio that we send again to the next stream, in milliseconds.
         again_ms: u64,
     },
-    /// Audio of the caller's was dropped because nothing took it for too long.
+    /// We dropped audio of the caller because no stream took it for too long.
     AudioDropped {
-        /// So many milliseconds.
+        /// Length of the dropped audio, in milliseconds.
         ms: u64,
     },
-    /// A key was pressed. Which one is nobody's business.
+    /// The caller pressed a key. The report does not say which one.
     Digit,
-    /// The keys are complete and wait for the agent.
+    /// The digits are complete and wait for the agent.
     DigitsComplete {
-        /// How many, without the one that ended them.
+        /// How many, without the finish digit.
         count: usize,
     },
-    /// Too many keys wait already: one was dropped.
+    /// We dropped a digit because too many wait already.
     DigitDropped,
     /// The caller said nothing.
     NoInput {
         /// How many times in a row.
         in_a_row: u32,
-        /// Whether the agent is told by an event of ours; otherwise it has noticed.
+        /// Whether we tell the agent by an event. If not, the agent noticed by itself.
         by_event: bool,
     },
     /// Twilio sent an event of an unknown kind.
@@ -212,9 +213,9 @@ pub enum Report {
         /// Its name, 40 characters at most.
         event: String,
     },
-    /// A bound of the settings ends the call.
+    /// A limit of the settings ends the call.
     LimitReached(CallLimit),
-    /// The agent's part is over, and the call gets its last TwiML.
+    /// The agent's part is over. The call gets its last TwiML.
     HandedOff {
         /// How it ended.
         status: VirtualAgentStatus,
@@ -223,21 +224,21 @@ pub enum Report {
     Ended {
         /// Why.
         reason: CloseReason,
-        /// What became of the caller's audio.
+        /// What happened to the caller's audio.
         audio: AudioAccount,
     },
 }
 
-/// What interrupted a prompt.
+/// What cut a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BargeInBy {
-    /// Words.
+    /// A transcript.
     Speech,
     /// The level of the caller's voice.
     Voice,
     /// A key.
     Dtmf,
-    /// The agent itself: the caller spoke, or a newer answer replaces the old one (CES).
+    /// The agent: it heard the caller speak, or a newer answer replaces the old one (CES).
     Agent,
 }
 
@@ -254,20 +255,20 @@ impl BargeInBy {
     }
 }
 
-/// When what happened in a turn, each a moment of the call; `None` for what did not happen.
+/// The times of one turn's stages. `None` means that the stage did not happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stages {
     /// Which turn.
     pub turn: TurnId,
     /// `audio`, `event`, `text`, `digits` or `tool result`.
     pub input: &'static str,
-    /// The stream was opened.
+    /// We opened the stream.
     pub opened: CallTime,
     /// The caller began to speak.
     pub speech_began: Option<CallTime>,
-    /// The caller fell silent, by the level of his voice.
+    /// The caller stopped speaking, judged by the level of his voice.
     pub speech_ended: Option<CallTime>,
-    /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, the keys were complete.
+    /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, or the digits were complete.
     pub input_complete: Option<CallTime>,
     /// The last final transcript came.
     pub final_transcript: Option<CallTime>,
@@ -275,36 +276,36 @@ pub struct Stages {
     pub answered: Option<CallTime>,
     /// The first audio of the answer went to Twilio.
     pub first_audio_sent: Option<CallTime>,
-    /// The caller began to hear it.
+    /// The caller began to hear that audio.
     pub first_audio_played: Option<CallTime>,
 }
 
-/// Why the socket was closed.
+/// Why the media stream was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// Twilio sent `stop`: the caller hung up, or the call has gone on to other TwiML.
+    /// Twilio sent `stop`: the caller hung up, or the call went on to other TwiML.
     Stop,
-    /// The socket closed without a `stop`.
+    /// The WebSocket closed without a `stop`.
     MediaStreamClosed,
     /// No `start` came.
     NoStart,
-    /// The socket is open and nothing comes over it any more, not even silence.
+    /// The WebSocket is open, but Twilio sends nothing over it, not even silence.
     NoFrames,
-    /// The `start` was of another call than the socket's.
+    /// The `start` named another call than this media stream was opened for.
     WrongCall,
-    /// The call has its last TwiML, and no `stop` came for it.
+    /// The call got its last TwiML, but no `stop` followed.
     HandedOff,
-    /// The call could not be updated over REST: it goes on through `<Connect action>`.
+    /// We could not update the call over REST. It goes on through `<Connect action>`.
     NotUpdated,
-    /// Twilio does not know the call any more.
+    /// Twilio says that the call is over.
     CallGone,
-    /// The call goes on over another media socket.
+    /// The call goes on over another media stream.
     Migrated,
 }
 
 impl CloseReason {
-    /// The reason as logs and figures have it.
+    /// The reason as it stands in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -327,22 +328,22 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// What became of the caller's audio, in bytes of mu-law (8 a millisecond). What came is what was written, dropped or left,
-/// and what came after the end; what was withheld was written as silence.
+/// What happened to the caller's audio, in bytes of mu-law (8 per millisecond). `received` is the sum of `written`,
+/// `dropped`, `left` and `after_end`. Withheld audio was written as silence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AudioAccount {
     /// Came from Twilio.
     pub received: u64,
-    /// Was written to a stream, each byte counted once.
+    /// Written to a stream, each byte counted once.
     pub written: u64,
-    /// Was written once more, after a stream had failed.
+    /// Written again after a stream had failed.
     pub resent: u64,
-    /// Of all that came: what came while a prompt might not be interrupted, and went on as silence.
+    /// The part of `received` that came during a prompt without barge-in and was sent on as silence.
     pub withheld: u64,
-    /// Was dropped because nothing took it for 30 seconds.
+    /// Dropped because no stream took it for 30 seconds.
     pub dropped: u64,
     /// Came after the agent's part was over.
     pub after_end: u64,
-    /// Still waited for a stream when the call ended.
+    /// Still waiting for a stream when the call ended.
     pub left: u64,
 }

@@ -1,30 +1,30 @@
-//! Where the time of a turn went, and which of its stages took too long.
+//! How the time of a turn divides into stages, and which stage took too long.
 //!
 //! ```text
-//! the caller falls silent ──waiting──▶ the stream opens ──recogniser──▶ the words are there ──agent──▶ the answer comes
+//! the caller falls silent ──waiting──▶ the stream opens ──recogniser──▶ the text is there ──agent──▶ the answer comes
 //!     ──first audio──▶ it goes to Twilio ──playout──▶ the caller hears it
 //! ```
 
 use crate::report::Stages;
 use crate::time::CallTime;
 
-/// A stretch of a turn that somebody is answerable for.
+/// A stage of a turn, with one party responsible for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TurnStage {
-    /// What was said waited for a stream: the turn before was not over, or had failed and was tried again.
+    /// The caller's speech waited for a stream, because the turn before was not over or was being retried.
     Waiting,
     /// From the end of the speech to the end of the utterance and its last transcript.
     Recogniser,
-    /// From there to the first part of the answer: the agent, its webhook, its voice.
+    /// From there to the first part of the answer: the agent, its webhook, its speech synthesis.
     Agent,
-    /// From there to the first audio that goes to Twilio: it came later than the answer, or had to be fetched.
+    /// From there to the first audio that goes to Twilio. The audio came later than the answer, or had to be fetched.
     FirstAudio,
-    /// From there to the caller's ear: Twilio and the network; or an older answer was still being heard.
+    /// From there until the caller hears it: Twilio and the network, or an older answer that still plays.
     Playout,
 }
 
 impl TurnStage {
-    /// All of them, in the order in which they come.
+    /// All stages, in the order in which they happen.
     pub const ALL: [Self; 5] = [Self::Waiting, Self::Recogniser, Self::Agent, Self::FirstAudio, Self::Playout];
 
     /// A word for logs, metrics and spans.
@@ -40,7 +40,7 @@ impl TurnStage {
     }
 }
 
-/// Two moments with the time between them.
+/// The time between two moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     /// The earlier one.
@@ -50,7 +50,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// How long it is, in milliseconds.
+    /// Its length in milliseconds.
     #[must_use]
     pub fn ms(self) -> u64 {
         self.to.ms_since(self.from)
@@ -58,21 +58,21 @@ impl Interval {
 }
 
 impl Stages {
-    /// From when on the caller waits: the end of his words where they were heard to end, else the end of the input.
+    /// When the caller begins to wait: at the end of his speech if we heard it end, else at the end of the input.
     #[must_use]
     pub fn caller_waits_from(&self) -> CallTime {
         self.speech_ended.or(self.input_complete).unwrap_or(self.opened)
     }
 
-    /// From the end of the input to the moment at which the caller begins to hear the answer; `None` where none was heard.
+    /// From [`Stages::caller_waits_from`] until the caller begins to hear the answer. `None` if he heard none.
     #[must_use]
     pub fn whole(&self) -> Option<Interval> {
         let from = self.caller_waits_from();
         self.first_audio_played.map(|to| Interval { from, to: to.max(from) })
     }
 
-    /// A stage's time; `None` for one that did not come to its end. One follows the other without a gap. Where the input is no
-    /// audio, nothing waits for a stream or for a recogniser.
+    /// The interval of a stage. `None` if the stage did not finish. Stages follow each other without a gap. If the
+    /// input is not audio, there is no waiting and no recogniser stage.
     #[must_use]
     pub fn interval(&self, stage: TurnStage) -> Option<Interval> {
         let waits_from = self.caller_waits_from();
@@ -92,18 +92,18 @@ impl Stages {
         Some(Interval { from, to: to.max(from) })
     }
 
-    /// When all was understood that the agent answers: at the end of the utterance, or with the last transcript where that
-    /// came after it. One that comes together with the answer does not tell which of the two was waited for.
+    /// When the recogniser was done: at the end of the utterance, or with the last transcript if that came later. A
+    /// transcript that comes together with the answer does not count, because it does not tell what the wait was for.
     fn understood(&self) -> Option<CallTime> {
         let transcript = self.final_transcript.filter(|at| self.answered.is_none_or(|answered| *at < answered));
         self.input_complete.max(transcript)
     }
 }
 
-/// How long a turn and its stages may take, each in milliseconds; `None`: as long as they like.
+/// How long a turn and its stages may take, each in milliseconds. `None`: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageLimits {
-    /// From the end of the caller's words to the beginning of the answer.
+    /// From the end of the caller's speech to the beginning of the answer.
     pub whole_ms: Option<u64>,
     /// [`TurnStage::Waiting`].
     pub waiting_ms: Option<u64>,
@@ -118,8 +118,8 @@ pub struct StageLimits {
 }
 
 impl Default for StageLimits {
-    /// What a caller bears: three seconds in all. Google's recogniser ends an utterance half a second to a second after
-    /// the last word; an agent with a webhook takes a second or more.
+    /// What a caller tolerates: three seconds in all. Google's recogniser ends an utterance half a second to a second
+    /// after the last word. An agent with a webhook takes a second or more.
     fn default() -> Self {
         Self {
             whole_ms: Some(3_000),
@@ -132,7 +132,7 @@ impl Default for StageLimits {
     }
 }
 
-/// The stage because of which a turn was slow.
+/// The slow stage of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlowStage {
     /// Which one.
@@ -142,7 +142,7 @@ pub struct SlowStage {
 }
 
 impl StageLimits {
-    /// No limit anywhere: no turn is slow.
+    /// No limits: no turn is slow.
     pub const NONE: Self = Self {
         whole_ms: None,
         waiting_ms: None,
@@ -176,21 +176,21 @@ impl StageLimits {
         *limit = ms;
     }
 
-    /// Which stage made the turn slow; `None` for a turn that was not. A turn is slow when a stage is beyond its limit, or
-    /// all of them together are beyond theirs. The stage that is furthest beyond its own limit is the slow stage; where none is
-    /// beyond it, the one that comes nearest to it. Of two that are equal it is the earlier one.
+    /// The slow stage of a turn. `None` if the turn was not slow. A turn is slow if a stage is over its limit, or if
+    /// all stages together are over theirs. The slow stage is the one that is furthest over its own limit. If none is
+    /// over, it is the one nearest to its limit. Of two equal ones, the earlier counts.
     #[must_use]
     pub fn slow_stage(&self, stages: &Stages) -> Option<SlowStage> {
         let beyond = |ms: u64, limit: u64| i128::from(ms) - i128::from(limit);
         let is_too_long = self.whole_ms.is_some_and(|limit| stages.whole().is_some_and(|whole| whole.ms() > limit));
         let all = TurnStage::ALL.into_iter().filter_map(|stage| {
             let took_ms = stages.interval(stage)?.ms();
-            // Without a limit of its own a stage can be the slow stage of a turn that is too long as a whole, and of nothing else.
+            // A stage without a limit of its own can only be the slow stage of a turn that is too long as a whole.
             let excess = beyond(took_ms, self.of(stage).or(self.whole_ms)?);
             let is_over = excess > 0 && self.of(stage).is_some();
             (is_over || is_too_long).then_some((excess, SlowStage { stage, took_ms }))
         });
-        // The first of the largest ones.
+        // The first of the largest.
         all.reduce(|most, next| if next.0 > most.0 { next } else { most }).map(|(_, slow)| slow)
     }
 }
@@ -204,7 +204,7 @@ mod tests {
         Some(CallTime::from_ms(ms))
     }
 
-    /// A caller who falls silent at 2 s: understood 700 ms later, answered 250 ms after that, heard after 60 ms more.
+    /// A caller who stops speaking at 2 s: transcript 700 ms later, answer after 250 ms more, heard after 60 ms more.
     fn usual() -> Stages {
         Stages {
             turn: TurnId(2),
@@ -269,7 +269,7 @@ mod tests {
     fn of_several_the_one_that_is_furthest_beyond_its_limit_is_the_slow_stage() {
         let stages = Stages { input_complete: at(3_600), final_transcript: None, answered: at(6_000), ..usual() };
         let stages = Stages { first_audio_sent: at(6_000), first_audio_played: at(6_600), ..stages };
-        // 100 ms too long, 400 ms too long, 100 ms too long.
+        // Over the limits by 100 ms, 400 ms and 100 ms.
         assert_eq!(slow_stage(&stages), Some(("agent", 2_400)));
     }
 
@@ -314,7 +314,7 @@ mod tests {
         let stages = Stages { answered: None, first_audio_sent: None, first_audio_played: None, ..usual() };
         assert_eq!(times(&stages), [Some(0), Some(700), None, None, None]);
         assert_eq!(stages.whole(), None);
-        // Cut before it was heard, in a stage that had already taken too long.
+        // Cut before the caller heard it, in a stage that had already taken too long.
         let cut = Stages { answered: at(5_000), first_audio_sent: at(5_000), first_audio_played: None, ..usual() };
         assert_eq!(slow_stage(&cut), Some(("agent", 2_300)));
     }

@@ -1,14 +1,14 @@
-//! Time as core knows it: whole milliseconds since the call began, handed in by whoever drives the call.
+//! The time of a call: whole milliseconds since it began, passed in by the driver.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment of one call: milliseconds since the call began, 0 for the moment that was passed to `Call::new`.
+/// A moment of one call, in milliseconds since the `now` that was passed to `Call::new`.
 ///
-/// It is a type of its own, so that it cannot be mixed up with `Twilio`'s stream time or with a count of samples, and
-/// whole milliseconds, so that a tape that stores `at_ms` replays to the same outputs.
+/// It has a type of its own so that nobody confuses it with Twilio's stream time or with a count of samples. It counts
+/// whole milliseconds so that a tape that stores `at_ms` replays to the same outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallTime(u64);
@@ -29,14 +29,14 @@ impl CallTime {
         self.0
     }
 
-    /// Milliseconds from `earlier` to this moment, 0 when `earlier` is the later one.
+    /// Milliseconds from `earlier` to this moment; 0 if `earlier` is the later one.
     #[must_use]
     pub const fn ms_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// The moment that many milliseconds later; the last one that can be told where the sum is too large.
+/// The moment that many milliseconds later. Saturates at the largest value.
 impl Add<u64> for CallTime {
     type Output = Self;
 
@@ -45,7 +45,7 @@ impl Add<u64> for CallTime {
     }
 }
 
-/// The moment that many milliseconds earlier, the call's beginning at the earliest.
+/// The moment that many milliseconds earlier, but not before the call began.
 impl Sub<u64> for CallTime {
     type Output = Self;
 

@@ -1,12 +1,12 @@
-//! TwiML: the few verbs that this service answers with, written as XML.
+//! TwiML: the few verbs with which this service answers, written as XML.
 //!
 //! Source: <https://www.twilio.com/docs/voice/twiml>.
 
-/// Stands for the URL that `<Dial action>` is to have: where the call comes back to when nobody answered. Only the driver
-/// knows it, and it is a secret of the call's, so it puts it into the document that goes out.
+/// Placeholder for the URL of `<Dial action>`, where the call comes back to if nobody answered. Only the driver knows
+/// this URL. It is a secret of the call, so the driver puts it into the document at the end.
 pub const DIAL_ACTION: &str = "dialbridge:dial-ended";
 
-/// Puts the driver's URL into a document in the place of [`DIAL_ACTION`].
+/// Replaces [`DIAL_ACTION`] in a document with the driver's URL.
 #[must_use]
 pub fn with_dial_action(document: &str, url: &str) -> String {
     let mut escaped = String::new();
@@ -18,18 +18,19 @@ pub fn with_dial_action(document: &str, url: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verb {
-    /// `<Connect action><Stream url>`: streams the call to a WebSocket until that closes, then asks `action`.
+    /// `<Connect action><Stream url>`: streams the call to a WebSocket until that closes, then requests `action`.
     ConnectStream {
-        /// `<Connect action>`: absolute URL, asked by POST.
+        /// `<Connect action>`: absolute URL, requested by POST.
         action: String,
         /// `<Stream url>`: `wss://`, without a query, which Twilio does not support there.
         url: String,
-        /// `<Stream statusCallback>`: absolute URL, told by POST that the stream has started, stopped or failed.
+        /// `<Stream statusCallback>`: absolute URL. Twilio reports by POST that the stream has started, stopped or
+        /// failed.
         status_callback: Option<String>,
-        /// `<Parameter>`s: each pair under 500 characters together.
+        /// `<Parameter>`s. Name and value of each must be under 500 characters together.
         parameters: Vec<(String, String)>,
     },
-    /// `<Redirect>`: goes on with the document at that URL, asked by POST.
+    /// `<Redirect>`: goes on with the document at that URL, requested by POST.
     Redirect {
         /// Absolute URL.
         url: String,
@@ -45,7 +46,7 @@ pub enum Verb {
     },
     /// `<Say>`.
     Say {
-        /// What is said.
+        /// The text to say.
         text: String,
     },
     /// `<Hangup>`.
@@ -59,11 +60,11 @@ pub struct Dial {
     pub to: String,
     /// `callerId`.
     pub caller_id: Option<String>,
-    /// `timeout`: how long the other side is rung, in seconds.
+    /// `timeout`: how long to ring, in seconds.
     pub timeout_s: u32,
     /// `answerOnBridge`: the caller hears ringing until the other side answers.
     pub answer_on_bridge: bool,
-    /// `action`: asked by POST when it is over.
+    /// `action`: requested by POST when the call is over.
     pub action: String,
 }
 
@@ -140,8 +141,8 @@ fn tag(name: &str, attributes: &[(&str, &str)], xml: &mut String) {
     xml.push('>');
 }
 
-/// Writes text so that it can stand in an element or in an attribute. Characters that XML 1.0 cannot hold at all
-/// (section 2.2: most control characters) are left out; a line break in an attribute keeps its meaning.
+/// Escapes text for an element or an attribute. Leaves out characters that XML 1.0 cannot hold (section 2.2: most
+/// control characters). A line break in an attribute keeps its meaning.
 fn escape(text: &str, xml: &mut String) {
     for c in text.chars() {
         match c {

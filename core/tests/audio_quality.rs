@@ -1,4 +1,4 @@
-//! What the audio path does to a signal: measured, printed as tables, and held to the design's figures.
+//! Measures what the audio path does to a signal, prints it as tables, and checks it against the design's figures.
 //!
 //! `cargo test -p dialbridge-core --test audio_quality -- --nocapture` shows the tables.
 
@@ -11,10 +11,10 @@ use dialbridge_core::audio::{AudioFormat, Encoding, Resampler, to_mulaw};
 const TELEPHONE_HZ: u32 = 8000;
 const SOURCE_RATES: [u32; 8] = [11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
 
-/// Of a tone: well below full scale, and far above what rounding to 16 bits leaves (-98 dB).
+/// Amplitude of a tone: well below full scale, and far above the rounding noise of 16 bits (-98 dB).
 const AMPLITUDE: f64 = 20_000.0;
 
-/// A tone of so many samples that begins at phase 0.
+/// A tone of this many samples that begins at phase 0.
 #[expect(clippy::cast_possible_truncation, reason = "the amplitude fits an i16")]
 fn tone(hz: f64, rate: u32, samples: u32) -> Vec<i16> {
     (0..samples).map(|n| (AMPLITUDE * (TAU * hz * f64::from(n) / f64::from(rate)).sin()).round() as i16).collect()
@@ -41,15 +41,15 @@ fn as_f64(samples: &[i16]) -> impl ExactSizeIterator<Item = f64> {
     samples.iter().map(|&sample| f64::from(sample))
 }
 
-/// The middle, in whose sound the silence before and after the signal has no part.
+/// The middle part, which the silence before and after the signal does not affect.
 fn middle(samples: &[i16]) -> &[i16] {
     &samples[samples.len() / 4..samples.len() * 3 / 4]
 }
 
-/// A sine's amplitude, and the root mean square of all that is not it, by least squares.
+/// A sine's amplitude, and the root mean square of everything else, by least squares.
 struct Fit {
     amplitude: f64,
-    /// Against a sine that begins at phase 0 with the first sample.
+    /// Relative to a sine that begins at phase 0 with the first sample.
     phase: f64,
     residue: f64,
 }
@@ -80,7 +80,7 @@ fn gain(hz: u32, from_hz: u32, to_hz: u32) -> Fit {
     fit(&resample(&samples, from_hz, to_hz), f64::from(hz), to_hz)
 }
 
-/// What comes through of a tone that should not, whatever frequency it comes out at.
+/// How much comes through of a tone that should not, at any frequency.
 fn leak(hz: u32, from_hz: u32) -> f64 {
     let samples = tone(f64::from(hz), from_hz, from_hz / 10);
     let out = resample(&samples, from_hz, TELEPHONE_HZ);
@@ -128,7 +128,7 @@ fn a_tone_keeps_its_place_and_is_clean() {
 
 #[test]
 fn tones_that_meet_many_mulaw_steps_lose_nothing_either() {
-    // 1000 Hz at 8 kHz has eight values only; these have thousands.
+    // 1000 Hz at 8 kHz has only eight values; these have thousands.
     for hz in [437.0, 1004.0, 2911.0] {
         let (coded, ideal) = (mulaw_noise(hz, 24000), ideal_mulaw_noise(hz));
         println!("{hz} Hz, 24000 Hz WAV to mu-law: {coded:.2} dB, ideal {ideal:.2} dB");
@@ -136,7 +136,7 @@ fn tones_that_meet_many_mulaw_steps_lose_nothing_either() {
     }
 }
 
-/// Signal to noise of a tone that comes as a WAV and goes out as mu-law.
+/// Signal-to-noise ratio of a tone that comes as a WAV and goes out as mu-law.
 fn mulaw_noise(hz: f64, rate: u32) -> f64 {
     let bytes: Vec<u8> = tone(hz, rate, rate / 2).iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let format = AudioFormat { encoding: Encoding::Linear16, sample_rate: rate };
@@ -145,7 +145,7 @@ fn mulaw_noise(hz: f64, rate: u32) -> f64 {
     signal_to_noise(&fit(&decoded, hz, TELEPHONE_HZ))
 }
 
-/// The same for a tone that was made at 8 kHz.
+/// The same for a tone generated at 8 kHz.
 fn ideal_mulaw_noise(hz: f64) -> f64 {
     let samples = tone(hz, TELEPHONE_HZ, TELEPHONE_HZ / 2);
     let decoded: Vec<i16> = samples.into_iter().map(|sample| mulaw_to_linear(linear_to_mulaw(sample))).collect();
@@ -176,7 +176,7 @@ mod against_sox {
 
     const LINEAR: [&str; 7] = ["-t", "raw", "-e", "signed", "-b", "16", "-L"];
 
-    /// What `sox` makes of samples; nothing, and a line that says so, where there is no `sox`.
+    /// The output of `sox`. `None`, with a printed line, if `sox` is not installed.
     fn sox(arguments: &[&[&str]], input: &[u8]) -> Option<Vec<u8>> {
         let spawned = Command::new("sox")
             .args(["-D", "-V1"])
@@ -192,7 +192,7 @@ mod against_sox {
             }
         };
         let mut stdin = child.stdin.take().expect("it was piped");
-        // Written beside the reading, since sox answers before it has read all.
+        // In a thread of its own, because sox writes output before it has read everything.
         let output = std::thread::scope(|scope| {
             scope.spawn(move || stdin.write_all(input).expect("sox reads"));
             child.wait_with_output().expect("sox ends")
@@ -216,7 +216,8 @@ mod against_sox {
         assert_eq!(samples_of(&decoded), codes.into_iter().map(decode).collect::<Vec<_>>());
     }
 
-    /// `sox` rounds to `unit` first, so it may differ for samples within half of that of a decision value: only there.
+    /// `sox` rounds to `unit` first. So it may differ for samples within half a unit of a decision value, and only
+    /// there.
     fn encoded_as_sox_does(encoding: &str, encode: fn(i16) -> u8, unit: i16) {
         let samples: Vec<i16> = (i16::MIN..=i16::MAX).collect();
         let coded = ["-t", "raw", "-e", encoding, "-b", "8", "-"];
@@ -251,7 +252,7 @@ mod against_sox {
             .into_iter()
             .chain([(TELEPHONE_HZ, 16000), (TELEPHONE_HZ, 24000)])
         {
-            // Three tones of a voice's band, no two of them related.
+            // Three unrelated tones in the voice band.
             let parts = [311.0, 1234.5, 3105.0].map(|hz| tone(hz, from_hz, from_hz / 2));
             let mixed: Vec<i16> = (0..parts[0].len()).map(|n| parts.iter().map(|part| part[n] / 3).sum()).collect();
             let rates = [from_hz.to_string(), to_hz.to_string()];

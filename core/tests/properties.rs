@@ -1,4 +1,4 @@
-//! What holds for a call whatever comes in, in whatever order.
+//! Properties of a call that hold whatever comes in, in whatever order.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -18,24 +18,24 @@ use dialbridge_core::{
 };
 use proptest::prelude::*;
 
-/// One thing that happens to a call.
+/// One event in a call.
 #[derive(Debug, Clone)]
 enum Op {
     Media {
         loud: bool,
         bytes: u8,
     },
-    /// The mark that was sent that many marks ago comes back.
+    /// The mark that was sent this many marks ago comes back.
     Mark(u8),
     Key(char),
     Text(String),
     Binary,
-    /// The stream of the last turn, or of one so many before, says something.
+    /// The stream of the last turn, or of one this many turns ago, sends an event.
     Agent(u8, AgentEvent),
-    /// What was asked for so many fetches ago has come, or cannot be had.
+    /// The fetch from this many fetches ago succeeds or fails.
     Fetched(u8, bool),
     Updated(UpdateResult),
-    /// Time passes, and what is due is met.
+    /// Time passes and due deadlines are met.
     Wait(u16),
     Stop,
 }
@@ -115,7 +115,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a call may be told; most of them nothing unusual.
+/// Configurations of a call, most of them ordinary.
 fn settings() -> impl Strategy<Value = CallConfig> {
     let shape = prop_oneof![3 => Just(StreamShape::PerTurn), 1 => Just(StreamShape::PerSession)];
     let mode = prop_oneof![1 => Just(BargeInMode::Off), 2 => Just(BargeInMode::Speech), 1 => Just(BargeInMode::Voice)];
@@ -145,22 +145,22 @@ fn settings() -> impl Strategy<Value = CallConfig> {
     )
 }
 
-/// A call and all it has done.
+/// A call and everything it has done.
 struct Run {
     call: Call,
     now: CallTime,
     outputs: Vec<(CallTime, Output)>,
-    /// Whether each input is followed by a `Timeout` that nothing asked for.
+    /// Whether an unrequested `Timeout` follows each input.
     restless: bool,
     sent: Vec<u8>,
-    /// How many inputs there were, and of which one each output is.
+    /// The number of inputs so far, and for each output the input that caused it.
     inputs: usize,
     of_input: Vec<usize>,
-    /// The prompts that were given, each with audio of a byte of its own, and in which input.
+    /// The prompts, each with audio of a byte of its own, and the input that each came with.
     prompts: Vec<(Prompt, usize)>,
-    /// Marks that came back, each with how many outputs there were.
+    /// Returned marks, each with the number of outputs at that time.
     heard: Vec<(MarkName, usize)>,
-    /// When marks were given up, each by how many outputs there were: what had none yet counts as heard too.
+    /// When the call gave up marks, as numbers of outputs. Audio without a returned mark counts as heard then.
     given_up: Vec<usize>,
 }
 
@@ -254,7 +254,7 @@ impl Run {
         }
     }
 
-    /// Gives each prompt of an answer audio of a byte of its own, so that it can be found again.
+    /// Gives each prompt of an answer audio of a byte of its own, so that we can find it again.
     fn numbered(&mut self, event: AgentEvent) -> AgentEvent {
         let AgentEvent::Answer(mut answer) = event else { return event };
         for prompt in &mut answer.prompts {
@@ -265,7 +265,7 @@ impl Run {
         AgentEvent::Answer(answer)
     }
 
-    /// The prompt that this audio is of, and when it was given; `None` for fetched, converted and our own audio.
+    /// The prompt that this audio belongs to, and when it came. `None` for fetched and converted audio and for fillers.
     fn prompt_of(&self, audio: &[u8]) -> Option<&(Prompt, usize)> {
         let byte = *audio.first()?;
         let is_one = |(prompt, _): &&(Prompt, usize)| {
@@ -406,7 +406,7 @@ proptest! {
                     let unheard = || queued.iter().filter(|(name, _)| !run.heard.iter().any(|(heard, before)| heard == name && *before <= at)).flat_map(|(_, prompts)| prompts).chain(&open);
                     let interruptible = unheard().all(|prompt| prompt.interruptible);
                     let cancellable = unheard().all(|prompt| prompt.cancellable);
-                    // An agent that stops its own voice knows what it does.
+                    // An agent may stop its own prompt.
                     let by_agent = matches!(run.outputs.get(at + 1), Some((_, Output::Report(Report::BargeIn { by: BargeInBy::Agent, .. }))));
                     prop_assert!(interruptible || cancellable || by_agent);
                     queued.clear();

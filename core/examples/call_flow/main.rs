@@ -1,5 +1,5 @@
-//! A team's own test of a call flow, as it stands in a crate of theirs: a recorded call is replayed, and what must not
-//! happen again does not. `docs/call-flows.md` tells how the tape was made.
+//! A team's own test of a call flow, as it would stand in their own crate. It replays a recorded call and checks that a
+//! fault does not come back. `docs/call-flows.md` shows how the tape was made.
 //!
 //! ```text
 //! cargo test -p dialbridge-core --example call_flow       # its tests, which CI runs too
@@ -11,7 +11,7 @@ use std::io::Write as _;
 use dialbridge_core::replay::{Replayed, replay};
 use dialbridge_core::tape::{Tape, TapeError};
 
-/// A caller who mumbles something while the agent tells the opening hours.
+/// A caller who mumbles something while the agent reads the opening hours.
 const MUMBLE: &str = include_str!("mumble.jsonl");
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The call on a tape, with the settings that its header has.
+/// Replays the call on a tape with the settings in its header.
 fn played(tape: &str) -> Result<Replayed, TapeError> {
     Tape::parse(tape).map(|tape| replay(&tape))
 }

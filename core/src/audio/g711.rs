@@ -3,13 +3,13 @@
 //! Linear samples are `i16` with the scale that telephony uses throughout: G.711's 14-bit mu-law values times 4 (peaks
 //! at ±32124) and its 13-bit A-law values times 8 (peaks at ±32256).
 //!
-//! G.711 leaves open to which interval a sample on a decision value belongs. Here it belongs to the upper one, towards
-//! positive infinity, for samples of both signs: 4 is a decision value of mu-law and gives the code of 8, while -4
-//! gives that of -0. So do the coders of the ITU-T's software tool library (G.191), which take a negative sample's
-//! magnitude by ones' complement. `sox` first rounds to 14 or 13 bits, and differs for samples within 2 (mu-law)
-//! or 4 (A-law) of a decision value.
+//! G.711 does not say to which interval a sample on a decision value belongs. Here it belongs to the upper one, towards
+//! positive infinity, for both signs: 4 is a decision value of mu-law and gives the code of 8, while -4 gives the code
+//! of -0. The coders of the ITU-T's software tool library (G.191) do the same, because they take a negative sample's
+//! magnitude by ones' complement. `sox` first rounds to 14 or 13 bits, so it differs for samples within 2 (mu-law) or 4
+//! (A-law) of a decision value.
 
-/// A table of what a constant function gives for each code.
+/// A table with the value of a constant function for each code.
 macro_rules! for_each_code {
     ($function:expr) => {{
         let mut table = [0; 256];
@@ -38,16 +38,16 @@ pub const fn mulaw_to_linear(mulaw: u8) -> i16 {
 
 /// Encodes one sample as mu-law (ITU-T G.711 tables 2a and 2b, decision values times 4).
 ///
-/// It undoes [`mulaw_to_linear`] but for 0x7F (negative zero), which comes back as 0xFF. Samples beyond ±32636, the
-/// recommendation's virtual decision value, get the code of the peak. 0x7F is the code of -4 to -1.
+/// It is the inverse of [`mulaw_to_linear`], except that 0x7F (negative zero) comes back as 0xFF. Samples beyond
+/// ±32636, the recommendation's virtual decision value, get the code of the peak. 0x7F is the code of -4 to -1.
 #[inline]
 pub const fn linear_to_mulaw(sample: i16) -> u8 {
     let sign = sample >> 15;
     // In units of 14 bits and above the bias, segment s covers 32 << s to 64 << s in steps of 2 << s.
     let biased = min(((sample ^ sign) >> 2) + 33, 8191);
-    // Each segment's straight line lies below all others within it, so the least of them is the code; with constant
-    // shifts and no table this runs on eight samples at once. (A table of 16 KiB takes two thirds of the time while it
-    // is in the cache, and half of the cache.)
+    // Within its segment, each segment's straight line lies below all others, so their minimum is the code. With
+    // constant shifts and no table this runs on eight samples at once. (A table of 16 KiB takes two thirds of the time
+    // while it is in the cache, and it takes half of the cache.)
     let mut code = (biased >> 1) - 16;
     code = min(code, biased >> 2);
     code = min(code, (biased >> 3) + 16);
@@ -67,7 +67,7 @@ pub const fn alaw_to_linear(alaw: u8) -> i16 {
 
 /// Encodes one sample as A-law (ITU-T G.711 tables 1a and 1b, decision values times 8).
 ///
-/// It undoes [`alaw_to_linear`] for every byte.
+/// It is the inverse of [`alaw_to_linear`] for every byte.
 #[inline]
 pub const fn linear_to_alaw(sample: i16) -> u8 {
     let sign = sample >> 15;
@@ -80,13 +80,13 @@ pub const fn linear_to_alaw(sample: i16) -> u8 {
     code = min(code, (magnitude >> 4) + 64);
     code = min(code, (magnitude >> 5) + 80);
     code = min(code, (magnitude >> 6) + 96);
-    // G.711 table 1a, note 2: the even bits go out inverted; bit 8 is set for positive values.
+    // G.711 table 1a, note 2: the even bits are sent inverted; bit 8 is set for positive values.
     low_byte(code | (!sign & 0x80)) ^ 0x55
 }
 
 /// Recodes one A-law byte as mu-law, by way of its linear value.
 ///
-/// (The recommendation's own conversion, its table 4, need not choose the same of two neighbouring codes.)
+/// The recommendation's own conversion (table 4) may choose the other one of two neighbouring codes.
 #[inline]
 pub const fn alaw_to_mulaw(alaw: u8) -> u8 {
     ALAW_TO_MULAW[alaw as usize]
@@ -181,11 +181,11 @@ mod tests {
         2176, 2304, 2432, 2560, 2688, 2816, 2944, 3072, 3200, 3328, 3456, 3584, 3712, 3840, 3968, 4096,
     ];
 
-    /// What one unit of the tables is in 16 bits.
+    /// One unit of the tables, in 16-bit samples.
     const MULAW_UNIT: i32 = 4;
     const ALAW_UNIT: i32 = 8;
 
-    /// The interval of a sample, where one on a decision value belongs to the upper interval.
+    /// The interval of a sample. A sample on a decision value belongs to the upper one.
     fn interval(sample: i16, decisions: &[i32; 129], unit: i32) -> usize {
         let sample = i32::from(sample);
         let passed = |decision: &i32| if sample >= 0 { decision * unit <= sample } else { decision * unit < -sample };
@@ -200,7 +200,7 @@ mod tests {
     fn every_mulaw_code_gives_its_output_value() {
         for code in 0..=u8::MAX {
             let n = usize::from(!code & 0x7F);
-            // Output values lie in the middle of their interval, but the first of mu-law is 0.
+            // Output values lie in the middle of their interval, except that the first of mu-law is 0.
             let output = if n == 0 { 0 } else { (MULAW_DECISIONS[n] + MULAW_DECISIONS[n + 1]) * MULAW_UNIT / 2 };
             assert_eq!(mulaw_to_linear(code), signed(code >= 0x80, output), "{code:#04x}");
         }

@@ -1,7 +1,7 @@
 //! Telephone audio: G.711, WAV and sample rates, down to the 8 kHz mu-law that Twilio plays.
 //!
-//! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every
-//! machine. All of it streams: what comes in chunks gives, bit for bit, what the whole gives.
+//! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every machine.
+//! Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at once.
 
 mod filters;
 pub mod g711;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use resample::{Resampler, UnsupportedRate};
 pub use transcode::{ToMulaw, TranscodeError, to_mulaw};
 
-/// Samples a second on the telephone's side (Twilio Media Streams: `audio/x-mulaw`, rate 8000, one channel).
+/// Samples per second on Twilio's side (Media Streams: `audio/x-mulaw`, rate 8000, one channel).
 pub const SAMPLE_RATE: u32 = 8000;
 
 /// Bytes in a millisecond of 8 kHz mu-law.
@@ -24,20 +24,20 @@ pub const BYTES_PER_MS: usize = 8;
 /// The mu-law byte of silence: positive zero (ITU-T G.711 table 2a).
 pub const MULAW_SILENCE: u8 = 0xFF;
 
-/// How samples are written as bytes.
+/// How samples are encoded as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Signed 16-bit samples, little-endian.
     Linear16,
-    /// One byte a sample, ITU-T G.711 mu-law.
+    /// One byte per sample, ITU-T G.711 mu-law.
     Mulaw,
-    /// One byte a sample, ITU-T G.711 A-law.
+    /// One byte per sample, ITU-T G.711 A-law.
     Alaw,
 }
 
 impl Encoding {
-    /// Bytes that one sample of one channel takes.
+    /// Bytes per sample of one channel.
     pub const fn bytes_per_sample(self) -> u16 {
         match self {
             Encoding::Linear16 => 2,
@@ -46,17 +46,17 @@ impl Encoding {
     }
 }
 
-/// Encoding and sample rate of audio.
+/// Encoding and sample rate of a stretch of audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AudioFormat {
-    /// How samples are written as bytes.
+    /// How samples are encoded as bytes.
     pub encoding: Encoding,
-    /// Samples a second, in Hz. 0 means that nobody said.
+    /// Samples per second. 0 if unknown.
     pub sample_rate: u32,
 }
 
 impl AudioFormat {
-    /// What the telephone's side speaks: mu-law at 8000 Hz.
+    /// The format on Twilio's side: mu-law at 8000 Hz.
     pub const TELEPHONE: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, sample_rate: SAMPLE_RATE };
 }
 

@@ -1,26 +1,26 @@
-//! Sample rates: from an agent's to the telephone's 8 kHz, and from 8 kHz up.
+//! Sample rate conversion: from an agent's rate to 8 kHz, and from 8 kHz up.
 
 use std::error::Error;
 use std::fmt;
 
 use super::filters::Filter;
 
-/// Source samples taken at once, which bounds the resampler's memory whatever it is fed.
+/// Source samples per step. Bounds the resampler's memory, however much comes at once.
 const BLOCK: usize = 512;
 
 /// Converts the sample rate of one stream of 16-bit mono audio.
 ///
-/// A polyphase low pass in integer arithmetic: flat to 3.4 kHz, closed from 4.6 kHz on (see `tests/audio_quality.rs` for
-/// the figures). A constant stays that constant; what would leave `i16` is clamped.
+/// It is a polyphase low pass in integer arithmetic: flat to 3.4 kHz, closed from 4.6 kHz on (`tests/audio_quality.rs`
+/// has the figures). A constant stays that constant. Values outside `i16` are clamped.
 ///
-/// - **Samples in, samples out**: n source samples give `ceil(n * to_hz / from_hz)` after [`flush`](Self::flush), in
-///   whatever chunks they come, with the same values.
-/// - **Delay**: none in the output's own time: output sample k is the signal at `k / to_hz` seconds of the input. It can
-///   be made once 2 ms of the input after that time have come, so [`process`](Self::process) runs 2 ms behind its
-///   input. Before its first and after its last sample the input counts as silence.
-/// - **Memory**: about 1.5 kB, taken when made; later only the output grows.
+/// - **Samples in, samples out**: n source samples give `ceil(n * to_hz / from_hz)` after [`flush`](Self::flush), with
+///   the same values for any chunk sizes.
+/// - **Delay**: none in the output's own time: output sample k is the signal at `k / to_hz` seconds of the input. It
+///   needs the 2 ms of input after that time, so [`process`](Self::process) runs 2 ms behind its input. Before its
+///   first and after its last sample the input counts as silence.
+/// - **Memory**: about 1.5 kB, allocated at the start. After that only the output grows.
 ///
-/// Between equal rates samples pass untouched and at once.
+/// With equal rates it passes samples through unchanged and at once.
 #[derive(Clone, Debug)]
 pub struct Resampler {
     conversion: Option<Conversion>,
@@ -43,7 +43,7 @@ impl Resampler {
         Ok(Self { conversion: Some(Conversion::new(filter)) })
     }
 
-    /// Takes samples at the source rate and appends those at the destination rate that can be made of them.
+    /// Takes samples at the source rate. Appends the samples at the destination rate that they complete.
     pub fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
         match &mut self.conversion {
             None => out.extend_from_slice(samples),
@@ -51,7 +51,7 @@ impl Resampler {
         }
     }
 
-    /// Appends the output of the last 2 ms of the input, and then forgets everything as [`reset`](Self::reset) does.
+    /// Appends the output of the last 2 ms of the input, then forgets everything like [`reset`](Self::reset).
     pub fn flush(&mut self, out: &mut Vec<i16>) {
         if let Some(conversion) = &mut self.conversion {
             conversion.process(&SILENCE[..conversion.filter.taps / 2], out);
@@ -67,23 +67,24 @@ impl Resampler {
     }
 }
 
-/// Half of the longest filter, and more.
+/// More than half of the longest filter.
 static SILENCE: [i16; 128] = [0; 128];
 
 /// The state of a conversion between different rates.
 ///
-/// The ratio of the rates is `phases / step` in lowest terms. Output sample k lies at `k * step / phases` source samples,
-/// whose whole part is kept as `position` and whose fraction as `phase / phases`.
+/// The ratio of the rates is `phases / step` in lowest terms. Output sample k lies at `k * step / phases` source
+/// samples. `position` is the whole part of that, and `phase / phases` the fraction.
 #[derive(Clone, Debug)]
 struct Conversion {
     filter: &'static Filter,
     phases: usize,
-    /// `step / phases` and `step % phases`: a division for each sample costs as much as a dozen taps.
+    /// `step / phases` and `step % phases`. Precomputed because a division for each sample costs as much as a dozen
+    /// taps.
     whole_step: usize,
     part_step: usize,
-    /// The source samples that outputs to come may still need.
+    /// The source samples that later outputs may still need.
     window: Vec<i16>,
-    /// Where in `window` the taps of the next output sample begin; beyond its end if that much input is passed over.
+    /// Where the taps of the next output sample begin in `window`. Beyond its end if that much input must be skipped.
     position: usize,
     phase: usize,
 }
@@ -100,8 +101,8 @@ impl Conversion {
 
     fn reset(&mut self) {
         self.window.clear();
-        // The first output sample lies on the first source sample, whose place in the window is taps / 2 - 1. As many
-        // zeros as taps / 2 after the last source sample then make the output up to it and no further.
+        // The first output sample lies on the first source sample, which stands at taps / 2 - 1 in the window. With
+        // taps / 2 zeros after the last source sample, the output ends exactly there.
         self.window.resize(self.filter.taps / 2 - 1, 0);
         (self.position, self.phase) = (0, 0);
     }
@@ -177,7 +178,7 @@ mod tests {
         (samples * to_hz as usize).div_ceil(from_hz as usize)
     }
 
-    /// The output without what lies within 5 ms of an end, where the silence around the input is heard.
+    /// The output without the 5 ms at each end, which the silence around the input affects.
     fn middle(out: &[i16], to_hz: u32) -> &[i16] {
         let edge = to_hz as usize / 200;
         &out[edge..out.len() - edge]
@@ -223,7 +224,8 @@ mod tests {
     #[test]
     fn what_overshoots_full_scale_is_clamped_and_does_not_wrap() {
         for (from_hz, to_hz) in CONVERSIONS {
-            // A square wave of 200 Hz at full scale: rounding its corners off needs more than full scale beside them.
+            // A square wave of 200 Hz at full scale: when its corners are rounded off, the signal beside them exceeds
+            // full scale.
             let half_period = from_hz as usize / 400;
             let level = |n: usize| if (n / half_period).is_multiple_of(2) { i16::MAX } else { i16::MIN };
             let square: Vec<i16> = (0..from_hz as usize / 10).map(level).collect();

@@ -1,14 +1,14 @@
-//! Two channels as one.
+//! Mixes two channels into one.
 
-/// Mixes the two channels of a stream as it comes. It holds one sample at most.
+/// Mixes the two channels of a stream as it comes. Holds at most one sample.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mixer {
-    /// The left channel's sample whose right one has not come.
+    /// A sample of the left channel that waits for its right one.
     left: Option<i16>,
 }
 
 impl Mixer {
-    /// Puts the mean of each pair in the place of samples that take turns, the left channel's first.
+    /// Replaces interleaved samples, left channel first, by the mean of each pair.
     pub(super) fn mix(&mut self, samples: &mut Vec<i16>) {
         samples.retain_mut(|sample| match self.left.take() {
             None => {
@@ -22,13 +22,13 @@ impl Mixer {
         });
     }
 
-    /// Forgets a sample whose pair has not come: the next one is the left channel's.
+    /// Forgets a sample that waits for its pair. The next sample is the left channel's.
     pub(super) fn drop_half_pair(&mut self) {
         self.left = None;
     }
 }
 
-/// Their sum could be clipped, their mean cannot. Halves go up, as in the filters.
+/// The mean, because a sum could be clipped. Halves are rounded up, as in the filters.
 #[expect(clippy::cast_possible_truncation, reason = "what lies between two i16 is one")]
 fn mean(left: i16, right: i16) -> i16 {
     ((i32::from(left) + i32::from(right) + 1) >> 1) as i16

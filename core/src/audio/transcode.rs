@@ -1,4 +1,4 @@
-//! Whatever an agent sends, as the 8 kHz mu-law that the telephone plays.
+//! Converts what an agent sends to the 8 kHz mu-law that Twilio plays.
 
 use std::error::Error;
 use std::fmt;
@@ -8,23 +8,23 @@ use super::stereo::Mixer;
 use super::wav::{WavEnd, WavError, WavEvent, WavHeader, WavReader};
 use super::{AudioFormat, Encoding, Resampler, SAMPLE_RATE, UnsupportedRate};
 
-/// Source samples converted at once, which bounds the converter's memory whatever it is fed.
+/// Source samples per step. Bounds the converter's memory, however much comes at once.
 const BLOCK: usize = 480;
 
 /// Converts a stream of audio to 8 kHz mu-law as it comes.
 ///
-/// Whether the stream begins with a WAV header is seen from its first 12 bytes, whatever was declared; the header's
-/// format then holds instead of the declared one. Mu-law at 8 kHz passes through byte for byte. A WAV may have two channels,
-/// which are mixed to one, `(left + right) / 2`; audio without a header has one.
+/// The first 12 bytes show whether the stream begins with a WAV header, whatever was declared. A header's format
+/// replaces the declared one. Mu-law at 8 kHz passes through byte for byte. A WAV may have two channels, which are
+/// mixed to one, `(left + right) / 2`. Audio without a header has one channel.
 ///
 /// - **Samples in, samples out**: as [`Resampler`]: n samples of each channel give `ceil(n * 8000 / rate)` bytes after
-///   [`finish`](Self::finish), in whatever chunks they come, with the same values.
-/// - **Delay**: none in the output's own time. Up to 11 bytes are held back until it is seen whether they begin a
-///   header, part of a sample or of a pair until the rest of it comes, and 2 ms of audio while the rate is converted.
-/// - **Second header**: a WAV after the end of a WAV is read as one (an agent may send each part of its answer so), and
-///   its audio joins the first's without a gap. Parts whose headers leave the length open need [`reset`](Self::reset)
-///   or [`finish`](Self::finish) between them.
-/// - **Errors**: after one, all calls up to `reset` or `finish` give that error.
+///   [`finish`](Self::finish), with the same values for any chunk sizes.
+/// - **Delay**: none in the output's own time. The converter holds back up to 11 bytes until it knows whether they
+///   begin a header, part of a sample or pair until the rest comes, and 2 ms of audio while it converts the rate.
+/// - **Second header**: a WAV after the end of a WAV is read as one, because an agent may send each part of its answer
+///   so. Its audio joins the first's without a gap. If a header leaves the length open, call [`reset`](Self::reset) or
+///   [`finish`](Self::finish) before the next part.
+/// - **Errors**: after an error, all calls return it until `reset` or `finish`.
 #[derive(Clone, Debug)]
 pub struct ToMulaw {
     declared: AudioFormat,
@@ -34,20 +34,20 @@ pub struct ToMulaw {
 }
 
 impl ToMulaw {
-    /// Makes a converter of audio that is said to have this format.
+    /// Makes a converter for audio of this declared format.
     ///
-    /// A sample rate of 0 stands for 8000 with mu-law and A-law, whose usual rate that is. Linear audio without a rate
-    /// must have a WAV header.
+    /// A sample rate of 0 means 8000 for mu-law and A-law, which is their usual rate. Linear audio without a rate must
+    /// have a WAV header.
     pub fn new(declared: AudioFormat) -> Self {
         Self { declared, wav: WavReader::new(), route: Route::Undecided, failed: None }
     }
 
-    /// Takes bytes of any number and appends the mu-law that can be made of them.
+    /// Takes any number of bytes. Appends the mu-law that they complete.
     ///
     /// # Errors
     ///
-    /// [`TranscodeError`] when the audio's WAV header cannot be read, or there is no conversion from its rate or
-    /// number of channels. Mu-law that was appended before stays good.
+    /// [`TranscodeError`] if the WAV header cannot be read, or if its rate or number of channels is not supported.
+    /// Mu-law that was appended before stays valid.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), TranscodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -57,18 +57,18 @@ impl ToMulaw {
         pushed
     }
 
-    /// Appends what was held back, drops half a sample or half a pair that lost its other half, and is as new.
+    /// Appends the audio that was held back, drops an incomplete sample or pair, and resets the converter.
     ///
     /// # Errors
     ///
-    /// [`TranscodeError`] as for [`push`](Self::push), and when the audio ended within a WAV header.
+    /// [`TranscodeError`] as for [`push`](Self::push), and if the audio ended within a WAV header.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), TranscodeError> {
         let finished = self.finish_on(out);
         self.reset();
         finished
     }
 
-    /// Forgets everything but the declared format: the next byte is the first of a new stream.
+    /// Forgets everything except the declared format. The next byte is the first of a new stream.
     pub fn reset(&mut self) {
         *self = Self::new(self.declared);
     }
@@ -114,7 +114,7 @@ impl ToMulaw {
     }
 }
 
-/// Converts a whole piece of audio to 8 kHz mu-law, as [`ToMulaw`] does.
+/// Converts a whole piece of audio to 8 kHz mu-law, like [`ToMulaw`].
 ///
 /// # Errors
 ///
@@ -126,7 +126,7 @@ pub fn to_mulaw(declared: AudioFormat, bytes: &[u8]) -> Result<Vec<u8>, Transcod
     Ok(mulaw)
 }
 
-/// The way that the audio takes, once its format is known.
+/// How the audio is converted, once its format is known.
 #[derive(Clone, Debug)]
 enum Route {
     Undecided,
@@ -134,7 +134,7 @@ enum Route {
     Same,
     /// A-law at 8 kHz, byte by byte.
     Alaw,
-    /// By way of linear samples and another rate.
+    /// Through linear samples, to another rate.
     Linear(Box<Linear>),
 }
 
@@ -195,12 +195,12 @@ impl Route {
 #[derive(Clone, Debug)]
 struct Linear {
     format: AudioFormat,
-    /// The first half of a 16-bit sample whose second half has not come.
+    /// The first half of a 16-bit sample that waits for its second half.
     low_byte: Option<u8>,
     /// For two channels.
     mixer: Option<Mixer>,
     resampler: Resampler,
-    /// Samples at the source's rate and at 8 kHz, on their way; empty between calls.
+    /// Samples at the source's rate and at 8 kHz. Empty between calls.
     source: Vec<i16>,
     resampled: Vec<i16>,
 }
@@ -270,15 +270,15 @@ impl Linear {
     }
 }
 
-/// Why audio cannot be made telephone audio.
+/// Why audio cannot be converted for the telephone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TranscodeError {
     /// Its WAV header cannot be read.
     Wav(WavError),
-    /// There is no conversion from its sample rate.
+    /// Its sample rate is not supported.
     Rate(UnsupportedRate),
-    /// It has this many channels, where there may be one or two.
+    /// It has this many channels. Only one or two are supported.
     Channels(u16),
 }
 
@@ -453,7 +453,7 @@ mod tests {
         assert!(TranscodeError::Wav(WavError::Truncated).source().is_some());
     }
 
-    /// The channels of a WAV, taking turns.
+    /// Interleaves the channels of a WAV.
     fn in_turns(left: &[i16], right: &[i16]) -> Vec<i16> {
         left.iter().zip(right).flat_map(|(left, right)| [*left, *right]).collect()
     }

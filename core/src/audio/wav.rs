@@ -1,8 +1,8 @@
-//! WAV: reading as it comes, reading whole, writing.
+//! WAV: reads it as it comes or whole, and writes it.
 //!
-//! RIFF/WAVE as in Microsoft's and IBM's "Multimedia Programming Interface and Data Specifications 1.0" (1991), with the
-//! extensible format of `WAVEFORMATEXTENSIBLE`. PCM of 16 bits, A-law and mu-law; what telephony's writers leave
-//! behind is put up with: sizes that were never filled in, chunks of any kind and order, files cut short.
+//! RIFF/WAVE as in Microsoft's and IBM's "Multimedia Programming Interface and Data Specifications 1.0" (1991), with
+//! the extensible format of `WAVEFORMATEXTENSIBLE`. Supports 16-bit PCM, A-law and mu-law. Tolerates what telephony
+//! software writes: sizes that were never filled in, chunks of any kind and order, files cut short.
 
 mod format;
 mod write;
@@ -15,7 +15,7 @@ use format::{ChannelFormat, MAX_FORMAT_BYTES, MIN_FORMAT_BYTES, u32_at};
 
 pub use write::{wav_header, write_wav};
 
-/// The most bytes that may stand before the audio; tags and cover notes take less, and a stream without end has more.
+/// The most bytes before the audio. Tags and cover notes take less. Only a stream without end has more.
 pub const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
 /// `RIFF`, a size, `WAVE`.
@@ -24,21 +24,21 @@ const FORM_BYTES: usize = 12;
 /// A chunk's name and its size.
 const CHUNK_HEADER_BYTES: usize = 8;
 
-/// Data sizes from here on, and 0, are what writers put that do not know the size yet: 0xFFFFFFFF by most, 0x7FFFF000 by
-/// `sox`, and some between. Nobody sends 2 GiB of speech.
+/// Writers that do not know the size yet put 0 or a value from here on: 0xFFFFFFFF by most, 0x7FFFF000 by `sox`, and
+/// some between. Nobody sends 2 GiB of speech.
 const SIZE_UNKNOWN: u32 = 0x7FFF_F000;
 
-/// Reads a WAV that comes in chunks of any size, or finds that it is none.
+/// Reads a WAV that comes in chunks of any size, or finds that it is not a WAV.
 ///
-/// Bytes in, events out; the audio is handed out as slices of what came in. It holds at most 40 bytes, and refuses a
-/// header of more than [`MAX_HEADER_BYTES`].
+/// Bytes go in, events come out. The audio comes out as slices of the input. The reader holds at most 40 bytes, and
+/// refuses a header of more than [`MAX_HEADER_BYTES`].
 ///
 /// - A stream that does not begin with `RIFF....WAVE` is [`Headerless`](WavEvent::Headerless): all of it is audio.
 /// - A `data` chunk whose size is 0, or 0x7FFFF000 and more, reaches to the end of the stream. The size that the RIFF
 ///   header states is not used.
-/// - What follows the `data` chunk is not audio, except that a second WAV may follow the first: it gives a
+/// - After the `data` chunk comes no audio, unless a second WAV follows the first. It gives a
 ///   [`Header`](WavEvent::Header) and data again.
-/// - After an error every call gives that error.
+/// - After an error, every call returns it.
 ///
 /// ```
 /// use dialbridge_core::audio::wav::{WavEvent, WavReader, write_wav};
@@ -62,9 +62,9 @@ const SIZE_UNKNOWN: u32 = 0x7FFF_F000;
 pub struct WavReader {
     state: State,
     gathered: Gathered,
-    /// What the `fmt ` chunk said, once it has come.
+    /// The content of the `fmt ` chunk, once it has come.
     format: Option<ChannelFormat>,
-    /// Bytes from the beginning of the WAV to the end of the chunk that is being read.
+    /// Bytes from the beginning of the WAV to the end of the current chunk.
     header_bytes: u64,
     /// Whether the `data` chunk of this WAV has begun.
     has_data: bool,
@@ -87,18 +87,18 @@ enum State {
     Format {
         size: u32,
     },
-    /// What does not matter: a chunk's body or the end of it, with its pad byte.
+    /// Bytes to ignore: a chunk's body or the rest of it, with its pad byte.
     Skip {
         left: u64,
     },
-    /// Audio; `left` without a value if it goes on to the end, and whether a pad byte follows.
+    /// Audio. `left` is `None` if it goes on to the end of the stream. Also says whether a pad byte follows.
     Data {
         left: Option<u32>,
         padded: bool,
     },
-    /// Audio that has no header.
+    /// Audio without a header.
     Headerless,
-    /// What follows a WAV and is neither a chunk nor a WAV.
+    /// Bytes after a WAV that are neither a chunk nor a WAV.
     Ended,
     Failed(WavError),
 }
@@ -106,34 +106,34 @@ enum State {
 /// What a [`WavReader`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WavEvent<'a> {
-    /// This is no WAV: these bytes and all later ones are audio without a header.
+    /// This is not a WAV: these bytes and all later ones are audio without a header.
     Headerless(Held),
-    /// The header is over and audio follows.
+    /// The header is complete and audio follows.
     Header(WavHeader),
-    /// Bytes of audio, never none.
+    /// Bytes of audio, at least one.
     Data(&'a [u8]),
 }
 
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WavEnd {
-    /// It was no WAV, and these last bytes are audio too: too few to have told before.
+    /// It was not a WAV. These last bytes are audio too; they were too few to tell before.
     Headerless(Held),
     /// It was a WAV.
     Wav {
-        /// Whether there was less audio than the header states.
+        /// Whether there was less audio than the header says.
         truncated: bool,
     },
 }
 
-/// What a WAV's header says.
+/// The content of a WAV's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WavHeader {
     /// Encoding and sample rate.
     pub format: AudioFormat,
-    /// Channels, at least 1; their samples take turns.
+    /// Number of channels, at least 1. Their samples are interleaved.
     pub channels: u16,
-    /// Bytes of audio, unless the writer left the size open.
+    /// Bytes of audio. `None` if the writer left the size open.
     pub data_bytes: Option<u32>,
 }
 
@@ -143,7 +143,7 @@ impl WavReader {
         Self { state: State::Form, gathered: Gathered::NOTHING, format: None, header_bytes: 0, has_data: false }
     }
 
-    /// Takes bytes from the front of `input` up to the next event; `None` when it has taken all of them.
+    /// Takes bytes from the front of `input` up to the next event. `None` if it has taken all of them.
     ///
     /// # Errors
     ///
@@ -165,11 +165,11 @@ impl WavReader {
         Ok(None)
     }
 
-    /// Says how the stream ended, once all of it was read.
+    /// Returns how the stream ended, after all of it was read.
     ///
     /// # Errors
     ///
-    /// [`WavError::Truncated`] when it ended before its audio began, and the error that [`read`](Self::read) gave.
+    /// [`WavError::Truncated`] if it ended before its audio began, or the error that [`read`](Self::read) returned.
     pub fn finish(&self) -> Result<WavEnd, WavError> {
         match self.state {
             State::Form if !self.has_data => Ok(WavEnd::Headerless(self.gathered.held())),
@@ -183,7 +183,7 @@ impl WavReader {
         }
     }
 
-    /// Takes at least one byte, or moves on to another state.
+    /// Takes at least one byte, or changes the state.
     fn step<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<WavEvent<'a>>, WavError> {
         match self.state {
             State::Form => self.read_form(input),
@@ -226,7 +226,7 @@ impl WavReader {
         }
         let (id, size) = (&self.gathered.as_slice()[..4], u32_at(self.gathered.as_slice(), 4));
         if self.has_data && id == b"RIFF" {
-            // A second WAV, where a chunk would begin. Its first eight bytes stay gathered.
+            // A second WAV, where a chunk would begin. Its first eight bytes stay in the buffer.
             self.state = State::Form;
             return Ok(None);
         }
@@ -291,7 +291,7 @@ impl State {
     }
 }
 
-/// The first bytes of a stream that turned out to have no header.
+/// The first bytes of a stream that has no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     bytes: [u8; FORM_BYTES],
@@ -315,7 +315,7 @@ struct Gathered {
 impl Gathered {
     const NOTHING: Self = Self { bytes: [0; MAX_FORMAT_BYTES as usize], len: 0 };
 
-    /// Takes from the front of `input` until `wanted` bytes are gathered, and says whether they are.
+    /// Takes bytes from the front of `input` until there are `wanted` bytes. Returns whether there are.
     fn fill(&mut self, wanted: usize, input: &mut &[u8]) -> bool {
         let taken = take_front(input, (wanted - self.len) as u64);
         self.bytes[self.len..][..taken.len()].copy_from_slice(taken);
@@ -334,20 +334,20 @@ impl Gathered {
     }
 }
 
-/// Whether these bytes are a WAV from its first byte on.
+/// Whether these bytes begin with a WAV header.
 #[must_use]
 pub fn is_wav(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|form: &[u8; FORM_BYTES]| may_be_form(form))
 }
 
-/// Whether these first bytes of a stream, at most 12, are those of a WAV's RIFF header (or of its larger or big-endian
-/// kin, which are then refused by name).
+/// Whether these first bytes of a stream, at most 12, can be a WAV's RIFF header. Includes its larger and big-endian
+/// variants, which are then refused by name.
 fn may_be_form(bytes: &[u8]) -> bool {
     let (container, form) = (&bytes[..bytes.len().min(4)], bytes.get(8..).unwrap_or_default());
     [b"RIFF", b"RIFX", b"RF64"].iter().any(|name| name.starts_with(container)) && b"WAVE".starts_with(form)
 }
 
-/// The bytes that a chunk's body takes: chunks begin at even places.
+/// The bytes that a chunk's body takes. Chunks begin at even offsets.
 fn padded(size: u32) -> u64 {
     u64::from(size) + u64::from(size % 2)
 }
@@ -359,24 +359,25 @@ fn take_front<'a>(input: &mut &'a [u8], max_bytes: u64) -> &'a [u8] {
     front
 }
 
-/// A whole WAV, its audio still in the bytes that were read.
+/// A whole WAV. Its audio is a slice of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wav<'a> {
     /// Encoding and sample rate.
     pub format: AudioFormat,
-    /// Channels, at least 1; their samples take turns.
+    /// Number of channels, at least 1. Their samples are interleaved.
     pub channels: u16,
     /// The audio. It may end within a sample if the file does.
     pub data: &'a [u8],
-    /// Whether there was less audio than the header states.
+    /// Whether there was less audio than the header says.
     pub truncated: bool,
 }
 
-/// Reads a whole WAV, as [`WavReader`] does; what follows its audio is not looked at.
+/// Reads a whole WAV, like [`WavReader`]. Ignores what follows its audio.
 ///
 /// # Errors
 ///
-/// [`WavError`] for bytes that are no WAV, and for one that is not supported, contradicts itself or ends before its audio.
+/// [`WavError`] for bytes that are not a WAV, and for a WAV that is not supported, contradicts itself or ends before
+/// its audio.
 pub fn read_wav(bytes: &[u8]) -> Result<Wav<'_>, WavError> {
     let (mut reader, mut rest, mut wav) = (WavReader::new(), bytes, None);
     while let Some(event) = reader.read(&mut rest)? {
@@ -401,25 +402,25 @@ pub fn read_wav(bytes: &[u8]) -> Result<Wav<'_>, WavError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WavError {
-    /// The bytes do not begin as a WAV does.
+    /// The bytes do not begin like a WAV.
     NotWav,
-    /// A good WAV of a kind that is not read here: big-endian `RIFX`, or `RF64` with its 64-bit sizes.
+    /// A valid WAV of a kind that we do not support: big-endian `RIFX`, or `RF64` with its 64-bit sizes.
     UnsupportedContainer(&'static str),
-    /// A good WAV of a kind that is not read here.
+    /// A valid WAV of a kind that we do not support.
     Unsupported {
         /// What is not supported, such as "format tag".
         what: &'static str,
         /// Its value in the file.
         found: u32,
     },
-    /// The WAV's writer made it wrong: it contradicts itself or the specification.
+    /// The WAV contradicts itself or the specification.
     Malformed {
         /// What is wrong, such as "block align".
         what: &'static str,
         /// Its value in the file.
         found: u32,
     },
-    /// The WAV's writer put the `data` chunk before the `fmt ` chunk, or wrote none.
+    /// The `data` chunk comes before the `fmt ` chunk, or there is no `fmt ` chunk.
     DataBeforeFormat,
     /// More than [`MAX_HEADER_BYTES`] come before the audio.
     HeaderTooLong,

@@ -1,4 +1,4 @@
-//! What the agent's events do to a call, and how a turn opens and ends. What an answer does is in `answer`.
+//! What the agent's events do to a call, and how a turn opens and ends. `answer` handles its answers.
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
@@ -11,7 +11,7 @@ use crate::time::CallTime;
 
 impl Call {
     pub(super) fn on_agent(&mut self, id: TurnId, event: AgentEvent) {
-        // What a finished or cancelled turn still says is not for this call any more.
+        // We ignore what a finished or cancelled turn still sends.
         if !self.turn.is(id) {
             return;
         }
@@ -23,7 +23,7 @@ impl Call {
             AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
             AgentEvent::Interrupted { barge_in } if self.has_session_stream() => self.on_interrupted(barge_in),
             AgentEvent::GoAway if self.has_session_stream() => self.on_go_away(),
-            // An agent with a stream for each turn says neither.
+            // An agent with one stream for each turn sends neither.
             AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
             AgentEvent::Ended => self.on_turn_ended(),
             AgentEvent::Failed(_) if self.is_being_replaced() => self.on_replaced(),
@@ -36,15 +36,15 @@ impl Call {
         TurnId(self.turns)
     }
 
-    /// What the next stream begins with. One that lasts for the whole call begins with what greets, and takes the rest in
-    /// between.
+    /// The input that the next stream begins with. A stream for the whole call begins with an event or a text; other
+    /// input goes in between its audio.
     fn next_input(&mut self) -> TurnInput {
         let is_starting_input = matches!(self.queued_inputs.front(), Some(TurnInput::Event(_) | TurnInput::Text(_)));
         let next = if self.has_session_stream() && !is_starting_input { None } else { self.queued_inputs.pop_front() };
         next.unwrap_or(TurnInput::Audio)
     }
 
-    /// Opens the next turn: what waits for the agent first, then the caller's words.
+    /// Opens the next turn: queued input first, then the caller's audio.
     pub(super) fn open_turn(&mut self) {
         let id = self.next_turn;
         self.next_turn = id.next();
@@ -94,9 +94,9 @@ impl Call {
         if is_audio { self.write_audio() } else { self.half_close() }
     }
 
-    /// What the agent's recogniser must know of a prompt that is still playing. What was said before it stands at the
-    /// beginning of the stream, so the prompt's end lies that much later in the stream's own time. Speech that waits
-    /// already must be heard, so then nothing is protected there; what is said into the prompt does not cut it anyway.
+    /// How long the prompt still plays, for the agent's recogniser. Audio that waited for the stream comes first in it,
+    /// so the prompt ends that much later in the stream's own time. If speech waits already, the recogniser must hear
+    /// it, so nothing is protected. That speech does not cut the prompt anyway.
     fn barge_in_window(&self, waited_ms: u64) -> Option<BargeInWindow> {
         let (remaining_ms, protected_ms) = (self.playback.remaining_ms(self.now), self.playback.protected_ms(self.now));
         let speech_waits = self.voice.onset_since(self.caller.written()).is_some();
@@ -108,11 +108,11 @@ impl Call {
 
     fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
         self.note_transcript(transcript);
-        // An agent with one stream calls no transcript final: the last one is.
+        // An agent with one stream for the whole call marks no transcript as final: the last one counts.
         if transcript.is_final || self.has_session_stream() {
             self.stage_recorder.final_transcript(self.now);
         }
-        // Nor does it say in its answer what it took the caller to have said.
+        // Its answer does not say what it understood either.
         if self.has_session_stream() && !transcript.text.is_empty() {
             self.outcome.query_text.clone_from(&transcript.text);
         }
@@ -123,7 +123,7 @@ impl Call {
         }
     }
 
-    /// Adds words to the open turn's utterance.
+    /// Adds a transcript to the open turn's utterance.
     pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
         let Some(turn) = self.turn.open() else { return };
         let audio = self.audio_of(turn);
@@ -138,7 +138,7 @@ impl Call {
         }
     }
 
-    /// Where words were understood, the level of the voice tells where they ended.
+    /// If the recogniser understood something, the level of the voice tells where the speech ended.
     fn note_end_of_speech(&mut self) {
         let turn = self.turn.open().filter(|turn| !turn.utterance.is_empty());
         if let Some(end) = turn.and_then(|turn| self.voice.end_since(turn.began)) {
@@ -151,14 +151,14 @@ impl Call {
         TurnAudio { turn_began: turn.began, written: self.caller.written(), voice_onset }
     }
 
-    /// When that place in the caller's audio came in.
+    /// When that position of the caller's audio came in.
     fn moment_of(&self, position: u64) -> CallTime {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
     fn on_end_of_utterance(&mut self, id: TurnId) {
         let TurnState::Listening(turn) = &mut self.turn else { return };
-        // A short word may be over before its transcript comes, so the voice's level counts too.
+        // A short word may be over before its transcript comes, so the voice detector counts too.
         let spoken = !turn.utterance.is_empty() || self.voice.onset_since(turn.began).is_some();
         turn.is_no_input = !spoken;
         let listened_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
@@ -173,13 +173,13 @@ impl Call {
         }
     }
 
-    /// Whether a recogniser that cannot be told of prompts has waited for speech mostly while one played. Then its patience was
-    /// over too soon: a caller needs time to answer once the prompt was heard.
+    /// Whether a recogniser that cannot be told of prompts spent most of its wait for speech on a prompt. Then its
+    /// timeout came too early: the caller needs time to answer after the prompt.
     fn listened_during_prompt(&self, listened_ms: u64) -> bool {
         !self.config.knows_prompts && 2 * self.silence_ms() < listened_ms
     }
 
-    /// Half-closes the stream: the answer is awaited.
+    /// Half-closes the stream. We then wait for the answer.
     pub(super) fn half_close(&mut self) {
         if matches!(self.turn, TurnState::Listening(_)) {
             self.note_end_of_speech();
@@ -193,7 +193,7 @@ impl Call {
         self.turn = TurnState::Responding(turn);
     }
 
-    /// Gives a turn up whose answer is not wanted.
+    /// Cancels the turn. We do not want its answer.
     pub(super) fn cancel_turn(&mut self) {
         if let Some(turn) = self.turn.open() {
             self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
@@ -204,7 +204,8 @@ impl Call {
         self.clear_turn();
     }
 
-    /// The open stream comes to nothing: what it was told of the call is told to the next one, where nothing newer is.
+    /// Puts back the session parameters that this stream did not confirm, so that the next stream sends them. Newer
+    /// values stay.
     pub(super) fn restore_unconfirmed_parameters(&mut self) {
         let Some(turn) = self.turn.open_mut() else { return };
         for (name, value) in std::mem::take(&mut turn.unconfirmed_parameters) {
@@ -225,12 +226,12 @@ impl Call {
         }
     }
 
-    /// The answer is complete: the next turn may open.
+    /// The answer is complete. The next turn may open.
     pub(super) fn complete_turn(&mut self) {
         self.close_turn(Some(AgentCommand::Done));
     }
 
-    /// What has come of the answer is all. `last` is the stream's last command, where it has not had one.
+    /// Closes the turn with what came of the answer. `last` is the stream's last command, if it has not had one.
     pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
         self.play_deferred();
         let has_session_stream = self.has_session_stream();
@@ -259,12 +260,12 @@ impl Call {
         matches!(input, TurnInput::Event(event) if self.config.starting_input.event.as_ref() == Some(event))
     }
 
-    /// Whether the starting event of that turn is still to be answered.
+    /// Whether the starting event of that turn still has no answer.
     pub(super) fn awaits_starting_event(&self, turn: &OpenTurn) -> bool {
         !turn.is_starting_event_skipped && self.is_starting_event(&turn.input)
     }
 
-    /// An agent that does not know the starting event gets the starting text, where there is one.
+    /// The agent does not know the starting event: sends the starting text, if there is one.
     pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
         self.report(Report::StartingEventUnanswered { turn });
         self.queued_inputs.extend(self.config.starting_input.text.clone().map(TurnInput::Text));

@@ -1,4 +1,4 @@
-//! What an answer of the agent's does to a call.
+//! What an answer of the agent does to a call.
 
 use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, Transcript, TurnInput};
 use crate::call::playback::Playback;
@@ -8,17 +8,17 @@ use crate::ids::TurnId;
 use crate::payload::{self, Action};
 use crate::report::{BargeInBy, Report};
 
-/// With so many prompts waiting to be fetched, further ones do not wait for the rest of the answer.
+/// The most prompts that wait for the rest of their answer before they are fetched. Further ones do not wait.
 const MAX_DEFERRED_PROMPTS: usize = 16;
 
-/// For so long after its end an agent with one stream for the whole call is listened to, in milliseconds: noise that it mixes
-/// into its voice could go on for ever.
+/// How long we listen to an agent with one stream for the whole call after its part has ended, in milliseconds. Without
+/// this limit, background noise in its audio could go on forever.
 const MAX_LAST_WORDS_MS: u64 = 60_000;
 
 impl Call {
     pub(super) fn on_answer(&mut self, id: TurnId, mut answer: Answer) {
         self.failures.reset();
-        // A server may answer without having told the end of the utterance: it hears keys in the audio, for one.
+        // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
         if !self.has_session_stream() {
             self.half_close();
         }
@@ -26,8 +26,8 @@ impl Call {
         self.stage_recorder.answered(self.now);
         self.understand(id, &mut answer);
         self.remove_digits(&mut answer);
-        // What was asked is answered: it need not be asked again. Where audio goes on meanwhile, later pieces of the answer
-        // say nothing about it.
+        // The input is answered, so the next stream need not send it again. With one stream for the whole call, audio
+        // goes on meanwhile, and later parts of an answer say nothing about it.
         if !self.has_session_stream() || earlier.answered == Answered::No {
             self.caller.forget_written();
             if let Some(turn) = self.turn.open_mut() {
@@ -57,7 +57,7 @@ impl Call {
         self.await_rest(answer.part);
     }
 
-    /// Notes in the turn that something came; gives how it stood before.
+    /// Notes that an answer came. Returns the state of the turn before it.
     fn note_answer(&mut self, answer: &Answer) -> Option<Earlier> {
         let has_session_stream = self.has_session_stream();
         let turn = match &mut self.turn {
@@ -78,8 +78,8 @@ impl Call {
         Some(earlier)
     }
 
-    /// What the agent took the caller to have said is the last word about it. Of keys it is the keys, and of our own events
-    /// and texts it is those: that is not told as the caller's words.
+    /// The agent's `query_text` is final. After digits it repeats the digits, and after our own events and texts it
+    /// repeats those, so we do not report it as the caller's speech.
     fn understand(&mut self, id: TurnId, answer: &mut Answer) {
         let listened = self.turn.open().filter(|turn| matches!(turn.input, TurnInput::Audio));
         let Some(confidence) = listened.map(|turn| turn.utterance.confidence()) else {
@@ -87,22 +87,22 @@ impl Call {
             return;
         };
         if !answer.query_text.is_empty() {
-            // An answer does not say how sure the recogniser was: as sure as of the words before.
+            // An answer has no confidence, so we use that of the last transcript.
             let text = answer.query_text.clone();
             self.note_transcript(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
             self.check_barge_in(BargeInBy::Speech, Some(id));
         }
     }
 
-    /// Keys that went as an event's parameter come back as one of the session's (CX). They are for the agent alone.
+    /// CX returns digits that went as an event parameter among the session's parameters. They are for the agent alone.
     fn remove_digits(&self, answer: &mut Answer) {
         if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
             answer.parameters.remove(DIGITS_PARAMETER);
         }
     }
 
-    /// What stands in a custom payload for this service is done, or refused; it never ends a call that the answer's own
-    /// messages end otherwise.
+    /// Does what a custom payload asks of this service, or reports why not. A payload never ends a call that the
+    /// answer's own messages end in another way.
     fn act_on_payloads(&mut self, id: TurnId, answer: &mut Answer) {
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
@@ -145,7 +145,7 @@ impl Call {
         });
     }
 
-    /// An answer that comes in many pieces is told when it is whole.
+    /// Collects an answer that comes in many parts, to report it when it is complete.
     fn collect_answer(&mut self, answer: &mut Answer, audio_ms: u64) {
         let Some(turn) = self.turn.open_mut() else { return };
         turn.answer_so_far.text.push_str(&answer.text);
@@ -178,7 +178,7 @@ impl Call {
                 let settled_at = (self.now + timeouts.more_audio_ms).min(self.ended_at + MAX_LAST_WORDS_MS);
                 self.timers.set(Timer::AnswerSettled, settled_at);
             }
-            // The agent says itself when its answer is whole.
+            // The agent itself says when its answer is complete.
             AnswerPart::Open if self.has_session_stream() => self.await_last_words(),
             AnswerPart::Final => self.complete_turn(),
             AnswerPart::Open => {
@@ -193,14 +193,14 @@ impl Call {
         }
     }
 
-    /// Plays prompts in order; returns how many milliseconds of audio they are, as far as that is known. What has to be
-    /// fetched waits until the rest of the answer has come.
+    /// Plays prompts in order. Returns the length of their audio in milliseconds, as far as it is known. Prompts that
+    /// have to be fetched wait until the rest of the answer has come.
     fn play(&mut self, id: TurnId, part: AnswerPart, mut prompts: Vec<Prompt>) -> u64 {
         self.leave_out_repeats(part, &mut prompts);
         let has_session_stream = self.has_session_stream();
         if let Some(turn) = self.turn.open_mut() {
             prompts.iter_mut().for_each(|prompt| prompt.interruptible &= !turn.is_protected);
-            // Where the whole call is one stream, the pieces of an answer come in the order in which they are heard.
+            // With one stream for the whole call, the parts of an answer come in the order in which they are played.
             if part == AnswerPart::Open && !has_session_stream && turn.deferred_prompts.len() < MAX_DEFERRED_PROMPTS {
                 turn.deferred_prompts.extend(prompts.extract_if(.., |prompt| prompt.uri.is_some()));
             }
@@ -218,7 +218,7 @@ impl Call {
         audio_ms
     }
 
-    /// Whether the final response repeats the audio of the partial ones is not documented: what was played is left out.
+    /// Removes audio that the partial responses already had. Google does not document whether the final one repeats it.
     fn leave_out_repeats(&mut self, part: AnswerPart, prompts: &mut [Prompt]) {
         let Some(turn) = self.turn.open_mut() else { return };
         match part {
@@ -232,7 +232,7 @@ impl Call {
         }
     }
 
-    /// The answer has come: what is to be fetched of it is played after its own audio.
+    /// The answer has come: plays the prompts to be fetched after its own audio.
     pub(super) fn play_deferred(&mut self) {
         let TurnState::Responding(turn) = &mut self.turn else { return };
         let (id, later) = (turn.id, std::mem::take(&mut turn.deferred_prompts));
@@ -241,13 +241,13 @@ impl Call {
         }
     }
 
-    /// What has come of the answer is whole: nothing is held back for what may follow.
+    /// Nothing more of the answer is expected: the playback holds nothing back.
     pub(super) fn finish_playing(&mut self) {
         self.with_playback(Playback::finish_answer);
     }
 }
 
-/// How a turn stood before a part of its answer came.
+/// The state of a turn before a part of its answer came.
 struct Earlier {
     answered: Answered,
     thought_ms: u64,

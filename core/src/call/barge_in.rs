@@ -1,7 +1,7 @@
-//! The rule for barge-in: who speaks, or presses a key, into a prompt stops it.
+//! Barge-in: a caller who speaks or presses a key during a prompt stops it.
 //!
-//! Only speech that began after the playout did interrupts; earlier speech is the next turn. A prompt that forbids
-//! interruption is never cut.
+//! Only speech that began after the playout did counts. Earlier speech is the next turn. A prompt that forbids barge-in
+//! is never cut.
 
 use serde_json::json;
 
@@ -13,11 +13,11 @@ use crate::config::BargeInMode;
 use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
 
-/// Voice of a shorter time does not interrupt, in milliseconds: a cough is shorter than a word.
+/// The shortest voice that counts as barge-in, in milliseconds. A cough is shorter than a word.
 const MIN_VOICE_MS: u64 = 200;
 
 impl Call {
-    /// Cuts the prompt off when this interrupts it.
+    /// Cuts the prompt if this counts as barge-in.
     pub(super) fn check_barge_in(&mut self, by: BargeInBy, turn: Option<TurnId>) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         if is_active && self.playback.is_playing() && self.playback.is_interruptible() && self.interrupts(by) {
@@ -30,7 +30,8 @@ impl Call {
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
             (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
-            // The agent itself says when its words are interrupted. Of words that came over an earlier stream it may not know.
+            // The agent itself says when its prompt is interrupted. It may not know of speech that came over an earlier
+            // stream.
             (BargeInBy::Speech, _) if self.has_session_stream() && self.is_of_open_stream(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some(turn) = self.turn.open() else { return false };
@@ -46,7 +47,7 @@ impl Call {
         }
     }
 
-    /// Whether what began to play there came over the stream that is open.
+    /// Whether the playout that began there came over the open stream.
     fn is_of_open_stream(&self, playout_began: Position) -> bool {
         self.turn.open().is_none_or(|turn| turn.opened <= playout_began)
     }

@@ -1,22 +1,22 @@
-//! The caller's audio on its way to the agent: what waits for a stream, and what may have to be sent again.
+//! The caller's audio on its way to the agent: what waits for a stream, and what we may have to send again.
 
 mod byte_queue;
 
 use crate::audio::BYTES_PER_MS;
 use byte_queue::ByteQueue;
 
-/// How much audio is kept, in milliseconds: DESIGN's 30 seconds. Beyond it the oldest is dropped, and counted.
+/// How much audio is kept, in milliseconds: DESIGN's 30 seconds. Beyond it we drop and count the oldest.
 pub const MAX_KEPT_MS: usize = 30_000;
 
-/// How much audio that the agent already has is kept in case its stream fails before it understood a word, in
-/// milliseconds. A first transcript comes well within this time of the first word.
+/// How much audio that the agent already has is kept, in milliseconds, in case its stream fails before it sends a
+/// transcript. A first transcript comes well within this time after the first word.
 const PRE_ROLL_MS: usize = 5_000;
 
-/// A place in the caller's audio: mu-law bytes (so samples at 8,000 Hz) since `start`.
+/// A position in the caller's audio: mu-law bytes (samples at 8,000 Hz) since `start`.
 pub(super) type Position = u64;
 
-/// One line of audio with two marks in it: everything before `kept_from` is gone, everything before `written` has been
-/// written to the stream that is open (or to an earlier one), and the rest waits for a stream.
+/// The caller's audio with two positions in it. Audio before `kept_from` is gone. Audio before `written` was written to
+/// the open stream or to an earlier one. The rest waits for a stream.
 #[derive(Debug, Default)]
 pub(super) struct CallerAudio {
     kept: ByteQueue,
@@ -25,17 +25,17 @@ pub(super) struct CallerAudio {
 }
 
 impl CallerAudio {
-    /// Where the next frame will stand: how much has come so far.
+    /// How much audio has come: the position of the next frame.
     pub(super) fn received(&self) -> Position {
         self.kept_from + as_position(self.kept.len())
     }
 
-    /// The place of the oldest byte that is kept.
+    /// The position of the oldest byte that is kept.
     pub(super) fn kept_from(&self) -> Position {
         self.kept_from
     }
 
-    /// The place of the next byte that a stream gets.
+    /// The position of the next byte for a stream.
     pub(super) fn written(&self) -> Position {
         self.written
     }
@@ -45,7 +45,7 @@ impl CallerAudio {
         (self.received() - self.written) / as_position(BYTES_PER_MS)
     }
 
-    /// Takes a frame in; returns how many bytes that no stream ever got had to be dropped for it.
+    /// Adds a frame. Returns how many bytes it dropped that no stream ever got.
     pub(super) fn push(&mut self, frame: &[u8]) -> u64 {
         self.kept.push(frame);
         let over = self.kept.len().saturating_sub(MAX_KEPT_MS * BYTES_PER_MS);
@@ -55,7 +55,7 @@ impl CallerAudio {
         lost
     }
 
-    /// Hands out up to `max_bytes` bytes that no stream has had yet, oldest first.
+    /// Takes up to `max_bytes` bytes that no stream has had, oldest first.
     pub(super) fn take_unwritten(&mut self, max_bytes: usize) -> Option<Vec<u8>> {
         let from = usize::try_from(self.written - self.kept_from).unwrap_or(usize::MAX);
         let to = self.kept.len().min(from.saturating_add(max_bytes));
@@ -66,12 +66,12 @@ impl CallerAudio {
         Some(self.kept.copy(from, to))
     }
 
-    /// The agent has answered: what was written will not be asked for again.
+    /// The agent has answered, so no stream needs again what was written.
     pub(super) fn forget_written(&mut self) {
         self.drop_oldest(self.written_len());
     }
 
-    /// Nothing was understood yet: keeps just the pre-roll of what was written, and all from `speech` on.
+    /// There is no transcript yet. Of what was written, keeps the pre-roll and everything from `speech` on.
     pub(super) fn keep_pre_roll(&mut self, speech: Option<Position>) {
         let before_speech = speech.map(|at| usize::try_from(at.saturating_sub(self.kept_from)).unwrap_or(usize::MAX));
         let before_pre_roll = self.written_len().saturating_sub(PRE_ROLL_MS * BYTES_PER_MS);
@@ -79,14 +79,14 @@ impl CallerAudio {
     }
 
     /// The stream failed without an answer: what it got, as far as it is kept, waits for the next one. Returns how many
-    /// bytes those are.
+    /// bytes.
     pub(super) fn rewind(&mut self) -> u64 {
         let again = self.written - self.kept_from;
         self.written = self.kept_from;
         again
     }
 
-    /// Drops everything, for a call that listens no more; returns how many bytes no stream has had.
+    /// Drops everything when the call stops listening. Returns how many bytes no stream has had.
     pub(super) fn clear(&mut self) -> u64 {
         let unwritten = self.received() - self.written;
         self.kept_from = self.received();

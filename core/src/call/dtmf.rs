@@ -1,11 +1,12 @@
-//! The keys of the telephone: collected until they are complete, then sent to the agent as a turn of their own.
+//! DTMF digits: collected until they are complete, then sent to the agent as a turn of their own.
 //!
 //! ```text
-//! Empty --key--> Collecting --finish key, number reached, pause--> complete: waits for its turn
+//! Empty --digit--> Collecting --finish digit, maximum, timeout--> complete: waits for its turn
 //! ```
 //!
-//! A key interrupts the prompt that plays, unless that may not be interrupted; keys pressed before the prompt are kept for
-//! it. A caller who is speaking when he presses keys is heard out first: his words are a turn, the keys the next one.
+//! A digit cuts the prompt that plays, unless the prompt forbids barge-in. Digits pressed before a prompt are kept for
+//! it. If the caller is speaking when he presses a key, we first let the turn of his speech end. The digits are the
+//! next turn.
 
 use crate::agent::{Digits, DigitsForm, DtmfRules, TurnInput};
 use crate::call::caller_audio::Position;
@@ -14,31 +15,32 @@ use crate::call::{Call, Lifecycle, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, Report};
 
-/// How many keys may be pressed at a time. A further one is dropped.
+/// How many digits one input may have. We drop further ones.
 const MAX_DIGITS: usize = 128;
 
-/// How many complete entries may wait for the agent. The keys of a further one are dropped.
+/// How many complete inputs may wait for the agent. We drop the digits of further ones.
 const MAX_QUEUED_INPUTS: usize = 16;
 
-/// A voice that began so long before the first key is speech; a later one may be the key's own tone. In bytes of audio.
+/// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
+/// the digit's own tone.
 const TONE: Position = 800;
 
-/// The keys of an entry that is not complete.
+/// The digits of an input that is not complete.
 #[derive(Debug, Default)]
 pub(super) struct DigitCollector {
     collected: Digits,
-    /// Where in the caller's audio the first one came.
+    /// The position of the first digit in the caller's audio.
     began: Position,
 }
 
-/// What a key makes of an entry.
+/// The state of the input after a digit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pressed {
     /// More may come.
     Collecting,
-    /// The entry is complete.
+    /// The input is complete.
     Complete(Digits),
-    /// There is no room for it.
+    /// There was no room for the digit.
     Dropped,
 }
 
@@ -59,7 +61,7 @@ impl DigitCollector {
             return Pressed::Dropped;
         }
         self.collected.digits.push(digit);
-        // Alone, a key that would end an entry is one: "press pound to go on".
+        // A finish digit on its own is an input: "press pound to go on".
         let is_all =
             finish_digit == Some(digit) || (max_digits > 0 && self.collected.digits.len() >= max_digits as usize);
         if is_all { Pressed::Complete(self.take()) } else { Pressed::Collecting }
@@ -70,7 +72,7 @@ impl DigitCollector {
     }
 }
 
-/// The rules that hold: what the agent's last answer says, and where it says nothing, the settings.
+/// The rules that apply: those of the agent's last answer, and the settings for what it leaves open.
 fn rules(settings: &DtmfConfig, agent: Option<&DtmfRules>) -> (Option<char>, u32, u64) {
     let agent = agent.cloned().unwrap_or_default();
     (
@@ -81,7 +83,7 @@ fn rules(settings: &DtmfConfig, agent: Option<&DtmfRules>) -> (Option<char>, u32
 }
 
 impl Call {
-    /// The key that would end an entry now, where there is one: where each key is an entry, none does.
+    /// The finish digit of the current input. `None` if each digit is an input of its own.
     #[must_use]
     pub fn finish_digit(&self) -> Option<char> {
         let (finish_digit, max_digits, _) = rules(&self.config.dtmf, self.dtmf_rules.as_ref());
@@ -124,7 +126,8 @@ impl Call {
         self.end_listening_for_digits();
     }
 
-    /// The turn that listens makes room for the keys: given up where nothing was said, heard out where something was.
+    /// Ends the listening turn to make room for the digits. Cancels it if the caller said nothing; otherwise
+    /// half-closes it.
     fn end_listening_for_digits(&mut self) {
         let TurnState::Listening(turn) = &self.turn else { return };
         if self.has_session_stream() {

@@ -1,22 +1,22 @@
-//! Recordings of our own, so that the caller never hears dead air: while the agent thinks, and when a turn is tried again.
+//! Our own recordings, so that the caller never hears dead air: while the agent thinks, and when a turn is retried.
 
 use crate::call::turn::{Answered, TurnState};
 use crate::call::{Call, Timer};
 use crate::config::Clip;
 use crate::report::Report;
 
-/// What was played already.
+/// What was already played.
 #[derive(Debug, Default)]
 pub(super) struct Fillers {
-    /// Whether the caller was told that a turn is tried again, since the agent last said something.
+    /// Whether the retry filler was played since the agent last responded.
     retry_filler_played: bool,
 }
 
-/// How soon it is looked again whether the caller still speaks, in milliseconds: a frame.
+/// The shortest time until we check again whether the caller still speaks, in milliseconds: one frame.
 const MIN_RECHECK_MS: u64 = 20;
 
 impl Call {
-    /// The input is complete: when the answer does not come soon, the caller should hear something.
+    /// The input is complete. If the answer takes too long, the caller hears a filler.
     pub(super) fn start_filler_timer(&mut self) {
         if self.config.fillers.thinking.is_some() {
             self.timers.set(Timer::Thinking, self.now + self.config.fillers.thinking_after_ms);
@@ -26,10 +26,10 @@ impl Call {
     pub(super) fn on_thinking(&mut self) {
         let is_thinking = match &self.turn {
             TurnState::Responding(_) => true,
-            // Where audio goes on, a caller who speaks on is not waiting.
+            // With one stream for the whole call, the caller may still be speaking. Then he is not waiting.
             TurnState::Listening(turn) if self.has_session_stream() && turn.answered == Answered::No => {
                 if self.voice.is_speaking() {
-                    // Later than now in any case: what is due again at once would be due for ever.
+                    // Always later than now. A timer that is due at once would never stop firing.
                     let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
                     self.timers.set(Timer::Thinking, self.now + again_ms);
                     return;
@@ -44,7 +44,7 @@ impl Call {
         }
     }
 
-    /// A turn has failed and is tried again.
+    /// A turn has failed and is retried.
     pub(super) fn play_retry_filler(&mut self) {
         if !std::mem::replace(&mut self.fillers.retry_filler_played, true) {
             let clip = self.config.fillers.retrying.clone();
@@ -59,7 +59,7 @@ impl Call {
         }
     }
 
-    /// The agent says something: what was played in its place is cut.
+    /// The agent answers: cuts the filler.
     pub(super) fn cancel_fillers(&mut self) {
         self.timers.stop(Timer::Thinking);
         self.fillers.retry_filler_played = false;

@@ -1,12 +1,12 @@
-//! Going over to another media socket in the same session: before the platform cuts this one, or before this instance
-//! ends. The socket is closed in a gap of the conversation, and `<Connect action>` carries the call on.
+//! Migration to another media stream in the same session, before the platform cuts this one or before this instance
+//! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
 use crate::call::turn::TurnState;
 use crate::call::{Call, Lifecycle, Timer};
 use crate::report::CloseReason;
 
 impl Call {
-    /// The call should go over as soon as nobody would notice, and must when the patience is over.
+    /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.
     pub(super) fn migrate(&mut self) {
         let is_live = matches!(self.lifecycle, Lifecycle::AwaitingStart | Lifecycle::Active);
         if is_live && !self.is_migrating() {
@@ -18,14 +18,14 @@ impl Call {
         self.timers.is_set(Timer::MigrationTimeout)
     }
 
-    /// Closes the socket if the call is to be renewed and this is a gap.
+    /// Closes the WebSocket if the call should migrate and this is a gap.
     pub(super) fn migrate_in_gap(&mut self) {
         if self.is_migrating() && self.is_gap() {
             self.close(CloseReason::Migrated);
         }
     }
 
-    /// Whether nothing is being said, heard, pressed or thought about.
+    /// Whether nobody speaks, nothing plays, no digits come and the agent is not thinking.
     fn is_gap(&self) -> bool {
         let is_quiet = match &self.turn {
             TurnState::Idle => self.caller.unwritten_ms() == 0,

@@ -1,20 +1,22 @@
 //! One call: what comes in from Twilio and from the agent, and what goes out to both.
 //!
 //! ```text
-//! AwaitingStart --start--> Active --ending answer, bound, agent given up--> Ending --all heard--> HandingOff
-//! HandingOff --update accepted--> Leaving --stop, or overdue--> Closed
+//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending --playout over--> HandingOff
+//! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
 //! HandingOff --update refused--> Closed
-//! Active --renewed in a gap--> Closed
-//! any --stop, socket closed--> Closed
+//! Active --migrated in a gap--> Closed
+//! any --stop, WebSocket closed--> Closed
 //! ```
 //!
-//! The parts know nothing of each other: `turn` the stream to the agent, `playback` what the caller hears,
-//! `caller_audio` what waits for a stream, `utterance` the words of a turn, `voice_detector` where speech begins, `dtmf` what is
-//! pressed, `stage_recorder` when what happened, `timer` the deadlines. What binds them is told by its occasion: `twilio_side` and
-//! `agent_side` what comes from either, `answer` what an answer does, `barge_in` the rule for interruptions, `no_input`
-//! silence, `tools` what the agent wants run, `session_stream` agents that have one stream for the whole call, `fillers` our own
-//! recordings, `retry` failures, `stream_watchdog` streams that say nothing, `migration` going over to another socket, and this file how
-//! a call begins and ends.
+//! Each of these modules holds one part: `turn` is the stream to the agent, `playback` what the caller hears,
+//! `caller_audio` the audio that waits for a stream, `utterance` what the caller says in a turn, `voice_detector` where
+//! speech begins, `dtmf` the digits, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
+//!
+//! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
+//! `answer` the agent's answers, `barge_in` barge-in, `no_input` silence, `tools` the tools that the agent asks for,
+//! `session_stream` agents with one stream for the whole call, `fillers` our own recordings, `retry` failures,
+//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream. This module handles
+//! the beginning and the end of a call.
 
 mod agent_side;
 mod answer;
@@ -68,30 +70,30 @@ pub use caller_audio::MAX_KEPT_MS;
 pub use playback::CHUNK_MS;
 pub use timer::Timer;
 
-/// One phone call, from Twilio's `start` to its `stop` or to our close. See the crate's contract.
+/// One phone call, from Twilio's `start` to its `stop` or to our close. The crate doc says how to drive it.
 #[derive(Debug)]
 pub struct Call {
     config: Arc<CallConfig>,
     now: CallTime,
     lifecycle: Lifecycle,
-    /// When Twilio last said anything.
+    /// When the last message from Twilio came.
     last_twilio_message: CallTime,
     turn: TurnState,
     next_turn: TurnId,
-    /// How many turns were told of.
+    /// How many turns were reported.
     turns: u32,
-    /// What the agent gets before it listens: the greeting, keys, and what must be tried again.
+    /// Input that the agent gets before it listens: the starting event, digits, and retries.
     queued_inputs: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
     parameters: Map<String, Value>,
-    /// All of them.
+    /// All session parameters.
     known_parameters: Map<String, Value>,
-    /// What goes with every turn for the agent's webhook.
+    /// The payload of every turn for the agent's webhook.
     payload: Map<String, Value>,
     playback: Playback,
     caller: CallerAudio,
     voice: VoiceDetector,
-    /// The keys that are being pressed, and how the agent wants them.
+    /// The digits of the current input.
     digits: DigitCollector,
     dtmf_rules: Option<DtmfRules>,
     silence: Silence,
@@ -102,25 +104,25 @@ pub struct Call {
     timers: Timers,
     outcome: Outcome,
     account: AudioAccount,
-    /// When the agent's part was over.
+    /// When the agent's part ended.
     ended_at: CallTime,
-    /// The frame being handled, decoded; kept for the next one.
+    /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
 }
 
-/// How far the call has come.
+/// The state of the call.
 #[derive(Debug)]
 enum Lifecycle {
-    /// The socket is open; Twilio has not said which call it is.
+    /// The WebSocket is open. Twilio has not said which call it is.
     AwaitingStart,
     /// The agent has the call.
     Active,
-    /// The agent's part is over; its last words are still being heard. Nothing is listened for any more.
+    /// The agent's part is over. The caller still hears its last words. We do not listen.
     Ending(Ending),
-    /// The call is being given its last TwiML.
+    /// We give the call its last TwiML.
     HandingOff,
-    /// The last TwiML is accepted; Twilio will stop the stream.
+    /// Twilio accepted the last TwiML and will stop the stream.
     Leaving,
     /// Nothing happens any more.
     Closed,
@@ -134,71 +136,71 @@ enum Ending {
     Limit(CallLimit),
 }
 
-/// What happened outside.
+/// An input of the call: what happened outside.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
-    /// A text frame came over the media socket.
+    /// A text frame came over the WebSocket.
     Twilio(&'a str),
     /// A binary frame came, which Twilio never sends.
     TwilioBinary,
-    /// The media socket is closed.
+    /// The WebSocket closed.
     TwilioClosed,
-    /// The stream of that turn said something.
+    /// The stream of that turn sent an event.
     Agent(TurnId, AgentEvent),
-    /// Twilio's REST API answered [`Output::Update`], or it could not be asked.
+    /// Twilio's REST API answered [`Output::Update`], or could not be reached.
     Updated(UpdateResult),
-    /// [`Output::Fetch`] is done: the bytes of a WAV, or a sentence that says why not. What is no WAV is not played.
+    /// The result of [`Output::Fetch`]: the bytes of a WAV, or a sentence that says why there are none. Anything but a
+    /// WAV is not played.
     Fetched(FetchId, Result<&'a [u8], &'a str>),
-    /// [`Output::RunTools`] is done: for each of the calls, in their order, the result, or a sentence for the agent that
-    /// says why there is none.
+    /// The results of [`Output::RunTools`], one for each tool call, in the same order. An `Err` is a sentence for the
+    /// agent that says why there is no result.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
-    /// The call should go over to another media socket, because this instance will end: it closes in a gap of the
-    /// conversation, by [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
+    /// The call should migrate because this instance will end. It closes in a gap of the conversation, by
+    /// [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
     Migrate,
-    /// A deadline has come. Too early or once too often it changes nothing.
+    /// The deadline passed. If it comes too early or once too often, nothing changes.
     Timeout,
 }
 
-/// What became of a REST update.
+/// The result of a REST update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum UpdateResult {
-    /// Twilio took it: the stream will be stopped.
+    /// Twilio accepted it and will stop the stream.
     Accepted,
-    /// The call is over already (404, 21220).
+    /// The call is already over (404, 21220).
     CallGone,
-    /// It cannot be done, or not in time: the call must go on through `<Connect action>`.
+    /// It could not be done, or not in time. The call must go on through `<Connect action>`.
     Impossible,
 }
 
-/// What is to be done outside, in the order of the outputs.
+/// What the driver must do. The outputs come in the order in which it must do them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// To be sent over the media socket.
+    /// Send this over the WebSocket.
     Twilio(TwilioMessage),
-    /// To be done with the stream of that turn.
+    /// Pass this to the stream of that turn.
     Agent(TurnId, AgentCommand),
-    /// The call is to get this TwiML over REST, and from `/connect-ended` if the socket closes first. The answer comes
-    /// back as [`Input::Updated`].
+    /// Update the call with this TwiML over REST. If the WebSocket closes first, `/connect-ended` answers with it.
+    /// Answer with one [`Input::Updated`].
     Update {
-        /// A whole document. Where it has [`DIAL_ACTION`](crate::twiml::DIAL_ACTION) in it, the driver's own URL belongs.
+        /// A whole document. If it contains [`DIAL_ACTION`](crate::twiml::DIAL_ACTION), the driver puts its own URL
+        /// there.
         twiml: String,
     },
-    /// Audio that the agent names by its address is to be fetched; [`Input::Fetched`] comes back, once. Its size and its
-    /// time are for the driver to bound.
+    /// Fetch audio from this address. Answer with one [`Input::Fetched`]. The driver limits its size and time.
     Fetch(FetchId, String),
-    /// Tools that the agent wants run, where [`CallConfig::has_tools`] says that this can be done; [`Input::ToolsRun`]
-    /// comes back, once. How long that takes is for the driver to bound.
+    /// Run these tools. Comes only if [`CallConfig::has_tools`] is set. Answer with one [`Input::ToolsRun`]. The driver
+    /// limits how long it takes.
     RunTools(ToolsId, Vec<ToolCall>),
-    /// A fact for logs and figures.
+    /// A fact for logs and metrics.
     Report(Report),
-    /// The media socket is to be closed. The last output.
+    /// Close the WebSocket. The last output.
     Close(CloseReason),
 }
 
 impl Call {
-    /// A call whose media socket has just been opened. `now` is the call's beginning for its deadlines; usually
-    /// [`CallTime::START`].
+    /// A call whose WebSocket has just opened. Its deadlines count from `now`, usually [`CallTime::START`].
     #[must_use]
     pub fn new(config: Arc<CallConfig>, now: CallTime) -> Self {
         let mut timers = Timers::default();
@@ -234,10 +236,10 @@ impl Call {
         }
     }
 
-    /// Takes one input in. Drain [`Call::poll_output`] and ask [`Call::poll_timeout`] after it.
+    /// Handles one input. Then drain [`Call::poll_output`] and ask [`Call::poll_timeout`].
     ///
     /// # Errors
-    /// [`InputError`] when the input was refused; the call is then as before.
+    /// [`InputError`] if the call refused the input. The call has not changed.
     pub fn handle_input(&mut self, input: Input<'_>, now: CallTime) -> Result<(), InputError> {
         self.now = self.now.max(now);
         if matches!(self.lifecycle, Lifecycle::Closed) {
@@ -261,12 +263,12 @@ impl Call {
         Ok(())
     }
 
-    /// The next thing to be done, until `None`.
+    /// The next output, or `None` if there is none left.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to come back with [`Input::Timeout`], and why; `None` when there is nothing to wait for.
+    /// When [`Input::Timeout`] is due, and why. `None` if the call waits for nothing.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
         let mark = self.playback.mark_deadline().map(|at| (at, Timer::MarkTimeout));
@@ -274,13 +276,13 @@ impl Call {
         self.timers.earliest().into_iter().chain(mark).filter(|_| !is_closed).min()
     }
 
-    /// Whether the call is over: it takes no input and gives no output any more.
+    /// Whether the call is over. It takes no input and gives no output.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Closed) && self.outputs.is_empty()
     }
 
-    /// After each input: begins what can begin now.
+    /// Runs after each input and starts what can start.
     fn advance(&mut self) {
         match &self.lifecycle {
             Lifecycle::Active if self.turn.is_idle() && self.may_open_turn() => self.open_turn(),
@@ -298,13 +300,13 @@ impl Call {
         self.set_fetch_timer();
     }
 
-    /// Nothing is listened for while audio is fetched: how long it plays must be known, for the agent's recogniser is told.
+    /// We do not listen while audio is fetched, because we must tell the agent's recogniser how long the prompt plays.
     fn may_open_turn(&self) -> bool {
         let must_wait = self.queued_inputs.is_empty() && self.playback.is_fetching();
         !must_wait && !self.timers.is_set(Timer::Retry)
     }
 
-    /// Does something to the playout, and passes on what it wants done.
+    /// Runs `act` on the playout and passes on its outputs.
     fn with_playback<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
         let (outputs, stage_recorder, now) = (&mut self.outputs, &mut self.stage_recorder, self.now);
         let mut out = |output| match output {
@@ -325,7 +327,7 @@ impl Call {
         }
     }
 
-    /// What is fetched holds up all that comes after it, but not for ever.
+    /// A fetch holds up all audio after it, so it has a timeout.
     fn set_fetch_timer(&mut self) {
         let is_fetching = self.playback.fetching().is_some() && !matches!(self.lifecycle, Lifecycle::Closed);
         if !is_fetching {
@@ -342,7 +344,7 @@ impl Call {
                 Timer::FramesTimeout => self.on_frames_timeout(),
                 Timer::AnswerTimeout => self.on_answer_timeout(),
                 Timer::AnswerSettled => self.complete_turn(),
-                // Opening the next turn waited for it: `advance` does the rest.
+                // The next turn waited for this timer; `advance` opens it.
                 Timer::Retry => {}
                 Timer::FetchTimeout => {
                     if let Some(id) = self.playback.fetching() {
@@ -358,7 +360,7 @@ impl Call {
                 Timer::MigrationTimeout => self.on_migration_timeout(),
                 Timer::UpdateTimeout => self.close(CloseReason::NotUpdated),
                 Timer::StopTimeout => self.close(CloseReason::HandedOff),
-                // Playback keeps that one: see below.
+                // Playback keeps this timer: see below.
                 Timer::MarkTimeout => {}
             }
         }
@@ -391,8 +393,8 @@ impl Call {
         }
     }
 
-    /// The agent's part is over: from here on nothing is listened for. An agent that has only said that it is done may
-    /// still say where the call goes.
+    /// Ends the agent's part. From here on we do not listen. An agent that only said that it is done may still say
+    /// where the call goes.
     fn end(&mut self, ending: Ending) {
         if let (Lifecycle::Ending(Ending::Agent(said)), Ending::Agent(end)) = (&mut self.lifecycle, &ending)
             && said.is_plain()
@@ -417,7 +419,7 @@ impl Call {
         }
     }
 
-    /// The last words are heard: the call gets its last TwiML.
+    /// The caller has heard the last words. The call gets its last TwiML.
     fn hand_off(&mut self) {
         let Lifecycle::Ending(ending) = std::mem::replace(&mut self.lifecycle, Lifecycle::HandingOff) else { return };
         let config = &self.config.handoff;

@@ -1,4 +1,4 @@
-//! What a call does when nobody says anything: the caller who does not answer, and the call that would never end.
+//! Silence: a caller who does not answer, and a call that would never end.
 
 use crate::agent::TurnInput;
 use crate::call::turn::{OpenTurn, TurnState};
@@ -7,12 +7,12 @@ use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
 
-/// The signs of life of a call.
+/// When the call was last active.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    /// When the caller last gave one, or the agent was last heard.
+    /// When the caller was last active, or the agent was last heard.
     since: CallTime,
-    /// Turns in a row in which the caller said nothing.
+    /// No-input turns in a row.
     no_input_turns: u32,
 }
 
@@ -23,17 +23,17 @@ impl Call {
         self.silence.no_input_turns = 0;
     }
 
-    /// The agent is heard, or was until now.
+    /// The agent is heard, or was heard until now.
     pub(super) fn note_agent_audio(&mut self) {
         self.silence.since = self.now;
     }
 
-    /// For how long neither was heard, in milliseconds.
+    /// How long neither side was heard, in milliseconds.
     pub(super) fn silence_ms(&self) -> u64 {
         self.now.ms_since(self.silence.since)
     }
 
-    /// Puts the deadlines of silence where they belong.
+    /// Sets the timers for silence.
     pub(super) fn set_silence_timers(&mut self) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         let is_quiet = is_active && !self.playback.is_playing();
@@ -44,12 +44,12 @@ impl Call {
         self.timers.put(Timer::NoInput, no_input);
     }
 
-    /// How long silence may last before the agent is told; `None` where it notices by itself, or is not listening.
+    /// How long silence may last before we tell the agent. `None` if the agent notices by itself or is not listening.
     fn no_input_after(&self) -> Option<u64> {
         let TurnState::Listening(turn) = &self.turn else { return None };
         let rule = &self.config.no_input;
         let speaks = !turn.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
-        // In a stream for the whole call the agent may be thinking: of this event, or of what was said.
+        // With one stream for the whole call, the agent may still be working on this event or on what the caller said.
         let is_thinking = self.timers.is_set(Timer::AnswerTimeout);
         if speaks || is_thinking || rule.event.is_none() {
             return None;
@@ -59,7 +59,7 @@ impl Call {
         Some(if expects_keys { first_key_ms } else { rule.after_ms })
     }
 
-    /// The caller has said nothing for too long: an agent without a handler of its own gets an event.
+    /// The caller has said nothing for too long. An agent that does not handle no-input gets an event.
     pub(super) fn on_no_input(&mut self) {
         if !self.has_session_stream() {
             self.cancel_turn();
@@ -75,7 +75,8 @@ impl Call {
         }
     }
 
-    /// An audio turn was answered: did the caller say anything in it? An agent without an answer to silence gets an event.
+    /// After an answer to an audio turn: counts the turn as no-input if the caller said nothing. An agent that did not
+    /// answer it gets an event.
     pub(super) fn count_no_input_turn(&mut self, turn: &OpenTurn, is_answered: bool) {
         if !matches!(turn.input, TurnInput::Audio) {
             return;
@@ -101,7 +102,7 @@ impl Call {
         }
     }
 
-    /// A bound of the settings ends the call: what plays is heard out, and nothing more is asked of the agent.
+    /// A limit of the settings ends the call. The prompt plays to its end, and the agent gets nothing more.
     pub(super) fn on_limit_reached(&mut self, limit: CallLimit) {
         if !matches!(self.lifecycle, Lifecycle::Active) {
             return;

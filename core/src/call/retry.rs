@@ -1,5 +1,5 @@
-//! What a call does when a stream to the agent fails: another stream in the same session, with the audio that was not
-//! answered, after a pause; and when that has gone on for too long, the fallback.
+//! What a call does when a stream to the agent fails. After a backoff it opens another stream in the same session and
+//! sends again the audio that was not answered. When the budget is spent, the call gets the fallback.
 
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
@@ -9,13 +9,13 @@ use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
 
-/// The longest pause between two attempts, in milliseconds.
+/// The longest backoff, in milliseconds.
 const MAX_BACKOFF_MS: u64 = 2_000;
 
-/// The gRPC code of an input that an agent does not take.
+/// The gRPC code of an input that the agent refuses.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
-/// A row of failures without a success in between.
+/// A series of failures without a success in between.
 #[derive(Debug)]
 pub(super) struct FailureStreak {
     since: Option<CallTime>,
@@ -30,24 +30,24 @@ impl FailureStreak {
         Self { since: None, attempts: 0, failed_turns: 0, random: seed }
     }
 
-    /// The agent has answered, or there was a stream for long: the row is broken. To be understood is no success yet: an agent
-    /// may understand each time, and never answer.
+    /// Ends the series: the agent has answered, or a stream lasted long enough. A transcript alone is not a success,
+    /// because an agent may understand every time and never answer.
     pub(super) fn reset(&mut self) {
         self.since = None;
         self.attempts = 0;
     }
 
-    /// The pause before the next attempt, in milliseconds; `None` when the budget is spent.
+    /// The next backoff, in milliseconds. `None` when the budget is spent.
     pub(super) fn next_backoff(&mut self, now: CallTime, first_backoff_ms: u64, budget_ms: u64) -> Option<u64> {
         let since = *self.since.get_or_insert(now);
-        // A millisecond at least: time must go on for the budget to be spent.
+        // At least one millisecond, because the budget is spent only if time passes.
         let doubled = first_backoff_ms.saturating_mul(1 << self.attempts.min(16)).clamp(1, MAX_BACKOFF_MS);
         let pause = doubled - self.chance() % (doubled / 2 + 1);
         self.attempts += 1;
         (now.ms_since(since) + pause <= budget_ms).then_some(pause)
     }
 
-    /// The next of a row of numbers that depends on the seed alone (splitmix64).
+    /// The next pseudo-random number. It depends only on the seed (splitmix64).
     fn chance(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.random;
@@ -62,7 +62,7 @@ impl Call {
         self.turn_failed(fault, false);
     }
 
-    /// `is_cancelled`: whether the stream has had its last command.
+    /// `is_cancelled`: whether the stream has already had its last command.
     fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
         let is_responding = matches!(self.turn, TurnState::Responding(_));
         self.restore_unconfirmed_parameters();
@@ -72,11 +72,12 @@ impl Call {
         let was_well = matches!(self.turn, TurnState::Listening(_)) && !is_cancelled;
         self.failures.failed_turns += 1;
         if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
-            // There was nothing to be answered yet, but the stream was there.
+            // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }
         if turn.answered == Answered::Yes {
-            // An answer that was given is not asked for twice; what is missing of it is lost. What was said into it is not.
+            // We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during
+            // it is sent again.
             let again = if self.has_session_stream() { self.resend_speech() } else { 0 };
             self.requeue_inputs();
             let again_ms = again / BYTES_PER_MS as u64;
@@ -95,9 +96,10 @@ impl Call {
             self.requeue_inputs();
         }
         self.clear_turn();
-        // Whether an agent refuses an event that it does not know is not documented (CES).
+        // Google does not document whether an agent refuses an event that it does not know (CES).
         let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
-        // Nor is it whether it takes what came of a tool that an earlier stream had asked for: they are not told of again.
+        // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
+        // those again.
         let refuses_results = !fault.transient && has_others_results;
         let retry = &self.config.retry;
         let pause = if fault.transient || refuses_event || refuses_results {
@@ -125,7 +127,7 @@ impl Call {
         }
     }
 
-    /// The next turn gets what this one got; returns how many bytes of audio those are.
+    /// Queues the failed turn's input for the next one. Returns how many bytes of audio it has.
     fn retry_input(&mut self, input: TurnInput) -> u64 {
         if !matches!(input, TurnInput::Audio) {
             self.queued_inputs.push_front(input);
@@ -136,7 +138,7 @@ impl Call {
         self.resend_audio()
     }
 
-    /// The next stream gets the audio that this one had, as far as it is kept; returns how many bytes that are.
+    /// Sends the stream's audio, as far as it is kept, again to the next one. Returns how many bytes.
     pub(super) fn resend_audio(&mut self) -> u64 {
         let again = self.caller.rewind();
         self.account.written -= again;
@@ -151,7 +153,7 @@ impl Call {
         self.give_up_stream("no answer came in time");
     }
 
-    /// A stream that is open, and of no use any more.
+    /// Gives up an open stream that is of no use.
     pub(super) fn give_up_stream(&mut self, why: &str) {
         let Some(turn) = self.turn.open() else { return };
         self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));

@@ -1,8 +1,8 @@
-//! Agents with one stream for the whole call (CES): what is different from a stream for each turn.
+//! Agents with one stream for the whole call (CES): how they differ from agents with one stream for each turn.
 //!
-//! Audio goes on while the agent answers, and what else the agent gets goes in between. The agent says when a turn is over
-//! and when its voice is to stop. A stream that will be cut, or is too old, is half-closed, and another one carries on in
-//! the same session: what the caller says meanwhile waits for it.
+//! Audio goes on while the agent answers, and other input goes in between. The agent says when a turn is over and when
+//! its prompt must stop. We half-close a stream that will be cut or is too old, and another stream carries on in the
+//! same session. What the caller says meanwhile waits for it.
 
 use crate::agent::{AgentCommand, Intent, TurnInput};
 use crate::call::turn::{AnswerSoFar, Answered, OpenTurn, Repeated, TurnState};
@@ -12,19 +12,20 @@ use crate::config::{BargeInMode, StreamShape};
 use crate::report::{BargeInBy, Report};
 use crate::time::CallTime;
 
-/// How long a stream that was half-closed may still take to end, in milliseconds.
+/// How long a half-closed stream may take to end, in milliseconds.
 const LAST_WORDS_MS: u64 = 2_000;
 
-/// A starting event that is not answered for so long is one that the agent does not know, in milliseconds.
+/// How long we wait for an answer to the starting event, in milliseconds. After that, we assume that the agent does not
+/// know the event.
 const UNKNOWN_EVENT_MS: u64 = 8_000;
 
-/// A stream that is to be replaced sooner, in milliseconds, and has said nothing is one that has failed.
+/// A stream that must be replaced sooner than this and has not answered has failed, in milliseconds.
 const SHORT_STREAM_MS: u64 = 1_000;
 
-/// Streams are opened no faster than this, in milliseconds, where a server ends them at once.
+/// The shortest time between two streams, in milliseconds, if a server ends them at once.
 const MIN_STREAM_MS: u64 = 250;
 
-/// How many keys and texts that were not answered are kept for the stream that takes over.
+/// How many unanswered digits and texts we keep for the next stream.
 const MAX_UNANSWERED_INPUTS: usize = 32;
 
 impl Call {
@@ -33,7 +34,7 @@ impl Call {
         self.config.shape == StreamShape::PerSession
     }
 
-    /// What waits for the agent goes into its open stream.
+    /// Sends the queued inputs into the open stream.
     pub(super) fn send_queued_inputs(&mut self) {
         let TurnState::Listening(turn) = &self.turn else { return };
         if !self.has_session_stream() || !matches!(self.lifecycle, Lifecycle::Active) {
@@ -49,7 +50,7 @@ impl Call {
         }
         while let Some(input) = self.queued_inputs.pop_front() {
             self.stage_recorder.input_complete(self.now);
-            // How many keys make an answer is for the agent to say.
+            // The agent decides how many digits it answers.
             if !matches!(input, TurnInput::Digits(..)) {
                 self.await_answer();
             }
@@ -65,12 +66,12 @@ impl Call {
         }
     }
 
-    /// What the open stream got beside audio, and has not answered, goes to the next one.
+    /// Queues what the open stream got besides audio and has not answered, so that the next stream sends it.
     pub(super) fn requeue_inputs(&mut self) {
         let Some(turn) = self.turn.open_mut() else { return };
         let mut sent = std::mem::take(&mut turn.unanswered_inputs);
         let (input, is_unanswered) = (turn.input.clone(), turn.answered == Answered::No);
-        // The starting event is sent again: its text is for when that comes to nothing.
+        // The starting event is sent again. The starting text follows only if the agent does not answer it.
         if is_unanswered && self.is_starting_event(&input) {
             sent.retain(|input| !matches!(input, TurnInput::Text(_)));
         }
@@ -79,7 +80,7 @@ impl Call {
         }
     }
 
-    /// A stream begins with what greets: an agent that does not know it may say so, or nothing at all.
+    /// A stream may begin with the starting event. An agent that does not know the event may refuse it or stay silent.
     pub(super) fn await_starting_event(&mut self, input: &TurnInput) {
         if self.has_session_stream() && self.is_starting_event(input) {
             self.timers.set(Timer::AnswerTimeout, self.now + UNKNOWN_EVENT_MS);
@@ -87,7 +88,8 @@ impl Call {
         }
     }
 
-    /// Nothing has come of the starting event, and nobody has said anything. Whether that was the case.
+    /// Stops waiting for an answer to the starting event, if nobody has said anything. Returns whether it was still
+    /// waiting.
     pub(super) fn stop_awaiting_starting_event(&mut self) -> bool {
         let is_vain = |turn: &&OpenTurn| turn.answered == Answered::No && turn.utterance.is_empty();
         let Some(turn) = self.turn.open().filter(is_vain) else { return false };
@@ -95,7 +97,7 @@ impl Call {
         if !self.has_session_stream() || !self.awaits_starting_event(turn) {
             return false;
         }
-        // The input stays what it was: where the stream comes to nothing, it was not the event.
+        // The input stays in the turn, because the next stream sends it again if this one fails for another reason.
         if let Some(turn) = self.turn.open_mut() {
             turn.is_starting_event_skipped = true;
         }
@@ -103,7 +105,7 @@ impl Call {
         true
     }
 
-    /// Something was said or sent that the agent should answer.
+    /// We sent something that the agent should answer.
     pub(super) fn await_answer(&mut self) {
         if let Some(turn) = self.turn.open_mut() {
             turn.finished_at = self.now;
@@ -112,7 +114,7 @@ impl Call {
         self.start_filler_timer();
     }
 
-    /// The agent wants its own voice stopped. A caller does not stop what may not be interrupted; a newer answer does.
+    /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.
     pub(super) fn on_interrupted(&mut self, by_caller: bool) {
         let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
         if by_caller && !may_cut {
@@ -124,8 +126,8 @@ impl Call {
         }
     }
 
-    /// The stream will be cut: another one is to take over. What the agent is saying is waited for, because not every
-    /// transport lets it go on after a half-close.
+    /// The server will cut the stream, so another one must take over. We first wait for the rest of the answer, because
+    /// not every transport delivers it after a half-close.
     pub(super) fn on_go_away(&mut self) {
         match &mut self.turn {
             TurnState::Listening(turn) if turn.answered == Answered::Yes => {
@@ -137,19 +139,19 @@ impl Call {
         }
     }
 
-    /// More of what is being said by a stream that will be cut should come soon.
+    /// The rest of an answer must come soon if the stream will be cut.
     pub(super) fn await_last_words(&mut self) {
         if self.turn.open().is_some_and(|turn| turn.is_restart_pending) {
             self.timers.set(Timer::AnswerTimeout, self.now + LAST_WORDS_MS);
         }
     }
 
-    /// Whether another stream takes over when this one has ended, however it ends.
+    /// Whether another stream takes over when this one ends, however it ends.
     pub(super) fn is_being_replaced(&self) -> bool {
         self.turn.open().is_some_and(|turn| turn.is_restarting || turn.is_restart_pending)
     }
 
-    /// The stream will be cut, or is too old: it is half-closed, and another one takes over when it has ended.
+    /// Half-closes a stream that will be cut or is too old. Another one takes over when it has ended.
     pub(super) fn restart_stream(&mut self) {
         let Some(mut turn) = self.turn.take_listening() else { return };
         turn.is_restarting = true;
@@ -158,8 +160,8 @@ impl Call {
         self.turn = TurnState::Responding(turn);
     }
 
-    /// A stream that was to be replaced has ended: another one takes over. Where it came to nothing, and at once, the agent
-    /// is in trouble.
+    /// A stream to be replaced has ended, and another one takes over. If it ended at once without an answer, the agent
+    /// has failed.
     pub(super) fn on_replaced(&mut self) {
         let Some(turn) = self.turn.open() else { return };
         let (opened_at, is_answered) = (turn.opened_at, turn.answered == Answered::Yes);
@@ -177,7 +179,7 @@ impl Call {
         }
     }
 
-    /// Has the stream that takes over wait where the one that was opened then has ended at once.
+    /// Delays the next stream if the last one, opened at `opened_at`, ended at once.
     pub(super) fn pace_streams(&mut self, opened_at: CallTime) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         if is_active && self.has_session_stream() && self.now.ms_since(opened_at) < MIN_STREAM_MS {
@@ -185,7 +187,7 @@ impl Call {
         }
     }
 
-    /// What a stream that is replaced has left unanswered is for the one that takes over.
+    /// Queues what the old stream has not answered, for the next stream.
     fn requeue_unanswered(&mut self) {
         self.resend_speech();
         self.requeue_inputs();
@@ -195,8 +197,8 @@ impl Call {
         }
     }
 
-    /// Of the audio that the stream has had, what was said since the agent answered last goes to the next stream too.
-    /// Returns how many bytes that are.
+    /// Queues the audio of what the caller said since the agent's last answer, so that the next stream gets it too.
+    /// Returns its bytes.
     pub(super) fn resend_speech(&mut self) -> u64 {
         let Some(turn) = self.turn.open() else { return 0 };
         let is_voice =
@@ -205,8 +207,7 @@ impl Call {
         if is_voice || is_speech { self.resend_audio() } else { 0 }
     }
 
-    /// A stream that is to be replaced says no more, or does not end: another one takes over all the same. Whether that was
-    /// the case.
+    /// Replaces a stream that has gone silent or does not end. Returns whether one was to be replaced.
     pub(super) fn force_replacement(&mut self) -> bool {
         if matches!(&self.turn, TurnState::Listening(turn) if turn.is_restart_pending) {
             self.restart_stream();
@@ -220,7 +221,7 @@ impl Call {
         is_restarting
     }
 
-    /// The agent has said all that it has to say for now; its stream stays open.
+    /// The agent has finished its answer. Its stream stays open.
     pub(super) fn turn_over(&mut self) {
         self.timers.stop(Timer::AnswerSettled);
         self.finish_playing();
@@ -248,7 +249,7 @@ impl Call {
         }
     }
 
-    /// A stream of many turns is over: what the agent has said in the last one is told.
+    /// Reports what the agent said in the last turn of its stream.
     pub(super) fn report_session_answer(&mut self, turn: &OpenTurn) {
         if let Some(answered) = turn.answer_report().filter(|_| self.has_session_stream()) {
             self.report(answered);
@@ -257,7 +258,7 @@ impl Call {
 }
 
 impl OpenTurn {
-    /// Keeps what the caller would have to do again. Results of tools are for the stream that has asked for them.
+    /// Keeps input that the caller would have to repeat. Tool results belong only to the stream that asked for them.
     fn keep_unanswered(&mut self, input: &TurnInput) {
         if matches!(input, TurnInput::Digits(..) | TurnInput::Text(_))
             && self.unanswered_inputs.len() < MAX_UNANSWERED_INPUTS
@@ -266,7 +267,7 @@ impl OpenTurn {
         }
     }
 
-    /// The answer as it is told, where there was one. The end of the conversation alone is none.
+    /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
     fn answer_report(&self) -> Option<Report> {
         let AnswerSoFar { text, intent, parameters, audio_ms } = &self.answer_so_far;
         let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
@@ -281,12 +282,12 @@ impl OpenTurn {
         })
     }
 
-    /// Whether nothing came of the turn: it only began because the one before was over.
+    /// Whether nothing happened in the turn. Such a turn began only because the one before was over.
     pub(super) fn is_blank(&self) -> bool {
         matches!(self.input, TurnInput::Audio) && self.utterance.is_empty() && self.answer_report().is_none()
     }
 
-    /// Another turn begins in the same stream.
+    /// Starts the next turn in the same stream.
     fn begin_next_turn(&mut self, number: crate::ids::TurnId) {
         self.number = number;
         self.input = TurnInput::Audio;

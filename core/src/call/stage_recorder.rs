@@ -1,4 +1,5 @@
-//! Records the stages of turns: when what happened in each, told when its answer begins to be heard, or when that will not be.
+//! Records the times of each turn's stages. Reports them when the caller begins to hear the answer, or when he will not
+//! hear it.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,7 @@ use crate::time::CallTime;
 /// How many answered turns may wait to be heard. Two answers can be queued at Twilio; more than a few never are.
 const MAX_AWAITING_TURNS: usize = 4;
 
-/// The turn that is open and those whose answers are not heard yet.
+/// The open turn, and the turns whose answers are not heard yet.
 #[derive(Debug, Default)]
 pub(super) struct StageRecorder {
     open: Option<Stages>,
@@ -36,8 +37,8 @@ impl StageRecorder {
         self.mark(|stages| &mut stages.speech_began, at);
     }
 
-    /// Where the voice ends, as far as it is known: it moves on until the input is complete. What is said after that is
-    /// the next turn.
+    /// Where the voice ends, as far as we know. It moves on until the input is complete. Later speech belongs to the
+    /// next turn.
     pub(super) fn speech_ended(&mut self, at: CallTime) {
         if let Some(open) = &mut self.open
             && open.input_complete.is_none_or(|complete| open.speech_ended.is_none() && at <= complete)
@@ -50,7 +51,7 @@ impl StageRecorder {
         self.mark(|stages| &mut stages.input_complete, at);
     }
 
-    /// The last one counts: an utterance may have several.
+    /// The last one counts, because an utterance may have several.
     pub(super) fn final_transcript(&mut self, at: CallTime) {
         if let Some(open) = &mut self.open {
             open.final_transcript = Some(at);
@@ -68,13 +69,13 @@ impl StageRecorder {
         }
     }
 
-    /// The open turn is given up: there is nothing to be told about it.
+    /// The open turn is cancelled and not reported.
     pub(super) fn discard_open(&mut self) {
         self.open = None;
     }
 
-    /// The open turn is complete. Gives what is to be told now: this one, where there is nothing to be heard (or has been
-    /// heard), or an older one that has waited too long.
+    /// The open turn is complete. Returns what to report: this turn, if nothing of it is still to be heard, or
+    /// an older one that has waited too long.
     pub(super) fn completed(&mut self, waits: impl Fn(TurnId) -> bool) -> Option<Stages> {
         let open = self.open.take()?;
         let is_silent = open.first_audio_sent.is_none() && !waits(open.turn);
@@ -85,7 +86,7 @@ impl StageRecorder {
         if self.awaiting.len() > MAX_AWAITING_TURNS { self.awaiting.pop_front() } else { None }
     }
 
-    /// The caller began to hear a turn's answer. Gives what is to be told.
+    /// The caller began to hear a turn's answer. Returns what to report.
     pub(super) fn played(&mut self, turn: TurnId, at: CallTime) -> Option<Stages> {
         if let Some(open) = self.open.as_mut().filter(|open| open.turn == turn) {
             open.first_audio_played.get_or_insert(at);
@@ -97,13 +98,13 @@ impl StageRecorder {
         Some(stages)
     }
 
-    /// A turn whose audio was waited for, and of which nothing was sent and nothing waits any more.
+    /// Takes a turn out whose audio will not come: nothing of it was sent and nothing waits.
     pub(super) fn take_unplayed(&mut self, waits: impl Fn(TurnId) -> bool) -> Option<Stages> {
         let place = self.awaiting.iter().position(|stages| stages.first_audio_sent.is_none() && !waits(stages.turn))?;
         self.awaiting.remove(place)
     }
 
-    /// What was not heard will not be any more.
+    /// Takes out the oldest turn whose answer was not heard. The caller will not hear it any more.
     pub(super) fn take_awaiting(&mut self) -> Option<Stages> {
         self.awaiting.pop_front()
     }

@@ -1,15 +1,15 @@
-//! A stream that says nothing of what it hears. A recogniser that works tells of speech within a second, ends the utterance
-//! when it is over, and says so where nothing was said; one whose stream stalls lets the caller speak into the void.
+//! Streams that do not respond. A recogniser that works sends a transcript within a second of speech, ends the
+//! utterance after it, and reports no-input. If its stream stalls, the caller speaks into the void.
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
 use crate::call::turn::{CLEAR_SPEECH_MS, StreamWatchdog, TurnState};
 
-/// So much before the voice's level rose the first word may have begun, in milliseconds.
+/// How long before the level rose the first word may have begun, in milliseconds.
 const LEAD_MS: u64 = 300;
 
 impl Call {
-    /// What a stream that opens now finds: speech that waits for it is as good as speech that comes.
+    /// The state for a stream that opens now. Speech that already waits for it counts like speech that follows.
     pub(super) fn watchdog_at_opening(&self) -> StreamWatchdog {
         let written = self.caller.written();
         match self.voice.onset_since(written) {
@@ -18,7 +18,7 @@ impl Call {
         }
     }
 
-    /// The stream has said something.
+    /// The stream has responded.
     pub(super) fn note_stream_event(&mut self) {
         if let Some(turn) = self.turn.open_mut() {
             turn.watchdog = StreamWatchdog::default();
@@ -26,9 +26,9 @@ impl Call {
         }
     }
 
-    /// A frame has gone to the stream: gives it up if it should have said something for too long. Beside a prompt it may be
-    /// told to be deaf. One that lasts for the whole call may take a voice for noise and say nothing, so only one that has
-    /// never said anything is given up.
+    /// Runs after each frame that the stream got. Gives the stream up if it should have responded long ago. During a
+    /// prompt the recogniser may have been told not to listen. A stream for the whole call may take a voice for noise
+    /// and stay silent, so it is given up only if it has never responded.
     pub(super) fn check_stalled_stream(&mut self) {
         let timeout_ms = self.config.timeouts.stalled_ms;
         let (is_playing, speaking_since) = (self.playback.is_playing(), self.voice.speaking_since());

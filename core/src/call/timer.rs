@@ -4,41 +4,41 @@ use std::fmt;
 
 use crate::time::CallTime;
 
-/// Why a call wants to be woken.
+/// Why a deadline was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Timer {
-    /// Twilio's `start` should have come.
+    /// No `start` came from Twilio.
     StartTimeout,
-    /// A frame should have come: Twilio sends them in silence too.
+    /// Checks whether frames still come. Twilio sends them in silence too.
     FramesTimeout,
-    /// The agent should have answered.
+    /// The agent has not answered.
     AnswerTimeout,
-    /// An answer has come and the stream is still open: is there more of it?
+    /// An answer came, but the stream stayed open and no more of it followed.
     AnswerSettled,
-    /// The pause before another attempt is over.
+    /// The backoff before a retry is over.
     Retry,
-    /// A mark should have come back.
+    /// A mark has not come back.
     MarkTimeout,
-    /// Audio that has to be fetched should have come.
+    /// Audio to be fetched has not come.
     FetchTimeout,
-    /// No further key has come: those that came are all.
+    /// No further digit came: the input is complete.
     DigitsComplete,
     /// The caller has said nothing.
     NoInput,
-    /// The agent has thought for so long that the caller should hear something.
+    /// The agent has thought so long that the caller should hear something.
     Thinking,
-    /// The call is too long.
+    /// The call took too long.
     CallTooLong,
-    /// Nobody has said anything for too long.
+    /// Neither side spoke for too long.
     SilenceTooLong,
-    /// The call should go over to another media socket.
+    /// The call should migrate to another media stream.
     Migration,
-    /// No gap has come in which it could.
+    /// No gap came in which the call could migrate.
     MigrationTimeout,
-    /// The REST update of the call should have been answered.
+    /// The REST update of the call was not answered.
     UpdateTimeout,
-    /// Twilio's `stop` should have followed the update.
+    /// No `stop` from Twilio followed the update.
     StopTimeout,
 }
 
@@ -95,7 +95,7 @@ impl Timers {
         self.0[timer as usize] = Some(at);
     }
 
-    /// Sets a deadline, or none.
+    /// Sets the deadline, or clears it with `None`.
     pub(super) fn put(&mut self, timer: Timer, at: Option<CallTime>) {
         self.0[timer as usize] = at;
     }
@@ -112,7 +112,7 @@ impl Timers {
         self.0[timer as usize].is_some()
     }
 
-    /// The earliest deadline; of two at the same moment the one that stands first in [`Timer`].
+    /// The earliest deadline. Of two at the same time, the one that stands first in [`Timer`].
     pub(super) fn earliest(&self) -> Option<(CallTime, Timer)> {
         Timer::ALL.into_iter().filter_map(|timer| Some((self.0[timer as usize]?, timer))).min()
     }

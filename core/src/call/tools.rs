@@ -1,5 +1,5 @@
-//! Tools that the agent asks its client for: run where whoever drives the call can have them run, else refused at once, for
-//! the agent goes on only when it is told of them.
+//! Tools that the agent asks its client to run. The driver runs them if it can. Otherwise we refuse them at once,
+//! because the agent waits for the results.
 
 use std::collections::VecDeque;
 
@@ -10,18 +10,18 @@ use crate::call::{Call, Lifecycle, Output};
 use crate::ids::{ToolsId, TurnId};
 use crate::report::Report;
 
-/// How many times an agent may ask for tools before it is told of the first ones: it may do so in each part of an answer.
-/// Of further ones it is not told.
+/// How many requests for tools may wait for their results. An agent may make one in each part of an answer. It gets no
+/// results for further ones.
 const MAX_WAITING_TOOL_RUNS: usize = 16;
 
-/// Tools that are being run.
+/// Tools that are running.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
     last: ToolsId,
     running: VecDeque<Running>,
 }
 
-/// What an agent has asked for at once.
+/// One request of the agent for tools.
 #[derive(Debug)]
 struct Running {
     id: ToolsId,
@@ -63,13 +63,12 @@ impl Call {
     fn queue_tool_results(&mut self, results: Vec<ToolResult>) {
         let waiting = self.queued_inputs.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
         if waiting < MAX_WAITING_TOOL_RUNS {
-            // The agent waits for it and takes nothing else meanwhile; of several, each in its order.
+            // The agent waits for the results and takes nothing else meanwhile. They keep their order.
             self.queued_inputs.insert(waiting, TurnInput::ToolResults(results));
         }
     }
 
-    /// Tools were run: each has a result, or a sentence that says why not. What is told of them when nobody waits for it
-    /// any more is passed over.
+    /// The tools ran: each has a result or a sentence that says why not. We ignore results that nobody waits for.
     pub(super) fn on_tools_run(&mut self, id: ToolsId, results: Vec<Result<Map<String, Value>, String>>) {
         let Some(place) = self.tools.running.iter().position(|running| running.id == id) else { return };
         let Some(Running { turn, calls, .. }) = self.tools.running.remove(place) else { return };

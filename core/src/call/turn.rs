@@ -3,15 +3,15 @@
 //! ```text
 //! Idle --open with audio--> Listening --end of utterance, an answer: HalfClose--> Responding --complete: Done--> Idle
 //! Idle --open with an event or a text, HalfClose-------------------------------> Responding
-//! Listening --nothing said beside a prompt, rotation: Cancel--> Idle
-//! Listening, Responding --failed--> Idle, after a pause
+//! Listening --no-input during a prompt, rotation: Cancel--> Idle
+//! Listening, Responding --failed--> Idle, after a backoff
 //! ```
 //!
-//! Where one stream lasts for the whole call it stays in Listening, turn after turn, and Responding is a stream that was
-//! half-closed so that another one takes over.
+//! A stream for the whole call stays in Listening, turn after turn. It is in Responding only when it is half-closed so
+//! that another stream takes over.
 //!
-//! An answer is complete with its final part, or when the server closes the stream, or when it has been quiet for a
-//! while after an answer that promised no more.
+//! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
+//! more is also complete after a time without more of it.
 
 use serde_json::{Map, Value};
 
@@ -22,22 +22,22 @@ use crate::checksum::Checksum;
 use crate::ids::TurnId;
 use crate::time::CallTime;
 
-/// With so much voice something has been said, and no cough or slammed door, in milliseconds.
+/// With this much voice, in milliseconds, the caller has spoken. A cough or a slammed door is shorter.
 pub(super) const CLEAR_SPEECH_MS: u64 = 600;
 
-/// What a stream has heard since it said something.
+/// What a stream has heard since its last response.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct StreamWatchdog {
     /// Milliseconds of voice.
     pub(super) voice_ms: u64,
     /// Where the voice began.
     pub(super) from: Option<Position>,
-    /// Milliseconds in which it should have said something.
+    /// Milliseconds in which it should have responded.
     pub(super) ms: u64,
 }
 
 impl StreamWatchdog {
-    /// Where clear speech began that nothing was said of.
+    /// Where clear speech began to which the stream has not responded.
     pub(super) fn speech_from(&self) -> Option<Position> {
         self.from.filter(|_| self.voice_ms >= CLEAR_SPEECH_MS)
     }
@@ -51,61 +51,61 @@ pub(super) enum TurnState {
     Idle,
     /// The caller's audio goes to the agent.
     Listening(OpenTurn),
-    /// All input is in; the answer is awaited, or a part of it has come.
+    /// All input is sent. We wait for the answer, or for the rest of it.
     Responding(OpenTurn),
 }
 
-/// A stream that is open.
+/// An open stream.
 #[derive(Debug)]
 pub(super) struct OpenTurn {
     /// The stream.
     pub(super) id: TurnId,
-    /// The turn that goes on in it, as it is told: the stream's own, but where one stream has many turns.
+    /// The number of the current turn in reports. It differs from `id` only if one stream has many turns.
     pub(super) number: TurnId,
     pub(super) input: TurnInput,
     pub(super) opened_at: CallTime,
-    /// How much of the caller's audio had come when it was opened.
+    /// How much of the caller's audio had come when the stream was opened.
     pub(super) opened: Position,
-    /// Where in the caller's audio this stream's began.
+    /// Where this stream's audio begins in the caller's audio.
     pub(super) began: Position,
     /// When the input was complete.
     pub(super) finished_at: CallTime,
     pub(super) utterance: Utterance,
     pub(super) watchdog: StreamWatchdog,
-    /// Whether the stream has said anything.
+    /// Whether the stream has responded.
     pub(super) has_responded: bool,
     pub(super) answered: Answered,
     /// Whether any audio of the answer has come.
     pub(super) has_audio: bool,
-    /// Whether the agent has noticed that nothing was said.
+    /// Whether the agent has noticed the no-input.
     pub(super) is_no_input: bool,
-    /// The audio of its partial answers, which the final one may repeat.
+    /// The audio of its partial responses, which the final one may repeat.
     pub(super) partial: Repeated,
-    /// The session parameters that it was told since the agent last said something.
+    /// Session parameters that we sent since the agent last responded.
     pub(super) unconfirmed_parameters: Map<String, Value>,
-    /// What the agent has said in a turn of a stream that has many.
+    /// The answer so far of the current turn, if one stream has many turns.
     pub(super) answer_so_far: AnswerSoFar,
     /// From the end of the input to the first part of the answer, in milliseconds.
     pub(super) thought_ms: u64,
-    /// Whether the starting event was not answered, and is not waited for any more.
+    /// Whether we have stopped waiting for an answer to the starting event.
     pub(super) is_starting_event_skipped: bool,
-    /// Whether it has asked for tools.
+    /// Whether the stream has asked for tools.
     pub(super) has_asked_for_tools: bool,
-    /// Whether it was told of tools that an earlier stream had asked for.
+    /// Whether the stream got results of tools that an earlier stream had asked for.
     pub(super) has_others_results: bool,
-    /// Keys and texts that it got since the agent last began to answer.
+    /// Digits and texts that it got since the agent last began to answer.
     pub(super) unanswered_inputs: Vec<TurnInput>,
-    /// Whether another stream is to take over when this one has said what it is saying.
+    /// Whether another stream takes over when this one has finished its answer.
     pub(super) is_restart_pending: bool,
     /// Whether the stream is half-closed for another one to take over.
     pub(super) is_restarting: bool,
-    /// Whether its answer may not be interrupted, whichever message its audio comes in.
+    /// Whether the caller may not barge in on its answer, whichever message the audio comes in.
     pub(super) is_protected: bool,
-    /// What is to be fetched of an answer whose own audio may still come (ES): it is played after that.
+    /// Prompts to be fetched of an answer whose own audio may still come (ES). They play after that audio.
     pub(super) deferred_prompts: Vec<Prompt>,
 }
 
-/// What the agent has said so far, of an answer that comes in many pieces.
+/// The answer so far, if it comes in many parts.
 #[derive(Debug, Default)]
 pub(super) struct AnswerSoFar {
     pub(super) text: String,
@@ -114,7 +114,7 @@ pub(super) struct AnswerSoFar {
     pub(super) audio_ms: u64,
 }
 
-/// Audio that may come again: how many bytes, and their checksum.
+/// Audio that may be repeated: its length in bytes and its checksum.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Repeated {
     bytes: usize,
@@ -127,7 +127,7 @@ impl Repeated {
         self.sum.add(audio);
     }
 
-    /// What of the audio is new, when it may begin with what was there already.
+    /// The new part of the audio, which may begin with a repetition of the earlier audio.
     pub(super) fn new_part<'a>(&self, audio: &'a [u8]) -> &'a [u8] {
         match audio.split_at_checked(self.bytes) {
             Some((again, new)) if self.bytes > 0 && Checksum::of(again) == self.sum => new,
@@ -139,9 +139,9 @@ impl Repeated {
 /// How much of the answer has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// None of it.
+    /// Nothing.
     No,
-    /// A part without words, audio or end.
+    /// A part without text, audio or end.
     Empty,
     /// Something.
     Yes,
@@ -166,7 +166,7 @@ impl TurnState {
         }
     }
 
-    /// Leaves the turn that listens, if one does.
+    /// Takes the turn out if it is listening.
     pub(super) fn take_listening(&mut self) -> Option<OpenTurn> {
         match std::mem::take(self) {
             Self::Listening(turn) => Some(turn),
@@ -177,7 +177,7 @@ impl TurnState {
         }
     }
 
-    /// Leaves the turn whose answer is awaited, if there is one.
+    /// Takes the turn out if it waits for its answer.
     pub(super) fn take_responding(&mut self) -> Option<OpenTurn> {
         match std::mem::take(self) {
             Self::Responding(turn) => Some(turn),
@@ -188,7 +188,7 @@ impl TurnState {
         }
     }
 
-    /// Leaves the turn, whatever its state.
+    /// Takes the turn out, whatever its state.
     pub(super) fn take(&mut self) -> Option<OpenTurn> {
         match std::mem::take(self) {
             Self::Idle => None,
@@ -196,7 +196,7 @@ impl TurnState {
         }
     }
 
-    /// The stream that is open, if it is that one.
+    /// Whether the open stream has this id.
     pub(super) fn is(&self, id: TurnId) -> bool {
         self.open().is_some_and(|turn| turn.id == id)
     }

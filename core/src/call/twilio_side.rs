@@ -15,7 +15,7 @@ use crate::twilio::{self, Inbound, Media, Start};
 /// The longest name of an unknown event that is reported, in characters.
 const EVENT_NAME_CHARS: usize = 40;
 
-/// How long before a stream's audio limit even a caller in mid-sentence is cut off, in milliseconds.
+/// How long before a stream's audio limit we cut off even a caller who is speaking, in milliseconds.
 const LAST_MOMENT_MS: u64 = 2_000;
 
 impl Call {
@@ -59,8 +59,8 @@ impl Call {
         Ok(())
     }
 
-    /// What the agent is told of the call: its own names for the two numbers, ours for the rest. `param.NAME` of the
-    /// voice-url is `NAME` to the agent.
+    /// The session parameters that we send to the agent. The two numbers have the agent's own names, the rest ours.
+    /// `param.NAME` of the voice-url is `NAME` for the agent.
     fn session_parameters(&mut self, call_sid: &CallSid, custom: impl IntoIterator<Item = (String, String)>) {
         for (name, value) in custom {
             let name = match name.as_str() {
@@ -95,7 +95,7 @@ impl Call {
             self.account.dropped += dropped;
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
-        // Before it is written: what goes to a stream in its last moment may not arrive.
+        // Before the write, because what a stream gets in its last moment may not arrive.
         self.rotate();
         self.write_audio();
         self.check_stalled_stream();
@@ -105,7 +105,7 @@ impl Call {
         Ok(())
     }
 
-    /// The timer is not set anew with every frame: when it comes, it is looked when the last one was.
+    /// Frames do not re-arm this timer. When it fires, we check when the last message came.
     pub(super) fn on_frames_timeout(&mut self) {
         let deadline = self.last_twilio_message + self.config.timeouts.frames_ms;
         if deadline <= self.now {
@@ -115,8 +115,8 @@ impl Call {
         }
     }
 
-    /// A recogniser that cannot be told of a prompt hears silence while one plays that may not be interrupted, or what
-    /// the caller says into it would be the next turn.
+    /// Replaces the caller's audio by silence while a prompt without barge-in plays, if the recogniser cannot be told
+    /// of it. Otherwise what the caller says during the prompt would be the next turn.
     fn withhold(&mut self) {
         if !self.config.knows_prompts && self.playback.is_protected() {
             self.account.withheld += self.frame.len() as u64;
@@ -124,7 +124,7 @@ impl Call {
         }
     }
 
-    /// Hands the turn that listens all audio that no stream has had.
+    /// Writes all audio that no stream has had to the listening turn.
     pub(super) fn write_audio(&mut self) {
         let TurnState::Listening(turn) = &self.turn else { return };
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
@@ -136,8 +136,8 @@ impl Call {
         }
     }
 
-    /// The agent takes only so much audio in one stream. Without speech a new stream takes over; in speech the call
-    /// waits for a pause, as long as there is time, and ends the turn there.
+    /// The agent takes only so much audio in one stream. If the caller is silent, a new stream takes over. If he is
+    /// speaking, we wait for a pause as long as there is time, and end the turn there.
     fn rotate(&mut self) {
         let TurnState::Listening(turn) = &self.turn else { return };
         let audio_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;

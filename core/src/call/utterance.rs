@@ -1,44 +1,44 @@
-//! What the caller has said in one turn, and whether it interrupts what is being played.
+//! What the caller has said in one turn, and whether it counts as barge-in.
 
 use crate::agent::Transcript;
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
 use crate::config::BargeIn;
 
-/// How long before a transcript comes its speech began at the latest, in milliseconds: for a caller whose voice the
-/// level could not show.
+/// How long before its transcript speech began at the latest, in milliseconds. For a caller whose voice is too quiet
+/// for the voice detector.
 const RECOGNITION_MS: u64 = 300;
 
-/// The words of one turn.
+/// The utterance of one turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Utterance {
     words: usize,
     /// The latest transcript.
     text: String,
-    /// Where the speech began; set by the first transcript.
+    /// Where the speech began. Set by the first transcript.
     onset: Option<Position>,
-    /// Of the last transcript with words.
+    /// Confidence of the last transcript that was not empty.
     confidence: Option<f32>,
 }
 
-/// What is known about the audio when a transcript comes.
+/// What we know about the audio when a transcript comes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TurnAudio {
-    /// Where the turn's audio began.
+    /// Where the turn's audio begins.
     pub(super) turn_began: Position,
-    /// How much of the caller's audio the turn has.
+    /// How much of the caller's audio the turn has got.
     pub(super) written: Position,
-    /// Where the voice began that is in the turn's audio, by its level.
+    /// Where the voice in the turn's audio began, by its level.
     pub(super) voice_onset: Option<Position>,
 }
 
 impl Utterance {
-    /// Whether anything was understood.
+    /// Whether there is no transcript.
     pub(super) fn is_empty(&self) -> bool {
         self.onset.is_none()
     }
 
-    /// What was understood, as it was told last.
+    /// The latest transcript.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -48,13 +48,13 @@ impl Utterance {
         self.onset
     }
 
-    /// How sure the recogniser was of the last words, where it said so.
+    /// The confidence of the last transcript, if it had one.
     pub(super) fn confidence(&self) -> Option<f32> {
         self.confidence
     }
 
-    /// Takes a transcript in. One without words says nothing; one of too low a confidence, in percent, has words, but none
-    /// that interrupt.
+    /// Adds a transcript. An empty one changes nothing. One below the minimum confidence, in percent, is kept but
+    /// cannot barge in.
     pub(super) fn add(&mut self, transcript: &Transcript, audio: TurnAudio, min_confidence: u8) {
         let words = transcript.text.split_whitespace().count();
         if words == 0 {
@@ -71,8 +71,8 @@ impl Utterance {
         }
     }
 
-    /// The rule for barge-in by speech: the caller interrupts when the speech began after the playout did, and has
-    /// enough words and enough milliseconds. What began earlier is no interruption: it is the next turn.
+    /// Barge-in by speech: the speech must have begun after the playout did, and must have enough words and enough
+    /// milliseconds. Earlier speech is the next turn.
     pub(super) fn interrupts(&self, playout_began: Position, audio: TurnAudio, rule: &BargeIn) -> bool {
         let Some(onset) = self.onset else { return false };
         let spoken_ms = audio.written.saturating_sub(onset) / BYTES_PER_MS as u64;
@@ -80,10 +80,10 @@ impl Utterance {
     }
 }
 
-/// Where the speech of a first transcript began: the recogniser's own word times where it sent them, else the rise of
-/// the voice's level, else a guess from where the recognised speech ends.
+/// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
+/// rise of the voice's level, else from a guess based on where the recognised speech ends.
 fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
-    // Nothing was said later than what was sent, whatever the times say.
+    // Speech cannot have begun after the last audio that was sent, whatever the word times say.
     let at = |ms: u64| audio.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(audio.written);
     let end = transcript.end_ms.map_or(audio.written, at);
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);

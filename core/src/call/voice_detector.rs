@@ -1,26 +1,26 @@
-//! Tells voice from line noise by its level, frame by frame: when did the caller begin to speak, and is there a pause?
+//! Tells voice from line noise by its level, frame by frame: where the caller began to speak, and where he pauses.
 //!
-//! It never decides what was said; the agent's recogniser does that. It answers where in the audio the speech began
-//! that a transcript, which comes some hundred milliseconds later, is about.
+//! The agent's recogniser decides what the caller said. This detector tells where in the audio the speech of a
+//! transcript began, because the transcript comes some hundred milliseconds later.
 
 use crate::audio::g711::mulaw_to_linear;
 use crate::call::caller_audio::Position;
 
-/// Mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
+/// The mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
 const MIN_VOICE_LEVEL: u32 = 150;
-/// How far above the noise floor voice is: 9.5 dB.
+/// How far voice is above the noise floor: 9.5 dB.
 const ABOVE_FLOOR: u32 = 3;
-/// For so long the level must stay up before it is a voice and no click, in samples: 40 ms.
+/// How long the level must stay up to be a voice and not a click, in samples: 40 ms.
 const ONSET: u64 = 320;
-/// For so long the level must stay down before the voice has paused, in samples: 300 ms, longer than a plosive's gap.
+/// How long the level must stay down to be a pause, in samples: 300 ms, longer than a plosive's gap.
 const HANGOVER: u64 = 2_400;
 
-/// Follows one call's audio.
+/// Follows the audio of one call.
 #[derive(Debug)]
 pub(super) struct VoiceDetector {
     /// Noise floor, in 1/256 of a level.
     floor: u32,
-    /// Where the level rose, while it is up and not yet a voice.
+    /// Where the level rose, while it is up but not yet a voice.
     rise: Option<Position>,
     segment: Option<Segment>,
 }
@@ -38,7 +38,7 @@ impl VoiceDetector {
         Self { floor: MIN_VOICE_LEVEL * 256 / ABOVE_FLOOR, rise: None, segment: None }
     }
 
-    /// Takes the frame that begins at `position` in.
+    /// Adds the frame that begins at `position`.
     pub(super) fn push(&mut self, position: Position, frame: &[u8]) {
         if frame.is_empty() {
             return;
@@ -61,17 +61,17 @@ impl VoiceDetector {
         self.segment.is_some_and(|segment| !segment.is_over)
     }
 
-    /// Where the stretch of voice began that goes on; `None` while the caller is silent.
+    /// Where the current stretch of voice began. `None` while the caller is silent.
     pub(super) fn speaking_since(&self) -> Option<Position> {
         self.segment.filter(|segment| !segment.is_over).map(|segment| segment.onset)
     }
 
-    /// Where the last stretch of voice began that reaches beyond `since`.
+    /// Where the last stretch of voice began. `None` if it ended before `since`.
     pub(super) fn onset_since(&self, since: Position) -> Option<Position> {
         self.segment.filter(|segment| segment.last_loud > since).map(|segment| segment.onset)
     }
 
-    /// Where the voice was last heard that reaches beyond `since`.
+    /// Where voice was last heard. `None` if that was before `since`.
     pub(super) fn end_since(&self, since: Position) -> Option<Position> {
         self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
     }
@@ -89,7 +89,8 @@ impl VoiceDetector {
         }
     }
 
-    // Falls within a tenth of a second and rises within half a minute, so that a long sentence does not become the floor.
+    // The floor falls within a tenth of a second and rises within half a minute, so that a long sentence does not
+    // become the floor.
     fn follow_floor(&mut self, level: u32) {
         let level = level.saturating_mul(256).min(u32::MAX / 2);
         if level < self.floor {
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
     use crate::audio::g711::linear_to_mulaw;
 
-    /// Feeds `ms` milliseconds of a square wave of that amplitude, from `position` on; returns where it ends.
+    /// Feeds `ms` milliseconds of a square wave of that amplitude from `position` on. Returns where it ends.
     fn feed(voice: &mut VoiceDetector, position: Position, amplitude: i16, ms: u64) -> Position {
         let frame: Vec<u8> =
             (0..160).map(|n| linear_to_mulaw(if n % 8 < 4 { amplitude } else { -amplitude })).collect();

@@ -1,4 +1,4 @@
-//! What a hand-off tells, and how it is made to fit into Twilio's bound.
+//! The content of a hand-off, and how we make it fit Twilio's limit.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::ending::VirtualAgentStatus;
 use crate::handoff::{HandoffField, Outcome};
 
-/// What stays as it is in a URL's query: RFC 3986 section 2.3, unreserved.
+/// Characters that need no escape in a URL's query: RFC 3986 section 2.3, unreserved.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The parts of the query that may have to be left out.
@@ -17,7 +17,7 @@ pub(super) struct Content {
     pub(super) metadata: Option<Value>,
     /// `PauseParameters` of `VirtualAgentProviderData`.
     pub(super) pause: Option<Value>,
-    /// Why the call ends, where it is not the agent's doing.
+    /// Why the call ends, if the agent did not end it.
     pub(super) reason: Option<&'static str>,
     pub(super) truncated: bool,
 }
@@ -57,7 +57,7 @@ impl Content {
         ]
     }
 
-    // Written field by field, so that people who read a log find them in the same order every time.
+    // Written field by field, so that a log always has them in the same order.
     fn dialogflow_json(&self) -> String {
         let mut fields: Vec<String> =
             self.fields.iter().map(|(field, value)| format!("\"{}\":{value}", field.name())).collect();
@@ -70,8 +70,8 @@ impl Content {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// Leaves out the largest part; of the parameters only the largest one, the intent last. `false` when nothing is
-    /// left that could go.
+    /// Removes the largest part. Of the parameters it removes only the largest one, and the intent goes last. `false`
+    /// if nothing is left to remove.
     pub(super) fn leave_out_largest(&mut self) -> bool {
         let parameter = self.largest_parameter();
         let field = self

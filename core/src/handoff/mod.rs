@@ -1,7 +1,7 @@
-//! Where a call goes when the agent is done with it, as TwiML for Twilio's REST update.
+//! Where a call goes when the agent is done, as TwiML for Twilio's REST update.
 //!
 //! The parameters are those of Twilio's own sample (`dialogflowJSON`) and of its `<VirtualAgent>` connector
-//! (`VirtualAgentStatus`, `VirtualAgentProviderData`), so that handlers written for either go on working.
+//! (`VirtualAgentStatus`, `VirtualAgentProviderData`), so that handlers for either keep working.
 
 mod content;
 
@@ -14,33 +14,33 @@ use crate::twiml::{self, DIAL_ACTION, Verb, document};
 
 use content::{Content, with_query};
 
-/// Twilio's bound for the `Twiml` of a REST update, in characters (error 32018 beyond it).
+/// Twilio's limit for the `Twiml` of a REST update, in characters (error 32018 beyond it).
 pub const MAX_TWIML_CHARS: usize = 4_000;
 
-/// Session parameters of ours that every webhook of Twilio's has anyway.
+/// Session parameters of ours that every Twilio webhook has anyway.
 const TWILIO_PARAMETERS: [&str; 3] = ["From", "To", "CallSid"];
 
 /// Where calls go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct HandoffConfig {
-    /// `END_OF_INTERACTION_URL`; without it a call that the agent ends is hung up.
+    /// `END_OF_INTERACTION_URL`. Without it we hang up a call that the agent ends.
     pub end_of_interaction_url: Option<String>,
-    /// `FALLBACK_TWIML`: what a call gets when the agent cannot be had.
+    /// `FALLBACK_TWIML`: the TwiML for a call whose agent could not be reached.
     pub fallback_twiml: Option<String>,
-    /// `HANDOFF_FIELDS`: what of the agent's result may stand in the URL.
+    /// `HANDOFF_FIELDS`: the parts of the agent's result that may stand in the URL.
     pub fields: Vec<HandoffField>,
-    /// How a call is put through.
+    /// How a call is transferred.
     pub dial: DialRules,
 }
 
-/// How a call is put through, where the agent does not say.
+/// How a call is transferred, as far as the agent does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DialRules {
-    /// The number that is shown; `None`: the caller's own.
+    /// The caller ID to show. `None`: the caller's own number.
     pub caller_id: Option<String>,
-    /// How long the other side is rung, in seconds.
+    /// How long to ring, in seconds.
     pub timeout_s: u32,
     /// Whether the caller hears ringing until the other side answers.
     pub answer_on_bridge: bool,
@@ -77,18 +77,18 @@ pub enum HandoffField {
     Intent,
     /// The result's parameters.
     Parameters,
-    /// What the caller said last.
+    /// The caller's last utterance.
     QueryText,
     /// The result's action (ES).
     Action,
-    /// The metadata with which the agent asks for a person.
+    /// The metadata with which the agent asks for a live agent.
     LiveAgentHandoff,
     /// The session's resource name.
     Session,
 }
 
 impl HandoffField {
-    /// All of them, in the order of `dialogflowJSON`.
+    /// All fields, in the order of `dialogflowJSON`.
     pub const ALL: [Self; 6] =
         [Self::Intent, Self::Parameters, Self::QueryText, Self::Action, Self::LiveAgentHandoff, Self::Session];
 
@@ -106,7 +106,7 @@ impl HandoffField {
     }
 }
 
-/// What is known of the call when the agent's part ends.
+/// What we know of the call when the agent's part ends.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// The session's id, which is the CallSid.
@@ -117,14 +117,14 @@ pub struct Outcome {
     pub intent: Intent,
     /// Parameters of the last answer.
     pub parameters: Map<String, Value>,
-    /// What the caller said last.
+    /// The caller's last utterance.
     pub query_text: String,
     /// Action of the last answer (ES).
     pub action: String,
 }
 
 impl Outcome {
-    /// Takes over what an answer tells. `adds`: whether its parameters are those that have changed, and not all of them.
+    /// Takes over the values of an answer. `adds`: whether its parameters are only those that changed.
     pub(crate) fn update(&mut self, answer: &Answer, adds: bool) {
         if let Some(intent) = &answer.intent {
             self.intent = intent.clone();
@@ -134,8 +134,8 @@ impl Outcome {
                 self.parameters.clear();
             }
             self.parameters.extend(answer.parameters.clone());
-            // CX answers with all parameters of the session. The hand-off's webhook has these from Twilio, and a number
-            // has no place in a URL.
+            // CX answers with all parameters of the session. Twilio sends these to the hand-off's webhook anyway, and a
+            // phone number must not stand in a URL.
             for name in TWILIO_PARAMETERS {
                 self.parameters.remove(name);
             }
@@ -165,8 +165,8 @@ pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> Strin
     redirect(&[], url, VirtualAgentStatus::of(end), content, outcome)
 }
 
-/// TwiML for a call whose agent cannot be had: the configured one, else a redirect that says so with an empty intent,
-/// else a sentence.
+/// TwiML for a call whose agent could not be reached: the configured one, else a redirect with an empty intent, else a
+/// sentence.
 #[must_use]
 pub fn failed(config: &HandoffConfig, outcome: &Outcome) -> String {
     failed_because(config, "agent-failed", None, outcome)
@@ -185,8 +185,8 @@ fn failed_because(config: &HandoffConfig, reason: &'static str, goodbye: Option<
     redirect(&say(goodbye), url, VirtualAgentStatus::Failed, content, outcome)
 }
 
-/// TwiML for a call that a bound of the settings ends: a goodbye where there is one, then on to where ended calls go, or
-/// where failed ones go.
+/// TwiML for a call that a limit of the settings ends: the goodbye, if there is one, and then what ended calls get.
+/// After too many failed turns it is what failed calls get.
 #[must_use]
 pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, goodbye: Option<&str>, outcome: &Outcome) -> String {
     if limit == CallLimit::FailedTurns {

@@ -15,7 +15,7 @@ fn outcome() -> Outcome {
     }
 }
 
-/// The query's parameters of the document's one `<Redirect>`.
+/// The query parameters of the document's only `<Redirect>`.
 fn parameters(twiml: &str) -> Vec<(String, String)> {
     let url = twiml.split_once("POST\">").unwrap().1.split_once("</Redirect>").unwrap().0.replace("&amp;", "&");
     let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned();

@@ -1,4 +1,4 @@
-//! Feeds a tape to a call and tells what the call did.
+//! Feeds a tape to a call and shows what the call did.
 //!
 //! ```
 //! use dialbridge_core::replay::replay;
@@ -27,28 +27,28 @@ use crate::twilio::{Inbound, TwilioMessage, parse};
 
 pub use playout::Playout;
 
-/// A call that was replayed.
+/// A replayed call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// What happened, in order, each with its moment.
+    /// What happened, in order, each with its time.
     pub steps: Vec<(CallTime, Step)>,
-    /// What the caller heard from the beginning on: mu-law, 8,000 Hz, mono.
+    /// What the caller heard from the beginning of the call: mu-law, 8,000 Hz, mono.
     pub heard: Vec<u8>,
     stream: StreamSid,
     mask: Mask,
 }
 
-/// What happened in a replay.
+/// One step of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Something came out.
+    /// The call gave an output.
     Output(Output),
-    /// An input was refused.
+    /// The call refused an input.
     Refused(InputError),
 }
 
 impl Replayed {
-    /// What came out, in order, each with its moment.
+    /// The outputs, in order, each with its time.
     pub fn outputs(&self) -> impl Iterator<Item = (CallTime, &Output)> {
         self.steps.iter().filter_map(|(at, step)| match step {
             Step::Output(output) => Some((*at, output)),
@@ -75,16 +75,16 @@ impl Replayed {
         self.outputs().filter_map(move |(at, output)| writer.output(at, output, &self.stream))
     }
 
-    /// What the call did, a line each, for people and for comparing: the same tape always gives the same text.
+    /// What the call did, one line for each step, for people and for comparison. The same tape always gives the same
+    /// text.
     #[must_use]
     pub fn trace(&self) -> String {
         trace::trace(&self.steps)
     }
 }
 
-/// Feeds a tape to a call. Where the tape has the deadlines that were met when it was recorded, those are fed; else
-/// each deadline is met at its moment. The replay goes on after the last input until the call waits for nothing, or
-/// for a minute.
+/// Feeds a tape to a call. If the tape has recorded deadlines, the replay uses those. Otherwise it meets each deadline
+/// when it is due. After the last input the replay goes on until the call waits for nothing, or for a minute.
 #[must_use]
 pub fn replay(tape: &Tape) -> Replayed {
     let mut player = Player::new(tape);
@@ -105,7 +105,7 @@ const AFTER_LAST_INPUT_MS: u64 = 60_000;
 
 struct Player {
     call: Call,
-    /// The moment of the last input: a mark that is due at once has none of its own.
+    /// The time of the last input. A mark that is due at once has none of its own.
     now: CallTime,
     playout: Playout,
     simulate_marks: bool,
@@ -128,7 +128,7 @@ impl Player {
         }
     }
 
-    /// Meets deadlines, and returns marks, until that moment; always the earliest first.
+    /// Meets deadlines and returns marks until that time, always the earliest first.
     fn run_until(&mut self, until: CallTime, meet_deadlines: bool) {
         loop {
             let deadline = self.call.poll_timeout().map(|(at, _)| at).filter(|_| meet_deadlines);

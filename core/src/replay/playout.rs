@@ -1,19 +1,19 @@
-//! Twilio's playout of one stream, modelled: a queue of audio and marks, played in real time.
+//! A model of Twilio's playout of one media stream: a queue of audio and marks, played in real time.
 
 use std::collections::VecDeque;
 
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use crate::time::CallTime;
 
-/// What is queued for the caller, and what the caller has heard. As Twilio documents it: media is appended and played in
-/// order; a mark returns when all before it has been played, at once when nothing is queued; `clear` drops the audio
-/// and returns all marks.
+/// What is queued for the caller, and what the caller has heard. It follows Twilio's documentation. Media is appended
+/// and played in order. A mark returns when all audio before it has been played, or at once if nothing is queued.
+/// `clear` drops the audio and returns all marks.
 #[derive(Debug, Default)]
 pub struct Playout {
     queue: VecDeque<Item>,
-    /// Marks to be returned now.
+    /// Marks to return now.
     due: VecDeque<String>,
-    /// What was heard so far, silence included; a millisecond is [`BYTES_PER_MS`] bytes.
+    /// What the caller has heard so far, silence included. A millisecond is [`BYTES_PER_MS`] bytes.
     heard: Vec<u8>,
 }
 
@@ -24,7 +24,7 @@ enum Item {
 }
 
 impl Playout {
-    /// Audio comes: mu-law at 8,000 Hz. [`Playout::advance`] to that moment first.
+    /// Adds audio: mu-law at 8,000 Hz. Call [`Playout::advance`] to that time first.
     pub fn media(&mut self, at: CallTime, audio: &[u8]) {
         if self.queue.is_empty() {
             self.silence_until(at);
@@ -32,12 +32,12 @@ impl Playout {
         self.queue.push_back(Item::Audio(audio.iter().copied().collect()));
     }
 
-    /// A mark comes.
+    /// Adds a mark.
     pub fn mark(&mut self, name: String) {
         if self.queue.is_empty() { self.due.push_back(name) } else { self.queue.push_back(Item::Mark(name)) }
     }
 
-    /// A `clear` comes: the audio is gone, the marks come back.
+    /// Handles a `clear`: drops the audio and returns the marks.
     pub fn clear(&mut self) {
         for item in std::mem::take(&mut self.queue) {
             match item {
@@ -47,7 +47,7 @@ impl Playout {
         }
     }
 
-    /// Plays until that moment and gives the marks that come back.
+    /// Plays until that time. Returns the marks that come back.
     pub fn advance(&mut self, to: CallTime) -> Vec<String> {
         let end = usize::try_from(to.as_ms()).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS);
         while let Some(item) = self.queue.pop_front() {
@@ -88,13 +88,13 @@ impl Playout {
         self.queue.iter().any(|item| matches!(item, Item::Audio(_)))
     }
 
-    /// How much the caller has heard so far, in bytes from the beginning, silence before the last audio included.
+    /// How much the caller has heard from the beginning, in bytes, including the silence before the last audio.
     #[must_use]
     pub fn played_bytes(&self) -> usize {
         self.heard.len()
     }
 
-    /// What the caller heard from the beginning on, silence included.
+    /// What the caller heard from the beginning, silence included.
     #[must_use]
     pub fn into_heard(self) -> Vec<u8> {
         self.heard

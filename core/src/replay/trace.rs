@@ -12,8 +12,8 @@ use crate::replay::Step;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-/// One line for each step, in order, except that audio for one turn that nothing else interrupts makes one line, and so
-/// do refusals of one kind.
+/// One line for each step, in order. Consecutive audio for one turn becomes one line, and so do consecutive refusals of
+/// one kind.
 pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
     let mut text = String::new();
     let mut audio: Option<AudioRun> = None;

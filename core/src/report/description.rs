@@ -1,10 +1,10 @@
-//! The one description of each report, from which log, page and tape text are made.
+//! The description of each report. Log, page and tape text are made from it.
 
 use super::{AudioAccount, Report, Stages};
 use crate::report::field::{Field, FieldValue, Personal, filled};
 
 impl Report {
-    /// The kind of report, in `kebab-case`. No other kind has the same.
+    /// The kind of report, in `kebab-case`. Unique for each kind.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.wording().0
@@ -16,13 +16,13 @@ impl Report {
         self.wording().1
     }
 
-    /// What happened, with the values: its line in a replayed call's text. Shows personal fields.
+    /// What happened, with the values: the report's line in the text of a replayed call. Shows personal fields.
     #[must_use]
     pub fn tape_text(&self) -> String {
         filled(self.wording().2, &self.fields())
     }
 
-    /// Name, sentence, and template of the tape text.
+    /// Name, sentence, and the template of the tape text.
     fn wording(&self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Started { .. } => ("started", "the stream has started", "started {call_sid} {stream_sid}"),

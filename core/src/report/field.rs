@@ -1,4 +1,4 @@
-//! The values of a report under their names, and the text that a template makes of them.
+//! The named values of a report, and the text that a template makes from them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -11,20 +11,20 @@ use crate::time::CallTime;
 /// One value of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field<'a> {
-    /// Its name in `snake_case`, with the unit where it has one.
+    /// Its name in `snake_case`, with its unit if it has one.
     pub name: &'static str,
     /// The value.
     pub value: FieldValue<'a>,
-    /// Whether it says something about a person.
+    /// Whether it is personal.
     pub personal: Personal,
 }
 
-/// Whether a field says something about a person, and what. Decides who may see it.
+/// Whether a field is personal, and how. Decides who may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Personal {
-    /// Nothing: everybody who runs the service may see it.
+    /// Not personal: everybody who runs the service may see it.
     No,
-    /// What was said, by the caller or by the agent, or what the agent sent with it.
+    /// What the caller or the agent said, or what the agent sent with it.
     Words,
     /// Parameters of the agent. They may hold digits that the caller pressed.
     Parameters,
@@ -35,7 +35,7 @@ pub enum Personal {
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue<'a> {
-    /// There is none this time.
+    /// No value this time.
     Absent,
     /// A turn.
     Turn(TurnId),
@@ -43,7 +43,7 @@ pub enum FieldValue<'a> {
     Moment(CallTime),
     /// A duration in milliseconds.
     Ms(u64),
-    /// Anything else that is counted.
+    /// Any other count.
     Count(u64),
     /// Yes or no.
     Flag(bool),
@@ -57,7 +57,7 @@ pub enum FieldValue<'a> {
     Json(&'a Value),
 }
 
-/// The value as the tape text has it: durations with their unit, moments in seconds.
+/// The value as it stands in the tape text: durations with their unit, moments in seconds.
 impl fmt::Display for FieldValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +75,7 @@ impl fmt::Display for FieldValue<'_> {
     }
 }
 
-/// The value as JSON: turns, durations and moments are numbers, the latter two in milliseconds.
+/// The value as JSON. Turns, durations and moments are numbers; durations and moments are in milliseconds.
 impl From<&FieldValue<'_>> for Value {
     fn from(value: &FieldValue<'_>) -> Self {
         match value {
@@ -128,8 +128,8 @@ impl<'a, T: Into<FieldValue<'a>>> From<Option<T>> for FieldValue<'a> {
     }
 }
 
-/// Fills a template in. `{name}` is the field of that name. A part in square brackets is left out where a field in it is
-/// absent.
+/// Fills in a template. `{name}` stands for the field of that name. A part in square brackets is left out if one of its
+/// fields is absent.
 pub(super) fn filled(template: &str, fields: &[Field<'_>]) -> String {
     template.split(['[', ']']).filter_map(|part| filled_part(part, fields)).collect()
 }

@@ -1,4 +1,4 @@
-//! One report of each kind, for tests of whatever is made of reports.
+//! One report of each kind, for tests of everything that is made from reports.
 
 use serde_json::{Map, json};
 
@@ -8,7 +8,7 @@ use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
 use crate::time::CallTime;
 
-/// What every personal value of a sample begins with, and nothing else in it. The field's name follows.
+/// Every personal value of a sample begins with this text, and no other value contains it. The field's name follows.
 pub const PLANTED: &str = "planted";
 
 macro_rules! samples {
@@ -96,7 +96,7 @@ fn fault() -> AgentFault {
     AgentFault { code: "UNAVAILABLE".to_owned(), message: "closed".to_owned(), transient: true }
 }
 
-/// An answer that is not heard: one moment is absent.
+/// An answer that the caller does not hear: one time is absent.
 fn stages() -> Stages {
     let at = |ms| Some(CallTime::from_ms(ms));
     Stages {

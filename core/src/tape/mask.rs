@@ -1,4 +1,4 @@
-//! Masking: a tape that replays as the call went, without what the caller typed, or said.
+//! Masking: a tape that replays as the call went, without what the caller typed or said.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,11 @@ use crate::ids::TurnId;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mask {
-    /// Keys: every digit and letter is `0` (`1` where `0` ends an entry); `*`, `#` and the key that ends an entry stay. What
-    /// an agent's answer to keys repeats of them is masked too, and a hand-off after them is not written out.
+    /// Mask the digits: every digit and letter becomes `0` (`1` if `0` is the finish digit). `*`, `#` and the finish
+    /// digit stay. If an agent's answer repeats the digits, they are masked there too. A hand-off after them is left
+    /// out.
     pub digits: bool,
-    /// The caller's audio: each frame is a buzz as loud as the frame was.
+    /// Mask the caller's audio: each frame becomes a buzz as loud as the frame was.
     pub audio: bool,
 }
 
@@ -27,20 +28,20 @@ impl Mask {
     }
 }
 
-/// Shorter entries are choices in a menu, no secrets, and would be found in every text.
+/// Shorter inputs are menu choices and not secrets, and they would be found in every text.
 const MIN_SECRET_DIGITS: usize = 3;
 
-/// The keys of a call, as far as they must not be found on its tape.
+/// The digits of a call that must not be found on its tape.
 #[derive(Debug, Default)]
 pub(super) struct Typed {
     entries: BTreeSet<String>,
-    /// Keys that went one by one: together they are an entry too.
+    /// Digits that were sent one by one. Together they are an input too.
     row: String,
     turns: BTreeSet<TurnId>,
 }
 
 impl Typed {
-    /// Takes note of keys that go to the agent.
+    /// Remembers digits that go to the agent.
     pub(super) fn note(&mut self, turn: TurnId, command: &AgentCommand) {
         let input = match command {
             AgentCommand::Open(start) => &start.input,
@@ -61,7 +62,7 @@ impl Typed {
         if keys.len() != 1 || matches!(keys, "*" | "#") {
             self.row.clear();
         } else {
-            // What was one entry until now is the beginning of a longer one.
+            // The earlier input was only the beginning of this longer one.
             self.entries.remove(&self.row);
             self.row.push_str(keys);
         }
@@ -72,19 +73,19 @@ impl Typed {
         }
     }
 
-    /// The agent has said something: keys after it are another entry.
+    /// The agent has responded: digits after it are another input.
     pub(super) fn note_event(&mut self, event: &AgentEvent) {
         if matches!(event, AgentEvent::Answer(answer) if !answer.is_empty()) {
             self.row.clear();
         }
     }
 
-    /// Whether anything was typed that is a secret.
+    /// Whether the caller typed any secret.
     pub(super) fn has_secrets(&self) -> bool {
         !self.entries.is_empty()
     }
 
-    /// The event without what it repeats of the keys.
+    /// The event without the digits that it repeats.
     pub(super) fn masked(&self, turn: TurnId, event: &AgentEvent) -> Option<AgentEvent> {
         let AgentEvent::Answer(answer) = event else { return None };
         if self.turns.is_empty() {
@@ -101,7 +102,7 @@ impl Typed {
         Some(AgentEvent::Answer(Box::new(answer)))
     }
 
-    /// A tool's result without what it repeats of the keys, where keys are masked.
+    /// A tool's result without the digits that it repeats, if digits are masked.
     pub(super) fn masked_object(&self, object: &Map<String, Value>, mask: Mask) -> Map<String, Value> {
         let mut object = object.clone();
         if mask.digits {
@@ -125,8 +126,8 @@ impl Typed {
     }
 }
 
-/// A key that was pressed, masked. The one that ends an entry stays itself, and no other becomes it: what is complete when
-/// is told by that alone.
+/// A masked digit. The finish digit stays, and no other digit becomes it, because it alone tells when an input is
+/// complete.
 pub(super) fn masked_digit(key: &str, finish: Option<char>) -> &str {
     let is = |finish: char| key.chars().map(|key| key.to_ascii_uppercase()).eq([finish]);
     match key {
@@ -137,12 +138,12 @@ pub(super) fn masked_digit(key: &str, finish: Option<char>) -> &str {
     }
 }
 
-/// Keys, masked.
+/// Digits, masked.
 pub(super) fn masked_digits(keys: &str) -> String {
     keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
 }
 
-/// Audio, masked: a buzz of 500 Hz as loud as it was, mu-law at 8,000 Hz. Where somebody spoke can still be told.
+/// Audio, masked: a 500 Hz buzz as loud as the audio was, mu-law at 8,000 Hz. It still shows when somebody spoke.
 pub(super) fn masked_audio(mulaw: &[u8]) -> Vec<u8> {
     let sum: u64 = mulaw.iter().map(|&code| u64::from(mulaw_to_linear(code).unsigned_abs())).sum();
     let level = i16::try_from(sum / (mulaw.len() as u64).max(1)).unwrap_or(i16::MAX);

@@ -1,4 +1,4 @@
-//! Tapes: what crossed the edge of core in one call, as JSON Lines.
+//! Tapes: the inputs and outputs of one call, as JSON Lines.
 //!
 //! The first line is the header, every other one an input or an output:
 //!
@@ -11,12 +11,12 @@
 //! {"at_ms":812,"to":"twilio","message":{"event":"mark","streamSid":"MZ…","mark":{"name":"e0m1"}}}
 //! ```
 //!
-//! From `twilio` there may be, instead of `message`, a `text` (a text frame that is no JSON), `"binary":true` (a binary
-//! frame) or `"closed":true` (the socket closed). Of audio that goes out only its length and a checksum are written.
+//! Instead of `message`, a line from `twilio` may have `text` (a text frame that is not JSON), `"binary":true` (a
+//! binary frame) or `"closed":true` (the WebSocket closed). For outgoing audio, a tape has only the length and a
+//! checksum.
 //!
-//! A tape holds the caller's voice and words. The keys that were pressed are masked unless that is turned off, and the
-//! caller's audio is masked where that is asked for ([`Mask`]): the call then replays as it went, but nobody can hear
-//! or read what was said and typed.
+//! A tape holds the caller's voice and words. Digits are masked unless that is turned off. The caller's audio is masked
+//! on request ([`Mask`]). The call then replays as it went, but nobody can hear or read what the caller said and typed.
 
 mod mask;
 mod retake;
@@ -42,14 +42,14 @@ pub use write::TapeWriter;
 /// The version of the format that this crate writes and reads.
 pub const TAPE_VERSION: u32 = 1;
 
-/// A tape, read.
+/// A parsed tape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tape {
     /// The first line.
     pub header: Header,
-    /// What went in, in order.
+    /// The inputs, in order.
     pub inputs: Vec<(CallTime, TapeInput)>,
-    /// What came out when the tape was recorded, a line each, as text; empty where only inputs were written down.
+    /// The outputs of the recorded call, one line each, as text. Empty if only inputs were recorded.
     pub outputs: Vec<String>,
 }
 
@@ -60,13 +60,13 @@ pub struct Header {
     pub tape: u32,
     /// `es`, `cx` or `ces`.
     pub edition: String,
-    /// What the call was told before it began.
+    /// The configuration of the call.
     #[serde(default)]
     pub config: CallConfig,
-    /// Where the marks come from that Twilio returns.
+    /// Where the marks that Twilio returns come from.
     #[serde(default, skip_serializing_if = "Marks::are_recorded")]
     pub marks: Marks,
-    /// What is masked on it.
+    /// What is masked on this tape.
     #[serde(default, skip_serializing_if = "Mask::is_none")]
     pub mask: Mask,
     /// Where the tape comes from, for people.
@@ -81,7 +81,8 @@ pub enum Marks {
     /// They are on the tape.
     #[default]
     Recorded,
-    /// The replay plays Twilio's part and returns each when its audio would have been played. For tapes written by hand.
+    /// The replay plays Twilio's part and returns each mark when its audio would have been played. For tapes written by
+    /// hand.
     Simulated,
 }
 
@@ -99,9 +100,9 @@ pub enum TapeInput {
     Twilio(String),
     /// A binary frame from Twilio.
     TwilioBinary,
-    /// The media socket closed.
+    /// The WebSocket closed.
     TwilioClosed,
-    /// The agent's stream of that turn said something.
+    /// The agent's stream of that turn sent an event.
     Agent(TurnId, AgentEvent),
     /// The REST update was answered.
     Updated(UpdateResult),
@@ -109,9 +110,9 @@ pub enum TapeInput {
     Fetched(FetchId, Result<Vec<u8>, String>),
     /// Tools were run.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
-    /// The call should go over to another media socket.
+    /// The call should migrate to another media stream.
     Migrate,
-    /// A deadline had come.
+    /// A deadline passed.
     Timeout,
 }
 
@@ -133,7 +134,7 @@ impl TapeInput {
     }
 }
 
-/// Why a text is no tape.
+/// Why a text is not a tape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TapeError {
     /// The line, from 1.
@@ -165,7 +166,7 @@ struct TapeLine {
 }
 
 impl Tape {
-    /// Reads a tape.
+    /// Parses a tape.
     ///
     /// # Errors
     /// [`TapeError`] with the first line that is wrong.
@@ -219,7 +220,7 @@ impl TapeLine {
     }
 }
 
-/// What the runner hands in.
+/// An input from the runner.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum RunnerMessage {
@@ -237,7 +238,7 @@ enum RunnerMessage {
     Migrate {},
 }
 
-/// What came of one tool.
+/// The outcome of one tool.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum ToolRun {

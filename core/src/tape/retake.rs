@@ -1,16 +1,16 @@
-//! A recorded call as it might have gone with other settings.
+//! A recorded call under other settings.
 
 use serde_json::Value;
 
 use crate::config::CallConfig;
 use crate::tape::{Header, Marks, TapeError, wrong};
 
-/// The text of a tape of the same call with another configuration. What the caller and the agent did stays as it was. What
-/// came of what the call itself did does not: recorded outputs, deadlines and marks are left out, and a replay meets the
+/// The text of a tape of the same call with another configuration. What the caller and the agent did stays as it was.
+/// Recorded outputs, deadlines and marks are left out, because the call itself caused them. A replay then meets the
 /// deadlines and plays Twilio's part itself.
 ///
-/// Where the call now does something else, its agent would have done something else too from there on, which no tape can
-/// know: a replay tells what a setting changes up to there.
+/// If the call does something else at some point, the agent would have done something else from there on, and no tape
+/// can know what. So a replay shows the effect of a setting only up to that point.
 ///
 /// # Errors
 /// [`TapeError`] with the first line that is wrong.
@@ -44,7 +44,7 @@ mod tests {
     use crate::report::Report;
     use crate::tape::Tape;
 
-    /// Keys with a pause of four seconds between them, as they were recorded with a bound of three.
+    /// Digits with a pause of four seconds between them, recorded with a limit of three.
     const KEYS: &str = r##"{"tape":1,"edition":"cx","note":"a test's"}
 {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
 {"at_ms":0,"to":"agent","turn":1,"message":{"command":"open","input":"audio","parameters":{"CallSid":"CA1"}}}

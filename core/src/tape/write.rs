@@ -14,7 +14,7 @@ use crate::tape::{Header, Marks, Mask, TAPE_VERSION};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-/// Writes the lines of one tape, without line breaks. It remembers what must not be found on it.
+/// Writes the lines of one tape, without line breaks. Remembers the secrets that must not be found on it.
 #[derive(Debug, Default)]
 pub struct TapeWriter {
     mask: Mask,
@@ -22,7 +22,7 @@ pub struct TapeWriter {
 }
 
 impl TapeWriter {
-    /// A tape on which that is masked.
+    /// A writer for a tape that is masked this way.
     #[must_use]
     pub fn new(mask: Mask) -> Self {
         Self { mask, typed: Typed::default() }
@@ -42,14 +42,14 @@ impl TapeWriter {
         serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
     }
 
-    /// An input's line, to be written before the call gets the input. `timer` names the deadline that an
-    /// [`Input::Timeout`] came for; `finish` is [`Call::finish_digit`](crate::Call::finish_digit).
+    /// The line of an input. Write it before the call gets the input. `timer` names the deadline of an
+    /// [`Input::Timeout`]; `finish` is [`Call::finish_digit`](crate::Call::finish_digit).
     pub fn input(&mut self, at: CallTime, input: &Input<'_>, timer: Option<&str>, finish: Option<char>) -> String {
         let at = at.as_ms();
         let line = match input {
             Input::Twilio(text) => match serde_json::from_str::<Value>(text) {
                 Ok(message) => json!({ "at_ms": at, "from": "twilio", "message": self.masked(message, finish) }),
-                // What is no message may hold anything, so of a masked tape it is left out.
+                // A text that is not a message may contain anything, so a masked tape leaves it out.
                 Err(_) if self.mask.digits || self.mask.audio => json!({ "at_ms": at, "from": "twilio", "text": "…" }),
                 Err(_) => json!({ "at_ms": at, "from": "twilio", "text": text }),
             },
@@ -79,7 +79,7 @@ impl TapeWriter {
         line.to_string()
     }
 
-    /// An output's line; `None` for a report, which nobody has to act on.
+    /// The line of an output. `None` for a report, which nobody has to act on.
     pub fn output(&mut self, at: CallTime, output: &Output, stream: &StreamSid) -> Option<String> {
         let at = at.as_ms();
         let line = match output {
@@ -153,7 +153,7 @@ impl TapeWriter {
 }
 
 impl TapeWriter {
-    /// Adds what an input is, masked as the tape is.
+    /// Adds what an input is, masked if the tape is.
     fn describe(&self, input: &TurnInput, to: &mut Value) {
         let (name, value) = match input {
             TurnInput::Audio => return,

@@ -8,26 +8,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// One message from Twilio. What Twilio may add later is tolerated: unknown fields are skipped, an unknown event is
+/// One message from Twilio. It tolerates what Twilio may add later: unknown fields are skipped, and an unknown event is
 /// [`Inbound::Unknown`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inbound<'a> {
-    /// The socket is up; comes first, without a counter.
+    /// The WebSocket is open. Comes first.
     Connected,
-    /// Which call this is and what it carries; comes once, after `connected`.
+    /// Which call this is, and its parameters. Comes once, after `connected`.
     Start(Box<Start>),
-    /// A piece of the caller's audio.
+    /// A frame of the caller's audio.
     Media(Media<'a>),
-    /// A key was pressed.
+    /// The caller pressed a key.
     Dtmf(Dtmf),
-    /// A mark of ours came back: all that was queued before it was played, or cleared.
+    /// A mark of ours came back: Twilio has played or cleared everything queued before it.
     Mark {
         /// The name we gave it.
         name: Text<'a>,
     },
-    /// The stream stopped or the call ended.
+    /// The media stream stopped or the call ended.
     Stop,
-    /// An event of a kind that this version does not know.
+    /// An event that this version does not know.
     Unknown {
         /// The event's name.
         event: Text<'a>,
@@ -37,7 +37,7 @@ pub enum Inbound<'a> {
 /// The content of `start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// `streamSid`: every answer must carry it.
+    /// `streamSid`: every message that we send must carry it.
     pub stream_sid: String,
     /// `start.callSid`.
     pub call_sid: String,
@@ -45,23 +45,23 @@ pub struct Start {
     pub account_sid: String,
     /// `start.mediaFormat`.
     pub media_format: MediaFormat,
-    /// `start.customParameters`, from TwiML's `<Parameter>`s; empty when Twilio sends none.
+    /// `start.customParameters`, from TwiML's `<Parameter>`s. Empty if Twilio sends none.
     pub custom_parameters: BTreeMap<String, String>,
 }
 
-/// `start.mediaFormat`: Twilio documents `audio/x-mulaw`, 8,000 Hz, 1 channel as the only one.
+/// `start.mediaFormat`. Twilio documents only `audio/x-mulaw`, 8,000 Hz, 1 channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaFormat {
     /// MIME name of the coding.
     pub encoding: String,
-    /// Samples in a second.
+    /// Samples per second.
     pub sample_rate: u64,
     /// Number of channels.
     pub channels: u64,
 }
 
 impl MediaFormat {
-    /// Whether this is what the bridge handles: mu-law, 8,000 Hz, mono.
+    /// Whether the format is the one that we handle: mu-law, 8,000 Hz, mono.
     #[must_use]
     pub fn is_telephone(&self) -> bool {
         self.encoding == "audio/x-mulaw" && self.sample_rate == 8000 && self.channels == 1
@@ -71,9 +71,9 @@ impl MediaFormat {
 /// The content of `media`. Nothing is copied: the payload points into the message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Media<'a> {
-    /// Whether it is the caller's side: `track` is `inbound`, or is not there.
+    /// Whether it is the caller's side: `track` is `inbound` or absent.
     pub is_inbound: bool,
-    /// `chunk`, from 1; 0 when it is not there.
+    /// `chunk`, from 1; 0 if absent.
     pub chunk: u64,
     /// `timestamp`: milliseconds since the stream began.
     pub timestamp_ms: u64,
@@ -82,10 +82,10 @@ pub struct Media<'a> {
 }
 
 impl Media<'_> {
-    /// Appends the decoded mu-law bytes to `audio`, which its owner uses again for the next frame.
+    /// Decodes the payload and appends its mu-law bytes to `audio`. The caller can reuse `audio` for the next frame.
     ///
     /// # Errors
-    /// [`ParseError::Payload`] when the payload is no base64; `audio` is then as it was.
+    /// [`ParseError::Payload`] if the payload is not base64. `audio` is then unchanged.
     pub fn decode(&self, audio: &mut Vec<u8>) -> Result<(), ParseError> {
         let before = audio.len();
         STANDARD.decode_vec(self.payload.as_bytes(), audio).map_err(|_| {
@@ -102,27 +102,27 @@ pub struct Dtmf {
     pub digit: char,
 }
 
-/// Digits are secrets (a PIN, a card number), so they are not printed.
+/// Digits may be secrets (a PIN, a card number), so `Debug` does not print them.
 impl fmt::Debug for Dtmf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Dtmf(…)")
     }
 }
 
-/// Why a text frame is no message of Twilio's.
+/// Why a text frame is not a Twilio message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// The text is no JSON object with an `event`.
+    /// The text is not a JSON object with an `event`.
     NotAMessage,
-    /// The message lacks a part that its event must have, or has it in another type.
+    /// A required part of the message is missing or has the wrong type.
     Incomplete {
         /// The part, as Twilio spells it.
         part: &'static str,
     },
-    /// `media.payload` is no base64.
+    /// `media.payload` is not base64.
     Payload,
-    /// `dtmf.digit` is no key of a telephone.
+    /// `dtmf.digit` is not a DTMF digit.
     Digit,
 }
 
@@ -139,10 +139,10 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Reads one text frame.
+/// Parses one text frame.
 ///
 /// # Errors
-/// [`ParseError`] when the text is no message, or one that lacks what its event must carry.
+/// [`ParseError`] if the text is not a Twilio message, or lacks a part that its event requires.
 pub fn parse(text: &str) -> Result<Inbound<'_>, ParseError> {
     let raw: Raw<'_> = serde_json::from_str(text).map_err(|_| ParseError::NotAMessage)?;
     match raw.event.as_ref() {
@@ -196,7 +196,7 @@ fn start(outer_sid: Option<Text<'_>>, raw: Option<RawStart<'_>>) -> Result<Start
     })
 }
 
-// One flat structure for all events: serde_json reads it in one pass, about twice as fast as a tagged enum.
+// One flat struct for all events: serde_json reads it in one pass, about twice as fast as a tagged enum.
 #[derive(serde::Deserialize)]
 struct Raw<'a> {
     #[serde(borrow)]
@@ -263,9 +263,9 @@ struct RawMediaFormat<'a> {
     channels: Counter,
 }
 
-/// A text of a message: a piece of the message itself, or a copy where the JSON had escapes in it.
+/// A text of a message: a slice of the message, or a copy if the JSON had escapes in it.
 ///
-/// serde gives `Option<Cow<str>>` an owned text every time, so this type asks for the borrowed one itself.
+/// serde always gives `Option<Cow<str>>` an owned text, so this type asks for the borrowed one itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<'a>(Cow<'a, str>);
 
@@ -307,7 +307,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A count that Twilio's examples show as a string in some places and as a number in others.
+/// A count, which Twilio's examples show sometimes as a string and sometimes as a number.
 #[derive(Clone, Copy, Default)]
 struct Counter(u64);
 
@@ -335,7 +335,7 @@ impl<'de> Deserialize<'de> for Counter {
                 Ok(Counter(count as u64))
             }
 
-            // A counter is told to people and never steers the call: a strange one is no reason to lose its audio.
+            // Counters are only shown to people and never steer the call, so a strange one must not cost us its audio.
             fn visit_str<E: de::Error>(self, count: &str) -> Result<Counter, E> {
                 Ok(Counter(count.parse().unwrap_or(0)))
             }
@@ -353,7 +353,7 @@ impl<'de> Deserialize<'de> for Counter {
     }
 }
 
-/// `customParameters`: a map whose values should be strings; another scalar is taken as its text, the rest skipped.
+/// `customParameters`: a map with string values. Other scalars become their text; anything else is skipped.
 #[derive(Default)]
 struct Parameters(BTreeMap<String, String>);
 

@@ -7,15 +7,15 @@ use crate::ids::{MarkName, StreamSid};
 
 /// One message to Twilio.
 ///
-/// Twilio reports a message with a field too many as malformed (warning 31951), so [`TwilioMessage::write`] writes the
-/// documented fields and no other.
+/// Twilio reports a message with an extra field as malformed (warning 31951), so [`TwilioMessage::write`] writes only
+/// the documented fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TwilioMessage {
     /// Audio for the caller: mu-law, 8,000 Hz, mono, no header, any length. Twilio plays it after what it has queued.
     Media(Vec<u8>),
-    /// Comes back when all that was queued before it is played, or at once after a `clear`.
+    /// Twilio returns it when it has played all audio queued before it, or at once after a `clear`.
     Mark(MarkName),
-    /// Drops all that Twilio has queued for the caller.
+    /// Twilio drops all audio that it has queued for the caller.
     Clear,
 }
 

@@ -1,4 +1,4 @@
-//! Answers whose audio comes in another message than their payloads, or from elsewhere.
+//! Answers whose audio comes in another message than their payloads, or from another place.
 
 use dialbridge_core::agent::{Answer, AnswerPart, Prompt, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use dialbridge_core::audio::AudioFormat;
@@ -24,7 +24,7 @@ fn fetches(test: &TestCall) -> usize {
     test.count(|output| matches!(output, Output::Fetch(..)))
 }
 
-/// A call in which the caller has said something that is to be answered in turn 1.
+/// A call in which the caller has spoken and turn 1 must answer.
 fn asked(config: CallConfig) -> TestCall {
     let mut test = TestCall::started(config);
     test.speak(400);

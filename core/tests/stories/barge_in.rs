@@ -1,4 +1,4 @@
-//! Barge-in, and what was heard.
+//! Barge-in, and how much of a prompt was heard.
 
 use dialbridge_core::agent::{Answer, Prompt, Transcript};
 use dialbridge_core::config::{BargeInMode, Clip};
@@ -7,7 +7,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
 
 use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text};
 
-/// A call in which the agent has just begun to say something long.
+/// A call in which the agent has just begun a long prompt.
 fn with_long_prompt(config: CallConfig) -> TestCall {
     let mut test = TestCall::started(config);
     test.agent(1, answered(10_000));
@@ -179,7 +179,7 @@ fn words_that_the_recogniser_was_not_sure_of_do_not_interrupt_when_the_answer_re
 
 #[test]
 fn the_recognisers_own_word_times_decide_where_it_sends_them() {
-    // Before the prompt, which begins at 1,000 ms, and into it.
+    // Before the prompt, which begins at 1,000 ms, and during it.
     for (start_ms, end_ms, clears) in [(20, 400, 0), (1_420, 1_800, 1)] {
         let mut test = TestCall::started(starting_text());
         test.speak(400);

@@ -1,4 +1,4 @@
-//! What no agent of the Customer Engagement Suite should do, and one may: the call goes on, or ends in time.
+//! What a CES agent should not do but may: the call goes on, or ends in time.
 
 use dialbridge_core::agent::TurnInput;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};

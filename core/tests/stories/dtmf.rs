@@ -1,4 +1,4 @@
-//! Keys of the telephone: collected, kept, sent, and never lost for what is said meanwhile.
+//! DTMF digits: collected, kept, sent, and never lost because of speech.
 
 use dialbridge_core::agent::{Answer, AnswerPart, DigitsForm, DtmfRules, TurnInput};
 use dialbridge_core::report::BargeInBy;

@@ -1,4 +1,4 @@
-//! What the caller notices of an agent that fails: as little as can be.
+//! What the caller notices when an agent fails: as little as possible.
 
 use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};

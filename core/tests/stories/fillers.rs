@@ -1,4 +1,4 @@
-//! Recordings of our own, so that the caller never hears dead air.
+//! Our own recordings, so that the caller never hears dead air.
 
 use dialbridge_core::config::{Clip, Fillers};
 use dialbridge_core::{AgentEvent, CallConfig, Report};

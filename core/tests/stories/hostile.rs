@@ -1,4 +1,4 @@
-//! What no Twilio and no agent sends: the call is unchanged, or ends with a reason.
+//! Input that neither Twilio nor an agent sends: the call does not change, or ends with a reason.
 
 use dialbridge_core::agent::{Answer, AnswerPart, ToolCall, Transcript, TurnInput};
 use dialbridge_core::config::BargeInMode;

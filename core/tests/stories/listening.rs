@@ -1,4 +1,4 @@
-//! Turns, and that nothing the caller says is lost between them.
+//! Turns: nothing that the caller says is lost between them.
 
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, TurnId};

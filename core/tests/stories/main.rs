@@ -1,4 +1,4 @@
-//! Stories of calls: what comes in, and what the call does. Time is virtual, Twilio's playout is modelled.
+//! Stories of calls: what comes in, and what the call does. Time is virtual and Twilio's playout is a model.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 

@@ -1,4 +1,4 @@
-//! Going over to another media socket in the same session, so that nobody notices.
+//! Migration to another media stream in the same session, without anybody noticing.
 
 use dialbridge_core::{AgentEvent, CallConfig, CloseReason, Output, UpdateResult};
 

@@ -1,4 +1,4 @@
-//! When nobody says anything, and calls that would not end by themselves.
+//! Silent callers, and calls that would not end by themselves.
 
 use dialbridge_core::agent::{Answer, DtmfRules, Matched, TurnInput};
 use dialbridge_core::config::{CallLimits, NoInput};

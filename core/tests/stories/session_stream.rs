@@ -230,7 +230,7 @@ fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
         test.agent(2, interim("stop please"));
         let cut = |report: &Report| matches!(report, Report::BargeIn { by: BargeInBy::Speech, .. });
         assert_eq!(test.reports().filter(|report| cut(report)).count(), cuts, "{mode:?}");
-        // What the new stream says is its own: the agent tells when it is interrupted.
+        // The new stream's prompt is its own: its agent says when it is interrupted.
         test.agent(2, says(5_000));
         test.hush(200);
         test.speak(600);

@@ -1,4 +1,4 @@
-//! Sight into each turn: when what happened.
+//! The times of each turn's stages.
 
 use dialbridge_core::report::Stages;
 use dialbridge_core::{AgentEvent, CallConfig, CallTime, Report};

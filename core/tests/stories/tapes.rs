@@ -1,4 +1,4 @@
-//! Masked tapes: without what was typed, and yet of the same call.
+//! Masked tapes: they replay the same call without what the caller typed.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, Report, Str
 
 use crate::test_call::{answer, starting_text};
 
-/// A call and the tape of it, on which keys are masked.
+/// A call and its tape, with masked digits.
 struct Recording {
     call: Call,
     writer: TapeWriter,
@@ -64,7 +64,7 @@ fn a_masked_tape_replays_whichever_digit_ends_an_input() {
     let mut recording = Recording::of(&config);
     recording.answer(1, None);
     recording.press("47119");
-    // The agent's own rules: keys that are masked must not become the one that ends an entry.
+    // The agent's own rules: a masked digit must not become the finish digit.
     recording.answer(3, Some('0'));
     recording.press("562890");
     recording.answer(5, Some('B'));
@@ -75,7 +75,7 @@ fn a_masked_tape_replays_whichever_digit_ends_an_input() {
     let replayed = replay(&tape);
     let complete = |report: &Report| if let Report::DigitsComplete { count } = report { Some(*count) } else { None };
     assert_eq!(replayed.reports().filter_map(complete).collect::<Vec<_>>(), recording.entries);
-    // Deadlines of afterwards are met in a replay, and none was in the call.
+    // The replay goes on to meet later deadlines that the call did not have.
     let again: Vec<String> = replayed.tape_lines().take(tape.outputs.len()).collect();
     assert_eq!(again, tape.outputs);
     for typed in ["4711", "56289", "5628"] {

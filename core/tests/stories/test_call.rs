@@ -1,4 +1,4 @@
-//! The test call that the stories are told over: it plays Twilio and the clock, and the story plays the caller and the agent.
+//! The test call of all stories. It plays Twilio and the clock; the story plays the caller and the agent.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) struct TestCall {
 }
 
 impl TestCall {
-    /// A call whose socket is open and whose `start` has come.
+    /// A call whose WebSocket is open and whose `start` has come.
     pub(crate) fn started(config: CallConfig) -> Self {
         let mut test = Self::open(config);
         test.twilio(r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#).unwrap();
@@ -43,7 +43,7 @@ impl TestCall {
         test
     }
 
-    /// A call whose socket is open.
+    /// A call whose WebSocket is open.
     pub(crate) fn open(config: CallConfig) -> Self {
         Self {
             call: Call::new(Arc::new(config), CallTime::START),
@@ -68,14 +68,14 @@ impl TestCall {
         self.feed(&Input::Agent(TurnId(turn), event)).unwrap();
     }
 
-    /// The caller presses keys, one right after the other.
+    /// The caller presses digits, one right after the other.
     pub(crate) fn press(&mut self, keys: &str) {
         for key in keys.chars() {
             self.twilio(&format!(r#"{{"event":"dtmf","dtmf":{{"track":"inbound_track","digit":"{key}"}}}}"#)).unwrap();
         }
     }
 
-    /// What was fetched, as a WAV file of mu-law.
+    /// The result of a fetch, as a WAV file of mu-law.
     pub(crate) fn fetched(&mut self, id: u32, audio: Result<&[u8], &str>) {
         let wav = audio.map(|audio| write_wav(1, AudioFormat::TELEPHONE, audio));
         self.feed(&Input::Fetched(FetchId(id), wav.as_deref().map_err(|why| *why))).unwrap();
@@ -109,7 +109,7 @@ impl TestCall {
         result
     }
 
-    /// Time passes, with no audio from the caller.
+    /// Time passes without audio from the caller.
     pub(crate) fn wait(&mut self, ms: u64) {
         let until = self.now + ms;
         loop {
@@ -130,7 +130,7 @@ impl TestCall {
         self.playout.advance(until);
     }
 
-    /// The caller speaks: a loud square wave, each frame different from all others.
+    /// The caller speaks: a loud square wave. Each frame differs from all others.
     pub(crate) fn speak(&mut self, ms: u64) {
         self.send(ms, 6_000);
     }
@@ -152,7 +152,7 @@ impl TestCall {
         }
     }
 
-    /// All of the caller's audio that went to the agent, each turn's by its own.
+    /// All of the caller's audio that this turn got.
     pub(crate) fn written(&self, turn: u32) -> Vec<u8> {
         let mut written = Vec::new();
         for (_, output) in &self.outputs {
@@ -165,7 +165,7 @@ impl TestCall {
         written
     }
 
-    /// The commands of that turn but audio.
+    /// All commands of that turn except audio.
     pub(crate) fn commands(&self, turn: u32) -> Vec<AgentCommand> {
         let commands = self.outputs.iter().filter_map(|(_, output)| match output {
             Output::Agent(TurnId(id), command) if *id == turn => Some(command.clone()),
@@ -174,12 +174,12 @@ impl TestCall {
         commands.filter(|command| !matches!(command, AgentCommand::Audio(_))).collect()
     }
 
-    /// What the turn was opened with.
+    /// The turn's input.
     pub(crate) fn opened_with(&self, turn: u32) -> TurnInput {
         self.start_of(turn).input
     }
 
-    /// How the turn was opened.
+    /// The turn's `TurnStart`.
     pub(crate) fn start_of(&self, turn: u32) -> TurnStart {
         match self.commands(turn).first() {
             Some(AgentCommand::Open(start)) => (**start).clone(),
@@ -210,7 +210,7 @@ impl TestCall {
             .filter_map(|(_, output)| if let Output::Report(report) = output { Some(report) } else { None })
     }
 
-    /// How many milliseconds of each prompt that came to its end the caller heard, as Twilio's marks tell it.
+    /// How many milliseconds the caller heard of each prompt that was played to its end, by Twilio's marks.
     pub(crate) fn heard(&self) -> Vec<u64> {
         let heard = |report: &Report| match report {
             Report::Played { played_ms, by_mark: true } => Some(*played_ms),
@@ -232,7 +232,7 @@ impl TestCall {
         })
     }
 
-    /// Milliseconds of audio that were sent to the caller.
+    /// Milliseconds of audio that went to the caller.
     pub(crate) fn played_ms(&self) -> usize {
         let media = |output: &Output| match output {
             Output::Twilio(TwilioMessage::Media(audio)) => audio.len(),
@@ -246,8 +246,8 @@ impl TestCall {
     }
 }
 
-/// The caller's frame of that number, 160 bytes. Its last four bytes are the number, in soft codes, so that loss,
-/// doubling and disorder can be counted.
+/// The caller's frame with this number, 160 bytes. Its last four bytes hold the number in quiet codes, so that a test
+/// can detect loss, repetition and disorder.
 pub(crate) fn frame(number: u64, amplitude: i16) -> Vec<u8> {
     let mut frame: Vec<u8> =
         (0..156).map(|n| linear_to_mulaw(if n % 8 < 4 { amplitude } else { -amplitude })).collect();
@@ -255,7 +255,7 @@ pub(crate) fn frame(number: u64, amplitude: i16) -> Vec<u8> {
     frame
 }
 
-/// The numbers of the frames in that audio.
+/// The numbers of the frames in this audio.
 pub(crate) fn numbers(audio: &[u8]) -> Vec<u16> {
     let digits = |frame: &[u8]| frame[156..].iter().rev().fold(0, |number, code| number << 4 | u16::from(code & 0xF));
     audio.chunks(160).map(digits).collect()
@@ -271,7 +271,7 @@ pub(crate) fn prompt(ms: usize) -> Prompt {
     Prompt::new(AudioFormat::TELEPHONE, vec![0x21; ms * 8])
 }
 
-/// A final answer with that much audio.
+/// A final answer with this much audio.
 pub(crate) fn answer(ms: usize) -> Answer {
     Answer {
         part: AnswerPart::Final,
@@ -290,12 +290,12 @@ pub(crate) fn goodbye(ms: usize) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { end: Some(AgentEnd::EndInteraction), ..answer(ms) }))
 }
 
-/// Keys as a turn's input.
+/// Digits as a turn's input.
 pub(crate) fn digits(keys: &str, finish: Option<char>) -> TurnInput {
     TurnInput::Digits(Digits { digits: keys.to_owned(), finish_digit: finish }, DigitsForm::Dtmf)
 }
 
-/// An answer without anything in it.
+/// An empty answer.
 pub(crate) fn empty() -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() }))
 }

@@ -16,7 +16,7 @@ pub(crate) fn wants(tools: &[&str]) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { tool_calls, ..Answer::default() }))
 }
 
-/// What the agent was told of tools, in order.
+/// The tool results that the agent got, in order.
 fn tool_results(test: &TestCall) -> Vec<Vec<ToolResult>> {
     let results = test.commands(test.last_turn()).into_iter().filter_map(|command| match command {
         AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),

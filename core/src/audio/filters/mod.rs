@@ -1,6 +1,6 @@
-//! The low-pass filters of [`Resampler`](super::Resampler): constant tables, and how an output sample is made of them.
+//! The low-pass filters of [`Resampler`](super::Resampler): constant tables, and how they make an output sample.
 //!
-//! The tables are made by `core/filters/make_filters.py`, which says how.
+//! `core/filters/make_filters.py` makes the tables and explains how.
 
 mod from_11025;
 mod from_22050;
@@ -25,27 +25,27 @@ static FILTERS: [&Filter; 10] = [
 pub(super) struct Filter {
     from_hz: u32,
     to_hz: u32,
-    /// Taps in a row: source samples that make one output sample. Even.
+    /// Taps in a row: the number of source samples for one output sample. Even.
     pub(super) taps: usize,
-    /// The taps of every row sum to 2 to this power.
+    /// The taps of every row sum to 2 to the power of this.
     gain_bits: u32,
-    /// The rows of phases 0 to half of all, one after another; the other rows are these read backwards.
+    /// The rows of the first half of the phases, one after another. The other rows are these read backwards.
     rows: &'static [i16],
 }
 
 impl Filter {
-    /// The filter from one rate to another, where there is one.
+    /// The filter from one rate to another. `None` if there is none.
     pub(super) fn find(from_hz: u32, to_hz: u32) -> Option<&'static Filter> {
         FILTERS.into_iter().find(|filter| filter.from_hz == from_hz && filter.to_hz == to_hz)
     }
 
-    /// Phases, and how many of them lie between output samples: the ratio of the rates in lowest terms.
+    /// The number of phases, and the phases between two output samples: the ratio of the rates in lowest terms.
     pub(super) fn ratio(&self) -> (usize, usize) {
         let divisor = greatest_common_divisor(self.to_hz, self.from_hz);
         ((self.to_hz / divisor) as usize, (self.from_hz / divisor) as usize)
     }
 
-    /// The output sample that lies `phase` of `phases` parts of a source sample after `window[taps / 2 - 1]`.
+    /// The output sample that lies `phase / phases` of a source sample after `window[taps / 2 - 1]`.
     ///
     /// `window` holds `taps` source samples.
     pub(super) fn apply(&self, phase: usize, phases: usize, window: &[i16]) -> i16 {
@@ -63,7 +63,7 @@ impl Filter {
     }
 }
 
-/// The sum of products. It cannot overflow: `every_row_fits_its_accumulator` holds the tables to that.
+/// The sum of products. It cannot overflow: the test `every_row_fits_its_accumulator` checks the tables.
 fn dot<'a>(samples: impl Iterator<Item = &'a i16>, taps: impl Iterator<Item = &'a i16>) -> i32 {
     samples.zip(taps).map(|(&sample, &tap)| i32::from(sample) * i32::from(tap)).sum()
 }

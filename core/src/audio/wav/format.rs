@@ -13,10 +13,10 @@ pub(super) const TAG_ALAW: u16 = 6;
 pub(super) const TAG_MULAW: u16 = 7;
 const TAG_EXTENSIBLE: u16 = 0xFFFE;
 
-/// What follows the format tag in the sub-format GUID of an extensible format (`KSDATAFORMAT_SUBTYPE_WAVEFORMATEX`).
+/// The bytes after the format tag in the sub-format GUID of an extensible format (`KSDATAFORMAT_SUBTYPE_WAVEFORMATEX`).
 const SUBFORMAT_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
 
-/// What a `fmt ` chunk says.
+/// The content of a `fmt ` chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ChannelFormat {
     pub(super) format: AudioFormat,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 const PCM_24000: AudioFormat = AudioFormat { encoding: Encoding::Linear16, sample_rate: 24000 };
 const ALAW_8000: AudioFormat = AudioFormat { encoding: Encoding::Alaw, sample_rate: 8000 };
 
-/// What came out of a reader.
+/// The output of a reader.
 #[derive(Debug, Default, PartialEq)]
 struct Reading {
     headers: Vec<WavHeader>,
@@ -43,7 +43,7 @@ fn read_in<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Reading, Wa
     Ok(reading)
 }
 
-/// Reads the bytes whole, one by one, and cut in two at every place, which must give the same.
+/// Reads the bytes whole, one by one, and cut in two at every position. All must give the same.
 fn read(bytes: &[u8]) -> Result<Reading, WavError> {
     let whole = read_in([bytes]);
     assert_eq!(read_in(bytes.chunks(1)), whole);
@@ -351,7 +351,7 @@ proptest! {
     ) {
         let _ = read_in([&bytes[..]]);
         let _ = read_in([b"RIFF....WAVE", &bytes[..]]);
-        // A good file with some bytes replaced reaches farther.
+        // A valid file with some bytes replaced gets further.
         let mut file = write_wav(1, PCM_24000, &bytes);
         let (start, count) = (at.index(file.len()), bytes.len().min(4));
         let end = file.len().min(start + count);

@@ -1,11 +1,11 @@
-//! Writing WAV.
+//! Writes WAV.
 
 use super::format::{TAG_ALAW, TAG_MULAW, TAG_PCM};
 use crate::audio::{AudioFormat, Encoding};
 
-/// Writes a WAV: the [`wav_header`], the audio, and a pad byte where the audio's length is odd.
+/// Writes a WAV: the [`wav_header`], the audio, and a pad byte if the audio's length is odd.
 ///
-/// Reading it back gives the same, if `channels` and the sample rate are not 0.
+/// It reads back the same if `channels` and the sample rate are not 0.
 pub fn write_wav(channels: u16, format: AudioFormat, data: &[u8]) -> Vec<u8> {
     let mut wav = wav_header(channels, format, u32::try_from(data.len()).unwrap_or(u32::MAX));
     wav.extend_from_slice(data);
@@ -13,10 +13,10 @@ pub fn write_wav(channels: u16, format: AudioFormat, data: &[u8]) -> Vec<u8> {
     wav
 }
 
-/// Makes the header for `data_bytes` bytes of audio that follow: 44 bytes for [`Encoding::Linear16`], and 58 for
+/// Makes the header for `data_bytes` bytes of audio. It has 44 bytes for [`Encoding::Linear16`], and 58 for
 /// [`Encoding::Mulaw`] and [`Encoding::Alaw`], whose `fmt ` chunk has 18 bytes and is followed by a `fact` chunk.
 ///
-/// `u32::MAX` bytes stand for a length that is not known yet. After an odd number of bytes a pad byte belongs.
+/// `u32::MAX` means that the length is not known yet. After an odd number of bytes, the writer must add a pad byte.
 pub fn wav_header(channels: u16, format: AudioFormat, data_bytes: u32) -> Vec<u8> {
     let AudioFormat { encoding, sample_rate } = format;
     let sample_bytes = encoding.bytes_per_sample();
@@ -40,7 +40,7 @@ pub fn wav_header(channels: u16, format: AudioFormat, data_bytes: u32) -> Vec<u8
     header.extend_from_slice(&block_align.to_le_bytes());
     header.extend_from_slice(&(8 * sample_bytes).to_le_bytes());
     if !is_pcm {
-        // No extension of the format, and then how many samples each channel has.
+        // No extension of the format; then the number of samples per channel.
         header.extend_from_slice(&0_u16.to_le_bytes());
         header.extend_from_slice(b"fact");
         header.extend_from_slice(&4_u32.to_le_bytes());

@@ -1,17 +1,17 @@
-//! Bytes in a line, in blocks of one size. A ring that doubles would hold up to twice of what is in it, and leave gaps of all
-//! sizes behind between a thousand calls; a block that one call gives back fits the next.
+//! A queue of bytes in blocks of one size. A ring buffer that doubles would hold up to twice its content, and with a
+//! thousand calls it would leave gaps of all sizes in memory. A block that one call frees fits the next call.
 
 use std::collections::VecDeque;
 
 /// Bytes in a block: half a second of mu-law.
 const BLOCK_BYTES: usize = 4_000;
 
-/// A line of bytes: they come in at its end and are dropped at its beginning.
+/// A queue of bytes: added at the end, dropped at the beginning.
 #[derive(Debug, Default)]
 pub(super) struct ByteQueue {
     /// All but the last are full.
     blocks: VecDeque<Vec<u8>>,
-    /// So many bytes at the beginning of the first block are dropped already; fewer than a block.
+    /// How many bytes at the beginning of the first block are already dropped. Fewer than a block.
     dropped: usize,
 }
 
@@ -34,7 +34,7 @@ impl ByteQueue {
         }
     }
 
-    /// The bytes from one place to another, both counted from the beginning and at most the length.
+    /// The bytes from `from` to `to`, both counted from the beginning and at most the length.
     pub(super) fn copy(&self, from: usize, to: usize) -> Vec<u8> {
         let (from, to) = (self.dropped + from, self.dropped + to);
         let mut bytes = Vec::with_capacity(to - from);
@@ -48,7 +48,7 @@ impl ByteQueue {
         bytes
     }
 
-    /// Drops up to so many bytes at the beginning; returns how many there were.
+    /// Drops up to `bytes` bytes at the beginning. Returns how many it dropped.
     pub(super) fn drop_first(&mut self, bytes: usize) -> usize {
         let bytes = bytes.min(self.len());
         self.dropped += bytes;
@@ -57,7 +57,7 @@ impl ByteQueue {
             self.dropped -= BLOCK_BYTES;
         }
         if self.len() == 0 {
-            // What is there may be written again from its beginning.
+            // The remaining block can be filled again from its beginning.
             self.blocks.truncate(1);
             self.blocks.iter_mut().for_each(Vec::clear);
             self.dropped = 0;
@@ -70,7 +70,7 @@ impl ByteQueue {
 mod tests {
     use super::*;
 
-    /// The same with a plain vector.
+    /// The same bytes in a plain vector.
     fn bytes(from: usize, len: usize) -> Vec<u8> {
         (from..from + len).map(|number| u8::try_from(number % 251).unwrap()).collect()
     }

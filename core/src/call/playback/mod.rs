@@ -1,18 +1,20 @@
 //! What the caller hears: which audio is queued at Twilio, how much of it was heard, and what a `clear` cuts off.
 //!
 //! ```text
-//! Silent --media--> Playing --last mark back, or overdue--> Silent
-//!                   Playing --clear--> Silent, and the epoch is one more
+//! Silent --media--> Playing --last mark back, or timeout--> Silent
+//!                   Playing --clear--> Silent, and the epoch grows by one
 //! ```
 //!
-//! The state is not stored: the caller is being played to while something is queued whose mark is not back.
+//! The state is not stored. Something is playing while a mark is still out for queued audio.
 //!
-//! Audio goes to Twilio as fast as the agent gives it; Twilio queues it. After each [`CHUNK_MS`] of audio goes a mark.
-//! Twilio returns a mark when all before it was played, and returns all marks at once after a `clear`: so a mark's
-//! name carries the number of `clear`s before it (the epoch), and one of an old epoch was not heard.
+//! The agent's audio goes to Twilio as fast as it comes, and Twilio queues it. A mark follows each [`CHUNK_MS`] of
+//! audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
+//! once. So a mark's name holds the number of `clear`s before it, the epoch: audio before a mark of an old epoch was
+//! not heard.
 //!
-//! Two kinds of audio wait here instead (`waiting`): what must be fetched first, with all that comes after it, and what a
-//! later response may cut, which goes out a little ahead of its time, so that little of it has to be cut at Twilio.
+//! Two kinds of audio wait here instead (`waiting`). Audio that must be fetched holds back everything after it. Audio
+//! that a later response may cut goes out only a little ahead of its time, so that little of it has to be cut at
+//! Twilio.
 
 mod sent;
 mod waiting;
@@ -33,16 +35,16 @@ use waiting::Waiting;
 
 pub(super) use sent::ReturnedMark;
 
-/// How much audio lies between two marks, in milliseconds: what is known of the heard time is that fine.
+/// Audio between two marks, in milliseconds. We know the played time only to this precision.
 pub const CHUNK_MS: u64 = 400;
 
 #[expect(clippy::cast_possible_truncation, reason = "3,200")]
 const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 
-/// How far audio that may be cancelled goes out ahead of its time, in bytes: three chunks.
+/// How far cancellable audio goes out ahead of its time, in bytes: three chunks.
 const AHEAD_BYTES: usize = 3 * CHUNK_BYTES;
 
-/// How many prompts may wait; a further one is refused.
+/// How many prompts may wait. We refuse further ones.
 const MAX_WAITING_PROMPTS: usize = 64;
 
 /// The playout of one call.
@@ -51,7 +53,7 @@ pub(super) struct Playback {
     sent: Sent,
     waiting: VecDeque<Waiting>,
     next_fetch: FetchId,
-    /// Whether nothing follows what was given: then the last chunk gets its mark.
+    /// Whether nothing follows. Then the last chunk gets its mark.
     is_complete: bool,
     converter: Option<Converter>,
 }
@@ -66,26 +68,26 @@ struct Converter {
 /// What a `clear` cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Milliseconds the caller has heard since the playout began.
+    /// Milliseconds that the caller has heard since the playout began.
     pub(super) played_ms: u64,
-    /// Milliseconds that were queued and not heard.
+    /// Milliseconds that were queued but not heard.
     pub(super) cut_ms: u64,
 }
 
-/// Where outputs of the playout go, and what the moment is.
+/// The time, and where the playout's outputs go.
 pub(super) struct PlaybackContext<'a> {
     pub(super) now: CallTime,
-    /// Where the caller's audio stands.
+    /// How much of the caller's audio has come.
     pub(super) position: Position,
     pub(super) out: &'a mut dyn FnMut(PlaybackOutput),
 }
 
-/// What the playout wants done.
+/// An output of the playout.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum PlaybackOutput {
     Twilio(TwilioMessage),
     Fetch(FetchId, String),
-    /// The first audio of that turn's answer goes out.
+    /// The first audio of that turn's answer was sent.
     Begins(TurnId),
     /// A prompt could not be played.
     Refused(String),
@@ -117,18 +119,18 @@ impl Playback {
         self.sent.is_sounding() || !self.waiting.is_empty()
     }
 
-    /// Where in the caller's audio the playout began that is running; `None` while nothing of it has sounded.
+    /// Where the current playout began in the caller's audio. `None` if it has not begun to sound.
     pub(super) fn began_position(&self) -> Option<Position> {
         self.sent.began().filter(|_| self.is_playing())
     }
 
-    /// Milliseconds that are still to be played, by the clock. What has to be fetched counts for nothing.
+    /// Milliseconds still to be played, by the clock. Audio that must be fetched does not count.
     pub(super) fn remaining_ms(&self, now: CallTime) -> u64 {
         let waiting: usize = self.waiting.iter().map(Waiting::known_bytes).sum();
         self.sent.remaining_ms(now) + (waiting / BYTES_PER_MS) as u64
     }
 
-    /// Milliseconds until the last of what may not be interrupted is played.
+    /// Milliseconds until the last audio without barge-in has been played.
     pub(super) fn protected_ms(&self, now: CallTime) -> u64 {
         match self.waiting.iter().rposition(|waiting| !waiting.kind().interruptible) {
             None => self.sent.protected_ms(now),
@@ -139,39 +141,39 @@ impl Playback {
         }
     }
 
-    /// Whether nothing that is queued forbids an interruption.
+    /// Whether all queued audio allows barge-in.
     pub(super) fn is_interruptible(&self) -> bool {
         self.sent.is_interruptible() && self.waiting.iter().all(|waiting| waiting.kind().interruptible)
     }
 
-    /// Whether anything that is queued is to be heard by the caller before his words count. What plays only until an answer
-    /// comes is not.
+    /// Whether any queued audio must be heard before the caller's speech counts. Audio that plays only until an answer
+    /// comes does not count.
     pub(super) fn is_protected(&self) -> bool {
         self.sent.is_protected() || self.waiting.iter().any(|waiting| waiting.kind().is_protected())
     }
 
-    /// When the last mark is overdue.
+    /// When we stop waiting for the last mark.
     pub(super) fn mark_deadline(&self) -> Option<CallTime> {
         self.sent.mark_deadline()
     }
 
-    /// Whether anything has to be fetched still.
+    /// Whether any audio must still be fetched.
     pub(super) fn is_fetching(&self) -> bool {
         self.waiting.iter().any(|waiting| waiting.fetch().is_some())
     }
 
-    /// Whether anything of that turn's answer is not sent yet.
+    /// Whether any audio of that turn's answer is not sent yet.
     pub(super) fn waits_for(&self, turn: TurnId) -> bool {
         self.waiting.iter().any(|waiting| waiting.kind().turn == Some(turn))
     }
 
-    /// The fetch that everything waits for.
+    /// The fetch that holds back everything else.
     pub(super) fn fetching(&self) -> Option<FetchId> {
         self.waiting.front().and_then(Waiting::fetch)
     }
 
-    /// Plays a prompt of an answer after what is queued; pieces of one stream of audio in the same coding join without a
-    /// seam. Returns how many milliseconds of audio went out or wait.
+    /// Queues a prompt of an answer after the others. Parts of one audio stream in the same coding join without a gap.
+    /// Returns the milliseconds of audio that were sent or wait.
     pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, context: &mut PlaybackContext<'_>) -> u64 {
         self.is_complete = false;
         let kind = Kind { turn: Some(turn), interruptible: prompt.interruptible, cancellable: prompt.cancellable };
@@ -193,7 +195,7 @@ impl Playback {
         ms
     }
 
-    /// Plays a recording of ours that any answer cuts; nothing where something is being played.
+    /// Plays a filler, which any answer cuts. Does nothing if something is already playing.
     pub(super) fn play_filler(&mut self, audio: &[u8], context: &mut PlaybackContext<'_>) -> bool {
         if self.is_playing() {
             return false;
@@ -205,20 +207,21 @@ impl Playback {
         true
     }
 
-    /// An answer is complete: plays what the converter still holds and puts a mark behind the last audio.
+    /// An answer is complete: plays what the converter still holds and sends a mark after the last audio.
     pub(super) fn finish_answer(&mut self, context: &mut PlaybackContext<'_>) {
         self.is_complete = true;
         self.finish_converter(context);
         self.pump(context);
     }
 
-    /// Audio was fetched, or could not be. Of one that nobody waits for any more nothing is played.
+    /// Audio was fetched, or could not be. Nothing is played if nobody waits for it.
     pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, context: &mut PlaybackContext<'_>) {
         let Some(place) = self.waiting.iter().position(|waiting| waiting.fetch() == Some(id)) else { return };
         let kind = self.waiting[place].kind();
         let mut mulaw = Vec::new();
         let fault = match audio {
-            // An address says nothing of a coding: without a header it could be a page of text, and would be noise.
+            // An address does not tell the coding. Without a header the bytes could be a web page, which would play as
+            // noise.
             Ok(audio) if !is_wav(audio) => Some("the audio that the agent names is no WAV".to_owned()),
             Ok(audio) => convert_whole(AudioFormat::TELEPHONE, audio, &mut mulaw).err().map(|error| error.to_string()),
             Err(why) => Some(why.to_owned()),
@@ -236,7 +239,7 @@ impl Playback {
         self.after_marks(back, context)
     }
 
-    /// The last mark should have come back: its time is over, so all that was sent counts as heard.
+    /// The last mark has not come in time: all audio that was sent counts as heard.
     pub(super) fn give_up_marks(&mut self, context: &mut PlaybackContext<'_>) -> ReturnedMark {
         let back = self.sent.give_up_marks();
         self.after_marks(back, context)
@@ -250,8 +253,8 @@ impl Playback {
         }
     }
 
-    /// Drops all that is queued here and at Twilio, with the converter's memory of it; the `clear` goes out even where
-    /// nothing waits here, for it is Twilio's queue that holds the audio.
+    /// Drops all audio that is queued here and at Twilio, and resets the converter. Sends the `clear` even if nothing
+    /// waits here, because Twilio's queue holds the audio.
     pub(super) fn clear(&mut self, context: &mut PlaybackContext<'_>) -> Cut {
         let waiting: usize = self.waiting.iter().map(Waiting::known_bytes).sum();
         self.waiting.clear();
@@ -261,8 +264,8 @@ impl Playback {
         Cut { played_ms: (heard / BYTES_PER_MS) as u64, cut_ms: ((cut + waiting) / BYTES_PER_MS) as u64 }
     }
 
-    /// A later response has come: drops what it cuts. What is at Twilio already goes with a `clear` where nothing else is
-    /// there; else it plays on, and is short. Returns how many milliseconds were cut.
+    /// A later response has come: drops the audio that it cuts. Audio at Twilio goes with a `clear` if nothing else is
+    /// queued there. Otherwise it plays on, and it is short. Returns how many milliseconds were cut.
     pub(super) fn cancel(&mut self, context: &mut PlaybackContext<'_>) -> u64 {
         let is_cancelled = |waiting: &Waiting| waiting.kind().cancellable;
         let dropped: usize =
@@ -278,7 +281,7 @@ impl Playback {
         (cut / BYTES_PER_MS) as u64
     }
 
-    /// Milliseconds heard since the playout began.
+    /// Milliseconds that the caller has heard since the playout began.
     pub(super) fn played_ms(&self) -> u64 {
         self.sent.played_ms()
     }
@@ -293,7 +296,7 @@ impl Playback {
     }
 
     fn wait(&mut self, waiting: Waiting, context: &mut PlaybackContext<'_>) -> bool {
-        // Nothing joins what was sent before any more.
+        // Nothing joins the audio that was sent before.
         self.sent.mark_open_chunk(context);
         let has_room = self.waiting.len() < MAX_WAITING_PROMPTS;
         if has_room {
@@ -304,7 +307,7 @@ impl Playback {
         has_room
     }
 
-    /// Sends what can be sent of what waits.
+    /// Sends the waiting audio that can go out.
     fn pump(&mut self, context: &mut PlaybackContext<'_>) {
         while let Some(front) = self.waiting.front_mut() {
             match front {
@@ -338,7 +341,7 @@ impl Playback {
     }
 
     fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, context: &mut PlaybackContext<'_>) -> u64 {
-        // A WAV of its own does not join what came before: that one's length may have been left open.
+        // A WAV does not join the audio before it, whose header may have left its length open.
         let is_wav = audio.starts_with(b"RIFF");
         if self.converter.as_ref().is_some_and(|converter| is_wav || converter.declared != format) {
             self.finish_converter(context);

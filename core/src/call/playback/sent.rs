@@ -1,4 +1,4 @@
-//! Audio that is at Twilio: in chunks with marks, each known to be heard or not.
+//! Audio that was sent to Twilio, in chunks with marks, so that we know which chunks were heard.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-/// How long a mark may stay out after the audio before it should have been played, in milliseconds.
+/// How long we wait for a mark after its audio should have been played, in milliseconds.
 pub(super) const MARK_GRACE_MS: u64 = 3_000;
 
-/// What kind of audio it is. Audio of different kinds shares no mark.
+/// The kind of audio. Audio of different kinds never shares a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// The turn that it answers; `None` for a recording of ours.
+    /// The turn that it answers. `None` for a filler.
     pub(super) turn: Option<TurnId>,
     pub(super) interruptible: bool,
     pub(super) cancellable: bool,
@@ -27,7 +27,7 @@ impl Kind {
     }
 }
 
-/// What was sent and is not known to be heard, and how much was heard.
+/// The audio that was sent but not yet heard, and how much was heard.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     epoch: u32,
@@ -38,9 +38,9 @@ pub(super) struct Sent {
     open: Option<OpenChunk>,
     /// When the last of the queued audio should have been played.
     ends_at: CallTime,
-    /// Where the caller's audio stood when the caller last heard silence.
+    /// How much of the caller's audio had come when this playout began.
     began: Option<Position>,
-    /// How much was heard since.
+    /// How much was heard since then, in bytes.
     played_bytes: usize,
     /// The turn whose audio was sent last.
     last_turn: Option<TurnId>,
@@ -51,7 +51,7 @@ struct Chunk {
     mark: MarkName,
     bytes: usize,
     kind: Kind,
-    /// Whether it is the first of its turn's.
+    /// Whether it is the first chunk of its turn.
     is_first: bool,
 }
 
@@ -62,20 +62,20 @@ struct OpenChunk {
     is_first: bool,
 }
 
-/// What a mark that came back means.
+/// What a returned mark means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::call) enum ReturnedMark {
-    /// The audio before it was heard, and there is more.
+    /// The audio before it was heard. More is queued.
     Played {
-        /// The turn whose first audio it was, and how long that is, in milliseconds.
+        /// The turn whose first audio this was, and its length in milliseconds.
         first_of: Option<(TurnId, u64)>,
     },
-    /// The audio before it was heard, and it was the last.
+    /// The audio before it was heard. It was the last.
     AllPlayed {
         /// As above.
         first_of: Option<(TurnId, u64)>,
     },
-    /// It was returned by a `clear`, or its time was over already, or it is not ours.
+    /// A `clear` returned it, or it came too late, or it is not ours.
     Nothing,
 }
 
@@ -92,7 +92,7 @@ impl Sent {
         if self.is_sounding() { self.ends_at.ms_since(now) } else { 0 }
     }
 
-    /// Milliseconds until the last of what may not be interrupted is played.
+    /// Milliseconds until the last audio without barge-in has been played.
     pub(super) fn protected_ms(&self, now: CallTime) -> u64 {
         if self.is_interruptible() {
             return 0;
@@ -111,7 +111,7 @@ impl Sent {
         self.kinds().any(Kind::is_protected)
     }
 
-    /// Whether there is something, and all of it may be cancelled.
+    /// Whether there is audio and all of it is cancellable.
     pub(super) fn is_all_cancellable(&self) -> bool {
         self.is_sounding() && self.kinds().all(|kind| kind.cancellable)
     }
@@ -134,7 +134,7 @@ impl Sent {
             return ReturnedMark::Nothing;
         }
         let mut first_of = None;
-        // Twilio returns marks in order, so an earlier one that is still out was heard as well.
+        // Twilio returns marks in order, so the audio of earlier marks that are still out was heard too.
         while let Some(chunk) = self.chunks.pop_front() {
             self.played_bytes += chunk.bytes;
             if chunk.is_first {
@@ -154,7 +154,7 @@ impl Sent {
         self.settled(None)
     }
 
-    /// Forgets what was sent; returns how many bytes were heard since the playout began, and how many not.
+    /// Forgets what was sent. Returns how many bytes were heard since the playout began, and how many were not.
     pub(super) fn clear(&mut self) -> (usize, usize) {
         let result = (self.played_bytes, self.unplayed_bytes());
         self.epoch = self.epoch.wrapping_add(1);

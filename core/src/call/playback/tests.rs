@@ -1,11 +1,11 @@
-//! What is played, heard, cut and waited for.
+//! What is played, heard, cut and held back.
 
 use super::*;
 
 const NOW: CallTime = CallTime::from_ms(1_000);
 const TURN: TurnId = TurnId(1);
 
-/// A playout and all that it wanted done.
+/// A playout and its outputs.
 struct Played {
     playback: Playback,
     outputs: Vec<PlaybackOutput>,
@@ -19,7 +19,7 @@ impl Played {
 
     fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
         let outputs = &mut self.outputs;
-        // That an answer begins is for the turns' stages, and no part of what is played.
+        // The beginning of an answer matters only for the stages of turns.
         let mut out = |output| outputs.extend(Some(output).filter(|it| !matches!(it, PlaybackOutput::Begins(_))));
         act(&mut self.playback, &mut PlaybackContext { now: self.now, position: 7, out: &mut out })
     }
@@ -38,7 +38,7 @@ impl Played {
         self.act(|playback, context| playback.on_mark(name, context))
     }
 
-    /// Returns marks in order until none is left that was sent.
+    /// Returns all marks that were sent, in order.
     fn hear_all(&mut self) {
         let mut at = 0;
         while let Some(name) = self.marks().get(at).copied() {

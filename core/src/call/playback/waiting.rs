@@ -3,10 +3,10 @@
 use crate::call::playback::sent::Kind;
 use crate::ids::FetchId;
 
-/// A prompt in the row of those that wait.
+/// A prompt that waits.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// It has to be fetched first.
+    /// Must be fetched first.
     Fetch { id: FetchId, kind: Kind },
     /// Mu-law at 8,000 Hz, sent up to `at`.
     Audio { audio: Vec<u8>, at: usize, kind: Kind },
@@ -30,7 +30,7 @@ impl Waiting {
         }
     }
 
-    /// How many bytes it still is, as far as that is known.
+    /// Its remaining bytes, as far as they are known.
     pub(super) fn known_bytes(&self) -> usize {
         match self {
             Self::Fetch { .. } => 0,
