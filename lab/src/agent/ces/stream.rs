@@ -1,4 +1,4 @@
-//! Drives one stream, over either transport: reads, keeps the time and the record, and writes.
+//! Drives one stream over either transport: reads, keeps the time and the record, and writes.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::script::{AfterEnd, Ces};
 use crate::agent::was_reset::WasReset;
 
-/// What comes from a client.
+/// What a client sends.
 #[derive(Debug)]
 pub(super) enum FromClient {
     Message(Box<ces::BidiSessionClientMessage>),
-    /// It is no message; so the stream ends.
+    /// It is not a message, so the stream ends.
     Unreadable(Ending),
-    /// Nothing more comes, but the client still reads.
+    /// The client sends nothing more, but still reads.
     HalfClosed,
-    /// The client has left: with a close frame of that code, or without a word.
+    /// The client has left: with a close frame of this code, or without one.
     Gone(Option<u16>),
 }
 
-/// Where a client's messages come from.
+/// Reads a client's messages.
 pub(super) enum Inbox {
     Grpc(Box<Streaming<ces::BidiSessionClientMessage>>, WasReset),
     Socket(WebSocket),
 }
 
 impl Inbox {
-    /// The next one. No message is lost when the future is dropped.
+    /// The next message. None is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> FromClient {
         match self {
             Self::Socket(socket) => frames::next(socket).await,
@@ -54,14 +54,14 @@ impl Inbox {
     }
 }
 
-/// What goes to a client. After an end nothing comes.
+/// Writes to a client. Nothing follows an end.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Message(Box<ces::BidiSessionServerMessage>),
     End(Ending),
 }
 
-/// The writer has found that the client is gone.
+/// The writer found that the client is gone.
 struct Left;
 
 /// A stream whose configuration has been read.
@@ -71,7 +71,7 @@ pub(super) struct Stream {
     behaviour: Ces,
     entry: StreamEntry,
     began: Instant,
-    /// When audio came last, or the stream began.
+    /// When audio last came, or the stream began.
     last_audio: Instant,
     idle_at: Instant,
 }
@@ -80,7 +80,7 @@ impl Stream {
     /// Waits for the first message and opens the stream with it.
     ///
     /// # Errors
-    /// What the client did wrong, or how the script has the stream break.
+    /// If the client did something wrong, or the script breaks the stream.
     pub(super) async fn open(
         serving: &Serving,
         stream_request: StreamRequest,
@@ -141,7 +141,7 @@ impl Stream {
             };
             if let Err(ending) = taken {
                 self.entry.change(|stream| stream.refused = Some(describe(&ending)));
-                // A client that reads no more learns nothing.
+                // The error does not matter: a client that stopped reading learns nothing.
                 let _ = self.pass_on(&outbox).await;
                 let _ = outbox.send(Outgoing::End(ending)).await;
                 break;
@@ -150,7 +150,7 @@ impl Stream {
         self.note_gap(Instant::now());
     }
 
-    /// Sends what there is to send; an error when nothing more is to come.
+    /// Sends the pending messages; an error if the stream ends here.
     async fn pass_on(&mut self, outbox: &mpsc::Sender<Outgoing>) -> Result<(), Left> {
         for message in self.live.take_messages() {
             self.note_sent(&message);
@@ -227,7 +227,7 @@ impl Stream {
         self.entry.change(|stream| stream.inputs.push(InputRecord { kind, text: text.to_owned(), at_ms }));
     }
 
-    /// Notes a pause in the audio that is too long; in a text session, and after its end, there is none.
+    /// Records a pause in the audio that is too long. A text session has none, nor has a session after its end.
     fn note_gap(&self, now: Instant) {
         let ms = u64::try_from((now - self.last_audio).as_millis()).unwrap_or(u64::MAX);
         if ms > GAP_MS && self.opened.input.is_some() && !self.live.has_ended() {
@@ -254,7 +254,7 @@ impl Stream {
     }
 }
 
-/// Checks the first message, against the path too.
+/// Checks the first message, also against the path.
 fn checked(
     serving: &Serving,
     stream_request: &StreamRequest,
