@@ -45,10 +45,10 @@ pub enum Command {
     #[cfg(feature = "lab")]
     #[command(hide = true)]
     Relay(RelayArgs),
-    /// Ask for the settings, look at each, write .env and print the commands that deploy it
+    /// Ask for the settings, check each one, write .env and print the commands that deploy it
     #[cfg(feature = "tools")]
     Configure(Box<ConfigureArgs>),
-    /// Look at the settings, the agent, the public URL, Twilio and Cloud Run, and say how each fault is mended
+    /// Check the settings, the agent, the public URL, Twilio and Cloud Run, and say how to mend each fault
     #[cfg(feature = "tools")]
     Doctor(Box<DoctorArgs>),
     /// Feed a tape to the call logic, and print what the call did
@@ -73,16 +73,16 @@ pub struct DemoArgs {
     /// Which product the lab's agent speaks as
     #[arg(long, value_name = "EDITION", default_value = "cx", value_parser = editions())]
     pub edition: Edition,
-    /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
+    /// Write the call's audio to this file: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE", default_value = "dialbridge-demo.wav")]
     pub out: std::path::PathBuf,
     /// Also write a tape of the call into this folder
     #[arg(long, value_name = "DIR")]
     pub record: Option<std::path::PathBuf>,
-    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
-    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance: reset, refused-stream,
-    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
-    /// when so much has been said, e.g. cut@800
+    /// Make something fail; may be given several times. At Twilio or on the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. At the agent, once, at the first utterance: reset, refused-stream,
+    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with
+    /// @MS after that much speech, e.g. cut@800
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<String>,
     /// The least severity of the service's own log, which goes to the error output
@@ -97,14 +97,15 @@ pub struct CallArgs {
     /// The service's URL, or its whole voice-url [default: http://127.0.0.1:8080; with --load a service of its own]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// What the caller says, WAV files in order: each when the agent has fallen silent, or with @MS into the agent's
-    /// words, that many milliseconds after they began. Without it three embedded recordings
+    /// What the caller says: WAV files in order. The caller says each when the agent has fallen silent, or with @MS
+    /// into a prompt, that many milliseconds after it began. Without this option the caller says three embedded
+    /// recordings
     #[arg(long, value_name = "A.wav,B.wav@MS", value_delimiter = ',')]
     pub audio: Vec<String>,
-    /// Keys that are pressed after that
+    /// Keys that the caller presses after that
     #[arg(long, value_name = "DIGITS")]
     pub dtmf: Option<String>,
-    /// How long the caller stays on the line after the last words or keys, unless the agent ends the call before
+    /// How long the caller stays on the line after the last words or keys, unless the agent ends the call first
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub stay: u64,
     /// Session parameters
@@ -119,13 +120,13 @@ pub struct CallArgs {
     /// The auth token that the service knows, to sign requests with
     #[arg(long, env = "TWILIO_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub auth_token: Option<String>,
-    /// Where the call's audio is written: stereo, the caller on the left, the agent on the right
+    /// Write the call's audio to this file: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
-    /// Have something go wrong; may be given several times. Of Twilio and the way to it: break@MS, deaf@MS, late@MS+MS,
-    /// lost@MS+MS, no-marks, garbage, asks-twice. Of the agent, once, at the first utterance (and then at a service and an agent of its own): reset, refused-stream,
-    /// stall, goaway, cut, down+MS, unavailable, resource-exhausted, unauthenticated, deadline-exceeded, internal; with @MS
-    /// when so much has been said, e.g. cut@800
+    /// Make something fail; may be given several times. At Twilio or on the way to it: break@MS, deaf@MS, late@MS+MS,
+    /// lost@MS+MS, no-marks, garbage, asks-twice. At the agent, once, at the first utterance (this starts a service and
+    /// an agent of its own): reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted,
+    /// unauthenticated, deadline-exceeded, internal; with @MS after that much speech, e.g. cut@800
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<String>,
     /// Many calls at once
@@ -139,29 +140,29 @@ pub struct CallArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Place so many calls at once, and print latencies, losses and costs. Without --url at a service that is started for
-    /// it, with an agent of its own
+    /// Place this many calls at once, and print latencies, losses and costs. Without --url it starts a service and an
+    /// agent of its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub load: Option<u16>,
     /// Which product the load's agent speaks as. For CES, --setting CES_TRANSPORT=grpc has it speak gRPC
     #[arg(long, value_name = "EDITION", requires = "load", conflicts_with = "url", default_value = "cx", value_parser = editions())]
     pub edition: Edition,
-    /// How long is measured
+    /// How long to measure
     #[arg(long, value_name = "S", requires = "load", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
-    /// How many calls begin in a second
+    /// How many calls begin per second
     #[arg(long, value_name = "R", requires = "load", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub ramp: u32,
-    /// How long the calls go on before anything is measured
+    /// How long the calls run before measuring begins
     #[arg(long, value_name = "S", requires = "load", default_value_t = 5)]
     pub warm_up: u64,
     /// Raise the number of calls, from N on, until frames are lost or late
     #[arg(long, requires = "load")]
     pub find_max: bool,
-    /// For --find-max: of a hundred frames, 99 must be at the agent after so many milliseconds
+    /// For --find-max: 99 of a hundred frames must reach the agent within this many milliseconds
     #[arg(long, value_name = "MS", requires = "find_max", default_value_t = 20)]
     pub bound: u64,
-    /// What is measured, in turns
+    /// What to measure, in turns
     #[arg(
         long,
         value_name = "WHAT",
@@ -171,7 +172,7 @@ pub struct LoadArgs {
         conflicts_with = "url"
     )]
     pub against: Vec<LoadTarget>,
-    /// How often each is measured
+    /// How often to measure each
     #[arg(long, value_name = "TIMES", requires = "load", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
     /// Bind processes to cores, e.g. service=0,tool=1,agent=1
@@ -180,17 +181,18 @@ pub struct LoadArgs {
     /// A setting for the service that is started, e.g. LOG_LEVEL=warning
     #[arg(long, value_name = "NAME=VALUE", requires = "load", conflicts_with = "url")]
     pub setting: Vec<String>,
-    /// The port of the load's agent [default: any free one; with --url 9090, and the service's DIALOGFLOW_ENDPOINT must name it]
+    /// The port of the load's agent [default: any free one; with --url 9090, and the service's DIALOGFLOW_ENDPOINT must
+    /// name it]
     #[arg(long, value_name = "PORT", requires = "load")]
     pub agent_port: Option<u16>,
-    /// With --url: the service's process, to tell what it costs
+    /// With --url: the service's process, to measure what it costs
     #[arg(long, value_name = "PID", requires = "url")]
     pub service_pid: Option<u32>,
-    /// Have the callers only listen: what a call costs while nobody speaks
+    /// Let the callers only listen: measures what a call costs while nobody speaks
     #[arg(long, requires = "load")]
     pub silent: bool,
-    /// Have the load's agent fail: of twenty turns one is reset, two end with a status (RESOURCE_EXHAUSTED, UNAVAILABLE),
-    /// and with one its connection goes away or, each tenth time, breaks off
+    /// Make the load's agent fail: of twenty turns one is reset and two end with a status (RESOURCE_EXHAUSTED,
+    /// UNAVAILABLE); one more makes its connection go away or, each tenth time, break off
     #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
     pub failing: bool,
     /// Print one JSON object instead of a table
@@ -205,7 +207,7 @@ pub enum LoadTarget {
     Service,
     /// The bare relay of the same packages, which sends each frame on its own
     Relay,
-    /// The same, but with CES it gathers frames for messages of 60 ms, as `serve` does
+    /// The same, but with CES it collects frames into messages of 60 ms, as `serve` does
     CoalescingRelay,
 }
 
@@ -237,7 +239,7 @@ pub struct RelayArgs {
     /// What carries the streams of CES
     #[arg(long, value_name = "TRANSPORT", default_value = "websocket", value_parser = ["websocket", "grpc"])]
     pub transport: String,
-    /// With CES: so much of the caller's audio is gathered for a message
+    /// With CES: how much of the caller's audio goes into one message
     #[arg(long, value_name = "MS", default_value_t = 20)]
     pub message_ms: usize,
 }
@@ -253,7 +255,7 @@ pub struct ReplayArgs {
     /// outputs on the tape
     #[arg(long)]
     pub check: bool,
-    /// Write what the call did as the expectation, or bring that up to date
+    /// Write what the call did as the expectation, or update the expectation
     #[arg(long, conflicts_with = "check")]
     pub accept: bool,
     /// Replay with another setting than the call had, e.g. BARGE_IN_MIN_WORDS=2; with --accept the tape keeps it

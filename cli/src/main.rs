@@ -1,4 +1,4 @@
-//! `dialbridge`: reads the command line and does what it says.
+//! `dialbridge`: parses the command line and runs the command.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use dialbridge::commands;
 use dialbridge_net::tls::install_crypto;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
-/// `EX_USAGE` of sysexits: a wrong command line.
+/// `EX_USAGE` of sysexits: the command line is wrong.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -52,12 +52,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// Reads `.env`, where there is one.
+/// Reads `.env`, if there is one.
 fn read_env_file() -> Result<(), String> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
-        // The line may hold a secret: the name before it is enough to find it by.
+        // The line may hold a secret. The name before it is enough to find it by.
         Err(dotenvy::Error::LineParse(..)) => {
             let before = dotenvy::dotenv_iter().ok().and_then(|lines| lines.map_while(Result::ok).last());
             let line = before.map_or("the first line".to_owned(), |(name, _)| format!("the line after {name}"));
@@ -68,7 +68,7 @@ fn read_env_file() -> Result<(), String> {
 }
 
 fn exit_with(error: &clap::Error) -> ExitCode {
-    // If nobody reads it, there is nobody to be told.
+    // A failed write means that nobody reads it.
     let _ = error.print();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,

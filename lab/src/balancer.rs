@@ -1,5 +1,5 @@
-//! A front end before several instances, as Cloud Run has one: each connection goes to the next instance that takes it.
-//! It knows nothing of HTTP, so that whatever breaks at an instance breaks at its client.
+//! A front end before several instances, like Cloud Run's: each connection goes to the next instance that accepts it.
+//! It does not parse HTTP, so when a connection breaks at an instance, it breaks at the client too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ struct Instances {
 }
 
 impl Instances {
-    /// All of them, beginning with the next one.
+    /// All instances, beginning with the next one.
     fn next_first(&self) -> Vec<SocketAddr> {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let next = self.next.fetch_add(1, Ordering::Relaxed) % addresses.len().max(1);
@@ -60,7 +60,7 @@ impl Balancer {
         Ok(Self { address, instances, task })
     }
 
-    /// Gives an instance no further connection. Cloud Run does so before it tells an instance to end.
+    /// Stops giving an instance new connections. Cloud Run does so before it tells an instance to end.
     pub fn retire(&self, instance: SocketAddr) {
         let mut addresses = self.instances.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.retain(|address| *address != instance);
@@ -76,7 +76,7 @@ impl Balancer {
 async fn carry(mut client: TcpStream, instances: Vec<SocketAddr>) {
     for address in instances {
         if let Ok(mut instance) = TcpStream::connect(address).await {
-            // Whichever side breaks, the other sees it as the end of its connection.
+            // When one side breaks, the other sees the end of its connection.
             let _ = client.set_nodelay(true).and(instance.set_nodelay(true));
             let _ = copy_bidirectional(&mut client, &mut instance).await;
             return;

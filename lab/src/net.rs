@@ -1,5 +1,6 @@
-//! Where the lab's parts and the service meet: over TCP and TLS, or over pipes inside one process. With pipes a whole
-//! call can run on tokio's virtual clock (`start_paused`), for then nothing waits for a real socket.
+//! Connects the lab's parts and the service: over TCP and TLS, or over pipes inside one process. With pipes a whole
+//! call
+//! can run on tokio's virtual clock (`start_paused`), because nothing waits for a real socket.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,19 +12,19 @@ use http::Uri;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
-/// How much a pipe holds for a reader that does not read, in bytes.
+/// How many bytes a pipe holds for a reader that does not read.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// How many connections wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: usize = 64;
 
 /// How to reach a server.
 #[derive(Debug, Clone, Default)]
 pub enum Net {
-    /// By its address.
+    /// At its address.
     #[default]
     Tcp,
-    /// By its name, inside this process.
+    /// Under its name, inside this process.
     Pipes(Pipes),
 }
 
@@ -32,7 +33,7 @@ pub enum Net {
 pub struct Pipes(Arc<Mutex<BTreeMap<String, mpsc::Sender<DuplexStream>>>>);
 
 impl Pipes {
-    /// Listens under a name, and takes it over from an earlier listener. Connections come out of the channel.
+    /// Listens under a name, in place of an earlier listener. The channel delivers the connections.
     #[must_use]
     pub fn listen(&self, authority: &str) -> mpsc::Receiver<DuplexStream> {
         let (sender, receiver) = mpsc::channel(BACKLOG);
@@ -61,7 +62,7 @@ impl Dial for Pipes {
 }
 
 impl Net {
-    /// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`.
+    /// Connects to the server of a URL, with TLS if the scheme is `https` or `wss`.
     pub(crate) async fn connect(&self, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
         let dial: &dyn Dial = match self {
             Self::Tcp => &Tcp,

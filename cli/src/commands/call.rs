@@ -1,4 +1,4 @@
-//! `call`: a simulated call at a running service.
+//! `call`: places a simulated call at a running service.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::timeline::{Timeline, say, stereo};
 use crate::args::CallArgs;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
-/// How many events wait to be printed.
+/// How many events may wait to be printed.
 const QUEUE: usize = 256;
 
 /// `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
 
-/// What the caller says when nothing is said about it: the embedded agent's conversation.
+/// What the caller says by default: the caller's part of the embedded agent's conversation.
 const BAKERY_CALLER: [&str; 3] = ["order.wav", "nine.wav@3000", "colleague.wav"];
 
 /// Runs `call`.
@@ -38,7 +38,7 @@ pub async fn run(args: &CallArgs) -> ExitCode {
         Ok(planned) => planned,
         Err(why) => return log_and_exit(&why, USAGE),
     };
-    // A fault of the agent's needs an agent that can be made to fail.
+    // A fault of the agent needs an agent that can be made to fail.
     let stand = match faults.agent {
         Some(_) => match start_local(&faults, args, &mut plan).await {
             Ok(stack) => Some(stack),
@@ -82,7 +82,7 @@ fn faults(args: &CallArgs) -> Result<Faults, String> {
     }
 }
 
-/// A service and an agent for this call alone; the plan's call goes there.
+/// Starts a service and an agent for this call alone; the plan's call goes there.
 async fn start_local(faults: &Faults, args: &CallArgs, plan: &mut CallPlan) -> Result<LocalStack, String> {
     let stack = LocalStack::start(faults, Edition::Cx, None).await?;
     plan.voice_url = voice_url(&stack.url, &args.params)?;
@@ -100,7 +100,7 @@ fn plan(args: &CallArgs) -> Result<CallPlan, String> {
     } else {
         parse_steps(&args.audio, args.dtmf.as_deref(), &from_file)?
     };
-    // An agent that asks again and again would keep a caller for ever who has nothing to say.
+    // An agent that keeps asking would hold a caller who has nothing to say for ever.
     steps.push(CallerStep::HangUp { when: When::After(args.stay.saturating_mul(1_000)) });
     let url = args.url.as_deref().unwrap_or("http://127.0.0.1:8080");
     let plan = CallPlan::new(voice_url(url, &args.params)?, steps);

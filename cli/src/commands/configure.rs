@@ -1,4 +1,4 @@
-//! `configure`: asks for the settings, looks at them, and writes `.env`.
+//! `configure`: asks for the settings, checks them, and writes `.env`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 /// `EX_NOINPUT` of sysexits.
 const NO_INPUT: u8 = 66;
 
-/// What a shell gives for a program that was interrupted from the keyboard.
+/// A shell's exit code for a program that was interrupted from the keyboard.
 const INTERRUPTED: u8 = 130;
 
 /// Runs `configure`.
@@ -23,7 +23,7 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
         Ok(tools) => Tools { env_file: args.file.clone(), ..tools },
         Err(error) => return log_and_exit(&format!("TLS cannot be set up: {error}"), CONFIG),
     };
-    // Once more, for it tells which settings came as flags.
+    // Parses once more, to learn which settings came as flags.
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return log_and_exit(&error.to_string(), CONFIG),
@@ -31,12 +31,12 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
     let matches = matches.subcommand_matches("configure").cloned().unwrap_or_default();
     let configured = tokio::select! {
         configured = Configure::new(args, &matches, tools).run() => configured,
-        // The terminal gets its echo back when what asks is dropped.
+        // Dropping the future gives the terminal its echo back.
         _ = tokio::signal::ctrl_c() => return log_and_exit("interrupted; nothing was written", INTERRUPTED),
     };
     match configured {
         Ok(commands) => {
-            // Whoever reads may have read enough.
+            // The reader may have closed the pipe.
             let _ = write!(std::io::stdout(), "{commands}");
             ExitCode::SUCCESS
         }

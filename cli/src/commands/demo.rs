@@ -1,4 +1,4 @@
-//! `demo`: one call to the lab's agent, through everything that a real one goes through.
+//! `demo`: one call to the lab's agent, through everything that a real call goes through.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use dialbridge_runner::call::watch::Observed;
 use dialbridge_runner::settings::Severity;
 use dialbridge_runner::telemetry::log::{self, log_and_exit};
 
-/// How many events wait to be printed.
+/// How many events may wait to be printed.
 const QUEUE: usize = 256;
 
 /// `EX_USAGE` of sysexits.
@@ -44,13 +44,13 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
     }
 }
 
-/// Starts everything, plays the call and gives what was not as it should be.
+/// Starts everything, plays the call and returns what went wrong.
 async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     let edition = args.edition;
     let stack = LocalStack::start(&faults, edition, args.record.as_deref()).await?;
     let (url, twilio) = (&stack.url, &stack.twilio);
 
-    // A CES agent has its streams over WebSockets too, where nothing else is set.
+    // A CES agent is reached over WebSockets, unless something else is set.
     let carriers = if edition == Edition::Ces { "HTTP, WebSockets" } else { "HTTP, WebSocket, gRPC" };
     let edition = edition.name().to_uppercase();
     say(&format!("A call to the lab's {edition} agent, through {url}: {carriers}, REST. It takes half a minute."));
@@ -63,7 +63,7 @@ async fn play(args: &DemoArgs, faults: Faults) -> Result<Vec<String>, String> {
     Ok(shortcomings(&record, &reports))
 }
 
-/// What the caller does: orders, answers before the agent has finished asking, and asks for a person.
+/// What the caller does: orders, barges in on a question, and asks for a person.
 fn steps() -> Result<Vec<CallerStep>, String> {
     let say = |label: &str, when| {
         let audio = bakery_caller(label).map_err(|error| error.to_string())?;
@@ -76,7 +76,7 @@ fn steps() -> Result<Vec<CallerStep>, String> {
     ])
 }
 
-/// Prints both sides' events as they come, until the call is over; gives the service's reports.
+/// Prints both sides' events as they come, until the call is over; returns the service's reports.
 async fn print(mut watched: mpsc::Receiver<CallEvent>, mut observed: mpsc::Receiver<Observed>) -> Vec<Report> {
     let began = Instant::now();
     let mut reports = Vec::new();
@@ -107,7 +107,7 @@ fn shortcomings(record: &CallRecord, reports: &[Report]) -> Vec<String> {
             faults.push(fault.to_owned());
         }
     };
-    // A CES agent names no intent: its words say which answer it is.
+    // A CES agent names no intent: its words tell which answer it is.
     let answered = |name: &str, words: &str| {
         reports.iter().any(|report| match report {
             Report::Answered { intent, text, .. } if intent.display_name.is_empty() => text.starts_with(words),

@@ -1,4 +1,4 @@
-//! `doctor`: looks at what is set up, and says how each fault is mended.
+//! `doctor`: checks the setup, and says how to mend each fault.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use super::CONFIG;
 use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, summary};
 use dialbridge_runner::telemetry::log::log_and_exit;
 
-/// The exit code where there is a fault.
+/// The exit code if there is a fault.
 const FAULTS: u8 = 1;
 
 /// Runs `doctor`.
@@ -22,19 +22,19 @@ pub async fn run(args: &DoctorArgs) -> ExitCode {
     ExitCode::from(exit_code(&findings))
 }
 
-/// What tells a script whether there is a fault.
+/// The exit code, which tells a script whether there is a fault.
 #[must_use]
 pub fn exit_code(findings: &[Finding]) -> u8 {
     if findings.iter().any(Finding::is_fault) { FAULTS } else { 0 }
 }
 
-/// Does all checks and writes what they found: line by line as it comes, or as one JSON document.
+/// Runs all checks and writes the findings: line by line as they come, or as one JSON document.
 pub async fn report(args: &DoctorArgs, tools: Tools, output: &mut (dyn Write + Send)) -> Vec<Finding> {
     let doctor = Doctor::new(tools, &args.options);
     let mut findings = Vec::new();
     let told = |finding: Finding| {
         if !args.json {
-            // Whoever reads may have read enough; the exit code says the rest.
+            // The reader may have closed the pipe; the exit code still tells the result.
             let _ = writeln!(output, "{finding}");
         }
         findings.push(finding);

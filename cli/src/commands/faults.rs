@@ -1,15 +1,15 @@
-//! `--fault`: what is to go wrong in a call, on Twilio's side or on the agent's.
+//! `--fault`: what goes wrong in a call, at Twilio or at the agent.
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::agent::script::PlannedFault;
 use dialbridge_lab::twilio::CallFault;
 
-/// What is to go wrong.
+/// A fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Faults {
-    /// On Twilio's side, or on the way to it.
+    /// At Twilio, or on the way to it.
     pub(super) call: Vec<CallFault>,
-    /// On the agent's.
+    /// At the agent.
     pub(super) agent: Option<PlannedFault>,
 }
 

@@ -1,4 +1,4 @@
-//! `call --load`: many calls at once, and what they cost. How the figures come about is told in docs/performance.md.
+//! `call --load`: many calls at once, and what they cost. docs/performance.md explains the figures.
 
 use std::process::ExitCode;
 use std::thread;
@@ -22,16 +22,16 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 /// `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
 
-/// How long a service rests before its memory without calls is read.
+/// How long a service idles before we read its memory without calls.
 const REST: Duration = Duration::from_millis(500);
 
-/// The agent's port where the service was not started by the load.
+/// The agent's port if the load did not start the service.
 const AGENT_PORT: u16 = 9090;
 
-/// How often it is looked what the service holds.
+/// How often we read the service's memory and files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The highest number of calls: a code has room for no more.
+/// The highest number of calls: a frame's code has no room for more.
 const MAX_CALLS: u16 = 65_000;
 
 /// Runs `call --load`.
@@ -51,7 +51,7 @@ pub(super) async fn run(args: &CallArgs) -> ExitCode {
     }
 }
 
-/// Measures on one thread of its own, so that all that the tool does is on its one core.
+/// Measures on a single thread, so that the tool stays on its one core.
 async fn alone(setup: Setup) -> Result<Report, String> {
     let (done, report) = oneshot::channel();
     let measuring = move || {
@@ -60,19 +60,19 @@ async fn alone(setup: Setup) -> Result<Report, String> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.map_err(|error| error.to_string())?.block_on(setup.measure_all())
         };
-        // Nobody waits for it any more when the program ends.
+        // If nobody receives this, the program is ending.
         let _ = done.send(measured());
     };
     thread::Builder::new().name("load".to_owned()).spawn(measuring).map_err(|error| error.to_string())?;
     report.await.map_err(|_| "the load has ended early".to_owned())?
 }
 
-/// What is to be done.
+/// What to measure.
 #[derive(Debug, Clone)]
 struct Setup {
     load: LoadArgs,
     calls: u16,
-    /// The voice-url of a service that runs already.
+    /// The voice-url of a running service.
     url: Option<String>,
     token: Option<String>,
     pins: Pins,
@@ -115,7 +115,7 @@ impl Setup {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
             Ok::<_, String>((name.to_owned(), value.to_owned()))
         };
-        // A call whose every third turn fails comes to its bound in a minute or two.
+        // A call in which every third turn fails reaches its limit in a minute or two.
         let given = load.failing.then_some("MAX_FAILED_TURNS=0").into_iter();
         let given = given.chain(load.setting.iter().map(String::as_str));
         Ok(Self {
@@ -128,9 +128,9 @@ impl Setup {
         })
     }
 
-    /// What is measured: in turns, so that a noisy moment of the machine hits all of them.
+    /// Measures the services in turns, so that a noisy moment of the machine hits all of them.
     async fn measure_all(self) -> Result<Report, String> {
-        // A service that runs already has an agent's name of its own.
+        // A running service has its own agent name.
         let edition = self.url.is_none().then(|| self.load.edition.name());
         let with_faults = self.load.failing;
         let mut report = Report { edition, with_faults, ..Report::default() };
@@ -149,7 +149,7 @@ impl Setup {
         Ok(report)
     }
 
-    /// Raises the number of calls until it is too much; gives the run with the most calls that held, if any did.
+    /// Raises the number of calls until it is too much; returns the run with the most calls that held, if any did.
     async fn find_max(&self, against: LoadTarget, round: u32) -> Result<(MaxFound, Option<Run>), String> {
         let mut search = Search::new(self.calls, MAX_CALLS);
         let mut best = None;
@@ -161,7 +161,7 @@ impl Setup {
                     None
                 }
                 Ok((_, fails)) => fails,
-                // What cannot even be begun is no limit that was found.
+                // A load that cannot even start tells nothing about the limit.
                 Err(why) if best.is_none() => return Err(why),
                 Err(why) => Some(why),
             };
@@ -173,7 +173,7 @@ impl Setup {
         Ok((MaxFound { against: self.name(against).to_owned(), round, calls: search.found(), too_much }, best))
     }
 
-    /// One load, and why it does not hold, if it does not.
+    /// Runs one load, and returns why it does not hold, if it does not.
     async fn run(&self, against: LoadTarget, round: u32, calls: u16) -> Result<(Run, Option<String>), String> {
         progress(&format!("{calls} calls at {}", self.name(against)));
         let (measurement, complaints) = self.measure(against, calls).await?;
@@ -192,7 +192,7 @@ impl Setup {
         }
     }
 
-    /// One load, with processes of its own.
+    /// Runs one load, with processes of its own.
     async fn measure(&self, against: LoadTarget, calls: u16) -> Result<(Measurement, Vec<String>), String> {
         let agent_port = if self.url.is_some() { AGENT_PORT } else { 0 };
         let agent_port = self.load.agent_port.unwrap_or(agent_port);
@@ -257,7 +257,7 @@ impl Window<'_> {
         })
     }
 
-    /// Waits for the window's end, and looks meanwhile what the service holds.
+    /// Waits for the end of the window, and samples the service's memory and files meanwhile.
     async fn watch(&self, began: Instant, window: Duration) -> Result<Vec<Held>, String> {
         let mut held = Vec::new();
         loop {
@@ -299,7 +299,7 @@ impl Window<'_> {
     }
 }
 
-/// What was used until some moment.
+/// CPU time that was used up to some moment.
 struct Used {
     service: Option<Usage>,
     tool: Usage,

@@ -1,5 +1,5 @@
-//! `load-agent`: the agent of a load, in a process of its own. For each line that it is told it answers with one: `begin`
-//! begins the window, anything else just asks for the figures. It ends with its input.
+//! `load-agent`: the agent of a load, in a process of its own. It answers each input line with one line of figures. The
+//! line `begin` starts the measuring window; any other line only asks for the figures. The process ends with its input.
 
 use std::io::{self, BufRead};
 use std::net::TcpListener;
@@ -13,10 +13,10 @@ use super::timeline::say;
 use crate::args::LoadAgentArgs;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
-/// What begins the window.
+/// The line that begins the window.
 pub(super) const BEGIN: &str = "begin";
 
-/// What asks for the figures.
+/// The line that asks for the figures.
 pub(super) const REPORT: &str = "report";
 
 /// Runs `load-agent`.
@@ -28,7 +28,7 @@ pub async fn run(args: &LoadAgentArgs) -> ExitCode {
     }
 }
 
-/// Serves on one thread of its own: threads that share the work would only cost.
+/// Serves on a single thread: threads that share the work would only cost time.
 fn serve(args: &LoadAgentArgs) -> io::Result<LoadAgent> {
     let listener = TcpListener::bind(("127.0.0.1", args.port))?;
     listener.set_nonblocking(true)?;

@@ -1,4 +1,4 @@
-//! The processes of a load: the service or the relay, and the agent, each the same program with another command.
+//! The processes of a load: the service or the relay, and the agent. Each is this program with another command.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,16 +21,16 @@ use dialbridge_runner::settings::Settings;
 /// How long a process may take to start, and the agent to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// So many of the service's complaints are kept.
+/// How many of the service's warnings and errors are kept.
 const MAX_COMPLAINTS: usize = 5;
 
-/// How a line of the log begins that is one.
+/// How a log line of a warning or an error begins.
 const COMPLAINTS: [&str; 2] = [r#""severity":"WARNING""#, r#""severity":"ERROR""#];
 
-/// The token of a service that is started for a load.
+/// The auth token of a service that is started for a load.
 pub(super) const TOKEN: &str = "the-loads-auth-token";
 
-/// A process of ours; it ends when this is dropped.
+/// A child process; it ends when this is dropped.
 #[derive(Debug)]
 struct Process {
     child: Child,
@@ -43,12 +43,12 @@ impl Process {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        // Nothing of the environment and no `.env` may make one load another than the next.
+        // Neither the environment nor a `.env` may make one load differ from the next.
         for name in Settings::names() {
             command.env_remove(name);
         }
         command.envs(environment.iter().cloned()).current_dir(std::env::temp_dir());
-        // A child inherits the core of the thread that starts it, before its first instruction.
+        // A child inherits the core of the thread that starts it, from its first instruction on.
         let _guard = core.map(pinned).transpose().map_err(|error| format!("core {core:?}: {error}"))?;
         let mut child = command.spawn().map_err(|error| format!("{arguments:?} cannot be started: {error}"))?;
         let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
@@ -90,7 +90,7 @@ impl AgentProcess {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Begins the window.
+    /// Begins the measuring window.
     pub(super) async fn begin(&mut self) -> Result<(), String> {
         self.tell(BEGIN).await.map(drop)
     }
@@ -121,7 +121,7 @@ pub(super) struct ServiceProcess {
     _reading: JoinSet<()>,
 }
 
-/// What is to be started.
+/// What to start.
 pub(super) struct ServiceSpec<'a> {
     pub(super) against: LoadTarget,
     pub(super) edition: Edition,
@@ -200,7 +200,8 @@ impl ServiceProcess {
     }
 }
 
-/// Reads the log on, or the service would wait for a reader; keeps the complaints in it. The process ends with this.
+/// Reads the log to its end, or the service would block on writing; keeps warnings and errors. Dropping this
+/// ends the process.
 async fn read_log(mut process: Process, complaints: Arc<Mutex<Vec<String>>>) {
     while let Ok(Some(line)) = process.lines.next_line().await {
         if !COMPLAINTS.iter().any(|severity| line.contains(severity)) {
@@ -213,12 +214,12 @@ async fn read_log(mut process: Process, complaints: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-/// A port that nobody listens on. That it is still free a moment later is likely, and else the service tells.
+/// A port that nobody listens on. It is very likely still free a moment later; if not, the service reports it.
 fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Returns when the service says that it is ready.
+/// Returns when the service reports that it is ready.
 async fn ready(port: u16) {
     while !is_ready(port).await.unwrap_or(false) {
         sleep(Duration::from_millis(20)).await;

@@ -1,4 +1,4 @@
-//! The figures of a load for people and for programs.
+//! The figures of a load, for people and for programs.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,54 +9,54 @@ use serde::Serialize;
 
 use super::timeline::say;
 
-/// What others may have of the machine without being told, in percent of one core.
+/// How much CPU others may use before the report warns of it, in percent of one core.
 const NOISE: f64 = 10.0;
 
-/// One load that was measured.
+/// One measured load.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Run {
     /// What was measured.
     pub(super) against: String,
-    /// Which of several times, from 0.
+    /// Which of the repetitions, from 0.
     pub(super) round: u32,
     pub(super) measurement: Measurement,
     /// The first warnings of the service's log.
     pub(super) complaints: Vec<String>,
 }
 
-/// What `--find-max` has found.
+/// The result of `--find-max`.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct MaxFound {
     /// What was measured.
     pub(super) against: String,
-    /// Which of several times, from 0.
+    /// Which of the repetitions, from 0.
     pub(super) round: u32,
-    /// The most calls that held; 0: none did.
+    /// The highest number of calls that held; 0: none did.
     pub(super) calls: u16,
-    /// The last number that did not, and why.
+    /// The lowest number that did not hold, and why.
     pub(super) too_much: Option<(u16, String)>,
 }
 
 /// All that was measured.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Report {
-    /// Runs; of a search those that held with the most calls.
+    /// The runs; for a search the ones that held with the most calls.
     pub(super) runs: Vec<Run>,
     pub(super) found: Vec<MaxFound>,
-    /// Which product the load's agent was to speak as; `None` where the service was not started by the load.
+    /// Which product the load's agent speaks as; `None` if the load did not start the service.
     pub(super) edition: Option<&'static str>,
-    /// Whether the agent failed some turns by plan.
+    /// Whether the agent fails some turns by plan.
     pub(super) with_faults: bool,
 }
 
-/// Tells how far it is, beside the output.
+/// Prints progress to standard error.
 pub(super) fn progress(text: &str) {
-    // Whoever does not look need not be told.
+    // A failed write means that nobody reads it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 impl Run {
-    /// The run in a line, and what went wrong in it.
+    /// One line for the run, then what went wrong in it.
     pub(super) fn in_a_line(&self) -> String {
         let measured = &self.measurement;
         let mut line = format!("  uplink {}", latency(measured.uplink));
@@ -93,7 +93,7 @@ impl MaxFound {
 impl Report {
     pub(super) fn print(&self, is_json: bool) {
         if is_json {
-            // Such a structure is always JSON.
+            // This structure always serialises.
             say(&serde_json::to_string(self).unwrap_or_default());
         } else {
             say(self.table().trim_end());
@@ -101,7 +101,7 @@ impl Report {
         }
     }
 
-    /// Whether nothing was lost by what is ours. To an agent that fails by plan what it did not answer comes twice.
+    /// Whether nothing went wrong by our fault. If the agent fails by plan, we resend what it did not answer.
     pub(super) fn is_clean(&self) -> bool {
         let is_well = |faults: &Faults| {
             faults.is_none()
@@ -112,7 +112,7 @@ impl Report {
         !self.runs.is_empty() && self.runs.iter().all(is_clean)
     }
 
-    /// What was measured, in the order in which it first was.
+    /// What was measured, in the order of the first measurements.
     fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for run in &self.runs {
@@ -179,7 +179,7 @@ impl Spread {
 
 impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // No more digits than mean something.
+        // More digits would mean nothing.
         let digits = |value: f64| match value {
             value if value.fract() == 0.0 => format!("{value:.0}"),
             value if value < 10.0 => format!("{value:.2}"),
@@ -193,7 +193,7 @@ impl std::fmt::Display for Spread {
     }
 }
 
-/// A row of the table: what it is, and where it stands.
+/// A row of the table: its label, and where its figure is.
 type Row = (&'static str, fn(&Measurement) -> Option<f64>);
 
 const ROWS: &[Row] = &[
@@ -261,7 +261,7 @@ fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1_024.0
 }
 
-/// A time of frames that waited for their message, where any did.
+/// The latency of frames that waited for their message, if any did.
 fn gathered(measured: &Measurement, us: u64) -> Option<f64> {
     (measured.gathered.count > 0).then(|| ms(us)).flatten()
 }

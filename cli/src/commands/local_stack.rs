@@ -1,4 +1,4 @@
-//! A service with the lab's agent and a simulated Twilio, each on a port of its own, for calls that need no other.
+//! A service, the lab's agent and a simulated Twilio, each on a port of its own, for calls that need nothing else.
 
 use std::path::Path;
 
@@ -15,25 +15,25 @@ use dialbridge_runner::http;
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 
-/// How many of the service's reports wait to be printed.
+/// How many of the service's reports may wait to be printed.
 const QUEUE: usize = 256;
 
-/// How long an agent that is to fail is waited for: nobody wants to look at half a minute of silence.
+/// The service's timeout for an agent that is made to fail, so that nobody watches half a minute of silence.
 const ANSWER_SECONDS: &str = "8";
 
-/// All of it; it ends when this is dropped.
+/// The whole stack; it stops when this is dropped.
 pub(super) struct LocalStack {
     /// The service's URL.
     pub(super) url: String,
     /// Twilio.
     pub(super) twilio: SimulatedTwilio,
-    /// What the service reports.
+    /// The service's reports.
     pub(super) observed: mpsc::Receiver<Observed>,
     _running: (ServedAgent, ServedRest, JoinSet<()>),
 }
 
 impl LocalStack {
-    /// Starts it with the embedded agent and its fault, served as that edition.
+    /// Starts it with the embedded agent, which fails as given, served as that edition.
     pub(super) async fn start(faults: &Faults, edition: Edition, record: Option<&Path>) -> Result<Self, String> {
         let told = |error: &dyn std::error::Error| error.to_string();
         let agent = LabAgent::new(faults.bakery()?).serve_on_loopback().await.map_err(|error| told(&error))?;

@@ -37,13 +37,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use dialbridge_runner::media::coalescing;
 
-/// `EX_CONFIG` of sysexits: a wrong setting.
+/// `EX_CONFIG` of sysexits: a setting is wrong.
 pub const CONFIG: u8 = 78;
 
-/// A runtime for the cores there are: with one of them, threads would only be in each other's way.
+/// A runtime for the available cores. On a single core, threads would only get in each other's way.
 ///
 /// # Errors
-/// When the system gives no threads.
+/// When the system cannot create threads.
 pub fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };

@@ -10,7 +10,7 @@ use super::timeline::say;
 use crate::args::RelayArgs;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
-/// Runs `relay`: on the loopback address, for it lets anyone in.
+/// Runs `relay` on the loopback address, because it accepts anyone.
 pub async fn run(args: &RelayArgs) -> ExitCode {
     let relay = match Relay::new(protocol(args), &args.agent) {
         Ok(relay) => relay.with_message_ms(args.message_ms),

@@ -1,4 +1,4 @@
-//! `replay`: what taped calls do with the call logic of this version.
+//! `replay`: what the call logic of this version does with taped calls.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,19 +19,19 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 /// `EX_USAGE` of sysexits: options that do not go together.
 const USAGE: u8 = 64;
 
-/// `EX_DATAERR` of sysexits: the tape is none.
+/// `EX_DATAERR` of sysexits: the file is not a tape.
 const DATA_ERROR: u8 = 65;
 
-/// `EX_NOINPUT` of sysexits: there is no tape, or no expectation.
+/// `EX_NOINPUT` of sysexits: the tape or the expectation is missing.
 const NO_INPUT: u8 = 66;
 
 /// How many lines around a difference are shown.
 const CONTEXT: usize = 3;
 
-/// How many lines of differences are shown.
+/// How many lines of differences are shown at most.
 const MAX_LINES: usize = 60;
 
-/// What ends a replay: what is told, and the exit code.
+/// Why a replay ends: the message, and the exit code.
 struct Failure(String, u8);
 
 impl Failure {
@@ -75,7 +75,7 @@ fn one(path: &Path, args: &ReplayArgs) -> Result<(), Failure> {
     }
     if args.accept {
         if !args.setting.is_empty() {
-            // From now on the call is one with these settings.
+            // From here on the tape is a call with these settings.
             fs::write(path, &text).map_err(|error| Failure::at(path, error, 1))?;
         }
         return accept(path, &replayed);
@@ -115,7 +115,7 @@ fn check(path: &Path, tape: &Tape, replayed: &Replayed) -> Result<(), Failure> {
     }
 }
 
-/// Writes what the call did beside the tape, and shows what is new in it.
+/// Writes what the call did beside the tape, and shows what changed.
 fn accept(path: &Path, replayed: &Replayed) -> Result<(), Failure> {
     let (file, actual) = (expectation(path), replayed.trace());
     let before = fs::read_to_string(&file).ok();
@@ -132,7 +132,7 @@ fn accept(path: &Path, replayed: &Replayed) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the expectation of a tape stands, or is to stand: beside it, unless there is one in `../golden`.
+/// The path of a tape's expectation: beside the tape, unless there is one in `../golden`.
 fn expectation(tape: &Path) -> PathBuf {
     let beside = tape.with_extension("trace");
     let golden = || Some(tape.parent()?.parent()?.join("golden").join(beside.file_name()?));
@@ -142,7 +142,7 @@ fn expectation(tape: &Path) -> PathBuf {
     }
 }
 
-/// What is different in two texts, as `diff -u` has it, as far as a person wants to read it.
+/// The differences between two texts as `diff -u` shows them, cut to what a person reads.
 fn difference(expected: &str, actual: &str) -> Option<String> {
     if expected == actual {
         return None;
@@ -152,7 +152,7 @@ fn difference(expected: &str, actual: &str) -> Option<String> {
     let count = whole.lines().count();
     let mut shown: String = whole.lines().take(MAX_LINES).map(|line| format!("{line}\n")).collect();
     if count > MAX_LINES {
-        // Writing to a String cannot fail.
+        // Writing to a String does not fail.
         let _ = write!(shown, "… and {} lines more", count - MAX_LINES);
     }
     Some(shown.trim_end().to_owned())

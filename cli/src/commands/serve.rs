@@ -1,4 +1,4 @@
-//! `serve`: the service, until it is told to end.
+//! `serve`: runs the service until it is told to end.
 
 use std::env;
 use std::process::ExitCode;
@@ -56,14 +56,14 @@ pub async fn run(settings: &Settings) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How long frames are gathered: not at all where each call has a connection of its own to its agent, so that no write
-/// carries the frames of several.
+/// How long frames are collected. Not at all if each call has its own connection to the agent: then no write carries
+/// the frames of several calls.
 fn coalescing_moment(config: &Config) -> Duration {
     let has_its_own = |agent: &AgentConfig| agent.address.product() == Product::Ces(CesTransport::WebSocket);
     if config.agents.values().all(has_its_own) { Duration::ZERO } else { config.limits.coalesce }
 }
 
-/// One line for each agent, then what may not be as it was meant.
+/// Prints one line for each agent, then warnings about settings.
 fn log_agents(config: &Config, listener: &TcpListener) {
     let port = listener.local_addr().map_or(config.port, |address| address.port());
     for (name, agent) in &config.agents {
@@ -92,12 +92,12 @@ fn log_agents(config: &Config, listener: &TcpListener) {
     }
 }
 
-/// What stands in the environment, or in `.env`, and looks like a setting.
+/// The variables of the environment or `.env` that look like settings.
 fn misspelt_variables() -> Vec<String> {
     misspelt(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
 
-/// A sentence, and the lab's script where it is one of a file.
+/// A sentence, with the lab's script if it comes from a file.
 #[cfg(feature = "lab")]
 fn describe(agent: &AgentConfig) -> (&'static str, Option<String>) {
     match agent.lab.as_ref().map(|lab| &lab.file) {
@@ -112,7 +112,7 @@ fn describe(_: &AgentConfig) -> (&'static str, Option<String>) {
     ("serving a Dialogflow agent", None)
 }
 
-/// Returns when the process is told to end, by SIGTERM or from the keyboard.
+/// Returns when SIGTERM or the keyboard tells the process to end.
 async fn end_of_service() {
     let terminated = async {
         match signal(SignalKind::terminate()) {

@@ -10,9 +10,9 @@ use dialbridge_core::report::Stages;
 use dialbridge_core::stages::{StageLimits, TurnStage};
 use dialbridge_lab::twilio::{CallEvent, CallEventKind, CallRecord};
 
-/// Prints a line: when, who, what.
+/// Prints a line: time, actor, event.
 pub(super) fn line(at_ms: u64, who: &str, what: &str) {
-    // Whoever reads may have read enough.
+    // The reader may have closed the pipe.
     let _ = writeln!(std::io::stdout(), "{:>4}.{:03}  {who:<7} {what}", at_ms / 1000, at_ms % 1000);
 }
 
@@ -73,7 +73,7 @@ impl Timeline {
     }
 }
 
-/// Prints what the service reports, where it says more than Twilio sees.
+/// Prints what the service reports, if it tells more than Twilio sees.
 pub(super) fn report(at_ms: u64, report: &Report) {
     let (who, what) = match report {
         Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
@@ -120,11 +120,11 @@ pub(super) fn report(at_ms: u64, report: &Report) {
     line(at_ms, who, &what);
 }
 
-/// Where the time of a turn went, and because of what it was slow.
+/// Where the time of a turn went, and which stage was slow.
 fn stages_text(stages: &Stages) -> String {
     let took = |stage: TurnStage| {
         let ms = stages.interval(stage)?.ms();
-        // Shorter ones are none that anybody notices.
+        // Nobody notices shorter ones.
         (ms >= 10).then(|| format!("{} {}", stage.as_str(), seconds(ms)))
     };
     let times: Vec<String> = TurnStage::ALL.into_iter().filter_map(took).collect();
@@ -139,7 +139,7 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1000, ms % 1000 / 10)
 }
 
-/// A URL for people: its percent-escapes decoded.
+/// Decodes the percent-escapes of a URL for people.
 fn decoded(url: &str) -> String {
     percent_encoding::percent_decode_str(url).decode_utf8_lossy().into_owned()
 }

@@ -9,22 +9,22 @@ use dialbridge_runner::settings::Settings;
 /// Options of `configure`
 #[derive(Args, Clone)]
 pub struct ConfigureArgs {
-    /// Ask nothing: take the settings as they are given by flags, the environment and the file
+    /// Ask nothing: take the settings from flags, the environment and the file
     #[arg(long)]
     pub yes: bool,
-    /// Look at the answers' form only, where this machine reaches neither Google nor Twilio
+    /// Check only the form of the answers, for a machine that reaches neither Google nor Twilio
     #[arg(long)]
     pub unchecked: bool,
-    /// The file that is written
+    /// The file to write
     #[arg(long, value_name = "FILE", default_value = ".env")]
     pub file: PathBuf,
-    /// The number that is to lead to the service
+    /// The number to point at the service
     #[arg(long, value_name = "+15550100")]
     pub number: Option<String>,
     /// The service's name on Cloud Run
     #[arg(long, value_name = "NAME", default_value = "dialbridge")]
     pub name: String,
-    /// The service's region on Cloud Run; without it the agent's location, where it is one
+    /// The service's region on Cloud Run; without it the agent's location, if that is a region
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// The service's project; without it the agent's

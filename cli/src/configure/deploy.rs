@@ -1,4 +1,4 @@
-//! The commands that bring the service to Cloud Run and a number to the service.
+//! The commands that deploy the service to Cloud Run and point a number to it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::env_file::quoted;
 use dialbridge_runner::settings::Settings;
 
-/// What `gcloud run deploy` is told besides the source, the secrets and the settings: what `doctor` looks for.
+/// The flags of `gcloud run deploy` besides the source, the secrets and the settings. `doctor` checks for the same.
 pub const FLAGS: [&str; 4] = [
     "--timeout 3600 --concurrency 200 --cpu 1 --memory 512Mi --min-instances 1 --max-instances 10",
     "--no-cpu-throttling --cpu-boost --no-use-http2 --execution-environment gen2",
@@ -15,37 +15,37 @@ pub const FLAGS: [&str; 4] = [
     "--allow-unauthenticated",
 ];
 
-/// Settings that belong to this machine, or that the platform gives.
+/// Settings of this machine, or that the platform sets.
 const NOT_DEPLOYED: [&str; 4] = ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "RECORD_DIR", "PUBLIC_URL"];
 
-/// What is deployed where.
+/// What to deploy, and where.
 #[derive(Debug)]
 pub(super) struct Deployment<'a> {
     /// All settings by their names.
     pub(super) values: &'a BTreeMap<String, String>,
-    /// Where the secrets stand.
+    /// The file that holds the secrets.
     pub(super) file: &'a Path,
     /// The service's name.
     pub(super) name: &'a str,
     pub(super) region: &'a str,
     pub(super) project: &'a str,
-    /// The API of the agent's product.
+    /// The API to enable for the agent's product.
     pub(super) product: &'a str,
-    /// What brings the number here.
+    /// The command that points the number here.
     pub(super) number: &'a str,
-    /// What looks at all of it.
+    /// The command that checks all of it.
     pub(super) doctor: &'a str,
 }
 
 impl Deployment<'_> {
-    /// All commands, with a comment before each part. No secret stands in them.
+    /// All commands, with a comment before each part. They contain no secret.
     pub(super) fn commands(&self) -> String {
         let Self { name, region, project, product, .. } = self;
         let account = format!("{name}@{project}.iam.gserviceaccount.com");
         let secrets = self.secrets();
         let mut text = String::new();
         let mut put = |line: &str| {
-            // Writing to a text does not fail.
+            // Writing to a String does not fail.
             let _ = writeln!(text, "{line}");
         };
         put("# The service's own account, and what it may do");
@@ -103,7 +103,7 @@ impl Deployment<'_> {
         format!("{add}    # type it, and end with Ctrl-D: it has characters that a shell would change")
     }
 
-    /// The settings that are no secrets, for one flag.
+    /// The settings that are not secrets, as the value of one flag.
     fn variables(&self) -> Option<String> {
         let pairs: Vec<String> = Settings::names()
             .filter(|name| !Settings::is_secret(name) && !NOT_DEPLOYED.contains(name))
@@ -112,7 +112,7 @@ impl Deployment<'_> {
         if pairs.is_empty() {
             return None;
         }
-        // gcloud takes another separator than the comma in front, between two carets (gcloud topic escaping).
+        // gcloud accepts another separator than the comma, given in front between two carets (gcloud topic escaping).
         let separators = [",", "@", "|", ";", "~", "^@@^"];
         let free = separators.into_iter().find(|separator| pairs.iter().all(|pair| !pair.contains(separator)))?;
         let joined = pairs.join(free);
@@ -120,7 +120,7 @@ impl Deployment<'_> {
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 pub(super) fn shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@%+=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

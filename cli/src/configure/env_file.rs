@@ -1,14 +1,15 @@
-//! `.env`: values go in where they stood, and all other lines stay as they are.
+//! `.env`: replaces values in place and leaves all other lines as they are.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// For its owner alone: there are secrets in it.
+/// Only the owner may read it: it holds secrets.
 const MODE: u32 = 0o600;
 
-/// Puts values into a file's text. A name that stands there several times is left once: the first one is what counts.
+/// Puts values into a file's text. A name that occurs several times is kept once, at its first place, because the first
+/// one counts.
 #[must_use]
 pub(super) fn merged(text: &str, values: &[(String, String)]) -> String {
     let mut written = vec![false; values.len()];
@@ -37,7 +38,7 @@ fn line((name, value): &(String, String)) -> String {
     format!("{name}={}\n", quoted(value))
 }
 
-/// A value as dotenvy and a shell read it in the same way, as far as that goes.
+/// Quotes a value so that dotenvy and a shell read it in the same way, as far as that is possible.
 #[must_use]
 pub(super) fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@%+=".contains(c);
@@ -68,7 +69,7 @@ fn name(entry: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-/// A file's entries with their line ends: a value in quotes may go over several lines.
+/// A file's entries with their line ends: a quoted value may span several lines.
 fn entries(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -78,7 +79,7 @@ fn entries(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How one reads on from a character.
+/// How the reader goes on after a character.
 #[derive(Clone, Copy, PartialEq)]
 enum Quote {
     None,
@@ -87,7 +88,7 @@ enum Quote {
     Comment,
 }
 
-/// Where the first entry of a text ends, behind its line end.
+/// Where the first entry of a text ends, after its line end.
 fn end(text: &str) -> usize {
     let mut quote = Quote::None;
     let (mut is_escaped, mut after_space) = (false, true);
@@ -106,19 +107,19 @@ fn end(text: &str) -> usize {
         }
         after_space = c.is_whitespace();
     }
-    // A quote that nobody closes is one line, or all that follows would be lost with it.
+    // An unclosed quote counts as one line, or all lines after it would be lost.
     match quote {
         Quote::Single | Quote::Double => text.find('\n').map_or(text.len(), |at| at + 1),
         Quote::None | Quote::Comment => text.len(),
     }
 }
 
-/// Writes the file in one go, with what stood there kept beside it as `.env.bak`. Whether something did.
+/// Writes the file atomically and keeps its earlier content beside it as `.env.bak`. Returns whether it kept one.
 ///
 /// # Errors
-/// As the file system gives them.
+/// When the file system fails.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<Option<PathBuf>> {
-    // Where it is a link, what it leads to is written.
+    // If it is a link, the target is written.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let with = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
     let backup = match fs::read(&path) {
@@ -136,7 +137,7 @@ pub(super) fn write(path: &Path, text: &str) -> io::Result<Option<PathBuf>> {
     Ok(backup)
 }
 
-/// Creates a file anew, so that its mode is what it is created with.
+/// Creates a new file, so that it has this mode from the start.
 fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Ok(()) => {}
@@ -148,7 +149,7 @@ fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// What a file's text sets a name to, as dotenvy reads it.
+/// The value that a file's text gives a name, as dotenvy reads it.
 #[must_use]
 pub(super) fn value(text: &str, name: &str) -> Option<String> {
     let mut lines = dotenvy::from_read_iter(text.as_bytes()).map_while(Result::ok);

@@ -1,11 +1,11 @@
-//! What somebody types, or what a pipe gives: line by line, secrets without an echo.
+//! Reads what somebody types or a pipe delivers: line by line, secrets without an echo.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
-/// The longest line, in bytes; a longer one is cut.
+/// The longest line, in bytes; longer ones are cut.
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Lines from the standard input.
@@ -15,28 +15,28 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Reads the standard input from now on.
+    /// Starts to read the standard input.
     pub(super) fn stdin() -> Self {
         let (sender, lines) = mpsc::channel(1);
-        // A thread that nobody waits for: it may stand in a read that ends with the process alone, and must not keep
-        // that from ending.
+        // Nobody waits for this thread: it may block in a read until the process ends, and must not keep the process
+        // from ending.
         std::thread::spawn(move || read(&sender));
         Self { lines, is_terminal: io::stdin().is_terminal() }
     }
 
-    /// Asks, and gives the next line without its end and the space around it; `None` when there are no more.
+    /// Asks, and returns the next line without its end and the space around it; `None` if there are no more.
     pub(super) async fn ask(&mut self, prompt: &str) -> Option<String> {
-        // If nobody reads it, there is nobody to be asked.
+        // A failed write means that nobody reads the question.
         let _ = write!(io::stderr(), "{prompt}");
         let line = self.lines.recv().await;
         if !self.is_terminal {
-            // Nobody has typed a line end that would be shown.
+            // The typed line end was not shown.
             let _ = writeln!(io::stderr());
         }
         line.map(|line| line.trim().to_owned())
     }
 
-    /// The same for what the terminal must not show, from before it is asked for.
+    /// Asks for a secret: turns the echo off before it prints the question.
     pub(super) async fn ask_secret(&mut self, prompt: &str) -> Option<String> {
         let _hidden = self.is_terminal.then(EchoOff::new);
         self.ask(prompt).await
@@ -58,7 +58,7 @@ fn read(sender: &mpsc::Sender<String>) {
     }
 }
 
-/// A terminal without an echo, for as long as this lives.
+/// A terminal without an echo, until this is dropped.
 struct EchoOff(Option<Termios>);
 
 impl EchoOff {
@@ -68,7 +68,7 @@ impl EchoOff {
             let mut hidden = before.clone();
             hidden.local_modes.remove(LocalModes::ECHO);
             hidden.local_modes.insert(LocalModes::ECHONL);
-            // A terminal that cannot do it shows what is typed, as any other program's would.
+            // A terminal that cannot turn the echo off shows what is typed, as with any other program.
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &hidden);
         }
         Self(before)

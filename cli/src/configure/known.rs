@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 
 use dialbridge_runner::settings::Settings;
 
-/// What was given for each setting, and what of it on the command line.
+/// The value of each setting, and which of them came from the command line.
 #[derive(Debug, Default, Clone)]
 pub(super) struct GivenSettings {
     pub(super) values: BTreeMap<String, String>,
@@ -15,7 +15,7 @@ pub(super) struct GivenSettings {
 }
 
 impl GivenSettings {
-    /// Reads what clap has read for the command `configure`.
+    /// Takes what clap parsed for the command `configure`.
     pub(super) fn read(matches: &ArgMatches) -> Self {
         let mut given = Self::default();
         for name in Settings::names() {

@@ -1,4 +1,4 @@
-//! `configure`: asks for the settings that matter, looks at each answer at once with the checks of `doctor`, and writes
+//! `configure`: asks for the settings that matter, checks each answer at once with the checks of `doctor`, and writes
 //! them where all commands read them.
 
 mod args;
@@ -26,24 +26,24 @@ use input::Input;
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
 
-/// The region of a service whose agent has none.
+/// The Cloud Run region if the agent's location is not a region.
 const REGION: &str = "europe-west3";
 
-/// An answer that takes a value away.
+/// The answer that removes a value.
 const NONE: &str = "-";
 
 /// Why nothing was written.
 #[derive(Debug)]
 pub enum ConfigureError {
-    /// The input has ended before all was answered.
+    /// The input ended before all questions were answered.
     InputEnded,
     /// Something is wrong that no question asks for, in the words of `serve`.
     Setting(String),
-    /// There are faults, and nobody to be asked about them.
+    /// There are faults, and nobody to ask about them.
     Faults,
     /// The file cannot be written.
     File(PathBuf, std::io::Error),
-    /// What was written would be read otherwise.
+    /// The written file would be read differently.
     ReadsOtherwise(String),
 }
 
@@ -61,13 +61,13 @@ impl fmt::Display for ConfigureError {
 
 impl std::error::Error for ConfigureError {}
 
-/// The one who asks.
+/// Asks the questions.
 pub struct Configure<'a> {
     args: &'a ConfigureArgs,
     doctor: Doctor,
     /// All settings that have a value, by their names.
     values: BTreeMap<String, String>,
-    /// Those that came as flags.
+    /// The settings that came as flags.
     flags: Vec<String>,
     /// The command that points the number here.
     number: Option<String>,
@@ -80,7 +80,7 @@ impl fmt::Debug for Configure<'_> {
 }
 
 impl<'a> Configure<'a> {
-    /// Begins with what was given. Must run inside tokio.
+    /// Starts with the given settings. Must run inside tokio.
     #[must_use]
     pub fn new(args: &'a ConfigureArgs, matches: &ArgMatches, tools: Tools) -> Self {
         let options = Options { deadline: args.deadline, ..Options::default() };
@@ -89,7 +89,7 @@ impl<'a> Configure<'a> {
         Self { args, doctor: Doctor::new(tools, &options), values, flags, number: None }
     }
 
-    /// Asks, looks, writes, and gives the commands that deploy what was written.
+    /// Asks, checks, writes, and returns the commands that deploy what was written.
     ///
     /// # Errors
     /// Why nothing was written.
@@ -104,7 +104,7 @@ impl<'a> Configure<'a> {
         Ok(self.commands())
     }
 
-    /// Looks at all that was given, and asks nothing.
+    /// Checks all given settings without asking.
     async fn check_all(&mut self) -> Result<(), ConfigureError> {
         for question in questions() {
             if let (None, Some(default)) = (self.values.get(question.name), question.default) {
@@ -131,7 +131,7 @@ impl<'a> Configure<'a> {
         self.ask_number(&mut input).await
     }
 
-    /// Asks until nothing is wrong, or until somebody wants it so all the same.
+    /// Asks until nothing is wrong, or until the user keeps the answers despite a fault.
     async fn ask_group(&mut self, input: &mut Input, group: Group) -> Result<(), ConfigureError> {
         let mut before = None;
         loop {
@@ -186,7 +186,7 @@ impl<'a> Configure<'a> {
         }
     }
 
-    /// What becomes of a setting beside the answers before it.
+    /// Decides whether a setting is asked for, given the answers before it.
     fn next_step(&self, name: &str) -> NextStep {
         let value = |name: &str| self.values.get(name).map(String::as_str);
         match name {
@@ -221,7 +221,7 @@ impl<'a> Configure<'a> {
         }
     }
 
-    /// Looks for a number in the account. Whether it is there.
+    /// Looks the number up in the account. Returns whether it is there.
     async fn check_number(&mut self, number: &str) -> bool {
         if self.args.unchecked {
             return true;
@@ -239,7 +239,7 @@ impl<'a> Configure<'a> {
         }
     }
 
-    /// Looks at what was answered, and tells what is found. Whether there is a fault.
+    /// Checks the answers and prints the findings. Returns whether there is a fault.
     async fn check(&self, at: CheckTarget) -> bool {
         if self.args.unchecked {
             return false;
@@ -257,10 +257,10 @@ impl<'a> Configure<'a> {
         findings.iter().any(Finding::is_fault)
     }
 
-    /// Whether `serve` would take the settings that the function picks.
+    /// Checks whether `serve` would accept the settings that the function picks.
     ///
     /// # Errors
-    /// With a line for each of them that it would not take.
+    /// With a line for each setting that it would refuse.
     fn check_form(&self, is_picked: impl Fn(&str) -> bool) -> Result<(), ConfigureError> {
         let Err(errors) = self.settings().check(Platform::Elsewhere) else { return Ok(()) };
         let picked = errors.iter().filter(|error| is_picked(error.name()));
@@ -272,7 +272,7 @@ impl<'a> Configure<'a> {
         Settings::of(&self.values)
     }
 
-    /// Writes what was asked for and what came as flags; all else in the file stays.
+    /// Writes the answers and the flags; everything else in the file stays.
     fn write(&self) -> Result<(), ConfigureError> {
         let path = &self.args.file;
         let before = match std::fs::read_to_string(path) {
@@ -309,7 +309,7 @@ impl<'a> Configure<'a> {
         let of_agent = |after: &str| parts.windows(2).find(|pair| pair[0] == after).map(|pair| pair[1].to_owned());
         let of_agents_project = of_agent("projects").or(self.values.get("DIALOGFLOW_PROJECT_ID").cloned());
         let project = self.args.project.clone().or(of_agents_project).unwrap_or_else(|| "PROJECT".to_owned());
-        // A multi-region, such as global or eu, is no region of Cloud Run's.
+        // A multi-region such as global or eu is not a Cloud Run region.
         let location = of_agent("locations").filter(|location| location.contains('-'));
         let region = self.args.region.clone().or(location).unwrap_or_else(|| REGION.to_owned());
         let name = &self.args.name;
@@ -330,13 +330,13 @@ impl<'a> Configure<'a> {
     }
 }
 
-/// Whether a setting means anything.
+/// Whether a setting applies.
 enum NextStep {
     /// It is asked for.
     Ask,
-    /// It means nothing now, and stays as it is.
+    /// It has no effect with the other answers, and stays as it is.
     Skip,
-    /// It would be wrong without another one, and goes with it.
+    /// It would be invalid without another setting, and is removed with it.
     Remove,
 }
 
@@ -348,8 +348,8 @@ fn is_asked(name: &str) -> bool {
     questions().any(|question| question.name == name)
 }
 
-/// Tells something to whoever is asked; the standard output is for the commands.
+/// Prints to standard error; standard output is for the commands.
 fn say(text: &str) {
-    // If nobody reads it, there is nobody to be told.
+    // A failed write means that nobody reads it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,31 +1,31 @@
-//! What is asked, and what is looked at once it is answered.
+//! The questions, and what is checked once they are answered.
 
 /// A setting that is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question {
     /// The variable's name.
     pub(super) name: &'static str,
-    /// What it is, for people.
+    /// What it is, in words.
     pub(super) what: &'static str,
-    /// What is taken where nothing is answered.
+    /// The default for an empty answer.
     pub(super) default: Option<&'static str>,
 }
 
-/// Questions whose answers are looked at together.
+/// Questions whose answers are checked together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     pub(super) questions: &'static [Question],
     pub(super) target: CheckTarget,
 }
 
-/// What is looked at.
+/// What to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CheckTarget {
     /// Credentials and agent.
     Agent,
     /// The Twilio account.
     Account,
-    /// Nothing but the form.
+    /// Only the form.
     Form,
     /// The public URL.
     PublicUrl,

@@ -1,4 +1,4 @@
-//! The agent: whether its host is its location's, and whether it answers.
+//! The agent: whether its host belongs to its location, and whether it answers.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::{Doctor, in_short};
 const HOST: &str = "agent-host";
 const CHECK: &str = "agent";
 
-/// How much of what an agent says is shown, in characters.
+/// How much of the agent's words is shown, in characters.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// Looks at one agent; `name` stands before what is said of it, where there are several.
+/// Checks one agent. `name` goes before each finding if there are several agents.
 pub(crate) async fn check(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Vec<Finding> {
     let host = host(agent);
     let turn = if host.is_fault() {
@@ -66,7 +66,7 @@ fn host_of(url: &str) -> String {
     uri.and_then(|uri| uri.host().map(str::to_ascii_lowercase)).unwrap_or_else(|| url.to_owned())
 }
 
-/// One real turn, with what begins every call.
+/// Plays one real turn, with the input that begins every call.
 async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Finding {
     let session = session_id();
     let mut unanswered = Vec::new();
@@ -89,15 +89,15 @@ async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) 
     Finding::warning(CHECK, says, mend)
 }
 
-/// A session that is nobody's: at most 36 characters.
+/// A session id that no call uses: at most 36 characters.
 fn session_id() -> String {
     let mut bytes = [0; 8];
-    // The same session twice does no harm.
+    // Using the same session twice does no harm.
     let _ = SystemRandom::new().fill(&mut bytes);
     format!("doctor-{:016x}", u64::from_be_bytes(bytes))
 }
 
-/// The first answer that a caller would notice; `None` when the stream ends without one.
+/// Reads the first answer that a caller would notice; `None` if the stream ends without one.
 async fn first_answer(
     mut answers: mpsc::Receiver<(TurnId, AgentEvent)>,
     has_session_stream: bool,
@@ -118,7 +118,7 @@ async fn first_answer(
                         first.prompts.extend(answer.prompts);
                     }
                 }
-                // A stream of many turns goes on after it.
+                // A stream of many turns stays open after it.
                 if is_last && has_session_stream {
                     break;
                 }
@@ -172,7 +172,7 @@ fn silent(agent: &AgentSubject, deadline: Duration) -> Finding {
     )
 }
 
-/// A stream that failed: what that means, and what is to be done.
+/// What a failed stream means, and what to do.
 fn refused(agent: &AgentSubject, fault: &AgentFault, credentials: &Credentials) -> Finding {
     let name = agent.address.name();
     let project = name.split('/').nth(1).unwrap_or_default();

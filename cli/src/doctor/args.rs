@@ -10,7 +10,7 @@ use dialbridge_runner::settings::Settings;
 /// Options of `doctor`
 #[derive(Args, Clone)]
 pub struct DoctorArgs {
-    /// What is looked at beside the settings
+    /// What to check beside the settings
     #[command(flatten)]
     pub options: Options,
     /// Print one JSON document instead of lines
@@ -21,13 +21,13 @@ pub struct DoctorArgs {
     pub settings: Settings,
 }
 
-/// What is looked at beside the settings.
+/// What to check beside the settings.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// The service's URL as Twilio sees it, where it is another than PUBLIC_URL
+    /// The service's URL as Twilio sees it, if it is not PUBLIC_URL
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// A number of the Twilio account; without it all that lead to the service
+    /// A number of the Twilio account; without it all that lead to the service are checked
     #[arg(long = "number", value_name = "+15550100")]
     pub numbers: Vec<String>,
     /// The service's file for Cloud Run
@@ -39,7 +39,7 @@ pub struct Options {
     /// The region of the service on Cloud Run
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
-    /// The project of the service on Cloud Run; without it the credentials' one, or the agent's
+    /// The project of the service on Cloud Run; without it the project of the credentials, or of the agent
     #[arg(long, value_name = "PROJECT")]
     pub project: Option<String>,
     /// Cloud Run's Admin API; http:// means plaintext without credentials

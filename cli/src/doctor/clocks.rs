@@ -1,4 +1,4 @@
-//! This machine's clock beside Google's and Twilio's.
+//! Compares this machine's clock with Google's and Twilio's.
 
 use super::Doctor;
 use super::finding::Finding;
@@ -6,14 +6,14 @@ use super::subject::Subject;
 
 const CHECK: &str = "clock";
 
-/// So far apart a ticket or a token is refused that was made a moment ago.
+/// At this difference the other side refuses a ticket or a token that was just made.
 const MAX_SKEW_MS: u64 = 30_000;
 
-/// Looks at what the answers of Google and Twilio said of the time; Google is asked once more for it.
+/// Checks the times in the answers of Google and Twilio; asks Google once more for it.
 pub(crate) async fn check(doctor: &Doctor, subject: &Subject) -> Finding {
     if let Some(agent) = subject.agents.iter().find(|agent| !agent.endpoint.is_plaintext) {
         let url = agent.endpoint.url.as_str();
-        // Without an answer there is nothing to compare; why there is none stands in the line on the agent.
+        // Without an answer there is nothing to compare. The finding about the agent says why there is none.
         if let Ok(response) = doctor.web.get(&format!("{url}/")).await {
             doctor.web.note_clock(url.trim_start_matches("https://"), &response);
         }
@@ -28,7 +28,7 @@ pub(crate) async fn check(doctor: &Doctor, subject: &Subject) -> Finding {
         return Finding::ok(CHECK, format!("within {} s of {}", MAX_SKEW_MS / 1_000, hosts.join(" and ")));
     };
     let direction = if other.ahead_ms > 0 { "ahead of" } else { "behind" };
-    // An answer tells the time to a second, and was on its way for a while.
+    // An answer gives the time in whole seconds, and took a while to arrive.
     let seconds = other.ahead_ms.unsigned_abs() / 10_000 * 10;
     let host = &other.host;
     let says =

@@ -1,4 +1,4 @@
-//! Google's credentials: which they are, and whether a token can be had with them.
+//! Google's credentials: which ones are used, and whether they yield a token.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,24 @@ use dialbridge_agents::Auth;
 const CHECK: &str = "credentials";
 const TOKEN: &str = "token";
 
-/// Where the metadata server is that Google's platforms have.
+/// The metadata server of Google's platforms.
 const METADATA_HOST: &str = "metadata.google.internal";
 
-/// The scopes that Dialogflow takes.
+/// The scopes that Dialogflow accepts.
 const SCOPES: [&str; 2] =
     ["https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/dialogflow"];
 
 const NEW_KEY: &str = "make a new key: gcloud iam service-accounts keys create key.json --iam-account ACCOUNT; or unset \
                        GOOGLE_APPLICATION_CREDENTIALS to use gcloud's own login or the platform's service account";
 
-/// Credentials that were found.
+/// The credentials that were found.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    /// What gives tokens, where it gives some.
+    /// The source of tokens, if they can yield any.
     pub(crate) auth: Option<Auth>,
-    /// The project that they belong to, where they say so.
+    /// The project that they belong to, if they name one.
     pub(crate) project: Option<String>,
-    /// Whose they are, where they say so.
+    /// Whose they are, if they say so.
     pub(crate) email: Option<String>,
 }
 
@@ -42,7 +42,7 @@ enum Kind {
     Metadata,
 }
 
-/// The credentials of all agents, each once: by the file that is named for them.
+/// The credentials of all agents, each once, keyed by the file that is named for them.
 #[derive(Debug)]
 pub(crate) struct AllCredentials(Vec<(Option<PathBuf>, Credentials)>);
 
@@ -50,19 +50,19 @@ pub(crate) struct AllCredentials(Vec<(Option<PathBuf>, Credentials)>);
 const NONE: Credentials = Credentials { auth: None, project: None, email: None };
 
 impl AllCredentials {
-    /// Those of an agent.
+    /// An agent's credentials.
     pub(crate) fn of(&self, agent: &AgentSubject) -> &Credentials {
         let found = self.0.iter().find(|(file, _)| *file == agent.credentials);
         found.filter(|_| !agent.endpoint.is_plaintext).map_or(&NONE, |(_, credentials)| credentials)
     }
 
-    /// Those that other services of Google's are asked with.
+    /// The credentials for other Google services.
     pub(crate) fn first(&self) -> &Credentials {
         self.0.first().map_or(&NONE, |(_, credentials)| credentials)
     }
 }
 
-/// Looks at the credentials of all agents that need some.
+/// Checks the credentials of all agents that need some.
 pub(crate) async fn check(
     doctor: &Doctor,
     subject: &Subject,
@@ -92,7 +92,7 @@ pub(crate) async fn check(
     (findings, AllCredentials(all))
 }
 
-/// Looks at the credentials of that file, or of the usual places.
+/// Checks the credentials of that file, or of the usual places.
 async fn of(doctor: &Doctor, file: Option<&Path>) -> (Vec<Finding>, Credentials) {
     let kind = match kind(doctor, file) {
         Ok(kind) => kind,
@@ -106,7 +106,7 @@ async fn of(doctor: &Doctor, file: Option<&Path>) -> (Vec<Finding>, Credentials)
     (vec![told, token], credentials)
 }
 
-/// The file that is named, gcloud's own, or else the metadata server: the order in which the service looks for them.
+/// Finds credentials in the service's order: the named file, gcloud's own file, then the metadata server.
 fn kind(doctor: &Doctor, file: Option<&Path>) -> Result<Kind, Finding> {
     if let Some(path) = file {
         return Ok(Kind::File { path: path.to_owned(), content: read(path)?, is_gclouds: false });
@@ -162,7 +162,7 @@ fn of_file(path: &Path, content: &Value, is_gclouds: bool) -> (Finding, Credenti
     (told, Credentials { auth: None, project, email })
 }
 
-/// What the metadata server says; without one there are no credentials.
+/// Asks the metadata server; if there is none, there are no credentials.
 async fn of_metadata(doctor: &Doctor) -> (Finding, Credentials) {
     let project = match metadata(doctor, "project/project-id").await {
         Ok(project) => project,
@@ -189,7 +189,7 @@ async fn of_metadata(doctor: &Doctor) -> (Finding, Credentials) {
     (told, Credentials { auth: None, project: Some(project), email })
 }
 
-/// What the metadata server says at that path.
+/// Gets that path from the metadata server.
 pub(crate) async fn metadata(doctor: &Doctor, path: &str) -> Result<String, String> {
     let host = (doctor.tools.variable)("GCE_METADATA_HOST").unwrap_or_else(|| METADATA_HOST.to_owned());
     let request = Request::get(format!("http://{host}/computeMetadata/v1/{path}")).header("metadata-flavor", "Google");
@@ -228,7 +228,7 @@ async fn token(doctor: &Doctor, file: Option<&Path>, kind: &Kind, credentials: &
         Ok(Err(error)) => return fault(in_short(&error.to_string())),
         Ok(Ok(())) if headers.is_empty() => return fault("no token came".to_owned()),
         Ok(Ok(())) => match kind {
-            // It was made here: whether Google takes it shows with its first use.
+            // We signed this token ourselves, so only its first use shows whether Google accepts it.
             Kind::File { content, .. } if content["type"] == "service_account" => {
                 "signed with the key, scope cloud-platform"
             }

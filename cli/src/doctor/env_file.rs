@@ -1,4 +1,4 @@
-//! `.env`: whether it can be read to its end, and by whom.
+//! `.env`: whether the whole file can be read, and who may read it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,10 +7,10 @@ use super::finding::Finding;
 
 const CHECK: &str = "env-file";
 
-/// Read and write for the group and for others.
+/// The mode bits that let the group and others read and write.
 const FOR_OTHERS: u32 = 0o077;
 
-/// Looks at the file, where there is one.
+/// Checks the file, if there is one.
 pub(crate) fn check(path: &Path) -> Finding {
     let name = path.display();
     let Ok(metadata) = std::fs::metadata(path) else {
@@ -30,7 +30,7 @@ pub(crate) fn check(path: &Path) -> Finding {
     for line in lines {
         match line {
             Ok((name, _)) => before = Some(name),
-            // The line may hold a secret: the name before it is enough to find it by.
+            // The line may hold a secret. The name before it is enough to find it by.
             Err(_) => {
                 let line = before.map_or("its first line".to_owned(), |name| format!("the line after {name}"));
                 let says = format!("{name}: {line} cannot be read, nor is anything after it");

@@ -1,7 +1,6 @@
 //! The files and folders that settings name.
 //!
-//! A further setting that names a file or a folder is looked at when `Subject::read` has it among its `files` or
-//! `folders`.
+//! To have another setting checked, `Subject::read` must add it to its `files` or `folders`.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use super::subject::Subject;
 
 const CHECK: &str = "files";
 
-/// Looks at each file and folder.
+/// Checks each file and folder.
 pub(crate) fn check(subject: &Subject) -> Vec<Finding> {
     let files = subject.files.iter().map(|(name, path)| file(name, path));
     let folders = subject.folders.iter().map(|(name, path)| folder(name, path));
@@ -37,7 +36,7 @@ fn folder(name: &str, path: &Path) -> Finding {
     let probe = path.join(format!(".dialbridge-doctor-{}", std::process::id()));
     match std::fs::write(&probe, b"") {
         Ok(()) => {
-            // What is left behind is empty, and the next run tells of nothing.
+            // If this fails, an empty file stays, which the next run does not report.
             let _ = std::fs::remove_file(&probe);
             Finding::ok(CHECK, format!("{name} {} can be written to", path.display()))
         }

@@ -1,25 +1,25 @@
-//! What a check has found, for people and for programs.
+//! What a check found, for people and for programs.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How something was found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
     /// As it should be.
     Ok,
-    /// It works, and may not be what was meant.
+    /// It works, but may not be what was meant.
     Warning,
     /// It does not work, or will fail in a call.
     Fault,
-    /// It could not be looked at.
+    /// It could not be checked.
     Skipped,
 }
 
 impl Mark {
-    /// The word for it.
+    /// The word that is printed for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,11 +34,11 @@ impl Mark {
 /// What one check has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The check's name, the same in every run.
+    /// The check's name; it is the same in every run.
     pub check: &'static str,
-    /// How it was found.
+    /// The result.
     pub mark: Mark,
-    /// A sentence: what is there, what is wrong, or why nothing was looked at.
+    /// A sentence: what is there, what is wrong, or why nothing was checked.
     pub says: String,
     /// For a fault and a warning: what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,22 +46,22 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// It is as it should be.
+    /// A finding that all is well.
     pub fn ok(check: &'static str, says: impl Into<String>) -> Self {
         Self { check, mark: Mark::Ok, says: says.into(), mend: None }
     }
 
-    /// It may not be what was meant.
+    /// A warning: it may not be what was meant.
     pub fn warning(check: &'static str, says: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { check, mark: Mark::Warning, says: says.into(), mend: Some(mend.into()) }
     }
 
-    /// It is wrong, and this is how it gets right.
+    /// A fault, with how to mend it.
     pub fn fault(check: &'static str, says: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { check, mark: Mark::Fault, says: says.into(), mend: Some(mend.into()) }
     }
 
-    /// It could not be looked at, because something else is missing.
+    /// The check was skipped because something else is missing.
     pub fn skipped(check: &'static str, why: impl Into<String>) -> Self {
         Self { check, mark: Mark::Skipped, says: why.into(), mend: None }
     }
@@ -72,7 +72,7 @@ impl Finding {
         self.mark == Mark::Fault
     }
 
-    /// The same on one line each, and with `…` in the place of each secret that is known.
+    /// The same, each text on one line, with `…` in the place of every known secret.
     #[must_use]
     pub fn without(self, secrets: &[String]) -> Self {
         let clean = |text: String| {
@@ -93,7 +93,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// How many there are of each mark, as a sentence.
+/// Counts the findings by result, as a sentence.
 #[must_use]
 pub fn summary(findings: &[Finding]) -> String {
     let count = |mark| findings.iter().filter(|finding| finding.mark == mark).count();

@@ -1,4 +1,4 @@
-//! The media socket: whether its handshake comes through all that stands before the service.
+//! The media stream: whether its WebSocket handshake gets through everything in front of the service.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits {
     echoes_close_code: false,
 };
 
-/// Opens the socket of a TwiML and closes it again, before any call has started on it.
+/// Opens the WebSocket of a TwiML document and closes it again before any call starts on it.
 pub(crate) async fn check(doctor: &Doctor, twiml: &Twiml, token: Option<&Secret>) -> Finding {
     let url = &twiml.stream;
     let place = url.split("/media/").next().unwrap_or_default();
@@ -44,7 +44,7 @@ pub(crate) async fn check(doctor: &Doctor, twiml: &Twiml, token: Option<&Secret>
             Finding::fault(CHECK, says, "let the proxy before the service pass the handshake's headers on")
         }
         Ok(Ok(connection)) => {
-            // Whether it closes in time is no fault: Twilio does not wait for it either.
+            // A slow close is not a fault: Twilio does not wait for it either.
             WebSocket::new(connection, Role::Client, &LIMITS).close(CLOSE_TIMEOUT).await;
             Finding::ok(CHECK, format!("{place}/media/… opens and closes"))
         }

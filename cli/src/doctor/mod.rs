@@ -1,7 +1,7 @@
-//! `doctor`: what is set up, looked at piece by piece, and how each fault is mended.
+//! `doctor`: checks the setup piece by piece, and says how to mend each fault.
 //!
-//! Each check is a function that asks what a call would ask, in the same way, and gives [`Finding`]s. No request is without
-//! a deadline, and none changes anything anywhere.
+//! Each check is a function that sends the requests of a call, in the same way, and returns [`Finding`]s. Every request
+//! has a deadline, and none changes anything anywhere.
 
 mod agent;
 mod args;
@@ -43,24 +43,24 @@ use web::WebClient;
 
 const SETTINGS: &str = "settings";
 
-/// How much of a message of others is shown, in characters.
+/// How much of a foreign error message is shown, in characters.
 const MAX_SHOWN_CHARS: usize = 400;
 
-/// A look-up of the environment's variables.
+/// Looks up an environment variable.
 pub type Variables = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What the checks work with, which a test may replace.
+/// What the checks work with. A test may replace it.
 #[derive(Clone)]
 pub struct Tools {
     /// How connections are opened.
     pub dial: Arc<dyn Dial>,
-    /// Which certificates are trusted.
+    /// Which certificates we trust.
     pub tls: Arc<ClientConfig>,
-    /// What the time is.
+    /// The current time.
     pub clock: WallClock,
-    /// The environment.
+    /// The environment variables.
     pub variable: Variables,
-    /// Where `.env` would be.
+    /// Where `.env` is expected.
     pub env_file: PathBuf,
 }
 
@@ -86,7 +86,7 @@ impl Tools {
     }
 }
 
-/// Does the checks.
+/// Runs the checks.
 pub struct Doctor {
     tools: Tools,
     web: WebClient,
@@ -100,7 +100,7 @@ impl fmt::Debug for Doctor {
 }
 
 impl Doctor {
-    /// One who asks with these tools. Must run inside tokio.
+    /// Creates a doctor with these tools. Must run inside tokio.
     #[must_use]
     pub fn new(tools: Tools, options: &Options) -> Self {
         let deadline = Duration::from_secs(options.deadline);
@@ -108,7 +108,7 @@ impl Doctor {
         Self { tools, web, cloud_run_api_url: options.cloud_run_api_url.clone() }
     }
 
-    /// Does all checks. Each finding is told when it is there; no secret of the settings stands in one.
+    /// Runs all checks. Reports each finding as soon as it is there; none of them contains a secret of the settings.
     pub async fn examine(&self, settings: &Settings, options: &Options, mut tell: impl FnMut(Finding)) {
         let subject = self.read(settings, options).await;
         let secrets = subject.as_ref().map_or_else(|_| subject::secrets(settings, None), |read| read.secrets.clone());
@@ -141,7 +141,7 @@ impl Doctor {
         tell(files::check(&subject));
     }
 
-    /// What can be looked at all the same when the settings are wrong.
+    /// What can be checked even when the settings are wrong.
     async fn examine_without(&self, faults: Vec<Finding>, place: &CloudRunTarget, mut tell: impl FnMut(Vec<Finding>)) {
         tell(faults);
         if let CloudRunTarget::File(_) = place {
@@ -161,7 +161,7 @@ impl Doctor {
     }
 }
 
-/// The lines with which `serve` ends, each as a finding.
+/// The lines that `serve` would end with, each as a finding.
 fn settings_faults(lines: &str) -> Vec<Finding> {
     let fault = |line: &str| {
         let (says, example) = line.split_once("; for example ").unwrap_or((line, ""));
@@ -177,7 +177,7 @@ fn named(name: &str, findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().map(named).collect()
 }
 
-/// A message of others on one line, and not without end.
+/// Puts a foreign error message on one line and limits its length.
 fn in_short(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MAX_SHOWN_CHARS) {

@@ -1,4 +1,4 @@
-//! Twilio's numbers: whether a call to them comes here, and comes back here when something fails.
+//! Twilio's numbers: whether their calls come to this service, and come back when something fails.
 
 use http::{StatusCode, Uri};
 use serde::Deserialize;
@@ -13,10 +13,10 @@ use dialbridge_runner::settings::PublicUrl;
 
 pub(crate) const CHECK: &str = "number";
 
-/// How many numbers come on a page.
+/// How many numbers one page holds.
 const PAGE_SIZE: usize = 200;
 
-/// How many pages are read.
+/// How many pages are read at most.
 const MAX_PAGES: usize = 50;
 
 /// A number of the account, as Twilio's `IncomingPhoneNumbers` resource has it.
@@ -40,14 +40,13 @@ struct Capabilities {
     voice: bool,
 }
 
-/// All pages together may take as long as so many may take one by one.
+/// All pages together get as much time as this many requests.
 const PAGES_IN_TIME: u32 = 4;
 
-/// How many voice-urls are asked.
+/// How many voice-urls are requested at most.
 const MAX_NUMBERS_ASKED: usize = 20;
 
-/// Looks at the numbers that were named, or at all that lead here. Whether their voice-urls answer is looked at where the
-/// service `is_up`.
+/// Checks the numbers that were named, or all that lead here. Requests their voice-urls only if the service `is_up`.
 pub(crate) async fn check(
     doctor: &Doctor,
     api: Option<&TwilioApi>,
@@ -92,10 +91,10 @@ pub(crate) async fn check(
     if ours.is_empty() { vec![none(&all, public)] } else { ours }
 }
 
-/// The number of that name in the account.
+/// Finds the number with that name in the account.
 pub(crate) async fn find(doctor: &Doctor, api: &TwilioApi, number: &str) -> Result<Option<Number>, Refused> {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("PhoneNumber", number).finish();
-    // Twilio gives all that have it as a part.
+    // Twilio also lists numbers that merely contain this one.
     let found = list(doctor, api, &format!("&{query}")).await?;
     Ok(found.into_iter().find(|found| found.phone_number == number))
 }
@@ -125,7 +124,7 @@ async fn list(doctor: &Doctor, api: &TwilioApi, filter: &str) -> Result<Vec<Numb
         let mut page = api.get(doctor, &path).await?;
         let entries = page["incoming_phone_numbers"].as_array_mut().map(std::mem::take).unwrap_or_default();
         numbers.extend(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()));
-        // It is a path; anything else could send the credentials elsewhere.
+        // Only a path is accepted: a whole URL could send the credentials elsewhere.
         next = page["next_page_uri"].as_str().filter(|uri| uri.starts_with("/2010-04-01/")).map(ToOwned::to_owned);
         if page["next_page_uri"] == Value::Null {
             break;
@@ -134,7 +133,7 @@ async fn list(doctor: &Doctor, api: &TwilioApi, filter: &str) -> Result<Vec<Numb
     Ok(numbers)
 }
 
-/// The command of Twilio's that sets both URLs of a number.
+/// The Twilio CLI command that sets both URLs of a number.
 pub(crate) fn command(sid: &str, voice: &str, fallback: &str) -> String {
     format!(
         "twilio api:core:incoming-phone-numbers:update --sid {sid} --voice-url '{voice}' --voice-method POST \
@@ -149,7 +148,7 @@ struct NumberFault {
 }
 
 impl Number {
-    /// The command that points it here. Session parameters of a voice-url that leads here already stay.
+    /// The command that points the number here. It keeps the session parameters of a voice-url that already leads here.
     pub(crate) fn command(&self, public: &PublicUrl) -> String {
         let here = self.voice_url.as_deref().and_then(webhook).filter(|url| is_here(url, public));
         let query = here.as_ref().and_then(Uri::query).unwrap_or_default();
@@ -174,7 +173,7 @@ impl Number {
             .any(|url| is_here(&url, public))
     }
 
-    /// Asks the voice-url too, where it says more than the path that was asked already.
+    /// Requests the voice-url too, if that tells more than the path that was already requested.
     async fn check_and_ask(&self, doctor: &Doctor, subject: &Subject, public: &PublicUrl) -> Finding {
         let finding = self.check(public);
         let url = self.voice_url.as_deref().and_then(webhook);
@@ -214,7 +213,7 @@ impl Number {
         }
     }
 
-    /// What goes before the voice-url.
+    /// What Twilio uses before the voice-url.
     fn detour(&self) -> Option<NumberFault> {
         if self.capabilities.as_ref().is_some_and(|capabilities| !capabilities.voice) {
             return Some(fault("it takes no voice calls"));
@@ -261,7 +260,7 @@ impl Number {
     }
 }
 
-/// Scheme, path and method of a URL whose host is ours.
+/// Checks scheme, path and method of a URL whose host is ours.
 fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> Option<NumberFault> {
     let scheme = if public.is_tls { "https" } else { "http" };
     if url.scheme_str() != Some(scheme) {
@@ -305,12 +304,12 @@ fn is_here(url: &Uri, public: &PublicUrl) -> bool {
     same_authority(theirs, ours, true)
 }
 
-/// A URL that has only another scheme leads here too, wrongly.
+/// A URL that differs in the scheme only also leads here, but wrongly.
 fn without_standard_port(authority: &str, is_tls: bool) -> &str {
     authority.strip_suffix(if is_tls { ":443" } else { ":80" }).unwrap_or(authority)
 }
 
-/// Scheme and host: what stands in a query is not for everybody.
+/// Scheme and host. The query may hold secrets, so it is left out.
 fn place(url: &Uri) -> String {
     format!("{}://{}", url.scheme_str().unwrap_or_default(), url.authority().map_or("", |authority| authority.as_str()))
 }

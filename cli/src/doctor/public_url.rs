@@ -1,4 +1,4 @@
-//! The public URL: whether it leads to the service, and what must be so that Twilio can use it.
+//! The public URL: whether it leads to the service, and whether Twilio can use it.
 
 use http::{StatusCode, Uri};
 
@@ -17,7 +17,7 @@ const READY: &str = "ready";
 /// The checks of the public URL, in order.
 const ALL: [&str; 6] = [URL, HEALTH, READY, SIGNED, UNSIGNED, media::CHECK];
 
-/// Looks at the public URL. `set` is PUBLIC_URL as it is set, which `--url` may hide.
+/// Checks the public URL. `set` is PUBLIC_URL as it is set; `--url` may override it.
 pub(crate) async fn check(doctor: &Doctor, subject: &Subject, set: Option<&str>) -> Vec<Finding> {
     let Some(public) = &subject.public_url else {
         return skipped(&ALL, "PUBLIC_URL is not set, and no --url is given");
@@ -49,7 +49,7 @@ pub(crate) async fn check(doctor: &Doctor, subject: &Subject, set: Option<&str>)
     findings
 }
 
-/// Whether the service takes signed requests there.
+/// Whether the service accepts signed requests there.
 pub(crate) fn is_up(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.check == SIGNED && finding.mark == Mark::Ok)
 }
@@ -58,7 +58,7 @@ fn skipped(checks: &[&'static str], why: &str) -> Vec<Finding> {
     checks.iter().map(|check| Finding::skipped(check, why)).collect()
 }
 
-/// What is to be said of the URL itself.
+/// Checks the URL itself.
 fn address(public: &PublicUrl, fault: Option<&ProbeFault>) -> Finding {
     let url = public.http("");
     if let Some(location) = fault.and_then(|fault| fault.location.as_deref()) {
@@ -81,11 +81,11 @@ fn address(public: &PublicUrl, fault: Option<&ProbeFault>) -> Finding {
 /// Why a probe does not answer as it should.
 struct ProbeFault {
     finding: Finding,
-    /// Where it is redirected to.
+    /// Where it redirects to.
     location: Option<String>,
 }
 
-/// Asks a probe, which answers with that word.
+/// Requests a probe that answers with that word.
 async fn probe(
     doctor: &Doctor,
     public: &PublicUrl,

@@ -1,15 +1,15 @@
-//! The same checks one by one, for whoever sets a service up: each looks at settings that were just given.
+//! The same checks one by one, for `configure`: each checks settings that were just given.
 
 use super::finding::Finding;
 use super::subject::{self, Subject};
 use super::{Doctor, agent, credentials, numbers, public_url, settings_faults, twilio};
 use dialbridge_runner::settings::{Platform, PublicUrl, Settings};
 
-/// Where a service is that has no URL yet.
+/// The placeholder for a service that has no URL yet.
 const NOT_YET: &str = "YOUR-SERVICE";
 
 impl Doctor {
-    /// Credentials and agent.
+    /// Checks credentials and agent.
     pub(crate) async fn check_agent(&self, settings: &Settings) -> Vec<Finding> {
         let subject = match read(settings).await {
             Ok(subject) => subject,
@@ -22,7 +22,7 @@ impl Doctor {
         shown(&subject, findings)
     }
 
-    /// The Twilio account.
+    /// Checks the Twilio account.
     pub(crate) async fn check_account(&self, settings: &Settings) -> Vec<Finding> {
         match read(settings).await {
             Ok(subject) => shown(&subject, twilio::check(self, &subject.twilio).await.0),
@@ -30,7 +30,7 @@ impl Doctor {
         }
     }
 
-    /// The public URL.
+    /// Checks the public URL.
     pub(crate) async fn check_public_url(&self, settings: &Settings) -> Vec<Finding> {
         match read(settings).await {
             Ok(subject) if subject.public_url.is_none() => Vec::new(),
@@ -39,7 +39,7 @@ impl Doctor {
         }
     }
 
-    /// The command that points a number of the account to the service.
+    /// Returns the command that points a number of the account to the service.
     ///
     /// # Errors
     /// Why there is no such number.
@@ -58,7 +58,7 @@ impl Doctor {
         }
     }
 
-    /// The same command for a number that was not looked up.
+    /// Returns the same command for a number that was not looked up.
     pub(crate) fn command_for_any_number(settings: &Settings) -> String {
         let url = settings.given("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
         let url = url.unwrap_or_else(|| format!("https://{NOT_YET}"));
@@ -74,12 +74,12 @@ async fn read(settings: &Settings) -> Result<Subject, Vec<Finding>> {
     Subject::read(settings, Platform::Elsewhere).await.map_err(|lines| settings_faults(&lines))
 }
 
-/// The findings without what they must not show.
+/// Removes secrets from the findings.
 fn shown(subject: &Subject, findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().map(|finding| finding.without(&subject.secrets)).collect()
 }
 
-/// The settings' own faults, in the same way.
+/// The faults of the settings themselves, in the same form.
 fn refused(settings: &Settings, faults: Vec<Finding>) -> Vec<Finding> {
     let secrets = subject::secrets(settings, None);
     faults.into_iter().map(|fault| fault.without(&secrets)).collect()

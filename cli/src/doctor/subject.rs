@@ -1,4 +1,5 @@
-//! What is examined: the settings, in the words of the checks. Nothing else here knows how the settings are kept.
+//! What `doctor` examines: the settings, in the terms of the checks. No other module here knows how settings are
+//! stored.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,22 +18,22 @@ use dialbridge_runner::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
 };
 
-/// What the settings say.
+/// The settings.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) public_url: Option<PublicUrl>,
     pub(crate) twilio: TwilioConfig,
     pub(crate) agents: Vec<AgentSubject>,
-    /// Folders that the settings name, by the settings' names.
+    /// The folders that settings name, by setting.
     pub(crate) folders: Vec<(&'static str, PathBuf)>,
-    /// Files that they name.
+    /// The files that settings name.
     pub(crate) files: Vec<(&'static str, PathBuf)>,
-    /// What no output may show.
+    /// Secrets that no output may show.
     pub(crate) secrets: Vec<String>,
     _lab: Lab,
 }
 
-/// The lab's agents that are served for this.
+/// The lab's agents that are served for this run.
 #[cfg(feature = "lab")]
 type Lab = Vec<dialbridge_lab::agent::ServedAgent>;
 #[cfg(not(feature = "lab"))]
@@ -41,26 +42,26 @@ type Lab = Vec<()>;
 /// One agent.
 #[derive(Debug)]
 pub(crate) struct AgentSubject {
-    /// Its name in the settings.
+    /// The name that the settings give it.
     pub(crate) name: String,
     pub(crate) address: AgentAddress,
-    /// Where it is asked.
+    /// The endpoint to call.
     pub(crate) endpoint: Endpoint,
-    /// Whether that is another place than the one where Google has it.
+    /// Whether that differs from Google's own endpoint for the agent.
     pub(crate) is_elsewhere: bool,
-    /// Whether it is the lab's.
+    /// Whether it is a lab agent.
     pub(crate) is_lab: bool,
     pub(crate) credentials: Option<PathBuf>,
-    /// What it gets first: an event, and a text where the event is not answered.
+    /// The first input: an event, or a text if the agent does not answer the event.
     pub(crate) opening: Vec<TurnInput>,
     config: AgentConfig,
 }
 
 impl Subject {
-    /// Reads the settings as `serve` does, and serves the lab's agents where there are some.
+    /// Reads the settings as `serve` does, and serves the lab's agents if the settings name some.
     ///
     /// # Errors
-    /// The lines with which `serve` would end.
+    /// With the lines that `serve` would end with.
     pub(crate) async fn read(settings: &Settings, platform: Platform) -> Result<Self, String> {
         let mut config = settings.check(platform).map_err(|error| error.to_string())?;
         let lab = lab_agents::serve(&mut config).await?;
@@ -85,7 +86,7 @@ impl AgentSubject {
         let text = greeting.text.map(TurnInput::Text);
         let mut opening: Vec<TurnInput> = greeting.event.map(TurnInput::Event).into_iter().chain(text).collect();
         if opening.is_empty() {
-            // An agent that listens first answers a word all the same.
+            // An agent that listens first still answers a text.
             opening.push(TurnInput::Text("hi".to_owned()));
         }
         #[cfg(feature = "lab")]
@@ -104,16 +105,16 @@ impl AgentSubject {
         }
     }
 
-    /// Whether a stream to it goes on after an answer.
+    /// Whether its stream stays open after an answer.
     pub(crate) fn has_session_stream(&self) -> bool {
         self.config.call.shape == StreamShape::PerSession
     }
 
-    /// Opens a stream to the agent as a call does, in a session of its own, and gives what comes over it. It ends with
-    /// `tasks`.
+    /// Opens a stream to the agent as a call does, in a session of its own. Returns what arrives on it. The stream ends
+    /// with `tasks`.
     ///
     /// # Errors
-    /// Why there can be no stream.
+    /// Why the stream cannot be opened.
     pub(crate) fn open(
         &self,
         dial: Arc<dyn Dial>,
@@ -139,7 +140,7 @@ impl AgentSubject {
         };
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
         let stream = agent.open(&context, TurnId(1), &start, events, tasks);
-        // An agent with one stream for the whole call may take its half-close for the end of the call.
+        // An agent with one stream for the whole call may take our half-close for the end of the call.
         if !self.has_session_stream() {
             stream.half_close();
         }

@@ -1,4 +1,4 @@
-//! The Twilio account: whether its id, its token and its API key are taken.
+//! The Twilio account: whether Twilio accepts its id, its token and its API key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use dialbridge_runner::settings::{Secret, TwilioConfig};
 const ACCOUNT: &str = "twilio-account";
 const API_KEY: &str = "twilio-api-key";
 
-/// Twilio's REST API with credentials that it took.
+/// Twilio's REST API with credentials that it accepted.
 #[derive(Debug)]
 pub(crate) struct TwilioApi {
     pub(crate) account_sid: String,
@@ -25,7 +25,7 @@ pub(crate) struct TwilioApi {
     authorization: HeaderValue,
 }
 
-/// Why Twilio does not say what it was asked.
+/// Why Twilio does not answer a question.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) says: String,
@@ -33,7 +33,7 @@ pub(crate) struct Refused {
     status: Option<StatusCode>,
 }
 
-/// Looks at the account. What it gives can be asked further.
+/// Checks the account. Returns the API client for further checks.
 pub(crate) async fn check(doctor: &Doctor, config: &TwilioConfig) -> (Vec<Finding>, Option<TwilioApi>) {
     let skipped = |why: &str| [ACCOUNT, API_KEY].map(|check| Finding::skipped(check, why)).to_vec();
     let Some(sid) = &config.account_sid else {
@@ -60,7 +60,7 @@ pub(crate) async fn check(doctor: &Doctor, config: &TwilioConfig) -> (Vec<Findin
     (vec![account, key], working)
 }
 
-/// The account as each token sees it: the first one must be taken, the others may be on their way in or out.
+/// Reads the account with each token. Twilio must accept the first; the others may not be active yet, or no longer be.
 async fn account(
     doctor: &Doctor,
     config: &TwilioConfig,
@@ -109,7 +109,7 @@ fn state(sid: &str, account: &Value) -> Option<Finding> {
     None
 }
 
-/// The key as the service uses it: for calls. Standard keys may not read the account itself.
+/// Checks the key as the service uses it: for calls. Standard keys may not read the account itself.
 async fn api_key(
     doctor: &Doctor,
     config: &TwilioConfig,
@@ -135,13 +135,13 @@ async fn api_key(
 impl TwilioApi {
     fn new(config: &TwilioConfig, sid: &str, user: &str, secret: &Secret) -> Self {
         let text = format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose())));
-        // Base64 can stand in any header.
+        // Base64 is valid in any header.
         let mut authorization = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         authorization.set_sensitive(true);
         Self { account_sid: sid.to_owned(), base: config.api_url.clone(), authorization }
     }
 
-    /// What stands at that path, with its query.
+    /// Gets the resource at that path and query.
     pub(crate) async fn get(&self, doctor: &Doctor, path: &str) -> Result<Value, Refused> {
         let request = Request::get(format!("{}{path}", self.base))
             .header("authorization", self.authorization.clone())

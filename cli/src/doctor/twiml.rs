@@ -1,4 +1,4 @@
-//! What a service's TwiML says, as far as the checks want to know.
+//! Reads a service's TwiML as far as the checks need it.
 
 use roxmltree::Document;
 
@@ -14,7 +14,7 @@ pub(crate) struct Twiml {
 /// Why a document connects no call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoStream {
-    /// It is no TwiML.
+    /// It is not TwiML.
     NotTwiml,
     /// It is TwiML with these verbs.
     Verbs(String),

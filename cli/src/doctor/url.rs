@@ -1,4 +1,4 @@
-//! What several checks ask of a URL and of the answer that came from there.
+//! What several checks need to know about a URL and the answer that came from it.
 
 use bytes::Bytes;
 use http::header::LOCATION;

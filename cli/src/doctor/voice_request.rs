@@ -1,4 +1,5 @@
-//! A call's first webhook, as Twilio sends it: signed it must be answered with TwiML, unsigned it must be refused.
+//! Sends a call's first webhook as Twilio does. The service must answer the signed one with TwiML and refuse the
+//! unsigned one.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -17,10 +18,10 @@ use dialbridge_runner::twilio::signature::sign;
 pub(crate) const SIGNED: &str = "signed-request";
 pub(crate) const UNSIGNED: &str = "unsigned-request";
 
-/// The longest document that Twilio takes from a webhook, in bytes (its error 11750).
+/// The longest document that Twilio accepts from a webhook, in bytes (its error 11750).
 const MAX_TWIML_BYTES: usize = 64_000;
 
-/// Asks `/twiml` of a service for a call that there is not.
+/// Requests `/twiml` of a service for a call that does not exist.
 pub(crate) struct VoiceRequest<'a> {
     doctor: &'a Doctor,
     twilio: &'a TwilioConfig,
@@ -54,7 +55,8 @@ impl<'a> VoiceRequest<'a> {
         Self { doctor, twilio, public, set, path: "/twiml".to_owned(), form }
     }
 
-    /// What a number's voice-url answers to a signed request, at that path and query; `None` where nothing can be signed.
+    /// Posts a signed request to a number's voice-url at that path and query, and returns the answer. `None` if there
+    /// is no token to sign with.
     pub(crate) async fn of_number(mut self, path: &str, number: &str) -> Option<Result<Response<Bytes>, WebError>> {
         path.clone_into(&mut self.path);
         for (name, value) in &mut self.form {
@@ -66,7 +68,7 @@ impl<'a> VoiceRequest<'a> {
         Some(self.send(Some(&self.signature(token, &self.url()))).await)
     }
 
-    /// What the signed request and the unsigned one brought, and the TwiML of one that was answered.
+    /// The answers to the signed and the unsigned request, and the TwiML of whichever was answered.
     pub(crate) async fn check(&self) -> (Finding, Finding, Option<Twiml>) {
         let unsigned = self.send(None).await;
         let Some(token) = self.twilio.auth_tokens.first() else {
@@ -84,7 +86,7 @@ impl<'a> VoiceRequest<'a> {
             },
         };
         let unsigned = match &unsigned {
-            // What is wrong with the one is wrong with the other, and told already.
+            // The fault of the signed request is already reported, and the unsigned one has the same.
             Ok(response) if signed.is_fault() && !(response.status().is_success() || is_refusal(response)) => {
                 Finding::skipped(UNSIGNED, "the signed request must be answered first")
             }
@@ -114,7 +116,7 @@ impl<'a> VoiceRequest<'a> {
         self.doctor.web.send(request).await
     }
 
-    /// Why the service takes no signature of ours: what else would it have taken?
+    /// Why the service refuses our signature: tries other tokens and URLs until it accepts one.
     async fn refused(&self) -> Finding {
         let says = format!("{} refuses a request that TWILIO_AUTH_TOKEN signed (403)", self.url());
         for token in &self.twilio.auth_tokens {
@@ -144,7 +146,7 @@ impl<'a> VoiceRequest<'a> {
         response.is_ok_and(|response| !is_refusal(&response))
     }
 
-    /// What the service may take its URL for: the other scheme, or what PUBLIC_URL says here.
+    /// The URLs that the service may take for its own: with the other scheme, or PUBLIC_URL as it is set here.
     fn other_urls(&self) -> Vec<String> {
         let other = PublicUrl { is_tls: !self.public.is_tls, ..self.public.clone() };
         let set = self.set.map(|set| format!("{}/twiml", set.trim_end_matches('/')));
@@ -182,7 +184,7 @@ impl<'a> VoiceRequest<'a> {
         })
     }
 
-    /// Whether the TwiML leads back to this service, with TLS.
+    /// Whether the TwiML leads back to this service, over TLS.
     fn addresses(&self, twiml: &Twiml) -> Finding {
         let mend = format!("set PUBLIC_URL={} at the service", self.public.http(""));
         let (scheme, authority) = parts(&twiml.stream);
@@ -226,7 +228,7 @@ impl<'a> VoiceRequest<'a> {
         if self.twilio.auth_tokens.is_empty() {
             Finding::warning(UNSIGNED, says, mend)
         } else {
-            // Here there is a token, so the door was meant to be locked.
+            // Whoever set a token here wants unsigned requests refused.
             Finding::fault(UNSIGNED, says, mend)
         }
     }
@@ -254,7 +256,7 @@ pub(crate) fn parts(url: &str) -> (String, String) {
     (scheme, authority.to_owned())
 }
 
-/// An id that no call has: the service takes no call over for it.
+/// A CallSid that no call has, so that the service does not take the request for one of its calls.
 fn call_sid() -> String {
     let mut bytes = [0; 16];
     // The same id twice does no harm.

@@ -1,4 +1,5 @@
-//! Requests as Twilio makes them: each on a connection of its own, no redirect followed, nothing sent twice.
+//! HTTP requests as Twilio makes them: each on its own connection, without following redirects or sending anything
+//! twice.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +19,10 @@ use rustls::ClientConfig;
 
 use dialbridge_runner::telemetry::clock::WallClock;
 
-/// The most of an answer that is read, in bytes. A page of a thousand numbers has about two million.
+/// How much of an answer is read at most, in bytes. A page of a thousand numbers has about two million.
 const MAX_BYTES: usize = 8 << 20;
 
-/// A client.
+/// An HTTP client.
 #[derive(Clone)]
 pub(crate) struct WebClient {
     pub(crate) dial: Arc<dyn Dial>,
@@ -32,25 +33,25 @@ pub(crate) struct WebClient {
     clocks: Arc<Mutex<Vec<OtherClock>>>,
 }
 
-/// What time it is elsewhere.
+/// The time of another host's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OtherClock {
-    /// The host that said so.
+    /// The host that sent it.
     pub(crate) host: String,
-    /// So many milliseconds our own clock is ahead; negative: behind.
+    /// How many milliseconds our own clock is ahead; negative: behind.
     pub(crate) ahead_ms: i64,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum WebError {
-    /// The URL has no host, or cannot be asked for.
+    /// The URL has no host, or no request can be made for it.
     NoUrl(String),
-    /// No connection.
+    /// The connection failed.
     Unreachable(String),
-    /// No TLS on the connection.
+    /// The TLS handshake failed.
     Tls(String),
-    /// The connection broke, or what came is not HTTP.
+    /// The connection broke, or the answer is not HTTP.
     Broken(String),
     /// It took too long.
     TooLate(Duration),
@@ -85,13 +86,13 @@ impl WebClient {
         .await
     }
 
-    /// Asks for a URL.
+    /// Gets a URL.
     pub(crate) async fn get(&self, url: &str) -> Result<Response<Bytes>, WebError> {
         let request = Request::get(url).body(Full::default()).map_err(|error| WebError::NoUrl(error.to_string()))?;
         self.send(request).await
     }
 
-    /// Shakes hands for a WebSocket, and gives the connection that it has become.
+    /// Does the WebSocket handshake and returns the upgraded connection.
     pub(crate) async fn handshake(
         &self,
         url: &str,
@@ -101,12 +102,12 @@ impl WebClient {
         self.in_time(async { Ok(handshake(self.connect(&url).await?, &url, headers).await) }).await
     }
 
-    /// What the clocks of those show that were asked by [`WebClient::note_clock`].
+    /// The clocks of the hosts that were noted by [`WebClient::note_clock`].
     pub(crate) fn clocks(&self) -> Vec<OtherClock> {
         self.clocks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what an answer of a host with a good clock says of the time.
+    /// Notes the time in an answer of a host whose clock is good.
     pub(crate) fn note_clock(&self, host: &str, response: &Response<Bytes>) {
         let date = response.headers().get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         let Some(date) = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok()) else { return };

@@ -1,4 +1,4 @@
-//! The program and an agent behind TLS: one whose certificate is trusted, one whose certificate is not, and one that refuses
+//! The program and an agent behind TLS: one with a trusted certificate, one with an untrusted one, and one that refuses
 //! a token in the middle of a call.
 #![cfg(feature = "lab")]
 
@@ -39,7 +39,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// An edition, and for CES what carries it.
+/// An edition, and for CES its transport.
 type Agent = (Edition, Option<&'static str>);
 
 const CES: [(Agent, &str); 2] =
@@ -53,7 +53,7 @@ struct Lab {
     twilio: SimulatedTwilio,
     rest: ServedRest,
     google: Served,
-    /// How many tokens were asked for.
+    /// How many tokens were requested.
     tokens: Arc<AtomicUsize>,
     identity: Identity,
     _serving: (ServedAgent, JoinSet<()>),
@@ -82,7 +82,7 @@ impl Lab {
         Self { agent, endpoint, authority, twilio, rest, google, tokens, identity, _serving: (served, front) }
     }
 
-    /// The program, which trusts that certificate alone; its log, and the call's voice-url.
+    /// Starts the program, which trusts only that certificate; returns its log and the call's voice-url.
     async fn serve(&self, name: &str, (edition, transport): Agent, trusted: &Authority) -> (Running, String) {
         let folder = folder(name);
         fs::write(folder.join("trusted.pem"), trusted.pem()).unwrap();

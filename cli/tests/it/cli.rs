@@ -7,12 +7,12 @@ use std::process::{Child, Command, Output, Stdio};
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
-    // Nothing of the developer's own environment, and no .env of theirs.
+    // Without the developer's environment and `.env`.
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(scratch(""));
     command
 }
 
-/// A file in a folder of this test run's own.
+/// A file in a folder of this test run.
 fn scratch(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
     fs::create_dir_all(&folder).unwrap();
@@ -211,7 +211,7 @@ fn a_tape_is_replayed_with_other_settings_and_keeps_them_when_that_is_accepted()
     assert_eq!(fs::read_to_string(&tape).unwrap(), text, "a check changes nothing");
     assert_eq!(replay(&[&setting[..], &["--accept"]].concat()).0, 0);
     assert_eq!(replay(&["--check"]).0, 0, "the tape has the setting now");
-    // One that is as expected does not hide one that is not.
+    // A tape that matches must not hide one that differs.
     fs::write(folder.join("b.trace"), "").unwrap();
     let (code, told, faults) = run(program().arg("replay").args([&other, &tape]).arg("--check"));
     assert!(code == 1 && told.contains("a.jsonl: as expected") && faults.contains("b.jsonl"), "{told}{faults}");
@@ -237,12 +237,12 @@ impl Served {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let first_lines: Vec<serde_json::Value> =
             lines.by_ref().take(count).map(|line| serde_json::from_str(&line).unwrap()).collect();
-        // The log must be read on, or the service would wait for a reader.
+        // The log must be read to its end, or the service would block on writing.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url: format!("http://127.0.0.1:{}", first_lines[0]["port"]), first_lines }
     }
 
-    /// What it warns of before it says that its page is there.
+    /// What it warns of before it reports that its page is up.
     fn warnings(command: &mut Command) -> Vec<String> {
         let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -243,11 +243,11 @@ async fn who_interrupts_gets_the_echo_back() {
 struct Terminal {
     child: Child,
     master: File,
-    /// Without it, what was written last could be lost with the terminal's end.
+    /// Keeps the terminal open, or the last output could be lost with it.
     _slave: File,
     shown: mpsc::Receiver<Vec<u8>>,
     seen: String,
-    /// How much of that was looked at.
+    /// How much of the output was already searched.
     at: usize,
 }
 
@@ -274,7 +274,7 @@ impl Terminal {
         Self { child, master, _slave: slave, shown, seen: String::new(), at: 0 }
     }
 
-    /// Waits until that is shown, after what was waited for before.
+    /// Waits until the terminal shows this text, after the text of the last wait.
     fn expect(&mut self, text: &str) {
         loop {
             if let Some(found) = self.seen[self.at..].find(text) {
@@ -297,7 +297,7 @@ impl Terminal {
         tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ECHO)
     }
 
-    /// What was shown in all, and the exit code.
+    /// The whole output, and the exit code.
     fn end(mut self) -> (String, i32) {
         let code = self.child.wait().unwrap().code().unwrap();
         while let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(200)) {

@@ -14,7 +14,7 @@ fn doctor(folder: &Path) -> Command {
     command
 }
 
-/// The line of a check, and the line with its mend.
+/// The line of a check, followed by the line that says how to mend it.
 fn line<'a>(output: &'a str, check: &str) -> (&'a str, &'a str) {
     let mut lines = output.lines();
     let line = lines.by_ref().find(|line| line.split_whitespace().nth(1) == Some(check)).unwrap_or(output);

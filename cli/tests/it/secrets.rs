@@ -1,4 +1,4 @@
-//! A run in which everything happens that is logged, with planted secrets: none of them stands in what it leaves behind.
+//! A run that triggers everything that is logged, with planted secrets. None of them may appear in any output.
 #![cfg(feature = "lab")]
 
 use std::fs;
@@ -22,7 +22,7 @@ const ADMIN_TOKEN: &str = "planted-admin-token";
 /// What a caller presses.
 const DIGITS: &str = "86753092";
 
-/// Whatever of these stands somewhere is a leak.
+/// If one of these appears anywhere, it is a leak.
 const PLANTED: [&str; 14] = [
     TOKEN,
     "planted-old-token",
@@ -70,7 +70,7 @@ fn folder() -> PathBuf {
     folder
 }
 
-/// Reads an output to its end, so that whoever writes it need not wait.
+/// Reads an output to its end, so that the writer does not block.
 fn read_on(mut output: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
     let (sender, whole) = mpsc::channel();
     std::thread::spawn(move || {
@@ -95,7 +95,7 @@ fn serve(agent: &str, rest: &str, tapes: &PathBuf, port: u16, account: &Account)
         .env("ADMIN_TOKEN", ADMIN_TOKEN)
         .env("TWILIO_API_URL", rest)
         .env("WEBHOOK_HEADERS", "X-Shop: planted-header")
-        // Nobody listens there: that they cannot be told anything is logged.
+        // Nobody listens there, so the service logs that it cannot deliver.
         .env("EVENT_WEBHOOK_URL", "http://127.0.0.1:9/events?key=planted-event-secret")
         .env("EVENT_WEBHOOK_SECRET", "planted-event-secret")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
@@ -109,13 +109,12 @@ fn serve(agent: &str, rest: &str, tapes: &PathBuf, port: u16, account: &Account)
         .unwrap()
 }
 
-/// What the page asks for, by whoever has the token.
+/// The requests of the page, sent by somebody who has the token.
 fn as_admin(method: &str, path: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {ADMIN_TOKEN}\r\n\r\n")
 }
 
-/// Requests that are refused, each with something in it that is nobody's business; and those whose answers show what has
-/// happened.
+/// Requests that the service refuses, each with something private in it; and requests whose answers show what happened.
 async fn knock(port: u16, ticket: &str) {
     let form = format!("CallSid=CA1&Digits={DIGITS}&From=%2B15550187654&SpeechResult=planted+words");
     let posted = |path: &str, more: &str| {
@@ -170,7 +169,7 @@ fn digits_of(call: &CallRecord) -> Vec<String> {
 fn steps(asks_for_a_person: bool) -> Vec<CallerStep> {
     let mut steps = vec![say(When::AgentSilent(300), numbered_speech(0, 900))];
     if asks_for_a_person {
-        // A call that is resumed is not spoken to until it has said something.
+        // The agent does not speak on a resumed call until the caller has said something.
         steps.push(CallerStep::Press { when: When::After(2_500), digits: format!("{DIGITS}#") });
     } else {
         steps.push(say(When::AgentSilent(300), numbered_speech(100, 900)));
@@ -227,7 +226,7 @@ async fn nothing_that_a_run_leaves_behind_holds_a_secret() {
     for tape in fs::read_dir(&tapes).unwrap() {
         let tape = fs::read_to_string(tape.unwrap().path()).unwrap();
         found += 1;
-        // A tape holds what was said, and is told to; keys that were pressed and our own keys stand in none.
+        // A tape holds what was said. It holds neither pressed digits nor the tickets and states of a call.
         for planted in PLANTED[..7].iter().copied().chain([DIGITS]).chain(keys.iter().map(String::as_str)) {
             assert!(!tape.contains(planted), "{planted} in a tape");
         }

@@ -1,4 +1,4 @@
-//! The `.env` of Twilio's sample (media-streams, node/dialogflow-integration) and its hand-off handler serve unchanged.
+//! The `.env` and the hand-off handler of Twilio's sample (media-streams, node/dialogflow-integration) work unchanged.
 #![cfg(feature = "lab")]
 
 use std::fs;
@@ -39,7 +39,7 @@ const AGENT: &str = r#"
     end = true
 "#;
 
-/// A folder as the sample's users have it.
+/// A folder as users of the sample have it.
 fn folder(handlers: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("twilios-sample");
     fs::create_dir_all(&folder).unwrap();
@@ -57,7 +57,7 @@ impl Drop for Served {
     }
 }
 
-/// The program, with nothing but that `.env` and where the lab's agent and REST API are.
+/// The program, with only that `.env` and the addresses of the lab's agent and REST API.
 fn serve(agent: &str, rest: &str) -> (Served, serde_json::Value) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
         .current_dir(folder(rest))
@@ -71,7 +71,7 @@ fn serve(agent: &str, rest: &str) -> (Served, serde_json::Value) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
-    // The log must be read on, or the service would wait for a reader.
+    // The log must be read to its end, or the service would block on writing.
     std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
     (Served(child), serde_json::from_str(&line).unwrap())
 }

@@ -1,4 +1,4 @@
-//! Two instances of the program behind a front end: one of them ends, and its calls go on at the other.
+//! Two instances of the program behind a front end: one of them ends, and its calls continue at the other.
 #![cfg(feature = "lab")]
 
 use std::io::{BufRead, BufReader};
@@ -20,7 +20,7 @@ const TOKEN: &str = "the-instances-auth-token";
 /// How many calls are live when an instance ends.
 const CALLS: u32 = 20;
 
-/// The first frame of what the caller says after the instance has ended.
+/// The first frame that the caller says after the instance has ended.
 const LATER: u32 = 1_000;
 
 const SCRIPT: &str = r#"
@@ -59,7 +59,7 @@ impl Instance {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
-        // The log must be read on, or the service would wait for a reader.
+        // The log must be read to its end, or the service would block on writing.
         std::thread::spawn(move || lines.for_each(drop));
         let port = u16::try_from(first["port"].as_u64().unwrap()).unwrap();
         Self { child, address: ([127, 0, 0, 1], port).into() }
@@ -121,7 +121,7 @@ impl Pair {
         of_turns.chain(of_streams).flat_map(|audio| numbers(&audio)).collect()
     }
 
-    /// What else it got.
+    /// Everything else that the agent got.
     fn inputs(&self, call: &CallRecord) -> Vec<String> {
         let record = self.agent.record();
         let of_turns = record.turns(&call.call_sid).into_iter().map(|turn| turn.text);
@@ -138,8 +138,8 @@ impl Pair {
     }
 }
 
-/// A sentence, a long one in which the instance ends, a later one, and the key that asks for a person. Whoever is put over
-/// to another stream is not spoken to there: he speaks after a time.
+/// A sentence, a long one during which the instance ends, a later one, and the key that asks for a person. The agent
+/// does not speak to a caller who migrates to another media stream, so the caller speaks after a time.
 fn steps() -> Vec<CallerStep> {
     vec![
         say(When::AgentSilent(300), numbered_speech(0, 900)),
@@ -149,7 +149,7 @@ fn steps() -> Vec<CallerStep> {
     ]
 }
 
-/// The instance that ends does so in the middle of the second sentence.
+/// The instance ends in the middle of the second sentence.
 const IN_MID_TURN: Duration = Duration::from_millis(5_000);
 
 fn streams(call: &CallRecord) -> usize {
@@ -161,7 +161,7 @@ fn is_handed_off(call: &CallRecord) -> bool {
     url.is_some_and(|url| url.contains("VirtualAgentStatus=live-agent-handoff"))
 }
 
-/// The front end spreads requests and not calls, so that it is not known how many calls each instance has.
+/// The front end spreads requests, not calls, so we do not know how many calls each instance has.
 fn assert_some_moved(records: &[CallRecord]) {
     let moved = records.iter().filter(|call| streams(call) == 2).count();
     let stayed = records.iter().filter(|call| streams(call) == 1).count();
@@ -169,7 +169,7 @@ fn assert_some_moved(records: &[CallRecord]) {
     assert!(moved > 0 && stayed > 0, "{moved} {stayed}");
 }
 
-/// What holds for each call that came through: it was greeted once, was heard later, and was handed on.
+/// Checks each call that came through: the agent greeted it once, heard it later, and handed it off.
 fn assert_carried_on(pair: &Pair, call: &CallRecord) {
     assert!(is_handed_off(call), "{:?}", call.events);
     let inputs = pair.inputs(call);

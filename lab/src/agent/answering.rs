@@ -1,4 +1,4 @@
-//! How a turn is answered: partial responses, then the last one, each with its audio.
+//! Answers a turn: partial responses, then the last one, each with its audio.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::agent::script::{FaultAt, MixedAudio, Output, Reply};
 use crate::agent::speech::coded;
 use crate::agent::turn::{Failure, ScriptedTurn, Writer, send};
 
-/// How long the first message of an answer has before the stream fails: what is reset may not be sent any more.
+/// How long the first message of an answer gets before the stream fails: a reset may discard what was not sent yet.
 const MIDDLE: Duration = Duration::from_millis(100);
 
 impl ScriptedTurn {
-    /// Answers what was said, as the script has it.
+    /// Answers the input as the script says.
     pub(super) async fn answer<D: Dialect>(&mut self, said: &CallerInput, writer: &Writer<D>) -> Result<(), Failure> {
         let script = self.sessions.script.clone();
         let reply = self.sessions.conversations.answer(&self.opened.name, said);
@@ -45,7 +45,7 @@ impl ScriptedTurn {
         self.say::<D>(&reply, mulaw, said, Part { is_matched, is_partial: false }, writer).await
     }
 
-    /// Fails as the script has it.
+    /// Fails as the script says.
     fn fail(&self, reply: &Reply) -> Result<(), Failure> {
         match reply.fault {
             Some(fault) if fault.fails_stream() => return Err(Failure::of(fault, reply)),
@@ -103,7 +103,7 @@ impl ScriptedTurn {
         self.sessions.conversations.collect(&self.opened.name, &reply.parameters)
     }
 
-    /// The audio of an answer: what is repeated of earlier parts, its own, and mixed audio where the script has it there.
+    /// The audio of an answer: repeated partial responses, its own audio, and mixed audio if the script puts it there.
     fn mulaw(&self, reply: &Reply, repeated: &[u8]) -> Vec<u8> {
         let mut mulaw = [repeated, reply.mulaw.as_deref().unwrap_or_default()].concat();
         if self.sessions.script.mixed_audio == MixedAudio::InOutputAudio {
@@ -114,7 +114,7 @@ impl ScriptedTurn {
         mulaw
     }
 
-    /// Audio as asked for, or as the agent's own settings want it; `None` where there is none, or none is wanted.
+    /// Audio in the requested coding, or in the agent's fixed one; `None` if there is none, or none is wanted.
     fn coded(&self, mulaw: &[u8]) -> Result<Option<(Bytes, Output)>, Status> {
         let Some(asked) = self.opened.output.filter(|_| !mulaw.is_empty()) else { return Ok(None) };
         let output = self.sessions.script.output.unwrap_or(asked);

@@ -1,5 +1,5 @@
-//! Connections over HTTP/2: each is served by itself, so that a script can have one of them go away or break off, or have
-//! nobody connect for a while.
+//! Connections over HTTP/2. Each is served by itself, so that a script can make one of them go away or break, or make
+//! the address unreachable for a while.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -21,14 +21,14 @@ use tower_service::Service;
 
 use crate::agent::reset::reason_before_all;
 
-/// How much a stream may send that has not been read, in bytes.
+/// How many unread bytes a stream may send.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// A connection, as a stream sees it that came over it.
+/// A stream's handle on its connection.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionHandle(Arc<watch::Sender<ConnectionState>>);
 
-/// How a connection stands.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ConnectionState {
     Open,
@@ -42,12 +42,12 @@ impl ConnectionHandle {
         (Self(Arc::new(sender)), receiver)
     }
 
-    /// Has the connection take no further streams.
+    /// Makes the connection refuse further streams.
     pub(super) fn go_away(&self) {
         self.advance_to(ConnectionState::GoingAway);
     }
 
-    /// Has the connection break off.
+    /// Breaks the connection.
     pub(super) fn cut(&self) {
         self.advance_to(ConnectionState::Cut);
     }
@@ -61,7 +61,7 @@ impl ConnectionHandle {
     }
 }
 
-/// For how long nobody can connect. Clones share it.
+/// A time in which nobody can connect. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Outage(Arc<watch::Sender<Option<Instant>>>);
 
@@ -72,24 +72,24 @@ impl Default for Outage {
 }
 
 impl Outage {
-    /// It begins now.
+    /// Begins an outage.
     pub(super) fn begin(&self, length: Duration) {
         self.0.send_replace(Some(Instant::now() + length));
     }
 
-    /// When the outage ends that is going on.
+    /// The end of the current outage, if there is one.
     pub(super) fn until(&self) -> Option<Instant> {
         self.0.borrow().filter(|until| *until > Instant::now())
     }
 
-    /// Waits for the beginning of one; gives its end.
+    /// Waits for an outage to begin; returns its end.
     pub(super) async fn begins(&self) -> Instant {
         let mut told = self.0.subscribe();
         loop {
             if let Some(until) = self.until() {
                 return until;
             }
-            // The sender is in `self`, so it is not gone.
+            // `self` holds the sender, so it is not gone.
             let _ = told.changed().await;
         }
     }
@@ -107,7 +107,7 @@ where
     let mut serving = pin!(builder.serve_connection(TokioIo::new(connection), service));
     loop {
         tokio::select! {
-            // How a connection ends is for its client to mind.
+            // Only the client cares how a connection ends.
             _ = serving.as_mut() => return,
             Ok(()) = state.changed() => match *state.borrow_and_update() {
                 ConnectionState::Open => {}

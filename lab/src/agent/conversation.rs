@@ -1,4 +1,4 @@
-//! The script's course: which answer comes next, for each session. It knows no wire format.
+//! Keeps each session's place in the script: which answer comes next. It knows no wire format.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,46 +7,46 @@ use serde_json::{Map, Value};
 
 use crate::agent::script::{Fault, Reply, Script, ToolCall};
 
-/// How many sessions are remembered; the first by name is forgotten for another one.
+/// How many sessions are remembered; a further one displaces the first by name.
 const MAX_SESSIONS: usize = 10_000;
 
-/// What came from the caller, or from the client in his place.
+/// An input from the caller, or from the client on his behalf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CallerInput {
-    /// A starting text, or a text as if the caller had said it.
+    /// A starting text, or a text in place of speech.
     Text(String),
     /// An event.
     Event {
         /// Its name.
         name: String,
-        /// Its parameter `digits`: keys that were pressed.
+        /// Its parameter `digits`: DTMF.
         digits: Option<String>,
     },
-    /// Something was spoken.
+    /// Speech.
     Utterance {
-        /// What stands for its words.
+        /// Its transcript.
         transcript: String,
     },
-    /// Keys were pressed.
+    /// DTMF.
     Digits {
         /// Which ones.
         digits: String,
-        /// The one that ended them, where there was one (CX).
+        /// The digit that ended them, if there was one (CX).
         finish: String,
     },
-    /// What came of a tool.
+    /// The result of a tool.
     ToolResult {
         /// Which one.
         call: ToolCall,
         /// Whether it is an error.
         is_error: bool,
     },
-    /// Nothing was said.
+    /// No-input.
     Nothing,
 }
 
 impl CallerInput {
-    /// What stands for the words of an utterance.
+    /// The transcript of an utterance.
     pub(super) fn transcript(&self) -> String {
         match self {
             Self::Utterance { transcript } => transcript.clone(),
@@ -57,7 +57,7 @@ impl CallerInput {
     }
 }
 
-/// Why the agent does not take an input.
+/// Why the agent refuses an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutOfPlace {
     /// It waits for the result of a tool.
@@ -77,7 +77,7 @@ pub(super) struct Conversations {
 struct Position {
     started: bool,
     utterances: usize,
-    /// How often the answer has failed that comes next.
+    /// How many times the next answer has failed so far.
     failed: u32,
     /// The tool whose result must come next.
     tool: Option<ToolCall>,
@@ -90,7 +90,7 @@ impl Conversations {
         Self { script, positions: Arc::default() }
     }
 
-    /// Whether the session is where that input can come.
+    /// Checks whether the session accepts that input at this point.
     pub(super) fn check(&self, session: &str, said: Option<&CallerInput>) -> Result<(), OutOfPlace> {
         self.at(session, |position| match (&position.tool, said) {
             (None, Some(CallerInput::ToolResult { .. })) => Err(OutOfPlace::ToolResultUnasked),
@@ -102,17 +102,17 @@ impl Conversations {
         })
     }
 
-    /// The answer that the next utterance gets, where there is one.
+    /// The answer that the next utterance will get, if there is one.
     pub(super) fn next_utterance(&self, session: &str) -> Option<Reply> {
         self.at(session, |position| self.take_utterance(&mut position.clone()))
     }
 
-    /// The answer that that would get.
+    /// The answer that this input would get; the session's place does not change.
     pub(super) fn next_answer(&self, session: &str, said: &CallerInput) -> Option<Reply> {
         self.at(session, |position| self.reply(&mut position.clone(), said))
     }
 
-    /// The answer; `None` where the agent has none.
+    /// The answer to this input, which moves the session on; `None` if the agent has none.
     pub(super) fn answer(&self, session: &str, said: &CallerInput) -> Option<Reply> {
         self.at(session, |position| {
             let reply = self.reply(position, said);
@@ -121,7 +121,7 @@ impl Conversations {
         })
     }
 
-    /// The session's parameters once these have come to it; null takes one away
+    /// Adds parameters to the session's and returns them all; null removes one
     /// (`google.cloud.dialogflow.cx.v3.QueryParameters.parameters`).
     pub(super) fn collect(&self, session: &str, more: &Map<String, Value>) -> Map<String, Value> {
         self.at(session, |position| {
@@ -173,7 +173,7 @@ impl Conversations {
     }
 
     fn digits(&self, digits: &str) -> Option<&Reply> {
-        // Where keys come one by one (ES), the one that ended them is among them.
+        // If digits come one by one (ES), the one that ended them is among them.
         let ended = || digits.strip_suffix(['#', '*']).and_then(|digits| self.script.digits.get(digits));
         self.script.digits.get(digits).or_else(ended).or(self.script.other_digits.as_ref())
     }
@@ -190,8 +190,8 @@ impl Conversations {
     }
 }
 
-/// An answer as it comes at this attempt, and whether the next one gets another. `failed` counts the attempts that fail,
-/// where the script says how many do.
+/// The answer at this attempt, and whether the next attempt gets the next answer. `failed` counts the failed attempts,
+/// if the script limits them.
 fn attempt(mut reply: Reply, failed: &mut u32) -> (Reply, bool) {
     let Some(times) = reply.fault_times.filter(|_| reply.fault.is_some_and(Fault::fails_stream)) else {
         return (reply, true);
@@ -205,7 +205,7 @@ fn attempt(mut reply: Reply, failed: &mut u32) -> (Reply, bool) {
     (reply, true)
 }
 
-/// Whether a text is keys that were pressed.
+/// Whether a text consists of DTMF digits.
 fn are_digits(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|key| matches!(key, '0'..='9' | '*' | '#'))
 }

@@ -1,5 +1,5 @@
-//! Dialogflow CX v3 `Sessions/StreamingDetectIntent`: its messages, as strict as Google's about what it is sent. What an
-//! answer says is in `cx_answer`.
+//! Dialogflow CX v3 `Sessions/StreamingDetectIntent`: its messages, checked as strictly as Google checks them.
+//! `cx_answer` writes the answers.
 //!
 //! Facts and sources: the protos of `google.cloud.dialogflow.cx.v3` and their comments.
 

@@ -1,4 +1,4 @@
-//! What the lab's CX agent answers: a script's answer as a `DetectIntentResponse`.
+//! Writes the lab's CX answers: a script's answer as a `DetectIntentResponse`.
 //!
 //! Facts and sources: the protos of `google.cloud.dialogflow.cx.v3` and their comments.
 
@@ -78,7 +78,7 @@ fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
     }
 }
 
-/// What the agent was asked; of a tool's result there is nothing to be said.
+/// The query of the result; there is none for a tool's result.
 fn query(said: &CallerInput) -> Option<cx::query_result::Query> {
     use cx::query_result::Query;
     Some(match said {
@@ -107,7 +107,7 @@ fn webhook_fault(reply: &Reply) -> Option<rpc::Status> {
     Some(rpc::Status { code: Code::Unavailable.into(), message: fault, ..Default::default() })
 }
 
-/// The answer's messages: what is heard first, then what is to be done.
+/// The answer's messages: first what the caller hears, then what the client must do.
 fn messages(answer: &Answered<'_>) -> Vec<cx::ResponseMessage> {
     let reply = answer.reply;
     let may_interrupt = !reply.protected;

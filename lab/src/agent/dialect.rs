@@ -1,4 +1,4 @@
-//! What an edition's messages mean, apart from how a turn goes: each edition has its dialect.
+//! The messages of each edition, apart from the course of a turn: each edition has its dialect.
 
 use bytes::Bytes;
 use dialbridge_core::audio::{AudioFormat, Encoding};
@@ -19,9 +19,9 @@ const TEXT_CHARS: usize = 256;
 pub(super) trait Dialect: Clone + Send + Sync + 'static {
     /// Full name of the gRPC service.
     const SERVICE: &'static str;
-    /// Whether a result's parameters are all those of the session, or only those that the answer brings.
+    /// Whether a result has all parameters of the session, or only those of the answer.
     const COLLECTS_PARAMETERS: bool;
-    /// The most audio in one stream, in milliseconds, and what is said beyond it.
+    /// The most audio in one stream, in milliseconds, and the error beyond it.
     const AUDIO_LIMIT: (u64, &'static str);
     /// What the client sends.
     type Request: prost::Message + Default + 'static;
@@ -36,20 +36,20 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
     fn transcript(heard: Recognised) -> Self::Response;
     /// The end of the utterance.
     fn end_of_utterance() -> Self::Response;
-    /// An answer, or a part of one, in as many messages as the edition makes of it.
+    /// An answer, or a part of one, in as many messages as the edition needs.
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response>;
 }
 
 /// A turn as its first message opens it.
 #[derive(Debug, Clone)]
 pub(super) struct Opened {
-    /// The session's whole name: another agent's session of the same id is another one.
+    /// The session's whole name: another agent's session with the same id is a different one.
     pub(super) name: String,
     /// The session's id, the last part of its name.
     pub(super) session: String,
     pub(super) language: String,
     pub(super) input: Opening,
-    /// The coding that was asked for; `None`: no audio.
+    /// The requested coding; `None`: no audio.
     pub(super) output: Option<Output>,
     pub(super) partial_responses: bool,
     pub(super) parameters: Map<String, Value>,
@@ -57,15 +57,15 @@ pub(super) struct Opened {
     pub(super) requested: RequestedConfig,
 }
 
-/// What comes after the first message of a turn that listens.
+/// A message after the first one, in a turn that listens.
 #[derive(Debug)]
 pub(super) enum Later {
     Audio(Bytes),
-    /// The client has changed its mind: a text takes the place of all that was heard.
+    /// The client changed its mind: a text replaces everything that was heard.
     Instead(CallerInput),
 }
 
-/// What a turn begins with.
+/// How a turn begins.
 #[derive(Debug, Clone)]
 pub(super) enum Opening {
     Listen(Listening),
@@ -77,36 +77,36 @@ pub(super) enum Opening {
 pub(super) struct Listening {
     pub(super) format: AudioFormat,
     pub(super) single_utterance: bool,
-    /// Whether words are to be timed.
+    /// Whether words get times.
     pub(super) word_info: bool,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub(super) barge_in: Option<(u64, u64)>,
 }
 
-/// What was recognised.
+/// A recognition result.
 #[derive(Debug, Clone)]
 pub(super) struct Recognised {
     pub(super) text: String,
     pub(super) is_final: bool,
     /// 0: none is given.
     pub(super) confidence: f32,
-    /// Where the speech ends so far, in milliseconds of the stream.
+    /// The end of the speech so far, in milliseconds of the stream.
     pub(super) end_ms: u64,
-    /// The words with the times at which they begin and end, in milliseconds of the stream; empty: they are not timed.
+    /// The words with their beginning and end, in milliseconds of the stream; empty: without times.
     pub(super) words: Vec<(String, u64, u64)>,
 }
 
-/// An answer that is to be written.
+/// An answer to write.
 pub(super) struct Answered<'a> {
     pub(super) opened: &'a Opened,
     pub(super) said: &'a CallerInput,
     pub(super) reply: &'a Reply,
-    /// Whether the script has an answer to that.
+    /// Whether the script has an answer to this input.
     pub(super) is_matched: bool,
-    /// Of all responses of this agent only this one has it.
+    /// Unique among all responses of this agent.
     pub(super) response_id: String,
     pub(super) parameters: &'a Map<String, Value>,
-    /// The reply's audio, coded, and how.
+    /// The reply's audio in its coding, and that coding.
     pub(super) audio: Option<(Bytes, Output)>,
     /// The audio of the reply's segments of mixed audio, coded.
     pub(super) segments: Vec<Option<Bytes>>,
@@ -146,14 +146,14 @@ pub(super) fn checked_event(name: &str, parameters: &Map<String, Value>) -> Resu
     Ok(CallerInput::Event { name: name.to_owned(), digits })
 }
 
-/// A coding as a request names it.
+/// A coding that a request names.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Coding {
     /// The lab knows it.
     Known(Encoding),
     /// Google knows it, the lab does not.
     Other,
-    /// There is none, or it is no coding.
+    /// None is named, or it is not a coding.
     Unspecified,
 }
 
@@ -177,7 +177,7 @@ pub(super) fn checked_format(coding: Coding, sample_rate: i32) -> Result<AudioFo
     Ok(AudioFormat { encoding, sample_rate })
 }
 
-/// Checks the coding that is asked for.
+/// Checks the requested coding of the agent's audio.
 pub(super) fn checked_output(coding: Coding, sample_rate: i32) -> Result<Output, Status> {
     let encoding = coding.known()?;
     let rate = u32::try_from(sample_rate).unwrap_or(0);

@@ -1,8 +1,9 @@
-//! Dialogflow ES `Sessions/StreamingDetectIntent`, v2 and v2beta1: their messages, as strict as Google's.
+//! Dialogflow ES `Sessions/StreamingDetectIntent`, v2 and v2beta1: their messages, checked as strictly as Google checks
+//! them.
 //!
-//! v2beta1 has all of v2's fields under the same numbers and some of its own, so its types serve both; what only v2beta1
-//! knows is neither read nor written for v2. Facts and sources: the protos of `google.cloud.dialogflow.v2` and
-//! `v2beta1` and their comments. What an answer says is in `es_answer`.
+//! v2beta1 has all of v2's fields under the same numbers and some of its own, so its types serve both. Fields that only
+//! v2beta1 knows are neither read nor written for v2. `es_answer` writes the answers. Facts and sources: the protos of
+//! `google.cloud.dialogflow.v2` and `v2beta1` and their comments.
 
 use dialbridge_core::audio::Encoding;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
@@ -30,7 +31,7 @@ impl<const BETA: bool> Dialect for Es<BETA> {
     const SERVICE: &'static str =
         if BETA { "google.cloud.dialogflow.v2beta1.Sessions" } else { "google.cloud.dialogflow.v2.Sessions" };
     const COLLECTS_PARAMETERS: bool = false;
-    /// One minute is promised; 65 seconds were seen.
+    /// Google promises one minute; 65 seconds were seen.
     const AUDIO_LIMIT: (u64, &'static str) = (65_000, "Exceeded maximum allowed stream duration of 65 seconds.");
     type Request = es::StreamingDetectIntentRequest;
     type Response = es::StreamingDetectIntentResponse;
@@ -130,13 +131,13 @@ fn opening<const BETA: bool>(input: Option<Input>) -> Result<(String, Opening, M
             let said = checked_event(&event.name, &parameters)?;
             Ok((event.language_code, Opening::Input(said), parameters))
         }
-        // v2 has no such field, so Google's v2 would not see it.
+        // v2 has no such field, so Google's v2 would ignore it.
         Some(Input::Dtmf(dtmf)) if BETA => {
             let digits: String = dtmf.dtmf_events().map(digit).collect();
             if digits.is_empty() {
                 return Err(invalid("there are no digits"));
             }
-            // TelephonyDtmfEvents has no language: the agent's default one holds.
+            // TelephonyDtmfEvents has no language: the agent's default applies.
             Ok(("en".to_owned(), Opening::Input(CallerInput::Digits { digits, finish: String::new() }), Map::new()))
         }
         Some(Input::Dtmf(_)) | None => Err(invalid("query_input has no input")),
@@ -179,7 +180,7 @@ fn listening<const BETA: bool>(config: &es::InputAudioConfig) -> Result<Listenin
     };
     Ok(Listening {
         format: checked_format(coding, config.sample_rate_hertz)?,
-        // The field of the same name in the request has no effect, whatever its comment says.
+        // The request's field of the same name has no effect, whatever its comment says.
         single_utterance: config.single_utterance,
         word_info: config.enable_word_info,
         barge_in: config.barge_in_config.filter(|_| BETA).map(window),

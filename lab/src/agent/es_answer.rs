@@ -1,4 +1,4 @@
-//! What the lab's ES agent answers: a script's answer as a query result, and its audio in it or after it.
+//! Writes the lab's ES answers: a script's answer as a query result, with its audio in it or after it.
 //!
 //! Facts and sources: the protos of `google.cloud.dialogflow.v2` and `v2beta1` and their comments.
 
@@ -94,7 +94,7 @@ fn query_result<const BETA: bool>(answer: &Answered<'_>) -> es::QueryResult {
     }
 }
 
-/// The answer's messages. Those for telephones exist in v2beta1 only.
+/// The answer's messages. Telephony messages exist in v2beta1 only.
 fn messages<const BETA: bool>(reply: &Reply) -> Vec<es::intent::Message> {
     let of = |message, platform: Platform| es::intent::Message { message: Some(message), platform: platform.into() };
     let text = (!reply.say.is_empty()).then(|| Message::Text(message::Text { text: vec![reply.say.clone()] }));

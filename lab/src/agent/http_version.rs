@@ -1,4 +1,5 @@
-//! One address for HTTP/2 and HTTP/1.1: which of them a connection speaks shows in its first bytes, as HTTP/2 begins with
+//! One address for HTTP/2 and HTTP/1.1. The first bytes of a connection tell which it speaks, because HTTP/2 begins
+//! with
 //! a preface (RFC 9113, section 3.4).
 
 use std::fmt::Display;
@@ -14,16 +15,16 @@ use tokio_stream::StreamExt;
 
 use crate::agent::connection::Outage;
 
-/// What HTTP/2 begins with.
+/// HTTP/2's preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long a connection may take to show what it speaks.
+/// How long a connection may take to send its first bytes.
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long nothing is taken after a connection that could not be had.
+/// How long to wait after a failed accept.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Takes connections for as long as there are any, and has each served by what it speaks. In an outage they break off.
+/// Accepts connections for as long as there are any, and serves each by its protocol. In an outage they break.
 pub(super) async fn serve_each<I, E, F, G>(
     incoming: impl Stream<Item = Result<I, E>>,
     outage: &Outage,
@@ -57,7 +58,7 @@ pub(super) async fn serve_each<I, E, F, G>(
                         match tokio::time::timeout(PREFACE_TIMEOUT, sniff(connection)).await {
                             Ok(Ok((begun, true))) => serve_http2(begun).await,
                             Ok(Ok((begun, false))) => serve_http1(begun).await,
-                            // It left, or said nothing.
+                            // The client left, or sent nothing.
                             Ok(Err(_)) | Err(_) => {}
                         }
                     };
@@ -72,7 +73,7 @@ pub(super) async fn serve_each<I, E, F, G>(
     while connections.join_next().await.is_some() {}
 }
 
-/// Reads until it shows whether HTTP/2 is spoken.
+/// Reads until it is clear whether the client speaks HTTP/2.
 async fn sniff<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(SniffedConnection<I>, bool)> {
     let mut head = Vec::with_capacity(PREFACE.len());
     while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
@@ -87,7 +88,7 @@ async fn sniff<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(SniffedConnect
     Ok((SniffedConnection { head, inner }, is_http2))
 }
 
-/// A connection of which the first bytes have been read; they are read once more.
+/// A connection whose first bytes have been read; they are read once more.
 #[derive(Debug)]
 pub(super) struct SniffedConnection<I> {
     head: Vec<u8>,

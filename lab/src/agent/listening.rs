@@ -1,4 +1,4 @@
-//! How a turn listens: what is told of the caller's words while they come, and when they are over.
+//! How a turn listens: it sends transcripts while the caller speaks, and finds the end of the utterance.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use crate::agent::script::{Answers, Reply, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
-/// For so long a stream may go without audio before the recogniser gives up.
+/// How long a stream may go without audio before the recogniser gives up.
 const AUDIO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a word takes, in milliseconds.
 const WORD_MS: u64 = 400;
 
-/// What stands for the caller's words.
+/// The transcript of the caller's words.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     /// The words that the script has for this utterance.
     scripted: Vec<String>,
-    /// Whether they are timed.
+    /// Whether they get times.
     timed: bool,
     confidence: f32,
 }
 
 impl Words {
-    /// Those that the script has for the utterance which that answers.
+    /// The script's words for the utterance that this answer belongs to.
     pub(super) fn of(answer: Option<&Reply>) -> Self {
         let scripted =
             answer.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
         Self { scripted, ..Self::default() }
     }
 
-    /// The words of an utterance of that length; the lab knows none but the script's, and says so.
+    /// The transcript of an utterance of that length. Without words in the script it names the length instead.
     pub(super) fn text(&self, spoken_ms: u64, is_final: bool) -> String {
         if self.scripted.is_empty() {
             return format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100);
@@ -63,7 +63,7 @@ impl Words {
 }
 
 impl ScriptedTurn {
-    /// Listens until the turn's input is complete; `None` when the client has gone.
+    /// Listens until the turn's input is complete; `None` if the client has gone.
     pub(super) async fn listen<D: Dialect>(
         &self,
         listening: Listening,
@@ -116,7 +116,7 @@ impl ScriptedTurn {
         Words { timed, confidence: script.confidence.unwrap_or_default(), ..Words::of(next) }
     }
 
-    /// Fails where the script has the utterance fail before it is over.
+    /// Fails if the script wants the utterance to fail before it is over.
     fn check_break(&self, next: Option<&Reply>, words: &Words, vad: &VoiceDetector) -> Result<(), Failure> {
         let planned = next.and_then(|reply| Some((reply, reply.fault?, reply.fault_after_ms?)));
         let (Some((reply, fault, after_ms)), Some((spoken_ms, _))) = (planned, vad.spoken()) else { return Ok(()) };
@@ -131,7 +131,7 @@ impl ScriptedTurn {
         Err(Failure::of(fault, reply))
     }
 
-    /// Tells the client what the voice detector noticed; whether the utterance is over.
+    /// Tells the client what the voice detector noticed. Returns whether the utterance is over.
     async fn send_noticed<D: Dialect>(
         &self,
         noticed: Noticed,
@@ -165,7 +165,7 @@ impl ScriptedTurn {
     }
 }
 
-/// The client has said that nothing more comes.
+/// The client has half-closed.
 async fn half_closed<D: Dialect>(
     vad: &VoiceDetector,
     words: &Words,

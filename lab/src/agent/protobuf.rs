@@ -1,4 +1,4 @@
-//! JSON and protobuf's `Struct`, milliseconds and its `Duration`, both ways.
+//! Converts between JSON and protobuf's `Struct`, and between milliseconds and its `Duration`.
 
 use prost_types::value::Kind;
 use prost_types::{Duration, ListValue, Struct, Value as Protobuf};

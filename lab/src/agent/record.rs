@@ -1,5 +1,5 @@
-//! What the lab's agent was sent, for tests that count it. Only an agent that was asked to records; any other one keeps
-//! nothing but how many turns are open.
+//! What the lab's agent was sent, for tests. Only an agent that was created for it records; any other only counts its
+//! open turns.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,17 +24,17 @@ pub struct TurnRecord {
     pub audio: Vec<u8>,
     /// How many messages the audio came in.
     pub messages: usize,
-    /// The session parameters (CX) or the event's (ES) that came along.
+    /// The session parameters (CX) or the event's parameters (ES).
     pub parameters: serde_json::Map<String, Value>,
     /// The payload for webhooks.
     pub payload: serde_json::Map<String, Value>,
     /// The language.
     pub language: String,
-    /// What else was asked for.
+    /// The other requested settings.
     pub requested: RequestedConfig,
     /// `no_barge_in_duration` and `total_duration`, in milliseconds.
     pub barge_in: Option<(u64, u64)>,
-    /// Whether words are to be timed.
+    /// Whether words get times.
     pub word_info: bool,
     /// Whether the client half-closed.
     pub half_closed: bool,
@@ -84,7 +84,7 @@ impl Record {
         self.lock().turns.keys().cloned().collect()
     }
 
-    /// How often a turn was opened while another of the same session had not been answered.
+    /// How many turns were opened while another turn of the same session had no answer yet.
     #[must_use]
     pub fn overlaps(&self) -> u32 {
         self.lock().overlaps
@@ -114,7 +114,7 @@ impl Record {
         self.streams.refusals()
     }
 
-    /// Where CES streams are recorded.
+    /// The record of CES streams.
     pub(super) fn ces(&self) -> &Streams {
         &self.streams
     }

@@ -1,12 +1,12 @@
-//! What a turn's first message asks for beside its input: how the agent is to hear and to speak, and what its webhook is
-//! told. The lab records it for tests, and speaks and hears as always.
+//! What a turn's first message asks for besides its input: how the agent should hear and speak, and what its webhook
+//! gets. The lab records it for tests, and speaks and hears as always.
 
 use std::collections::BTreeMap;
 
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
 
-/// What was asked for; empty, or 0, where nothing was.
+/// The requested settings; empty, or 0, if not requested.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RequestedConfig {
     /// Name of the voice.
@@ -19,15 +19,15 @@ pub struct RequestedConfig {
     pub pitch: f64,
     /// How loud it is, in decibels.
     pub volume_gain_db: f64,
-    /// Profiles that are laid over it.
+    /// Effects profiles.
     pub effects: Vec<String>,
     /// Model of the recogniser.
     pub model: String,
-    /// `USE_…`, its variant.
+    /// The model's variant, `USE_…`.
     pub model_variant: String,
-    /// What callers are likely to say.
+    /// Phrase hints.
     pub phrase_hints: Vec<String>,
-    /// Whether the mood of what was said is asked for.
+    /// Whether sentiment analysis is requested.
     pub sentiment: bool,
     /// The caller's time zone.
     pub time_zone: String,
@@ -38,7 +38,7 @@ pub struct RequestedConfig {
 }
 
 impl RequestedConfig {
-    /// Of a request to CX.
+    /// Reads a request to CX.
     pub(super) fn of_cx(first: &cx::StreamingDetectIntentRequest) -> Self {
         let params = first.query_params.clone().unwrap_or_default();
         let speech = first.output_audio_config.clone().and_then(|config| config.synthesize_speech_config);
@@ -65,7 +65,7 @@ impl RequestedConfig {
         }
     }
 
-    /// Of a request to ES.
+    /// Reads a request to ES.
     pub(super) fn of_es(first: &es::StreamingDetectIntentRequest) -> Self {
         let params = first.query_params.clone().unwrap_or_default();
         let speech = first.output_audio_config.clone().and_then(|config| config.synthesize_speech_config);

@@ -1,5 +1,5 @@
-//! Resetting a stream in the place of its end. tonic knows no way to do so: a stream's body that fails is reset by hyper,
-//! with the reason that stands in the error.
+//! Resets a stream instead of ending it. tonic cannot do that, but when a stream's body fails, hyper resets the stream
+//! with the reason in the error.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -12,18 +12,18 @@ use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 
-/// Whether a stream is to be reset, and why.
+/// Whether to reset a stream, and why.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reset(Arc<OnceLock<Reason>>);
 
-/// The mark of a response that is not even begun.
+/// Marks a response that must not even begin.
 #[derive(Debug, Clone, Copy)]
 struct BeforeAll(Reason);
 
 impl Reset {
-    /// Has the stream reset instead of ended.
+    /// Makes the stream end with a reset.
     pub(super) fn with(&self, reason: Reason) {
-        // The first reason stands.
+        // The first reason counts.
         let _ = self.0.set(reason);
     }
 
@@ -41,7 +41,7 @@ pub(super) fn reason_before_all(response: &Response<Body>) -> Option<Reason> {
     response.extensions().get::<BeforeAll>().map(|BeforeAll(reason)| *reason)
 }
 
-/// A body that fails in the place of its trailers, where its stream is to be reset.
+/// A body that fails in place of its trailers if its stream is to be reset.
 struct ResettableBody {
     body: Body,
     reset: Reset,

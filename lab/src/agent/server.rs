@@ -34,10 +34,10 @@ use crate::agent::script::Script;
 use crate::agent::turn::{Sessions, answer};
 use crate::agent::was_reset::watch_resets;
 
-/// How many connections wait to be served.
+/// How many connections may wait to be served.
 const BACKLOG: usize = 64;
 
-/// How long it takes until a port that somebody else has got is tried again.
+/// How long to wait before a port that somebody else has taken is tried again.
 const PORT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A scripted agent, ready to be served.
@@ -59,7 +59,7 @@ pub struct ServedAgent {
 }
 
 impl ServedAgent {
-    /// What `DIALOGFLOW_ENDPOINT` must be for it.
+    /// The value of `DIALOGFLOW_ENDPOINT` for it.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -87,7 +87,7 @@ impl LabAgent {
         }
     }
 
-    /// An agent with that script that records all that it is sent, for tests.
+    /// An agent with that script that records everything that it is sent, for tests.
     #[must_use]
     pub fn recording(script: Script) -> Self {
         Self { record: Record::keeping(), ..Self::new(script) }
@@ -102,7 +102,7 @@ impl LabAgent {
     /// Serves on a free port of the loopback address.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub async fn serve_on_loopback(&self) -> io::Result<ServedAgent> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -114,7 +114,7 @@ impl LabAgent {
         Ok(ServedAgent { address, task })
     }
 
-    /// Serves connections as they come, for as long as there are any to come.
+    /// Serves connections from the channel until it closes.
     pub async fn serve<I, E>(&self, incoming: impl Stream<Item = Result<I, E>>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -159,7 +159,7 @@ async fn accept(listener: TcpListener, outage: Outage, connections: mpsc::Sender
             }
             accepted = open.accept() => {
                 let stream = accepted.and_then(|(stream, _)| stream.set_nodelay(true).map(|()| stream));
-                // Nobody takes it when the server is ending.
+                // When the server is ending, nobody takes it.
                 let _ = connections.send(stream).await;
             }
         }

@@ -1,4 +1,4 @@
-//! The agent's voice: audio in the coding that was asked for, as Google sends it.
+//! The agent's audio, in the requested coding and the form in which Google sends it.
 
 use dialbridge_core::audio::g711::{decode_mulaw, linear_to_alaw, linear_to_mulaw};
 use dialbridge_core::audio::wav::write_wav;
@@ -6,20 +6,20 @@ use dialbridge_core::audio::{AudioFormat, Encoding, Resampler, SAMPLE_RATE, Unsu
 
 use crate::agent::script::Tone;
 
-/// Codes mu-law at 8,000 Hz as asked. LINEAR16 gets a WAV header, as Google's has; the others only where `wav` says so.
+/// Converts mu-law at 8,000 Hz. LINEAR16 gets a WAV header, like Google's; the other codings only if `wav` is set.
 ///
 /// # Errors
-/// [`UnsupportedRate`] when the lab cannot make that rate: it knows 8,000, and for LINEAR16 16,000 and 24,000 Hz.
+/// [`UnsupportedRate`] if the lab cannot make that rate: it makes 8,000, and for LINEAR16 16,000 and 24,000 Hz.
 pub(super) fn coded(mulaw: &[u8], format: AudioFormat, wav: bool) -> Result<Vec<u8>, UnsupportedRate> {
     let data = headless(mulaw, format)?;
     let has_header = wav || format.encoding == Encoding::Linear16;
     Ok(if has_header { write_wav(1, format, &data) } else { data })
 }
 
-/// Codes mu-law at 8,000 Hz as asked, without any header.
+/// Converts mu-law at 8,000 Hz, without a header.
 ///
 /// # Errors
-/// [`UnsupportedRate`] when the lab cannot make that rate: it knows 8,000, 16,000, 24,000 and 48,000 Hz.
+/// [`UnsupportedRate`] if the lab cannot make that rate: it makes 8,000, 16,000, 24,000 and 48,000 Hz.
 pub(super) fn headless(mulaw: &[u8], format: AudioFormat) -> Result<Vec<u8>, UnsupportedRate> {
     if format == AudioFormat::TELEPHONE {
         return Ok(mulaw.to_vec());
@@ -45,7 +45,7 @@ fn samples(mulaw: &[u8], rate: u32) -> Result<Vec<i16>, UnsupportedRate> {
     Ok(samples)
 }
 
-/// Twice the rate, by straight lines: of what a telephone lets through, that is near enough.
+/// Doubles the rate by linear interpolation, which is good enough for telephone audio.
 fn doubled(samples: &[i16]) -> Vec<i16> {
     let next = samples.iter().skip(1).chain(samples.last());
     samples.iter().zip(next).flat_map(|(&sample, &next)| [sample, sample.midpoint(next)]).collect()

@@ -1,5 +1,4 @@
-//! One detect-intent turn, in any dialect: how it begins and ends. How it listens and answers is in `listening` and
-//! `answering`.
+//! One detect-intent turn, in any dialect: its beginning and its end. `listening` and `answering` do the rest.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,10 +22,10 @@ use crate::agent::reset::Reset;
 use crate::agent::script::{Closes, Fault, FaultAt, Reply, Script};
 use crate::agent::was_reset::WasReset;
 
-/// How many responses wait for a client that does not read.
+/// How many responses may wait for a client that does not read.
 const RESPONSE_QUEUE: usize = 16;
 
-/// For how long nobody can connect after an outage that has no length of its own.
+/// How long nobody can connect if the script does not say.
 const DOWN: Duration = Duration::from_secs(2);
 
 pub(super) type Reader<D> = Streaming<<D as Dialect>::Request>;
@@ -38,14 +37,14 @@ pub(super) struct Sessions {
     pub(super) script: Arc<Script>,
     pub(super) conversations: Conversations,
     pub(super) record: Record,
-    /// How many responses there were.
+    /// The number of responses so far.
     pub(super) responses: Arc<AtomicU64>,
-    /// For how long nobody can connect.
+    /// The outage, in which nobody can connect.
     pub(super) outage: Outage,
 }
 
 impl Sessions {
-    /// An id that no other response of this agent has.
+    /// An id that is unique among this agent's responses.
     pub(super) fn next_response_id(&self) -> String {
         format!("lab-{}", self.responses.fetch_add(1, Ordering::Relaxed))
     }
@@ -83,10 +82,10 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
             let (writer, responses) = mpsc::channel(RESPONSE_QUEUE);
             if let Err(failure) = turn.open_as_planned() {
                 failure.play(&turn.context, &turn.sessions.outage, std::future::pending()).await?;
-                // Its stream is reset, or its connection has broken off.
+                // Its stream was reset, or its connection broke.
                 return Err(Status::unavailable("the script has this stream fail"));
             }
-            // The task ends with the stream: when the client reads no more, sending fails.
+            // The task ends with the stream: when the client stops reading, sending fails.
             tokio::spawn(async move {
                 let (context, outage) = (turn.context.clone(), turn.sessions.outage.clone());
                 if let Err(failure) = turn.run::<D>(reader, &writer).await
@@ -100,7 +99,7 @@ impl<D: Dialect> StreamingService<D::Request> for Streams<D> {
     }
 }
 
-/// What a stream came over, and how it ends.
+/// The connection of a stream, and how the stream ends.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StreamContext {
     connection_handle: Option<ConnectionHandle>,
@@ -122,7 +121,7 @@ impl StreamContext {
         self.was_reset.get()
     }
 
-    /// Has the stream's connection take no further ones.
+    /// Makes the stream's connection refuse further streams.
     pub(super) fn go_away(&self) {
         if let Some(connection_handle) = &self.connection_handle {
             connection_handle.go_away();
@@ -130,12 +129,12 @@ impl StreamContext {
     }
 }
 
-/// Why a turn ends before its time.
+/// Why a turn ends early.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// With a status.
     Status(Status),
-    /// As the script has it, with what follows where nobody can connect after it.
+    /// As the script says, with the length of an outage after it.
     Planned(Fault, Duration),
 }
 
@@ -146,12 +145,13 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
-    /// What a script's answer fails with.
+    /// The failure of a script's answer.
     pub(super) fn of(fault: Fault, reply: &Reply) -> Self {
         Self::Planned(fault, reply.down_ms.map_or(DOWN, Duration::from_millis))
     }
 
-    /// Has it happen; the status that the stream ends with, where it ends with one. `left`: when the client has gone.
+    /// Plays the failure; returns the status that the stream ends with, if it has one. `left` completes when the client
+    /// has gone.
     async fn play(
         self,
         context: &StreamContext,
@@ -199,7 +199,7 @@ impl ScriptedTurn {
         Ok(Self { sessions, opened, entry, context })
     }
 
-    /// Fails where the script has the stream fail at its opening.
+    /// Fails if the script wants the stream to fail at its opening.
     fn open_as_planned(&self) -> Result<(), Failure> {
         let conversations = &self.sessions.conversations;
         let (next, said) = match &self.opened.input {
@@ -274,7 +274,7 @@ fn record_of(opened: &Opened) -> TurnRecord {
     record
 }
 
-/// Sends a response; an error when the client has gone.
+/// Sends a response; an error if the client has gone.
 pub(super) async fn send<D: Dialect>(writer: &Writer<D>, response: D::Response) -> Result<(), Status> {
     writer.send(Ok(response)).await.map_err(|_| Status::cancelled("the client has gone"))
 }

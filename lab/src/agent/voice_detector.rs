@@ -1,4 +1,4 @@
-//! The agent's voice detector: it tells speech from silence by its level, and where an utterance ends. It knows no words.
+//! The agent's voice detector: it tells speech from silence by level, and finds the end of an utterance.
 
 use dialbridge_core::audio::g711::{alaw_to_linear, mulaw_to_linear};
 use dialbridge_core::audio::{AudioFormat, Encoding};
@@ -6,31 +6,31 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 /// Mean level above which 10 ms of audio are speech, in units of 16-bit samples: about -43 dB of full scale.
 const SPEECH_LEVEL: u64 = 220;
 
-/// Speech must last so long to count, in milliseconds.
+/// How long speech must last to count, in milliseconds.
 const MIN_SPEECH_MS: u64 = 60;
 
-/// How often an interim result comes while somebody speaks, in milliseconds of audio.
+/// The interval of interim results while somebody speaks, in milliseconds of audio.
 const INTERIM_MS: u64 = 400;
 
-/// The level is taken over so many milliseconds.
+/// The level is the mean over this many milliseconds.
 const WINDOW_MS: u64 = 10;
 
 /// Listens to one stream.
 #[derive(Debug)]
 pub(super) struct VoiceDetector {
     format: AudioFormat,
-    /// Silence after which the utterance is over, in milliseconds.
+    /// Silence that ends the utterance, in milliseconds.
     end_ms: u64,
-    /// Silence after which nothing is expected any more; 0: never.
+    /// Silence that counts as no-input; 0: never.
     no_speech_ms: u64,
-    /// For so long no speech is listened for.
+    /// Until when speech is ignored.
     muted_ms: u64,
     window: Vec<u8>,
     /// Milliseconds of audio so far.
     audio_ms: u64,
-    /// Silence does not count before this.
+    /// Until when silence does not count.
     prompt_until_ms: u64,
-    /// Where the first speech began, once there is enough of it.
+    /// Where the first speech began, once it has lasted long enough to count.
     onset_ms: Option<u64>,
     last_speech_ms: u64,
     run_ms: u64,
@@ -41,11 +41,11 @@ pub(super) struct VoiceDetector {
 /// What the voice detector noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noticed {
-    /// Somebody speaks, and has for so long.
+    /// Somebody is speaking.
     Speech {
         /// Milliseconds of speech so far.
         spoken_ms: u64,
-        /// Where it ends so far, in milliseconds of the stream.
+        /// The end of the speech so far, in milliseconds of the stream.
         end_ms: u64,
     },
     /// The utterance is over.
@@ -55,7 +55,7 @@ pub(super) enum Noticed {
         /// Where it ended, in milliseconds of the stream.
         end_ms: u64,
     },
-    /// Nobody spoke for too long.
+    /// No-input: nobody spoke for too long.
     NoSpeech,
 }
 
@@ -77,7 +77,7 @@ impl VoiceDetector {
         }
     }
 
-    /// Applies a barge-in window: deaf for `muted_ms`, and silence is no no-input before `prompt_until_ms`.
+    /// Applies a barge-in window: ignores speech for `muted_ms`, and reports no no-input before `prompt_until_ms`.
     pub(super) fn set_prompt_window(&mut self, muted_ms: u64, prompt_until_ms: u64) {
         self.muted_ms = muted_ms;
         self.prompt_until_ms = prompt_until_ms;
@@ -88,12 +88,12 @@ impl VoiceDetector {
         self.audio_ms
     }
 
-    /// Milliseconds of speech so far, pauses included; `None` when nobody has spoken.
+    /// Milliseconds of speech so far, pauses included; `None` if nobody has spoken.
     pub(super) fn spoken(&self) -> Option<(u64, u64)> {
         self.onset_ms.map(|onset| (self.last_speech_ms - onset, self.last_speech_ms))
     }
 
-    /// Whether somebody is speaking just now.
+    /// Whether somebody is speaking now.
     pub(super) fn is_speaking(&self) -> bool {
         self.onset_ms.is_some() && self.last_speech_ms == self.audio_ms
     }
@@ -106,13 +106,13 @@ impl VoiceDetector {
         self.is_over = false;
     }
 
-    /// Bytes of the audio that is judged at once.
+    /// Bytes of audio that are judged at once.
     pub(super) fn window_bytes(&self) -> usize {
         let samples = u64::from(self.format.sample_rate) * WINDOW_MS / 1000;
         usize::try_from(samples).unwrap_or(usize::MAX) * usize::from(self.format.encoding.bytes_per_sample())
     }
 
-    /// Takes audio in and tells what it noticed, in order.
+    /// Takes audio and returns what it noticed, in order.
     pub(super) fn hear(&mut self, audio: &[u8]) -> Vec<Noticed> {
         let mut noticed = Vec::new();
         let window_bytes = self.window_bytes();

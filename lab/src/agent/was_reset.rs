@@ -11,7 +11,7 @@ use http_body::Frame;
 use tonic::Status;
 use tonic::body::Body;
 
-/// A note that the client has reset the stream. tonic's server takes a reset for a proper end of the input.
+/// Whether the client has reset the stream. tonic's server takes a reset for a regular end of the input.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WasReset(Arc<AtomicBool>);
 
@@ -21,7 +21,7 @@ impl WasReset {
     }
 }
 
-/// Has that noticed of a request.
+/// Watches a request for a reset by the client.
 pub(super) fn watch_resets(request: Request<Body>) -> (Request<Body>, WasReset) {
     let was_reset = WasReset::default();
     let watched = was_reset.clone();

@@ -10,7 +10,7 @@ use hyper::body::{Bytes, Incoming};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Services by their resource names. Clones are the same API.
+/// Services by their resource names. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct CloudRun(Arc<Mutex<Inner>>);
 
@@ -22,17 +22,17 @@ struct Inner {
 }
 
 impl CloudRun {
-    /// Puts a service there: `projects/P/locations/L/services/S`.
+    /// Adds a service: `projects/P/locations/L/services/S`.
     pub fn put(&self, name: &str, service: Value) {
         self.lock().services.insert(name.to_owned(), service);
     }
 
-    /// Has every request refused with that status and message.
+    /// Refuses every request with that status and message.
     pub fn refuse(&self, status: u16, message: &str) {
         self.lock().refusal = Some((status, message.to_owned()));
     }
 
-    /// How many requests had an Authorization.
+    /// How many requests had an Authorization header.
     #[must_use]
     pub fn authorized(&self) -> usize {
         self.lock().authorized

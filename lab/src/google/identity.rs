@@ -1,4 +1,4 @@
-//! Who somebody is to Google: tokens for a user's login, and the metadata server of a machine
+//! Google's identities: tokens for a user's login, and the metadata server of a machine
 //! (<https://docs.cloud.google.com/compute/docs/metadata/predefined-metadata-keys>).
 
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -10,15 +10,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// The longest request, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// What a machine's service account can do where nothing is said.
+/// The default scopes of a machine's service account.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// Gives tokens: `POST /token` for a user's login, `/computeMetadata/v1/…` for a machine.
+/// Issues tokens: `POST /token` for a user's login, `/computeMetadata/v1/…` for a machine.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The refresh token of the one user that there is.
+    /// The refresh token of the only user.
     pub refresh_token: String,
-    /// The token that is given.
+    /// The token that it issues.
     pub access_token: String,
     /// The machine's project.
     pub project: String,
@@ -29,7 +29,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Somebody with that login, and a machine in that project.
+    /// A user with that login, and a machine in that project.
     #[must_use]
     pub fn new(refresh_token: &str, project: &str) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Identity {
         }
     }
 
-    /// A file of a user's login whose tokens are to be had at that server.
+    /// A file with a user's login, whose token URL is that server.
     #[must_use]
     pub fn login(&self, server: &str) -> Value {
         json!({
@@ -64,7 +64,7 @@ impl Identity {
         }
     }
 
-    /// A token for a refresh token; another one's is refused as Google does it.
+    /// A token for the refresh token; any other one is refused as Google does it.
     async fn token(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let body = Limited::new(request.into_body(), MAX_BYTES).collect().await.map(|body| body.to_bytes());
         let asked: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();

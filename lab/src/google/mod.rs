@@ -1,4 +1,4 @@
-//! Google's other services, as far as the service asks them: recordings in Cloud Storage, Text-to-Speech, tokens, and
+//! Other Google services, as far as the service uses them: recordings in Cloud Storage, Text-to-Speech, tokens, and
 //! Cloud Run's Admin API.
 
 mod cloud_run;
@@ -31,6 +31,6 @@ async fn serve<F: Future<Output = Response<Full<Bytes>>>>(
         let answer = answer(request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
-    // A client that breaks off is none of Google's business.
+    // A client that breaks off does not concern Google.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }

@@ -1,4 +1,4 @@
-//! A service of Google's on a port of its own.
+//! A Google service on a port of its own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves each connection to a free port of the loopback address in that way.
+    /// Serves each connection to a free port of the loopback address with that function.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub async fn on_loopback<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,

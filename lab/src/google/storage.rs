@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Buckets and their objects. Clones are the same storage.
+/// Buckets and their objects. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Storage(Arc<Mutex<Inner>>);
 
@@ -40,12 +40,12 @@ pub struct StorageRequest {
 }
 
 impl Storage {
-    /// Puts an object there, in the place of an older one.
+    /// Puts an object there, in place of an older one.
     pub fn put(&self, path: &str, bytes: impl Into<Bytes>) {
         self.put_slow(path, bytes, Duration::ZERO);
     }
 
-    /// Puts an object there whose bytes take their time.
+    /// Puts an object there that is delivered slowly.
     pub fn put_slow(&self, path: &str, bytes: impl Into<Bytes>, delay: Duration) {
         let mut inner = self.lock();
         inner.versions += 1;
@@ -53,7 +53,7 @@ impl Storage {
         inner.objects.insert(path.to_owned(), object);
     }
 
-    /// What was asked so far, in order.
+    /// The requests so far, in order.
     #[must_use]
     pub fn asked(&self) -> Vec<StorageRequest> {
         self.lock().asked.clone()

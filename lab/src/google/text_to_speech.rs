@@ -1,6 +1,6 @@
 //! Cloud Text-to-Speech: `POST /v1/text:synthesize`
-//! (<https://docs.cloud.google.com/text-to-speech/docs/reference/rest/v1/text/synthesize>). It knows no voice: what it says
-//! is a tone, as long as the words would take. What Google refuses of a voice it refuses too.
+//! (<https://docs.cloud.google.com/text-to-speech/docs/reference/rest/v1/text/synthesize>). It has no voice: it plays a
+//! tone for as long as the words would take. It refuses the same voice settings as Google.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,10 +36,10 @@ const EFFECTS: [&str; 8] = [
     "telephony-class-application",
 ];
 
-/// The longest request, in bytes: Google takes 5,000 of words.
+/// The longest request, in bytes: Google accepts 5,000 bytes of words.
 const MAX_BYTES: usize = 8 * 1024;
 
-/// The service. Clones are the same one.
+/// The service. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub struct TextToSpeech(Arc<Mutex<Vec<Synthesized>>>);
 
@@ -50,11 +50,11 @@ pub struct Synthesized {
     pub words: String,
     /// Whether it is SSML.
     pub is_ssml: bool,
-    /// In which language.
+    /// The language.
     pub language: String,
-    /// By the voice of that name, or of that gender; empty where none was named.
+    /// The voice's name, or its gender; empty if none was named.
     pub voice: String,
-    /// How it was to sound.
+    /// The requested sound.
     pub sound: Sound,
     /// How long it took to say them, in milliseconds.
     pub ms: u32,
@@ -93,7 +93,7 @@ enum Gender {
 }
 
 impl Voice {
-    /// A voice that is named must be one of the language that is asked for, with whose tag its name begins.
+    /// A named voice must belong to the requested language: its name begins with the language's tag.
     fn is_there(&self) -> bool {
         let (language, name) = (self.language_code.to_ascii_lowercase(), self.name.to_ascii_lowercase());
         let own = name.match_indices('-').nth(1).map_or("", |(at, _)| &name[..at]);
@@ -125,7 +125,7 @@ struct AudioConfig {
     effects_profile_id: Vec<String>,
 }
 
-/// How words are to sound. 0 stands for what was not set.
+/// How the words are to sound. 0 stands for a value that was not set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sound {
     /// 0.25 to 2.
@@ -139,7 +139,7 @@ pub struct Sound {
 }
 
 impl Sound {
-    /// Whether Google makes it with that voice: the newest ones have no pitch.
+    /// Whether Google accepts these settings for that voice: the newest voices have no pitch.
     fn can_be_made(&self, voice: &str) -> bool {
         let has_pitch = self.pitch == 0.0 || !voice.to_ascii_lowercase().contains("-chirp");
         let rate = self.speaking_rate == 0.0 || (0.25..=2.0).contains(&self.speaking_rate);
@@ -175,7 +175,7 @@ impl TextToSpeech {
         }
     }
 
-    /// The words as mu-law at 8,000 Hz in a WAV, as Google's has one; `None` for what the lab cannot make.
+    /// The words as mu-law at 8,000 Hz in a WAV, like Google's; `None` if the lab cannot make it.
     fn synthesize(&self, body: Body) -> Option<Vec<u8>> {
         let AudioConfig { audio_encoding, sample_rate_hertz, speaking_rate, pitch, volume_gain_db, effects_profile_id } =
             body.audio_config;

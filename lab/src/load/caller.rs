@@ -1,5 +1,6 @@
-//! What a caller of a load does, frame by frame: speaks, waits for the answer, hears it, speaks again, for ever. No clock
-//! and no socket in it.
+//! What a caller of a load does, frame by frame: speaks, waits for the answer, listens to it, speaks again, for ever.
+//! It uses
+//! neither clock nor socket.
 //!
 //! ```text
 //! Greeting --an answer, or nobody greets--> Hearing
@@ -22,10 +23,10 @@ const PAUSE_US: u64 = 500_000;
 /// How far into an answer a caller interrupts it, in microseconds.
 const BARGE_IN_US: u64 = 1_000_000;
 
-/// Each so many turns the caller interrupts.
+/// Every how many turns the caller interrupts.
 const BARGE_IN_EACH: u64 = 4;
 
-/// How long a caller waits for the agent to greet, in microseconds.
+/// How long a caller waits for the agent's greeting, in microseconds.
 const GREETING_US: u64 = 1_000_000;
 
 /// How long a caller waits for an answer, in microseconds.
@@ -35,9 +36,9 @@ const ANSWER_US: u64 = 10_000_000;
 #[derive(Debug)]
 pub(super) struct Caller {
     phase: Phase,
-    /// When all that came so far is played, in microseconds.
+    /// When all audio so far has been played, in microseconds.
     played_us: u64,
-    /// Marks that are on their way, and when they come back.
+    /// Marks that are pending, and when they are due.
     marks: VecDeque<(u64, String)>,
     turns: u64,
     is_stopping: bool,
@@ -62,9 +63,9 @@ pub(super) struct Counts {
     pub(super) answers: u64,
     /// Utterances that nobody answered in time.
     pub(super) unanswered: u64,
-    /// Utterances into an answer.
+    /// Barge-ins.
     pub(super) barge_ins: u64,
-    /// Times that the playout was cut.
+    /// How often a clear cut the playout.
     pub(super) clears: u64,
 }
 
@@ -82,7 +83,7 @@ impl Caller {
         }
     }
 
-    /// What the frame of this moment is; `None` when the call is done. Call it each 20 ms.
+    /// The frame for this moment; `None` when the call is done. Call it every 20 ms.
     pub(super) fn frame(&mut self, now_us: u64) -> Option<Kind> {
         match self.phase {
             Phase::Done => return None,
@@ -129,7 +130,7 @@ impl Caller {
         Some(Kind::Speech)
     }
 
-    /// Audio came. `begins` says that it is the first of an answer.
+    /// Audio came. `begins` tells whether it is the first of an answer.
     pub(super) fn media(&mut self, now_us: u64, bytes: usize, begins: bool) {
         let began_us = self.played_us.max(now_us);
         self.played_us = began_us + (bytes / BYTES_PER_MS) as u64 * 1_000;
@@ -148,25 +149,25 @@ impl Caller {
         self.marks.push_back((self.played_us.max(now_us), name.to_owned()));
     }
 
-    /// `clear` came: what is queued is dropped, and all marks come back.
+    /// `clear` came: queued audio is dropped, and all marks come back.
     pub(super) fn clear(&mut self, now_us: u64) {
         self.counts.clears += 1;
         self.played_us = self.played_us.min(now_us);
         self.marks.iter_mut().for_each(|(due_us, _)| *due_us = now_us);
     }
 
-    /// The next mark that comes back by that moment.
+    /// The next mark that is due by that moment.
     pub(super) fn take_mark(&mut self, now_us: u64) -> Option<String> {
         let is_due = self.marks.front().is_some_and(|(due_us, _)| *due_us <= now_us);
         if is_due { self.marks.pop_front().map(|(_, name)| name) } else { None }
     }
 
-    /// The load is over: the caller hears the last answer out, and says nothing more.
+    /// The load is over: the caller listens to the last answer, and says nothing more.
     pub(super) fn stop(&mut self) {
         self.is_stopping = true;
     }
 
-    /// Whether no frame comes any more.
+    /// Whether no more frames come.
     pub(super) fn is_done(&self) -> bool {
         self.phase == Phase::Done
     }
@@ -177,7 +178,7 @@ impl Caller {
     }
 }
 
-/// How long a caller who was stopped goes on at most: the rest of an utterance, the wait, an answer, the pause.
+/// How long a stopped caller goes on at most: the rest of an utterance, the wait, an answer, the pause.
 pub(super) const STOP_US: u64 =
     SPEECH_FRAMES as u64 * FRAME_MS * 1_000 + ANSWER_US + PAUSE_US + super::agent::ANSWER_MS * 1_000;
 
@@ -187,7 +188,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// The frames of a stretch of time, each kind once in a row, with how many there are.
+    /// The frames of a period as runs of one kind, with the length of each.
     fn frames(caller: &mut Caller, from_us: u64, to_us: u64) -> Vec<(Option<Kind>, u32)> {
         let mut frames: Vec<(Option<Kind>, u32)> = Vec::new();
         for now_us in (from_us..to_us).step_by(20_000) {

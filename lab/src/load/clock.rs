@@ -1,5 +1,4 @@
-//! The clock of a load: the system's monotonic one, which the tool, the service's agent and this process share, and a
-//! ticker on it.
+//! The clock of a load: the system's monotonic clock, which all processes of the machine share; and a ticker on it.
 
 use std::io;
 use std::thread;
@@ -16,12 +15,12 @@ pub fn now_us() -> u64 {
     seconds * 1_000_000 + nanos / 1_000
 }
 
-/// Microseconds between two ticks: eighty in a frame's time. Fewer would have frames come in bursts, which a network does
-/// not and which a service handles at less cost; more would cost the tool itself too much.
+/// Microseconds between two ticks: eighty in a frame's time. With fewer, frames would come in bursts, which a network
+/// does not do and which cost a service less; with more, the tool itself would use too much CPU.
 pub(super) const TICK_US: u64 = 250;
 
-/// Ticks. tokio's own timers are no finer than a millisecond: so a thread sleeps for it, which is exact to some fifty
-/// microseconds. It ends with the ticker.
+/// Ticks. tokio's timers have a resolution of a millisecond, so a thread sleeps instead, which is exact to some fifty
+/// microseconds. The thread ends with the ticker.
 #[derive(Debug)]
 pub(super) struct Ticker {
     woken: mpsc::Receiver<()>,
@@ -37,10 +36,10 @@ impl Ticker {
         Ok(Self { woken, next_us })
     }
 
-    /// Waits for the next tick and gives the time that it was due at. A late one does not move those after it.
+    /// Waits for the next tick and returns when it was due. A late tick does not move later ones.
     pub(super) async fn tick(&mut self) -> u64 {
         if now_us() >= self.next_us + TICK_US {
-            // Behind: the others of this thread have their turn all the same.
+            // Behind schedule: yields, so that the other tasks of this thread run all the same.
             tokio::task::yield_now().await;
         }
         while now_us() < self.next_us && self.woken.recv().await.is_some() {}
@@ -53,7 +52,7 @@ impl Ticker {
 fn keep_waking(wake: &mpsc::Sender<()>, mut next_us: u64) {
     loop {
         thread::sleep(Duration::from_micros(next_us.saturating_sub(now_us())));
-        // Full: the ticker is behind, and need not be woken.
+        // The channel is full: the ticker is behind and need not be woken.
         if let Err(mpsc::error::TrySendError::Closed(())) = wake.try_send(()) {
             return;
         }

@@ -1,8 +1,8 @@
-//! The code that every frame of a load carries: whose frame it is, which one, and when it was to be sent.
+//! The code in every frame of a load: whose frame it is, which one, and when it was due.
 //!
-//! It stands in the audio itself, in the first 33 of a frame's 160 bytes, because audio is all that a bridge must hand on
-//! unchanged. Each byte carries four bits, as the mu-law codes 0xF0 to 0xFF: those are the softest samples there are, so
-//! a silent frame is still silence to whoever listens for a voice. 33 bytes are 44 characters of base64 without a rest.
+//! The code stands in the audio itself, in the first 33 of a frame's 160 bytes, because audio is all that a bridge must
+//! pass on unchanged. Each byte carries four bits, as the mu-law codes 0xF0 to 0xFF. Those are the softest samples
+//! there are, so a silent frame is still silence to a voice detector. 33 bytes are exactly 44 characters of base64.
 
 use dialbridge_core::audio::BYTES_PER_MS;
 
@@ -18,7 +18,7 @@ pub const CODE_BYTES: usize = 33;
 /// Characters of a code in base64.
 pub const CODE_CHARS: usize = CODE_BYTES / 3 * 4;
 
-/// What no audio begins with by chance, together with the sum at the end.
+/// Together with the checksum at the end, no audio begins with this by chance.
 const MAGIC: u64 = 0xA5C3;
 
 /// What a frame is.
@@ -43,23 +43,23 @@ impl Kind {
 /// The code of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
-    /// What the frame is.
+    /// The kind of the frame.
     pub kind: Kind,
-    /// Which call it belongs to.
+    /// The call that it belongs to.
     pub call: u16,
-    /// The frame's number in its call, from 0, 24 bits of it; in an answer that of the utterance's end.
+    /// The frame's number in its call, from 0, in 24 bits; in an answer the number of the utterance's last frame.
     pub number: u32,
-    /// When it was to be sent, in microseconds of [`now_us`](super::clock::now_us), 48 bits of them.
+    /// When it was due, in microseconds of [`now_us`](super::clock::now_us), in 48 bits.
     pub at_us: u64,
-    /// How many microseconds later than that it was sent, as far as they fit; in an answer the block's place, from 0.
+    /// How many microseconds after that it was sent, as far as they fit; in an answer the block's place, from 0.
     pub extra: u16,
 }
 
-/// How many of four bits each part takes: magic, kind, call, number, time, extra, sum.
+/// How many groups of four bits each part takes: magic, kind, call, number, time, extra, sum.
 const WIDTHS: [usize; 7] = [4, 2, 4, 6, 12, 4, 1];
 
 impl Code {
-    /// As the first bytes of a frame.
+    /// Encodes it as the first bytes of a frame.
     #[must_use]
     pub fn encode(&self) -> [u8; CODE_BYTES] {
         let mut bytes = [0; CODE_BYTES];
@@ -78,7 +78,7 @@ impl Code {
         bytes
     }
 
-    /// Reads the code that audio begins with; `None` where it begins otherwise.
+    /// Reads the code at the beginning of audio; `None` if there is none.
     #[must_use]
     pub fn decode(audio: &[u8]) -> Option<Self> {
         let code: &[u8; CODE_BYTES] = audio.first_chunk()?;

@@ -1,7 +1,7 @@
 //! Drives the calls of a load: one ticker for all of them.
 //!
-//! A call's frames are due each 20 ms; the calls are spread over the twenty milliseconds, so that no two hundred frames
-//! come at once: of a thousand calls, thirteen in each tick. A task for each call only reads what the service sends, which is little.
+//! Each call has a frame due every 20 ms. The calls are spread over these 20 ms, so that a thousand calls send thirteen
+//! frames in each tick instead of all at once. The task of a call only reads what the service sends, which is little.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,26 +23,26 @@ use crate::twilio::{Account, PlacedCall, SimulatedTwilio};
 /// How many calls are placed at once.
 const PLACING: usize = 16;
 
-/// Room for reading, in bytes.
+/// Size of the read buffer, in bytes.
 const READ_BYTES: usize = 8 * 1024;
 
-/// How long the last frames of a load may be on their way.
+/// How long the last frames of a load may take to arrive.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// What is to be driven.
+/// What to drive.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The number's voice-url.
     pub voice_url: String,
-    /// So many calls at once; 65,000 at most.
+    /// How many calls at once; 65,000 at most.
     pub calls: u16,
-    /// So many of them begin in a second.
+    /// How many of them begin per second.
     pub ramp: u32,
-    /// Callers who only listen.
+    /// Whether the callers only listen.
     pub is_silent: bool,
 }
 
-/// Calls that are being driven; they end when this is dropped.
+/// The calls; they end when this is dropped.
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
@@ -52,35 +52,35 @@ pub struct Load {
 /// What the calling side has seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallerFigures {
-    /// From the agent's sending of audio to its arrival at the caller, in the window.
+    /// From the moment the agent sends audio to its arrival at the caller, in the window.
     pub downlink: Latency,
-    /// From the end of an utterance to the first audio of its answer, less the agent's thought.
+    /// From the end of an utterance to the first audio of its answer, minus the agent's thinking time.
     pub turn: Latency,
-    /// How late frames were sent: what the tool itself adds.
+    /// How late frames were sent: the delay of the tool itself.
     pub lateness: Latency,
     /// Frames of the window.
     pub frames: u64,
-    /// Frames sent from the beginning on.
+    /// Frames sent since the beginning.
     pub sent: u64,
     /// Answers that came.
     pub answers: u64,
-    /// Utterances without an answer in ten seconds.
+    /// Utterances without an answer within ten seconds.
     pub unanswered: u64,
-    /// Utterances into an answer.
+    /// Barge-ins.
     pub barge_ins: u64,
-    /// Times that an answer was cut off.
+    /// How often an answer was cut off.
     pub clears: u64,
-    /// Blocks of 20 ms of answers that did not come.
+    /// Missing blocks of answers, 20 ms each.
     pub answer_lost: u64,
-    /// Blocks of answers that came again.
+    /// Repeated blocks of answers.
     pub answer_doubled: u64,
-    /// Bytes of audio that were no answer to the call that they came to.
+    /// Bytes of audio that are not an answer to the call that got them.
     pub answer_strange: u64,
-    /// How often a socket did not take what was written.
+    /// How often a socket did not accept what was written.
     pub blocked: u64,
     /// Calls that broke off.
     pub broken: u64,
-    /// Why the first of them did.
+    /// Why the first of them broke off.
     pub first_break: Option<String>,
 }
 
@@ -104,10 +104,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Load {
-    /// Places the calls, one after the other, and gives them when the last of them is up.
+    /// Places the calls, one after another, and returns them when the last one is up.
     ///
     /// # Errors
-    /// With a sentence, when a call cannot be placed.
+    /// With a sentence, if a call cannot be placed.
     pub async fn begin(twilio: &SimulatedTwilio, plan: &Plan) -> Result<Self, String> {
         let slots = usize::try_from(FRAME_MS * 1_000 / TICK_US).unwrap_or(1);
         let calls = Mutex::new((0..slots).map(|_| Vec::new()).collect());
@@ -123,7 +123,7 @@ impl Load {
         let bodies = Bodies::new();
         let mut placing = JoinSet::new();
         let began = tokio::time::Instant::now();
-        // Calls of an earlier load at the same service are other calls.
+        // Calls of an earlier load at the same service must have other numbers.
         let run = Account::new_sid("");
         for number in 0..plan.calls {
             let due = Duration::from_secs(1) * u32::from(number) / plan.ramp.max(1);
@@ -171,7 +171,7 @@ impl Load {
         *lock(&self.shared.window) = Window { began_us: now_us(), ..Window::default() };
     }
 
-    /// Ends the window: what comes later is counted, but not measured.
+    /// Ends the window: later frames are counted, but not measured.
     pub fn close_window(&self) -> CallerFigures {
         let closed = Window { began_us: u64::MAX, ..Window::default() };
         let window = std::mem::replace(&mut *lock(&self.shared.window), closed);
@@ -184,7 +184,7 @@ impl Load {
         }
     }
 
-    /// Has all callers hear their last answer out and hang up; completes the figures of the window.
+    /// Lets all callers listen to their last answer and hang up; completes the figures of the window.
     pub async fn end(self, figures: CallerFigures) -> CallerFigures {
         self.each(|call| call.caller.stop());
         let deadline = tokio::time::Instant::now() + Duration::from_micros(STOP_US);
@@ -197,7 +197,7 @@ impl Load {
             count(call, &mut figures);
             call.hang_up();
         });
-        // A bridge that gathers frames for a message has those of the last one until the call is over.
+        // A bridge that collects frames keeps those of the last message until the call is over.
         tokio::time::sleep(SETTLE).await;
         figures
     }
@@ -215,7 +215,7 @@ impl Load {
     }
 }
 
-/// A call that was placed, or why it was not.
+/// A call that was placed, or why it could not be placed.
 type Placing = Result<(Identity, PlacedCall), String>;
 
 fn count(call: &LoadCall, figures: &mut CallerFigures) {
@@ -234,7 +234,7 @@ fn count(call: &LoadCall, figures: &mut CallerFigures) {
     }
 }
 
-/// Sends each call's frames when they are due.
+/// Sends the frames of all calls when they are due.
 async fn tick(shared: Arc<Shared>, mut ticker: Ticker) {
     for slot in (0..).map(|tick: usize| tick) {
         let due_us = ticker.tick().await;

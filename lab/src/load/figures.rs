@@ -1,4 +1,4 @@
-//! What a load has measured, and what is concluded from it.
+//! What a load measured, and the conclusions.
 
 use dialbridge_core::audio::BYTES_PER_MS;
 use serde::Serialize;
@@ -8,16 +8,18 @@ use crate::load::histogram::Latency;
 use crate::load::ledger::AgentFigures;
 use crate::load::process::Usage;
 
-/// Frames later than this, of a hundred the latest one, are the tool's fault and no measurement: microseconds.
+/// If of a hundred frames the latest is sent later than this, the tool is at fault and the figures are no measurement:
+/// microseconds.
 const MAX_LATENESS_US: u64 = 5_000;
 
-/// The longest that a frame may wait for those of its message, in microseconds: CES wants messages of 120 ms at most.
+/// The longest that a frame may wait for the others of its message, in microseconds: CES wants messages of 120 ms at
+/// most.
 const MAX_GATHERING_US: u64 = 100_000;
 
-/// A core that is used beyond this share has queues of its own, in percent.
+/// A core that is busier than this queues by itself, in percent.
 const MAX_PERCENT: f64 = 90.0;
 
-/// What was read off, before anything is concluded.
+/// The raw readings.
 #[derive(Debug, Clone, Default)]
 pub struct Readings {
     /// Calls at once.
@@ -28,23 +30,23 @@ pub struct Readings {
     pub caller: CallerFigures,
     /// The agent's side.
     pub agent: AgentFigures,
-    /// What the service has used in the window; `None` where its process is not known.
+    /// What the service used in the window; `None` if its process is not known.
     pub service: Option<Usage>,
     /// The service's memory before the first call, in KiB.
     pub idle_kib: u64,
     /// The service's memory and files in the window, in order.
     pub held: Vec<Held>,
-    /// What the tool and the agent have used in the window.
+    /// What the tool and the agent used in the window.
     pub tool: Usage,
-    /// The same of the agent's process; `None` where it is the tool's.
+    /// What the agent's process used; `None` if it is the tool's process.
     pub agent_process: Option<Usage>,
-    /// What all processes of the machine have used in the window, in milliseconds.
+    /// What all processes of the machine used in the window, in milliseconds.
     pub machine_busy_ms: u64,
     /// Whether tool and agent share one core.
     pub share_a_core: bool,
 }
 
-/// What the service holds at one moment of the window.
+/// Memory and files of the service at one moment of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The moment, in milliseconds of the window.
@@ -55,68 +57,70 @@ pub struct Held {
     pub files: u64,
 }
 
-/// What is told of a load; all times in milliseconds.
+/// The report of a load; all times in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measurement {
     /// Calls at once.
     pub calls: u16,
     /// Length of the window.
     pub window_ms: u64,
-    /// From the moment that a frame was due to its arrival at the agent.
+    /// From the moment a frame was due to its arrival at the agent.
     pub uplink: Latency,
-    /// From the moment that it was really sent: the bridge and the system alone.
+    /// From the moment it was actually sent to its arrival: the bridge and the system alone.
     pub uplink_from_sending: Latency,
-    /// The same as the first for frames that had to wait until their message was full: with CES, which wants messages of 40
-    /// to 120 ms. The one that fills it is in `uplink`.
+    /// The same as `uplink`, but of frames that had to wait until their message was full: with CES, which wants
+    /// messages of 40 to 120 ms. The frame that fills a message counts in `uplink`.
     pub gathered: Latency,
-    /// The same as the second for frames that had to wait for their turn's stream.
+    /// From the moment a frame was sent to its arrival, if it had to wait for the stream of its turn.
     pub held: Latency,
-    /// From the agent's sending to the caller.
+    /// From the moment the agent sends audio to its arrival at the caller.
     pub downlink: Latency,
-    /// From the end of an utterance to the first audio of its answer, without the agent's thought.
+    /// From the end of an utterance to the first audio of its answer, without the agent's thinking time.
     pub turn: Latency,
-    /// What did not go right.
+    /// What went wrong.
     pub faults: Faults,
     /// Frames of the window, sent and arrived.
     pub frames: Frames,
-    /// Silence in the place of frames of the window that did not come, in milliseconds: with CES, to which audio goes without a pause.
+    /// Silence in place of missing frames of the window, in milliseconds: with CES, whose audio must not pause.
     pub filled_ms: u64,
-    /// Answers that came, from the beginning on.
+    /// Answers that came, since the beginning.
     pub answers: u64,
-    /// Utterances into an answer.
+    /// Barge-ins.
     pub barge_ins: u64,
-    /// Times that an answer was cut off for one.
+    /// How often an answer was cut off for a barge-in.
     pub clears: u64,
     /// Connections from the service to the agent.
     pub connections: u64,
     /// The most streams that were open at once.
     pub streams: u64,
-    /// What the service has used.
+    /// What the service used.
     pub cost: Option<Cost>,
-    /// What it has held, from the window's beginning to its end: what only rises is a leak.
+    /// Memory and files of the service, from the window's beginning to its end: if a figure only rises, something
+    /// leaks.
     pub service_held: Vec<Held>,
-    /// What the tool has used.
+    /// What the tool used.
     pub tool: Tool,
 }
 
-/// What did not go right; from the first call on, not only in the window.
+/// What went wrong since the first call, not only in the window.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Faults {
-    /// Frames of callers' that the agent never had, and that may have held words.
+    /// Frames of callers that never reached the agent and may have held words.
     pub lost: u64,
-    /// The same of silence: on their way into a stream that broke, after which only words are sent again.
+    /// Silent frames that never reached the agent: they were on their way into a stream that broke, and only words are
+    /// sent again.
     pub lost_silence: u64,
-    /// Frames that it had twice.
+    /// Frames that the agent got twice.
     pub doubled: u64,
-    /// Frames that it had after later ones.
+    /// Frames that the agent got after later ones.
     pub disordered: u64,
-    /// Frames that it had in another call's stream, and bytes that were no frame.
+    /// Frames that the agent got in another call's stream, and bytes that are no frame.
     pub strange: u64,
-    /// 20 ms of answers that callers did not hear.
+    /// Blocks of answers that callers did not hear, 20 ms each.
     pub answer_lost: u64,
-    /// 20 ms of answers that they heard twice.
+    /// Blocks of answers that callers heard twice.
     pub answer_doubled: u64,
-    /// Bytes of audio that were no answer to the call that they came to.
+    /// Bytes of audio that are not an answer to the call that got them.
     pub answer_strange: u64,
     /// Utterances without an answer.
     pub unanswered: u64,
@@ -124,12 +128,12 @@ pub struct Faults {
     pub failed_streams: u64,
     /// Calls that broke off.
     pub broken: u64,
-    /// Why the first of them did.
+    /// Why the first of them broke off.
     pub first_break: Option<String>,
 }
 
 impl Faults {
-    /// Whether there are none.
+    /// Whether nothing went wrong.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
@@ -139,20 +143,20 @@ impl Faults {
 /// Frames of the window.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Frames {
-    /// So many were sent.
+    /// How many were sent.
     pub sent: u64,
-    /// So many of them have arrived.
+    /// How many of them arrived.
     pub arrived: u64,
-    /// So many were in one message, on the average.
+    /// How many were in one message, on average.
     pub per_message: f64,
 }
 
-/// What the service has used in the window.
+/// What the service used in the window.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Cost {
-    /// CPU-milliseconds for a minute of one call.
+    /// CPU milliseconds per minute of one call.
     pub cpu_ms_per_call_minute: f64,
-    /// Of these, in the program itself.
+    /// Of these, in user mode.
     pub user_ms_per_call_minute: f64,
     /// Of these, in the system.
     pub system_ms_per_call_minute: f64,
@@ -162,13 +166,13 @@ pub struct Cost {
     pub idle_kib: u64,
     /// Memory with all calls, in KiB.
     pub loaded_kib: u64,
-    /// What a call adds, in KiB.
+    /// Memory per call, in KiB.
     pub kib_per_call: f64,
     /// Threads.
     pub threads: u64,
 }
 
-/// What the tool has used in the window, and whether it was the limit.
+/// What the tool used in the window, and whether it was the bottleneck.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tool {
     /// How late its frames were sent.
@@ -177,14 +181,14 @@ pub struct Tool {
     pub cpu_percent: f64,
     /// The agent's percent of one core.
     pub agent_cpu_percent: Option<f64>,
-    /// What others on this machine had meanwhile, in percent of one core: on a noisy machine figures are of little worth.
+    /// What other processes used meanwhile, in percent of one core: figures of a busy machine are of little worth.
     pub others_cpu_percent: f64,
-    /// Why the figures are the tool's rather than the service's.
+    /// Why the figures measure the tool rather than the service.
     pub was_limit: Option<String>,
 }
 
 impl Measurement {
-    /// Concludes.
+    /// Draws the conclusions.
     #[must_use]
     pub fn of(readings: &Readings) -> Self {
         let Readings { caller, agent, .. } = readings;
@@ -223,7 +227,7 @@ impl Measurement {
         }
     }
 
-    /// Why a bridge is not up to this; `None`: it is, with nothing lost, and of a hundred frames 99 in time.
+    /// Why the bridge cannot carry this load; `None` if nothing is lost and 99 of a hundred frames are in time.
     #[must_use]
     pub fn fails(&self, max_p99_us: u64) -> Option<String> {
         let p99_us = self.uplink.p99_us;
@@ -273,7 +277,7 @@ fn cost(readings: &Readings, usage: &Usage) -> Cost {
     }
 }
 
-/// CPU-milliseconds for a minute of one call, when `calls` of them have used `cpu_ms` in `window_ms`.
+/// CPU milliseconds per minute of one call, if `calls` of them used `cpu_ms` in `window_ms`.
 #[must_use]
 pub fn cpu_ms_per_call_minute(cpu_ms: u64, calls: u16, window_ms: u64) -> f64 {
     ratio(cpu_ms * 60_000, u64::from(calls) * window_ms)
@@ -300,7 +304,7 @@ fn per_cent(part_ms: u64, whole_ms: u64) -> f64 {
     100.0 * ratio(part_ms, whole_ms)
 }
 
-/// One divided by the other; 0 where there is nothing to divide by.
+/// One divided by the other; 0 if the divisor is 0.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }

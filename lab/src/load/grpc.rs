@@ -1,4 +1,4 @@
-//! gRPC's framing: a byte that says whether a message is compressed, its length in four, the message.
+//! gRPC's framing: one byte that says whether a message is compressed, four bytes of length, the message.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -6,16 +6,16 @@ use prost::Message;
 /// Bytes before a message.
 const HEAD_BYTES: usize = 5;
 
-/// Messages out of the pieces in which they come; one that comes in one piece is not copied.
+/// Assembles messages from the chunks in which they come; a message in a single chunk is not copied.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     whole: Bytes,
-    /// A message that is not whole yet.
+    /// A message that is not complete yet.
     rest: BytesMut,
 }
 
 impl Messages {
-    /// Takes a piece in. Take all messages out before the next one.
+    /// Takes a chunk. Take all messages out before the next one.
     pub(super) fn push(&mut self, piece: Bytes) {
         if self.rest.is_empty() {
             self.whole = piece;
@@ -37,7 +37,7 @@ impl Messages {
     }
 }
 
-/// A message with its head.
+/// A message with its header.
 pub(super) fn framed(message: &impl Message) -> BytesMut {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(HEAD_BYTES + length);

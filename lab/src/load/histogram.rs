@@ -1,14 +1,14 @@
-//! How often which latency was seen.
+//! How often each latency occurred.
 
 use serde::{Deserialize, Serialize};
 
-/// Each doubling is cut into so many classes: a value is known to 1.6 percent.
+/// Each power of two has this many classes: a value is accurate to 1.6 percent.
 const CLASSES: u64 = 64;
 
 /// log2 of that.
 const CLASS_BITS: u32 = 6;
 
-/// Values beyond 2^40 microseconds (twelve days) count as that.
+/// Larger values than 2^40 microseconds (twelve days) count as that.
 const MAX_US: u64 = (1 << 40) - 1;
 
 /// Values in microseconds, by class.
@@ -19,14 +19,14 @@ pub struct Histogram {
     max: u64,
 }
 
-/// What is told of a histogram; all in microseconds.
+/// The summary of a histogram; all in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// How many values there were.
     pub count: u64,
-    /// Half of them were no larger.
+    /// Half of the values are no larger.
     pub p50_us: u64,
-    /// 99 of a hundred were no larger.
+    /// 99 of a hundred values are no larger.
     pub p99_us: u64,
     /// The largest.
     pub max_us: u64,
@@ -44,7 +44,7 @@ impl Histogram {
         self.max = self.max.max(us);
     }
 
-    /// The smallest value that so many of a thousand do not exceed, at most 1.6 percent too large; 0 without values.
+    /// The smallest value that this many of a thousand do not exceed, at most 1.6 percent too large; 0 without values.
     #[must_use]
     pub fn per_mille(&self, share: u64) -> u64 {
         let rank = (self.count * share).div_ceil(1_000).max(1);
@@ -58,7 +58,7 @@ impl Histogram {
         0
     }
 
-    /// What is told of it.
+    /// The summary.
     #[must_use]
     pub fn latency(&self) -> Latency {
         Latency { count: self.count, p50_us: self.per_mille(500), p99_us: self.per_mille(990), max_us: self.max }

@@ -1,4 +1,4 @@
-//! What the load agent has heard: each frame of each call, once, twice or never, and how late.
+//! What the load agent has heard: which frames of each call came, how often, and how late.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::load::code::{Code, Kind};
 use crate::load::histogram::{Histogram, Latency};
 
-/// So many missing frames of a call are remembered, in case they come late.
+/// How many missing frames of a call are remembered, in case they come late.
 const MAX_MISSING_FRAMES: usize = 4_096;
 
 /// Frames of an utterance: 2 s.
 pub(super) const SPEECH_FRAMES: u32 = 100;
 
-/// A gap of fewer frames than an utterance has, with silence before and after it, was silence.
+/// A gap that is shorter than an utterance, with silence before and after it, was silence.
 const SILENT_GAP: u32 = SPEECH_FRAMES;
 
-/// The agent's book.
+/// The agent's ledger.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     calls: BTreeMap<u16, ReceivedFrames>,
@@ -30,15 +30,15 @@ pub(super) struct Ledger {
 /// What was heard of one call.
 #[derive(Debug, Default)]
 struct ReceivedFrames {
-    /// The number that must come next.
+    /// The number of the next frame.
     next: u32,
-    /// What the last frame was.
+    /// The kind of the last frame.
     last: Option<Kind>,
-    /// Frames that have not come, and whether they were silence for certain.
+    /// Missing frames, and whether they were silence for certain.
     missing: BTreeMap<u32, bool>,
 }
 
-/// What is counted from the beginning on.
+/// Counts since the beginning.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Counts {
     arrived: u64,
@@ -46,13 +46,13 @@ pub(super) struct Counts {
     disordered: u64,
     /// Bytes that are in no frame.
     pub(super) strange: u64,
-    /// Frames in a stream of another call's.
+    /// Frames in another call's stream.
     pub(super) misrouted: u64,
     pub(super) turns: u64,
     pub(super) failed_streams: u64,
 }
 
-/// What is counted from [`Ledger::begin`] on.
+/// Counts since [`Ledger::begin`].
 #[derive(Debug, Default)]
 struct Window {
     began_us: u64,
@@ -71,7 +71,7 @@ struct Window {
 pub(super) enum Sent {
     /// Frames as they come.
     AsItComes,
-    /// Without a pause, in messages for which frames are gathered.
+    /// Without a pause, several frames in one message.
     WithoutPause,
 }
 
@@ -81,55 +81,55 @@ pub(super) struct Arrival {
     /// When its stream was opened.
     pub(super) opened_us: u64,
     pub(super) now_us: u64,
-    /// Others of its message come after it: it had to wait for them.
+    /// Whether others of its message come after it: then it had to wait for them.
     pub(super) is_gathered: bool,
 }
 
-/// What the agent tells of a load.
+/// The agent's figures of a load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentFigures {
-    /// From the moment that a frame was to be sent to its arrival here, in the window.
+    /// From the moment a frame was due to its arrival here, in the window.
     pub uplink: Latency,
-    /// From the moment that it was sent.
+    /// From the moment it was sent to its arrival.
     pub uplink_from_sending: Latency,
-    /// From the moment that a frame was to be sent, of frames that had to wait until their message was full.
+    /// From the moment a frame was due to its arrival, of frames that had to wait until their message was full.
     pub gathered: Latency,
-    /// From the moment that a frame was sent to its arrival, of frames that were sent before their turn's stream was there: they had to wait
-    /// for it.
+    /// From the moment a frame was sent to its arrival, of frames that were sent before their turn's stream was open
+    /// and had
+    /// to wait for it.
     pub held: Latency,
-    /// Frames of the window that have come.
+    /// Frames of the window that arrived.
     pub frames: u64,
     /// Messages that carried them.
     pub messages: u64,
-    /// Frames that have come, each counted once, from the beginning on.
+    /// Frames that arrived since the beginning, each counted once.
     pub arrived: u64,
-    /// Frames that have not come, though later ones of their call have.
+    /// Frames that did not arrive although later ones of their call did.
     pub missing: u64,
-    /// Those of them that were silence for certain.
+    /// How many of them were silence for certain.
     pub missing_silence: u64,
     /// Frames that came again.
     pub doubled: u64,
     /// Frames that came after later ones.
     pub disordered: u64,
-    /// Frames that came in a stream of another call's.
+    /// Frames that came in another call's stream.
     pub misrouted: u64,
     /// Bytes of audio that are no frames.
     pub strange_bytes: u64,
-    /// Bytes of silence in the place of frames that did not come, in the window: only where audio must go on without a
-    /// pause.
+    /// Bytes of silence in place of missing frames, in the window: only if the audio must not pause.
     pub filled_bytes: u64,
     /// Answers given.
     pub turns: u64,
-    /// Streams that broke off or said what cannot be read.
+    /// Streams that broke off or sent something unreadable.
     pub failed_streams: u64,
     /// Connections that are open.
     pub connections: u64,
-    /// The most streams that were open at once, since the window began.
+    /// The most streams that were open at once since the window began.
     pub streams: u64,
 }
 
 impl AgentFigures {
-    /// These figures of a window with the counts of the whole load, which were asked for when it was over.
+    /// These figures of a window, with the counts of the whole load, which were read when it was over.
     #[must_use]
     pub fn completed_by(self, in_all: &Self) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl Ledger {
         self.window.messages += 1;
     }
 
-    /// Silence has come in the place of frames.
+    /// Silence has come in place of frames.
     pub(super) fn filled(&mut self, bytes: u64) {
         self.window.filled += bytes;
     }
@@ -191,7 +191,7 @@ impl Ledger {
         }
     }
 
-    /// Notes that a frame came; whether it is the first time.
+    /// Notes that a frame came. Returns whether it came for the first time.
     fn note(&mut self, code: &Code) -> bool {
         let heard = self.calls.entry(code.call).or_default();
         if code.number < heard.next {

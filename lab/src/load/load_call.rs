@@ -1,4 +1,4 @@
-//! One call of a load: its socket, its caller and what it has counted.
+//! One call of a load: its socket, its caller and its counts.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::load::write::{Bodies, Frames};
 /// How much may wait for a service that does not read, in bytes: some ten seconds of frames.
 const MAX_WAITING_BYTES: usize = 256 * 1024;
 
-/// The agent's thought, in microseconds.
+/// The agent's thinking time, in microseconds.
 const THINK_US: u64 = THINK_MS * 1_000;
 
 /// One call.
@@ -25,26 +25,26 @@ pub(super) struct LoadCall {
     pub(super) caller: Caller,
     frames: Frames,
     socket: OwnedWriteHalf,
-    /// What goes out next; usually empty between two frames.
+    /// What is sent next; usually empty between two frames.
     out: Vec<u8>,
-    /// The number of the next frame: so many were sent.
+    /// The number of the next frame, which is how many were sent.
     pub(super) sent: u32,
-    /// When the last utterance's end went out.
+    /// When the end of the last utterance was sent.
     asked_us: Option<u64>,
     pub(super) blocks: AnswerBlocks,
-    /// Why the call is over before its time.
+    /// Why the call ended early.
     pub(super) broken: Option<String>,
-    /// How often the socket did not take everything.
+    /// How often the socket did not accept everything.
     pub(super) blocked: u64,
 }
 
-/// What a message of the service's tells of latencies, in microseconds.
+/// The latencies in a message of the service, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// From the agent's sending to here.
+    /// From the moment the agent sent it to its arrival here.
     pub(super) downlink_us: Option<u64>,
-    /// From the end of the utterance to the first audio of its answer, less the agent's thought: that is for everybody the
-    /// same, and would have a histogram's classes too coarse for the rest.
+    /// From the end of the utterance to the first audio of its answer, minus the agent's thinking time. That time is
+    /// the same for every bridge, and would make the histogram's classes too coarse for the rest.
     pub(super) turn_us: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Identity {
 }
 
 impl LoadCall {
-    /// A call on that socket; says `connected` and `start`.
+    /// A call on that socket; sends `connected` and `start`.
     pub(super) fn begin(
         identity: Identity,
         parameters: &[(String, String)],
@@ -82,7 +82,8 @@ impl LoadCall {
         }
     }
 
-    /// Sends the frame that is due, and the marks that were played; gives how late it was, or `None` when there is none.
+    /// Sends the frame that is due, and the marks that were played. Returns how late it was, or `None` if no frame was
+    /// due.
     pub(super) fn tick(&mut self, due_us: u64) -> Option<u64> {
         let now_us = now_us();
         while let Some(name) = self.caller.take_mark(now_us) {
@@ -121,7 +122,7 @@ impl LoadCall {
         }
     }
 
-    /// Takes a text message of the service's in.
+    /// Takes a text message of the service.
     pub(super) fn hear(&mut self, text: &[u8]) -> Seen {
         let now_us = now_us();
         match understand(text) {
@@ -149,7 +150,7 @@ impl LoadCall {
         }
     }
 
-    /// Hangs up, in so far as the socket takes it.
+    /// Hangs up, as far as the socket accepts it.
     pub(super) fn hang_up(&mut self) {
         self.frames.end(&mut self.out, &self.call_sid);
         self.flush();

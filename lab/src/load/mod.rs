@@ -1,8 +1,8 @@
 //! Many calls at once, and what they cost: the callers of a load, the agent that hears them, and what both measure.
 //!
 //! Three processes take part: the tool with the callers ([`Load`]), the service, and the agent ([`LoadAgent`]), so that
-//! the service's cost can be told from theirs. Each frame of audio carries a [`code`]: both ends know which frame
-//! it is and when it was sent, on the one clock of the machine. Linux only: it reads `/proc`.
+//! the service's cost stays separate from theirs. Each frame of audio carries a [`code`]: both ends know which frame it
+//! is and when it was sent, on the machine's one clock. Linux only: it reads `/proc`.
 
 pub mod agent;
 mod caller;

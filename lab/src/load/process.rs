@@ -1,4 +1,4 @@
-//! Processes as the system sees them: their time, their memory, their threads, and the cores that they may run on.
+//! Processes as the system sees them: their CPU time, memory and threads, and the cores that they may run on.
 
 use std::fs;
 use std::io;
@@ -9,20 +9,20 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// What a process has used so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Milliseconds of processor time in the program itself.
+    /// Milliseconds of CPU time in user mode.
     pub user_ms: u64,
-    /// Milliseconds of processor time in the system on its behalf.
+    /// Milliseconds of CPU time in the system.
     pub system_ms: u64,
-    /// Threads that it has now.
+    /// Current threads.
     pub threads: u64,
-    /// Memory that it has now, in KiB.
+    /// Current memory, in KiB.
     pub resident_kib: u64,
-    /// Files and sockets that it has open now.
+    /// Open files and sockets.
     pub files: u64,
 }
 
 impl Usage {
-    /// Reads `/proc/PID/stat`, and counts what is in `/proc/PID/fd`.
+    /// Reads `/proc/PID/stat`, and counts the entries of `/proc/PID/fd`.
     ///
     /// # Errors
     /// When there is no such process.
@@ -35,13 +35,13 @@ impl Usage {
         Ok(Self { files, ..parsed.ok_or_else(unread)? })
     }
 
-    /// Processor time in all, in milliseconds.
+    /// Total CPU time, in milliseconds.
     #[must_use]
     pub fn cpu_ms(&self) -> u64 {
         self.user_ms + self.system_ms
     }
 
-    /// What was used since `earlier`; threads, memory and files are those of now.
+    /// What was used since `earlier`; threads, memory and files are the current ones.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -66,7 +66,7 @@ fn parse(stat: &str, ticks_per_second: u64, page_kib: u64) -> Option<Usage> {
     })
 }
 
-/// Milliseconds of processor time that were used on all cores of this machine so far, by whomever.
+/// Milliseconds of CPU time that all processes have used on all cores of this machine so far.
 ///
 /// # Errors
 /// When `/proc/stat` cannot be read.
@@ -76,7 +76,8 @@ pub fn machine_busy_ms() -> io::Result<u64> {
     Ok(in_ms(busy, rustix::param::clock_ticks_per_second()))
 }
 
-/// The first line of proc(5)'s stat: user, nice, system, idle, iowait, irq, softirq, steal; idle and iowait are no use.
+/// The first line of proc(5)'s stat: user, nice, system, idle, iowait, irq, softirq, steal; idle and iowait do not
+/// count as use.
 fn busy_ticks(stat: &str) -> Option<u64> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8).enumerate();
     fields.filter(|(place, _)| !matches!(place, 3 | 4)).map(|(_, ticks)| ticks.parse::<u64>().ok()).sum()
@@ -86,8 +87,8 @@ fn in_ms(ticks: u64, ticks_per_second: u64) -> u64 {
     ticks * 1_000 / ticks_per_second.max(1)
 }
 
-/// Binds this thread to a core until the guard is dropped. What it starts meanwhile is bound for good, from its first
-/// instruction on: a program that asks how many cores there are is told one.
+/// Binds this thread to a core until the guard is dropped. What it starts meanwhile stays bound, from its first
+/// instruction on: a program that asks for the number of cores gets one.
 ///
 /// # Errors
 /// When there is no such core.
@@ -110,15 +111,16 @@ pub struct Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // It was so before.
+        // The mask was valid before.
         let _ = sched_setaffinity(None, &self.before);
     }
 }
 
-/// Lets this process and what it starts have as many files as it may have: each call is a socket in each process.
+/// Raises this process's limit of open files, and that of its children, to the maximum: each call is a socket in each
+/// process.
 pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
-    // With the old limit fewer calls fit; those that do not will tell.
+    // With the old limit fewer calls fit; those that do not fit report it.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 

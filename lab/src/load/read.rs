@@ -1,5 +1,5 @@
-//! What a bridge sends in a load, read no further than the load needs it: which event, which mark, how much audio, and
-//! the code that the audio begins with.
+//! Reads what a bridge sends in a load, only as far as the load needs it: which event, which mark, how much audio, and
+//! the code at the beginning of the audio.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use crate::load::code::{CODE_BYTES, CODE_CHARS, Code, FRAME_BYTES};
 
-/// The longest frame that is taken, in bytes: a whole answer may be one message.
+/// The longest frame that is accepted, in bytes: a whole answer may be one message.
 const MAX_BYTES: usize = 1 << 20;
 
 /// A WebSocket frame.
@@ -22,14 +22,14 @@ pub(super) struct Frame {
 pub(super) const TEXT: u8 = 1;
 pub(super) const CLOSE: u8 = 8;
 
-/// The bit of the second byte that says that a mask follows, and the mask's length.
+/// The bit of the second byte that announces a mask, and the mask's length.
 const MASKED: u8 = 0x80;
 const MASK_BYTES: usize = 4;
 
-/// Takes the next whole frame out of what has come; `None` while there is none.
+/// Takes the next whole frame out of the buffer; `None` if there is none yet.
 ///
 /// # Errors
-/// For a frame that is fragmented, masked or too long.
+/// If a frame is fragmented, masked or too long.
 pub(super) fn take_frame(bytes: &mut BytesMut) -> Result<Option<Frame>, &'static str> {
     match bytes.get(1) {
         Some(second) if second & MASKED != 0 => Err("a masked frame"),
@@ -37,10 +37,10 @@ pub(super) fn take_frame(bytes: &mut BytesMut) -> Result<Option<Frame>, &'static
     }
 }
 
-/// The same of a client's frames, which are masked (RFC 6455, section 5.3).
+/// Takes the next frame of a client, which is masked (RFC 6455, section 5.3).
 ///
 /// # Errors
-/// For a frame that is fragmented, not masked or too long.
+/// If a frame is fragmented, not masked or too long.
 pub(super) fn take_masked_frame(bytes: &mut BytesMut) -> Result<Option<Frame>, &'static str> {
     if bytes.get(1).is_some_and(|second| second & MASKED == 0) {
         return Err("a frame without a mask");
@@ -75,10 +75,10 @@ fn take(bytes: &mut BytesMut, mask_bytes: usize) -> Result<Option<Frame>, &'stat
     Ok(Some(Frame { opcode, payload: bytes.split_to(length) }))
 }
 
-/// A message of the service's.
+/// A message of the service.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// Audio: how many bytes, and the code that they begin with.
+    /// Audio: how many bytes, and the code at its beginning.
     Media { bytes: usize, code: Option<Code> },
     /// A mark.
     Mark(&'a str),
@@ -109,26 +109,26 @@ fn media(payload: &[u8]) -> Message<'_> {
     Message::Media { bytes, code: decoded.and_then(|_| Code::decode(&audio)) }
 }
 
-/// The string that begins behind `key`. Neither base64 nor a mark's name has an escape in it.
+/// The string that begins after `key`. Neither base64 nor a mark's name contains an escape.
 fn string_after<'a>(text: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let rest = &text[memmem::find(text, key)? + key.len()..];
     Some(&rest[..memchr::memchr(b'"', rest)?])
 }
 
-/// How much of the answers has come to one call, and in what order.
+/// How much of the answers reached one call, and in what order.
 #[derive(Debug, Default)]
 pub(super) struct AnswerBlocks {
-    /// The utterance's end that is being answered, and the next block that must come.
+    /// The end of the utterance that is being answered, and the next expected block.
     current: Option<(u32, u64)>,
-    /// Blocks that did not come.
+    /// Missing blocks.
     pub(super) lost: u64,
-    /// Blocks that came again.
+    /// Repeated blocks.
     pub(super) doubled: u64,
     /// Bytes of audio that are no part of an answer to this call.
     pub(super) strange: u64,
 }
 
-/// What a piece of an answer is.
+/// A chunk of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
     /// When the agent sent it, in microseconds.
@@ -138,7 +138,7 @@ pub(super) struct Piece {
 }
 
 impl AnswerBlocks {
-    /// Takes a piece of audio in, of an answer that has `whole` blocks.
+    /// Takes a chunk of audio, of an answer that has `whole` blocks.
     pub(super) fn add(&mut self, call: u16, bytes: usize, code: Option<Code>, whole: u64) -> Option<Piece> {
         let Some(code) = code.filter(|code| code.call == call) else {
             self.strange += bytes as u64;

@@ -1,11 +1,11 @@
-//! How many calls a service can take: doubling until it cannot, then halving the interval between.
+//! How many calls a service can carry: doubles until it fails, then halves the interval.
 
 /// The search for the highest number that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Search {
     /// The highest number that held; 0: none yet.
     held: u16,
-    /// The lowest that did not.
+    /// The lowest number that did not hold.
     failed: Option<u16>,
     next: u16,
     max: u16,
@@ -18,7 +18,7 @@ impl Search {
         Self { held: 0, failed: None, next: first.clamp(1, max.max(1)), max: max.max(1) }
     }
 
-    /// The number to be tried next; `None` when the answer is near enough: to a twentieth.
+    /// The next number to try; `None` when the answer is accurate to a twentieth.
     #[must_use]
     pub fn next(&self) -> Option<u16> {
         let is_near = match self.failed {
@@ -28,7 +28,7 @@ impl Search {
         (!is_near).then_some(self.next)
     }
 
-    /// Takes in how that number went.
+    /// Takes the result of that number.
     pub fn tried(&mut self, number: u16, held: bool) {
         if held {
             self.held = self.held.max(number);
@@ -52,7 +52,7 @@ impl Search {
 mod tests {
     use super::*;
 
-    /// Searches where everything up to `limit` holds; the answer, and what was tried.
+    /// Searches where everything up to `limit` holds; returns the answer, and what was tried.
     fn search(first: u16, max: u16, limit: u16) -> (u16, Vec<u16>) {
         let mut search = Search::new(first, max);
         let mut tried = Vec::new();

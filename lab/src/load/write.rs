@@ -1,6 +1,7 @@
-//! What a simulated Twilio sends in a load: masked WebSocket frames, written by hand into a buffer that goes out whole.
+//! What a simulated Twilio sends in a load: masked WebSocket frames, written by hand into a buffer that is sent at
+//! once.
 //!
-//! The text of a frame is ready but for its counters and its code, so a frame costs some hundred nanoseconds.
+//! The text of a frame is prepared but for its counters and its code, so a frame costs some hundred nanoseconds.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::load::code::{CODE_BYTES, CODE_CHARS, Code, FRAME_BYTES, FRAME_MS, Kind};
 
-/// A text frame, and a close frame, each without a continuation.
+/// The opcodes of a text and a close frame, each with the FIN bit.
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 
-/// Head of a frame of 126 to 65,535 bytes: opcode, length, mask.
+/// Header of a frame of 126 to 65,535 bytes: opcode, length, mask.
 const HEAD_BYTES: usize = 8;
 
-/// The audio behind the code, as base64, for all calls.
+/// The audio after the code, as base64, for all calls.
 #[derive(Debug, Clone)]
 pub(super) struct Bodies {
     silence: Arc<str>,
@@ -37,7 +38,7 @@ impl Bodies {
     }
 }
 
-/// A frame that a voice's detector takes for speech: a square wave of 500 Hz, about -20 dB of full scale.
+/// A frame that a voice detector takes for speech: a square wave of 500 Hz, about -20 dB of full scale.
 pub(super) fn speech() -> [u8; FRAME_BYTES] {
     std::array::from_fn(|sample| linear_to_mulaw(if sample % 16 < 8 { 3_000 } else { -3_000 }))
 }
@@ -106,7 +107,7 @@ impl Frames {
         self.event(out, "mark", &json!({ "name": name }));
     }
 
-    /// The end of the stream: `stop`, and the socket's close.
+    /// The end of the stream: `stop`, and a close frame.
     pub(super) fn end(&mut self, out: &mut Vec<u8>, call_sid: &str) {
         self.event(out, "stop", &json!({ "accountSid": format!("AC{:032x}", 0xD1A1), "callSid": call_sid }));
         out.extend_from_slice(&[CLOSE, 0x80 | 2, 0, 0, 0, 0]);
@@ -121,8 +122,8 @@ impl Frames {
         self.text(out, |text| text.extend_from_slice(message.to_string().as_bytes()));
     }
 
-    /// Appends a text frame whose text is written by `write`: 126 bytes or more, so that the head has one form, padded with
-    /// blanks where it has fewer.
+    /// Appends a text frame whose text `write` writes: 126 bytes or more, so that the header has one form. Shorter
+    /// texts are padded with blanks.
     fn text(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         let begin = out.len();
         out.resize(begin + HEAD_BYTES, 0);
@@ -132,7 +133,7 @@ impl Frames {
             out.resize(min_len, b' ');
         }
         let length = u16::try_from(out.len() - begin - HEAD_BYTES).unwrap_or(u16::MAX);
-        // RFC 6455 wants masks that cannot be foreseen; nobody but the service is here to foresee them.
+        // RFC 6455 wants unpredictable masks; here nobody but the service could predict them.
         self.mask = self.mask.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let mask = self.mask.to_ne_bytes();
         let (head, text) = out[begin..].split_at_mut(HEAD_BYTES);
@@ -152,7 +153,7 @@ impl Frames {
     }
 }
 
-/// Appends a server's frame: whole, and without a mask (RFC 6455, section 5.2).
+/// Appends a frame of a server: unfragmented, without a mask (RFC 6455, section 5.2).
 pub(super) fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.push(0x80 | opcode);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -170,7 +171,7 @@ pub(super) fn push_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 fn push_number(text: &mut Vec<u8>, number: u64) {
-    // Writing into a vector does not fail.
+    // Writing to a vector does not fail.
     let _ = write!(text, "{number}");
 }
 

@@ -1,4 +1,4 @@
-//! Connections to the agent: a new one for each eighty calls.
+//! Connections to the agent: a new one for every eighty calls.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ pub(super) struct Channels {
     members: Mutex<Vec<Lease>>,
 }
 
-/// A channel, with a place on it for one call as long as this lives.
+/// A channel, with a place for one call as long as this lives.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) channel: Channel,
@@ -47,14 +47,14 @@ impl Channels {
         Ok(Self { endpoint, members: Mutex::default() })
     }
 
-    /// A channel for a call. Asked once for each, so the lock is on no frame's way.
+    /// A channel for a call. It is requested once per call, so no frame waits for the lock.
     pub(super) fn lease(&self) -> Lease {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let with_room = members.iter().find(|member| member.calls.load(Ordering::Relaxed) < CALLS_PER_CHANNEL);
         if let Some(member) = with_room {
             return member.take();
         }
-        // The pool's own hold on it counts for nothing.
+        // The pool's own reference does not count.
         let member = Lease { channel: self.endpoint.connect_lazy(), calls: Arc::default() };
         let lease = member.take();
         members.push(member);

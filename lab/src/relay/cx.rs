@@ -1,5 +1,6 @@
-//! A call with an agent of Dialogflow CX: a task that reads the socket, and one that holds the turn's stream and writes
-//! the socket.
+//! A call with an agent of Dialogflow CX: one task reads the WebSocket, the other holds the turn's stream and writes
+//! the
+//! WebSocket.
 
 use bytes::Bytes;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
@@ -17,7 +18,7 @@ use cx::query_input::Input;
 use cx::streaming_detect_intent_response::Response as Part;
 use cx::streaming_recognition_result::MessageType;
 
-/// How many frames wait for the call, and for the agent: two seconds.
+/// How many frames may wait for the call, and for the agent: two seconds.
 const QUEUE: usize = 100;
 
 /// Relays a call until either side ends it.
@@ -30,7 +31,7 @@ pub(super) async fn relay(started: Started, lease: &Lease) -> Result<(), Failure
     Call { player, heard, session }.run(lease).await
 }
 
-/// Reads until the socket ends. It does nothing else, for a read that is dropped half-way loses bytes.
+/// Reads until the WebSocket ends. It does nothing else, because a read that is dropped half-way loses bytes.
 async fn read(mut caller: Caller, call: mpsc::Sender<Bytes>) {
     let mut audio = Vec::new();
     while caller.hear(&mut audio).await {
@@ -53,21 +54,21 @@ impl Call {
         let mut client = SessionsClient::new(lease.channel.clone()).max_decoding_message_size(MAX_BYTES);
         let (mut requests, mut stream) = self.turn()?;
         loop {
-            // What is said while the agent answers is for the next turn.
+            // What the caller says while the agent answers belongs to the next turn.
             let (next_requests, next_stream) = self.turn()?;
             self.converse(&mut client, requests, stream, &next_requests).await?;
             (requests, stream) = (next_requests, next_stream);
         }
     }
 
-    /// A turn's input, with its first message in it.
+    /// A turn's input, which already holds its first message.
     fn turn(&self) -> Result<(Requests, ReceiverStream<cx::StreamingDetectIntentRequest>), Failure> {
         let (requests, stream) = mpsc::channel(QUEUE);
         requests.try_send(first_request(&self.session))?;
         Ok((requests, ReceiverStream::new(stream)))
     }
 
-    /// One turn, from its stream's opening to its end.
+    /// One turn, from the opening of its stream to its end.
     async fn converse(
         &mut self,
         client: &mut SessionsClient<Channel>,

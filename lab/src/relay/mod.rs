@@ -1,11 +1,11 @@
-//! A bare relay: what a competent engineer writes in an afternoon with the crates that dialbridge is made of. It is there
-//! to be compared with, so it is honest work: nothing is locked, copied or waited for without need.
+//! A bare relay: what a competent engineer writes in an afternoon with the crates that dialbridge is made of.
+//! dialbridge is compared with it, so it is honest work: it locks, copies and waits only where it must.
 //!
-//! A call is a WebSocket and, with Dialogflow CX, one after the other, a stream for each turn, where each frame of audio
-//! goes on as a message of its own. With an agent of the Customer Engagement Suite it is one stream for the whole call,
-//! over gRPC or a WebSocket, where frames may be gathered for a message; where the agent says that it is interrupted,
-//! Twilio's queue is cleared. What the agent says comes back as `media` and a mark. There is no signature, no ticket, no
-//! barge-in of its own, no retry, no resampling and no hand-off: that is what dialbridge is for.
+//! A call is a WebSocket. With Dialogflow CX it has one stream per turn, one after another, and each frame of audio
+//! goes on as a message of its own. With an agent of the Customer Engagement Suite it has one stream for the whole
+//! call, over gRPC or a WebSocket, and several frames may share a message; when the agent reports an interruption, the
+//! relay clears Twilio's queue. The agent's audio goes back as `media` and a mark. The relay has no signature, no
+//! ticket, no barge-in of its own, no retry, no resampling and no hand-off: that is what dialbridge is for.
 
 mod ces;
 mod channels;
@@ -32,16 +32,16 @@ use tokio::task::JoinSet;
 
 use channels::Channels;
 
-/// Bytes of one of Twilio's frames: 20 ms.
+/// Bytes of one Twilio frame: 20 ms.
 const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
 
-/// The largest message of the agent's, in bytes.
+/// The largest message of the agent, in bytes.
 const MAX_BYTES: usize = 32 << 20;
 
-/// Why a call is over before its time.
+/// Why a call ended early.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// How an agent is spoken to.
+/// How the relay speaks to an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Dialogflow CX: gRPC, a stream for each turn.
@@ -56,7 +56,7 @@ pub enum Protocol {
 #[derive(Debug)]
 pub struct Relay {
     agent: Agent,
-    /// So much of the caller's audio is a message to an agent of CES, in bytes.
+    /// How many bytes of the caller's audio make a message to a CES agent.
     message_bytes: usize,
 }
 
@@ -71,7 +71,7 @@ impl Relay {
     /// A relay to the agent at that URL, plaintext.
     ///
     /// # Errors
-    /// When it is no URL.
+    /// If it is not a URL.
     pub fn new(protocol: Protocol, agent_url: &str) -> Result<Self, Failure> {
         let agent = match protocol {
             Protocol::Cx => Agent::Cx(Channels::new(agent_url)?),
@@ -84,7 +84,7 @@ impl Relay {
         Ok(Self { agent, message_bytes: FRAME_BYTES })
     }
 
-    /// Has audio for an agent of CES gathered for messages of so many milliseconds; else each frame is one.
+    /// Collects this many milliseconds of audio in each message to a CES agent; without it each frame is a message.
     #[must_use]
     pub fn with_message_ms(self, message_ms: usize) -> Self {
         Self { message_bytes: message_ms * BYTES_PER_MS, ..self }
@@ -93,7 +93,7 @@ impl Relay {
     /// Serves a listener for ever.
     ///
     /// # Errors
-    /// When no connection can be accepted any more.
+    /// When no more connections can be accepted.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let relay = Arc::new(self);
         let mut connections = JoinSet::new();
@@ -113,7 +113,7 @@ impl Relay {
             async move { Ok::<_, Infallible>(answered) }
         });
         let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades();
-        // A connection that breaks has no call.
+        // A broken connection has no call.
         if served.await.is_err() {
             return;
         }

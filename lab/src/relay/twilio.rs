@@ -1,4 +1,4 @@
-//! Twilio's side of a call: what is heard from it, and what is played to it.
+//! Twilio's side of a call: the caller's audio, and what is played to the caller.
 
 use std::io;
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::MAX_BYTES;
 
-/// What a handshake's connection becomes.
+/// What a connection becomes after the handshake.
 pub(super) type Socket = TokioIo<Upgraded>;
 
-/// What Twilio sends, as far as it matters here: one flat structure, for that is what serde reads fastest.
+/// A message from Twilio, as far as it matters here: one flat structure, because serde reads that fastest.
 #[derive(Deserialize)]
 struct FromTwilio<'a> {
     event: &'a str,
@@ -35,7 +35,7 @@ struct Media<'a> {
     payload: &'a str,
 }
 
-/// What Twilio is sent.
+/// A message to Twilio.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum ToTwilio<'a> {
@@ -64,7 +64,7 @@ pub(super) struct Started {
     pub(super) player: Player,
 }
 
-/// Waits for the start of the call on that socket; `None`: there is none.
+/// Waits for the start of the call on that WebSocket; `None`: it does not start.
 pub(super) async fn start(socket: Socket) -> Option<Started> {
     let (reader, writer) = split(socket, Role::Server, MAX_BYTES);
     let mut caller = Caller(reader);
@@ -72,8 +72,7 @@ pub(super) async fn start(socket: Socket) -> Option<Started> {
     Some(Started { call_sid, caller, player: Player { writer, stream_sid, marks: 0 } })
 }
 
-/// What comes from the caller. A read that is dropped half-way loses bytes, so nothing may race with it that the call
-/// outlives.
+/// The caller's audio. A read that is dropped half-way loses bytes, so nothing that the call outlives may race with it.
 pub(super) struct Caller(Reader<Socket>);
 
 impl Caller {
@@ -106,12 +105,12 @@ pub(super) struct Player {
 }
 
 impl Player {
-    /// Plays audio, mu-law at 8,000 Hz, and has a mark come back when it was played.
+    /// Plays audio, mu-law at 8,000 Hz, and sends a mark that comes back after playout.
     pub(super) async fn play(&mut self, audio: &[u8]) -> io::Result<()> {
         self.play_base64(&STANDARD.encode(audio)).await
     }
 
-    /// The same with audio in base64, which is what Twilio takes.
+    /// Plays audio in base64, which is the form that Twilio accepts.
     pub(super) async fn play_base64(&mut self, payload: &str) -> io::Result<()> {
         self.marks += 1;
         let name = self.marks.to_string();
@@ -123,7 +122,7 @@ impl Player {
         self.writer.flush().await
     }
 
-    /// Drops what has not been played.
+    /// Drops audio that has not been played.
     pub(super) async fn clear(&mut self) -> io::Result<()> {
         let clear = json(&ToTwilio::Clear { stream_sid: &self.stream_sid });
         self.writer.send(clear).await
@@ -131,6 +130,6 @@ impl Player {
 }
 
 fn json(message: &ToTwilio<'_>) -> Frame {
-    // Such a structure is always JSON.
+    // This structure always serialises.
     Frame::text(serde_json::to_string(message).unwrap_or_default())
 }

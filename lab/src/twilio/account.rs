@@ -1,4 +1,4 @@
-//! An account and how its requests are signed.
+//! An account, and how it signs its requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,14 +32,14 @@ impl Account {
         Self { sid: format!("AC{:032x}", 0xD1A1), auth_token: auth_token.map(ToOwned::to_owned) }
     }
 
-    /// A new id with that prefix, e.g. `CA`: different from all others, also from those of another process.
+    /// A new id with that prefix, e.g. `CA`: different from all others, even from those of another process.
     #[must_use]
     pub fn new_sid(prefix: &str) -> String {
         let number = NEXT_SID.fetch_add(1, Ordering::Relaxed);
         format!("{prefix}{:08x}{:08x}{number:016x}", 0xDB00_1AB0_u32, std::process::id())
     }
 
-    /// The `X-Twilio-Signature` of a request, where the account has a token.
+    /// The `X-Twilio-Signature` of a request, if the account has a token.
     #[must_use]
     pub fn signature(&self, url: &str, form: &[(String, String)]) -> Option<String> {
         self.auth_token.as_ref().map(|token| sign(token, url, form))
@@ -47,7 +47,7 @@ impl Account {
 }
 
 /// Twilio's signature: HMAC-SHA1 over the URL and, for a form, its parameters sorted by name; the values of a repeated
-/// parameter sorted and each once (<https://www.twilio.com/docs/usage/security>).
+/// parameter are sorted, and each counts once (<https://www.twilio.com/docs/usage/security>).
 #[must_use]
 pub fn sign(token: &str, url: &str, form: &[(String, String)]) -> String {
     let mut sorted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -18,7 +18,7 @@ pub struct AccountState {
     pub status: String,
     /// `Full` or `Trial`.
     pub kind: String,
-    /// A token beside the account's own, while that is changed.
+    /// A second token, while the account's token is being rotated.
     pub secondary_token: Option<String>,
     /// A standard API key: its id and its secret.
     pub api_key: Option<(String, String)>,
@@ -38,22 +38,22 @@ impl Default for AccountState {
     }
 }
 
-/// Who asks.
+/// Who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Requester {
-    /// Whoever has a token of the account's.
+    /// The holder of one of the account's tokens.
     Account,
-    /// Whoever has a standard API key: it may do all but read the account itself.
+    /// The holder of a standard API key: it may do everything but read the account itself.
     StandardKey,
 }
 
 impl SimulatedTwilio {
-    /// What the account has, to be looked at and changed.
+    /// The account's state, to read and change.
     pub fn account_state(&self) -> MutexGuard<'_, AccountState> {
         self.account_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who has that user name and password.
+    /// The caller with that user name and password.
     pub(super) fn requester(&self, user: &str, password: &str) -> Option<Requester> {
         let account_state = self.account_state();
         let own = self.account.auth_token.as_deref();
@@ -90,7 +90,7 @@ impl SimulatedTwilio {
         page(&self.account_state().numbers, &self.account.sid, query).map_or_else(refused, answered)
     }
 
-    /// A number: it is read, or changed.
+    /// A number: reads or changes it.
     pub(super) async fn number_resource(&self, sid: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let form = match *request.method() {
             Method::GET => Vec::new(),

@@ -1,25 +1,25 @@
-//! What Twilio's pages leave open. A service must bear either way, so a call can be played with both.
+//! What Twilio's pages leave open. A service must cope with either way, so a call can be played with both.
 
-/// How this Twilio does what its pages do not say.
+/// How this Twilio behaves where Twilio's pages do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TwilioBehaviour {
-    /// What follows a socket that closes without a close frame.
+    /// What follows when the media stream closes without a close frame.
     pub abnormal_close: AbnormalClose,
-    /// Whether `stop` comes before the socket closes when the caller hangs up.
+    /// Whether `stop` comes before the WebSocket closes when the caller hangs up.
     pub stop_on_hang_up: bool,
-    /// Whether `stop` comes, and the socket closes, when a REST update takes the call away.
+    /// Whether `stop` comes, and the WebSocket closes, when a REST update takes the call away.
     pub stop_after_update: bool,
-    /// Whether the `<Connect action>` is asked once more when the caller has hung up.
+    /// Whether the `<Connect action>` is requested once more when the caller has hung up.
     pub action_after_hang_up: bool,
-    /// Whether `start` has an empty `customParameters` where there are none, or leaves it out.
+    /// Whether `start` has an empty `customParameters` if there are none, or leaves it out.
     pub empty_parameters: bool,
-    /// Whether counters are numbers, and not strings as in the examples.
+    /// Whether counters are numbers, not strings as in the examples.
     pub numeric_counters: bool,
     /// Milliseconds of audio in a `media` message, a multiple of 20.
     pub frame_ms: u64,
-    /// Whether the fallback URL is told `ErrorCode` and `ErrorUrl`.
+    /// Whether the fallback URL gets `ErrorCode` and `ErrorUrl`.
     pub error_parameters: bool,
-    /// Whether the handshake is signed over the URL with a `/` at its end.
+    /// Whether the signature of the handshake covers the URL with a `/` at its end.
     pub slash_in_signature: bool,
 }
 
@@ -40,7 +40,7 @@ impl Default for TwilioBehaviour {
 }
 
 impl TwilioBehaviour {
-    /// The usual behaviour, and each of them the other way, with a name.
+    /// The usual behaviour, then one variant for each field with that field changed, each with a name.
     #[must_use]
     pub fn variants() -> Vec<(&'static str, Self)> {
         let usual = Self::default();
@@ -58,10 +58,10 @@ impl TwilioBehaviour {
     }
 }
 
-/// What Twilio does when the media socket breaks.
+/// What Twilio does when the media stream breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbnormalClose {
-    /// As after a proper close: the document goes on with `action`.
+    /// The same as after a proper close: the document goes on with `action`.
     GoesOn,
     /// The call ends.
     EndsCall,

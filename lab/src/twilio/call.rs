@@ -1,4 +1,4 @@
-//! One simulated call, from the voice-url to its end.
+//! One simulated call, from the voice-url to the hang-up.
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,10 +16,10 @@ use crate::twilio::plan::CallPlan;
 use crate::twilio::streaming::Streaming;
 use crate::twilio::twiml::{self, Stream};
 
-/// A document may lead to another, and that one to a third; a call that goes round for ever is ended.
+/// How many documents a call may run: a call whose documents lead round in circles is ended.
 const MAX_DOCUMENTS: usize = 20;
 
-/// How many updates wait for a call.
+/// How many updates may wait for a call.
 const UPDATES: usize = 4;
 
 impl SimulatedTwilio {
@@ -107,12 +107,12 @@ impl ActiveCall<'_> {
         let next = Streaming::new(self, faults).run(&mut socket).await;
         self.send_status(&status, "stream-stopped", None);
         let (stops, closes) = match &next {
-            // The service has closed the socket, or it broke.
+            // The service has closed the WebSocket, or it broke.
             Next::Verb => (false, false),
             Next::End(_) => (behaviour.stop_on_hang_up, true),
             Next::Document(_) | Next::Fetch(..) => (behaviour.stop_after_update, behaviour.stop_after_update),
         };
-        // The socket may be gone; then nobody is there to be told.
+        // The WebSocket may be gone; then nobody needs to know.
         if stops {
             let _ = socket.stop(&account.sid, &call_sid).await;
         }
@@ -140,7 +140,7 @@ impl ActiveCall<'_> {
         let event = CallEvent { at_ms: self.now_ms(), kind };
         self.record.events.push(event.clone());
         if let Some(watch) = &self.plan.watch {
-            // A watcher that has gone away does not matter to the call.
+            // The call does not care whether its watcher still listens.
             let _ = watch.send(event).await;
         }
     }

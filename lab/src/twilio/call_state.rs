@@ -1,4 +1,4 @@
-//! A simulated call while it lasts, and what is left of it.
+//! A simulated call while it lasts, and its record afterwards.
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -9,10 +9,10 @@ use crate::twilio::events::{CallEvent, CallEventKind};
 use crate::twilio::plan::CallPlan;
 use crate::twilio::{SimulatedTwilio, Update};
 
-/// How a call went.
+/// The record of a call.
 #[derive(Debug, Clone, Default)]
 pub struct CallRecord {
-    /// The call.
+    /// The CallSid.
     pub call_sid: String,
     /// What happened, in order.
     pub events: Vec<CallEvent>,
@@ -20,23 +20,23 @@ pub struct CallRecord {
     pub documents: Vec<String>,
     /// What the caller said, from the first stream on: mu-law at 8,000 Hz.
     pub said: Vec<u8>,
-    /// What the caller heard, as long as that.
+    /// What the caller heard, of the same length.
     pub heard: Vec<u8>,
 }
 
 impl CallRecord {
-    /// The first event that `wanted` wants.
+    /// The first event that `wanted` accepts.
     pub fn find<T>(&self, wanted: impl Fn(&CallEventKind) -> Option<T>) -> Option<T> {
         self.events.iter().find_map(|event| wanted(&event.kind))
     }
 
-    /// How many events are so.
+    /// How many events the function accepts.
     pub fn count(&self, wanted: impl Fn(&CallEventKind) -> bool) -> usize {
         self.events.iter().filter(|event| wanted(&event.kind)).count()
     }
 }
 
-/// A call on its way.
+/// A call in progress.
 pub(super) struct ActiveCall<'a> {
     pub(super) twilio: &'a SimulatedTwilio,
     pub(super) plan: CallPlan,
@@ -48,7 +48,7 @@ pub(super) struct ActiveCall<'a> {
     pub(super) streams: usize,
     /// How many times somebody was dialled.
     pub(super) dialled: usize,
-    /// Sockets that nobody closed, and status callbacks on their way. They end with the call.
+    /// WebSockets that nobody closed, and pending status callbacks. They end with the call.
     pub(super) lingering: JoinSet<()>,
 }
 
@@ -56,15 +56,15 @@ pub(super) struct ActiveCall<'a> {
 pub(super) enum Next {
     /// The document goes on with its next verb.
     Verb,
-    /// Another document is to be run.
+    /// Another document is to run.
     Document(String),
-    /// Another document is to be fetched, with these parameters beside those of every webhook.
+    /// Another document is to be fetched, with these parameters in addition to those of every webhook.
     Fetch(String, Vec<(&'static str, String)>),
     /// The call is over.
     End(String),
 }
 
-/// Where it is told, and of which stream.
+/// Where status callbacks go, and for which stream.
 pub(super) struct StatusCallback {
     pub(super) url: Option<String>,
     pub(super) stream_sid: String,

@@ -1,4 +1,4 @@
-//! The caller: says recordings, presses keys and hangs up, each at its time.
+//! The caller: says recordings, presses keys and hangs up, each step at its time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(super) const FRAME_BYTES: usize = 160;
 /// Milliseconds of a frame.
 pub(super) const FRAME_MS: u64 = 20;
 
-/// How long a key is held, with the pause after it, in milliseconds.
+/// How long a key and the pause after it last, in milliseconds.
 const KEY_MS: u64 = 240;
 
 /// One thing that the caller does.
@@ -23,12 +23,12 @@ pub enum CallerStep {
     Say {
         /// When.
         when: When,
-        /// What it is called.
+        /// The recording's name.
         label: String,
         /// The recording.
         audio: Arc<[u8]>,
     },
-    /// Presses keys, one after the other.
+    /// Presses keys, one after another.
     Press {
         /// When.
         when: When,
@@ -42,18 +42,18 @@ pub enum CallerStep {
     },
 }
 
-/// When the caller does something, counted from the end of what he did before.
+/// When the caller takes a step, counted from the end of the step before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// When the agent has spoken and then been silent for so many milliseconds.
+    /// When the agent has spoken and then been silent for this many milliseconds.
     AgentSilent(u64),
-    /// When the agent has been speaking for so many milliseconds.
+    /// When the agent has been speaking for this many milliseconds.
     AgentSpeaking(u64),
-    /// After so many milliseconds, whatever the agent does.
+    /// After this many milliseconds, whatever the agent does.
     After(u64),
 }
 
-/// Finds a recording by its name: mu-law at 8,000 Hz, or a sentence that says why not.
+/// Finds a recording by its name: mu-law at 8,000 Hz, or a sentence that says why there is none.
 pub type Recordings<'a> = dyn Fn(&str) -> Result<Arc<[u8]>, String> + 'a;
 
 /// The steps of a command line: `a.wav,b.wav@1500` says the first when the agent has fallen silent, the second when it
@@ -93,7 +93,7 @@ impl CallerStep {
     }
 }
 
-/// What the caller hears at the moment.
+/// What the caller hears at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AgentAudio {
     pub(super) now_ms: u64,
@@ -141,7 +141,7 @@ impl Caller {
         }
     }
 
-    /// A stream begins: what the agent said in an earlier one is no longer waited for.
+    /// A stream begins: the caller does not wait for a prompt of an earlier stream.
     pub(super) fn stream_begins(&mut self, now_ms: u64) {
         self.agent_spoke = false;
         self.agent_began_ms = None;

@@ -13,7 +13,7 @@ pub struct CallEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallEventKind {
-    /// TwiML came from a path (without its query and ticket).
+    /// TwiML came from this path (without its query and ticket).
     Twiml {
         /// The path.
         path: String,
@@ -22,12 +22,12 @@ pub enum CallEventKind {
     },
     /// A webhook failed.
     WebhookFailed {
-        /// What happened to it.
+        /// Why.
         why: String,
     },
-    /// The media socket is open and `start` is sent.
+    /// The WebSocket is open and `start` is sent.
     StreamOpened,
-    /// The media socket could not be opened.
+    /// The WebSocket could not be opened.
     StreamRefused {
         /// The answer to the handshake.
         why: String,
@@ -39,7 +39,7 @@ pub enum CallEventKind {
         /// How long it is, in milliseconds.
         ms: u64,
     },
-    /// The caller has spoken.
+    /// The caller has finished speaking.
     CallerSpoke {
         /// Which recording.
         label: String,
@@ -49,23 +49,23 @@ pub enum CallEventKind {
         /// Which one.
         digit: char,
     },
-    /// The first audio after a silence arrived at Twilio.
+    /// The first audio after a silence reached Twilio.
     AgentSpeaks,
-    /// All that was queued was heard, or the rest was cleared.
+    /// All queued audio was heard, or the rest was cleared.
     AgentSpoke {
         /// How long the caller heard it, in milliseconds.
         played_ms: u64,
         /// Whether a `clear` cut it off.
         cut: bool,
     },
-    /// The service closed the media socket.
+    /// The service closed the WebSocket.
     StreamClosed {
-        /// The close code, where there was one.
+        /// The close code, if there was one.
         code: Option<u16>,
     },
-    /// The call was given new TwiML over REST.
+    /// A REST update gave the call new TwiML.
     Updated,
-    /// A `<Redirect>` is followed.
+    /// Twilio follows a `<Redirect>`.
     Redirected {
         /// The whole URL.
         url: String,
@@ -79,7 +79,7 @@ pub enum CallEventKind {
     Dialled {
         /// Which one.
         to: String,
-        /// The number that is shown, where the document names one.
+        /// The caller id that is shown, if the document names one.
         caller_id: Option<String>,
     },
     /// A `<Dial>` is over.
@@ -93,12 +93,12 @@ pub enum CallEventKind {
     Enqueued {
         /// `workflowSid`.
         workflow_sid: Option<String>,
-        /// The queue's name, where there is no workflow.
+        /// The queue's name, if there is no workflow.
         queue: Option<String>,
         /// The task's attributes: JSON.
         attributes: String,
     },
-    /// The service sent what Twilio reports as a warning (31950, 31951).
+    /// The service sent something that Twilio reports as a warning (31950, 31951).
     Warning {
         /// Twilio's code.
         code: u32,

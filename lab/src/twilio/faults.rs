@@ -1,48 +1,48 @@
-//! What goes wrong on Twilio's side, or on the way between Twilio and the service.
+//! What fails at Twilio, or between Twilio and the service.
 
 use http::StatusCode;
 
-/// A fault of one call. Times are milliseconds of its first stream.
+/// A fault of one call. Times are milliseconds of its first media stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallFault {
-    /// The media socket's connection breaks, without a close.
+    /// The connection of the media stream breaks, without a close.
     Breaks {
         /// When.
         at_ms: u64,
     },
-    /// Twilio reads the media socket no more.
+    /// Twilio stops reading the media stream.
     Deaf {
-        /// From when on.
+        /// From when.
         at_ms: u64,
     },
-    /// Nothing goes through between Twilio and the service for a while; then all of it comes at once.
+    /// For a while nothing passes between Twilio and the service; then everything arrives at once.
     Late {
-        /// From when on.
+        /// From when.
         at_ms: u64,
         /// For how long, in milliseconds.
         for_ms: u64,
     },
-    /// The caller sits in a tunnel: for a while there is no frame for him, and none comes later.
+    /// The caller is in a tunnel: for a while Twilio gets no frames from the phone, and they do not come later either.
     Lost {
-        /// From when on.
+        /// From when.
         at_ms: u64,
         /// For how long, in milliseconds.
         for_ms: u64,
     },
     /// Marks never come back.
     NoMarks,
-    /// Between the frames stand messages that Twilio does not send.
+    /// Twilio puts messages between the frames that the real one never sends.
     Garbage,
-    /// The voice-url is asked twice, and the first answer is thrown away.
+    /// Twilio requests the voice-url twice, and throws the first answer away.
     AsksTwice,
 }
 
 impl CallFault {
-    /// What can be read, for a message.
+    /// The faults that can be parsed, for a message.
     pub const NAMES: &str = "break@MS, deaf@MS, late@MS+MS, lost@MS+MS, no-marks, garbage, asks-twice";
 
-    /// Reads a fault of the command line: `break@5000`, `deaf@5000`, `late@5000+800`, `lost@5000+800`, `no-marks`, `garbage`
-    /// or `asks-twice`; times in milliseconds.
+    /// Parses a fault of the command line: `break@5000`, `deaf@5000`, `late@5000+800`, `lost@5000+800`, `no-marks`,
+    /// `garbage` or `asks-twice`; times in milliseconds.
     ///
     /// # Errors
     /// With a sentence that says what is wrong.
@@ -64,12 +64,12 @@ impl CallFault {
     }
 }
 
-/// What goes wrong in one stream.
+/// The faults of one stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StreamFaults(Vec<CallFault>);
 
 impl StreamFaults {
-    /// The faults of a call's first stream; later ones go well.
+    /// The faults of a call's first stream; later streams have none.
     pub(super) fn of_stream(number: usize, faults: &[CallFault]) -> Self {
         Self(if number == 1 { faults.to_vec() } else { Vec::new() })
     }
@@ -103,7 +103,7 @@ fn within(at_ms: u64, for_ms: u64, now_ms: u64) -> bool {
     (at_ms..at_ms.saturating_add(for_ms)).contains(&now_ms)
 }
 
-/// Messages that Twilio does not send, one after the other.
+/// Messages that the real Twilio never sends, one after another.
 pub(super) const GARBAGE: [&str; 6] = [
     "",
     "{",
@@ -113,10 +113,10 @@ pub(super) const GARBAGE: [&str; 6] = [
     r#"{"event":"dtmf","dtmf":{"digit":"a long one"}}"#,
 ];
 
-/// What one request to the REST API gets instead of its due.
+/// What one request to the REST API gets instead of its proper answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestFault {
-    /// An error. The call is not touched.
+    /// An error. The call does not change.
     Refused {
         /// Status.
         status: StatusCode,
@@ -125,9 +125,9 @@ pub enum RestFault {
         /// `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
-    /// No answer. The call is not touched.
+    /// No answer. The call does not change.
     Silence,
-    /// What was asked is done, and the answer is lost.
+    /// The request takes effect, and its answer is lost.
     DoneButFails,
 }
 
@@ -138,7 +138,7 @@ impl RestFault {
     pub const NOT_FOUND: Self = Self::Refused { status: StatusCode::NOT_FOUND, code: 20404, retry_after: None };
     /// The call is over.
     pub const NOT_IN_PROGRESS: Self = Self::Refused { status: StatusCode::BAD_REQUEST, code: 21220, retry_after: None };
-    /// Twilio is in trouble.
+    /// Twilio has an internal error.
     pub const UNAVAILABLE: Self =
         Self::Refused { status: StatusCode::SERVICE_UNAVAILABLE, code: 20503, retry_after: None };
 

@@ -11,10 +11,10 @@ use http_body_util::Full;
 use crate::net::Net;
 use crate::twilio::account::Account;
 
-/// Twilio's time limit for a voice webhook.
+/// Twilio's timeout for a voice webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The longest answer that is read, in bytes; Twilio's own bound for TwiML is 64 kB.
+/// The longest answer that is read, in bytes; Twilio's own limit for TwiML is 64 kB.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// An answer.
@@ -23,14 +23,14 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Why there is none.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// No connection came about.
+    /// The connection failed.
     NotConnected(String),
-    /// The connection brought no answer, or none in time.
+    /// The connection brought no answer, or not in time.
     NoAnswer(String),
-    /// The answer is no 200.
+    /// The status is not 200.
     Status(StatusCode),
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Fault {
 pub(super) async fn post(net: &Net, account: &Account, url: &str, form: &[(String, String)]) -> Result<Answer, Fault> {
     let broken = |error: &dyn fmt::Display| Fault::NoAnswer(error.to_string());
     let answered = async {
-        // The fragment carries Twilio's own connection settings: it is neither sent nor signed.
+        // The fragment carries Twilio's own connection settings: Twilio neither sends nor signs it.
         let url = url.split('#').next().unwrap_or_default();
         let uri: Uri = url.parse().map_err(|error| Fault::NotConnected(format!("{url}: {error}")))?;
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();

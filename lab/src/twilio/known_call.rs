@@ -1,4 +1,4 @@
-//! A call that the REST API knows and nobody plays, for tests of what may be done to it.
+//! A call that the REST API knows but nobody plays, for tests of updates.
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ pub struct KnownCall {
 }
 
 impl KnownCall {
-    /// The documents that it was given since the last time.
+    /// The documents that it was given since this was last called.
     pub fn updates(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.twiml.try_recv().ok()).collect()
     }
@@ -32,7 +32,7 @@ impl Drop for KnownCall {
 }
 
 impl SimulatedTwilio {
-    /// Has the REST API know a call of that id, which takes every update.
+    /// Registers a call with that id at the REST API; the call accepts every update.
     #[must_use]
     pub fn add_known_call(&self, call_sid: &str) -> KnownCall {
         let (updates, mut came) = mpsc::channel(UPDATES);
@@ -41,7 +41,7 @@ impl SimulatedTwilio {
         let taking = tokio::spawn(async move {
             while let Some(update) = came.recv().await {
                 let _ = update.taken.send(());
-                // What nobody looks at is dropped.
+                // If nobody reads the update, it is dropped.
                 let _ = sender.try_send(update.twiml);
             }
         });

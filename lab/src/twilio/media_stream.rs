@@ -1,4 +1,4 @@
-//! The media socket, Twilio's end of it.
+//! Twilio's end of the media stream.
 
 use std::io;
 
@@ -19,10 +19,10 @@ use crate::twilio::behaviour::TwilioBehaviour;
 
 type Socket = TokioIo<Upgraded>;
 
-/// How many messages wait for the call to take them.
+/// How many messages may wait for the call.
 const QUEUE: usize = 64;
 
-/// The longest message that is taken, in bytes: a whole prompt may be one message.
+/// The longest message that is accepted, in bytes: a whole prompt may be one message.
 const MAX_BYTES: usize = 16 << 20;
 
 /// What the service sent.
@@ -31,7 +31,7 @@ pub(super) enum FromService {
     Media(Vec<u8>),
     Mark(String),
     Clear,
-    /// What Twilio reports as a warning.
+    /// Something that Twilio reports as a warning.
     Malformed {
         code: u32,
         why: String,
@@ -41,7 +41,7 @@ pub(super) enum FromService {
     },
 }
 
-/// An open socket.
+/// An open WebSocket.
 pub(super) struct SimulatedMediaStream {
     writer: Writer<Socket>,
     from_service: mpsc::Receiver<FromService>,
@@ -61,7 +61,7 @@ impl Drop for SimulatedMediaStream {
 }
 
 impl SimulatedMediaStream {
-    /// Opens the socket with the handshake's signature.
+    /// Opens the WebSocket; signs the handshake.
     pub(super) async fn open(
         net: &Net,
         account: &Account,
@@ -89,7 +89,7 @@ impl SimulatedMediaStream {
         })
     }
 
-    /// The next message of the service's.
+    /// The service's next message.
     pub(super) async fn next(&mut self) -> FromService {
         if self.is_deaf {
             return std::future::pending().await;
@@ -140,27 +140,27 @@ impl SimulatedMediaStream {
         self.event("stop", &json!({ "accountSid": account_sid, "callSid": call_sid })).await
     }
 
-    /// Closes the socket from Twilio's side.
+    /// Closes the WebSocket from Twilio's side.
     pub(super) async fn close(&mut self) {
         if self.is_cut {
             return;
         }
-        // The service may be gone already; then there is nothing to close.
+        // The service may already be gone; then there is nothing to close.
         let _ = self.writer.send(Frame::close(NORMAL, "")).await;
     }
 
-    /// Reads no more, and leaves the connection open.
+    /// Stops reading, and leaves the connection open.
     pub(super) fn stop_reading(&mut self) {
         self.is_deaf = true;
         self.reader.abort();
     }
 
-    /// Says nothing more, not even goodbye: the connection ends with this.
+    /// Breaks the connection without a close frame.
     pub(super) fn cut(&mut self) {
         self.is_cut = true;
     }
 
-    /// Sends that text as it is.
+    /// Sends this text as it is.
     pub(super) async fn text(&mut self, text: &str) -> io::Result<()> {
         if self.is_cut {
             return Err(io::ErrorKind::ConnectionAborted.into());

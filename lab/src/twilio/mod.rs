@@ -45,15 +45,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::net::Net;
 
-/// Twilio: one account, its live calls, its REST API. Clones are the same Twilio.
+/// Twilio: one account, its live calls, its REST API. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct SimulatedTwilio {
     account: Account,
     net: Net,
     live: Arc<Mutex<BTreeMap<String, mpsc::Sender<Update>>>>,
-    /// What the hand-off handler answers next.
+    /// The next answers of the hand-off handler.
     handed_off: Arc<Mutex<VecDeque<String>>>,
-    /// What the next requests to the REST API get.
+    /// The faults of the next requests to the REST API.
     rest_faults: Arc<Mutex<VecDeque<RestFault>>>,
     account_state: Arc<Mutex<AccountState>>,
 }
@@ -79,13 +79,13 @@ impl SimulatedTwilio {
         }
     }
 
-    /// Has the hand-off handler answer its next request with that document, after those that it was told before. With
-    /// none left it says that the hand-off arrived, and hangs up.
+    /// Queues a document as an answer of the hand-off handler; each request takes one. When none is left, the handler
+    /// says that the hand-off arrived, and hangs up.
     pub fn answer_hand_off(&self, twiml: impl Into<String>) {
         self.handed_off.lock().unwrap_or_else(PoisonError::into_inner).push_back(twiml.into());
     }
 
-    /// Has the next requests to the REST API fail so, one fault each; after them it is well again.
+    /// Makes the next requests to the REST API fail, with one fault each. Later requests work again.
     pub fn fail_rest(&self, faults: impl IntoIterator<Item = RestFault>) {
         self.rest_faults.lock().unwrap_or_else(PoisonError::into_inner).extend(faults);
     }
@@ -99,7 +99,7 @@ impl SimulatedTwilio {
         told.unwrap_or_else(|| "<Response><Say>The hand-off arrived.</Say><Hangup/></Response>".to_owned())
     }
 
-    /// The ids of the calls that are live.
+    /// The ids of the live calls.
     #[must_use]
     pub fn live_calls(&self) -> Vec<String> {
         self.live().keys().cloned().collect()

@@ -4,10 +4,10 @@
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
-/// How many numbers stand on a page where nothing is said.
+/// The default number of numbers on a page.
 const PAGE_SIZE: usize = 50;
 
-/// How many stand on a page at most.
+/// The highest number of numbers on a page.
 const MAX_ON_PAGE: usize = 1_000;
 
 /// A number.
@@ -17,19 +17,19 @@ pub struct PhoneNumber {
     pub sid: String,
     /// As `+15550100`.
     pub phone_number: String,
-    /// Asked when a call comes.
+    /// Requested when a call comes.
     pub voice_url: String,
     /// `POST` or `GET`; empty: `POST`.
     pub voice_method: String,
-    /// Asked when that has failed.
+    /// Requested when the voice-url has failed.
     pub voice_fallback_url: String,
     /// `POST` or `GET`; empty: `POST`.
     pub voice_fallback_method: String,
-    /// A TwiML app that goes before the voice-url; empty: none.
+    /// A TwiML app that Twilio uses before the voice-url; empty: none.
     pub voice_application_sid: String,
-    /// A SIP trunk that goes before it; empty: none.
+    /// A SIP trunk that Twilio uses before it; empty: none.
     pub trunk_sid: String,
-    /// It takes messages only.
+    /// Whether it takes messages only.
     pub is_mute: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct PhoneNumber {
 pub(super) type Refusal = (StatusCode, u32, String);
 
 impl PhoneNumber {
-    /// A number whose calls come to that service.
+    /// A number whose calls go to that service.
     #[must_use]
     pub fn leading_to(sid: u32, phone_number: &str, service: &str) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl PhoneNumber {
         })
     }
 
-    /// Takes the parameters of an update over; all of them or none.
+    /// Applies the parameters of an update; all of them or none.
     pub(super) fn update(&mut self, form: &[(String, String)]) -> Result<(), Refusal> {
         let mut changed = self.clone();
         for (name, value) in form {
@@ -73,7 +73,7 @@ impl PhoneNumber {
                 "VoiceMethod" => changed.voice_method = checked_method("VoiceMethod", value)?,
                 "VoiceFallbackMethod" => changed.voice_fallback_method = checked_method("VoiceFallbackMethod", value)?,
                 "VoiceApplicationSid" => changed.voice_application_sid.clone_from(value),
-                // Twilio takes many more, which no voice call depends on.
+                // Twilio accepts many more, but no voice call depends on them.
                 _ => {}
             }
         }
@@ -117,7 +117,7 @@ pub(super) fn page(numbers: &[PhoneNumber], account: &str, query: &str) -> Resul
     let filtered: Vec<&PhoneNumber> =
         numbers.iter().filter(|number| number.phone_number.contains(filter.trim())).collect();
     let start = match asked("PageToken") {
-        // Pages hang together by the number that the last one ended with, not by their index.
+        // A page link names the last number of the page before, not an index.
         Some(token) => {
             let last = filtered.iter().position(|number| format!("PA{}", number.sid) == token);
             last.ok_or_else(|| invalid("PageToken"))? + 1

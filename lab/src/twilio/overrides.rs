@@ -5,20 +5,20 @@ use http::StatusCode;
 
 use crate::twilio::http_client::Fault;
 
-/// Twilio's bound for `rc`.
+/// Twilio's limit for `rc`.
 const MAX_RETRIES: u32 = 5;
 
-/// How often a webhook is tried again, and after which faults.
+/// How often Twilio tries a webhook again, and after which faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Overrides {
-    /// `rc`: attempts after the first one.
+    /// `rc`: how many attempts follow the first one.
     pub(super) retries: u32,
     /// `rp`: `4xx`, `5xx`, `ct`, `rt`, `all`.
     policy: Vec<String>,
 }
 
 impl Overrides {
-    /// Those of a URL; what it does not say is as Twilio has it: once more, where no connection came about.
+    /// The overrides of a URL. The default is Twilio's: one more attempt if the connection failed.
     pub(super) fn of(url: &str) -> Self {
         let fragment = url.split_once('#').map_or("", |(_, fragment)| fragment);
         let named = |name: &str| {

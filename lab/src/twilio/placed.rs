@@ -1,4 +1,4 @@
-//! A call as far as its open media socket, for whoever drives the socket without a task and a parser for each call.
+//! A call up to its open media stream, for tools that drive the WebSocket without a task and a parser for each call.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::twilio::{SimulatedTwilio, http_client};
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A call whose media socket is open; nothing was sent over it yet.
+/// A call whose media stream is open; nothing was sent over it yet.
 #[derive(Debug)]
 pub struct PlacedCall {
-    /// The socket, its handshake done: WebSocket frames from here on.
+    /// The WebSocket after its handshake: WebSocket frames from here on.
     pub socket: TcpStream,
-    /// What the service sent right behind the handshake.
+    /// What the service sent right after the handshake.
     pub early: Vec<u8>,
     /// `<Parameter>`s of the stream.
     pub parameters: Vec<(String, String)>,
 }
 
 impl SimulatedTwilio {
-    /// Asks the voice-url and opens the media socket that the TwiML names, both signed. Over TCP and without TLS.
+    /// Requests the voice-url and opens the media stream that the TwiML names; signs both. Over TCP, without TLS.
     ///
     /// # Errors
     /// With a sentence that says what was refused.

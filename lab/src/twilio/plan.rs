@@ -1,4 +1,4 @@
-//! What is to be played in a call.
+//! The plan of a call.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::twilio::caller::CallerStep;
 use crate::twilio::events::CallEvent;
 use crate::twilio::faults::CallFault;
 
-/// What is to be played.
+/// What to play in a call.
 #[derive(Debug, Clone)]
 pub struct CallPlan {
     /// The number's voice-url.
     pub voice_url: String,
-    /// The number's fallback URL: asked where a webhook fails.
+    /// The number's fallback URL: requested if a webhook fails.
     pub fallback_url: Option<String>,
     /// The caller's number.
     pub from: String,
@@ -22,24 +22,24 @@ pub struct CallPlan {
     pub to: String,
     /// What the caller does.
     pub steps: Vec<CallerStep>,
-    /// With nothing left to do, the caller hangs up when the agent has been silent for so long.
+    /// When the caller has no step left, he hangs up after this long a silence of the agent.
     pub hang_up_after: Duration,
-    /// The longest call.
+    /// The longest duration of the call.
     pub limit: Duration,
-    /// What the other side of each `<Dial>` does, in order; the last one does the same for all further ones.
+    /// What the called party of each `<Dial>` does, in order; the last entry serves all further ones.
     pub others: Vec<OtherSide>,
-    /// What becomes of a call that is queued.
+    /// What happens to a queued call.
     pub queue: Queue,
-    /// How Twilio does what its pages do not say.
+    /// How Twilio behaves where its pages do not say.
     pub behaviour: TwilioBehaviour,
-    /// What goes wrong.
+    /// What fails.
     pub faults: Vec<CallFault>,
-    /// Where each event goes at once, for those who watch.
+    /// Receives each event as it happens, for watchers.
     pub watch: Option<mpsc::Sender<CallEvent>>,
 }
 
 impl CallPlan {
-    /// A call at that voice-url by a caller who does these things.
+    /// A call at that voice-url by a caller who takes these steps.
     #[must_use]
     pub fn new(voice_url: impl Into<String>, steps: Vec<CallerStep>) -> Self {
         Self {
@@ -59,29 +59,29 @@ impl CallPlan {
     }
 }
 
-/// What the other side does when it is dialled.
+/// What the called party does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherSide {
-    /// It answers, talks and hangs up.
+    /// Answers, talks and hangs up.
     Answers {
-        /// After so many milliseconds of ringing; those of `<Dial timeout>` at most.
+        /// After this many milliseconds of ringing; `<Dial timeout>` at most.
         rings_ms: u64,
-        /// For so many milliseconds.
+        /// For this many milliseconds.
         talks_ms: u64,
     },
     /// It is busy.
     Busy,
-    /// Nobody answers as long as it rings.
+    /// Does not answer while it rings.
     NoAnswer,
-    /// It cannot be reached: there is no such number.
+    /// Cannot be reached: there is no such number.
     Failed,
 }
 
-/// What becomes of a call that is queued.
+/// What happens to a queued call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// It stays in the queue: an agent will take it, which is no part of what is played here.
+    /// It stays in the queue: a live agent will take it, which the lab does not play.
     Keeps,
-    /// It leaves the queue after so many milliseconds, and the document goes on with `action`.
+    /// It leaves the queue after this many milliseconds, and the document goes on with `action`.
     Leaves(u64),
 }

@@ -1,4 +1,4 @@
-//! Twilio's REST API, as far as the service uses it: the Calls resource of live calls, the account and its numbers.
+//! Twilio's REST API as far as the service uses it: the Calls resource of live calls, the account and its numbers.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,7 +21,7 @@ use crate::twilio::account_state::Requester;
 use crate::twilio::answers::{MAX_BYTES, error, response};
 use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 
-/// The longest `Twiml` parameter, in characters (error 32018 beyond it).
+/// The longest `Twiml` parameter, in characters (beyond it: error 32018).
 const TWIML_CHARS: usize = 4_000;
 
 /// A REST API that is being served; it stops when this is dropped.
@@ -32,7 +32,7 @@ pub struct ServedRest {
 }
 
 impl ServedRest {
-    /// What `TWILIO_API_URL` must be for it.
+    /// The value of `TWILIO_API_URL` for it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -49,7 +49,7 @@ impl SimulatedTwilio {
     /// Serves the REST API, and a hand-off handler at `/handoff`, on a free port of the loopback address.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is free.
     pub async fn serve_rest_on_loopback(&self) -> io::Result<ServedRest> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -71,7 +71,7 @@ impl SimulatedTwilio {
             let twilio = self.clone();
             async move { Ok::<_, Infallible>(twilio.answer(request).await) }
         });
-        // A client that breaks off is none of Twilio's business.
+        // A client that breaks off does not concern Twilio.
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
     }
 
@@ -114,7 +114,7 @@ impl SimulatedTwilio {
         }
     }
 
-    /// Who asks, by the request's Basic authorization.
+    /// Who makes the request, by its Basic authorization.
     fn authorized(&self, request: &Request<Incoming>) -> Option<Requester> {
         let header = request.headers().get("authorization")?.to_str().ok()?;
         let pair = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;

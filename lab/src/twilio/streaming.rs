@@ -1,4 +1,4 @@
-//! A call while its media socket is open: what the caller says goes out in frames, what the agent says is heard.
+//! A call while its media stream is open: sends the caller's words in frames, and plays the agent's.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use crate::twilio::events::CallEventKind;
 use crate::twilio::faults::{GARBAGE, StreamFaults};
 use crate::twilio::media_stream::{FromService, SimulatedMediaStream};
 
-/// A call whose media socket is open.
+/// A call whose media stream is open.
 pub(super) struct Streaming<'l, 'a> {
     call: &'l mut ActiveCall<'a>,
     faults: StreamFaults,
@@ -22,11 +22,11 @@ pub(super) struct Streaming<'l, 'a> {
     /// When the stream began, in milliseconds of the call.
     began_ms: u64,
     frames: u64,
-    /// What was said and is not sent yet, for messages of more than 20 ms.
+    /// The caller's audio that is not sent yet, for messages of more than 20 ms.
     unsent: Vec<u8>,
-    /// What the caller heard when the agent last began to speak.
+    /// How much the caller had heard when the agent last began to speak.
     speaking_since: Option<usize>,
-    /// What was said and heard before this stream.
+    /// How much was said and heard before this stream.
     said_before: usize,
 }
 
@@ -137,7 +137,7 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
     }
 
-    /// Sends what the caller said, or keeps it until a message is full or the way is free.
+    /// Sends the caller's audio, or keeps it until a message is full or the connection works again.
     async fn send_frame(&mut self, frame: &[u8], stream_ms: u64, socket: &mut SimulatedMediaStream) -> io::Result<()> {
         self.frames += 1;
         if self.faults.has_garbage() {
@@ -168,11 +168,11 @@ impl<'l, 'a> Streaming<'l, 'a> {
         self.call.caller.is_done() && !self.playout.is_playing() && now_ms > since + after_ms
     }
 
-    /// Plays on and returns the marks that are due.
+    /// Plays the next audio and returns the marks that are due.
     async fn play(&mut self, socket: &mut SimulatedMediaStream) {
         let marks: VecDeque<String> = self.playout.advance(self.stream_time()).into();
         for name in marks.into_iter().filter(|_| !self.faults.has_no_marks()) {
-            // When the socket is gone, the next tick notices it.
+            // If the WebSocket is gone, the next tick notices it.
             let _ = socket.mark(&name).await;
         }
         self.notice_speech(false).await;

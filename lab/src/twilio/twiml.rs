@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node};
 
-/// Twilio's bound for a document, in bytes (error 11750 beyond it).
+/// Twilio's limit for a document, in bytes (beyond it: error 11750).
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// A verb that the lab plays.
@@ -37,7 +37,7 @@ pub enum Verb {
     Enqueue(Enqueue),
     /// `<Hangup>`.
     Hangup,
-    /// A verb that the lab knows by name only.
+    /// A verb of which the lab knows only the name.
     Other {
         /// Its name.
         name: String,
@@ -73,15 +73,15 @@ pub struct Dial {
 pub struct Enqueue {
     /// `workflowSid`.
     pub workflow_sid: Option<String>,
-    /// The queue's name, where there is no workflow.
+    /// The queue's name, if there is no workflow.
     pub queue: Option<String>,
-    /// What `<Task>` holds: JSON.
+    /// The content of `<Task>`: JSON.
     pub attributes: String,
     /// `action`.
     pub action: Option<String>,
 }
 
-/// How long a `<Dial>` rings that says nothing about it, in seconds.
+/// The default ringing time of a `<Dial>`, in seconds.
 const DIAL_TIMEOUT_S: u64 = 30;
 
 /// The longest name of a queue, in characters.

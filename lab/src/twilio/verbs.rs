@@ -1,4 +1,4 @@
-//! The verbs of a document, played one after the other.
+//! Plays the verbs of a document, one after another.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::twilio::events::CallEventKind;
 use crate::twilio::plan::{OtherSide, Queue};
 use crate::twilio::twiml::{Dial, Enqueue, Verb};
 
-/// How fast a `<Say>` speaks, in milliseconds for a character.
+/// How long a `<Say>` takes, in milliseconds per character.
 const SAY_MS_PER_CHAR: u64 = 65;
 
-/// How long it takes to hear that a line is busy, in milliseconds.
+/// How long it takes until the caller hears the busy tone, in milliseconds.
 const BUSY_MS: u64 = 500;
 
 impl ActiveCall<'_> {
@@ -50,7 +50,7 @@ impl ActiveCall<'_> {
         }
     }
 
-    /// Time passes, unless a REST update takes the call away.
+    /// Lets time pass, unless a REST update takes the call away.
     async fn pass(&mut self, ms: u64) -> Next {
         tokio::select! {
             Some(update) = self.updates.recv() => self.updated(update).await,
@@ -59,13 +59,13 @@ impl ActiveCall<'_> {
     }
 
     pub(super) async fn updated(&mut self, update: Update) -> Next {
-        // Whoever asked may have gone; the update holds all the same.
+        // The sender of the update may have gone; the update holds all the same.
         let _ = update.taken.send(());
         self.record_event(CallEventKind::Updated).await;
         Next::Document(update.twiml)
     }
 
-    /// Dials, and goes on as Twilio does when that is over: with `action`, else with the next verb.
+    /// Dials, then goes on as Twilio does: with `action`, else with the next verb.
     async fn dial(&mut self, dial: Dial) -> Next {
         let other = self.next_other();
         self.record_event(CallEventKind::Dialled { to: dial.to, caller_id: dial.caller_id }).await;

@@ -1,4 +1,4 @@
-//! Which documents a call runs: they are fetched from the webhooks, again where that failed, at last from the number's
+//! Fetches the documents of a call from its webhooks: tries again after a failure, and at last uses the number's
 //! fallback URL.
 
 use crate::twilio::call_state::{ActiveCall, Next};
@@ -35,7 +35,7 @@ impl ActiveCall<'_> {
         }
     }
 
-    /// Asks a webhook for its document, as often as its URL says.
+    /// Requests a document from a webhook, with the retries that its URL allows.
     async fn ask(&mut self, url: &str, more: &[(String, String)]) -> Result<String, String> {
         // Twilio answers the call when the first document has come.
         let mut form = self.form(if self.record.documents.is_empty() { "ringing" } else { "in-progress" });
@@ -61,7 +61,7 @@ impl ActiveCall<'_> {
         }
     }
 
-    /// When the caller has hung up, the action is asked once more, with the call's end as its status.
+    /// After the caller has hung up, requests the action once more, with the call's end as its status.
     pub(super) async fn send_final_action(&mut self, action: &str) {
         let form = self.form("completed");
         if let Err(fault) = http_client::post(&self.twilio.net, &self.twilio.account, action, &form).await {

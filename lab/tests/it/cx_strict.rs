@@ -1,4 +1,4 @@
-//! The lab's CX agent is as strict as Google's, asked by the published client.
+//! The lab's CX agent is as strict as Google's, called with the published client.
 
 use dialbridge_lab::agent::ServedAgent;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;

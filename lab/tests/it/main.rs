@@ -1,4 +1,4 @@
-//! The lab's agents, asked by clients as Google's own are.
+//! The lab's agents, called by clients as Google's own are.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod ces;

@@ -1,4 +1,4 @@
-//! A service as Cloud Run's Admin API has it
+//! Reads a service from Cloud Run's Admin API
 //! (<https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services>).
 
 use http::{HeaderMap, Request, StatusCode};
@@ -13,10 +13,10 @@ use super::super::voice_request::parts;
 use super::CHECK;
 use super::deployed::{Deployed, Probe, Source, Value, Variable, vcpu};
 
-/// Google's own.
+/// Google's own endpoint.
 pub(crate) const DEFAULT_URL: &str = "https://run.googleapis.com";
 
-/// Asks for a service. Where region or project are not named, the metadata server may know them.
+/// Gets a service. If region or project are not named, asks the metadata server for them.
 pub(super) async fn read(
     doctor: &Doctor,
     name: &str,
@@ -39,7 +39,7 @@ pub(super) async fn read(
         return Err(Box::new(Finding::skipped(CHECK, "the project is not known: name it with --project")));
     };
     let mut headers = HeaderMap::new();
-    // In the clear no token is sent, as to any endpoint with http://.
+    // No token is sent over plaintext, as for any endpoint with http://.
     if let Some(auth) = credentials.auth.as_ref().filter(|_| is_tls) {
         let added = auth.add_to(&mut headers).await;
         added.map_err(|error| Box::new(Finding::skipped(CHECK, in_short(&error.to_string()))))?;
@@ -87,7 +87,7 @@ fn refused(status: StatusCode, json: &Json, name: &str, region: &str, project: &
     Box::new(Finding::fault(CHECK, says.trim_end(), mend))
 }
 
-/// What the API says of a service. Fields with proto3's default are left out there, `cpuIdle: false` too.
+/// The API's answer about a service. It leaves out fields with proto3's default, `cpuIdle: false` too.
 fn parse(json: &Json, name: &str, region: &str) -> Option<Deployed> {
     let template = json.get("template")?;
     let containers = template["containers"].as_array()?;
@@ -113,7 +113,7 @@ fn parse(json: &Json, name: &str, region: &str) -> Option<Deployed> {
     })
 }
 
-/// A duration as JSON has it: `3600s`.
+/// Parses a duration as JSON has it: `3600s`.
 fn seconds(value: &Json) -> Option<f64> {
     value.as_str()?.strip_suffix('s')?.parse().ok()
 }

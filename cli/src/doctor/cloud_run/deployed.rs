@@ -1,6 +1,6 @@
-//! A service as it is deployed on Cloud Run, however it was told.
+//! A service as it is deployed on Cloud Run, wherever its settings come from.
 
-/// Who told it, for what is to be changed.
+/// Where the settings come from, so that the finding can say what to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A file.
@@ -9,45 +9,45 @@ pub(crate) enum Source {
     Api { name: String, region: String },
 }
 
-/// The settings of a service that matter for calls. What is not set has Cloud Run's default.
+/// The settings of a service that matter for calls. Settings that are not set have Cloud Run's default.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Deployed {
     pub(crate) source: Source,
-    /// How long a request may last, in seconds; 300 by default.
+    /// The request timeout, in seconds; 300 by default.
     pub(crate) timeout_s: f64,
-    /// How many requests an instance has at once; 80 by default.
+    /// How many concurrent requests an instance takes; 80 by default.
     pub(crate) concurrency: u64,
-    /// Whether there is CPU outside requests too; not by default.
+    /// Whether CPU is allocated outside requests too; not by default.
     pub(crate) cpu_always: bool,
-    /// How many vCPU; 1 by default.
+    /// How many vCPUs; 1 by default.
     pub(crate) cpu: f64,
-    /// How many instances there always are.
+    /// The minimum number of instances.
     pub(crate) min_instances: u64,
     pub(crate) session_affinity: bool,
-    /// `gen1` or `gen2`, where it is set.
+    /// `gen1` or `gen2`, if it is set.
     pub(crate) generation: Option<String>,
-    /// HTTP/2 to the container.
+    /// Whether the container gets HTTP/2.
     pub(crate) http2: bool,
-    /// Who may come in: `all`, `internal`, `internal-and-cloud-load-balancing`.
+    /// The ingress: `all`, `internal`, `internal-and-cloud-load-balancing`.
     pub(crate) ingress: String,
     pub(crate) startup_probe: Probe,
     pub(crate) liveness_probe: Probe,
-    /// The environment's variables.
+    /// The environment variables.
     pub(crate) variables: Vec<Variable>,
 }
 
 /// A health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Probe {
-    /// None is set.
+    /// None.
     None,
-    /// By HTTP, at that path.
+    /// By HTTP, at this path.
     Http(String),
-    /// Of another kind.
+    /// Another kind.
     Other,
 }
 
-/// A variable of the environment.
+/// An environment variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Variable {
     pub(crate) name: String,
@@ -57,21 +57,21 @@ pub(crate) struct Variable {
 /// Where a variable's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
-    /// It stands there.
+    /// The value itself.
     Plain(String),
-    /// Secret Manager has it, in that version.
+    /// A secret of Secret Manager, in this version.
     Secret(String),
 }
 
 impl Deployed {
-    /// The variable of that name; one without a value counts as none.
+    /// The variable with that name; one without a value counts as missing.
     pub(crate) fn variable(&self, name: &str) -> Option<&Value> {
         let found = self.variables.iter().find(|variable| variable.name == name).map(|variable| &variable.value);
         found.filter(|value| !matches!(value, Value::Plain(text) if text.trim().is_empty()))
     }
 }
 
-/// `2`, `0.5` or `500m` as vCPU.
+/// Parses `2`, `0.5` or `500m` as vCPUs.
 pub(super) fn vcpu(text: &str) -> Option<f64> {
     match text.strip_suffix('m') {
         Some(thousandths) => thousandths.parse::<f64>().ok().map(|cpu| cpu / 1_000.0),

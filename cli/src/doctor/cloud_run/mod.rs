@@ -1,4 +1,4 @@
-//! Cloud Run's settings of a service: whether calls of an hour, on sockets, fit them.
+//! Cloud Run's settings of a service: whether they fit calls that last an hour on one WebSocket.
 
 mod admin_api;
 mod deployed;
@@ -17,25 +17,25 @@ use deployed::{Deployed, Source};
 
 const CHECK: &str = "cloud-run";
 
-/// Where a service's settings are to be had.
+/// Where to read a service's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CloudRunTarget {
-    /// Nowhere: it is not on Cloud Run, as far as is known.
+    /// Nowhere: as far as we know the service is not on Cloud Run.
     Nowhere,
-    /// In a file, as `gcloud run services replace` takes it.
+    /// In a file for `gcloud run services replace`.
     File(std::path::PathBuf),
-    /// At the Admin API: the service's name, and its region and project where they were named.
+    /// At the Admin API: the service's name, and its region and project if they were named.
     Api {
         name: String,
         region: Option<String>,
         project: Option<String>,
-        /// Whether nobody asked for it: it is the service that this process is.
+        /// Whether nobody asked for it: this process is the service.
         is_own: bool,
     },
 }
 
 impl CloudRunTarget {
-    /// What was asked for, else the service that this process is (`K_SERVICE`).
+    /// The service that was asked for, else the one that this process is (`K_SERVICE`).
     pub(crate) fn new(options: &Options, variable: impl Fn(&str) -> Option<String>) -> Self {
         if let Some(file) = &options.service_file {
             return Self::File(file.clone());
@@ -47,7 +47,7 @@ impl CloudRunTarget {
     }
 }
 
-/// Looks at the service's settings.
+/// Checks the service's settings.
 pub(crate) async fn check(
     doctor: &Doctor,
     place: &CloudRunTarget,
@@ -70,7 +70,7 @@ pub(crate) async fn check(
     };
     match read {
         Ok(service) => rules::check(&service),
-        // A service with no more rights than calls need may not read its own settings.
+        // A service that has only the rights that calls need may not read its own settings.
         Err(finding) if finding.is_fault() && matches!(place, CloudRunTarget::Api { is_own: true, .. }) => {
             vec![Finding { mark: Mark::Warning, ..*finding }]
         }

@@ -3,13 +3,13 @@
 use super::deployed::{Deployed, Probe, Source, Value};
 use crate::doctor::finding::Finding;
 
-/// What Cloud Run allows at most, and a call needs: its media socket is one request.
+/// Cloud Run's longest request timeout. A call needs it: its media stream is one request.
 const LONGEST_TIMEOUT_S: f64 = 3_600.0;
 
 /// `MAX_CALLS` where it is not set.
 const DEFAULT_MAX_CALLS: u64 = 1_000;
 
-/// Looks at all settings of a service.
+/// Checks all settings of a service.
 pub(super) fn check(service: &Deployed) -> Vec<Finding> {
     vec![
         timeout(service),
@@ -28,7 +28,7 @@ pub(super) fn check(service: &Deployed) -> Vec<Finding> {
 }
 
 impl Deployed {
-    /// How a setting is changed: the key of the file, or the flag of gcloud's command.
+    /// What to change: the key of the file, or the flag of the gcloud command.
     fn mend(&self, key: &str, flag: &str) -> String {
         match &self.source {
             Source::File(file) => format!("in {file}: {key}"),

@@ -1,4 +1,4 @@
-//! A service's file, as `gcloud run services replace` takes it and `describe --format export` writes it
+//! Reads a service's file, as `gcloud run services replace` takes it and `describe --format export` writes it
 //! (<https://docs.cloud.google.com/run/docs/reference/yaml/v1>).
 
 use serde_json::Value as Json;
@@ -20,7 +20,7 @@ pub(super) fn read(text: &str, source: Source) -> Result<Deployed, String> {
     let of_service = |name: &str| annotation(&file["metadata"], name);
     let of_revision = |name: &str| annotation(&template["metadata"], name);
     let containers = spec["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    // With several, the one that has a port gets the requests.
+    // If there are several containers, the one with a port gets the requests.
     let container = containers.iter().find(|container| container.get("ports").is_some()).or(containers.first());
     let container = container.ok_or("spec.template.spec.containers has no container")?;
     let instances = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
@@ -42,7 +42,7 @@ pub(super) fn read(text: &str, source: Source) -> Result<Deployed, String> {
     })
 }
 
-/// Where and what, without the lines around it, which the error shows too.
+/// Where the error is and what it is, without the lines around it that the parser's message shows too.
 fn place(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
@@ -53,7 +53,7 @@ fn annotation(metadata: &Json, name: &str) -> Option<String> {
     scalar(&metadata["annotations"][name])
 }
 
-/// A scalar as text: people write `"false"` and `false`.
+/// A scalar as text: people write both `"false"` and `false`.
 fn scalar(value: &Json) -> Option<String> {
     match value {
         Json::String(text) => Some(text.clone()),

@@ -9,7 +9,7 @@ use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, PhoneNumber, ServedRest, SimulatedTwilio};
 
-/// The account's token: a secret, as all that is called `planted`.
+/// The account's token: a secret, like everything called `planted`.
 pub(crate) const PLANTED_TOKEN: &str = "planted-auth-token-0123456789";
 
 /// An agent and a Twilio on ports of their own.
@@ -27,29 +27,29 @@ impl Lab {
         Self { agent, twilio, rest }
     }
 
-    /// Has a number of the account lead to a service.
+    /// Points a number of the account to a service.
     pub(crate) fn point(&self, number: &str, service: &str) {
         self.twilio.account_state().numbers = vec![PhoneNumber::leading_to(1, number, service)];
     }
 }
 
-/// A folder of its own for a test, empty.
+/// An empty folder for a test.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("program").join(name);
-    // There is none before the first run.
+    // Before the first run there is none.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-/// The program in that folder, with nothing of the developer's own environment.
+/// The program in that folder, without the developer's environment.
 pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder).current_dir(folder);
     command
 }
 
-/// What a run has brought.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: i32,
@@ -64,7 +64,7 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Run {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // It may have enough before all is written.
+        // The program may end before it has read all input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().unwrap()
@@ -88,7 +88,7 @@ impl Service {
             let mut line = String::new();
             lines.read_line(&mut line).unwrap();
             assert!(line.contains("serving"), "{line}");
-            // The log must be read on, or the service would wait for a reader.
+            // The log must be read to its end, or the service would block on writing.
             std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
             Self { child }
         })
@@ -104,7 +104,7 @@ impl Drop for Service {
     }
 }
 
-/// A port that nobody has.
+/// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! Background noise, as an app's ambient sound mixes into the audio: low, and without an end.
+//! Background noise, like an app's ambient sound: low and endless.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::agent::speech::headless;
 
-/// How much of it is in a message, in milliseconds.
+/// How much noise one message holds, in milliseconds.
 const PIECE_MS: u64 = 100;
 
 /// Its peak, in units of 16-bit samples: -60 dB of full scale.
@@ -20,7 +20,7 @@ const PEAK: i16 = 32;
 pub(super) struct Ambient {
     format: AudioFormat,
     next_at: Instant,
-    /// Of a linear congruential generator: the noise is the same on every run.
+    /// The state of a linear congruential generator: the noise is the same on every run.
     state: u32,
 }
 
@@ -29,12 +29,12 @@ impl Ambient {
         Self { format, next_at: now + Duration::from_millis(PIECE_MS), state: 1 }
     }
 
-    /// When the next piece is due.
+    /// When the next chunk is due.
     pub(super) fn wake(&self) -> Instant {
         self.next_at
     }
 
-    /// The piece that is due.
+    /// The chunk that is due.
     pub(super) fn next(&mut self, now: Instant) -> Option<Bytes> {
         if now < self.next_at {
             return None;

@@ -1,4 +1,4 @@
-//! A script's answer as what a CES agent sends, and when.
+//! Turns a script's answer into what a CES agent sends, and when.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::agent::protobuf::{duration, protobuf_struct};
 use crate::agent::script::{Break, EndOrder, EndSession, Fault, Reply, Script, ToolCall, TurnCompleted};
 use crate::agent::speech::headless;
 
-/// What is done at a time.
+/// A step and its time.
 #[derive(Debug)]
 pub(super) struct Timed {
     pub(super) at: Instant,
@@ -29,22 +29,22 @@ pub(super) struct Timed {
 /// A step of an answer.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// What is played so far gives way to what follows.
+    /// The audio that is playing gives way to what follows.
     Replace,
-    /// Output, `audio_ms` of it to be played.
+    /// Output with `audio_ms` of audio.
     Output { output: Box<ces::SessionOutput>, audio_ms: u64, is_protected: bool },
-    /// Tools are to be run.
+    /// Tool calls.
     Tools(Vec<ToolCall>),
-    /// The end of the session, in a message of its own.
+    /// The end of the session in a message of its own.
     EndSession(ces::EndSession),
-    /// The client is told to go away.
+    /// Tells the client to go away.
     GoAway,
-    /// The stream breaks.
+    /// Breaks the stream.
     Break(Break),
 }
 
 impl Step {
-    /// Whether it falls away when the caller interrupts.
+    /// Whether an interruption by the caller drops this step.
     pub(super) fn is_spoken(&self) -> bool {
         match self {
             Self::Output { output, .. } => {
@@ -54,20 +54,20 @@ impl Step {
         }
     }
 
-    /// Whether the turn is over with it.
+    /// Whether this step completes the turn.
     pub(super) fn completes(&self) -> bool {
         matches!(self, Self::Output { output, .. } if output.turn_completed)
     }
 }
 
-/// An answer that is to be given.
+/// An answer to give.
 pub(super) struct Answer<'a> {
     pub(super) script: &'a Script,
     pub(super) opened: &'a Opened,
     pub(super) said: &'a CallerInput,
     pub(super) reply: &'a Reply,
     pub(super) turn: i32,
-    /// It goes on with a turn in which something has been said.
+    /// Whether it continues a turn in which the agent has already spoken.
     pub(super) goes_on: bool,
 }
 
@@ -122,7 +122,7 @@ impl Answer<'_> {
         Ok(steps.list)
     }
 
-    /// What comes before the audio of a part.
+    /// The steps before the audio of a part.
     fn begin(&self, part: &Reply, replaces: bool, steps: &mut Steps) {
         if replaces {
             steps.push(Step::Replace);
@@ -135,7 +135,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The audio of a part, in messages that come faster than it is played.
+    /// The audio of a part, in messages that are sent faster than they play.
     fn speak(&self, part: &Reply, steps: &mut Steps) -> Result<(), Status> {
         let mixed = part.mixed.iter().filter_map(|segment| segment.mulaw.as_deref());
         let mulaw: Vec<u8> = part.mulaw.as_deref().into_iter().chain(mixed).flatten().copied().collect();
@@ -158,7 +158,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// What comes after the audio: the tool, or the end of the turn and perhaps of the session.
+    /// The steps after the audio: the tool calls, or the end of the turn and perhaps of the session.
     fn close(&self, end: Option<ces::EndSession>, steps: &mut Steps) {
         let tools: Vec<ToolCall> = self.reply.tool_call.iter().chain(&self.reply.more_tool_calls).cloned().collect();
         if !tools.is_empty() {
@@ -169,7 +169,7 @@ impl Answer<'_> {
         if end.is_some() {
             steps.wait(behaviour.end_delay_ms);
         }
-        // Inside the output it must stand before the turn's last message; at the top level the turn is complete first.
+        // Inside the output it must precede the turn's last message; at the top level the turn is completed first.
         let (in_output, top_level) = places(end, behaviour.end_session);
         if let Some(end) = in_output {
             steps.push(self.output(Some(OutputType::EndSession(end))));
@@ -206,7 +206,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The message that completes the turn, without any output.
+    /// The message that completes the turn, without output.
     pub(super) fn completed(&self) -> Step {
         let output = Box::new(ces::SessionOutput {
             turn_index: self.turn,
@@ -267,8 +267,8 @@ fn places(end: Option<ces::EndSession>, place: EndSession) -> (Option<ces::EndSe
     }
 }
 
-/// Why the session ends with that answer; `None` when it goes on. A hand-off and a transfer are told in `params`, under
-/// the names that Google's guides to hand-offs have.
+/// Why the session ends with that answer; `None` if it continues. `params` holds the details of a hand-off or a
+/// transfer, under the names of Google's hand-off guides.
 fn end_metadata(reply: &Reply) -> Option<Map<String, Value>> {
     let ends = reply.end || reply.handoff.is_some() || reply.transfer.is_some() || reply.end_session.is_some();
     let mut metadata = ends.then(|| reply.end_session.clone().unwrap_or_default())?;
@@ -293,7 +293,7 @@ fn end_session(metadata: &Map<String, Value>) -> ces::EndSession {
     ces::EndSession { metadata: (!metadata.is_empty()).then(|| protobuf_struct(metadata)) }
 }
 
-/// How many bytes so much audio has.
+/// How many bytes this much audio has.
 pub(super) fn bytes_of(ms: u64, format: AudioFormat) -> usize {
     let samples = ms * u64::from(format.sample_rate) / 1000;
     usize::try_from(samples).unwrap_or(usize::MAX / 2) * usize::from(format.encoding.bytes_per_sample())

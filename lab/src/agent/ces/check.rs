@@ -1,4 +1,4 @@
-//! How strict the agent is about what it is sent: as the protos of `google.cloud.ces.v1` and their comments say.
+//! Checks what the agent is sent, as strictly as the protos of `google.cloud.ces.v1` and their comments say.
 
 use bytes::Bytes;
 use dialbridge_core::audio::{AudioFormat, Encoding};
@@ -12,7 +12,7 @@ use ces::session_input::InputType;
 use crate::agent::protobuf::json_object;
 use crate::agent::script::{Ces, Digits};
 
-/// The least and the most characters of a session's id.
+/// The minimum and maximum length of a session's id, in characters.
 const ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
 
 const NOISE_SUPPRESSION_LEVELS: [&str; 5] = ["", "low", "moderate", "high", "very_high"];
@@ -27,7 +27,7 @@ pub(super) struct Opened {
     /// `projects/P/locations/L/apps/A`.
     pub(super) app: String,
     pub(super) location: String,
-    /// How the caller's audio comes; `None`: only text does.
+    /// The coding of the caller's audio; `None`: only text comes.
     pub(super) input: Option<AudioFormat>,
     pub(super) output: Option<AudioFormat>,
     pub(super) deployment: String,
@@ -37,7 +37,7 @@ pub(super) struct Opened {
     pub(super) payload: Map<String, Value>,
 }
 
-/// What comes after the configuration.
+/// A message after the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Input {
     Text { text: String, will_continue: bool },
@@ -150,7 +150,7 @@ fn check_entry_agent(agent: &str, app: &str) -> Result<(), Status> {
 
 type Formats = (Option<AudioFormat>, Option<AudioFormat>);
 
-/// Both codings, or neither: a session in which there is audio has both.
+/// Both codings, or neither: a session with audio needs both.
 fn formats(input: Option<&ces::InputAudioConfig>, output: Option<&ces::OutputAudioConfig>) -> Result<Formats, Status> {
     match (input, output) {
         (None, None) => Ok((None, None)),

@@ -1,4 +1,4 @@
-//! Digits, which the agent's side collects: they come one by one or together, and are one input.
+//! Digits. The agent's side collects them: they come one by one or together, and make one input.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::agent::conversation::CallerInput;
 use crate::agent::script::DtmfRules;
 
-/// Most digits of one input.
+/// The most digits of one input.
 const MAX_DIGITS: usize = 64;
 
 /// Collects digits.
@@ -24,12 +24,12 @@ impl DigitCollector {
         Self { rules: DtmfRules::default(), default_gap_ms, pressed: String::new(), until: None }
     }
 
-    /// How they are collected from now on; what is empty or 0 has its default: `#` ends them.
+    /// Sets how digits are collected from here on. Empty or 0 means the default: `#` ends them.
     pub(super) fn follow(&mut self, rules: Option<&DtmfRules>) {
         self.rules = rules.cloned().unwrap_or_default();
     }
 
-    /// Takes a key; the input, where that completes it.
+    /// Takes a digit; returns the input if the digit completes it.
     pub(super) fn press(&mut self, key: char, now: Instant) -> Option<CallerInput> {
         let finish = if self.rules.finish_digit.is_empty() { "#" } else { &self.rules.finish_digit };
         if finish.starts_with(key) && !self.pressed.is_empty() {
@@ -49,18 +49,18 @@ impl DigitCollector {
         None
     }
 
-    /// When the input is complete without another key.
+    /// When the input is complete without another digit.
     pub(super) fn wake(&self) -> Option<Instant> {
         self.until
     }
 
-    /// The input, where it is time.
+    /// The input, if it is due.
     pub(super) fn due(&mut self, now: Instant) -> Option<CallerInput> {
         self.until.filter(|until| *until <= now)?;
         self.finish()
     }
 
-    /// What there is, for no key will come.
+    /// The digits so far, because no more will come.
     pub(super) fn finish(&mut self) -> Option<CallerInput> {
         if self.pressed.is_empty() { None } else { self.take(String::new()) }
     }

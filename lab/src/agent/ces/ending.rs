@@ -1,4 +1,4 @@
-//! How a stream ends, in the terms of both transports.
+//! How a stream ends, over both transports.
 
 use http::StatusCode;
 use tonic::{Code, Status};
@@ -8,11 +8,11 @@ use crate::agent::script::{Break, Fault};
 /// The end of a stream.
 #[derive(Debug, Clone)]
 pub(super) enum Ending {
-    /// As it should.
+    /// Regularly.
     Clean,
     /// With an error.
     Failed(Status),
-    /// As the script has it.
+    /// As the script says.
     Broken(Break),
 }
 
@@ -29,7 +29,7 @@ pub(super) enum GrpcEnding {
 pub(crate) enum WebSocketEnding {
     /// A close frame.
     Close { code: u16, reason: String },
-    /// The connection breaks off.
+    /// The connection breaks.
     Drop,
 }
 
@@ -42,7 +42,7 @@ impl Ending {
         match self {
             Self::Clean | Self::Broken(Break::Close | Break::Code(1000)) => GrpcEnding::Ok,
             Self::Failed(status) => GrpcEnding::Status(status),
-            // What stalls is not ended; a stream that is told to all the same is cut.
+            // A stalled stream does not end. If it must end after all, it is cut.
             Self::Broken(Break::Reset | Break::Stall | Break::Code(1006)) => GrpcEnding::Reset,
             Self::Broken(Break::Fault(fault)) => GrpcEnding::Status(failure(fault.code())),
             Self::Broken(Break::Code(code)) => GrpcEnding::Status(failure(code_of(code))),
@@ -62,13 +62,13 @@ impl Ending {
     }
 }
 
-/// What a WebSocket client gets of a gRPC status.
+/// What a WebSocket client gets for a gRPC status.
 #[cfg(target_os = "linux")]
 pub(crate) fn ending_of(status: Status) -> WebSocketEnding {
     Ending::Failed(status).socket()
 }
 
-/// What a fault is over HTTP (<https://docs.cloud.google.com/apis/design/errors>).
+/// A fault as an HTTP status (<https://docs.cloud.google.com/apis/design/errors>).
 pub(super) fn http_status(fault: Fault) -> StatusCode {
     match fault {
         Fault::InvalidArgument | Fault::FailedPrecondition => StatusCode::BAD_REQUEST,
@@ -88,7 +88,7 @@ pub(super) fn http_status(fault: Fault) -> StatusCode {
     }
 }
 
-/// The gRPC code that goes with a close code or an HTTP status.
+/// The gRPC code for a close code or an HTTP status.
 pub(super) fn code_of(code: u16) -> Code {
     match code {
         400 | 1007 => Code::InvalidArgument,
@@ -103,8 +103,8 @@ pub(super) fn code_of(code: u16) -> Code {
     }
 }
 
-/// The close code that goes with a gRPC code. Seen from CES are 1007, 1008 for what is denied or not found, and 1011; the
-/// rest follows Google's other gateways.
+/// The close code for a gRPC code. CES was seen to use 1007, 1008 for what is denied or not found, and 1011; the rest
+/// follows Google's other gateways.
 fn close_code(code: Code) -> u16 {
     match code {
         Code::Ok => 1000,
@@ -118,7 +118,7 @@ fn close_code(code: Code) -> u16 {
     }
 }
 
-/// A reason as CES words it: the error's name stands in it as `generic::not_found`.
+/// A reason as CES words it: it contains the error's name as `generic::not_found`.
 fn reason(status: &Status) -> String {
     let name = snake(&format!("{:?}", status.code()));
     let mut reason = format!("[ORIGINAL ERROR] generic::{name}: {}", status.message());

@@ -4,19 +4,19 @@ use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 
 use crate::agent::ces::ending::Ending;
 
-/// What comes from a client.
+/// What a client sends.
 #[derive(Debug)]
 pub(super) enum FromClient {
     Message(Box<ces::BidiSessionClientMessage>),
-    /// It is no message; so the stream ends.
+    /// It is not a message, so the stream ends.
     Unreadable(Ending),
-    /// Nothing more comes, but the client still reads.
+    /// The client sends nothing more, but still reads.
     HalfClosed,
-    /// The client has left: with a close frame of that code, or without a word.
+    /// The client has left: with a close frame of this code, or without one.
     Gone(Option<u16>),
 }
 
-/// What goes to a client. After an end nothing comes.
+/// What the agent sends. Nothing follows an end.
 #[derive(Debug)]
 pub(super) enum Outgoing {
     Message(Box<ces::BidiSessionServerMessage>),

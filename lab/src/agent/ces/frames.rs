@@ -1,4 +1,4 @@
-//! The WebSocket's messages of JSON, in text or binary frames, of 4 MiB at most.
+//! The WebSocket's JSON messages, in text or binary frames, of 4 MiB at most.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::json;
 use crate::agent::script::{Break, Ces, Frames as Form};
 
-/// The longest message is what Google's adapters take. A client may read nothing for as long as a test lasts.
+/// The longest message that Google's adapters accept. A client may read nothing for as long as a test lasts.
 pub(super) const LIMITS: Limits = Limits {
     max_message_bytes: 4 << 20,
     max_queued_messages: 64,
@@ -22,10 +22,10 @@ pub(super) const LIMITS: Limits = Limits {
     echoes_close_code: true,
 };
 
-/// What a close without a code is noted as (RFC 6455, section 7.4.1).
+/// What we record if a close frame has no code (RFC 6455, section 7.4.1).
 const NO_CODE: u16 = 1005;
 
-/// What goes to a client, as frames.
+/// The frames to a client.
 pub(super) struct Frames {
     pub(super) outgoing: mpsc::Receiver<Outgoing>,
     pub(super) behaviour: Ces,
@@ -51,7 +51,7 @@ impl Stream for Frames {
     }
 }
 
-/// Waits for what the client sends next. Nothing is lost when this is dropped half-way.
+/// Waits for the client's next message. Nothing is lost when this is dropped half-way.
 pub(super) async fn next(socket: &mut WebSocket) -> FromClient {
     match socket.next().await {
         Ok(message) => understood(&message.into_bytes()),

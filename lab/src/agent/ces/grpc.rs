@@ -1,5 +1,5 @@
-//! `google.cloud.ces.v1.SessionService` over gRPC. Google's generated crates hold clients only, so the dispatch on the path
-//! is here. `RunSession` and `StreamRunSession` are not implemented.
+//! `google.cloud.ces.v1.SessionService` over gRPC. Google's generated crates hold clients only, so the dispatch on the
+//! path is here. `RunSession` and `StreamRunSession` are not implemented.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -25,10 +25,10 @@ use crate::agent::ces::stream::{Inbox, Stream};
 use crate::agent::script::{Break, Serves};
 use crate::agent::was_reset::{WasReset, watch_resets};
 
-/// How many messages wait for a client that does not read.
+/// How many messages may wait for a client that does not read.
 const QUEUE: usize = 64;
 
-/// How long a client waits at a stream that stalls before its first message.
+/// How long a client is kept at a stream that stalls before its first message.
 const STALL: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// The service.
@@ -96,7 +96,7 @@ impl StreamingService<ces::BidiSessionClientMessage> for Streams {
                 Err(ending) => return end(ending, is_cut).await,
             };
             let (outbox, messages) = mpsc::channel(QUEUE);
-            // The task ends with the stream: when the client reads no more, the channel is closed.
+            // The task ends with the stream: when the client stops reading, the channel closes.
             tokio::spawn(async move { stream.run(&mut inbox, outbox).await });
             Ok(tonic::Response::new(Responses { messages, is_cut }))
         })
@@ -111,7 +111,7 @@ async fn end(ending: Ending, is_cut: IsCut) -> Result<tonic::Response<Responses>
     let (outbox, messages) = mpsc::channel(1);
     match ending.grpc() {
         GrpcEnding::Status(status) => Err(status),
-        // Without a sender the responses are at their end.
+        // Dropping the sender ends the responses.
         GrpcEnding::Ok => Ok(tonic::Response::new(Responses { messages, is_cut })),
         GrpcEnding::Reset => {
             let _ = outbox.try_send(Outgoing::End(Ending::Broken(Break::Reset)));
@@ -144,11 +144,11 @@ impl Responding for Responses {
     }
 }
 
-/// Whether a stream is to be reset instead of ended. tonic knows no way to do so.
+/// Whether to reset a stream instead of ending it. tonic cannot do that.
 #[derive(Debug, Clone, Default)]
 struct IsCut(Arc<AtomicBool>);
 
-/// A body that breaks in the place of its trailers: hyper resets the stream then.
+/// A body that fails in place of its trailers, which makes hyper reset the stream.
 struct CuttableBody {
     body: Body,
     is_cut: IsCut,

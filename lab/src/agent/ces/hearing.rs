@@ -1,5 +1,5 @@
-//! How a stream hears: the caller's audio, without a pause for as long as the call lasts. What the caller says is told while
-//! it comes, and answered when it is over; where it falls into the agent's words, it interrupts them.
+//! How a stream hears the caller's audio, which runs for the whole call. It sends transcripts while the caller speaks,
+//! and answers when the utterance is over. Speech into an answer interrupts the answer.
 
 use bytes::Bytes;
 use dialbridge_core::audio::{AudioFormat, Encoding};
@@ -21,7 +21,7 @@ impl Live {
     pub(super) fn hear(&mut self, audio: &Bytes, now: Instant) -> Result<(), Status> {
         let Some((mut vad, format)) = self.vad.take().zip(self.opened.input) else { return Ok(()) };
         for window in audio.chunks(vad.window_bytes()) {
-            // Who may not interrupt is not heard.
+            // While the caller may not interrupt, the agent does not listen.
             let is_deaf = self.is_protected && now < self.playing_until;
             let noticed = if is_deaf { vad.hear(&silence(window.len(), format)) } else { vad.hear(window) };
             if vad.is_speaking() {
@@ -61,14 +61,14 @@ impl Live {
         }
     }
 
-    /// All that was said in this utterance so far.
+    /// The text of this utterance so far.
     fn transcript(&self, spoken_ms: u64, is_whole: bool) -> String {
         let words = self.words.as_ref().map(|(words, _)| words.text(spoken_ms, is_whole)).unwrap_or_default();
         let parts = [self.fragment.as_str(), &words];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
-    /// An utterance is over; it brings along the text that waited.
+    /// The utterance is over; text that was waiting joins it.
     pub(super) fn utterance(&mut self, spoken_ms: u64) {
         self.expect_words();
         let transcript = self.transcript(spoken_ms, true);
@@ -77,7 +77,7 @@ impl Live {
         self.said(CallerInput::Utterance { transcript });
     }
 
-    /// Breaks where the script has the utterance break the stream before it is over.
+    /// Breaks the stream if the script wants that before the utterance is over.
     fn check_break(&mut self, vad: &mut VoiceDetector, now: Instant) {
         let Some((spoken_ms, _)) = vad.spoken() else { return };
         let next = self.words.as_ref().and_then(|(_, next)| next.as_ref());
@@ -108,7 +108,7 @@ impl Live {
         }
     }
 
-    /// The caller speaks: an answer that is being played stops.
+    /// The caller speaks: the answer that is playing stops.
     fn interrupt(&mut self, now: Instant) {
         if now >= self.playing_until || self.is_protected {
             return;

@@ -1,5 +1,5 @@
-//! One stream of a session as it goes: what is heard, whose turn it is, what is sent and when. It does no I/O: inputs and
-//! times go in, messages come out.
+//! The state of one stream of a session: what is heard, whose turn it is, what is sent and when. It does no I/O: inputs
+//! and times go in, messages come out.
 //!
 //! ```text
 //! turn      none --text, event, digits, end of an utterance, silence--> thinking --> sending --last step--> none
@@ -8,8 +8,9 @@
 //! session   open --end of the session sent--> ended: nothing is heard any more, what is left is sent
 //! ```
 //!
-//! An input that comes while another is being answered waits. The agent's audio counts as playing from when it was sent,
-//! in real time: speech meanwhile interrupts it, and so does another answer.
+//! An input that comes during the answer to another one waits. The agent's audio counts as playing from the moment it
+//! was
+//! sent, in real time: speech interrupts it, and so does another answer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,10 +35,10 @@ use crate::agent::protobuf::protobuf_struct;
 use crate::agent::script::{Break, HalfClose, Reply, Script, ToolCall, ToolCalls, TurnIndex, UnknownEvent};
 use crate::agent::voice_detector::VoiceDetector;
 
-/// Most inputs that wait for their answer; later ones are lost.
+/// The most inputs that may wait for their answer; later ones are lost.
 const MAX_PENDING_INPUTS: usize = 32;
 
-/// How long a stalled stream is held for a client that does not leave.
+/// How long a stalled stream stays open for a client that does not leave.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
 
 /// A stream.
@@ -45,21 +46,21 @@ pub(super) struct Live {
     pub(super) serving: Serving,
     pub(super) opened: Opened,
     pub(super) vad: Option<VoiceDetector>,
-    /// What stands for the words of the utterance that has begun, and the answer that it will get.
+    /// The words of the utterance that has begun, and the answer that it will get.
     pub(super) words: Option<(Words, Option<Reply>)>,
     digits: DigitCollector,
-    /// Text whose other part is still to come.
+    /// Text whose rest is still to come.
     pub(super) fragment: String,
     pub(super) pending: VecDeque<CallerInput>,
     pub(super) turn: Option<PendingTurn>,
     turns_of_stream: i32,
     steps: VecDeque<Timed>,
-    /// Until when the audio that was sent is being played.
+    /// Until when the sent audio plays.
     pub(super) playing_until: Instant,
     pub(super) is_protected: bool,
-    /// Until when the answer of a tool is waited for.
+    /// Until when the agent waits for the result of a tool.
     tools_until: Option<Instant>,
-    /// Audio without speech since somebody spoke last, in milliseconds.
+    /// Audio without speech since somebody last spoke, in milliseconds.
     pub(super) silent_ms: u64,
     ambient: Option<Ambient>,
     go_away_at: Option<Instant>,
@@ -76,7 +77,7 @@ pub(super) struct PendingTurn {
     index: i32,
     said: CallerInput,
     reply: Reply,
-    /// Whether something of it has been sent.
+    /// Whether a part of it has been sent.
     has_begun: bool,
 }
 
@@ -124,7 +125,7 @@ impl Live {
         self.has_ended
     }
 
-    /// The messages to send now.
+    /// Takes the messages to send now.
     pub(super) fn take_messages(&mut self) -> Vec<ces::BidiSessionServerMessage> {
         std::mem::take(&mut self.out)
     }
@@ -134,7 +135,7 @@ impl Live {
         self.ending.take()
     }
 
-    /// When something is due; `None`: nothing is.
+    /// When something is due; `None` if nothing is.
     pub(super) fn wake(&self) -> Option<Instant> {
         if self.stalled_until.is_some() {
             return self.stalled_until;
@@ -150,7 +151,7 @@ impl Live {
     /// Takes an input.
     ///
     /// # Errors
-    /// What the client did wrong.
+    /// If the client did something wrong.
     pub(super) fn take(&mut self, input: Input, now: Instant) -> Result<(), Status> {
         if self.stalled_until.is_some() || self.has_ended {
             return Ok(());
@@ -194,10 +195,10 @@ impl Live {
         self.run(now)
     }
 
-    /// Does what is due.
+    /// Does everything that is due.
     ///
     /// # Errors
-    /// What the client did wrong; it shows when an input is answered.
+    /// If the client did something wrong, which shows only when an input is answered.
     pub(super) fn run(&mut self, now: Instant) -> Result<(), Status> {
         if let Some(until) = self.stalled_until {
             if until <= now {
@@ -224,14 +225,14 @@ impl Live {
             }
         }
         self.send_ambient(now);
-        // With the half-close no answer of a tool can come.
+        // After the half-close no result of a tool can come.
         if self.is_half_closed && self.steps.is_empty() && self.ending.is_none() {
             self.ending = Some(Ending::Clean);
         }
         Ok(())
     }
 
-    /// Something is to be answered. What is still being sent gives way.
+    /// An input is to be answered. Output that is still being sent gives way.
     pub(super) fn said(&mut self, said: CallerInput) {
         if self.has_ended {
             return;
@@ -249,7 +250,7 @@ impl Live {
         }
     }
 
-    /// The turn that asked for a tool goes on.
+    /// The turn that asked for a tool continues.
     fn tool_done(&mut self, is_error: bool, now: Instant) -> Result<(), Status> {
         self.tools_until = None;
         self.answer(CallerInput::ToolResult { call: ToolCall::default(), is_error }, now)
@@ -300,7 +301,7 @@ impl Live {
         }
     }
 
-    /// The turn that we are in, or the last one.
+    /// The current turn, or the last one.
     fn index(&self) -> i32 {
         match self.script().ces.turn_index {
             TurnIndex::Session => self.serving.state.turn(&self.opened.name),
@@ -352,7 +353,7 @@ impl Live {
         self.send(MessageType::SessionOutput(output));
     }
 
-    /// The session has ended: what is left is sent, and nothing is heard any more.
+    /// The session has ended: the rest is sent, and nothing is heard any more.
     fn end(&mut self) {
         self.has_ended = true;
         self.pending.clear();
@@ -361,7 +362,7 @@ impl Live {
         self.serving.state.end(&self.opened.name);
     }
 
-    /// Another answer comes: the one that is being played stops.
+    /// Another answer comes: the one that is playing stops.
     fn replace(&mut self, now: Instant) {
         if now < self.playing_until {
             self.playing_until = now;
@@ -369,8 +370,8 @@ impl Live {
         }
     }
 
-    /// Forgets what is left of the words of an answer that has begun; where the turn was to be completed, it still is, if
-    /// that is the agent's habit.
+    /// Drops the unsent speech of an answer that has begun. If the turn was to be completed, it still is, if the
+    /// script's `completes_interrupted` says so.
     pub(super) fn drop_speech(&mut self) {
         let has_begun = self.turn.as_ref().is_some_and(|turn| turn.has_begun);
         if !has_begun || !self.steps.iter().any(|timed| timed.step.is_spoken()) {
@@ -387,7 +388,7 @@ impl Live {
         if let Some((step, at)) = completed.zip(first).filter(|_| completes) {
             steps.push_front(Timed { at, step });
         }
-        // What is left need not wait for audio that is not sent.
+        // The remaining steps need not wait for audio that is not sent.
         for timed in &mut steps {
             timed.at = first.unwrap_or(timed.at);
         }
@@ -410,7 +411,7 @@ impl Live {
         self.send(MessageType::GoAway(ces::GoAway {}));
     }
 
-    /// Breaks the stream, or has it stall.
+    /// Breaks or stalls the stream.
     pub(super) fn break_stream(&mut self, broken: Break, now: Instant) {
         self.steps.clear();
         self.pending.clear();
@@ -421,7 +422,7 @@ impl Live {
         }
     }
 
-    /// The background noise, while nothing else sounds.
+    /// Sends background noise while nothing else sounds.
     fn send_ambient(&mut self, now: Instant) {
         let is_quiet = now >= self.playing_until && self.stalled_until.is_none();
         let noise = self.ambient.as_mut().and_then(|ambient| ambient.next(now)).filter(|_| is_quiet);

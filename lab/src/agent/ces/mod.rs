@@ -1,15 +1,15 @@
-//! `google.cloud.ces.v1.SessionService.BidiRunSession`: an agent of Google's Customer Engagement Suite, as strict as Google
-//! is about what it is sent, over both transports.
+//! `google.cloud.ces.v1.SessionService.BidiRunSession`: an agent of Google's Customer Engagement Suite, over both
+//! transports. It is as strict as Google about what it is sent.
 //!
 //! - gRPC, [`grpc`]: as the published protos and Google's generated clients have it.
-//! - WebSocket and JSON, [`websocket`]: no client for it is published as a package. The wire format is that of Google's and
-//!   Twilio's adapters, which were read for it: `ces-genesys-adapter`, `ces-twilio-adapter`, `cxas-scrapi` and its web
-//!   client (all Google's), `twilio-agent-connect-google` (Twilio's). Their JSON is protobuf's own of the same messages.
+//! - WebSocket and JSON, [`websocket`]: there is no published client package. The wire format comes from the source of
+//!   Google's and Twilio's adapters: `ces-genesys-adapter`, `ces-twilio-adapter`, `cxas-scrapi` and its web client (all
+//!   Google's), `twilio-agent-connect-google` (Twilio's). Their JSON is protobuf's own JSON of the same messages.
 //!
-//! One stream carries a whole call. What it is sent is read by [`check`], what it does is in [`live`] and [`hearing`], and [`stream`] keeps
-//! the time; none of them knows the transport. Facts and sources: the comments of the protos, as the PyPI package
-//! `google-cloud-ces` 0.7 and the crate `googleapis-tonic-google-cloud-ces-v1` 0.5 have them. Where they leave something
-//! open, the script's table `[ces]` has a switch.
+//! One stream carries a whole call. [`check`] reads what the stream is sent, [`live`] and [`hearing`] decide what it
+//! does, and [`stream`] keeps the time; none of them knows the transport. Facts and sources: the comments of the
+//! protos, as the PyPI package `google-cloud-ces` 0.7 and the crate `googleapis-tonic-google-cloud-ces-v1` 0.5 have
+//! them. Where they leave something open, the script's table `[ces]` has a switch.
 
 mod ambient;
 mod answer;

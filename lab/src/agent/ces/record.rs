@@ -1,4 +1,4 @@
-//! What the lab's CES agent was sent, stream by stream, for tests that count it.
+//! What the lab's CES agent was sent, stream by stream, for tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dialbridge_core::audio::AudioFormat;
 use serde_json::{Map, Value};
 
-/// Longest pause between two audio messages that is no gap, in milliseconds.
+/// The longest pause between two audio messages that is not a gap, in milliseconds.
 pub(super) const GAP_MS: u64 = 500;
 
-/// What was received on one stream of a session, and what became of it.
+/// What was received on one stream of a session, and what happened to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamRecord {
     /// `grpc` or `websocket`.
@@ -24,13 +24,13 @@ pub struct StreamRecord {
     pub noise_suppression: String,
     /// The coding of the caller's audio; `None`: a text session.
     pub input: Option<AudioFormat>,
-    /// The coding of the agent's.
+    /// The coding of the agent's audio.
     pub output: Option<AudioFormat>,
     /// `remote_dialogflow_query_parameters.payload`.
     pub payload: Map<String, Value>,
     /// The header `X-Goog-User-Project`.
     pub user_project: Option<String>,
-    /// Whether the header `Authorization` brought a token.
+    /// Whether the header `Authorization` held a token.
     pub has_token: bool,
     /// Messages with variables, in order.
     pub variables: Vec<Map<String, Value>>,
@@ -43,13 +43,13 @@ pub struct StreamRecord {
     /// The length of each audio message, in bytes.
     pub messages: Vec<usize>,
     /// Pauses of more than 500 ms between the configuration, the audio messages and the end of the stream, while the
-    /// session went on.
+    /// session was open.
     pub gaps: Vec<Gap>,
-    /// Bytes of audio that came after the end of the session, and are not in `audio`.
+    /// Bytes of audio that came after the end of the session and are not in `audio`.
     pub ignored_audio: usize,
     /// How many turns were completed.
     pub turns_completed: usize,
-    /// Interruptions that were signalled; `true` for those by the caller.
+    /// The interruptions that were signalled; `true` for those by the caller.
     pub interruptions: Vec<bool>,
     /// Whether the end of the session was sent.
     pub end_session: bool,
@@ -61,7 +61,7 @@ pub struct StreamRecord {
     pub closed: Option<u16>,
     /// Whether the client broke off without either.
     pub broke_off: bool,
-    /// What the client was told that it did wrong.
+    /// The error that the client was told.
     pub refused: Option<String>,
 }
 
@@ -97,7 +97,7 @@ pub struct ToolAnswer {
     pub id: String,
     /// The tool's whole name.
     pub tool: String,
-    /// What came of it.
+    /// The result.
     pub response: Map<String, Value>,
 }
 
@@ -122,7 +122,7 @@ struct Inner {
     /// By the last part of the session's name.
     sessions: BTreeMap<String, Vec<StreamRecord>>,
     open: u32,
-    /// Streams that did not come to a session, and why.
+    /// Streams that were refused before they had a session, and why.
     refusals: Vec<String>,
 }
 

@@ -19,7 +19,7 @@ pub(in crate::agent) struct Serving {
     opened: Arc<AtomicUsize>,
 }
 
-/// A request to open a stream, apart from its transport.
+/// A request to open a stream, over either transport.
 #[derive(Debug, Clone)]
 pub(super) struct StreamRequest {
     pub(super) transport: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct StreamRequest {
     pub(super) has_token: bool,
     /// The location in the path (WebSocket).
     pub(super) location: Option<String>,
-    /// Its place among all streams that were asked for, from 0.
+    /// Its index among all requested streams, from 0.
     number: usize,
 }
 
@@ -44,7 +44,7 @@ impl Serving {
         self.sessions.record.ces()
     }
 
-    /// A stream is asked for.
+    /// Registers a requested stream.
     pub(super) fn note_request(
         &self,
         transport: &'static str,
@@ -61,19 +61,19 @@ impl Serving {
         }
     }
 
-    /// Whether the client has brought the token that is asked for.
+    /// Whether the client has brought the required token.
     pub(super) fn is_authorized(&self, headers: &HeaderMap) -> bool {
         let token = &self.script().ces.token;
         let brought = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
         token.is_empty() || brought == Some(format!("Bearer {token}").as_bytes())
     }
 
-    /// How the stream breaks before anything is read.
+    /// How the script breaks the stream before anything is read.
     pub(super) fn refusal(&self, stream_request: &StreamRequest) -> Option<Break> {
         planned_break(&self.script().ces.refuses, stream_request)
     }
 
-    /// How it breaks once its configuration has been read.
+    /// How the script breaks it once its configuration has been read.
     pub(super) fn break_at_config(&self, stream_request: &StreamRequest) -> Option<Break> {
         planned_break(&self.script().ces.breaks, stream_request)
     }

@@ -1,4 +1,4 @@
-//! What is kept of a session from one stream to the next, beside its place in the script.
+//! What a session keeps from one stream to the next, apart from its place in the script.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use tonic::Status;
 
 use crate::agent::ces::check::{Answered, invalid};
 
-/// How many sessions are remembered; the first by name is forgotten for another one.
+/// How many sessions are remembered; a further one displaces the first by name.
 const MAX_SESSIONS: usize = 10_000;
 
 /// All sessions. Clones share them.
@@ -19,24 +19,24 @@ struct Session {
     turns: i32,
     calls: u64,
     open_tool_calls: Vec<OpenToolCall>,
-    /// An answered call had an error.
+    /// Whether a call that is already answered failed.
     has_error: bool,
     has_ended: bool,
 }
 
-/// A tool call that waits for its answer.
+/// A tool call that waits for its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OpenToolCall {
     id: String,
     tool: String,
 }
 
-/// What the answers to the tool calls came to.
+/// The state of the tool calls after some results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ToolOutcome {
-    /// Others are still to come.
+    /// More results are to come.
     More,
-    /// All are there.
+    /// All results are there.
     All {
         /// Whether one of them is an error.
         is_error: bool,
@@ -57,7 +57,7 @@ impl CesSessions {
         self.at(session, |session| session.turns)
     }
 
-    /// Asks for a tool; its call's id.
+    /// Adds a tool call; returns its id.
     pub(super) fn ask(&self, session: &str, tool: &str) -> String {
         self.at(session, |session| {
             session.calls += 1;
@@ -67,12 +67,12 @@ impl CesSessions {
         })
     }
 
-    /// Whether a tool's answer is waited for.
+    /// Whether a tool's result is awaited.
     pub(super) fn is_asking(&self, session: &str) -> bool {
         self.at(session, |session| !session.open_tool_calls.is_empty())
     }
 
-    /// Takes answers to tool calls.
+    /// Takes results of tool calls.
     pub(super) fn answered(&self, session: &str, answers: &[Answered]) -> Result<ToolOutcome, Status> {
         self.at(session, |session| {
             for answer in answers {
@@ -91,7 +91,7 @@ impl CesSessions {
         })
     }
 
-    /// No answer is waited for any longer.
+    /// Stops waiting for results.
     pub(super) fn give_up_tools(&self, session: &str) {
         self.at(session, |session| session.open_tool_calls.clear());
     }

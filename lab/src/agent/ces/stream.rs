@@ -1,4 +1,4 @@
-//! Drives one stream, over either transport: reads, keeps the time and the record, and writes.
+//! Drives one stream over either transport: reads, keeps the time and the record, and writes.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::script::{AfterEnd, Ces};
 use crate::agent::was_reset::WasReset;
 
-/// Where a client's messages come from.
+/// Reads a client's messages.
 pub(super) enum Inbox {
     Grpc(Box<Streaming<ces::BidiSessionClientMessage>>, WasReset),
     Socket(WebSocket),
 }
 
 impl Inbox {
-    /// The next one. No message is lost when the future is dropped.
+    /// The next message. None is lost when the future is dropped.
     pub(super) async fn next(&mut self) -> FromClient {
         match self {
             Self::Socket(socket) => frames::next(socket).await,
@@ -43,7 +43,7 @@ impl Inbox {
     }
 }
 
-/// The writer has found that the client is gone.
+/// The writer found that the client is gone.
 struct Left;
 
 /// A stream whose configuration has been read.
@@ -53,7 +53,7 @@ pub(super) struct Stream {
     behaviour: Ces,
     entry: StreamEntry,
     began: Instant,
-    /// When audio came last, or the stream began.
+    /// When audio last came, or the stream began.
     last_audio: Instant,
     idle_at: Instant,
 }
@@ -62,7 +62,7 @@ impl Stream {
     /// Waits for the first message and opens the stream with it.
     ///
     /// # Errors
-    /// What the client did wrong, or how the script has the stream break.
+    /// If the client did something wrong, or the script breaks the stream.
     pub(super) async fn open(
         serving: &Serving,
         stream_request: StreamRequest,
@@ -123,7 +123,7 @@ impl Stream {
             };
             if let Err(ending) = taken {
                 self.entry.change(|stream| stream.refused = Some(describe(&ending)));
-                // A client that reads no more learns nothing.
+                // The error does not matter: a client that stopped reading learns nothing.
                 let _ = self.pass_on(&outbox).await;
                 let _ = outbox.send(Outgoing::End(ending)).await;
                 break;
@@ -132,7 +132,7 @@ impl Stream {
         self.note_gap(Instant::now());
     }
 
-    /// Sends what there is to send; an error when nothing more is to come.
+    /// Sends the pending messages; an error if the stream ends here.
     async fn pass_on(&mut self, outbox: &mpsc::Sender<Outgoing>) -> Result<(), Left> {
         for message in self.live.take_messages() {
             self.note_sent(&message);
@@ -209,7 +209,7 @@ impl Stream {
         self.entry.change(|stream| stream.inputs.push(InputRecord { kind, text: text.to_owned(), at_ms }));
     }
 
-    /// Notes a pause in the audio that is too long; in a text session, and after its end, there is none.
+    /// Records a pause in the audio that is too long. A text session has none, nor has a session after its end.
     fn note_gap(&self, now: Instant) {
         let ms = u64::try_from((now - self.last_audio).as_millis()).unwrap_or(u64::MAX);
         if ms > GAP_MS && self.opened.input.is_some() && !self.live.has_ended() {
@@ -236,7 +236,7 @@ impl Stream {
     }
 }
 
-/// Checks the first message, against the path too.
+/// Checks the first message, also against the path.
 fn checked(
     serving: &Serving,
     stream_request: &StreamRequest,

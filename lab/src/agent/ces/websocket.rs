@@ -26,19 +26,19 @@ use crate::agent::script::{Break, Serves};
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 
-/// How many messages wait to be sent.
+/// How many messages may wait to be sent.
 const QUEUE: usize = 64;
 
 /// How long a request's header may take.
 const HEADER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the server waits for the client to return its close.
+/// How long the server waits for the client's close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a client waits where nothing comes.
+/// How long a client is kept while nothing comes.
 const STALL: Duration = Duration::from_secs(600);
 
-/// The script has the connection break off.
+/// The script breaks the connection.
 #[derive(Debug)]
 struct BrokeOff;
 
@@ -54,11 +54,11 @@ impl std::error::Error for BrokeOff {}
 struct Accepted {
     upgrade: Upgrade,
     stream_request: StreamRequest,
-    /// How the stream breaks before anything is read.
+    /// How the script breaks the stream before anything is read.
     refusal: Option<Break>,
 }
 
-/// Serves an HTTP/1.1 connection, and the stream that comes of it.
+/// Serves an HTTP/1.1 connection, and the stream that it becomes.
 pub(in crate::agent) async fn serve(
     serving: Serving,
     connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -70,7 +70,7 @@ pub(in crate::agent) async fn serve(
     });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
-    // A client that breaks off is none of Google's business.
+    // A client that breaks off does not concern Google.
     let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(accepted) = accepted {
@@ -116,12 +116,12 @@ async fn answer(
     }
 }
 
-/// Whether more may come from a client.
+/// Whether the client may send more.
 fn is_there(last: &FromClient) -> bool {
     matches!(last, FromClient::Message(_) | FromClient::Unreadable(Ending::Failed(_)))
 }
 
-/// An error as Google's gateways write it (<https://docs.cloud.google.com/apis/design/errors#http_mapping>).
+/// An error in the form of Google's gateways (<https://docs.cloud.google.com/apis/design/errors#http_mapping>).
 fn refusal(serving: &Serving, status: StatusCode, why: &str) -> Response<Full<Bytes>> {
     serving.streams().refuse(&format!("{}: {why}", status.as_u16()));
     let name = snake(&format!("{:?}", code_of(status.as_u16()))).to_ascii_uppercase();

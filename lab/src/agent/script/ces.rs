@@ -1,4 +1,4 @@
-//! What is peculiar to an agent of the Customer Engagement Suite: the table `[ces]` of a script.
+//! The table `[ces]` of a script: settings for agents of the Customer Engagement Suite only.
 
 use std::fmt;
 
@@ -7,58 +7,59 @@ use serde::{Deserialize, Deserializer};
 
 use crate::agent::script::Fault;
 
-/// How a CES agent does what Google's documentation leaves open, and what of it breaks.
+/// How a CES agent behaves where Google's documentation leaves it open, and which of its streams break.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ces {
     /// The token that a stream must bring as `Authorization: Bearer …`; empty: none is asked for.
     pub token: String,
-    /// Over what it can be reached.
+    /// The transports that it serves.
     pub serves: Serves,
-    /// In which frames the server's JSON comes.
+    /// The frame type of the server's JSON.
     pub frames: Frames,
-    /// Whether the server's JSON has a field that stands in no published proto.
+    /// Whether the server's JSON has a field that is in no published proto.
     pub unpublished_fields: bool,
-    /// The deployments that there are, by the last part of their names; none: any.
+    /// The deployments that exist, by the last part of their names; none: any name is accepted.
     pub deployments: Vec<String>,
-    /// What becomes of the streams before anything is read, in the order in which they are opened; those after the last
-    /// one are served.
+    /// What happens to the streams before anything is read, in the order in which they are opened. Streams after the
+    /// last
+    /// entry are served.
     pub refuses: Vec<PlannedBreak>,
-    /// What becomes of them once their configuration has been read, in the same order.
+    /// What happens to them once their configuration has been read, in the same order.
     pub breaks: Vec<PlannedBreak>,
-    /// A stream without input for so long is over, in milliseconds.
+    /// How long a stream may go without input, in milliseconds.
     pub idle_ms: u64,
-    /// How it ends then.
+    /// How it ends after that.
     pub idle: Break,
     /// The age at which a stream is told to go away, in milliseconds; 0: never.
     pub go_away_ms: u64,
-    /// How long it has then, in milliseconds.
+    /// How long the stream stays open after that, in milliseconds.
     pub go_away_lead_ms: u64,
-    /// How it ends then.
+    /// How it ends after that.
     pub go_away: Break,
-    /// Where the end of the session stands.
+    /// Which message carries the end of the session.
     pub end_session: EndSession,
-    /// Whether it comes before the last words' audio or after it.
+    /// Whether the end of the session comes before or after the audio of the last words.
     pub end_order: EndOrder,
-    /// How long after the last audio, in milliseconds.
+    /// How long after the last audio it comes, in milliseconds.
     pub end_delay_ms: u64,
-    /// Where `turn_completed` stands.
+    /// Which message carries `turn_completed`.
     pub turn_completed: TurnCompleted,
     /// Whether a turn that the caller interrupts is completed.
     pub completes_interrupted: bool,
-    /// What becomes of unfinished speech when the client half-closes.
+    /// What happens to unfinished speech when the client half-closes.
     pub half_close: HalfClose,
-    /// What an event gets that the agent does not know.
+    /// What an unknown event gets.
     pub unknown_event: UnknownEvent,
-    /// Whether more than one digit may come in a message.
+    /// Whether a message may hold more than one digit.
     pub digits: Digits,
-    /// The longest pause between two digits of one input, in milliseconds, where the last answer does not say.
+    /// The longest pause between two digits of one input, in milliseconds, if the last answer does not say.
     pub digit_gap_ms: u64,
     /// How long a tool may take, in milliseconds.
     pub tool_timeout_ms: u64,
-    /// Whose the calls of tools are that wait for their results.
+    /// Who owns the tool calls that wait for their results.
     pub tool_calls: ToolCalls,
-    /// How much audio is in a message, in milliseconds.
+    /// How much audio one message holds, in milliseconds.
     pub piece_ms: u64,
     /// How many times faster than real time audio is sent.
     pub speed: u64,
@@ -66,7 +67,7 @@ pub struct Ces {
     pub riff: bool,
     /// Whether low noise is sent while nothing is said.
     pub ambient: bool,
-    /// Over what turns are counted.
+    /// Whether turns are counted per session or per stream.
     pub turn_index: TurnIndex,
     /// What a new stream of a session that has ended gets.
     pub after_end: AfterEnd,
@@ -108,18 +109,18 @@ impl Default for Ces {
     }
 }
 
-/// How a stream ends other than by an end of the session.
+/// How a stream ends without an end of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
-    /// Properly: the status OK, the close code 1000.
+    /// Regularly: the status OK, the close code 1000.
     Close,
-    /// The stream is reset, the socket breaks off (1006).
+    /// The stream is reset, the connection of the WebSocket breaks (1006).
     Reset,
-    /// It does not end: nothing comes any more.
+    /// It stalls: nothing comes any more.
     Stall,
-    /// With a gRPC code, or the close code that goes with it.
+    /// With a gRPC code, or the close code for it.
     Fault(Fault),
-    /// With a close code or, before the upgrade, an HTTP status; or the gRPC code that goes with it.
+    /// With a close code or, before the upgrade, an HTTP status; over gRPC with the gRPC code for it.
     Code(u16),
 }
 
@@ -153,7 +154,7 @@ impl<'de> Deserialize<'de> for Break {
     }
 }
 
-/// What becomes of a stream: it is served (`"served"`), or it breaks.
+/// What happens to a stream: it is served (`"served"`), or it breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlannedBreak(pub Option<Break>);
 
@@ -166,7 +167,7 @@ impl<'de> Deserialize<'de> for PlannedBreak {
     }
 }
 
-/// Over what the agent can be reached. One host or another may lack either.
+/// The transports that the agent serves. Some hosts lack one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Serves {
@@ -178,7 +179,7 @@ pub enum Serves {
     Websocket,
 }
 
-/// In which frames the server's JSON comes. Google's web client reads both.
+/// The frame type of the server's JSON. Google's web client reads both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Frames {
@@ -188,7 +189,7 @@ pub enum Frames {
     Text,
 }
 
-/// Where the end of the session stands. The protos have two places for it.
+/// Which message carries the end of the session. The protos have two places for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndSession {
@@ -210,7 +211,7 @@ pub enum EndOrder {
     BeforeAudio,
 }
 
-/// Where `turn_completed` stands.
+/// Which message carries `turn_completed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TurnCompleted {
@@ -220,43 +221,43 @@ pub enum TurnCompleted {
     WithAudio,
 }
 
-/// What becomes of speech that is not over when the client half-closes.
+/// What happens to unfinished speech when the client half-closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HalfClose {
     /// It is answered.
     Answers,
-    /// It is forgotten.
+    /// It is dropped.
     Drops,
 }
 
-/// What an event gets that the agent does not know.
+/// What an unknown event gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownEvent {
-    /// Nothing.
+    /// No answer.
     Ignored,
     /// `INVALID_ARGUMENT`.
     Refused,
 }
 
-/// How many digits may come in a message.
+/// How many digits a message may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Digits {
-    /// As many as the client likes.
+    /// Any number.
     Many,
     /// One; more are refused.
     One,
 }
 
-/// Over what turns are counted.
+/// Whether turns are counted per session or per stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TurnIndex {
-    /// Over the session.
+    /// Per session.
     Session,
-    /// Over the stream: a new stream begins at 1.
+    /// Per stream: a new stream begins at 1.
     Stream,
 }
 
@@ -270,13 +271,13 @@ pub enum AfterEnd {
     Refused,
 }
 
-/// Whose the calls of tools are that wait for their results.
+/// Who owns the tool calls that wait for their results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToolCalls {
-    /// The session's: another stream of it takes the results.
+    /// The session: a later stream of it accepts the results.
     Session,
-    /// The stream's: they are gone with it, and another one refuses their results.
+    /// The stream: when it ends, they are gone, and a later stream refuses their results.
     Stream,
 }
 

@@ -1,55 +1,55 @@
-//! How a stream fails by the script.
+//! How a script makes a stream fail.
 
 use serde::Deserialize;
 use tonic::Code;
 
 use crate::agent::script::{Break, Reply};
 
-/// What a stream fails with: a gRPC code, or something below gRPC.
+/// What a stream fails with: a gRPC code, or a fault below gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Fault {
     /// The request is wrong.
     InvalidArgument,
-    /// The client has not said who it is.
+    /// The client is not authenticated.
     Unauthenticated,
     /// The client may not do that.
     PermissionDenied,
     /// There is no such thing.
     NotFound,
-    /// That is not how things stand.
+    /// The session is in the wrong state.
     FailedPrecondition,
     /// A quota is used up.
     ResourceExhausted,
-    /// Something broke inside.
+    /// An internal error.
     Internal,
-    /// The server cannot be had.
+    /// The server is unavailable.
     Unavailable,
-    /// The server does not do that.
+    /// The server does not support it.
     Unimplemented,
     /// It took too long.
     DeadlineExceeded,
     /// The stream is reset.
     Reset,
-    /// The stream is reset, and the client told that nobody has looked at it.
+    /// The stream is reset, and the client learns that the server has not processed it.
     RefusedStream,
-    /// Nothing is read from the stream, and nothing comes any more.
+    /// The stream stalls: nothing is read from it, and nothing comes any more.
     Stall,
-    /// The stream's connection takes no further ones. The stream itself does not fail.
+    /// The stream's connection accepts no further streams. The stream itself does not fail.
     Goaway,
-    /// The stream's connection breaks off.
+    /// The stream's connection breaks.
     Cut,
-    /// All connections break off, and for a while nobody can connect.
+    /// All connections break, and for a while nobody can connect.
     Down,
 }
 
-/// Where a stream fails that does not fail while it listens.
+/// Where a stream fails, if not while it listens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultAt {
-    /// When its first message has been read, before anything is said about it.
+    /// After its first message has been read, before any response.
     Opening,
-    /// In the place of the answer, after the partial ones.
+    /// In place of the answer, after the partial responses.
     #[default]
     Answer,
     /// After the first message of the answer.
@@ -57,7 +57,7 @@ pub enum FaultAt {
 }
 
 impl Fault {
-    /// The gRPC code; of what has none the one that a client takes it for.
+    /// The gRPC code; for a fault without one the code that a client takes it for.
     pub(crate) fn code(self) -> Code {
         match self {
             Self::InvalidArgument => Code::InvalidArgument,
@@ -79,12 +79,12 @@ impl Fault {
         }
     }
 
-    /// Whether the stream fails of it.
+    /// Whether it makes the stream fail.
     pub(crate) fn fails_stream(self) -> bool {
         self != Self::Goaway
     }
 
-    /// What it is to a stream that lasts for the whole call (CES).
+    /// The same fault on a stream that lasts for the whole call (CES).
     pub(crate) fn as_break(self) -> Break {
         match self {
             Self::Reset | Self::RefusedStream | Self::Cut | Self::Down => Break::Reset,
@@ -95,7 +95,7 @@ impl Fault {
     }
 }
 
-/// A fault of the agent's as a command line gives it: the first utterance meets it, once.
+/// A fault of the agent from a command line: the first utterance meets it, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlannedFault {
     fault: Fault,
@@ -104,12 +104,12 @@ pub struct PlannedFault {
 }
 
 impl PlannedFault {
-    /// What can be read, for a message.
+    /// The faults that can be parsed, for a message.
     pub const NAMES: &str = "reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted, \
                              unauthenticated, deadline-exceeded, internal; with @MS when so much has been said, e.g. cut@800";
 
-    /// Reads a fault of the command line: `reset`, `cut@800` (when so many milliseconds of speech have come), `down@800+3000`
-    /// (for so long).
+    /// Parses a fault of the command line: `reset`, `cut@800` (after that many milliseconds of speech), `down@800+3000`
+    /// (for that long).
     ///
     /// # Errors
     /// With a sentence that says what is wrong.
@@ -138,7 +138,7 @@ impl PlannedFault {
         Ok(Self { fault, after_ms: after.map(ms).transpose()?, down_ms: down.map(ms).transpose()? })
     }
 
-    /// Has an answer met by it.
+    /// Adds it to an answer.
     pub(crate) fn apply_to(self, reply: &mut Reply) {
         reply.fault = Some(self.fault);
         reply.fault_after_ms = self.after_ms;

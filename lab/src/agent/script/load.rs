@@ -21,14 +21,14 @@ pub enum ScriptError {
         /// Why.
         error: std::io::Error,
     },
-    /// The file is no script.
+    /// The file is not a script.
     Toml {
         /// Which file.
         file: String,
         /// Why.
         error: Box<toml::de::Error>,
     },
-    /// A recording is no WAV that can be played.
+    /// A recording is not a playable WAV.
     Audio {
         /// Which file.
         file: String,
@@ -41,7 +41,7 @@ pub enum ScriptError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AudioError {
-    /// It is no WAV.
+    /// It is not a WAV.
     Wav(WavError),
     /// It cannot be converted.
     Transcode(TranscodeError),
@@ -102,12 +102,12 @@ impl Script {
     /// The embedded agent: a bakery.
     ///
     /// # Errors
-    /// [`ScriptError`] when the embedded files are broken, which the tests would show.
+    /// [`ScriptError`] if the embedded files are broken, which the tests would show.
     pub fn bakery() -> Result<Self, ScriptError> {
         Self::parse(BAKERY, "agent.toml", &embedded)
     }
 
-    /// Reads a script and the recordings that it names, which stand relative to it.
+    /// Reads a script and the recordings that it names; their paths are relative to it.
     ///
     /// # Errors
     /// [`ScriptError`] with the file and the fault.
@@ -118,7 +118,7 @@ impl Script {
         Self::parse(&text, &file, &|name| std::fs::read(folder.join(name)))
     }
 
-    /// Reads a script from text; its recordings come from `recording`.
+    /// Reads a script from text; `recording` loads its recordings.
     ///
     /// # Errors
     /// [`ScriptError`] with the file and the fault.
@@ -145,7 +145,7 @@ impl Reply {
     }
 }
 
-/// The audio of a file or a tone, where there is either.
+/// The audio of a file or a tone, if there is either.
 fn sound(
     file: Option<&str>,
     tone_of: Option<Tone>,
@@ -169,7 +169,7 @@ fn embedded(name: &str) -> std::io::Result<Vec<u8>> {
 /// A WAV file as mu-law at 8,000 Hz.
 ///
 /// # Errors
-/// [`AudioError`] when it is no WAV, or one that cannot be converted.
+/// [`AudioError`] if it is not a WAV, or one that cannot be converted.
 pub fn mulaw_of(wav: &[u8]) -> Result<Vec<u8>, AudioError> {
     read_wav(wav).map_err(AudioError::Wav)?;
     to_mulaw(AudioFormat::TELEPHONE, wav).map_err(AudioError::Transcode)

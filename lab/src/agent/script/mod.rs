@@ -1,9 +1,9 @@
 //! What the agent says and does: a TOML file, with WAV files beside it.
 //!
 //! ```toml
-//! end_of_utterance_ms = 600        # silence after which an utterance is over
-//! no_speech_ms = 5000              # silence after which the agent asks whether anybody is there; 0: never
-//! think_ms = 200                   # how long an answer takes that has no time of its own
+//! end_of_utterance_ms = 600        # silence that ends an utterance
+//! no_speech_ms = 5000              # silence that counts as no-input; 0: never
+//! think_ms = 200                   # thinking time of an answer that sets none
 //!
 //! [start]                          # the answer to the starting event or text
 //! event = "WELCOME"                # an event of another name gets no answer
@@ -11,7 +11,7 @@
 //! audio = "hello.wav"
 //!
 //! [[utterance]]                    # the answer to the first utterance, then to the second, and so on
-//! heard = "two loaves please"      # what the transcripts say; without it, for how long somebody spoke
+//! heard = "two loaves please"      # the transcript; without it the length of the speech
 //! say = "Two loaves."
 //! audio = "loaves.wav"             # or tone = { hz = 400, ms = 900 }
 //! intent = "order.bread"
@@ -30,7 +30,7 @@
 //! [event.NO_INPUT]                 # the answer to an event of that name
 //! say = "Are you still there?"
 //!
-//! [no_input]                       # the answer to silence
+//! [no_input]                       # the answer to no-input
 //! say = "I did not hear you."
 //! ```
 //!
@@ -38,15 +38,15 @@
 //!
 //! ```toml
 //! [[utterance]]
-//! think_ms = 900                   # for so long the agent thinks
+//! think_ms = 900                   # how long the agent thinks
 //! protected = true                 # the caller may not interrupt (CX)
-//! no_match = true                  # it is the answer to something that was not understood
+//! no_match = true                  # the caller was not understood
 //! success = true                   # the conversation is a success (CX)
 //! webhook_fault = "down"           # a webhook failed on the way
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them
 //! play = "gs://bucket/jingle.wav"  # a recording that the client fetches (CX, v2beta1); https: too
-//! speech = "Good morning."         # words that the client has synthesised (v2beta1); <speak>…</speak> is SSML
-//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000 }    # how keys are collected from now on (CX)
+//! speech = "Good morning."         # words for the client to synthesise (v2beta1); <speak>…</speak> is SSML
+//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000 }    # how digits are collected from here on (CX)
 //! tool_call = { tool = "tools/1", action = "look-up", args = { n = 1 } }    # the next turn (CX) or input (CES) must bring its
 //!                                  # result, which the utterance after this one answers
 //! mixed = [                        # mixed audio (CX): each part a recording, a tone or an address
@@ -55,41 +55,41 @@
 //! ]
 //!
 //! [[utterance]]
-//! first = [                        # what is said while the agent still works: partial responses (CX)
+//! first = [                        # what the agent says while it still works: partial responses (CX)
 //!     { say = "One moment.", tone = { hz = 400, ms = 500 } },
 //!     { audio = "music.wav", allow_cancellation = true },    # the next response cuts it
 //! ]
-//! repeats_partials = true          # the last response's audio begins with that of those before it
+//! repeats_partials = true          # the last response's audio begins with the audio of the partial ones
 //! tone = { hz = 500, ms = 300 }
 //!
 //! [[utterance]]
 //! fault = "UNAVAILABLE"            # no answer: the stream fails with that gRPC code. The next attempt gets the next answer
-//! fault_after_ms = 800             # not at the answer, but when so much has been said
+//! fault_after_ms = 800             # not at the answer, but after this much speech
 //!
 //! [[utterance]]
-//! fault = "DOWN"                   # what can break besides: see below
-//! fault_at = "opening"             # before the stream is taken (CX, ES); or "answer", "middle"
-//! fault_times = 2                  # it fails so many times, and then the answer is given
+//! fault = "DOWN"                   # another fault: see below
+//! fault_at = "opening"             # before the stream is accepted (CX, ES); or "answer", "middle"
+//! fault_times = 2                  # how often it fails before the answer is given
 //! down_ms = 3000
 //! say = "Good to have you back."
 //! ```
 //!
-//! A fault is a gRPC code as Google spells it (`RESOURCE_EXHAUSTED`, `UNAUTHENTICATED`, `DEADLINE_EXCEEDED`…) or, for what
-//! breaks below gRPC, one of these ([`Fault`]; over CES each as what comes closest to it):
+//! A fault is a gRPC code as Google spells it (`RESOURCE_EXHAUSTED`, `UNAUTHENTICATED`, `DEADLINE_EXCEEDED`…), or one
+//! of these faults below gRPC ([`Fault`]; over CES each becomes what comes closest to it):
 //!
 //! | fault | what happens |
 //! | --- | --- |
 //! | `RESET` | the stream is reset (`RST_STREAM` with `INTERNAL_ERROR`) |
-//! | `REFUSED_STREAM` | the same with `REFUSED_STREAM`: at `fault_at = "opening"` nobody has looked at the stream |
-//! | `STALL` | the stream stays open, nothing is read from it and nothing comes any more |
+//! | `REFUSED_STREAM` | the same with `REFUSED_STREAM`: at `fault_at = "opening"` the server has not seen the stream |
+//! | `STALL` | the stream stays open, but nothing is read from it and nothing comes any more |
 //! | `GOAWAY` | the connection takes no more streams; those that are on it go on, and this one is answered (CES: the stream is told to go away after its answer) |
-//! | `CUT` | the connection breaks off, with all streams on it |
-//! | `DOWN` | all connections break off, and nobody can connect for `down_ms` (2000) |
+//! | `CUT` | the connection breaks, with all streams on it |
+//! | `DOWN` | all connections break, and nobody can connect for `down_ms` (2000) |
 //!
 //! # What Google's documentation leaves open
 //!
-//! A client must bear either answer, so each can be played: [`Closes`], [`Answers`], [`Transcripts`], [`AudioMessages`],
-//! [`MixedAudio`], [`Output`], and `repeats_partials`.
+//! A client must cope with every variant, so the lab can play each: [`Closes`], [`Answers`], [`Transcripts`],
+//! [`AudioMessages`], [`MixedAudio`], [`Output`], and `repeats_partials`.
 //!
 //! ```toml
 //! closes = "after-answer"          # or "after-half-close"
@@ -98,57 +98,58 @@
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
 //! interim = true                   # whether there are transcripts before the last one
-//! word_times = false               # whether words are timed, for a client that asks for it
-//! confidence = 0.9                 # of the transcripts; without it there is none
-//! output = { encoding = "linear16", sample_rate = 24000 }    # a coding of its own; without it, as it is asked for
+//! word_times = false               # whether words get times, for a client that asks for them
+//! confidence = 0.9                 # of the transcripts; without it they have none
+//! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one
 //! ```
 //!
 //! # CES
 //!
-//! The same scripts serve as agents of the Customer Engagement Suite. What it has no notion of comes as Google maps it: a
-//! hand-off, a transfer and an end are an `end_session` with metadata, parameters are updated variables, `[no_input]` is
-//! its inactivity prompt (after `no_speech_ms` of silence), partial responses are parts of one turn. `play`, `speech`,
-//! `success` and addresses in mixed audio are nothing there. What only CES has, with its defaults but for the lists:
+//! The same scripts serve as agents of the Customer Engagement Suite. The lab maps what CES does not have as Google
+//! does: a hand-off, a transfer and an end become an `end_session` with metadata, parameters become updated variables,
+//! `[no_input]` becomes the inactivity prompt (after `no_speech_ms` of silence), and partial responses become parts of
+//! one turn. `play`, `speech`, `success` and addresses in mixed audio have no effect. Settings that only CES has, with
+//! their defaults except for the lists:
 //!
 //! ```toml
 //! [ces]
-//! token = ""                       # that streams must bring; empty: none is asked for
-//! serves = "both"                  # or "grpc", "websocket": the other one is not found
-//! frames = "binary"                # or "text": those that JSON comes in
-//! unpublished_fields = false       # whether JSON has a field that no published proto has
-//! deployments = ["live"]           # those that there are; without it any
-//! refuses = ["served", 503, "UNAVAILABLE", "reset"]    # what becomes of the first stream, the second and so on: an HTTP
+//! token = ""                       # the token that streams must bring; empty: none
+//! serves = "both"                  # or "grpc", "websocket": the other transport is not found
+//! frames = "binary"                # or "text": the frame type of JSON
+//! unpublished_fields = false       # whether JSON has a field that is in no published proto
+//! deployments = ["live"]           # the deployments that exist; without it any name works
+//! refuses = ["served", 503, "UNAVAILABLE", "reset"]    # what happens to the first stream, the second…: an HTTP
 //!                                  # status, a gRPC or close code, "close", "reset", "stall"
-//! breaks = ["RESOURCE_EXHAUSTED"]  # the same, but once the configuration has come
-//! idle_ms = 30000                  # a stream without input for so long ends
-//! idle = "close"                   # like that (as in refuses)
-//! go_away_ms = 0                   # a stream of that age is told to go away; 0: never
-//! go_away_lead_ms = 5000           # after that it ends
-//! go_away = "close"                # like that
+//! breaks = ["RESOURCE_EXHAUSTED"]  # the same, but after the configuration
+//! idle_ms = 30000                  # a stream without input ends after this time
+//! idle = "close"                   # how it ends (as in refuses)
+//! go_away_ms = 0                   # the age at which a stream is told to go away; 0: never
+//! go_away_lead_ms = 5000           # how long it stays open after that
+//! go_away = "close"                # how it ends
 //! end_session = "top-level"        # or "in-output", "both": where the end of the session stands
 //! end_order = "after-audio"        # or "before-audio"
-//! end_delay_ms = 0                 # how long after the last audio
+//! end_delay_ms = 0                 # how long after the last audio it comes
 //! turn_completed = "apart"         # or "with-audio": in the last audio's message
 //! completes_interrupted = true     # whether an interrupted turn is completed
-//! half_close = "answers"           # or "drops": unfinished speech at the half-close
+//! half_close = "answers"           # or "drops": what happens to unfinished speech at the half-close
 //! unknown_event = "ignored"        # or "refused"
-//! digits = "many"                  # or "one": more in one message are refused
-//! digit_gap_ms = 2000              # the longest pause between digits, where no answer's `keys` say so
-//! tool_calls = "session"           # or "stream": its successor refuses their results
-//! tool_timeout_ms = 30000          # after that a tool has failed, and its result is no longer taken
+//! digits = "many"                  # or "one": a message with more is refused
+//! digit_gap_ms = 2000              # the longest pause between digits, unless an answer's `dtmf` sets one
+//! tool_calls = "session"           # or "stream": a later stream refuses their results
+//! tool_timeout_ms = 30000          # after this time the tool has failed, and its result is refused
 //! piece_ms = 200                   # audio in one message
-//! speed = 4                        # so many times faster than real time
+//! speed = 4                        # how many times faster than real time audio is sent
 //! riff = false                     # whether an answer's audio begins with a WAV header
-//! ambient = false                  # whether low noise is sent while nothing is said
+//! ambient = false                  # whether low noise is sent while nobody speaks
 //! turn_index = "session"           # or "stream": a new stream counts from 1
 //! after_end = "continues"          # or "refused": a new stream of a session that has ended
 //!
 //! [[utterance]]
-//! breaks = "reset"                 # in the middle of its audio the stream breaks (as in refuses), or with `fault_after_ms`
-//!                                  # while it listens
+//! breaks = "reset"                 # the stream breaks in the middle of the audio (as in refuses), or while it listens
+//!                                  # if `fault_after_ms` is set
 //! [[utterance]]
-//! tool_call = { tool = "tools/1" } # the app's name is put before it
-//! more_tool_calls = [{ tool = "tools/2" }]    # the results of all of them must come
+//! tool_call = { tool = "tools/1" } # the agent puts the app's name before it
+//! more_tool_calls = [{ tool = "tools/2" }]    # all results must come
 //! [[utterance]]
 //! go_away = true                   # after the answer the stream is told to go away
 //! [[utterance]]
@@ -178,39 +179,39 @@ pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Script {
-    /// For people.
+    /// A name for people.
     pub name: String,
-    /// What the agent is served as where it is the embedded one: `cx`, `es` or `ces`.
+    /// The edition that the embedded agent is served as: `cx`, `es` or `ces`.
     pub edition: Edition,
-    /// Silence after which an utterance is over, in milliseconds.
+    /// Silence that ends an utterance, in milliseconds.
     pub end_of_utterance_ms: u64,
     /// Silence after which the agent ends the turn as no-input, in milliseconds; 0: it waits for ever.
     pub no_speech_ms: u64,
-    /// How long the agent thinks about an answer that has no time of its own, in milliseconds.
+    /// How long the agent thinks about an answer that sets no time of its own, in milliseconds.
     pub think_ms: u64,
-    /// Whether the stream is closed after the answer, or stays open until the client half-closes it.
+    /// Whether the stream closes after the answer, or stays open until the client half-closes it.
     pub closes: Closes,
     /// Whether the answer waits for the half-close.
     pub answers: Answers,
     /// Whether the last final transcript comes before `END_OF_SINGLE_UTTERANCE` or after it.
     pub transcripts: Transcripts,
-    /// Where the answer's audio stands (ES).
+    /// Which message carries the answer's audio (ES).
     pub audio_messages: AudioMessages,
-    /// Whether mixed audio is in the answer's audio too (CX).
+    /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
-    /// Whether words are timed, for a client that asks for it.
+    /// Whether words get times, for a client that asks for them.
     pub word_times: bool,
     /// Confidence of the transcripts, from 0 to 1. Google gives it for final ones, and not always.
     pub confidence: Option<f32>,
-    /// How the agent sends audio: as it was asked for, or in a way of its own, as agents with fixed output settings do.
+    /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
-    /// What is peculiar to CES.
+    /// Settings of CES only.
     pub ces: Ces,
     /// The answer to the starting event or text.
     pub start: Start,
-    /// The answers to the utterances, in order. After the last one they begin anew.
+    /// The answers to the utterances, in order. After the last one they start over.
     pub utterance: Vec<Reply>,
     /// The answers to digits.
     pub digits: BTreeMap<String, Reply>,
@@ -218,7 +219,7 @@ pub struct Script {
     pub other_digits: Option<Reply>,
     /// The answers to events other than the starting one.
     pub event: BTreeMap<String, Reply>,
-    /// The answer to silence.
+    /// The answer to no-input.
     pub no_input: Reply,
 }
 
@@ -251,7 +252,7 @@ impl Default for Script {
 }
 
 impl Script {
-    /// Has the first utterance met by a fault, before it is answered.
+    /// Adds a fault to the first utterance; it fails before it is answered.
     #[must_use]
     pub fn with_fault(mut self, fault: PlannedFault) -> Self {
         self.utterance.first_mut().into_iter().for_each(|reply| fault.apply_to(reply));
@@ -268,14 +269,14 @@ impl Script {
 /// The answer to the starting event or text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Start {
-    /// The event that is known; empty: any.
+    /// The event that the agent knows; empty: any.
     pub event: String,
     /// The answer.
     pub reply: Reply,
 }
 
 impl<'de> Deserialize<'de> for Start {
-    // By hand, for serde's `flatten` would let a misspelt field pass.
+    // Written by hand, because serde's `flatten` would accept a misspelt field.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
         let mut fields = toml::Table::deserialize(deserializer)?;

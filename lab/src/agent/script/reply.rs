@@ -12,14 +12,14 @@ use crate::agent::script::{Break, Fault, FaultAt};
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reply {
-    /// What the transcripts of the utterance say that this answers, its words coming one after the other; empty: for how
-    /// long somebody spoke.
+    /// The transcript of the utterance that this answers, revealed word by word; empty: the transcript names the length
+    /// of the speech.
     pub heard: String,
-    /// What is said.
+    /// The text of the answer.
     pub say: String,
-    /// A WAV file, mono, at 8, 16 or 24 kHz: what is heard.
+    /// The audio: a WAV file, mono, at 8, 16 or 24 kHz.
     pub audio: Option<String>,
-    /// A tone instead of a file.
+    /// A tone in place of a file.
     pub tone: Option<Tone>,
     /// How long the agent thinks about it, in milliseconds.
     pub think_ms: Option<u64>,
@@ -29,58 +29,59 @@ pub struct Reply {
     pub action: String,
     /// Parameters of the result.
     pub parameters: Map<String, Value>,
-    /// It answers something that was not understood.
+    /// Whether it answers something that was not understood (no-match).
     pub no_match: bool,
-    /// The agent is done.
+    /// Whether the agent ends the call.
     pub end: bool,
-    /// The agent asks for a person, with this metadata.
+    /// The agent asks for a live agent, with this metadata.
     pub handoff: Option<Value>,
-    /// The agent asks for the call to be put through to this number (CX, ES v2beta1).
+    /// The agent asks for a transfer of the call to this number (CX, ES v2beta1).
     pub transfer: Option<String>,
-    /// The caller may not interrupt (CX).
+    /// Whether the caller may not interrupt (CX).
     pub protected: bool,
-    /// What is said first, while the agent still works: each a partial response (CX).
+    /// What the agent says first, while it still works: each is a partial response (CX).
     pub first: Vec<Reply>,
-    /// Of a partial response: the next response cuts it.
+    /// For a partial response: whether the next response cuts it.
     pub allow_cancellation: bool,
-    /// Whether the audio of the last response begins with that of the partial ones.
+    /// Whether the last response's audio begins with the audio of the partial responses.
     pub repeats_partials: bool,
-    /// Custom payloads; in the file one, or a list.
+    /// Custom payloads; the file has one, or a list.
     #[serde(deserialize_with = "one_or_many")]
     pub payload: Vec<Map<String, Value>>,
-    /// Address of a recording that the client is to play (CX `play_audio`, ES v2beta1 `telephony_play_audio`).
+    /// Address of a recording for the client to play (CX `play_audio`, ES v2beta1 `telephony_play_audio`).
     pub play: Option<String>,
     /// Segments of mixed audio (CX).
     pub mixed: Vec<Segment>,
-    /// Words that the client is to have synthesised (ES v2beta1 `telephony_synthesize_speech`); with `<speak>` around them
-    /// they are SSML.
+    /// Words for the client to synthesise (ES v2beta1 `telephony_synthesize_speech`); with `<speak>` around them they
+    /// are
+    /// SSML.
     pub speech: String,
-    /// A tool that the client is to run (CX, CES).
+    /// A tool for the client to run (CX, CES).
     pub tool_call: Option<ToolCall>,
-    /// Others that it is to run at the same time (CES).
+    /// More tools for the client to run at the same time (CES).
     pub more_tool_calls: Vec<ToolCall>,
-    /// How keys are to be collected (CX `advanced_settings.dtmf_settings`).
+    /// How the client collects digits (CX `advanced_settings.dtmf_settings`).
     pub dtmf: Option<DtmfRules>,
-    /// The conversation is a success (CX).
+    /// Whether the conversation is a success (CX).
     pub success: bool,
-    /// A webhook has failed with these words.
+    /// The error of a failed webhook.
     pub webhook_fault: String,
-    /// The stream fails so instead of an answer.
+    /// The fault of the stream, in place of an answer.
     pub fault: Option<Fault>,
-    /// It fails while it listens, when so many milliseconds of speech have come.
+    /// After how many milliseconds of speech the stream fails while it listens.
     pub fault_after_ms: Option<u64>,
-    /// Where it fails otherwise (CX, ES).
+    /// Where the stream fails otherwise (CX, ES).
     pub fault_at: FaultAt,
-    /// It fails so many times in a session, and then the answer is given. Without it every attempt fails at `[start]`, and
-    /// of utterances the next attempt gets the next answer.
+    /// How many attempts of a session fail before the answer is given. Without it every attempt fails at `[start]`;
+    /// after a failed utterance the next attempt gets the next answer.
     pub fault_times: Option<u32>,
-    /// For so long nobody can connect after the fault `DOWN`, in milliseconds.
+    /// How long nobody can connect after the fault `DOWN`, in milliseconds.
     pub down_ms: Option<u64>,
-    /// The stream breaks so in the middle of the answer, or while it listens where `fault_after_ms` says when (CES).
+    /// How the stream breaks in the middle of the answer, or while it listens if `fault_after_ms` is set (CES).
     pub breaks: Option<Break>,
-    /// After this answer the stream is told to go away (CES).
+    /// Whether the stream is told to go away after this answer (CES).
     pub go_away: bool,
-    /// The session ends after this answer, with this metadata (CES).
+    /// Ends the session after this answer, with this metadata (CES).
     pub end_session: Option<Map<String, Value>>,
     /// The audio, loaded: mu-law at 8,000 Hz.
     #[serde(skip)]
@@ -103,7 +104,7 @@ pub struct Tone {
     pub ms: u32,
 }
 
-/// A part of mixed audio: a recording, a tone, or an address where there is neither.
+/// A part of mixed audio: a recording, a tone, or else an address.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Segment {
@@ -111,43 +112,43 @@ pub struct Segment {
     pub audio: Option<String>,
     /// A tone.
     pub tone: Option<Tone>,
-    /// An address that the client is to fetch.
+    /// An address for the client to fetch.
     pub uri: String,
-    /// The caller may not interrupt.
+    /// Whether the caller may not interrupt.
     pub protected: bool,
     /// The audio, loaded: mu-law at 8,000 Hz.
     #[serde(skip)]
     pub(crate) mulaw: Option<Arc<[u8]>>,
 }
 
-/// A tool that the client is to run.
+/// A tool for the client to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolCall {
     /// Its resource name.
     pub tool: String,
-    /// Its action (CX), or the name that people know it by (CES).
+    /// Its action (CX), or its display name (CES).
     pub action: String,
-    /// What it is to work with.
+    /// Its arguments.
     pub args: Map<String, Value>,
 }
 
 impl ToolCall {
-    /// Whether that is the same tool and action; a result does not repeat what it worked with.
+    /// Whether it is the same tool and action; a result does not repeat the arguments.
     pub(crate) fn is(&self, other: &Self) -> bool {
         (&self.tool, &self.action) == (&other.tool, &other.action)
     }
 }
 
-/// How keys are to be collected; what is 0 or empty is left to the client.
+/// How the client collects digits; 0 or empty leaves the value to the client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DtmfRules {
-    /// The key that ends them.
+    /// The digit that ends them.
     pub finish_digit: String,
-    /// So many of them are all.
+    /// The most digits of an input.
     pub max_digits: i32,
-    /// The longest pause between two of them, in milliseconds.
+    /// The longest pause between two digits, in milliseconds.
     pub interdigit_ms: u64,
 }
 

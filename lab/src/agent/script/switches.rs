@@ -1,9 +1,9 @@
-//! How an agent does what Google's documentation leaves open, and what it is served as.
+//! How an agent behaves where Google's documentation leaves it open, and what it is served as.
 
 use dialbridge_core::audio::Encoding;
 use serde::Deserialize;
 
-/// Which product's agent it is.
+/// The product whose agent it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edition {
@@ -16,7 +16,7 @@ pub enum Edition {
 }
 
 impl Edition {
-    /// As scripts and options have it.
+    /// Its name in scripts and options.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,23 +49,23 @@ pub enum AudioMessages {
     Split,
 }
 
-/// Whether the audio of mixed audio's segments is in the answer's audio as well (CX). The protos do not say.
+/// Whether the audio of mixed audio's segments is also in the answer's audio (CX). The protos do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MixedAudio {
-    /// It stands in its message only.
+    /// It is in its own message only.
     Apart,
     /// It is in `output_audio` too, after the audio of the texts.
     InOutputAudio,
 }
 
-/// When the server closes a stream. Both were seen from Google.
+/// When the server closes a stream. Google was seen to do both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Closes {
     /// Right after the answer.
     AfterAnswer,
-    /// When the client half-closes, however long after the answer that is.
+    /// When the client half-closes, however late after the answer.
     AfterHalfClose,
 }
 
@@ -79,7 +79,7 @@ pub enum Answers {
     AtOnce,
 }
 
-/// Where the last final transcript stands. Google's own tables disagree about it.
+/// Where the last final transcript comes. Google's own tables disagree about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transcripts {
@@ -89,7 +89,7 @@ pub enum Transcripts {
     AfterEnd,
 }
 
-/// A coding of its own for the agent's audio.
+/// A fixed coding of the agent's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
@@ -97,7 +97,7 @@ pub struct Output {
     pub encoding: Encoding,
     /// In hertz.
     pub sample_rate: u32,
-    /// Whether there is a WAV header before mu-law and A-law too. Before LINEAR16 there always is one.
+    /// Whether mu-law and A-law get a WAV header too. LINEAR16 always has one.
     #[serde(default)]
     pub wav: bool,
 }

@@ -1,9 +1,9 @@
-//! A stream of CES: the whole call, whatever carries it. Messages and times go in, messages come out; nothing is waited
-//! for.
+//! A CES stream, which is the whole call, over either transport. Messages and times go in, messages come out; it waits
+//! for nothing.
 //!
 //! ```text
 //! listening --kick-start, or the end of an utterance--> thinking --250 ms--> saying --last piece--> listening
-//! saying, and as long as it plays --speech--> interrupted: what is left is dropped
+//! saying, and as long as it plays --speech--> interrupted: the rest is dropped
 //! ```
 
 use std::collections::VecDeque;
@@ -24,30 +24,30 @@ use crate::load::clock::now_us;
 use crate::load::code::FRAME_MS;
 use crate::load::ledger::Sent;
 
-/// Blocks of 20 ms in a message of an answer, and how many times faster than they play they are sent: as the lab's
-/// scripted agent has it.
+/// Blocks of 20 ms in a message of an answer, and how many times faster than real time the messages are sent; both as
+/// in the lab's scripted agent.
 const PIECE_BLOCKS: u64 = 10;
 const SPEED: u64 = 4;
 
 /// How long a message of an answer plays, in microseconds.
 const PIECE_US: u64 = PIECE_BLOCKS * FRAME_MS * 1_000;
 
-/// What a transport is to do.
+/// What the transport must do.
 #[derive(Debug)]
 pub(super) enum Order {
     Send(Box<ces::BidiSessionServerMessage>),
-    /// The stream is reset.
+    /// Reset the stream.
     Reset,
-    /// The stream ends with that status.
+    /// End the stream with this status.
     End(Code),
-    /// The connection breaks off.
+    /// Break the connection.
     Cut,
 }
 
 /// A step of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    /// It has been thought about.
+    /// The agent has finished thinking.
     Begin,
     /// The message with the blocks from this one on.
     Piece(u64),
@@ -59,11 +59,11 @@ pub(super) struct Conversation<'a> {
     hearing: Hearing<'a>,
     is_configured: bool,
     turn: i32,
-    /// When all that was said has been played, in microseconds.
+    /// When all audio so far has been played, in microseconds.
     playing_until_us: u64,
-    /// What is to be done, and when, in order.
+    /// What to do and when, in order.
     steps: VecDeque<(u64, Step)>,
-    /// The client is told to go away when this answer is said.
+    /// Whether to tell the client to go away after this answer.
     goes_away: bool,
     orders: Vec<Order>,
 }
@@ -82,7 +82,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Takes a message in. The first one is the configuration, and none after it is.
+    /// Takes a message. The first one is the configuration; no later one may be.
     pub(super) fn message(&mut self, message: ces::BidiSessionClientMessage) -> Result<(), Failed> {
         match (message.message_type.ok_or(Failed)?, self.is_configured) {
             (FromClient::Config(config), false) => {
@@ -117,7 +117,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The caller speaks: an answer that is being said or played stops.
+    /// The caller speaks: the answer that is being said or played stops.
     fn interrupt(&mut self) {
         let now_us = now_us();
         if now_us < self.playing_until_us {
@@ -135,12 +135,12 @@ impl<'a> Conversation<'a> {
         self.steps.push_back((now_us() + THINK_MS * 1_000, Step::Begin));
     }
 
-    /// When [`run`](Self::run) is to be called, in microseconds.
+    /// When to call [`run`](Self::run) next, in microseconds.
     pub(super) fn due_us(&self) -> Option<u64> {
         self.steps.front().map(|(at_us, _)| *at_us)
     }
 
-    /// Does what is due.
+    /// Does everything that is due.
     pub(super) fn run(&mut self) -> Result<(), Failed> {
         while self.due_us().is_some_and(|at_us| at_us <= now_us()) {
             match self.steps.pop_front() {
@@ -152,7 +152,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Begins an answer, or fails in its place.
+    /// Begins an answer, or fails instead.
     fn answer(&mut self) {
         match self.agent.next_fault() {
             Some(Planned::Reset) => return self.orders.push(Order::Reset),
@@ -165,7 +165,7 @@ impl<'a> Conversation<'a> {
         let pieces = (0..ANSWER_BLOCKS).step_by(usize::try_from(PIECE_BLOCKS).unwrap_or(1));
         let now_us = now_us();
         let steps = (0..).zip(pieces).map(|(number, from)| (now_us + number * PIECE_US / SPEED, Step::Piece(from)));
-        // An utterance that is thought about comes after what is being said.
+        // While the agent is still speaking, the answer to a new utterance comes after it.
         self.steps.extend(steps);
         self.steps.make_contiguous().sort_by_key(|(at_us, _)| *at_us);
     }
@@ -199,13 +199,13 @@ impl<'a> Conversation<'a> {
         self.orders.push(Order::Send(Box::new(message)));
     }
 
-    /// What is to be done now, in order.
+    /// The actions to take now, in order.
     pub(super) fn take_orders(&mut self) -> Vec<Order> {
         std::mem::take(&mut self.orders)
     }
 }
 
-/// Waits until a moment of [`now_us`]; for ever where there is none.
+/// Waits until this moment of [`now_us`]; for ever if there is none.
 pub(super) async fn until(due_us: Option<u64>) {
     match due_us {
         Some(due_us) => tokio::time::sleep(std::time::Duration::from_micros(due_us.saturating_sub(now_us()))).await,

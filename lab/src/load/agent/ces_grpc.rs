@@ -16,7 +16,7 @@ use crate::load::grpc::{Messages, framed};
 
 pub(super) const PATH: &str = "/google.cloud.ces.v1.SessionService/BidiRunSession";
 
-/// Serves a stream to its end: the client's half-close, or what goes wrong by plan.
+/// Serves a stream to its end: the client's half-close, or a planned fault.
 pub(super) async fn run(
     agent: &LoadAgent,
     mut body: RecvStream,
@@ -29,7 +29,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             chunk = body.data() => match chunk {
-                // The client has said all that it will, and hears nothing more.
+                // The client has half-closed and expects nothing more.
                 None => return Ok(answer.send_trailers(status(Code::Ok))?),
                 Some(Err(error)) if error.is_reset() => return Ok(()),
                 Some(chunk) => {
@@ -51,7 +51,7 @@ pub(super) async fn run(
     }
 }
 
-/// Does what the conversation wants; whether the stream is over.
+/// Takes the conversation's actions. Returns whether the stream is over.
 async fn obey(
     order: Order,
     answer: &mut SendStream<Bytes>,

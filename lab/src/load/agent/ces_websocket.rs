@@ -1,5 +1,5 @@
-//! CES's `BidiRunSession` over a WebSocket, which has its connection for itself: JSON as the lab's scripted agent reads and
-//! writes it, in frames that are read and written by hand.
+//! CES's `BidiRunSession` over a WebSocket, on a connection of its own. It reads and writes JSON as the lab's scripted
+//! agent does, in frames that it reads and writes by hand.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,10 +31,10 @@ const BINARY: u8 = 2;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// How long a client has for its close, after the server's.
+/// How long a client may take for its close after the server's.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Room for reading, in bytes.
+/// Size of the read buffer, in bytes.
 const READ_BYTES: usize = 4 * 1024;
 
 /// Serves a connection over HTTP/1.1, and the stream that it becomes.
@@ -45,12 +45,12 @@ pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
         async { Ok::<_, Infallible>(answered) }
     });
     let http = hyper::server::conn::http1::Builder::new();
-    // A connection that breaks has no stream.
+    // A broken connection has no stream.
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     let Some(upgrade) = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Ok(socket) = upgrade.connection().await else { return };
     let open = OpenStream::of(agent);
-    // Nothing has been read yet that would be lost.
+    // Nothing was read yet that could be lost.
     let served = converse(agent, socket).await;
     drop(open);
     agent.ledger().counts.failed_streams += u64::from(served.is_err());
@@ -71,7 +71,7 @@ fn answer(request: &mut Request<Incoming>, upgraded: &Mutex<Option<Upgrade>>) ->
     }
 }
 
-/// Serves a stream to its end: the client's close, or what goes wrong by plan.
+/// Serves a stream to its end: the client's close, or a planned fault.
 async fn converse(agent: &LoadAgent, mut socket: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Failed> {
     let mut conversation = Conversation::begin(agent);
     let mut came = BytesMut::with_capacity(READ_BYTES);
@@ -80,7 +80,7 @@ async fn converse(agent: &LoadAgent, mut socket: impl AsyncRead + AsyncWrite + U
         let mut over = None;
         tokio::select! {
             read = socket.read_buf(&mut came) => match read {
-                // The client is gone; what it had to say has been read.
+                // The client is gone, and everything that it sent has been read.
                 Ok(0) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
                 Err(_) => return Err(Failed),
@@ -91,7 +91,7 @@ async fn converse(agent: &LoadAgent, mut socket: impl AsyncRead + AsyncWrite + U
         for order in conversation.take_orders() {
             over = over.or_else(|| obey(order, &mut out));
         }
-        // Who does not take it is gone.
+        // A client that does not accept it is gone.
         if socket.write_all(&out).await.is_err() {
             return Ok(());
         }
@@ -106,18 +106,17 @@ async fn converse(agent: &LoadAgent, mut socket: impl AsyncRead + AsyncWrite + U
     }
 }
 
-/// How a stream is over.
+/// How a stream ends.
 enum Over {
     /// The client has closed.
     Left,
-    /// The client is to close.
+    /// We ask the client to close.
     Closing,
-    /// The connection breaks off.
+    /// The connection breaks.
     Broken,
 }
 
-/// Reads on until the client has closed: a connection that is dropped with something unread would take the close frame
-/// with it.
+/// Reads on until the client has closed. Dropping a connection with unread data would discard our close frame too.
 async fn leave(socket: &mut (impl AsyncRead + Unpin), came: &mut BytesMut) {
     loop {
         while let Ok(Some(frame)) = take_masked_frame(came) {
@@ -131,7 +130,7 @@ async fn leave(socket: &mut (impl AsyncRead + Unpin), came: &mut BytesMut) {
     }
 }
 
-/// Hears the frames that have come.
+/// Processes the frames that have come.
 fn hear(conversation: &mut Conversation<'_>, came: &mut BytesMut, out: &mut Vec<u8>) -> Result<Option<Over>, Failed> {
     while let Some(frame) = take_masked_frame(came).map_err(|_| Failed)? {
         match frame.opcode {
@@ -149,7 +148,7 @@ fn hear(conversation: &mut Conversation<'_>, came: &mut BytesMut, out: &mut Vec<
     Ok(None)
 }
 
-/// Does what the conversation wants.
+/// Takes the conversation's actions.
 fn obey(order: Order, out: &mut Vec<u8>) -> Option<Over> {
     match order {
         Order::Send(message) => {
@@ -160,7 +159,7 @@ fn obey(order: Order, out: &mut Vec<u8>) -> Option<Over> {
             push_close(out, code);
             Some(Over::Closing)
         }
-        // A connection is one stream.
+        // A connection carries one stream.
         Order::Reset | Order::Cut => Some(Over::Broken),
     }
 }

@@ -1,4 +1,4 @@
-//! Dialogflow ES, `StreamingDetectIntent` of v2 and v2beta1: what is used of them has the same numbers in both.
+//! Dialogflow ES, `StreamingDetectIntent` of v2 and v2beta1: the fields we use have the same numbers in both.
 
 use bytes::Bytes;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
@@ -21,7 +21,7 @@ impl Dialect for Es {
     fn read(request: Bytes) -> Option<Request> {
         let request = es::StreamingDetectIntentRequest::decode(request).ok()?;
         let audio = Some(request.input_audio).filter(|audio| !audio.is_empty());
-        // A message without audio is the first one, and says what is asked for.
+        // A message without audio is the first one: it carries the configuration.
         (audio.is_some() || request.query_input.is_some()).then_some(Request { session: request.session, audio })
     }
 

@@ -1,5 +1,5 @@
-//! What a stream hears, whatever its form: frames that are booked, the beginning and the end of an utterance in them; and
-//! the audio of an answer to it.
+//! What a stream hears in either form: it records frames in the ledger and finds the beginning and the end of an
+//! utterance. It also makes the audio of the answer.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -11,10 +11,10 @@ use crate::load::write::speech;
 
 use dialbridge_core::audio::MULAW_SILENCE;
 
-/// The number in the code of an answer to what was no utterance: a greeting's.
+/// The number in the code of an answer to no utterance, such as a greeting.
 const NO_UTTERANCE: u32 = 0xFF_FFFF;
 
-/// An interim transcript comes with the first of so many frames of speech.
+/// An interim transcript comes with the first of every so many frames of speech.
 const INTERIM_FRAMES: u32 = 25;
 
 /// The voice detector of a stream.
@@ -22,7 +22,7 @@ pub(super) struct Hearing<'a> {
     agent: &'a LoadAgent,
     sent: Sent,
     opened_us: u64,
-    /// The call, as the session's name says it.
+    /// The call, as named by the session.
     call: Option<u16>,
     /// The number of the frame that ended the utterance.
     ended: Option<u32>,
@@ -30,24 +30,24 @@ pub(super) struct Hearing<'a> {
     speech: u32,
 }
 
-/// What was noticed in some audio.
+/// What the voice detector noticed in some audio.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Noticed {
     /// The caller speaks.
     pub(super) speech: bool,
-    /// Enough was said for another interim transcript.
+    /// There is enough speech for another interim transcript.
     pub(super) interim: bool,
     /// The utterance is over.
     pub(super) end: bool,
 }
 
 impl<'a> Hearing<'a> {
-    /// The voice detector of a stream that is opened now; `sent` says how its client sends audio.
+    /// The voice detector of a newly opened stream; `sent` says how its client sends audio.
     pub(super) fn begin(agent: &'a LoadAgent, sent: Sent) -> Self {
         Self { agent, sent, opened_us: now_us(), call: None, ended: None, speech: 0 }
     }
 
-    /// Learns from the session's name whose call it is, if that is not known.
+    /// Learns the call from the session's name, if it is not known.
     pub(super) fn learn(&mut self, session: &str) -> Result<(), Failed> {
         if self.call.is_none() {
             self.call = Some(call_number(session).ok_or(Failed)?);
@@ -55,7 +55,7 @@ impl<'a> Hearing<'a> {
         Ok(())
     }
 
-    /// Hears the audio of one message. Bridges send whole frames, one or more; what is left over is told.
+    /// Hears the audio of one message. Bridges send whole frames, one or more; a remainder is counted as a fault.
     pub(super) fn frames(&mut self, audio: &[u8]) -> Noticed {
         let now_us = now_us();
         let mut noticed = Noticed::default();
@@ -93,7 +93,7 @@ impl<'a> Hearing<'a> {
         noticed
     }
 
-    /// Blocks of the answer to what was said last, from that place on, each with its code.
+    /// Blocks of the answer to the last utterance, from that place on, each with its code.
     pub(super) fn answer(&self, from: u64, blocks: u64) -> Result<Bytes, Failed> {
         let call = self.call.ok_or(Failed)?;
         let number = self.ended.unwrap_or(NO_UTTERANCE);
@@ -118,7 +118,7 @@ impl Default for Voice {
     }
 }
 
-/// The number that a session's name ends with.
+/// The number at the end of a session's name.
 fn call_number(session: &str) -> Option<u16> {
     u16::from_str_radix(session.get(session.len().checked_sub(4)?..)?, 16).ok()
 }

@@ -1,4 +1,4 @@
-//! A connection over HTTP/2, and its streams: which method one asks for says whose form it has.
+//! A connection over HTTP/2, and its streams: the requested method tells which product a stream speaks.
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -15,17 +15,17 @@ use super::response::{begin_response, status};
 use super::turn::LoadTurn;
 use super::{Failed, LoadAgent, OpenStream, cx, es};
 
-/// Google's bound for a connection.
+/// Google's limit of streams for a connection.
 const MAX_STREAMS: u32 = 100;
 
-/// HTTP/2's windows, so large that they are seldom moved.
+/// HTTP/2's windows, so large that they rarely need an update.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 26;
 
-/// How many orders wait for a connection: more say nothing new.
+/// How many orders may wait for a connection: more say nothing new.
 const ORDERS: usize = 4;
 
-/// Serves a connection until it ends or is to break off.
+/// Serves a connection until it ends or must break.
 pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
     let mut builder = Builder::new();
     builder
@@ -41,7 +41,7 @@ pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
                 Some(Ok((request, respond))) => {
                     streams.spawn(serve_stream(agent.clone(), request, respond, orders.clone()));
                 }
-                // A connection that breaks ends like one that is closed: its streams tell.
+                // A broken connection ends like a closed one: its streams notice.
                 Some(Err(_)) | None => return,
             },
             Some(order) = ordered.recv() => match order {

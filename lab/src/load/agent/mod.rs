@@ -1,11 +1,11 @@
-//! The load agent: the streams of Dialogflow CX, ES and CES, as lean as can be, for a thousand calls beside everything
-//! else on one core.
+//! The load agent: the streams of Dialogflow CX, ES and CES, as lean as can be, so that one core serves a thousand
+//! calls and everything else.
 //!
-//! It hears no speech; the frames say themselves what they are. It answers an utterance as Google does: interim
-//! transcripts, a final one, and after a while of thought two seconds of audio. With CX and ES a stream is a turn,
-//! with END_OF_SINGLE_UTTERANCE and the half-close between; with CES it is the whole call, over gRPC or a
-//! WebSocket, and speech into an answer interrupts it. The session's last four digits are the call's number. What a client
-//! speaks shows in how it begins: one address serves all of them.
+//! It does not analyse speech: each frame carries a code that says what it is. It answers an utterance as Google does:
+//! interim transcripts, a final one, and after some thinking time two seconds of audio. With CX and ES a stream is one
+//! turn, with END_OF_SINGLE_UTTERANCE and the half-close in it. With CES a stream is the whole call, over gRPC or a
+//! WebSocket, and speech into an answer interrupts it. The last four digits of the session are the call's number. The
+//! first bytes of a connection tell which protocol the client speaks, so one address serves all of them.
 
 mod ces;
 mod ces_grpc;
@@ -46,16 +46,16 @@ pub const THINK_MS: u64 = 250;
 /// What HTTP/2 begins with, and HTTP/1.1 does not (RFC 9113, section 3.4).
 const PREFACE: &[u8; 3] = b"PRI";
 
-/// The agent; clones share its book.
+/// The agent; clones share its ledger.
 #[derive(Debug, Clone, Default)]
 pub struct LoadAgent {
     ledger: Arc<Mutex<Ledger>>,
     said: Arc<Prepared>,
-    /// How many turns came to their answer, where some of them fail by plan.
+    /// How many turns reached their answer, for planned faults.
     failing: Option<Arc<AtomicU32>>,
 }
 
-/// What is said again and again.
+/// Messages that are sent again and again.
 #[derive(Debug)]
 struct Prepared {
     voice: Voice,
@@ -79,7 +79,7 @@ impl LoadAgent {
     /// Serves a listener for ever.
     ///
     /// # Errors
-    /// When no connection can be accepted any more.
+    /// When no more connections can be accepted.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let mut connections = JoinSet::new();
         loop {
@@ -95,7 +95,7 @@ impl LoadAgent {
         self.ledger().begin(now_us());
     }
 
-    /// What it has heard.
+    /// The figures of what it has heard.
     #[must_use]
     pub fn figures(&self) -> AgentFigures {
         self.ledger().figures()
@@ -105,12 +105,12 @@ impl LoadAgent {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What goes wrong with the turn that is to be answered now.
+    /// The fault of the turn that is to be answered next.
     fn next_fault(&self) -> Option<Planned> {
         Planned::of(self.failing.as_ref()?.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Serves a connection as what it speaks, and counts it for as long as it is open.
+    /// Serves a connection by its protocol, and counts it while it is open.
     async fn connection(self, stream: TcpStream) {
         let mut head = [0; PREFACE.len()];
         let Ok(read @ 1..) = stream.peek(&mut head).await else { return };
@@ -134,7 +134,7 @@ impl From<h2::Error> for Failed {
     }
 }
 
-/// A stream that is counted as open.
+/// A stream that counts as open.
 struct OpenStream<'a>(&'a LoadAgent);
 
 impl<'a> OpenStream<'a> {

@@ -1,23 +1,23 @@
-//! What goes wrong by plan in a soak.
+//! Planned faults of a soak.
 
 use tonic::Code;
 
-/// What goes wrong in the place of an answer.
+/// A fault in place of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Planned {
     /// The stream is reset.
     Reset,
     /// The stream ends with that gRPC status.
     Status(Code),
-    /// The turn is answered; then the connection takes no further streams, or the client of a stream for the whole call is
-    /// told to go away.
+    /// The turn is answered. Then the connection accepts no further streams, or a client with one stream for the whole
+    /// call is told to go away.
     GoAway,
-    /// The connection breaks off.
+    /// The connection breaks.
     Cut,
 }
 
 impl Planned {
-    /// Of twenty turns four have a fault; each tenth of those takes its whole connection with it.
+    /// Of twenty turns four have a fault; every tenth of those breaks its whole connection.
     pub(super) fn of(turn: u32) -> Option<Self> {
         match turn % 20 {
             3 => Some(Self::Reset),

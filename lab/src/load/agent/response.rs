@@ -1,4 +1,4 @@
-//! How a response of gRPC begins and ends.
+//! The beginning and the end of a gRPC response.
 
 use bytes::Bytes;
 use h2::SendStream;
@@ -8,14 +8,14 @@ use tonic::Code;
 
 use super::Failed;
 
-/// Begins a response of gRPC's.
+/// Begins a gRPC response.
 pub(super) fn begin_response(mut respond: SendResponse<Bytes>) -> Result<SendStream<Bytes>, Failed> {
     let mut head = Response::new(());
     head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
     Ok(respond.send_response(head, false)?)
 }
 
-/// The end of a stream of gRPC's.
+/// Ends a gRPC stream.
 pub(super) fn status(code: Code) -> HeaderMap {
     HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(i32::from(code)))])
 }

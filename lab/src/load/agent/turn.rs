@@ -1,4 +1,4 @@
-//! A stream of Dialogflow's: one turn, from its first message over the half-close to the answer.
+//! A Dialogflow stream: one turn, from its first message and the half-close to the answer.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use super::{ANSWER_BLOCKS, Failed, LoadAgent, THINK_MS};
 use crate::load::grpc::{Messages, framed};
 use crate::load::ledger::Sent;
 
-/// What CX and ES have in common but for the form of their messages.
+/// What CX and ES have in common, apart from the form of their messages.
 pub(super) trait Dialect {
     type Response: Message;
 
-    /// The session and the audio of a request; `None` for what cannot be read.
+    /// The session and the audio of a request; `None` if it cannot be read.
     fn read(request: Bytes) -> Option<Request>;
 
     fn transcript(is_final: bool) -> Self::Response;
@@ -29,14 +29,14 @@ pub(super) trait Dialect {
     fn answer(audio: Bytes) -> Self::Response;
 }
 
-/// A request, as far as it matters here.
+/// The fields of a request that matter here.
 pub(super) struct Request {
-    /// Given with the first one.
+    /// Given in the first one.
     pub(super) session: String,
     pub(super) audio: Option<Bytes>,
 }
 
-/// What is said again and again, framed and ready.
+/// Messages that are sent again and again, framed and ready.
 #[derive(Debug)]
 pub(super) struct Phrases {
     interim: Bytes,
@@ -56,7 +56,7 @@ pub(super) struct LoadTurn<'a> {
     agent: &'a LoadAgent,
     phrases: &'a Phrases,
     hearing: Hearing<'a>,
-    /// What is to become of the connection.
+    /// Orders for the connection.
     orders: mpsc::Sender<Planned>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> LoadTurn<'a> {
         let mut messages = Messages::default();
         while let Some(chunk) = body.data().await {
             let chunk = match chunk {
-                // The other side has reset the stream: nobody waits for an answer.
+                // The client has reset the stream and does not wait for an answer.
                 Err(error) if error.is_reset() => return Ok(()),
                 chunk => chunk?,
             };
@@ -90,7 +90,7 @@ impl<'a> LoadTurn<'a> {
             Some(Planned::Reset) => answer.send_reset(Reason::INTERNAL_ERROR),
             Some(Planned::Status(code)) => answer.send_trailers(status(code))?,
             Some(order @ Planned::GoAway) => {
-                // With others waiting there is one already.
+                // If others are waiting, the order is already there.
                 let _ = self.orders.try_send(order);
                 return self.answer::<D>(&mut answer);
             }

@@ -16,7 +16,7 @@ use ces::bidi_session_server_message::MessageType as FromAgent;
 use ces::session_input::InputType;
 use ces::session_output::OutputType;
 
-/// How many messages wait for the agent: two seconds.
+/// How many messages may wait for the agent: two seconds.
 const QUEUE: usize = 33;
 
 /// Relays a call until either side ends it.
@@ -30,7 +30,7 @@ pub(in crate::relay) async fn relay(started: Started, lease: &Lease, bytes: usiz
 
 type Message = ces::BidiSessionClientMessage;
 
-/// Sends what the caller says. With its end the stream is half-closed.
+/// Sends what the caller says. When the caller has gone, half-closes the stream.
 async fn send(
     mut caller: Caller,
     session: String,

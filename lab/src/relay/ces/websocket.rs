@@ -1,6 +1,6 @@
 //! `BidiRunSession` over a WebSocket with JSON, a connection for each call.
 //!
-//! Pings of the agent's are not answered: that would need its writer where it is read.
+//! It does not answer the agent's pings: the reading loop would need the writer for that.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn play(mut player: Player, mut reader: Reader) -> Result<(), Failure> {
             Err(why) => return Err(format!("{why:?}").into()),
         };
         match serde_json::from_slice(&message)? {
-            // It is what Twilio takes already.
+            // It is already in the form that Twilio accepts.
             FromAgent { session_output: Some(output), .. } if !output.audio.is_empty() => {
                 player.play_base64(&output.audio).await?;
             }
@@ -84,7 +84,7 @@ async fn play(mut player: Player, mut reader: Reader) -> Result<(), Failure> {
     }
 }
 
-/// What the agent is sent.
+/// A message to the agent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum ToAgent<'a> {
@@ -126,7 +126,7 @@ impl<'a> Config<'a> {
     }
 }
 
-/// What the agent sends, as far as it matters here.
+/// A message from the agent, as far as it matters here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FromAgent<'a> {

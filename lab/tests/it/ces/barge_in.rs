@@ -1,4 +1,4 @@
-//! Interruptions, and what else two that speak do to each other.
+//! Interruptions, and other cases in which both sides speak at once.
 
 use dialbridge_lab::agent::Gap;
 

@@ -1,5 +1,5 @@
-//! Clients of both transports, over pipes on a virtual clock. The one for WebSockets writes its JSON by hand, so that it is
-//! no copy of the lab's.
+//! Clients of both transports, over pipes on a virtual clock. The WebSocket client writes its JSON by hand, so that it
+//! does not copy the lab's.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -57,17 +57,17 @@ pub(crate) struct World {
 pub(crate) enum Say {
     Config(Box<ces::SessionConfig>),
     Text(&'static str),
-    /// A text whose other part is still to come.
+    /// A text whose rest is still to come.
     Part(&'static str),
     Event(&'static str),
     Digits(&'static str),
     Audio(Vec<u8>),
     Variables(Value),
-    /// The answer of a tool: the call's id, the tool, what came of it.
+    /// The answer of a tool: the call's id, the tool, the result.
     Tool(String, String, Value),
 }
 
-/// A stream as its client has it.
+/// A stream from its client's side.
 pub(crate) struct Client {
     sending: Sending,
     got: Arc<Mutex<Vec<(u64, Got)>>>,
@@ -232,7 +232,7 @@ impl Client {
 
     pub(crate) async fn say(&mut self, say: Say) {
         match &mut self.sending {
-            // Nobody reads on when the stream has ended.
+            // When the stream has ended, nobody reads on.
             Sending::Grpc(sender) => drop(sender.as_ref().unwrap().send(say.message()).await),
             Sending::Socket(_) => self.send_json(&say.json()).await,
             Sending::Nowhere => {}
@@ -243,7 +243,7 @@ impl Client {
         self.send_frame(Frame::text(json.to_string())).await;
     }
 
-    /// Over gRPC, any message.
+    /// Any message, over gRPC.
     pub(crate) async fn send_grpc(&mut self, message: ces::BidiSessionClientMessage) {
         let Sending::Grpc(Some(sender)) = &self.sending else { panic!() };
         let _ = sender.send(message).await;
@@ -255,12 +255,12 @@ impl Client {
         let _ = writer.send(frame).await;
     }
 
-    /// Speaks for so many milliseconds, in real time, in messages of 100.
+    /// Speaks for this many milliseconds, in real time, in messages of 100 ms.
     pub(crate) async fn speak(&mut self, ms: u64) {
         self.sound(&SPEECH, ms).await;
     }
 
-    /// Says nothing, but goes on sending.
+    /// Is silent, but keeps sending audio.
     pub(crate) async fn silence(&mut self, ms: u64) {
         self.sound(&SILENCE, ms).await;
     }
@@ -272,7 +272,7 @@ impl Client {
         }
     }
 
-    /// No more input: gRPC half-closes, a WebSocket closes.
+    /// Ends the input: gRPC half-closes, a WebSocket closes.
     pub(crate) async fn finish(&mut self) {
         match &mut self.sending {
             Sending::Grpc(sender) => *sender = None,
@@ -289,7 +289,7 @@ impl Client {
         pause(10).await;
     }
 
-    /// All that has come since the last time.
+    /// Everything that has come since this was last called.
     pub(crate) fn got(&mut self) -> Vec<Got> {
         self.timed().into_iter().map(|(_, got)| got).collect()
     }
@@ -310,7 +310,7 @@ impl Client {
     }
 }
 
-/// Waits; on the paused clock, whatever can happen meanwhile happens.
+/// Waits; on the paused clock, everything that can happen meanwhile happens.
 pub(crate) async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }

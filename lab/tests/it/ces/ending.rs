@@ -1,4 +1,4 @@
-//! Ends of sessions, and of streams that nobody ends.
+//! Ends of sessions, and streams that nobody ends.
 
 use serde_json::{Value, json};
 

@@ -117,7 +117,7 @@ async fn a_stream_can_break_in_the_middle_of_an_answer() {
             client.silence(1_000).await;
             let got = client.got();
             assert_eq!(got[0], Got::Text(1, "hello".to_owned()));
-            // What is under way when a stream is reset may be lost.
+            // What is in flight when a stream is reset may be lost.
             assert!((5..=6).contains(&got.len()), "half of the audio, and no end of the turn: {}", got.len());
             check(transport, expected, client.ended(), fault);
             let mut client = world.open(transport).await;

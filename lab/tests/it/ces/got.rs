@@ -1,4 +1,4 @@
-//! What a client gets, whichever way it came.
+//! What a client gets, over either transport.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,19 +10,19 @@ use tonic::Code;
 use ces::bidi_session_server_message::MessageType;
 use ces::session_output::OutputType;
 
-/// A message, or the part of one.
+/// A message, or a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Got {
     Transcript(String),
     Text(i64, String),
     Audio(i64, Vec<u8>),
     Payload(Value),
-    /// A tool call: its id, its tool, and what the tool is to work with.
+    /// A tool call: its id, its tool, and the tool's arguments.
     Tool(String, String, Value),
     /// The end of the session at the top level.
     End(Value),
     EndInOutput(Value),
-    /// A turn is complete, and these are its diagnostics.
+    /// A turn is complete; these are its diagnostics.
     Completed(i64, Value),
     Interrupted(bool),
     GoAway,
@@ -120,7 +120,7 @@ fn metadata(end: ces::EndSession) -> Value {
     end.metadata.map(plain).unwrap_or_default()
 }
 
-/// Of the diagnostics, what the tests look at, as in JSON.
+/// The part of the diagnostics that the tests check, as in JSON.
 fn diagnostics(info: ces::session_output::DiagnosticInfo) -> Value {
     use ces::chunk::Data;
     let chunk = |chunk: ces::Chunk| match chunk.data.unwrap() {

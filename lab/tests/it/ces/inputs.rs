@@ -38,7 +38,7 @@ async fn digits_are_collected_by_the_agent() {
         client.say(Say::Digits("5")).await;
         client.silence(600).await;
         let got = client.got();
-        // The second twelve ends with a star, since the first one's answer has said so.
+        // The second twelve ends with a star, because the first one's answer says so.
         assert_eq!(texts(&got), [(1, "twelve"), (2, "twelve"), (3, "all three")]);
         client.silence(1_500).await;
         assert_eq!(texts(&client.got()), [(4, "others")], "rules hold for one answer");

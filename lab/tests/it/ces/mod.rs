@@ -1,4 +1,4 @@
-//! The lab's CES agent over both of its transports, asked by clients written for these tests.
+//! The lab's CES agent over both of its transports, called by clients written for these tests.
 
 mod barge_in;
 mod client;

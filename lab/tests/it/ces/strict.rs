@@ -1,4 +1,4 @@
-//! What Google refuses is refused, one row for each rule, over both transports.
+//! The agent refuses what Google refuses, one row for each rule, over both transports.
 
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn in_linear16(audio: Vec<u8>) -> Vec<Say> {
     [input(1, 16_000), vec![Say::Audio(audio)]].concat()
 }
 
-/// What is refused as `INVALID_ARGUMENT`, and a word of why.
+/// What the agent refuses as `INVALID_ARGUMENT`, and a word of the reason.
 fn invalid() -> Vec<(&'static str, Vec<Say>)> {
     let tool = |id: &str| Say::Tool(id.to_owned(), format!("{APP}/tools/t"), json!({ "output": 1 }));
     vec![
@@ -257,7 +257,7 @@ async fn json_may_be_written_in_any_way_that_protobuf_allows() {
     client.send_json(&json!({ "realtime_input": { "event": { "event": "session_start" } } })).await;
     pause(100).await;
     assert_eq!(client.got()[0], Got::Text(1, "hello".to_owned()));
-    // 0xFB 0xFF is loud enough in no coding, so the speech is 0x3F 0x3E in either base64.
+    // No coding makes 0xFB 0xFF loud enough, so the speech is 0x3F 0x3E in either base64.
     client.send_json(&json!({ "realtimeInput": { "audio": "Pz8_Pz8_".repeat(100) } })).await;
     client.send_json(&json!({ "realtimeInput": { "audio": "Pz8/Pz8/".repeat(100) } })).await;
     client.silence(500).await;

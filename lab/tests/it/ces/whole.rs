@@ -34,7 +34,7 @@ fn text(turn: i64, text: &str) -> Got {
     Got::Text(turn, text.to_owned())
 }
 
-/// What was got, with audio as its length in bytes and without diagnostics.
+/// What the client got, with audio as its length in bytes and without diagnostics.
 fn told(got: Vec<Got>) -> Vec<String> {
     got.into_iter()
         .map(|got| match got {

@@ -1,8 +1,8 @@
 //! The JSON of the WebSocket transport: proto3 JSON of `BidiSessionClientMessage` and `BidiSessionServerMessage`
 //! (<https://protobuf.dev/programming-guides/json/>), read as strictly as Google's gateways read it.
 //!
-//! Both directions go over the protobuf encoding: [`schema`] says which fields there are, [`read`] and [`write`] know the
-//! rules of JSON, and prost's types are decoded from and encoded to bytes. So no message needs code of its own.
+//! Both directions use the protobuf encoding in between: [`schema`] lists the fields, [`read`] and [`write`] know the
+//! rules of JSON, and prost decodes and encodes its types. So no message needs code of its own.
 
 mod parse;
 mod read;
@@ -13,16 +13,16 @@ use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use prost::Message as _;
 use tonic::Status;
 
-/// Reads what a client sent.
+/// Reads a client's message.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, worded as Google's gateways word it. No value of the client's is repeated in it.
+/// `INVALID_ARGUMENT`, worded as Google's gateways word it. It repeats none of the client's values.
 pub(crate) fn client_message(json: &[u8]) -> Result<ces::BidiSessionClientMessage, Status> {
     let bytes = read::to_protobuf(&schema::CLIENT_MESSAGE, json).map_err(Status::invalid_argument)?;
     ces::BidiSessionClientMessage::decode(&bytes[..]).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-/// Writes what the server sends; with `unpublished` there is a field that stands in no published proto.
+/// Writes a server's message; `unpublished` adds a field that is in no published proto.
 pub(crate) fn server_message(message: &ces::BidiSessionServerMessage, unpublished: bool) -> String {
     let mut json = write::from_protobuf(&schema::SERVER_MESSAGE, &message.encode_to_vec());
     if let Some(serde_json::Value::Object(output)) = json.get_mut("sessionOutput").filter(|_| unpublished) {

@@ -1,4 +1,4 @@
-//! JSON as it stands, names that come twice included.
+//! Parses JSON and keeps names that occur twice.
 
 use std::fmt;
 

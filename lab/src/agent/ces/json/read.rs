@@ -1,8 +1,8 @@
 //! From JSON to the protobuf encoding, by the rules of proto3 JSON.
 //!
-//! Names in `lowerCamelCase` and in `snake_case`, `null` as absent, bytes in standard or URL-safe base64 with or without
-//! padding, numbers also as strings, enums by name or number. Refused are unknown names, a field twice, and two fields of
-//! a oneof.
+//! It accepts names in `lowerCamelCase` and in `snake_case`, `null` as absent, bytes in standard or URL-safe base64
+//! with or without padding, numbers as strings too, and enums by name or number. It refuses unknown names, a repeated
+//! field, and two fields of a oneof.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -20,7 +20,7 @@ const ANY_PADDING: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_PADDING);
 
-/// The message as protobuf bytes; the error is what Google would say.
+/// The message as protobuf bytes; the error is worded as Google's.
 pub(super) fn to_protobuf(schema: &'static Schema, json: &[u8]) -> Result<Vec<u8>, String> {
     let json: Json = serde_json::from_slice(json).map_err(|error| {
         format!("Invalid JSON payload received. It is no JSON at line {}, column {}.", error.line(), error.column())
@@ -33,7 +33,7 @@ pub(super) fn to_protobuf(schema: &'static Schema, json: &[u8]) -> Result<Vec<u8
     Ok(out)
 }
 
-/// Where something stands.
+/// The path of a value.
 enum Path<'a> {
     Root,
     In(&'a Path<'a>, &'a str),
@@ -191,7 +191,7 @@ fn delimited(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 fn unknown(name: &str, path: &Path<'_>) -> String {
-    // Names are short; what is not is no name.
+    // Names are short, so anything longer is not a name.
     let name: String = name.chars().take(40).collect();
     let place = match path {
         Path::Root => String::new(),

@@ -1,5 +1,5 @@
-//! Which fields the messages of `BidiRunSession` have, from the comments and numbers of `google.cloud.ces.v1`. The tests
-//! compare it with prost's types.
+//! The fields of `BidiRunSession`'s messages, from the comments and numbers of `google.cloud.ces.v1`. The tests compare
+//! them with prost's types.
 
 /// A message.
 #[derive(Debug)]
@@ -17,14 +17,14 @@ pub(super) struct Field {
     pub(super) cardinality: Cardinality,
 }
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Bool,
     Int32,
     Text,
     Bytes,
-    /// Names, each at the place of its number.
+    /// Names, each at the index of its number.
     Enum(&'static [&'static str]),
     Message(&'static Schema),
     /// `google.protobuf.Struct`.
@@ -37,19 +37,19 @@ pub(super) enum Kind {
     TextMap,
 }
 
-/// How often a field can be there.
+/// How often a field may occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cardinality {
     /// Once.
     Single,
-    /// Once, and no other field of that oneof beside it.
+    /// Once, and without another field of the same oneof.
     OneOf(&'static str),
-    /// As often as the client likes.
+    /// Any number of times.
     Repeated,
 }
 
 impl Schema {
-    /// The field of that name, in `snake_case` or `lowerCamelCase`.
+    /// Finds a field by its name in `snake_case` or `lowerCamelCase`.
     pub(super) fn named(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name || camel(field.name) == name)
     }
@@ -59,7 +59,7 @@ impl Schema {
     }
 }
 
-/// `audio_encoding` as `audioEncoding`.
+/// Converts `audio_encoding` to `audioEncoding`.
 pub(super) fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();

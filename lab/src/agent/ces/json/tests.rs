@@ -53,7 +53,7 @@ fn tool_response() -> ces::ToolResponse {
     }
 }
 
-/// A message of every kind of chunk.
+/// A message with every kind of chunk.
 fn message() -> ces::Message {
     use ces::chunk::Data;
     let blob = ces::Blob { mime_type: "m".to_owned(), data: vec![1].into() };

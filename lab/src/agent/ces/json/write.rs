@@ -1,5 +1,5 @@
-//! From the protobuf encoding to JSON, by the rules of proto3 JSON: names in `lowerCamelCase`, bytes in standard base64,
-//! enums by name; what has its default is left out, for it is left out of the encoding.
+//! From the protobuf encoding to JSON, by the rules of proto3 JSON: names in `lowerCamelCase`, bytes in standard
+//! base64, enums by name. Default values are left out, because the encoding leaves them out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 
 use super::schema::{Cardinality, Field, Kind, Schema, camel};
 
-/// A message that prost has encoded, as JSON. Fields that the schema does not know are left out.
+/// A message that prost has encoded, as JSON. Fields outside the schema are left out.
 pub(super) fn from_protobuf(schema: &'static Schema, mut bytes: &[u8]) -> Map<String, Value> {
     let mut object = Map::new();
     while let Some((number, part)) = next_part(&mut bytes) {
@@ -20,13 +20,13 @@ pub(super) fn from_protobuf(schema: &'static Schema, mut bytes: &[u8]) -> Map<St
     object
 }
 
-/// A value as it is encoded.
+/// An encoded value.
 enum Part<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
 }
 
-/// The next field; `None` at the end, and at what no message of the schema can hold.
+/// The next field; `None` at the end, and at bytes that no message of the schema can hold.
 fn next_part<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Part<'a>)> {
     let (number, wire_type) = decode_key(bytes).ok()?;
     match wire_type {
