@@ -1,12 +1,12 @@
-# The service without its lab. Built by `gcloud run deploy --source .`, `gcloud app deploy` and cloudbuild.yaml;
-# `just image-test` builds it here and runs what came out.
+# The service without its lab. `gcloud run deploy --source .`, `gcloud app deploy` and cloudbuild.yaml build it. `just
+# image-test` builds it on this machine and runs the result.
 #
-# What it is built with, and what it runs on: glibc, certificates, and nothing else, no shell either.
+# The build image and the run image. The run image has glibc, certificates and nothing else, not even a shell.
 ARG BUILD_IMAGE=rust:1.95-slim-bookworm
 ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
-# The packages that it depends on, built from the manifests alone: this layer holds until one of them changes. Cargo wants
-# a source for each member of the workspace; the empty ones are gone before the real ones come.
+# Builds the dependencies from the manifests alone, so this layer stays valid until a manifest changes. Cargo wants a
+# source for each member of the workspace; the empty ones are removed before the real ones are copied.
 FROM ${BUILD_IMAGE} AS deps
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
@@ -31,13 +31,13 @@ RUN cargo build --locked --profile image -p dialbridge --no-default-features
 
 FROM ${RUN_IMAGE}
 COPY --from=build /src/target/image/dialbridge /usr/local/bin/dialbridge
-# By number, so that Kubernetes' runAsNonRoot can tell that it is not root. The service needs no entry in /etc/passwd, no
-# home, no shell, and nowhere to write (readOnlyRootFilesystem) unless RECORD_DIR is set.
+# A number, so that Kubernetes' runAsNonRoot can see that the user is not root. The service needs no entry in
+# /etc/passwd, no home and no shell. It needs nowhere to write (readOnlyRootFilesystem) unless RECORD_DIR is set.
 USER 65532:65532
 WORKDIR /
 ENV PORT=8080
 EXPOSE 8080
-# The service drains on it and leaves within 10 s.
+# On SIGTERM the service drains and exits within 10 s.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/dialbridge"]
 CMD ["serve"]

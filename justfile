@@ -12,7 +12,7 @@ check:
 test:
     cargo test
 
-# The tapes and core's tests in a WASI sandbox: the same bytes as here
+# The tapes and core's tests in a WASI sandbox: must give the same bytes as here
 wasi:
     .ci/wasi
 
@@ -20,28 +20,28 @@ wasi:
 interop:
     .ci/interop
 
-# Replays the seeds of the fuzz targets, on the stable toolchain
+# Replays the seeds of the fuzz targets on the stable toolchain
 fuzz-seeds:
     CARGO_TARGET_DIR=target cargo test --locked --manifest-path fuzz/Cargo.toml
 
-# Fuzzes every target for so many seconds each, or those that are named: `just nightly 600 call`
+# Fuzzes every target, or the named ones, for that many seconds each: `just nightly 600 call`
 nightly seconds="120" *targets:
     .ci/nightly {{seconds}} {{targets}}
 
-# What no compiler checks: queues without a bound, output, hosts, paths, long files
+# Searches for what no compiler checks: unbounded queues, output, hosts, paths, long files
 rules:
     .ci/rules --self-test
     .ci/rules
 
-# Licences, banned packages and sources of what this depends on; known faults where their database can be had
+# Checks the dependencies' licences, bans and sources, and known faults if their database is available
 deny:
     .ci/deny
 
-# The page in a headless Chromium; screenshots are in target/page
+# Tests the page in a headless Chromium; screenshots are in target/page
 page:
     .ci/page
 
-# The image: built with buildah over base images of this machine's files, and run; needs root on Debian
+# Builds the image with buildah over base images of this machine's files, and runs it; needs root on Debian
 image-test:
     .ci/image
 
@@ -49,19 +49,19 @@ image-test:
 demo:
     cargo run --release -- demo
 
-# What the call logic and the audio cost for each frame
+# The cost of the call logic and the audio for each frame
 bench:
     cargo bench -p dialbridge-core
 
-# What a frame costs through the whole service: instructions, allocations, writes (valgrind)
+# The cost of a frame through the whole service: instructions, allocations, writes (valgrind)
 instructions:
     .ci/instructions
 
-# Records the stories of tests/frames anew, and what must come of them
+# Records the stories of tests/frames and their expected output again
 frames:
     cargo run -p dialbridge-tests --example record_frames
     UPDATE_GOLDEN=1 cargo test -p dialbridge-tests tapes
 
-# Whether the audio filters' tables are those that the script makes
+# Checks that the script makes the same tables of audio filters
 filters:
     python3 core/filters/make_filters.py --check

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --no-warnings
 // Runs a WASI program: `.ci/run-wasi.mjs PROGRAM.wasm [ARGUMENT]...`, with node 20 or later. The program has standard
-// input, output and error, and sees the current folder and nothing else of this machine. WITHOUT_IMPORTS names, with
-// spaces between them, what it must not even ask the system for.
+// input, output and error, and sees only the current folder of this machine. WITHOUT_IMPORTS is a list, separated by
+// spaces, of system functions that the program must not import.
 import { readFile } from 'node:fs/promises';
 import { WASI } from 'node:wasi';
 
@@ -18,7 +18,7 @@ const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
 try {
     process.exitCode = wasi.start(instance);
 } catch (error) {
-    // A panic ends here, after its message: there is no unwinding. 134 is what a shell says of an abort.
+    // A panic ends here, after its message, because there is no unwinding. 134 is a shell's exit code for an abort.
     console.error(`${program}: ${error.message}`);
     process.exitCode = 134;
 }

@@ -1,4 +1,4 @@
-"""Runs a WASI program as run-wasi.mjs does, where there is no node: with PyPI's wasmtime."""
+"""Runs a WASI program like run-wasi.mjs, but with PyPI's wasmtime, for machines without node."""
 
 import os
 import sys
@@ -27,6 +27,6 @@ try:
 except ExitTrap as end:
     sys.exit(end.code)
 except Trap as trap:
-    # A panic ends here, after its message: there is no unwinding. 134 is what a shell says of an abort.
+    # A panic ends here, after its message, because there is no unwinding. 134 is a shell's exit code for an abort.
     print(f"{path}: {trap.message}", file=sys.stderr)
     sys.exit(134)

@@ -1,18 +1,18 @@
-//! Which agent, and where it is.
+//! Which agent serves a call, and the address of Google's server for it.
 
 use std::fmt;
 
 use http::Uri;
 
-/// A Dialogflow agent, told by the form of its resource name.
+/// A Dialogflow agent. The form of its resource name tells the product.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentAddress {
-    /// The name, up to where a session's begins.
+    /// The resource name, up to where the session's part begins.
     name: String,
-    /// The deployment of a CES app, by its whole name.
+    /// The full name of a CES app's deployment.
     deployment: Option<String>,
     product: Product,
-    /// Its location; `None` where an ES agent names none.
+    /// Its location; `None` if an ES agent's name has none.
     location: Option<String>,
 }
 
@@ -27,39 +27,39 @@ pub enum Product {
     Ces(CesTransport),
 }
 
-/// Which of ES's APIs is spoken.
+/// Which version of the ES API we use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EsApi {
-    /// The stable one.
+    /// The stable version.
     #[default]
     V2,
-    /// With telephony messages, barge-in configuration and DTMF input.
+    /// The beta: it adds telephony messages, barge-in configuration and DTMF input.
     V2Beta1,
 }
 
-/// How streams to an agent of the Customer Engagement Suite are carried.
+/// How we carry the streams to an agent of the Customer Engagement Suite.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CesTransport {
-    /// JSON over a WebSocket, as Google's own adapters do it.
+    /// JSON over a WebSocket, as Google's own adapters do.
     #[default]
     WebSocket,
     /// gRPC.
     Grpc,
 }
 
-/// CES's bounds for a session's id, in characters: `[a-zA-Z0-9][a-zA-Z0-9-_]{4,62}`.
+/// The length of a CES session id, in characters: `[a-zA-Z0-9][a-zA-Z0-9-_]{4,62}`.
 const CES_ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
 
-/// Why a text is no address.
+/// Why a text is not an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AddressError {
-    /// It has not the form of a resource name.
+    /// It is not a resource name.
     NoResourceName,
-    /// It is a resource name, but not an agent's.
+    /// It is a resource name, but not that of an agent.
     NoAgent,
-    /// It is no URL.
+    /// It is not a URL.
     NoUrl,
-    /// Its scheme is another one.
+    /// Its scheme is neither `http` nor `https`.
     Scheme,
     /// It has a path or a query, or no host.
     NotJustAHost,
@@ -83,7 +83,7 @@ impl AgentAddress {
     /// Reads a resource name.
     ///
     /// # Errors
-    /// [`AddressError`] for a name of another form.
+    /// [`AddressError`] if the name has another form.
     pub fn parse(name: &str, es_api: EsApi) -> Result<Self, AddressError> {
         let parts: Vec<&str> = name.split('/').collect();
         if parts.iter().any(|part| !is_plain(part)) {
@@ -112,7 +112,7 @@ impl AgentAddress {
         }
     }
 
-    /// The same agent, its streams carried so where it is one of the Customer Engagement Suite.
+    /// Sets how the streams of a CES agent are carried. Other agents stay as they are.
     #[must_use]
     pub fn carried_by(self, transport: CesTransport) -> Self {
         match self.product {
@@ -121,25 +121,25 @@ impl AgentAddress {
         }
     }
 
-    /// The agent's name, as it was given but for the default user and an app's deployment.
+    /// The agent's name as it was given, plus the default user and minus an app's deployment.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The deployment of a CES app, by its whole name; without one the app's draft answers.
+    /// The full name of the CES app's deployment. Without one, the app's draft answers.
     #[must_use]
     pub fn deployment(&self) -> Option<&str> {
         self.deployment.as_deref()
     }
 
-    /// Which product it is.
+    /// The agent's product.
     #[must_use]
     pub fn product(&self) -> Product {
         self.product
     }
 
-    /// The agent's session of a call.
+    /// The resource name of the agent's session for a call.
     #[must_use]
     pub fn session(&self, id: &str) -> String {
         match self.product {
@@ -148,7 +148,7 @@ impl AgentAddress {
         }
     }
 
-    /// The edition's name, as tapes have it.
+    /// The edition's name, as tapes write it.
     #[must_use]
     pub fn edition(&self) -> &'static str {
         match self.product {
@@ -158,14 +158,14 @@ impl AgentAddress {
         }
     }
 
-    /// Where Google serves it.
+    /// The address of Google's server for this agent.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         let location = self.location.as_deref().filter(|location| *location != "global");
         let host = match (self.product, location) {
             (Product::Cx | Product::Es(_), None) => "dialogflow.googleapis.com".to_owned(),
             (Product::Cx | Product::Es(_), Some(location)) => format!("{location}-dialogflow.googleapis.com"),
-            // The location stands in the path.
+            // The location is in the path.
             (Product::Ces(CesTransport::WebSocket), _) | (Product::Ces(CesTransport::Grpc), None) => {
                 CES_HOST.to_owned()
             }
@@ -174,7 +174,7 @@ impl AgentAddress {
         Endpoint { url: format!("https://{host}"), is_plaintext: false }
     }
 
-    /// Whether another host may serve it as well: which of CES's two serves which transport is not documented.
+    /// Whether `host` may serve the agent. Google does not document which of CES's two hosts serves which transport.
     #[must_use]
     pub fn may_be_at(&self, host: &str) -> bool {
         let regional = self.location.as_deref().map(ces_regional_host);
@@ -185,14 +185,14 @@ impl AgentAddress {
 /// CES's host for all locations.
 pub const CES_HOST: &str = "ces.googleapis.com";
 
-/// CES's host for one location. Which of the two serves gRPC's bidirectional streams is not documented; this one is
-/// reported to.
+/// CES's host for one location. Google does not document which of the two hosts serves bidirectional gRPC streams;
+/// users report that this one does.
 pub fn ces_regional_host(location: &str) -> String {
     format!("ces.{location}.rep.googleapis.com")
 }
 
-/// An id as CES takes one; Twilio's are taken as they are. Others, such as a test's, are made longer where they are too
-/// short, and begin with a letter.
+/// Makes an id that CES accepts. Twilio's ids stay as they are. Others, such as a test's, get `call-` in front, and `-`
+/// in place of characters that CES does not allow.
 fn ces_session_id(id: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     let begins_well = id.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -207,12 +207,12 @@ fn is_plain(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
 }
 
-/// Where an agent is served.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// `https://host` or `http://host:port`.
     pub url: String,
-    /// Without TLS and without credentials.
+    /// Whether we connect without TLS and without credentials.
     pub is_plaintext: bool,
 }
 
@@ -220,7 +220,7 @@ impl Endpoint {
     /// Reads `DIALOGFLOW_ENDPOINT`: a URL, or a host with or without a port.
     ///
     /// # Errors
-    /// [`AddressError`] for what is no endpoint.
+    /// [`AddressError`] if the text is not an endpoint.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
         let uri: Uri = url.parse().map_err(|_| AddressError::NoUrl)?;

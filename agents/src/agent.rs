@@ -1,4 +1,4 @@
-//! An endpoint of Google's, and the streams that are opened there.
+//! An endpoint of Google, and the streams that we open there.
 
 use std::io;
 use std::path::Path;
@@ -22,32 +22,32 @@ use crate::session::SessionContext;
 use crate::stream::{Streams, Turn};
 use dialbridge_net::dial::Dial;
 
-/// How many events of one call wait to be handled. Its streams wait when it is full.
+/// How many events of one call can wait to be handled. When the queue is full, the call's streams wait.
 pub const EVENT_QUEUE: usize = 64;
 
-/// How long a stream may go on after its answer. Google closes it at once or with our half-close.
+/// How long a stream may stay open after its answer. Google closes it at once, or after our half-close.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// An endpoint of Google's, with credentials for it. All agents there share its connections.
+/// An endpoint of Google with its credentials. All agents at the endpoint share its connections.
 #[derive(Debug, Clone)]
 pub struct Agent {
     endpoint: Arc<str>,
     streams: Streams,
-    /// Where CES's streams are carried over WebSockets.
+    /// Opens CES's WebSockets; `None` if the endpoint has none.
     sockets: Option<WebSockets>,
 }
 
-/// What is spoken at an endpoint.
+/// The protocol of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     /// gRPC.
     Grpc,
-    /// WebSockets, as CES takes them.
+    /// WebSockets, for CES.
     WebSocket,
 }
 
 impl Link {
-    /// What is spoken with agents of a product.
+    /// The protocol of a product's agents.
     #[must_use]
     pub fn to(product: Product) -> Self {
         match product {
@@ -58,11 +58,12 @@ impl Link {
 }
 
 impl Agent {
-    /// Connects nothing yet. Must run inside tokio: fetching tokens begins. `credentials` is a file with them; without
-    /// one they come from the usual places, and for a plaintext endpoint there are none. `max_streams` share a connection.
+    /// Creates an endpoint without connecting it. Must run inside tokio, because it starts to fetch tokens.
+    /// `credentials` is a credentials file; without one, Google's default credentials are used. A plaintext endpoint
+    /// gets no credentials. `max_streams` streams share a connection.
     ///
     /// # Errors
-    /// [`AgentError`] when there are no usable credentials, or the endpoint cannot be used.
+    /// [`AgentError`] if there are no usable credentials or the endpoint cannot be used.
     pub fn new(
         endpoint: &Endpoint,
         link: Link,
@@ -88,13 +89,13 @@ impl Agent {
         &self.endpoint
     }
 
-    /// The credentials, for what else of Google's is asked.
+    /// The credentials, for requests to other Google APIs.
     #[must_use]
     pub fn auth(&self) -> Auth {
         self.streams.auth.clone()
     }
 
-    /// Opens a connection and fetches a token, ahead of the first call.
+    /// Opens a connection and fetches a token before the first call.
     ///
     /// # Errors
     /// Why the agent cannot be reached.
@@ -106,18 +107,18 @@ impl Agent {
         }
     }
 
-    /// How many connections there are, and how many streams on all of them.
+    /// The number of connections, and of streams on all of them.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         self.streams.channels.load()
     }
 
-    /// Closes connections that nobody needs any more, for as long as it is polled.
+    /// Closes connections that are not needed, for as long as it is polled.
     pub async fn maintain(self) {
         self.streams.channels.maintain().await;
     }
 
-    /// Opens a stream for a turn. What it says comes over `events`; it ends with its task, which `tasks` owns.
+    /// Opens a stream for a turn and sends its events over `events`. The stream ends with its task, which `tasks` owns.
     pub fn open<T: From<()> + Send + 'static>(
         &self,
         context: &SessionContext,
@@ -152,8 +153,8 @@ impl Agent {
     }
 }
 
-/// Lets a stream run to its end, but not for long after it was left. Boxed, for a future that is an argument and is then
-/// awaited has two places in the task.
+/// Runs a stream to its end, but only for a short time after the call left it. The future is boxed: an argument that is
+/// awaited would take its space in the task twice.
 async fn lingering(pipe: Arc<InputPipe>, mut stream: Pin<Box<dyn Future<Output = ()> + Send>>) {
     tokio::select! {
         () = &mut stream => {}
@@ -161,7 +162,7 @@ async fn lingering(pipe: Arc<InputPipe>, mut stream: Pin<Box<dyn Future<Output =
     }
 }
 
-/// Why there is no agent.
+/// Why an agent cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AgentError {
@@ -185,7 +186,7 @@ impl std::fmt::Display for AgentError {
 
 impl std::error::Error for AgentError {}
 
-/// A stream that is open.
+/// An open stream.
 #[derive(Debug)]
 pub struct StreamHandle {
     pipe: Arc<InputPipe>,
@@ -193,18 +194,18 @@ pub struct StreamHandle {
 }
 
 impl StreamHandle {
-    /// Hands audio on.
+    /// Sends audio.
     ///
     /// # Errors
-    /// [`PipeFull`] when the agent has not taken any for too long.
+    /// [`PipeFull`] if the agent has taken no audio for too long.
     pub fn audio(&self, audio: &[u8]) -> Result<(), PipeFull> {
         self.pipe.write(audio)
     }
 
-    /// Hands other input on, into a stream that lasts for the whole call.
+    /// Sends other input into a stream that lasts for the whole call.
     ///
     /// # Errors
-    /// [`PipeFull`] when the agent has not taken any for too long.
+    /// [`PipeFull`] if the agent has taken no input for too long.
     pub fn put(&self, input: StreamInput) -> Result<(), PipeFull> {
         self.pipe.put(input)
     }
@@ -219,7 +220,7 @@ impl StreamHandle {
         self.task.abort();
     }
 
-    /// Leaves the stream to end in its own time, but not for ever.
+    /// Lets the stream end by itself, within a time limit.
     pub fn leave(&self) {
         self.pipe.leave();
     }

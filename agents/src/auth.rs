@@ -1,8 +1,8 @@
-//! Google's credentials: the header that each stream carries. The token is fetched and refreshed in the background by
-//! google-cloud-auth, off the path of any call.
+//! Google's credentials: the header that every stream carries. google-cloud-auth fetches and refreshes the token in the
+//! background, so no call waits for it.
 //!
-//! That library ends its renewal for good after an error that it takes for permanent, and it cannot be told that Google has
-//! refused a token before its time; so the credentials are made anew then, but not in a hot loop.
+//! The library stops renewing after an error that it takes for permanent, and we cannot tell it that Google refused a
+//! token early. In both cases we create the credentials again, with a pause between attempts.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 
-/// What Dialogflow asks for.
+/// The scope that Dialogflow requires.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// How often the credentials may be made anew.
+/// The minimum time before the credentials are created again.
 const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long a token may be waited for. One is there already but for the first call, and after a failure.
+/// How long to wait for a token. A token is usually there, except for the first call and after a failure.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the credentials come from. Clones share them.
+/// Where tokens come from. Clones share them.
 #[derive(Clone)]
 pub struct Auth(Option<Arc<Inner>>);
 
@@ -35,7 +35,7 @@ struct Inner {
 struct State {
     credentials: Credentials,
     made: Instant,
-    /// When they were made anew last.
+    /// When they were last created again.
     refreshed: Option<Instant>,
 }
 
@@ -45,18 +45,18 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Why there are no credentials, or no token.
+/// Why there are no credentials or no token.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// The file cannot be read or is no credentials file.
+    /// The file cannot be read or is not a credentials file.
     File {
-        /// Which one.
+        /// The file.
         file: String,
-        /// What is wrong with it.
+        /// The problem with it.
         why: String,
     },
-    /// No credentials anywhere, or Google refuses them.
+    /// There are no credentials, or Google refuses them.
     Google(String),
 }
 
@@ -77,10 +77,10 @@ impl Auth {
         Self(None)
     }
 
-    /// Credentials from that file, else from the usual places. Must run inside tokio.
+    /// Reads credentials from that file, else Google's default credentials. Must run inside tokio.
     ///
     /// # Errors
-    /// [`AuthError`] when there are none, or the file is no credentials file.
+    /// [`AuthError`] if there are none, or if the file is not a credentials file.
     pub fn google(file: Option<&Path>) -> Result<Self, AuthError> {
         let state = State { credentials: make(file)?, made: Instant::now(), refreshed: None };
         Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
@@ -102,7 +102,7 @@ impl Auth {
     /// Adds the header to a request.
     ///
     /// # Errors
-    /// [`AuthError`] when there is no token.
+    /// [`AuthError`] if there is no token.
     pub async fn add_to(&self, all: &mut HeaderMap) -> Result<(), AuthError> {
         let Some(inner) = &self.0 else { return Ok(()) };
         let credentials = inner.state().credentials.clone();
@@ -120,8 +120,9 @@ impl Auth {
         Err(why)
     }
 
-    /// Makes the credentials anew, because their token was refused to whoever asked with it from `began` on, or cannot be
-    /// had. Whether there are newer ones now; where they were new already, it is not the token's age.
+    /// Creates the credentials again, after Google refused the token of a request that started at `began`, or no token
+    /// could be had. Returns whether the credentials are newer than that request. If not, they were created a
+    /// short time ago, and the token's age is not the cause.
     pub(super) fn refresh(&self, began: Instant) -> bool {
         let Some(inner) = &self.0 else { return false };
         let mut state = inner.state();

@@ -1,8 +1,9 @@
-//! Connections to the agent. Google's front end takes about 100 streams on a connection, and further ones would wait in
-//! silence; so connections are opened as streams come, one ahead of need, and closed when they are not needed any more.
+//! Connections to the agent. Google's front end allows about 100 streams on a connection; further streams would wait
+//! without an error. So we open connections as streams come, one ahead of need, and close them when they are not
+//! needed.
 //!
-//! A connection that got GOAWAY takes no new stream: hyper opens another one in its place, and the streams on the old one
-//! go on to their end.
+//! After GOAWAY a connection takes no new streams. hyper opens another connection in its place, and the streams on the
+//! old one run to their end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,26 +15,27 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint as TonicEndpoint, Erro
 use crate::address::Endpoint;
 use dialbridge_net::dial::{Connector, Dial};
 
-/// With less than this part of a connection's places free, all connections together, another one is opened ahead of need.
+/// We open another connection ahead of need when all connections together have fewer free places than this part of one
+/// connection's places.
 const SPARE_SHARE: usize = 4;
 
-/// A connection without a stream is closed after so long. One always stays.
+/// How long a connection without streams stays open. One connection always stays.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// How often it is looked for idle connections.
+/// How often we look for idle connections.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a connection may take to open.
+/// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often an open connection is probed, also while no call is on it. gRPC servers allow one in five minutes without
-/// streams; with streams Google's allows more.
+/// How often we ping an open connection, even without calls. gRPC servers allow one ping in five minutes without
+/// streams; with streams, Google allows more.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// How long the answer to a probe may take: then the connection is dead, and its streams fail.
+/// How long the answer to a ping may take. After that the connection is dead and its streams fail.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// HTTP/2's windows: prompts come in one piece of up to some hundred kilobytes, and must not wait for a round trip.
+/// HTTP/2's windows. A prompt can be several hundred kilobytes in one message and must not wait for a round trip.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
@@ -58,7 +60,7 @@ struct Member {
     used: Instant,
 }
 
-/// A connection with a place for one stream; dropping it gives the place back.
+/// A connection with a place for one stream. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) channel: Channel,
@@ -105,7 +107,7 @@ impl Channels {
         Ok(())
     }
 
-    /// Closes connections that nobody needs any more, for as long as it is polled.
+    /// Closes connections that are not needed, for as long as it is polled.
     pub(super) async fn maintain(self) {
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;
@@ -113,7 +115,8 @@ impl Channels {
         }
     }
 
-    /// A connection with room; the least used one, so that a connection that breaks takes as few calls with it as can be.
+    /// Takes a place on the connection with the fewest streams, so that a broken connection ends as few calls as
+    /// possible.
     pub(super) fn lease(&self) -> Lease {
         let max_streams = self.0.max_streams;
         let mut members = self.members();
@@ -146,8 +149,8 @@ impl Channels {
         });
     }
 
-    /// A connection that is opened with its first stream. In the few milliseconds that takes the streams before it wait
-    /// in the others' free places.
+    /// Adds a connection that opens with its first stream. During those few milliseconds new streams use the free
+    /// places of the other connections.
     fn another(&self) -> Member {
         let channel = self.0.endpoint.connect_with_connector_lazy(Connector(self.0.dial.clone()));
         Member { channel, streams: Arc::default(), used: Instant::now() }
@@ -161,7 +164,7 @@ impl Channels {
         self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many connections there are, and how many streams on all of them.
+    /// The number of connections, and of streams on all of them.
     pub(super) fn load(&self) -> (usize, usize) {
         let members = self.members();
         (members.len(), members.iter().map(Member::streams).sum())

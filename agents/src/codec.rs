@@ -1,15 +1,15 @@
-//! The gRPC codec of streams that carry audio: prost's, with less room set aside.
+//! The gRPC codec of streams that carry audio: prost's, with smaller buffers.
 
 use std::marker::PhantomData;
 
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
-/// Room that a stream begins with in each direction, in bytes: a frame's message is some 200. tonic sets 8 KiB aside, which a
-/// thousand calls would hold for nothing. A longer message gets its room when it comes.
+/// The first size of a stream's buffer in each direction, in bytes. The message of a frame has about 200. tonic
+/// reserves 8 KiB, too much for a thousand calls. The buffer grows when a longer message comes.
 const ROOM: usize = 1024;
 
-/// How much is encoded before it is handed on, in bytes; tonic's own.
+/// How many bytes are encoded before they are passed on; tonic's default.
 const YIELD: usize = 32 * 1024;
 
 /// Sends `T`, receives `U`.

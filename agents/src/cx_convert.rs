@@ -1,5 +1,5 @@
-//! Dialogflow CX v3: its dialect, and what its messages mean in core's words. Pure: what a message means is told here, what
-//! to do about it in core; what is sent is in `cx_request`.
+//! Dialogflow CX v3: its dialect, and the conversion of its messages to core's events. Pure: this module tells what a
+//! message means, core decides what to do. `cx_request` builds what we send.
 //!
 //! Field names and their meaning: the protos of `google.cloud.dialogflow.cx.v3`.
 
@@ -46,7 +46,7 @@ impl Dialect for Cx {
     }
 }
 
-/// What a message of the agent's means; `None` for one that says nothing.
+/// Converts an agent's message; `None` if it says nothing.
 fn event(response: cx::StreamingDetectIntentResponse) -> Option<AgentEvent> {
     match response.response? {
         Response::RecognitionResult(result) => recognition(result),
@@ -99,7 +99,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
     }
 }
 
-/// What the caller said, where it was words: digits are a secret, and an event's name is no words.
+/// What the caller said, if it was speech. Digits are secret, and the name of an event is not speech.
 fn query_text(query: Option<cx::query_result::Query>) -> String {
     match query {
         Some(cx::query_result::Query::Text(text) | cx::query_result::Query::Transcript(text)) => text,
@@ -120,14 +120,14 @@ fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<DtmfRules>
     })
 }
 
-/// What the messages of an answer say, in order.
+/// The messages of an answer, in order.
 struct AnswerParts {
     text: Vec<String>,
-    /// What is to be fetched or stands in the messages themselves.
+    /// Prompts that we must fetch, or whose audio is in the messages.
     prompts: Vec<Prompt>,
-    /// Where the response's own audio, which is of the texts, stands among the prompts.
+    /// Where the response's own audio belongs among the prompts. It speaks the texts.
     text_at: Option<usize>,
-    /// Whether every text may be interrupted.
+    /// Whether the caller may interrupt every text.
     texts_interruptible: bool,
     end: Option<AgentEnd>,
     payloads: Vec<Value>,
@@ -165,7 +165,7 @@ impl AnswerParts {
                 .prompts
                 .push(Prompt { interruptible: play.allow_playback_interruption, ..Prompt::at(play.audio_uri.clone()) }),
             Message::MixedAudio(mixed) => self.prompts.extend(mixed.segments.iter().filter_map(segment)),
-            // The end without a word is the weakest: a hand-over beside it says where the call goes.
+            // The end without a target is the weakest: a hand-off beside it says where the call goes.
             Message::EndInteraction(_) => self.end = self.end.take().or(Some(AgentEnd::EndInteraction)),
             Message::LiveAgentHandoff(handoff) => {
                 let metadata = Value::Object(handoff.metadata.clone().map(from_struct).unwrap_or_default());
@@ -196,8 +196,8 @@ impl AnswerParts {
         self.text_at.get_or_insert(self.prompts.len());
     }
 
-    /// Puts the response's audio where its texts stand. Whether mixed audio is in it once more is not documented: a segment
-    /// that is found in it is not played again. Gives the name of a coding that cannot be played.
+    /// Puts the response's audio where its texts are. Google does not document whether it repeats mixed audio, so a
+    /// segment that it contains is not played again. Returns the name of the coding if we cannot play it.
     fn put_output_audio(&mut self, (audio, config): (Bytes, Option<cx::OutputAudioConfig>)) -> Option<String> {
         if audio.is_empty() {
             return None;
@@ -223,7 +223,7 @@ impl AnswerParts {
 }
 
 fn contains(whole: &[u8], part: &[u8]) -> bool {
-    // A header of its own is not part of what is joined.
+    // The segment's own header is not in the joined audio.
     let part = part.strip_prefix(b"RIFF").map_or(part, |_| part.get(44..).unwrap_or_default());
     !part.is_empty() && memchr::memmem::find(whole, part).is_some()
 }
@@ -231,7 +231,7 @@ fn contains(whole: &[u8], part: &[u8]) -> bool {
 fn segment(segment: &cx::response_message::mixed_audio::Segment) -> Option<Prompt> {
     use cx::response_message::mixed_audio::segment::Content;
     let prompt = match segment.content.as_ref()? {
-        // In the coding that was asked for.
+        // In the coding that we requested.
         Content::Audio(audio) => Prompt::new(AudioFormat::TELEPHONE, audio.to_vec()),
         Content::Uri(uri) => Prompt::at(uri.clone()),
     };

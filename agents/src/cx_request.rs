@@ -1,4 +1,4 @@
-//! What Dialogflow CX is sent: core's words as messages of CX v3. Pure.
+//! Converts core's input to messages of Dialogflow CX v3. Pure.
 //!
 //! Field names and their meaning: the protos of `google.cloud.dialogflow.cx.v3`.
 
@@ -15,10 +15,10 @@ use crate::speech::SpeechConfig;
 
 crate::dialogflow::common_requests!(cx);
 
-/// What the agent is told of a tool that it asks for.
+/// The answer to a tool call that we do not run.
 const NO_TOOLS: &str = "this client runs no tools: go on without";
 
-/// The first message of a turn: session, parameters, input and output configuration; no audio yet.
+/// The first message of a turn: session, parameters, input and output configuration, without audio.
 pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::StreamingDetectIntentRequest {
     let speech = &context.speech;
     let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
@@ -29,7 +29,7 @@ pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::
             language_code: context.language.clone(),
             input: Some(input(start, speech)),
         }),
-        // A voice that is set replaces the agent's own.
+        // A voice in the request replaces the agent's own.
         output_audio_config: Some(output_audio_config(speech.sets_voice().then(|| voice(speech, names_voice)))),
         enable_partial_response: true,
         ..Default::default()
@@ -60,7 +60,7 @@ fn input(start: &TurnStart, speech: &SpeechConfig) -> Input {
         }),
         TurnInput::Digits(digits, DigitsForm::Text) => Input::Text(cx::TextInput { text: digits.digits.clone() }),
         TurnInput::Digits(_, DigitsForm::Event(event)) => Input::Event(cx::EventInput { event: event.clone() }),
-        // A turn has one of them.
+        // A turn has one tool result.
         TurnInput::ToolResults(results) => Input::ToolCallResult(results.first().map(tool_result).unwrap_or_default()),
     }
 }
@@ -81,7 +81,7 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
         audio_encoding: cx::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
         single_utterance: true,
-        // A word's own time says best whether it was said before a prompt began.
+        // The time of each word tells best whether the caller said it before a prompt began.
         enable_word_info: true,
         phrase_hints: speech.phrase_hints.clone(),
         model: speech.model.clone().unwrap_or_default(),
@@ -93,7 +93,7 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
 
 fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::QueryParameters> {
     let mut parameters = start.parameters.clone();
-    // CX's events have no parameters of their own.
+    // CX's events have no parameters.
     if let TurnInput::Digits(Digits { digits: keys, .. }, DigitsForm::Event(_)) = &start.input {
         parameters.insert(DIGITS_PARAMETER.to_owned(), keys.as_str().into());
     }

@@ -1,6 +1,6 @@
-//! What ES and CX have in common: their messages have the same fields under the same names, but their types are not the same.
+//! Code that ES and CX share. Their messages have the same fields with the same names, but different types.
 
-/// Defines what requests of ES and CX have in common, for the protobuf types of `$dialogflow`.
+/// Defines the requests that ES and CX share, for the protobuf types of `$dialogflow`.
 macro_rules! common_requests {
     ($dialogflow:ident) => {
         /// The telephone's sample rate in Hz.
@@ -58,11 +58,11 @@ macro_rules! common_requests {
     };
 }
 
-/// Defines what responses of ES and CX have in common, for the protobuf types of `$dialogflow`; `$status` is the status of a
-/// webhook there.
+/// Defines the responses that ES and CX share, for the protobuf types of `$dialogflow`. `$status` is the type of a
+/// webhook's status there.
 macro_rules! common_responses {
     ($dialogflow:ident, $status:ty) => {
-        /// A recognition result; `None` for one that core does not need.
+        /// A recognition result; `None` if core does not need it.
         fn recognition(result: $dialogflow::StreamingRecognitionResult) -> Option<dialbridge_core::AgentEvent> {
             use crate::protobuf::from_duration;
             use $dialogflow::streaming_recognition_result::MessageType;
@@ -81,7 +81,8 @@ macro_rules! common_responses {
             }
         }
 
-        /// The coding of the answer's audio, which need not be the one that was asked for; its name where it cannot be played.
+        /// The coding of the answer's audio, which may differ from the one that we requested. Fails with its name if we
+        /// cannot play it.
         fn format(
             config: Option<&$dialogflow::OutputAudioConfig>,
         ) -> Result<dialbridge_core::audio::AudioFormat, String> {
@@ -97,7 +98,7 @@ macro_rules! common_responses {
             Ok(AudioFormat { encoding, sample_rate: u32::try_from(config.sample_rate_hertz).unwrap_or(0) })
         }
 
-        /// Code and message of a webhook that failed; the message is the webhook's own and may be long.
+        /// The code and message of a failed webhook. The webhook writes the message, and it may be long.
         fn webhook_fault(status: &$status) -> Option<String> {
             let message: String = status.message.chars().take(200).collect();
             (status.code != 0).then(|| format!("code {}: {message}", status.code))

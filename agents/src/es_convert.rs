@@ -1,7 +1,7 @@
-//! Dialogflow ES and core's words, both ways. Pure.
+//! Converts between core's types and Dialogflow ES's messages. Pure.
 //!
-//! v2beta1 has all of v2's fields that are used here, under the same numbers (a test compares them), and some of its own;
-//! so its types serve both, and what only v2beta1 knows is left out for v2. Field names and their meaning: the protos of
+//! v2beta1 has every v2 field that we use, under the same number (a test compares them), and some of its own. So we use
+//! its types for both versions, and leave out what v2 lacks. Field names and their meaning: the protos of
 //! `google.cloud.dialogflow.v2` and `v2beta1`.
 
 use bytes::Bytes;
@@ -65,7 +65,8 @@ fn first_request<const BETA: bool>(context: &SessionContext, start: &TurnStart) 
         }),
         query_input: Some(es::QueryInput { input: Some(input::<BETA>(context, start)) }),
         output_audio_config: Some(output_audio_config(speech.sets_voice().then(|| voice(speech, true)))),
-        // Only what is set: without a mask the request's configuration would replace the agent's whole voice.
+        // The mask names only what is set. Without a mask, the request's configuration would replace the agent's whole
+        // voice.
         output_audio_config_mask: Some(prost_types::FieldMask { paths: mask(speech) }),
         ..Default::default()
     }
@@ -82,7 +83,7 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
         }
         TurnInput::Text(text) => Input::Text(es::TextInput { text: text.clone(), language_code }),
         TurnInput::Digits(digits, DigitsForm::Dtmf) if BETA => Input::Dtmf(dtmf(digits)),
-        // v2 has no input of keys.
+        // v2 has no DTMF input.
         TurnInput::Digits(digits, DigitsForm::Dtmf | DigitsForm::Text) => {
             Input::Text(es::TextInput { text: digits.digits.clone(), language_code })
         }
@@ -91,12 +92,12 @@ fn input<const BETA: bool>(context: &SessionContext, start: &TurnStart) -> Input
             parameters.insert(DIGITS_PARAMETER.to_owned(), digits.digits.as_str().into());
             Input::Event(es::EventInput { name: name.clone(), parameters: given(&parameters), language_code })
         }
-        // ES asks for no tools.
+        // ES calls no tools.
         TurnInput::ToolResults(_) => Input::Text(es::TextInput { text: String::new(), language_code }),
     }
 }
 
-/// The keys and the one that ended them, as the caller pressed them.
+/// The digits and the one that ended them, as the caller pressed them.
 fn dtmf(digits: &Digits) -> es::TelephonyDtmfEvents {
     let keys = digits.digits.chars().chain(digits.finish_digit);
     es::TelephonyDtmfEvents { dtmf_events: keys.map(|key| telephony_key(key).into()).collect() }
@@ -136,7 +137,7 @@ fn input_config<const BETA: bool>(
         sample_rate_hertz: RATE,
         language_code,
         single_utterance: true,
-        // A word's own time says best whether it was said before a prompt began.
+        // The time of each word tells best whether the caller said it before a prompt began.
         enable_word_info: true,
         speech_contexts: if hints.is_empty() {
             Vec::new()
@@ -150,7 +151,7 @@ fn input_config<const BETA: bool>(
     }
 }
 
-/// The fields of the output configuration that the request decides.
+/// The fields of the output configuration that the request sets.
 fn mask(speech: &SpeechConfig) -> Vec<String> {
     let parts = [
         (true, "audio_encoding"),
@@ -165,14 +166,14 @@ fn mask(speech: &SpeechConfig) -> Vec<String> {
     parts.into_iter().filter(|(is_set, _)| *is_set).map(|(_, path)| path.to_owned()).collect()
 }
 
-/// ES has no session parameters: a webhook finds what is known of the call in the payload of every turn.
+/// ES has no session parameters, so every turn's payload gives a webhook what is known of the call.
 fn payload(start: &TurnStart) -> Map<String, Value> {
     let mut payload = start.known_parameters.clone();
     payload.extend(start.payload.clone());
     payload
 }
 
-/// What a message means. One may carry a recognition result, or the query's result, or audio, or several of these.
+/// Converts a message. It may carry a recognition result, the query's result, audio, or several of these.
 fn events(response: es::StreamingDetectIntentResponse) -> Vec<AgentEvent> {
     let mut events: Vec<AgentEvent> = response.recognition_result.and_then(recognition).into_iter().collect();
     let audio = (response.output_audio, response.output_audio_config);
@@ -197,7 +198,7 @@ fn answer(result: es::QueryResult, webhook: Option<Status>, audio: Audio) -> Ans
         _ => None,
     });
     let answer = Answer {
-        // More audio may follow, in a message of its own.
+        // More audio may follow in a separate message.
         part: AnswerPart::Open,
         query_text: result.query_text,
         text: if result.fulfillment_text.is_empty() { telephony.text } else { result.fulfillment_text },
@@ -216,15 +217,16 @@ fn answer(result: es::QueryResult, webhook: Option<Status>, audio: Audio) -> Ans
     answer
 }
 
-/// What v2beta1's telephony messages say.
+/// The contents of v2beta1's telephony messages.
 #[derive(Default)]
 struct Telephony {
     text: String,
     prompts: Vec<Prompt>,
 }
 
-/// Dialogflow synthesises texts of the default platform only: what a telephony message says has no audio, and is
-/// synthesised apart, unless the answer has audio of its own (then it is the same said for other platforms).
+/// Reads the telephony messages. Dialogflow synthesises only the texts of the default platform, so we synthesise a
+/// telephony message separately. If the answer has audio of its own, we do not: that audio says the same for other
+/// platforms.
 fn telephony(result: &es::QueryResult, has_no_audio: bool) -> Telephony {
     use es::intent::message::telephony_synthesize_speech::Source;
     let mut telephony = Telephony::default();
@@ -258,7 +260,7 @@ fn with_audio(mut answer: Answer, (audio, config): Audio) -> Answer {
 }
 
 /// How the agent ends its part: by the intent's own marks, by a telephony message, or by the older mark in the
-/// diagnostic information. The hand-over's metadata is the webhook's payload, else the first custom payload.
+/// diagnostic information. The metadata of the hand-off is the webhook's payload, else the first custom payload.
 fn end(result: &es::QueryResult) -> Option<AgentEnd> {
     let messages = || result.fulfillment_messages.iter().filter_map(|message| message.message.as_ref());
     let transfer = messages().find_map(|message| match message {
@@ -316,10 +318,10 @@ mod tests {
         }
     }
 
-    /// Where messages stand in a request; all else is a value, or somebody else's message.
+    /// The fields of a request that are messages. All others are values or messages that we do not look into.
     const MESSAGES: [&str; 5] = ["2", "3", "3.1", "3.2", "3.3"];
 
-    /// The numbers of all fields in a request's bytes, those of a message behind its own.
+    /// The numbers of all fields in a request's bytes. A nested field's number follows its parent's.
     fn fields(mut bytes: &[u8], of: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         while !bytes.is_empty() {
@@ -337,7 +339,7 @@ mod tests {
         found
     }
 
-    /// Fields that v2 knows by the same numbers, as its published types say.
+    /// Fields that v2's published types have under the same numbers.
     #[test]
     fn what_we_write_for_v2_is_v2() {
         let audio = &["3.1", "3.1.1", "3.1.2", "3.1.3", "3.1.8", "3.1.13"][..];
@@ -370,7 +372,7 @@ mod tests {
         assert_eq!(Es::<false>::audio(Bytes::from_static(&[1, 2])).encode_to_vec(), [6 << 3 | 2, 2, 1, 2]);
     }
 
-    /// The bytes are what v2's published types write.
+    /// The bytes that v2's published types write.
     #[test]
     fn what_v2_writes_is_read() {
         let read = |bytes: &[u8]| events(es::StreamingDetectIntentResponse::decode(bytes).unwrap());

@@ -1,4 +1,4 @@
-//! gRPC's codes in core's words: what failed, and whether another attempt may succeed.
+//! Converts gRPC's codes to core's faults: what failed, and whether a retry may succeed.
 
 use std::error::Error;
 use std::io;
@@ -20,7 +20,7 @@ pub(super) fn fault(status: &Status) -> AgentFault {
         Code::ResourceExhausted => ("RESOURCE_EXHAUSTED", true),
         Code::FailedPrecondition => ("FAILED_PRECONDITION", false),
         Code::Aborted => ("ABORTED", true),
-        // The stream got too long, or no audio came for a while: the next one begins anew.
+        // The stream was too long, or no audio came for a while. A new stream can succeed.
         Code::OutOfRange => ("OUT_OF_RANGE", true),
         Code::Unimplemented => ("UNIMPLEMENTED", false),
         Code::Internal => ("INTERNAL", true),
@@ -34,13 +34,13 @@ pub(super) fn fault(status: &Status) -> AgentFault {
     AgentFault { code: code.to_owned(), message: status.message().to_owned(), transient }
 }
 
-/// The endpoint's certificate is not accepted. Another attempt meets the same one.
+/// The endpoint's certificate is not trusted. A retry would meet the same one.
 pub(super) fn untrusted(code: &str, why: &str) -> AgentFault {
     let message = format!("the certificate of the agent's endpoint is not accepted: {why}");
     AgentFault { code: code.to_owned(), message, transient: false }
 }
 
-/// What is wrong with the certificate that the other side has shown, where that is why nothing goes.
+/// The problem with the other side's certificate, if the error comes from it.
 #[must_use]
 pub fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
@@ -48,7 +48,7 @@ pub fn certificate_fault(error: &(dyn Error + 'static)) -> Option<String> {
         if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
             return Some(format!("{why:?}"));
         }
-        // What an io::Error was made of is not its source.
+        // The error inside an `io::Error` is not its source.
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         next = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }

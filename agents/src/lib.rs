@@ -1,5 +1,5 @@
-//! The agent's side: streams to Dialogflow, one for each turn, or to the Customer Engagement Suite, one for each call. The only
-//! crate beside the lab that names a protobuf type of Google's.
+//! The agent's side: streams to Dialogflow, one for each turn, or to the Customer Engagement Suite, one for each call.
+//! Besides the lab, only this crate uses Google's protobuf types.
 #![forbid(unsafe_code)]
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! Input on its way into a stream: audio that waits goes out as one message, and other input keeps its place in it.
+//! Input on its way into a stream. Waiting audio goes out as one message, and other input keeps its place in it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,13 +12,13 @@ use dialbridge_core::audio::BYTES_PER_MS;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-/// How much audio waits for an agent that takes none, in bytes: a minute, twice what a call ever keeps.
+/// The longest audio that waits for a stalled agent, in bytes: a minute, twice what a call ever keeps.
 const MAX_BYTES: usize = 60_000 * BYTES_PER_MS;
 
-/// Audio in one of Twilio's frames, in milliseconds.
+/// The audio in one of Twilio's frames, in milliseconds.
 const FRAME_MS: usize = 20;
 
-/// How much other input waits for it.
+/// How many other inputs can wait for the agent.
 const MAX_INPUTS: usize = 64;
 
 /// The agent has not taken any input for too long.
@@ -33,31 +33,31 @@ impl fmt::Display for PipeFull {
 
 impl std::error::Error for PipeFull {}
 
-/// What goes into a stream as one message.
+/// One message into a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamInput {
     /// The caller's audio: mu-law at 8,000 Hz, at most [`MAX_AUDIO_BYTES`].
     Audio(Bytes),
-    /// Other input, into a stream that lasts for the whole call.
+    /// Other input, for a stream that lasts for the whole call.
     Input(TurnInput),
-    /// Session parameters, into such a stream.
+    /// Session parameters, for a stream that lasts for the whole call.
     Parameters(Map<String, Value>),
 }
 
-/// Between a call, which writes frames, and its stream, which takes all that is there whenever it can send.
+/// Connects a call, which writes frames, to its stream, which takes everything that waits whenever it can send.
 #[derive(Debug, Default)]
 pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
-    /// So much audio is waited for before it goes out, in bytes, unless it is the last.
+    /// The minimum audio in a message, in bytes, unless it is the last message.
     chunk: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Audio before the first of the others.
+    /// The audio before the first other input.
     audio: BytesMut,
-    /// Other input, each with the audio after it.
+    /// Other inputs, each with the audio after it.
     others: VecDeque<(StreamInput, BytesMut)>,
     is_closed: bool,
     is_reset: bool,
@@ -65,8 +65,8 @@ struct State {
 }
 
 impl InputPipe {
-    /// A pipe whose messages have `chunk_ms` milliseconds of audio at least, but before other input and at the end. Up to a
-    /// frame's length: what is there goes out at once.
+    /// Creates a pipe whose messages have at least `chunk_ms` milliseconds of audio, except before other input and at
+    /// the end. Up to one frame's length, audio goes out at once.
     pub(super) fn new(chunk_ms: usize) -> Arc<Self> {
         let chunk = if chunk_ms > FRAME_MS { chunk_ms * BYTES_PER_MS } else { 0 };
         Arc::new(Self { chunk, ..Self::default() })
@@ -75,7 +75,7 @@ impl InputPipe {
     /// Writes audio.
     ///
     /// # Errors
-    /// [`PipeFull`] when too much waits already; the audio is not taken.
+    /// [`PipeFull`] if too much audio waits already. The audio is then not queued.
     pub fn write(&self, audio: &[u8]) -> Result<(), PipeFull> {
         let mut state = self.lock();
         let waiting = state.audio.len() + state.others.iter().map(|(_, audio)| audio.len()).sum::<usize>();
@@ -92,10 +92,10 @@ impl InputPipe {
         Ok(())
     }
 
-    /// Writes other input, in its place.
+    /// Writes other input in its place among the audio.
     ///
     /// # Errors
-    /// [`PipeFull`] when too much waits already; it is not taken.
+    /// [`PipeFull`] if too much input waits already. The input is then not queued.
     pub fn put(&self, input: StreamInput) -> Result<(), PipeFull> {
         let mut state = self.lock();
         if state.others.len() >= MAX_INPUTS {
@@ -106,14 +106,14 @@ impl InputPipe {
         Ok(())
     }
 
-    /// Nothing more will be written.
+    /// Ends the input.
     pub fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
         wake(state);
     }
 
-    /// The stream is given up: what waits is not sent.
+    /// Gives the stream up and discards waiting input.
     pub(super) fn reset(&self) {
         let mut state = self.lock();
         state.is_reset = true;
@@ -126,19 +126,19 @@ impl InputPipe {
         self.lock().is_reset
     }
 
-    /// Nothing more is wanted of the stream.
+    /// Tells the stream that the call needs nothing more from it.
     pub fn leave(&self) {
         self.close();
         self.left.notify_one();
     }
 
-    /// Returns when the stream was left for so long.
+    /// Returns when that much time has passed since the call left the stream.
     pub(super) async fn left_for(&self, time: Duration) {
         self.left.notified().await;
         tokio::time::sleep(time).await;
     }
 
-    /// What waits: audio, at most [`MAX_AUDIO_BYTES`] of it, or one other input; `None` when the pipe is closed and empty.
+    /// The next input: up to [`MAX_AUDIO_BYTES`] of audio, or one other input; `None` if the pipe is closed and empty.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Option<StreamInput>> {
         let mut state = self.lock();
         let is_enough = state.audio.len() >= self.chunk || state.is_closed || !state.others.is_empty();

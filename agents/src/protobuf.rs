@@ -1,4 +1,4 @@
-//! JSON and protobuf's `Struct`, both ways.
+//! Converts between JSON and protobuf's `Struct`.
 
 use prost_types::value::Kind;
 use prost_types::{Duration, ListValue, Struct, Value as Protobuf};
@@ -40,7 +40,7 @@ fn from_value(value: Protobuf) -> Value {
     }
 }
 
-/// A `Struct` knows doubles only: whole ones become whole numbers again, as protobuf's own JSON form writes them.
+/// `Struct` has only doubles. Whole ones become integers again, as in protobuf's own JSON form.
 #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
 fn from_number(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < EXACT {

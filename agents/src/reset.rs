@@ -1,8 +1,9 @@
-//! Resetting a stream whose input is still open.
+//! Resets a stream whose input is still open.
 //!
-//! To drop the response of a gRPC stream does not end it: hyper's client goes on waiting for the request's body, and the
-//! server for audio. To end the body would half-close the stream, and Dialogflow would take that as the end of an
-//! utterance. So the body ends in an error, which hyper answers with `RST_STREAM` and the reason in its source: CANCEL.
+//! Dropping the response of a gRPC stream does not end it: hyper's client still waits for the request's body, and the
+//! server for audio. Ending the body would half-close the stream, and Dialogflow would take that as the end of an
+//! utterance. So the body ends with an error. hyper then sends `RST_STREAM` with the reason in the error's source:
+//! CANCEL.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tower_service::Service;
 
 use crate::pipe::InputPipe;
 
-/// A connection whose requests are reset when their pipe is.
+/// A connection whose requests are reset with their pipe.
 #[derive(Debug, Clone)]
 pub(super) struct Resettable {
     pub(super) channel: Channel,
@@ -55,7 +56,7 @@ impl http_body::Body for ResettableBody {
             status.set_source(Arc::new(h2::Error::from(h2::Reason::CANCEL)));
             return Poll::Ready(Some(Err(status)));
         }
-        // Waiting for audio is waiting in the pipe, which a reset wakes as well.
+        // Waiting for audio means waiting in the pipe, and a reset wakes the pipe too.
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -68,7 +69,7 @@ impl http_body::Body for ResettableBody {
     }
 }
 
-/// Resets a stream when its task ends, however it ends. After the half-close there is nothing to reset.
+/// Resets a stream when its task ends for any reason. After the half-close there is nothing to reset.
 pub(super) struct ResetOnDrop(pub(super) Arc<InputPipe>);
 
 impl Drop for ResetOnDrop {

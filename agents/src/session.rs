@@ -1,4 +1,4 @@
-//! What every stream of one call is told.
+//! The settings that every stream of a call receives.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use crate::address::Product;
 use crate::ces::CesConfig;
 use crate::speech::SpeechConfig;
 
-/// What one call asks of every stream.
+/// The settings that a call gives to each of its streams.
 #[derive(Debug, Clone)]
 pub struct SessionContext {
-    /// Resource name of the session.
+    /// The resource name of the session.
     pub session: String,
-    /// Which product's agent it is.
+    /// The product of the agent.
     pub product: Product,
-    /// Language of the call.
+    /// The language of the call.
     pub language: String,
-    /// How the agent is to hear and to speak.
+    /// The speech settings.
     pub speech: Arc<SpeechConfig>,
-    /// How an agent of the Customer Engagement Suite is streamed to.
+    /// The stream settings for an agent of the Customer Engagement Suite.
     pub ces: Arc<CesConfig>,
 }

@@ -1,11 +1,10 @@
-//! How an agent is to hear and to speak, beyond what its own settings say. All of it is left to the agent where nothing is
-//! set.
+//! Speech settings beyond the agent's own. The agent decides everything that is not set.
 
 use std::collections::BTreeMap;
 
 use dialbridge_net::Secret;
 
-/// What the requests of an agent's calls say of speech and of the query.
+/// The speech and query settings in the requests of an agent's calls.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SpeechConfig {
     /// `VOICE_NAME`.
@@ -34,17 +33,18 @@ pub struct SpeechConfig {
     pub webhook_headers: BTreeMap<String, Secret>,
     /// `FLOW_VERSIONS` (CX).
     pub flow_versions: Vec<String>,
-    /// `AUDIO_CHUNK_MS`: how much audio waits for the next message, in milliseconds; up to 20: none.
+    /// `AUDIO_CHUNK_MS`: the minimum audio in a message, in milliseconds. Up to 20, audio does not wait.
     pub audio_chunk_ms: usize,
 }
 
 impl SpeechConfig {
-    /// The headers as a request has them.
+    /// The headers for a request, with their values readable.
     pub(super) fn exposed_headers(&self) -> BTreeMap<String, String> {
         self.webhook_headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect()
     }
 
-    /// Whether anything of the voice is set: a request that sets a part of it replaces the agent's own (CX).
+    /// Whether any voice setting is set. In CX, a request that sets a part of the voice replaces all of the agent's
+    /// own.
     #[must_use]
     pub fn sets_voice(&self) -> bool {
         self.voice_name.is_some()
@@ -67,10 +67,10 @@ pub enum VoiceGender {
     Neutral,
 }
 
-/// Which variant of a speech model is used.
+/// The variant of a speech model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelVariant {
-    /// `best`: the best that is there.
+    /// `best`: the best available.
     BestAvailable,
     /// `standard`.
     Standard,

@@ -1,4 +1,4 @@
-//! One stream to a Dialogflow agent: a `StreamingDetectIntent` of its own for each turn, in the messages of its edition.
+//! Streams to a Dialogflow agent: one `StreamingDetectIntent` for each turn, in the messages of its edition.
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -25,27 +25,27 @@ use crate::pipe::{InputPipe, StreamInput};
 use crate::reset::{ResetOnDrop, Resettable};
 use crate::session::SessionContext;
 
-/// The largest answer that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
+/// The longest answer that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
 const MAX_BYTES: usize = 32 << 20;
 
-/// The messages of an edition, and what they mean in core's words.
+/// The messages of an edition and their conversion to core's events.
 pub(super) trait Dialect: Send + Sync + 'static {
-    /// Path of the method.
+    /// The path of the method.
     const METHOD: &'static str;
-    /// What is sent.
+    /// The messages that we send.
     type Request: prost::Message + Default + Send + 'static;
-    /// What comes.
+    /// The messages that we receive.
     type Response: prost::Message + Default + Send + 'static;
 
     /// The first message of a turn.
     fn first(context: &SessionContext, start: &TurnStart) -> Self::Request;
     /// A later message: audio, mu-law at 8,000 Hz.
     fn audio(audio: Bytes) -> Self::Request;
-    /// What a message means, in order.
+    /// The events of a message, in order.
     fn events(response: Self::Response) -> Vec<AgentEvent>;
 }
 
-/// Where gRPC streams are opened, of any edition.
+/// Opens gRPC streams of any edition.
 #[derive(Debug, Clone)]
 pub(super) struct Streams {
     pub(super) channels: Channels,
@@ -61,25 +61,25 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Tells how the stream ended that was opened at `began` with that token.
+    /// Reports how a stream ended. `began` is when it was opened with its token.
     pub(super) async fn send_end(&self, ended: Result<(), AgentFault>, auth: &Auth, began: Instant) {
         let last = match ended {
             Ok(()) => AgentEvent::Ended,
             Err(mut fault) => {
-                // A token that was refused before its time: another one may do.
+                // Google refused the token early: another one may work.
                 if fault.code == "UNAUTHENTICATED" && !fault.transient {
                     fault.transient = auth.refresh(began);
                 }
                 AgentEvent::Failed(fault)
             }
         };
-        // When nobody listens any more, the call is over.
+        // If nobody listens, the call is over.
         let _ = self.events.send((self.id, last)).await;
     }
 }
 
 impl Streams {
-    /// Runs a turn to its end and tells what the agent says. Dropping it resets the stream.
+    /// Runs a turn to its end and reports what the agent says. Dropping it resets the stream.
     pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
         let began = Instant::now();
         let ended = self.stream::<D>(&context, &turn).await;
@@ -106,7 +106,7 @@ impl Streams {
         let codec = LeanCodec::<D::Request, D::Response>::default();
         let responses = client.streaming(request, PathAndQuery::from_static(D::METHOD), codec).await;
         let mut responses = responses.map_err(of)?.into_inner();
-        // A response is some kilobytes large, and would have its place in this future for as long as the stream is open.
+        // A response takes some kilobytes, and this future would hold that space for as long as the stream is open.
         let mut next =
             async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();
         while let Some(events) = next().await.map_err(of)? {
@@ -120,7 +120,7 @@ impl Streams {
     }
 }
 
-/// The messages of a turn: the first one, then audio as it comes; it ends with the pipe, which half-closes the stream.
+/// The messages of a turn: the first one, then audio as it comes. The end of the pipe half-closes the stream.
 struct Requests<D: Dialect> {
     first: Option<D::Request>,
     pipe: Arc<InputPipe>,
@@ -145,7 +145,7 @@ impl<D: Dialect> Stream for Requests<D> {
             match input {
                 None => return Poll::Ready(None),
                 Some(StreamInput::Audio(audio)) => return Poll::Ready(Some(D::audio(audio))),
-                // A stream that is one turn has its other input in its first message.
+                // A stream for one turn has its other input in its first message.
                 Some(StreamInput::Input(_) | StreamInput::Parameters(_)) => {}
             }
         }

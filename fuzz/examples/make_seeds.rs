@@ -1,4 +1,4 @@
-//! Writes the seeds that are made to `seeds/TARGET/`, beside those that fuzzing has found.
+//! Writes the seeds of `src/seeds` to `seeds/TARGET/`, beside those that fuzzing has found.
 
 use std::path::Path;
 

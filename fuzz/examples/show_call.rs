@@ -1,4 +1,4 @@
-//! Prints the settings and operations of an input of the target `call`.
+//! Prints an input of the target `call` as settings and operations.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 fn main() -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! A call by its operations: settings first, then what happens, by `arbitrary` until the bytes are used up.
+//! Decodes a call from the input with `arbitrary`: the settings first, then operations until the bytes are used up.
 
 use std::sync::LazyLock;
 
@@ -17,20 +17,21 @@ use serde_json::{Map, Value, json};
 use crate::watch::{START, WatchedCall};
 use crate::wav::declared;
 
-/// How many operations are looked at; more are slow and find no more.
+/// How many operations are run. More are slow and find nothing new.
 const MAX_OPERATIONS: usize = 500;
 
-/// For so many frames the caller talks at most: 50 s, which is more than is kept.
+/// The most frames of caller speech: 50 s, more than the service keeps.
 const MAX_FRAMES: u32 = 2_500;
 
-/// The longest prompt, in bytes, and the longest one that has to be converted, which is slow and has a target of its own.
+/// The longest prompt, and the longest prompt that needs conversion, in bytes. Conversion is slow and has its own
+/// target.
 const MAX_PROMPT_BYTES: usize = 20_000;
 const MAX_CONVERTED_BYTES: usize = 2_000;
 
 /// 20 ms of the caller's audio, silent and loud.
 static FRAMES: LazyLock<[String; 2]> = LazyLock::new(|| [media(false, 160), media(true, 160)]);
 
-/// Milliseconds that settings and agents name, by number: what is usual, and the ends of what can be said.
+/// Durations in milliseconds for settings and agents, by index: usual values and the limits of the range.
 const MS: [u64; 16] = [
     0,
     1,
@@ -50,7 +51,7 @@ const MS: [u64; 16] = [
     u64::MAX,
 ];
 
-/// Messages of Twilio's that are not media, marks, keys or the end, by number.
+/// Twilio's messages other than media, marks, DTMF and stop, by index.
 const MESSAGES: [&str; 10] = [
     START,
     r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#,
@@ -66,7 +67,7 @@ const MESSAGES: [&str; 10] = [
 
 const DIGITS: [char; 8] = ['1', '2', '0', '#', '*', 'A', 'd', '9'];
 
-/// What may stand in a custom payload, by number; the first is none.
+/// Custom payloads, by index. The first is none.
 static PAYLOADS: LazyLock<[Value; 8]> = LazyLock::new(|| {
     [
         Value::Null,
@@ -80,7 +81,7 @@ static PAYLOADS: LazyLock<[Value; 8]> = LazyLock::new(|| {
     ]
 });
 
-/// What a call is told before it begins; numbers stand for values of the tables above.
+/// The configuration of a call. Numbers are indexes into the tables above.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::CallConfig")]
 pub struct Settings {
@@ -95,28 +96,28 @@ pub struct Settings {
     pub knows_prompts: bool,
     pub dtmf_rules: DtmfSettings,
     pub no_input: Option<u8>,
-    /// Milliseconds of the call and of silence, failed turns, silent turns.
+    /// Limits: milliseconds of the call and of silence, failed turns, turns without input.
     pub limits: Option<(u8, u8, u8, u8)>,
-    /// The clip's length in chunks of 400 ms, and when it begins.
+    /// The clip's length in chunks of 400 ms, and its delay.
     pub thinking: Option<(u8, u8)>,
     pub retrying: Option<u8>,
     pub has_url: bool,
     pub audio_limit_ms: u8,
     pub rotation_margin_ms: u8,
     pub migrate_after_ms: u8,
-    /// Each of the patiences; by default each as it is.
+    /// The timeouts. Without it each has its default.
     pub timeouts: Option<[u8; 10]>,
-    /// Budget, first pause.
+    /// The retry budget and the first pause.
     pub retry: Option<(u8, u8)>,
     pub answering_turn: bool,
     pub seed: u8,
-    /// Whether the whole call is one stream.
+    /// Whether one stream lasts for the whole call.
     pub session_stream: bool,
     /// Whether tools can be run.
     pub has_tools: bool,
 }
 
-/// How keys are collected.
+/// How DTMF digits are collected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::config::Keys")]
 pub struct DtmfSettings {
@@ -127,32 +128,32 @@ pub struct DtmfSettings {
     pub form: u8,
 }
 
-/// One thing that happens.
+/// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
 pub enum Operation {
-    /// A frame of the caller's audio, of so many bytes.
+    /// A frame of the caller's audio with that many bytes.
     Media(bool, u8),
-    /// So many frames of 20 ms, each at its time.
+    /// Frames of 20 ms, each at its time; the number is their count.
     Talk(bool, u8),
-    /// The mark that was sent so many marks ago comes back.
+    /// The mark that was sent that many marks ago comes back.
     Mark(u8),
-    /// A key, by number.
+    /// A digit, by index.
     Key(u8),
-    /// A message, by number.
+    /// A message, by index.
     Message(u8),
     /// A binary frame.
     Binary,
-    /// The stream of the last turn, or of one so many before, says something.
+    /// The stream of the last turn, or of a turn that many turns earlier, says something.
     Agent(u8, AgentSays),
-    /// What was asked for so many fetches ago has come, so many bytes, or cannot be had.
+    /// The fetch of that many fetches ago ends: with that many bytes, or without a result.
     Fetched(u8, Option<u16>),
-    /// The tools that were asked for so many times ago were run, so many of them, well or not.
+    /// The tools that were requested that many requests ago have run: how many, and whether they succeeded.
     ToolsRun(u8, u8, bool),
-    /// The REST update was answered, by number.
+    /// The response to the REST update, by index.
     Updated(u8),
-    /// The call should go over.
+    /// The call must migrate.
     Migrate,
-    /// Milliseconds pass, and what is due is met.
+    /// Milliseconds pass, and each due deadline fires.
     Wait(u16),
     /// Twilio ends the stream.
     Stop,
@@ -160,7 +161,7 @@ pub enum Operation {
     Closed,
 }
 
-/// What the stream to the agent says.
+/// An event of the agent's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
 #[allow(missing_docs, reason = "as in dialbridge_core::agent")]
 pub enum AgentSays {
@@ -184,33 +185,33 @@ pub struct AgentAnswer {
     pub matched: u8,
     pub end: u8,
     pub payload: u8,
-    /// Number of keys, and the pause between them.
+    /// The number of digits and the pause between them.
     pub dtmf_rules: Option<(u8, u8)>,
-    /// How many tools.
+    /// The number of tools.
     pub tools: u8,
 }
 
-/// Audio of an answer.
+/// The audio of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Arbitrary)]
 pub struct AgentPrompt {
     /// As in the target `wav`.
     pub format: u8,
-    /// So many bytes, and no more than is looked at.
+    /// The length in bytes, up to the maximum.
     pub bytes: u16,
-    /// Whether it begins as a WAV does.
+    /// Whether it begins like a WAV.
     pub is_wav: bool,
     /// Whether it has to be fetched.
     pub is_elsewhere: bool,
-    /// Whether it may be interrupted.
+    /// Whether the caller may interrupt it.
     pub interruptible: bool,
-    /// Whether a later response cuts it.
+    /// Whether a later response cuts it off.
     pub cancellable: bool,
 }
 
-/// Takes settings and operations.
+/// Runs settings and operations.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run(data: &[u8]) {
     let Some((settings, operations)) = read(data) else { return };
     let (starts, mut frames) = (settings.starts, MAX_FRAMES);
@@ -225,7 +226,7 @@ pub fn run(data: &[u8]) {
     call.finish();
 }
 
-/// The settings and operations that bytes stand for.
+/// Decodes settings and operations.
 #[must_use]
 pub fn read(data: &[u8]) -> Option<(Settings, Vec<Operation>)> {
     let mut bytes = Unstructured::new(data);
@@ -237,13 +238,13 @@ pub fn read(data: &[u8]) -> Option<(Settings, Vec<Operation>)> {
     Some((settings, operations))
 }
 
-/// Feeds a tape to a watched call, with the deadlines that stand on it, or each at its moment where none do.
+/// Feeds a tape to a watched call, with the tape's deadlines. If the tape has none, each deadline fires at its time.
 ///
 /// # Errors
-/// [`TapeError`] for a text that is no tape.
+/// [`TapeError`] if the text is not a tape.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run_tape(text: &str) -> Result<(), TapeError> {
     let tape = Tape::parse(text)?;
     let meets_deadlines = !tape.inputs.iter().any(|(_, input)| *input == TapeInput::Timeout);
@@ -262,7 +263,7 @@ pub fn run_tape(text: &str) -> Result<(), TapeError> {
     Ok(())
 }
 
-/// Does one thing, with so many frames that the caller may still talk for.
+/// Runs one operation. `frames` is how many frames the caller may still speak.
 fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) {
     match operation {
         Operation::Media(is_loud, bytes) => call.feed(&Input::Twilio(&media(*is_loud, usize::from(*bytes)))),
@@ -330,7 +331,7 @@ fn clip(chunks: u8) -> Option<Clip> {
 }
 
 impl Settings {
-    /// What the call is told.
+    /// The configuration of the call.
     #[must_use]
     pub fn config(self) -> CallConfig {
         let mut config = CallConfig {

@@ -1,13 +1,13 @@
-//! What must hold whatever comes in from outside: a module for each fuzz target, with the function that libFuzzer calls
-//! and that the tests call with the seeds. Each panics where something does not hold.
+//! What must hold for any input from outside. Each fuzz target has a module with one function. libFuzzer calls it, and
+//! the tests call it with the seeds. The function panics if a property does not hold.
 //!
-//! | target | bytes are |
+//! | target | input |
 //! | --- | --- |
-//! | [`twilio_message`] | text frames of the media socket, a line each |
-//! | [`wav`] | audio that an agent sends, after three bytes that say what was declared and where it is cut |
-//! | [`webhook`] | a request as HTTP/1.1 has it, without its version |
-//! | [`ticket`] | a ticket or a state; and what one is made of |
-//! | [`call`] | settings and operations, by `arbitrary` |
+//! | [`twilio_message`] | text frames of the media stream, one on a line |
+//! | [`wav`] | audio from an agent, after three bytes with its declared format and where it is cut |
+//! | [`webhook`] | an HTTP/1.1 request without its version |
+//! | [`ticket`] | a ticket or a state, and the parts to make one |
+//! | [`call`] | settings and operations, decoded by `arbitrary` |
 #![forbid(unsafe_code)]
 
 pub mod call;
@@ -18,10 +18,10 @@ pub mod watch;
 pub mod wav;
 pub mod webhook;
 
-/// Takes an input, and panics where something does not hold.
+/// Runs an input. Panics if a property does not hold.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name.
+/// Every target with its name.
 pub const TARGETS: [(&str, Target); 5] = [
     ("twilio_message", twilio_message::run),
     ("wav", wav::run),

@@ -1,4 +1,4 @@
-//! A ticket or a state as text, and what tickets and states are made of.
+//! A ticket or a state as text, and the parts of tickets and states.
 
 use arbitrary::{Arbitrary, Unstructured};
 use dialbridge_core::CallSid;
@@ -8,27 +8,28 @@ use dialbridge_runner::twilio::ticket::{
     BadTicket, CallInfo, Opening, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket, TicketSigner,
 };
 
-/// The key of the seeds' tickets.
+/// The key of the tickets in the seeds.
 pub const KEY: &str = "the key of the fuzz targets";
 
-/// The longest language and event that `/twiml` takes, in bytes. An agent's name is as long here as a language.
+/// The longest language and event that `/twiml` accepts, in bytes. Here an agent's name has the same limit as a
+/// language.
 const MAX_LANGUAGE_BYTES: usize = 35;
 const MAX_EVENT_BYTES: usize = 100;
 
-/// What a ticket and a state are made of.
+/// The parts of a ticket and a state.
 #[derive(Debug, Clone, PartialEq, Eq, Arbitrary)]
 pub struct Parts {
-    /// Characters of the call's id, by number.
+    /// The characters of the CallSid, by index.
     pub call_sid: [u8; 6],
-    /// When it is issued, in milliseconds since 1970.
+    /// When the ticket is issued, in milliseconds since 1970.
     pub issued_ms: u64,
-    /// How much later it is looked at, in milliseconds.
+    /// How much later it is checked, in milliseconds.
     pub later_ms: u32,
-    /// How many streams did not last.
+    /// How many streams broke.
     pub attempt: u32,
-    /// Which byte is changed, and which bits of it.
+    /// The byte to change, and the bits to flip in it.
     pub change: (u16, u8),
-    /// 0: the agent greets; 1: the call is resumed; else by an event.
+    /// 0: the agent greets; 1: the call is resumed; else it begins with an event.
     pub opening: u8,
     /// Whether there is a language.
     pub has_language: bool,
@@ -36,10 +37,10 @@ pub struct Parts {
     pub text: String,
 }
 
-/// Takes a text, which is looked at as a ticket and as a state, and made into the parts of both.
+/// Checks the input as a ticket and as a state, and as the parts of both.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run(data: &[u8]) {
     let signer = signer(KEY);
     if let Ok(text) = std::str::from_utf8(data) {
@@ -50,16 +51,16 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// What the seeds are issued by.
+/// The signer of the seeds.
 ///
 /// # Panics
-/// Where the system has no randomness to give, which is not asked for with a key.
+/// If the system has no randomness. With a key it is not used.
 #[must_use]
 pub fn signer(key: &str) -> TicketSigner {
     TicketSigner::new(&[Secret::new(key)], &[]).expect("a key needs no randomness")
 }
 
-/// Whatever verifies, at any time, is what was issued, to the letter.
+/// A text that verifies at any time is exactly what was issued.
 fn check_text(signer: &TicketSigner, text: &str) {
     for now_ms in [0, 1_000_000, 1_800_000_000_000, u64::MAX] {
         if let Ok(ticket) = signer.check(text, now_ms) {
@@ -130,7 +131,7 @@ impl Parts {
 
     fn info(&self) -> CallInfo {
         let text = self.text(MAX_LANGUAGE_BYTES);
-        // A trace's id is never 0; that of a span may be.
+        // A trace id is never 0. A span id may be.
         let trace_id = u128::from(self.issued_ms).max(1);
         let trace = TraceContext { trace_id, span_id: self.later_ms.into(), is_sampled: self.attempt > 0 };
         CallInfo {
@@ -147,7 +148,7 @@ impl Parts {
         self.text[..end].to_owned()
     }
 
-    /// The text with a byte changed, with its end or its beginning cut off, and with one more byte.
+    /// The text with one byte changed, with its end or its beginning cut off, and with one more byte.
     fn changed(&self, text: &str) -> Vec<String> {
         let (at, bits) = (usize::from(self.change.0) % text.len(), self.change.1);
         let mut bytes = text.as_bytes().to_vec();

@@ -1,4 +1,5 @@
-//! Text frames of the media socket, a line each: read by themselves, and by a call that has started and one that has not.
+//! Text frames of the media stream, one on a line. They are read alone, by a call that has started, and by one that has
+//! not.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,15 +12,15 @@ use crate::watch::{START, WatchedCall};
 /// How long a frame lasts, in milliseconds.
 const FRAME_MS: u64 = 20;
 
-/// Takes lines of text.
+/// Runs lines of text.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let lines: Vec<&str> = text.split('\n').collect();
     lines.iter().for_each(|line| check(line));
-    // A socket for one call, which has started; and one for any, where the first line decides.
+    // One media stream of a known call that has started, and one of any call, where the first line decides.
     let own = CallConfig { call_sid: CallSid::new("CA1").ok(), ..CallConfig::default() };
     hear(own, [START].iter().chain(&lines));
     hear(CallConfig::default(), lines.iter());
@@ -34,12 +35,12 @@ fn hear<'a>(config: CallConfig, lines: impl Iterator<Item = &'a &'a str>) {
     call.finish();
 }
 
-/// What is read is what stands there, told by a reader of any JSON.
+/// The parsed message must match a generic JSON parser.
 fn check(text: &str) {
     let read = parse(text);
     assert_eq!(parse(text), read);
     let Ok(message) = read else { return };
-    // A reader of any JSON refuses what is skipped here: deep nesting, and numbers out of range.
+    // A generic JSON parser rejects what is skipped here: deep nesting and numbers out of range.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     let event = value["event"].as_str();
     match message {

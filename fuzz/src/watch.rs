@@ -1,4 +1,4 @@
-//! A call under watch: whatever goes in, what comes out must keep the contract of `dialbridge_core`.
+//! A call under watch: for any input, the output must keep the contract of `dialbridge_core`.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, ToolsId, TurnId,
 };
 
-/// How many outputs one input may bring about, beside those for the audio that is to be played.
+/// How many outputs one input may cause, apart from those for its prompt audio.
 const MAX_OUTPUTS: u64 = 1_000;
 
-/// How often a call may want to be woken at one moment.
+/// How many timeouts a call may request for one moment.
 const MAX_TIMEOUTS_AT_ONCE: u32 = 32;
 
-/// How many turns that are not the caller's words may wait for the agent: core's bound for keys, and some more.
+/// How many turns other than the caller's speech may wait for the agent: core's limit for digits, and some more.
 const MAX_WAITING_TURNS: u32 = 40;
 
 /// The audio of one chunk, in bytes of mu-law.
@@ -26,14 +26,14 @@ const CHUNK_BYTES: u64 = CHUNK_MS * 8;
 /// Twilio's first message about a call.
 pub const START: &str = r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}"#;
 
-/// A call, and what is known of it from its outputs alone.
+/// A call, and what its outputs alone tell of it.
 pub struct WatchedCall {
     call: Call,
     config: Arc<CallConfig>,
     now: CallTime,
-    /// The turn that is open, and whether its input is complete.
+    /// The open turn, and whether its input is complete.
     open: Option<(u32, bool)>,
-    /// Whether its stream ends by itself with this input: then it need not be cancelled.
+    /// Whether this input ends its stream. Then it need not be cancelled.
     has_ended: bool,
     last_turn: u32,
     marks: Vec<MarkName>,
@@ -43,16 +43,16 @@ pub struct WatchedCall {
     updates: u32,
     is_closed: bool,
     account: Option<AudioAccount>,
-    /// Bytes of the caller's audio: what came, and what the agent's streams got.
+    /// Bytes of the caller's audio: received, and sent to the agent.
     received: u64,
     written: u64,
-    /// Bytes of audio for the caller: what was given at most, and what went out.
+    /// Bytes of audio for the caller: at most received from the agent, and sent.
     given: u64,
     played: u64,
 }
 
 impl WatchedCall {
-    /// A call whose socket was just opened.
+    /// A call whose media stream has just opened.
     #[must_use]
     pub fn new(config: CallConfig) -> Self {
         let config = Arc::new(config);
@@ -77,36 +77,36 @@ impl WatchedCall {
         }
     }
 
-    /// The last turn that was opened, 0 before the first.
+    /// The last turn that was opened; 0 before the first.
     #[must_use]
     pub fn last_turn(&self) -> u32 {
         self.last_turn
     }
 
-    /// The mark that was sent so many marks ago.
+    /// The mark that was sent that many marks ago.
     #[must_use]
     pub fn mark(&self, back: usize) -> Option<MarkName> {
         self.marks.iter().rev().nth(back).copied()
     }
 
-    /// What was asked for so many fetches ago.
+    /// The fetch that was requested that many fetches ago.
     #[must_use]
     pub fn fetch(&self, back: usize) -> Option<FetchId> {
         self.fetches.iter().rev().nth(back).copied()
     }
 
-    /// The tools that were asked for so many times ago.
+    /// The tools that were requested that many requests ago.
     #[must_use]
     pub fn tools(&self, back: usize) -> Option<ToolsId> {
         self.tools.iter().rev().nth(back).copied()
     }
 
-    /// Takes an input in at this moment, and looks at all that comes of it.
+    /// Feeds an input at the current time and checks all outputs.
     pub fn feed(&mut self, input: &Input<'_>) {
         self.take(input, audio_of(input));
     }
 
-    /// Takes a `media` message in that is known to bring so many bytes of audio.
+    /// Feeds a `media` message that carries that many bytes of audio.
     pub fn feed_frame(&mut self, media: &str, bytes: u64) {
         self.take(&Input::Twilio(media), bytes);
     }
@@ -151,7 +151,7 @@ impl WatchedCall {
         assert_eq!(self.call.poll_timeout(), deadline, "a timeout too early moves no deadline");
     }
 
-    /// Lets time pass, and meets each deadline at its moment.
+    /// Lets time pass and fires each deadline at its time.
     pub fn wait(&mut self, ms: u64) {
         let until = self.now + ms;
         let mut at_once = 0;
@@ -164,13 +164,13 @@ impl WatchedCall {
         self.now = until;
     }
 
-    /// Goes to that moment without meeting a deadline: those are on a tape.
+    /// Goes to that time without firing deadlines, because the tape has them.
     pub fn jump(&mut self, at: CallTime) {
         self.now = self.now.max(at);
     }
 
-    /// Answers whatever waits for the agent with nothing, until the call listens or waits for somebody else: no more of it
-    /// may have been kept than the bounds say.
+    /// Gives empty answers to everything that waits for the agent, until the call listens or waits for something else.
+    /// No more may have been kept than the limits allow.
     pub fn settle(&mut self) {
         let mut answered = 0;
         while let Some((turn, true)) = self.open {
@@ -178,14 +178,14 @@ impl WatchedCall {
             assert!(answered <= MAX_WAITING_TURNS, "so many turns wait for the agent");
             let nothing = Answer { part: AnswerPart::Final, ..Answer::default() };
             self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(nothing))));
-            // A stream for the whole call is over when it ends, and not with an answer.
+            // A stream for the whole call does not end with an answer.
             if self.config.shape == StreamShape::PerSession && self.open == Some((turn, true)) {
                 self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
             }
         }
     }
 
-    /// The socket closes: the call ends, once, and all of the caller's audio is accounted for.
+    /// Closes the media stream. The call must end once, with all of the caller's audio accounted for.
     pub fn finish(mut self) {
         self.feed(&Input::TwilioClosed);
         let Some(account) = self.account else { panic!("the call did not say that it ended") };
@@ -294,7 +294,7 @@ impl WatchedCall {
         }
     }
 
-    /// How many bytes of mu-law an input's audio for the caller is at most: no rate is below the telephone's.
+    /// The maximum mu-law bytes of an input's audio for the caller. No sample rate is below the telephone's.
     fn sound_of(&self, input: &Input<'_>) -> u64 {
         match input {
             Input::Agent(_, AgentEvent::Answer(answer)) => {
@@ -306,7 +306,7 @@ impl WatchedCall {
     }
 }
 
-/// How many bytes of the caller's audio an input that was accepted brings.
+/// How many bytes of the caller's audio an accepted input carries.
 fn audio_of(input: &Input<'_>) -> u64 {
     let Input::Twilio(text) = input else { return 0 };
     let Ok(Inbound::Media(media)) = parse(text) else { return 0 };

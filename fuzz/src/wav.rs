@@ -1,17 +1,17 @@
-//! Audio that an agent sends, after three bytes: the declared format, and two sizes of pieces in which it comes.
+//! Audio from an agent, after three bytes: the declared format, and the sizes of the pieces in which the audio comes.
 
 use dialbridge_core::audio::wav::{WavEnd, WavError, WavEvent, WavHeader, WavReader, read_wav};
 use dialbridge_core::audio::{AudioFormat, Encoding, SAMPLE_RATE, ToMulaw, TranscodeError, to_mulaw};
 
 const ENCODINGS: [Encoding; 3] = [Encoding::Linear16, Encoding::Mulaw, Encoding::Alaw];
 
-/// Those that there is a conversion from, and some that there is none from.
+/// Sample rates that we can convert, and some that we cannot.
 const RATES: [u32; 14] = [8000, 0, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 1, 7999, 96000, u32::MAX];
 
-/// Takes three bytes and audio.
+/// Runs three bytes and audio.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run(data: &[u8]) {
     let [format, first, later, audio @ ..] = data else { return };
     let declared = declared(*format);
@@ -26,14 +26,14 @@ pub fn run(data: &[u8]) {
     check_length(declared, &reading, &whole);
 }
 
-/// The format that a byte stands for, whose encoding is its last digit to the base 3.
+/// The format that a byte declares. Its last digit in base 3 is the encoding.
 #[must_use]
 pub fn declared(byte: u8) -> AudioFormat {
     let byte = usize::from(byte);
     AudioFormat { encoding: ENCODINGS[byte % 3], sample_rate: RATES[byte / 3 % RATES.len()] }
 }
 
-/// Cuts audio: a first piece, then later ones of another size, none empty.
+/// Cuts audio into a first piece and later pieces of another size. No piece is empty.
 struct Pieces<'a> {
     rest: &'a [u8],
     size: usize,
@@ -51,7 +51,7 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// What came out of a reader: runs of audio, each with its header, and how it ended.
+/// The output of a reader: runs of audio, each with its header, and how it ended.
 #[derive(Debug, Default, PartialEq)]
 struct Reading {
     runs: Vec<(Option<WavHeader>, Vec<u8>)>,
@@ -97,7 +97,7 @@ fn read_in<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     reading
 }
 
-/// Reading at once gives the first WAV of those that the reader gives.
+/// Reading everything at once must give the first WAV that the reader gives.
 fn check_whole(audio: &[u8], reading: &Reading) {
     match (read_wav(audio), reading.runs.first()) {
         (Ok(wav), Some((Some(header), data))) => {
@@ -118,7 +118,7 @@ fn convert<'a>(declared: AudioFormat, pieces: impl IntoIterator<Item = &'a [u8]>
     Ok(mulaw)
 }
 
-/// n samples of each channel give `ceil(n * 8000 / rate)` bytes, those of neighbours of one format together.
+/// n samples of each channel must give `ceil(n * 8000 / rate)` bytes. Neighbours of the same format count together.
 fn check_length(declared: AudioFormat, reading: &Reading, mulaw: &Result<Vec<u8>, TranscodeError>) {
     let Ok(mulaw) = mulaw else { return };
     assert_eq!(reading.error, None, "what cannot be read cannot be converted");

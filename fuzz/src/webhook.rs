@@ -1,4 +1,4 @@
-//! A request as HTTP/1.1 has it: a line with the path, lines with headers, an empty line, a form. `\n` ends a line.
+//! An HTTP/1.1 request: a line with the path, header lines, an empty line, a form. `\n` ends a line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use ring::hmac;
 /// A value that no log may show.
 const SECRET: &str = "S3CRET";
 
-/// Takes a request.
+/// Runs a request.
 ///
 /// # Panics
-/// Where something does not hold.
+/// If a property does not hold.
 pub fn run(data: &[u8]) {
     let (head, body) = split_at_empty_line(data);
     let mut lines = head.split(|byte| *byte == b'\n');
@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     let headers = headers(lines);
     let form = check_pairs(body);
 
-    // What hyper takes in as the target of a request, and no more.
+    // Only what hyper accepts as a request target.
     let Some(path) =
         Uri::try_from(target).ok().and_then(|uri| uri.path_and_query().map(|path| path.as_str().to_owned()))
     else {
@@ -57,18 +57,19 @@ fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderMap {
     lines.filter_map(header).collect()
 }
 
-/// A form's parameters are no more, and no longer, than its bytes can say, and are the same once written and read again.
+/// A form's parameters must be no more and no longer than its bytes allow. Writing and parsing them again must not
+/// change them.
 fn check_pairs(body: &[u8]) -> Vec<(String, String)> {
     let form = pairs(body);
     assert!(form.len() <= body.split(|byte| *byte == b'&').count());
-    // A byte that is no UTF-8 becomes a character of three.
+    // An invalid UTF-8 byte becomes a character of three bytes.
     assert!(form.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 3 * body.len());
     let written = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
     assert_eq!(pairs(written.as_bytes()), form);
     form
 }
 
-/// Nothing is signed but what was signed with one of the tokens.
+/// Only a request that one of the tokens signed may pass.
 fn check_signature(url: &str, form: &[(String, String)], given: &str) {
     let (token, other) = (Secret::new("token"), Secret::new("another"));
     let good = signature(token.expose(), url, form);
@@ -84,20 +85,20 @@ fn check_signature(url: &str, form: &[(String, String)], given: &str) {
     let at = url.len() % changed.len();
     changed[at] ^= 1 << (form.len() % 8);
     assert!(!is_signed(&tokens, url, form, &STANDARD.encode(changed)), "byte {at} was changed");
-    // A signature that was made up is none: what holds has the bytes of one of the few that hold for this URL.
+    // An invented signature passes only if it equals one of the few that are valid for this URL.
     if is_signed(&tokens, url, form, given) {
         assert_eq!(STANDARD.decode(given.trim()).map(|bytes| bytes.len()), Ok(20));
     }
 }
 
-/// HMAC-SHA1 of the URL and the form as Twilio's page describes it.
+/// HMAC-SHA1 of the URL and the form, as Twilio documents it.
 fn signature(token: &str, url: &str, form: &[(String, String)]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
     let parameters: String = signed_pairs(form).into_iter().map(|(name, value)| format!("{name}{value}")).collect();
     STANDARD.encode(hmac::sign(&key, format!("{url}{parameters}").as_bytes()))
 }
 
-/// By name; the values of a repeated one by value, each once.
+/// Sorted by name. The values of a repeated parameter are sorted by value, each once.
 fn signed_pairs(form: &[(String, String)]) -> Vec<(&str, &str)> {
     let mut sorted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in form {
@@ -106,7 +107,7 @@ fn signed_pairs(form: &[(String, String)]) -> Vec<(&str, &str)> {
     sorted.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name, value))).collect()
 }
 
-/// The URLs that Twilio may have meant are few, and have this one's query.
+/// The URLs that Twilio may have meant are few and keep this URL's query.
 fn check_neighbours(url: &str, headers: &HeaderMap) {
     let urls = neighbours(url, headers);
     assert!((4..=16).contains(&urls.len()), "{urls:?}");
@@ -118,7 +119,7 @@ fn check_neighbours(url: &str, headers: &HeaderMap) {
     }
 }
 
-/// A log shows no value of a query and no ticket, wherever they stand.
+/// A log shows no query value and no ticket, wherever they are.
 fn check_redacted(public: &PublicUrl, path: &str) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let is_there = |text: &str| text.contains(SECRET);

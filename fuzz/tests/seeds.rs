@@ -1,4 +1,4 @@
-//! The seeds of `seeds/`, and the tapes of `tests/frames`, through every target that takes such a thing.
+//! Runs the seeds of `seeds/` and the tapes of `tests/frames` through every target that accepts them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ fn every_tape_passes_the_targets_for_messages_audio_and_calls() {
     }
 }
 
-/// The audio of an input: a frame of the caller's, the prompts of an answer.
+/// The audio of an input: the caller's frame, or the prompts of an answer.
 fn audio_of(input: &TapeInput) -> Vec<Vec<u8>> {
     match input {
         TapeInput::Twilio(text) => {

@@ -1,4 +1,4 @@
-//! How connections are opened. In production by TCP; a test may put pipes in its place, and run on a virtual clock.
+//! Opens connections: by TCP in production. A test can use pipes instead and run on a virtual clock.
 
 use std::fmt;
 use std::future::Future;
@@ -18,7 +18,7 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What a [`Dial`] gives.
+/// The result of a [`Dial`].
 pub type Dialled = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
 
 /// Opens connections.
@@ -36,14 +36,14 @@ impl Dial for Tcp {
         let host = host.trim_matches(['[', ']']).to_owned();
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
-            // A 20 ms frame must not wait for the answer to the one before.
+            // A 20 ms frame must not wait for the acknowledgement of the one before.
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Io>)
         })
     }
 }
 
-/// A [`Dial`] in the form that hyper and tonic take.
+/// A [`Dial`] as hyper and tonic take it.
 #[derive(Debug, Clone)]
 pub struct Connector(pub Arc<dyn Dial>);
 
@@ -91,8 +91,8 @@ impl AsyncWrite for Opened {
         Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
     }
 
-    // A frame of audio is small. Told so, h2 copies payloads of up to 1 kB, not of 256 bytes, into one buffer, which goes out
-    // as one write for all the calls of a connection.
+    // A frame of audio is small. With this answer h2 copies payloads of up to 1 kB, not 256 bytes, into one buffer. All
+    // calls of a connection then share one write.
     fn is_write_vectored(&self) -> bool {
         false
     }

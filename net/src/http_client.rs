@@ -1,5 +1,5 @@
-//! HTTP: a client that keeps its connections ([`HttpClient`]) for Twilio's REST API and for audio that an agent names by its
-//! address, and single requests over a connection of their own ([`send_once`]).
+//! HTTP clients: [`HttpClient`] keeps its connections, for Twilio's REST API and for audio that an agent names by URL.
+//! [`send_once`] sends one request over a new connection.
 
 use std::fmt;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use crate::dial::{Connector, Dial, Io};
 
-/// A client; clones share its connections.
+/// A client. Clones share its connections.
 #[derive(Clone)]
 pub struct HttpClient(Client<HttpsConnector<Connector>, Full<Bytes>>);
 
@@ -26,12 +26,12 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub enum HttpError {
-    /// The other side cannot be reached, or broke off.
+    /// The server cannot be reached, or it closed the connection.
     Broken(String),
-    /// The answer is longer than was asked for.
+    /// The response is longer than allowed.
     TooLong,
 }
 
@@ -47,10 +47,10 @@ impl fmt::Display for HttpError {
 impl std::error::Error for HttpError {}
 
 impl HttpClient {
-    /// A client that trusts what this program trusts.
+    /// A client that trusts the certificates that this program trusts.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn new(dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(crate::tls::client_config()?)
@@ -60,20 +60,20 @@ impl HttpClient {
         Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
     }
 
-    /// Sends a request and reads the whole answer, of `max` bytes at most. It has no deadline of its own.
+    /// Sends a request and reads the whole response, at most `max` bytes. It has no deadline.
     ///
     /// # Errors
-    /// [`HttpError`] when there is no whole answer.
+    /// [`HttpError`] if there is no whole response.
     pub async fn send(&self, request: Request<Full<Bytes>>, max: usize) -> Result<Response<Bytes>, HttpError> {
         read_whole(self.0.request(request).await.map_err(|error| broken(&error))?, max).await
     }
 }
 
-/// Sends a request over a connection to the server of its URL and reads the whole answer, of `max_bytes` at most. The
-/// connection ends with it. There is no deadline, and no redirect is followed.
+/// Sends a request over a new connection to the server of its URL and reads the whole response, at most `max_bytes`.
+/// The connection is then closed. It has no deadline and follows no redirects.
 ///
 /// # Errors
-/// [`HttpError`] when there is no whole answer.
+/// [`HttpError`] if there is no whole response.
 pub async fn send_once(
     connection: impl Io + 'static,
     mut request: Request<Full<Bytes>>,
@@ -83,7 +83,7 @@ pub async fn send_once(
     drive(connection, async move |mut sender| read_whole(sender.send_request(request).await?, max_bytes).await).await
 }
 
-/// Has a connection used, and drives it as long as that goes on.
+/// Drives a connection while a future uses it.
 pub(crate) async fn drive<T, E: From<HttpError>>(
     connection: impl Io + 'static,
     used: impl AsyncFnOnce(SendRequest<Full<Bytes>>) -> Result<T, E>,
@@ -96,13 +96,13 @@ pub(crate) async fn drive<T, E: From<HttpError>>(
         tokio::select! {
             biased;
             answered = &mut used => return answered,
-            // What goes wrong with it is told to whoever waits for the answer.
+            // The waiting request gets the connection's error.
             _ = &mut connection, if is_driven => is_driven = false,
         }
     }
 }
 
-/// A request as it goes over a connection to the host itself.
+/// Puts a request into origin form: the path in the request line, the host in the `Host` header.
 pub(crate) fn in_origin_form(request: &mut Request<Full<Bytes>>) -> Result<(), HttpError> {
     let url = request.uri();
     let host = url.authority().map_or("", |authority| authority.as_str());
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a request to a server that answers so.
+    /// The client's result when a server sends that response.
     async fn answered(answer: &str) -> (String, Result<Response<Bytes>, HttpError>) {
         let (ours, mut theirs) = tokio::io::duplex(10_000);
         let serving = async {

@@ -1,5 +1,5 @@
-//! What dialbridge needs of a network: connections ([`dial`]), TLS ([`tls`]), an HTTP client ([`http_client`]) and a WebSocket
-//! ([`websocket`]).
+//! The network code of dialbridge: connections ([`dial`]), TLS ([`tls`]), an HTTP client ([`http_client`]) and a
+//! WebSocket ([`websocket`]).
 #![forbid(unsafe_code)]
 
 pub mod dial;

@@ -7,13 +7,13 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret in.
+    /// Wraps a secret.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The secret itself, for the one place that needs it.
+    /// The secret itself. Call this only where it is needed.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

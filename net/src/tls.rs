@@ -1,5 +1,5 @@
-//! Which certificates are trusted: the platform's, or bundled ones where the platform has none (an image made from
-//! scratch has no CA bundle). And connections to the servers of URLs, with TLS where the scheme asks for it.
+//! The certificates that we trust: the platform's, or bundled ones if the platform has none (an image made from scratch
+//! has no CA bundle). Also connects to the server of a URL, with TLS if the scheme requires it.
 
 use std::fmt;
 use std::io;
@@ -12,14 +12,14 @@ use tokio_rustls::TlsConnector;
 
 use crate::dial::{Dial, Io};
 
-/// Why there is no connection to the server of a URL.
+/// Why we cannot connect to the server of a URL.
 #[derive(Debug)]
 pub enum ConnectError {
     /// The URL names no host.
     NoHost(String),
     /// The host cannot be reached.
     Unreachable(io::Error),
-    /// There is no TLS on the connection.
+    /// The TLS handshake failed.
     Tls(io::Error),
 }
 
@@ -34,11 +34,11 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// Connects to the server of a URL, with TLS where the scheme is `https` or `wss`; `None` stands for [`client_config`]. There
-/// is no deadline.
+/// Connects to the server of a URL, with TLS if the scheme is `https` or `wss`. `None` for `tls` means
+/// [`client_config`]. It has no deadline.
 ///
 /// # Errors
-/// [`ConnectError`] when there is no connection.
+/// [`ConnectError`] if there is no connection.
 pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
     let host = url.host().ok_or_else(|| ConnectError::NoHost("it has no host".to_owned()))?;
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
@@ -57,9 +57,9 @@ pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri
     Ok(Box::new(connected.map_err(ConnectError::Tls)?))
 }
 
-/// Installs the cryptography of this process. To be called first in `main`: libraries that find none panic.
+/// Installs the cryptography of this process. Call it first in `main`: libraries that find none panic.
 pub fn install_crypto() {
-    // It fails only where one is installed already, and that one serves as well.
+    // It fails only if a provider is installed already, and that one works too.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -69,7 +69,7 @@ pub fn platform_has_roots() -> bool {
     !rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
-/// The certificates that are trusted. They are read once: to read them takes milliseconds.
+/// The trusted certificates. The process reads them once, because reading them takes milliseconds.
 fn roots() -> Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let read = || {
@@ -83,10 +83,10 @@ fn roots() -> Arc<RootCertStore> {
     ROOTS.get_or_init(read).clone()
 }
 
-/// The client's side of TLS.
+/// The client's TLS configuration.
 ///
 /// # Errors
-/// When the cryptography has no protocol version in common with rustls.
+/// If the cryptography and rustls have no protocol version in common.
 pub fn client_config() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;

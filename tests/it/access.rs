@@ -1,4 +1,4 @@
-//! Who gets in.
+//! Who may use the service.
 
 use dialbridge_lab::agent::Script;
 use dialbridge_tests::{Came, Harness, RawSocket, SERVICE_URL, paths, post, signed_post, start, voice_url};

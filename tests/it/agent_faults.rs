@@ -1,5 +1,5 @@
-//! An agent that fails, on real sockets: the caller need not repeat anything, nothing that he said is lost or doubled, and
-//! where the agent cannot be had at all, the call gets its fallback.
+//! An agent that fails, on real sockets. The caller need not repeat anything, and nothing that the caller says is lost
+//! or doubled. If the agent cannot be had at all, the call gets its fallback.
 
 use dialbridge_core::Report;
 use dialbridge_lab::agent::TurnRecord;
@@ -8,10 +8,10 @@ use dialbridge_runner::settings::Config;
 use dialbridge_tests::{Edition, Numbered, TcpHarness, hang_up, numbers, redirected, say};
 use tokio::task::JoinSet;
 
-/// What is said first, in frames.
+/// The length of the first sentence, in frames.
 const FIRST_FRAMES: u32 = 60;
 
-/// Two sentences with time for their answers, all frames numbered.
+/// Two sentences with time for the answers. All frames are numbered.
 fn two_sentences() -> (Vec<CallerStep>, u32) {
     let mut caller = Numbered::default();
     let mut steps = vec![say(When::AgentSilent(0), caller.speech(u64::from(FIRST_FRAMES) * 20))];
@@ -23,7 +23,7 @@ fn two_sentences() -> (Vec<CallerStep>, u32) {
     (steps, spoken)
 }
 
-/// An agent whose first utterance is met by a fault once, and whose others are answered.
+/// An agent that fails once, at its first utterance, and answers all others.
 fn script(fault: &str) -> String {
     format!(
         "end_of_utterance_ms = 400\nthink_ms = 100\n[start]\ntone = {{ hz = 400, ms = 200 }}\n\
@@ -33,7 +33,7 @@ fn script(fault: &str) -> String {
     )
 }
 
-/// What the agent has heard: of a turn that it did not answer, what no later one has had again.
+/// The frames that the agent heard. Frames of an unanswered turn count only if no later turn got them again.
 fn heard(turns: &[TurnRecord]) -> Vec<u32> {
     let mut heard: Vec<u32> = Vec::new();
     let mut answered = true;
@@ -48,7 +48,7 @@ fn heard(turns: &[TurnRecord]) -> Vec<u32> {
     heard
 }
 
-/// What came of a call that the agent failed in.
+/// The result of a call in which the agent failed.
 struct Outcome {
     call: CallRecord,
     turns: Vec<TurnRecord>,
@@ -85,7 +85,7 @@ impl Outcome {
             .collect()
     }
 
-    /// The caller has got both answers, each once, and did not have to say anything again.
+    /// The caller got both answers, each once, and repeated nothing.
     fn is_unnoticed(&self, case: &str) {
         assert_eq!(self.answers(), ["one", "two"], "{case:?}: {:?}", self.failures());
         self.is_heard_once(case);
@@ -95,7 +95,7 @@ impl Outcome {
         assert_eq!(redirected(&self.call), None::<String>, "{case:?}");
     }
 
-    /// Each frame has reached the agent once, and in order.
+    /// Each frame reached the agent once and in order.
     fn is_heard_once(&self, case: &str) {
         let heard = heard(&self.turns);
         assert_eq!(heard, (0..u32::try_from(heard.len()).unwrap()).collect::<Vec<u32>>(), "{case:?}");
@@ -103,7 +103,7 @@ impl Outcome {
     }
 }
 
-/// Runs cases at the same time.
+/// Runs all cases at the same time.
 async fn all<const N: usize, F: Future<Output = ()> + Send + 'static>(
     edition: Edition,
     cases: [&'static str; N],
@@ -113,7 +113,7 @@ async fn all<const N: usize, F: Future<Output = ()> + Send + 'static>(
     running.join_all().await;
 }
 
-/// One fault, after which the call goes on as if there had been none.
+/// After one fault the call goes on as if there had been none.
 async fn passes(edition: Edition, fault: &'static str) {
     let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |config| {
         let call = &mut config.default_agent_mut().call;

@@ -1,4 +1,4 @@
-//! What Google's and Twilio's pages leave open, played both ways. `docs/assumptions.md` lists it.
+//! Plays what Google's and Twilio's pages leave open, both ways. `docs/assumptions.md` lists it.
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, CallerStep, TwilioBehaviour, When};

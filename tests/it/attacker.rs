@@ -1,5 +1,5 @@
-//! Somebody who knows everything about a live call but the keys: its ids, old tickets and states, how all of it is made. The
-//! call never notices.
+//! An attacker who knows everything about a live call except the keys: its ids, old tickets and states, and how they
+//! are made. The call never notices.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Whether a socket could be opened.
+/// Whether a media stream could be opened.
 async fn opens(pipes: &Pipes, path: &str, signature: Option<&str>) -> bool {
     RawSocket::open_signed(pipes, path, signature).await.is_ok()
 }
 
-/// Tickets and states for the victim's call that were made without the keys.
+/// Tickets and states for the victim's call, made without the keys.
 fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
     let call_sid = CallSid::new(victim).unwrap();
     let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: now_ms, failed_turns: 0, trace: None };
@@ -41,7 +41,7 @@ fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
         let signer = TicketSigner::new(&[Secret::new(key)], &[]).unwrap();
         forged.extend([signer.issue(&ticket), signer.issue_state(&state)]);
     }
-    // The attacker's own genuine one, with the victim's id put in, or its two halves taken apart.
+    // The attacker's own genuine ticket with the victim's id in it, or with its two halves split.
     let (content, tag) = genuine.split_once('.').unwrap();
     let opened = String::from_utf8(URL_SAFE_NO_PAD.decode(content).unwrap()).unwrap();
     let changed = URL_SAFE_NO_PAD.encode(opened.replace(ATTACKERS_CALL, victim));
@@ -59,11 +59,11 @@ fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
     forged
 }
 
-/// All that the attacker tries while the victim talks.
+/// Everything that the attacker tries while the victim talks.
 async fn attack(harness: &Harness, victim: &str) {
     let pipes = &harness.pipes;
     let good = |path: &str| sign(TOKEN, &format!("ws://service.test{path}"), &[]);
-    // The attacker has a call of his own, and all that it was given.
+    // The attacker has a call of his own, with its ticket and state.
     let (own_media, own_action) = voice_url(pipes, ATTACKERS_CALL).await;
     let (own_ticket, own_state) = (own_media.rsplit('/').next().unwrap(), own_action.rsplit('=').next().unwrap());
     let now_ms = 1_795_392_000_000 + 5_000;
@@ -77,13 +77,13 @@ async fn attack(harness: &Harness, victim: &str) {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{action}");
         }
     }
-    // His own state is not for another call, and a state is no ticket.
+    // The attacker's own state is not valid for another call, and a state is not a ticket.
     for (path, call) in [(own_action.clone(), victim), (own_action.replace("connect", "dial"), victim)] {
         let answer = signed_post(pipes, &path, &[("CallSid", call), ("CallStatus", "in-progress")]).await;
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::FORBIDDEN, ""), "{path}");
     }
     assert!(!opens(pipes, &format!("/media/{own_state}"), Some(&good(&format!("/media/{own_state}")))).await);
-    // Nothing without Twilio's signature: none, a made-up one, that of another URL, that of another form.
+    // No request without Twilio's signature passes: none, an invented one, that of another URL, that of another form.
     let other_form = sign(TOKEN, &format!("{SERVICE_URL}/twiml"), &pairs(&[("CallSid", ATTACKERS_CALL)]));
     let other_url = sign(TOKEN, &format!("{SERVICE_URL}/twiml?agent=x"), &pairs(&[("CallSid", victim)]));
     for signature in ["", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=", &other_form, &other_url] {
@@ -94,7 +94,7 @@ async fn attack(harness: &Harness, victim: &str) {
             assert_eq!((answer.status, answer.body.as_str()), (StatusCode::FORBIDDEN, ""), "{path}");
         }
     }
-    // A header more, a parameter twice: what was not signed is not taken.
+    // An added or repeated parameter makes the signature invalid.
     let signed = sign(TOKEN, &format!("{SERVICE_URL}/twiml"), &pairs(&[("CallSid", ATTACKERS_CALL)]));
     for body in [
         format!("CallSid={victim}&CallSid={ATTACKERS_CALL}"),
@@ -105,7 +105,7 @@ async fn attack(harness: &Harness, victim: &str) {
         let headers = [FORM, ("x-twilio-signature", signed.as_str())];
         assert_eq!(post(pipes, "POST /twiml", &headers, &body).await.status, StatusCode::FORBIDDEN, "{body}");
     }
-    // His own socket says that it is the victim's call, and stops it.
+    // The attacker's own stream claims to be the victim's call, and stops it.
     let mut own = RawSocket::open(pipes, &own_media).await.unwrap();
     own.text(&start(victim)).await;
     own.text(r#"{"event":"stop","streamSid":"MZ1","stop":{}}"#).await;
@@ -120,14 +120,14 @@ async fn without_the_signing_keys_no_call_can_be_touched() {
     let (watch, mut watched) = mpsc::channel(1_000);
     let plan = CallPlan { watch: Some(watch), ..harness.plan(bakery()) };
     let attacking = async {
-        // The victim's ids are no secret: the attacker has them as soon as the call streams.
+        // The victim's ids are no secret: the attacker gets them as soon as the call streams.
         while let Some(event) = watched.recv().await {
             if event.kind == CallEventKind::StreamOpened {
                 break;
             }
         }
         let victim = harness.twilio.live_calls().pop().unwrap();
-        // What comes on is not looked at, but taken.
+        // Reads the victim's events without checking them.
         let attacks = async {
             for _ in 0..5 {
                 attack(&harness, &victim).await;

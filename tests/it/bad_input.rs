@@ -1,4 +1,4 @@
-//! Bytes that no Twilio sends. The call goes on or ends with a reason; the service and the other calls never notice.
+//! Bytes that Twilio never sends. The call goes on or ends with a reason. The service and the other calls never notice.
 
 use dialbridge_core::Report;
 use dialbridge_net::websocket::{Frame, OpCode};
@@ -13,7 +13,7 @@ async fn open(harness: &Harness) -> RawSocket {
     RawSocket::open(&harness.pipes, &media).await.unwrap()
 }
 
-/// Whether the call still does what calls do: the agent's greeting comes after `start`.
+/// Whether the call still works: the agent's greeting comes after `start`.
 async fn still_greets(socket: &mut RawSocket) -> bool {
     socket.text(START).await;
     matches!(socket.next().await, Came::Text(text) if text.contains(r#""event":"media""#))

@@ -1,4 +1,4 @@
-//! `GET /media`: streams of TwiML that others wrote.
+//! `GET /media`: streams from TwiML that others wrote.
 
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{RestFault, sign};

@@ -1,4 +1,4 @@
-//! Who speaks into a prompt stops it, and what was heard of it is known.
+//! A caller who speaks into a prompt stops it, and we know how much of it was heard.
 
 use dialbridge_core::Report;
 use dialbridge_core::call::CHUNK_MS;
@@ -10,7 +10,7 @@ use dialbridge_tests::{
     numbers, pause, press, say, sounding_ms, spoke, tone_ms,
 };
 
-/// A long prompt at 400 Hz, and an answer at 900 Hz to what is said into it.
+/// A long prompt at 400 Hz, and a 900 Hz answer to what the caller says into it.
 const PROMPT: &str = r#"
     think_ms = 200
     [start]
@@ -22,7 +22,7 @@ const PROMPT: &str = r#"
     tone = { hz = 900, ms = 600 }
 "#;
 
-/// Two seconds into the prompt the caller says something.
+/// Two seconds into the prompt the caller speaks.
 fn interruption() -> Vec<CallerStep> {
     vec![say(When::AgentSpeaking(2_000), numbered_speech(0, 1_600)), pause(9_000), hang_up(When::After(0))]
 }
@@ -31,7 +31,8 @@ fn rule(mode: BargeInMode) -> BargeIn {
     BargeIn { mode, ..BargeIn::default() }
 }
 
-/// Whether about so many milliseconds of a tone were heard in the whole call: mu-law changes its loudness a little.
+/// Whether the caller heard about that many milliseconds of a tone in the whole call. mu-law changes its loudness a
+/// little.
 fn is_heard(call: &CallRecord, hz: f64, expected_ms: f64) -> bool {
     (tone_ms(&call.heard, hz) - expected_ms).abs() < 10.0 + expected_ms / 50.0
 }
@@ -52,7 +53,7 @@ async fn each_mode_has_its_own_idea_of_an_interruption(edition: Edition) {
                 let by = if mode == BargeInMode::Voice { BargeInBy::Voice } else { BargeInBy::Speech };
                 assert_eq!(cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(), [by]);
                 let (played_ms, cut) = spoke(&call)[0];
-                // The caller begins at 2,000 ms; a first transcript comes 400 ms later, 200 ms of voice are enough.
+                // The caller begins at 2,000 ms. The first transcript comes 400 ms later; 200 ms of voice are enough.
                 let expected = if mode == BargeInMode::Voice { 2_200..2_300 } else { 2_400..2_500 };
                 assert!(cut && expected.contains(&played_ms), "{mode:?}: {played_ms}");
                 assert_eq!(spoke(&call)[1], (600, false), "the answer is heard to its end");
@@ -92,7 +93,7 @@ async fn after_the_cut_nothing_of_the_old_answer_is_heard(edition: Edition) {
 
 each_edition!(as_many_words_as_are_set_interrupt, ALL);
 async fn as_many_words_as_are_set_interrupt(edition: Edition) {
-    // The caller has three words, one every 400 ms.
+    // The caller says three words, one every 400 ms.
     for (min_words, expected) in [(1, Some(2_400..2_500)), (3, Some(3_200..3_300)), (4, None)] {
         let mut harness = Harness::with_script(PROMPT)
             .edition(edition)
@@ -143,7 +144,7 @@ async fn without_interim_results_the_last_one_interrupts(edition: Edition) {
 
 each_edition!(a_prompt_that_may_not_be_interrupted_is_never_cut, ALL);
 async fn a_prompt_that_may_not_be_interrupted_is_never_cut(edition: Edition) {
-    // CX says it of a message; to ES it is said by a custom payload.
+    // CX sets it on a message. In ES a custom payload sets it.
     let protection =
         if edition == Edition::Cx { "protected = true" } else { "payload = { dialbridge = { bargeIn = false } }" };
     let script = PROMPT.replace("[start]", &format!("[start]\nsay = \"a warning\"\n{protection}"));

@@ -64,7 +64,7 @@ async fn the_goodbye_is_heard_to_its_end_before_the_call_is_updated(edition: Edi
 each_edition!(every_frame_the_caller_says_reaches_the_agent_once_and_in_order, ALL);
 async fn every_frame_the_caller_says_reaches_the_agent_once_and_in_order(edition: Edition) {
     let harness = Harness::with_script(ECHO).edition(edition).start();
-    // Without a gap: into the welcome, at the ends of utterances, while the agent thinks and while it speaks.
+    // Without a gap: into the greeting, at the ends of utterances, while the agent thinks and while it speaks.
     let mut steps = Vec::new();
     let mut first = 0;
     for _ in 0..8 {
@@ -150,7 +150,7 @@ async fn whatever_coding_the_agent_sends_the_caller_hears_the_same(edition: Edit
     }
 }
 
-/// How much of a tone of half of full scale is in one second of audio: 1 for all of it.
+/// The share of a half-scale tone in one second of audio: 1 for all of it.
 fn tone_power(mulaw: &[u8], hz: f64) -> f64 {
     let linear = mulaw.iter().map(|&code| f64::from(dialbridge_core::audio::g711::mulaw_to_linear(code)));
     let step = std::f64::consts::TAU * hz / 8_000.0;
@@ -200,7 +200,7 @@ async fn a_caller_who_says_nothing_is_asked_by_the_agents_own_no_input_handler(e
     let turns = harness.turns(&call);
     let silent = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
     assert_eq!(silent, 1);
-    // v2 has no such configuration: there the stream that ends for want of speech beside the prompt is replaced.
+    // v2 has no such configuration. There we replace the stream that ends for lack of speech during the prompt.
     let window = (edition != Edition::EsV2).then_some((0, 2_020));
     assert_eq!(turns[1].barge_in, window, "a frame that waited, and the prompt: no no-input before that");
     assert_eq!(turns[1].answered, edition != Edition::EsV2);

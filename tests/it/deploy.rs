@@ -1,5 +1,5 @@
-//! The files that deploy the service: they can be read, and what they name is there. No account is needed for it, and none
-//! was used: what Google makes of them is not tested.
+//! The files that deploy the service can be read, and what they name exists. The tests need no account, so they do not
+//! check what Google makes of the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +31,7 @@ fn filled(value: &str) -> String {
     filled.replace("ACCOUNT_SID", "AC00000000000000000000000000000001")
 }
 
-/// Variables as the program gets them.
+/// Checks a file's variables as the program does at its start.
 fn start(file: &str, variables: &BTreeMap<String, String>, platform: Platform) {
     let config = Settings::of(variables).check(platform).unwrap_or_else(|error| panic!("{file}: {error}"));
     assert!(config.has_page(), "{file}: ADMIN_TOKEN is one of them");
@@ -43,7 +43,7 @@ fn texts(map: &Value) -> BTreeMap<String, String> {
     map.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
-/// A secret's value stands elsewhere.
+/// A secret's value comes from elsewhere.
 const SECRET: &str = "a-secret-of-more-than-16-characters";
 
 fn container(service: &Value) -> &Value {
@@ -126,7 +126,7 @@ fn the_service_starts_on_app_engine_with_the_files_settings() {
     for list in [".gitignore", ".gcloudignore", ".dockerignore"] {
         assert!(top(list).lines().any(|line| line == "/secrets.yaml"), "{list}");
     }
-    // Without a path they would not be asked of the service (split health checks).
+    // Without a path, App Engine would not send them to the service (split health checks).
     assert_eq!(
         (&app["liveness_check"]["path"], &app["readiness_check"]["path"]),
         (&"/health".into(), &"/ready".into())

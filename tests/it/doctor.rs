@@ -1,4 +1,4 @@
-//! `doctor` on real sockets: a site where all is well, and every way in which one can be set up wrong.
+//! `doctor` on real sockets: a correct setup, and every way to set it up wrong.
 
 mod agent;
 mod cloud_run;
@@ -11,23 +11,23 @@ use dialbridge::doctor::{Finding, Mark};
 use dialbridge_tests::{DoctorPlan, Examined};
 use serde_json::{Value, json};
 
-/// What is set up wrong, and what is said of it: nothing else may be found.
+/// A wrong setup and its only finding.
 struct Row {
-    /// For people, and the name of the row's folder.
+    /// A readable name, also of the row's folder.
     name: &'static str,
     /// What is wrong.
     wrong: fn(&mut DoctorPlan),
     /// The check that finds it.
     check: &'static str,
-    /// What it says, with `FOLDER` for the row's folder.
+    /// Its message, with `FOLDER` for the row's folder.
     says: &'static str,
-    /// How it is mended.
+    /// How to fix it.
     mend: &'static str,
 }
 
 fn plan(name: &str) -> DoctorPlan {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(name.replace(' ', "-"));
-    // There is none before the first run.
+    // The folder does not exist before the first run.
     let _ = std::fs::remove_dir_all(&folder);
     DoctorPlan::new(folder)
 }
@@ -36,7 +36,7 @@ fn list(findings: &[&Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
-/// Sets each row up wrong, and compares what is found with what the row says.
+/// Sets up each row and compares the findings with the row.
 async fn each(mark: Mark, rows: &[Row]) {
     let mut wrong = Vec::new();
     for row in rows {

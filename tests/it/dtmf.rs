@@ -1,4 +1,4 @@
-//! The keys of the telephone: collected, sent in the form that the agent takes, and never written down.
+//! DTMF digits: they are collected, sent in the form that the agent accepts, and never logged.
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::replay::replay;
@@ -26,7 +26,7 @@ const AGENT: &str = r#"
     tone = { hz = 700, ms = 300 }
 "#;
 
-/// Every form in which the edition takes keys.
+/// Every form in which the edition accepts digits.
 fn forms(edition: Edition) -> Vec<DigitsForm> {
     let mut forms = vec![DigitsForm::Text, DigitsForm::Event("KEYS".to_owned())];
     if edition != Edition::EsV2 {
@@ -39,7 +39,7 @@ fn harness(edition: Edition, change: impl FnOnce(&mut CallConfig) + 'static) -> 
     Harness::with_script(AGENT).edition(edition).each_call(change).start()
 }
 
-/// The entries that reached the agent.
+/// The digits that reached the agent, one text for each input.
 fn entries(harness: &Harness, call: &CallRecord) -> Vec<String> {
     let is_entry = |turn: &&_| is_dtmf(turn);
     harness.turns(call).iter().filter(is_entry).map(|turn| turn.text.clone()).collect()
@@ -49,7 +49,7 @@ fn is_dtmf(turn: &dialbridge_lab::agent::TurnRecord) -> bool {
     matches!(turn.input, "dtmf" | "text") && turn.text.starts_with(|key: char| key.is_ascii_digit() || key == '#')
 }
 
-/// What the agent said, one answer after the other.
+/// The texts of the agent, one for each answer.
 fn said(reports: &[Report]) -> Vec<String> {
     let text = |report: &Report| match report {
         Report::Answered { text, .. } => Some(text.clone()),
@@ -115,7 +115,7 @@ async fn the_agents_own_rules_hold_until_its_next_answer() {
         let harness = Harness::with_script(&script).start();
         let steps = vec![
             press(When::AgentSilent(300), keys),
-            // The answer to these has no rules: the settings' hold again.
+            // The answer to these has no rules, so the settings apply again.
             press(When::AgentSilent(300), "12345#"),
             hang_up(When::AgentSilent(500)),
         ];
@@ -131,14 +131,14 @@ async fn the_agents_own_rules_hold_until_its_next_answer() {
 each_edition!(digits_that_are_pressed_ahead_are_kept_and_cut_nothing, ANY);
 async fn digits_that_are_pressed_ahead_are_kept_and_cut_nothing(edition: Edition) {
     let script = AGENT.replace("think_ms = 100", "think_ms = 1500");
-    // Into the welcome, before the agent has said a word.
+    // During the greeting, before the agent has said a word.
     let mut harness = Harness::with_script(&script).edition(edition).start();
     let call = harness.call(vec![press(When::After(200), "12#"), hang_up(When::After(6_000))]).await;
     assert_eq!(said(&harness.reports()), ["twelve"]);
     assert_eq!(sounding_ms(&call), 800, "the welcome is heard, then the answer");
     assert!(spoke(&call).iter().all(|(_, cut)| !cut));
 
-    // While the agent thinks about what was said.
+    // While the agent thinks.
     let mut harness = Harness::with_script(&script).edition(edition).start();
     let mut caller = Numbered::default();
     let steps = vec![
@@ -185,10 +185,10 @@ async fn a_digit_stops_a_prompt(edition: Edition) {
     assert_eq!(said(&reports), ["twelve"]);
 }
 
-/// Keys that are a secret of the caller's.
+/// Digits that are the caller's secret.
 const SECRET: &str = "90210";
 
-/// An agent that takes them, keeps them as a parameter where it is CX, and hands the call on.
+/// An agent that takes the digits, keeps them as a parameter if it is CX, and hands the call off.
 const SECRETIVE: &str = r#"
     think_ms = 100
     [start]
@@ -250,7 +250,7 @@ async fn digits_are_in_no_log_line_no_report_and_on_no_tape(edition: Edition) {
     }
 }
 
-/// As [`entries`], and of an event its parameter; the key that ended an entry is left out.
+/// Like [`entries`], plus the parameter of an event. Leaves out the digit that ended an entry.
 fn entries_of_any_form(harness: &Harness, call: &CallRecord) -> Vec<String> {
     let keys = |turn: &dialbridge_lab::agent::TurnRecord| match turn.parameters.get("digits") {
         Some(digits) if turn.input == "event" => digits.as_str().map(ToOwned::to_owned),

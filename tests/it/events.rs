@@ -1,4 +1,4 @@
-//! Events of calls for the users' own systems.
+//! Call events for the users' own systems.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const TALK: &str = r#"
     tone = { hz = 400, ms = 300 }
 "#;
 
-/// A harness whose events go to `events.test`.
+/// A harness that sends its events to `events.test`.
 fn telling(script: Script) -> HarnessBuilder {
     Harness::with(script).settings(|settings| {
         settings.set("EVENT_WEBHOOK_URL", "http://events.test/hook");
@@ -40,7 +40,7 @@ fn script(toml: &str) -> Script {
     Script::parse(toml, "the test's script", &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap()
 }
 
-/// Lets everything be sent that can be.
+/// Waits until everything that can be sent is sent.
 async fn a_while() {
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
@@ -55,7 +55,7 @@ fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().unwrap().strip_prefix("dialbridge.call.").unwrap()).collect()
 }
 
-/// Whether it is signed as `docs/operations.md` says.
+/// Whether its signature is the one that `docs/operations.md` describes.
 fn is_signed(posted: &Posted, secret: &str) -> bool {
     let header = posted.headers["dialbridge-signature"].to_str().unwrap();
     let mut parts = header.split(',');
@@ -82,7 +82,7 @@ async fn a_call_sends_its_events_in_order_signed_and_as_cloudevents() {
     }
     let events = events(&posted);
     let mut course = kinds(&events);
-    // A turn is told when its answer begins to be heard, which the prompt's length decides.
+    // We report a turn when its answer starts to play, and that depends on the prompt's length.
     let turns = course.iter().filter(|kind| **kind == "turn").count();
     course.retain(|kind| *kind != "turn");
     assert_eq!(turns, 4);
@@ -148,7 +148,7 @@ async fn events_that_are_not_taken_at_once_come_again_with_the_same_ids_and_in_o
     assert!(harness.service.metrics_text().contains("dialbridge_events_total{result=\"lost\"} 0"));
 }
 
-/// A call as Twilio saw it, without what is another in each call.
+/// A call as Twilio saw it, without what differs in each call.
 fn timeline_of(call: &CallRecord) -> Vec<String> {
     let what = |event: &CallEvent| match &event.kind {
         CallEventKind::Redirected { .. } => "redirected".to_owned(),
@@ -179,7 +179,7 @@ async fn a_webhook_that_hangs_fails_or_is_not_there_delays_no_call() {
             let line = text.lines().find_map(|line| line.strip_prefix(&format!("dialbridge_events{name} ")));
             line.unwrap().parse().unwrap()
         };
-        // 14 events: five attempts for each batch, and then they are lost, and that is said.
+        // 14 events: each batch gets five attempts, then the events are lost and the service says so.
         assert_eq!((count("_total{result=\"lost\"}"), count("_waiting")), (14, 0), "{reaction:?}");
         let said = log.text().matches("what is told of calls was lost").count();
         assert!((1..=6).contains(&said), "{reaction:?}: {said}");
@@ -193,7 +193,7 @@ async fn what_waits_for_a_webhook_that_hangs_is_bounded() {
     let harness = telling(script("[start]\ntone = { hz = 400, ms = 300 }")).start();
     let collector = Collector::start(&harness.pipes, "events.test:80");
     collector.always(Reaction::Hangs);
-    // Some calls only: the queue's own tests fill it.
+    // A few calls only: the queue's own tests fill it.
     for _ in 0..20 {
         harness.call(vec![hang_up(When::AgentSilent(100))]).await;
     }

@@ -7,7 +7,7 @@ use dialbridge_tests::{
     Edition, Harness, all_at, first_at, hang_up, heard_between, numbered_speech, say, spoke, tone, tone_ms,
 };
 
-/// An agent that thinks long about the first thing that is said, and not about the second.
+/// An agent that thinks long about the first utterance, and not about the second.
 const AGENT: &str = r#"
     [start]
     tone = { hz = 400, ms = 500 }
@@ -35,7 +35,7 @@ fn told(reports: &[Report], wanted: &str) -> usize {
     reports.iter().filter(|report| matches!(report, Report::Filler { which } if *which == wanted)).count()
 }
 
-/// When the agent took the caller's first words to be over.
+/// When the agent decided that the caller's first utterance was over.
 fn utterance_over(call: &CallRecord) -> u64 {
     first_at(call, |what| matches!(what, CallEventKind::CallerSpoke { .. })) + 600
 }

@@ -1,4 +1,4 @@
-//! Nothing the caller says is lost, doubled or out of order; what is withheld, dropped or sent again is counted.
+//! Nothing that the caller says is lost, doubled or out of order. Withheld, dropped and resent audio is counted.
 
 use dialbridge_core::Report;
 use dialbridge_core::report::AudioAccount;
@@ -6,10 +6,10 @@ use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{CallEventKind, When};
 use dialbridge_tests::{Edition, Harness, Numbered, account, count, hang_up, numbers, say};
 
-/// Bytes of a frame.
+/// Bytes in a frame.
 const FRAME: u64 = 160;
 
-/// An agent that takes its time and answers every utterance with a tone.
+/// An agent that thinks and answers every utterance with a tone.
 const AGENT: &str = r#"
     think_ms = 700
     [start]
@@ -18,7 +18,7 @@ const AGENT: &str = r#"
     tone = { hz = 500, ms = 500 }
 "#;
 
-/// The numbers of all frames that reached the agent, in the order of its turns.
+/// The numbers of all frames that reached the agent, turn by turn.
 fn heard(turns: &[TurnRecord]) -> Vec<u32> {
     turns.iter().flat_map(|turn| numbers(&turn.audio)).collect()
 }
@@ -27,7 +27,7 @@ fn bytes(turns: &[TurnRecord]) -> u64 {
     turns.iter().map(|turn| turn.audio.len() as u64).sum()
 }
 
-/// The account of a call in which everything that came was written once.
+/// The account of a call in which every byte was written once.
 fn all_written(received: u64) -> AudioAccount {
     AudioAccount { received, written: received, ..AudioAccount::default() }
 }
@@ -37,7 +37,7 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order(editi
     let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
     let mut steps = Vec::new();
-    // Into the welcome turn, over the ends of utterances, into the think time and into answers.
+    // Speaks into the greeting, over the ends of utterances, into the think time and into answers.
     for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
         steps.push(say(When::After(0), caller.speech(speech_ms)));
         steps.push(say(When::After(0), caller.quiet(quiet_ms)));
@@ -137,7 +137,7 @@ async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from
     assert_eq!(account.received, account.written + account.left);
     let all: Vec<u32> = (0..caller.count()).collect();
     if edition == Edition::EsV2 {
-        // The prompt's three seconds, to the frame: silence of the same length arrives in their place.
+        // The prompt's three seconds, to the frame. Silence of the same length replaces them.
         assert!((149..=150).contains(&(account.withheld / FRAME)), "{}", account.withheld);
         let at = |wanted: fn(&CallEventKind) -> bool| {
             call.events.iter().find(|event| wanted(&event.kind)).map(|event| event.at_ms).unwrap()

@@ -1,15 +1,15 @@
-//! What must come out, kept in files under `golden/`. `UPDATE_GOLDEN=1` writes them anew.
+//! Expected output, in files under `golden/`. `UPDATE_GOLDEN=1` writes them again.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder of this crate's.
+/// A folder of this crate.
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Compares with a file; of text the first line that differs is told.
+/// Compares with a file. For text, it reports the first line that differs.
 pub(crate) fn expect(file: &Path, actual: &[u8]) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -33,7 +33,7 @@ pub(crate) fn expect(file: &Path, actual: &[u8]) {
     }
 }
 
-/// The names of the files in a folder, without their kind.
+/// The names of the files in a folder, without their extension.
 pub(crate) fn stems(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     files.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned()).collect()

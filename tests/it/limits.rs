@@ -1,4 +1,4 @@
-//! What comes in from outside has a bound.
+//! All input from outside has a limit.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn more_sockets_than_calls_and_those_that_wait_cannot_be_opened() {
         limits.max_calls = 1;
     });
     let (first, _) = voice_url(&harness.pipes, &call(0)).await;
-    // A call that comes back is let in beyond MAX_CALLS.
+    // A resumed call is let in beyond MAX_CALLS.
     let (_, action) = voice_url(&harness.pipes, &call(1)).await;
     let form = [("CallSid", &*call(1)), ("CallStatus", "in-progress")];
     let back = paths(&signed_post(&harness.pipes, &action, &form).await.body).0;
@@ -86,7 +86,7 @@ async fn more_sockets_than_calls_and_those_that_wait_cannot_be_opened() {
     assert!(RawSocket::open(&harness.pipes, &third).await.is_err_and(|error| error.contains("503")));
 }
 
-/// Writes to a connection of its own, and gives what comes back until it is closed.
+/// Writes to a new connection and returns what comes back until it closes.
 async fn raw(pipes: &Pipes, pieces: &[&str], pause: Duration) -> String {
     let mut pipe: DuplexStream = pipes.connect("service.test:80").await.unwrap();
     for piece in pieces {

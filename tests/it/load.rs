@@ -1,4 +1,4 @@
-//! Several calls at once over real sockets, each frame told from every other. Real time: what is asserted is what came,
+//! Several calls at once over real sockets, with distinguishable frames. In real time, so the tests assert what came,
 //! never when.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Runs a load at what `serve` serves for the agent at the URL that it is given.
+/// Runs a load against the server that `serve` starts. `serve` gets the agent's URL.
 async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Measurement {
     let mut tasks = JoinSet::new();
     let agent = LoadAgent::default();
@@ -46,7 +46,7 @@ async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Meas
     Measurement::of(&Readings { calls: CALLS, window_ms: 3_000, caller, agent, ..Readings::default() })
 }
 
-/// Runs a load at the service, with an agent of that name.
+/// Runs a load against the service, with an agent of that name.
 async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Measurement {
     load(|tasks, listener, agent_url| {
         let transport = transport.unwrap_or_default();
@@ -62,16 +62,16 @@ async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Me
 
 fn check(measured: &Measurement) {
     assert!(measured.faults.is_none(), "{:?}", measured.faults);
-    // Three seconds of fifty frames a second; a busy machine sends some of them late, but sends them.
+    // Three seconds of fifty frames a second. A busy machine sends some of them late, but sends them.
     let least = u64::from(CALLS) * 100;
-    // At the window's end a message may be on its way for each call; what is lost is among the faults.
+    // At the end of the window each call may have one message on its way. Lost ones are among the faults.
     let on_their_way = u64::from(CALLS) * MESSAGE_FRAMES;
     let arrived = measured.frames.arrived + on_their_way;
     assert!(measured.frames.sent >= least && arrived >= measured.frames.sent, "{:?}", measured.frames);
     assert!(measured.uplink.count > 0 && measured.answers >= u64::from(CALLS), "{measured:?}");
 }
 
-/// What the service does beyond that: each barge-in cuts the answer off.
+/// Checks that each barge-in cuts the answer off, which only the service does.
 fn check_barge_in(measured: &Measurement) {
     assert_eq!(measured.clears, measured.barge_ins);
     assert!(measured.barge_ins > 0 && measured.downlink.count > 0);
@@ -91,7 +91,7 @@ async fn a_load_loses_doubles_and_disorders_no_frame() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_of_streams_for_whole_calls_loses_doubles_and_disorders_no_frame() {
     let calls = u64::from(CALLS);
-    // Over a WebSocket each stream has a connection.
+    // Over WebSockets each stream has its own connection.
     for (transport, connections) in [("websocket", calls), ("grpc", 1)] {
         let measured = load_at_the_service("projects/p/locations/global/apps/load", Some(transport)).await;
         check(&measured);
@@ -113,7 +113,7 @@ async fn the_bare_relay_carries_a_load_too() {
         .await;
         check(&measured);
         assert_eq!((measured.connections, measured.streams), (connections, calls), "{protocol:?}");
-        // It has no barge-in of its own.
+        // CX has no barge-in of its own.
         let cut = if protocol == Protocol::Cx { 0 } else { measured.barge_ins };
         assert_eq!(measured.clears, cut, "{protocol:?}");
     }

@@ -1,9 +1,9 @@
 //! Stories of whole calls.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-/// Tests a story with each of these editions, so that a failure names its edition: `ALL` with a stream for each turn, `CES`
-/// with one for the whole call, `ANY`, or those that are listed. They are named as those of `dialbridge_tests::Edition`. The clock
-/// is tokio's paused one, or with `start_paused = false` the real one.
+/// Tests a story with each of these editions, so that a failure names its edition: `ALL` (one stream for each turn),
+/// `CES` (one stream for the whole call), `ANY`, or a list. The names are those of `dialbridge_tests::Edition`. The
+/// clock is tokio's paused one, or the real one with `start_paused = false`.
 macro_rules! each_edition {
     ($story:ident, ALL) => {
         each_edition!($story, [Cx, EsV2, EsV2Beta1]);

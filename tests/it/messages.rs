@@ -1,4 +1,4 @@
-//! Every kind of message that an answer can carry, and what becomes of a call when one of them is broken.
+//! Every kind of message that an answer can carry, and what happens to a call when one is broken.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ fn wav(hz: f64, ms: usize) -> Vec<u8> {
     write_wav(1, AudioFormat::TELEPHONE, &tone(hz, ms))
 }
 
-/// A call that hears the first answer out.
+/// A call that listens to the whole first answer.
 async fn listened(harness: &Harness) -> CallRecord {
     harness.call(vec![hang_up(When::AgentSilent(1_000))]).await
 }
 
-/// The tones that were heard one after the other, each of 400, 600 or 900 Hz, in the order in which they began.
+/// The tones that the caller heard, in the order in which they began, each of 400, 600 or 900 Hz.
 fn tones(call: &CallRecord) -> Vec<u32> {
     let mut heard = Vec::new();
     for at in (0..call.heard.len()).step_by(400) {
@@ -133,7 +133,7 @@ async fn a_recording_that_cannot_be_had_leaves_the_rest_of_the_answer_playing() 
         let refused = refused(&harness.reports());
         assert_eq!(refused.len(), 1, "{broken}: {refused:?}");
         assert!(log.text().contains("cannot be played"), "{broken}");
-        // Nobody waits longer than the settings say.
+        // Nobody waits longer than the settings allow.
         let gap = spoke(&call).len();
         assert_eq!(gap, if broken == "slow" { 3 } else { 2 }, "{broken}: {:?}", spoke(&call));
     }
@@ -205,7 +205,7 @@ async fn words_that_have_audio_already_are_not_synthesised(edition: Edition) {
     assert!(harness.text_to_speech.synthesized().is_empty());
 }
 
-/// What was synthesised of a call in that language, whose agent has these settings of its voice: name, gender, rate, pitch.
+/// What was synthesised in a call in that language, with these voice settings of the agent: name, gender, rate, pitch.
 async fn synthesized(language: &str, voice: [&str; 4]) -> (Synthesized, u64) {
     let names = ["VOICE_NAME", "VOICE_GENDER", "SPEAKING_RATE", "PITCH"];
     let mut harness = Harness::with_script("[start]\nspeech = \"Good morning.\"")

@@ -1,4 +1,4 @@
-//! `/metrics`: what it counts, and who may see it.
+//! `/metrics`: what it counts, and who may read it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use dialbridge_tests::{
 };
 use http::StatusCode;
 
-/// Figures by their names and labels.
+/// Figures by name and labels.
 struct Figures(BTreeMap<String, f64>);
 
 impl Figures {
@@ -26,7 +26,7 @@ impl Figures {
         Self(lines.map(|line| figure(line).unwrap()).collect())
     }
 
-    /// A figure of the one agent: its name, and one label more.
+    /// A figure of the only agent, by its name and one more label.
     fn of_agent(&self, name: &str, more: &str) -> f64 {
         let more = if more.is_empty() { String::new() } else { format!(",{more}") };
         self.get(&format!("dialbridge_{name}{{agent=\"default\",edition=\"cx\"{more}}}"))
@@ -36,13 +36,13 @@ impl Figures {
         *self.0.get(&in_order(name)).unwrap_or_else(|| panic!("{name} is not there"))
     }
 
-    /// The figures that have moved of those whose name begins so.
+    /// The changed figures whose name begins like that.
     fn moved(&self, name: &str) -> Vec<(&str, f64)> {
         self.0.iter().filter(|(key, n)| key.starts_with(name) && **n > 0.0).map(|(key, n)| (key.as_str(), *n)).collect()
     }
 }
 
-/// A name with its labels in the order of theirs: which one is written first means nothing.
+/// A name with its labels sorted, because their order means nothing.
 fn in_order(name: &str) -> String {
     let Some((name, labels)) = name.split_once('{') else { return name.to_owned() };
     let mut labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
@@ -66,12 +66,12 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     assert_eq!(figures.of_agent("calls_ended_total", "reason=\"stop\""), 1.0);
     assert_eq!(figures.moved("dialbridge_handoffs_total").len(), 1);
     assert_eq!(figures.of_agent("handoffs_total", "status=\"live-agent-handoff\""), 1.0);
-    // The greeting, and three times the caller.
+    // The greeting, and three utterances.
     assert_eq!(figures.of_agent("turns_total", "input=\"text\""), 1.0);
     assert_eq!(figures.of_agent("turns_total", "input=\"audio\""), 3.0);
     assert_eq!(figures.moved("dialbridge_barge_ins_total").len(), 1);
     assert_eq!(figures.of_agent("barge_ins_total", "by=\"speech\""), 1.0);
-    // This Twilio stops the stream first, and then answers that it has.
+    // This Twilio stops the stream before it answers the update.
     assert_eq!(figures.get("dialbridge_rest_updates_total{result=\"overtaken\"}"), 1.0);
     assert_eq!(figures.moved("dialbridge_turn_faults_total"), []);
     assert_eq!(figures.moved("dialbridge_slow_turns_total"), []);
@@ -81,7 +81,7 @@ async fn a_call_to_the_bakery_is_counted_exactly() {
     assert_eq!(figures.of_agent("caller_audio_seconds_total", "outcome=\"after-end\""), seconds(after_end));
     assert!(written > 0 && resent == 0);
 
-    // Four answers were heard, each stage of each has a time, and all are in the buckets where they belong.
+    // Four answers were heard. Each stage of each has a time, and each time is in the right bucket.
     assert_eq!(figures.of_agent("turn_seconds_count", ""), 4.0);
     for (stage, count) in
         [("waiting", 3.0), ("recogniser", 3.0), ("agent", 4.0), ("first-audio", 4.0), ("playout", 4.0)]

@@ -1,5 +1,5 @@
-//! Half as many calls again as there is room for: those that are there go on as if nobody else called, those for whom
-//! there is no room are told so or sent elsewhere, and nobody is left in silence.
+//! Half as many calls again as there is room for. Calls in progress go on as if nobody else called. Callers without
+//! room are told so or sent elsewhere, and nobody is left in silence.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const ROOM: usize = 20;
 /// One and a half times as many.
 const PLACED: usize = 30;
 
-/// Where callers are sent for whom there is no room: another document, which the lab's hand-off handler gives.
+/// Where callers without room go: another document, which the lab's hand-off handler serves.
 const ELSEWHERE: &str = "http://api.twilio.test/handoff?all=busy";
 
 const AGENT: &str = r#"
@@ -32,14 +32,14 @@ const AGENT: &str = r#"
     tone = { hz = 600, ms = 500 }
 "#;
 
-/// What a caller hears who is served: the greeting and two answers, each to its end.
+/// What a served caller hears: the greeting and two answers, each to its end.
 const WHOLE: [(u64, bool); 3] = [(600, false), (400, false), (500, false)];
 
 fn harness(edition: Edition) -> HarnessBuilder {
     Harness::with_script(AGENT).edition(edition).settings(|settings| settings.set("MAX_CALLS", ROOM.to_string()))
 }
 
-/// Two sentences whose frames are numbered, with all the silence between them; the frames' number.
+/// Two sentences with silence between them, all frames numbered. Returns the number of frames too.
 fn two_sentences() -> (Vec<CallerStep>, u32) {
     let mut caller = Numbered::default();
     let mut steps = vec![pause(1_200)];
@@ -51,7 +51,7 @@ fn two_sentences() -> (Vec<CallerStep>, u32) {
     (steps, caller.count())
 }
 
-/// Places calls, each so long after the one before it. Gives how they went, and how many streams were live at most.
+/// Places calls, each `apart` after the one before. Returns their records and the maximum number of live streams.
 async fn place(
     harness: &Harness,
     calls: usize,
@@ -77,7 +77,8 @@ async fn place(
     (records, most)
 }
 
-/// Whether the caller has had his conversation. He has heard all of the agent, and the agent all of him, or neither.
+/// Whether the caller had the whole conversation: the caller heard all of the agent, and the agent all of the caller,
+/// or neither heard anything.
 fn is_served(harness: &Harness, call: &CallRecord) -> bool {
     if spoke(call).is_empty() {
         return false;
@@ -91,7 +92,7 @@ fn is_served(harness: &Harness, call: &CallRecord) -> bool {
     true
 }
 
-/// The caller was told that there is no room, at once, and the agent never heard of him.
+/// The caller was told at once that there is no room, and the agent never heard of the caller.
 fn is_told(harness: &Harness, call: &CallRecord) {
     let said = said(call);
     assert!(said.is_some_and(|text| text.starts_with("All our lines are busy")), "{:?}", call.events);
@@ -99,7 +100,7 @@ fn is_told(harness: &Harness, call: &CallRecord) {
     assert!(harness.turns(call).is_empty() && harness.streams(call).is_empty(), "no turn is begun");
 }
 
-/// How many were served; the others must have been told.
+/// How many were served. The others must have been told.
 fn served(harness: &Harness, calls: &[CallRecord]) -> usize {
     let (served, turned_away): (Vec<_>, Vec<_>) = calls.iter().partition(|call| is_served(harness, call));
     turned_away.iter().for_each(|call| is_told(harness, call));
@@ -146,7 +147,7 @@ async fn of_calls_that_come_in_one_moment_no_more_start_than_there_is_room_for(e
 each_edition!(as_soon_as_a_call_ends_another_one_is_admitted, [Cx, CesWebSocket]);
 async fn as_soon_as_a_call_ends_another_one_is_admitted(edition: Edition) {
     let harness = harness(edition).start();
-    // A call takes 7 s, so some 30 are wanted at any time.
+    // A call takes 7 s, so about 30 are wanted at any time.
     let (calls, most) = place(&harness, 3 * PLACED, Duration::from_millis(230), TwilioBehaviour::default()).await;
     let served = served(&harness, &calls);
     assert_eq!(most, ROOM);

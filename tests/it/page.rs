@@ -1,4 +1,4 @@
-//! The page at `/` and what belongs to it: who gets in, what is shown and what never is, and calls from the browser.
+//! The page at `/` and its parts: who may open it, what it shows and what it never shows, and calls from the browser.
 
 mod access;
 mod browser_calls;
@@ -33,7 +33,7 @@ async fn json(harness: &Harness, path: &str) -> Value {
     serde_json::from_str(&answer.body).unwrap()
 }
 
-/// A ticket of the page's: the paths of its socket and of its events, and its call.
+/// A ticket of the page: the paths of its media stream and of its events, and its call.
 async fn ticket(harness: &Harness, form: &str) -> (String, String, String) {
     let answer = post(&harness.pipes, "POST /softphone", &[ORIGIN, FORM], form).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -42,7 +42,7 @@ async fn ticket(harness: &Harness, form: &str) -> (String, String, String) {
     (field("media"), field("events"), field("callSid"))
 }
 
-/// A socket of the page's whose stream has started.
+/// A media stream of the page that has started.
 async fn call(harness: &Harness, form: &str) -> (RawSocket, String, String) {
     let (media, events, call_sid) = ticket(harness, form).await;
     let mut socket = RawSocket::open_with(&harness.pipes, &media, &[ORIGIN]).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the README and the documents show is what is there.
+//! Tests that everything the README and the documents show exists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn the_story_that_newcomers_are_shown_is_one_of_ours() {
     assert!(stories.contains(&shown.join("\n")), "{shown:?}");
 }
 
-/// Every page that a page of ours leads to is there, and so is the heading that it names.
+/// Every page that our pages link to exists, and so does every linked heading.
 #[test]
 fn no_link_between_the_pages_is_broken() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -59,7 +59,7 @@ fn no_link_between_the_pages_is_broken() {
     assert!(checked > 20, "{checked}");
 }
 
-/// What a page's headings are called in a link.
+/// The link names of a page's headings.
 fn anchors(page: &str) -> impl Iterator<Item = String> {
     let headings = page.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     headings.map(|heading| {
@@ -69,7 +69,7 @@ fn anchors(page: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// What each instance counts stands in the page for those who run it, and nothing else does.
+/// The page for operators lists the figures that each instance counts, and no others.
 #[tokio::test]
 async fn the_page_of_operations_has_all_figures() {
     let page = top("docs/operations.md");

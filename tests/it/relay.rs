@@ -1,5 +1,5 @@
-//! The bare relay at the lab's scripted agent of the Customer Engagement Suite, over real sockets. Real time: what is
-//! asserted is what came, never when.
+//! The bare relay at the lab's scripted agent of the Customer Engagement Suite, over real sockets. In real time, so the
+//! tests assert what came, never when.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use dialbridge_tests::{Numbered, ended_by, hang_up, numbered_speech, numbers, sa
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// How often it is looked whether the agent's streams have ended, each 50 ms.
+/// How often we check whether the agent's streams have ended, every 50 ms.
 const LOOKS: usize = 100;
 
-/// What the agent says, mu-law at 8,000 Hz: its frames are numbered.
+/// The agent's recording with numbered frames, mu-law at 8,000 Hz.
 fn recording(name: &str) -> Vec<u8> {
     if name == "hello.wav" { numbered_speech(1_000, 500) } else { numbered_speech(2_000, 700) }
 }
 
-/// Plays a call through the relay to the agent of that script: the call, and its one stream.
+/// Plays a call through the relay to the agent of that script. Returns the call and its only stream.
 async fn call(protocol: Protocol, script: &str, steps: Vec<CallerStep>) -> (CallRecord, StreamRecord) {
     let recording = |name: &str| Ok(write_wav(1, AudioFormat::TELEPHONE, &recording(name)));
     let agent = LabAgent::recording(Script::parse(script, "the test's script", &recording).unwrap());
@@ -48,12 +48,12 @@ async fn call(protocol: Protocol, script: &str, steps: Vec<CallerStep>) -> (Call
     (call, stream.clone())
 }
 
-/// All but the silence.
+/// All audio except silence.
 fn sounds(audio: &[u8]) -> Vec<u8> {
     audio.iter().copied().filter(|code| *code != MULAW_SILENCE).collect()
 }
 
-/// That all of the caller's audio has come, once and in order, in messages of 60 ms.
+/// Asserts that all of the caller's audio came, once and in order, in messages of 60 ms.
 fn assert_whole(call: &CallRecord, caller: &Numbered, stream: &StreamRecord) {
     assert_eq!(numbers(&stream.audio), (0..caller.count()).collect::<Vec<u32>>());
     assert!(stream.audio == call.said, "{} of {} bytes", stream.audio.len(), call.said.len());
@@ -61,7 +61,7 @@ fn assert_whole(call: &CallRecord, caller: &Numbered, stream: &StreamRecord) {
     assert!(*last <= 480 && whole.iter().all(|bytes| *bytes == 480), "{:?}", stream.messages);
 }
 
-/// The agent sends an answer's pieces at once, so that a busy machine makes no pauses between them.
+/// The agent sends an answer's messages at once, so that a busy machine makes no pauses between them.
 async fn talk(protocol: Protocol, frames: &str) -> StreamRecord {
     let script = format!(
         "[start]\naudio = \"hello.wav\"\n[[utterance]]\naudio = \"answer.wav\"\n\
@@ -102,7 +102,7 @@ async fn a_call_is_relayed_over_grpc() {
 async fn the_last_words_before_the_caller_hangs_up_reach_the_agent() {
     for protocol in [Protocol::CesWebSocket, Protocol::CesGrpc] {
         let mut caller = Numbered::default();
-        // One frame more than makes whole messages.
+        // One frame more than fills whole messages.
         let steps = vec![say(When::After(0), caller.speech(1_040)), hang_up(When::After(0))];
         let (call, stream) = call(protocol, "[start]\nsay = \"hello\"", steps).await;
         assert_whole(&call, &caller, &stream);

@@ -1,4 +1,4 @@
-//! Which agent has a call, in which language, and what it is told.
+//! Which agent takes a call, in which language, and what it is told.
 
 use dialbridge_lab::twilio::{CallPlan, CallRecord, When};
 use dialbridge_tests::{
@@ -44,7 +44,7 @@ async fn call(harness: &Harness, to: &str, query: &str) -> CallRecord {
     harness.twilio.call(plan).await
 }
 
-/// Who was asked anything in that call.
+/// Which agents got requests in that call.
 fn answered_by(harness: &Harness, call: &CallRecord) -> Vec<&'static str> {
     let mut who = Vec::new();
     for name in ["sales", "support"] {
@@ -166,7 +166,7 @@ async fn a_call_whose_agent_is_not_configured_any_more_goes_where_failed_calls_g
     let earlier = harness().start();
     let twiml = signed_post(&earlier.pipes, "/twiml?agent=support", &form).await;
     let (media, action) = paths(&twiml.body);
-    // Another instance, with another configuration and the same keys.
+    // Another instance with another configuration and the same keys.
     let later = Harness::with_script(SCRIPT).start();
     assert!(RawSocket::open(&later.pipes, &media).await.is_err());
     let known = signed_post(&earlier.pipes, "/twiml?agent=default", &form).await;

@@ -37,7 +37,7 @@ fn heard(call: &CallRecord) -> Vec<u64> {
 #[tokio::test(start_paused = true)]
 async fn a_call_migrates_in_pauses_as_often_as_it_must() {
     let harness = harness(SCRIPT, |settings| settings.set("MIGRATE_AFTER_SECONDS", "120")).start();
-    // While one socket has gone and the other has not come, Twilio streams nothing: it is done in a pause.
+    // Twilio streams nothing between the old media stream and the new one, so we migrate in a pause.
     let minutes =
         (0..10).flat_map(|n| [pause(30_000), say(When::After(0), numbered_speech(n * 40, 800)), pause(29_200)]);
     let steps = minutes.chain([CallerStep::HangUp { when: When::After(0) }]).collect();

@@ -1,4 +1,4 @@
-//! What happens when nobody says anything, and how calls end that would not end by themselves.
+//! What happens when nobody says anything, and how we end calls that would never end.
 
 use dialbridge_core::Report;
 use dialbridge_core::ending::CallLimit;
@@ -24,7 +24,7 @@ fn bounds(reports: &[Report]) -> Vec<CallLimit> {
     reports.iter().filter_map(reached).collect()
 }
 
-/// When the agent was heard: from when, until when.
+/// The times at which the caller heard the agent, from and until.
 fn heard(call: &CallRecord) -> Vec<(u64, u64)> {
     let began = all_at(call, |what| matches!(what, CallEventKind::AgentSpeaks));
     began.into_iter().zip(spoke(call)).map(|(at_ms, (played_ms, _))| (at_ms, at_ms + played_ms)).collect()
@@ -47,7 +47,7 @@ async fn the_agents_own_answer_to_no_input_is_played_as_it_is(edition: Edition) 
     assert_eq!(no_inputs(&reports)[..2], [(1, false), (2, false)]);
     assert_eq!(spoke(&call)[..3], [(1_500, false), (700, false), (700, false)]);
     if edition != Edition::EsV2 {
-        // The recogniser knows of the prompt: silence counts from its end.
+        // The recogniser knows of the prompt, so silence counts from its end.
         let [(_, prompt), (asked, _), ..] = heard(&call)[..] else { panic!() };
         assert!((4_000..4_100).contains(&(asked - prompt)), "{}", asked - prompt);
     }
@@ -55,7 +55,7 @@ async fn the_agents_own_answer_to_no_input_is_played_as_it_is(edition: Edition) 
 
 each_edition!(an_agent_without_an_answer_to_silence_gets_an_event, ANY);
 async fn an_agent_without_an_answer_to_silence_gets_an_event(edition: Edition) {
-    // It waits for ever, or it ends the turn and has nothing to say.
+    // The agent waits for ever, or it ends the turn and says nothing.
     for no_speech_ms in [0, 1_000] {
         let script = format!(
             r#"
@@ -82,7 +82,7 @@ async fn an_agent_without_an_answer_to_silence_gets_an_event(edition: Edition) {
         assert_eq!(counted[..2], [(1, true), (2, true)], "{no_speech_ms}");
         let [(_, prompt), (asked, heard_out), (again, _), ..] = heard(&call)[..] else { panic!() };
         for silence in [asked - prompt, again - heard_out] {
-            // An agent with one stream ends no turn in which nothing was said.
+            // An agent with one stream ends no turn without speech.
             let expected = if no_speech_ms == 0 || edition.is_ces() { 5_000..5_050 } else { 900..2_100 };
             assert!(expected.contains(&silence), "{no_speech_ms}: {silence}");
         }
@@ -104,7 +104,7 @@ async fn a_caller_who_speaks_is_counted_anew(edition: Edition) {
         Harness::with_script(script).edition(edition).each_call(|call| call.limits.no_input_turns = 2).start();
     let mut steps = Vec::new();
     for _ in 0..3 {
-        // Two silent turns, then a word, three times: never three in a row.
+        // Two turns without input, then a word, three times: never three such turns in a row.
         steps.push(say(When::After(5_500), numbered_speech(0, 600)));
     }
     steps.push(hang_up(When::After(1_500)));
@@ -116,7 +116,7 @@ async fn a_caller_who_speaks_is_counted_anew(edition: Edition) {
     assert_eq!(ended_by(&call), "caller");
 }
 
-/// An agent with an answer to everything that is said, and to silence.
+/// An agent with an answer to everything the caller says, and to silence.
 const PATIENT: &str = r#"
     no_speech_ms = 3000
     [start]
@@ -127,7 +127,7 @@ const PATIENT: &str = r#"
     tone = { hz = 600, ms = 400 }
 "#;
 
-/// How a call ended that a bound ended: by the reports, by what was said, and by the hand-off.
+/// Asserts that a limit ended the call, by the reports, the goodbye and the hand-off.
 fn assert_ended(harness: &mut Harness, call: &CallRecord, bound: CallLimit, status: &str) {
     assert_eq!(bounds(&harness.reports()), [bound]);
     let said = said(call);
@@ -172,7 +172,7 @@ async fn a_call_that_is_too_long_is_sent_on_with_a_goodbye(edition: Edition) {
 
 each_edition!(a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye, ANY);
 async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition: Edition) {
-    // The agent waits for ever and so does the caller.
+    // The agent waits for ever, and so does the caller.
     let script = "[start]\ntone = { hz = 400, ms = 500 }";
     let mut harness = Harness::with_script(script)
         .edition(edition)
@@ -192,7 +192,7 @@ async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition:
 
 each_edition!(a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye, ANY);
 async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye(edition: Edition) {
-    // Each attempt after a failure succeeds, so that no budget is spent.
+    // Each retry succeeds, so the budget is never used up.
     let script = r#"
         [start]
         tone = { hz = 400, ms = 500 }

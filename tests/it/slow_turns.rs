@@ -1,4 +1,4 @@
-//! Which stage of a turn was slow, as the log tells it.
+//! The slow stage of a turn, as the log reports it.
 
 use dialbridge_lab::twilio::{CallFault, CallPlan, CallerStep, When};
 use dialbridge_tests::{Edition, Harness, Log, hang_up, numbered_speech, say};
@@ -13,7 +13,7 @@ fn once() -> Vec<CallerStep> {
     vec![say(When::AgentSilent(300), numbered_speech(0, 700)), hang_up(When::AgentSilent(500))]
 }
 
-/// The log's lines of turns, in order.
+/// The log lines of turns, in order.
 fn turns(log: &Log) -> Vec<Value> {
     let lines = log.text();
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -44,7 +44,7 @@ async fn a_turn_tells_what_each_of_its_stages_took(edition: Edition) {
     let turn = &turns[1];
     assert_eq!((&turn["call_sid"], &turn["turn"], &turn["input"]), (&call.call_sid.into(), &2.into(), &"audio".into()));
     let ms = |name: &str| turn[name].as_u64().unwrap_or_else(|| panic!("{name}: {turn}"));
-    // The lab's voice detector ends an utterance 600 ms after its last loud 10 ms; frames come every 20 ms.
+    // The lab's voice detector ends an utterance 600 ms after its last loud 10 ms. Frames come every 20 ms.
     assert!(ms("recogniser_ms").abs_diff(600) <= 40, "{turn}");
     assert!(ms("agent_ms").abs_diff(300) <= 20, "{turn}");
     assert_eq!((ms("waiting_ms"), ms("first_audio_ms")), (0, 0), "{turn}");
@@ -86,7 +86,7 @@ async fn an_answer_that_twilio_holds_back_makes_playout_the_slow_stage() {
     let log = Log::start();
     let harness = Harness::with_script(&format!("think_ms = 300\n{USUAL}")).start();
     let plan = harness.plan(once());
-    // The greeting is over after 0.6 s, the words after 1.7 s, and the answer goes out after 2.6 s.
+    // The greeting ends after 0.6 s, the utterance after 1.7 s, and the answer goes out after 2.6 s.
     let faults = vec![CallFault::Late { at_ms: 2_500, for_ms: 1_500 }];
     harness.twilio.call(CallPlan { faults, ..plan }).await;
     let turns = turns(&log);
@@ -111,7 +111,7 @@ async fn limits_are_settings_of_each_agent() {
         .settings(|settings| settings.set("SLOW_STAGES_MS", "agent=2500"))
         .start();
     harness.call(once()).await;
-    // The stage is within its bound; the turn as a whole is not.
+    // The stage is within its limit. The turn as a whole is not.
     assert_eq!(slow_stages(&log), [None, is("agent")]);
 
     let log = Log::start();

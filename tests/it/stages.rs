@@ -1,4 +1,4 @@
-//! When what happened in each turn, as it is told for figures.
+//! The times of a turn's stages, as reported for figures.
 
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
@@ -26,7 +26,7 @@ fn answered(reports: &[Report]) -> Vec<TurnId> {
     turns
 }
 
-/// All stages of a turn that it must have, in the order in which they come.
+/// All stages that a turn must have, in order.
 fn in_order(stages: &Stages) -> Vec<CallTime> {
     let heard = [stages.answered, stages.first_audio_sent, stages.first_audio_played];
     let asked = match stages.input {

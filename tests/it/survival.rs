@@ -1,4 +1,4 @@
-//! What must not end a call, and how a call goes on that something has ended.
+//! What must not end a call, and how a call goes on after its media stream has ended.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ each_edition!(an_instance_that_ends_gives_its_calls_away_in_a_gap_and_answers_un
 async fn an_instance_that_ends_gives_its_calls_away_in_a_gap_and_answers_until_nobody_asks(edition: Edition) {
     let mut harness = Harness::with_script(ECHO).edition(edition).start();
     let service = harness.service.clone();
-    // The greeting is over after 600 ms; the caller speaks from 900 ms on.
+    // The greeting ends after 600 ms. The caller speaks from 900 ms on.
     let ending = async {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         let (began, drained) = (Instant::now(), service.end().await);
@@ -53,12 +53,12 @@ async fn an_instance_that_ends_gives_its_calls_away_in_a_gap_and_answers_until_n
     let answered_at = first_at(&call, |what| matches!(what, CallEventKind::AgentSpoke { played_ms: 300, .. }));
     let closed_at = first_at(&call, |what| *what == CallEventKind::StreamClosed { code: Some(1000) });
     assert!((answered_at..answered_at + 100).contains(&closed_at), "in the gap after it: {answered_at}, {closed_at}");
-    // Twilio asks how the call goes on. There is this one instance only, and it takes no more sockets: after some attempts
+    // Twilio asks how the call goes on. This is the only instance, and it accepts no more streams. After some attempts
     // the call gets its fallback.
     let refused = all_at(&call, |what| matches!(what, CallEventKind::StreamRefused { why } if why.contains("503")));
     assert!(refused.len() > 1, "{:?}", call.events);
     assert!(redirected(&call).is_some_and(|url| url.contains("VirtualAgentStatus=failed")), "{:?}", call.events);
-    // It is there until the last of these requests was answered, and half a second more.
+    // The instance stays until it has answered the last of these requests, and 500 ms more.
     let began_at = first_at(&call, |what| *what == CallEventKind::StreamOpened) + 1_000;
     let quiet_ms = began_at + u64::try_from(took.as_millis()).unwrap() - refused.last().unwrap();
     assert_eq!(drained, Drained::Quiet);

@@ -1,4 +1,4 @@
-//! The stories of `frames/` and what must come of them, in `golden/`. `UPDATE_GOLDEN=1` writes it anew.
+//! The stories of `frames/` and their expected output in `golden/`. `UPDATE_GOLDEN=1` writes it again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use dialbridge_core::tape::Tape;
 
 use crate::golden::{expect, folder, stems};
 
-/// The stories, each with the agents that it was recorded with: CX, ES and CES, as the ends of the tapes' names say.
+/// The stories, each with the agents that it was recorded with: CX, ES and CES. The tapes' names end with them.
 const STORIES: [(&str, &[&str]); 9] = [
     ("answer_in_linear16_at_24_khz", &["", "_es"]),
     ("barge_in_during_long_prompt", &["", "_es", "_ces"]),

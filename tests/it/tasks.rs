@@ -36,8 +36,8 @@ fn sentence() -> CallerStep {
     say(When::AgentSilent(100), numbered_speech(0, 600))
 }
 
-/// Calls that end in all ways: by the agent, by the caller at several moments, by a panic (the second last), and one whose
-/// socket breaks.
+/// Calls that end in all ways: by the agent, by the caller at several times, by a panic (the second last), and by a
+/// broken media stream.
 fn plans(harness: &TcpHarness) -> Vec<CallPlan> {
     let steps = |steps| CallPlan { limit: Duration::from_secs(20), ..CallPlan::new(&harness.voice_url, steps) };
     let to_the_end = || vec![sentence(); 3];
@@ -72,8 +72,8 @@ async fn play(harness: &TcpHarness) -> Vec<CallRecord> {
     records
 }
 
-/// Waits until so few tasks are left, or for longer than any of them has reason to stay, such as a stream that was left. Gives
-/// how many there are.
+/// Waits until at most `most` tasks are left, or for longer than any task has reason to stay, such as that of a stream
+/// that was left. Returns the number of tasks.
 async fn settled(service: &Handle, most: usize) -> usize {
     let mut alive = usize::MAX;
     for _ in 0..150 {
@@ -99,7 +99,7 @@ async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_th
         SCRIPT,
         |config| {
             config.default_agent_mut().call.timeouts.answer_ms = 700;
-            // Connections to the REST API are kept for the next request, as many as there were requests at once.
+            // Without REST: its client keeps a connection for each request that ran at the same time.
             config.twilio.account_sid = None;
         },
         &service,
@@ -109,7 +109,7 @@ async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_th
         },
     )
     .await;
-    // The first call opens what is kept: connections to the agent, and what looks after them.
+    // The first call opens what stays: connections to the agent, and the tasks that look after them.
     harness.twilio.call(plans(&harness).swap_remove(0)).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     let before = service.metrics().num_alive_tasks();

@@ -1,4 +1,4 @@
-//! Traces, as a collector of OpenTelemetry's gets them.
+//! Traces, as an OpenTelemetry collector gets them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use prost::Message as _;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// A harness whose spans go to `otel.test`.
+/// A harness that sends its spans to `otel.test`.
 fn traced(script: Script) -> HarnessBuilder {
     Harness::with(script).settings(|settings| {
         settings.set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.test:4318");
@@ -44,7 +44,7 @@ fn attribute(span: &Span, name: &str) -> Option<String> {
     })
 }
 
-/// All spans so far, once those that wait were sent.
+/// All spans so far, after those that wait were sent.
 async fn spans(collector: &Collector) -> Vec<Span> {
     tokio::time::sleep(Duration::from_secs(60)).await;
     let messages = collector.posted().into_iter().map(|posted| {
@@ -110,7 +110,7 @@ async fn a_call_is_a_trace_of_its_request_its_turns_and_their_stages() {
         assert_eq!(turn.parent_span_id, whole.span_id);
         let parts: Vec<&str> =
             spans.iter().filter(|span| span.parent_span_id == turn.span_id).map(|span| span.name.as_str()).collect();
-        // The greeting answers nothing that somebody said.
+        // The greeting is not an answer to an utterance.
         let expected: &[&str] = match attribute(turn, "dialbridge.input").as_deref() {
             Some("audio") => &["waiting", "recogniser", "agent", "first-audio", "playout", "speech"],
             _ => &["agent", "first-audio", "playout"],
@@ -121,7 +121,7 @@ async fn a_call_is_a_trace_of_its_request_its_turns_and_their_stages() {
     assert!(text.contains(&format!("dialbridge_spans_total{{result=\"sent\"}} {}\n", spans.len())), "{text}");
 }
 
-/// Asks the voice-url with those headers and plays a short stream; gives the spans.
+/// Requests the voice-url with those headers and plays a short stream. Returns the spans.
 async fn with_headers(builder: HarnessBuilder, more: &[(&str, &str)]) -> Vec<Span> {
     let harness = builder.start();
     let collector = Collector::start(&harness.pipes, "otel.test:4318");
@@ -227,7 +227,7 @@ async fn no_span_shows_what_was_said_pressed_or_called_and_no_collector_delays_a
         assert_eq!(times(&call), times(&plain), "{reaction:?}");
         let spans = spans(&collector).await;
         assert!(named(&spans, "turn").len() >= 3, "{reaction:?}");
-        // Three attempts for each batch, ten seconds long where nobody answers.
+        // Each batch gets three attempts of ten seconds if nobody answers.
         tokio::time::sleep(Duration::from_secs(60)).await;
         for posted in collector.posted() {
             let text = String::from_utf8_lossy(&posted.body).into_owned();
@@ -253,7 +253,7 @@ async fn an_instance_that_ends_sends_its_spans_first() {
     let ending = async {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         service.end().await;
-        // Nothing is sent any more once the instance has ended.
+        // The instance sends nothing after it has ended.
         collector.posted().len()
     };
     let (_, posted) = tokio::join!(harness.call(vec![say(When::AgentSilent(300), numbered_speech(0, 700))]), ending);

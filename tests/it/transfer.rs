@@ -1,4 +1,4 @@
-//! Calls that are put through, queued, paused and taken up again.
+//! Calls that are transferred, queued, paused and resumed.
 
 use dialbridge_core::Report;
 use dialbridge_core::report::CloseReason;
@@ -8,7 +8,7 @@ use dialbridge_tests::{
     say, signed_post, spoke,
 };
 
-/// An agent that puts the call through after the first thing that is said, and has an answer to a transfer that failed.
+/// An agent that transfers the call after the first utterance, and has an answer to a failed transfer.
 fn transferring(order: &str) -> String {
     format!(
         r#"
@@ -40,7 +40,7 @@ fn harness(edition: Edition, order: &str) -> HarnessBuilder {
         .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
 }
 
-/// The caller says one thing, and where the call comes back to the agent, another.
+/// The caller says one thing, and another when the call comes back to the agent.
 async fn call(harness: &Harness, others: &[OtherSide]) -> CallRecord {
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
@@ -70,7 +70,7 @@ const ANSWERS: OtherSide = OtherSide::Answers { rings_ms: 2_000, talks_ms: 9_000
 
 each_edition!(a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation, ANY);
 async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_with_the_conversation(edition: Edition) {
-    // Where the agent has a message for it, that one; in v2 there is the payload.
+    // An agent with a message for it uses that. v2 uses the payload.
     let orders: &[&str] =
         if edition == Edition::EsV2 { &[TO_NUMBER] } else { &[TO_NUMBER, "transfer = \"+15550123\""] };
     for order in orders {
@@ -117,7 +117,7 @@ async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_a
         assert_eq!(harness.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "it does not greet again");
         assert_eq!(harness.parameter(&call, "DialCallStatus")[0], status);
         assert!(harness.parameter(&call, "CallSid").iter().all(|told| *told == call.call_sid.as_str()));
-        // The agent's answer to the event, and then to what the caller says next.
+        // The agent's answer to the event, and then to the caller's next utterance.
         assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{status}: {:?}", spoke(&call));
         assert_eq!(ended_by(&call), "caller");
         assert_eq!(harness.agent.record().overlaps(), 0);
@@ -140,7 +140,7 @@ async fn without_an_event_for_it_the_agent_listens_after_a_transfer_that_failed(
     assert_eq!(spoke(&call).last(), Some(&(400, false)), "{:?}", spoke(&call));
 }
 
-/// An agent that puts the call through twice.
+/// An agent that transfers the call twice.
 fn transferring_twice() -> String {
     transferring(TO_NUMBER).replace(
         "say = \"what else?\"",

@@ -1,4 +1,4 @@
-//! Trouble on Twilio's side, or on the way to it: the call ends as its script says all the same, or goes on.
+//! Faults of Twilio, or on the way to it. The call still ends as its script says, or goes on.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn redirects(call: &CallRecord) -> usize {
     call.count(|what| matches!(what, CallEventKind::Redirected { url } if url.contains("VirtualAgentStatus=completed")))
 }
 
-/// How the call got its last TwiML: over REST, or from the action.
+/// Whether the call got its last TwiML over REST and not from the action.
 fn was_updated(call: &CallRecord) -> bool {
     call.count(|what| matches!(what, CallEventKind::Updated)) > 0
 }
@@ -40,7 +40,7 @@ fn was_updated(call: &CallRecord) -> bool {
 async fn ended_with(faults: &[RestFault]) -> (CallRecord, Option<CloseReason>) {
     let mut harness = Harness::with_script(ENDS).start();
     harness.twilio.fail_rest(faults.iter().copied());
-    // The caller waits for what becomes of the call.
+    // The caller waits for the outcome.
     let plan = CallPlan { hang_up_after: Duration::from_secs(30), ..harness.plan(Vec::new()) };
     let call = harness.twilio.call(plan).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -89,7 +89,7 @@ async fn a_call_that_cannot_be_updated_goes_on_through_the_streams_action() {
         let (call, ended) = ended_with(&faults).await;
         assert!(!was_updated(&call), "{faults:?}");
         assert_eq!((redirects(&call), ended), (1, Some(reason)), "{faults:?}: {:?}", call.events);
-        // The caller waits for it no longer than ten seconds after the last words, and two for the socket to close.
+        // The caller waits at most ten seconds after the last prompt, plus two for the media stream to close.
         let spoke =
             call.events.iter().find(|event| matches!(event.kind, CallEventKind::AgentSpoke { .. })).unwrap().at_ms;
         let closed =
@@ -165,7 +165,7 @@ async fn a_socket_that_breaks_in_mid_turn_is_followed_by_another_and_the_caller_
 
 #[tokio::test(start_paused = true)]
 async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
-    // A prompt of a minute, which it does not take.
+    // A prompt of a minute, which Twilio does not read.
     let script = "think_ms = 500\n[start]\ntone = { hz = 400, ms = 60000 }";
     let mut harness = Harness::with_script(script).start();
     let plan = harness.plan(Vec::new());
@@ -185,7 +185,7 @@ async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
         Report::Ended { reason, .. } => Some(reason),
         _ => None,
     });
-    // The first socket is given up; the call comes back over another one.
+    // The service gives up the first stream. The call resumes over another one.
     assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::MediaStreamClosed, CloseReason::Stop, CloseReason::Stop]);
     assert_eq!(harness.service.calls().live(), 0);
 }

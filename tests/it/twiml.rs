@@ -1,12 +1,12 @@
-//! What a call gets when the agent's part is over, word for word, in `golden/twiml/`. What is a secret of a call's, or
-//! different in each, is replaced.
+//! The TwiML that a call gets when the agent's part is over, word for word, in `golden/twiml/`. Secrets and values that
+//! differ in each call are replaced.
 
 use dialbridge_lab::twilio::{CallPlan, OtherSide, When};
 use dialbridge_tests::{Edition, Harness, HarnessBuilder, numbered_speech, say};
 
 use crate::golden::{expect, folder, stems};
 
-/// An agent whose answer to the first thing that is said is that.
+/// An agent that gives that answer to the first utterance.
 fn answering(answer: &str) -> HarnessBuilder {
     Harness::with_script(&format!(
         r#"
@@ -30,7 +30,7 @@ fn answering(answer: &str) -> HarnessBuilder {
 struct Case {
     name: &'static str,
     harness: HarnessBuilder,
-    /// Which of the call's documents.
+    /// The index of the document in the call.
     document: usize,
 }
 
@@ -131,13 +131,13 @@ fn a_document_without_a_case_is_left_over() {
     }
 }
 
-/// A document without its ticket and its states, a verb a line.
+/// A document without its ticket and its states, one verb on a line.
 fn shown(twiml: &str) -> String {
     let without = replaced(&replaced(twiml, "?s=", "STATE"), "/media/", "TICKET");
     without.replace("><", ">\n<") + "\n"
 }
 
-/// Replaces what stands between that text and the end of the attribute.
+/// Replaces everything between that text and the end of the attribute.
 fn replaced(text: &str, after: &str, by: &str) -> String {
     let mut parts = text.split(after);
     let mut shown = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Calls that come back before the agent has greeted: where that is known they are greeted then, and once.
+//! Calls that resume before the agent has greeted. If the service knows that, the agent greets them then, and once.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn harness(edition: Edition) -> Harness {
         .start()
 }
 
-/// What the next stream's path is, by the action that this instance is asked.
+/// The path of the next stream, from this instance's answer to the action.
 async fn back(harness: &Harness, action: &str) -> (String, String) {
     let form = [("CallSid", CALL), ("CallStatus", "in-progress")];
     paths(&signed_post(&harness.pipes, action, &form).await.body)
@@ -35,7 +35,7 @@ async fn started(harness: &Harness, media: &str) -> RawSocket {
     socket
 }
 
-/// Whether the agent greets over that socket.
+/// Whether the agent greets over that stream.
 async fn greets(harness: &Harness, media: &str) -> bool {
     matches!(started(harness, media).await.next().await, Came::Text(_))
 }
@@ -75,7 +75,7 @@ async fn a_call_whose_socket_breaks_before_the_agent_has_greeted_is_greeted_once
             RawSocket::open(&harness.pipes, &media).await.unwrap()
         };
         sleep(Duration::from_millis(300)).await;
-        // Twilio may ask before the broken socket is seen to be gone.
+        // Twilio may ask before we see that the broken stream is gone.
         let (next, action) = if begins { back(&harness, &action).await } else { (String::new(), action) };
         drop(socket);
         sleep(Duration::from_millis(20)).await;

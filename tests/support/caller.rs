@@ -1,20 +1,20 @@
-//! What callers of tests say.
+//! What callers in tests say.
 
 use dialbridge_core::audio::g711::{linear_to_mulaw, mulaw_to_linear};
 use dialbridge_lab::agent::script::bakery_caller;
 use dialbridge_lab::twilio::{CallerStep, When};
 
-/// Bytes of a frame.
+/// Bytes in a frame.
 const FRAME: usize = 160;
 
-/// Speech of that many milliseconds in which every frame carries its number, counted from `first`, so that loss,
-/// doubling and disorder can be counted.
+/// Speech of that many milliseconds. Every frame carries its number, counted from `first`, so that tests can count
+/// lost, doubled and disordered frames.
 #[must_use]
 pub fn numbered_speech(first: u32, ms: u64) -> Vec<u8> {
     (first..).take(usize::try_from(ms / 20).unwrap()).flat_map(numbered_frame).collect()
 }
 
-/// A caller's audio whose frames are numbered through, speech and silence alike.
+/// A caller's audio with all frames numbered, speech and silence alike.
 #[derive(Debug, Default)]
 pub struct Numbered {
     next: u32,
@@ -31,7 +31,7 @@ impl Numbered {
         self.frames(ms, 0)
     }
 
-    /// A long story of that many milliseconds: speech with gaps between the words, as people have them.
+    /// A long story of that many milliseconds: speech with gaps between the words, as people speak.
     pub fn story(&mut self, ms: u64) -> Vec<u8> {
         let mut story = Vec::new();
         for at in (0..ms).step_by(2_000) {
@@ -43,7 +43,7 @@ impl Numbered {
         story
     }
 
-    /// How many frames there were so far.
+    /// The number of frames so far.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.next
@@ -60,7 +60,7 @@ fn numbered_frame(number: u32) -> Vec<u8> {
     numbered(number, 6_000)
 }
 
-/// A frame is a square wave, and at its end a mark and the number in soft codes, a hexadecimal digit each.
+/// A frame is a square wave. At its end are a mark and the number in quiet samples, one for each hexadecimal digit.
 fn numbered(number: u32, amplitude: i16) -> Vec<u8> {
     let wave = (0..FRAME - 8).map(|n| linear_to_mulaw(if n % 16 < 8 { amplitude } else { -amplitude }));
     let digits = (0..6).rev().map(|digit| 0xF0 | u8::try_from(number >> (4 * digit) & 0xF).unwrap());
@@ -69,8 +69,8 @@ fn numbered(number: u32, amplitude: i16) -> Vec<u8> {
 
 const MARK: [u8; 2] = [0x7A, 0x7B];
 
-/// The numbers of the frames in that audio; frames without one, such as silence, are left out. Frames stay whole on
-/// their way, for nobody cuts them.
+/// The numbers of the frames in that audio. Frames without a number, such as silence, are left out. The audio must
+/// consist of whole frames.
 #[must_use]
 pub fn numbers(audio: &[u8]) -> Vec<u32> {
     let frames = audio.chunks_exact(FRAME).filter(|frame| frame[FRAME - 8..FRAME - 6] == MARK);
@@ -83,7 +83,7 @@ pub fn say(when: When, audio: Vec<u8>) -> CallerStep {
     CallerStep::Say { when, label: "speech".to_owned(), audio: audio.into() }
 }
 
-/// Says nothing for so long, and then goes on.
+/// Says nothing for that many milliseconds.
 #[must_use]
 pub fn pause(ms: u64) -> CallerStep {
     say(When::After(0), vec![0xFF; usize::try_from(ms).unwrap() * 8])
@@ -101,7 +101,7 @@ pub fn hang_up(when: When) -> CallerStep {
     CallerStep::HangUp { when }
 }
 
-/// A tone at half of full scale, mu-law at 8,000 Hz.
+/// A tone at half scale, mu-law at 8,000 Hz.
 #[must_use]
 pub fn tone(hz: f64, ms: usize) -> Vec<u8> {
     let step = std::f64::consts::TAU * hz / 8_000.0;
@@ -109,7 +109,7 @@ pub fn tone(hz: f64, ms: usize) -> Vec<u8> {
     (0..ms * 8).map(|n| linear_to_mulaw((16_000.0 * (step * n as f64).sin()) as i16)).collect()
 }
 
-/// How many milliseconds of a tone of half of full scale are in that audio.
+/// How many milliseconds of a half-scale tone are in that audio.
 #[must_use]
 pub fn tone_ms(mulaw: &[u8], hz: f64) -> f64 {
     let step = std::f64::consts::TAU * hz / 8_000.0;
@@ -122,7 +122,7 @@ pub fn tone_ms(mulaw: &[u8], hz: f64) -> f64 {
     re.hypot(im) * 2.0 / 16_000.0 / 8.0
 }
 
-/// The embedded caller at the embedded bakery.
+/// The built-in caller of the built-in bakery.
 #[must_use]
 pub fn bakery() -> Vec<CallerStep> {
     let say = |label: &str, when| {

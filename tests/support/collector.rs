@@ -1,4 +1,4 @@
-//! Somebody who is told of calls: a web server that keeps what it gets, and answers as it is told to.
+//! A web server that receives events, traces or webhooks, keeps the requests and answers as the test says.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,16 +16,16 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// What a request gets.
+/// How a request is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
-    /// An answer with that status.
+    /// With that status.
     Status(u16),
-    /// None, for ever.
+    /// Never.
     Hangs,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Posted {
     /// Its path and query.
@@ -36,7 +36,7 @@ pub struct Posted {
     pub body: Bytes,
 }
 
-/// A web server over pipes. It ends with this.
+/// A web server over pipes. Dropping it ends the server.
 pub struct Collector {
     kept: Arc<Mutex<Kept>>,
     _serving: JoinSet<()>,
@@ -50,7 +50,7 @@ struct Kept {
 }
 
 impl Collector {
-    /// Listens under that name, and answers all with 204.
+    /// Listens under that name and answers every request with 204.
     #[must_use]
     pub fn start(pipes: &Pipes, authority: &str) -> Self {
         let kept = Kept { posted: Vec::new(), next: VecDeque::new(), usual: Reaction::Status(204) };
@@ -60,17 +60,17 @@ impl Collector {
         Self { kept, _serving: serving }
     }
 
-    /// Has the next requests answered so, and all after them as before.
+    /// Sets the answers to the next requests. Later ones are answered as before.
     pub fn react(&self, next: impl IntoIterator<Item = Reaction>) {
         self.lock().next.extend(next);
     }
 
-    /// Has all requests answered so.
+    /// Answers all requests like that.
     pub fn always(&self, usual: Reaction) {
         self.lock().usual = usual;
     }
 
-    /// What came so far.
+    /// The requests so far.
     #[must_use]
     pub fn posted(&self) -> Vec<Posted> {
         self.lock().posted.clone()
@@ -87,7 +87,7 @@ async fn accept(mut pipes: mpsc::Receiver<DuplexStream>, kept: Arc<Mutex<Kept>>)
         let kept = kept.clone();
         connections.spawn(async move {
             let answer = service_fn(move |request| answer(request, kept.clone()));
-            // Whoever breaks off has his reasons.
+            // A client may break off.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(pipe), answer).await;
         });
     }

@@ -1,5 +1,5 @@
-//! Everything that `doctor` looks at, on real sockets: the lab's agent, Twilio and Google, the service behind a proxy
-//! with TLS. All is as it should be but what a test changes.
+//! Everything that `doctor` checks, on real sockets: the lab's agent, Twilio and Google, and the service behind a proxy
+//! with TLS. Everything is correct except what a test changes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,10 +27,10 @@ use tokio::time::Instant;
 
 use crate::front_end::{Authority, FrontEnd, Proxy};
 
-/// Where the service is in public.
+/// The service's public URL.
 pub const PUBLIC_URL: &str = "https://calls.test";
 
-/// The account's token: a secret, as all that is called `planted`.
+/// The account's token. All values called `planted` are secrets.
 pub const PLANTED_TOKEN: &str = "planted-auth-token-0123456789";
 
 /// The login's refresh token.
@@ -39,52 +39,52 @@ pub const PLANTED_LOGIN: &str = "planted-refresh-token";
 /// The service's resource name on Cloud Run.
 const ON_CLOUD_RUN: &str = "projects/lab-project/locations/europe-west3/services/dialbridge";
 
-/// What a test can change before everything starts.
+/// The setup, which a test can change before everything starts.
 pub struct DoctorPlan {
     /// The folder of this test.
     pub folder: PathBuf,
     /// The agent's script.
     pub script: String,
-    /// What the service is told, besides where the agent is.
+    /// The service's settings, apart from the agent's address.
     pub service: Settings,
-    /// What `doctor` is told.
+    /// The settings of `doctor`.
     pub settings: Settings,
-    /// What `doctor` is to look at.
+    /// The options of `doctor`.
     pub options: Options,
-    /// How the proxy before the service treats requests, by TLS and without.
+    /// How the proxy before the service treats TLS requests.
     pub proxy: Proxy,
-    /// The same for requests that come in the clear.
+    /// How it treats requests without TLS.
     pub clear: Proxy,
     /// What Twilio's account has.
     pub account_state: AccountState,
-    /// What the first requests to Twilio get instead.
+    /// Faults that the first requests to Twilio get.
     pub rest_faults: Vec<RestFault>,
     /// The token that Twilio knows.
     pub twilios_token: String,
-    /// The service as Cloud Run has it.
+    /// The service's settings on Cloud Run.
     pub on_cloud_run: Value,
-    /// What Cloud Run refuses with instead.
+    /// The error that Cloud Run answers with.
     pub cloud_run_refuses: Option<(u16, &'static str)>,
     /// How far the machine's clock is ahead, in milliseconds.
     pub ahead_ms: i64,
-    /// Hosts at which nobody listens.
+    /// Hosts where nobody listens.
     pub down: Vec<&'static str>,
 }
 
-/// What came of an examination.
+/// The result of a run of `doctor`.
 pub struct Examined {
     /// All findings.
     pub findings: Vec<Finding>,
-    /// What was printed as lines.
+    /// The printed lines.
     pub lines: String,
     /// The exit code.
     pub code: u8,
-    /// How many requests Cloud Run's API got with a token.
+    /// How many requests with a token Cloud Run's API got.
     pub authorized: usize,
 }
 
 impl DoctorPlan {
-    /// A site where all is well, with its files in that folder.
+    /// A correct setup, with its files in that folder.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
         dialbridge_net::tls::install_crypto();
@@ -134,7 +134,7 @@ impl DoctorPlan {
         }
     }
 
-    /// Writes a file into the test's folder, and gives its name.
+    /// Writes a file into the test's folder and returns its path.
     #[must_use]
     pub fn write(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.join(name);
@@ -143,7 +143,7 @@ impl DoctorPlan {
         path
     }
 
-    /// Starts everything, and has it examined.
+    /// Starts everything and runs `doctor`.
     pub async fn examine(self, json: bool) -> Examined {
         let no_file = |_: &str| Err(io::ErrorKind::NotFound.into());
         let script = Script::parse(&self.script, "the test's script", &no_file).unwrap();
@@ -206,7 +206,7 @@ impl DoctorPlan {
     }
 }
 
-/// A service on a port of its own, ready for calls; it ends with what is given beside its address.
+/// Starts a service on a free port, ready for calls. It ends when the value returned beside its address is dropped.
 async fn serve(settings: &Settings, agent: &str) -> (SocketAddr, JoinSet<()>) {
     let mut settings = settings.clone();
     settings.set("DIALOGFLOW_AGENT", "projects/lab-project/locations/europe-west3/agents/lab");
@@ -234,7 +234,7 @@ fn clock(ahead_ms: i64) -> WallClock {
     WallClock::Since { began_ms: WallClock::System.now_ms().checked_add_signed(ahead_ms).unwrap(), at: Instant::now() }
 }
 
-/// A service on Cloud Run with all that calls need.
+/// A service on Cloud Run with everything that calls need.
 fn on_cloud_run() -> Value {
     json!({
         "name": ON_CLOUD_RUN,
@@ -256,7 +256,7 @@ fn on_cloud_run() -> Value {
     })
 }
 
-/// Hosts by their names, each on loopback; there are no others but loopback itself.
+/// Resolves these host names to loopback addresses. Other names fail, except loopback itself.
 #[derive(Debug)]
 struct Names(BTreeMap<&'static str, SocketAddr>);
 

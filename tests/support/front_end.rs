@@ -1,5 +1,4 @@
-//! What stands before a service in public: TLS, ended as Cloud Run's front end does it, and the ways in which a proxy can
-//! be set up wrong.
+//! The front end of a service in public: it ends TLS like Cloud Run's, and can be set up wrong like any proxy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,17 +12,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// The longest head of a request, in bytes.
+/// The longest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// A certificate authority of a test's own, with one certificate for all names that it needs.
+/// A test's own certificate authority, with one certificate for all names that it needs.
 pub struct Authority {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 }
 
 impl Authority {
-    /// A certificate for these names.
+    /// Creates a certificate for these names.
     #[must_use]
     pub fn for_names(names: &[&str]) -> Self {
         let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
@@ -32,7 +31,7 @@ impl Authority {
         Self { certificate: made.cert.der().clone(), key }
     }
 
-    /// A client that trusts it, and nobody else.
+    /// A client configuration that trusts only this authority.
     pub(crate) fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -41,7 +40,7 @@ impl Authority {
         Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
     }
 
-    /// Its certificate as a file has it.
+    /// The authority's certificate in PEM form.
     #[must_use]
     pub fn pem(&self) -> String {
         let base64 = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
@@ -49,8 +48,8 @@ impl Authority {
         format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
     }
 
-    /// A server that speaks HTTP/2 and HTTP/1.1 with that certificate and passes all of it on to `upstream`. It ends with what is given
-    /// beside its address.
+    /// Starts a server with that certificate that speaks HTTP/2 and HTTP/1.1 and forwards all requests to `upstream`.
+    /// It ends when the value returned beside its address is dropped.
     pub async fn before_http(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
         let mut tls = (*self.server()).clone();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -84,19 +83,19 @@ impl Authority {
 /// How a proxy treats requests.
 #[derive(Debug, Clone, Default)]
 pub struct Proxy {
-    /// It does not say that requests came by TLS.
+    /// It does not tell that requests came over TLS.
     pub hides_tls: bool,
-    /// It passes no upgrade on.
+    /// It does not forward upgrades.
     pub drops_upgrades: bool,
-    /// It answers paths that begin so by itself: with that status, location and body.
+    /// It answers paths that begin like that itself, with that status, location and body.
     pub answers: Option<(&'static str, u16, &'static str, &'static str)>,
-    /// It takes requests and answers none.
+    /// It accepts requests and answers none.
     pub is_silent: bool,
 }
 
-/// A proxy that is running; it stops when this is dropped.
+/// A running proxy. Dropping it stops the proxy.
 pub(crate) struct FrontEnd {
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -108,7 +107,7 @@ impl Drop for FrontEnd {
 }
 
 impl FrontEnd {
-    /// Passes what comes on to `upstream`; with an authority what comes is TLS.
+    /// Forwards requests to `upstream`. With an authority it expects TLS.
     pub(crate) async fn start(upstream: SocketAddr, authority: Option<&Authority>, proxy: Proxy) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -118,7 +117,7 @@ impl FrontEnd {
             while let Ok((stream, _)) = listener.accept().await {
                 let (tls, proxy) = (tls.clone(), proxy.clone());
                 connections.spawn(async move {
-                    // A client that breaks off is what some tests are about.
+                    // Some tests are about clients that break off.
                     let _ = match tls {
                         Some(tls) => match tls.accept(stream).await {
                             Ok(stream) => pass_on(stream, upstream, &proxy, true).await,
@@ -133,7 +132,7 @@ impl FrontEnd {
     }
 }
 
-/// One request and its answer, or one socket.
+/// Forwards one request and its answer, or one WebSocket.
 async fn pass_on<S: AsyncRead + AsyncWrite + Unpin>(
     mut client: S,
     upstream: SocketAddr,
@@ -162,7 +161,7 @@ async fn pass_on<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// A request's head with its empty line, and what came after it.
+/// A request's head with its empty line, and the bytes read after it.
 async fn head<S: AsyncRead + Unpin>(client: &mut S) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {

@@ -27,26 +27,26 @@ use tokio_stream::wrappers::ReceiverStream;
 /// The account's token.
 pub const TOKEN: &str = "the-tests-auth-token";
 
-/// Where the service is.
+/// The service's URL.
 pub const SERVICE_URL: &str = "http://service.test";
 
 /// Where calls go when the agent is done.
 pub const END_URL: &str = "http://api.twilio.test/handoff";
 
-/// How many reports a test can have before it looks at them.
+/// How many reports can wait before a test reads them.
 const REPORTS: usize = 100_000;
 
 /// 2026-11-23, in milliseconds since 1970.
 const BEGAN_MS: u64 = 1_795_392_000_000;
 
-/// The agents that a conversation must go the same way with.
+/// The agents with which a conversation must go the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edition {
     /// Dialogflow CX.
     Cx,
-    /// Dialogflow ES by its stable API.
+    /// Dialogflow ES with its stable API.
     EsV2,
-    /// Dialogflow ES by its beta API.
+    /// Dialogflow ES with its beta API.
     EsV2Beta1,
     /// The Customer Engagement Suite over WebSockets.
     CesWebSocket,
@@ -55,13 +55,13 @@ pub enum Edition {
 }
 
 impl Edition {
-    /// Those with a stream for each turn: what the agent was sent is told turn by turn.
+    /// The editions with one stream for each turn. Their input is recorded turn by turn.
     pub const ALL: [Self; 3] = [Self::Cx, Self::EsV2, Self::EsV2Beta1];
 
-    /// Those with one stream for the whole call.
+    /// The editions with one stream for the whole call.
     pub const CES: [Self; 2] = [Self::CesWebSocket, Self::CesGrpc];
 
-    /// Whichever it is.
+    /// All editions.
     pub const ANY: [Self; 5] = [Self::Cx, Self::EsV2, Self::EsV2Beta1, Self::CesWebSocket, Self::CesGrpc];
 
     /// Whether it is Dialogflow ES.
@@ -94,23 +94,23 @@ impl Edition {
 pub struct Harness {
     /// The agent.
     pub agent: LabAgent,
-    /// Further ones, by their names.
+    /// Further agents, by name.
     pub agents: BTreeMap<String, LabAgent>,
     /// Twilio.
     pub twilio: SimulatedTwilio,
-    /// Where recordings are that agents name by `gs:` addresses.
+    /// Serves the recordings that agents name by `gs:` addresses.
     pub storage: Storage,
-    /// What synthesises words that agents leave to their client.
+    /// Synthesises the texts that agents leave to their client.
     pub text_to_speech: TextToSpeech,
     /// The service.
     pub service: Arc<Service>,
-    /// Where they meet.
+    /// The pipes between them.
     pub pipes: Pipes,
     reports: mpsc::Receiver<Observed>,
     _tasks: JoinSet<()>,
 }
 
-/// How a harness is to be.
+/// The settings of a harness.
 pub struct HarnessBuilder {
     script: Script,
     more: BTreeMap<String, Script>,
@@ -123,14 +123,14 @@ pub struct HarnessBuilder {
 type Change = Box<dyn FnOnce(&mut Config)>;
 
 impl HarnessBuilder {
-    /// Has the agent served as that edition; CX where nothing is said.
+    /// Serves the agent as that edition; CX by default.
     #[must_use]
     pub fn edition(mut self, edition: Edition) -> Self {
         edition.apply(&mut self.settings);
         self
     }
 
-    /// Has calls watched by that, instead of keeping their reports.
+    /// Passes reports to `watch` instead of keeping them.
     #[must_use]
     pub fn watched_by(mut self, watch: impl Fn(&Observed) + Send + Sync + 'static) -> Self {
         self.watch = Some(Watch(Arc::new(watch)));
@@ -144,29 +144,29 @@ impl HarnessBuilder {
         self
     }
 
-    /// Has the service configured by that TOML file too. Its agents are the harness's agent, but for those that have a
-    /// script of their own.
+    /// Also configures the service from that TOML file. Its agents are the harness's agent, except those with a script
+    /// of their own.
     #[must_use]
     pub fn file(mut self, toml: &str) -> Self {
         self.file = Some(toml.to_owned());
         self
     }
 
-    /// Gives an agent of the file a script of its own.
+    /// Gives an agent of the file its own script.
     #[must_use]
     pub fn agent(mut self, name: &str, script: &str) -> Self {
         self.more.insert(name.to_owned(), parsed(script));
         self
     }
 
-    /// Changes the configuration that comes of the settings.
+    /// Changes the configuration that results from the settings.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config) + 'static) -> Self {
         self.changes.push(Box::new(change));
         self
     }
 
-    /// Changes what every call is told.
+    /// Changes the call configuration of the default agent.
     #[must_use]
     pub fn each_call(self, change: impl FnOnce(&mut CallConfig) + 'static) -> Self {
         self.config(|config| change(&mut config.default_agent_mut().call))
@@ -238,7 +238,7 @@ fn serve_agent(pipes: &Pipes, host: &str, script: Script, tasks: &mut JoinSet<()
     agent
 }
 
-/// A file that is there until the service has read it.
+/// A file that exists until the service has read it.
 struct TomlFile(std::path::PathBuf);
 
 impl TomlFile {
@@ -253,7 +253,7 @@ impl TomlFile {
 
 impl Drop for TomlFile {
     fn drop(&mut self) {
-        // Whoever cannot remove it leaves it to the system.
+        // If it cannot be removed, the system does it later.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -274,7 +274,7 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
 }
 
 impl Harness {
-    /// A harness with an agent of that script, that hands its calls on to [`END_URL`].
+    /// A harness whose agent has that script and hands its calls off to [`END_URL`].
     #[must_use]
     pub fn with(script: Script) -> HarnessBuilder {
         let settings = Settings::of([
@@ -299,26 +299,26 @@ impl Harness {
         self.twilio.call(self.plan(steps)).await
     }
 
-    /// A call at this harness's service.
+    /// A call to this harness's service.
     #[must_use]
     pub fn plan(&self, steps: Vec<CallerStep>) -> CallPlan {
         let plan = CallPlan::new(format!("{SERVICE_URL}/twiml"), steps);
         CallPlan { hang_up_after: Duration::from_secs(8), ..plan }
     }
 
-    /// What an agent with a script of its own was sent in a call.
+    /// The input of an agent with its own script, in a call.
     #[must_use]
     pub fn turns_of(&self, agent: &str, call: &CallRecord) -> Vec<TurnRecord> {
         self.agents[agent].record().turns(&call.call_sid)
     }
 
-    /// What the agent was sent in a call.
+    /// The agent's input in a call.
     #[must_use]
     pub fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
         self.agent.record().turns(&call.call_sid)
     }
 
-    /// What the agent was sent beside audio in a call, in order: events, texts, keys.
+    /// The agent's input other than audio in a call, in order: events, texts, digits.
     #[must_use]
     pub fn inputs(&self, call: &CallRecord) -> Vec<String> {
         let of_turns = self.turns(call).into_iter().filter(|turn| turn.input != "audio").map(|turn| turn.text);
@@ -326,7 +326,7 @@ impl Harness {
         of_turns.chain(of_streams.map(|input| input.text)).collect()
     }
 
-    /// What the agent was told in a call of what has that name, in order.
+    /// The values of that parameter that the agent got in a call, in order.
     #[must_use]
     pub fn parameter(&self, call: &CallRecord, name: &str) -> Vec<Value> {
         let of_turns = self.turns(call).into_iter().map(|turn| turn.parameters);
@@ -334,37 +334,37 @@ impl Harness {
         of_turns.chain(of_streams).filter_map(|told| told.get(name).cloned()).collect()
     }
 
-    /// What a CES agent was sent in a call, stream by stream.
+    /// The input of a CES agent in a call, stream by stream.
     #[must_use]
     pub fn streams(&self, call: &CallRecord) -> Vec<StreamRecord> {
         self.agent.record().streams(&call.call_sid)
     }
 
-    /// All of the caller's audio that reached the agent, in order, in the coding in which it came.
+    /// All caller audio that reached the agent, in order, in the agent's input coding.
     #[must_use]
     pub fn audio(&self, call: &CallRecord) -> Vec<u8> {
         let of_turns = self.turns(call).into_iter().flat_map(|turn| turn.audio);
         of_turns.chain(self.streams(call).into_iter().flat_map(|stream| stream.audio)).collect()
     }
 
-    /// What became of the caller's audio, by the last report of the last call.
+    /// The caller's audio account, from the last report of the last call.
     ///
     /// # Panics
-    /// When no call has ended since the last time that reports were taken.
+    /// If no call has ended since the reports were last taken.
     pub fn account(&mut self) -> AudioAccount {
         account(&self.reports())
     }
 
-    /// What the service has reported since the last time.
+    /// The service's reports since the last time.
     pub fn reports(&mut self) -> Vec<Report> {
         std::iter::from_fn(|| self.reports.try_recv().ok()).map(|observed| observed.report).collect()
     }
 }
 
-/// What became of the caller's audio, by the last report of a call.
+/// The caller's audio account, from the last report of a call.
 ///
 /// # Panics
-/// When the call has not ended.
+/// If the call has not ended.
 #[must_use]
 pub fn account(reports: &[Report]) -> AudioAccount {
     let ended = reports.iter().rev().find_map(|report| match report {

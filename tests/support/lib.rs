@@ -1,6 +1,6 @@
-//! A harness for whole calls: the lab's agent, a simulated Twilio and the service, joined by pipes inside one process. On
-//! tokio's paused clock (`#[tokio::test(start_paused = true)]`) a call of a minute takes milliseconds, and always goes
-//! the same way.
+//! A harness for whole calls: the lab's agent, a simulated Twilio and the service, connected by pipes inside one
+//! process. On tokio's paused clock (`#[tokio::test(start_paused = true)]`) a call of a minute takes milliseconds and
+//! always goes the same way.
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind: its log, and the tapes of its calls.
+//! The output of a run: its log, and the tapes of its calls.
 
 use std::cell::RefCell;
 use std::fs;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use dialbridge_runner::settings::Severity;
 use dialbridge_runner::telemetry::log::start;
 
-/// How often a tape is looked at until it is whole: its writer is a thread on the real clock.
+/// How often we look whether a tape is complete. A thread on the real clock writes it.
 const LOOKS: u32 = 500;
 
 thread_local! {
@@ -19,11 +19,11 @@ thread_local! {
 
 static STARTED: Once = Once::new();
 
-/// The log of this thread from its lowest level on, for as long as this is kept. A test on tokio's paused clock runs on one
-/// thread, so it is the log of its whole harness, and of no other test's.
+/// The log of this thread at every level, for as long as this value lives. A test on tokio's paused clock runs on one
+/// thread, so this is the log of its whole harness, and of no other test.
 pub struct Log(());
 
-/// Writes a line where the thread's log is kept, or nowhere.
+/// Writes a line into the thread's log, if there is one.
 struct OfThisThread;
 
 impl Write for OfThisThread {
@@ -38,10 +38,11 @@ impl Write for OfThisThread {
 }
 
 impl Log {
-    /// Starts it.
+    /// Starts the log.
     #[must_use]
     pub fn start() -> Self {
-        // The process has one log, for a library's lines are only looked for where there was one when they were first met.
+        // The process has one log, because a library's log lines are only recorded if a log exists when they first
+        // occur.
         STARTED.call_once(|| start(Severity::Debug, || OfThisThread));
         LINES.set(Some(Vec::new()));
         Self(())
@@ -60,11 +61,11 @@ impl Drop for Log {
     }
 }
 
-/// A folder for the tapes of a harness; it goes when this is dropped.
+/// A folder for a harness's tapes. Dropping it deletes the folder.
 pub struct Tapes(PathBuf);
 
 impl Tapes {
-    /// An empty folder of that name.
+    /// Creates an empty folder of that name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("dialbridge-{name}-{}", std::process::id()));
@@ -72,16 +73,16 @@ impl Tapes {
         Self(folder)
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn folder(&self) -> String {
         self.0.display().to_string()
     }
 
-    /// The tape that is there, once it is whole.
+    /// Waits for the tape to be complete and returns it.
     ///
     /// # Panics
-    /// When there is none after five seconds.
+    /// If there is none after five seconds.
     #[must_use]
     pub fn tape(&self) -> String {
         for _ in 0..LOOKS {
@@ -99,7 +100,7 @@ impl Tapes {
 
 impl Drop for Tapes {
     fn drop(&mut self) {
-        // What is left behind is in the folder for temporary files.
+        // A leftover is in the folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

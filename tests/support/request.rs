@@ -1,4 +1,4 @@
-//! Plain HTTP requests over pipes, for those who are not Twilio.
+//! Plain HTTP requests over pipes, without Twilio's signature.
 
 use dialbridge_lab::net::Pipes;
 use dialbridge_net::http_client::send_once;
@@ -6,10 +6,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 
-/// The longest answer that is read, in bytes.
+/// The longest response that we read, in bytes.
 const MAX_BYTES: usize = 64 << 20;
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct HttpAnswer {
     /// Its status.
@@ -20,7 +20,7 @@ pub struct HttpAnswer {
     pub body: String,
 }
 
-/// Twilio's `start` of that call.
+/// Twilio's `start` message of that call.
 #[must_use]
 pub fn start(call_sid: &str) -> String {
     format!(r#"{{"event":"start","streamSid":"MZ1","start":{{"callSid":"{call_sid}"}}}}"#)

@@ -1,11 +1,11 @@
-//! What can be seen of a call that was played.
+//! What a test can see of a call that was played.
 
 use dialbridge_core::audio::MULAW_SILENCE;
 use dialbridge_core::report::BargeInBy;
 use dialbridge_core::{CloseReason, Report};
 use dialbridge_lab::twilio::{CallEventKind, CallRecord};
 
-/// What the caller heard of the agent, one playout after the other: for how many milliseconds, and whether it was cut.
+/// What the caller heard of the agent, one playout after another: how many milliseconds, and whether it was cut.
 #[must_use]
 pub fn spoke(call: &CallRecord) -> Vec<(u64, bool)> {
     let spoke = |what: &CallEventKind| match what {
@@ -15,20 +15,20 @@ pub fn spoke(call: &CallRecord) -> Vec<(u64, bool)> {
     call.events.iter().filter_map(|event| spoke(&event.kind)).collect()
 }
 
-/// When something happened for the first time, in milliseconds of the call.
+/// When something first happened, in milliseconds of the call.
 #[must_use]
 pub fn first_at(call: &CallRecord, wanted: impl Fn(&CallEventKind) -> bool) -> u64 {
     let event = call.events.iter().find(|event| wanted(&event.kind));
     event.unwrap_or_else(|| panic!("it did not happen: {:?}", call.events)).at_ms
 }
 
-/// When something happened, each time, in milliseconds of the call.
+/// Each time that something happened, in milliseconds of the call.
 #[must_use]
 pub fn all_at(call: &CallRecord, wanted: impl Fn(&CallEventKind) -> bool) -> Vec<u64> {
     call.events.iter().filter(|event| wanted(&event.kind)).map(|event| event.at_ms).collect()
 }
 
-/// What the caller heard between two moments of the call.
+/// What the caller heard between two times of the call.
 #[must_use]
 pub fn heard_between(call: &CallRecord, from_ms: u64, to_ms: u64) -> &[u8] {
     let began = first_at(call, |what| matches!(what, CallEventKind::StreamOpened));
@@ -36,7 +36,7 @@ pub fn heard_between(call: &CallRecord, from_ms: u64, to_ms: u64) -> &[u8] {
     &call.heard[place(from_ms)..place(to_ms)]
 }
 
-/// Milliseconds in which the caller heard something.
+/// How many milliseconds the caller heard something.
 #[must_use]
 pub fn sounding_ms(call: &CallRecord) -> u64 {
     spoke(call).iter().map(|(played_ms, _)| played_ms).sum()
@@ -61,19 +61,19 @@ pub fn ended_by(call: &CallRecord) -> String {
     call.find(|what| if let CallEventKind::Ended { by } = what { Some(by.clone()) } else { None }).unwrap()
 }
 
-/// What was said to the caller in `<Say>`.
+/// The text that Twilio spoke to the caller in `<Say>`.
 #[must_use]
 pub fn said(call: &CallRecord) -> Option<String> {
     call.find(|what| if let CallEventKind::Said { text } = what { Some(text.clone()) } else { None })
 }
 
-/// How many reports are such.
+/// How many reports match.
 #[must_use]
 pub fn count(reports: &[Report], wanted: impl Fn(&Report) -> bool) -> usize {
     reports.iter().filter(|report| wanted(report)).count()
 }
 
-/// The text of each answer of the agent, in order; that of one without words is empty.
+/// The text of each answer of the agent, in order. An answer without text is empty.
 #[must_use]
 pub fn answers(reports: &[Report]) -> Vec<&str> {
     let mut found = Vec::new();
@@ -97,7 +97,7 @@ pub fn faults(reports: &[Report]) -> Vec<&str> {
     found
 }
 
-/// Each barge-in: who interrupted, and how many milliseconds of the prompt were heard and cut.
+/// Each barge-in: what interrupted, and how many milliseconds of the prompt were heard and cut.
 #[must_use]
 pub fn barge_ins(reports: &[Report]) -> Vec<(BargeInBy, u64, u64)> {
     let cut = |report: &Report| match report {

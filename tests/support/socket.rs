@@ -1,4 +1,4 @@
-//! A media socket in the hands of somebody who is not Twilio.
+//! A media stream that the test drives itself, without the simulated Twilio.
 
 use std::time::Duration;
 
@@ -13,47 +13,47 @@ use hyper_util::rt::TokioIo;
 use crate::harness::TOKEN;
 use crate::request::post;
 
-/// The longest message that is taken, in bytes.
+/// The longest message that we accept, in bytes.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// An open socket.
+/// An open WebSocket.
 pub struct RawSocket(Reader<TokioIo<Upgraded>>, Writer<TokioIo<Upgraded>>);
 
-/// What came over it.
+/// A received message, or the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Came {
     /// A text message.
     Text(String),
-    /// A close, with its code.
+    /// A close frame, with its code.
     Close(u16),
-    /// The connection ended without one.
+    /// The connection ended without a close frame.
     Gone,
-    /// Nothing, for as long as was waited.
+    /// Nothing in the time that we waited.
     Nothing,
 }
 
 impl RawSocket {
-    /// Opens a socket with a good signature.
+    /// Opens a WebSocket with a good signature.
     ///
     /// # Errors
-    /// When the handshake is refused: with the answer's status.
+    /// If the handshake is refused: the status of the response.
     pub async fn open(pipes: &Pipes, path: &str) -> Result<Self, String> {
         Self::open_signed(pipes, path, Some(&sign(TOKEN, &format!("ws://service.test{path}"), &[]))).await
     }
 
-    /// Opens a socket with that signature.
+    /// Opens a WebSocket with that signature.
     ///
     /// # Errors
-    /// When the handshake is refused: with the answer's status.
+    /// If the handshake is refused: the status of the response.
     pub async fn open_signed(pipes: &Pipes, path: &str, signature: Option<&str>) -> Result<Self, String> {
         let headers: Vec<_> = signature.map(|signature| ("X-Twilio-Signature", signature)).into_iter().collect();
         Self::open_with(pipes, path, &headers).await
     }
 
-    /// Opens a socket with these headers.
+    /// Opens a WebSocket with these headers.
     ///
     /// # Errors
-    /// When the handshake is refused: with the answer's status.
+    /// If the handshake is refused: the status of the response.
     pub async fn open_with(pipes: &Pipes, path: &str, headers: &[(&str, &str)]) -> Result<Self, String> {
         let named = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         let headers: HeaderMap = headers.iter().map(named).collect();
@@ -69,12 +69,12 @@ impl RawSocket {
         self.frame(Frame::text(text)).await;
     }
 
-    /// Sends a frame. A socket that is closed takes none, and the test will see that it is.
+    /// Sends a frame. A closed socket takes none, and the test notices that later.
     pub async fn frame(&mut self, frame: Frame) {
         let _ = self.1.send(frame).await;
     }
 
-    /// What comes next within a second.
+    /// The next message, within a second.
     pub async fn next(&mut self) -> Came {
         match tokio::time::timeout(Duration::from_secs(1), self.0.next()).await {
             Err(_) => Came::Nothing,
@@ -87,7 +87,7 @@ impl RawSocket {
         }
     }
 
-    /// What comes first of all but text.
+    /// The first thing that is not text.
     pub async fn end(&mut self) -> Came {
         loop {
             match self.next().await {
@@ -98,13 +98,13 @@ impl RawSocket {
     }
 }
 
-/// Asks the voice-url for a call and gives what its TwiML says: the path of the socket, and that of the action.
+/// Requests the voice-url for a call and returns the paths of the media stream and of the action in its TwiML.
 pub async fn voice_url(pipes: &Pipes, call_sid: &str) -> (String, String) {
     let answer = signed_post(pipes, "/twiml", &[("CallSid", call_sid), ("CallStatus", "ringing")]).await;
     paths(&answer.body)
 }
 
-/// The path of the socket and that of the action in a document.
+/// The paths of the media stream and of the action in a document.
 #[must_use]
 pub fn paths(twiml: &str) -> (String, String) {
     let path = |url: &str| url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap();

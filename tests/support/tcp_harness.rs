@@ -1,4 +1,4 @@
-//! A service, its agent and Twilio on sockets of the loopback address, by the real clock.
+//! A service, its agent and Twilio on loopback sockets, with the real clock.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use crate::harness::{Edition, TOKEN, parsed};
 
-/// How many reports a test can have before it looks at them.
+/// How many reports can wait before a test reads them.
 const REPORTS: usize = 10_000;
 
-/// All of it. It ends when this is dropped.
+/// All three. Dropping it ends them.
 pub struct TcpHarness {
     /// The agent.
     pub agent: LabAgent,
@@ -35,13 +35,14 @@ pub struct TcpHarness {
 }
 
 impl TcpHarness {
-    /// A service with an agent of that script, whose configuration may be changed.
+    /// Starts a service with an agent of that script. `change` may change the configuration.
     pub async fn start(edition: Edition, script: &str, change: impl FnOnce(&mut Config)) -> Self {
         let (observer, reports) = mpsc::channel(REPORTS);
         Self::watched(edition, script, change, &Handle::current(), (Watch::into_channel(observer), reports)).await
     }
 
-    /// The same, with a service on a runtime of its own, and calls watched by that instead of keeping their reports.
+    /// Like [`start`](Self::start), but the service has its own runtime, and `watch` gets the reports instead of
+    /// keeping them.
     pub async fn start_apart(
         edition: Edition,
         script: &str,
@@ -90,13 +91,13 @@ impl TcpHarness {
         self.twilio.call(CallPlan::new(&self.voice_url, steps)).await
     }
 
-    /// What the agent was sent in a call.
+    /// The agent's input in a call.
     #[must_use]
     pub fn turns(&self, call: &CallRecord) -> Vec<TurnRecord> {
         self.agent.record().turns(&call.call_sid)
     }
 
-    /// What the service has reported since the last time.
+    /// The service's reports since the last time.
     pub fn reports(&mut self) -> Vec<(Instant, Report)> {
         std::iter::from_fn(|| self.reports.try_recv().ok()).map(|observed| (observed.at, observed.report)).collect()
     }

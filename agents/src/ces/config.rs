@@ -1,19 +1,19 @@
-//! How an agent of the Customer Engagement Suite is streamed to, beyond what every agent's settings say.
+//! CES settings of an agent, beyond those that every agent has.
 
 use std::time::Duration;
 
 use dialbridge_core::audio::AudioFormat;
 
-/// What the streams of an agent's calls are like.
+/// The settings of an agent's CES streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CesConfig {
-    /// The deployment that answers, by its whole name; without one it is the app's draft.
+    /// The full name of the deployment that answers; `None`: the app's draft answers.
     pub deployment: Option<String>,
-    /// `CES_INPUT_AUDIO`: the coding in which the caller's audio is sent. MULAW at 8,000 Hz, or LINEAR16.
+    /// `CES_INPUT_AUDIO`: the coding of the caller's audio. MULAW at 8,000 Hz, or LINEAR16.
     pub input: AudioFormat,
-    /// `CES_OUTPUT_AUDIO`: the coding in which the agent's audio is asked for.
+    /// `CES_OUTPUT_AUDIO`: the coding that we request for the agent's audio.
     pub output: AudioFormat,
-    /// `CES_CHUNK_MS`: how much of the caller's audio is one message.
+    /// `CES_CHUNK_MS`: how much of the caller's audio goes into one message.
     pub chunk: Duration,
     /// `CES_NOISE_SUPPRESSION`: `low`, `moderate`, `high` or `very_high`; `None`: the app's own setting.
     pub noise_suppression: Option<&'static str>,

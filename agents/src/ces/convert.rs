@@ -1,7 +1,7 @@
-//! What CES says, in core's words. Pure: what a message means is told here, what to do about it in core.
+//! Converts CES's messages to core's events. Pure: this module tells what a message means, core decides what to do.
 //!
-//! Field names and their meaning: `session_service.proto` of `google.cloud.ces.v1`. The metadata of an end of the session
-//! is the app's own; the names in it that are known are those that Google's hand-off to a contact centre has.
+//! Field names and their meaning: `session_service.proto` of `google.cloud.ces.v1`. The app chooses the metadata of an
+//! end of session; we know the names that Google's hand-off to a contact centre uses.
 
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Prompt, Transcript, Transfer};
@@ -19,7 +19,7 @@ use crate::protobuf::from_struct;
 
 pub(super) use ces::BidiSessionServerMessage as Message;
 
-/// Names in the metadata of an end.
+/// Names in the metadata of an end of session.
 const ESCALATED: &str = "session_escalated";
 const PARAMS: &str = "params";
 const REASON: &str = "reason";
@@ -27,7 +27,7 @@ const MESSAGE: &str = "ESCALATION_MESSAGE";
 const TRANSFER: &str = "PHONE_GATEWAY_TRANSFER";
 const HANDOFF: &str = "LIVE_AGENT_HANDOFF";
 
-/// What a message of the agent's means, whose audio is in the coding that was asked for; `None` for one that says nothing.
+/// Converts an agent's message; `None` if it says nothing. Its audio is in the coding that we requested.
 pub(super) fn event(message: Message, output: AudioFormat) -> Option<AgentEvent> {
     match message.message_type? {
         MessageType::SessionOutput(output_message) => answer(output_message, output),
@@ -42,7 +42,7 @@ fn answer_event(answer: Answer) -> AgentEvent {
     AgentEvent::Answer(Box::new(answer))
 }
 
-/// The words of the turn so far: what came before is in them.
+/// The transcript of the turn so far. Each one includes those before it.
 fn transcript(text: String) -> Option<AgentEvent> {
     (!text.is_empty()).then(|| AgentEvent::Transcript(Transcript { text, ..Transcript::default() }))
 }
@@ -66,7 +66,7 @@ fn answer(message: ces::SessionOutput, output: AudioFormat) -> Option<AgentEvent
     (!says_nothing).then(|| answer_event(answer))
 }
 
-/// The variables that the agent has set in this turn: later ones take the place of earlier ones.
+/// The variables that the agent set in this turn. Later values replace earlier ones.
 fn updated_variables(diagnostics: DiagnosticInfo) -> Map<String, Value> {
     let chunks = diagnostics.messages.into_iter().flat_map(|message| message.chunks);
     let updated = chunks.filter_map(|chunk| match chunk.data? {
@@ -84,7 +84,7 @@ fn updated_variables(diagnostics: DiagnosticInfo) -> Map<String, Value> {
     updated.flatten().collect()
 }
 
-/// The answer with the end of the session.
+/// Adds the end of the session to the answer.
 fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
     let metadata = end.metadata.map(from_struct).unwrap_or_default();
     answer.end = Some(agent_end(&metadata));
@@ -94,7 +94,7 @@ fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
     answer
 }
 
-/// Where the call goes. A number that cannot be dialled is for a person to see.
+/// Where the call goes. If the number cannot be dialled, a live agent takes the call.
 fn agent_end(metadata: &Map<String, Value>) -> AgentEnd {
     let named = |name: &str| {
         let params = metadata.get(PARAMS).and_then(Value::as_object);

@@ -1,4 +1,4 @@
-//! Why a WebSocket was refused or closed, in the codes of gRPC that core knows.
+//! Converts the refusal or the close of a WebSocket to a gRPC code, as core knows them.
 
 use dialbridge_core::agent::AgentFault;
 use http::StatusCode;
@@ -8,10 +8,10 @@ use super::json::{GoogleError, error_in};
 use crate::address::{CES_HOST, ces_regional_host};
 use crate::fault::fault as of_status;
 
-/// How much of what a server says about a fault is kept, in characters.
+/// How much of the server's error text we keep, in characters.
 const MAX_CHARS: usize = 300;
 
-/// The codes by their names. A close frame may carry one in its reason.
+/// The codes by name. The reason in a close frame may contain one.
 const NAMES: [(&str, Code); 15] = [
     ("CANCELLED", Code::Cancelled),
     ("INVALID_ARGUMENT", Code::InvalidArgument),
@@ -30,19 +30,19 @@ const NAMES: [(&str, Code); 15] = [
     ("UNAUTHENTICATED", Code::Unauthenticated),
 ];
 
-/// A fault of that code.
+/// A fault with that code.
 pub(super) fn fault(code: Code, message: &str) -> AgentFault {
     of_status(&Status::new(code, masked(message)))
 }
 
-/// Why the server has closed a WebSocket (RFC 6455 section 7.4.1); `None` where it was an ordinary end. `code` is that of
-/// its close frame.
+/// Why the server closed a WebSocket (RFC 6455 section 7.4.1); `None` for a normal end. `code` comes from the close
+/// frame.
 pub(super) fn closed(code: Option<u16>, reason: &str) -> Option<AgentFault> {
     let of_code = match code {
         None | Some(1000 | 1005) => return None,
         Some(1003 | 1007 | 1009) => Code::InvalidArgument,
         Some(1008) => Code::PermissionDenied,
-        // Going away, an unexpected condition, a restart, too much to do, a gateway in trouble.
+        // Going away, unexpected condition, restart, overload, bad gateway.
         Some(1001 | 1006 | 1011..=1014) => Code::Unavailable,
         Some(1002) => Code::Internal,
         Some(_) => Code::Unknown,
@@ -52,7 +52,7 @@ pub(super) fn closed(code: Option<u16>, reason: &str) -> Option<AgentFault> {
     Some(fault(named_in(reason).unwrap_or(of_code), &message))
 }
 
-/// Why the server has refused to open a WebSocket.
+/// Why the server refused to open a WebSocket.
 pub(super) fn refused(status: StatusCode, body: &[u8]) -> AgentFault {
     let of_status = match status.as_u16() {
         400 => Code::InvalidArgument,
@@ -63,7 +63,7 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> AgentFault {
         429 => Code::ResourceExhausted,
         501 => Code::Unimplemented,
         500..=599 => Code::Unavailable,
-        // A server that answers with anything else is not the one that was meant.
+        // A server that answers with another status is the wrong server.
         _ => Code::FailedPrecondition,
     };
     let error = error_in(body).unwrap_or_default();
@@ -74,12 +74,12 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> AgentFault {
     fault(named(&error.status).unwrap_or(of_status), &message)
 }
 
-/// An error that came as a message.
+/// The fault of an error that came as a message.
 pub(super) fn fault_of_error(error: &GoogleError) -> AgentFault {
     fault(named(&error.status).unwrap_or(Code::Unknown), &error.message)
 }
 
-/// A fault of a stream that could not be opened, with a hint at the other host where this one may not serve it.
+/// Adds a hint to the fault of a stream that did not open: another host may serve this agent.
 pub(super) fn with_hint(fault: AgentFault, session: &str) -> AgentFault {
     if !matches!(fault.code.as_str(), "UNIMPLEMENTED" | "NOT_FOUND") {
         return fault;
@@ -108,7 +108,7 @@ fn named(name: &str) -> Option<Code> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
 }
 
-/// A code that a reason names, as `NOT_FOUND` or as `generic::not_found`.
+/// The code that a reason names, as `NOT_FOUND` or as `generic::not_found`.
 fn named_in(reason: &str) -> Option<Code> {
     let end = |text: &str| text.find(|c: char| !c.is_ascii_alphabetic() && c != '_').unwrap_or(text.len());
     let generic = reason.split("generic::").skip(1).find_map(|text| named(&text[..end(text)].to_ascii_uppercase()));
@@ -116,7 +116,7 @@ fn named_in(reason: &str) -> Option<Code> {
     generic.or_else(|| words.into_iter().find_map(named))
 }
 
-/// What a server says, short, and without the names of what is the operator's: they stand in the log.
+/// Shortens the server's text and masks the operator's names, because the text goes into the log.
 pub(super) fn masked(message: &str) -> String {
     let mut words = Vec::new();
     for word in message.split_whitespace() {

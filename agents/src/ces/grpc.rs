@@ -20,7 +20,7 @@ use crate::reset::{ResetOnDrop, Resettable};
 use crate::session::SessionContext;
 use crate::stream::Streams;
 
-/// Path of the method.
+/// The path of the method.
 const METHOD: &str = "/google.cloud.ces.v1.SessionService/BidiRunSession";
 
 /// Carries the stream of one pipe.
@@ -29,7 +29,7 @@ pub(super) struct Grpc {
     pub(super) pipe: Arc<InputPipe>,
 }
 
-/// A stream that is open.
+/// An open stream.
 pub(super) struct GrpcStream {
     messages: Streaming<ces::BidiSessionServerMessage>,
     _reset: ResetOnDrop,
@@ -50,8 +50,8 @@ impl Transport for Grpc {
 
         let mut client = tonic::client::Grpc::new(connection).max_decoding_message_size(MAX_BYTES);
         client.ready().await.map_err(|error| of(&Status::from_error(error.into())))?;
-        // No deadline: the stream lasts as long as the call. The request goes out before its answer's head is waited for,
-        // which may come only after the first messages.
+        // No deadline: the stream lasts as long as the call. We send the request before the response head arrives,
+        // because the head may come only after the first messages.
         let codec = LeanCodec::<ces::BidiSessionClientMessage, ces::BidiSessionServerMessage>::default();
         let messages = client.streaming(request, PathAndQuery::from_static(METHOD), codec).await;
         Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?.into_inner(), _reset: reset, _lease: lease })
@@ -64,7 +64,7 @@ impl Incoming for GrpcStream {
     }
 }
 
-/// Why a stream failed, with the message as it may stand in a log.
+/// Why a stream failed, with a message that the log may show.
 fn of(status: &Status) -> AgentFault {
     let fault = fault(status);
     AgentFault { message: masked(&fault.message), ..fault }

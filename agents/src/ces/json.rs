@@ -1,8 +1,7 @@
-//! The JSON form of CES's messages, as its WebSocket carries them: proto3's JSON mapping. Pure.
+//! The JSON form of CES's messages on its WebSocket: proto3's JSON mapping. Pure.
 //!
-//! What is written has lowerCamelCase names, enums by their names and bytes as base64. What is read may have the names of
-//! the .proto as well, base64 of either alphabet with or without its padding, numbers as strings, `null` for what is not
-//! set, and fields that nobody knows yet.
+//! We write lowerCamelCase names, enums by name and bytes as base64. We also accept the names of the .proto, base64 of
+//! either alphabet with or without padding, numbers as strings, `null` for unset fields, and unknown fields.
 
 use std::fmt;
 
@@ -29,7 +28,7 @@ use crate::protobuf::{from_struct, to_struct};
 pub(super) fn write(message: &request::Message) -> String {
     match &message.message_type {
         Some(ToServer::Config(config)) => json!({ "config": session_config(config) }).to_string(),
-        // By far the most of them.
+        // Most messages are audio.
         Some(ToServer::RealtimeInput(ces::SessionInput { input_type: Some(InputType::Audio(audio)), .. })) => {
             format!("{{\"realtimeInput\":{{\"audio\":\"{}\"}}}}", STANDARD.encode(audio))
         }
@@ -106,27 +105,27 @@ fn tool_response(response: &ces::ToolResponse) -> Value {
     written
 }
 
-/// What came over the WebSocket.
+/// A text from the server.
 pub(super) enum FromWebSocket {
     /// A message.
     Message(convert::Message),
-    /// An error in the form in which Google's HTTP APIs tell one.
+    /// An error in the form of Google's HTTP APIs.
     Error(GoogleError),
 }
 
-/// An error as Google's HTTP APIs tell it.
+/// An error in the form of Google's HTTP APIs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct GoogleError {
-    /// The gRPC code's name.
+    /// The name of the gRPC code.
     pub(super) status: String,
     pub(super) message: String,
 }
 
-/// A message of the server's.
+/// Reads a message of the server.
 ///
 /// # Errors
-/// For what is no JSON object, or no message.
+/// If the text is not a JSON object or not a known message.
 pub(super) fn read(text: &[u8]) -> Result<FromWebSocket, serde_json::Error> {
     let message: ServerMessage = serde_json::from_slice(text)?;
     if let Some(error) = message.error {
@@ -146,13 +145,13 @@ pub(super) fn read(text: &[u8]) -> Result<FromWebSocket, serde_json::Error> {
     Ok(FromWebSocket::Message(convert::Message { message_type }))
 }
 
-/// An error that stands in the body of an answer.
+/// The error in the body of an HTTP response.
 pub(super) fn error_in(body: &[u8]) -> Option<GoogleError> {
     #[derive(Deserialize)]
     struct Body {
         error: GoogleError,
     }
-    // Some of Google's servers put it into a list; serde would read a list as a struct's fields.
+    // Some of Google's servers put the error into a list. serde would read a list as the fields of a struct.
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Bodies {
@@ -335,7 +334,7 @@ impl<'de> Deserialize<'de> for Base64 {
     }
 }
 
-/// Decodes a text where it stands: audio is not copied first.
+/// Decodes the text in place, without copying the audio first.
 struct OfText;
 
 impl Visitor<'_> for OfText {
@@ -351,7 +350,7 @@ impl Visitor<'_> for OfText {
     }
 }
 
-/// A number, which may stand in quotes.
+/// A number, with or without quotes.
 fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,8 +1,9 @@
-//! Agents of Google's Customer Engagement Suite: one `BidiRunSession` for the whole call, over gRPC or over a WebSocket.
+//! Agents of Google's Customer Engagement Suite: one `BidiRunSession` for the whole call, over gRPC or over a
+//! WebSocket.
 //!
-//! `request` and `convert` have core's words as CES's messages and the other way round, `json` their form on a WebSocket,
-//! `outgoing` what is sent when; `grpc` and `websocket` carry it as `transport` says, `run` has a stream from its opening to its
-//! end, and `fault` says why it ended.
+//! `request` and `convert` convert between core's types and CES's messages, and `json` writes the messages for a
+//! WebSocket. `outgoing` decides what is sent when. `grpc` and `websocket` implement `transport`. `run` runs a stream
+//! from its opening to its end, and `fault` says why it ended.
 
 mod config;
 mod convert;

@@ -1,9 +1,9 @@
-//! What goes to CES, in order: the first messages, then the caller's audio in messages of an even length, with other input
-//! in its place between them.
+//! Our messages to CES, in order: the first messages, then the caller's audio in messages of equal length, with other
+//! input in its place between them.
 //!
-//! CES wants audio without a pause, also while nobody speaks. When none comes from the caller for a while, because Twilio
-//! stalls, silence takes its place in real time until it is back. That is no audio of the caller's: core knows nothing of
-//! it, and none of the caller's is left out for it.
+//! CES wants audio without a pause, even while nobody speaks. If Twilio stalls and no audio comes for a while, we send
+//! silence in real time until the audio is back. The silence does not count as the caller's audio: core does not know
+//! of it, and none of the caller's audio is dropped for it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -26,18 +26,18 @@ use super::request::{self, Message};
 use crate::pipe::{InputPipe, StreamInput};
 use crate::session::SessionContext;
 
-/// For so long without audio of the caller's nothing takes its place.
+/// How long the caller's audio may be missing before silence replaces it.
 const SILENCE_AFTER: Duration = Duration::from_millis(200);
 
-/// The most silence in a row: a call whose Twilio has said nothing for longer is over.
+/// The longest silence in a row. After that the call is over.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
-/// The messages of one stream; it ends with the pipe.
+/// The messages of one stream. It ends with the pipe.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Messages that go before all audio.
+    /// Messages that go out before all audio.
     next: VecDeque<Message>,
-    /// The caller's audio that makes no message yet: mu-law at 8,000 Hz.
+    /// Caller audio that does not fill a message yet: mu-law at 8,000 Hz.
     pending: BytesMut,
     chunk: usize,
     encoder: Encoder,
@@ -46,33 +46,33 @@ pub(super) struct Outgoing {
     fill: SilenceFill,
 }
 
-/// Silence for when no audio comes.
+/// Sends silence while no audio comes.
 #[derive(Debug)]
 struct SilenceFill {
-    /// When the next one is due, unless audio came meanwhile.
+    /// When the next silence is due, unless audio comes first.
     timer: Pin<Box<Sleep>>,
     last_audio: Instant,
     is_wanted: Arc<AtomicBool>,
-    /// How much there may still be in a row.
+    /// How much more silence may follow in a row.
     left: Duration,
 }
 
-/// Whoever reads the agent's messages: it knows when nothing is listened for any more.
+/// Stops the silence. The reader of the agent's messages holds it, because it knows when the agent takes no more input.
 #[derive(Debug, Clone)]
 pub(super) struct SilenceSwitch(Arc<AtomicBool>);
 
 impl SilenceSwitch {
-    /// The agent takes no input any more.
+    /// Stops the silence: the agent takes no more input.
     pub(super) fn stop(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
 impl Outgoing {
-    /// Must be made where a timer can run.
+    /// Must run where a timer can be created.
     ///
     /// # Errors
-    /// [`UnsupportedRate`] for a rate to which the telephone's cannot be brought.
+    /// [`UnsupportedRate`] if we cannot resample the telephone's audio to that rate.
     pub(super) fn new(
         context: &SessionContext,
         start: &TurnStart,
@@ -125,14 +125,14 @@ impl Outgoing {
         self.fill.is_wanted.load(Ordering::Relaxed)
     }
 
-    /// What came before other input goes before it, though it is less than a whole message.
+    /// Sends pending audio before other input, even if it does not fill a message.
     fn put_after_audio(&mut self, messages: Vec<Message>) {
         let rest = self.pending.split().freeze();
         self.next.extend(self.encoder.encode(rest).map(request::audio));
         self.next.extend(messages);
     }
 
-    /// A message of audio, where enough is there.
+    /// A full message of audio, if there is enough.
     fn whole_chunk(&mut self) -> Option<Message> {
         while self.pending.len() >= self.chunk {
             let chunk = self.pending.split_to(self.chunk).freeze();
@@ -143,7 +143,7 @@ impl Outgoing {
         None
     }
 
-    /// Silence, when it is due: as much as makes a message of what is there.
+    /// When silence is due, fills the pending audio up to a full message.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if !self.is_listened_to() || self.fill.left.is_zero() {
@@ -196,12 +196,12 @@ impl Stream for Outgoing {
     }
 }
 
-/// Brings the telephone's audio into the coding that the agent gets.
+/// Converts the telephone's audio to the agent's input coding.
 #[derive(Debug)]
 enum Encoder {
-    /// As it is.
+    /// Unchanged.
     Mulaw,
-    /// LINEAR16 at a rate.
+    /// LINEAR16 at another rate.
     Linear16(Box<Resampler>),
 }
 
@@ -209,12 +209,12 @@ impl Encoder {
     fn new(format: AudioFormat) -> Result<Self, UnsupportedRate> {
         match format.encoding {
             Encoding::Linear16 => Ok(Self::Linear16(Box::new(Resampler::new(SAMPLE_RATE, format.sample_rate)?))),
-            // There is no setting for A-law, and none for mu-law at another rate.
+            // No setting gives A-law, or mu-law at another rate.
             Encoding::Mulaw | Encoding::Alaw => Ok(Self::Mulaw),
         }
     }
 
-    /// What can be made of the audio so far; `None` for none.
+    /// Encodes the audio so far; `None` if it gives no output yet.
     fn encode(&mut self, mulaw: Bytes) -> Option<Bytes> {
         let audio = match self {
             Self::Mulaw => mulaw,
@@ -228,7 +228,7 @@ impl Encoder {
         (!audio.is_empty()).then_some(audio)
     }
 
-    /// What is still to come of the audio when no more of it follows.
+    /// The rest of the output, after the last audio.
     fn finish(&mut self) -> Option<Bytes> {
         match self {
             Self::Mulaw => None,

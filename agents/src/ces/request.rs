@@ -1,6 +1,6 @@
-//! What CES is sent: core's words as messages of `google.cloud.ces.v1`. Pure.
+//! Converts core's input to messages of `google.cloud.ces.v1`. Pure.
 //!
-//! Field names and their meaning: `session_service.proto`. One message has one kind of input.
+//! Field names and their meaning: `session_service.proto`. One message carries one kind of input.
 
 use bytes::Bytes;
 use dialbridge_core::agent::{
@@ -21,10 +21,10 @@ use crate::session::SessionContext;
 
 pub(super) use ces::BidiSessionClientMessage as Message;
 
-/// What the agent is told of a tool that it asks for.
+/// The answer to a tool call that we do not run.
 const NO_TOOLS: &str = "this client runs no tools: go on without";
 
-/// The first messages of a stream, in order: the configuration, what is known of the call, and what the agent begins with.
+/// The first messages of a stream, in order: the configuration, the call's variables, and the starting input.
 pub(super) fn first(context: &SessionContext, start: &TurnStart) -> Vec<Message> {
     let mut messages = vec![Message { message_type: Some(MessageType::Config(config(context, start))) }];
     messages.extend(parameters(&start.parameters));
@@ -32,12 +32,12 @@ pub(super) fn first(context: &SessionContext, start: &TurnStart) -> Vec<Message>
     messages
 }
 
-/// Session parameters, as variables; nothing where there are none.
+/// Session parameters as variables; no message if there are none.
 pub(super) fn parameters(parameters: &Map<String, Value>) -> Option<Message> {
     (!parameters.is_empty()).then(|| realtime(InputType::Variables(to_struct(parameters))))
 }
 
-/// Audio in the coding of the configuration.
+/// Audio in the configured coding.
 pub(super) fn audio(audio: Bytes) -> Message {
     realtime(InputType::Audio(audio))
 }
@@ -50,7 +50,7 @@ pub(super) fn input(input: &TurnInput) -> Vec<Message> {
         TurnInput::Text(text) => vec![realtime(InputType::Text(text.clone()))],
         TurnInput::Digits(digits, DigitsForm::Dtmf) => vec![realtime(InputType::Dtmf(as_pressed(digits)))],
         TurnInput::Digits(digits, DigitsForm::Text) => vec![realtime(InputType::Text(digits.digits.clone()))],
-        // An event has no parameters of its own.
+        // An event has no parameters.
         TurnInput::Digits(digits, DigitsForm::Event(name)) => {
             let keys = Map::from_iter([(DIGITS_PARAMETER.to_owned(), digits.digits.as_str().into())]);
             parameters(&keys).into_iter().chain([event(name)]).collect()
@@ -66,7 +66,7 @@ fn event(name: &str) -> Message {
     realtime(InputType::Event(ces::Event { event: name.to_owned() }))
 }
 
-/// The keys and the one that ended them: what ends them is for the agent to say.
+/// The digits and the one that ended them: the agent decides what the end means.
 fn as_pressed(digits: &Digits) -> String {
     digits.digits.chars().chain(digits.finish_digit).collect()
 }
@@ -98,7 +98,7 @@ fn config(context: &SessionContext, start: &TurnStart) -> ces::SessionConfig {
     }
 }
 
-/// For when the app hands the conversation to a Dialogflow agent.
+/// The configuration for an app that hands the conversation to a Dialogflow agent.
 fn remote(context: &SessionContext, start: &TurnStart) -> Option<RemoteDialogflowQueryParameters> {
     let remote = RemoteDialogflowQueryParameters {
         webhook_headers: context.speech.exposed_headers(),
@@ -108,7 +108,7 @@ fn remote(context: &SessionContext, start: &TurnStart) -> Option<RemoteDialogflo
     (remote != RemoteDialogflowQueryParameters::default()).then_some(remote)
 }
 
-/// CES's numbers for codings are not Dialogflow's.
+/// CES numbers its codings differently from Dialogflow.
 fn coding(format: AudioFormat) -> (ces::AudioEncoding, i32) {
     let encoding = match format.encoding {
         Encoding::Linear16 => ces::AudioEncoding::Linear16,
@@ -139,7 +139,7 @@ fn tool_response(result: &ToolResult) -> ces::ToolResponse {
     }
 }
 
-/// A call of a tool in core's words.
+/// Converts a tool call.
 pub(super) fn tool_call(call: ces::ToolCall) -> ToolCall {
     let (tool, action) = match call.tool_identifier {
         None => (String::new(), String::new()),

@@ -1,4 +1,4 @@
-//! A stream from its opening to its end.
+//! Runs a stream from its opening to its end.
 
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::AgentFault;
@@ -13,15 +13,15 @@ use crate::auth::Auth;
 use crate::session::SessionContext;
 use crate::stream::{Streams, Turn};
 
-/// What carries an agent's streams.
+/// The transport of an agent's streams.
 pub(crate) enum Carrier {
     /// gRPC.
     Grpc(Streams),
-    /// A WebSocket for each.
+    /// A WebSocket for each stream.
     WebSocket(WebSockets),
 }
 
-/// Runs a stream to its end and tells what the agent says. Dropping it resets the stream.
+/// Runs a stream to its end and reports what the agent says. Dropping it resets the stream.
 pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, turn: Turn) {
     let began = tokio::time::Instant::now();
     let ended = match carrier {
@@ -42,7 +42,7 @@ async fn stream(transport: &impl Transport, context: &SessionContext, turn: &Tur
             listening.stop();
         }
         if turn.events.send((turn.id, event)).await.is_err() {
-            // Nobody listens any more: the call is over.
+            // Nobody listens: the call is over.
             return Ok(());
         }
     }

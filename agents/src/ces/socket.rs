@@ -1,7 +1,7 @@
 //! An open WebSocket to CES.
 //!
-//! A WebSocket cannot be half-closed as a gRPC stream can: its close frame says that nothing more is sent, and what the
-//! server still sends before its own is read.
+//! A WebSocket cannot be half-closed like a gRPC stream. Our close frame says that we send nothing more, and we read
+//! what the server sends before its own close frame.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use super::json::{self, FromWebSocket};
 use super::outgoing::Outgoing;
 use super::transport::MAX_BYTES;
 
-/// The queue has pongs and the answer to a close frame alone. A ping every ten seconds finds a server that is gone: audio
-/// would vanish in buffers for minutes before a write failed.
+/// The queue holds only pongs and the answer to a close frame. A ping every ten seconds finds a dead server. Without
+/// pings, audio would vanish in buffers for minutes before a write failed.
 const LIMITS: Limits = Limits {
     max_message_bytes: MAX_BYTES,
     max_queued_messages: 8,
@@ -31,10 +31,10 @@ const LIMITS: Limits = Limits {
     echoes_close_code: true,
 };
 
-/// How long the answer to the server's close frame may take to be written.
+/// How long writing the answer to the server's close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// An open socket; dropping it closes the connection.
+/// An open socket. Dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct CesSocket {
     /// `None` when the stream has ended.
@@ -42,7 +42,7 @@ pub(super) struct CesSocket {
     is_leaving: Arc<AtomicBool>,
 }
 
-/// The messages as frames, and a close frame behind them.
+/// The messages as frames, with a close frame at the end.
 struct Frames {
     outgoing: Outgoing,
     is_leaving: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ impl Stream for Frames {
 }
 
 impl CesSocket {
-    /// Takes a connection over whose handshake is done, and sends what goes out over it.
+    /// Takes a connection after its handshake and sends `outgoing` over it.
     pub(super) fn over<S>(connection: S, outgoing: Outgoing) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -73,8 +73,7 @@ impl CesSocket {
         Self { socket: Some(WebSocket::sending(connection, Role::Client, &LIMITS, frames)), is_leaving }
     }
 
-    /// The next message; `None` when the server has closed the socket, and all was well. Nothing is lost when this is
-    /// dropped half-way.
+    /// The next message; `None` if the server closed the socket without an error. Dropping the future loses nothing.
     pub(super) async fn message(&mut self) -> Result<Option<convert::Message>, AgentFault> {
         let Some(socket) = &mut self.socket else { return Err(broken()) };
         let why = match socket.next().await {
@@ -84,7 +83,7 @@ impl CesSocket {
         if let Some(socket) = self.socket.take() {
             socket.close(CLOSE_TIMEOUT).await;
         }
-        // Whoever has said that he leaves is not told that he may not.
+        // If we are already leaving, the server's close is not an error.
         let is_leaving = self.is_leaving.load(Ordering::Acquire);
         let fault = match why {
             Closed::ByPeer { .. } | Closed::Broken if is_leaving => None,
@@ -103,7 +102,7 @@ fn read(message: &[u8]) -> Result<convert::Message, AgentFault> {
     match json::read(message) {
         Ok(FromWebSocket::Message(message)) => Ok(message),
         Ok(FromWebSocket::Error(error)) => Err(fault_of_error(&error)),
-        // What it says of the message might repeat the caller's words.
+        // The parser's message might repeat the caller's words.
         Err(error) => {
             let why = format!("the server's message cannot be read, in column {}", error.column());
             Err(fault(Code::Internal, &why))

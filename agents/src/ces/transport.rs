@@ -1,4 +1,4 @@
-//! What carries a stream: the same for gRPC and for a WebSocket.
+//! The interface that gRPC and WebSocket share.
 
 use std::future::Future;
 
@@ -9,16 +9,15 @@ use super::outgoing::Outgoing;
 use crate::auth::AuthError;
 use crate::session::SessionContext;
 
-/// The largest message that is taken, in bytes: tonic's own bound of 4 MiB is less than a long prompt in LINEAR16.
+/// The longest message that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
 pub(super) const MAX_BYTES: usize = 32 << 20;
 
 /// A way to carry a stream.
 pub(super) trait Transport: Send + Sync {
-    /// What comes over a stream of it.
+    /// The receiving side of a stream.
     type Incoming: Incoming;
 
-    /// Opens a stream, and sends what is to go out for as long as there is anything. What is sent and received ends when
-    /// what is returned is dropped.
+    /// Opens a stream and sends all of the outgoing messages. Dropping the returned value ends both directions.
     fn open(
         &self,
         context: &SessionContext,
@@ -26,13 +25,13 @@ pub(super) trait Transport: Send + Sync {
     ) -> impl Future<Output = Result<Self::Incoming, AgentFault>> + Send;
 }
 
-/// The messages of the server's.
+/// The messages of the server.
 pub(super) trait Incoming: Send {
-    /// The next one; `None` when the server has closed the stream, and all was well.
+    /// The next message; `None` if the server closed the stream without an error.
     fn next(&mut self) -> impl Future<Output = Result<Option<Message>, AgentFault>> + Send;
 }
 
-/// There is no token to send.
+/// The fault when no token can be had.
 pub(super) fn no_token(error: &AuthError) -> AgentFault {
     AgentFault { code: "UNAUTHENTICATED".to_owned(), message: error.to_string(), transient: true }
 }

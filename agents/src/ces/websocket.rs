@@ -1,4 +1,4 @@
-//! CES over a WebSocket, as Google's own adapters use it: a connection for each stream.
+//! CES over a WebSocket, as Google's own adapters use it: one connection for each stream.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::auth::Auth;
 use crate::fault::{certificate_fault, untrusted};
 use crate::session::SessionContext;
 
-/// How long a connection may take to open, TLS included.
+/// How long opening a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the answer to the handshake may take.
+/// How long the handshake's answer may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Path of the method; the app's location follows.
+/// The path of the method; the app's location follows.
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
 
-/// The project that the use counts for.
+/// The project that Google counts the use for.
 const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
 /// Opens WebSockets at one endpoint. Clones share its TLS sessions.
@@ -51,15 +51,15 @@ impl fmt::Debug for WebSockets {
 }
 
 impl WebSockets {
-    /// Connects nothing yet.
+    /// Creates it without connecting.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub(crate) fn new(endpoint: &Endpoint, auth: Auth, dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
         Ok(Self { dial, tls: Arc::new(client_config()?), endpoint: endpoint.url.as_str().into(), auth })
     }
 
-    /// Opens a connection and closes it again: what is learnt of the other side's TLS is kept.
+    /// Opens a connection and closes it again, to store the TLS session for the first call.
     pub(crate) async fn warm_up(&self) -> Result<(), AgentFault> {
         self.connect().await.map(|_| ())
     }
@@ -81,7 +81,7 @@ impl WebSockets {
         let mut headers = HeaderMap::new();
         self.auth.add_to(&mut headers).await.map_err(|error| no_token(&error))?;
         add_header(&mut headers, USER_AGENT, concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?;
-        // Credentials may have a project of their own for this.
+        // The credentials may name a quota project of their own.
         if !headers.contains_key(&USER_PROJECT) {
             add_header(&mut headers, USER_PROJECT, project(session))?;
         }

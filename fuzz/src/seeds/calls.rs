@@ -1,4 +1,4 @@
-//! Calls as the target `call` takes them.
+//! Seeds of the target `call`.
 
 use super::Made;
 use super::encode::Encode as _;
@@ -6,7 +6,7 @@ use crate::call::{AgentAnswer, AgentPrompt, AgentSays, Operation, Settings, read
 
 use Operation::{Agent, Closed, Fetched, Key, Mark, Message, Migrate, Stop, Talk, ToolsRun, Updated, Wait};
 
-/// A call that listens first, to an agent with usual settings.
+/// A call that first listens, with usual settings.
 fn listening() -> Settings {
     Settings {
         starts: true,
@@ -51,7 +51,7 @@ pub(super) fn all() -> Made {
     calls.map(|(name, settings, operations)| (name, bytes(&settings, &operations))).collect()
 }
 
-/// The bytes that are read as these operations.
+/// The bytes that decode to these operations.
 fn bytes(settings: &Settings, operations: &[Operation]) -> Vec<u8> {
     let mut bytes = settings.encoded();
     operations.iter().for_each(|operation| operation.encode(&mut bytes));

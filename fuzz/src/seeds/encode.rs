@@ -1,9 +1,9 @@
-//! What `arbitrary` reads, written. A test reads each seed back, so that a change of either is noticed.
+//! Encodes what `arbitrary` decodes. A test decodes each seed again, so a change of either side is noticed.
 
 use crate::call::{AgentAnswer, AgentPrompt, AgentSays, DtmfSettings, Operation, Settings};
 use crate::ticket::Parts;
 
-/// A value as the bytes from which `arbitrary` makes it.
+/// Encodes a value to the bytes from which `arbitrary` makes it.
 pub(super) trait Encode {
     fn encode(&self, out: &mut Vec<u8>);
 
@@ -54,7 +54,7 @@ impl Encode for bool {
     }
 }
 
-/// At the end, where a text takes all that is left.
+/// Must be the last field: a text takes all remaining bytes.
 impl Encode for String {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.as_bytes());
@@ -87,7 +87,7 @@ impl Encode for (u8, u8, u8, u8) {
     }
 }
 
-/// The number of a variant of so many: the least that is taken for it.
+/// The smallest number that decodes to variant `number` of `of`.
 fn variant(number: u64, of: u64, out: &mut Vec<u8>) {
     let least = (number << 32).div_ceil(of);
     u32::try_from(least).expect("a number below the count").encode(out);

@@ -1,5 +1,5 @@
-//! The seeds that are made and not found: a few for each target, each as far into the code as a fuzzer gets only slowly.
-//! `cargo run --example make_seeds` writes them to `seeds/`; a test compares.
+//! Seeds that we write ourselves: a few for each target. They reach code that a fuzzer reaches only slowly. `cargo run
+//! --example make_seeds` writes them to `seeds/`, and a test compares.
 
 mod calls;
 mod encode;
@@ -18,11 +18,11 @@ pub struct Seed {
     pub target: &'static str,
     /// The file's name.
     pub name: String,
-    /// What the target takes.
+    /// The input of the target.
     pub bytes: Vec<u8>,
 }
 
-/// All of them.
+/// All seeds.
 #[must_use]
 pub fn all() -> Vec<Seed> {
     let made = [messages(), wavs(), webhooks(), tickets(), calls::all()];
@@ -33,7 +33,7 @@ pub fn all() -> Vec<Seed> {
     seeds
 }
 
-/// What Twilio sent on a tape, as `twilio_message` takes it.
+/// Twilio's messages on a tape, in the form that `twilio_message` reads.
 #[must_use]
 pub fn messages_of(tape: &Tape) -> Vec<u8> {
     let text =
@@ -73,7 +73,7 @@ fn messages() -> Made {
     ]
 }
 
-/// Bytes of the target `wav`: a declared format by its number, two sizes, audio.
+/// An input of the target `wav`: the number of the declared format, two sizes, and audio.
 fn wav(format: u8, first: u8, later: u8, audio: &[u8]) -> Vec<u8> {
     [&[format, first, later], audio].concat()
 }

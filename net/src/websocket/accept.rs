@@ -12,14 +12,14 @@ use super::socket::{Limits, WebSocket};
 
 pub use fastwebsockets::upgrade::is_upgrade_request;
 
-/// A connection that becomes a WebSocket once its request is answered.
+/// A connection that becomes a WebSocket after its request is answered.
 #[derive(Debug)]
 pub struct Upgrade(UpgradeFut);
 
-/// Accepts a handshake: gives the answer to send, and what the connection becomes then.
+/// Accepts a handshake. Returns the response to send, and the upgrade that follows it.
 ///
 /// # Errors
-/// When a header is missing or wrong.
+/// If a header is missing or wrong.
 pub fn accept<B, A: Default>(request: &mut Request<B>) -> Result<(Response<A>, Upgrade), impl Error + use<B, A>> {
     upgrade(request).map(|(response, upgraded)| (response.map(|_| A::default()), Upgrade(upgraded)))
 }
@@ -28,15 +28,15 @@ impl Upgrade {
     /// Waits for the connection.
     ///
     /// # Errors
-    /// When the connection ends before.
+    /// If the connection ends first.
     pub async fn connection(self) -> Result<TokioIo<Upgraded>, impl Error> {
         self.0.await.map(fastwebsockets::WebSocket::into_inner)
     }
 
-    /// Waits for the socket.
+    /// Waits for the WebSocket.
     ///
     /// # Errors
-    /// When the connection ends before.
+    /// If the connection ends first.
     pub async fn socket(self, limits: &Limits) -> Result<WebSocket, impl Error> {
         let connection = self.connection().await;
         connection.map(|connection| WebSocket::new(connection, Role::Server, limits))

@@ -1,4 +1,4 @@
-//! A writer that keeps what it is given until it is flushed: many small messages become one write.
+//! A writer that collects small messages until the flush and then writes them at once.
 
 use std::io;
 use std::pin::Pin;
@@ -6,17 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-/// Keeps what is written until the flush. Whoever writes bounds how much that is.
+/// Collects data until the flush. The caller limits how much.
 #[derive(Debug)]
 pub(super) struct Batched<W> {
     inner: W,
     waiting: Vec<u8>,
-    /// So many of them are written already.
+    /// The number of bytes already written.
     written: usize,
 }
 
 impl<W> Batched<W> {
-    /// Nothing waits yet.
+    /// Creates an empty writer.
     pub(super) fn new(inner: W) -> Self {
         Self { inner, waiting: Vec::new(), written: 0 }
     }
@@ -31,7 +31,7 @@ impl<W: AsyncWrite + Unpin> Batched<W> {
             }
             self.written += written;
         }
-        // Most of the time nothing is written, and a thousand calls should not keep the memory for it.
+        // Usually nothing waits, and a thousand calls should not keep the memory.
         self.waiting = Vec::new();
         self.written = 0;
         Poll::Ready(Ok(()))

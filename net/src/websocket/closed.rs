@@ -1,47 +1,47 @@
-//! Why a WebSocket is closed.
+//! Why a WebSocket was closed.
 
 use std::io;
 
 use fastwebsockets::WebSocketError;
 
-/// A normal end (RFC 6455 section 7.4.1).
+/// Normal closure (RFC 6455 section 7.4.1).
 pub const NORMAL: u16 = 1000;
 /// A protocol error (RFC 6455 section 7.4.1).
 pub const PROTOCOL_ERROR: u16 = 1002;
 /// A message that is too big (RFC 6455 section 7.4.1).
 pub const TOO_BIG: u16 = 1009;
 
-/// Why nothing more comes over a socket.
+/// Why a WebSocket receives nothing more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
-    /// The peer sent a close frame, with this code and reason in it.
+    /// The peer sent a close frame with this code and reason.
     ByPeer {
-        /// `None` where the frame has no code.
+        /// `None` if the frame has no code.
         code: Option<u16>,
-        /// Empty where the frame has no reason.
+        /// Empty if the frame has no reason.
         reason: String,
     },
     /// The connection ended without a close frame.
     Broken,
-    /// The peer broke a rule.
+    /// The peer broke a rule of the protocol.
     Fault(Fault),
-    /// The peer took nothing for [`Limits::write_timeout`](super::Limits::write_timeout).
+    /// The peer read nothing for [`Limits::write_timeout`](super::Limits::write_timeout).
     Stalled,
-    /// The peer answered pings, and has sent nothing at all since the last one.
+    /// The peer has answered pings before, but sent nothing since the last one.
     Silent,
 }
 
-/// Which rule the peer broke.
+/// The rule that the peer broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// A message is longer than the limit.
     TooBig,
-    /// Frames are not as RFC 6455 has them.
+    /// A frame violates RFC 6455.
     Protocol(String),
 }
 
 impl Closed {
-    /// The close code that a peer's close frame has.
+    /// The code in the peer's close frame.
     #[must_use]
     pub fn peer_code(&self) -> Option<u16> {
         if let Self::ByPeer { code, .. } = self { *code } else { None }
@@ -57,7 +57,7 @@ impl Closed {
         }
     }
 
-    /// The code of the close frame that answers; `None` where nobody is there to read it.
+    /// The code of our close frame; `None` if nobody is there to read it.
     pub(super) fn answer(&self, echoes_code: bool) -> Option<u16> {
         match self {
             Self::ByPeer { code, .. } => Some(code.filter(|_| echoes_code).unwrap_or(NORMAL)),

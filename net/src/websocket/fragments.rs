@@ -1,4 +1,4 @@
-//! Messages of a WebSocket that come in several frames. fastwebsockets' own collector does not bound their sum.
+//! Messages of a WebSocket that come in several frames. fastwebsockets' own collector does not limit their total size.
 
 use bytes::BytesMut;
 use fastwebsockets::{Frame, OpCode, Payload};
@@ -8,14 +8,14 @@ use super::closed::Fault;
 /// A message.
 #[derive(Debug)]
 pub enum Message {
-    /// A text. Nobody has checked yet that one in fragments is UTF-8.
+    /// A text message. If it came in fragments, nobody has checked that it is UTF-8.
     Text(BytesMut),
     /// A binary message.
     Binary(BytesMut),
 }
 
 impl Message {
-    /// Its bytes, whatever it is.
+    /// The bytes of either kind.
     #[must_use]
     pub fn into_bytes(self) -> BytesMut {
         match self {
@@ -24,7 +24,7 @@ impl Message {
     }
 }
 
-/// The fragments of a message, until it is whole.
+/// Collects the fragments of a message until it is complete.
 #[derive(Debug)]
 pub(super) struct Fragments {
     begun: Option<(OpCode, BytesMut)>,
@@ -32,13 +32,13 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    /// Collects messages of at most so many bytes.
+    /// Accepts messages of at most `max_bytes`.
     pub(super) fn up_to(max_bytes: usize) -> Self {
         Self { begun: None, max_bytes }
     }
 
-    /// Adds a frame of data; gives the message when it is whole. Fails when the message is too large, and when the frame is
-    /// none of it.
+    /// Adds a data frame and returns the message when it is complete. Fails if the message is too large, or if the
+    /// frame does not continue it.
     pub(super) fn add(&mut self, frame: Frame<'_>) -> Result<Option<Message>, Fault> {
         let is_continuation = frame.opcode == OpCode::Continuation;
         match (&mut self.begun, is_continuation) {

@@ -1,5 +1,5 @@
-//! Checks the frames that come over a WebSocket for faults that fastwebsockets lets pass: RFC 6455 wants a server to fail
-//! the connection for a frame that is not masked, a client for one that is (section 5.1), and both for a control frame of
+//! Checks incoming WebSocket frames for errors that fastwebsockets does not catch. RFC 6455 requires a server to fail
+//! the connection for an unmasked frame and a client for a masked one (section 5.1), and both for a control frame of
 //! more than 125 bytes (5.5).
 
 use std::io;
@@ -12,28 +12,28 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// The longest payload of a control frame, in bytes.
 const MAX_CONTROL_BYTES: u64 = 125;
 
-/// The reading half of a connection, whose frames are checked; a fault ends the reading with `InvalidData`.
+/// The reading half of a connection. Bad frames end the reading with `InvalidData`.
 #[derive(Debug)]
 pub(super) struct FrameCheck<S> {
     inner: S,
     place: Place,
-    /// Whether the frames must be masked; otherwise they must not be.
+    /// Whether frames must be masked. If not, they must be unmasked.
     is_masked: bool,
 }
 
-/// Where in a frame the next byte stands.
+/// The position of the next byte in a frame.
 #[derive(Debug)]
 enum Place {
-    /// In its head, of which so many bytes are gathered: at most two, eight of a length, and none of the mask.
+    /// In the head. `gathered` bytes of it are there: two, plus up to eight for the length, without the mask.
     Head { bytes: [u8; 10], gathered: usize },
-    /// So many bytes of mask and payload are left.
+    /// In the mask and payload. That many bytes are left.
     Body(u64),
 }
 
 impl Place {
     const BEGIN: Self = Self::Head { bytes: [0; 10], gathered: 0 };
 
-    /// Goes through bytes that came; gives the fault where there is one.
+    /// Checks received bytes. Fails with the rule that they break.
     fn check(&mut self, mut bytes: &[u8], is_masked: bool) -> Result<(), &'static str> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self {
@@ -59,7 +59,7 @@ impl Place {
     }
 }
 
-/// How many bytes follow a head, mask included; `None` while it is not whole.
+/// The number of bytes after a head, including the mask; `None` if the head is not complete.
 fn body_after(head: &[u8], is_masked: bool) -> Result<Option<u64>, &'static str> {
     let [first, second, length @ ..] = head else { return Ok(None) };
     if (second & 0x80 != 0) != is_masked {
@@ -75,12 +75,12 @@ fn body_after(head: &[u8], is_masked: bool) -> Result<Option<u64>, &'static str>
     if is_control && length > MAX_CONTROL_BYTES {
         return Err("a control frame of more than 125 bytes");
     }
-    // A length beyond any limit is for the socket's own bound.
+    // The socket's own limit handles a length that is too large.
     Ok(Some(length.saturating_add(if is_masked { 4 } else { 0 })))
 }
 
 impl<S> FrameCheck<S> {
-    /// Checks a connection whose handshake is over.
+    /// Checks a connection after its handshake.
     pub(super) fn new(inner: S, role: Role) -> Self {
         Self { inner, place: Place::BEGIN, is_masked: role == Role::Server }
     }
@@ -122,7 +122,7 @@ mod tests {
                 frame.extend((payload as u64).to_be_bytes());
             }
         }
-        // The payload looks like heads of unmasked frames.
+        // A payload that looks like the heads of unmasked frames.
         frame.extend([1, 2, 3, 4]);
         frame.resize(frame.len() + payload, 0x01);
         frame

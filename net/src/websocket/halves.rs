@@ -1,4 +1,4 @@
-//! The two halves of a WebSocket, each for one task: what comes, message by message, and frames that go out.
+//! The two halves of a WebSocket, each for one task: one reads messages, the other sends frames.
 
 use std::io;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use super::fragments::{Fragments, Message};
 use super::frame_check::FrameCheck;
 use super::keep_alive::KeepAlive;
 
-/// A frame that goes out. The constructors make good ones; a simulator that must misbehave fills the fields in itself.
+/// An outgoing frame. The constructors make valid ones. A simulator that must misbehave sets the fields itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Whether it is the last one of its message.
+    /// Whether it is the last frame of its message.
     pub is_final: bool,
-    /// What it is.
+    /// Its kind.
     pub opcode: OpCode,
     /// Its payload.
     pub payload: Vec<u8>,
@@ -48,27 +48,27 @@ impl Frame {
         Self::whole(OpCode::Ping, Vec::new())
     }
 
-    /// The answer to a ping of that payload.
+    /// The pong for a ping with that payload.
     #[must_use]
     pub fn pong(payload: Vec<u8>) -> Self {
         Self::whole(OpCode::Pong, payload)
     }
 
-    /// A close frame. The reason has 123 bytes at most.
+    /// A close frame. The reason may have at most 123 bytes.
     #[must_use]
     pub fn close(code: u16, reason: &str) -> Self {
         Self::whole(OpCode::Close, [&code.to_be_bytes(), reason.as_bytes()].concat())
     }
 }
 
-/// What comes.
+/// What the peer sent.
 #[derive(Debug)]
 pub enum Incoming {
     /// A message.
     Message(Message),
-    /// A ping, to be answered with its payload.
+    /// A ping. The pong must carry its payload.
     Ping(Vec<u8>),
-    /// A pong, with the payload of its ping.
+    /// A pong with the payload of its ping.
     Pong(Vec<u8>),
 }
 
@@ -82,25 +82,25 @@ pub struct Reader<S> {
 /// The half that writes.
 pub struct Writer<S>(WebSocketWrite<Batched<WriteHalf<S>>>);
 
-/// Splits a connection whose handshake is over. Messages have `max_message_bytes` at most, their fragments together.
+/// Splits a connection after its handshake. A message has at most `max_message_bytes`, with all its fragments.
 pub fn split<S>(connection: S, role: Role, max_message_bytes: usize) -> (Reader<S>, Writer<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (reader, writer) = tokio::io::split(connection);
     let (mut reader, mut writer) = after_handshake_split(FrameCheck::new(reader, role), Batched::new(writer), role);
-    reader.set_max_message_size(max_message_bytes + 1); // fastwebsockets' bound is exclusive
+    reader.set_max_message_size(max_message_bytes + 1); // fastwebsockets' limit is exclusive
     reader.set_auto_close(false);
     reader.set_auto_pong(false);
-    writer.set_writev(false); // its vectored write can spin when a write returns 0
+    writer.set_writev(false); // its vectored write can loop forever when a write returns 0
     (Reader { socket: reader, fragments: Fragments::up_to(max_message_bytes), keep_alive: None }, Writer(writer))
 }
 
 impl<S: AsyncRead + Unpin> Reader<S> {
-    /// Waits for the next message, ping or pong. A future that is dropped half-way loses bytes.
+    /// Waits for the next message, ping or pong. Dropping the future loses bytes.
     ///
     /// # Errors
-    /// [`Closed`] when nothing more comes. Nobody has answered the peer yet.
+    /// [`Closed`] if nothing more comes. The caller must still answer the peer.
     pub async fn next(&mut self) -> Result<Incoming, Closed> {
         loop {
             let frame = self.socket.read_frame::<_, WebSocketError>(&mut |_| async { Ok(()) }).await?;
@@ -122,20 +122,20 @@ impl<S: AsyncRead + Unpin> Reader<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Writer<S> {
-    /// Adds a frame to what the next [`flush`](Self::flush) sends.
+    /// Adds a frame to the next [`flush`](Self::flush).
     ///
     /// # Errors
-    /// When a close frame was added before.
+    /// If a close frame was added before.
     pub async fn add(&mut self, frame: Frame) -> io::Result<()> {
         let Frame { is_final, opcode, payload } = frame;
         let frame = fastwebsockets::Frame::new(is_final, opcode, None, fastwebsockets::Payload::Owned(payload));
         self.0.write_frame(frame).await.map_err(io::Error::other)
     }
 
-    /// Sends what was added, in one write.
+    /// Sends the added frames in one write.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// If the connection is gone.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.0.flush().await.map_err(io::Error::other)
     }
@@ -143,7 +143,7 @@ impl<S: AsyncWrite + Unpin> Writer<S> {
     /// Sends a frame.
     ///
     /// # Errors
-    /// When the connection is gone, or a close frame was sent before.
+    /// If the connection is gone, or a close frame was sent before.
     pub async fn send(&mut self, frame: Frame) -> io::Result<()> {
         self.add(frame).await?;
         self.flush().await

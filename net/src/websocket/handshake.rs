@@ -15,20 +15,20 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use crate::dial::Io;
 use crate::http_client::{HttpError, drive, in_origin_form};
 
-/// How much of the body of a refusal is read, in bytes.
+/// How much of a refusal's body we read, in bytes.
 const MAX_REFUSAL_BYTES: usize = 16_384;
 
 /// RFC 6455 section 1.3.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Why a handshake has opened no WebSocket.
+/// Why a handshake failed.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// The server answers with another status than 101: its answer, with the first bytes of the body.
+    /// The server answers with a status other than 101. Holds its response with the first bytes of the body.
     Refused(Response<Bytes>),
-    /// The server answers 101, but agrees to no WebSocket.
+    /// The server answers 101, but its headers do not accept the WebSocket.
     NoWebSocket,
-    /// There is no answer: the connection broke, or the request is none.
+    /// The server sends no response: the connection broke, or the request is invalid.
     Broken(HttpError),
 }
 
@@ -50,11 +50,11 @@ impl From<HttpError> for HandshakeError {
     }
 }
 
-/// Shakes hands over a connection to the server of a URL, and gives what the connection has become. `headers` come beside
-/// those of the handshake, or in their place. There is no deadline.
+/// Performs the handshake with the server of a URL over `connection` and returns the upgraded connection. `headers` are
+/// added to those of the handshake, or replace them. It has no deadline.
 ///
 /// # Errors
-/// [`HandshakeError`] when there is no WebSocket.
+/// [`HandshakeError`] if the WebSocket does not open.
 pub async fn handshake(
     connection: impl Io + 'static,
     uri: &Uri,
@@ -124,7 +124,7 @@ mod tests {
         Uri::from_static("ws://service.test:81/media?x=1")
     }
 
-    /// Returns each text message, until the client closes.
+    /// Echoes each text message until the client closes.
     async fn serve(connection: DuplexStream) {
         let answer = service_fn(|mut request: Request<Incoming>| async move {
             assert_eq!(request.uri(), "/media?x=1");

@@ -1,13 +1,13 @@
-//! Whether the peer is still there.
+//! Tells whether the peer is still there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The peer's signs of life.
 #[derive(Debug, Default)]
 pub(super) struct KeepAlive {
-    /// Whether any frame has come since the last ping.
+    /// Whether any frame came since the last ping.
     is_heard: AtomicBool,
-    /// Whether the peer has answered a ping. One that never has may just be one that does not.
+    /// Whether the peer has ever answered a ping. A peer that never has may not support pings.
     answers: AtomicBool,
 }
 
@@ -19,7 +19,7 @@ impl KeepAlive {
         }
     }
 
-    /// To be asked when the next ping is due: whether nothing came since the last one, though the peer answers pings.
+    /// Call it when the next ping is due. True if nothing came since the last one, although the peer answers pings.
     pub(super) fn is_gone(&self) -> bool {
         !self.is_heard.swap(false, Ordering::Relaxed) && self.answers.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
 //! A WebSocket (RFC 6455) over any connection.
 //!
-//! [`WebSocket`] is the whole of it: it reads messages, sends what waits in a bounded queue, answers pings and close frames,
-//! and gives up a peer that takes nothing. [`accept`] and [`handshake`] open one. [`split`] gives the halves below it, for
-//! whoever drives them himself, and for simulators that must misbehave.
+//! [`WebSocket`] is the complete socket: it reads messages, sends from a bounded queue, answers pings and close frames,
+//! and closes if the peer reads nothing. [`accept`] and [`handshake`] open one. [`split`] gives the two halves below
+//! it, for code that drives them itself, such as simulators that must misbehave.
 
 mod accept;
 mod batched;

@@ -1,8 +1,8 @@
-//! The whole of a WebSocket: a future that only reads, and a task that only writes what waits in a bounded queue.
+//! The complete WebSocket: a future that only reads, and a task that only writes from a bounded queue.
 //!
-//! fastwebsockets' `read_frame` loses bytes when it is dropped half-way, so the future that reads does nothing else, is kept
-//! from one message to the next and dropped with the socket alone. The task of the socket's owner polls it: a task of its
-//! own, and a queue between the two, would cost each message another wake-up.
+//! fastwebsockets' `read_frame` loses bytes when it is dropped midway. So the reading future does nothing else, and we
+//! keep it from one message to the next and drop it only with the socket. The task of the socket's owner polls it: a
+//! separate task with a queue would cost another wake-up for each message.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -23,22 +23,22 @@ use super::halves::{Frame, Incoming, Reader, split};
 use super::keep_alive::KeepAlive;
 use super::writing::{Frames, Pings, Queue, write};
 
-/// The bounds of a socket, and what it does of itself.
+/// The limits and options of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message that is taken, its fragments together, in bytes. A longer one is answered with 1009.
+    /// The longest message that we accept, in bytes, with all its fragments. We close with 1009 for a longer one.
     pub max_message_bytes: usize,
-    /// How many messages wait to be sent.
+    /// How many messages can wait to be sent.
     pub max_queued_messages: usize,
-    /// How long the peer may take nothing of what is sent.
+    /// How long the peer may read nothing of what we send.
     pub write_timeout: Duration,
-    /// How often a ping goes out. A peer that answers pings and sends nothing from one to the next is gone.
+    /// How often we send a ping. If a peer that answers pings sends nothing from one ping to the next, it is gone.
     pub ping_every: Option<Duration>,
-    /// Whether the answer to a peer's close frame has the same code; else it has 1000.
+    /// Whether our answer to a close frame repeats its code. If not, it has 1000.
     pub echoes_close_code: bool,
 }
 
-/// Too many messages wait to be sent already.
+/// Too many messages wait to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
@@ -52,10 +52,10 @@ pub struct WebSocket {
     reading: Option<Pin<Box<dyn Future<Output = Closed> + Send>>>,
     arrived: Arc<Slot>,
     queue: mpsc::Sender<Frame>,
-    /// Why the writer has given the peer up.
+    /// Why the writer gave up the peer.
     given_up: Option<oneshot::Receiver<Closed>>,
     writing: JoinSet<()>,
-    /// How the reading has ended.
+    /// How the reading ended.
     closed: Closed,
 }
 
@@ -65,8 +65,8 @@ impl fmt::Debug for WebSocket {
     }
 }
 
-/// A place for one message, between the reading and the socket's owner. Both are in one task, so nobody waits for the lock,
-/// and nobody need be woken: who takes the message out polls the reading next.
+/// A place for one message, between the reading future and the socket's owner. Both run in one task. So nobody waits
+/// for the lock, and nobody needs a wake-up: the owner polls the reading future after it takes the message.
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<Message>>);
 
@@ -75,7 +75,7 @@ impl Slot {
         self.lock().take()
     }
 
-    /// Puts a message in, and returns when it is taken.
+    /// Puts a message in and returns after it is taken.
     async fn put(&self, message: Message) {
         *self.lock() = Some(message);
         poll_fn(|_| if self.lock().is_none() { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -87,7 +87,7 @@ impl Slot {
 }
 
 impl WebSocket {
-    /// Takes a connection over whose handshake is done.
+    /// Creates a socket from a connection after its handshake.
     pub fn new<S>(connection: S, role: Role, limits: &Limits) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -95,8 +95,8 @@ impl WebSocket {
         Self::over(connection, role, limits, None)
     }
 
-    /// Takes a connection over whose handshake is done, and sends these frames when nothing waits in the queue. A close frame
-    /// ends the sending; frames that end without one break the connection off.
+    /// Creates a socket from a connection after its handshake. It sends `frames` when nothing waits in the queue. A
+    /// close frame ends the sending. If the frames end without one, the socket drops the connection.
     pub fn sending<S>(
         connection: S,
         role: Role,
@@ -129,10 +129,10 @@ impl WebSocket {
         Self { reading: Some(Box::pin(reading)), arrived, queue, given_up, writing, closed: Closed::Broken }
     }
 
-    /// Waits for the next message. Nothing is lost when this is dropped half-way.
+    /// Waits for the next message. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`Closed`] when nothing more comes; the peer is answered where it is there to read it.
+    /// [`Closed`] if nothing more comes. The peer is answered if it is there to read it.
     pub async fn next(&mut self) -> Result<Message, Closed> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -150,7 +150,7 @@ impl WebSocket {
         if let Some(given_up) = &mut self.given_up
             && let Poll::Ready(why) = Pin::new(given_up).poll(cx)
         {
-            // A writer that ends otherwise leaves it to the reading to find out why.
+            // If the writer ends for another reason, the reading finds out why.
             self.given_up = None;
             closed = closed.or(why.ok());
         }
@@ -160,22 +160,22 @@ impl WebSocket {
         Poll::Ready(Err(closed))
     }
 
-    /// Has a frame sent.
+    /// Queues a frame.
     ///
     /// # Errors
-    /// [`Full`] when too many wait already.
+    /// [`Full`] if too many frames wait already.
     pub fn try_send(&self, frame: Frame) -> Result<(), Full> {
         match self.queue.try_send(frame) {
-            // A writer that has ended has told the reader's end too: `Closed` comes.
+            // If the writer has ended, the reader gets its `Closed`.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Full),
         }
     }
 
-    /// Has a frame sent, and waits while too many wait already.
+    /// Queues a frame. Waits while too many frames wait already.
     ///
     /// # Errors
-    /// [`Gone`] when the connection is gone or a close frame was sent.
+    /// [`Gone`] if the connection is gone or a close frame was sent.
     pub async fn send(&mut self, frame: Frame) -> Result<(), Gone> {
         self.queue.send(frame).await.map_err(|_| Gone)
     }
@@ -186,8 +186,8 @@ impl WebSocket {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// Sends a close frame with code 1000 after what waits, and waits for the peer's; breaks off when all that takes longer
-    /// than `timeout`.
+    /// Sends a close frame with code 1000 after the queued messages, then waits for the peer's. Drops the connection if
+    /// all that takes longer than `timeout`.
     pub async fn close(mut self, timeout: Duration) {
         let closing = async {
             if self.send(Frame::close(NORMAL, "")).await.is_ok() {
@@ -197,7 +197,7 @@ impl WebSocket {
         let _ = tokio::time::timeout(timeout, closing).await;
     }
 
-    /// Waits until the peer has closed and is answered; breaks off when that takes longer than `timeout`.
+    /// Waits until the peer has closed and is answered. Drops the connection if that takes longer than `timeout`.
     pub async fn closed(self, timeout: Duration) {
         let _ = tokio::time::timeout(timeout, self.end()).await;
     }
@@ -209,7 +209,7 @@ impl WebSocket {
     }
 }
 
-/// Reads until nothing more comes, and has the peer answered.
+/// Reads until nothing more comes, and queues the answers to the peer.
 async fn read<S: AsyncRead + Unpin>(
     mut reader: Reader<S>,
     arrived: Arc<Slot>,

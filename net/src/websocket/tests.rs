@@ -1,4 +1,4 @@
-//! A socket against a peer that writes its bytes by hand.
+//! A socket against a peer that writes raw bytes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8A;
 
-/// A frame whose length and mask are as RFC 6455 has them; a client's is masked.
+/// A frame with RFC 6455's length and mask; a client's is masked.
 fn frame_of(role: Role, first_byte: u8, payload: &[u8]) -> Vec<u8> {
     let mask = if role == Role::Client { 0x80 } else { 0 };
     let mut bytes = vec![first_byte];
@@ -66,7 +66,7 @@ async fn next_text(socket: &mut WebSocket) -> String {
     }
 }
 
-/// The code of the close frame that comes next.
+/// The code of the next close frame.
 async fn closed_with(mut theirs: DuplexStream) -> u16 {
     let mut frame = [0; 4];
     theirs.read_exact(&mut frame).await.unwrap();
@@ -263,7 +263,7 @@ async fn a_peer_that_answered_pings_and_sends_nothing_any_more_is_silent() {
     }
 }
 
-/// Frames, one after the other.
+/// A fixed sequence of frames.
 struct Few(std::collections::VecDeque<Frame>);
 
 impl futures_core::Stream for Few {

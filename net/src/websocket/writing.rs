@@ -1,4 +1,4 @@
-//! The task that writes: what waits goes out together.
+//! The task that writes. All waiting frames go out together.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,19 +15,19 @@ use super::closed::Closed;
 use super::halves::{Frame, OpCode, Writer};
 use super::keep_alive::KeepAlive;
 
-/// How many bytes are gathered before they are written, when many messages wait.
+/// How many bytes are collected before a write when many messages wait.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 
-/// Frames that the writer fetches itself.
+/// Frames that the writer pulls by itself.
 pub(super) type Frames = Pin<Box<dyn Stream<Item = Frame> + Send>>;
 
-/// What there is to write, in the order of its precedence.
+/// The sources of frames, in order of priority.
 pub(super) struct Queue {
-    /// What waits, answers to the peer among it.
+    /// Queued frames, including answers to the peer.
     pub(super) queued: mpsc::Receiver<Frame>,
-    /// What is fetched when nothing waits.
+    /// Frames that the writer pulls when nothing is queued.
     pub(super) frames: Option<Frames>,
-    /// What goes out when there is nothing else.
+    /// Pings that go out when there is nothing else.
     pub(super) pings: Option<Pings>,
 }
 
@@ -46,7 +46,7 @@ impl Pings {
 }
 
 impl Queue {
-    /// The next frame; `Err` when there is none any more, with the reason where the peer is given up.
+    /// The next frame. `Err` if there is none left, with the reason if the peer was given up.
     #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, Option<Closed>>> {
         if let Poll::Ready(frame) = self.queued.poll_recv(cx) {
@@ -67,7 +67,7 @@ impl Queue {
     }
 }
 
-/// Writes until a close frame is written or the connection is gone. A peer that takes nothing for `timeout` is given up.
+/// Writes until a close frame is written or the connection is gone. Gives up a peer that reads nothing for `timeout`.
 pub(super) async fn write<S: AsyncWrite + Unpin>(
     mut writer: Writer<S>,
     mut queue: Queue,
@@ -83,7 +83,7 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
         while let Some(frame) = next.take() {
             is_last = frame.opcode == OpCode::Close;
             bytes += frame.payload.len();
-            // It goes into the batch, and so without waiting.
+            // The frame goes into the batch without waiting.
             if writer.add(frame).await.is_err() {
                 return;
             }
@@ -91,7 +91,7 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
         }
         match tokio::time::timeout(timeout, writer.flush()).await {
             Ok(Ok(())) if !is_last => {}
-            // Where the connection is gone, the reading finds out, after it has read why.
+            // If the connection is gone, the reading finds out, after it has read the reason.
             Ok(_) => return,
             Err(_) => break Some(Closed::Stalled),
         }

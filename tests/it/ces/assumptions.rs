@@ -1,4 +1,4 @@
-//! Facts that stand in no documentation: either answer works.
+//! Facts that no documentation states. The service must work either way.
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::When;

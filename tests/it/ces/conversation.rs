@@ -1,4 +1,4 @@
-//! A conversation from its kick-start to its end.
+//! A conversation from its starting event to its end.
 
 use dialbridge_core::Report;
 use dialbridge_core::audio::AudioFormat;
@@ -50,7 +50,7 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_me
     let mut harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
     let mut steps = Vec::new();
-    // Into the greeting, over the ends of utterances, into the think time and into answers.
+    // Speaks into the greeting, over the ends of utterances, into the think time and into answers.
     for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)] {
         steps.push(say(When::After(0), caller.speech(speech_ms)));
         steps.push(say(When::After(0), caller.quiet(quiet_ms)));
@@ -60,7 +60,7 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_me
     let streams = harness.streams(&call);
     assert_well_served(&streams);
     let [stream] = &streams[..] else { panic!("{} streams", streams.len()) };
-    // Less than a message's worth may be under way when the caller hangs up.
+    // Less than a full message may be on its way when the caller hangs up.
     let whole = caller.count() / 3 * 3;
     assert_eq!(heard(&streams), (0..whole).collect::<Vec<u32>>());
     assert!(stream.messages.iter().all(|bytes| *bytes == 480), "{:?}", stream.messages);

@@ -1,4 +1,4 @@
-//! What the agent gets beside the caller's voice: keys, variables, silence in place of audio that does not come.
+//! What the agent gets besides the caller's voice: digits, variables, and silence in place of missing audio.
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, When};

@@ -1,4 +1,4 @@
-//! The agent's voice stops when the agent says so.
+//! The agent's prompt stops when the agent says so.
 
 use dialbridge_core::Report;
 use dialbridge_core::report::BargeInBy;
@@ -10,7 +10,7 @@ use dialbridge_tests::{
 
 use super::assert_well_served;
 
-/// A long prompt, and an answer to what is said into it.
+/// A long prompt, and an answer to what the caller says into it.
 const PROMPT: &str = r#"
     think_ms = 200
     [start]
@@ -35,7 +35,7 @@ async fn a_caller_who_speaks_into_a_prompt_stops_it_when_the_agent_says_so(editi
         let call = harness.call(steps).await;
         let [(by, played_ms, cut_ms)] = barge_ins(&harness.reports())[..] else { panic!("{into_ms}") };
         assert_eq!(by, BargeInBy::Agent);
-        // The agent had sent as much by then, four times faster than it is played.
+        // The agent had sent that much by then, four times faster than it plays.
         assert!(played_ms + cut_ms <= 6_000 && cut_ms > 0, "{played_ms}, {cut_ms}");
         let [(first_ms, true), (600, false)] = spoke(&call)[..] else { panic!("{:?}", spoke(&call)) };
         assert!((into_ms..into_ms + 600).contains(&first_ms), "{into_ms}: {first_ms}");
@@ -48,7 +48,7 @@ async fn a_caller_who_speaks_into_a_prompt_stops_it_when_the_agent_says_so(editi
 
 each_edition!(a_newer_answer_replaces_one_that_still_plays, CES);
 async fn a_newer_answer_replaces_one_that_still_plays(edition: Edition) {
-    // While the long answer plays, digits bring another one; with `off`, too: it is the agent's own doing.
+    // While the long answer plays, digits start another one. This also works with `off`, because the agent does it.
     for mode in ["speech", "off"] {
         let mut harness = Harness::with_script(PROMPT)
             .edition(edition)

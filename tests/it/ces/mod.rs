@@ -10,12 +10,12 @@ mod tools;
 
 use dialbridge_lab::agent::StreamRecord;
 
-/// The numbers of all frames that reached the agent, stream after stream.
+/// The numbers of all frames that reached the agent, stream by stream.
 fn heard(streams: &[StreamRecord]) -> Vec<u32> {
     streams.iter().flat_map(|stream| dialbridge_tests::numbers(&stream.audio)).collect()
 }
 
-/// That the agent had nothing to complain of.
+/// Asserts that the agent found no fault with its streams.
 fn assert_well_served(streams: &[StreamRecord]) {
     for stream in streams {
         assert_eq!(stream.refused, None);

@@ -1,4 +1,4 @@
-//! Streams that end before the call does: another one takes over, and nobody hears of it.
+//! Streams that end before the call does. Another stream takes over, and the caller does not notice.
 
 use dialbridge_core::Report;
 use dialbridge_lab::agent::StreamRecord;
@@ -21,7 +21,7 @@ const AGENT: &str = r#"
     tone = { hz = 500, ms = 500 }
 "#;
 
-/// Half a minute of speech and silence, every frame of it numbered.
+/// Half a minute of speech and silence, with every frame numbered.
 fn story(caller: &mut Numbered) -> Vec<CallerStep> {
     let mut steps = Vec::new();
     for (speech_ms, quiet_ms) in
@@ -34,8 +34,9 @@ fn story(caller: &mut Numbered) -> Vec<CallerStep> {
     steps
 }
 
-/// That all frames reached the agent in order, but for what was under way at the end, and none twice in a stream. Returns
-/// how many went to a further stream too. So many may have been on their way when a stream was cut without notice.
+/// Asserts that all frames reached the agent in order, except those on their way at the end, and none twice in a
+/// stream. A stream that is cut without notice may lose up to `on_their_way` frames. Returns how many frames also went
+/// to a later stream.
 fn assert_gapless(streams: &[StreamRecord], caller: &Numbered, on_their_way: u32, what: &str) -> u64 {
     let (mut next, mut again) = (0, 0);
     for stream in streams {
@@ -89,7 +90,7 @@ async fn a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_do
                 );
                 let account = account(&reports);
                 assert!(account.resent >= again * 160 && account.dropped == 0, "{what}: {again}, {account:?}");
-                // Words that the stream was given and has answered go to no other one.
+                // If a stream got an utterance and answered it, no other stream gets it.
                 let answers = edition == Edition::CesGrpc && half_close == "answers" && lead_ms > 0;
                 assert!(again == 0 || !answers, "{what}: {again}");
                 assert_eq!(harness.agent.record().refusals(), [""; 0], "{what}");
@@ -113,7 +114,7 @@ async fn after_an_answer_with_go_away_the_conversation_goes_on_in_another_stream
     }
 }
 
-/// A call in which the caller says three things; the stream breaks as the script says.
+/// A call in which the caller says three things. The stream breaks as the script says.
 async fn three_answers(edition: Edition, script: &str) -> (CallRecord, Vec<StreamRecord>, Vec<Report>) {
     let mut harness = Harness::with_script(script).edition(edition).start();
     let steps = (0..3).map(|n| say(When::AgentSilent(400), numbered_speech(n * 40, 800)));
@@ -186,7 +187,7 @@ async fn what_will_not_pass_gives_the_call_its_fallback_at_once(edition: Edition
         let (call, _, reports) = three_answers(edition, &script).await;
         let faults = faults(&reports);
         if code == "INVALID_ARGUMENT" {
-            // It may have been the kick-start.
+            // It may have been the starting event.
             assert_eq!(faults[0], code, "{fate}");
             continue;
         }

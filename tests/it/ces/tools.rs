@@ -1,4 +1,4 @@
-//! Tools that the agent asks its client for.
+//! Tools that the agent asks its client to run.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -49,10 +49,10 @@ async fn without_a_webhook_tools_are_refused_at_once_and_the_agent_goes_on(editi
     assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
 }
 
-/// What a webhook was asked, each with its signature.
+/// The requests to a webhook, each with its signature.
 type Asked = Arc<Mutex<Vec<(Value, Option<String>)>>>;
 
-/// Serves the webhook of tools: rye is there, and the weather takes long, or fails.
+/// Serves the webhook of tools. Rye is in stock, and the weather takes long or fails.
 fn webhook(harness: &Harness, tasks: &mut JoinSet<()>) -> Asked {
     let asked = Asked::default();
     let (mut connections, seen) = (harness.pipes.listen("tools.test:80"), asked.clone());
@@ -117,7 +117,7 @@ async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_faile
 each_edition!(another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way, CES);
 async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way(edition: Edition) {
     for calls in ["session", "stream"] {
-        // The stream is told to go away while the weather is asked for.
+        // The stream gets a go-away while the weather tool runs.
         let script = format!(
             "{AGENT}\n[[utterance]]\ntone = {{ hz = 600, ms = 500 }}\n\
              [ces]\ntool_calls = \"{calls}\"\ngo_away_ms = 2900\ngo_away_lead_ms = 400"
@@ -143,7 +143,8 @@ async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goe
         let is_refused = calls == "stream";
         assert_eq!(count(&reports, refused), usize::from(is_refused), "{calls}");
         assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { .. })), 2, "{calls}");
-        // The results are answered by 700 ms, the next utterance by 500 ms; without the former by what comes first.
+        // The results get an answer of 700 ms, the next utterance one of 500 ms. If the results are refused, the
+        // utterance gets the first answer.
         let answers_ms = if is_refused { 700 } else { 700 + 500 };
         assert_eq!(sounding_ms(&call), 300 + answers_ms, "{calls}");
     }

@@ -169,7 +169,7 @@ async fn settings_that_may_not_be_what_was_meant() {
     each(Mark::Warning, &rows).await;
 }
 
-/// A file with all that calls need, but what is replaced.
+/// A file with everything that calls need, with `what` replaced.
 fn file(plan: &mut DoctorPlan, what: &str, by: &str) {
     const FILE: &str = "
 apiVersion: serving.knative.dev/v1

@@ -1,4 +1,4 @@
-//! The public URL, signatures and the media socket.
+//! The public URL, signatures and the media stream.
 
 use dialbridge::doctor::{Finding, Mark};
 use dialbridge_tests::Examined;

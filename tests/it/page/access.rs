@@ -1,4 +1,4 @@
-//! Who gets in.
+//! Who may open the page.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const PATHS: [&str; 13] = [
     "DELETE /",
 ];
 
-/// Paths behind the door, and how they are asked.
+/// Protected paths, and how to request them.
 const BEHIND: [&str; 8] = [
     "GET /status.json",
     "GET /calls.json",
@@ -73,7 +73,7 @@ async fn the_token_opens_it_as_a_header() {
     let authorized = [("authorization", bearer.as_str())];
     assert!(get(&harness, "/", &authorized).await.body.contains("Softphone"));
     assert_eq!(get(&harness, "/status.json", &authorized).await.status, 200);
-    // A tool has no Origin, and needs none; a page that has one must be ours.
+    // A tool has no Origin and needs none. If a page sends one, it must be ours.
     assert_eq!(post(&harness.pipes, "POST /agents/default/check", &authorized, "").await.status, 200);
     let foreign = [authorized[0], ("origin", "http://evil.example")];
     assert_eq!(post(&harness.pipes, "POST /agents/default/check", &foreign, "").await.status, 403);
@@ -82,7 +82,7 @@ async fn the_token_opens_it_as_a_header() {
     }
 }
 
-/// Logs in; gives the cookie's line.
+/// Logs in and returns the cookie's line.
 async fn log_in(harness: &Harness, more: &[(&str, &str)]) -> String {
     let headers = [&[FORM], more].concat();
     let answer = post(&harness.pipes, "POST /login", &headers, &format!("token={TOKEN}")).await;
@@ -101,7 +101,7 @@ async fn a_login_is_kept_in_a_cookie_for_half_a_day() {
     for wrong in [format!("{cookie}A"), cookie[..cookie.len() - 1].to_owned(), "dialbridge-login=".to_owned()] {
         assert_eq!(get(&harness, "/status.json", &[("cookie", &wrong)]).await.status, 401, "{wrong}");
     }
-    // A cookie goes along whoever's page asks: only ours may have anything done.
+    // The browser sends the cookie for any page. Only our page may make the service do something.
     for head in ["POST /softphone", "POST /agents/default/check", "POST /logout"] {
         for origin in [None, Some("http://evil.example"), Some("null"), Some("https://service.test")] {
             let mut headers = vec![mine[0], FORM];
@@ -157,7 +157,7 @@ async fn behind_googles_front_end_wrong_tokens_count_for_whom_it_names() {
         }
     };
     for n in 0..7 {
-        // What stands before the last one is the caller's own invention.
+        // The client can invent every address except the last.
         assert_eq!(asked("10.0.0.1, 192.0.2.7", "wrong").await, if n < 5 { 401 } else { 429 });
     }
     assert_eq!(asked("10.9.9.9, 192.0.2.7", TOKEN).await, 429);
@@ -167,7 +167,7 @@ async fn behind_googles_front_end_wrong_tokens_count_for_whom_it_names() {
 #[tokio::test(start_paused = true)]
 async fn without_a_token_only_host_names_of_ours_are_served() {
     let harness = harness().settings(|settings| settings.set("PUBLIC_URL", "https://calls.example.com")).start();
-    // The tests' own name has a dot, as one that somebody else lets lead here would have.
+    // The tests' host name has a dot, like a name that somebody else points to this service.
     let answer = get(&harness, "/", &[]).await;
     assert_eq!(answer.status, 403);
     assert!(answer.body.contains("Set one of both."), "{}", answer.body);

@@ -1,4 +1,4 @@
-//! Calls from the browser: as a phone call in all but that Twilio knows nothing of them.
+//! Calls from the browser: like a phone call, except that Twilio does not know of them.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{FORM, ORIGIN, call, get, harness, json, ticket};
 
-/// The agent says something and is done.
+/// The agent says something and ends the call.
 fn brief() -> HarnessBuilder {
     Harness::with_script(
         "[start]\nsay = \"good bye\"\nintent = \"farewell\"\ntone = { hz = 400, ms = 300 }\nparameters = { a = 1 }\nend = true",
     )
 }
 
-/// Plays what comes, as a browser does, until the socket ends; gives how.
+/// Plays what comes, like a browser, until the socket ends. Returns how it ended.
 async fn play(socket: &mut RawSocket, stops: bool) -> Came {
     loop {
         match socket.next().await {
@@ -42,7 +42,7 @@ fn lines(events: &str) -> Vec<Value> {
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_to_its_hand_off_which_is_shown_and_made_nowhere() {
     let harness = brief().start();
-    // From here on nobody answers in Twilio's place; whoever asked would be seen.
+    // From here on this test stands in Twilio's place, so it sees any request.
     let mut rest = harness.pipes.listen("api.twilio.test:80");
     let (mut socket, events, call_sid) = call(&harness, "").await;
     assert!(call_sid.starts_with("browser-") && call_sid.len() == 32, "{call_sid}");
@@ -68,7 +68,7 @@ async fn a_page_that_stops_the_stream_ends_the_call_at_once() {
     let harness = brief().start();
     let (mut socket, ..) = call(&harness, "").await;
     assert_eq!(play(&mut socket, true).await, Came::Close(1000));
-    // The answer to the close, which does not come, is waited for.
+    // The service waits for the answer to its close frame, which does not come.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let calls = json(&harness, "/calls.json").await;
     assert_eq!((&calls["finished"][0]["reason"], &calls["finished"][0]["kind"]), (&"stop".into(), &"browser".into()));

@@ -1,4 +1,4 @@
-//! What the page shows, and what it never does.
+//! What the page shows, and what it never shows.
 
 use std::time::Duration;
 

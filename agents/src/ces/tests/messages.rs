@@ -1,4 +1,4 @@
-//! What CES says, as protobuf and as JSON: both must mean the same.
+//! CES's messages as protobuf and as JSON: both must mean the same.
 
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
@@ -19,10 +19,10 @@ use crate::protobuf::to_struct;
 
 const OUTPUT: AudioFormat = AudioFormat { encoding: Encoding::Linear16, sample_rate: 24_000 };
 
-/// What the message means, whichever its form.
+/// The meaning of the message in both forms.
 fn meaning(message: MessageType, json: &str) -> Option<AgentEvent> {
     let of_json = meaning_of_json(json);
-    // As it comes over gRPC: encoded and decoded.
+    // The gRPC form: encoded and decoded.
     let bytes = prost::Message::encode_to_vec(&Message { message_type: Some(message) });
     let of_protobuf = event(prost::Message::decode(&bytes[..]).unwrap(), OUTPUT);
     assert_eq!(of_json, of_protobuf, "{json}");
@@ -184,7 +184,7 @@ fn an_interruption_says_whether_it_was_the_caller() {
         let json = format!(r#"{{"interruptionSignal":{{"bargeIn":{barge_in}}}}}"#);
         assert_eq!(meaning(signal, &json), Some(AgentEvent::Interrupted { barge_in }));
     }
-    // proto3's JSON leaves out what is false.
+    // proto3's JSON leaves out `false`.
     assert_eq!(meaning_of_json(r#"{"interruptionSignal":{}}"#), Some(AgentEvent::Interrupted { barge_in: false }));
 }
 
@@ -193,7 +193,7 @@ fn a_stream_that_will_be_cut_says_so() {
     assert_eq!(meaning(MessageType::GoAway(ces::GoAway {}), r#"{"goAway":{}}"#), Some(AgentEvent::GoAway));
 }
 
-/// What the end of a session means, at both of its places.
+/// The meaning of the end of a session in both places where it can be.
 fn ended(metadata: Option<Value>) -> Answer {
     let written = metadata.as_ref().map(|metadata| format!("\"metadata\":{metadata}")).unwrap_or_default();
     let at_top = meaning(MessageType::EndSession(end(metadata.clone())), &format!(r#"{{"endSession":{{{written}}}}}"#));
@@ -239,7 +239,7 @@ fn the_metadata_of_an_end_says_where_the_call_goes() {
         of(json!({ "params": { "LIVE_AGENT_HANDOFF": "yes" } })),
         person(json!({ "LIVE_AGENT_HANDOFF": "yes" }))
     );
-    // What is of another kind than it should be ends the call all the same.
+    // Metadata of the wrong type still ends the call.
     for odd in [json!({ "params": "x" }), json!({ "session_escalated": "true" }), json!({ "params": null })] {
         assert_eq!(of(odd), AgentEnd::EndInteraction);
     }

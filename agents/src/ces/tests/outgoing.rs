@@ -1,4 +1,4 @@
-//! What goes out when.
+//! Tests which messages go out, and when.
 
 use std::fmt;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use crate::ces::outgoing::{Outgoing, SilenceSwitch};
 use crate::ces::request::Message;
 use crate::pipe::{InputPipe, StreamInput};
 
-/// What was sent.
+/// A sent message.
 #[derive(Clone, PartialEq)]
 enum Sent {
     Audio(Bytes),
@@ -52,14 +52,14 @@ impl Line {
         Self { pipe, outgoing, listening }
     }
 
-    /// One whose configuration is sent.
+    /// A stream that has sent its configuration.
     async fn configured(ces: CesConfig) -> Self {
         let mut line = Self::new(ces);
         assert_eq!(line.next().await, Some(Sent::Other("config")));
         line
     }
 
-    /// Frames of 20 ms, each of bytes of its own.
+    /// Writes frames of 20 ms, each with its number in all bytes.
     fn frames(&self, numbers: std::ops::Range<u8>) {
         for number in numbers {
             self.pipe.write(&[number; 160]).unwrap();
@@ -71,7 +71,7 @@ impl Line {
         message.map(sent)
     }
 
-    /// What goes out within that time, each with its moment in milliseconds.
+    /// The messages that go out within `ms`, each with its time in milliseconds.
     async fn within(&mut self, ms: u64) -> Vec<(u64, Sent)> {
         let began = Instant::now();
         let until = began + Duration::from_millis(ms);
@@ -153,7 +153,7 @@ async fn when_no_audio_comes_silence_takes_its_place_in_real_time_until_it_is_ba
     let mut line = Line::configured(CesConfig::default()).await;
     line.frames(0..4);
     let mut expected = vec![(0, frames(0..3))];
-    // What was there already goes with the first of it.
+    // The pending audio goes out with the first silence.
     let rest: Vec<u8> = [vec![3; 160], vec![0xFF; 320]].concat();
     expected.push((200, Sent::Audio(rest.into())));
     expected.extend([260, 320, 380].map(|at| (at, silence(480))));

@@ -1,4 +1,4 @@
-//! What CES is sent, as protobuf and as JSON.
+//! Our messages to CES, as protobuf and as JSON.
 
 use bytes::Bytes;
 use dialbridge_core::agent::{Digits, DigitsForm, ToolCall, ToolOutcome, ToolResult, TurnInput};

@@ -1,4 +1,4 @@
-//! The client's side of the WebSocket, against a server that does what a test says.
+//! The client's side of the WebSocket, against a server that each test controls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::agent::{Agent, Link, StreamHandle};
 use crate::ces::CesConfig;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 
-/// How much a connection holds, in bytes.
+/// The buffer of a connection, in bytes.
 const PIPE: usize = 65_536;
 
-/// Opens pipes and hands their other ends to the test.
+/// Opens pipes and gives their other ends to the test.
 #[derive(Debug)]
 struct Pipes(mpsc::Sender<DuplexStream>);
 
@@ -40,7 +40,7 @@ impl Dial for Pipes {
     }
 }
 
-/// A stream that is being opened, from the caller's side.
+/// A stream that is opening, as the call sees it.
 struct Client {
     handle: StreamHandle,
     events: mpsc::Receiver<(TurnId, AgentEvent)>,
@@ -68,7 +68,7 @@ impl Client {
     }
 }
 
-/// Opens a stream; gives it, with the server's end of its connection.
+/// Opens a stream and returns it with the server's end of its connection.
 async fn open_with(queue: usize, input: TurnInput) -> (Client, DuplexStream) {
     let (sender, mut dialled) = mpsc::channel(1);
     let endpoint = Endpoint { url: "http://ces.test".to_owned(), is_plaintext: true };
@@ -103,7 +103,7 @@ fn accept(head: &str) -> String {
 /// The server's end of a WebSocket.
 struct Server(Reader<DuplexStream>, Writer<DuplexStream>);
 
-/// What the client has sent.
+/// What the client sent.
 #[derive(Debug, PartialEq)]
 enum Got {
     Text(Value),
@@ -140,7 +140,7 @@ impl Server {
         }
     }
 
-    /// What the client sends that is no audio.
+    /// The next thing from the client that is not audio.
     async fn got_other(&mut self) -> Got {
         loop {
             match self.got().await {
@@ -163,7 +163,7 @@ impl Server {
     }
 }
 
-/// A stream that is open.
+/// An open stream.
 async fn opened() -> (Client, Server) {
     let (client, connection) = open_with(64, TurnInput::Audio).await;
     (client, Server::over(connection).await)
@@ -407,7 +407,7 @@ async fn a_server_that_takes_nothing_is_dead_after_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_answered_probes_and_gives_no_sign_of_life_any_more_is_gone() {
-    // Answers so many probes, and takes everything all along.
+    // Answers that many pings and keeps reading.
     for (answers, is_gone) in [(0, false), (1, true), (2, true), (100, false)] {
         let (mut client, mut server) = opened().await;
         let began = tokio::time::Instant::now();
@@ -441,7 +441,7 @@ async fn a_call_that_takes_nothing_holds_the_server_up_and_fills_no_memory() {
     while taken < 1_000 && timeout(Duration::from_secs(1), server.1.send(Frame::text(message.as_str()))).await.is_ok() {
         taken += 1;
     }
-    // One in the call's queue, one in hand, and what the socket's buffer and the pipe hold.
+    // One message in the call's queue, one in hand, and those in the buffers of the socket and the pipe.
     assert!(taken <= 1 + 1 + 1 + PIPE / message.len() + 1, "{taken}");
     drop(client);
 }
