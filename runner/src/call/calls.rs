@@ -1,5 +1,6 @@
-//! The calls of this instance: which are live, which tickets were used, and the last TwiML of those that are being handed
-//! on. Nothing here is needed by another instance.
+//! The calls of this instance: which are live, which tickets were used, and the last TwiML of calls that are being
+//! handed
+//! off. No other instance needs any of this.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,27 +11,27 @@ use tokio::sync::mpsc;
 
 use crate::twilio::ticket::{Opening, TICKET_LIFE_MS, Ticket};
 
-/// How long a call's last TwiML, and what its stream has been through, are kept for `/connect-ended`, in milliseconds.
+/// How long we keep a call's last TwiML and its stream's progress for `/connect-ended`, in milliseconds.
 const KEEP_MS: u64 = 60_000;
 
-/// How many orders wait for a call.
+/// How many orders can be queued for a call.
 const ORDER_QUEUE: usize = 4;
 
 /// An order to a live call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOrder {
-    /// Another socket has the call now.
+    /// Another media stream has taken the call.
     TakenOver,
-    /// The call should go over to another instance.
+    /// The call should migrate to another instance.
     Migrate,
 }
 
-/// Why a ticket opens no socket.
+/// Why a ticket opens no media stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdmitError {
-    /// It was used before.
+    /// The ticket was used before.
     Reused,
-    /// A newer ticket's socket has the call.
+    /// A newer ticket's media stream has the call.
     Older,
 }
 
@@ -45,17 +46,17 @@ impl fmt::Display for AdmitError {
 
 impl std::error::Error for AdmitError {}
 
-/// What a stream of this instance's has been through: the stream that follows it goes on from there.
+/// The progress of a stream of this instance. The call's next stream continues from it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallProgress {
-    /// How many turns have failed, those of earlier streams among them.
+    /// How many turns have failed, in this stream and the earlier ones.
     pub failed_turns: u32,
-    /// Whether the agent was to greet, and has not said anything yet.
+    /// Whether the agent should greet the caller and has not said anything yet.
     pub awaits_greeting: bool,
 }
 
 impl CallProgress {
-    /// That of a stream that has not begun.
+    /// The progress of a stream that has not begun.
     fn of_ticket(ticket: &Ticket) -> Self {
         Self { failed_turns: ticket.info.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
     }
@@ -68,11 +69,11 @@ pub struct Calls(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     live: BTreeMap<CallSid, Live>,
-    /// Tickets that were used, each until it is expired anyway.
+    /// Tickets that were used; we keep each one until it expires.
     used: BTreeMap<String, u64>,
     last_twiml: BTreeMap<CallSid, (u64, String)>,
     ended: BTreeMap<CallSid, Ended>,
-    /// Sockets without a ticket that have not said which call they are.
+    /// Media streams without a ticket whose call is not known yet.
     unnamed: usize,
 }
 
@@ -92,18 +93,18 @@ struct Live {
     orders: mpsc::Sender<CallOrder>,
 }
 
-/// A live call's place; dropping it takes the call off the list.
+/// A live call's entry in the list. Dropping it removes the call.
 #[derive(Debug)]
 pub struct CallRegistration {
     calls: Calls,
     call_sid: CallSid,
     issued_ms: u64,
     progress: CallProgress,
-    /// What the call is told to do.
+    /// Orders to the call.
     pub orders: mpsc::Receiver<CallOrder>,
 }
 
-/// A socket that waits; dropping it takes it off the count.
+/// A media stream whose call is not known yet. Dropping it ends the count.
 #[derive(Debug)]
 pub struct Waiting(Calls);
 
@@ -114,8 +115,9 @@ impl Drop for Waiting {
 }
 
 impl CallRegistration {
-    /// The call's stream starts, unless so many others have already: then there is no room for it. Of those that start in
-    /// one moment no more get in than there is room for.
+    /// Starts the call's stream. Returns `false` if `max_calls` other streams have started. Calls that start at the
+    /// same
+    /// moment cannot exceed that number.
     #[must_use]
     pub fn start(&self, max_calls: usize) -> bool {
         let mut inner = self.calls.lock();
@@ -129,13 +131,13 @@ impl CallRegistration {
         true
     }
 
-    /// A turn of the call's has failed.
+    /// Counts a failed turn.
     pub fn turn_failed(&mut self) {
         self.progress.failed_turns = self.progress.failed_turns.saturating_add(1);
         self.note();
     }
 
-    /// There is no greeting to be waited for any more: the agent has answered, or it listens first.
+    /// Notes that the greeting is not pending: the agent has answered, or it listens first.
     pub fn greeted(&mut self) {
         if self.progress.awaits_greeting {
             self.progress.awaits_greeting = false;
@@ -143,26 +145,26 @@ impl CallRegistration {
         }
     }
 
-    /// What its stream has been through.
+    /// The stream's progress.
     #[must_use]
     pub fn progress(&self) -> CallProgress {
         self.progress
     }
 
-    /// Leaves the place: the stream has ended. What it has been through is kept for the stream that may follow.
+    /// Removes the call from the list, because its stream has ended. The progress is kept for the next stream.
     pub fn leave(self, now_ms: u64) {
         let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
         self.calls.keep_ended(&self.call_sid, ended, now_ms);
     }
 
-    /// Twilio may ask how the call goes on before its socket is seen to be gone.
+    /// Copies the progress to the list, because Twilio may ask how to continue before we see the media stream close.
     fn note(&self) {
         if let Some(live) = self.entry(&mut self.calls.lock()) {
             live.progress = self.progress;
         }
     }
 
-    /// The call on the list, unless another socket has it.
+    /// The call in the list, unless another media stream has it.
     fn entry<'a>(&self, inner: &'a mut Inner) -> Option<&'a mut Live> {
         inner.live.get_mut(&self.call_sid).filter(|live| live.issued_ms == self.issued_ms)
     }
@@ -178,45 +180,44 @@ impl Drop for CallRegistration {
 }
 
 impl Calls {
-    /// How many calls are live: their media sockets are open.
+    /// How many calls are live: their media streams are open.
     #[must_use]
     pub fn live(&self) -> usize {
         self.lock().live.len()
     }
 
-    /// How many of them have a stream that has started.
+    /// How many live calls have a stream that has started.
     #[must_use]
     pub fn started(&self) -> usize {
         self.lock().live.values().filter(|live| live.has_started).count()
     }
 
-    /// How many of them wait for their stream to start.
+    /// How many media streams are open but not started.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let inner = self.lock();
         inner.unnamed + inner.live.values().filter(|live| !live.has_started).count()
     }
 
-    /// Counts a socket among those that wait, until it is known which call it is.
+    /// Counts a media stream as waiting until its call is known.
     #[must_use]
     pub fn wait(&self) -> Waiting {
         self.lock().unnamed += 1;
         Waiting(self.clone())
     }
 
-    /// Tells all calls to go over to another instance.
+    /// Tells all calls to migrate to another instance.
     pub fn migrate_all(&self) {
         for live in self.lock().live.values() {
-            // A call that takes no orders any more is closing anyway.
+            // A call whose queue is closed is ending anyway.
             let _ = live.orders.try_send(CallOrder::Migrate);
         }
     }
 
-    /// Lets the socket of a ticket in, whose text is `text`. A newer ticket takes the call over from an older one's
-    /// socket.
+    /// Admits the media stream of a ticket whose text is `text`. A newer ticket takes the call from an older one.
     ///
     /// # Errors
-    /// [`AdmitError`] when the ticket was used before, or a newer one's socket has the call.
+    /// [`AdmitError`] when the ticket was used before, or a newer ticket has the call.
     pub fn admit(&self, ticket: &Ticket, text: &str, now_ms: u64) -> Result<CallRegistration, AdmitError> {
         let mut inner = self.lock();
         inner.used.retain(|_, until_ms| *until_ms >= now_ms);
@@ -230,7 +231,7 @@ impl Calls {
         Ok(self.register(&mut inner, &ticket.call_sid, ticket.issued_ms, CallProgress::of_ticket(ticket)))
     }
 
-    /// Lets a socket without a ticket in, unless the call has one already. Any ticket takes the call over from it.
+    /// Admits a media stream without a ticket, unless the call has a stream. Any ticket takes the call from it.
     #[must_use]
     pub fn admit_bare(&self, call_sid: &CallSid) -> Option<CallRegistration> {
         let mut inner = self.lock();
@@ -247,14 +248,15 @@ impl Calls {
         let (sender, orders) = mpsc::channel(ORDER_QUEUE);
         let live = Live { issued_ms, has_started: false, progress, orders: sender };
         if let Some(older) = inner.live.insert(call_sid.clone(), live) {
-            // A call that takes no orders any more is closing anyway.
+            // A call whose queue is closed is ending anyway.
             let _ = older.orders.try_send(CallOrder::TakenOver);
         }
         CallRegistration { calls: self.clone(), call_sid: call_sid.clone(), issued_ms, progress, orders }
     }
 
-    /// What the stream of a call has been through that was issued at that moment; `None` for another instance's, and for one
-    /// that has ended long ago.
+    /// The progress of the call's stream that was issued at `issued_ms`. `None` if another instance had the stream, or
+    /// if it
+    /// ended long ago.
     #[must_use]
     pub fn progress(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<CallProgress> {
         let inner = self.lock();
@@ -265,7 +267,8 @@ impl Calls {
         ended.map(|ended| ended.progress)
     }
 
-    /// The socket of that ticket was refused: its stream has been through nothing, unless the ticket was used before.
+    /// Notes that the media stream of this ticket was refused, so its stream made no progress, unless the ticket was
+    /// used before.
     pub fn refused(&self, ticket: &Ticket, now_ms: u64) {
         if self.progress(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
             let (issued_ms, progress) = (ticket.issued_ms, CallProgress::of_ticket(ticket));
@@ -273,7 +276,7 @@ impl Calls {
         }
     }
 
-    /// Of a call's streams the one that was issued last is kept.
+    /// Keeps the progress of the call's newest stream.
     fn keep_ended(&self, call_sid: &CallSid, ended: Ended, now_ms: u64) {
         let mut inner = self.lock();
         inner.ended.retain(|_, ended| ended.until_ms >= now_ms);
@@ -282,14 +285,14 @@ impl Calls {
         }
     }
 
-    /// Keeps a call's last TwiML, for Twilio to fetch when the socket closes before the REST update came through.
+    /// Keeps a call's last TwiML. Twilio fetches it if the media stream closes before the REST update arrives.
     pub fn keep_last_twiml(&self, call_sid: &CallSid, twiml: &str, now_ms: u64) {
         let mut inner = self.lock();
         inner.last_twiml.retain(|_, (until_ms, _)| *until_ms >= now_ms);
         inner.last_twiml.insert(call_sid.clone(), (now_ms + KEEP_MS, twiml.to_owned()));
     }
 
-    /// A call's last TwiML, if it is kept.
+    /// A call's last TwiML, if we still keep it.
     #[must_use]
     pub fn last_twiml(&self, call_sid: &CallSid, now_ms: u64) -> Option<String> {
         let inner = self.lock();

@@ -1,4 +1,4 @@
-//! One call: what drives it, and what it asks for outside of core.
+//! One call: what drives it, and what it uses outside of core.
 
 pub mod bridge;
 pub mod calls;

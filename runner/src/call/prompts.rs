@@ -1,5 +1,5 @@
-//! Audio that an agent names instead of sending it: `https:` and `gs:` addresses, and words that are to be synthesised
-//! (`text:`, `ssml:`; Dialogflow itself synthesises texts of its default platform only).
+//! Audio that an agent names instead of sending it: `https:` and `gs:` addresses, and text to synthesise (`text:`,
+//! `ssml:`; Dialogflow synthesises only the texts of its default platform itself).
 
 mod synthesis;
 
@@ -23,16 +23,16 @@ use crate::telemetry::log_limit::LogLimit;
 use dialbridge_agents::{Auth, SpeechConfig};
 use dialbridge_net::http_client::HttpClient;
 
-/// For so long what was fetched is used without asking whether it has changed.
+/// How long fetched audio is used before we ask whether it has changed.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How much is kept of what was fetched, in bytes, all addresses together.
+/// How much fetched audio we keep, in bytes, for all addresses together.
 const MAX_KEPT_BYTES: usize = 32 << 20;
 
-/// An object's name in a path: RFC 3986, segment characters and the slash.
+/// The characters that stay as they are in an object's name: the segment characters of RFC 3986 and the slash.
 const OBJECT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Where audio comes from. Clones share what was fetched.
+/// Fetches audio. Clones share what was fetched.
 #[derive(Clone)]
 pub struct Prompts(Arc<Inner>);
 
@@ -50,7 +50,7 @@ impl fmt::Debug for Prompts {
     }
 }
 
-/// What was fetched before.
+/// Audio that was fetched before.
 #[derive(Debug, Clone)]
 struct Kept {
     audio: Bytes,
@@ -65,16 +65,16 @@ struct Synthesized {
 }
 
 impl Prompts {
-    /// Fetches with that client, and from Google with those credentials.
+    /// Fetches with this client, and from Google with these credentials.
     #[must_use]
     pub(crate) fn new(client: HttpClient, auth: Auth, config: PromptsConfig) -> Self {
         Self(Arc::new(Inner { client, auth, config, kept: Mutex::default(), refused_voices: LogLimit::default() }))
     }
 
-    /// The bytes of a recording, or of words spoken as `speech` says. It has no deadline of its own.
+    /// Fetches a recording, or text spoken as `speech` says. Returns the bytes. The caller sets the deadline.
     ///
     /// # Errors
-    /// With a sentence that says why not, without the words that were to be synthesised.
+    /// A sentence with the reason. It never contains the text to synthesise.
     pub async fn fetch(&self, uri: &str, language: &str, speech: &SpeechConfig) -> Result<Bytes, String> {
         let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
         match scheme {
@@ -85,7 +85,7 @@ impl Prompts {
         }
     }
 
-    /// The address of an object of Cloud Storage's.
+    /// The URL of an object in Cloud Storage.
     fn object(&self, rest: &str) -> Result<String, String> {
         let path = rest.trim_start_matches('/');
         let (bucket, object) = path
@@ -125,7 +125,7 @@ impl Prompts {
     ) -> Result<Bytes, String> {
         let mut response = self.ask(&synthesis::body(kind, words, language, speech)).await?;
         if response.status() == StatusCode::BAD_REQUEST && speech.sets_voice() {
-            // Not each voice takes each setting. Words in another voice are more than none.
+            // Some voices refuse some settings. Another voice is better than silence.
             response = self.ask(&synthesis::body(kind, words, language, &SpeechConfig::default())).await?;
             if response.status().is_success()
                 && let Some(withheld) = self.0.refused_voices.allow()

@@ -1,5 +1,6 @@
-//! Tools that an agent asks its client for, run by a webhook: `POST` of a JSON object with the tool's name, what it is
-//! given and the session; what comes back is the result.
+//! Tools that the agent asks us to run, by a webhook: we `POST` a JSON object with the tool's name, its arguments and
+//! the
+//! session. The response is the result.
 
 use std::fmt;
 
@@ -17,16 +18,16 @@ use tokio::task::JoinSet;
 use crate::settings::ToolWebhook;
 use dialbridge_net::http_client::{HttpClient, HttpError};
 
-/// What came of a tool: its result, or a sentence for the agent.
+/// A tool's result, or a sentence for the agent if it failed.
 pub type ToolResult = Result<Map<String, Value>, String>;
 
 /// The largest result, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// How many tools are run at once, of those that an agent asks for together.
+/// How many of the tools that an agent asks for together run at once.
 const MAX_TOOLS_AT_ONCE: usize = 16;
 
-/// The signature of a request: HMAC-SHA256 of its body, in base64.
+/// The header with the request's signature: HMAC-SHA256 of its body, in base64.
 const SIGNATURE: &str = "x-dialbridge-signature";
 
 /// Runs tools.
@@ -43,14 +44,14 @@ impl fmt::Debug for Tools {
 }
 
 impl Tools {
-    /// Runs them by that webhook.
+    /// Runs tools by this webhook.
     #[must_use]
     pub fn new(client: HttpClient, webhook: ToolWebhook) -> Self {
         Self { client, webhook }
     }
 
-    /// Runs the tools that were asked for together, at once; gives what came of each, in their order. It takes no longer
-    /// than the webhook may.
+    /// Runs these tools at the same time. Returns their results in the same order. Takes no longer than the webhook's
+    /// timeout.
     pub async fn run(&self, calls: &[ToolCall], session: &str) -> Vec<ToolResult> {
         let mut results = vec![Err("more tools were asked for than are run at once".to_owned()); calls.len()];
         let mut running = JoinSet::new();
@@ -102,7 +103,7 @@ fn result(status: StatusCode, body: &[u8]) -> ToolResult {
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(result)) => Ok(result),
-        // What is no object is a result all the same.
+        // A response that is not an object is a result too.
         Ok(other) => Ok(Map::from_iter([("output".to_owned(), other)])),
         Err(_) if body.is_empty() => Ok(Map::new()),
         Err(_) => Err("the tool answers with something that is no JSON".to_owned()),

@@ -1,4 +1,4 @@
-//! Who may see what is for those who run the service: `ADMIN_TOKEN` and the logins that are made of it.
+//! Who may use what is for operators only: `ADMIN_TOKEN`, and the logins that are derived from it.
 
 use ring::hmac;
 use serde::{Deserialize, Serialize};
@@ -7,20 +7,20 @@ use super::failures::Failures;
 use crate::settings::Secret;
 use crate::twilio::ticket::{derived, is_fresh, open, seal};
 
-/// How long a login holds, in milliseconds.
+/// How long a login is valid, in milliseconds.
 pub(crate) const LOGIN_LIFE_MS: u64 = 12 * 60 * 60 * 1000;
 
-/// What the door knows.
+/// What is needed to check tokens and logins.
 #[derive(Debug)]
 pub(crate) struct Admin {
     keys: Option<Keys>,
     failures: Failures,
 }
 
-/// Keys that are made of the token.
+/// Keys that are derived from the token.
 pub(crate) struct Keys {
     token: Secret,
-    /// Its and another one's tags under this are compared in constant time.
+    /// Makes a tag of each token; comparing the tags takes constant time.
     compare: hmac::Key,
     logins: [hmac::Key; 1],
 }
@@ -31,16 +31,16 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// What a login's cookie holds. All instances with the token can read it, and a new token ends it.
+/// The content of a login cookie. All instances with the same token can read it. A new token ends it.
 #[derive(Serialize, Deserialize)]
 struct Login {
-    /// When it was issued, in milliseconds since 1970.
+    /// When the login was issued, in milliseconds since 1970.
     #[serde(rename = "t")]
     issued_ms: u64,
 }
 
 impl Admin {
-    /// A door with that token.
+    /// Checks against this token. `None`: there is no token.
     pub(crate) fn new(token: Option<&Secret>) -> Self {
         let keys = token.map(|token| {
             let key = |label| derived(token.expose().as_bytes(), label);
@@ -65,12 +65,12 @@ impl Keys {
         hmac::verify(&self.compare, self.token.expose().as_bytes(), tag.as_ref()).is_ok()
     }
 
-    /// The value of a login's cookie.
+    /// The value of a new login cookie.
     pub(crate) fn login(&self, now_ms: u64) -> String {
         seal(&self.logins, &Login { issued_ms: now_ms })
     }
 
-    /// Whether that is the value of a login's cookie which still holds.
+    /// Whether this is the value of a login cookie that is still valid.
     pub(crate) fn is_login(&self, text: &str, now_ms: u64) -> bool {
         open::<Login>(&self.logins, text).is_ok_and(|login| is_fresh(login.issued_ms, now_ms, LOGIN_LIFE_MS))
     }

@@ -1,7 +1,8 @@
-//! Whether an agent answers: a real turn with it, in a session of its own, over the connections that calls use.
+//! Checks whether an agent answers: a real turn, in its own session, over the connections that calls use.
 //!
-//! A turn costs money and may run the agent's webhook, so one result serves for a minute, whoever asks; those who ask
-//! meanwhile wait for the one that is under way.
+//! A turn costs money and may run the agent's webhook. So one result is used for a minute, whoever asks. Who asks
+//! during a
+//! check waits for its result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,19 +22,19 @@ use crate::settings::AgentConfig;
 use crate::telemetry::clock::WallClock;
 use dialbridge_agents::{EVENT_QUEUE, SessionContext};
 
-/// For so long a result holds.
+/// How long a result is used.
 const RESULT_LIFE: Duration = Duration::from_secs(60);
 
 /// How long an agent may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An agent that listens first has nothing to answer: when it has taken audio for so long, it is there.
+/// An agent that listens first does not answer. It counts as reachable when it has taken audio for this long.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How much silence it gets, in milliseconds.
+/// How much silence we send, in milliseconds.
 const SILENCE_MS: usize = 200;
 
-/// How many agents are asked at once.
+/// How many agents are checked at once.
 const MAX_CHECKS: usize = 4;
 
 /// The results, by the agents' names.
@@ -43,19 +44,19 @@ pub(crate) struct AgentChecks {
     room: Semaphore,
 }
 
-/// A result.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// When it was, in milliseconds since 1970.
+    /// When the agent was checked, in milliseconds since 1970.
     pub(crate) at_ms: u64,
-    /// How the agent was asked: `event`, `text` or `audio`.
+    /// What we sent to the agent: `event`, `text` or `audio`.
     pub(crate) by: &'static str,
-    /// How long it took to answer, in milliseconds; or why it did not.
+    /// How long the agent took to answer, in milliseconds; or why it did not answer.
     pub(crate) answered: Result<u64, String>,
 }
 
 impl Checked {
-    /// As the page gets it.
+    /// The result as the page gets it.
     pub(crate) fn json(&self) -> Value {
         let (took_ms, fault) = match &self.answered {
             Ok(took_ms) => (Some(*took_ms), None),
@@ -66,13 +67,13 @@ impl Checked {
 }
 
 impl AgentChecks {
-    /// No results yet, for agents of these names.
+    /// No results yet, for agents with these names.
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>) -> Self {
         let results = names.map(|name| (name.clone(), Mutex::default())).collect();
         Self { results, room: Semaphore::new(MAX_CHECKS) }
     }
 
-    /// Asks the agent, unless the last result still holds. `None` for an agent of another name.
+    /// Checks the agent, unless there is a result of the last minute. `None` if no agent has this name.
     pub(crate) async fn check(
         &self,
         name: &str,
@@ -80,7 +81,7 @@ impl AgentChecks {
         client: &AgentClient,
         clock: WallClock,
     ) -> Option<Checked> {
-        // Whoever holds the lock asks, within ANSWER_TIMEOUT for each input; who comes meanwhile gets that result.
+        // Who holds the lock runs the check, within ANSWER_TIMEOUT for each input. All others wait and get its result.
         let mut result = self.results.get(name)?.lock().await;
         if let Some((at, checked)) = &*result
             && at.elapsed() < RESULT_LIFE
@@ -98,7 +99,8 @@ impl AgentChecks {
     }
 }
 
-/// Asks as a call begins: by the starting event, by the starting text where that brings no answer, or by silence.
+/// Starts as a call does: with the starting event, then with the starting text if the event gets no answer, or with
+/// silence.
 async fn ask(settings: &AgentConfig, client: &AgentClient) -> (&'static str, Result<u64, String>) {
     let greeting = &settings.call.starting_input;
     let inputs = [greeting.event.clone().map(TurnInput::Event), greeting.text.clone().map(TurnInput::Text)];
@@ -123,7 +125,7 @@ async fn ask(settings: &AgentConfig, client: &AgentClient) -> (&'static str, Res
     last
 }
 
-/// One turn in a session of its own; gives whether anything was answered. Silence need not be.
+/// Runs one turn in its own session. Returns whether the agent answered; it need not answer silence.
 async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) -> Result<bool, AgentFault> {
     let session = SessionContext {
         session: settings.address.session(&session_id()),
@@ -137,11 +139,11 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
     let start =
         TurnStart { input, known_parameters: parameters.clone(), parameters, payload: Map::new(), barge_in: None };
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
-    // The stream ends with it, also when nobody waits for the result any more.
+    // The stream ends with this set, even if nobody waits for the result.
     let mut tasks: JoinSet<()> = JoinSet::new();
     let handle = client.agent.open(&session, TurnId(1), &start, events, &mut tasks);
     if is_audio {
-        // It is the first input, so there is room for it.
+        // This is the first input, so there is room for it.
         let _ = handle.audio(&[MULAW_SILENCE; SILENCE_MS * BYTES_PER_MS]);
     }
     if settings.call.shape == StreamShape::PerTurn {
@@ -162,7 +164,7 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
     Ok(is_audio)
 }
 
-/// No call's id. Without randomness sessions share one, which a check can bear.
+/// A session id that no call has. Without random bytes checks share a session, which does no harm.
 fn session_id() -> String {
     let mut random = [0; 8];
     let _ = SystemRandom::new().fill(&mut random);

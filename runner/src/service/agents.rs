@@ -1,5 +1,5 @@
-//! The service's agents: each with what its calls need, and all that are at one endpoint with the same credentials on
-//! the same connections.
+//! The service's agents, and what the calls of each one share. Agents with the same endpoint and credentials share
+//! connections.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,22 +12,22 @@ use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use dialbridge_net::dial::Dial;
 use dialbridge_net::http_client::HttpClient;
 
-/// What calls to one agent share.
+/// What the calls to one agent share.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentClient {
     /// Its connections.
     pub(crate) agent: Agent,
-    /// Audio that it names by its address.
+    /// Fetches the audio that the agent names by its address.
     pub(crate) prompts: Prompts,
-    /// How it is to hear and to speak.
+    /// Settings of speech recognition and synthesis.
     pub(crate) speech: Arc<SpeechConfig>,
-    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    /// Settings of the streams of an agent of the Customer Engagement Suite.
     pub(crate) ces: Arc<CesConfig>,
-    /// What runs the tools that it asks for.
+    /// Runs the tools that the agent calls.
     pub(crate) tools: Option<Tools>,
 }
 
-/// An endpoint's URL, what is spoken there, and a credentials file.
+/// An endpoint's URL, its protocol, and a credentials file.
 type Access = (String, Link, Option<PathBuf>);
 
 /// All agents by their names.
@@ -38,10 +38,10 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
-    /// Connects nothing yet. Must run inside tokio.
+    /// Sets up the agents' clients. Connects nothing yet. Must run inside tokio.
     ///
     /// # Errors
-    /// [`AgentError`] for the first agent that cannot be had.
+    /// [`AgentError`] for the first agent whose client cannot be set up.
     pub(crate) fn open(
         configs: &BTreeMap<String, AgentConfig>,
         dial: &Arc<dyn Dial>,
@@ -49,7 +49,7 @@ impl Agents {
         max_streams: usize,
     ) -> Result<Self, AgentError> {
         let mut agents = Self::default();
-        // What was fetched with some credentials is not for agents with others.
+        // Agents with different credentials must not share fetched audio.
         let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
         for (name, config) in configs {
             let endpoint = config.endpoint();
@@ -71,7 +71,7 @@ impl Agents {
         Ok(agents)
     }
 
-    /// The agent of that name.
+    /// The agent of this name.
     pub(crate) fn client(&self, name: &str) -> Option<&AgentClient> {
         self.clients.get(name)
     }

@@ -1,13 +1,13 @@
-//! What a caller is given for whom there is no room.
+//! What a caller gets when there is no room.
 
 use dialbridge_core::twiml::{Verb, document};
 
 use crate::settings::AgentConfig;
 
-/// What is said where calls of the agent go nowhere else.
+/// What the caller hears if the agent has no `OVERFLOW_URL`.
 const BUSY_TEXT: &str = "All our lines are busy at the moment. Please call again in a few minutes.";
 
-/// The TwiML of a call that comes when `MAX_CALLS` are live: the way to the agent's `OVERFLOW_URL`, or a sentence.
+/// The TwiML of a call that comes when `MAX_CALLS` are live: a redirect to the agent's `OVERFLOW_URL`, or a sentence.
 pub(crate) fn busy(agent: &AgentConfig) -> String {
     match &agent.overflow_url {
         Some(url) => document(&[Verb::Redirect { url: url.clone() }]),

@@ -1,7 +1,8 @@
-//! The end of an instance: its calls go over to others, and its answers are given until nobody asks any more.
+//! The end of an instance: its calls migrate to other instances, and it answers webhooks until no more come.
 //!
-//! Cloud Run sends SIGTERM and gives ten seconds. `/ready` fails from then on and no media socket is opened, but the
-//! webhooks are answered, for Twilio may ask this very instance how a call goes on that another one carries.
+//! Cloud Run sends SIGTERM and allows ten seconds. From then on `/ready` fails and we open no media stream. We still
+//! answer
+//! webhooks, because Twilio may ask this instance how to continue a call that has moved to another one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,16 +10,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When the process ends at the latest, whatever is still going on.
+/// When the process ends at the latest.
 const EXIT_DEADLINE: Duration = Duration::from_millis(9_500);
 
-/// For so long no socket must have been open and nobody must have asked anything before the process ends.
+/// The process ends after this long without an open media stream and without a request.
 const QUIET_TIME: Duration = Duration::from_millis(500);
 
-/// How often it is looked at.
+/// How often we check this.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Whether the instance is ending, and when it was last asked something.
+/// Whether the instance is ending, and when the last request came.
 #[derive(Debug)]
 pub struct Drain {
     is_draining: AtomicBool,
@@ -34,20 +35,20 @@ impl Default for Drain {
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
-    /// No socket was open and nobody asked any more.
+    /// There was no open media stream, and no more requests came.
     Quiet,
-    /// The time was over.
+    /// Time ran out.
     DeadlinePassed,
 }
 
 impl Drain {
-    /// Whether no media socket is opened any more.
+    /// Whether the instance is ending and opens no more media streams.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    /// A request came that is no probe's.
+    /// Notes a request that is not a probe.
     pub(crate) fn note_request(&self) {
         if self.is_draining() {
             *self.last_request.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -60,16 +61,18 @@ impl Drain {
         self.note_request();
     }
 
-    /// How long the process may still take, once it drains.
+    /// How long the process may still run after a drain that began at `began`.
     pub(crate) fn left(began: Instant) -> Duration {
         EXIT_DEADLINE.saturating_sub(began.elapsed())
     }
 
-    /// Returns when nothing goes on any more, or when the time is over. `open` says how many sockets are open.
+    /// Returns when there are no more media streams and requests, or when time is up. `open` returns the number of open
+    /// media streams.
     pub(crate) async fn wait(&self, open: impl Fn() -> usize) -> Drained {
         let began = Instant::now();
         while began.elapsed() < EXIT_DEADLINE {
-            // What follows a call is asked right after its socket has closed, and the page is told of its end then.
+            // Twilio asks how to continue right after a media stream has closed, and the page hears of the call's end
+            // then.
             if open() > 0 {
                 self.note_request();
             }

@@ -1,5 +1,4 @@
-//! Wrong tokens, counted for each address that they come from: after a few, nothing of that address is looked at for a
-//! while.
+//! Counts wrong tokens for each source address. After a few, we check no token from that address for a while.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,13 +7,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many may fail in a row.
+/// How many wrong tokens an address may send in a row.
 const MOST: u32 = 5;
 
-/// After so long one is forgiven.
+/// After this time one wrong token is forgiven.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(10);
 
-/// How many addresses are known. Of more than these those go that failed longest ago.
+/// How many addresses we remember. Beyond that we forget the address whose failure is the oldest.
 const MAX_ADDRESSES: usize = 1_000;
 
 /// The wrong tokens of the last minute.
@@ -36,13 +35,13 @@ impl Failed {
 }
 
 impl Failures {
-    /// Whether a token from there is looked at.
+    /// Whether we check a token from this address.
     pub(crate) fn may_try(&self, from: Option<IpAddr>) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&network(from)).is_none_or(|failed| failed.now().count < MOST)
     }
 
-    /// A token from there was wrong.
+    /// Counts a wrong token from this address.
     pub(crate) fn failed(&self, from: Option<IpAddr>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, failed| failed.now().count > 0);
@@ -57,7 +56,7 @@ impl Failures {
     }
 }
 
-/// Who has an IPv6 address has 2^64 of them.
+/// The /64 of an IPv6 address: its owner has 2^64 addresses.
 fn network(address: Option<IpAddr>) -> Option<IpAddr> {
     match address?.to_canonical() {
         IpAddr::V6(address) => Some(IpAddr::V6((u128::from(address) >> 64 << 64).into())),

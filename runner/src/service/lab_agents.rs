@@ -1,11 +1,11 @@
-//! The agents of the configuration that are scripts of the lab.
+//! Agents that are scripts of the lab.
 
 use crate::settings::Config;
 
-/// Serves the agents that are lab scripts, each at an endpoint of its own, for as long as what it gives lives.
+/// Serves the lab's agents, each at its own endpoint, for as long as the returned value lives.
 ///
 /// # Errors
-/// Why one of them cannot be served.
+/// The reason why an agent cannot be served.
 #[cfg(feature = "lab")]
 pub async fn serve(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::ServedAgent>, String> {
     let mut all = Vec::new();
@@ -19,7 +19,7 @@ pub async fn serve(config: &mut Config) -> Result<Vec<dialbridge_lab::agent::Ser
     Ok(all)
 }
 
-/// There are none in a build without the lab.
+/// A build without the lab has no such agents.
 ///
 /// # Errors
 /// None.

@@ -1,4 +1,4 @@
-//! The service: what all calls of this instance share, and how it is served.
+//! The service: what all calls of this instance share, and how it starts and ends.
 
 pub(crate) mod admin;
 mod agent_check;
@@ -47,18 +47,18 @@ use dialbridge_agents::{Agent, AgentError, SessionContext, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_net::http_client::HttpClient;
 
-/// Ready is who waits no longer for the agents than this.
+/// The instance is ready once the agents are connected, or after this time.
 const WARM_UP: Duration = Duration::from_secs(5);
 
-/// The pause before an agent is tried again.
+/// The pause before we try again to reach an agent.
 const WARM_UP_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the instance's end waits for what is told of calls, once they are over.
+/// How long an ending instance waits to send the telemetry of its calls.
 const FLUSH: Duration = Duration::from_secs(3);
-/// How many may look on at once, a page or a call each.
+/// How many viewers there may be at once; each one follows the list of calls or one call.
 const MAX_VIEWERS: usize = 64;
 
-/// How long the page may take to stop the stream of a call that was handed on, in milliseconds.
+/// How long the page may take to stop the stream of a call that was handed off, in milliseconds.
 const BROWSER_STOP_MS: u64 = 1_500;
 
 /// An instance of the service.
@@ -74,13 +74,13 @@ pub struct Service {
     refusals: LogLimit,
     faults: Arc<LogLimit>,
     telemetry: Telemetry,
-    /// What the page shows; none where it is closed.
+    /// The calls that the page shows; `None` if there is no page.
     history: Option<History>,
     checks: AgentChecks,
     admin: Admin,
-    /// Those who look on at once.
+    /// The places for viewers.
     viewers: Arc<Semaphore>,
-    /// A name for this process, for people who see several.
+    /// A random name for this process, so that people can tell instances apart.
     instance: String,
     started_ms: u64,
     /// The calls' tasks.
@@ -98,9 +98,9 @@ impl fmt::Debug for Service {
 pub struct Dependencies {
     /// How connections are opened.
     pub dial: Arc<dyn Dial>,
-    /// What the time is.
+    /// Where the time comes from.
     pub clock: WallClock,
-    /// Who watches the calls.
+    /// Watches the calls.
     pub watch: Option<Watch>,
 }
 
@@ -114,11 +114,11 @@ impl Default for Dependencies {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// There is no agent.
+    /// An agent's client cannot be set up.
     Agent(AgentError),
     /// TLS cannot be set up.
     Tls(rustls::Error),
-    /// The system has no randomness to give.
+    /// The system cannot give random bytes.
     Randomness,
 }
 
@@ -135,10 +135,10 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Service {
-    /// A service with that configuration. Must run inside tokio.
+    /// Makes a service with this configuration. Must run inside tokio.
     ///
     /// # Errors
-    /// [`StartError`] when something that every call needs is not there.
+    /// [`StartError`] when something is missing that every call needs.
     pub fn new(config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
         let tokens = &config.twilio.auth_tokens;
         let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
@@ -170,7 +170,7 @@ impl Service {
         }))
     }
 
-    /// Opens the first connections to the agents, then closes those that nobody needs, for as long as it is polled.
+    /// Opens the first connections to the agents and then closes idle ones, for as long as it is polled.
     pub async fn keep_agents(self: Arc<Self>) {
         let mut tending = JoinSet::new();
         for agent in self.agents.connections() {
@@ -180,7 +180,7 @@ impl Service {
         while tending.join_next().await.is_some() {}
     }
 
-    /// Opens the first connection to each endpoint of an agent, so that the first call need not wait for it.
+    /// Opens the first connection to each endpoint of an agent, so that the first call does not wait for it.
     pub async fn warm_up(self: Arc<Self>) {
         let mut attempts = JoinSet::new();
         for agent in self.agents.connections() {
@@ -195,7 +195,7 @@ impl Service {
 
     /// Runs a call to its end.
     ///
-    /// `public` is how Twilio sees this service.
+    /// `public` is the URL at which Twilio reaches this service.
     pub async fn run_call(
         &self,
         ticket: Ticket,
@@ -215,7 +215,7 @@ impl Service {
         config.seed = ticket.issued_ms;
         config.timeouts.start_ms = milliseconds(self.config.limits.start);
         config.timeouts.frames_ms = milliseconds(self.config.limits.quiet);
-        // The call's other streams count too; 0 would be no bound.
+        // The limit counts the call's earlier streams too. 0 would mean no limit.
         if config.limits.call_ms > 0 {
             let elapsed_ms = ticket.info.elapsed_ms(ticket.issued_ms);
             config.limits.call_ms = config.limits.call_ms.saturating_sub(elapsed_ms).max(1);
@@ -224,7 +224,7 @@ impl Service {
             config.limits.failed_turns = config.limits.failed_turns.saturating_sub(ticket.info.failed_turns).max(1);
         }
         if kind != CallKind::Ticket {
-            // It has no action of ours that would bring it back.
+            // Only a call with a ticket has our action URL, which is needed to bring it back.
             config.migrate_after_ms = 0;
         }
         if kind == CallKind::Browser {
@@ -272,7 +272,7 @@ impl Service {
             calls: self.calls.clone(),
             clock: self.dependencies.clock,
             fault_log: self.faults.clone(),
-            // A call that comes back was live before, here or at another instance: it is not cut off for want of room.
+            // A call that resumes was live before, here or on another instance: we take it even if there is no room.
             max_calls: if ticket.opening == Opening::Greet { self.config.limits.max_calls } else { usize::MAX },
             busy: busy(settings),
             watch: self.dependencies.watch.clone(),
@@ -280,7 +280,7 @@ impl Service {
         };
         let handoff = context.config.handoff.clone();
         let session = context.config.session.clone();
-        // In a task of its own: a panic in it ends that call and no other.
+        // The call has its own task, so that a panic ends this call and no other.
         let mut call = JoinSet::new();
         call.spawn(bridge::run(context, ticket.call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
@@ -292,7 +292,7 @@ impl Service {
         }
     }
 
-    /// What `<Dial action>` of that call is.
+    /// The `<Dial action>` of this call.
     fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> DialAction {
         let state = State {
             call_sid: ticket.call_sid.clone(),
@@ -304,7 +304,7 @@ impl Service {
         DialAction { public: public.clone(), signer: self.signer.clone(), state }
     }
 
-    /// Opens the call's page in the history, where there is one.
+    /// Starts the call's entry in the history, if there is a page.
     fn start_history(
         &self,
         ticket: &Ticket,
@@ -325,14 +325,14 @@ impl Service {
         self.history.as_ref().map(|history| Arc::new(history.begin(start)))
     }
 
-    /// Whether that agent answers, by a turn with it that is not older than a minute. `None` for an agent that is not
+    /// Whether this agent answers. The result of a test turn is used for a minute. `None` if no such agent is
     /// configured.
     pub(crate) async fn check_agent(&self, name: &str) -> Option<Checked> {
         let (settings, client) = (self.agent(name)?, self.agents.client(name)?);
         self.checks.check(name, settings, client, self.dependencies.clock).await
     }
 
-    /// A call whose task has panicked gets what a call gets whose agent cannot be had.
+    /// Gives the fallback to a call whose task has panicked.
     async fn rescue(&self, call_sid: &CallSid, session: String, handoff: &HandoffConfig) {
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
@@ -343,7 +343,7 @@ impl Service {
         }
     }
 
-    /// Owns a call's task.
+    /// Runs a call's task.
     pub(crate) fn spawn_call(&self, call: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks();
         tasks.spawn(call);
@@ -364,7 +364,7 @@ impl Service {
         &self.config
     }
 
-    /// The agent of that name.
+    /// The agent of this name; `None` if it is not configured.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<&AgentConfig> {
         self.config.agents.get(name)
@@ -376,20 +376,19 @@ impl Service {
         &self.calls
     }
 
-    /// Whether calls can be taken: the agents were reached, or were waited for long enough, and the instance is not
-    /// ending.
+    /// Whether the instance takes calls: the warm-up of the agents is over, and the instance is not ending.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Relaxed) && !self.drain.is_draining()
     }
 
-    /// Whether the instance is ending.
+    /// The state of the instance's end.
     #[must_use]
     pub fn drain(&self) -> &Drain {
         &self.drain
     }
 
-    /// Ends the instance: its calls go over to others. Returns when the process can end.
+    /// Ends the instance: its calls migrate to other instances. Returns when the process can end.
     pub async fn end(&self) -> Drained {
         let began = Instant::now();
         self.drain.begin();
@@ -402,13 +401,13 @@ impl Service {
         drained
     }
 
-    /// What is told of calls.
+    /// The telemetry of this instance.
     #[must_use]
     pub fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }
 
-    /// All figures of this instance, as Prometheus reads them.
+    /// All metrics of this instance, in the format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let load = self.agents.connections().map(Agent::load);
@@ -423,13 +422,13 @@ impl Service {
         })
     }
 
-    /// Whether no further call can be taken.
+    /// Whether there is no room for another call.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.calls.started() >= self.config.limits.max_calls
     }
 
-    /// What the page shows; `None` where it is closed.
+    /// The calls that the page shows; `None` if there is no page.
     #[must_use]
     pub fn history(&self) -> Option<&History> {
         self.history.as_ref()
@@ -473,7 +472,7 @@ async fn warm_up_agent(agent: Agent) {
     while let Err(error) = agent.warm_up().await {
         let why = certificate_fault(&error)
             .map_or_else(|| error.to_string(), |why| format!("its certificate is not accepted: {why}"));
-        // Once, for it is tried again and again.
+        // We try again and again, but log each reason once.
         if told != why {
             tracing::warn!(error = why, endpoint = agent.endpoint(), "an agent cannot be reached yet");
             told = why;
@@ -482,7 +481,7 @@ async fn warm_up_agent(agent: Agent) {
     }
 }
 
-/// By chance; without randomness all are called the same, which does no harm.
+/// A random name. Without random bytes all instances have the same name, which does no harm.
 fn instance_name() -> String {
     let mut random = [0; 3];
     let _ = SystemRandom::new().fill(&mut random);

@@ -1,5 +1,6 @@
-//! The URLs by which a call comes back to any instance: `<Connect action>` and `<Dial action>`. Each has the call's state in it,
-//! and the session parameters of the voice-url: another instance knows nothing of them, and an ES agent keeps none.
+//! The URLs by which a call comes back to any instance: `<Connect action>` and `<Dial action>`. Each contains the
+//! call's
+//! state and the session parameters of the voice-url. Another instance does not know these, and an ES agent keeps none.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use dialbridge_core::twiml::with_dial_action;
 use super::ticket::{State, TicketSigner};
 use crate::settings::PublicUrl;
 
-/// How much of the session parameters an action's URL brings back, in bytes.
+/// How many bytes of session parameters an action URL contains.
 const MAX_QUERY_BYTES: usize = 2_000;
 
-/// Where a call comes back to when its stream has ended. Of `parameters` it brings those of the session.
+/// Where a call comes back to when its stream has ended. Contains the session parameters among `parameters`.
 pub(crate) fn connect_action<'a>(
     public: &PublicUrl,
     signer: &TicketSigner,
@@ -25,17 +26,17 @@ pub(crate) fn connect_action<'a>(
 /// Where a call comes back to when nobody has answered its transfer.
 #[derive(Debug, Clone)]
 pub struct DialAction {
-    /// How Twilio sees this service.
+    /// The URL at which Twilio reaches this service.
     pub public: PublicUrl,
-    /// What issues the state.
+    /// Signs the state.
     pub signer: Arc<TicketSigner>,
-    /// The call's state as its stream begins; none for a call from the browser, which gets nothing that could be used.
+    /// The call's state when its stream begins. `None` for a call from the browser, whose URL cannot be used.
     pub state: Option<State>,
 }
 
 impl DialAction {
-    /// Gives a document's `<Dial>` its action, after so many failed turns. It brings `query` back ([`query`]), unless the
-    /// document becomes too long.
+    /// Adds the action to the `<Dial>` of a document, with this number of failed turns. The URL contains `query`
+    /// ([`query`]), unless the document would become too long.
     pub(crate) fn put_into(&self, twiml: &str, query: &str, failed_turns: u32) -> String {
         let state = self.state.clone().map_or_else(
             || "STATE".to_owned(),
@@ -50,7 +51,7 @@ impl DialAction {
     }
 }
 
-/// The session parameters once more, to be appended to a query. What does not fit is left out.
+/// The session parameters, to append to a query. Those that do not fit are left out.
 pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let named = parameters.filter(|(name, _)| name.starts_with("param."));
     named.fold(String::new(), |mut query, (name, value)| {

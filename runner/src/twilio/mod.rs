@@ -1,4 +1,4 @@
-//! Twilio's side of the service, apart from the media socket: signatures, tickets, the URLs that calls come back by, the REST API.
+//! Twilio's side of the service, apart from media streams: signatures, tickets, action URLs, the REST API.
 
 pub mod actions;
 pub mod rest;

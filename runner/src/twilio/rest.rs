@@ -1,4 +1,4 @@
-//! Twilio's REST API: a live call gets new TwiML.
+//! Twilio's REST API: gives new TwiML to a live call.
 //!
 //! `POST /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json` with `Twiml`
 //! (<https://www.twilio.com/docs/voice/api/call-resource>).
@@ -20,19 +20,19 @@ use dialbridge_net::http_client::HttpClient;
 /// How long one request may take. The caller hears nothing meanwhile, and core waits 10 s for all attempts.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many times a request is sent.
+/// How many times we send a request.
 const ATTEMPTS: u32 = 5;
 
 /// The pause before the second attempt; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause that a `Retry-After` can ask for: a call does not wait for longer.
+/// The longest pause that a `Retry-After` can cause, because a call does not wait longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// The most of an answer that is read, in bytes.
+/// How many bytes of a response we read.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Twilio's code for a call that is over.
+/// Twilio's error code for a call that has ended.
 const CALL_NOT_IN_PROGRESS: u64 = 21220;
 
 /// A client of the REST API.
@@ -48,10 +48,10 @@ impl fmt::Debug for RestClient {
     }
 }
 
-/// What one attempt brought.
+/// The result of one attempt.
 enum Attempt {
     Done(UpdateResult),
-    /// Another one may succeed, after this pause where Twilio named one.
+    /// A retry may succeed. Contains the error and the pause that Twilio asks for, if any.
     Again(String, Option<Duration>),
 }
 
@@ -69,7 +69,7 @@ struct CallStatus {
 }
 
 impl RestClient {
-    /// A client for that account; `None` without an account or credentials: then no call can be updated.
+    /// A client for this account. `None` without an account or credentials; then no call can be updated.
     #[must_use]
     pub fn new(config: &TwilioConfig, client: HttpClient) -> Option<Self> {
         let account = config.account_sid.as_ref()?;
@@ -78,7 +78,7 @@ impl RestClient {
         Some(Self { client, base, authorization })
     }
 
-    /// Gives a live call new TwiML. 429, 5xx and broken connections are tried again with growing pauses.
+    /// Gives new TwiML to a live call. Retries 429, 5xx and broken connections with growing pauses.
     pub async fn update(&self, call: &CallSid, twiml: &str) -> UpdateResult {
         let body = form_urlencoded::Serializer::new(String::new()).append_pair("Twiml", twiml).finish();
         let mut pause = FIRST_PAUSE;
@@ -96,7 +96,7 @@ impl RestClient {
         UpdateResult::Impossible
     }
 
-    /// [`Self::update`] for a call of which it is not sure that it is one: Twilio is asked first.
+    /// Like [`Self::update`], for a call that may not be Twilio's or may have ended: we ask Twilio first.
     pub async fn update_in_progress(&self, call: &CallSid, twiml: &str) -> UpdateResult {
         match tokio::time::timeout(REQUEST_TIMEOUT, self.status(call)).await {
             Ok(Some(status)) if status == "in-progress" => self.update(call, twiml).await,
@@ -105,7 +105,7 @@ impl RestClient {
         }
     }
 
-    /// `status` of a call; `None` where Twilio does not tell.
+    /// The `status` of a call; `None` if Twilio does not return one.
     async fn status(&self, call: &CallSid) -> Option<String> {
         let request = Request::get(format!("{}/{call}.json", self.base))
             .header("authorization", self.authorization.clone())
@@ -174,10 +174,10 @@ fn authorization(config: &TwilioConfig, account: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Between half of the pause and the whole, so that calls that failed together do not come back together.
+/// A random time between half the pause and the whole, so that calls that failed together do not retry together.
 fn shortened_by_chance(pause: Duration) -> Duration {
     let mut byte = [0];
-    // Without randomness the whole pause is as good.
+    // Without random bytes we use the whole pause.
     let _ = SystemRandom::new().fill(&mut byte);
     pause - pause.mul_f64(f64::from(byte[0]) / 512.0)
 }

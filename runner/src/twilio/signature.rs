@@ -1,7 +1,7 @@
-//! `X-Twilio-Signature`: who may ask.
+//! `X-Twilio-Signature`: whether a request comes from Twilio.
 //!
-//! HMAC-SHA1 with the account's auth token over the URL, and for a form over its sorted parameters
-//! (<https://www.twilio.com/docs/usage/security>; the variants of the URL are those that Twilio's own libraries try).
+//! HMAC-SHA1 with the account's auth token over the URL, and for a form over its sorted parameters too
+//! (<https://www.twilio.com/docs/usage/security>). We try the same forms of the URL as Twilio's own libraries.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use ring::hmac;
 
 use crate::settings::Secret;
 
-/// What is escaped in the query of a web address (WHATWG URL, the special-query percent-encode set).
+/// The characters that are escaped in the query of a web address (WHATWG URL, the special-query percent-encode set).
 const ESCAPED_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'\'');
 
-/// What JavaScript's `encodeURIComponent` escapes.
+/// The characters that JavaScript's `encodeURIComponent` escapes.
 const ENCODED_AGAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -28,8 +28,7 @@ const ENCODED_AGAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// Whether one of the tokens signed the request under one of the forms that its URL may have had. Each comparison takes
-/// the same time whatever is compared.
+/// Whether one of the tokens signed the request, with any form of its URL. Each comparison takes constant time.
 #[must_use]
 pub fn is_signed(tokens: &[Secret], url: &str, form: &[(String, String)], signature: &str) -> bool {
     let Ok(signature) = STANDARD.decode(signature.trim()) else { return false };
@@ -43,14 +42,14 @@ pub fn is_signed(tokens: &[Secret], url: &str, form: &[(String, String)], signat
     })
 }
 
-/// The signature of a request as Twilio makes it: of the URL that it calls and, for a form, its parameters.
+/// The signature as Twilio makes it: of the URL and, for a form, its parameters.
 #[must_use]
 pub fn sign(token: &Secret, url: &str, form: &[(String, String)]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
     STANDARD.encode(hmac::sign(&key, format!("{url}{}", signed_parameters(form)).as_bytes()))
 }
 
-/// The parameters sorted by name, the values of a repeated one sorted and each once, names and values joined.
+/// The parameters sorted by name. Repeated values are sorted and stand once. Names and values are joined.
 fn signed_parameters(form: &[(String, String)]) -> String {
     let mut pairs: Vec<&(String, String)> = form.iter().collect();
     pairs.sort_unstable();
@@ -58,9 +57,10 @@ fn signed_parameters(form: &[(String, String)]) -> String {
     pairs.into_iter().flat_map(|(name, value)| [name.as_str(), value]).collect()
 }
 
-/// The URL as it came, without its port, with the standard port; each with the forms of its query; for a socket also
-/// with a `/` at its end, as Twilio's page on securing streams says. Twilio signs voice webhooks without the port and
-/// others with it.
+/// The forms of the URL: as it came, without its port, with the standard port; each with the forms of its query; for a
+/// WebSocket also with a `/` at the end, as Twilio's page on securing streams says. Twilio signs voice webhooks without
+/// the
+/// port and other requests with it.
 fn url_forms(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
@@ -80,8 +80,8 @@ fn url_forms(url: &str) -> Vec<String> {
     forms
 }
 
-/// A path with its query as it came, with the query escaped as browsers escape it, and with the query decoded and encoded
-/// again: some of what signs at Twilio signs an escaped form. Most queries have one form only.
+/// The forms of a path's query: as it came, escaped as browsers do it, and decoded and encoded again. Some parts of
+/// Twilio sign an escaped form. Most queries have one form only.
 fn query_forms(path: &str) -> Vec<String> {
     let mut forms = vec![path.to_owned()];
     let Some((path, query)) = path.split_once('?').filter(|(_, query)| !query.is_empty()) else { return forms };
@@ -94,7 +94,7 @@ fn query_forms(path: &str) -> Vec<String> {
     forms
 }
 
-/// A query decoded and encoded again, the values of a repeated name side by side, as Node's `querystring` does it.
+/// A query decoded and encoded again, with the values of a repeated name side by side, as Node's `querystring` does it.
 fn encoded_again(query: &str) -> String {
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
     let mut first: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();

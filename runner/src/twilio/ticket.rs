@@ -1,9 +1,10 @@
-//! Tickets for the media socket, and the state that `/connect-ended` gets back.
+//! Tickets for media streams, and the state that `/connect-ended` gets back.
 //!
-//! A call that the page makes from a browser has tickets of a kind of their own, for another path than Twilio's.
+//! A call from the browser has its own kind of ticket, for a path that Twilio does not use.
 //!
-//! All are base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the key can
-//! read them. Each kind has a key of its own, so that one cannot stand in for the other.
+//! Each one is base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the
+//! key can
+//! read them. Each kind has its own key, so that none can be used in place of another.
 
 use std::fmt;
 
@@ -18,28 +19,28 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Secret;
 use crate::telemetry::trace_context::TraceContext;
 
-/// How long a ticket holds, in milliseconds.
+/// How long a ticket is valid, in milliseconds.
 pub const TICKET_LIFE_MS: u64 = 60_000;
 
-/// How long a state holds, in milliseconds: the longest call that Twilio makes.
+/// How long a state is valid, in milliseconds: the longest call that Twilio allows.
 pub const STATE_LIFE_MS: u64 = 4 * 60 * 60 * 1000;
 
-/// How far the clocks of two instances may be apart, in milliseconds.
+/// How far the clocks of two instances may differ, in milliseconds.
 const CLOCK_SKEW_MS: u64 = 5_000;
 
-/// The longest ticket or state that is looked at, in bytes.
+/// The longest ticket or state that we read, in bytes.
 const MAX_BYTES: usize = 2_048;
 
-/// Permission to open one media socket.
+/// Permission to open one media stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
-    /// The call it is for.
+    /// The call.
     #[serde(rename = "c")]
     pub call_sid: CallSid,
     /// When it was issued, in milliseconds since 1970.
     #[serde(rename = "t")]
     pub issued_ms: u64,
-    /// What the call is to be.
+    /// What we know of the call.
     #[serde(flatten)]
     pub info: CallInfo,
     /// How the stream begins.
@@ -54,9 +55,9 @@ pub enum Opening {
     /// The agent greets the caller.
     #[default]
     Greet,
-    /// The agent has the call already: it is listened for the caller.
+    /// The agent has the call already; it listens to the caller.
     Resume,
-    /// The agent has the call already, and gets this event.
+    /// The agent has the call already and gets this event.
     Event(String),
 }
 
@@ -66,19 +67,19 @@ impl Opening {
     }
 }
 
-/// What `/connect-ended` must know to carry a call on.
+/// What `/connect-ended` needs to continue a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The call it is for.
+    /// The call.
     #[serde(rename = "c")]
     pub call_sid: CallSid,
     /// When it was issued, in milliseconds since 1970.
     #[serde(rename = "t")]
     pub issued_ms: u64,
-    /// What the call is to be.
+    /// What we know of the call.
     #[serde(flatten)]
     pub info: CallInfo,
-    /// How many streams in a row this is that did not last.
+    /// How many streams in a row have broken early, this one included.
     #[serde(rename = "n")]
     pub attempt: u32,
 }
@@ -89,22 +90,22 @@ pub struct CallInfo {
     /// The agent's name in the settings.
     #[serde(rename = "a")]
     pub agent: String,
-    /// Where the voice-url named one.
+    /// The language that the voice-url names, if any.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// When its first stream was issued, in milliseconds since 1970; later ones are the same call. 0: nobody knows.
+    /// When the call's first stream was issued, in milliseconds since 1970. 0: not known.
     #[serde(rename = "b", default)]
     pub began_ms: u64,
-    /// How many turns have failed in its earlier streams, as far as the instance knew that issued this.
+    /// How many turns failed in earlier streams, as far as the issuing instance knew.
     #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
     pub failed_turns: u32,
-    /// The trace of the request that led to it, with that request's span.
+    /// The trace of the request that started the call, with that request's span.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
 }
 
 impl CallInfo {
-    /// For how many milliseconds the call has been going on.
+    /// How long the call has lasted, in milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self, now_ms: u64) -> u64 {
         if self.began_ms == 0 { 0 } else { now_ms.saturating_sub(self.began_ms) }
@@ -116,12 +117,12 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// Why a ticket or state does not hold.
+/// Why a ticket or state is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadTicket {
-    /// It was not made by us, or was changed.
+    /// We did not make it, or somebody changed it.
     Forged,
-    /// Its time is over, or has not come.
+    /// It has expired, or its time is in the future.
     Expired,
 }
 
@@ -136,7 +137,7 @@ impl fmt::Display for BadTicket {
 
 impl std::error::Error for BadTicket {}
 
-/// Issues and checks tickets and states: the first key signs, all verify.
+/// Issues and checks tickets and states. The first key signs; all keys verify.
 pub struct TicketSigner {
     tickets: Vec<hmac::Key>,
     browsers: Vec<hmac::Key>,
@@ -150,11 +151,12 @@ impl fmt::Debug for TicketSigner {
 }
 
 impl TicketSigner {
-    /// A signer with these keys, else with keys derived from these tokens, else with a random key that no other process
-    /// has.
+    /// A signer with these keys; without keys it derives them from these tokens; without tokens it uses a random key
+    /// that no
+    /// other process has.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system cannot give random bytes.
     pub fn new(keys: &[Secret], tokens: &[Secret]) -> Result<Self, ring::error::Unspecified> {
         let mut masters: Vec<Vec<u8>> = if keys.is_empty() { tokens } else { keys }
             .iter()
@@ -173,7 +175,7 @@ impl TicketSigner {
         })
     }
 
-    /// A ticket as text.
+    /// The text of a ticket.
     #[must_use]
     pub fn issue(&self, ticket: &Ticket) -> String {
         seal(&self.tickets, ticket)
@@ -182,22 +184,23 @@ impl TicketSigner {
     /// Reads a ticket.
     ///
     /// # Errors
-    /// [`BadTicket`] when it does not hold.
+    /// [`BadTicket`] when it is not valid.
     pub fn check(&self, text: &str, now_ms: u64) -> Result<Ticket, BadTicket> {
         let ticket: Ticket = open(&self.tickets, text)?;
         is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(BadTicket::Expired)
     }
 
-    /// A ticket for a call from a browser as text.
+    /// The text of a ticket for a call from the browser.
     #[must_use]
     pub fn issue_browser(&self, ticket: &Ticket) -> String {
         seal(&self.browsers, ticket)
     }
 
-    /// Reads a ticket for a call from a browser. One of a call that Twilio could know is none, whoever signed it.
+    /// Reads a ticket for a call from the browser. We refuse a ticket whose CallSid could be one of Twilio's, whoever
+    /// signed it.
     ///
     /// # Errors
-    /// [`BadTicket`] when it does not hold.
+    /// [`BadTicket`] when it is not valid.
     pub fn check_browser(&self, text: &str, now_ms: u64) -> Result<Ticket, BadTicket> {
         let ticket: Ticket = open(&self.browsers, text)?;
         if ticket.call_sid.is_twilio() {
@@ -206,7 +209,7 @@ impl TicketSigner {
         is_fresh(ticket.issued_ms, now_ms, TICKET_LIFE_MS).then_some(ticket).ok_or(BadTicket::Expired)
     }
 
-    /// A state as text.
+    /// The text of a state.
     #[must_use]
     pub fn issue_state(&self, state: &State) -> String {
         seal(&self.states, state)
@@ -215,25 +218,25 @@ impl TicketSigner {
     /// Reads a state.
     ///
     /// # Errors
-    /// [`BadTicket`] when it does not hold.
+    /// [`BadTicket`] when it is not valid.
     pub fn check_state(&self, text: &str, now_ms: u64) -> Result<State, BadTicket> {
         let state: State = open(&self.states, text)?;
         is_fresh(state.issued_ms, now_ms, STATE_LIFE_MS).then_some(state).ok_or(BadTicket::Expired)
     }
 }
 
-/// The key of one kind of what is signed.
+/// The key for one kind of signed text.
 pub(crate) fn derived(master: &[u8], label: &str) -> hmac::Key {
     let master = hmac::Key::new(hmac::HMAC_SHA256, master);
     hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&master, label.as_bytes()).as_ref())
 }
 
-/// Whether it was issued so long ago at most, and not in the future.
+/// Whether it was issued at most `life_ms` ago, and not in the future.
 pub(crate) fn is_fresh(issued_ms: u64, now_ms: u64, life_ms: u64) -> bool {
     issued_ms <= now_ms.saturating_add(CLOCK_SKEW_MS) && now_ms <= issued_ms.saturating_add(life_ms)
 }
 
-/// Signs it with the first key.
+/// Signs the content with the first key.
 pub(crate) fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
     // Plain data with string keys always has a JSON form.
     let json = serde_json::to_vec(content).unwrap_or_default();
@@ -242,7 +245,7 @@ pub(crate) fn seal(keys: &[hmac::Key], content: &impl Serialize) -> String {
     format!("{content}.{tag}")
 }
 
-/// Reads what one of the keys signed.
+/// Reads a text that one of the keys signed.
 pub(crate) fn open<T: DeserializeOwned>(keys: &[hmac::Key], text: &str) -> Result<T, BadTicket> {
     if text.len() > MAX_BYTES {
         return Err(BadTicket::Forged);

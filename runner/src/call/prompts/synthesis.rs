@@ -1,4 +1,4 @@
-//! What Cloud Text-to-Speech is asked: words in the agent's own voice, as far as the settings say which that is.
+//! The request to Cloud Text-to-Speech: a text in the agent's own voice, as far as the settings name it.
 //!
 //! `POST /v1/text:synthesize` (<https://docs.cloud.google.com/text-to-speech/docs/reference/rest/v1/text/synthesize>).
 
@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use dialbridge_agents::{SpeechConfig, VoiceGender};
 
-/// Google's bound for the rate here; Dialogflow takes twice that.
+/// Google's limit for the rate here; Dialogflow accepts twice as much.
 const FASTEST: f64 = 2.0;
 
-/// The body of a request. `kind` is `text` or `ssml`, `language` the call's.
+/// The body of a request. `kind` is `text` or `ssml`; `language` is the call's.
 ///
-/// A voice speaks one language, and Google refuses it for another: it is left out where the call's is not that one, and where its
-/// name does not begin with one. A gender beside a voice's name could only contradict it.
+/// A voice speaks one language, and Google refuses it for another one. So we leave the voice out if its name does not
+/// begin
+/// with a language, or if that is not the call's language. With a voice's name we send no gender, which could only
+/// contradict it.
 pub(super) fn body(kind: &str, words: &str, language: &str, speech: &SpeechConfig) -> Value {
     let name = speech.voice_name.as_deref();
     let named = name.and_then(|name| Some((name, language_of(name)?)));
@@ -34,7 +36,7 @@ pub(super) fn body(kind: &str, words: &str, language: &str, speech: &SpeechConfi
     json!({ "input": { kind: words }, "voice": voice, "audioConfig": audio })
 }
 
-/// The language of a voice, with which its name begins: `en-US` of `en-US-Neural2-F`.
+/// The language at the beginning of a voice's name: `en-US` of `en-US-Neural2-F`.
 fn language_of(voice: &str) -> Option<&str> {
     let (language, rest) = voice.split_once('-')?;
     let (region, _) = rest.split_once('-')?;
@@ -42,11 +44,11 @@ fn language_of(voice: &str) -> Option<&str> {
     is_language.then(|| &voice[..=language.len() + region.len()])
 }
 
-/// Whether a voice of the language `own` speaks the call's: whichever the region is, so that `en` and `en-GB` are spoken by an
-/// `en-US` voice if that is what was set.
+/// Whether a voice of the language `own` speaks the call's. The region does not matter: an `en-US` voice that was set
+/// speaks `en` and `en-GB` too.
 fn is_spoken_by(language: &str, own: &str) -> bool {
     let main = |tag: &str| tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
-    // Dialogflow's tags and the voices' are not the same for these.
+    // For these languages Dialogflow's tags differ from those of the voices.
     let (language, own) = (main(language), main(own));
     language == own || matches!((&*language, &*own), ("zh", "cmn" | "yue") | ("no", "nb"))
 }
