@@ -1,4 +1,4 @@
-//! One call as the page knows it.
+//! One call as the page shows it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use super::lines::Lines;
 /// How many latencies of a call are kept: those of its last turns.
 const MAX_LATENCIES: usize = 20;
 
-/// How much of a timeline is kept, in bytes; without what was said a line has about a hundred.
+/// How many bytes of a timeline are kept. A line without transcripts has about a hundred.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The same with what was said.
+/// The same for a timeline with transcripts.
 const MAX_BYTES_WITH_WORDS: usize = 64 << 10;
 
-/// What a call is when it begins.
+/// What is known of a call when it begins.
 #[derive(Debug, Clone)]
 pub(crate) struct CallStart {
-    /// Which call.
+    /// The call.
     pub(crate) call_sid: CallSid,
-    /// Its agent's name in the settings.
+    /// The agent's name in the settings.
     pub(crate) agent: String,
     /// Its language.
     pub(crate) language: String,
     /// `phone` or `browser`.
     pub(crate) kind: &'static str,
-    /// Milliseconds since 1970.
+    /// When the call began, in milliseconds since 1970.
     pub(crate) began_ms: u64,
-    /// Whether what was said may be shown.
+    /// Whether transcripts may be shown.
     pub(crate) words: bool,
-    /// What its turns may take.
+    /// How long the stages of a turn may take.
     pub(crate) slow: StageLimits,
 }
 
@@ -49,12 +49,12 @@ pub(super) struct Entry {
     latencies_ms: VecDeque<u64>,
     status: Option<&'static str>,
     ended: Option<(u64, String)>,
-    /// The moment of the last report.
+    /// The call time of the last report.
     last_ms: u64,
     lines: Lines,
 }
 
-/// What goes on in a call.
+/// What is happening in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CallPhase {
     /// The stream has not started.
@@ -63,11 +63,11 @@ enum CallPhase {
     Listening,
     /// The caller speaks, or presses keys.
     Hearing,
-    /// The agent's answer is awaited.
+    /// The agent prepares its answer.
     Thinking,
     /// The agent speaks.
     Speaking,
-    /// The agent's part is over.
+    /// The agent has finished with the call.
     Ending,
     /// The call is over.
     Over,
@@ -86,7 +86,7 @@ impl CallPhase {
         }
     }
 
-    /// The state after that report.
+    /// The phase after this report.
     fn after(self, report: &Report) -> Self {
         let is_speaking = self == Self::Speaking;
         let next = match report {
@@ -153,7 +153,7 @@ impl Entry {
         &self.start.call_sid
     }
 
-    /// Takes a report in.
+    /// Adds a report.
     pub(super) fn report(&mut self, at: CallTime, report: &Report) {
         self.last_ms = at.as_ms();
         self.state = self.state.after(report);
@@ -179,14 +179,14 @@ impl Entry {
         }
     }
 
-    /// Takes in what a phone call would be given now.
+    /// Adds the TwiML that a phone call would get at this point.
     pub(super) fn twiml(&mut self, twiml: &str) {
         let line: Map<String, Value> =
             [("what".to_owned(), "twiml".into()), ("twiml".to_owned(), twiml.into())].into_iter().collect();
         self.lines.add(self.last_ms, line, false);
     }
 
-    /// The call is over, whether that was reported or not.
+    /// Marks the call as over, whether that was reported or not.
     pub(super) fn close(&mut self) {
         self.state = CallPhase::Over;
         if self.ended.is_none() {
@@ -198,7 +198,7 @@ impl Entry {
         self.state == CallPhase::Over
     }
 
-    /// What a list of calls has of it.
+    /// The call as the list shows it.
     pub(super) fn summary(&self) -> Value {
         let CallStart { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.start;
         json!({
@@ -209,7 +209,7 @@ impl Entry {
         })
     }
 
-    /// The lines of its timeline after that number, each with its own.
+    /// The lines of the timeline after this number, each with its number.
     pub(super) fn lines_after(&self, number: u64) -> Vec<(u64, Arc<str>)> {
         self.lines.after(number)
     }

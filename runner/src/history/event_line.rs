@@ -1,4 +1,4 @@
-//! What the page tells of a report: a line of the call's timeline.
+//! How the page shows a report: as a line of the call's timeline.
 
 use dialbridge_core::Report;
 use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
@@ -11,20 +11,20 @@ const MAX_TEXT_CHARS: usize = 1_000;
 /// The longest JSON of parameters or of a payload that is shown, in bytes.
 const MAX_JSON_BYTES: usize = 4_000;
 
-/// Parameters that an agent gets with every call and gives back: nobody has said them.
+/// Parameters that an agent gets with every call and returns. They are phone numbers, not something that was said.
 const NUMBERS: [&str; 2] = ["From", "To"];
 
 /// How the page shows a report.
 enum Form {
     /// Not at all.
     Hidden,
-    /// By its name and its fields; the page has its own words for each.
+    /// By its name and its fields. The page words each of them.
     Fields,
     /// By its sentence and its values.
     Note,
 }
 
-/// The form of a report on a page that shows what was said, or does not.
+/// How a report is shown, with transcripts or without.
 fn form(report: &Report, words: bool) -> Form {
     match report {
         Report::Transcript { .. } | Report::Payload { .. } if !words => Form::Hidden,
@@ -62,8 +62,8 @@ fn form(report: &Report, words: bool) -> Form {
     }
 }
 
-/// What is told of a report, `what` it is among it; `None` where nothing is. Keys and numbers are told nowhere; what was
-/// said, and what the agent made of it, only with `words`. A turn that is beyond `slow` names its slow stage.
+/// The line for a report, named in `what`; `None` if the report is not shown. Digits and numbers are never shown.
+/// Transcripts and parameters are shown only with `words`. A turn beyond the limits of `slow` names its slow stage.
 pub(super) fn event_line(report: &Report, words: bool, slow: StageLimits) -> Option<Map<String, Value>> {
     match form(report, words) {
         Form::Hidden => None,
@@ -126,8 +126,9 @@ fn camel_case(name: &str) -> String {
     })
 }
 
-/// How long a caller waited in a turn, in milliseconds: from the end of his words until the answer began to be heard, or
-/// what is known of it. `None` for a turn that got no answer.
+/// How long the caller waited in a turn, in milliseconds: from the end of the utterance to the playout of the answer,
+/// as
+/// far as it is known. `None` if the turn got no answer.
 pub(super) fn latency_ms(stages: &Stages) -> Option<u64> {
     let until = stages.first_audio_played.or(stages.first_audio_sent).or(stages.answered)?;
     Some(until.ms_since(stages.caller_waits_from()))
@@ -140,7 +141,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// JSON that is not too long; `null` where there is nothing in it.
+/// The JSON, unless it is too long; `null` if it is empty.
 fn bounded(count: usize, value: &(impl serde::Serialize + ?Sized)) -> Value {
     match serde_json::to_value(value) {
         Ok(_) if count == 0 => Value::Null,

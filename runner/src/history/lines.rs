@@ -1,11 +1,11 @@
-//! A call's timeline as it is kept: lines of JSON, the oldest of which go when there are too many bytes of them.
+//! A call's timeline: lines of JSON. When they take too many bytes, the oldest ones are dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// What a line costs beside its text, in bytes.
+/// The bytes that a line takes beside its text.
 const OVERHEAD: usize = 64;
 
 /// A timeline.
@@ -21,7 +21,7 @@ pub(super) struct Lines {
 struct NumberedLine {
     number: u64,
     text: Arc<str>,
-    /// A later line of the same kind replaces it.
+    /// Whether the next line replaces this one.
     is_passing: bool,
 }
 
@@ -30,7 +30,7 @@ impl Lines {
         Self { kept: VecDeque::new(), max_bytes, bytes: 0, next: 1 }
     }
 
-    /// Adds a line of that moment of the call. One that passes goes when the next one that passes comes.
+    /// Adds a line at this call time. The line replaces the last one if that was passing.
     pub(super) fn add(&mut self, at_ms: u64, mut line: Map<String, Value>, is_passing: bool) {
         let number = self.next;
         self.next += 1;
@@ -51,7 +51,7 @@ impl Lines {
         }
     }
 
-    /// The lines after that number, each with its own.
+    /// The lines after this number, each with its number.
     pub(super) fn after(&self, number: u64) -> Vec<(u64, Arc<str>)> {
         let later = self.kept.iter().filter(|line| line.number > number);
         later.map(|line| (line.number, line.text.clone())).collect()

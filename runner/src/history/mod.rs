@@ -1,5 +1,6 @@
-//! The calls of this instance as the page shows them: the live ones, and the last ones that are over. All of it is in
-//! memory and bounded, by count and by bytes; nothing is kept where the page is closed.
+//! The calls of this instance as the page shows them: the live ones and the last finished ones. All of it is in memory
+//! and
+//! bounded by count and by bytes. Without a page nothing is kept.
 
 mod entry;
 mod event_line;
@@ -16,13 +17,13 @@ use entry::Entry;
 
 pub(crate) use entry::CallStart;
 
-/// How many calls that are over are kept.
+/// How many finished calls are kept.
 pub const MAX_FINISHED: usize = 50;
 
-/// How many bytes of their timelines.
+/// How many bytes the timelines of the finished calls may take.
 pub const MAX_FINISHED_BYTES: usize = 1 << 20;
 
-/// How many live calls are listed; of further ones only the number is told.
+/// How many live calls are listed. The others are only counted.
 const MAX_LISTED: usize = 100;
 
 /// The calls. Clones share them.
@@ -43,7 +44,7 @@ struct Inner {
     finished_bytes: usize,
 }
 
-/// A call's page of the history.
+/// A call's entry, with a channel for its viewers.
 #[derive(Debug)]
 struct WatchedEntry {
     entry: Mutex<Entry>,
@@ -57,7 +58,7 @@ impl WatchedEntry {
 }
 
 impl History {
-    /// A call begins.
+    /// Adds a call that begins.
     pub(crate) fn begin(&self, start: CallStart) -> HistoryWriter {
         let mut inner = self.lock();
         inner.last_id += 1;
@@ -70,17 +71,17 @@ impl History {
         HistoryWriter { history: self.clone(), id, watched }
     }
 
-    /// Has all who look on look again.
+    /// Wakes all viewers of the list.
     pub(crate) fn notify(&self) {
         self.0.changed.send_replace(());
     }
 
-    /// Tells whoever waits for it that something has changed.
+    /// Reports changes of the list.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
     }
 
-    /// The live calls, the oldest first, with their number; and those that are over, the last one first.
+    /// The live calls, oldest first, with their number; and the finished calls, newest first.
     #[must_use]
     pub fn summary(&self) -> Value {
         let (live, finished, count) = {
@@ -93,14 +94,14 @@ impl History {
         json!({ "liveCount": count, "live": live, "finished": finished })
     }
 
-    /// Looks on at the call of that id.
+    /// Watches the call with this id.
     pub(crate) fn by_id(&self, id: u64) -> Option<CallWatcher> {
         let inner = self.lock();
         let watched = inner.live.get(&id).or_else(|| inner.finished.iter().find(|watched| watched.entry().id == id))?;
         Some(CallWatcher::at(watched.clone()))
     }
 
-    /// Looks on at the newest call of that CallSid.
+    /// Watches the newest call with this CallSid.
     pub(crate) fn by_call_sid(&self, call_sid: &CallSid) -> Option<CallWatcher> {
         let inner = self.lock();
         let mut newest_first = inner.live.values().rev().chain(inner.finished.iter().rev());
@@ -126,7 +127,7 @@ impl History {
     }
 }
 
-/// A live call's hand in the history; dropping it says that the call is over.
+/// Writes a live call's entry. Dropping it marks the call as over.
 #[derive(Debug)]
 pub(crate) struct HistoryWriter {
     history: History,
@@ -135,13 +136,13 @@ pub(crate) struct HistoryWriter {
 }
 
 impl HistoryWriter {
-    /// Writes a report down.
+    /// Adds a report.
     pub(crate) fn report(&self, at: CallTime, report: &Report) {
         self.watched.entry().report(at, report);
         self.notify();
     }
 
-    /// Writes down what a phone call would be given now.
+    /// Adds the TwiML that a phone call would get at this point.
     pub(crate) fn twiml(&self, twiml: &str) {
         self.watched.entry().twiml(twiml);
         self.notify();
@@ -161,7 +162,7 @@ impl Drop for HistoryWriter {
     }
 }
 
-/// Somebody who looks on at one call.
+/// A viewer of one call.
 #[derive(Debug)]
 pub(crate) struct CallWatcher {
     watched: Arc<WatchedEntry>,
@@ -176,13 +177,13 @@ impl CallWatcher {
         Self { watched, changes, seen: 0 }
     }
 
-    /// The call as a list has it, and all of its timeline that is kept.
+    /// The call as the list shows it, and all lines of its timeline that are kept.
     pub(crate) fn whole(&self) -> (Value, Vec<Arc<str>>) {
         let entry = self.watched.entry();
         (entry.summary(), entry.lines_after(0).into_iter().map(|(_, line)| line).collect())
     }
 
-    /// The lines that were not seen yet, and whether the call is over.
+    /// The lines since the last read, and whether the call is over.
     pub(crate) fn new_lines(&mut self) -> (Vec<Arc<str>>, bool) {
         self.changes.mark_unchanged();
         let entry = self.watched.entry();
@@ -195,9 +196,9 @@ impl CallWatcher {
         (lines.into_iter().map(|(_, line)| line).collect(), is_over)
     }
 
-    /// Returns when there may be news. Nothing is lost when this is dropped.
+    /// Returns when there may be new lines. Nothing is lost when the future is dropped.
     pub(crate) async fn wait(&mut self) {
-        // The sender lives in the page that this holds.
+        // This struct holds the entry, and the entry holds the sender.
         let _ = self.changes.changed().await;
     }
 }

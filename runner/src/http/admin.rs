@@ -1,7 +1,8 @@
-//! The door to what is for those who run the service: the page, the softphone, figures.
+//! Access to what is for operators only: the page, the softphone, the metrics.
 //!
-//! With `ADMIN_TOKEN` it opens to the token, in `Authorization: Bearer` or by a login that is kept in a cookie. Without
-//! one there is nothing behind it on Cloud Run and App Engine; elsewhere it stands open.
+//! With `ADMIN_TOKEN` it needs the token in `Authorization: Bearer`, or a login cookie. Without the token, Cloud Run
+//! and
+//! App Engine serve none of this; elsewhere it is open to everyone.
 
 use std::net::IpAddr;
 
@@ -17,24 +18,27 @@ use crate::service::admin::{Keys, LOGIN_LIFE_MS};
 use crate::settings::{Config, PublicUrl};
 use crate::telemetry::RefusalReason;
 
-/// The login's cookie. Over https its name says that no other host and no plain connection can have set it (RFC 6265bis).
+/// The name of the login cookie. Over https the prefix of the name ensures that no other host and no plain connection
+/// set
+/// the cookie (RFC 6265bis).
 const COOKIE_NAME: &str = "dialbridge-login";
 const SECURE_COOKIE_NAME: &str = "__Host-dialbridge-login";
 
 const LOGIN: &str = include_str!("../../page/login.html");
 
-/// Where the login says what is wrong.
+/// The place in the login page for the error.
 const FAULT: &str = "<!-- fault -->";
 
-/// The address that a request came from, in its extensions.
+/// The address that a request came from. Kept in the request's extensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Lets a request in, or says why not.
+/// Lets a request in.
 ///
 /// # Errors
-/// With the answer: 404 where there is nothing behind the door, 401 without the token or a login, 429 after too many wrong
-/// ones, 403 where the door stands open and the request names a host that it should not.
+/// The response to send: 404 if this is not served, 401 without the token or a login, 429 after too many wrong tokens,
+/// 403 if
+/// no token is set and the request names a foreign host.
 pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
     check_access(service, request).inspect_err(|_| service.telemetry().refused(RefusalReason::Admin))
 }
@@ -57,22 +61,22 @@ fn check_access<B>(service: &Service, request: &Request<B>) -> Result<(), Refusa
     }
 }
 
-/// [`allowed`], for a request that changes something or opens a socket: a page of somebody else's must not have sent it.
+/// Like [`allowed`], for a request that changes something or opens a WebSocket: it must not come from a foreign page.
 ///
 /// # Errors
-/// As there, and 403 for a foreign `Origin`.
+/// The same, and 403 for a foreign `Origin`.
 pub(super) fn may_change<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
     allowed(service, request)?;
     let headers = request.headers();
     match headers.get(ORIGIN) {
         Some(_) if is_own_origin(service.config(), headers) => Ok(()),
-        // No page can send that header to another site's address without being allowed to.
+        // A page cannot send this header to another site unless that site allows it.
         None if bearer(headers).is_some() => Ok(()),
         Some(_) | None => Err(foreign_origin(service, headers)),
     }
 }
 
-/// `POST /login`: gives a cookie for the token.
+/// `POST /login`: checks the token and sets a cookie.
 pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Answer {
     let Some(keys) = service.admin().keys() else { return not_found() };
     if !is_own_origin(service.config(), request.headers()) {
@@ -98,12 +102,12 @@ pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Ans
     }
 }
 
-/// The login, with a sentence that says what was wrong with the last one.
+/// The login page, with a sentence about the last attempt.
 pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
     with_type(status, HTML, LOGIN.replace(FAULT, fault).into())
 }
 
-/// `POST /logout`: takes the cookie away.
+/// `POST /logout`: removes the cookie.
 pub(super) fn log_out<B>(service: &Service, request: &Request<B>) -> Answer {
     match may_change(service, request) {
         Ok(()) => to_page(&cookie(is_tls(service.config(), request.headers()), "", 0)),
@@ -111,7 +115,7 @@ pub(super) fn log_out<B>(service: &Service, request: &Request<B>) -> Answer {
     }
 }
 
-/// Whether the request comes from a page of this service: its `Origin` is the URL that was called, or the one that is set.
+/// Whether the request comes from our own page: its `Origin` is the URL of this request, or PUBLIC_URL.
 pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let own = [forwarded_url(headers), config.public_url.clone()];
@@ -135,7 +139,7 @@ fn check_token(service: &Service, keys: &Keys, token: &str, client: Option<IpAdd
     Err(unauthorized("this is not ADMIN_TOKEN\n"))
 }
 
-/// Who asks. Behind Google's front end the connection is the front end's, which appends who called it.
+/// The address of the client. Google's front end connects to us and appends the client's address to a header.
 fn client<B>(service: &Service, request: &Request<B>) -> Option<IpAddr> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     if !service.config().platform.is_public() {
@@ -146,8 +150,9 @@ fn client<B>(service: &Service, request: &Request<B>) -> Option<IpAddr> {
     last.or(peer)
 }
 
-/// Where no token is asked, a name of somebody else's that leads here (DNS rebinding) must not get its page anything. Names
-/// without a dot are no names on the Internet.
+/// Without a token we refuse foreign host names, so that a page whose name points here (DNS rebinding) gets nothing.
+/// Names
+/// without a dot do not exist on the Internet.
 fn is_own_host(config: &Config, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
@@ -169,7 +174,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn is_tls(config: &Config, headers: &HeaderMap) -> bool {
-    // The URL that was called, for a page may be open under another one than Twilio's.
+    // The URL of this request: the page may be open under another URL than Twilio's.
     let called = forwarded_url(headers);
     let is_public =
         |called: &PublicUrl| config.public_url.as_ref().filter(|url| url.authority == called.authority).cloned();
@@ -184,7 +189,7 @@ fn cookie(is_tls: bool, value: &str, seconds: u64) -> String {
 fn to_page(cookie: &str) -> Answer {
     let mut answer = text(StatusCode::SEE_OTHER, "");
     answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
-    // Base64url and the letters above.
+    // The cookie consists of base64url and the letters above.
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }

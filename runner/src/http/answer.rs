@@ -1,4 +1,4 @@
-//! Short answers, and the rare long one's type.
+//! Short responses, and the type of the long one.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -10,7 +10,7 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// An answer to a request that goes no further.
+/// A response that ends the request early.
 pub(super) type Refusal = Box<Answer>;
 
 pub(super) fn text(status: StatusCode, body: &'static str) -> Answer {

@@ -1,5 +1,5 @@
-//! Streams of TwiML that others wrote (`ALLOW_BARE_MEDIA`): which call it is stands in Twilio's `start` only, and nothing
-//! but the handshake's signature, a constant of the URL, says that Twilio sent it.
+//! Streams of foreign TwiML (`ALLOW_BARE_MEDIA`). Only Twilio's `start` says which call it is. Only the handshake's
+//! signature, which is constant for a URL, shows that Twilio opened it.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::settings::value::is_language_tag;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 
-/// How many messages may come before `start`; Twilio sends `connected` and nothing else.
+/// How many messages may come before `start`. Twilio sends only `connected`.
 const MAX_MESSAGES_BEFORE_START: usize = 8;
 
-/// Runs the call of a bare socket to its end.
+/// Runs the call of a bare media stream to its end.
 pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
     let waiting = service.calls().wait();
     let Some(start) = start(&mut socket, service.config().limits.start).await else {
@@ -37,7 +37,7 @@ pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<Tra
     }
 }
 
-/// Twilio's `start`, with all that came up to it put back into the socket.
+/// Reads Twilio's `start`, and puts all messages up to it back.
 async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
     let mut came = Vec::new();
     let reading = async {
@@ -58,7 +58,7 @@ async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
     start
 }
 
-/// What a ticket of ours would say: the agent is led to by the stream's own parameters `agent`, `to` and `language`.
+/// The ticket that we would have issued: the stream's parameters `agent`, `to` and `language` select the agent.
 fn ticket(service: &Service, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
     let call_sid = CallSid::new(&start.call_sid).ok()?;
     let parameter =

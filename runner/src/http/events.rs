@@ -1,4 +1,4 @@
-//! Server-Sent Events (WHATWG HTML section 9.2): answers that go on for as long as something happens.
+//! Server-Sent Events (WHATWG HTML section 9.2): responses that continue as long as something happens.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,41 +19,41 @@ use super::status;
 use crate::history::CallWatcher;
 use crate::service::Service;
 
-/// How often a stream in which nothing happens says so: whoever went away without a word is noticed by it.
+/// How often an idle stream sends a comment. This shows us which clients are gone.
 const PING: Duration = Duration::from_secs(15);
 
-/// How long a stream lasts. The browser opens another one.
+/// How long a stream lasts. The browser then opens another one.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// The list of calls is sent no more often than this.
+/// The shortest time between two lists of calls.
 const LIST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What happens in one call is sent no more often than this.
+/// The shortest time between two batches of a call's lines.
 const CALL_PAUSE: Duration = Duration::from_millis(30);
 
-/// A comment: nothing has happened.
+/// A comment, sent when nothing has happened.
 const PING_COMMENT: &[u8] = b":\n\n";
 
-/// An answer that may go on, line by line.
+/// A response with a fixed body or an event stream.
 pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
-/// Whoever looks on, for as long as the stream lasts.
+/// A viewer, for as long as the stream lasts.
 pub(super) struct Viewer {
     pub(super) service: Arc<Service>,
-    /// A place among those that may look on at once.
+    /// One of the places for viewers.
     pub(super) _permit: OwnedSemaphorePermit,
     pub(super) until: Instant,
 }
 
 impl Viewer {
-    /// Takes one of the places; `None` when all are taken.
+    /// Takes one of the places; `None` if all are taken.
     pub(super) fn enter(service: &Arc<Service>) -> Option<Self> {
         let permit = service.viewers().clone().try_acquire_owned().ok()?;
         Some(Self { service: service.clone(), _permit: permit, until: Instant::now() + LIFE })
     }
 }
 
-/// What is told.
+/// What a stream sends.
 pub(super) enum Source {
     /// The list of calls, whenever it has changed.
     Calls(Viewer, watch::Receiver<()>),
@@ -62,20 +62,20 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The list of calls, from now on.
+    /// The list of calls, starting with the current one.
     pub(super) fn calls(viewer: Viewer, mut changes: watch::Receiver<()>) -> Self {
         changes.mark_changed();
         Self::Calls(viewer, changes)
     }
 
-    /// The next bytes, and the source for those after them; `None` at the end.
+    /// The next bytes, and the source of those after them; `None` at the end.
     async fn next(self) -> Option<(Bytes, Option<Self>)> {
         match self {
             Self::Calls(viewer, mut changes) => {
                 if Instant::now() >= viewer.until {
                     return None;
                 }
-                // The sender lives in the service.
+                // The service holds the sender.
                 let has_changed = timeout(PING, changes.changed()).await.is_ok();
                 if viewer.service.drain().is_draining() {
                     return Some((event("draining", "{}"), None));
@@ -114,24 +114,24 @@ impl Source {
     }
 }
 
-/// JSON has no line break in it, so it is one line of data.
+/// JSON has no line break, so the data is one line.
 fn event(name: &str, data: &str) -> Bytes {
     format!("event: {name}\ndata: {data}\n\n").into()
 }
 
 type Step = Pin<Box<dyn Future<Output = Option<(Bytes, Option<Source>)>> + Send>>;
 
-/// The body of such an answer. It has no task: when the connection goes, it is dropped, and all goes with it.
+/// The body of the response. It has no task: when the connection closes, it is dropped with all that it holds.
 pub(super) struct EventStream(Option<Step>);
 
 impl EventStream {
-    /// An answer with the events of that source.
+    /// A response with the events of this source.
     pub(super) fn answer(source: Source) -> LongAnswer {
         let mut response = Response::new(Either::Right(Self(Some(Box::pin(source.next())))));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // nginx and its like would keep it until it ends.
+        // Otherwise nginx and others buffer the stream until it ends.
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         response
     }
@@ -163,7 +163,7 @@ impl Body for EventStream {
 /// A call and its timeline, as one JSON object.
 pub(super) fn whole(watcher: &CallWatcher) -> Value {
     let (mut call, lines) = watcher.whole();
-    // They were JSON when they were kept.
+    // The lines were JSON when they were kept.
     call["lines"] = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect();
     call
 }

@@ -17,13 +17,13 @@ use crate::settings::PublicUrl;
 use crate::telemetry::RefusalReason;
 use crate::twilio::ticket::{BadTicket, Opening, Ticket};
 
-/// Opens a media socket for whoever holds a good ticket.
+/// Opens the media stream of a valid ticket.
 pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
     let ticket = service.signer().check(ticket_text, service.clock().now_ms());
     open_with(service, request, ticket, ticket_text, CallKind::Ticket)
 }
 
-/// Opens a media socket for a call from the browser, whose page was let in and comes from here.
+/// Opens the media stream of a call from the browser, if the request may come in and comes from our page.
 pub(super) fn open_browser(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
     let ticket = service.signer().check_browser(ticket_text, service.clock().now_ms());
     open_with(service, request, ticket, ticket_text, CallKind::Browser)
@@ -64,8 +64,9 @@ fn open_with(
     answer
 }
 
-/// A call that has a ticket and whose socket is not taken comes back by its `<Connect action>`. If it is new, and there is no
-/// room for it, it hears so there; if the instance is ending, it is greeted where it goes.
+/// Prepares for a refused call that comes back by its `<Connect action>`. If there is no room for a new call, it gets
+/// the
+/// busy TwiML there. If the instance is ending, another one greets the caller.
 fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, kind: CallKind) {
     if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || kind != CallKind::Ticket {
         return;
@@ -78,7 +79,7 @@ fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, kind: Call
     }
 }
 
-/// Opens a media socket for a stream of others' TwiML, where that is allowed.
+/// Opens a media stream of foreign TwiML, if that is allowed.
 pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) -> Answer {
     let (public, answer, socket) = match handshake(service, &mut request, CallKind::Bare) {
         Ok(shaken) => shaken,
@@ -93,7 +94,7 @@ pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) 
     answer
 }
 
-/// What every handshake must be: Twilio's, but for a call from the browser, a WebSocket's, and at a time when there is room.
+/// Checks a handshake: it is a WebSocket's, Twilio signed it (unless it is the browser's), and there is room.
 fn handshake(
     service: &Service,
     request: &mut Request<Incoming>,

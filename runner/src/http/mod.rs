@@ -1,4 +1,4 @@
-//! HTTP: the routes of Twilio's webhooks, of media streams, of probes and of the page.
+//! HTTP: the routes of Twilio's webhooks, media streams, probes and the page.
 
 mod admin;
 mod answer;
@@ -11,7 +11,7 @@ mod server;
 mod softphone;
 mod status;
 mod voice;
-// Public for the fuzz targets alone: what takes bytes from outside in is called with any bytes there.
+// Public for the fuzz targets only, which call everything that reads bytes from outside.
 #[doc(hidden)]
 pub mod webhook;
 

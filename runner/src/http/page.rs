@@ -1,4 +1,4 @@
-//! The page at `/`, and what it asks for.
+//! The page at `/`, and all that it loads.
 
 use std::sync::Arc;
 
@@ -14,11 +14,12 @@ use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
 use super::{softphone, status};
 use crate::service::Service;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame. `'self'` is the page's own WebSocket too (CSP level 3).
+/// Loads nothing from elsewhere, nothing inline, and is in no frame. `'self'` covers the page's WebSocket too (CSP
+/// level 3).
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The files of the page, as this program brings them along.
+/// The files of the page, which are part of this program.
 const FILES: [(&str, &str, &str); 13] = [
     ("page.css", "text/css", include_str!("../../page/page.css")),
     ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
@@ -39,14 +40,14 @@ const JAVASCRIPT: &str = "text/javascript";
 
 const PAGE: &str = include_str!("../../page/index.html");
 
-/// Whether that path is one of the page's.
+/// Whether this path belongs to the page.
 pub(super) fn is_page_path(path: &str) -> bool {
     let folders = ["/page/", "/calls/", "/agents/", "/softphone/"];
     matches!(path, "/" | "/login" | "/logout" | "/status.json" | "/calls.json" | "/softphone")
         || folders.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Answers a request for one of its paths.
+/// Answers a request for one of the page's paths.
 pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
     if !service.config().has_page() {
         return not_found().map(Either::Left);
@@ -59,7 +60,7 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
     put(CONTENT_SECURITY_POLICY, POLICY);
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
-    // With "no-referrer" a browser would send the login's form with the Origin "null".
+    // With "no-referrer" a browser sends the login form with the Origin "null".
     put(REFERRER_POLICY, "same-origin");
     put(CACHE_CONTROL, "no-store");
     put(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
@@ -87,7 +88,7 @@ async fn route(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer
     answer.map(Either::Left)
 }
 
-/// What only those get who are let in, and all of it by reading but the check of an agent.
+/// The paths that need access. All of them only read, except the check of an agent.
 async fn admin_route(service: &Arc<Service>, request: Request<Incoming>, path: &str) -> LongAnswer {
     let is_get = request.method() == Method::GET;
     let let_in = if is_get { allowed(service, &request) } else { may_change(service, &request) };
@@ -122,7 +123,7 @@ fn home(service: &Service, request: &Request<Incoming>) -> Answer {
 fn file(name: &str) -> Answer {
     let Some((_, kind, content)) = FILES.iter().find(|(file, ..)| *file == name) else { return not_found() };
     let mut answer = with_type(StatusCode::OK, kind, Bytes::from_static(content.as_bytes()));
-    // Another version of the program brings other files under the same names.
+    // Another version of the program has other files under the same names.
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }

@@ -14,10 +14,10 @@ use crate::service::Service;
 use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
 use crate::telemetry::trace_context::TraceContext;
 
-/// Where calls begin.
+/// The path where calls begin.
 const VOICE_URL: &str = "/twiml";
 
-/// Answers a request in the trace that it came with, or that begins with it. A call that comes of it goes on in that trace.
+/// Answers a request within its trace, or within a new one. A call that the request starts continues this trace.
 pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
     let came = TraceContext::of_request(request.headers());
     let (telemetry, method) = (service.clone(), request.method().clone());
@@ -71,7 +71,7 @@ async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Ans
     }
 }
 
-/// What is counted, for whoever is let in.
+/// The metrics, for clients with access.
 fn metrics(service: &Service, request: &Request<Incoming>) -> Answer {
     match admin::allowed(service, request) {
         Ok(()) => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),

@@ -1,4 +1,4 @@
-//! Connections: those of a listener, and one after another from a test.
+//! Connections: those of a listener, and single ones in a test.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,7 +20,7 @@ use super::admin::Peer;
 use super::routes::traced;
 use crate::service::Service;
 
-/// How long a connection may take to be accepted again after the system had no room for one.
+/// How long we wait after the system could not accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a listener for ever.
@@ -29,7 +29,7 @@ pub async fn serve(service: Arc<Service>, listener: TcpListener) {
     connections.spawn(service.clone().keep_agents());
     let room = Arc::new(Semaphore::new(service.config().limits.connections));
     loop {
-        // Never closed, so there is always a permit to come.
+        // Never closed, so a permit always comes.
         let permit = room.clone().acquire_owned().await;
         match accept(&listener).await {
             Ok((stream, peer)) => {
@@ -40,7 +40,7 @@ pub async fn serve(service: Arc<Service>, listener: TcpListener) {
                 });
             }
             Err(error) => {
-                // No room for another one: those that are there will end.
+                // No room for another connection: some will end.
                 tracing::error!(%error, "a connection cannot be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -55,7 +55,7 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, IpAddr)> {
     Ok((stream, peer.ip()))
 }
 
-/// Serves one connection to its end; a media socket lives on without it.
+/// Serves one connection to its end. A media stream outlives it.
 pub async fn serve_connection<S>(service: Arc<Service>, connection: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -63,7 +63,7 @@ where
     serve_connection_from(service, connection, None).await;
 }
 
-/// [`serve_connection`], for one that comes from that address.
+/// Like [`serve_connection`], for a connection from this address.
 async fn serve_connection_from<S>(service: Arc<Service>, connection: S, peer: Option<IpAddr>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,5 +1,6 @@
-//! The softphone: calls that the page makes from the browser. They stream to `/softphone/media/TICKET` in Twilio's protocol,
-//! and what happens in them is told beside it, by `/softphone/events/CALLSID`.
+//! The softphone: calls that the page makes from the browser. They stream to `/softphone/media/TICKET` in Twilio's
+//! protocol.
+//! `/softphone/events/CALLSID` reports what happens in them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,10 @@ use crate::service::Service;
 use crate::settings::value::is_language_tag;
 use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 
-/// How long whoever wants to look on at a call waits for it to begin.
+/// How long a viewer waits for a call to begin.
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `POST /softphone`: a ticket for a call to an agent. The form may have `agent` and `language`.
+/// `POST /softphone`: returns a ticket for a call to an agent. The form may have `agent` and `language`.
 pub(super) async fn ticket(service: &Service, request: Request<Incoming>) -> Answer {
     match issue(service, request).await {
         Ok(answer) => answer,
@@ -65,7 +66,7 @@ async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, 
     Ok(json_answer(&json!({ "callSid": ticket.call_sid.as_str(), "media": media, "events": events })))
 }
 
-/// An id that nobody can guess and that is none of Twilio's, whose calls begin with CA.
+/// An id that nobody can guess. It is not one of Twilio's, which begin with CA.
 fn browser_call_sid() -> Option<CallSid> {
     let mut random = [0; 12];
     SystemRandom::new().fill(&mut random).ok()?;
@@ -73,7 +74,7 @@ fn browser_call_sid() -> Option<CallSid> {
     CallSid::new(&format!("browser-{hex}")).ok()
 }
 
-/// `GET /softphone/media/TICKET`: the media socket.
+/// `GET /softphone/media/TICKET`: the media stream.
 pub(super) fn open_media(service: &Arc<Service>, request: Request<Incoming>, ticket: &str) -> Answer {
     match may_change(service, &request) {
         Ok(()) => media::open_browser(service, request, ticket),
@@ -81,7 +82,7 @@ pub(super) fn open_media(service: &Arc<Service>, request: Request<Incoming>, tic
     }
 }
 
-/// `GET /softphone/events/CALLSID`: what happens in the call, words and all, until it is over.
+/// `GET /softphone/events/CALLSID`: what happens in the call, transcripts included, until it is over.
 pub(super) async fn events(service: &Arc<Service>, call_sid: &str) -> LongAnswer {
     let Some(viewer) = Viewer::enter(service) else { return too_many_viewers().map(Either::Left) };
     match wait_for_call(service, call_sid).await {

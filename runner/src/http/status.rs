@@ -1,4 +1,4 @@
-//! What the page tells of the service and its agents: what `serve` prints at its start. No secret is in it.
+//! What the page shows of the service and its agents: the same as `serve` prints at its start. It contains no secret.
 
 use http::Uri;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::service::Service;
 use crate::settings::{AgentConfig, Config, Platform};
 
-/// The calls, and whose they are.
+/// The calls, and the name of this instance.
 pub(super) fn calls(service: &Service, history: &History) -> Value {
     let mut calls = history.summary();
     calls["instance"] = service.instance().into();
@@ -60,7 +60,7 @@ fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
     })
 }
 
-/// Whether it is an agent of the lab's, and the script's file where it is not the embedded one.
+/// Whether the agent is a lab agent, and its script's file unless the script is the embedded one.
 #[cfg(feature = "lab")]
 fn lab_script(agent: &AgentConfig) -> (bool, Option<String>) {
     let file = agent.lab.as_ref().and_then(|lab| lab.file.as_ref());
@@ -72,7 +72,7 @@ fn lab_script(_: &AgentConfig) -> (bool, Option<String>) {
     (false, None)
 }
 
-/// The host of a URL: its path and query may hold a secret, and so may what stands before the host.
+/// The host of a URL. The path, the query and the user may contain a secret.
 fn host(url: &str) -> Option<String> {
     url.parse::<Uri>().ok()?.host().map(ToOwned::to_owned)
 }

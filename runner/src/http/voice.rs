@@ -16,19 +16,19 @@ use crate::telemetry::RefusalReason;
 use crate::twilio::actions::connect_action;
 use crate::twilio::ticket::{CallInfo, Opening, State, TICKET_LIFE_MS, Ticket};
 
-/// How many streams in a row may fail to last before the call gets its fallback.
+/// How many streams of a call may break early in a row before the call gets its fallback.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// How much of what Twilio tells of a stream is kept, in characters.
+/// How many characters of Twilio's stream status we keep.
 const MAX_STATUS_CHARS: usize = 200;
 
-/// Twilio's bound for a `<Parameter>`, name and value together, in bytes.
+/// Twilio's limit for a `<Parameter>`, name and value together, in bytes.
 const MAX_PARAMETER_BYTES: usize = 499;
 
-/// How many session parameters a voice-url may name.
+/// How many session parameters a voice-url may have.
 const MAX_PARAMETERS: usize = 50;
 
-/// The session parameter that says how a transfer has ended.
+/// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
@@ -65,8 +65,9 @@ pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answ
     xml(stream.document(service, &webhook.public))
 }
 
-/// Whether the agent has the call already: where the voice-url says so (`resume=1`, with the event that it gets, where
-/// there is one), or where Twilio asks with an `ErrorCode`, because this is the number's fallback URL.
+/// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
+/// event),
+/// or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL.
 fn opening(webhook: &Webhook) -> Opening {
     let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
     let event = webhook.in_query("event").filter(|event| is_event_name(event));
@@ -77,7 +78,7 @@ fn opening(webhook: &Webhook) -> Opening {
     }
 }
 
-/// `/connect-ended`: the stream of a call has ended, and Twilio asks how to go on.
+/// `/connect-ended`: a call's stream has ended, and Twilio asks how to continue.
 pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
     let (webhook, state) = match read_state(service, request).await {
         Ok(returned) => returned,
@@ -90,7 +91,7 @@ pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>)
     resume(service, &webhook, state, now_ms)
 }
 
-/// `/dial-ended`: a transfer is over. Where nobody answered, the call goes back to the agent.
+/// `/dial-ended`: a transfer is over. If nobody answered, the call goes back to the agent.
 pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) -> Answer {
     let (webhook, state) = match read_state(service, request).await {
         Ok(returned) => returned,
@@ -106,7 +107,7 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
-    // An earlier transfer's comes back with the others.
+    // The status of an earlier transfer comes back with the other parameters.
     parameters.retain(|(name, _)| name != DIAL_STATUS);
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
@@ -114,8 +115,9 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     xml(stream.document(service, &webhook.public))
 }
 
-/// `/stream-status`: Twilio tells that a stream has started, stopped or failed. Only the last is news: the calls tell the
-/// rest themselves, but of a socket that Twilio could not open nobody else knows.
+/// `/stream-status`: Twilio reports that a stream has started, stopped or failed. Only the failure is news: nothing
+/// else
+/// reports a media stream that Twilio could not open.
 pub(super) async fn stream_status(service: &Service, request: Request<Incoming>) -> Answer {
     let webhook = match Webhook::read(service, request).await {
         Ok(webhook) => webhook,
@@ -125,7 +127,7 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
     let (call_sid, event): (String, String) = (field("CallSid").collect(), field("StreamEvent").collect());
     if event == "stream-error" {
         let why: String = field("StreamError").collect();
-        // It may name the socket's URL, which has the ticket in it.
+        // The text may contain the media stream's URL with the ticket in it.
         let why = why.split_once("/media/").map_or(why.clone(), |(before, _)| format!("{before}/media/…"));
         tracing::error!(call_sid, why, "Twilio's stream has failed");
     } else {
@@ -134,7 +136,10 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
     text(StatusCode::NO_CONTENT, "")
 }
 
-/// Reads a request that brings a call back, with the state that it was sent away with. A call that is over is answered.
+/// Reads a request that brings a call back, and its state.
+///
+/// # Errors
+/// The response to send: the request is not valid, or the call is over.
 async fn read_state(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
     let webhook = Webhook::read(service, request).await?;
     let now_ms = service.clock().now_ms();
@@ -152,7 +157,9 @@ async fn read_state(service: &Service, request: Request<Incoming>) -> Result<(We
     Ok((webhook, state))
 }
 
-/// The stream broke, here or on another instance: a new one in the same session, unless that was tried too often.
+/// Opens a new stream in the same session after the last one broke, here or on another instance. After too many
+/// attempts
+/// the call gets its fallback.
 fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
@@ -160,7 +167,7 @@ fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -
     if let Some(progress) = progress {
         state.info.failed_turns = progress.failed_turns;
     }
-    // Another instance's stream may have greeted: then nobody is greeted twice.
+    // Another instance may have greeted the caller. We never greet twice.
     let opening =
         if progress.is_some_and(|progress| progress.awaits_greeting) { Opening::Greet } else { Opening::Resume };
     let call_sid = state.call_sid;
@@ -185,7 +192,7 @@ fn refused(service: &Service, why: &str) -> Refusal {
     refusal(StatusCode::FORBIDDEN, "")
 }
 
-/// A stream that is to be opened.
+/// A stream to open.
 struct Stream<'a> {
     call_sid: &'a CallSid,
     info: CallInfo,
@@ -208,13 +215,13 @@ impl Stream<'_> {
             status_callback: Some(public.http("/stream-status")),
             parameters: self.parameters,
         };
-        // For a Twilio that does not ask the action: nobody is left in silence.
+        // In case Twilio does not request the action: the caller must not be left in silence.
         let sorry = Verb::Say { text: "We are sorry, the connection was lost. Please call again.".to_owned() };
         document(&[connect, sorry, Verb::Hangup])
     }
 }
 
-/// What the agent is told: the two numbers, and the session parameters of the voice-url.
+/// The parameters that the agent gets: the two numbers, and the session parameters of the voice-url.
 fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
     let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
@@ -229,8 +236,8 @@ fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {
     handoff::failed(&agent.call.handoff, &outcome)
 }
 
-/// A call that began while another configuration was served, whose agent this one does not have: it goes where calls of
-/// the default agent go that fail.
+/// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
+/// the default agent's fallback.
 fn without_agent(service: &Service, call_sid: &CallSid) -> String {
     tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
     match service.agent(&service.config().default_agent) {

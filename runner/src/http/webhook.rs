@@ -1,4 +1,4 @@
-//! A webhook of Twilio's: its parameters, and whether Twilio signed it.
+//! A webhook request from Twilio: its parameters, and whether Twilio signed it.
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::Authority;
@@ -13,16 +13,16 @@ use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
 
-/// A request that Twilio signed, or that came where nothing is signed.
+/// A request that Twilio signed, or any request if no token is set.
 #[derive(Debug)]
 pub(super) struct Webhook {
-    /// The URL that Twilio sees.
+    /// The URL of this service as Twilio sees it.
     pub(super) public: PublicUrl,
-    /// Parameters of the URL.
+    /// The parameters of the URL.
     pub(super) query: Vec<(String, String)>,
-    /// Parameters of the body, or for GET of the URL.
+    /// The parameters of the body, or of the URL for GET.
     pub(super) form: Vec<(String, String)>,
-    /// The trace that it belongs to.
+    /// The trace of the request.
     pub(super) trace: Option<TraceContext>,
 }
 
@@ -46,12 +46,12 @@ impl Webhook {
         Ok(Self { public, query, form, trace })
     }
 
-    /// A parameter of Twilio's.
+    /// A parameter that Twilio sets.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         find(&self.form, name)
     }
 
-    /// A parameter of the URL's.
+    /// A parameter of the URL.
     pub(super) fn in_query(&self, name: &str) -> Option<&str> {
         find(&self.query, name)
     }
@@ -67,7 +67,7 @@ pub fn pairs(encoded: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(encoded).into_owned().collect()
 }
 
-/// The body of a request that brings a form.
+/// Reads the body of a form.
 pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incoming) -> Result<Vec<u8>, Refusal> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
@@ -84,12 +84,12 @@ pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incomi
     }
 }
 
-/// The URL that Twilio sees: the one that was set, else what the front end forwards.
+/// The URL of this service as Twilio sees it: PUBLIC_URL, else the one that the front end forwards.
 pub(super) fn public_url(service: &Service, headers: &HeaderMap) -> Option<PublicUrl> {
     service.config().public_url.clone().or_else(|| forwarded_url(headers))
 }
 
-/// The URL that the front end forwards; behind Cloud Run's that is the one that was called.
+/// The URL that the front end forwards. On Cloud Run it is the URL of the request.
 #[must_use]
 pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -98,7 +98,7 @@ pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
     Some(PublicUrl { is_tls: proto == Some("https"), authority: authority.as_str().to_owned() })
 }
 
-/// Refuses a request that Twilio did not sign, where there is a token to tell it by.
+/// Refuses a request that Twilio did not sign, if there is a token to check it with.
 pub(super) fn check_signature(
     service: &Service,
     url: &str,
@@ -138,8 +138,9 @@ pub(super) fn check_signature(
     Err(refusal(StatusCode::FORBIDDEN, ""))
 }
 
-/// URLs that Twilio may have called where the one that was checked does not match: the other scheme, the hosts that
-/// headers name, a slash more or less. None of them lets a request in; they tell what PUBLIC_URL should be.
+/// Other URLs that Twilio may have called: the other scheme, the hosts in the headers, with or without a slash at the
+/// end.
+/// They let no request in. They only tell what PUBLIC_URL should be.
 #[must_use]
 pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };
@@ -161,8 +162,7 @@ pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     urls
 }
 
-/// A URL without what may be secret or personal in it: the values of its query, what stands there without a name, and a
-/// ticket.
+/// A URL without what may be secret or personal: the values of its query, nameless parts of the query, and a ticket.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));

@@ -1,24 +1,26 @@
-//! Frames are gathered under load: before the thread waits for sockets it sleeps for a moment, so that one wake-up serves
-//! all that came meanwhile, and one write to a connection of the agent's carries the frames of several calls. To wake and
-//! to write costs several times what is done with a frame.
+//! Coalesces frames under load: the thread sleeps briefly before it waits for its sockets. One wake-up then serves all
+//! frames that came meanwhile, and one write to the agent carries frames of several calls. A wake-up and a write cost
+//! several
+//! times as much as handling a frame.
 //!
-//! What it adds to a frame's way is bounded by the moment's length. Only a runtime of one thread does it: with more of
-//! them the one that sleeps may be the one that is needed.
+//! The sleep bounds the delay of a frame. Only a runtime with one thread does this: with more threads the sleeping one
+//! may be
+//! the one that is needed.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// With fewer media sockets than these less than four frames come in a moment, and to sleep and to wait costs more than
-/// it saves (docs/performance.md).
+/// With fewer media streams, fewer than four frames come during a sleep. Sleeping then costs more than it saves
+/// (docs/performance.md).
 const MIN_SOCKETS: usize = 300;
 
-/// Microseconds; 0: it is not done. There is one for the process, for its one thread.
+/// How long to sleep, in microseconds; 0: not at all. The process has one value, for its one thread.
 static SLEEP_US: AtomicU64 = AtomicU64::new(0);
 
-/// Media sockets of the process.
+/// The open media streams of the process.
 static SOCKETS: AtomicUsize = AtomicUsize::new(0);
 
-/// An open media socket, which is counted until this is dropped.
+/// Counts an open media stream until it is dropped.
 #[derive(Debug)]
 pub(crate) struct SocketCount(());
 
@@ -35,12 +37,12 @@ impl Drop for SocketCount {
     }
 }
 
-/// Has the process gather for so long, once there is load.
+/// Sets how long the process sleeps under load.
 pub fn set_sleep(sleep: Duration) {
     SLEEP_US.store(u64::try_from(sleep.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
-/// The moment of a thread that is about to wait.
+/// Sleeps if there is load. The thread calls this before it waits.
 pub fn coalesce() {
     let sleep = SLEEP_US.load(Ordering::Relaxed);
     if sleep > 0 && SOCKETS.load(Ordering::Relaxed) >= MIN_SOCKETS {

@@ -1,4 +1,4 @@
-//! The media socket, our end of it: a WebSocket whose messages can be put back.
+//! Our end of a media stream: a WebSocket whose messages can be put back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,30 +9,30 @@ use dialbridge_net::websocket::{self, Frame, Full, Message, WebSocket};
 use crate::media::coalescing::SocketCount;
 use crate::settings::Limits;
 
-/// How long a socket may take to close.
+/// How long the WebSocket may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What came over the socket.
+/// What came from Twilio.
 #[derive(Debug)]
 pub enum FromTwilio {
-    /// A text message; whether it is UTF-8 is checked by whoever reads it.
+    /// A text message. The reader checks whether it is UTF-8.
     Text(BytesMut),
     /// A binary message.
     Binary,
-    /// The socket is closed.
+    /// The WebSocket is closed.
     Closed,
 }
 
-/// An open media socket.
+/// An open media stream.
 #[derive(Debug)]
 pub struct MediaSocket {
     socket: WebSocket,
-    /// What was read already, and is to be read again.
+    /// Messages that were read and are to be read again.
     put_back: VecDeque<FromTwilio>,
     _socket_count: SocketCount,
 }
 
-/// The limits of a media socket.
+/// The limits of a media stream.
 pub(crate) fn limits(limits: &Limits) -> websocket::Limits {
     websocket::Limits {
         max_message_bytes: limits.message_bytes,
@@ -44,13 +44,13 @@ pub(crate) fn limits(limits: &Limits) -> websocket::Limits {
 }
 
 impl MediaSocket {
-    /// Takes a socket over. What reads and writes ends with it.
+    /// Takes over a WebSocket. Its tasks end when this is dropped.
     #[must_use]
     pub fn new(socket: WebSocket) -> Self {
         Self { socket, put_back: VecDeque::new(), _socket_count: SocketCount::new() }
     }
 
-    /// The next message; `Closed` is the last. Nothing is lost when this is dropped half-way.
+    /// The next message; `Closed` is the last. Nothing is lost when the future is dropped early.
     pub async fn next(&mut self) -> FromTwilio {
         if let Some(message) = self.put_back.pop_front() {
             return message;
@@ -62,7 +62,7 @@ impl MediaSocket {
         }
     }
 
-    /// Has messages come once more, before all others.
+    /// Puts messages back in front of all others.
     pub fn put_back(&mut self, messages: Vec<FromTwilio>) {
         self.put_back = messages.into();
     }
@@ -70,18 +70,18 @@ impl MediaSocket {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`Full`] when too many wait already.
+    /// [`Full`] when too many messages are queued.
     pub fn send(&self, text: String) -> Result<(), Full> {
         self.socket.try_send(Frame::text(text))
     }
 
-    /// How many messages wait to be sent.
+    /// How many messages are queued.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.socket.queued()
     }
 
-    /// Closes the socket after what waits is sent, or at once when that takes too long.
+    /// Closes the WebSocket after the queued messages are sent, or after a timeout.
     pub async fn close(self) {
         self.socket.close(CLOSE_TIMEOUT).await;
     }

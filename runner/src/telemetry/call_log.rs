@@ -1,4 +1,4 @@
-//! What a call reports, as log lines. Transcripts stand at DEBUG only; digits, parameters and numbers nowhere.
+//! Log lines for the reports of a call. Transcripts appear at DEBUG only; digits, parameters and numbers never.
 
 use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
 use dialbridge_core::stages::{SlowStage, TurnStage};
@@ -6,7 +6,7 @@ use dialbridge_core::{CallSid, CallTime, Report};
 use serde_json::{Map, Value};
 use tracing::Level;
 
-/// Logs one fact. Stages have their own line, see [`log_stages`].
+/// Logs one report. Stages have their own line: see [`log_stages`].
 pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
     let Some(level) = level(report) else { return };
     line(level, call_sid, at, report.sentence(), || values(report, |field| may_stand_at(level, field)));
@@ -16,8 +16,9 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
     }
 }
 
-/// Logs a turn in one line: how long each of its stages took, and when what happened, in milliseconds of the call. A slow
-/// turn is a warning, and names the slow stage.
+/// Logs a turn in one line: how long each stage took, and when things happened, in milliseconds of the call. A slow
+/// turn is
+/// a warning and names the slow stage.
 pub(crate) fn log_stages(
     call_sid: &CallSid,
     at: CallTime,
@@ -48,7 +49,7 @@ pub(crate) fn log_stages(
     });
 }
 
-/// How important a report is to the log; `None`: it is not logged here.
+/// The level of a report; `None` if it is not logged here.
 fn level(report: &Report) -> Option<Level> {
     let level = match report {
         Report::Stages(_) => return None,
@@ -96,7 +97,7 @@ fn may_stand_at(level: Level, field: &Field<'_>) -> bool {
     }
 }
 
-/// The values of those fields under their names. An absent value is left out.
+/// The values of the wanted fields by name. Absent values are left out.
 fn values(report: &Report, is_wanted: impl Fn(&Field<'_>) -> bool) -> Map<String, Value> {
     let fields = report.fields().into_iter().filter(|field| is_wanted(field) && field.value != FieldValue::Absent);
     fields.map(|field| (field.name.to_owned(), value(&field.value))).collect()
@@ -104,7 +105,7 @@ fn values(report: &Report, is_wanted: impl Fn(&Field<'_>) -> bool) -> Map<String
 
 fn value(value: &FieldValue<'_>) -> Value {
     match value {
-        // Its own id: the project and the agent that it is part of are the same in every line.
+        // Only the last part of the name: the project and the agent are the same in every line.
         FieldValue::Resource(name) => name.rsplit('/').next().unwrap_or(name).into(),
         FieldValue::Json(json) => json.to_string().into(),
         FieldValue::Absent
@@ -118,10 +119,10 @@ fn value(value: &FieldValue<'_>) -> Value {
     }
 }
 
-/// Writes a line. The values are asked for only where the level is logged.
+/// Writes a line. The values are computed only if the level is logged.
 fn line(level: Level, call_sid: &CallSid, at: CallTime, sentence: &str, values: impl Fn() -> Map<String, Value>) {
     let (call_sid, at_ms) = (call_sid.as_str(), at.as_ms());
-    // A macro takes its level and its fields' names as they are written; `log` spreads `fields` out.
+    // The macro needs its level and field names as literals; `log` spreads `fields` out.
     macro_rules! at {
         ($level:ident) => {
             tracing::$level!(call_sid, at_ms, fields = %serde_json::Value::Object(values()), "{sentence}")

@@ -1,4 +1,4 @@
-//! What is told of one call.
+//! The telemetry of one call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use super::traces::CallTrace;
 use crate::settings::AgentConfig;
 use crate::telemetry::call_log;
 
-/// How long the end of a call waits for its events, where nobody waits for the end of the call.
+/// How long the end of a call waits for its events, if nobody waits for the call itself.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Why a call ended whose task has panicked.
+/// The close reason of a call whose task has panicked.
 const PANIC: &str = "panic";
 
-/// What is told of one call.
+/// The telemetry of one call.
 #[derive(Debug)]
 pub struct CallTelemetry {
     call_sid: CallSid,
@@ -36,28 +36,28 @@ pub struct CallTelemetry {
     has_ended: bool,
 }
 
-/// What tells one call from another.
+/// Identifies a call.
 #[derive(Debug)]
 pub(crate) struct CallIdentity<'a> {
     pub(crate) call_sid: &'a CallSid,
-    /// When its ticket was issued, in milliseconds since 1970.
+    /// When the ticket was issued, in milliseconds since 1970.
     pub(crate) issued_ms: u64,
     /// The agent's name in the settings.
     pub(crate) agent: &'a str,
     pub(crate) language: &'a str,
     /// The service's URL.
     pub(crate) service: String,
-    /// The trace that led to it.
+    /// The trace that led to the call.
     pub(crate) trace: Option<TraceContext>,
 }
 
 impl Telemetry {
-    /// The beginning of a call.
+    /// Starts the telemetry of a call.
     pub(crate) fn call(&self, identity: CallIdentity<'_>, settings: &AgentConfig) -> CallTelemetry {
         let agent = AgentLabels { name: identity.agent.into(), edition: settings.address.edition() };
         let began_ms = self.clock.now_ms();
         let trace = self.exporter.as_ref().and_then(|exporter| {
-            // A call whose request decided about its trace does as that one did.
+            // The request has decided whether its trace is kept; the call does the same.
             let context = identity.trace.or_else(|| exporter.sample(None)).filter(|context| context.is_sampled)?;
             let attributes = vec![
                 ("twilio.call_sid", identity.call_sid.as_str().into()),
@@ -95,7 +95,7 @@ impl Telemetry {
 }
 
 impl CallTelemetry {
-    /// Tells a fact. Never waits.
+    /// Reports an event of the call. Never waits.
     pub(crate) fn report(&mut self, at: CallTime, report: &Report) {
         self.last = at;
         self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
@@ -125,12 +125,12 @@ impl CallTelemetry {
         self.trace.iter_mut().for_each(|trace| trace.ended(at, reason));
     }
 
-    /// Tells what came of new TwiML for the call; `None`: Twilio has ended the stream before it answered.
+    /// Reports the result of an update with new TwiML. `None`: Twilio ended the stream before it answered.
     pub(crate) fn updated(&self, result: Option<UpdateResult>) {
         self.metrics.updated(result);
     }
 
-    /// Tells how many messages wait for the media socket.
+    /// Reports how many messages are queued for the media stream.
     pub(crate) fn queued(&self, messages: usize) {
         self.metrics.queued(messages);
     }
@@ -140,8 +140,9 @@ impl CallTelemetry {
         &self.span
     }
 
-    /// Waits for the call's events to be sent, but not for long. For where nobody waits for the end of the call: a platform
-    /// that counts requests may take the processor away when the last one has ended.
+    /// Waits briefly until the call's events are sent. Used where nobody waits for the call: a platform that counts
+    /// requests
+    /// may take the CPU away when the last request has ended.
     pub(crate) async fn flushed(&self) {
         if let Some(events) = &self.events {
             let _ = tokio::time::timeout(FLUSH, events.flushed()).await;
@@ -150,7 +151,7 @@ impl CallTelemetry {
 }
 
 impl Drop for CallTelemetry {
-    /// A call whose task has panicked has told no end.
+    /// A call whose task has panicked has not reported its end.
     fn drop(&mut self) {
         if !self.has_ended && std::thread::panicking() {
             self.ended(self.last, PANIC, &AudioAccount::default());

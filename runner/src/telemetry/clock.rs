@@ -1,25 +1,25 @@
-//! The clock on the wall, for tickets: milliseconds since 1970, the same for all instances.
+//! The wall clock, for tickets: milliseconds since 1970, the same for all instances.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// Tells the time.
+/// Where the time comes from.
 #[derive(Debug, Clone, Copy)]
 pub enum WallClock {
-    /// The system's.
+    /// The system clock.
     System,
-    /// One that began at a given time and goes on with tokio's clock, which a test may hold.
+    /// A clock that starts at a given time and continues with tokio's clock, which a test may pause.
     Since {
-        /// Milliseconds since 1970 at `at`.
+        /// The time at `at`, in milliseconds since 1970.
         began_ms: u64,
-        /// The moment that it began.
+        /// When the clock started.
         at: Instant,
     },
 }
 
 impl WallClock {
-    /// Milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

@@ -1,5 +1,6 @@
-//! What is told of calls: to the log, to Prometheus, to traces, and to the users' own systems. Nothing here decides about a
-//! call, and no call waits for it.
+//! Telemetry of calls: the log, metrics for Prometheus, traces, and events. It decides nothing about a call, and no
+//! call
+//! waits for it.
 
 mod call_log;
 mod call_telemetry;
@@ -40,10 +41,10 @@ pub struct Telemetry {
     metrics: Arc<Metrics>,
     events: Events,
     exporter: Option<Arc<Exporter>>,
-    /// The project that traces in log lines belong to.
+    /// The project of the traces in log lines.
     project: Option<String>,
     clock: WallClock,
-    /// Those that send. They end with this.
+    /// The tasks that send. They end when this is dropped.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -53,12 +54,12 @@ fn project_of(config: &Config) -> Option<String> {
     agent.address.name().split('/').nth(1).map(ToOwned::to_owned)
 }
 
-/// A request in its trace.
+/// A request and its trace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestTrace {
-    /// What comes of the request belongs below this.
+    /// The trace with the span that the request's results belong to.
     pub(crate) context: TraceContext,
-    /// The span above the request's own; 0: there is none.
+    /// The parent of the request's span; 0: none.
     parent_id: u64,
     from_ms: u64,
     /// Whether the request has a span of its own.
@@ -66,7 +67,7 @@ pub(crate) struct RequestTrace {
 }
 
 impl Telemetry {
-    /// Must run inside tokio: sending begins.
+    /// Starts sending. Must run inside tokio.
     pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock) -> Self {
         let metrics = Arc::new(Metrics::new());
         for (name, settings) in &config.agents {
@@ -88,18 +89,18 @@ impl Telemetry {
         self.metrics.refused(why);
     }
 
-    /// Counts what came of new TwiML for a call.
+    /// Counts the result of an update with new TwiML.
     pub(crate) fn updated(&self, result: UpdateResult) {
         self.metrics.updated(Some(result));
     }
 
-    /// All figures as text.
+    /// All metrics as text.
     pub(crate) fn metrics_text(&self, now: Now) -> String {
         let spans_waiting = self.exporter.as_ref().map_or(0, |exporter| exporter.waiting());
         self.metrics.text(&Now { events_waiting: self.events.waiting(), spans_waiting, ..now })
     }
 
-    /// The trace of a request that a call may come of; `None` where it is in none.
+    /// The trace of a request that may start a call; `None` if it has no trace.
     pub(crate) fn request(&self, came: Option<TraceContext>) -> Option<RequestTrace> {
         let from_ms = self.clock.now_ms();
         let context = match &self.exporter {
@@ -112,7 +113,7 @@ impl Telemetry {
         Some(RequestTrace { context, parent_id, from_ms, is_exported: own.is_some() })
     }
 
-    /// Tells the span of a request that was answered.
+    /// Exports the span of a request that was answered.
     pub(crate) fn answered(&self, request: RequestTrace, path: &'static str, method: &str, status: u16) {
         let Some(exporter) = self.exporter.as_ref().filter(|_| request.is_exported) else { return };
         exporter.put(Finished {
@@ -133,7 +134,7 @@ impl Telemetry {
         });
     }
 
-    /// The span of log lines that belong to a trace.
+    /// The span for log lines of a trace.
     pub(crate) fn log_span(&self, context: Option<TraceContext>) -> tracing::Span {
         let Some(context) = context else { return tracing::Span::none() };
         let (trace_id, span_id) = (context.trace_hex(), context.span_hex());
@@ -141,11 +142,11 @@ impl Telemetry {
             Some(project) => format!("projects/{project}/traces/{trace_id}"),
             None => trace_id,
         };
-        // As an error, so that it is there at any LOG_LEVEL.
+        // At level error, so that the span exists at any LOG_LEVEL.
         tracing::error_span!("traced", trace, span_id, trace_sampled = context.is_sampled)
     }
 
-    /// Sends what waits, for so long at most; what is left then is lost.
+    /// Sends all that is queued, at most for this long. The rest is lost.
     pub(crate) async fn flush(&self, timeout: Duration) {
         let spans = async {
             if let Some(exporter) = &self.exporter {

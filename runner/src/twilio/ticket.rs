@@ -79,7 +79,7 @@ pub struct State {
     /// What we know of the call.
     #[serde(flatten)]
     pub info: CallInfo,
-    /// How many streams in a row have broken early, this one included.
+    /// The number of this attempt: 1, plus one for each stream in a row that broke early.
     #[serde(rename = "n")]
     pub attempt: u32,
 }

@@ -11,26 +11,26 @@ use super::webhook::Webhook;
 use crate::settings::Redaction;
 use crate::telemetry::rfc3339::rfc3339;
 
-/// Where the events of a call go, and what they have in common.
+/// Where the events of a call go, and their common fields.
 #[derive(Debug)]
 pub(in crate::telemetry) struct CallEvents {
     webhook: Arc<Webhook>,
     redaction: Redaction,
     common: Common,
-    /// How many there were.
+    /// How many events there were.
     count: u64,
-    /// The number of the last one in the webhook's queue.
+    /// The queue number of the last event.
     last: u64,
     seen: Seen,
 }
 
-/// What all events of a call have.
+/// The common fields of a call's events.
 #[derive(Debug, Clone)]
 pub(in crate::telemetry) struct Common {
-    /// URL of the agent at this service.
+    /// The agent's URL at this service.
     pub(in crate::telemetry) source: String,
     pub(in crate::telemetry) call_sid: CallSid,
-    /// Tells this stream of the call from its others: when its ticket was issued, in milliseconds since 1970.
+    /// When the stream's ticket was issued, in milliseconds since 1970. Distinguishes the streams of a call.
     pub(in crate::telemetry) issued_ms: u64,
     /// When the stream's call time began, in milliseconds since 1970.
     pub(in crate::telemetry) began_ms: u64,
@@ -40,7 +40,7 @@ pub(in crate::telemetry) struct Common {
     pub(in crate::telemetry) traceparent: Option<String>,
 }
 
-/// What is told at the end.
+/// What the last event contains.
 #[derive(Debug, Default)]
 struct Seen {
     turns: u64,
@@ -53,7 +53,7 @@ impl CallEvents {
         Self { webhook, redaction, common, count: 0, last: 0, seen: Seen::default() }
     }
 
-    /// Tells a fact, where it is one for others. Stages and the end have their own.
+    /// Sends an event for a report, if it has one. Stages and the end have their own methods.
     pub(in crate::telemetry) fn report(&mut self, at: CallTime, report: &Report) {
         match report {
             Report::Started { stream_sid, from, to, .. } => {
@@ -87,7 +87,7 @@ impl CallEvents {
             Report::TurnOpened { .. } => self.seen.turns += 1,
             Report::TurnFailed { .. } => self.seen.failed_turns += 1,
             Report::BargeIn { .. } => self.seen.barge_ins += 1,
-            // These are for those who run the service, or have their own.
+            // These are for operators only, or have their own methods.
             Report::Transcript { is_final: false, .. }
             | Report::EndOfUtterance { .. }
             | Report::MoreAudio { .. }
@@ -116,7 +116,7 @@ impl CallEvents {
         }
     }
 
-    /// Tells a turn and where its time went.
+    /// Sends an event for a turn with its stages.
     pub(in crate::telemetry) fn stages(&mut self, at: CallTime, stages: &Stages, slow_stage: Option<SlowStage>) {
         let times = TurnStage::ALL.into_iter().filter_map(|stage| {
             let stretch = stages.interval(stage)?;
@@ -136,7 +136,7 @@ impl CallEvents {
         self.send(at, "turn", data);
     }
 
-    /// Tells the end of the stream.
+    /// Sends an event for the end of the stream.
     pub(in crate::telemetry) fn ended(&mut self, at: CallTime, reason: &str, audio: &AudioAccount) {
         let ms = |bytes: u64| bytes / dialbridge_core::audio::BYTES_PER_MS as u64;
         let data = json!({
@@ -182,7 +182,7 @@ impl CallEvents {
             "type": format!("dialbridge.call.{kind}"),
             "subject": common.call_sid.as_str(),
             "time": rfc3339(common.began_ms + at.as_ms()),
-            // CloudEvents' extension for order: it can be compared as text.
+            // The CloudEvents extension for order. It is compared as text.
             "sequence": format!("{:010}", self.count),
             "datacontenttype": "application/json",
             "data": data,

@@ -1,7 +1,9 @@
-//! Events of calls for the users' own systems: CloudEvents 1.0 (<https://github.com/cloudevents/spec>), posted to a webhook.
+//! Events of calls for the user's own systems: CloudEvents 1.0 (<https://github.com/cloudevents/spec>), posted to a
+//! webhook.
 //!
-//! A call puts its events into a bounded queue and goes on; a task of the webhook's own posts them, in batches, one batch at
-//! a time, so that the events of a call come in their order. What is not taken in time is counted as lost.
+//! A call puts its events into a bounded queue and continues. The webhook's task posts them in batches, one at a time,
+//! so
+//! that the events of a call arrive in order. Events that are not accepted in time count as lost.
 
 mod call_events;
 mod signature;
@@ -21,18 +23,18 @@ use dialbridge_net::http_client::HttpClient;
 pub(super) use call_events::{CallEvents, Common};
 use webhook::Webhook;
 
-/// All webhooks that get events; agents with the same one share it.
+/// All webhooks that get events. Agents with the same webhook share it.
 #[derive(Debug, Default)]
 pub(super) struct Events(BTreeMap<String, Arc<Webhook>>);
 
-/// What tells one webhook from another.
+/// The key that distinguishes webhooks.
 fn key(config: &EventsConfig) -> String {
     let secrets = config.secrets.iter().map(|secret| secret.expose());
     std::iter::once(config.url.expose()).chain(secrets).collect::<Vec<_>>().join("\n")
 }
 
 impl Events {
-    /// The webhooks of all agents; their tasks are `tasks`'.
+    /// Starts the webhooks of all agents, with their tasks in `tasks`.
     pub(super) fn start<'a>(
         agents: impl Iterator<Item = &'a AgentConfig>,
         client: &HttpClient,
@@ -51,17 +53,17 @@ impl Events {
         Self(all)
     }
 
-    /// The webhook that an agent's events go to.
+    /// The webhook for an agent's events.
     pub(super) fn webhook(&self, config: &EventsConfig) -> Option<Arc<Webhook>> {
         self.0.get(&key(config)).cloned()
     }
 
-    /// How many events wait to be sent.
+    /// How many events are queued.
     pub(super) fn waiting(&self) -> u64 {
         self.0.values().map(|webhook| webhook.waiting()).sum()
     }
 
-    /// Sends what waits, for so long at most; what is left then is lost.
+    /// Sends the queued events, at most for this long. The rest is lost.
     pub(super) async fn flush(&self, timeout: Duration) {
         let all = async {
             for webhook in self.0.values() {

@@ -1,5 +1,5 @@
-//! How a webhook knows that events are ours and new: a header `Dialbridge-Signature: t=SECONDS,v1=HEX`, with a `v1` for each
-//! secret. HEX is the HMAC-SHA256 of `SECONDS.BODY`, so that a request that somebody kept cannot be sent once more later on.
+//! How a webhook knows that events are ours and new: a header `Dialbridge-Signature: t=SECONDS,v1=HEX`, with a `v1` for
+//! each secret. HEX is the HMAC-SHA256 of `SECONDS.BODY`, so that nobody can replay a request later.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::settings::Secret;
 /// The header's name.
 pub(super) const HEADER: &str = "dialbridge-signature";
 
-/// Signs a body at that time, in milliseconds since 1970; nothing where there is no secret.
+/// The signature of a body at this time, in milliseconds since 1970. `None` without a secret.
 pub(super) fn signature(secrets: &[Secret], now_ms: u64, body: &[u8]) -> Option<String> {
     if secrets.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! A webhook and what waits for it.
+//! A webhook and its queue of events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::telemetry::outbox::{Outbox, OutboxLimits};
 use crate::telemetry::post::{NotTaken, RetryPolicy, post};
 use dialbridge_net::http_client::HttpClient;
 
-/// How much may wait: some minutes of a full instance.
+/// How much may be queued: some minutes of a full instance.
 const QUEUE: OutboxLimits = OutboxLimits { items: 10_000, bytes: 8 << 20 };
 
 /// How much is posted at once.
 const BATCH: OutboxLimits = OutboxLimits { items: 100, bytes: 256 * 1024 };
 
-/// A batch is tried for half a minute at most.
+/// We try to post a batch for at most half a minute.
 const RETRY_POLICY: RetryPolicy = RetryPolicy { attempts: 5, timeout: Duration::from_secs(5) };
 
 /// `datacontenttype` of a batch in CloudEvents' JSON format.
 const BATCH_TYPE: &str = "application/cloudevents-batch+json";
 
-/// What losses are called.
+/// What the log calls the losses.
 const WHAT: &str = "events";
 
 /// A webhook.
@@ -54,7 +54,7 @@ impl Webhook {
         Self { url, secrets, outbox: Outbox::new(QUEUE), losses: Losses::default(), client, clock, metrics }
     }
 
-    /// Puts an event in; gives its number in the queue. Never waits.
+    /// Queues an event. Returns its number in the queue. Never waits.
     pub(super) fn put(&self, event: String) -> Option<u64> {
         let bytes = event.len();
         let number = self.outbox.put(event, bytes);
@@ -64,7 +64,7 @@ impl Webhook {
         number
     }
 
-    /// Posts what waits, for as long as it is polled.
+    /// Posts the queued events, for as long as it is polled.
     pub(super) async fn run(self: Arc<Self>) {
         tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
     }
@@ -84,7 +84,7 @@ impl Webhook {
         }
     }
 
-    /// A request with a batch: signed anew each time, for a signature is not good for long.
+    /// The request for a batch. Each attempt has a new signature, because a signature expires soon.
     fn request(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request = Request::post(self.url.expose())
             .header("content-type", BATCH_TYPE)
@@ -100,22 +100,22 @@ impl Webhook {
         self.metrics.events("lost", count);
     }
 
-    /// The number of the last event that was put in.
+    /// The number of the last event that was queued.
     pub(super) fn last(&self) -> u64 {
         self.outbox.last()
     }
 
-    /// Returns when that event, and all before it, were sent or lost.
+    /// Returns when this event and all before it were sent or lost.
     pub(super) async fn flushed(&self, number: u64) {
         self.outbox.settled(number).await;
     }
 
-    /// How many events wait to be sent.
+    /// How many events are queued.
     pub(super) fn waiting(&self) -> u64 {
         self.outbox.waiting()
     }
 
-    /// The instance ends: what waits is lost, and what was lost is said.
+    /// Gives up the queued events at the end of the instance, and logs the losses.
     pub(super) fn give_up(&self) {
         self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
         self.losses.log(WHAT, self.waiting());

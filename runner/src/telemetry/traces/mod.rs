@@ -1,8 +1,9 @@
-//! Traces for OpenTelemetry: a call is a span, its turns are children of it, and their stages are children of these. They
-//! are told when they are over, so a span is written once, with both its ends.
+//! Traces for OpenTelemetry: a call is a span, its turns are children of it, and their stages are children of the
+//! turns.
+//! Each span is exported once, when it is over.
 //!
-//! The types of the protocol are OpenTelemetry's own; what sends them is ours, for it has to run on the service's
-//! connections and within its drain.
+//! The types are OpenTelemetry's own. The exporter is ours, because it uses the service's connections and drains with
+//! it.
 
 mod call_trace;
 mod exporter;
