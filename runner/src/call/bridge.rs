@@ -1,4 +1,4 @@
-//! Drives one call: hands core what comes in, and has [`Effects`] do what comes out.
+//! Drives one call: hands core what comes in, and has `effects` do what comes out.
 
 use std::pin::pin;
 use std::time::Duration;
