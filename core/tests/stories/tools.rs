@@ -97,7 +97,7 @@ fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
         test.agent(1, wants(&["tools/1"]));
     }
     assert_eq!(test.count(|output| matches!(output, Output::RunTools(..))), 16);
-    assert_eq!(tool_results(&test).len(), 84, "of the others it is told that they are refused");
+    assert_eq!(tool_results(&test).len(), 84, "the agent hears that the others are refused");
     test.agent(1, end_session());
     test.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
     assert_eq!(tool_results(&test).len(), 84, "an agent that is done is told nothing");

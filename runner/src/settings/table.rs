@@ -53,8 +53,8 @@ settings! {
         Service DIALBRIDGE_CONFIG: PathBuf = path("FILE").flag("config").example("agents.toml");
         /// How many calls may stream at once
         Service MAX_CALLS: usize = number(1..=1_000_000).default_is("1000");
-        /// Where calls go that come when MAX_CALLS are there
-        Agent OVERFLOW_URL: String = web_url().otherwise("they are told that all lines are busy");
+        /// Where calls go while MAX_CALLS are live
+        Agent OVERFLOW_URL: String = web_url().otherwise("the caller hears that all lines are busy");
         /// The least severity that is logged; debug shows what was said
         Service LOG_LEVEL: Severity = form("LEVEL", "debug, info, warning, error", log_level).default_is("info");
         /// When a live call goes to another media stream, in a gap of the conversation; 0: never
