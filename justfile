@@ -61,7 +61,3 @@ instructions:
 frames:
     cargo run -p dialbridge-tests --example record_frames
     UPDATE_GOLDEN=1 cargo test -p dialbridge-tests tapes
-
-# Checks that the script makes the same tables of audio filters
-filters:
-    python3 core/filters/make_filters.py --check

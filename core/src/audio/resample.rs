@@ -91,7 +91,7 @@ struct Conversion {
 
 impl Conversion {
     fn new(filter: &'static Filter) -> Self {
-        let (phases, step) = filter.ratio();
+        let (phases, step) = filter.ratio;
         let window = Vec::with_capacity(filter.taps + BLOCK);
         let (whole_step, part_step) = (step / phases, step % phases);
         let mut conversion = Self { filter, phases, whole_step, part_step, window, position: 0, phase: 0 };
