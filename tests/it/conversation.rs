@@ -61,7 +61,7 @@ async fn the_goodbye_is_heard_to_its_end_before_the_call_is_updated(edition: Edi
     );
 }
 
-each_edition!(every_frame_the_caller_says_reaches_the_agent_once_and_in_order, ALL);
+each_edition!(every_frame_the_caller_says_reaches_the_agent_once_and_in_order, [Cx, EsV2, EsV2Beta1]);
 async fn every_frame_the_caller_says_reaches_the_agent_once_and_in_order(edition: Edition) {
     let harness = Harness::with_script(ECHO).edition(edition).start();
     // Without a gap: into the greeting, at the ends of utterances, while the agent thinks and while it speaks.
@@ -102,7 +102,7 @@ async fn a_yes_said_before_the_prompt_is_the_next_turn_and_does_not_cut_it(editi
     assert_eq!(heard, 3_700, "the prompt, and after it the answer to the early yes");
 }
 
-each_edition!(both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn, ALL);
+each_edition!(both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn, [Cx, EsV2, EsV2Beta1]);
 async fn both_ways_in_which_google_ends_a_stream_lead_to_the_next_turn(edition: Edition) {
     for closes in ["after-answer", "after-half-close"] {
         for answers in ["after-half-close", "at-once"] {
