@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_core::agent::TurnStart;
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -19,7 +19,7 @@ use crate::cx_convert::Cx;
 use crate::es_convert::Es;
 use crate::pipe::{InputPipe, PipeFull, StreamInput};
 use crate::session::SessionContext;
-use crate::stream::{Streams, Turn};
+use crate::stream::{OpenedStream, Streams};
 use dialbridge_net::dial::Dial;
 
 /// How many events of one call can wait to be handled. When the queue is full, the call's streams wait.
@@ -118,18 +118,18 @@ impl Agent {
         self.streams.channels.maintain().await;
     }
 
-    /// Opens a stream for a turn and sends its events over `events`. The stream ends with its task, which `tasks` owns.
+    /// Opens a stream and sends its events over `events`. The stream ends with its task, which `tasks` owns.
     pub fn open<T: From<()> + Send + 'static>(
         &self,
         context: &SessionContext,
-        turn: TurnId,
+        id: StreamId,
         start: &TurnStart,
-        events: mpsc::Sender<(TurnId, AgentEvent)>,
+        events: mpsc::Sender<(StreamId, AgentEvent)>,
         tasks: &mut JoinSet<T>,
     ) -> StreamHandle {
         let pipe = InputPipe::new(context.speech.audio_chunk_ms);
-        let turn = Turn { id: turn, start: start.clone(), pipe: pipe.clone(), events };
-        let (stream, input) = (self.stream(context.clone(), turn), pipe.clone());
+        let opened = OpenedStream { id, start: start.clone(), pipe: pipe.clone(), events };
+        let (stream, input) = (self.stream(context.clone(), opened), pipe.clone());
         let task = tasks.spawn(async move {
             lingering(input, stream).await;
             T::from(())
@@ -138,16 +138,16 @@ impl Agent {
     }
 
     /// A stream of the product's, from its opening to its end.
-    fn stream(&self, context: SessionContext, turn: Turn) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn stream(&self, context: SessionContext, opened: OpenedStream) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let streams = self.streams.clone();
         match context.product {
-            Product::Cx => Box::pin(streams.run::<Cx>(context, turn)),
-            Product::Es(EsApi::V2) => Box::pin(streams.run::<Es<false>>(context, turn)),
-            Product::Es(EsApi::V2Beta1) => Box::pin(streams.run::<Es<true>>(context, turn)),
+            Product::Cx => Box::pin(streams.run::<Cx>(context, opened)),
+            Product::Es(EsApi::V2) => Box::pin(streams.run::<Es<false>>(context, opened)),
+            Product::Es(EsApi::V2Beta1) => Box::pin(streams.run::<Es<true>>(context, opened)),
             Product::Ces(_) => {
                 let auth = streams.auth.clone();
                 let carrier = self.sockets.clone().map_or(Carrier::Grpc(streams), Carrier::WebSocket);
-                Box::pin(ces::run(carrier, auth, context, turn))
+                Box::pin(ces::run(carrier, auth, context, opened))
             }
         }
     }

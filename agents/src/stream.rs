@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use dialbridge_core::agent::{AgentFault, TurnStart};
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use futures_core::Stream;
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
@@ -52,15 +52,15 @@ pub(super) struct Streams {
     pub(super) auth: Auth,
 }
 
-/// One turn.
-pub(super) struct Turn {
-    pub(super) id: TurnId,
+/// A stream that core has opened, and where its events go.
+pub(super) struct OpenedStream {
+    pub(super) id: StreamId,
     pub(super) start: TurnStart,
     pub(super) pipe: Arc<InputPipe>,
-    pub(super) events: mpsc::Sender<(TurnId, AgentEvent)>,
+    pub(super) events: mpsc::Sender<(StreamId, AgentEvent)>,
 }
 
-impl Turn {
+impl OpenedStream {
     /// Reports how a stream ended. `began` is when it was opened with its token.
     pub(super) async fn send_end(&self, ended: Result<(), AgentFault>, auth: &Auth, began: Instant) {
         let last = match ended {
@@ -80,13 +80,13 @@ impl Turn {
 
 impl Streams {
     /// Runs a turn to its end and reports what the agent says. Dropping it resets the stream.
-    pub(super) async fn run<D: Dialect>(self, context: SessionContext, turn: Turn) {
+    pub(super) async fn run<D: Dialect>(self, context: SessionContext, opened: OpenedStream) {
         let began = Instant::now();
-        let ended = self.stream::<D>(&context, &turn).await;
-        turn.send_end(ended, &self.auth, began).await;
+        let ended = self.stream::<D>(&context, &opened).await;
+        opened.send_end(ended, &self.auth, began).await;
     }
 
-    async fn stream<D: Dialect>(&self, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
+    async fn stream<D: Dialect>(&self, context: &SessionContext, opened: &OpenedStream) -> Result<(), AgentFault> {
         let mut metadata = MetadataMap::new();
         self.auth.headers(&mut metadata).await.map_err(|error| AgentFault {
             code: "UNAUTHENTICATED".to_owned(),
@@ -94,10 +94,10 @@ impl Streams {
             transient: true,
         })?;
         let lease = self.channels.lease();
-        let connection = Resettable { channel: lease.channel.clone(), pipe: turn.pipe.clone() };
-        let _reset = ResetOnDrop(turn.pipe.clone());
-        let first = Some(D::first(context, &turn.start));
-        let mut request = Request::new(Requests::<D> { first, pipe: turn.pipe.clone(), dialect: PhantomData });
+        let connection = Resettable { channel: lease.channel.clone(), pipe: opened.pipe.clone() };
+        let _reset = ResetOnDrop(opened.pipe.clone());
+        let first = Some(D::first(context, &opened.start));
+        let mut request = Request::new(Requests::<D> { first, pipe: opened.pipe.clone(), dialect: PhantomData });
         *request.metadata_mut() = metadata;
 
         let of = |status: Status| fault(&status);
@@ -111,7 +111,7 @@ impl Streams {
             async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();
         while let Some(events) = next().await.map_err(of)? {
             for event in events {
-                if turn.events.send((turn.id, event)).await.is_err() {
+                if opened.events.send((opened.id, event)).await.is_err() {
                     return Ok(());
                 }
             }

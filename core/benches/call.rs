@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{Answer, AnswerPart, Prompt};
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::twilio::{Inbound, parse};
-use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, TurnId};
+use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, StreamId};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -73,7 +73,7 @@ fn answer_of_two_seconds(bencher: Bencher<'_, '_>) {
     let answer = Answer { part: AnswerPart::Final, prompts: vec![prompt], ..Answer::default() };
     bencher.with_inputs(|| (listening_call(), AgentEvent::Answer(Box::new(answer.clone())))).bench_local_values(
         |(mut call, event)| {
-            let _ = call.handle_input(Input::Agent(TurnId(1), event), CallTime::from_ms(1_000));
+            let _ = call.handle_input(Input::Agent(StreamId(1), event), CallTime::from_ms(1_000));
             while let Some(output) = call.poll_output() {
                 black_box(output);
             }

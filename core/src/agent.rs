@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::audio::AudioFormat;
 
-/// A command for the stream of the [`TurnId`](crate::TurnId) that comes with it.
+/// A command for the stream of the [`StreamId`](crate::StreamId) that comes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentCommand {
     /// Open the stream. Always the first command of a turn.

@@ -96,9 +96,29 @@ impl StreamSid {
     }
 }
 
-/// The number of a stream to the agent in one call, from 1.
+/// The number of a stream to the agent in one call, from 1: one `StreamingDetectIntent` (ES, CX) or one
+/// `BidiRunSession` (CES).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StreamId(pub u32);
+
+impl StreamId {
+    /// The stream after this one.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stream {}", self.0)
+    }
+}
+
+/// The number of a turn in one call, from 1, as reports name it: one input of the caller and the agent's answer.
 ///
-/// With ES and CX each stream is one turn (one `StreamingDetectIntent`). With CES one stream serves many turns.
+/// With ES and CX each stream is one turn. With CES one stream serves many turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TurnId(pub u32);

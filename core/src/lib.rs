@@ -15,9 +15,9 @@
 //! 3. `Err` means that the call refused this input and has not changed. A call ends with [`Output::Close`], never with
 //!    an `Err`.
 //! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
-//! 5. The call drops an [`AgentEvent`] of a turn that is over. The driver does not need to know which turn is open.
-//! 6. [`AgentCommand::Open`] opens a stream under its [`TurnId`]. The commands of a turn go to that stream, in order.
-//!    `Cancel` or `Done` is the last command of a turn.
+//! 5. The call drops an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
+//! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
+//!    `Cancel` or `Done` is the last command of a stream.
 //! 7. The driver answers each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. It keeps none of the
@@ -34,8 +34,8 @@
 //! while let Some(output) = call.poll_output() {
 //!     match output {
 //!         Output::Twilio(_message) => { /* write it to the media socket */ }
-//!         Output::Agent(_turn, AgentCommand::Open(_start)) => { /* open a stream to the agent */ }
-//!         Output::Agent(_turn, _command) => { /* hand it to that turn's stream */ }
+//!         Output::Agent(_stream, AgentCommand::Open(_start)) => { /* open a stream to the agent */ }
+//!         Output::Agent(_stream, _command) => { /* hand it to that stream */ }
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
 //!         Output::Fetch(_id, _uri) => { /* GET it, and hand in Input::Fetched */ }
 //!         Output::RunTools(_id, _calls) => { /* run them, and hand in Input::ToolsRun */ }
@@ -105,6 +105,6 @@ pub use agent::{AgentCommand, AgentEvent};
 pub use call::{Call, Input, Output, Timer, UpdateResult};
 pub use config::CallConfig;
 pub use error::InputError;
-pub use ids::{BadCallSid, CallSid, FetchId, MarkName, StreamSid, ToolsId, TurnId};
+pub use ids::{BadCallSid, CallSid, FetchId, MarkName, StreamId, StreamSid, ToolsId, TurnId};
 pub use report::{CloseReason, Report};
 pub use time::CallTime;

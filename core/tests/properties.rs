@@ -13,7 +13,7 @@ use dialbridge_core::config::{BargeInMode, CallLimits, Clip, Fillers, NoInput, S
 use dialbridge_core::report::BargeInBy;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, Timer, TurnId,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, StreamId, Timer,
     UpdateResult,
 };
 use proptest::prelude::*;
@@ -237,7 +237,7 @@ impl Run {
             Op::Text(text) => self.feed(&Input::Twilio(text)),
             Op::Binary => self.feed(&Input::TwilioBinary),
             Op::Agent(back, event) => {
-                let turn = TurnId(self.last_turn().saturating_sub(u32::from(*back)));
+                let turn = StreamId(self.last_turn().saturating_sub(u32::from(*back)));
                 let event = self.numbered(event.clone());
                 self.feed(&Input::Agent(turn, event));
             }
@@ -291,7 +291,7 @@ impl Run {
 
     fn commands(&self) -> impl Iterator<Item = (u32, &AgentCommand)> {
         self.outputs.iter().filter_map(|(_, output)| match output {
-            Output::Agent(TurnId(turn), command) => Some((*turn, command)),
+            Output::Agent(StreamId(turn), command) => Some((*turn, command)),
             _ => None,
         })
     }

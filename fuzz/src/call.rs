@@ -11,7 +11,7 @@ use dialbridge_core::agent::{
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::config::{BargeInMode, Clip, StreamShape};
 use dialbridge_core::tape::{Tape, TapeError, TapeInput};
-use dialbridge_core::{AgentEvent, CallConfig, Input, TurnId, UpdateResult};
+use dialbridge_core::{AgentEvent, CallConfig, Input, StreamId, UpdateResult};
 use serde_json::{Map, Value, json};
 
 use crate::watch::{START, WatchedCall};
@@ -287,7 +287,7 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
         Operation::Message(message) => call.feed(&Input::Twilio(MESSAGES[usize::from(*message) % MESSAGES.len()])),
         Operation::Binary => call.feed(&Input::TwilioBinary),
         Operation::Agent(back, said) => {
-            let turn = TurnId(call.last_turn().saturating_sub((*back).into()));
+            let turn = StreamId(call.last_turn().saturating_sub((*back).into()));
             call.feed(&Input::Agent(turn, said.event()));
         }
         Operation::Fetched(back, bytes) => {

@@ -8,7 +8,7 @@ use dialbridge_core::config::StreamShape;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::twilio::{Inbound, TwilioMessage, parse};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, ToolsId, TurnId,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, ToolsId, StreamId,
 };
 
 /// How many outputs one input may cause, apart from those for its prompt audio.
@@ -120,7 +120,7 @@ impl WatchedCall {
             assert_eq!(self.call.poll_timeout(), deadline, "a refused input moves no deadline");
             return;
         }
-        if let Input::Agent(TurnId(turn), event) = input
+        if let Input::Agent(StreamId(turn), event) = input
             && event.is_last()
         {
             self.has_ended = self.open.is_some_and(|(open, _)| open == *turn);
@@ -177,10 +177,10 @@ impl WatchedCall {
             answered += 1;
             assert!(answered <= MAX_WAITING_TURNS, "so many turns wait for the agent");
             let nothing = Answer { part: AnswerPart::Final, ..Answer::default() };
-            self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(nothing))));
+            self.feed(&Input::Agent(StreamId(turn), AgentEvent::Answer(Box::new(nothing))));
             // A stream for the whole call does not end with an answer.
             if self.config.shape == StreamShape::PerSession && self.open == Some((turn, true)) {
-                self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
+                self.feed(&Input::Agent(StreamId(turn), AgentEvent::Ended));
             }
         }
     }
@@ -215,7 +215,7 @@ impl WatchedCall {
         assert!(self.account.is_none() || matches!(output, Output::Close(_)), "{output:?} after the end was told");
         match output {
             Output::Twilio(message) => self.look_at_message(message),
-            Output::Agent(TurnId(turn), command) => self.look_at_command(*turn, command),
+            Output::Agent(StreamId(turn), command) => self.look_at_command(*turn, command),
             Output::Update { twiml } => {
                 self.updates += 1;
                 assert_eq!(self.updates, 1, "a call is given its last TwiML once");

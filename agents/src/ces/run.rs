@@ -11,7 +11,7 @@ use super::websocket::WebSockets;
 use super::{convert, fault};
 use crate::auth::Auth;
 use crate::session::SessionContext;
-use crate::stream::{Streams, Turn};
+use crate::stream::{OpenedStream, Streams};
 
 /// The transport of an agent's streams.
 pub(crate) enum Carrier {
@@ -22,26 +22,26 @@ pub(crate) enum Carrier {
 }
 
 /// Runs a stream to its end and reports what the agent says. Dropping it resets the stream.
-pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, turn: Turn) {
+pub(crate) async fn run(carrier: Carrier, auth: Auth, context: SessionContext, opened: OpenedStream) {
     let began = tokio::time::Instant::now();
     let ended = match carrier {
-        Carrier::Grpc(streams) => stream(&Grpc { streams, pipe: turn.pipe.clone() }, &context, &turn).await,
-        Carrier::WebSocket(sockets) => stream(&sockets, &context, &turn).await,
+        Carrier::Grpc(streams) => stream(&Grpc { streams, pipe: opened.pipe.clone() }, &context, &opened).await,
+        Carrier::WebSocket(sockets) => stream(&sockets, &context, &opened).await,
     };
-    turn.send_end(ended, &auth, began).await;
+    opened.send_end(ended, &auth, began).await;
 }
 
-async fn stream(transport: &impl Transport, context: &SessionContext, turn: &Turn) -> Result<(), AgentFault> {
-    let (outgoing, listening) = Outgoing::new(context, &turn.start, turn.pipe.clone())
+async fn stream(transport: &impl Transport, context: &SessionContext, opened: &OpenedStream) -> Result<(), AgentFault> {
+    let (outgoing, listening) = Outgoing::new(context, &opened.start, opened.pipe.clone())
         .map_err(|error| fault::fault(Code::InvalidArgument, &error.to_string()))?;
-    let opened = transport.open(context, outgoing).await;
-    let mut incoming = opened.map_err(|fault| fault::with_hint(fault, &context.session))?;
+    let incoming = transport.open(context, outgoing).await;
+    let mut incoming = incoming.map_err(|fault| fault::with_hint(fault, &context.session))?;
     while let Some(message) = incoming.next().await? {
         let Some(event) = convert::event(message, context.ces.output) else { continue };
         if matches!(&event, AgentEvent::Answer(answer) if answer.end.is_some()) {
             listening.stop();
         }
-        if turn.events.send((turn.id, event)).await.is_err() {
+        if opened.events.send((opened.id, event)).await.is_err() {
             // Nobody listens: the call is over.
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use http::Uri;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
@@ -99,7 +99,7 @@ fn session_id() -> String {
 
 /// Reads the first answer that a caller would notice; `None` if the stream ends without one.
 async fn first_answer(
-    mut answers: mpsc::Receiver<(TurnId, AgentEvent)>,
+    mut answers: mpsc::Receiver<(StreamId, AgentEvent)>,
     has_session_stream: bool,
 ) -> Result<Option<Answer>, AgentFault> {
     let mut first: Option<Answer> = None;

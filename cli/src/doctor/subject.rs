@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dialbridge_core::agent::{TurnInput, TurnStart};
 use dialbridge_core::config::StreamShape;
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -121,7 +121,7 @@ impl AgentSubject {
         session_id: &str,
         input: TurnInput,
         tasks: &mut JoinSet<()>,
-    ) -> Result<mpsc::Receiver<(TurnId, AgentEvent)>, String> {
+    ) -> Result<mpsc::Receiver<(StreamId, AgentEvent)>, String> {
         let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
             .map_err(|error| error.to_string())?;
         let context = SessionContext {
@@ -139,7 +139,7 @@ impl AgentSubject {
             barge_in: None,
         };
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
-        let stream = agent.open(&context, TurnId(1), &start, events, tasks);
+        let stream = agent.open(&context, StreamId(1), &start, events, tasks);
         // An agent with one stream for the whole call may take our half-close for the end of the call.
         if !self.has_session_stream() {
             stream.half_close();

@@ -166,7 +166,7 @@ fn a_tape_is_replayed_and_compared() {
         r#"{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}"#;
     fs::write(&tape, format!("{}\n{start}\n", r#"{"tape":1,"edition":"cx"}"#)).unwrap();
     let (code, trace, _) = run(program().arg("replay").arg(&tape));
-    assert!(code == 0 && trace.contains("turn 1 open audio"), "{trace}");
+    assert!(code == 0 && trace.contains("stream 1 open audio"), "{trace}");
     let (code, _, told) = run(program().arg("replay").arg(&tape).arg("--check"));
     assert!(code == 66 && told.contains("there is no expectation"), "{told}");
     let (code, told, _) = run(program().arg("replay").arg(&tape).arg("--accept"));

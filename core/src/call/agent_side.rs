@@ -5,18 +5,18 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::turn::{AnswerSoFar, Answered, OpenTurn, Repeated, TurnState};
 use crate::call::utterance::{TurnAudio, Utterance};
 use crate::call::{Call, Lifecycle, Output, Timer};
-use crate::ids::TurnId;
+use crate::ids::{StreamId, TurnId};
 use crate::report::{BargeInBy, Report};
 use crate::time::CallTime;
 
 impl Call {
-    pub(super) fn on_agent(&mut self, id: TurnId, event: AgentEvent) {
-        // We ignore what a finished or cancelled turn still sends.
+    pub(super) fn on_agent(&mut self, id: StreamId, event: AgentEvent) {
+        // We ignore what a finished or cancelled stream still sends.
         if !self.turn.is(id) {
             return;
         }
         self.note_stream_event();
-        let turn = self.turn.open().map_or(id, |turn| turn.number);
+        let Some(turn) = self.turn.open().map(|turn| turn.number) else { return };
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
             AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
@@ -32,8 +32,9 @@ impl Call {
     }
 
     pub(super) fn next_turn_number(&mut self) -> TurnId {
-        self.turns = self.turns.wrapping_add(1);
-        TurnId(self.turns)
+        let number = self.next_turn;
+        self.next_turn = number.next();
+        number
     }
 
     /// The input that the next stream begins with. A stream for the whole call begins with an event or a text; other
@@ -46,8 +47,8 @@ impl Call {
 
     /// Opens the next turn: queued input first, then the caller's audio.
     pub(super) fn open_turn(&mut self) {
-        let id = self.next_turn;
-        self.next_turn = id.next();
+        let id = self.next_stream;
+        self.next_stream = id.next();
         let number = self.next_turn_number();
         let input = self.next_input();
         let is_audio = matches!(input, TurnInput::Audio) || self.has_session_stream();

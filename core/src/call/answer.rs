@@ -235,7 +235,7 @@ impl Call {
     /// The answer has come: plays the prompts to be fetched after its own audio.
     pub(super) fn play_deferred(&mut self) {
         let TurnState::Responding(turn) = &mut self.turn else { return };
-        let (id, later) = (turn.id, std::mem::take(&mut turn.deferred_prompts));
+        let (id, later) = (turn.number, std::mem::take(&mut turn.deferred_prompts));
         for prompt in &later {
             self.with_playback(|playback, context| playback.play(prompt, id, context));
         }

@@ -49,7 +49,7 @@ use crate::config::CallConfig;
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::error::{InputError, PeerFault};
 use crate::handoff::{self, Outcome};
-use crate::ids::{CallSid, FetchId, StreamSid, ToolsId, TurnId};
+use crate::ids::{CallSid, FetchId, StreamId, StreamSid, ToolsId, TurnId};
 use crate::report::{AudioAccount, CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -79,9 +79,8 @@ pub struct Call {
     /// When the last message from Twilio came.
     last_twilio_message: CallTime,
     turn: TurnState,
+    next_stream: StreamId,
     next_turn: TurnId,
-    /// How many turns were reported.
-    turns: u32,
     /// Input that the agent gets before it listens: the starting event, digits, and retries.
     queued_inputs: VecDeque<TurnInput>,
     /// Session parameters that the agent does not know yet.
@@ -145,8 +144,8 @@ pub enum Input<'a> {
     TwilioBinary,
     /// The WebSocket closed.
     TwilioClosed,
-    /// The stream of that turn sent an event.
-    Agent(TurnId, AgentEvent),
+    /// That stream sent an event.
+    Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
     Updated(UpdateResult),
     /// The result of [`Output::Fetch`]: the bytes of a WAV, or a sentence that says why there are none. Anything but a
@@ -179,8 +178,8 @@ pub enum UpdateResult {
 pub enum Output {
     /// Send this over the WebSocket.
     Twilio(TwilioMessage),
-    /// Pass this to the stream of that turn.
-    Agent(TurnId, AgentCommand),
+    /// Pass this to that stream.
+    Agent(StreamId, AgentCommand),
     /// Update the call with this TwiML over REST. If the WebSocket closes first, `/connect-ended` answers with it.
     /// Answer with one [`Input::Updated`].
     Update {
@@ -210,8 +209,8 @@ impl Call {
             lifecycle: Lifecycle::AwaitingStart,
             last_twilio_message: now,
             turn: TurnState::Idle,
+            next_stream: StreamId(1),
             next_turn: TurnId(1),
-            turns: 0,
             queued_inputs: VecDeque::new(),
             parameters: config.parameters.clone(),
             known_parameters: Map::new(),
@@ -252,7 +251,7 @@ impl Call {
             }
             Input::TwilioBinary => return Err(PeerFault::BinaryFrame.into()),
             Input::TwilioClosed => self.close(CloseReason::MediaStreamClosed),
-            Input::Agent(turn, event) => self.on_agent(turn, event),
+            Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
             Input::ToolsRun(id, results) => self.on_tools_run(id, results),

@@ -9,6 +9,7 @@ use crate::call::turn::{AnswerSoFar, Answered, OpenTurn, Repeated, TurnState};
 use crate::call::utterance::Utterance;
 use crate::call::{Call, Ending, Lifecycle, Output, Timer};
 use crate::config::{BargeInMode, StreamShape};
+use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
 use crate::time::CallTime;
 
@@ -288,7 +289,7 @@ impl OpenTurn {
     }
 
     /// Starts the next turn in the same stream.
-    fn begin_next_turn(&mut self, number: crate::ids::TurnId) {
+    fn begin_next_turn(&mut self, number: TurnId) {
         self.number = number;
         self.input = TurnInput::Audio;
         self.is_starting_event_skipped = false;

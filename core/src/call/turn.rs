@@ -19,7 +19,7 @@ use crate::agent::{Intent, Prompt, TurnInput};
 use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::checksum::Checksum;
-use crate::ids::TurnId;
+use crate::ids::{StreamId, TurnId};
 use crate::time::CallTime;
 
 /// With this much voice, in milliseconds, the caller has spoken. A cough or a slammed door is shorter.
@@ -59,8 +59,8 @@ pub(super) enum TurnState {
 #[derive(Debug)]
 pub(super) struct OpenTurn {
     /// The stream.
-    pub(super) id: TurnId,
-    /// The number of the current turn in reports. It differs from `id` only if one stream has many turns.
+    pub(super) id: StreamId,
+    /// The current turn.
     pub(super) number: TurnId,
     pub(super) input: TurnInput,
     pub(super) opened_at: CallTime,
@@ -197,7 +197,7 @@ impl TurnState {
     }
 
     /// Whether the open stream has this id.
-    pub(super) fn is(&self, id: TurnId) -> bool {
+    pub(super) fn is(&self, id: StreamId) -> bool {
         self.open().is_some_and(|turn| turn.id == id)
     }
 }

@@ -100,7 +100,7 @@ impl Call {
         self.write_audio();
         self.check_stalled_stream();
         let listening = matches!(self.turn, TurnState::Listening(_));
-        let turn = self.turn.open().map(|turn| turn.id).filter(|_| listening);
+        let turn = self.turn.open().map(|turn| turn.number).filter(|_| listening);
         self.check_barge_in(BargeInBy::Voice, turn);
         Ok(())
     }

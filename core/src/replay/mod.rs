@@ -8,7 +8,7 @@
 //! {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
 //! {"at_ms":900,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}"#)?;
 //! let call = replay(&tape);
-//! assert!(call.trace().contains("turn 2 open audio"), "the agent has greeted, and now it listens");
+//! assert!(call.trace().contains("stream 2 open audio"), "the agent has greeted, and now it listens");
 //! # Ok::<(), dialbridge_core::tape::TapeError>(())
 //! ```
 

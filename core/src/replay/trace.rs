@@ -7,12 +7,12 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::checksum::Checksum;
 use crate::error::InputError;
-use crate::ids::TurnId;
+use crate::ids::StreamId;
 use crate::replay::Step;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
-/// One line for each step, in order. Consecutive audio for one turn becomes one line, and so do consecutive refusals of
+/// One line for each step, in order. Consecutive audio for one stream becomes one line, and so do consecutive refusals of
 /// one kind.
 pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
     let mut text = String::new();
@@ -20,8 +20,8 @@ pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
     let mut refusals: Option<RefusalRun> = None;
     for (at, step) in steps {
         let continues = match step {
-            Step::Output(Output::Agent(turn, AgentCommand::Audio(bytes))) => {
-                audio.as_mut().filter(|run| run.turn == *turn).map(|run| run.add(bytes, *at))
+            Step::Output(Output::Agent(stream, AgentCommand::Audio(bytes))) => {
+                audio.as_mut().filter(|run| run.stream == *stream).map(|run| run.add(bytes, *at))
             }
             Step::Refused(error) => refusals.as_mut().filter(|run| run.error == *error).map(|run| run.add(*at)),
             Step::Output(_) => None,
@@ -32,8 +32,8 @@ pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
         end_audio(audio.take(), &mut text);
         end_refusals(refusals.take(), &mut text);
         match step {
-            Step::Output(Output::Agent(turn, AgentCommand::Audio(bytes))) => {
-                audio = Some(AudioRun::new(*turn, *at, bytes));
+            Step::Output(Output::Agent(stream, AgentCommand::Audio(bytes))) => {
+                audio = Some(AudioRun::new(*stream, *at, bytes));
             }
             Step::Output(output) => push_line(*at, &describe(output), &mut text),
             Step::Refused(error) => {
@@ -72,7 +72,7 @@ fn end_refusals(run: Option<RefusalRun>, text: &mut String) {
 }
 
 struct AudioRun {
-    turn: TurnId,
+    stream: StreamId,
     from: CallTime,
     to: CallTime,
     bytes: usize,
@@ -80,8 +80,8 @@ struct AudioRun {
 }
 
 impl AudioRun {
-    fn new(turn: TurnId, at: CallTime, audio: &[u8]) -> Self {
-        let mut run = Self { turn, from: at, to: at, bytes: 0, sum: Checksum::default() };
+    fn new(stream: StreamId, at: CallTime, audio: &[u8]) -> Self {
+        let mut run = Self { stream, from: at, to: at, bytes: 0, sum: Checksum::default() };
         run.add(audio, at);
         run
     }
@@ -96,7 +96,7 @@ impl AudioRun {
 fn end_audio(run: Option<AudioRun>, text: &mut String) {
     if let Some(run) = run {
         let description =
-            format!("agent   {} audio {} ms until {} {}", run.turn, run.bytes / BYTES_PER_MS, run.to, run.sum);
+            format!("agent   {} audio {} ms until {} {}", run.stream, run.bytes / BYTES_PER_MS, run.to, run.sum);
         push_line(run.from, &description, text);
     }
 }
@@ -113,7 +113,7 @@ fn describe(output: &Output) -> String {
         }
         Output::Twilio(TwilioMessage::Mark(name)) => format!("twilio  mark {name}"),
         Output::Twilio(TwilioMessage::Clear) => "twilio  clear".to_owned(),
-        Output::Agent(turn, command) => format!("agent   {turn} {}", describe_command(command)),
+        Output::Agent(stream, command) => format!("agent   {stream} {}", describe_command(command)),
         Output::Update { twiml } => format!("runner  update {twiml}"),
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
         Output::RunTools(id, calls) => format!("runner  {id}: {}", describe_tools(calls)),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
 use crate::audio::g711::{linear_to_mulaw, mulaw_to_linear};
-use crate::ids::TurnId;
+use crate::ids::StreamId;
 
 /// What is masked on a tape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,12 +37,12 @@ pub(super) struct Typed {
     entries: BTreeSet<String>,
     /// Digits that were sent one by one. Together they are an input too.
     row: String,
-    turns: BTreeSet<TurnId>,
+    streams: BTreeSet<StreamId>,
 }
 
 impl Typed {
     /// Remembers digits that go to the agent.
-    pub(super) fn note(&mut self, turn: TurnId, command: &AgentCommand) {
+    pub(super) fn note(&mut self, stream: StreamId, command: &AgentCommand) {
         let input = match command {
             AgentCommand::Open(start) => &start.input,
             AgentCommand::Send(input) => input,
@@ -53,7 +53,7 @@ impl Typed {
             | AgentCommand::Done => return,
         };
         if let TurnInput::Digits(digits, _) = input {
-            self.turns.insert(turn);
+            self.streams.insert(stream);
             self.note_digits(&digits.digits);
         }
     }
@@ -86,13 +86,13 @@ impl Typed {
     }
 
     /// The event without the digits that it repeats.
-    pub(super) fn masked(&self, turn: TurnId, event: &AgentEvent) -> Option<AgentEvent> {
+    pub(super) fn masked(&self, stream: StreamId, event: &AgentEvent) -> Option<AgentEvent> {
         let AgentEvent::Answer(answer) = event else { return None };
-        if self.turns.is_empty() {
+        if self.streams.is_empty() {
             return None;
         }
         let mut answer: Answer = (**answer).clone();
-        if self.turns.contains(&turn) {
+        if self.streams.contains(&stream) {
             answer.query_text.clear();
         }
         answer.text = self.masked_text(&answer.text);
@@ -166,7 +166,7 @@ mod tests {
             barge_in: None,
         };
         let mut typed = Typed::default();
-        typed.note(TurnId(3), &AgentCommand::Open(Box::new(start)));
+        typed.note(StreamId(3), &AgentCommand::Open(Box::new(start)));
         typed
     }
 
@@ -179,7 +179,7 @@ mod tests {
             parameters: parameters.as_object().cloned().unwrap(),
             ..Answer::default()
         };
-        let masked = typed("4711").masked(TurnId(3), &AgentEvent::Answer(Box::new(answer))).unwrap();
+        let masked = typed("4711").masked(StreamId(3), &AgentEvent::Answer(Box::new(answer))).unwrap();
         let AgentEvent::Answer(masked) = masked else { panic!() };
         assert_eq!((masked.query_text.as_str(), masked.text.as_str()), ("", "You typed 0000."));
         let expected = json!({ "pin": "0000", "n": 0, "all": ["x0000y", { "deep": "0000" }], "other": 7 });
@@ -192,7 +192,7 @@ mod tests {
         let press = |typed: &mut Typed, keys: &str| {
             for key in keys.chars() {
                 let digits = Digits { digits: key.to_string(), finish_digit: None };
-                typed.note(TurnId(1), &AgentCommand::Send(TurnInput::Digits(digits, DigitsForm::Dtmf)));
+                typed.note(StreamId(1), &AgentCommand::Send(TurnInput::Digits(digits, DigitsForm::Dtmf)));
             }
         };
         press(&mut typed, "4711#22");

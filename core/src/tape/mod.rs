@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 use crate::agent::AgentEvent;
 use crate::call::{Input, UpdateResult};
 use crate::config::CallConfig;
-use crate::ids::{FetchId, ToolsId, TurnId};
+use crate::ids::{FetchId, StreamId, ToolsId};
 use crate::time::CallTime;
 
 pub use mask::Mask;
@@ -102,8 +102,8 @@ pub enum TapeInput {
     TwilioBinary,
     /// The WebSocket closed.
     TwilioClosed,
-    /// The agent's stream of that turn sent an event.
-    Agent(TurnId, AgentEvent),
+    /// That stream of the agent sent an event.
+    Agent(StreamId, AgentEvent),
     /// The REST update was answered.
     Updated(UpdateResult),
     /// Audio was fetched, or could not be.
@@ -124,7 +124,7 @@ impl TapeInput {
             Self::Twilio(text) => Input::Twilio(text),
             Self::TwilioBinary => Input::TwilioBinary,
             Self::TwilioClosed => Input::TwilioClosed,
-            Self::Agent(turn, event) => Input::Agent(*turn, event.clone()),
+            Self::Agent(stream, event) => Input::Agent(*stream, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
             Self::ToolsRun(id, results) => Input::ToolsRun(*id, results.clone()),
@@ -156,6 +156,7 @@ struct TapeLine {
     at_ms: u64,
     from: Option<String>,
     to: Option<String>,
+    /// The stream. Tapes of version 1 call it a turn.
     turn: Option<u32>,
     message: Option<Value>,
     text: Option<String>,
@@ -208,9 +209,9 @@ impl TapeLine {
             ("twilio", None, None) if self.binary => Ok(TapeInput::TwilioBinary),
             ("twilio", None, None) if self.closed => Ok(TapeInput::TwilioClosed),
             ("agent", Some(message), None) => {
-                let turn = self.turn.ok_or("a message of the agent's needs its \"turn\"")?;
+                let stream = self.turn.ok_or("a message of the agent's needs its \"turn\"")?;
                 let event = serde_json::from_value(message).map_err(|error| error.to_string())?;
-                Ok(TapeInput::Agent(TurnId(turn), event))
+                Ok(TapeInput::Agent(StreamId(stream), event))
             }
             ("runner", Some(message), None) => from_runner(message),
             ("timer", _, _) => Ok(TapeInput::Timeout),
@@ -282,8 +283,8 @@ mod tests {
             Input::Twilio(r#"{"event":"connected"}"#),
             Input::Twilio("no json"),
             Input::TwilioBinary,
-            Input::Agent(TurnId(7), event),
-            Input::Agent(TurnId(7), AgentEvent::Ended),
+            Input::Agent(StreamId(7), event),
+            Input::Agent(StreamId(7), AgentEvent::Ended),
             Input::Updated(UpdateResult::CallGone),
             Input::Fetched(FetchId(1), Ok(&[1, 2, 3])),
             Input::Fetched(FetchId(2), Err("404")),

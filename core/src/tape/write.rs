@@ -55,11 +55,11 @@ impl TapeWriter {
             },
             Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
             Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
-            Input::Agent(turn, event) => {
+            Input::Agent(stream, event) => {
                 self.typed.note_event(event);
-                let masked = self.typed.masked(*turn, event).filter(|_| self.mask.digits);
+                let masked = self.typed.masked(*stream, event).filter(|_| self.mask.digits);
                 let event = masked.as_ref().unwrap_or(event);
-                json!({ "at_ms": at, "from": "agent", "turn": turn, "message": event })
+                json!({ "at_ms": at, "from": "agent", "turn": stream, "message": event })
             }
             Input::Updated(result) => json!({ "at_ms": at, "from": "runner", "message": { "updated": result } }),
             Input::Fetched(id, Ok(audio)) => {
@@ -84,9 +84,9 @@ impl TapeWriter {
         let at = at.as_ms();
         let line = match output {
             Output::Twilio(message) => json!({ "at_ms": at, "to": "twilio", "message": to_twilio(message, stream) }),
-            Output::Agent(turn, command) => {
-                self.typed.note(*turn, command);
-                json!({ "at_ms": at, "to": "agent", "turn": turn, "message": self.to_agent(command) })
+            Output::Agent(stream, command) => {
+                self.typed.note(*stream, command);
+                json!({ "at_ms": at, "to": "agent", "turn": stream, "message": self.to_agent(command) })
             }
             Output::Update { twiml } => {
                 let twiml = if self.mask.digits && self.typed.has_secrets() { "…" } else { twiml };

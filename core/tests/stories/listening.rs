@@ -1,7 +1,7 @@
 //! Turns: nothing that the caller says is lost between them.
 
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, TurnId};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, StreamId};
 
 use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text};
 
@@ -189,7 +189,7 @@ fn a_stream_that_is_replaced_gets_nothing_in_its_last_moment() {
     let mut test = TestCall::started(config);
     test.hush(6_000);
     let at = |wanted: fn(&AgentCommand) -> bool| {
-        let of_first = |output: &Output| matches!(output, Output::Agent(TurnId(1), command) if wanted(command));
+        let of_first = |output: &Output| matches!(output, Output::Agent(StreamId(1), command) if wanted(command));
         test.outputs.iter().filter(|(_, output)| of_first(output)).map(|(at, _)| *at).next_back().unwrap()
     };
     let (audio, cancel) =

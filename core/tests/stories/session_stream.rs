@@ -3,7 +3,7 @@
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, ToolOutcome, ToolResult, Transfer, TurnInput};
 use dialbridge_core::config::{BargeInMode, Clip, NoInput, StreamShape};
 use dialbridge_core::report::BargeInBy;
-use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::failures::fault;
@@ -563,4 +563,24 @@ fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_
         test.wait(10);
         assert_eq!(test.last_turn(), stream + 1);
     }
+}
+
+#[test]
+fn a_voice_that_interrupts_a_later_answer_of_the_stream_is_told_of_the_turn_in_which_it_speaks() {
+    let mut config = config();
+    config.barge_in.mode = BargeInMode::Voice;
+    let mut test = TestCall::started(config);
+    for _ in 0..3 {
+        test.agent(1, says(400));
+        test.agent(1, turn_completed());
+        test.hush(500);
+    }
+    test.agent(1, says(4_000));
+    test.hush(500);
+    test.speak(600);
+    let interrupted = test.reports().find_map(|report| match report {
+        Report::BargeIn { turn, by: BargeInBy::Voice, .. } => *turn,
+        _ => None,
+    });
+    assert_eq!((interrupted, test.last_turn()), (Some(TurnId(4)), 1), "the fourth turn of the first stream");
 }

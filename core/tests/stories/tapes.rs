@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dialbridge_core::agent::{Answer, DtmfRules};
 use dialbridge_core::replay::replay;
 use dialbridge_core::tape::{Mask, Tape, TapeWriter};
-use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, Report, StreamSid, TurnId};
+use dialbridge_core::{AgentEvent, Call, CallConfig, CallTime, Input, Report, StreamId, StreamSid};
 
 use crate::test_call::{answer, starting_text};
 
@@ -52,8 +52,11 @@ impl Recording {
 
     fn answer(&mut self, turn: u32, finish: Option<char>) {
         let keys = finish.map(|key| DtmfRules { finish_digit: Some(key), ..DtmfRules::default() });
-        self.feed(&Input::Agent(TurnId(turn), AgentEvent::Answer(Box::new(Answer { dtmf_rules: keys, ..answer(0) }))));
-        self.feed(&Input::Agent(TurnId(turn), AgentEvent::Ended));
+        self.feed(&Input::Agent(
+            StreamId(turn),
+            AgentEvent::Answer(Box::new(Answer { dtmf_rules: keys, ..answer(0) })),
+        ));
+        self.feed(&Input::Agent(StreamId(turn), AgentEvent::Ended));
     }
 }
 

@@ -14,7 +14,7 @@ use dialbridge_core::replay::Playout;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, FetchId, Input, InputError, Output, Report,
-    TurnId, UpdateResult,
+    StreamId, UpdateResult,
 };
 
 pub(crate) const CALL_SID: &str = "CA0123456789abcdef0123456789abcdef";
@@ -65,7 +65,7 @@ impl TestCall {
     }
 
     pub(crate) fn agent(&mut self, turn: u32, event: AgentEvent) {
-        self.feed(&Input::Agent(TurnId(turn), event)).unwrap();
+        self.feed(&Input::Agent(StreamId(turn), event)).unwrap();
     }
 
     /// The caller presses digits, one right after the other.
@@ -156,7 +156,7 @@ impl TestCall {
     pub(crate) fn written(&self, turn: u32) -> Vec<u8> {
         let mut written = Vec::new();
         for (_, output) in &self.outputs {
-            if let Output::Agent(TurnId(id), AgentCommand::Audio(audio)) = output
+            if let Output::Agent(StreamId(id), AgentCommand::Audio(audio)) = output
                 && *id == turn
             {
                 written.extend_from_slice(audio);
@@ -168,7 +168,7 @@ impl TestCall {
     /// All commands of that turn except audio.
     pub(crate) fn commands(&self, turn: u32) -> Vec<AgentCommand> {
         let commands = self.outputs.iter().filter_map(|(_, output)| match output {
-            Output::Agent(TurnId(id), command) if *id == turn => Some(command.clone()),
+            Output::Agent(StreamId(id), command) if *id == turn => Some(command.clone()),
             _ => None,
         });
         commands.filter(|command| !matches!(command, AgentCommand::Audio(_))).collect()
@@ -190,7 +190,7 @@ impl TestCall {
     /// The turn that was opened last.
     pub(crate) fn last_turn(&self) -> u32 {
         let turn = |output: &Output| match output {
-            Output::Agent(TurnId(id), AgentCommand::Open(_)) => Some(*id),
+            Output::Agent(StreamId(id), AgentCommand::Open(_)) => Some(*id),
             _ => None,
         };
         self.outputs.iter().rev().find_map(|(_, output)| turn(output)).unwrap_or(0)

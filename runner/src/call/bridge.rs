@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialbridge_agents::{EVENT_QUEUE, PipeFull};
 use dialbridge_core::agent::AgentFault;
 use dialbridge_core::twilio::{Inbound, parse};
-use dialbridge_core::{AgentEvent, CallSid, CallTime, Input, TurnId, UpdateResult};
+use dialbridge_core::{AgentEvent, CallSid, CallTime, Input, StreamId, UpdateResult};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -49,7 +49,7 @@ pub async fn run(
             biased;
             order = bridge.effects.registration.orders.recv() => bridge.on_order(order),
             Some(finished) = bridge.effects.tasks.next() => bridge.on_finished(finished),
-            Some((turn, event)) = events.recv() => bridge.on_agent(turn, event),
+            Some((stream, event)) = events.recv() => bridge.on_agent(stream, event),
             () = &mut alarm, if deadline.is_some() => {
                 armed_for = None;
                 bridge.feed(Input::Timeout);
@@ -112,14 +112,14 @@ impl Bridge {
         }
     }
 
-    fn on_agent(&mut self, turn: TurnId, event: AgentEvent) {
+    fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         if matches!(event, AgentEvent::Answer(_)) {
             self.effects.registration.greeted();
         }
         let is_last = event.is_last();
-        self.feed(Input::Agent(turn, event));
+        self.feed(Input::Agent(stream, event));
         if is_last {
-            self.effects.remove_stream(turn);
+            self.effects.remove_stream(stream);
         }
     }
 
@@ -169,10 +169,10 @@ impl Bridge {
                     tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the call is closed");
                     self.feed(Input::TwilioClosed);
                 }
-                Overflow::Turn(turn) => {
+                Overflow::Stream(stream) => {
                     let fault =
                         AgentFault { code: "UNAVAILABLE".to_owned(), message: PipeFull.to_string(), transient: true };
-                    self.feed(Input::Agent(turn, AgentEvent::Failed(fault)));
+                    self.feed(Input::Agent(stream, AgentEvent::Failed(fault)));
                 }
             }
         }

@@ -8,8 +8,8 @@ use dialbridge_agents::{PipeFull, StreamHandle, StreamInput};
 use dialbridge_core::agent::ToolCall;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, CallSid, CallTime, CloseReason, FetchId, InputError, Output, Report, StreamSid, ToolsId,
-    TurnId, UpdateResult,
+    AgentCommand, AgentEvent, CallSid, CallTime, CloseReason, FetchId, InputError, Output, Report, StreamId, StreamSid,
+    ToolsId, UpdateResult,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -33,8 +33,8 @@ pub(super) struct Effects {
     /// The stream's session parameters, as a URL brings them back.
     parameters: String,
     /// Each until its stream is given up or over, and no longer: a handle keeps the buffers of what its stream was sent.
-    streams: BTreeMap<TurnId, StreamHandle>,
-    events: mpsc::Sender<(TurnId, AgentEvent)>,
+    streams: BTreeMap<StreamId, StreamHandle>,
+    events: mpsc::Sender<(StreamId, AgentEvent)>,
     /// All that the call has started. It ends with the call.
     pub(super) tasks: CallTasks,
     /// Queues that overflowed while outputs were performed. Core is told after.
@@ -54,10 +54,10 @@ fn has_left(message: &FromTwilio) -> bool {
 }
 
 /// A stream that does not take its input is given up.
-fn overflow_of(handle: &StreamHandle, turn: TurnId, result: Result<(), PipeFull>) -> Option<Overflow> {
+fn overflow_of(handle: &StreamHandle, stream: StreamId, result: Result<(), PipeFull>) -> Option<Overflow> {
     result.err().map(|PipeFull| {
         handle.cancel();
-        Overflow::Turn(turn)
+        Overflow::Stream(stream)
     })
 }
 
@@ -65,7 +65,7 @@ fn overflow_of(handle: &StreamHandle, turn: TurnId, result: Result<(), PipeFull>
 #[derive(Debug)]
 pub(super) enum Overflow {
     Socket,
-    Turn(TurnId),
+    Stream(StreamId),
 }
 
 impl Effects {
@@ -75,7 +75,7 @@ impl Effects {
         telemetry: CallTelemetry,
         socket: MediaSocket,
         registration: CallRegistration,
-        events: mpsc::Sender<(TurnId, AgentEvent)>,
+        events: mpsc::Sender<(StreamId, AgentEvent)>,
     ) -> Self {
         Self {
             context,
@@ -98,8 +98,8 @@ impl Effects {
         self.registration.start(self.context.max_calls)
     }
 
-    pub(super) fn remove_stream(&mut self, turn: TurnId) {
-        self.streams.remove(&turn);
+    pub(super) fn remove_stream(&mut self, stream: StreamId) {
+        self.streams.remove(&stream);
     }
 
     /// Ends what the call has started, gives its place up and closes the media stream.
@@ -135,7 +135,7 @@ impl Effects {
                     self.overflows.push_back(Overflow::Socket);
                 }
             }
-            Output::Agent(turn, command) => self.command(turn, command),
+            Output::Agent(stream, command) => self.command(stream, command),
             Output::Update { twiml } => self.update(twiml),
             Output::Fetch(id, uri) => self.fetch(id, uri),
             Output::RunTools(id, calls) => self.run_tools(id, calls),
@@ -170,31 +170,31 @@ impl Effects {
         }
     }
 
-    fn command(&mut self, turn: TurnId, command: AgentCommand) {
+    fn command(&mut self, stream: StreamId, command: AgentCommand) {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
-            let handle = self.context.agent.open(&self.context.session, turn, start, events, self.tasks.set());
-            self.streams.insert(turn, handle);
+            let handle = self.context.agent.open(&self.context.session, stream, start, events, self.tasks.set());
+            self.streams.insert(stream, handle);
             return;
         }
-        let Some(handle) = self.streams.get(&turn) else { return };
+        let Some(handle) = self.streams.get(&stream) else { return };
         match command {
             AgentCommand::Open(_) => {}
-            AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, turn, handle.audio(&audio))),
+            AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, stream, handle.audio(&audio))),
             AgentCommand::Send(input) => {
-                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Input(input))));
+                self.overflows.extend(overflow_of(handle, stream, handle.put(StreamInput::Input(input))));
             }
             AgentCommand::Parameters(parameters) => {
-                self.overflows.extend(overflow_of(handle, turn, handle.put(StreamInput::Parameters(parameters))));
+                self.overflows.extend(overflow_of(handle, stream, handle.put(StreamInput::Parameters(parameters))));
             }
             AgentCommand::HalfClose => handle.half_close(),
             AgentCommand::Cancel => {
                 handle.cancel();
-                self.streams.remove(&turn);
+                self.streams.remove(&stream);
             }
             AgentCommand::Done => {
                 handle.leave();
-                self.streams.remove(&turn);
+                self.streams.remove(&stream);
             }
         }
     }

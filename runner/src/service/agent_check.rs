@@ -10,7 +10,7 @@ use std::time::Duration;
 use dialbridge_core::agent::{AgentFault, TurnInput, TurnStart};
 use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use dialbridge_core::config::StreamShape;
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -141,7 +141,7 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
     // The stream ends with this set, even if nobody waits for the result.
     let mut tasks: JoinSet<()> = JoinSet::new();
-    let handle = client.agent.open(&session, TurnId(1), &start, events, &mut tasks);
+    let handle = client.agent.open(&session, StreamId(1), &start, events, &mut tasks);
     if is_audio {
         // This is the first input, so there is room for it.
         let _ = handle.audio(&[MULAW_SILENCE; SILENCE_MS * BYTES_PER_MS]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentFault, Answer, TurnInput};
-use dialbridge_core::{AgentEvent, TurnId};
+use dialbridge_core::{AgentEvent, StreamId};
 use dialbridge_net::websocket::{Closed, Frame, Incoming, Message, OpCode, Reader, Role, Writer, split};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
@@ -43,7 +43,7 @@ impl Dial for Pipes {
 /// A stream that is opening, as the call sees it.
 struct Client {
     handle: StreamHandle,
-    events: mpsc::Receiver<(TurnId, AgentEvent)>,
+    events: mpsc::Receiver<(StreamId, AgentEvent)>,
     _tasks: JoinSet<()>,
 }
 
@@ -77,7 +77,7 @@ async fn open_with(queue: usize, input: TurnInput) -> (Client, DuplexStream) {
     let mut tasks = JoinSet::new();
     let mut start = start(input);
     start.parameters = object(serde_json::json!({ "shop": "north" }));
-    let handle = agent.open(&context(CesConfig::default()), TurnId(1), &start, events_sender, &mut tasks);
+    let handle = agent.open(&context(CesConfig::default()), StreamId(1), &start, events_sender, &mut tasks);
     (Client { handle, events, _tasks: tasks }, dialled.recv().await.unwrap())
 }
 
