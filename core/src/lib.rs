@@ -12,17 +12,21 @@
 //!    input comes, the next input is [`Input::Timeout`].
 //! 2. `now` is a [`CallTime`]. It must not go back; the call takes an earlier value as the latest one it has seen. A
 //!    `Timeout` that comes too early, or once too often, changes nothing.
-//! 3. `Err` means that the call refused this input and has not changed. A call ends with [`Output::Close`], never with
-//!    an `Err`.
+//! 3. `Err` means that the call refused this input and has not changed: the input is no sign of life of Twilio's, and its
+//!    `now` does not count. A call ends with [`Output::Close`], never with an `Err`.
 //! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
 //! 5. The call drops an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
 //! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
 //!    `Cancel` or `Done` is the last command of a stream.
 //! 7. The driver answers each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
-//! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. It keeps none of the
-//!    agent's audio, only a few numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. The driver must
-//!    drain the outputs after each input.
+//! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
+//!    keeps what waits for a fetch, or may still be cut by a later response, up to [`call::MAX_WAITING_BYTES`], and a few
+//!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. The driver must drain the outputs after each
+//!    input.
+//! 9. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
+//!    last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
+//!    [`Call::new`] plus the whole milliseconds since then, rounded down.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -288,6 +288,10 @@ pub enum CloseReason {
     Stop,
     /// The WebSocket closed without a `stop`.
     MediaStreamClosed,
+    /// Twilio did not read what we sent.
+    NotReading,
+    /// The call goes on over another media stream, which came before this one had ended.
+    TakenOver,
     /// No `start` came.
     NoStart,
     /// The WebSocket is open, but Twilio sends nothing over it, not even silence.
@@ -311,6 +315,8 @@ impl CloseReason {
         match self {
             Self::Stop => "stop",
             Self::MediaStreamClosed => "media stream closed",
+            Self::NotReading => "twilio does not read",
+            Self::TakenOver => "taken over",
             Self::NoStart => "no start",
             Self::NoFrames => "no frames",
             Self::WrongCall => "start of another call",

@@ -186,7 +186,7 @@ async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
         _ => None,
     });
     // The service gives up the first stream. The call resumes over another one.
-    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::MediaStreamClosed, CloseReason::Stop, CloseReason::Stop]);
+    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::NotReading, CloseReason::Stop, CloseReason::Stop]);
     assert_eq!(harness.service.calls().live(), 0);
 }
 

@@ -1,7 +1,6 @@
 //! What an answer of the agent does to a call.
 
 use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Matched, Prompt, Transcript, TurnInput};
-use crate::call::playback::Playback;
 use crate::call::turn::{Answered, TurnState};
 use crate::call::{Call, Ending, Lifecycle, Timer};
 use crate::ids::TurnId;
@@ -207,8 +206,9 @@ impl Call {
         }
         let mut audio_ms = 0;
         for prompt in &prompts {
-            audio_ms += self.with_playback(|playback, context| playback.play(prompt, id, context));
+            audio_ms += self.playback.play(prompt, id, self.moment());
         }
+        self.poll_playback();
         if audio_ms > 0 {
             self.note_agent_audio();
         }
@@ -237,13 +237,15 @@ impl Call {
         let TurnState::Responding(turn) = &mut self.turn else { return };
         let (id, later) = (turn.number, std::mem::take(&mut turn.deferred_prompts));
         for prompt in &later {
-            self.with_playback(|playback, context| playback.play(prompt, id, context));
+            self.playback.play(prompt, id, self.moment());
         }
+        self.poll_playback();
     }
 
     /// Nothing more of the answer is expected: the playback holds nothing back.
     pub(super) fn finish_playing(&mut self) {
-        self.with_playback(Playback::finish_answer);
+        self.playback.finish_answer(self.moment());
+        self.poll_playback();
     }
 }
 

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::Playback;
 use crate::call::{Call, Lifecycle};
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
@@ -53,7 +52,8 @@ impl Call {
     }
 
     pub(super) fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
-        let cut = self.with_playback(Playback::clear);
+        let cut = self.playback.clear();
+        self.poll_playback();
         self.note_agent_audio();
         self.report(Report::BargeIn { turn, by, played_ms: cut.played_ms, cut_ms: cut.cut_ms });
         while let Some(stages) = self.stage_recorder.take_awaiting() {

@@ -54,7 +54,9 @@ impl Call {
 
     fn play_filler(&mut self, clip: Option<Clip>, which: &'static str) {
         let Some(Clip(audio)) = clip else { return };
-        if self.with_playback(|playback, context| playback.play_filler(&audio, context)) {
+        let is_played = self.playback.play_filler(&audio, self.moment());
+        self.poll_playback();
+        if is_played {
             self.report(Report::Filler { which });
         }
     }
@@ -63,7 +65,8 @@ impl Call {
     pub(super) fn cancel_fillers(&mut self) {
         self.timers.stop(Timer::Thinking);
         self.fillers.retry_filler_played = false;
-        let cut_ms = self.with_playback(|playback, context| playback.cancel(context));
+        let cut_ms = self.playback.cancel(self.moment());
+        self.poll_playback();
         if cut_ms > 0 {
             self.report(Report::Cancelled { cut_ms });
         }

@@ -5,7 +5,7 @@
 //! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
 //! HandingOff --update refused--> Closed
 //! Active --migrated in a gap--> Closed
-//! any --stop, WebSocket closed--> Closed
+//! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
 //! ```
 //!
 //! Each of these modules holds one part: `turn` is the stream to the agent, `playback` what the caller hears,
@@ -58,7 +58,7 @@ use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use fillers::Fillers;
 use no_input::Silence;
-use playback::{Playback, PlaybackContext, PlaybackOutput, ReturnedMark};
+use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
 use stage_recorder::StageRecorder;
 use timer::Timers;
@@ -67,7 +67,7 @@ use turn::TurnState;
 use voice_detector::VoiceDetector;
 
 pub use caller_audio::MAX_KEPT_MS;
-pub use playback::CHUNK_MS;
+pub use playback::{CHUNK_MS, MAX_WAITING_BYTES};
 pub use timer::Timer;
 
 /// One phone call, from Twilio's `start` to its `stop` or to our close. The crate doc says how to drive it.
@@ -144,6 +144,10 @@ pub enum Input<'a> {
     TwilioBinary,
     /// The WebSocket closed.
     TwilioClosed,
+    /// Twilio does not read what we send, so the WebSocket's queue is full.
+    NotReading,
+    /// Another media stream has the call now.
+    TakenOver,
     /// That stream sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
@@ -240,17 +244,26 @@ impl Call {
     /// # Errors
     /// [`InputError`] if the call refused the input. The call has not changed.
     pub fn handle_input(&mut self, input: Input<'_>, now: CallTime) -> Result<(), InputError> {
-        self.now = self.now.max(now);
         if matches!(self.lifecycle, Lifecycle::Closed) {
             return Ok(());
         }
+        let before = self.now;
+        self.now = before.max(now);
         match input {
             Input::Twilio(text) => {
+                if let Err(error) = self.on_twilio(text) {
+                    self.now = before;
+                    return Err(error);
+                }
                 self.last_twilio_message = self.now;
-                self.on_twilio(text)?;
             }
-            Input::TwilioBinary => return Err(PeerFault::BinaryFrame.into()),
+            Input::TwilioBinary => {
+                self.now = before;
+                return Err(PeerFault::BinaryFrame.into());
+            }
             Input::TwilioClosed => self.close(CloseReason::MediaStreamClosed),
+            Input::NotReading => self.close(CloseReason::NotReading),
+            Input::TakenOver => self.close(CloseReason::TakenOver),
             Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
@@ -305,22 +318,27 @@ impl Call {
         !must_wait && !self.timers.is_set(Timer::Retry)
     }
 
-    /// Runs `act` on the playout and passes on its outputs.
-    fn with_playback<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
-        let (outputs, stage_recorder, now) = (&mut self.outputs, &mut self.stage_recorder, self.now);
-        let mut out = |output| match output {
-            PlaybackOutput::Twilio(message) => outputs.push_back(Output::Twilio(message)),
-            PlaybackOutput::Fetch(id, uri) => outputs.push_back(Output::Fetch(id, uri)),
-            PlaybackOutput::Refused(why) => outputs.push_back(Output::Report(Report::PromptRefused { why })),
-            PlaybackOutput::Begins(turn) => stage_recorder.audio_sent(turn, now),
-        };
-        let mut context = PlaybackContext { now: self.now, position: self.caller.received(), out: &mut out };
-        act(&mut self.playback, &mut context)
+    /// Now, for the playout.
+    fn moment(&self) -> Moment {
+        Moment { now: self.now, position: self.caller.received() }
+    }
+
+    /// Passes on what the playout asks for.
+    fn poll_playback(&mut self) {
+        while let Some(output) = self.playback.poll_output() {
+            match output {
+                PlaybackOutput::Twilio(message) => self.outputs.push_back(Output::Twilio(message)),
+                PlaybackOutput::Fetch(id, uri) => self.outputs.push_back(Output::Fetch(id, uri)),
+                PlaybackOutput::Refused(why) => self.report(Report::PromptRefused { why }),
+                PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
+            }
+        }
     }
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
         self.timers.stop(Timer::FetchTimeout);
-        self.with_playback(|playback, context| playback.fetched(id, audio, context));
+        self.playback.fetched(id, audio, self.moment());
+        self.poll_playback();
         while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
             self.report_stages(Some(stages));
         }
@@ -365,7 +383,8 @@ impl Call {
         }
         let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
         if !is_closed && self.playback.mark_deadline().is_some_and(|at| at <= self.now) {
-            let back = self.with_playback(Playback::give_up_marks);
+            let back = self.playback.give_up_marks(self.moment());
+            self.poll_playback();
             self.on_played(back, false);
         }
     }

@@ -35,7 +35,8 @@ impl Call {
             Inbound::Media(media) => self.on_media(&media)?,
             Inbound::Mark { name } => {
                 if let Some(name) = MarkName::parse(&name) {
-                    let back = self.with_playback(|playback, context| playback.on_mark(name, context));
+                    let back = self.playback.on_mark(name, self.moment());
+                    self.poll_playback();
                     self.on_played(back, true);
                 }
             }
@@ -81,12 +82,20 @@ impl Call {
         if !media.is_inbound {
             return Ok(());
         }
+        let decoded = media.decode(&mut self.frame);
+        if decoded.is_ok() {
+            self.on_frame();
+        }
         self.frame.clear();
-        media.decode(&mut self.frame)?;
+        Ok(decoded?)
+    }
+
+    /// The caller's audio of 20 ms is in `frame`.
+    fn on_frame(&mut self) {
         self.account.received += self.frame.len() as u64;
         if !matches!(self.lifecycle, Lifecycle::Active) {
             self.account.after_end += self.frame.len() as u64;
-            return Ok(());
+            return;
         }
         self.withhold();
         self.voice.push(self.caller.received(), &self.frame);
@@ -102,7 +111,6 @@ impl Call {
         let listening = matches!(self.turn, TurnState::Listening(_));
         let turn = self.turn.open().map(|turn| turn.number).filter(|_| listening);
         self.check_barge_in(BargeInBy::Voice, turn);
-        Ok(())
     }
 
     /// Frames do not re-arm this timer. When it fires, we check when the last message came.

@@ -102,6 +102,10 @@ pub enum TapeInput {
     TwilioBinary,
     /// The WebSocket closed.
     TwilioClosed,
+    /// Twilio does not read what we send.
+    NotReading,
+    /// Another media stream has the call.
+    TakenOver,
     /// That stream of the agent sent an event.
     Agent(StreamId, AgentEvent),
     /// The REST update was answered.
@@ -124,6 +128,8 @@ impl TapeInput {
             Self::Twilio(text) => Input::Twilio(text),
             Self::TwilioBinary => Input::TwilioBinary,
             Self::TwilioClosed => Input::TwilioClosed,
+            Self::NotReading => Input::NotReading,
+            Self::TakenOver => Input::TakenOver,
             Self::Agent(stream, event) => Input::Agent(*stream, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
@@ -237,6 +243,8 @@ enum RunnerMessage {
     },
     #[serde(rename = "renew")]
     Migrate {},
+    NotReading {},
+    TakenOver {},
 }
 
 /// The outcome of one tool.
@@ -251,6 +259,8 @@ fn from_runner(message: Value) -> Result<TapeInput, String> {
     match serde_json::from_value(message).map_err(|error| error.to_string())? {
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
         RunnerMessage::Migrate {} => Ok(TapeInput::Migrate),
+        RunnerMessage::NotReading {} => Ok(TapeInput::NotReading),
+        RunnerMessage::TakenOver {} => Ok(TapeInput::TakenOver),
         RunnerMessage::ToolsRun { id, results } => {
             let results = results.into_iter().map(|run| match run {
                 ToolRun::Result(result) => Ok(result),
@@ -292,6 +302,8 @@ mod tests {
             Input::Migrate,
             Input::Timeout,
             Input::TwilioClosed,
+            Input::NotReading,
+            Input::TakenOver,
         ];
         let mut writer = TapeWriter::new(Mask::default());
         let mut text = writer.header("cx", &CallConfig::default());

@@ -73,6 +73,8 @@ impl TapeWriter {
                 let results: Vec<Value> = results.iter().map(|result| self.tool_run(result)).collect();
                 json!({ "at_ms": at, "from": "runner", "message": { "toolsRun": { "id": id, "results": results } } })
             }
+            Input::NotReading => json!({ "at_ms": at, "from": "runner", "message": { "notReading": {} } }),
+            Input::TakenOver => json!({ "at_ms": at, "from": "runner", "message": { "takenOver": {} } }),
             Input::Migrate => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
             Input::Timeout => json!({ "at_ms": at, "from": "timer", "message": { "timer": timer } }),
         };

@@ -144,7 +144,7 @@ impl Bridge {
             Some(CallOrder::Migrate) => self.feed(Input::Migrate),
             Some(CallOrder::TakenOver) | None => {
                 tracing::info!(call_sid = %self.effects.call_sid, "another media stream has the call now");
-                self.feed(Input::TwilioClosed);
+                self.feed(Input::TakenOver);
             }
         }
     }
@@ -167,7 +167,7 @@ impl Bridge {
             match overflow {
                 Overflow::Socket => {
                     tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the call is closed");
-                    self.feed(Input::TwilioClosed);
+                    self.feed(Input::NotReading);
                 }
                 Overflow::Stream(stream) => {
                     let fault =

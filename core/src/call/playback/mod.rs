@@ -47,6 +47,9 @@ const AHEAD_BYTES: usize = 3 * CHUNK_BYTES;
 /// How many prompts may wait. We refuse further ones.
 const MAX_WAITING_PROMPTS: usize = 64;
 
+/// How much of the agent's audio may wait, in bytes of mu-law: 17 minutes. We refuse more.
+pub const MAX_WAITING_BYTES: usize = 8 << 20;
+
 /// The playout of one call.
 #[derive(Debug)]
 pub(super) struct Playback {
@@ -74,12 +77,12 @@ pub(super) struct Cut {
     pub(super) cut_ms: u64,
 }
 
-/// The time, and where the playout's outputs go.
-pub(super) struct PlaybackContext<'a> {
+/// When something happens to the playout.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
     pub(super) now: CallTime,
     /// How much of the caller's audio has come.
     pub(super) position: Position,
-    pub(super) out: &'a mut dyn FnMut(PlaybackOutput),
 }
 
 /// An output of the playout.
@@ -93,16 +96,6 @@ pub(super) enum PlaybackOutput {
     Refused(String),
 }
 
-impl PlaybackContext<'_> {
-    fn send(&mut self, message: TwilioMessage) {
-        (self.out)(PlaybackOutput::Twilio(message));
-    }
-
-    fn refuse(&mut self, why: String) {
-        (self.out)(PlaybackOutput::Refused(why));
-    }
-}
-
 impl Playback {
     pub(super) fn new() -> Self {
         Self {
@@ -112,6 +105,11 @@ impl Playback {
             is_complete: true,
             converter: None,
         }
+    }
+
+    /// The next output, or `None` if there is none left.
+    pub(super) fn poll_output(&mut self) -> Option<PlaybackOutput> {
+        self.sent.outputs.pop_front()
     }
 
     /// Whether anything is queued here or at Twilio.
@@ -126,7 +124,7 @@ impl Playback {
 
     /// Milliseconds still to be played, by the clock. Audio that must be fetched does not count.
     pub(super) fn remaining_ms(&self, now: CallTime) -> u64 {
-        let waiting: usize = self.waiting.iter().map(Waiting::known_bytes).sum();
+        let waiting = self.waiting_bytes();
         self.sent.remaining_ms(now) + (waiting / BYTES_PER_MS) as u64
     }
 
@@ -174,48 +172,48 @@ impl Playback {
 
     /// Queues a prompt of an answer after the others. Parts of one audio stream in the same coding join without a gap.
     /// Returns the milliseconds of audio that were sent or wait.
-    pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, context: &mut PlaybackContext<'_>) -> u64 {
+    pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, moment: Moment) -> u64 {
         self.is_complete = false;
         let kind = Kind { turn: Some(turn), interruptible: prompt.interruptible, cancellable: prompt.cancellable };
         if let Some(uri) = &prompt.uri {
-            self.fetch(uri, kind, context);
+            self.fetch(uri, kind, moment);
             return 0;
         }
         if self.waiting.is_empty() && !prompt.cancellable {
-            return self.convert(prompt.format, &prompt.audio, kind, context);
+            return self.convert(prompt.format, &prompt.audio, kind, moment);
         }
         let mut audio = Vec::new();
-        self.finish_converter(context);
+        self.finish_converter(moment);
         if let Err(error) = convert_whole(prompt.format, &prompt.audio, &mut audio) {
-            context.refuse(error.to_string());
+            self.refuse(error.to_string());
         }
         let ms = (audio.len() / BYTES_PER_MS) as u64;
-        self.wait(Waiting::audio(audio, kind), context);
-        self.pump(context);
-        ms
+        let waits = self.wait(Waiting::audio(audio, kind));
+        self.pump(moment);
+        if waits { ms } else { 0 }
     }
 
     /// Plays a filler, which any answer cuts. Does nothing if something is already playing.
-    pub(super) fn play_filler(&mut self, audio: &[u8], context: &mut PlaybackContext<'_>) -> bool {
+    pub(super) fn play_filler(&mut self, audio: &[u8], moment: Moment) -> bool {
         if self.is_playing() {
             return false;
         }
         let kind = Kind { turn: None, interruptible: false, cancellable: true };
-        self.wait(Waiting::audio(audio.to_vec(), kind), context);
+        self.wait(Waiting::audio(audio.to_vec(), kind));
         self.is_complete = true;
-        self.pump(context);
+        self.pump(moment);
         true
     }
 
     /// An answer is complete: plays what the converter still holds and sends a mark after the last audio.
-    pub(super) fn finish_answer(&mut self, context: &mut PlaybackContext<'_>) {
+    pub(super) fn finish_answer(&mut self, moment: Moment) {
         self.is_complete = true;
-        self.finish_converter(context);
-        self.pump(context);
+        self.finish_converter(moment);
+        self.pump(moment);
     }
 
     /// Audio was fetched, or could not be. Nothing is played if nobody waits for it.
-    pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, context: &mut PlaybackContext<'_>) {
+    pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, moment: Moment) {
         let Some(place) = self.waiting.iter().position(|waiting| waiting.fetch() == Some(id)) else { return };
         let kind = self.waiting[place].kind();
         let mut mulaw = Vec::new();
@@ -227,26 +225,29 @@ impl Playback {
             Err(why) => Some(why.to_owned()),
         };
         if let Some(why) = fault {
-            context.refuse(why);
+            self.refuse(why);
+        }
+        if !self.has_room_for(mulaw.len()) {
+            mulaw = Vec::new();
         }
         self.waiting[place] = Waiting::audio(mulaw, kind);
-        self.pump(context);
+        self.pump(moment);
     }
 
     /// A mark came back.
-    pub(super) fn on_mark(&mut self, name: MarkName, context: &mut PlaybackContext<'_>) -> ReturnedMark {
+    pub(super) fn on_mark(&mut self, name: MarkName, moment: Moment) -> ReturnedMark {
         let back = self.sent.on_mark(name);
-        self.after_marks(back, context)
+        self.after_marks(back, moment)
     }
 
     /// The last mark has not come in time: all audio that was sent counts as heard.
-    pub(super) fn give_up_marks(&mut self, context: &mut PlaybackContext<'_>) -> ReturnedMark {
+    pub(super) fn give_up_marks(&mut self, moment: Moment) -> ReturnedMark {
         let back = self.sent.give_up_marks();
-        self.after_marks(back, context)
+        self.after_marks(back, moment)
     }
 
-    fn after_marks(&mut self, back: ReturnedMark, context: &mut PlaybackContext<'_>) -> ReturnedMark {
-        self.pump(context);
+    fn after_marks(&mut self, back: ReturnedMark, moment: Moment) -> ReturnedMark {
+        self.pump(moment);
         match back {
             ReturnedMark::AllPlayed { first_of } if self.is_playing() => ReturnedMark::Played { first_of },
             other @ (ReturnedMark::Played { .. } | ReturnedMark::AllPlayed { .. } | ReturnedMark::Nothing) => other,
@@ -255,18 +256,18 @@ impl Playback {
 
     /// Drops all audio that is queued here and at Twilio, and resets the converter. Sends the `clear` even if nothing
     /// waits here, because Twilio's queue holds the audio.
-    pub(super) fn clear(&mut self, context: &mut PlaybackContext<'_>) -> Cut {
-        let waiting: usize = self.waiting.iter().map(Waiting::known_bytes).sum();
+    pub(super) fn clear(&mut self) -> Cut {
+        let waiting = self.waiting_bytes();
         self.waiting.clear();
         self.converter = None;
         let (heard, cut) = self.sent.clear();
-        context.send(TwilioMessage::Clear);
+        self.sent.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Clear));
         Cut { played_ms: (heard / BYTES_PER_MS) as u64, cut_ms: ((cut + waiting) / BYTES_PER_MS) as u64 }
     }
 
     /// A later response has come: drops the audio that it cuts. Audio at Twilio goes with a `clear` if nothing else is
     /// queued there. Otherwise it plays on, and it is short. Returns how many milliseconds were cut.
-    pub(super) fn cancel(&mut self, context: &mut PlaybackContext<'_>) -> u64 {
+    pub(super) fn cancel(&mut self, moment: Moment) -> u64 {
         let is_cancelled = |waiting: &Waiting| waiting.kind().cancellable;
         let dropped: usize =
             self.waiting.iter().filter(|waiting| is_cancelled(waiting)).map(Waiting::known_bytes).sum();
@@ -275,9 +276,9 @@ impl Playback {
         if self.sent.is_all_cancellable() {
             self.converter = None;
             cut += self.sent.clear().1;
-            context.send(TwilioMessage::Clear);
+            self.sent.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Clear));
         }
-        self.pump(context);
+        self.pump(moment);
         (cut / BYTES_PER_MS) as u64
     }
 
@@ -286,33 +287,52 @@ impl Playback {
         self.sent.played_ms()
     }
 
-    fn fetch(&mut self, uri: &str, kind: Kind, context: &mut PlaybackContext<'_>) {
-        self.finish_converter(context);
+    fn fetch(&mut self, uri: &str, kind: Kind, moment: Moment) {
+        self.finish_converter(moment);
         let id = self.next_fetch;
         self.next_fetch = id.next();
-        if self.wait(Waiting::Fetch { id, kind }, context) {
-            (context.out)(PlaybackOutput::Fetch(id, uri.to_owned()));
+        if self.wait(Waiting::Fetch { id, kind }) {
+            self.sent.outputs.push_back(PlaybackOutput::Fetch(id, uri.to_owned()));
         }
     }
 
-    fn wait(&mut self, waiting: Waiting, context: &mut PlaybackContext<'_>) -> bool {
+    fn wait(&mut self, waiting: Waiting) -> bool {
         // Nothing joins the audio that was sent before.
-        self.sent.mark_open_chunk(context);
-        let has_room = self.waiting.len() < MAX_WAITING_PROMPTS;
-        if has_room {
-            self.waiting.push_back(waiting);
-        } else {
-            context.refuse(format!("{MAX_WAITING_PROMPTS} prompts wait already"));
+        self.sent.mark_open_chunk();
+        if self.waiting.len() >= MAX_WAITING_PROMPTS {
+            self.refuse(format!("{MAX_WAITING_PROMPTS} prompts wait already"));
+            return false;
+        }
+        if !self.has_room_for(waiting.known_bytes()) {
+            return false;
+        }
+        self.waiting.push_back(waiting);
+        true
+    }
+
+    /// Whether that many more bytes of audio may wait. Refuses them if not.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        let has_room = self.waiting_bytes() + bytes <= MAX_WAITING_BYTES;
+        if !has_room {
+            self.refuse(format!("{} minutes of audio wait already", MAX_WAITING_BYTES / (60_000 * BYTES_PER_MS)));
         }
         has_room
     }
 
+    fn waiting_bytes(&self) -> usize {
+        self.waiting.iter().map(Waiting::known_bytes).sum()
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.sent.outputs.push_back(PlaybackOutput::Refused(why));
+    }
+
     /// Sends the waiting audio that can go out.
-    fn pump(&mut self, context: &mut PlaybackContext<'_>) {
+    fn pump(&mut self, moment: Moment) {
         while let Some(front) = self.waiting.front_mut() {
             match front {
                 Waiting::Fetch { .. } => {
-                    self.sent.mark_open_chunk(context);
+                    self.sent.mark_open_chunk();
                     break;
                 }
                 Waiting::Audio { audio, at, kind } => {
@@ -322,11 +342,11 @@ impl Playback {
                         usize::MAX
                     };
                     if room == 0 {
-                        self.sent.mark_open_chunk(context);
+                        self.sent.mark_open_chunk();
                         break;
                     }
                     let end = audio.len().min(at.saturating_add(room));
-                    self.sent.queue(&audio[*at..end], *kind, context);
+                    self.sent.queue(&audio[*at..end], *kind, moment);
                     *at = end;
                     if end < audio.len() {
                         break;
@@ -336,34 +356,34 @@ impl Playback {
             self.waiting.pop_front();
         }
         if self.waiting.is_empty() && self.is_complete {
-            self.sent.mark_open_chunk(context);
+            self.sent.mark_open_chunk();
         }
     }
 
-    fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, context: &mut PlaybackContext<'_>) -> u64 {
+    fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, moment: Moment) -> u64 {
         // A WAV does not join the audio before it, whose header may have left its length open.
         let is_wav = audio.starts_with(b"RIFF");
         if self.converter.as_ref().is_some_and(|converter| is_wav || converter.declared != format) {
-            self.finish_converter(context);
+            self.finish_converter(moment);
         }
         let converter =
             self.converter.get_or_insert_with(|| Converter { declared: format, to_mulaw: ToMulaw::new(format), kind });
         converter.kind = kind;
         let mut mulaw = Vec::new();
         if let Err(error) = converter.to_mulaw.push(audio, &mut mulaw) {
-            context.refuse(error.to_string());
+            self.refuse(error.to_string());
         }
-        self.sent.queue(&mulaw, kind, context);
+        self.sent.queue(&mulaw, kind, moment);
         (mulaw.len() / BYTES_PER_MS) as u64
     }
 
-    fn finish_converter(&mut self, context: &mut PlaybackContext<'_>) {
+    fn finish_converter(&mut self, moment: Moment) {
         let Some(mut converter) = self.converter.take() else { return };
         let mut tail = Vec::new();
         if let Err(error) = converter.to_mulaw.finish(&mut tail) {
-            context.refuse(error.to_string());
+            self.refuse(error.to_string());
         }
-        self.sent.queue(&tail, converter.kind, context);
+        self.sent.queue(&tail, converter.kind, moment);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::{CHUNK_BYTES, PlaybackContext, PlaybackOutput};
+use crate::call::playback::{CHUNK_BYTES, Moment, PlaybackOutput};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -44,6 +44,8 @@ pub(super) struct Sent {
     played_bytes: usize,
     /// The turn whose audio was sent last.
     last_turn: Option<TurnId>,
+    /// What the playout asks for, in order.
+    pub(super) outputs: VecDeque<PlaybackOutput>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -164,43 +166,43 @@ impl Sent {
         result
     }
 
-    pub(super) fn queue(&mut self, mut audio: &[u8], kind: Kind, context: &mut PlaybackContext<'_>) {
+    pub(super) fn queue(&mut self, mut audio: &[u8], kind: Kind, moment: Moment) {
         if audio.is_empty() {
             return;
         }
         if !self.is_sounding() {
-            self.began = Some(context.position);
+            self.began = Some(moment.position);
             self.played_bytes = 0;
-            self.ends_at = context.now;
+            self.ends_at = moment.now;
         }
-        self.ends_at = self.ends_at.max(context.now) + (audio.len() / BYTES_PER_MS) as u64;
+        self.ends_at = self.ends_at.max(moment.now) + (audio.len() / BYTES_PER_MS) as u64;
         while !audio.is_empty() {
             if self.open.is_some_and(|chunk| chunk.kind != kind) {
-                self.mark_open_chunk(context);
+                self.mark_open_chunk();
             }
             let is_first = kind.turn.is_some() && self.last_turn != kind.turn;
             if let Some(turn) = kind.turn.filter(|_| is_first) {
-                (context.out)(PlaybackOutput::Begins(turn));
+                self.outputs.push_back(PlaybackOutput::Begins(turn));
             }
             self.last_turn = kind.turn.or(self.last_turn);
             let open = self.open.get_or_insert(OpenChunk { bytes: 0, kind, is_first });
             let (piece, rest) = audio.split_at(audio.len().min(CHUNK_BYTES - open.bytes));
             open.bytes += piece.len();
             let is_full = open.bytes == CHUNK_BYTES;
-            context.send(TwilioMessage::Media(piece.to_vec()));
+            self.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Media(piece.to_vec())));
             if is_full {
-                self.mark_open_chunk(context);
+                self.mark_open_chunk();
             }
             audio = rest;
         }
     }
 
-    pub(super) fn mark_open_chunk(&mut self, context: &mut PlaybackContext<'_>) {
+    pub(super) fn mark_open_chunk(&mut self) {
         let Some(OpenChunk { bytes, kind, is_first }) = self.open.take() else { return };
         self.marks = self.marks.wrapping_add(1);
         let mark = MarkName { epoch: self.epoch, number: self.marks };
         self.chunks.push_back(Chunk { mark, bytes, kind, is_first });
-        context.send(TwilioMessage::Mark(mark));
+        self.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Mark(mark)));
     }
 
     fn kinds(&self) -> impl Iterator<Item = Kind> {

@@ -17,15 +17,16 @@ impl Played {
         Self { playback: Playback::new(), outputs: Vec::new(), now: NOW }
     }
 
-    fn act<R>(&mut self, act: impl FnOnce(&mut Playback, &mut PlaybackContext<'_>) -> R) -> R {
-        let outputs = &mut self.outputs;
+    fn act<R>(&mut self, act: impl FnOnce(&mut Playback, Moment) -> R) -> R {
+        let result = act(&mut self.playback, Moment { now: self.now, position: 7 });
+        let outputs = std::iter::from_fn(|| self.playback.poll_output());
         // The beginning of an answer matters only for the stages of turns.
-        let mut out = |output| outputs.extend(Some(output).filter(|it| !matches!(it, PlaybackOutput::Begins(_))));
-        act(&mut self.playback, &mut PlaybackContext { now: self.now, position: 7, out: &mut out })
+        self.outputs.extend(outputs.filter(|output| !matches!(output, PlaybackOutput::Begins(_))));
+        result
     }
 
     fn play(&mut self, prompt: &Prompt) {
-        self.act(|playback, context| playback.play(prompt, TURN, context));
+        self.act(|playback, moment| playback.play(prompt, TURN, moment));
     }
 
     /// A whole answer.
@@ -35,7 +36,7 @@ impl Played {
     }
 
     fn mark(&mut self, name: MarkName) -> ReturnedMark {
-        self.act(|playback, context| playback.on_mark(name, context))
+        self.act(|playback, moment| playback.on_mark(name, moment))
     }
 
     /// Returns all marks that were sent, in order.
@@ -127,7 +128,7 @@ fn marks_that_a_clear_returned_were_not_heard() {
     played.answer(&[prompt(1_000)]);
     let old = played.marks();
     played.mark(old[0]);
-    assert_eq!(played.act(Playback::clear), Cut { played_ms: 400, cut_ms: 600 });
+    assert_eq!(played.act(|playback, _| playback.clear()), Cut { played_ms: 400, cut_ms: 600 });
     played.answer(&[prompt(400)]);
     assert_eq!((played.mark(old[1]), played.mark(old[2])), (ReturnedMark::Nothing, ReturnedMark::Nothing));
     assert!(played.playback.is_playing());
@@ -139,7 +140,7 @@ fn marks_that_a_clear_returned_were_not_heard() {
 #[test]
 fn a_clear_goes_out_even_when_nothing_waits_here() {
     let mut played = Played::new();
-    played.act(Playback::clear);
+    played.act(|playback, _| playback.clear());
     assert_eq!(played.outputs, [PlaybackOutput::Twilio(TwilioMessage::Clear)]);
 }
 
@@ -190,7 +191,7 @@ fn what_must_be_fetched_holds_up_what_comes_after_it_and_nothing_before() {
     let id = played.playback.fetching().unwrap();
     assert!(played.outputs.contains(&PlaybackOutput::Fetch(id, "https://e.com/a.wav".to_owned())));
     let wav = crate::audio::wav::write_wav(1, AudioFormat::TELEPHONE, &[0x21; 800]);
-    played.act(|playback, context| playback.fetched(id, Ok(&wav), context));
+    played.act(|playback, moment| playback.fetched(id, Ok(&wav), moment));
     assert_eq!(played.sent_ms(), 200 + 100 + 300);
     assert_eq!(played.playback.fetching(), None);
     played.hear_all();
@@ -202,10 +203,10 @@ fn what_cannot_be_fetched_is_left_out() {
     let mut played = Played::new();
     played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
     let id = played.playback.fetching().unwrap();
-    played.act(|playback, context| playback.fetched(id, Err("404"), context));
+    played.act(|playback, moment| playback.fetched(id, Err("404"), moment));
     assert_eq!(played.sent_ms(), 300);
     assert!(played.outputs.contains(&PlaybackOutput::Refused("404".to_owned())));
-    played.act(|playback, context| playback.fetched(id, Ok(&[1, 2, 3]), context));
+    played.act(|playback, moment| playback.fetched(id, Ok(&[1, 2, 3]), moment));
     assert_eq!(played.sent_ms(), 300, "once");
 }
 
@@ -214,8 +215,8 @@ fn a_clear_drops_what_is_being_fetched_too() {
     let mut played = Played::new();
     played.answer(&[Prompt::at("https://e.com/a.wav"), prompt(300)]);
     let id = played.playback.fetching().unwrap();
-    assert_eq!(played.act(Playback::clear).cut_ms, 300);
-    played.act(|playback, context| playback.fetched(id, Ok(&[0x12; 800]), context));
+    assert_eq!(played.act(|playback, _| playback.clear()).cut_ms, 300);
+    played.act(|playback, moment| playback.fetched(id, Ok(&[0x12; 800]), moment));
     assert_eq!((played.sent_ms(), played.playback.is_playing()), (0, false));
 }
 
@@ -237,7 +238,7 @@ fn a_later_response_cuts_what_may_be_cancelled() {
     played.answer(&[cancellable(10_000)]);
     let first = played.marks()[0];
     played.mark(first);
-    assert_eq!(played.act(|playback, context| playback.cancel(context)), 9_600);
+    assert_eq!(played.act(|playback, moment| playback.cancel(moment)), 9_600);
     assert_eq!((played.clears(), played.playback.is_playing()), (1, false));
     played.answer(&[prompt(200)]);
     assert_eq!(played.playback.remaining_ms(NOW), 200);
@@ -247,7 +248,7 @@ fn a_later_response_cuts_what_may_be_cancelled() {
 fn what_may_not_be_cancelled_is_never_cleared_by_a_later_response() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000), cancellable(10_000)]);
-    let cut = played.act(|playback, context| playback.cancel(context));
+    let cut = played.act(|playback, moment| playback.cancel(moment));
     assert_eq!(played.clears(), 0);
     assert!(cut >= 9_000, "{cut}");
     played.answer(&[prompt(200)]);
@@ -258,11 +259,11 @@ fn what_may_not_be_cancelled_is_never_cleared_by_a_later_response() {
 #[test]
 fn a_filler_is_played_into_silence_only_and_any_answer_cuts_it() {
     let mut played = Played::new();
-    assert!(played.act(|playback, context| playback.play_filler(&[0x33; 8_000], context)));
-    assert!(!played.act(|playback, context| playback.play_filler(&[0x33; 8_000], context)));
+    assert!(played.act(|playback, moment| playback.play_filler(&[0x33; 8_000], moment)));
+    assert!(!played.act(|playback, moment| playback.play_filler(&[0x33; 8_000], moment)));
     let marks = played.marks();
     assert_eq!(played.mark(marks[0]), ReturnedMark::Played { first_of: None }, "it is no turn's answer");
-    assert_eq!(played.act(|playback, context| playback.cancel(context)), 600);
+    assert_eq!(played.act(|playback, moment| playback.cancel(moment)), 600);
     assert_eq!(played.clears(), 1);
 }
 

@@ -12,9 +12,11 @@ const INPUTS: [&str; 5] = ["audio", "event", "text", "digits", "tool result"];
 const STATUSES: [Status; 5] =
     [Status::Completed, Status::LiveAgentHandoff, Status::Hangup, Status::Paused, Status::Failed];
 
-const REASONS: [CloseReason; 9] = [
+const REASONS: [CloseReason; 11] = [
     CloseReason::Stop,
     CloseReason::MediaStreamClosed,
+    CloseReason::NotReading,
+    CloseReason::TakenOver,
     CloseReason::NoStart,
     CloseReason::NoFrames,
     CloseReason::WrongCall,

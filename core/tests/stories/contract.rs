@@ -1,0 +1,163 @@
+//! What the crate doc promises a driver: a test for each clause, under its number.
+
+use dialbridge_core::agent::{Answer, Prompt};
+use dialbridge_core::call::{MAX_KEPT_MS, MAX_WAITING_BYTES};
+use dialbridge_core::{
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, Output, Report, Timer, UpdateResult,
+};
+
+use crate::failures::fault;
+use crate::session_stream;
+use crate::test_call::{TestCall, answered, goodbye, interim, prompt, starting_text};
+use crate::tools::wants;
+
+const STOP: &str = r#"{"event":"stop","stop":{}}"#;
+
+#[test]
+fn clause_1_an_input_then_its_outputs_then_the_next_deadline() {
+    let mut call = Call::new(CallConfig::default().into(), CallTime::START);
+    let (due, timer) = call.poll_timeout().unwrap();
+    assert_eq!((call.poll_output(), timer), (None, Timer::StartTimeout));
+    call.handle_input(Input::Timeout, due).unwrap();
+    let outputs: Vec<_> = std::iter::from_fn(|| call.poll_output()).collect();
+    assert!(matches!(outputs[..], [Output::Report(Report::Ended { .. }), Output::Close(CloseReason::NoStart)]));
+    assert_eq!(call.poll_timeout(), None);
+}
+
+#[test]
+fn clause_2_time_does_not_go_back_and_a_timeout_that_is_not_due_changes_nothing() {
+    let mut test = TestCall::started(starting_text());
+    test.wait(1_000);
+    test.feed(&Input::Timeout).unwrap();
+    let before = format!("{:?}", test.call);
+    for now in [0, 500, 1_000] {
+        test.call.handle_input(Input::Timeout, CallTime::from_ms(now)).unwrap();
+        assert_eq!(format!("{:?}", test.call), before, "{now} ms");
+    }
+}
+
+#[test]
+fn clause_3_a_refused_input_leaves_the_call_and_its_clock_as_they_were() {
+    let mut test = TestCall::started(starting_text());
+    test.speak(100);
+    let before = format!("{:?}", test.call);
+    for text in [
+        "hello",
+        r#"{"event":"media","media":{"payload":"/w=A*"}}"#,
+        r#"{"event":"start","streamSid":"MZ2","start":{"callSid":"CA2"}}"#,
+    ] {
+        test.call.handle_input(Input::Twilio(text), CallTime::from_ms(3_600_000)).unwrap_err();
+        assert_eq!(format!("{:?}", test.call), before, "{text}");
+    }
+    test.call.handle_input(Input::TwilioBinary, CallTime::from_ms(3_600_000)).unwrap_err();
+    assert_eq!(format!("{:?}", test.call), before);
+}
+
+#[test]
+fn clause_3_a_refused_input_is_no_sign_of_life() {
+    let mut test = TestCall::started(starting_text());
+    test.speak(1_000);
+    for _ in 0..31 {
+        test.wait(1_000);
+        let _ = test.twilio("noise of a socket whose other side is not Twilio any more");
+    }
+    assert_eq!(test.closed(), Some(CloseReason::NoFrames));
+}
+
+#[test]
+fn clause_4_after_close_nothing_comes_out_whatever_comes_in() {
+    let mut test = TestCall::started(starting_text());
+    test.twilio(STOP).unwrap();
+    let (before, outputs) = (format!("{:?}", test.call), test.outputs.len());
+    let _ = test.twilio(STOP);
+    test.agent(1, answered(100));
+    test.updated(UpdateResult::Accepted);
+    test.migrate();
+    test.feed(&Input::TakenOver).unwrap();
+    test.wait(60_000);
+    assert_eq!((test.outputs.len(), test.call.poll_timeout(), test.call.is_closed()), (outputs, None, true));
+    assert_eq!(format!("{:?}", test.call), before);
+}
+
+#[test]
+fn clause_5_what_a_stream_sends_after_its_end_is_dropped() {
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answered(0));
+    assert_eq!(test.last_turn(), 2);
+    let outputs = test.outputs.len();
+    for event in [interim("late"), answered(1_000), AgentEvent::Ended, fault("INTERNAL", true)] {
+        test.agent(1, event);
+    }
+    test.agent(7, answered(1_000));
+    assert_eq!(test.outputs.len(), outputs);
+}
+
+#[test]
+fn clause_6_a_streams_commands_begin_with_open_and_end_with_done_or_cancel() {
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answered(0));
+    test.hush(1_000);
+    test.twilio(STOP).unwrap();
+    let commands = (test.commands(1), test.commands(2));
+    assert!(matches!(commands.0[..], [AgentCommand::Open(_), AgentCommand::HalfClose, AgentCommand::Done]));
+    assert!(matches!(commands.1[..], [AgentCommand::Open(_), AgentCommand::Cancel]));
+}
+
+#[test]
+fn clause_7_an_update_a_fetch_and_a_run_of_tools_wait_for_their_results() {
+    let mut updating = TestCall::started(starting_text());
+    updating.agent(1, goodbye(0));
+    assert_eq!((updating.update().is_some(), updating.closed()), (true, None));
+    updating.updated(UpdateResult::Impossible);
+    assert_eq!(updating.closed(), Some(CloseReason::NotUpdated));
+
+    let mut fetching = TestCall::started(starting_text());
+    let prompts = vec![Prompt::at("https://example.com/a.wav"), prompt(400)];
+    fetching.agent(1, AgentEvent::Answer(Box::new(Answer { prompts, ..Answer::default() })));
+    fetching.agent(1, AgentEvent::Ended);
+    assert_eq!((fetching.count(|output| matches!(output, Output::Fetch(..))), fetching.played_ms()), (1, 400));
+    fetching.fetched(1, Err("404"));
+    assert_eq!(fetching.reports().filter(|report| matches!(report, Report::PromptRefused { .. })).count(), 1);
+
+    let mut running = TestCall::started(CallConfig { has_tools: true, ..session_stream::config() });
+    running.agent(1, wants(&["lookup"]));
+    assert_eq!(running.count(|output| matches!(output, Output::RunTools(..))), 1);
+}
+
+#[test]
+fn clause_8_the_callers_audio_is_bounded_in_milliseconds() {
+    let mut test = TestCall::started(starting_text());
+    test.hush(MAX_KEPT_MS as u64);
+    assert!(!test.reports().any(|report| matches!(report, Report::AudioDropped { .. })));
+    test.hush(20);
+    let dropped = test.reports().find_map(|report| match report {
+        Report::AudioDropped { ms } => Some(*ms),
+        _ => None,
+    });
+    assert_eq!(dropped, Some(20));
+}
+
+#[test]
+fn clause_8_the_agents_waiting_audio_is_bounded_in_bytes() {
+    let mut test = TestCall::started(session_stream::config());
+    let minute = || prompt(60_000);
+    let most = MAX_WAITING_BYTES / (60_000 * 8);
+    let prompts = std::iter::once(Prompt::at("https://example.com/a.wav"));
+    let prompts = prompts.chain(std::iter::repeat_with(minute).take(most + 3)).collect();
+    test.agent(1, AgentEvent::Answer(Box::new(Answer { prompts, ..Answer::default() })));
+    let refused = test.reports().filter(|report| matches!(report, Report::PromptRefused { .. })).count();
+    assert_eq!(refused, 3);
+    test.fetched(1, Err("404"));
+    assert_eq!(test.played_ms(), most * 60_000);
+}
+
+#[test]
+fn clause_9_the_end_of_a_stream_makes_room_for_the_next_one() {
+    for end in [AgentEvent::Ended, fault("UNAVAILABLE", true)] {
+        let mut test = TestCall::started(starting_text());
+        assert_eq!(test.last_turn(), 1);
+        test.agent(1, end);
+        test.wait(5_000);
+        assert_eq!(test.last_turn(), 2);
+    }
+}
