@@ -175,6 +175,16 @@ fn a_call_without_start_is_closed() {
 }
 
 #[test]
+fn a_media_stream_that_is_taken_over_or_not_read_closes_with_that_reason() {
+    for (input, reason) in [(Input::TakenOver, CloseReason::TakenOver), (Input::NotReading, CloseReason::NotReading)] {
+        let mut test = TestCall::started(starting_text());
+        test.feed(&input).unwrap();
+        assert_eq!((test.closed(), test.update()), (Some(reason), None));
+        assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
+    }
+}
+
+#[test]
 fn a_media_stream_without_frames_is_closed() {
     let mut test = TestCall::started(starting_text());
     test.speak(20_000);

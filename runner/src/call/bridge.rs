@@ -98,6 +98,7 @@ impl Bridge {
             },
             FromTwilio::Binary => self.feed(Input::TwilioBinary),
             FromTwilio::Closed => self.feed(Input::TwilioClosed),
+            FromTwilio::Stalled => self.on_stalled_socket(),
         }
     }
 
@@ -149,6 +150,11 @@ impl Bridge {
         }
     }
 
+    fn on_stalled_socket(&mut self) {
+        tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the call is closed");
+        self.feed(Input::NotReading);
+    }
+
     /// Hands one input to core and does what comes out.
     fn feed(&mut self, input: Input<'_>) {
         let elapsed_ms = self.began.elapsed().as_millis();
@@ -165,10 +171,7 @@ impl Bridge {
     fn report_overflows(&mut self) {
         while let Some(overflow) = self.effects.overflows.pop_front() {
             match overflow {
-                Overflow::Socket => {
-                    tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the call is closed");
-                    self.feed(Input::NotReading);
-                }
+                Overflow::Socket => self.on_stalled_socket(),
                 Overflow::Stream(stream) => {
                     let fault =
                         AgentFault { code: "UNAVAILABLE".to_owned(), message: PipeFull.to_string(), transient: true };

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dialbridge_core::CallSid;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::twilio::ticket::{Opening, TICKET_LIFE_MS, Ticket};
 
@@ -64,7 +64,11 @@ impl CallProgress {
 
 /// The calls of this instance. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<Inner>>);
+pub struct Calls {
+    inner: Arc<Mutex<Inner>>,
+    /// Notified when a call has left.
+    left: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -110,7 +114,7 @@ pub struct Waiting(Calls);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.lock().unnamed -= 1;
+        self.inner.lock().unnamed -= 1;
     }
 }
 
@@ -176,6 +180,8 @@ impl Drop for CallRegistration {
         if inner.live.get(&self.call_sid).is_some_and(|live| live.issued_ms == self.issued_ms) {
             inner.live.remove(&self.call_sid);
         }
+        drop(inner);
+        self.calls.left.notify_one();
     }
 }
 
@@ -184,6 +190,11 @@ impl Calls {
     #[must_use]
     pub fn live(&self) -> usize {
         self.lock().live.len()
+    }
+
+    /// Notified when a call has left.
+    pub(crate) fn left(&self) -> &Notify {
+        &self.left
     }
 
     /// How many live calls have a stream that has started.
@@ -301,7 +312,7 @@ impl Calls {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -49,7 +49,7 @@ fn has_left(message: &FromTwilio) -> bool {
             std::str::from_utf8(message.as_ref()).is_ok_and(|text| matches!(parse(text), Ok(Inbound::Stop)))
         }
         FromTwilio::Binary => false,
-        FromTwilio::Closed => true,
+        FromTwilio::Closed | FromTwilio::Stalled => true,
     }
 }
 

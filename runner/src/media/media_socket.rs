@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dialbridge_net::websocket::{self, Frame, Full, Message, WebSocket};
+use dialbridge_net::websocket::{self, Closed, Frame, Full, Message, WebSocket};
 
 use crate::media::coalescing::SocketCount;
 use crate::settings::Limits;
@@ -21,6 +21,8 @@ pub enum FromTwilio {
     Binary,
     /// The WebSocket is closed.
     Closed,
+    /// Twilio has read nothing of what we send for too long. The WebSocket is given up.
+    Stalled,
 }
 
 /// An open media stream.
@@ -50,7 +52,7 @@ impl MediaSocket {
         Self { socket, put_back: VecDeque::new(), _socket_count: SocketCount::new() }
     }
 
-    /// The next message; `Closed` is the last. Nothing is lost when the future is dropped early.
+    /// The next message; `Closed` or `Stalled` is the last. Nothing is lost when the future is dropped early.
     pub async fn next(&mut self) -> FromTwilio {
         if let Some(message) = self.put_back.pop_front() {
             return message;
@@ -58,6 +60,7 @@ impl MediaSocket {
         match self.socket.next().await {
             Ok(Message::Text(text)) => FromTwilio::Text(text),
             Ok(Message::Binary(_)) => FromTwilio::Binary,
+            Err(Closed::Stalled) => FromTwilio::Stalled,
             Err(_) => FromTwilio::Closed,
         }
     }

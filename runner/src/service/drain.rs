@@ -1,13 +1,13 @@
 //! The end of an instance: its calls migrate to other instances, and it answers webhooks until no more come.
 //!
 //! Cloud Run sends SIGTERM and allows ten seconds. From then on `/ready` fails and we open no media stream. We still
-//! answer
-//! webhooks, because Twilio may ask this instance how to continue a call that has moved to another one.
+//! answer webhooks, because Twilio may ask this instance how to continue a call that has moved to another one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// When the process ends at the latest.
@@ -15,9 +15,6 @@ const EXIT_DEADLINE: Duration = Duration::from_millis(9_500);
 
 /// The process ends after this long without an open media stream and without a request.
 const QUIET_TIME: Duration = Duration::from_millis(500);
-
-/// How often we check this.
-const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether the instance is ending, and when the last request came.
 #[derive(Debug)]
@@ -67,22 +64,24 @@ impl Drain {
     }
 
     /// Returns when there are no more media streams and requests, or when time is up. `open` returns the number of open
-    /// media streams.
-    pub(crate) async fn wait(&self, open: impl Fn() -> usize) -> Drained {
-        let began = Instant::now();
-        while began.elapsed() < EXIT_DEADLINE {
-            // Twilio asks how to continue right after a media stream has closed, and the page hears of the call's end
-            // then.
-            if open() > 0 {
-                self.note_request();
+    /// media streams; `left` is notified when one has ended.
+    pub(crate) async fn wait(&self, open: impl Fn() -> usize, left: &Notify) -> Drained {
+        let quiet = async {
+            loop {
+                // Twilio asks how to continue right after a media stream has closed, and the page hears of the call's end
+                // then.
+                while open() > 0 {
+                    left.notified().await;
+                    self.note_request();
+                }
+                let last_request = *self.last_request.lock().unwrap_or_else(PoisonError::into_inner);
+                if last_request.elapsed() >= QUIET_TIME {
+                    return;
+                }
+                tokio::time::sleep_until(last_request + QUIET_TIME).await;
             }
-            let quiet_for = self.last_request.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
-            if quiet_for >= QUIET_TIME {
-                return Drained::Quiet;
-            }
-            tokio::time::sleep(CHECK_INTERVAL).await;
-        }
-        Drained::DeadlinePassed
+        };
+        tokio::time::timeout(EXIT_DEADLINE, quiet).await.map_or(Drained::DeadlinePassed, |()| Drained::Quiet)
     }
 }
 
@@ -96,7 +95,7 @@ mod tests {
         let drain = Drain::default();
         let began = Instant::now();
         drain.begin();
-        assert_eq!(drain.wait(|| 0).await, Drained::Quiet);
+        assert_eq!(drain.wait(|| 0, &Notify::new()).await, Drained::Quiet);
         assert_eq!(began.elapsed().as_millis() / 100, 5);
     }
 
@@ -112,14 +111,20 @@ mod tests {
             }
         });
         let began = Instant::now();
-        assert_eq!(drain.wait(|| 0).await, Drained::Quiet);
+        assert_eq!(drain.wait(|| 0, &Notify::new()).await, Drained::Quiet);
         assert_eq!(began.elapsed().as_millis() / 100, 35);
         assert!(asks.is_finished());
+        let left = Notify::new();
         let began = Instant::now();
-        assert_eq!(drain.wait(|| usize::from(began.elapsed().as_secs() < 3)).await, Drained::Quiet);
-        assert_eq!(began.elapsed().as_millis() / 100, 34, "half a second after the last socket has closed");
+        let leaves = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            left.notify_one();
+        };
+        let open = || usize::from(began.elapsed().as_secs() < 3);
+        assert_eq!(tokio::join!(drain.wait(open, &left), leaves).0, Drained::Quiet);
+        assert_eq!(began.elapsed().as_millis() / 100, 35, "half a second after the last socket has closed");
         let began = Instant::now();
-        assert_eq!(drain.wait(|| 1).await, Drained::DeadlinePassed);
+        assert_eq!(drain.wait(|| 1, &left).await, Drained::DeadlinePassed);
         assert_eq!(began.elapsed().as_millis() / 100, 95);
     }
 }

@@ -396,7 +396,7 @@ impl Service {
             history.notify();
         }
         self.calls.migrate_all();
-        let drained = self.drain.wait(|| self.calls.live()).await;
+        let drained = self.drain.wait(|| self.calls.live(), self.calls.left()).await;
         self.telemetry.flush(Drain::left(began).min(FLUSH)).await;
         drained
     }
