@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::agent::{DigitsForm, base64_bytes};
+use crate::carried::CarriedOver;
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 
@@ -19,7 +20,7 @@ pub struct CallConfig {
     pub call_sid: Option<CallSid>,
     /// Resource name of the Dialogflow session. The hand-off contains it if `session` is among its fields.
     pub session: String,
-    /// What the agent gets before the caller says anything. A resumed call has none.
+    /// What the agent gets before the caller says anything, if it has to greet him.
     #[serde(rename = "greeting")]
     pub starting_input: StartingInput,
     /// When a caller who speaks during a prompt stops it.
@@ -61,6 +62,9 @@ pub struct CallConfig {
     pub retry: Retry,
     /// Seed for the random part of the backoff.
     pub seed: u64,
+    /// What the call brings along from its earlier media streams.
+    #[serde(skip_serializing_if = "CarriedOver::is_nothing")]
+    pub carried: CarriedOver,
 }
 
 impl Default for CallConfig {
@@ -85,6 +89,7 @@ impl Default for CallConfig {
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             seed: 0,
+            carried: CarriedOver::default(),
         }
     }
 }

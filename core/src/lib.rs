@@ -76,6 +76,7 @@
 //! # What is where
 //!
 //! - [`call`] decides what happens.
+//! - [`carried`] says what goes from one media stream of a call to the next.
 //! - [`twilio`] reads and writes Media Streams messages.
 //! - [`agent`] has the types for the agent's side, the same ones for Dialogflow ES, CX and CES.
 //! - [`payload`] reads what an agent asks of this service by a custom payload.
@@ -90,6 +91,7 @@
 pub mod agent;
 pub mod audio;
 pub mod call;
+pub mod carried;
 mod checksum;
 pub mod config;
 pub mod ending;

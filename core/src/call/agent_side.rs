@@ -258,7 +258,7 @@ impl Call {
     }
 
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
-        matches!(input, TurnInput::Event(event) if self.config.starting_input.event.as_ref() == Some(event))
+        matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
     }
 
     /// Whether the starting event of that turn still has no answer.
@@ -269,7 +269,7 @@ impl Call {
     /// The agent does not know the starting event: sends the starting text, if there is one.
     pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
         self.report(Report::StartingEventUnanswered { turn });
-        self.queued_inputs.extend(self.config.starting_input.text.clone().map(TurnInput::Text));
+        self.queued_inputs.extend(self.starting_input.text.clone().map(TurnInput::Text));
     }
 
     pub(super) fn clear_turn(&mut self) {

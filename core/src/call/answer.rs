@@ -69,7 +69,10 @@ impl Call {
             turn.thought_ms = earlier.thought_ms;
         }
         match (turn.answered, answer.is_empty()) {
-            (_, false) => turn.answered = Answered::Yes,
+            (_, false) => {
+                turn.answered = Answered::Yes;
+                self.awaits_greeting = false;
+            }
             (Answered::No, true) => turn.answered = Answered::Empty,
             (Answered::Empty | Answered::Yes, true) => {}
         }

@@ -45,7 +45,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEnd, AgentEvent, DtmfRules, ToolCall, TurnInput};
-use crate::config::CallConfig;
+use crate::carried::CallProgress;
+use crate::config::{CallConfig, StartingInput};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::error::{InputError, PeerFault};
 use crate::handoff::{self, Outcome};
@@ -99,6 +100,10 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    /// What the agent gets before the caller says anything.
+    starting_input: StartingInput,
+    /// Whether the agent should greet the caller and has not said anything yet.
+    awaits_greeting: bool,
     stage_recorder: StageRecorder,
     timers: Timers,
     outcome: Outcome,
@@ -206,6 +211,7 @@ impl Call {
     /// A call whose WebSocket has just opened. Its deadlines count from `now`, usually [`CallTime::START`].
     #[must_use]
     pub fn new(config: Arc<CallConfig>, now: CallTime) -> Self {
+        let starting_input = config.first_input();
         let mut timers = Timers::default();
         timers.set(Timer::StartTimeout, now + config.timeouts.start_ms);
         Self {
@@ -228,7 +234,9 @@ impl Call {
             fillers: Fillers::default(),
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
-            failures: FailureStreak::new(config.seed),
+            failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            awaits_greeting: starting_input != StartingInput::default(),
+            starting_input,
             timers,
             outcome: Outcome::default(),
             account: AudioAccount::default(),
@@ -292,6 +300,12 @@ impl Call {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Closed) && self.outputs.is_empty()
+    }
+
+    /// How far the call has come. The driver keeps it for the call's next media stream.
+    #[must_use]
+    pub fn progress(&self) -> CallProgress {
+        CallProgress { failed_turns: self.failures.failed_turns(), awaits_greeting: self.awaits_greeting }
     }
 
     /// Runs after each input and starts what can start.
@@ -496,15 +510,15 @@ impl Call {
         self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
-        let starting_input = &self.config.starting_input;
+        let starting_input = &self.starting_input;
         self.queued_inputs.extend(
             starting_input.event.clone().map(TurnInput::Event).or(starting_input.text.clone().map(TurnInput::Text)),
         );
         self.silence = Silence::default();
         self.note_agent_audio();
-        let at = |ms: u64| (ms > 0).then(|| self.now + ms);
-        self.timers.put(Timer::CallTooLong, at(self.config.limits.call_ms));
-        self.timers.put(Timer::Migration, at(self.config.migrate_after_ms));
+        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| self.now + ms));
+        let migrate_after_ms = self.config.migrate_after_ms;
+        self.timers.put(Timer::Migration, (migrate_after_ms > 0).then(|| self.now + migrate_after_ms));
         self.report(Report::Started { call_sid, stream_sid, from, to });
     }
 }

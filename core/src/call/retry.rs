@@ -20,14 +20,18 @@ const REFUSED: &str = "INVALID_ARGUMENT";
 pub(super) struct FailureStreak {
     since: Option<CallTime>,
     attempts: u32,
-    /// In the whole call.
+    /// In the whole call, with its earlier media streams.
     failed_turns: u32,
     random: u64,
 }
 
 impl FailureStreak {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { since: None, attempts: 0, failed_turns: 0, random: seed }
+    pub(super) fn new(seed: u64, failed_turns: u32) -> Self {
+        Self { since: None, attempts: 0, failed_turns, random: seed }
+    }
+
+    pub(super) fn failed_turns(&self) -> u32 {
+        self.failed_turns
     }
 
     /// Ends the series: the agent has answered, or a stream lasted long enough. A transcript alone is not a success,
@@ -70,7 +74,7 @@ impl Call {
         let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
         let has_others_results = turn.has_others_results;
         let was_well = matches!(self.turn, TurnState::Listening(_)) && !is_cancelled;
-        self.failures.failed_turns += 1;
+        self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
         if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn backoffs_grow_to_a_limit_and_end_with_the_budget() {
-        let mut failures = FailureStreak::new(7);
+        let mut failures = FailureStreak::new(7, 0);
         let mut now = CallTime::START;
         let mut pauses = Vec::new();
         while let Some(pause) = failures.next_backoff(now, 100, 15_000) {
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_success_gives_the_whole_budget_back() {
-        let mut failures = FailureStreak::new(7);
+        let mut failures = FailureStreak::new(7, 0);
         assert!(failures.next_backoff(CallTime::START, 100, 1_000).is_some());
         assert!(failures.next_backoff(CallTime::from_ms(5_000), 100, 1_000).is_none());
         failures.reset();
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_pauses_and_another_one_others() {
         let pauses = |seed| {
-            let mut failures = FailureStreak::new(seed);
+            let mut failures = FailureStreak::new(seed, 0);
             [(); 6].map(|()| failures.next_backoff(CallTime::START, 1_000, 60_000))
         };
         assert_eq!(pauses(1), pauses(1));

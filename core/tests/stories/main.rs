@@ -4,6 +4,7 @@
 
 mod answer_parts;
 mod barge_in;
+mod carried;
 mod contract;
 mod disorder;
 mod dtmf;

@@ -114,7 +114,7 @@ pub struct Waiting(Calls);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.inner.lock().unnamed -= 1;
+        self.0.lock().unnamed -= 1;
     }
 }
 

@@ -1,0 +1,65 @@
+//! What a call brings along from its earlier media streams, and what it leaves to the next one.
+//!
+//! A call gets a new media stream when it migrates, when its WebSocket breaks, and after a `<Dial>`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CallConfig, StartingInput};
+
+/// What a call brings along from its earlier media streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CarriedOver {
+    /// How long the call has lasted, in milliseconds. Counts towards the longest call.
+    pub elapsed_ms: u64,
+    /// How many turns failed. Counts towards the most failed turns.
+    pub failed_turns: u32,
+    /// How this stream begins.
+    pub opening: Opening,
+}
+
+/// How a media stream begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Opening {
+    /// The agent greets the caller.
+    #[default]
+    Greet,
+    /// The agent has the call already. It listens to the caller.
+    Resume,
+    /// The agent has the call already and gets this event.
+    Event(String),
+}
+
+/// How far a call has come, for its next media stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallProgress {
+    /// How many turns have failed, in this stream and the earlier ones.
+    pub failed_turns: u32,
+    /// Whether the agent should greet the caller and has not said anything yet. An empty answer says nothing.
+    pub awaits_greeting: bool,
+}
+
+impl CarriedOver {
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl CallConfig {
+    /// What the agent gets before the caller says anything in this media stream.
+    pub(crate) fn first_input(&self) -> StartingInput {
+        match &self.carried.opening {
+            Opening::Greet => self.starting_input.clone(),
+            Opening::Resume => StartingInput::default(),
+            Opening::Event(event) => StartingInput { event: Some(event.clone()), text: None },
+        }
+    }
+
+    /// How long this media stream may last, in milliseconds. `None` if there is no limit.
+    pub(crate) fn call_limit_ms(&self) -> Option<u64> {
+        let limit = self.limits.call_ms;
+        // A call that is over its limit already ends at once, but ends as any other.
+        (limit > 0).then(|| limit.saturating_sub(self.carried.elapsed_ms).max(1))
+    }
+}
