@@ -6,11 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::net::Pipes;
 use dialbridge_lab::twilio::{CallEventKind, CallPlan, sign};
 use dialbridge_runner::settings::Secret;
-use dialbridge_runner::twilio::ticket::{CallInfo, Opening, State, Ticket, TicketSigner};
+use dialbridge_runner::twilio::ticket::{CallInfo, State, Ticket, TicketSigner};
 use dialbridge_tests::{
     Harness, RawSocket, SERVICE_URL, TOKEN, bakery, paths, post, redirected, signed_post, start, voice_url,
 };

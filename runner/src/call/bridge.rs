@@ -35,6 +35,7 @@ pub async fn run(
         room: Room::Unasked,
         effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
     };
+    bridge.effects.registration.note(bridge.call.progress());
     // One timer for the whole call: a frame seldom changes when the next deadline is.
     let mut alarm = pin!(sleep_until(bridge.began));
     let mut armed_for = None;
@@ -114,9 +115,6 @@ impl Bridge {
     }
 
     fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
-        if matches!(event, AgentEvent::Answer(_)) {
-            self.effects.registration.greeted();
-        }
         let is_last = event.is_last();
         self.feed(Input::Agent(stream, event));
         if is_last {
@@ -162,6 +160,7 @@ impl Bridge {
         if let Err(error) = self.call.handle_input(input, now) {
             self.effects.log_refused_input(&error);
         }
+        self.effects.registration.note(self.call.progress());
         while let Some(output) = self.call.poll_output(now) {
             self.effects.perform(output, now, self.call.stream_sid());
         }

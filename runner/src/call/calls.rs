@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::{CallProgress, Opening};
 use tokio::sync::{Notify, mpsc};
 
-use crate::twilio::ticket::{Opening, TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{TICKET_LIFE_MS, Ticket};
 
 /// How long we keep a call's last TwiML and its stream's progress for `/connect-ended`, in milliseconds.
 const KEEP_MS: u64 = 60_000;
@@ -46,20 +47,9 @@ impl fmt::Display for AdmitError {
 
 impl std::error::Error for AdmitError {}
 
-/// The progress of a stream of this instance. The call's next stream continues from it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CallProgress {
-    /// How many turns have failed, in this stream and the earlier ones.
-    pub failed_turns: u32,
-    /// Whether the agent should greet the caller and has not said anything yet.
-    pub awaits_greeting: bool,
-}
-
-impl CallProgress {
-    /// The progress of a stream that has not begun.
-    fn of_ticket(ticket: &Ticket) -> Self {
-        Self { failed_turns: ticket.info.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
-    }
+/// The progress of a stream that has not begun.
+fn progress_of(ticket: &Ticket) -> CallProgress {
+    CallProgress { failed_turns: ticket.info.failed_turns, awaits_greeting: ticket.opening == Opening::Greet }
 }
 
 /// The calls of this instance. Clones share them.
@@ -135,17 +125,14 @@ impl CallRegistration {
         true
     }
 
-    /// Counts a failed turn.
-    pub fn turn_failed(&mut self) {
-        self.progress.failed_turns = self.progress.failed_turns.saturating_add(1);
-        self.note();
-    }
-
-    /// Notes that the greeting is not pending: the agent has answered, or it listens first.
-    pub fn greeted(&mut self) {
-        if self.progress.awaits_greeting {
-            self.progress.awaits_greeting = false;
-            self.note();
+    /// Notes how far the call has come, also in the list, because Twilio may ask how to continue before we see the media
+    /// stream close.
+    pub fn note(&mut self, progress: CallProgress) {
+        if self.progress != progress {
+            self.progress = progress;
+            if let Some(live) = self.entry(&mut self.calls.lock()) {
+                live.progress = progress;
+            }
         }
     }
 
@@ -159,13 +146,6 @@ impl CallRegistration {
     pub fn leave(self, now_ms: u64) {
         let ended = Ended { issued_ms: self.issued_ms, until_ms: now_ms + KEEP_MS, progress: self.progress };
         self.calls.keep_ended(&self.call_sid, ended, now_ms);
-    }
-
-    /// Copies the progress to the list, because Twilio may ask how to continue before we see the media stream close.
-    fn note(&self) {
-        if let Some(live) = self.entry(&mut self.calls.lock()) {
-            live.progress = self.progress;
-        }
     }
 
     /// The call in the list, unless another media stream has it.
@@ -239,7 +219,7 @@ impl Calls {
             return Err(AdmitError::Older);
         }
         inner.used.insert(text.to_owned(), ticket.issued_ms + TICKET_LIFE_MS);
-        Ok(self.register(&mut inner, &ticket.call_sid, ticket.issued_ms, CallProgress::of_ticket(ticket)))
+        Ok(self.register(&mut inner, &ticket.call_sid, ticket.issued_ms, progress_of(ticket)))
     }
 
     /// Admits a media stream without a ticket, unless the call has a stream. Any ticket takes the call from it.
@@ -282,7 +262,7 @@ impl Calls {
     /// used before.
     pub fn refused(&self, ticket: &Ticket, now_ms: u64) {
         if self.progress(&ticket.call_sid, ticket.issued_ms, now_ms).is_none() {
-            let (issued_ms, progress) = (ticket.issued_ms, CallProgress::of_ticket(ticket));
+            let (issued_ms, progress) = (ticket.issued_ms, progress_of(ticket));
             self.keep_ended(&ticket.call_sid, Ended { issued_ms, until_ms: now_ms + KEEP_MS, progress }, now_ms);
         }
     }
@@ -320,6 +300,11 @@ impl Calls {
 mod tests {
     use super::*;
     use crate::twilio::ticket::CallInfo;
+
+    fn fails(registration: &mut CallRegistration) {
+        let progress = registration.progress();
+        registration.note(CallProgress { failed_turns: progress.failed_turns + 1, ..progress });
+    }
 
     fn ticket(issued_ms: u64) -> Ticket {
         let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
@@ -398,11 +383,11 @@ mod tests {
         };
         let mut first = calls.admit(&failing, "t1", 1_000).unwrap();
         assert_eq!(failed(1_000, 1_000), Some(3), "those of earlier streams");
-        first.turn_failed();
+        fails(&mut first);
         assert_eq!((failed(1_000, 1_000), failed(999, 1_000)), (Some(4), None), "of that stream and no other");
         let mut second = calls.admit(&ticket(2_000), "t2", 2_000).unwrap();
-        second.turn_failed();
-        first.turn_failed();
+        fails(&mut second);
+        fails(&mut first);
         first.leave(2_000);
         assert_eq!((failed(2_000, 2_000), failed(1_000, 2_000)), (Some(1), Some(5)), "each has its own");
         second.leave(3_000);
@@ -420,7 +405,7 @@ mod tests {
         assert!(awaits(&greets), "it was refused");
         let mut registration = calls.admit(&greets, "t1", 1_000).unwrap();
         assert!(awaits(&greets), "its stream has not begun");
-        registration.greeted();
+        registration.note(CallProgress::default());
         assert!(!awaits(&greets));
         registration.leave(2_000);
         calls.refused(&greets, 2_000);

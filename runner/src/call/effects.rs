@@ -249,9 +249,6 @@ impl Effects {
     }
 
     fn report(&mut self, now: CallTime, report: Report) {
-        if matches!(report, Report::TurnFailed { .. }) {
-            self.registration.turn_failed();
-        }
         if matches!(report, Report::Answered { .. }) {
             // An answer's audio has just been queued: now there is most.
             self.telemetry.queued(self.socket.queued());

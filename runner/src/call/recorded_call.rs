@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialbridge_core::carried::CallProgress;
 use dialbridge_core::{Call, CallConfig, CallTime, Input, InputError, Output, Report, StreamSid, Timer};
 
 use crate::call::tape_recorder::TapeRecorder;
@@ -45,6 +46,11 @@ impl RecordedCall {
             self.stream_sid = stream_sid.clone();
         }
         Some(output)
+    }
+
+    /// How far the call has come.
+    pub(super) fn progress(&self) -> CallProgress {
+        self.call.progress()
     }
 
     /// When the call wants to be woken, and why.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 
 use crate::call::context::CallKind;
@@ -12,7 +13,7 @@ use crate::service::Service;
 use crate::settings::PublicUrl;
 use crate::settings::value::is_language_tag;
 use crate::telemetry::trace_context::TraceContext;
-use crate::twilio::ticket::{CallInfo, Opening, Ticket};
+use crate::twilio::ticket::{CallInfo, Ticket};
 
 /// How many messages may come before `start`. Twilio sends only `connected`.
 const MAX_MESSAGES_BEFORE_START: usize = 8;

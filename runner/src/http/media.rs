@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialbridge_core::carried::Opening;
 use dialbridge_net::websocket::{Upgrade, accept, is_upgrade_request};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
@@ -15,7 +16,7 @@ use crate::service::Service;
 use crate::service::busy::busy;
 use crate::settings::PublicUrl;
 use crate::telemetry::RefusalReason;
-use crate::twilio::ticket::{BadTicket, Opening, Ticket};
+use crate::twilio::ticket::{BadTicket, Ticket};
 
 /// Opens the media stream of a valid ticket.
 pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use http::{Request, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -20,7 +21,7 @@ use super::webhook::{pairs, read_form};
 use crate::history::CallWatcher;
 use crate::service::Service;
 use crate::settings::value::is_language_tag;
-use crate::twilio::ticket::{CallInfo, Opening, Ticket};
+use crate::twilio::ticket::{CallInfo, Ticket};
 
 /// How long a viewer waits for a call to begin.
 const START_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! The voice webhooks: what a call does next.
 
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use dialbridge_core::handoff::{self, Outcome};
 use dialbridge_core::twiml::{Verb, document};
 use http::{Request, StatusCode};
@@ -14,7 +15,7 @@ use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
 use crate::telemetry::RefusalReason;
 use crate::twilio::actions::connect_action;
-use crate::twilio::ticket::{CallInfo, Opening, State, TICKET_LIFE_MS, Ticket};
+use crate::twilio::ticket::{CallInfo, State, TICKET_LIFE_MS, Ticket};
 
 /// How many streams of a call may break early in a row before the call gets its fallback.
 const MAX_ATTEMPTS: u32 = 3;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
-use dialbridge_core::config::StartingInput;
+use dialbridge_core::carried::{CarriedOver, Opening};
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
@@ -42,7 +42,7 @@ use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::{CallIdentity, Now, RefusalReason, Telemetry};
 use crate::twilio::actions::DialAction;
 use crate::twilio::rest::RestClient;
-use crate::twilio::ticket::{Opening, State, Ticket, TicketSigner};
+use crate::twilio::ticket::{State, Ticket, TicketSigner};
 use dialbridge_agents::{Agent, AgentError, SessionContext, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_net::http_client::HttpClient;
@@ -201,7 +201,7 @@ impl Service {
         ticket: Ticket,
         public: &PublicUrl,
         socket: MediaSocket,
-        mut registration: CallRegistration,
+        registration: CallRegistration,
         kind: CallKind,
     ) {
         let name = &ticket.info.agent;
@@ -215,28 +215,17 @@ impl Service {
         config.seed = ticket.issued_ms;
         config.timeouts.start_ms = milliseconds(self.config.limits.start);
         config.timeouts.frames_ms = milliseconds(self.config.limits.quiet);
-        // The limit counts the call's earlier streams too. 0 would mean no limit.
-        if config.limits.call_ms > 0 {
-            let elapsed_ms = ticket.info.elapsed_ms(ticket.issued_ms);
-            config.limits.call_ms = config.limits.call_ms.saturating_sub(elapsed_ms).max(1);
-        }
-        if config.limits.failed_turns > 0 {
-            config.limits.failed_turns = config.limits.failed_turns.saturating_sub(ticket.info.failed_turns).max(1);
-        }
+        config.carried = CarriedOver {
+            elapsed_ms: ticket.info.elapsed_ms(ticket.issued_ms),
+            failed_turns: ticket.info.failed_turns,
+            opening: ticket.opening.clone(),
+        };
         if kind != CallKind::Ticket {
             // Only a call with a ticket has our action URL, which is needed to bring it back.
             config.migrate_after_ms = 0;
         }
         if kind == CallKind::Browser {
             config.timeouts.stop_ms = BROWSER_STOP_MS;
-        }
-        match &ticket.opening {
-            Opening::Greet => {}
-            Opening::Resume => config.starting_input = StartingInput::default(),
-            Opening::Event(event) => config.starting_input = StartingInput { event: Some(event.clone()), text: None },
-        }
-        if config.starting_input == StartingInput::default() {
-            registration.greeted();
         }
         let dial_action = self.dial_action(&ticket, public, kind);
         let edition = settings.address.edition();

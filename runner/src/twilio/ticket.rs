@@ -11,6 +11,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::DeserializeOwned;
@@ -44,27 +45,12 @@ pub struct Ticket {
     #[serde(flatten)]
     pub info: CallInfo,
     /// How the stream begins.
-    #[serde(rename = "o", default, skip_serializing_if = "Opening::is_greeting")]
+    #[serde(rename = "o", default, skip_serializing_if = "is_greeting")]
     pub opening: Opening,
 }
 
-/// How a stream begins.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Opening {
-    /// The agent greets the caller.
-    #[default]
-    Greet,
-    /// The agent has the call already; it listens to the caller.
-    Resume,
-    /// The agent has the call already and gets this event.
-    Event(String),
-}
-
-impl Opening {
-    fn is_greeting(&self) -> bool {
-        *self == Self::Greet
-    }
+fn is_greeting(opening: &Opening) -> bool {
+    *opening == Opening::Greet
 }
 
 /// What `/connect-ended` needs to continue a call.
