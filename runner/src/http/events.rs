@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::status;
 use crate::history::CallWatcher;
-use crate::service::Service;
+use crate::service::page::Page;
 
 /// How often an idle stream sends a comment. This shows us which clients are gone.
 const PING: Duration = Duration::from_secs(15);
@@ -39,7 +39,7 @@ pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
 /// A viewer, for as long as the stream lasts.
 pub(super) struct Viewer {
-    pub(super) service: Arc<Service>,
+    pub(super) page: Arc<Page>,
     /// One of the places for viewers.
     pub(super) _permit: OwnedSemaphorePermit,
     pub(super) until: Instant,
@@ -47,9 +47,9 @@ pub(super) struct Viewer {
 
 impl Viewer {
     /// Takes one of the places; `None` if all are taken.
-    pub(super) fn enter(service: &Arc<Service>) -> Option<Self> {
-        let permit = service.viewers().clone().try_acquire_owned().ok()?;
-        Some(Self { service: service.clone(), _permit: permit, until: Instant::now() + LIFE })
+    pub(super) fn enter(page: &Arc<Page>) -> Option<Self> {
+        let permit = page.viewers.clone().try_acquire_owned().ok()?;
+        Some(Self { page: page.clone(), _permit: permit, until: Instant::now() + LIFE })
     }
 }
 
@@ -75,16 +75,12 @@ impl Source {
                 if Instant::now() >= viewer.until {
                     return None;
                 }
-                // The service holds the sender.
+                // The page's history holds the sender.
                 let has_changed = timeout(PING, changes.changed()).await.is_ok();
-                if viewer.service.drain().is_draining() {
+                if viewer.page.admission.drain.is_draining() {
                     return Some((event("draining", "{}"), None));
                 }
-                let list = viewer
-                    .service
-                    .history()
-                    .filter(|_| has_changed)
-                    .map(|history| status::calls(&viewer.service, history).to_string());
+                let list = has_changed.then(|| status::calls(&viewer.page).to_string());
                 let bytes = list.map_or(Bytes::from_static(PING_COMMENT), |list| event("calls", &list));
                 Some((bytes, Some(Self::Calls(viewer, changes))))
             }
