@@ -76,20 +76,17 @@ pub(super) fn may_change<B>(admin: &Admin, request: &Request<B>) -> Result<(), R
 }
 
 /// `POST /login`: checks the token and sets a cookie.
-pub(super) async fn log_in(admin: &Admin, request: Request<Incoming>) -> Answer {
-    let Some(keys) = &admin.keys else { return not_found() };
+pub(super) async fn log_in(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let Some(keys) = &admin.keys else { return Ok(not_found()) };
     if !is_own_origin(&admin.config, request.headers()) {
-        return *foreign_origin(admin, request.headers());
+        return Err(foreign_origin(admin, request.headers()));
     }
     let (client, is_tls) = (client(admin, &request), is_tls(&admin.config, request.headers()));
     let (head, body) = request.into_parts();
-    let form = match read_form(&admin.config.limits, &head.headers, body).await {
-        Ok(form) => pairs(&form),
-        Err(refusal) => return *refusal,
-    };
+    let form = pairs(&read_form(&admin.config.limits, &head.headers, body).await?);
     let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
     let checked = check_token(admin, keys, token, client);
-    match checked.inspect_err(|_| admin.telemetry.refused(RefusalReason::Admin)) {
+    Ok(match checked.inspect_err(|_| admin.telemetry.refused(RefusalReason::Admin)) {
         Ok(()) => {
             let login = keys.login(admin.clock.now_ms());
             to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))
@@ -98,7 +95,7 @@ pub(super) async fn log_in(admin: &Admin, request: Request<Incoming>) -> Answer 
             login(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens came from here. Wait a minute, then try again.")
         }
         Err(_) => login(StatusCode::UNAUTHORIZED, "That is not the token. It is what ADMIN_TOKEN is set to."),
-    }
+    })
 }
 
 /// The login page, with a sentence about the last attempt.
@@ -107,11 +104,9 @@ pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
 }
 
 /// `POST /logout`: removes the cookie.
-pub(super) fn log_out<B>(admin: &Admin, request: &Request<B>) -> Answer {
-    match may_change(admin, request) {
-        Ok(()) => to_page(&cookie(is_tls(&admin.config, request.headers()), "", 0)),
-        Err(refusal) => *refusal,
-    }
+pub(super) fn log_out<B>(admin: &Admin, request: &Request<B>) -> Result<Answer, Refusal> {
+    may_change(admin, request)?;
+    Ok(to_page(&cookie(is_tls(&admin.config, request.headers()), "", 0)))
 }
 
 /// Whether the request comes from our own page: its `Origin` is the URL of this request, or PUBLIC_URL.
@@ -122,8 +117,7 @@ pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
 }
 
 fn check_token(admin: &Admin, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
-    let failures = &admin.failures;
-    if !failures.may_try(client) {
+    if !admin.failures.may_try(client) {
         let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens came from here\n");
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
         return Err(Box::new(answer));
@@ -131,7 +125,7 @@ fn check_token(admin: &Admin, keys: &Keys, token: &str, client: Option<IpAddr>) 
     if keys.is_token(token) {
         return Ok(());
     }
-    failures.failed(client);
+    admin.failures.failed(client);
     if let Some(withheld) = admin.refusal_log.allow() {
         tracing::warn!(withheld, "a request was refused: it has a wrong ADMIN_TOKEN");
     }

@@ -19,13 +19,8 @@ use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 const MAX_MESSAGES_BEFORE_START: usize = 8;
 
 /// Runs the call of a bare media stream to its end.
-pub(crate) async fn run(
-    admission: &Admission,
-    runner: &CallRunner,
-    public: &PublicUrl,
-    trace: Option<TraceContext>,
-    mut socket: MediaSocket,
-) {
+pub(crate) async fn run(runner: &CallRunner, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
+    let admission = &runner.admission;
     let waiting = admission.calls.wait();
     let Some(start) = start(&mut socket, admission.config.limits.start).await else {
         tracing::warn!("a media socket without a ticket was closed: no stream has started");

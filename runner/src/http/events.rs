@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{Either, Full};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer::{Refusal, refusal};
 use super::status;
 use crate::history::CallWatcher;
 use crate::service::page::Page;
@@ -34,6 +35,8 @@ const CALL_PAUSE: Duration = Duration::from_millis(30);
 /// A comment, sent when nothing has happened.
 const PING_COMMENT: &[u8] = b":\n\n";
 
+const TOO_MANY_VIEWERS: &str = "Too many pages look on already. Close one of them, and reload this one.\n";
+
 /// A response with a fixed body or an event stream.
 pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
@@ -46,10 +49,11 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
-    /// Takes one of the places; `None` if all are taken.
-    pub(super) fn enter(page: &Arc<Page>) -> Option<Self> {
-        let permit = page.viewers.clone().try_acquire_owned().ok()?;
-        Some(Self { page: page.clone(), _permit: permit, until: Instant::now() + LIFE })
+    /// Takes one of the places, unless all are taken.
+    pub(super) fn enter(page: &Arc<Page>) -> Result<Self, Refusal> {
+        let permit = page.viewers.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| refusal(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_VIEWERS))?;
+        Ok(Self { page: page.clone(), _permit: permit, until: Instant::now() + LIFE })
     }
 }
 

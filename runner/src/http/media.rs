@@ -6,7 +6,7 @@ use dialbridge_net::websocket::{Upgrade, accept, is_upgrade_request};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
-use super::answer::{Answer, Refusal, refusal, text};
+use super::answer::{Answer, Refusal, refusal};
 use super::webhook::{check_signature, public_url};
 use crate::call::context::CallKind;
 use crate::http::bare_media;
@@ -16,64 +16,39 @@ use crate::service::busy::busy;
 use crate::service::call_runner::CallRunner;
 use crate::settings::{Limits, PublicUrl};
 use crate::telemetry::RefusalReason;
-use crate::twilio::ticket::{BadTicket, Opening, Ticket};
+use crate::twilio::ticket::{Opening, Ticket};
 
-/// Opens the media stream of a valid ticket.
+/// Opens the media stream of a valid ticket. Whether a browser may come in is checked before.
+///
+/// # Errors
+/// The response to send: the ticket is not valid, or the handshake is not, or there is no room.
 pub(super) fn open(
-    admission: &Arc<Admission>,
-    runner: &Arc<CallRunner>,
-    request: Request<Incoming>,
-    ticket_text: &str,
-) -> Answer {
-    let ticket = admission.signer.check(ticket_text, admission.clock.now_ms());
-    open_with(admission, runner, request, ticket, ticket_text, CallKind::Ticket)
-}
-
-/// Opens the media stream of a call from the browser, if the request may come in and comes from our page.
-pub(super) fn open_browser(
-    admission: &Arc<Admission>,
-    runner: &Arc<CallRunner>,
-    request: Request<Incoming>,
-    ticket_text: &str,
-) -> Answer {
-    let ticket = admission.signer.check_browser(ticket_text, admission.clock.now_ms());
-    open_with(admission, runner, request, ticket, ticket_text, CallKind::Browser)
-}
-
-fn open_with(
-    admission: &Arc<Admission>,
     runner: &Arc<CallRunner>,
     mut request: Request<Incoming>,
-    ticket: Result<Ticket, BadTicket>,
     ticket_text: &str,
     kind: CallKind,
-) -> Answer {
-    let ticket = match ticket {
-        Ok(ticket) => ticket,
-        Err(why) => return refused(admission, &why.to_string()),
+) -> Result<Answer, Refusal> {
+    let (admission, now_ms) = (&runner.admission, runner.admission.clock.now_ms());
+    let ticket = match kind {
+        CallKind::Browser => admission.signer.check_browser(ticket_text, now_ms),
+        CallKind::Ticket | CallKind::Bare => admission.signer.check(ticket_text, now_ms),
     };
+    let ticket = ticket.map_err(|why| refused(admission, &why.to_string()))?;
     if admission.agent(&ticket.info.agent).is_none() {
-        return refused(admission, "its agent is not configured");
+        return Err(refused(admission, "its agent is not configured"));
     }
-    let (public, answer, socket) = match handshake(admission, &mut request, kind) {
-        Ok(shaken) => shaken,
-        Err(refusal) => {
-            keep_refused(admission, &ticket, &refusal, kind);
-            return *refusal;
-        }
-    };
-    let registration = match admission.calls.admit(&ticket, ticket_text, admission.clock.now_ms()) {
-        Ok(registration) => registration,
-        Err(why) => return refused(admission, &why.to_string()),
-    };
-    let (running, limits, clock) = (runner.clone(), admission.config.limits, admission.clock);
+    let (public, answer, socket) = handshake(admission, &mut request, kind)
+        .inspect_err(|refusal| keep_refused(admission, &ticket, refusal, kind))?;
+    let registration = admission.calls.admit(&ticket, ticket_text, now_ms);
+    let registration = registration.map_err(|why| refused(admission, &why.to_string()))?;
+    let serving = runner.clone();
     runner.spawn(async move {
-        match opened(&limits, socket).await {
-            Some(socket) => running.run(ticket, &public, socket, registration, kind).await,
-            None => registration.leave(clock.now_ms()),
+        match opened(&serving.admission.config.limits, socket).await {
+            Some(socket) => serving.run(ticket, &public, socket, registration, kind).await,
+            None => registration.leave(serving.admission.clock.now_ms()),
         }
     });
-    answer
+    Ok(answer)
 }
 
 /// Prepares for a refused call that comes back by its `<Connect action>`. If there is no room for a new call, it gets
@@ -92,23 +67,15 @@ fn keep_refused(admission: &Admission, ticket: &Ticket, refusal: &Answer, kind: 
 }
 
 /// Opens a media stream of foreign TwiML, if that is allowed.
-pub(super) fn open_bare(
-    admission: &Arc<Admission>,
-    runner: &Arc<CallRunner>,
-    mut request: Request<Incoming>,
-) -> Answer {
-    let (public, answer, socket) = match handshake(admission, &mut request, CallKind::Bare) {
-        Ok(shaken) => shaken,
-        Err(refusal) => return *refusal,
-    };
-    let (admission, running) = (admission.clone(), runner.clone());
-    let trace = request.extensions().get().copied();
+pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (public, answer, socket) = handshake(&runner.admission, &mut request, CallKind::Bare)?;
+    let (serving, trace) = (runner.clone(), request.extensions().get().copied());
     runner.spawn(async move {
-        if let Some(socket) = opened(&admission.config.limits, socket).await {
-            bare_media::run(&admission, &running, &public, trace, socket).await;
+        if let Some(socket) = opened(&serving.admission.config.limits, socket).await {
+            bare_media::run(&serving, &public, trace, socket).await;
         }
     });
-    answer
+    Ok(answer)
 }
 
 /// Checks a handshake: it is a WebSocket's, Twilio signed it (unless it is the browser's), and there is room.
@@ -121,8 +88,7 @@ fn handshake(
         admission.telemetry.refused(RefusalReason::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
-    let public = public_url(&admission.config, request.headers());
-    let public = public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
+    let public = public_url(&admission.config, request.headers())?;
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     if kind != CallKind::Browser {
         check_signature(admission, &url, &[], request.headers())?;
@@ -130,8 +96,7 @@ fn handshake(
     if !is_upgrade_request(request) {
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
     }
-    let limits = &admission.config.limits;
-    let calls = &admission.calls;
+    let (limits, calls) = (&admission.config.limits, &admission.calls);
     if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
         admission.telemetry.refused(RefusalReason::Room);
         if let Some(withheld) = admission.refusal_log.allow() {
@@ -146,19 +111,15 @@ fn handshake(
 }
 
 async fn opened(limits: &Limits, socket: Upgrade) -> Option<MediaSocket> {
-    match socket.socket(&media_socket::limits(limits)).await {
-        Ok(socket) => Some(MediaSocket::new(socket)),
-        Err(error) => {
-            tracing::debug!(%error, "the handshake was not completed");
-            None
-        }
-    }
+    let limits = media_socket::limits(limits);
+    let opened = socket.socket(&limits).await.map(MediaSocket::new);
+    opened.inspect_err(|error| tracing::debug!(%error, "the handshake was not completed")).ok()
 }
 
-fn refused(admission: &Admission, why: &str) -> Answer {
+fn refused(admission: &Admission, why: &str) -> Refusal {
     admission.telemetry.refused(RefusalReason::Ticket);
     if let Some(withheld) = admission.refusal_log.allow() {
         tracing::warn!(why, withheld, "a media socket was refused for its ticket");
     }
-    text(StatusCode::FORBIDDEN, "")
+    refusal(StatusCode::FORBIDDEN, "")
 }

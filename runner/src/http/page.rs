@@ -9,7 +9,7 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 
 use super::admin::{allowed, log_in, log_out, login, may_change};
-use super::answer::{Answer, HTML, json_answer, not_allowed, not_found, text, with_type};
+use super::answer::{Answer, HTML, Refusal, json_answer, not_allowed, not_found, text, with_type};
 use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
 use super::{softphone, status};
 use crate::history::History;
@@ -52,7 +52,7 @@ pub(super) fn is_page_path(path: &str) -> bool {
 
 /// Answers a request for one of the page's paths.
 pub(super) async fn answer(page: &Arc<Page>, request: Request<Incoming>) -> LongAnswer {
-    let mut answer = route(page, request).await;
+    let mut answer = route(page, request).await.unwrap_or_else(|refusal| refusal.map(Either::Left));
     let headers = answer.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -69,37 +69,37 @@ pub(super) async fn answer(page: &Arc<Page>, request: Request<Incoming>) -> Long
     answer
 }
 
-async fn route(page: &Arc<Page>, request: Request<Incoming>) -> LongAnswer {
+async fn route(page: &Arc<Page>, request: Request<Incoming>) -> Result<LongAnswer, Refusal> {
     let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        "/" if is_get => home(&page.admin, &request),
-        "/login" if is_post => log_in(&page.admin, request).await,
-        "/logout" if is_post => log_out(&page.admin, &request),
-        "/softphone" if is_post => softphone::ticket(page, request).await,
+        "/" if is_get => home(&page.admin, &request)?,
+        "/login" if is_post => log_in(&page.admin, request).await?,
+        "/logout" if is_post => log_out(&page.admin, &request)?,
+        "/softphone" if is_post => softphone::ticket(page, request).await?,
         "/login" | "/logout" | "/softphone" => not_allowed("POST"),
         "/" => not_allowed("GET"),
         other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
             (Some(name), _) if is_get => file(name),
-            (_, Some(ticket)) if is_get => softphone::open_media(page, request, ticket),
+            (_, Some(ticket)) if is_get => softphone::open_media(page, request, ticket)?,
             _ => return admin_route(page, request, &path).await,
         },
     };
-    answer.map(Either::Left)
+    Ok(answer.map(Either::Left))
 }
 
 /// The paths that need access. All of them only read, except the check of an agent.
-async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -> LongAnswer {
+async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -> Result<LongAnswer, Refusal> {
     let is_get = request.method() == Method::GET;
-    let let_in = if is_get { allowed(&page.admin, &request) } else { may_change(&page.admin, &request) };
-    if let Err(refusal) = let_in {
-        return refusal.map(Either::Left);
-    }
+    if is_get { allowed(&page.admin, &request) } else { may_change(&page.admin, &request) }?;
     let after = |prefix: &str| path.strip_prefix(prefix);
     let answer = match (path, after("/calls/"), after("/softphone/events/"), after("/agents/")) {
         ("/status.json", ..) if is_get => json_answer(&status::status(page)),
         ("/calls.json", ..) if is_get => json_answer(&status::calls(page)),
-        ("/calls/events", ..) if is_get => return calls(page),
+        ("/calls/events", ..) if is_get => {
+            let viewer = Viewer::enter(page)?;
+            return Ok(EventStream::answer(Source::calls(viewer, page.history.changes())));
+        }
         (_, Some(name), ..) if is_get => call(&page.history, name),
         (_, _, Some(call_sid), _) if is_get => return softphone::events(page, call_sid).await,
         (.., Some(name)) if request.method() == Method::POST => check(&page.checks, name).await,
@@ -107,14 +107,13 @@ async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -
         _ if !is_get => not_allowed("GET"),
         _ => not_found(),
     };
-    answer.map(Either::Left)
+    Ok(answer.map(Either::Left))
 }
 
-fn home(admin: &Admin, request: &Request<Incoming>) -> Answer {
+fn home(admin: &Admin, request: &Request<Incoming>) -> Result<Answer, Refusal> {
     match allowed(admin, request) {
-        Ok(()) => with_type(StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes())),
-        Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => login(StatusCode::UNAUTHORIZED, ""),
-        Err(refusal) => *refusal,
+        Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => Ok(login(StatusCode::UNAUTHORIZED, "")),
+        checked => checked.map(|()| with_type(StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes()))),
     }
 }
 
@@ -124,13 +123,6 @@ fn file(name: &str) -> Answer {
     // Another version of the program has other files under the same names.
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
-}
-
-fn calls(page: &Arc<Page>) -> LongAnswer {
-    match Viewer::enter(page) {
-        Some(viewer) => EventStream::answer(Source::calls(viewer, page.history.changes())),
-        None => softphone::too_many_viewers().map(Either::Left),
-    }
 }
 
 /// `/calls/ID.json`: a call with its timeline.

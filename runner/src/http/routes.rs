@@ -7,9 +7,10 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use tracing::Instrument as _;
 
-use super::answer::{Answer, not_allowed, not_found, text, with_type};
+use super::answer::{Answer, Refusal, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
 use super::{admin, media, page, voice};
+use crate::call::context::CallKind;
 use crate::service::Service;
 use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
 use crate::telemetry::trace_context::TraceContext;
@@ -42,41 +43,36 @@ async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer
     if !matches!(path, "/health" | "/ready" | "/metrics") {
         service.admission.drain.note_request();
     }
-    short_answer(&service, request).await.map(Either::Left)
+    short_answer(&service, request).await.unwrap_or_else(|refusal| *refusal).map(Either::Left)
 }
 
-async fn short_answer(service: &Service, request: Request<Incoming>) -> Answer {
+async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let Service { admission, runner, .. } = service;
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
-    match path.as_str() {
-        VOICE_URL if is_get || is_post => voice::twiml(admission, request).await,
+    Ok(match path.as_str() {
+        VOICE_URL if is_get || is_post => voice::twiml(admission, request).await?,
         VOICE_URL => not_allowed("GET, POST"),
-        "/connect-ended" if is_post => voice::connect_ended(admission, request).await,
+        "/connect-ended" if is_post => voice::connect_ended(admission, request).await?,
         "/connect-ended" => not_allowed("POST"),
-        "/dial-ended" if is_post => voice::dial_ended(admission, request).await,
+        "/dial-ended" if is_post => voice::dial_ended(admission, request).await?,
         "/dial-ended" => not_allowed("POST"),
-        "/stream-status" if is_post => voice::stream_status(admission, request).await,
+        "/stream-status" if is_post => voice::stream_status(admission, request).await?,
         "/stream-status" => not_allowed("POST"),
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
         "/ready" if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/metrics" if is_get => metrics(service, &request),
+        "/metrics" if is_get => {
+            admin::allowed(&service.admin, &request)?;
+            with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
+        }
         "/health" | "/ready" | "/metrics" => not_allowed("GET"),
-        "/media" if is_get && admission.config.allow_bare_media => media::open_bare(admission, runner, request),
+        "/media" if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,
         other => match other.strip_prefix("/media/") {
-            Some(ticket) if is_get => media::open(admission, runner, request, ticket),
+            Some(ticket) if is_get => media::open(runner, request, ticket, CallKind::Ticket)?,
             Some(_) => not_allowed("GET"),
             None => not_found(),
         },
-    }
-}
-
-/// The metrics, for clients with access.
-fn metrics(service: &Service, request: &Request<Incoming>) -> Answer {
-    match admin::allowed(&service.admin, request) {
-        Ok(()) => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),
-        Err(refusal) => *refusal,
-    }
+    })
 }

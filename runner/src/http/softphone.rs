@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use dialbridge_core::CallSid;
 use http::{Request, StatusCode};
-use http_body_util::Either;
 use hyper::body::Incoming;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 use super::admin::may_change;
-use super::answer::{Answer, Refusal, json_answer, refusal, text};
+use super::answer::{Answer, Refusal, json_answer, refusal};
 use super::events::{EventStream, LongAnswer, Source, Viewer};
 use super::media;
 use super::webhook::{pairs, read_form};
+use crate::call::context::CallKind;
 use crate::history::{CallWatcher, History};
 use crate::service::page::Page;
 use crate::settings::value::is_language_tag;
@@ -26,14 +26,7 @@ use crate::twilio::ticket::{CallInfo, Opening, Ticket};
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `POST /softphone`: returns a ticket for a call to an agent. The form may have `agent` and `language`.
-pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Answer {
-    match issue(page, request).await {
-        Ok(answer) => answer,
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn issue(page: &Page, request: Request<Incoming>) -> Result<Answer, Refusal> {
+pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<Answer, Refusal> {
     may_change(&page.admin, &request)?;
     let ((head, body), admission) = (request.into_parts(), &page.admission);
     let form = pairs(&read_form(&admission.config.limits, &head.headers, body).await?);
@@ -75,20 +68,17 @@ fn browser_call_sid() -> Option<CallSid> {
 }
 
 /// `GET /softphone/media/TICKET`: the media stream.
-pub(super) fn open_media(page: &Page, request: Request<Incoming>, ticket: &str) -> Answer {
-    match may_change(&page.admin, &request) {
-        Ok(()) => media::open_browser(&page.admission, &page.runner, request, ticket),
-        Err(refusal) => *refusal,
-    }
+pub(super) fn open_media(page: &Page, request: Request<Incoming>, ticket: &str) -> Result<Answer, Refusal> {
+    may_change(&page.admin, &request)?;
+    media::open(&page.runner, request, ticket, CallKind::Browser)
 }
 
 /// `GET /softphone/events/CALLSID`: what happens in the call, transcripts included, until it is over.
-pub(super) async fn events(page: &Arc<Page>, call_sid: &str) -> LongAnswer {
-    let Some(viewer) = Viewer::enter(page) else { return too_many_viewers().map(Either::Left) };
-    match wait_for_call(&page.history, call_sid).await {
-        Some(watcher) => EventStream::answer(Source::Call(viewer, watcher)),
-        None => text(StatusCode::NOT_FOUND, "this instance has no such call\n").map(Either::Left),
-    }
+pub(super) async fn events(page: &Arc<Page>, call_sid: &str) -> Result<LongAnswer, Refusal> {
+    let viewer = Viewer::enter(page)?;
+    let watcher = wait_for_call(&page.history, call_sid).await;
+    let watcher = watcher.ok_or_else(|| refusal(StatusCode::NOT_FOUND, "this instance has no such call\n"))?;
+    Ok(EventStream::answer(Source::Call(viewer, watcher)))
 }
 
 async fn wait_for_call(history: &History, call_sid: &str) -> Option<CallWatcher> {
@@ -103,8 +93,4 @@ async fn wait_for_call(history: &History, call_sid: &str) -> Option<CallWatcher>
         }
     };
     tokio::time::timeout(START_TIMEOUT, waiting).await.ok()?
-}
-
-pub(super) fn too_many_viewers() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, "Too many pages look on already. Close one of them, and reload this one.\n")
 }

@@ -32,37 +32,34 @@ const MAX_PARAMETERS: usize = 50;
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
-pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> Answer {
-    let webhook = match Webhook::read(admission, request).await {
-        Ok(webhook) => webhook,
-        Err(refusal) => return *refusal,
-    };
+pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let webhook = Webhook::read(admission, request).await?;
     let Some(Ok(call_sid)) = webhook.parameter("CallSid").map(CallSid::new) else {
-        return text(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n");
+        return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
     let Some(agent) = admission.config.route(named, webhook.parameter("To")) else {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
-        return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
+        return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
     };
     let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
-        return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
+        return Err(refusal(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n"));
     }
     if let Some(agent) = admission.agent(agent).filter(|_| admission.is_full()) {
         admission.telemetry.refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
-        return xml(busy(agent));
+        return Ok(xml(busy(agent)));
     }
     let began_ms = admission.clock.now_ms();
     let language = language.map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
     let stream =
         Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
-    xml(stream.document(admission, &webhook.public))
+    Ok(xml(stream.document(admission, &webhook.public)))
 }
 
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
@@ -79,31 +76,25 @@ fn opening(webhook: &Webhook) -> Opening {
 }
 
 /// `/connect-ended`: a call's stream has ended, and Twilio asks how to continue.
-pub(super) async fn connect_ended(admission: &Admission, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match read_state(admission, request).await {
-        Ok(returned) => returned,
-        Err(answer) => return *answer,
-    };
+pub(super) async fn connect_ended(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (webhook, state) = read_state(admission, request).await?;
     let now_ms = admission.clock.now_ms();
     if let Some(twiml) = admission.calls.last_twiml(&state.call_sid, now_ms) {
-        return xml(twiml);
+        return Ok(xml(twiml));
     }
-    resume(admission, &webhook, state, now_ms)
+    Ok(resume(admission, &webhook, state, now_ms))
 }
 
 /// `/dial-ended`: a transfer is over. If nobody answered, the call goes back to the agent.
-pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match read_state(admission, request).await {
-        Ok(returned) => returned,
-        Err(answer) => return *answer,
-    };
+pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (webhook, state) = read_state(admission, request).await?;
     let status = webhook.parameter("DialCallStatus").unwrap_or("failed").to_owned();
     if matches!(status.as_str(), "completed" | "answered") {
-        return xml(document(&[Verb::Hangup]));
+        return Ok(xml(document(&[Verb::Hangup])));
     }
     let call_sid = state.call_sid;
     let Some(agent) = admission.agent(&state.info.agent) else {
-        return xml(without_agent(admission, &call_sid));
+        return Ok(xml(without_agent(admission, &call_sid)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
@@ -112,17 +103,14 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
-    xml(stream.document(admission, &webhook.public))
+    Ok(xml(stream.document(admission, &webhook.public)))
 }
 
 /// `/stream-status`: Twilio reports that a stream has started, stopped or failed. Only the failure is news: nothing
 /// else
 /// reports a media stream that Twilio could not open.
-pub(super) async fn stream_status(admission: &Admission, request: Request<Incoming>) -> Answer {
-    let webhook = match Webhook::read(admission, request).await {
-        Ok(webhook) => webhook,
-        Err(refusal) => return *refusal,
-    };
+pub(super) async fn stream_status(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let webhook = Webhook::read(admission, request).await?;
     let field = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MAX_STATUS_CHARS);
     let (call_sid, event): (String, String) = (field("CallSid").collect(), field("StreamEvent").collect());
     if event == "stream-error" {
@@ -133,7 +121,7 @@ pub(super) async fn stream_status(admission: &Admission, request: Request<Incomi
     } else {
         tracing::debug!(call_sid, event, "Twilio tells of a stream");
     }
-    text(StatusCode::NO_CONTENT, "")
+    Ok(text(StatusCode::NO_CONTENT, ""))
 }
 
 /// Reads a request that brings a call back, and its state.

@@ -30,8 +30,7 @@ impl Webhook {
     /// Reads and checks a request.
     pub(super) async fn read(admission: &Admission, request: Request<Incoming>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        let public = public_url(&admission.config, &head.headers)
-            .ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
+        let public = public_url(&admission.config, &head.headers)?;
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
@@ -86,8 +85,9 @@ pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incomi
 }
 
 /// The URL of this service as Twilio sees it: PUBLIC_URL, else the one that the front end forwards.
-pub(super) fn public_url(config: &Config, headers: &HeaderMap) -> Option<PublicUrl> {
-    config.public_url.clone().or_else(|| forwarded_url(headers))
+pub(super) fn public_url(config: &Config, headers: &HeaderMap) -> Result<PublicUrl, Refusal> {
+    let public = config.public_url.clone().or_else(|| forwarded_url(headers));
+    public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))
 }
 
 /// The URL that the front end forwards. On Cloud Run it is the URL of the request.

@@ -1,13 +1,14 @@
 //! Runs the calls of this instance, each in a task of its own.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dialbridge_core::CallSid;
 use dialbridge_core::config::StartingInput;
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
 use tokio::task::JoinSet;
 
+use super::admission::Admission;
 use super::call_setup::CallSetup;
 use crate::call::bridge;
 use crate::call::calls::CallRegistration;
@@ -20,6 +21,7 @@ use crate::twilio::ticket::Ticket;
 
 /// Runs calls.
 pub(crate) struct CallRunner {
+    pub(crate) admission: Arc<Admission>,
     pub(super) setup: CallSetup,
     /// The calls' tasks.
     pub(super) tasks: Mutex<JoinSet<()>>,
@@ -37,13 +39,12 @@ impl CallRunner {
         mut registration: CallRegistration,
         kind: CallKind,
     ) {
-        let (admission, Ticket { call_sid, issued_ms, info, .. }) = (&self.setup.admission, &ticket);
-        let (Some(settings), Some(client)) = (admission.agent(&info.agent), self.setup.agents.client(&info.agent))
-        else {
+        let (admission, Ticket { call_sid, issued_ms, info, .. }) = (&self.admission, &ticket);
+        let context = self.setup.context(&ticket, public, kind);
+        let (Some(settings), Some(context)) = (admission.agent(&info.agent), context) else {
             tracing::error!(call_sid = %call_sid, "the call's agent is not configured");
             return;
         };
-        let context = self.setup.context(&ticket, public, kind, settings, client);
         let config = context.config.clone();
         if config.starting_input == StartingInput::default() {
             registration.greeted();
@@ -72,10 +73,9 @@ impl CallRunner {
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
         let twiml = handoff::failed(handoff, &outcome);
-        let admission = &self.setup.admission;
-        admission.calls.keep_last_twiml(call_sid, &twiml, admission.clock.now_ms());
+        self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
         if let Some(rest) = &self.setup.rest {
-            admission.telemetry.updated(rest.update(call_sid, &twiml).await);
+            self.admission.telemetry.updated(rest.update(call_sid, &twiml).await);
         }
     }
 

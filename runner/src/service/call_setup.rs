@@ -8,11 +8,11 @@ use dialbridge_core::CallConfig;
 use dialbridge_core::config::StartingInput;
 
 use super::admission::Admission;
-use super::agents::{AgentClient, Agents};
+use super::agents::Agents;
 use super::busy::busy;
 use crate::call::context::{CallContext, CallKind};
 use crate::call::watch::Watch;
-use crate::history::{CallStart, History, HistoryWriter};
+use crate::history::{CallStart, History};
 use crate::settings::{AgentConfig, Limits, PublicUrl};
 use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::actions::DialAction;
@@ -34,19 +34,14 @@ pub(crate) struct CallSetup {
 }
 
 impl CallSetup {
-    /// The context of a ticket's call to this agent.
+    /// The context of a ticket's call; `None` if its agent is not configured.
     ///
     /// `public` is the URL at which Twilio reaches this service.
-    pub(super) fn context(
-        &self,
-        ticket: &Ticket,
-        public: &PublicUrl,
-        kind: CallKind,
-        settings: &AgentConfig,
-        client: &AgentClient,
-    ) -> CallContext {
-        let Admission { config: service, calls, clock, .. } = &*self.admission;
-        let config = call_config(ticket, kind, settings, &service.limits);
+    pub(super) fn context(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> Option<CallContext> {
+        let (admission, agent) = (&self.admission, &ticket.info.agent);
+        let (settings, client) = (admission.agent(agent)?, self.agents.client(agent)?);
+        let limits = &admission.config.limits;
+        let config = call_config(ticket, kind, settings, limits);
         let session = SessionContext {
             session: config.session.clone(),
             product: settings.address.product(),
@@ -54,8 +49,8 @@ impl CallSetup {
             speech: client.speech.clone(),
             ces: client.ces.clone(),
         };
-        let history = self.start_history(ticket, &session.language, kind, settings);
-        CallContext {
+        let start = self.call_start(ticket, &session.language, kind, settings);
+        Some(CallContext {
             agent: client.agent.clone(),
             session,
             kind,
@@ -64,15 +59,15 @@ impl CallSetup {
             rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
             prompts: client.prompts.clone(),
             tools: client.tools.clone(),
-            calls: calls.clone(),
-            clock: *clock,
+            calls: admission.calls.clone(),
+            clock: admission.clock,
             fault_log: self.fault_log.clone(),
             // A call that resumes was live before, here or on another instance: we take it even if there is no room.
-            max_calls: if ticket.opening == Opening::Greet { service.limits.max_calls } else { usize::MAX },
+            max_calls: if ticket.opening == Opening::Greet { limits.max_calls } else { usize::MAX },
             busy: busy(settings),
             watch: self.watch.clone(),
-            history,
-        }
+            history: self.history.as_ref().map(|history| Arc::new(history.begin(start))),
+        })
     }
 
     /// The `<Dial action>` of this call.
@@ -87,16 +82,10 @@ impl CallSetup {
         DialAction { public: public.clone(), signer: self.admission.signer.clone(), state }
     }
 
-    /// Starts the call's entry in the history, if there is a page.
-    fn start_history(
-        &self,
-        ticket: &Ticket,
-        language: &str,
-        kind: CallKind,
-        settings: &AgentConfig,
-    ) -> Option<Arc<HistoryWriter>> {
+    /// What the history is told when the call starts.
+    fn call_start(&self, ticket: &Ticket, language: &str, kind: CallKind, settings: &AgentConfig) -> CallStart {
         let is_browser = kind == CallKind::Browser;
-        let start = CallStart {
+        CallStart {
             call_sid: ticket.call_sid.clone(),
             agent: ticket.info.agent.clone(),
             language: language.to_owned(),
@@ -104,8 +93,7 @@ impl CallSetup {
             began_ms: self.admission.clock.now_ms(),
             words: is_browser || self.admission.config.page_transcripts,
             slow: settings.slow,
-        };
-        self.history.as_ref().map(|history| Arc::new(history.begin(start)))
+        }
     }
 }
 

@@ -55,7 +55,6 @@ pub struct Service {
     pub(crate) runner: Arc<CallRunner>,
     /// `None` if there is no page.
     pub(crate) page: Option<Arc<Page>>,
-    agents: Arc<Agents>,
 }
 
 impl fmt::Debug for Service {
@@ -117,7 +116,6 @@ impl Service {
         let client = HttpClient::new(dial.clone()).map_err(StartError::Tls)?;
         let max_streams = config.limits.streams_per_connection;
         let agents = Agents::open(&config.agents, &dial, &client, max_streams).map_err(StartError::Agent)?;
-        let agents = Arc::new(agents);
         let admission = Arc::new(Admission {
             calls: Calls::default(),
             signer: Arc::new(signer),
@@ -132,33 +130,27 @@ impl Service {
         let history = admission.config.has_page().then(History::default);
         let setup = CallSetup {
             admission: admission.clone(),
-            agents: agents.clone(),
+            agents: Arc::new(agents),
             rest: RestClient::new(&admission.config.twilio, client).map(Arc::new),
             fault_log: Arc::default(),
             watch,
             history: history.clone(),
         };
-        let runner = Arc::new(CallRunner { setup, tasks: Mutex::default() });
+        let runner = Arc::new(CallRunner { admission: admission.clone(), setup, tasks: Mutex::default() });
         let page = history.map(|history| Arc::new(Page::new(admin.clone(), runner.clone(), history)));
-        Ok(Arc::new(Self { admission, admin, runner, page, agents }))
+        Ok(Arc::new(Self { admission, admin, runner, page }))
     }
 
     /// Opens the first connections to the agents and then closes idle ones, for as long as it is polled.
     pub async fn keep_agents(self: Arc<Self>) {
-        let mut tending = JoinSet::new();
-        for agent in self.agents.connections() {
-            tending.spawn(agent.clone().maintain());
-        }
+        let mut tending: JoinSet<()> = self.runner.setup.agents.connections().cloned().map(Agent::maintain).collect();
         self.warm_up().await;
         while tending.join_next().await.is_some() {}
     }
 
     /// Opens the first connection to each endpoint of an agent, so that the first call does not wait for it.
     pub async fn warm_up(self: Arc<Self>) {
-        let mut attempts = JoinSet::new();
-        for agent in self.agents.connections() {
-            attempts.spawn(warm_up_agent(agent.clone()));
-        }
+        let mut attempts: JoinSet<()> = self.runner.setup.agents.connections().cloned().map(warm_up_agent).collect();
         let all = async { while attempts.join_next().await.is_some() {} };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
             tracing::warn!("not every agent could be reached within 5 s; calls are taken all the same");
@@ -200,7 +192,7 @@ impl Service {
     /// All metrics of this instance, in the format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        let load = self.agents.connections().map(Agent::load);
+        let load = self.runner.setup.agents.connections().map(Agent::load);
         let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
         self.admission.telemetry.metrics_text(Now {
             live_calls: self.admission.calls.live(),

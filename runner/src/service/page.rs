@@ -32,7 +32,7 @@ pub(crate) struct Page {
 impl Page {
     /// A page that shows this history.
     pub(super) fn new(admin: Arc<Admin>, runner: Arc<CallRunner>, history: History) -> Self {
-        let (admission, agents) = (runner.setup.admission.clone(), runner.setup.agents.clone());
+        let (admission, agents) = (runner.admission.clone(), runner.setup.agents.clone());
         Self {
             admin,
             checks: AgentChecks::new(admission.clone(), agents),
