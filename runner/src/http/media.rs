@@ -21,7 +21,7 @@ use crate::twilio::ticket::{Opening, Ticket};
 /// Opens the media stream of a valid ticket. Whether a browser may come in is checked before.
 ///
 /// # Errors
-/// The response to send: the ticket is not valid, or the handshake is not, or there is no room.
+/// The response to send: the ticket or the handshake is not valid, there is no room, or the instance is ending.
 pub(super) fn open(
     runner: &Arc<CallRunner>,
     mut request: Request<Incoming>,

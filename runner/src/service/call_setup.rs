@@ -24,13 +24,13 @@ const BROWSER_STOP_MS: u64 = 1_500;
 
 /// What the calls of this instance share.
 pub(crate) struct CallSetup {
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) agents: Arc<Agents>,
-    pub(crate) rest: Option<Arc<RestClient>>,
-    pub(crate) fault_log: Arc<LogLimit>,
-    pub(crate) watch: Option<Watch>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) agents: Arc<Agents>,
+    pub(super) rest: Option<Arc<RestClient>>,
+    pub(super) fault_log: Arc<LogLimit>,
+    pub(super) watch: Option<Watch>,
     /// The calls that the page shows; `None` if there is no page.
-    pub(crate) history: Option<History>,
+    pub(super) history: Option<History>,
 }
 
 impl CallSetup {
