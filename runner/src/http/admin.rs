@@ -13,8 +13,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, HTML, Refusal, not_found, refusal, text, with_type};
 use super::webhook::{forwarded_url, pairs, read_form};
-use crate::service::Service;
-use crate::service::admin::{Keys, LOGIN_LIFE_MS};
+use crate::service::admin::{Admin, Keys, LOGIN_LIFE_MS};
 use crate::settings::{Config, PublicUrl};
 use crate::telemetry::RefusalReason;
 
@@ -39,25 +38,25 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// The response to send: 404 if this is not served, 401 without the token or a login, 429 after too many wrong tokens,
 /// 403 if
 /// no token is set and the request names a foreign host.
-pub(crate) fn allowed<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
-    check_access(service, request).inspect_err(|_| service.telemetry().refused(RefusalReason::Admin))
+pub(crate) fn allowed<B>(admin: &Admin, request: &Request<B>) -> Result<(), Refusal> {
+    check_access(admin, request).inspect_err(|_| admin.telemetry.refused(RefusalReason::Admin))
 }
 
-fn check_access<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
+fn check_access<B>(admin: &Admin, request: &Request<B>) -> Result<(), Refusal> {
     let headers = request.headers();
-    let Some(keys) = service.admin().keys() else {
-        if !service.config().has_page() {
+    let Some(keys) = &admin.keys else {
+        if !admin.config.has_page() {
             return Err(Box::new(not_found()));
         }
-        return if is_own_host(service.config(), headers) { Ok(()) } else { Err(unknown_host()) };
+        return if is_own_host(&admin.config, headers) { Ok(()) } else { Err(unknown_host()) };
     };
-    let now_ms = service.clock().now_ms();
+    let now_ms = admin.clock.now_ms();
     if cookies(headers).any(|login| keys.is_login(login, now_ms)) {
         return Ok(());
     }
     match bearer(headers) {
         None => Err(unauthorized("log in first\n")),
-        Some(token) => check_token(service, keys, token, client(service, request)),
+        Some(token) => check_token(admin, keys, token, client(admin, request)),
     }
 }
 
@@ -65,41 +64,38 @@ fn check_access<B>(service: &Service, request: &Request<B>) -> Result<(), Refusa
 ///
 /// # Errors
 /// The same, and 403 for a foreign `Origin`.
-pub(super) fn may_change<B>(service: &Service, request: &Request<B>) -> Result<(), Refusal> {
-    allowed(service, request)?;
+pub(super) fn may_change<B>(admin: &Admin, request: &Request<B>) -> Result<(), Refusal> {
+    allowed(admin, request)?;
     let headers = request.headers();
     match headers.get(ORIGIN) {
-        Some(_) if is_own_origin(service.config(), headers) => Ok(()),
+        Some(_) if is_own_origin(&admin.config, headers) => Ok(()),
         // A page cannot send this header to another site unless that site allows it.
         None if bearer(headers).is_some() => Ok(()),
-        Some(_) | None => Err(foreign_origin(service, headers)),
+        Some(_) | None => Err(foreign_origin(admin, headers)),
     }
 }
 
 /// `POST /login`: checks the token and sets a cookie.
-pub(super) async fn log_in(service: &Service, request: Request<Incoming>) -> Answer {
-    let Some(keys) = service.admin().keys() else { return not_found() };
-    if !is_own_origin(service.config(), request.headers()) {
-        return *foreign_origin(service, request.headers());
+pub(super) async fn log_in(admin: &Admin, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let Some(keys) = &admin.keys else { return Ok(not_found()) };
+    if !is_own_origin(&admin.config, request.headers()) {
+        return Err(foreign_origin(admin, request.headers()));
     }
-    let (client, is_tls) = (client(service, &request), is_tls(service.config(), request.headers()));
+    let (client, is_tls) = (client(admin, &request), is_tls(&admin.config, request.headers()));
     let (head, body) = request.into_parts();
-    let form = match read_form(&service.config().limits, &head.headers, body).await {
-        Ok(form) => pairs(&form),
-        Err(refusal) => return *refusal,
-    };
+    let form = pairs(&read_form(&admin.config.limits, &head.headers, body).await?);
     let token = form.iter().find(|(name, _)| name == "token").map_or("", |(_, token)| token.trim());
-    let checked = check_token(service, keys, token, client);
-    match checked.inspect_err(|_| service.telemetry().refused(RefusalReason::Admin)) {
+    let checked = check_token(admin, keys, token, client);
+    Ok(match checked.inspect_err(|_| admin.telemetry.refused(RefusalReason::Admin)) {
         Ok(()) => {
-            let login = keys.login(service.clock().now_ms());
+            let login = keys.login(admin.clock.now_ms());
             to_page(&cookie(is_tls, &login, LOGIN_LIFE_MS / 1000))
         }
         Err(refused) if refused.status() == StatusCode::TOO_MANY_REQUESTS => {
             login(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens came from here. Wait a minute, then try again.")
         }
         Err(_) => login(StatusCode::UNAUTHORIZED, "That is not the token. It is what ADMIN_TOKEN is set to."),
-    }
+    })
 }
 
 /// The login page, with a sentence about the last attempt.
@@ -108,11 +104,9 @@ pub(super) fn login(status: StatusCode, fault: &str) -> Answer {
 }
 
 /// `POST /logout`: removes the cookie.
-pub(super) fn log_out<B>(service: &Service, request: &Request<B>) -> Answer {
-    match may_change(service, request) {
-        Ok(()) => to_page(&cookie(is_tls(service.config(), request.headers()), "", 0)),
-        Err(refusal) => *refusal,
-    }
+pub(super) fn log_out<B>(admin: &Admin, request: &Request<B>) -> Result<Answer, Refusal> {
+    may_change(admin, request)?;
+    Ok(to_page(&cookie(is_tls(&admin.config, request.headers()), "", 0)))
 }
 
 /// Whether the request comes from our own page: its `Origin` is the URL of this request, or PUBLIC_URL.
@@ -122,9 +116,8 @@ pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
     origin.is_some_and(|origin| own.iter().flatten().any(|url| url.http("").eq_ignore_ascii_case(origin)))
 }
 
-fn check_token(service: &Service, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
-    let failures = service.admin().failures();
-    if !failures.may_try(client) {
+fn check_token(admin: &Admin, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
+    if !admin.failures.may_try(client) {
         let mut answer = text(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens came from here\n");
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("60"));
         return Err(Box::new(answer));
@@ -132,17 +125,17 @@ fn check_token(service: &Service, keys: &Keys, token: &str, client: Option<IpAdd
     if keys.is_token(token) {
         return Ok(());
     }
-    failures.failed(client);
-    if let Some(withheld) = service.refusal_log().allow() {
+    admin.failures.failed(client);
+    if let Some(withheld) = admin.refusal_log.allow() {
         tracing::warn!(withheld, "a request was refused: it has a wrong ADMIN_TOKEN");
     }
     Err(unauthorized("this is not ADMIN_TOKEN\n"))
 }
 
 /// The address of the client. Google's front end connects to us and appends the client's address to a header.
-fn client<B>(service: &Service, request: &Request<B>) -> Option<IpAddr> {
+fn client<B>(admin: &Admin, request: &Request<B>) -> Option<IpAddr> {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    if !service.config().platform.is_public() {
+    if !admin.config.platform.is_public() {
         return peer;
     }
     let forwarded = request.headers().get_all("x-forwarded-for").iter().next_back();
@@ -209,8 +202,8 @@ fn unknown_host() -> Refusal {
     )
 }
 
-fn foreign_origin(service: &Service, headers: &HeaderMap) -> Refusal {
-    if let Some(withheld) = service.refusal_log().allow() {
+fn foreign_origin(admin: &Admin, headers: &HeaderMap) -> Refusal {
+    if let Some(withheld) = admin.refusal_log.allow() {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
         let called = forwarded_url(headers).map(|url| url.http("")).unwrap_or_default();
         tracing::warn!(

@@ -9,7 +9,8 @@ use dialbridge_core::twilio::{Inbound, Start, parse};
 
 use crate::call::context::CallKind;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
-use crate::service::Service;
+use crate::service::admission::Admission;
+use crate::service::call_runner::CallRunner;
 use crate::settings::PublicUrl;
 use crate::settings::value::is_language_tag;
 use crate::telemetry::trace_context::TraceContext;
@@ -19,17 +20,18 @@ use crate::twilio::ticket::{CallInfo, Ticket};
 const MAX_MESSAGES_BEFORE_START: usize = 8;
 
 /// Runs the call of a bare media stream to its end.
-pub(crate) async fn run(service: &Service, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
-    let waiting = service.calls().wait();
-    let Some(start) = start(&mut socket, service.config().limits.start).await else {
+pub(crate) async fn run(runner: &CallRunner, public: &PublicUrl, trace: Option<TraceContext>, mut socket: MediaSocket) {
+    let admission = &runner.admission;
+    let waiting = admission.calls.wait();
+    let Some(start) = start(&mut socket, admission.config.limits.start).await else {
         tracing::warn!("a media socket without a ticket was closed: no stream has started");
         return socket.close().await;
     };
-    let Some(ticket) = ticket(service, &start, trace) else { return socket.close().await };
-    match service.calls().admit_bare(&ticket.call_sid) {
+    let Some(ticket) = ticket(admission, &start, trace) else { return socket.close().await };
+    match admission.calls.admit_bare(&ticket.call_sid) {
         Some(registration) => {
             drop(waiting);
-            service.run_call(ticket, public, socket, registration, CallKind::Bare).await;
+            runner.run(ticket, public, socket, registration, CallKind::Bare).await;
         }
         None => {
             tracing::warn!(call_sid = %ticket.call_sid, "a stream without a ticket was refused: another one has the call");
@@ -60,15 +62,15 @@ async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
 }
 
 /// The ticket that we would have issued: the stream's parameters `agent`, `to` and `language` select the agent.
-fn ticket(service: &Service, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
+fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
     let call_sid = CallSid::new(&start.call_sid).ok()?;
     let parameter =
         |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let Some(agent) = service.config().route(parameter("agent"), parameter("to")) else {
+    let Some(agent) = admission.config.route(parameter("agent"), parameter("to")) else {
         tracing::warn!(call_sid = %call_sid, "a stream without a ticket names an agent that is not configured");
         return None;
     };
-    let issued_ms = service.clock().now_ms();
+    let issued_ms = admission.clock.now_ms();
     let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })

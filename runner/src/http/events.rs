@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{Either, Full};
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer::{Refusal, refusal};
 use super::status;
 use crate::history::CallWatcher;
-use crate::service::Service;
+use crate::service::page::Page;
 
 /// How often an idle stream sends a comment. This shows us which clients are gone.
 const PING: Duration = Duration::from_secs(15);
@@ -34,22 +35,25 @@ const CALL_PAUSE: Duration = Duration::from_millis(30);
 /// A comment, sent when nothing has happened.
 const PING_COMMENT: &[u8] = b":\n\n";
 
+const TOO_MANY_VIEWERS: &str = "Too many pages look on already. Close one of them, and reload this one.\n";
+
 /// A response with a fixed body or an event stream.
 pub(super) type LongAnswer = Response<Either<Full<Bytes>, EventStream>>;
 
 /// A viewer, for as long as the stream lasts.
 pub(super) struct Viewer {
-    pub(super) service: Arc<Service>,
+    pub(super) page: Arc<Page>,
     /// One of the places for viewers.
     pub(super) _permit: OwnedSemaphorePermit,
     pub(super) until: Instant,
 }
 
 impl Viewer {
-    /// Takes one of the places; `None` if all are taken.
-    pub(super) fn enter(service: &Arc<Service>) -> Option<Self> {
-        let permit = service.viewers().clone().try_acquire_owned().ok()?;
-        Some(Self { service: service.clone(), _permit: permit, until: Instant::now() + LIFE })
+    /// Takes one of the places, unless all are taken.
+    pub(super) fn enter(page: &Arc<Page>) -> Result<Self, Refusal> {
+        let permit = page.viewers.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| refusal(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_VIEWERS))?;
+        Ok(Self { page: page.clone(), _permit: permit, until: Instant::now() + LIFE })
     }
 }
 
@@ -75,16 +79,12 @@ impl Source {
                 if Instant::now() >= viewer.until {
                     return None;
                 }
-                // The service holds the sender.
+                // The page's history holds the sender.
                 let has_changed = timeout(PING, changes.changed()).await.is_ok();
-                if viewer.service.drain().is_draining() {
+                if viewer.page.admission.drain.is_draining() {
                     return Some((event("draining", "{}"), None));
                 }
-                let list = viewer
-                    .service
-                    .history()
-                    .filter(|_| has_changed)
-                    .map(|history| status::calls(&viewer.service, history).to_string());
+                let list = has_changed.then(|| status::calls(&viewer.page).to_string());
                 let bytes = list.map_or(Bytes::from_static(PING_COMMENT), |list| event("calls", &list));
                 Some((bytes, Some(Self::Calls(viewer, changes))))
             }

@@ -7,118 +7,100 @@ use dialbridge_net::websocket::{Upgrade, accept, is_upgrade_request};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
-use super::answer::{Answer, Refusal, refusal, text};
+use super::answer::{Answer, Refusal, refusal};
 use super::webhook::{check_signature, public_url};
 use crate::call::context::CallKind;
 use crate::http::bare_media;
-use crate::media::media_socket::{MediaSocket, limits};
-use crate::service::Service;
+use crate::media::media_socket::{self, MediaSocket};
+use crate::service::admission::Admission;
 use crate::service::busy::busy;
-use crate::settings::PublicUrl;
+use crate::service::call_runner::CallRunner;
+use crate::settings::{Limits, PublicUrl};
 use crate::telemetry::RefusalReason;
-use crate::twilio::ticket::{BadTicket, Ticket};
+use crate::twilio::ticket::Ticket;
 
-/// Opens the media stream of a valid ticket.
-pub(super) fn open(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
-    let ticket = service.signer().check(ticket_text, service.clock().now_ms());
-    open_with(service, request, ticket, ticket_text, CallKind::Ticket)
-}
-
-/// Opens the media stream of a call from the browser, if the request may come in and comes from our page.
-pub(super) fn open_browser(service: &Arc<Service>, request: Request<Incoming>, ticket_text: &str) -> Answer {
-    let ticket = service.signer().check_browser(ticket_text, service.clock().now_ms());
-    open_with(service, request, ticket, ticket_text, CallKind::Browser)
-}
-
-fn open_with(
-    service: &Arc<Service>,
+/// Opens the media stream of a valid ticket. Whether a browser may come in is checked before.
+///
+/// # Errors
+/// The response to send: the ticket or the handshake is not valid, there is no room, or the instance is ending.
+pub(super) fn open(
+    runner: &Arc<CallRunner>,
     mut request: Request<Incoming>,
-    ticket: Result<Ticket, BadTicket>,
     ticket_text: &str,
     kind: CallKind,
-) -> Answer {
-    let ticket = match ticket {
-        Ok(ticket) => ticket,
-        Err(why) => return refused(service, &why.to_string()),
+) -> Result<Answer, Refusal> {
+    let (admission, now_ms) = (&runner.admission, runner.admission.clock.now_ms());
+    let ticket = match kind {
+        CallKind::Browser => admission.signer.check_browser(ticket_text, now_ms),
+        CallKind::Ticket | CallKind::Bare => admission.signer.check(ticket_text, now_ms),
     };
-    if service.agent(&ticket.info.agent).is_none() {
-        return refused(service, "its agent is not configured");
+    let ticket = ticket.map_err(|why| refused(admission, &why.to_string()))?;
+    if admission.agent(&ticket.info.agent).is_none() {
+        return Err(refused(admission, "its agent is not configured"));
     }
-    let (public, answer, socket) = match handshake(service, &mut request, kind) {
-        Ok(shaken) => shaken,
-        Err(refusal) => {
-            keep_refused(service, &ticket, &refusal, kind);
-            return *refusal;
-        }
-    };
-    let registration = match service.calls().admit(&ticket, ticket_text, service.clock().now_ms()) {
-        Ok(registration) => registration,
-        Err(why) => return refused(service, &why.to_string()),
-    };
-    let serving = service.clone();
-    service.spawn_call(async move {
-        match opened(&serving, socket).await {
-            Some(socket) => serving.run_call(ticket, &public, socket, registration, kind).await,
-            None => registration.leave(serving.clock().now_ms()),
+    let (public, answer, socket) = handshake(admission, &mut request, kind)
+        .inspect_err(|refusal| keep_refused(admission, &ticket, refusal, kind))?;
+    let registration = admission.calls.admit(&ticket, ticket_text, now_ms);
+    let registration = registration.map_err(|why| refused(admission, &why.to_string()))?;
+    let serving = runner.clone();
+    runner.spawn(async move {
+        match opened(&serving.admission.config.limits, socket).await {
+            Some(socket) => serving.run(ticket, &public, socket, registration, kind).await,
+            None => registration.leave(serving.admission.clock.now_ms()),
         }
     });
-    answer
+    Ok(answer)
 }
 
 /// Prepares for a refused call that comes back by its `<Connect action>`. If there is no room for a new call, it gets
 /// the
 /// busy TwiML there. If the instance is ending, another one greets the caller.
-fn keep_refused(service: &Service, ticket: &Ticket, refusal: &Answer, kind: CallKind) {
+fn keep_refused(admission: &Admission, ticket: &Ticket, refusal: &Answer, kind: CallKind) {
     if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || kind != CallKind::Ticket {
         return;
     }
-    let now_ms = service.clock().now_ms();
-    service.calls().refused(ticket, now_ms);
-    let has_no_room = !service.drain().is_draining() && ticket.opening == Opening::Greet;
-    if let Some(agent) = service.agent(&ticket.info.agent).filter(|_| has_no_room) {
-        service.calls().keep_last_twiml(&ticket.call_sid, &busy(agent), now_ms);
+    let now_ms = admission.clock.now_ms();
+    admission.calls.refused(ticket, now_ms);
+    let has_no_room = !admission.drain.is_draining() && ticket.opening == Opening::Greet;
+    if let Some(agent) = admission.agent(&ticket.info.agent).filter(|_| has_no_room) {
+        admission.calls.keep_last_twiml(&ticket.call_sid, &busy(agent), now_ms);
     }
 }
 
 /// Opens a media stream of foreign TwiML, if that is allowed.
-pub(super) fn open_bare(service: &Arc<Service>, mut request: Request<Incoming>) -> Answer {
-    let (public, answer, socket) = match handshake(service, &mut request, CallKind::Bare) {
-        Ok(shaken) => shaken,
-        Err(refusal) => return *refusal,
-    };
-    let (serving, trace) = (service.clone(), request.extensions().get().copied());
-    service.spawn_call(async move {
-        if let Some(socket) = opened(&serving, socket).await {
+pub(super) fn open_bare(runner: &Arc<CallRunner>, mut request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (public, answer, socket) = handshake(&runner.admission, &mut request, CallKind::Bare)?;
+    let (serving, trace) = (runner.clone(), request.extensions().get().copied());
+    runner.spawn(async move {
+        if let Some(socket) = opened(&serving.admission.config.limits, socket).await {
             bare_media::run(&serving, &public, trace, socket).await;
         }
     });
-    answer
+    Ok(answer)
 }
 
 /// Checks a handshake: it is a WebSocket's, Twilio signed it (unless it is the browser's), and there is room.
 fn handshake(
-    service: &Service,
+    admission: &Admission,
     request: &mut Request<Incoming>,
     kind: CallKind,
 ) -> Result<(PublicUrl, Answer, Upgrade), Refusal> {
-    if service.drain().is_draining() {
-        service.telemetry().refused(RefusalReason::Draining);
+    if admission.drain.is_draining() {
+        admission.telemetry.refused(RefusalReason::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
-    let public = public_url(service, request.headers());
-    let public = public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
+    let public = public_url(&admission.config, request.headers())?;
     let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
     if kind != CallKind::Browser {
-        check_signature(service, &url, &[], request.headers())?;
+        check_signature(admission, &url, &[], request.headers())?;
     }
     if !is_upgrade_request(request) {
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
     }
-    let limits = &service.config().limits;
-    let calls = service.calls();
+    let (limits, calls) = (&admission.config.limits, &admission.calls);
     if calls.waiting() >= limits.waiting_sockets || calls.live() >= limits.max_calls + limits.waiting_sockets {
-        service.telemetry().refused(RefusalReason::Room);
-        if let Some(withheld) = service.refusal_log().allow() {
+        admission.telemetry.refused(RefusalReason::Room);
+        if let Some(withheld) = admission.refusal_log.allow() {
             let (live, waiting) = (calls.live(), calls.waiting());
             tracing::warn!(live, waiting, withheld, "a media socket was refused: there is no room for another one");
         }
@@ -129,20 +111,16 @@ fn handshake(
     Ok((public, response, socket))
 }
 
-async fn opened(service: &Service, socket: Upgrade) -> Option<MediaSocket> {
-    match socket.socket(&limits(&service.config().limits)).await {
-        Ok(socket) => Some(MediaSocket::new(socket)),
-        Err(error) => {
-            tracing::debug!(%error, "the handshake was not completed");
-            None
-        }
-    }
+async fn opened(limits: &Limits, socket: Upgrade) -> Option<MediaSocket> {
+    let limits = media_socket::limits(limits);
+    let opened = socket.socket(&limits).await.map(MediaSocket::new);
+    opened.inspect_err(|error| tracing::debug!(%error, "the handshake was not completed")).ok()
 }
 
-fn refused(service: &Service, why: &str) -> Answer {
-    service.telemetry().refused(RefusalReason::Ticket);
-    if let Some(withheld) = service.refusal_log().allow() {
+fn refused(admission: &Admission, why: &str) -> Refusal {
+    admission.telemetry.refused(RefusalReason::Ticket);
+    if let Some(withheld) = admission.refusal_log.allow() {
         tracing::warn!(why, withheld, "a media socket was refused for its ticket");
     }
-    text(StatusCode::FORBIDDEN, "")
+    refusal(StatusCode::FORBIDDEN, "")
 }

@@ -9,10 +9,13 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 
 use super::admin::{allowed, log_in, log_out, login, may_change};
-use super::answer::{Answer, HTML, json_answer, not_allowed, not_found, text, with_type};
+use super::answer::{Answer, HTML, Refusal, json_answer, not_allowed, not_found, text, with_type};
 use super::events::{EventStream, LongAnswer, Source, Viewer, whole};
 use super::{softphone, status};
-use crate::service::Service;
+use crate::history::History;
+use crate::service::admin::Admin;
+use crate::service::agent_check::AgentChecks;
+use crate::service::page::Page;
 
 /// Loads nothing from elsewhere, nothing inline, and is in no frame. `'self'` covers the page's WebSocket too (CSP
 /// level 3).
@@ -48,11 +51,8 @@ pub(super) fn is_page_path(path: &str) -> bool {
 }
 
 /// Answers a request for one of the page's paths.
-pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
-    if !service.config().has_page() {
-        return not_found().map(Either::Left);
-    }
-    let mut answer = route(service, request).await;
+pub(super) async fn answer(page: &Arc<Page>, request: Request<Incoming>) -> LongAnswer {
+    let mut answer = route(page, request).await.unwrap_or_else(|refusal| refusal.map(Either::Left));
     let headers = answer.headers_mut();
     let mut put = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -69,54 +69,51 @@ pub(super) async fn answer(service: &Arc<Service>, request: Request<Incoming>) -
     answer
 }
 
-async fn route(service: &Arc<Service>, request: Request<Incoming>) -> LongAnswer {
+async fn route(page: &Arc<Page>, request: Request<Incoming>) -> Result<LongAnswer, Refusal> {
     let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        "/" if is_get => home(service, &request),
-        "/login" if is_post => log_in(service, request).await,
-        "/logout" if is_post => log_out(service, &request),
-        "/softphone" if is_post => softphone::ticket(service, request).await,
+        "/" if is_get => home(&page.admin, &request)?,
+        "/login" if is_post => log_in(&page.admin, request).await?,
+        "/logout" if is_post => log_out(&page.admin, &request)?,
+        "/softphone" if is_post => softphone::ticket(page, request).await?,
         "/login" | "/logout" | "/softphone" => not_allowed("POST"),
         "/" => not_allowed("GET"),
         other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
             (Some(name), _) if is_get => file(name),
-            (_, Some(ticket)) if is_get => softphone::open_media(service, request, ticket),
-            _ => return admin_route(service, request, &path).await,
+            (_, Some(ticket)) if is_get => softphone::open_media(page, request, ticket)?,
+            _ => return admin_route(page, request, &path).await,
         },
     };
-    answer.map(Either::Left)
+    Ok(answer.map(Either::Left))
 }
 
 /// The paths that need access. All of them only read, except the check of an agent.
-async fn admin_route(service: &Arc<Service>, request: Request<Incoming>, path: &str) -> LongAnswer {
+async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -> Result<LongAnswer, Refusal> {
     let is_get = request.method() == Method::GET;
-    let let_in = if is_get { allowed(service, &request) } else { may_change(service, &request) };
-    if let Err(refusal) = let_in {
-        return refusal.map(Either::Left);
-    }
+    if is_get { allowed(&page.admin, &request) } else { may_change(&page.admin, &request) }?;
     let after = |prefix: &str| path.strip_prefix(prefix);
     let answer = match (path, after("/calls/"), after("/softphone/events/"), after("/agents/")) {
-        ("/status.json", ..) if is_get => json_answer(&status::status(service)),
-        ("/calls.json", ..) if is_get => {
-            service.history().map_or_else(not_found, |history| json_answer(&status::calls(service, history)))
+        ("/status.json", ..) if is_get => json_answer(&status::status(page)),
+        ("/calls.json", ..) if is_get => json_answer(&status::calls(page)),
+        ("/calls/events", ..) if is_get => {
+            let viewer = Viewer::enter(page)?;
+            return Ok(EventStream::answer(Source::calls(viewer, page.history.changes())));
         }
-        ("/calls/events", ..) if is_get => return calls(service),
-        (_, Some(name), ..) if is_get => call(service, name),
-        (_, _, Some(call_sid), _) if is_get => return softphone::events(service, call_sid).await,
-        (.., Some(name)) if request.method() == Method::POST => check(service, name).await,
+        (_, Some(name), ..) if is_get => call(&page.history, name),
+        (_, _, Some(call_sid), _) if is_get => return softphone::events(page, call_sid).await,
+        (.., Some(name)) if request.method() == Method::POST => check(&page.checks, name).await,
         (.., Some(_)) => not_allowed("POST"),
         _ if !is_get => not_allowed("GET"),
         _ => not_found(),
     };
-    answer.map(Either::Left)
+    Ok(answer.map(Either::Left))
 }
 
-fn home(service: &Service, request: &Request<Incoming>) -> Answer {
-    match allowed(service, request) {
-        Ok(()) => with_type(StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes())),
-        Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => login(StatusCode::UNAUTHORIZED, ""),
-        Err(refusal) => *refusal,
+fn home(admin: &Admin, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+    match allowed(admin, request) {
+        Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => Ok(login(StatusCode::UNAUTHORIZED, "")),
+        checked => checked.map(|()| with_type(StatusCode::OK, HTML, Bytes::from_static(PAGE.as_bytes()))),
     }
 }
 
@@ -128,25 +125,17 @@ fn file(name: &str) -> Answer {
     answer
 }
 
-fn calls(service: &Arc<Service>) -> LongAnswer {
-    match (Viewer::enter(service), service.history()) {
-        (Some(viewer), Some(history)) => EventStream::answer(Source::calls(viewer, history.changes())),
-        (None, _) => softphone::too_many_viewers().map(Either::Left),
-        (_, None) => not_found().map(Either::Left),
-    }
-}
-
 /// `/calls/ID.json`: a call with its timeline.
-fn call(service: &Service, name: &str) -> Answer {
+fn call(history: &History, name: &str) -> Answer {
     let id = name.strip_suffix(".json").and_then(|id| id.parse().ok());
-    let found = id.and_then(|id| service.history()?.by_id(id));
+    let found = id.and_then(|id| history.by_id(id));
     found.map_or_else(not_found, |watcher| json_answer(&whole(&watcher)))
 }
 
 /// `/agents/NAME/check`: whether an agent answers.
-async fn check(service: &Service, name: &str) -> Answer {
+async fn check(checks: &AgentChecks, name: &str) -> Answer {
     let Some(name) = name.strip_suffix("/check") else { return not_found() };
-    match service.check_agent(name).await {
+    match checks.check(name).await {
         Some(checked) => json_answer(&checked.json()),
         None => text(StatusCode::NOT_FOUND, "no agent of that name is configured\n"),
     }

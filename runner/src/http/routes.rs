@@ -7,9 +7,10 @@ use http_body_util::Either;
 use hyper::body::Incoming;
 use tracing::Instrument as _;
 
-use super::answer::{Answer, not_allowed, not_found, text, with_type};
+use super::answer::{Answer, Refusal, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
 use super::{admin, media, page, voice};
+use crate::call::context::CallKind;
 use crate::service::Service;
 use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
 use crate::telemetry::trace_context::TraceContext;
@@ -20,15 +21,15 @@ const VOICE_URL: &str = "/twiml";
 /// Answers a request within its trace, or within a new one. A call that the request starts continues this trace.
 pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
     let came = TraceContext::of_request(request.headers());
-    let (telemetry, method) = (service.clone(), request.method().clone());
-    let told = if request.uri().path() == VOICE_URL { telemetry.telemetry().request(came) } else { None };
+    let (telemetry, method) = (service.admission.telemetry.clone(), request.method().clone());
+    let told = if request.uri().path() == VOICE_URL { telemetry.request(came) } else { None };
     let context = told.map(|told| told.context).or(came);
     if let Some(context) = context {
         request.extensions_mut().insert(context);
     }
-    let answer = answer(service, request).instrument(telemetry.telemetry().log_span(context)).await;
+    let answer = answer(service, request).instrument(telemetry.log_span(context)).await;
     if let Some(told) = told {
-        telemetry.telemetry().answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
+        telemetry.answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
     }
     answer
 }
@@ -36,45 +37,42 @@ pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>
 async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer {
     let path = request.uri().path();
     if page::is_page_path(path) {
-        return page::answer(&service, request).await;
+        let Some(page) = &service.page else { return not_found().map(Either::Left) };
+        return page::answer(page, request).await;
     }
     if !matches!(path, "/health" | "/ready" | "/metrics") {
-        service.drain().note_request();
+        service.admission.drain.note_request();
     }
-    short_answer(&service, request).await.map(Either::Left)
+    short_answer(&service, request).await.unwrap_or_else(|refusal| *refusal).map(Either::Left)
 }
 
-async fn short_answer(service: &Arc<Service>, request: Request<Incoming>) -> Answer {
+async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let Service { admission, runner, .. } = service;
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
-    match path.as_str() {
-        VOICE_URL if is_get || is_post => voice::twiml(service, request).await,
+    Ok(match path.as_str() {
+        VOICE_URL if is_get || is_post => voice::twiml(admission, request).await?,
         VOICE_URL => not_allowed("GET, POST"),
-        "/connect-ended" if is_post => voice::connect_ended(service, request).await,
+        "/connect-ended" if is_post => voice::connect_ended(admission, request).await?,
         "/connect-ended" => not_allowed("POST"),
-        "/dial-ended" if is_post => voice::dial_ended(service, request).await,
+        "/dial-ended" if is_post => voice::dial_ended(admission, request).await?,
         "/dial-ended" => not_allowed("POST"),
-        "/stream-status" if is_post => voice::stream_status(service, request).await,
+        "/stream-status" if is_post => voice::stream_status(admission, request).await?,
         "/stream-status" => not_allowed("POST"),
         "/health" if is_get => text(StatusCode::OK, "ok\n"),
-        "/ready" if is_get && service.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/ready" if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
         "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/metrics" if is_get => metrics(service, &request),
+        "/metrics" if is_get => {
+            admin::allowed(&service.admin, &request)?;
+            with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
+        }
         "/health" | "/ready" | "/metrics" => not_allowed("GET"),
-        "/media" if is_get && service.config().allow_bare_media => media::open_bare(service, request),
+        "/media" if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,
         other => match other.strip_prefix("/media/") {
-            Some(ticket) if is_get => media::open(service, request, ticket),
+            Some(ticket) if is_get => media::open(runner, request, ticket, CallKind::Ticket)?,
             Some(_) => not_allowed("GET"),
             None => not_found(),
         },
-    }
-}
-
-/// The metrics, for clients with access.
-fn metrics(service: &Service, request: &Request<Incoming>) -> Answer {
-    match admin::allowed(service, request) {
-        Ok(()) => with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into()),
-        Err(refusal) => *refusal,
-    }
+    })
 }

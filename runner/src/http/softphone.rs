@@ -8,18 +8,18 @@ use std::time::Duration;
 use dialbridge_core::CallSid;
 use dialbridge_core::carried::Opening;
 use http::{Request, StatusCode};
-use http_body_util::Either;
 use hyper::body::Incoming;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
 use super::admin::may_change;
-use super::answer::{Answer, Refusal, json_answer, refusal, text};
+use super::answer::{Answer, Refusal, json_answer, refusal};
 use super::events::{EventStream, LongAnswer, Source, Viewer};
 use super::media;
 use super::webhook::{pairs, read_form};
-use crate::history::CallWatcher;
-use crate::service::Service;
+use crate::call::context::CallKind;
+use crate::history::{CallWatcher, History};
+use crate::service::page::Page;
 use crate::settings::value::is_language_tag;
 use crate::twilio::ticket::{CallInfo, Ticket};
 
@@ -27,42 +27,35 @@ use crate::twilio::ticket::{CallInfo, Ticket};
 const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `POST /softphone`: returns a ticket for a call to an agent. The form may have `agent` and `language`.
-pub(super) async fn ticket(service: &Service, request: Request<Incoming>) -> Answer {
-    match issue(service, request).await {
-        Ok(answer) => answer,
-        Err(refusal) => *refusal,
-    }
-}
-
-async fn issue(service: &Service, request: Request<Incoming>) -> Result<Answer, Refusal> {
-    may_change(service, &request)?;
-    let (head, body) = request.into_parts();
-    let form = pairs(&read_form(&service.config().limits, &head.headers, body).await?);
+pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    may_change(&page.admin, &request)?;
+    let ((head, body), admission) = (request.into_parts(), &page.admission);
+    let form = pairs(&read_form(&admission.config.limits, &head.headers, body).await?);
     let field = |name: &str| form.iter().find(|(other, _)| other == name).map(|(_, value)| value.trim());
-    if service.drain().is_draining() {
+    if admission.drain.is_draining() {
         let why = "This instance is ending. Wait ten seconds, reload the page and call again.\n";
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
     }
-    if service.is_full() {
+    if admission.is_full() {
         let why = "All lines are busy: MAX_CALLS calls are live. Call again when one of them is over.\n";
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
     }
     let named = field("agent").filter(|name| !name.is_empty());
-    let agent = service.config().route(named, None);
+    let agent = admission.config.route(named, None);
     let agent = agent
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "No agent of that name is configured. Reload the page.\n"))?;
     let language = field("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
         return Err(refusal(StatusCode::BAD_REQUEST, "The language is no language tag: write one such as de-DE.\n"));
     }
-    let issued_ms = service.clock().now_ms();
+    let issued_ms = admission.clock.now_ms();
     let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
     let trace = head.extensions.get().copied();
     let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
     let call_sid = browser_call_sid()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
     let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };
-    let media = format!("/softphone/media/{}", service.signer().issue_browser(&ticket));
+    let media = format!("/softphone/media/{}", admission.signer.issue_browser(&ticket));
     let events = format!("/softphone/events/{}", ticket.call_sid);
     Ok(json_answer(&json!({ "callSid": ticket.call_sid.as_str(), "media": media, "events": events })))
 }
@@ -76,24 +69,21 @@ fn browser_call_sid() -> Option<CallSid> {
 }
 
 /// `GET /softphone/media/TICKET`: the media stream.
-pub(super) fn open_media(service: &Arc<Service>, request: Request<Incoming>, ticket: &str) -> Answer {
-    match may_change(service, &request) {
-        Ok(()) => media::open_browser(service, request, ticket),
-        Err(refusal) => *refusal,
-    }
+pub(super) fn open_media(page: &Page, request: Request<Incoming>, ticket: &str) -> Result<Answer, Refusal> {
+    may_change(&page.admin, &request)?;
+    media::open(&page.runner, request, ticket, CallKind::Browser)
 }
 
 /// `GET /softphone/events/CALLSID`: what happens in the call, transcripts included, until it is over.
-pub(super) async fn events(service: &Arc<Service>, call_sid: &str) -> LongAnswer {
-    let Some(viewer) = Viewer::enter(service) else { return too_many_viewers().map(Either::Left) };
-    match wait_for_call(service, call_sid).await {
-        Some(watcher) => EventStream::answer(Source::Call(viewer, watcher)),
-        None => text(StatusCode::NOT_FOUND, "this instance has no such call\n").map(Either::Left),
-    }
+pub(super) async fn events(page: &Arc<Page>, call_sid: &str) -> Result<LongAnswer, Refusal> {
+    let viewer = Viewer::enter(page)?;
+    let watcher = wait_for_call(&page.history, call_sid).await;
+    let watcher = watcher.ok_or_else(|| refusal(StatusCode::NOT_FOUND, "this instance has no such call\n"))?;
+    Ok(EventStream::answer(Source::Call(viewer, watcher)))
 }
 
-async fn wait_for_call(service: &Service, call_sid: &str) -> Option<CallWatcher> {
-    let (history, call_sid) = (service.history()?, CallSid::new(call_sid).ok()?);
+async fn wait_for_call(history: &History, call_sid: &str) -> Option<CallWatcher> {
+    let call_sid = CallSid::new(call_sid).ok()?;
     let mut changes = history.changes();
     let waiting = async {
         loop {
@@ -104,8 +94,4 @@ async fn wait_for_call(service: &Service, call_sid: &str) -> Option<CallWatcher>
         }
     };
     tokio::time::timeout(START_TIMEOUT, waiting).await.ok()?
-}
-
-pub(super) fn too_many_viewers() -> Answer {
-    text(StatusCode::SERVICE_UNAVAILABLE, "Too many pages look on already. Close one of them, and reload this one.\n")
 }

@@ -3,35 +3,35 @@
 use http::Uri;
 use serde_json::{Value, json};
 
-use crate::history::History;
-use crate::service::Service;
+use crate::service::page::Page;
 use crate::settings::{AgentConfig, Config, Platform};
 
 /// The calls, and the name of this instance.
-pub(super) fn calls(service: &Service, history: &History) -> Value {
-    let mut calls = history.summary();
-    calls["instance"] = service.instance().into();
+pub(super) fn calls(page: &Page) -> Value {
+    let mut calls = page.history.summary();
+    calls["instance"] = page.instance.as_str().into();
     calls
 }
 
 /// Everything but the calls.
-pub(super) fn status(service: &Service) -> Value {
-    let config = service.config();
+pub(super) fn status(page: &Page) -> Value {
+    let Page { admission, .. } = page;
+    let config = &admission.config;
     let notices: Vec<&str> = config.notices.iter().map(String::as_str).chain(config.warnings()).collect();
     let agents: Vec<Value> = config.agents.iter().map(|(name, agent)| of_agent(config, name, agent)).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "instance": service.instance(),
-        "startedMs": service.started_ms(),
-        "nowMs": service.clock().now_ms(),
+        "instance": page.instance,
+        "startedMs": page.started_ms,
+        "nowMs": admission.clock.now_ms(),
         "platform": platform(config.platform),
         "publicUrl": config.public_url.as_ref().map(|url| url.http("")),
-        "isReady": service.is_ready(),
-        "isDraining": service.drain().is_draining(),
-        "live": service.calls().live(),
+        "isReady": admission.is_ready(),
+        "isDraining": admission.drain.is_draining(),
+        "live": admission.calls.live(),
         "maxCalls": config.limits.max_calls,
         "isSigned": !config.twilio.auth_tokens.is_empty(),
-        "hasRest": service.has_rest(),
+        "hasRest": page.has_rest,
         "hasLogin": config.admin_token.is_some(),
         "showsPhoneTranscripts": config.page_transcripts,
         "notices": notices,

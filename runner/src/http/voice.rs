@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text, xml};
 use super::webhook::Webhook;
-use crate::service::Service;
+use crate::service::admission::Admission;
 use crate::service::busy::busy;
 use crate::settings::value::{is_event_name, is_language_tag};
 use crate::settings::{AgentConfig, PublicUrl};
@@ -33,37 +33,34 @@ const MAX_PARAMETERS: usize = 50;
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
-pub(super) async fn twiml(service: &Service, request: Request<Incoming>) -> Answer {
-    let webhook = match Webhook::read(service, request).await {
-        Ok(webhook) => webhook,
-        Err(refusal) => return *refusal,
-    };
+pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let webhook = Webhook::read(admission, request).await?;
     let Some(Ok(call_sid)) = webhook.parameter("CallSid").map(CallSid::new) else {
-        return text(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n");
+        return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
-    let Some(agent) = service.config().route(named, webhook.parameter("To")) else {
-        service.telemetry().refused(RefusalReason::Agent);
+    let Some(agent) = admission.config.route(named, webhook.parameter("To")) else {
+        admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
-        return text(StatusCode::NOT_FOUND, "no agent of that name is configured\n");
+        return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
     };
     let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
     if language.is_some_and(|tag| !is_language_tag(tag)) {
-        service.telemetry().refused(RefusalReason::Agent);
+        admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
-        return text(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n");
+        return Err(refusal(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n"));
     }
-    if let Some(agent) = service.agent(agent).filter(|_| service.is_full()) {
-        service.telemetry().refused(RefusalReason::Busy);
+    if let Some(agent) = admission.agent(agent).filter(|_| admission.is_full()) {
+        admission.telemetry.refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
-        return xml(busy(agent));
+        return Ok(xml(busy(agent)));
     }
-    let began_ms = service.clock().now_ms();
+    let began_ms = admission.clock.now_ms();
     let language = language.map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
     let stream =
         Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
-    xml(stream.document(service, &webhook.public))
+    Ok(xml(stream.document(admission, &webhook.public)))
 }
 
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
@@ -80,31 +77,25 @@ fn opening(webhook: &Webhook) -> Opening {
 }
 
 /// `/connect-ended`: a call's stream has ended, and Twilio asks how to continue.
-pub(super) async fn connect_ended(service: &Service, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match read_state(service, request).await {
-        Ok(returned) => returned,
-        Err(answer) => return *answer,
-    };
-    let now_ms = service.clock().now_ms();
-    if let Some(twiml) = service.calls().last_twiml(&state.call_sid, now_ms) {
-        return xml(twiml);
+pub(super) async fn connect_ended(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (webhook, state) = read_state(admission, request).await?;
+    let now_ms = admission.clock.now_ms();
+    if let Some(twiml) = admission.calls.last_twiml(&state.call_sid, now_ms) {
+        return Ok(xml(twiml));
     }
-    resume(service, &webhook, state, now_ms)
+    Ok(resume(admission, &webhook, state, now_ms))
 }
 
 /// `/dial-ended`: a transfer is over. If nobody answered, the call goes back to the agent.
-pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) -> Answer {
-    let (webhook, state) = match read_state(service, request).await {
-        Ok(returned) => returned,
-        Err(answer) => return *answer,
-    };
+pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (webhook, state) = read_state(admission, request).await?;
     let status = webhook.parameter("DialCallStatus").unwrap_or("failed").to_owned();
     if matches!(status.as_str(), "completed" | "answered") {
-        return xml(document(&[Verb::Hangup]));
+        return Ok(xml(document(&[Verb::Hangup])));
     }
     let call_sid = state.call_sid;
-    let Some(agent) = service.agent(&state.info.agent) else {
-        return xml(without_agent(service, &call_sid));
+    let Some(agent) = admission.agent(&state.info.agent) else {
+        return Ok(xml(without_agent(admission, &call_sid)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
@@ -113,17 +104,14 @@ pub(super) async fn dial_ended(service: &Service, request: Request<Incoming>) ->
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
-    xml(stream.document(service, &webhook.public))
+    Ok(xml(stream.document(admission, &webhook.public)))
 }
 
 /// `/stream-status`: Twilio reports that a stream has started, stopped or failed. Only the failure is news: nothing
 /// else
 /// reports a media stream that Twilio could not open.
-pub(super) async fn stream_status(service: &Service, request: Request<Incoming>) -> Answer {
-    let webhook = match Webhook::read(service, request).await {
-        Ok(webhook) => webhook,
-        Err(refusal) => return *refusal,
-    };
+pub(super) async fn stream_status(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let webhook = Webhook::read(admission, request).await?;
     let field = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MAX_STATUS_CHARS);
     let (call_sid, event): (String, String) = (field("CallSid").collect(), field("StreamEvent").collect());
     if event == "stream-error" {
@@ -134,23 +122,23 @@ pub(super) async fn stream_status(service: &Service, request: Request<Incoming>)
     } else {
         tracing::debug!(call_sid, event, "Twilio tells of a stream");
     }
-    text(StatusCode::NO_CONTENT, "")
+    Ok(text(StatusCode::NO_CONTENT, ""))
 }
 
 /// Reads a request that brings a call back, and its state.
 ///
 /// # Errors
 /// The response to send: the request is not valid, or the call is over.
-async fn read_state(service: &Service, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
-    let webhook = Webhook::read(service, request).await?;
-    let now_ms = service.clock().now_ms();
-    let state = match webhook.in_query("s").map(|text| service.signer().check_state(text, now_ms)) {
+async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result<(Webhook, State), Refusal> {
+    let webhook = Webhook::read(admission, request).await?;
+    let now_ms = admission.clock.now_ms();
+    let state = match webhook.in_query("s").map(|text| admission.signer.check_state(text, now_ms)) {
         Some(Ok(state)) => state,
-        Some(Err(why)) => return Err(refused(service, &why.to_string())),
-        None => return Err(refused(service, "there is none")),
+        Some(Err(why)) => return Err(refused(admission, &why.to_string())),
+        None => return Err(refused(admission, "there is none")),
     };
     if webhook.parameter("CallSid") != Some(state.call_sid.as_str()) {
-        return Err(refused(service, "it is of another call"));
+        return Err(refused(admission, "it is of another call"));
     }
     if webhook.parameter("CallStatus").is_some_and(|status| status != "in-progress") {
         return Err(Box::new(xml(document(&[]))));
@@ -161,10 +149,10 @@ async fn read_state(service: &Service, request: Request<Incoming>) -> Result<(We
 /// Opens a new stream in the same session after the last one broke, here or on another instance. After too many
 /// attempts
 /// the call gets its fallback.
-fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
+fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };
-    let progress = service.calls().progress(&state.call_sid, state.issued_ms, now_ms);
+    let progress = admission.calls.progress(&state.call_sid, state.issued_ms, now_ms);
     if let Some(progress) = progress {
         state.info.failed_turns = progress.failed_turns;
     }
@@ -172,8 +160,8 @@ fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -
     let opening =
         if progress.is_some_and(|progress| progress.awaits_greeting) { Opening::Greet } else { Opening::Resume };
     let call_sid = state.call_sid;
-    let Some(agent) = service.agent(&state.info.agent) else {
-        return xml(without_agent(service, &call_sid));
+    let Some(agent) = admission.agent(&state.info.agent) else {
+        return xml(without_agent(admission, &call_sid));
     };
     if attempt > MAX_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
@@ -182,12 +170,12 @@ fn resume(service: &Service, webhook: &Webhook, mut state: State, now_ms: u64) -
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let parameters = parameters(webhook);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt, opening, parameters };
-    xml(stream.document(service, &webhook.public))
+    xml(stream.document(admission, &webhook.public))
 }
 
-fn refused(service: &Service, why: &str) -> Refusal {
-    service.telemetry().refused(RefusalReason::State);
-    if let Some(withheld) = service.refusal_log().allow() {
+fn refused(admission: &Admission, why: &str) -> Refusal {
+    admission.telemetry.refused(RefusalReason::State);
+    if let Some(withheld) = admission.refusal_log.allow() {
         tracing::warn!(why, withheld, "a request was refused for its state");
     }
     refusal(StatusCode::FORBIDDEN, "")
@@ -203,12 +191,12 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn document(self, service: &Service, public: &PublicUrl) -> String {
-        let issued_ms = service.clock().now_ms();
+    fn document(self, admission: &Admission, public: &PublicUrl) -> String {
+        let issued_ms = admission.clock.now_ms();
         let call_sid = self.call_sid.clone();
         let ticket = Ticket { call_sid: call_sid.clone(), issued_ms, info: self.info.clone(), opening: self.opening };
         let state = State { call_sid, issued_ms, info: self.info, attempt: self.attempt };
-        let signer = service.signer();
+        let signer = &admission.signer;
         let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let connect = Verb::ConnectStream {
             action: connect_action(public, signer, &state, parameters),
@@ -239,9 +227,9 @@ fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
 /// the default agent's fallback.
-fn without_agent(service: &Service, call_sid: &CallSid) -> String {
+fn without_agent(admission: &Admission, call_sid: &CallSid) -> String {
     tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
-    match service.agent(&service.config().default_agent) {
+    match admission.agent(&admission.config.default_agent) {
         Some(agent) => fallback(agent, call_sid),
         None => document(&[Verb::Hangup]),
     }

@@ -7,8 +7,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Refusal, refusal};
-use crate::service::Service;
-use crate::settings::{Limits, PublicUrl};
+use crate::service::admission::Admission;
+use crate::settings::{Config, Limits, PublicUrl};
 use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
@@ -28,19 +28,19 @@ pub(super) struct Webhook {
 
 impl Webhook {
     /// Reads and checks a request.
-    pub(super) async fn read(service: &Service, request: Request<Incoming>) -> Result<Self, Refusal> {
+    pub(super) async fn read(admission: &Admission, request: Request<Incoming>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        let public = public_url(service, &head.headers).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))?;
+        let public = public_url(&admission.config, &head.headers)?;
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
             Method::POST => {
-                let read = read_form(&service.config().limits, &head.headers, body).await;
-                pairs(&read.inspect_err(|_| service.telemetry().refused(RefusalReason::Form))?)
+                let read = read_form(&admission.config.limits, &head.headers, body).await;
+                pairs(&read.inspect_err(|_| admission.telemetry.refused(RefusalReason::Form))?)
             }
             _ => Vec::new(),
         };
-        check_signature(service, &public.http(&path), &form, &head.headers)?;
+        check_signature(admission, &public.http(&path), &form, &head.headers)?;
         let form = if head.method == Method::POST { form } else { query.clone() };
         let trace = head.extensions.get().copied();
         Ok(Self { public, query, form, trace })
@@ -85,8 +85,9 @@ pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incomi
 }
 
 /// The URL of this service as Twilio sees it: PUBLIC_URL, else the one that the front end forwards.
-pub(super) fn public_url(service: &Service, headers: &HeaderMap) -> Option<PublicUrl> {
-    service.config().public_url.clone().or_else(|| forwarded_url(headers))
+pub(super) fn public_url(config: &Config, headers: &HeaderMap) -> Result<PublicUrl, Refusal> {
+    let public = config.public_url.clone().or_else(|| forwarded_url(headers));
+    public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))
 }
 
 /// The URL that the front end forwards. On Cloud Run it is the URL of the request.
@@ -100,12 +101,12 @@ pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
 
 /// Refuses a request that Twilio did not sign, if there is a token to check it with.
 pub(super) fn check_signature(
-    service: &Service,
+    admission: &Admission,
     url: &str,
     form: &[(String, String)],
     headers: &HeaderMap,
 ) -> Result<(), Refusal> {
-    let tokens = &service.config().twilio.auth_tokens;
+    let tokens = &admission.config.twilio.auth_tokens;
     if tokens.is_empty() {
         return Ok(());
     }
@@ -113,8 +114,8 @@ pub(super) fn check_signature(
     if signature.is_some_and(|signature| is_signed(tokens, url, form, signature)) {
         return Ok(());
     }
-    service.telemetry().refused(if signature.is_some() { RefusalReason::Signature } else { RefusalReason::Unsigned });
-    if let Some(withheld) = service.refusal_log().allow() {
+    admission.telemetry.refused(if signature.is_some() { RefusalReason::Signature } else { RefusalReason::Unsigned });
+    if let Some(withheld) = admission.refusal_log.allow() {
         let Some(signature) = signature else {
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");
             return Err(refusal(StatusCode::FORBIDDEN, ""));

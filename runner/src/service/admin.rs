@@ -1,20 +1,31 @@
 //! Who may use what is for operators only: `ADMIN_TOKEN`, and the logins that are derived from it.
 
+use std::sync::Arc;
+
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
+use super::admission::Admission;
 use super::failures::Failures;
-use crate::settings::Secret;
+use crate::settings::{Config, Secret};
+use crate::telemetry::Telemetry;
+use crate::telemetry::clock::WallClock;
+use crate::telemetry::log_limit::LogLimit;
 use crate::twilio::ticket::{derived, is_fresh, open, seal};
 
 /// How long a login is valid, in milliseconds.
 pub(crate) const LOGIN_LIFE_MS: u64 = 12 * 60 * 60 * 1000;
 
 /// What is needed to check tokens and logins.
-#[derive(Debug)]
 pub(crate) struct Admin {
-    keys: Option<Keys>,
-    failures: Failures,
+    /// `None`: there is no token.
+    pub(crate) keys: Option<Keys>,
+    pub(crate) failures: Failures,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: WallClock,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// For log lines about refused requests.
+    pub(crate) refusal_log: Arc<LogLimit>,
 }
 
 /// Keys that are derived from the token.
@@ -40,26 +51,27 @@ struct Login {
 }
 
 impl Admin {
-    /// Checks against this token. `None`: there is no token.
-    pub(crate) fn new(token: Option<&Secret>) -> Self {
-        let keys = token.map(|token| {
-            let key = |label| derived(token.expose().as_bytes(), label);
-            let (compare, logins) = (key("dialbridge admin token"), [key("dialbridge admin login")]);
-            Keys { token: token.clone(), compare, logins }
-        });
-        Self { keys, failures: Failures::default() }
-    }
-
-    pub(crate) fn keys(&self) -> Option<&Keys> {
-        self.keys.as_ref()
-    }
-
-    pub(crate) fn failures(&self) -> &Failures {
-        &self.failures
+    /// Checks against the `ADMIN_TOKEN` of these settings.
+    pub(crate) fn new(admission: &Admission) -> Self {
+        Self {
+            keys: admission.config.admin_token.as_ref().map(Keys::new),
+            failures: Failures::default(),
+            config: admission.config.clone(),
+            clock: admission.clock,
+            telemetry: admission.telemetry.clone(),
+            refusal_log: admission.refusal_log.clone(),
+        }
     }
 }
 
 impl Keys {
+    /// Derives the keys from this token.
+    fn new(token: &Secret) -> Self {
+        let key = |label| derived(token.expose().as_bytes(), label);
+        let (compare, logins) = (key("dialbridge admin token"), [key("dialbridge admin login")]);
+        Self { token: token.clone(), compare, logins }
+    }
+
     pub(crate) fn is_token(&self, given: &str) -> bool {
         let tag = hmac::sign(&self.compare, given.as_bytes());
         hmac::verify(&self.compare, self.token.expose().as_bytes(), tag.as_ref()).is_ok()
@@ -82,18 +94,17 @@ mod tests {
 
     #[test]
     fn the_token_is_the_token_and_nothing_else() {
-        let admin = Admin::new(Some(&Secret::new("a-token-of-some-length")));
-        let keys = admin.keys().unwrap();
+        let keys = Keys::new(&Secret::new("a-token-of-some-length"));
         assert!(keys.is_token("a-token-of-some-length"));
         for wrong in ["", "a-token-of-some-lengtH", "a-token-of-some-length ", "a-token-of-some-lengt"] {
             assert!(!keys.is_token(wrong), "{wrong}");
         }
-        assert!(!format!("{admin:?}").contains("a-token"), "{admin:?}");
+        assert!(!format!("{keys:?}").contains("a-token"), "{keys:?}");
     }
 
     #[test]
     fn a_login_holds_for_half_a_day_and_for_its_token() {
-        let keys = |token: &str| Admin::new(Some(&Secret::new(token))).keys.unwrap();
+        let keys = |token: &str| Keys::new(&Secret::new(token));
         let (ours, others) = (keys("a-token-of-some-length"), keys("another-token-of-some-length"));
         let login = ours.login(1_000_000);
         assert!(ours.is_login(&login, 1_000_000 + LOGIN_LIFE_MS) && !ours.is_login(&login, 1_000_001 + LOGIN_LIFE_MS));

@@ -5,6 +5,7 @@
 //! check waits for its result.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_core::agent::{AgentFault, TurnInput, TurnStart};
@@ -17,9 +18,9 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::service::agents::AgentClient;
+use crate::service::admission::Admission;
+use crate::service::agents::{AgentClient, Agents};
 use crate::settings::AgentConfig;
-use crate::telemetry::clock::WallClock;
 use dialbridge_agents::{EVENT_QUEUE, SessionContext};
 
 /// How long a result is used.
@@ -38,8 +39,9 @@ const SILENCE_MS: usize = 200;
 const MAX_CHECKS: usize = 4;
 
 /// The results, by the agents' names.
-#[derive(Debug)]
 pub(crate) struct AgentChecks {
+    admission: Arc<Admission>,
+    agents: Arc<Agents>,
     results: BTreeMap<String, Mutex<Option<(Instant, Checked)>>>,
     room: Semaphore,
 }
@@ -67,20 +69,15 @@ impl Checked {
 }
 
 impl AgentChecks {
-    /// No results yet, for agents with these names.
-    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>) -> Self {
-        let results = names.map(|name| (name.clone(), Mutex::default())).collect();
-        Self { results, room: Semaphore::new(MAX_CHECKS) }
+    /// No results yet.
+    pub(super) fn new(admission: Arc<Admission>, agents: Arc<Agents>) -> Self {
+        let results = admission.config.agents.keys().map(|name| (name.clone(), Mutex::default())).collect();
+        Self { admission, agents, results, room: Semaphore::new(MAX_CHECKS) }
     }
 
     /// Checks the agent, unless there is a result of the last minute. `None` if no agent has this name.
-    pub(crate) async fn check(
-        &self,
-        name: &str,
-        settings: &AgentConfig,
-        client: &AgentClient,
-        clock: WallClock,
-    ) -> Option<Checked> {
+    pub(crate) async fn check(&self, name: &str) -> Option<Checked> {
+        let (settings, client) = (self.admission.agent(name)?, self.agents.client(name)?);
         // Who holds the lock runs the check, within ANSWER_TIMEOUT for each input. All others wait and get its result.
         let mut result = self.results.get(name)?.lock().await;
         if let Some((at, checked)) = &*result
@@ -93,7 +90,7 @@ impl AgentChecks {
         if let Err(fault) = &answered {
             tracing::warn!(name, by, fault, "the page's check of an agent has failed");
         }
-        let checked = Checked { at_ms: clock.now_ms(), by, answered };
+        let checked = Checked { at_ms: self.admission.clock.now_ms(), by, answered };
         *result = Some((Instant::now(), checked.clone()));
         Some(checked)
     }

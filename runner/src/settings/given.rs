@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use super::setting::{Declared, Otherwise, Scope, Secrecy};
+use super::setting::{Declared, Otherwise, Secrecy};
 use super::table::ALL;
 use super::value::Quoted;
 
@@ -69,12 +69,6 @@ impl Settings {
     /// The names of all settings, as environment variables.
     pub fn names() -> impl Iterator<Item = &'static str> {
         ALL.iter().map(|setting| setting.facts().name)
-    }
-
-    /// Whether the setting of that name is one of the whole service, that no agent can have for itself.
-    #[must_use]
-    pub fn is_of_service(name: &str) -> bool {
-        declared(name).is_some_and(|setting| setting.facts().scope == Scope::Service)
     }
 
     /// Whether no output may show a value of the setting of that name.

@@ -1,0 +1,88 @@
+//! Runs the calls of this instance, each in a task of its own.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dialbridge_core::CallSid;
+use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
+use tokio::task::JoinSet;
+
+use super::admission::Admission;
+use super::call_setup::CallSetup;
+use crate::call::bridge;
+use crate::call::calls::CallRegistration;
+use crate::call::context::CallKind;
+use crate::call::tape_recorder::TapeRecorder;
+use crate::media::media_socket::MediaSocket;
+use crate::settings::PublicUrl;
+use crate::telemetry::{CallIdentity, RefusalReason};
+use crate::twilio::ticket::Ticket;
+
+/// Runs calls.
+pub(crate) struct CallRunner {
+    pub(crate) admission: Arc<Admission>,
+    pub(super) setup: CallSetup,
+    /// The calls' tasks.
+    pub(super) tasks: Mutex<JoinSet<()>>,
+}
+
+impl CallRunner {
+    /// Runs a call to its end.
+    ///
+    /// `public` is the URL at which Twilio reaches this service.
+    pub(crate) async fn run(
+        &self,
+        ticket: Ticket,
+        public: &PublicUrl,
+        socket: MediaSocket,
+        registration: CallRegistration,
+        kind: CallKind,
+    ) {
+        let (admission, Ticket { call_sid, issued_ms, info, .. }) = (&self.admission, &ticket);
+        let context = self.setup.context(&ticket, public, kind);
+        let (Some(settings), Some(context)) = (admission.agent(&info.agent), context) else {
+            tracing::error!(call_sid = %call_sid, "the call's agent is not configured");
+            return;
+        };
+        let config = context.config.clone();
+        let recorder = settings.record_dir.as_deref().map(|folder| {
+            let edition = settings.address.edition();
+            TapeRecorder::begin(folder, settings.tape_mask, call_sid, *issued_ms, edition, &config)
+        });
+        let (agent, language, service) = (&info.agent, &context.session.language, public.http(""));
+        let identity = CallIdentity { call_sid, issued_ms: *issued_ms, agent, language, service, trace: info.trace };
+        let telemetry = admission.telemetry.call(identity, settings);
+        // The call has its own task, so that a panic ends this call and no other.
+        let mut call = JoinSet::new();
+        call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
+        match call.join_next().await {
+            Some(Ok(false)) => admission.telemetry.refused(RefusalReason::Busy),
+            Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
+                self.rescue(call_sid, config.session.clone(), &config.handoff).await;
+            }
+            Some(Ok(true) | Err(_)) | None => {}
+        }
+    }
+
+    /// Gives the fallback to a call whose task has panicked.
+    async fn rescue(&self, call_sid: &CallSid, session: String, handoff: &HandoffConfig) {
+        tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
+        let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
+        let twiml = handoff::failed(handoff, &outcome);
+        self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
+        if let Some(rest) = &self.setup.rest {
+            self.admission.telemetry.updated(rest.update(call_sid, &twiml).await);
+        }
+    }
+
+    /// Runs a call's task.
+    pub(crate) fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(call);
+        while let Some(ended) = tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a call's task has failed");
+            }
+        }
+    }
+}

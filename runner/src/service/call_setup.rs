@@ -1,0 +1,125 @@
+//! A ticket becomes a call: its settings for core, and the context that it runs in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialbridge_agents::SessionContext;
+use dialbridge_core::CallConfig;
+use dialbridge_core::carried::{CarriedOver, Opening};
+
+use super::admission::Admission;
+use super::agents::Agents;
+use super::busy::busy;
+use crate::call::context::{CallContext, CallKind};
+use crate::call::watch::Watch;
+use crate::history::{CallStart, History};
+use crate::settings::{AgentConfig, Limits, PublicUrl};
+use crate::telemetry::log_limit::LogLimit;
+use crate::twilio::actions::DialAction;
+use crate::twilio::rest::RestClient;
+use crate::twilio::ticket::{State, Ticket};
+
+/// How long the page may take to stop the stream of a call that was handed off, in milliseconds.
+const BROWSER_STOP_MS: u64 = 1_500;
+
+/// What the calls of this instance share.
+pub(crate) struct CallSetup {
+    pub(super) admission: Arc<Admission>,
+    pub(super) agents: Arc<Agents>,
+    pub(super) rest: Option<Arc<RestClient>>,
+    pub(super) fault_log: Arc<LogLimit>,
+    pub(super) watch: Option<Watch>,
+    /// The calls that the page shows; `None` if there is no page.
+    pub(super) history: Option<History>,
+}
+
+impl CallSetup {
+    /// The context of a ticket's call; `None` if its agent is not configured.
+    ///
+    /// `public` is the URL at which Twilio reaches this service.
+    pub(super) fn context(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> Option<CallContext> {
+        let (admission, agent) = (&self.admission, &ticket.info.agent);
+        let (settings, client) = (admission.agent(agent)?, self.agents.client(agent)?);
+        let limits = &admission.config.limits;
+        let config = call_config(ticket, kind, settings, limits);
+        let session = SessionContext {
+            session: config.session.clone(),
+            product: settings.address.product(),
+            language: ticket.info.language.clone().unwrap_or_else(|| settings.language.clone()),
+            speech: client.speech.clone(),
+            ces: client.ces.clone(),
+        };
+        let start = self.call_start(ticket, &session.language, kind, settings);
+        Some(CallContext {
+            agent: client.agent.clone(),
+            session,
+            kind,
+            config: Arc::new(config),
+            dial_action: self.dial_action(ticket, public, kind),
+            rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
+            prompts: client.prompts.clone(),
+            tools: client.tools.clone(),
+            calls: admission.calls.clone(),
+            clock: admission.clock,
+            fault_log: self.fault_log.clone(),
+            // A call that resumes was live before, here or on another instance: we take it even if there is no room.
+            max_calls: if ticket.opening == Opening::Greet { limits.max_calls } else { usize::MAX },
+            busy: busy(settings),
+            watch: self.watch.clone(),
+            history: self.history.as_ref().map(|history| Arc::new(history.begin(start))),
+        })
+    }
+
+    /// The `<Dial action>` of this call.
+    fn dial_action(&self, ticket: &Ticket, public: &PublicUrl, kind: CallKind) -> DialAction {
+        let state = State {
+            call_sid: ticket.call_sid.clone(),
+            issued_ms: ticket.issued_ms,
+            info: ticket.info.clone(),
+            attempt: 1,
+        };
+        let state = Some(state).filter(|_| kind != CallKind::Browser);
+        DialAction { public: public.clone(), signer: self.admission.signer.clone(), state }
+    }
+
+    /// What the history is told when the call starts.
+    fn call_start(&self, ticket: &Ticket, language: &str, kind: CallKind, settings: &AgentConfig) -> CallStart {
+        let is_browser = kind == CallKind::Browser;
+        CallStart {
+            call_sid: ticket.call_sid.clone(),
+            agent: ticket.info.agent.clone(),
+            language: language.to_owned(),
+            kind: if is_browser { "browser" } else { "phone" },
+            began_ms: self.admission.clock.now_ms(),
+            words: is_browser || self.admission.config.page_transcripts,
+            slow: settings.slow,
+        }
+    }
+}
+
+/// The agent's settings for core, with what this call's ticket changes.
+fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: &Limits) -> CallConfig {
+    let mut config = settings.call.clone();
+    config.call_sid = Some(ticket.call_sid.clone());
+    config.session = settings.address.session(ticket.call_sid.as_str());
+    config.seed = ticket.issued_ms;
+    config.timeouts.start_ms = milliseconds(limits.start);
+    config.timeouts.frames_ms = milliseconds(limits.quiet);
+    config.carried = CarriedOver {
+        elapsed_ms: ticket.info.elapsed_ms(ticket.issued_ms),
+        failed_turns: ticket.info.failed_turns,
+        opening: ticket.opening.clone(),
+    };
+    if kind != CallKind::Ticket {
+        // Only a call with a ticket has our action URL, which is needed to bring it back.
+        config.migrate_after_ms = 0;
+    }
+    if kind == CallKind::Browser {
+        config.timeouts.stop_ms = BROWSER_STOP_MS;
+    }
+    config
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
