@@ -137,8 +137,9 @@ impl WebSocket {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// As [`next`](Self::next), for a caller that polls.
     #[inline]
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Closed>> {
         let Some(reading) = &mut self.reading else { return Poll::Ready(Err(self.closed.clone())) };
         let mut closed = match reading.as_mut().poll(cx) {
             Poll::Ready(closed) => Some(closed),

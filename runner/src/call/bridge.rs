@@ -1,12 +1,14 @@
 //! Drives one call: hands core what comes in, and has `effects` do what comes out.
 
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use dialbridge_agents::{EVENT_QUEUE, PipeFull};
 use dialbridge_core::agent::AgentFault;
 use dialbridge_core::twilio::{Inbound, parse};
-use dialbridge_core::{AgentEvent, CallSid, CallTime, Input, StreamId, UpdateResult};
+use dialbridge_core::{AgentCommand, AgentEvent, CallSid, CallTime, Input, Output, StreamId, UpdateResult};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,6 +18,7 @@ use crate::call::effects::{Effects, Overflow};
 use crate::call::recorded_call::RecordedCall;
 use crate::call::tape_recorder::TapeRecorder;
 use crate::call::tasks::Finished;
+use crate::call::wake_flag::WakeFlag;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::telemetry::CallTelemetry;
 
@@ -33,6 +36,7 @@ pub async fn run(
         call: RecordedCall::new(context.config.clone(), recorder),
         began: Instant::now(),
         room: Room::Unasked,
+        rare: WakeFlag::new(),
         effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
     };
     bridge.effects.registration.note(bridge.call.progress());
@@ -41,21 +45,39 @@ pub async fn run(
     let mut armed_for = None;
     while bridge.effects.closed.is_none() && bridge.room != Room::None {
         let deadline = bridge.call.poll_timeout().map(|(at, _)| at);
-        if let Some(at) = deadline.filter(|at| armed_for != Some(*at)) {
-            alarm.as_mut().reset(bridge.began + Duration::from_millis(at.as_ms()));
-            armed_for = Some(at);
+        if deadline != armed_for {
+            armed_for = deadline;
+            if let Some(at) = deadline {
+                alarm.as_mut().reset(bridge.began + Duration::from_millis(at.as_ms()));
+                bridge.rare.set();
+            }
         }
-        tokio::select! {
+        let arrived = poll_fn(|cx| {
+            let effects = &mut bridge.effects;
+            let rare = bridge.rare.poll(cx, |cx| {
+                if let Poll::Ready(order) = effects.registration.orders.poll_recv(cx) {
+                    return Poll::Ready(Arrived::Order(order));
+                }
+                if let Poll::Ready(Some(finished)) = effects.tasks.poll_next(cx) {
+                    return Poll::Ready(Arrived::Finished(finished));
+                }
+                if let Poll::Ready(Some((stream, event))) = events.poll_recv(cx) {
+                    return Poll::Ready(Arrived::Agent(stream, event));
+                }
+                if deadline.is_some() { alarm.as_mut().poll(cx).map(|()| Arrived::Due) } else { Poll::Pending }
+            });
             // The caller's audio comes last because it comes most often: nothing else waits for a flood of it.
-            biased;
-            order = bridge.effects.registration.orders.recv() => bridge.on_order(order),
-            Some(finished) = bridge.effects.tasks.next() => bridge.on_finished(finished),
-            Some((stream, event)) = events.recv() => bridge.on_agent(stream, event),
-            () = &mut alarm, if deadline.is_some() => {
+            if rare.is_ready() { rare } else { bridge.effects.socket.poll_next(cx).map(Arrived::Twilio) }
+        });
+        match arrived.await {
+            Arrived::Order(order) => bridge.on_order(order),
+            Arrived::Finished(finished) => bridge.on_finished(finished),
+            Arrived::Agent(stream, event) => bridge.on_agent(stream, event),
+            Arrived::Due => {
                 armed_for = None;
                 bridge.feed(Input::Timeout);
             }
-            message = bridge.effects.socket.next() => bridge.on_twilio(message),
+            Arrived::Twilio(message) => bridge.on_twilio(message),
         }
         bridge.report_overflows();
     }
@@ -82,7 +104,20 @@ struct Bridge {
     call: RecordedCall,
     began: Instant,
     room: Room,
+    /// Whether anything but the media stream may be ready.
+    rare: WakeFlag,
     effects: Effects,
+}
+
+/// What a call waits for.
+enum Arrived {
+    /// `None`: nobody can order anything any more, because another media stream has the call.
+    Order(Option<CallOrder>),
+    Finished(Finished),
+    Agent(StreamId, AgentEvent),
+    /// The deadline has passed.
+    Due,
+    Twilio(FromTwilio),
 }
 
 impl Bridge {
@@ -162,6 +197,10 @@ impl Bridge {
         }
         self.effects.registration.note(self.call.progress());
         while let Some(output) = self.call.poll_output(now) {
+            if !matches!(output, Output::Agent(_, AgentCommand::Audio(_))) {
+                // It may have started a task.
+                self.rare.set();
+            }
             self.effects.perform(output, now, self.call.stream_sid());
         }
     }

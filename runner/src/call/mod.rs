@@ -9,4 +9,5 @@ mod recorded_call;
 pub mod tape_recorder;
 mod tasks;
 pub mod tools;
+mod wake_flag;
 pub mod watch;

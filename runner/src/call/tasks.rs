@@ -1,10 +1,11 @@
 //! The tasks of one call: its streams to the agent, and what core waits for.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use dialbridge_core::{FetchId, ToolsId, UpdateResult};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::call::tools::ToolResult;
 
@@ -39,13 +40,21 @@ pub(super) struct CallTasks {
 impl CallTasks {
     /// The next task that has finished; `None` when there is none.
     pub(super) async fn next(&mut self) -> Option<Finished> {
-        let (id, finished) = match self.all.join_next_with_id().await? {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished>> {
+        self.all.poll_join_next_with_id(cx).map(|ended| Some(self.result_of(ended?)))
+    }
+
+    fn result_of(&mut self, ended: Result<(Id, Finished), JoinError>) -> Finished {
+        let (id, finished) = match ended {
             Ok((id, finished)) => (id, finished),
             Err(error) if self.update == Some(error.id()) => (error.id(), Finished::Updated(UpdateResult::Impossible)),
             Err(error) => (error.id(), Finished::Nothing),
         };
         self.update.take_if(|update| *update == id);
-        Some(finished)
+        finished
     }
 
     pub(super) fn spawn(&mut self, task: impl Future<Output = Finished> + Send + 'static) {

@@ -1,6 +1,8 @@
 //! Our end of a media stream: a WebSocket whose messages can be put back.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -54,15 +56,20 @@ impl MediaSocket {
 
     /// The next message; `Closed` or `Stalled` is the last. Nothing is lost when the future is dropped early.
     pub async fn next(&mut self) -> FromTwilio {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`next`](Self::next), for a caller that polls.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<FromTwilio> {
         if let Some(message) = self.put_back.pop_front() {
-            return message;
+            return Poll::Ready(message);
         }
-        match self.socket.next().await {
+        self.socket.poll_next(cx).map(|message| match message {
             Ok(Message::Text(text)) => FromTwilio::Text(text),
             Ok(Message::Binary(_)) => FromTwilio::Binary,
             Err(Closed::Stalled) => FromTwilio::Stalled,
             Err(_) => FromTwilio::Closed,
-        }
+        })
     }
 
     /// Puts messages back in front of all others.
