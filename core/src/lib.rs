@@ -1,21 +1,21 @@
 //! The call logic of dialbridge: what happens between a Twilio phone call and a Dialogflow agent, without any I/O.
 //!
-//! [`Call`] is a state machine. It reads no clock, no socket, no file, no environment and no random source. The driver,
-//! the code that uses it, passes in what Twilio and the agent send and what time it is, and does what the outputs ask.
-//! So recorded frames can test a call flow ([`tape`], [`replay`](mod@replay)), and the same input gives the same
-//! output, byte for byte, on every machine.
+//! [`Call`] is a state machine. It reads no clock, no socket, no file, no environment and no random source. The code
+//! that uses it is the driver. The driver passes in what Twilio and the agent send and what time it is, and does what
+//! the outputs ask. The same input gives the same output, byte for byte, on every machine. So recorded frames can test
+//! a call flow ([`tape`], [`replay`](mod@replay)).
 //!
 //! # How to drive a call
 //!
 //! 1. Call [`Call::handle_input`] with one [`Input`], then [`Call::poll_output`] until it returns `None`, then
 //!    [`Call::poll_timeout`]. Send the outputs in the order in which they come. If the deadline passes before another
 //!    input comes, the next input is [`Input::Timeout`].
-//! 2. `now` is a [`CallTime`]. It must not go back; the call takes an earlier value as the latest one it has seen. A
-//!    `Timeout` that comes too early, or once too often, changes nothing.
+//! 2. `now`, the time of the input, is a [`CallTime`]. It must not go back; if it does, the call uses the latest one
+//!    it has seen. A `Timeout` that comes too early, or once too often, changes nothing.
 //! 3. `Err` means that the call refused this input and has not changed: the input is no sign of life of Twilio's, and its
 //!    `now` does not count. A call ends with [`Output::Close`], never with an `Err`.
 //! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
-//! 5. The call drops an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
+//! 5. The call ignores an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
 //! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
 //!    `Cancel` or `Done` is the last command of a stream.
 //! 7. The driver answers each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
@@ -39,10 +39,10 @@
 //!     match output {
 //!         Output::Twilio(_message) => { /* write it to the media socket */ }
 //!         Output::Agent(_stream, AgentCommand::Open(_start)) => { /* open a stream to the agent */ }
-//!         Output::Agent(_stream, _command) => { /* hand it to that stream */ }
+//!         Output::Agent(_stream, _command) => { /* send it to that stream */ }
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
-//!         Output::Fetch(_id, _uri) => { /* GET it, and hand in Input::Fetched */ }
-//!         Output::RunTools(_id, _calls) => { /* run them, and hand in Input::ToolsRun */ }
+//!         Output::Fetch(_id, _uri) => { /* GET it, then pass in Input::Fetched */ }
+//!         Output::RunTools(_id, _calls) => { /* run them, then pass in Input::ToolsRun */ }
 //!         Output::Report(_fact) => { /* log it */ }
 //!         Output::Close(_reason) => { /* close the media socket */ }
 //!     }
@@ -79,10 +79,10 @@
 //! - [`carried`] says what goes from one media stream of a call to the next.
 //! - [`twilio`] reads and writes Media Streams messages.
 //! - [`agent`] has the types for the agent's side, the same ones for Dialogflow ES, CX and CES.
-//! - [`payload`] reads what an agent asks of this service by a custom payload.
+//! - [`payload`] reads what an agent asks of this service in a custom payload.
 //! - [`audio`] converts whatever an agent sends into 8 kHz mu-law.
-//! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done; [`ending`] says how its part
-//!   ended.
+//! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done. [`ending`] says how the agent's
+//!   part ended.
 //! - [`report`] says what happened, and [`stages`] where a turn's time went.
 #![forbid(unsafe_code)]
 // Every match must handle each new event, command or state explicitly.

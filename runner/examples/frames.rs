@@ -1,13 +1,14 @@
-//! The way of a caller's frames through the whole service: from a media socket's bytes to the bytes for Dialogflow, in
-//! memory and in one thread, so that two runs take the same instructions.
+//! Sends callers' frames through the whole service, from the bytes of a media socket to the bytes for Dialogflow. All
+//! of it runs in memory and in one thread, so that two runs execute the same instructions.
 //!
 //! ```text
 //! cargo run --release -p dialbridge --example frames -- [CALLS] [FRAMES] [AT_ONCE]
 //! ```
 //!
-//! `AT_ONCE` calls' frames come before the service is let run: as when one wake-up serves several. The two sides cost as
-//! little as can be: the caller's is a pipe, the agent's takes all bytes and knows of HTTP/2 only what makes it take more.
-//! `.ci/instructions` runs it under valgrind with two numbers of frames; the difference is what a frame costs.
+//! The frames of `AT_ONCE` calls arrive before the service runs, as when one wake-up serves several calls. The two ends
+//! cost as little as possible: the caller is a pipe, and the agent accepts all bytes and speaks only as much HTTP/2 as
+//! that needs. `.ci/instructions` runs this program under valgrind with two numbers of frames; the difference is the
+//! cost of a frame.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is there to print")]
 
@@ -27,31 +28,31 @@ use dialbridge_runner::settings::{Platform, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::{JoinSet, yield_now};
 
-/// Room for a call's frames on their way, in bytes.
+/// The size of a caller's pipe, in bytes.
 const PIPE: usize = 64 * 1024;
 
 /// Audio in a frame, in bytes.
 const FRAME: u64 = 160;
 
-/// So often the service may be let run until a round of frames must have arrived.
+/// How often we let the service run until a round of frames must have arrived.
 const MAX_YIELDS: usize = 10_000;
 
-/// What an HTTP/2 server says at once: SETTINGS with the largest window for streams, as much for the connection, and
-/// that it has seen the client's SETTINGS.
+/// What an HTTP/2 server sends first: SETTINGS with the largest window for streams, the same window for the connection,
+/// and the acknowledgement of the client's SETTINGS.
 const AGENTS_WORDS: &[u8] = &[
     0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7F, 0xFF, 0xFF, 0xFF, // SETTINGS: INITIAL_WINDOW_SIZE
     0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7F, 0xFF, 0, 0, // WINDOW_UPDATE
     0, 0, 0, 4, 1, 0, 0, 0, 0, // SETTINGS, acknowledged
 ];
 
-/// What the agent got, over all connections.
+/// What the agent received over all connections.
 #[derive(Debug, Default)]
 struct Taken {
     bytes: AtomicU64,
     writes: AtomicU64,
 }
 
-/// Dials agents that take everything and say nothing.
+/// Dials agents that accept everything and send nothing.
 #[derive(Debug)]
 struct SilentAgent(Arc<Taken>);
 
@@ -80,7 +81,7 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let words = &AGENTS_WORDS[this.said..];
         if words.is_empty() {
-            // For ever: the other side is never woken for reading.
+            // The service waits for ever: we never wake its reader.
             return Poll::Pending;
         }
         let length = words.len().min(buf.remaining());
@@ -142,7 +143,7 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
         ("DIALOGFLOW_STARTING_TEXT", ""),
     ]);
     let mut config = settings.check(Platform::Elsewhere)?;
-    // No way may be taken that a number of frames makes: no turn ends, and no call.
+    // No turn and no call may end because of the number of frames.
     config.default_agent_mut().call.audio_limit_ms = 0;
     let service =
         Service::new(config, Dependencies { dial: Arc::new(SilentAgent(taken.clone())), ..Dependencies::default() })?;
@@ -170,7 +171,7 @@ async fn run(calls: u64, frames: u64, at_once: u64) -> Outcome<()> {
     Ok(())
 }
 
-/// Lets the service run until the agent has got so many bytes.
+/// Lets the service run until the agent has received `due` bytes.
 async fn arrive(taken: &Taken, due: u64) -> Outcome<()> {
     for _ in 0..MAX_YIELDS {
         yield_now().await;
@@ -188,7 +189,7 @@ struct Caller {
 }
 
 impl Caller {
-    /// Asks for TwiML, opens the media socket that it names, and starts the stream.
+    /// Requests TwiML, opens the media socket that it names, and starts the media stream.
     async fn begin(service: &Arc<Service>, connections: &mut JoinSet<()>, call: u64) -> Outcome<Self> {
         let call_sid = format!("CA{call:032x}");
         let mut pipe = connect(service, connections);
@@ -219,7 +220,7 @@ impl Caller {
         Ok(caller)
     }
 
-    /// Sends a frame as Twilio sends it: 20 ms of audio, quiet enough to be no voice.
+    /// Sends a frame as Twilio does: 20 ms of audio, too quiet to be voice.
     async fn speak(&mut self, frame: u64) -> io::Result<()> {
         let audio = [0xFE_u8; 160];
         let media = format!(
@@ -232,7 +233,7 @@ impl Caller {
         self.send(&media).await
     }
 
-    /// Sends a text message: as a client does, masked.
+    /// Sends a text message, masked as by a client.
     async fn send(&mut self, text: &str) -> io::Result<()> {
         const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
         let length = u16::try_from(text.len()).map_err(io::Error::other)?;

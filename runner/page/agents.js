@@ -1,4 +1,4 @@
-// The agents: what they are, and whether they answer.
+// The agents: their settings, and whether they answer.
 
 import { ask, by, clock, el, seconds } from './dom.js';
 import { chip } from './timeline.js';

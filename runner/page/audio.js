@@ -1,6 +1,6 @@
-// Microphone and loudspeaker of this browser, as a telephone's.
+// Microphone and loudspeaker of this browser, used like a telephone's.
 
-/** Why there is no audio, in a sentence that says what to do. `mayGoOn`: a call without a microphone would do. */
+/** Why there is no audio, in a sentence that says what to do. `mayGoOn`: a call without a microphone would work. */
 export class AudioFault extends Error {
   constructor(message, { mayGoOn = false } = {}) {
     super(message);
@@ -8,7 +8,7 @@ export class AudioFault extends Error {
   }
 }
 
-/** Why this browser cannot make calls at all; undefined when it can. */
+/** Why this browser cannot make calls. Undefined if it can. */
 export function unable() {
   if (!('WebSocket' in globalThis)) return 'This browser has no WebSocket. Use a current Chrome, Edge, Firefox or Safari.';
   if (!globalThis.isSecureContext) {
@@ -20,7 +20,7 @@ export function unable() {
   return undefined;
 }
 
-/** Audio that is running. */
+/** Running audio. */
 export class Audio {
   #context;
   #stream;
@@ -29,8 +29,9 @@ export class Audio {
   #timer;
 
   /**
-   * Begins. To be called from a click, for browsers play nothing before one.
-   * `on` has `frame(bytes)`, `marks(names)`, `levels({ microphone, loudspeaker })` and `lost()`: the microphone has gone.
+   * Starts the audio. Call it from a click handler: browsers play nothing before a click.
+   * `on` has `frame(bytes)`, `marks(names)`, `levels({ microphone, loudspeaker })`, and `lost()` for a microphone
+   * that is gone.
    */
   static async begin(on, { withMicrophone = true } = {}) {
     const fault = unable();
@@ -70,7 +71,7 @@ export class Audio {
       context.createMediaStreamSource(this.#stream).connect(this.#microphone);
       for (const track of this.#stream.getAudioTracks()) track.onended = () => on.lost();
     }
-    // A node runs only where it leads somewhere; what it puts out is silence.
+    // A node runs only if it is connected to an output. This one outputs silence.
     this.#microphone.connect(context.destination);
     this.#loudspeaker.connect(context.destination);
     const tell = () => this.#loudspeaker.port.postMessage({ latency: context.outputLatency || context.baseLatency || 0 });
@@ -78,7 +79,7 @@ export class Audio {
     this.#timer = setInterval(tell, 1000);
   }
 
-  /** Queues mu-law to be played. */
+  /** Queues mu-law audio for playout. */
   play(audio) {
     this.#loudspeaker.port.postMessage({ audio }, [audio.buffer]);
   }
@@ -88,17 +89,17 @@ export class Audio {
     this.#loudspeaker.port.postMessage({ mark: name });
   }
 
-  /** Stops what plays, now. */
+  /** Stops the playout and empties the queue. */
   clear() {
     this.#loudspeaker.port.postMessage({ clear: true });
   }
 
-  /** Sends silence instead of the microphone's sound, or no longer. */
+  /** Mutes or unmutes: a muted call sends silence. */
   mute(muted) {
     this.#microphone.port.postMessage({ muted });
   }
 
-  /** Gives the microphone back. */
+  /** Ends the audio and releases the microphone. */
   end() {
     clearInterval(this.#timer);
     for (const track of this.#stream?.getTracks() ?? []) {

@@ -3,7 +3,7 @@
 
 import { Audio } from './audio.js';
 
-/** With so many bytes waiting, 20 s of audio, the network takes nothing any more. */
+/** When this many bytes wait, 20 s of audio, we take the network for stuck. */
 const MOST_BUFFERED = 400_000;
 
 /** How long the socket may take to open, in milliseconds. */
@@ -22,8 +22,8 @@ export class Call {
   #state = 'opening';
 
   /**
-   * Opens the audio. `on` has `levels(levels)` and `over(how)`, which comes once: `refused` (the socket did not open),
-   * `hung up`, `closed` (by the service), `stuck` (the network takes nothing) or `lost` (the microphone has gone).
+   * Opens the audio. `on` has `levels(levels)` and `over(how)`, which is called once. `how` is `refused` (the socket
+   * did not open), `hung up`, `closed` (by the service), `stuck` (the network takes nothing) or `lost` (no microphone).
    */
   static async begin(on, options) {
     const call = new Call();
@@ -40,7 +40,7 @@ export class Call {
     return call;
   }
 
-  /** Streams to that path, as the call of that id, with the parameters that TwiML would have named. */
+  /** Opens the media socket at `path`, as the call `callSid`, with the parameters that TwiML would name. */
   stream({ path, callSid, parameters }) {
     if (this.#state === 'over') return;
     this.#ids = { callSid, streamSid: `MZ${callSid.replace(/^browser-/, '')}` };
@@ -93,17 +93,17 @@ export class Call {
     this.#socket.send(JSON.stringify({ event, sequenceNumber, streamSid: this.#ids.streamSid, ...content }));
   }
 
-  /** Presses a key. */
+  /** Sends a digit. */
   press(digit) {
     if (this.#state === 'live') this.#send('dtmf', { dtmf: { track: 'inbound_track', digit } });
   }
 
-  /** Sends silence instead of what the microphone hears, or no longer. */
+  /** Mutes or unmutes: a muted call sends silence. */
   mute(muted) {
     this.#audio.mute(muted);
   }
 
-  /** Ends the call, once. */
+  /** Ends the call. A second time has no effect. */
   end(how = 'hung up') {
     if (this.#state === 'over') return;
     if (this.#state === 'live') {

@@ -1,17 +1,17 @@
-// The calls of this instance: the live ones as they go on, and the last ones with their timelines.
+// The calls of this instance: the live ones as they happen, and the last ones with their timelines.
 
 import { ask, by, clock, el, length, seconds } from './dom.js';
 import { chip, timeline } from './timeline.js';
 
-/** How soon a stream that broke is opened anew, in milliseconds. */
+/** How long after a failure we open the event stream again, in milliseconds. */
 const AGAIN_AFTER = 3000;
 
 let source;
 let again;
 
 /**
- * Shows the calls for as long as the page can be seen. `onState(sentence)` is told when the list stands still, and why;
- * `onInstance(name)` whose calls they are.
+ * Shows the calls while the page is visible. `onState(sentence)` gets why the list stands still, or '' if it does not.
+ * `onInstance(name)` gets the name of the instance that has the calls.
  */
 export function followCalls({ onState, onInstance }) {
   const follow = () => {
@@ -30,7 +30,7 @@ export function followCalls({ onState, onInstance }) {
       const why = await ask('/status.json').then(() => '', (error) => error.message);
       if (broken !== source) return;
       if (why) onState(`The list of calls stands still. ${why}`);
-      // It opens itself anew, unless the service has refused it.
+      // The browser opens it again itself, unless the service has refused it.
       if (broken.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_AFTER);
     };
   };
@@ -55,7 +55,7 @@ function show({ liveCount, live, finished }) {
   renew(by('finished-list'), finished, finishedItem);
 }
 
-/** Puts an element for each call into the list. What stays the same stays, with its focus and what is unfolded in it. */
+/** Updates the list to these calls. An unchanged element stays, so that it keeps its focus and stays unfolded. */
 function renew(list, calls, make) {
   const known = new Map([...list.children].map((child) => [child.dataset.id, child]));
   const elements = calls.map((call) => {
@@ -87,7 +87,7 @@ function liveRow(call) {
 
 const turns = (call) => (call.failed > 0 ? `${call.turns}, ${call.failed} failed` : String(call.turns));
 
-/** The last one, and the middle of the last ones. */
+/** The last latency, and the median of the last ones. */
 function latencies({ latenciesMs }) {
   if (latenciesMs.length === 0) return '–';
   const sorted = [...latenciesMs].sort((a, b) => a - b);

@@ -1,6 +1,6 @@
-// Elements, and how times are written.
+// Creates elements, writes times and asks the service.
 
-/** An element: `el('p', { class: 'note', hidden: true }, 'text', child)`. What is undefined or null is left out. */
+/** Creates an element: `el('p', { class: 'note', hidden: true }, 'text', child)`. Skips undefined and null. */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,13 +12,13 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** The element of that id. */
+/** The element with this id. */
 export const by = (id) => document.getElementById(id);
 
 /** Milliseconds as seconds: `0.87 s`. */
 export const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
 
-/** Milliseconds as a length: `4:07`, `1:02:30`. */
+/** Milliseconds as a duration: `4:07`, `1:02:30`. */
 export function length(ms) {
   const all = Math.round(ms / 1000);
   const two = (n) => String(n).padStart(2, '0');
@@ -26,14 +26,14 @@ export function length(ms) {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** Milliseconds since 1970 as a time of the day, with the day where it is another one. */
+/** Milliseconds since 1970 as a time of day, with the date if it is not today. */
 export function clock(ms) {
   const at = new Date(ms);
   const time = at.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
 }
 
-/** Asks the service; throws an error with a sentence that says what to do. */
+/** Sends a request to the service. Throws an error with a sentence that says what to do. */
 export async function ask(path, options) {
   let response;
   try {

@@ -1,4 +1,4 @@
-// The page: what is configured, the softphone, and the calls.
+// The page: the configuration, the softphone and the calls.
 
 import { showAgents } from './agents.js';
 import { followCalls } from './calls.js';

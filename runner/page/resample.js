@@ -1,18 +1,18 @@
-// From one sampling rate to another, by a windowed sinc in as many phases as the two rates need. One of both is the
-// telephone's: up to 3.4 kHz passes flat, what would come back as something else from 4.6 kHz on is down by 60 dB.
+// Converts one sampling rate to another by a windowed sinc, with as many phases as the two rates need. One of the rates
+// is the telephone's: the filter is flat up to 3.4 kHz, and what would alias from 4.6 kHz on is down by 60 dB.
 
 const PASS_HZ = 3400;
 const STOP_HZ = 4600;
 const STOP_DB = 70;
 
-/** Takes samples of one rate in and gives those of another, in pushes or in pulls, never both. */
+/** Converts samples. Use either `push` or `pull` on a resampler, not both. */
 export class Resampler {
-  #steps; // how far an output is from the next, in parts of an input sample
-  #parts; // how many parts an input sample has
-  #phase = 0; // where the next output stands after the newest input, in parts
-  #filters; // the filter's values for each phase
+  #steps; // distance between two outputs, in parts of an input sample
+  #parts; // parts of an input sample
+  #phase = 0; // position of the next output after the newest input, in parts
+  #filters; // the coefficients for each phase
   #taps;
-  #history; // the last inputs, twice, so that the filter never wraps around
+  #history; // the last inputs, stored twice, so that the filter never wraps around
   #newest = 0;
 
   constructor(from, to) {
@@ -24,14 +24,14 @@ export class Resampler {
     this.#filters = Array.from({ length: this.#parts }, (_, phase) => filter(from, this.#taps, phase / this.#parts));
   }
 
-  /** Takes one sample in; calls `give` with each one that comes out. */
+  /** Takes one input sample. Calls `give` with each output sample. */
   push(sample, give) {
     this.#write(sample);
     for (; this.#phase < this.#parts; this.#phase += this.#steps) give(this.#output());
     this.#phase -= this.#parts;
   }
 
-  /** Gives the next sample; calls `take` for each one that it needs. */
+  /** Returns the next output sample. Calls `take` for each input sample that it needs. */
   pull(take) {
     for (; this.#phase >= this.#parts; this.#phase -= this.#parts) this.#write(take());
     const sample = this.#output();
@@ -53,7 +53,7 @@ export class Resampler {
   }
 }
 
-/** The filter for outputs that stand `after` the newest input, in samples. Its values add up to one. */
+/** The coefficients for an output that is `after` samples later than the newest input. Their sum is 1. */
 function filter(from, taps, after) {
   const middle = (taps - 1) / 2;
   const cutoff = (PASS_HZ + STOP_HZ) / from;
@@ -69,7 +69,7 @@ function sinc(x) {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
-/** Kaiser's window from -1 to 1, for that attenuation. */
+/** Kaiser's window from -1 to 1, for STOP_DB. */
 function kaiser(x) {
   const beta = 0.1102 * (STOP_DB - 8.7);
   return Math.abs(x) >= 1 ? 0 : bessel(beta * Math.sqrt(1 - x * x)) / bessel(beta);

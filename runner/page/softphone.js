@@ -1,22 +1,22 @@
-// The softphone: calls an agent from the browser, and shows what happens in the call as it happens.
+// The softphone: calls an agent from the browser, and shows the call as it happens.
 
 import { AudioFault, unable } from './audio.js';
 import { Call, KEYS } from './call.js';
 import { ask, by, el, length, seconds } from './dom.js';
 import { chip, folded, parameters, quoted, stages } from './timeline.js';
 
-/** How often the instance that has the call is looked for, where there are several, and how long between. */
+/** How often we look for the instance that has the call, and how long we wait in between, in milliseconds. */
 const LOOKS = 15;
 const LOOK_AGAIN_AFTER = 700;
 
-/** The call that goes on, if one does. */
+/** The current call, if there is one. */
 let call;
 let events;
 let ticking;
 let begun;
-/** How the agent's part has ended. */
+/** How the agent's part of the call ended. */
 let status;
-/** Whether it was told how the last one has ended. */
+/** Whether the page has said how the last call ended. */
 let isConcluded = false;
 
 /** Makes the softphone ready for these agents. */
@@ -60,7 +60,7 @@ function press(key) {
   setTimeout(() => button.classList.remove('pressed'), 150);
 }
 
-/** The keys of the keyboard are those of the telephone, but where something is being written. */
+/** The keyboard presses the telephone's keys, unless somebody types into a field. */
 function onKey(event) {
   const isWriting = event.target.closest('input, select, textarea');
   const isShortcut = event.ctrlKey || event.metaKey || event.altKey;
@@ -101,7 +101,7 @@ async function begin(options) {
   }
 }
 
-/** As the TwiML of a phone call would name them: the two numbers, and session parameters, one in a line. */
+/** The parameters that the TwiML of a phone call would name: the two numbers, and a session parameter for each line. */
 function customParameters() {
   const all = {};
   if (by('from').value) all.from = by('from').value;
@@ -117,7 +117,7 @@ function tick() {
   by('timer').textContent = length(performance.now() - begun.at);
 }
 
-/** Follows what happens in the call. Another instance may have been asked than the one that has it. */
+/** Shows the events of the call. If the request reaches an instance that does not have the call, we try again. */
 function follow(path, looks) {
   events = new EventSource(path);
   const source = events;
@@ -133,7 +133,7 @@ function follow(path, looks) {
   };
 }
 
-/** The call is over at the service. */
+/** The service has ended the call. */
 function onReason(reason) {
   if (REASONS[reason]) conclude(REASONS[reason], 'bad');
   call?.end('closed');
@@ -160,7 +160,7 @@ async function over(how) {
   setLive(false);
   if (hadFocus) by('call').focus();
   showLevels({ microphone: 0, loudspeaker: 0 });
-  // Its last lines come yet; but not for ever.
+  // The last lines still come. We wait for them, but not for ever.
   const source = events;
   setTimeout(() => source?.close(), 5000);
   if (how === 'refused') {
@@ -171,7 +171,7 @@ async function over(how) {
   }
 }
 
-/** A browser does not tell why a socket was refused. */
+/** Why the media socket was refused. The browser does not say, so we ask the service. */
 async function whyRefused() {
   try {
     const { isDraining } = await ask('/status.json');
@@ -182,7 +182,7 @@ async function whyRefused() {
   }
 }
 
-/** A call is being made. */
+/** Disables the form while a call begins. */
 function setBusy() {
   by('call').disabled = true;
   by('without').hidden = true;
@@ -206,7 +206,7 @@ function clear() {
   by('mute').setAttribute('aria-pressed', 'false');
 }
 
-/** Tells how a call has ended. */
+/** Says how a call ended. */
 function conclude(sentence, mood) {
   isConcluded = true;
   tell(sentence, mood);
@@ -259,7 +259,7 @@ function show(line) {
   }
 }
 
-/** What the caller has said: words that may still change, until they do not. */
+/** Shows a transcript of the caller. The next transcript replaces an interim one. */
 function hear({ turn, text, isFinal }) {
   const passing = by('conversation').querySelector('.passing');
   const item = el('li', { class: isFinal ? 'said you' : 'said you passing' }, el('span', { class: 'who' }, 'You'), quoted(text), ' ');
@@ -285,7 +285,7 @@ function add(item) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-/** What a phone call would be given now. Then Twilio stops the stream, and so does this page. */
+/** Shows the TwiML that a phone call would get. Twilio would stop the media stream then, and so does this page. */
 function showHandoff(twiml) {
   const response = new DOMParser().parseFromString(twiml, 'text/xml').documentElement;
   const verbs = [...response.children].map((verb) => el('li', {}, ...verbWords(verb)));

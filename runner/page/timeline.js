@@ -2,7 +2,7 @@
 
 import { el, seconds } from './dom.js';
 
-/** What a line is to be read as: who it is about, and in which words. Undefined for one that is not told. */
+/** The words for a line: who it is about, then what happened. Undefined for a line that is not shown. */
 function told(line) {
   switch (line.what) {
     case 'started':
@@ -56,7 +56,7 @@ export function timeline(lines) {
   return el('ol', { class: 'timeline' }, ...items);
 }
 
-/** What a turn's latency was made of: each stage counted from the end of the caller's words, and which of them was too slow. */
+/** The parts of a turn's latency: each stage counted from the end of the utterance, and the slow stage if any. */
 export function stages(line) {
   const from = line.speechEndedAtMs ?? line.inputCompleteAtMs ?? line.openedAtMs;
   const named = [
@@ -71,7 +71,7 @@ export function stages(line) {
   return [`turn ${line.turn}: ${latency}`, ...known, ...slow].join(' · ');
 }
 
-/** A hundredth is the least that is told. */
+/** Seconds with a sign and two decimals. */
 const signed = (ms) => `${ms <= -5 ? '−' : '+'}${(Math.abs(ms) / 1000).toFixed(2)}`;
 
 export const quoted = (text) => `“${text}”`;
@@ -82,14 +82,14 @@ const again = (line) => (line.retryInMs === null ? undefined : `(tried again in 
 
 const said = (line) => (line.text ? quoted(line.text) : undefined);
 
-/** The parameters of an answer, folded. */
+/** The parameters of an answer, folded. Undefined if it has none. */
 export function parameters(line) {
   return line.parameters ? json(line.parameters, 'parameters') : undefined;
 }
 
 const json = (value, name = 'show') => folded(name, JSON.stringify(value, null, 2));
 
-/** A text that is shown when somebody wants to see it. */
+/** A text that somebody can unfold. */
 export function folded(name, text) {
   return el('details', { class: 'folded' }, el('summary', {}, name), el('pre', {}, text));
 }

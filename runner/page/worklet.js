@@ -1,19 +1,19 @@
-// What runs on the audio clock: the microphone's frames, and the playout with its marks.
+// The code that runs on the audio clock: the microphone's frames, and the playout with its marks.
 
 import { RATE, SILENCE, decode, encode } from './mulaw.js';
 import { Resampler } from './resample.js';
 
-/** A frame is 20 ms, as Twilio sends them. */
+/** Samples in a frame. A frame is 20 ms, as with Twilio. */
 const FRAME = RATE / 50;
 
-/** The longest playout that may wait: ten minutes. */
+/** How many samples may wait for playout: ten minutes. */
 const MOST_WAITING = 600 * RATE;
 
-/** How often levels are told, in seconds. */
+/** How often we report levels, in seconds. */
 const TELL_EVERY = 0.05;
 
 /**
- * The microphone: gives a frame of 160 bytes every 20 ms, also of silence when it is muted or there is none.
+ * The microphone. Posts a frame of 160 bytes every 20 ms: silence if it is muted or there is no microphone.
  * Takes `{ muted }` and `{ end }`.
  */
 class Microphone extends AudioWorkletProcessor {
@@ -50,16 +50,16 @@ class Microphone extends AudioWorkletProcessor {
 }
 
 /**
- * The loudspeaker: plays what is queued, and gives marks back when all before them was heard.
+ * The loudspeaker. Plays the queued audio, and posts each mark when all audio before it was heard.
  * Takes `{ audio }`, `{ mark }`, `{ clear }`, `{ latency }` (in seconds) and `{ end }`.
  */
 class Loudspeaker extends AudioWorkletProcessor {
   #up = new Resampler(RATE, sampleRate);
-  /** Audio and marks, in order; of the first audio so much was played already. */
+  /** Audio and marks in order, and how many samples of the first audio are played. */
   #queue = [];
   #played = 0;
   #waiting = 0;
-  /** Marks whose audio has left here, each with the moment when it is heard. */
+  /** Marks whose audio is on its way to the speaker, each with the time when it is heard. */
   #leaving = [];
   #latency = 0;
   #loudest = 0;
@@ -116,7 +116,7 @@ class Loudspeaker extends AudioWorkletProcessor {
       }
       this.#drop();
     }
-    // Marks behind the last sample of their audio.
+    // Take the marks that follow the last sample of their audio.
     while (this.#queue[0]?.audio && this.#played === this.#queue[0].audio.length) this.#drop();
     while (this.#queue[0]?.mark !== undefined) {
       this.#leaving.push({ mark: this.#queue.shift().mark, at: currentTime + this.#latency });
@@ -129,7 +129,7 @@ class Loudspeaker extends AudioWorkletProcessor {
     this.#played = 0;
   }
 
-  /** As Twilio does: all marks come back at once. */
+  /** Empties the queue. As with Twilio, all marks come back at once. */
   #clear() {
     this.#giveBack(-1);
     const marks = this.#queue.filter(({ mark }) => mark !== undefined);
@@ -139,7 +139,7 @@ class Loudspeaker extends AudioWorkletProcessor {
     if (marks.length > 0) this.port.postMessage({ marks: marks.map(({ mark }) => mark) });
   }
 
-  /** Gives the first so many of the leaving marks back; -1: all of them. */
+  /** Posts the first `count` leaving marks. -1: all of them. */
   #giveBack(count) {
     const marks = this.#leaving.splice(0, count < 0 ? this.#leaving.length : count);
     if (marks.length > 0) this.port.postMessage({ marks: marks.map(({ mark }) => mark) });

@@ -1,4 +1,4 @@
-//! What is an agent's: which it is, how it hears and speaks, where its calls go and what is told of them.
+//! The settings of one agent: which one it is, how it hears and speaks, where its calls go, who gets their events.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,11 +31,11 @@ struct Named {
 }
 
 impl Values<'_> {
-    /// The agent's part of the configuration. `migrate_after_ms` is the service's. `None`: no agent can be made of what is
-    /// named, which is noted.
+    /// The agent's part of the configuration. `migrate_after_ms` comes from the service's settings. Returns `None` if
+    /// the settings name no usable agent; the fault is noted.
     pub(super) fn agent(&self, parameters: Map<String, Value>, migrate_after_ms: u64) -> Option<AgentConfig> {
         let named = self.named_agent();
-        // All other settings are looked at without an agent too: one start tells all that is wrong.
+        // We check the other settings even without an agent, so that one start reports every fault.
         let product = named.as_ref().map_or(Product::Cx, |named| named.address.product());
         let tools = self.tools(product);
         let call = CallConfig { has_tools: tools.is_some(), parameters, migrate_after_ms, ..self.call(product) };
@@ -67,7 +67,7 @@ impl Values<'_> {
         named.map(config)
     }
 
-    /// What core is told of a call, all but what is the agent's own or the service's.
+    /// The call configuration for `core`, without the agent's session parameters and the service's settings.
     pub(super) fn call(&self, product: Product) -> CallConfig {
         CallConfig { starting_input: self.greeting(product), handoff: self.handoff(), ..self.conversation(product) }
     }
@@ -94,7 +94,7 @@ impl Values<'_> {
 
     fn address(&self, es_api: EsApi) -> Option<AgentAddress> {
         let name = self.find(&table::DIALOGFLOW_AGENT).or_else(|| {
-            // A name that is wrong does not become another agent.
+            // If DIALOGFLOW_AGENT is wrong, we do not fall back to another agent.
             if self.has(&table::DIALOGFLOW_AGENT) { None } else { self.find(&table::DIALOGFLOW_PROJECT_ID) }
         });
         AgentAddress::parse(&name?, es_api).ok()
@@ -110,7 +110,7 @@ impl Values<'_> {
             self.wrong(&table::DIALOGFLOW_AGENT, format!("names a lab script that cannot be used: {error}"));
         };
         let script = script.map_err(|error| wrong(&error)).ok()?;
-        // The lab's agent is one like any other, at an endpoint of its own.
+        // The lab's agent is like any other, at an endpoint of its own.
         let address = AgentAddress::parse(script.edition.agent_name(), es_api).ok()?;
         Some(Named { address, lab: Some(Lab { script, file }) })
     }
@@ -121,8 +121,8 @@ impl Values<'_> {
         None
     }
 
-    /// ES agents begin with an event. CX has none that starts a conversation; "hi" is what its default start flow
-    /// answers. CES agents are silent until they get something; this event is what Google's own adapters send.
+    /// What starts the conversation. An ES agent starts with an event. CX has no such event; its default start flow
+    /// answers "hi". A CES agent is silent until it gets something; Google's own adapters send this event.
     fn greeting(&self, product: Product) -> StartingInput {
         let (event, text) = match product {
             Product::Cx => (None, Some("hi")),
@@ -138,7 +138,7 @@ impl Values<'_> {
         }
     }
 
-    /// Where calls go when the agent is done, or cannot be had.
+    /// Where a call goes when the agent is done or unavailable.
     fn handoff(&self) -> HandoffConfig {
         HandoffConfig {
             end_of_interaction_url: self.find(&table::END_OF_INTERACTION_URL),
@@ -152,7 +152,7 @@ impl Values<'_> {
         }
     }
 
-    /// What the requests say of speech and of the query.
+    /// The speech and query parameters of the requests.
     fn speech(&self, product: Product) -> SpeechConfig {
         let flow_versions = self.find(&table::FLOW_VERSIONS).unwrap_or_default();
         if product != Product::Cx && !flow_versions.is_empty() {
@@ -176,7 +176,7 @@ impl Values<'_> {
         }
     }
 
-    /// What the streams of an agent are like, where it is one of CES.
+    /// How we stream to a CES agent.
     fn ces(&self, deployment: Option<&str>) -> CesConfig {
         CesConfig {
             deployment: deployment.map(ToOwned::to_owned),
@@ -187,7 +187,7 @@ impl Values<'_> {
         }
     }
 
-    /// Where the tools are run that an agent of that product asks for; only those of CES are.
+    /// The webhook that runs the agent's tools. Only CES agents have one.
     fn tools(&self, product: Product) -> Option<ToolWebhook> {
         let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
         let timeout = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
@@ -203,7 +203,7 @@ impl Values<'_> {
         }
     }
 
-    /// When a turn is slow.
+    /// From which times on a turn counts as slow.
     fn stage_bounds(&self) -> StageLimits {
         let limit = |ms: u64| (ms > 0).then_some(ms);
         let mut bounds = StageLimits { whole_ms: limit(self.get(&table::SLOW_TURN_MS)), ..StageLimits::default() };
@@ -213,14 +213,14 @@ impl Values<'_> {
         bounds
     }
 
-    /// Where events go; `None`: nowhere.
+    /// Where events go. `None`: nowhere.
     fn events(&self) -> Option<EventsConfig> {
         let (secrets, redaction) = (self.get(&table::EVENT_WEBHOOK_SECRET), self.get(&table::EVENT_REDACTION));
         let url = self.find(&table::EVENT_WEBHOOK_URL);
         url.map(|url| EventsConfig { url: Secret::new(url), secrets, redaction })
     }
 
-    /// What is allowed, and may not be what was meant.
+    /// Warnings about settings that are allowed but may not be meant.
     fn notices(&self, product: Product, speech: &SpeechConfig, events: Option<&EventsConfig>) -> Vec<String> {
         let mut notices: Vec<String> = self.idle(matches!(product, Product::Ces(_))).collect();
         let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();

@@ -1,4 +1,5 @@
-//! All settings, checked: the service's, and those of each agent of the agents' file, or of the one that the settings name.
+//! Checks all settings: those of the service, and those of each agent.
+//! The agents come from the agents' file, or the settings name a single one.
 
 use super::config::{AgentConfig, Config, DEFAULT_AGENT, Platform};
 use super::error::SettingError;
@@ -12,7 +13,7 @@ impl Settings {
     /// Checks all settings, and reads the file that `DIALBRIDGE_CONFIG` names and the files that the settings name.
     ///
     /// # Errors
-    /// All that is wrong: values that are wrong by themselves; where none is, those that are wrong beside others.
+    /// Every value that is wrong by itself. If there is none, every value that conflicts with another one.
     pub fn check(&self, platform: Platform) -> Result<Config, SettingErrors> {
         let faults = Faults::default();
         let file = self.file(&faults);
@@ -35,7 +36,7 @@ impl Settings {
         faults.told().map(|()| config)
     }
 
-    /// The agents' file; an empty one where none is named, or the one that is cannot be read.
+    /// The agents' file. It is empty if the settings name none, or if we cannot read it.
     fn file(&self, faults: &Faults) -> ConfigFile {
         let values = Values::of(self, faults);
         let Some(file) = values.find(&table::DIALBRIDGE_CONFIG) else { return ConfigFile::default() };
@@ -43,7 +44,7 @@ impl Settings {
         read.map_err(|fault| values.wrong(&table::DIALBRIDGE_CONFIG, fault)).unwrap_or_default()
     }
 
-    /// What is given and goes before another value at the top of the file: sentences for the log.
+    /// Flags and variables that override a different value at the top of the file, as sentences for the log.
     fn beaten(&self, file: &ConfigFile) -> impl Iterator<Item = String> {
         let is_said = |name: &str| file.top.contains(name) || (AGENT.contains(&name) && file.top.names_agent());
         let differs = move |name: &&str| {
@@ -55,7 +56,8 @@ impl Settings {
     }
 }
 
-/// The file's agent of the name `default`; else the one that the settings name, which is called so; else the file's first.
+/// The name of the default agent: the file's first agent, if no agent there is called `default` and no flag, variable
+/// or line at the top of the file names an agent. Else `default`.
 fn default_agent(file: &ConfigFile, names_agent: bool) -> String {
     let has_default = file.agents.iter().any(|table| table.name == DEFAULT_AGENT);
     match file.agents.first() {

@@ -1,4 +1,4 @@
-//! What comes of the settings: the types that the rest of the service reads.
+//! The checked settings, in the types that the rest of the service reads.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use super::tools::ToolWebhook;
 use dialbridge_agents::{AgentAddress, Endpoint};
 use dialbridge_agents::{CesConfig, SpeechConfig};
 
-/// The agent of a service that has no configuration's file.
+/// The name of the agent if there is no agents' file.
 pub const DEFAULT_AGENT: &str = "default";
 
 /// Everything the service needs to know.
@@ -28,41 +28,41 @@ pub const DEFAULT_AGENT: &str = "default";
 pub struct Config {
     /// The port to listen on.
     pub port: u16,
-    /// The URL that Twilio sees, where it is set.
+    /// The URL that Twilio sees, if it is set.
     pub public_url: Option<PublicUrl>,
     /// Twilio's account and API.
     pub twilio: TwilioConfig,
-    /// Keys for tickets and state; empty: a random one for this process.
+    /// Keys for tickets and state. Empty: a random key for this process.
     pub ticket_keys: Vec<Secret>,
-    /// Bounds.
+    /// Limits of the service.
     pub limits: Limits,
-    /// Whether streams of others' TwiML are taken.
+    /// Whether we accept media streams that TwiML of others has started.
     pub allow_bare_media: bool,
     /// Where the service runs.
     pub platform: Platform,
-    /// Opens what is for those who run the service.
+    /// The token for the operators' pages and requests.
     pub admin_token: Option<Secret>,
-    /// Whether the page shows what was said in phone calls.
+    /// Whether the page shows the transcripts of phone calls.
     pub page_transcripts: bool,
     /// Where traces go.
     pub traces: Option<TracesConfig>,
-    /// The project that traces in log lines belong to, where it is set.
+    /// The Google Cloud project of the traces in log lines, if it is set.
     pub log_project: Option<String>,
     /// The least severity that is logged.
     pub log_level: Severity,
-    /// The agents, by their names.
+    /// The agents by name.
     pub agents: BTreeMap<String, AgentConfig>,
-    /// The agent of calls that nothing leads to another one.
+    /// The name of the agent for calls that no voice-url and no number leads to another one.
     pub default_agent: String,
-    /// Which agent a called number leads to.
+    /// The agent of each called number.
     pub routes: Routes,
-    /// What is allowed, and may not be what was meant: sentences for the log.
+    /// Warnings for the log about settings that are allowed but may not be meant.
     pub notices: Vec<String>,
 }
 
 impl Config {
-    /// The name of a call's agent: the one that its voice-url names, else the one of the called number, else the default
-    /// one. `None` when there is none of the name in the voice-url.
+    /// The name of a call's agent: the agent that its voice-url names, else the agent of the called number, else the
+    /// default agent. `None` if the voice-url names an agent that does not exist.
     #[must_use]
     pub fn route(&self, named: Option<&str>, called: Option<&str>) -> Option<&str> {
         let name = match named {
@@ -72,7 +72,7 @@ impl Config {
         self.agents.get_key_value(name).map(|(name, _)| name.as_str())
     }
 
-    /// What is allowed and leaves something out, or a door open: sentences for people.
+    /// Warnings about settings that disable a feature or leave the service open, as sentences.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
         let twilio = if self.twilio.auth_tokens.is_empty() {
@@ -91,16 +91,16 @@ impl Config {
         twilio.into_iter().chain((is_open && self.has_page()).then_some(page)).collect()
     }
 
-    /// Whether there is a page: in public only for who has the token.
+    /// Whether there is a page. A public service shows it only with an admin token.
     #[must_use]
     pub fn has_page(&self) -> bool {
         self.admin_token.is_some() || !self.platform.is_public()
     }
 
-    /// The agent of calls that nothing leads to another one.
+    /// The default agent.
     ///
     /// # Panics
-    /// When somebody has taken it away: the settings always make one.
+    /// If the default agent was removed. The settings always create one.
     pub fn default_agent_mut(&mut self) -> &mut AgentConfig {
         self.agents.get_mut(&self.default_agent).expect("the default agent is one of the agents")
     }
@@ -111,27 +111,27 @@ impl Config {
 pub struct TwilioConfig {
     /// `AC…`; needed for REST.
     pub account_sid: Option<String>,
-    /// The first signs tickets and does REST, all verify. Empty: nothing is verified.
+    /// The first token signs tickets and REST requests; all of them verify. Empty: we verify nothing.
     pub auth_tokens: Vec<Secret>,
-    /// API key and secret for REST, beside the token.
+    /// API key and secret for REST, instead of the token.
     pub api_key: Option<(String, Secret)>,
     /// Base URL of the REST API.
     pub api_url: String,
 }
 
-/// The platform that the process runs on, told by its environment.
+/// The platform that the process runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Google Cloud Run (`K_SERVICE`).
     CloudRun,
     /// Google App Engine (`GAE_SERVICE`).
     AppEngine,
-    /// Any other.
+    /// Any other platform.
     Elsewhere,
 }
 
 impl Platform {
-    /// Tells the platform by a look-up of the environment.
+    /// Detects the platform. `variable` says whether an environment variable is set.
     pub fn detect(variable: impl Fn(&str) -> bool) -> Self {
         if variable("K_SERVICE") {
             Self::CloudRun
@@ -142,7 +142,7 @@ impl Platform {
         }
     }
 
-    /// Whether the service can be reached by the whole world.
+    /// Whether everyone on the internet can reach the service.
     #[must_use]
     pub fn is_public(self) -> bool {
         !matches!(self, Self::Elsewhere)
@@ -154,7 +154,7 @@ impl Platform {
 pub struct PublicUrl {
     /// Whether it is `https`.
     pub is_tls: bool,
-    /// Host, with a port where there is one.
+    /// The host, with its port if it has one.
     pub authority: String,
 }
 
@@ -172,74 +172,74 @@ impl PublicUrl {
     }
 }
 
-/// All that calls to one agent need to know.
+/// The configuration of calls to one agent.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// The agent.
     pub address: AgentAddress,
-    /// Another endpoint than the agent's own.
+    /// An endpoint that replaces the agent's own.
     pub endpoint: Option<Endpoint>,
-    /// What a lab's agent is, which is served by this process.
+    /// The lab agent, if this process serves it.
     #[cfg(feature = "lab")]
     pub lab: Option<Lab>,
     /// File with Google credentials.
     pub credentials: Option<PathBuf>,
     /// Language of the calls.
     pub language: String,
-    /// What every call is told.
+    /// The configuration of each call.
     pub call: CallConfig,
-    /// How the agent is to hear and to speak.
+    /// How the agent hears and speaks.
     pub speech: SpeechConfig,
-    /// How it is streamed to, where it is one of the Customer Engagement Suite.
+    /// How we stream to an agent of the Customer Engagement Suite.
     pub ces: CesConfig,
-    /// Where the tools are run that it asks for.
+    /// The webhook that runs the agent's tools.
     pub tools: Option<ToolWebhook>,
-    /// How audio is fetched that the agent names by its address.
+    /// How we fetch audio that the agent names by its URI.
     pub prompts: PromptsConfig,
-    /// The event that the agent gets whose transfer nobody answered.
+    /// The event that the agent gets if nobody answers its transfer.
     pub dial_failed_event: Option<String>,
-    /// Where calls go beyond the bound.
+    /// Where calls beyond `max_calls` go.
     pub overflow_url: Option<String>,
-    /// Where tapes are written.
+    /// The folder that tapes are written to.
     pub record_dir: Option<PathBuf>,
-    /// What is masked on them.
+    /// What is masked on tapes.
     pub tape_mask: Mask,
-    /// When a turn is slow.
+    /// From which times on a turn counts as slow.
     pub slow: StageLimits,
-    /// Where events of its calls go.
+    /// Where the events of its calls go.
     pub events: Option<EventsConfig>,
-    /// How many numbers and prefixes of numbers lead to it.
+    /// How many numbers and prefixes lead to this agent.
     pub numbers: usize,
-    /// What is allowed, and may not be what was meant: sentences for the log.
+    /// Warnings for the log about settings that are allowed but may not be meant.
     pub notices: Vec<String>,
 }
 
-/// An agent of the lab's.
+/// An agent of the lab.
 #[cfg(feature = "lab")]
 #[derive(Debug, Clone)]
 pub struct Lab {
-    /// What it says and does.
+    /// What the agent says and does.
     pub script: Script,
-    /// Where that stands; `None`: it is the one that this program brings along.
+    /// The script's file. `None`: the script that is built in.
     pub file: Option<PathBuf>,
 }
 
 impl AgentConfig {
-    /// Where the agent is served.
+    /// The endpoint of the agent.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint.clone().unwrap_or_else(|| self.address.endpoint())
     }
 }
 
-/// Bounds.
+/// Limits of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Started streams at once.
+    /// Concurrent calls: media streams that have started.
     pub max_calls: usize,
-    /// Media sockets at once whose stream has not started.
+    /// Concurrent media sockets whose stream has not started.
     pub waiting_sockets: usize,
-    /// Connections at once that no media socket has become of.
+    /// Concurrent connections that are not media sockets.
     pub connections: usize,
     /// How long the head of a request may take.
     pub head: Duration,
@@ -249,49 +249,49 @@ pub struct Limits {
     pub body: Duration,
     /// The longest body of a request, in bytes.
     pub body_bytes: usize,
-    /// The longest message over a media socket, its fragments together, in bytes.
+    /// The longest message over a media socket, with all its fragments, in bytes.
     pub message_bytes: usize,
-    /// From the opening of a media socket to Twilio's `start`.
+    /// How long Twilio may take from the opening of a media socket to its `start`.
     pub start: Duration,
-    /// How long nothing may come over a media socket whose stream has started.
+    /// How long a media socket whose stream has started may receive nothing.
     pub quiet: Duration,
-    /// How long a media socket may take nothing of what is sent over it.
+    /// How long a media socket may accept no data from us.
     pub slow: Duration,
-    /// How many messages may wait for a media socket.
+    /// How many messages may wait to be sent over a media socket.
     pub queued_messages: usize,
-    /// Streams that share a connection to the agent.
+    /// How many streams share a connection to the agent.
     pub streams_per_connection: usize,
-    /// How long frames wait for each other under load.
+    /// How long a frame waits for others under load, to be sent together.
     pub coalesce: Duration,
 }
 
-/// Where events of calls go.
+/// Where the events of calls go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventsConfig {
-    /// The webhook. Its URL may hold a token, so it is not printed.
+    /// The webhook's URL. It may contain a token, so it is never printed.
     pub url: Secret,
-    /// All sign. Empty: the events are not signed.
+    /// Each secret signs the events. Empty: events are not signed.
     pub secrets: Vec<Secret>,
-    /// What is left out of them.
+    /// What is left out of the events.
     pub redaction: Redaction,
 }
 
-/// What is left out of events. Keys that callers press never stand in one.
+/// What is left out of events. They never contain the digits that callers press.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Redaction {
-    /// Nothing else.
+    /// Only the digits.
     None,
-    /// What was said, by either side, and what the agent made of it: its parameters.
+    /// Also what either side said, and the agent's parameters.
     Words,
-    /// That, and the two numbers.
+    /// Also the two phone numbers.
     #[default]
     All,
 }
 
-/// Where traces go, and which.
+/// Where traces go, and which calls are traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracesConfig {
-    /// The whole URL that spans are posted to. It may hold a token, so it is not printed.
+    /// The full URL that we post spans to. It may contain a token, so it is never printed.
     pub url: Secret,
     /// Headers of each request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -299,7 +299,7 @@ pub struct TracesConfig {
     pub timeout: Duration,
     /// `service.name`.
     pub service_name: String,
-    /// Further attributes of the resource.
+    /// Other attributes of the resource.
     pub resource: Vec<(String, String)>,
     /// Which calls are traced.
     pub sampler: Sampler,
@@ -308,7 +308,7 @@ pub struct TracesConfig {
 /// Which calls are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampler {
-    /// Whether a call that comes with a trace does as that one says.
+    /// Whether the trace that a request belongs to decides if we trace the call.
     pub follows_parent: bool,
     /// The share of the other calls, from 0 to 1.
     pub ratio: f64,

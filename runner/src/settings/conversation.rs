@@ -1,4 +1,4 @@
-//! What core is told of a conversation: interruptions, digits, silence, limits, waiting, recordings of our own.
+//! The settings that `core` needs for a conversation: barge-in, DTMF, no-input, limits, timeouts, fillers.
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::config::{
@@ -9,13 +9,13 @@ use super::layer::Values;
 use super::table;
 use dialbridge_agents::{EsApi, Product};
 
-/// So much audio must fit into a stream before another one takes over, in milliseconds.
+/// A stream must have room for this much audio before another one takes over, in milliseconds.
 const MIN_STREAM_MS: u64 = 5_000;
 
 const SECOND: u64 = 1_000;
 
 impl Values<'_> {
-    /// What core is told. The greeting, the hand-off, and what is the service's, come from elsewhere.
+    /// The call configuration without the greeting, the hand-off and the service's settings.
     pub(super) fn conversation(&self, product: Product) -> CallConfig {
         let ces_stream_ms = self.get(&table::CES_STREAM_SECONDS) * SECOND;
         let (shape, audio_limit_ms) = match product {
@@ -85,7 +85,7 @@ impl Values<'_> {
         let of_product = if matches!(product, Product::Es(_)) { DigitsForm::Text } else { DigitsForm::Dtmf };
         DtmfConfig {
             finish_digit: self.get(&table::DTMF_FINISH_DIGIT),
-            // A CES agent collects them itself.
+            // A CES agent collects digits itself.
             max_digits: self.find(&table::DTMF_MAX_DIGITS).unwrap_or(u32::from(is_ces)),
             interdigit_ms: self.get(&table::DTMF_INTERDIGIT_MS),
             first_digit_ms: self.get(&table::DTMF_FIRST_DIGIT_MS),

@@ -1,4 +1,4 @@
-//! A wrong setting, told in one line: which one, what is wrong with it, and how it would be right.
+//! A wrong setting in one line: which setting, what is wrong, and a value that works.
 
 use std::fmt;
 
@@ -6,32 +6,32 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
     name: &'static str,
-    /// What is wrong, as people know it: a name, or a place in the agents' file.
+    /// What the line begins with: the setting's name, or a place in the agents' file.
     subject: String,
     fault: String,
-    /// A value that would do, as it is written there. Empty: none.
+    /// A valid setting, written as at that place. Empty: there is no example.
     example: String,
 }
 
 impl SettingError {
-    /// The setting of that name has that fault; `example` is a value that would do.
+    /// A fault of the setting `name`. `example` is a valid value.
     #[must_use]
     pub fn new(name: &'static str, fault: impl Into<String>, example: &'static str) -> Self {
         Self { name, subject: name.to_owned(), fault: fault.into(), example: format!("{name}={example}") }
     }
 
-    /// Something in the agents' file has that fault, and is no value of a setting.
+    /// A fault in the agents' file that concerns no setting's value.
     pub(super) fn in_file(place: impl Into<String>, fault: impl Into<String>) -> Self {
         Self { name: "DIALBRIDGE_CONFIG", subject: place.into(), fault: fault.into(), example: String::new() }
     }
 
-    /// The value stands in the agents' file, at that key.
+    /// The same fault for a value in the agents' file, at the key `place`.
     pub(super) fn at_key(self, place: String) -> Self {
         let (_, example) = self.example.split_once('=').unwrap_or_default();
         Self { subject: place, example: format!("{} = \"{example}\"", self.name.to_lowercase()), ..self }
     }
 
-    /// The value was given for all agents, and is wrong for that one.
+    /// The same fault for a value that was given for all agents and is wrong for this one.
     pub(super) fn for_agent(self, agent: &str) -> Self {
         Self { subject: format!("{agent}: {}", self.name), ..self }
     }

@@ -1,22 +1,22 @@
-//! All that is wrong with the settings of one start.
+//! Collects every wrong setting, so that one start reports all of them.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use super::error::SettingError;
 
-/// All wrong settings, in the order in which they were looked at. There is at least one.
+/// All wrong settings, in the order of the checks. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingErrors(Vec<SettingError>);
 
 impl SettingErrors {
-    /// Each of them.
+    /// The errors one by one.
     pub fn iter(&self) -> impl Iterator<Item = &SettingError> {
         self.0.iter()
     }
 }
 
-/// A line for each.
+/// One line for each error.
 impl fmt::Display for SettingErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
@@ -26,7 +26,7 @@ impl fmt::Display for SettingErrors {
 
 impl std::error::Error for SettingErrors {}
 
-/// What has been found so far.
+/// The faults found so far.
 #[derive(Default)]
 pub(super) struct Faults {
     single: RefCell<Vec<SettingError>>,
@@ -34,20 +34,20 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// A value is wrong by itself.
+    /// Adds a value that is wrong by itself.
     pub(super) fn add(&self, error: SettingError) {
         put(&mut self.single.borrow_mut(), error);
     }
 
-    /// A value is wrong beside another one.
+    /// Adds a value that conflicts with another one.
     pub(super) fn add_dependent(&self, error: SettingError) {
         put(&mut self.dependent.borrow_mut(), error);
     }
 
-    /// Ends the look at the settings.
+    /// Ends the check.
     ///
     /// # Errors
-    /// What is wrong by itself; only where nothing is, what is wrong beside another value: it may come of a wrong one.
+    /// Every value that is wrong by itself. If there is none, every conflict: a wrong value could have caused it.
     pub(super) fn told(self) -> Result<(), SettingErrors> {
         let single = self.single.into_inner();
         let errors = if single.is_empty() { self.dependent.into_inner() } else { single };
@@ -55,7 +55,7 @@ impl Faults {
     }
 }
 
-/// A value that holds for several agents is told once.
+/// A value that applies to several agents is reported once.
 fn put(errors: &mut Vec<SettingError>, error: SettingError) {
     if !errors.contains(&error) {
         errors.push(error);

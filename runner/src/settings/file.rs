@@ -1,19 +1,19 @@
 //! The file that `DIALBRIDGE_CONFIG` names: agents by name, each with settings of its own.
 //!
 //! ```toml
-//! barge_in = "voice"                  # any setting, in small letters: for all agents
+//! barge_in = "voice"                  # any setting, in lower case: for all agents
 //!
 //! [agents.sales]
 //! dialogflow_agent = "projects/…"
-//! numbers = ["+15550100", "+1555*"]   # the called numbers that lead to it: whole ones, or how they begin
+//! numbers = ["+15550100", "+1555*"]   # the called numbers that lead to it: whole numbers or prefixes
 //! barge_in = "off"
 //!
 //! [agents.sales.parameters]           # session parameters of its calls
 //! shop = "north"
 //! ```
 //!
-//! What an agent says itself goes before flags and the environment, those before the top of the file, and that before the
-//! defaults: what is said of one agent is meant for it, and what is set by hand beats what is written for all.
+//! The first of these that has a value counts: the agent's table, then flags and the environment, then the top of the
+//! file, then the default. So a flag overrides what the file says for all agents, but not what it says for one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,33 +29,33 @@ use super::setting::Scope;
 use super::spelling::hint;
 use super::value::is_parameter_name;
 
-/// What stands at the top beside settings.
+/// The key of the agents' tables, at the top of the file.
 const AGENTS: &str = "agents";
-/// What stands beside settings at the top and at an agent.
+/// The key of the session parameters, at the top of the file and in an agent's table.
 const PARAMETERS: &str = "parameters";
-/// What stands beside settings at an agent.
+/// The key of the called numbers, in an agent's table.
 const NUMBERS: &str = "numbers";
 
-/// Another word for a setting, as people write it in a file.
+/// A short name for a setting, which people write in a file, and the setting.
 const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
 
-/// Session parameters that are the call's own.
+/// Session parameters that the call itself sets.
 const CALLS_OWN: [&str; 3] = ["From", "To", "CallSid"];
 
-/// The longest name of an agent, in bytes.
+/// The longest agent name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
 /// How deep values of session parameters may be nested.
 const MAX_DEPTH: usize = 8;
 
-/// A file, read.
+/// The contents of the file.
 #[derive(Default)]
 pub(super) struct ConfigFile {
-    /// What it is called.
+    /// The file's path as it was given.
     pub(super) name: String,
-    /// What it says for all agents.
+    /// The settings for all agents.
     pub(super) top: Settings,
-    /// The agents, in the file's order.
+    /// The agents in the order of the file.
     pub(super) agents: Vec<AgentTable>,
     /// Session parameters for all agents.
     pub(super) parameters: Map<String, Json>,
@@ -65,23 +65,23 @@ pub(super) struct ConfigFile {
 pub(super) struct AgentTable {
     /// Its name.
     pub(super) name: String,
-    /// The settings that it has of its own.
+    /// Its own settings.
     pub(super) own: Settings,
-    /// The called numbers that lead to it.
+    /// The called numbers that lead to this agent.
     pub(super) numbers: Vec<Pattern>,
-    /// Session parameters of its calls.
+    /// The session parameters of its calls.
     pub(super) parameters: Map<String, Json>,
 }
 
 impl ConfigFile {
-    /// Reads the file. What is wrong in it is noted and left out.
+    /// Reads the file. Notes what is wrong in it, and leaves it out.
     ///
     /// # Errors
-    /// Why the file cannot be read, to be put behind the setting's name.
+    /// Why we cannot read the file, as a text that follows the setting's name.
     pub(super) fn read(file: &Path, faults: &Faults) -> Result<Self, String> {
         let name = file.display().to_string();
         let text = fs::read_to_string(file).map_err(|error| format!("names {name}, which cannot be read: {error}"))?;
-        // What the file names stands relative to it, wherever the service is started.
+        // Paths in the file are relative to the file, wherever the service starts.
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let reader = Reader { file: &name, folder, faults };
         Ok(reader.document(&text).unwrap_or_default())
@@ -95,7 +95,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `None`: nothing in it can be read.
+    /// Reads the whole file. `None` if it is not TOML or its agents are not in tables.
     fn document(&self, text: &str) -> Option<ConfigFile> {
         let mut top: Table = toml::from_str(text).map_err(|error| self.broken(text, &error)).ok()?;
         let no_tables = "is no table: agents stand in tables such as [agents.sales]";
@@ -122,7 +122,7 @@ impl Reader<'_> {
         Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, parameters })
     }
 
-    /// The settings of a table. With the scope `Service` all may stand there.
+    /// The settings of a table. The scope `Service` allows all settings, `Agent` only those of an agent.
     fn settings(&self, place: &str, table: Table, scope: Scope) -> Settings {
         let mut settings = Settings::default();
         for (key, value) in table {
@@ -152,7 +152,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A value whose path is relative to the file's folder.
+    /// Makes a path relative to the file's folder. Leaves other values as they are.
     fn placed(&self, name: &str, value: String, is_path: bool) -> String {
         let path = value.trim();
         let joined = |path: &str| self.folder.join(path).display().to_string();
@@ -193,7 +193,7 @@ impl Reader<'_> {
         table.into_iter().filter_map(parameter).collect()
     }
 
-    /// A table, an empty one where nothing stands; `None` for what is none.
+    /// The value as a table. Without a value the table is empty. `None` if the value is not a table.
     fn table(&self, place: &str, value: Option<Value>, fault: &str) -> Option<Table> {
         let table = match value {
             None => Ok(Table::new()),
@@ -203,7 +203,7 @@ impl Reader<'_> {
         self.right(place, table)
     }
 
-    /// What is right; a fault is noted.
+    /// Returns what was found. A fault is noted and gives `None`.
     fn right<T>(&self, place: &str, found: Result<T, impl Into<String>>) -> Option<T> {
         found.map_err(|fault| self.wrong(place, fault)).ok()
     }
@@ -220,12 +220,13 @@ impl Reader<'_> {
     }
 }
 
-/// The key of a key.
+/// The dotted key of `key` within `place`.
 fn joined(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") }
 }
 
-/// A value as a flag or a variable would have it; a list with commas between its items. `None` for what no setting is.
+/// The text that a flag or variable would have for this value. A list becomes items with commas. `None` for a type that
+/// no setting has.
 fn text(value: &Value) -> Option<Result<String, String>> {
     let Value::Array(items) = value else { return scalar(value).map(Ok) };
     let items: Vec<String> = items.iter().map(scalar).collect::<Option<_>>()?;
@@ -245,7 +246,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// A value as JSON; `None` for one that is nested too deep, or no number that JSON knows.
+/// The value as JSON. `None` if it is nested too deep, or is a number that JSON does not have.
 fn json(value: Value, depth: usize) -> Option<Json> {
     let depth = depth.checked_sub(1)?;
     Some(match value {

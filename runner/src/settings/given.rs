@@ -1,5 +1,5 @@
-//! The settings as they are given: a flag and an environment variable each, all taken as text, so that a wrong one is told in
-//! the same way wherever it comes from.
+//! The settings as given. Each one is a flag and an environment variable. We take all of them as text, so that a wrong
+//! value gives the same message wherever it comes from.
 
 use std::collections::BTreeMap;
 
@@ -9,38 +9,38 @@ use super::setting::{Declared, Otherwise, Secrecy};
 use super::table::ALL;
 use super::value::Quoted;
 
-/// Both say which agent it is: who has one of them has no use for the other one of somebody else.
+/// Both settings name the agent. A layer that sets one of them does not inherit the other from the next layer.
 pub(super) const AGENT: [&str; 2] = ["DIALOGFLOW_AGENT", "DIALOGFLOW_PROJECT_ID"];
 
-/// Settings by their names, as they were given. Some are secrets: it is not printed.
+/// Settings by name, as given. Some are secrets, so this type is never printed.
 #[derive(Clone, Default)]
 pub struct Settings(BTreeMap<&'static str, String>);
 
-/// The setting of that name.
+/// The setting `name`, if it exists.
 pub(super) fn declared(name: &str) -> Option<&'static dyn Declared> {
     ALL.iter().find(|setting| setting.facts().name == name).copied()
 }
 
 impl Settings {
-    /// The settings of those names, with their values.
+    /// Settings from pairs of name and value.
     ///
     /// # Panics
-    /// When there is no setting of a name.
+    /// If a name is not a setting.
     pub fn of<N: AsRef<str>, V: Into<String>>(given: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut settings = Self::default();
         given.into_iter().for_each(|(name, value)| settings.set(name.as_ref(), value));
         settings
     }
 
-    /// Sets the setting of that name. An empty value counts as not given.
+    /// Sets a setting. An empty value counts as not given.
     ///
     /// # Panics
-    /// When there is none.
+    /// If `name` is not a setting.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         assert!(self.try_set(name, value), "{name} is no setting");
     }
 
-    /// Sets the setting of that name. `false`: there is none.
+    /// Sets a setting. Returns `false` if `name` is not a setting.
     #[must_use]
     pub fn try_set(&mut self, name: &str, value: impl Into<String>) -> bool {
         let Some(setting) = declared(name) else { return false };
@@ -48,7 +48,8 @@ impl Settings {
         true
     }
 
-    /// A value, without the spaces around it; an empty one counts as not given, unless "none" is a value of the setting.
+    /// The value of a setting, without the spaces around it. An empty value counts as not given, unless the setting may
+    /// be empty.
     #[must_use]
     pub fn given(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.trim();
@@ -56,12 +57,12 @@ impl Settings {
         (!value.is_empty() || may_be_empty()).then_some(value)
     }
 
-    /// Whether there is a value, be it an empty one.
+    /// Whether there is a value, even an empty one.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// The names of all that is given, in alphabetical order.
+    /// The names of all given settings, in alphabetical order.
     pub(super) fn given_names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
     }
@@ -71,19 +72,19 @@ impl Settings {
         ALL.iter().map(|setting| setting.facts().name)
     }
 
-    /// Whether no output may show a value of the setting of that name.
+    /// Whether no output may show the value of the setting `name`.
     #[must_use]
     pub fn is_secret(name: &str) -> bool {
         declared(name).is_some_and(|setting| setting.facts().secrecy == Secrecy::Secret)
     }
 
-    /// Whether an agent is named.
+    /// Whether these settings name an agent.
     pub(super) fn names_agent(&self) -> bool {
         AGENT.iter().any(|name| self.given(name).is_some())
     }
 
-    /// What was given as a flag or in the environment, as `NAME=value`, in the order of the names. Secrets and numbers are
-    /// `…`, and of a URL its user and the values of its query.
+    /// The settings given as flags or in the environment, as `NAME=value`, sorted by name. `…` replaces secrets, phone
+    /// numbers, and the user and the query values of a URL.
     #[must_use]
     pub fn shown(&self) -> Vec<String> {
         let shown = self.0.iter().map(|(name, value)| {
@@ -96,14 +97,14 @@ impl Settings {
         shown.collect()
     }
 
-    /// The values of those settings that are secrets, as they were given.
+    /// The values of the secret settings, as given.
     #[must_use]
     pub fn secret_values(&self) -> Vec<String> {
         self.0.iter().filter(|(name, _)| Self::is_secret(name)).map(|(_, value)| value.clone()).collect()
     }
 }
 
-/// A URL without its user and the values of its query; any other text as it is.
+/// Hides the user and the query of a URL. Returns any other text as it is.
 fn without_secrets(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
     let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
@@ -123,7 +124,7 @@ impl Args for Settings {
     }
 }
 
-/// Its id is the setting's name.
+/// The command-line argument of a setting. Its id is the setting's name.
 fn argument(setting: &'static dyn Declared) -> Arg {
     let facts = setting.facts();
     let values = setting.values();

@@ -1,5 +1,5 @@
-//! The settings that hold for the service or for one agent: what an agent says itself goes before flags and the environment,
-//! those before the top of the agents' file, and that before the defaults.
+//! Looks up the settings of the service or of one agent. The first of these that has a value counts: the agent's own
+//! table, then flags and the environment, then the top of the agents' file, then the default.
 
 use super::error::SettingError;
 use super::faults::Faults;
@@ -19,35 +19,36 @@ enum Origin {
     Top,
 }
 
-/// Values by the table's entries. Who reads a wrong one gets the default, and the fault is noted: one start tells all.
+/// Looks up a value by its entry in the table. A wrong value gives the default, and the fault is noted, so that one
+/// start reports every fault.
 pub(super) struct Values<'a> {
-    /// The first one that has a value counts.
+    /// The first layer that has a value counts.
     layers: Vec<(Origin, &'a Settings)>,
     /// The file's name.
     file: &'a str,
-    /// The agent of the file that it is for.
+    /// The agent whose settings these are, if it comes from the file.
     agent: Option<&'a str>,
     faults: &'a Faults,
 }
 
 impl<'a> Values<'a> {
-    /// Those of flags and the environment alone.
+    /// The values of flags and the environment alone.
     pub(super) fn of(given: &'a Settings, faults: &'a Faults) -> Self {
         Self { layers: vec![(Origin::Given, given)], file: "", agent: None, faults }
     }
 
-    /// Those that hold for all.
+    /// The values for all agents.
     pub(super) fn for_all(given: &'a Settings, file: &'a ConfigFile, faults: &'a Faults) -> Self {
         Self { layers: vec![(Origin::Given, given), (Origin::Top, &file.top)], file: &file.name, agent: None, faults }
     }
 
-    /// These, and before them what an agent of the file says itself.
+    /// Puts an agent's own table before these values.
     pub(super) fn with_own(mut self, table: &'a AgentTable) -> Self {
         self.layers.insert(0, (Origin::Own, &table.own));
         Self { agent: Some(&table.name), ..self }
     }
 
-    /// The value that is given, else the table's default, where there is one.
+    /// The given value, else the table's default if there is one.
     pub(super) fn find<T: Clone + Sync>(&self, setting: &Setting<T>) -> Option<T> {
         match self.value(setting).map(|value| setting.read(value)) {
             Some(Ok(value)) => return Some(value),
@@ -62,7 +63,7 @@ impl<'a> Values<'a> {
         self.find(setting).unwrap_or_else(|| panic!("{} has no default", setting.facts().name))
     }
 
-    /// The value as it is given.
+    /// The value as given.
     pub(super) fn value(&self, setting: &dyn Declared) -> Option<&'a str> {
         self.given(setting.facts().name)
     }
@@ -76,7 +77,7 @@ impl<'a> Values<'a> {
         self.value(setting).is_some()
     }
 
-    /// Whether an agent is named.
+    /// Whether these values name an agent.
     pub(super) fn names_agent(&self) -> bool {
         self.layers.iter().any(|(_, settings)| settings.names_agent())
     }
@@ -86,12 +87,12 @@ impl<'a> Values<'a> {
         self.faults.add(self.error(setting, fault, None));
     }
 
-    /// Notes that a value is wrong, or missing, beside others.
+    /// Notes that a value conflicts with others, or that others need it and it is missing.
     pub(super) fn conflicting(&self, setting: &dyn Declared, fault: impl Into<String>) {
         self.faults.add_dependent(self.error(setting, fault, self.agent));
     }
 
-    /// The fault with its place. `only_for`: the agent for which a value that holds for all is wrong.
+    /// The fault with its place. `only_for` is the agent for which a value given for all is wrong.
     fn error(&self, setting: &dyn Declared, fault: impl Into<String>, only_for: Option<&str>) -> SettingError {
         let (name, file) = (setting.facts().name, self.file);
         let error = SettingError::new(name, fault, setting.example());
@@ -105,8 +106,8 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// What is given and has no effect, because another setting is not given or the agent is one of CES: sentences for
-    /// the log.
+    /// Settings that are given and have no effect, because another setting is missing or the agent is a CES agent, as
+    /// sentences for the log.
     pub(super) fn idle(&self, is_ces: bool) -> impl Iterator<Item = String> {
         let given = ALL.iter().map(|setting| setting.facts()).filter(|facts| self.given(facts.name).is_some());
         given.filter_map(move |facts| match facts.needs {
@@ -120,7 +121,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The layer whose value counts. An empty value of an agent's own takes away what the agent would inherit.
+    /// The layer whose value counts. An empty value in an agent's table removes what the agent would inherit.
     fn layer(&self, name: &str) -> Option<(Origin, &'a Settings)> {
         let has = |origin, settings: &Settings, name: &str| match origin {
             Origin::Own => settings.contains(name),

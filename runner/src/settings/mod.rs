@@ -1,9 +1,11 @@
-//! The settings: each one a flag and an environment variable, checked before anything starts.
+//! The settings. Each one is a flag and an environment variable, and is checked before anything starts.
 //!
-//! `table` declares each setting once, `setting` says what an entry is and `value` how texts are read. `given` has the values
-//! as they come, `file` those of the agents' file, and `layer` says which of them counts. `service`, `agent` and
-//! `conversation` make of them what `config` describes; `agents` checks all of it in one go. `spelling` knows names that
-//! only look like settings.
+//! - `table` declares each setting once. `setting` defines its entries, `value` reads their texts.
+//! - `given` holds the values of flags and the environment, `file` those of the agents' file. `layer` picks the one
+//!   that counts.
+//! - `service`, `agent` and `conversation` turn the values into the types of `config`. `agents` checks everything in
+//!   one go.
+//! - `spelling` finds names that only look like settings.
 
 mod agent;
 mod agents;

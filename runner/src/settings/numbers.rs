@@ -1,14 +1,14 @@
-//! Called numbers, and the agents that they lead to.
+//! Called numbers and their agents.
 
 use std::collections::BTreeMap;
 
-/// The most digits of a number, country code included (ITU-T E.164).
+/// The maximum digits of a number with its country code (ITU-T E.164).
 const MAX_DIGITS: usize = 15;
 
-/// The most digits of a short code.
+/// The maximum digits of a short code.
 const MAX_SHORT_DIGITS: usize = 8;
 
-/// Whether Twilio could call a number so: E.164, a short code, or an address such as `sip:…` and `client:…`.
+/// Whether Twilio could send this as a number: E.164, a short code, or an address such as `sip:…` and `client:…`.
 pub(super) fn is_number(number: &str) -> bool {
     let digits = |text: &str, most: usize| text.len() <= most && text.bytes().all(|b| b.is_ascii_digit());
     match (number.strip_prefix('+'), number.split_once(':')) {
@@ -21,17 +21,17 @@ pub(super) fn is_number(number: &str) -> bool {
     }
 }
 
-/// A number, or the beginning of numbers.
+/// A number or a prefix of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// This one.
+    /// This number.
     Exact(String),
-    /// All that begin so; none at all stands for every number.
+    /// All numbers that begin with this. Empty: every number.
     Prefix(String),
 }
 
 impl Pattern {
-    /// Reads a number, or a prefix with `*` at its end; `None` for what is neither.
+    /// Reads a number, or a prefix that ends with `*`. `None` if the text is neither.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.strip_suffix('*') {
@@ -44,14 +44,14 @@ impl Pattern {
     }
 }
 
-/// Which agent a called number leads to.
+/// The agent of each called number.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Routes {
     exact: BTreeMap<String, String>,
     prefixes: BTreeMap<String, String>,
 }
 
-/// Numbers are nothing for a log.
+/// Numbers must not be in a log.
 impl std::fmt::Debug for Routes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Routes({} numbers, {} prefixes)", self.exact.len(), self.prefixes.len())
@@ -59,10 +59,10 @@ impl std::fmt::Debug for Routes {
 }
 
 impl Routes {
-    /// Leads calls of that pattern to that agent.
+    /// Routes calls to numbers of this pattern to an agent.
     ///
     /// # Errors
-    /// With the agent that has the same pattern.
+    /// The name of the agent that already has this pattern.
     pub(super) fn add(&mut self, pattern: Pattern, agent: &str) -> Result<(), String> {
         let (routes, number) = match pattern {
             Pattern::Exact(number) => (&mut self.exact, number),
@@ -77,7 +77,7 @@ impl Routes {
         }
     }
 
-    /// The agent of a called number: the number's own, else that of the longest prefix.
+    /// The agent of a called number: the agent of the exact number, else that of the longest prefix.
     #[must_use]
     pub fn agent(&self, called: &str) -> Option<&str> {
         let of_prefix = || {

@@ -1,6 +1,6 @@
-//! Settings that had another name before.
+//! Old names of settings.
 
-/// The old name and the new one. An old one is told at the start, and sets nothing.
+/// Old and new names. The service reports an old name at start and ignores its value.
 pub(super) const OLD_NAMES: [(&str, &str); 22] = [
     ("MOST_CALL_SECONDS", "MAX_CALL_SECONDS"),
     ("MOST_SILENCE_SECONDS", "MAX_SILENCE_SECONDS"),

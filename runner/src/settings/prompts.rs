@@ -1,13 +1,13 @@
-//! How recordings and texts of an agent become audio.
+//! How we turn an agent's recordings and texts into audio.
 
-/// How audio is fetched.
+/// How we fetch audio.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PromptsConfig {
-    /// The most bytes of one recording.
+    /// The maximum size of a recording, in bytes.
     pub max_bytes: usize,
-    /// Cloud Storage's JSON API.
+    /// Base URL of Cloud Storage's JSON API.
     pub storage_endpoint: String,
-    /// Cloud Text-to-Speech.
+    /// Base URL of Cloud Text-to-Speech.
     pub text_to_speech_endpoint: String,
 }
 

@@ -1,4 +1,4 @@
-//! Recordings of our own: WAV files that are read when the service starts.
+//! Recordings of our own: WAV files that the service reads when it starts.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -11,13 +11,13 @@ use dialbridge_core::config::Clip;
 /// The longest recording, in milliseconds.
 const MAX_RECORDING_MS: usize = 30_000;
 
-/// The largest file, in bytes: 30 seconds at 48 kHz with two channels are 6 MB.
+/// The largest file, in bytes. 30 seconds at 48 kHz with two channels are 6 MB.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// A WAV file as the telephone plays it.
+/// Reads a WAV file and converts it to 8 kHz mu-law.
 ///
 /// # Errors
-/// Why the file cannot be played, to be put behind the setting's name.
+/// Why we cannot play the file, as a text that follows the setting's name.
 pub(super) fn recording(file: &str) -> Result<Clip, String> {
     let wav = read(file).map_err(|error| format!("names {file}, which cannot be read: {error}"))?;
     read_wav(&wav).map_err(|error| format!("names {file}, which is no WAV file: {error}"))?;

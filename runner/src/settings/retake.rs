@@ -1,4 +1,4 @@
-//! A recorded call with other settings than it had.
+//! The configuration of a recorded call, with other settings.
 
 use dialbridge_core::CallConfig;
 use serde_json::Value;
@@ -8,12 +8,11 @@ use super::given::Settings;
 use super::layer::Values;
 use dialbridge_agents::{CesTransport, EsApi, Product};
 
-/// A call's configuration with some settings changed, each `NAME=VALUE`: what they change of the defaults is changed in it,
-/// and all else stays. Only settings of a conversation, a greeting and a hand-off are of a call's configuration; others
-/// change nothing.
+/// Changes some settings of a call's configuration; each change is `NAME=VALUE`. All else stays. Only the settings of
+/// the conversation, the greeting and the hand-off have an effect.
 ///
 /// # Errors
-/// With a sentence for a setting that is none or has a wrong value.
+/// A sentence if a name is not a setting or a value is wrong.
 pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> Result<CallConfig, String> {
     let product = match edition {
         "es" if config.knows_prompts => Product::Es(EsApi::V2Beta1),
@@ -37,11 +36,11 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
 }
 
 fn json(config: &CallConfig) -> Value {
-    // A configuration always has a JSON form: it stands in every tape's header.
+    // A configuration always has a JSON form: every tape's header contains one.
     serde_json::to_value(config).unwrap_or_default()
 }
 
-/// Changes in `whole` what is different in `after` and `before`.
+/// Makes the changes from `before` to `after` in `whole`.
 fn overlay(whole: &mut Value, before: &Value, after: &Value) {
     let (Value::Object(whole), Value::Object(before), Value::Object(after)) = (&mut *whole, before, after) else {
         if before != after {
@@ -49,7 +48,7 @@ fn overlay(whole: &mut Value, before: &Value, after: &Value) {
         }
         return;
     };
-    // A field that is left out where it has its default is there in one of them only.
+    // JSON leaves out some fields that have their default, so a field may be in one of the two only.
     for name in before.keys().chain(after.keys()) {
         match (before.get(name), after.get(name)) {
             (Some(old), None) if !old.is_null() => {

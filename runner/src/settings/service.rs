@@ -1,4 +1,4 @@
-//! What is the service's: where it listens, its limits, Twilio's account, traces.
+//! The settings of the service: where it listens, its limits, Twilio's account, traces.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::numbers::Routes;
 use super::setting::Declared;
 use super::table;
 
-/// The platform gives a media stream an hour; a call leaves it before.
+/// The platform cuts a media stream after an hour. A call migrates before that.
 const PLATFORM_MIGRATION_SECONDS: u64 = 3_300;
 
 impl Values<'_> {
@@ -41,7 +41,7 @@ impl Values<'_> {
         }
     }
 
-    /// When a call goes to another media stream, in milliseconds; 0: never.
+    /// When a call migrates to another media stream, in milliseconds. 0: never.
     pub(super) fn migrate_after_ms(&self, platform: Platform) -> u64 {
         let default = if platform.is_public() { PLATFORM_MIGRATION_SECONDS } else { 0 };
         self.find(&table::MIGRATE_AFTER_SECONDS).unwrap_or(default) * 1_000
@@ -97,7 +97,7 @@ impl Values<'_> {
         }
     }
 
-    /// In public the door is locked, or somebody said that it shall be open.
+    /// A public service must have Twilio's auth token, unless ALLOW_UNSIGNED says that it may be open.
     fn check_access(&self, platform: Platform, twilio: &TwilioConfig) {
         let allow_unsigned = self.get(&table::ALLOW_UNSIGNED);
         if !platform.is_public() || !twilio.auth_tokens.is_empty() {
@@ -113,14 +113,14 @@ impl Values<'_> {
         }
     }
 
-    /// Where traces go; `None`: nowhere.
+    /// Where traces go. `None`: nowhere.
     fn traces(&self) -> Option<TracesConfig> {
         let base = self.find(&table::OTEL_EXPORTER_OTLP_ENDPOINT).map(|base| format!("{base}/v1/traces"));
         let url = self.find(&table::OTEL_EXPORTER_OTLP_TRACES_ENDPOINT).or(base);
         self.get(&table::OTEL_EXPORTER_OTLP_PROTOCOL);
         let (follows_parent, most) = self.get(&table::OTEL_TRACES_SAMPLER);
         let share = self.get(&table::OTEL_TRACES_SAMPLER_ARG);
-        // Only a ratio's samplers have an argument.
+        // Only the ratio samplers have an argument.
         let ratio = most.map_or(1.0, |most| most.min(share));
         let config = TracesConfig {
             url: Secret::new(url.as_deref().unwrap_or_default()),
@@ -133,14 +133,14 @@ impl Values<'_> {
         url.is_some().then_some(config)
     }
 
-    /// Notes that a setting is needed where `beside` is set.
+    /// Notes that `setting` is missing although `beside` is set.
     fn missing(&self, setting: &dyn Declared, beside: &dyn Declared) {
         self.conflicting(setting, format!("is not set, but {} is", beside.facts().name));
     }
 }
 
 impl Default for Limits {
-    /// Those of a service that sets none.
+    /// The limits of a service that sets none.
     fn default() -> Self {
         Values::of(&Settings::default(), &Faults::default()).limits()
     }

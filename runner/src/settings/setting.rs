@@ -1,4 +1,4 @@
-//! A setting: the facts of its entry in the table, and how its value is read.
+//! One setting: the facts of its entry in the table, and how we read its value.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use dialbridge_net::Secret;
 
 use super::value::{Quoted, boolean, list, url};
 
-/// Who can have a value of its own.
+/// Who can have its own value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The whole service.
@@ -22,24 +22,24 @@ pub(super) enum Scope {
 pub(super) enum Secrecy {
     /// Everywhere.
     Open,
-    /// Not in a log: it may hold somebody's number.
+    /// Not in a log: it may contain somebody's number.
     Personal,
     /// Nowhere.
     Secret,
 }
 
-/// What holds where nothing is given.
+/// What applies if no value is given.
 #[derive(Clone, Copy)]
 pub(super) enum Otherwise {
     /// Nothing.
     Nothing,
     /// This value.
     Value(&'static str),
-    /// A value that depends on something else; for people.
+    /// A value that depends on something else, described for people.
     Depends(&'static str),
 }
 
-/// What the table says of a setting, whatever the type of its value.
+/// What the table says about a setting, whatever the type of its value.
 pub(super) struct Facts {
     /// The environment variable.
     pub(super) name: &'static str,
@@ -52,13 +52,13 @@ pub(super) struct Facts {
     example: &'static str,
     flag: &'static str,
     pub(super) secrecy: Secrecy,
-    /// Whether it is a path: in the agents' file it is relative to that file.
+    /// Whether the value is a path. In the agents' file it is relative to that file.
     pub(super) is_path: bool,
-    /// Whether an empty value is one: "none" instead of the default.
+    /// Whether an empty value counts: it means "none" instead of the default.
     pub(super) may_be_empty: bool,
     /// The setting without which this one has no effect.
     pub(super) needs: Option<&'static str>,
-    /// Whether it has no effect for an agent of the Customer Engagement Suite.
+    /// Whether this one has no effect for an agent of the Customer Engagement Suite.
     pub(super) is_idle_for_ces: bool,
 }
 
@@ -84,15 +84,15 @@ impl Facts {
     }
 }
 
-/// How a value is read.
+/// How to read a value.
 enum Read<T: 'static> {
     /// One of these words.
     Choice(&'static [(&'static str, T)]),
-    /// A whole number of that range; the function gives `None` for one that `T` does not hold.
+    /// A whole number in this range. The function returns `None` if the number does not fit `T`.
     Number(RangeInclusive<u64>, fn(u64) -> Option<T>),
-    /// A number of that range, with a fraction or without.
+    /// A number in this range, with or without a fraction.
     Decimal(RangeInclusive<f64>, fn(f64) -> T),
-    /// A text of some form: what it is called in `--help`, the form for people, and the function that reads it or says
+    /// A text of some form: its name in `--help`, its form described for people, and the function that reads it or says
     /// what is wrong with it.
     Form(&'static str, &'static str, fn(&str) -> Result<T, String>),
 }
@@ -105,13 +105,13 @@ pub(super) struct Setting<T: 'static> {
 
 /// A setting, whatever the type of its value.
 pub(super) trait Declared: Sync {
-    /// What the table says of it.
+    /// What the table says about it.
     fn facts(&self) -> &Facts;
-    /// Which values it takes, for people.
+    /// The valid values, described for people.
     fn values(&self) -> String;
-    /// What a value of it is called in `--help`.
+    /// The name of its value in `--help`.
     fn value_name(&self) -> &'static str;
-    /// A value that it takes.
+    /// A valid value.
     fn example(&self) -> &'static str;
 }
 
@@ -153,7 +153,7 @@ impl<T: Clone> Setting<T> {
     /// Reads a value.
     ///
     /// # Errors
-    /// What is wrong with it, to be put behind the setting's name.
+    /// What is wrong with the value, as a text that follows the setting's name.
     pub(super) fn read(&self, value: &str) -> Result<T, String> {
         match &self.read {
             Read::Choice(words) => {
@@ -172,7 +172,7 @@ impl<T: Clone> Setting<T> {
         }
     }
 
-    /// The value where nothing is given, where the table has one.
+    /// The default, if the table has one.
     pub(super) fn default(&self) -> Option<T> {
         let Otherwise::Value(value) = self.facts.otherwise else { return None };
         self.read(value).ok()
@@ -191,7 +191,7 @@ fn out_of<T: Display>(value: &str, range: &RangeInclusive<T>) -> String {
     format!("is {}; it must be a number from {} to {}", Quoted(value), range.start(), range.end())
 }
 
-/// Functions by which an entry of the table says a fact of its setting.
+/// The functions by which an entry of the table states the facts of its setting.
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident($($value:ident: $type:ty)?): $fact:ident = $set:expr;)+) => {
         impl<T> Setting<T> {
@@ -209,13 +209,13 @@ facts! {
     under(section: &'static str): section = section;
     of(scope: Scope): scope = scope;
     help(sentence: &'static str): help = sentence;
-    /// The value where nothing is given.
+    /// The default.
     default_is(value: &'static str): otherwise = Otherwise::Value(value);
-    /// What holds where nothing is given, for people: it depends on something else.
+    /// The default if it depends on something else, described for people.
     otherwise(what: &'static str): otherwise = Otherwise::Depends(what);
-    /// A value that it takes; else the default is one, or the last choice.
+    /// A valid value. Without this the default is the example, or the last choice.
     example(value: &'static str): example = value;
-    /// A flag that is not the name.
+    /// A flag that differs from the name.
     flag(flag: &'static str): flag = flag;
     secret(): secrecy = Secrecy::Secret;
     personal(): secrecy = Secrecy::Personal;
@@ -240,12 +240,12 @@ pub(super) const fn decimal(range: RangeInclusive<f64>) -> Setting<f64> {
     setting(Read::Decimal(range, |number| number))
 }
 
-/// One of some words.
+/// One of these words.
 pub(super) const fn choice<T>(words: &'static [(&'static str, T)]) -> Setting<T> {
     setting(Read::Choice(words))
 }
 
-/// A text of some form, with the function that reads it. Where people need no more to know than the name, `form` is empty.
+/// A text of some form, with the function that reads it. `form` is empty if the name says enough.
 pub(super) const fn form<T>(name: &'static str, form: &'static str, read: fn(&str) -> Result<T, String>) -> Setting<T> {
     setting(Read::Form(name, form, read))
 }
@@ -265,7 +265,7 @@ pub(super) const fn path(name: &'static str) -> Setting<PathBuf> {
     form(name, "", |value| Ok(value.into())).path()
 }
 
-/// Secrets, with commas between them.
+/// Secrets, separated by commas.
 pub(super) const fn secrets(name: &'static str) -> Setting<Vec<Secret>> {
     form(name, "list", |value| Ok(list(value).into_iter().map(Secret::new).collect())).default_is("").secret()
 }

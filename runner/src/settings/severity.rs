@@ -1,13 +1,13 @@
 //! The least severity that is logged: `LOG_LEVEL`.
 
-/// How bad it is, in Cloud Logging's words.
+/// The severity of a line, in Cloud Logging's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// For somebody who looks for a fault. May hold transcripts.
+    /// For somebody who looks for a fault. May contain transcripts.
     Debug,
     /// What happened.
     Info,
-    /// Something is not as it should be, and the service goes on.
+    /// Something is wrong, and the service continues.
     Warning,
     /// Something failed.
     Error,

@@ -1,30 +1,30 @@
-//! Names that are no settings and look like one: a typing error, or a setting's name of before.
+//! Finds names that look like a setting and are not one: typing errors and old names.
 
 use strsim::osa_distance;
 
 use super::given::Settings;
 use super::old_names::OLD_NAMES;
 
-/// Names of the environment are many, and other programs' too: a shorter one is not looked at.
+/// We do not look at shorter names: the environment has many, and most belong to other programs.
 const MIN_CHARS: usize = 6;
 
-/// How far a name may be from a setting's, in characters that are wrong, missing, too many or swapped: from this length on
-/// two, below it one.
+/// From this length on a name may differ from a setting by two characters, below it by one. A character can be wrong,
+/// missing, extra or swapped.
 const MIN_CHARS_FOR_TWO: usize = 8;
 
-/// How far a key of the agents' file may be: nothing but settings stands there.
+/// How many characters of a key in the agents' file may differ. The file has settings only, so this can be more.
 const MAX_CHARS_IN_FILE: usize = 4;
 
-/// What a name that is no setting may be meant as.
+/// What an unknown name may mean.
 #[derive(Debug, PartialEq, Eq)]
 enum Meant<'a> {
-    /// This is what it is called now.
+    /// It is the old name of this setting.
     Renamed(&'a str),
-    /// It looks like this.
+    /// It looks like this setting.
     Near(&'a str),
 }
 
-/// The variables that look like settings and are none: a sentence for each.
+/// A sentence for each variable that looks like a setting and is not one.
 pub fn misspelt(variables: impl Iterator<Item = String>) -> Vec<String> {
     let known: Vec<&str> = Settings::names().collect();
     let sentence = |name: String| match meant(&name, &known, max_distance(&name))? {
@@ -36,7 +36,7 @@ pub fn misspelt(variables: impl Iterator<Item = String>) -> Vec<String> {
     sentences
 }
 
-/// What is to be said behind "is no setting" of a key of the agents' file.
+/// The text that follows "is no setting" in a message about a key of the agents' file.
 pub(super) fn hint(key: &str) -> String {
     let known: Vec<&str> = Settings::names().collect();
     if known.iter().any(|known| known.eq_ignore_ascii_case(key)) {
@@ -57,7 +57,7 @@ fn max_distance(name: &str) -> usize {
     }
 }
 
-/// `None`: the name is a known one, or like none of them.
+/// `None` if the name is a setting, or looks like none.
 fn meant<'a>(name: &str, known: &[&'a str], max_distance: usize) -> Option<Meant<'a>> {
     if known.contains(&name) {
         return None;

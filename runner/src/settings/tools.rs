@@ -1,15 +1,15 @@
-//! Who runs the tools that an agent asks its client for.
+//! The webhook that runs the tools which an agent asks its client to run.
 
 use std::time::Duration;
 
 use super::Secret;
 
-/// Where tools are run.
+/// The webhook that runs tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolWebhook {
     /// `CES_TOOL_WEBHOOK_URL`.
     pub url: String,
-    /// `CES_TOOL_WEBHOOK_SECRET`: requests are signed with it.
+    /// `CES_TOOL_WEBHOOK_SECRET`: signs the requests.
     pub secret: Option<Secret>,
     /// `CES_TOOL_WEBHOOK_MS`: how long a tool may take.
     pub timeout: Duration,

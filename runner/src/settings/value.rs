@@ -1,5 +1,5 @@
-//! Reading one value: each function gives what the text means, or what is wrong with it, to be put behind the setting's
-//! name.
+//! Reads one value. Each function returns what the text means, or what is wrong with it, as a text that follows the
+//! setting's name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,13 +17,13 @@ use super::numbers::is_number;
 use super::severity::Severity;
 use dialbridge_agents::{AgentAddress, Endpoint, EsApi};
 
-/// The longest name of an event, in bytes.
+/// The longest event name, in bytes.
 const MAX_EVENT_BYTES: usize = 100;
 
 /// The longest language tag, in bytes.
 const MAX_LANGUAGE_BYTES: usize = 35;
 
-/// How much of a value is shown, in characters.
+/// How much of a value a message shows, in characters.
 const MAX_SHOWN_CHARS: usize = 80;
 
 /// The longest name of a session parameter, in bytes.
@@ -32,20 +32,21 @@ const MAX_NAME_BYTES: usize = 100;
 /// The longest URL, in bytes.
 const MAX_URL_BYTES: usize = 2_000;
 
-/// The shortest token: 16 random characters of base64 are 96 bits, which nobody guesses.
+/// The shortest token. 16 random characters of base64 are 96 bits, which nobody guesses.
 const MIN_ADMIN_TOKEN_CHARS: usize = 16;
 
-/// A call that leaves its media streams sooner looks like one whose streams do not last.
+/// A call that migrates sooner looks like a call whose media streams keep breaking.
 const MIN_RENEWAL_SECONDS: u64 = 120;
 const MAX_RENEWAL_SECONDS: u64 = 86_400;
 
 /// The longest goodbye, in characters.
 const MAX_GOODBYE_CHARS: usize = 500;
 
-/// The longest time of a turn or a stage, in milliseconds.
+/// The longest time for a turn or a stage, in milliseconds.
 pub(super) const MAX_STAGE_MS: u64 = 600_000;
 
-/// Dialogflow's limits for phrase hints (Cloud Speech's of a request): how many, and how long each one, in characters.
+/// Dialogflow's limits for phrase hints, which are Cloud Speech's for a request: how many, and how long each may be, in
+/// characters.
 const MAX_PHRASES: usize = 5_000;
 const MAX_PHRASE_CHARS: usize = 100;
 
@@ -65,7 +66,7 @@ const REFUSED_HEADERS: [&str; 9] = [
     "x-forwarded-for",
 ];
 
-/// A value for a line that is to stay one: in quotes, and no more of it than a person wants to read.
+/// A value in quotes, shortened so that its message stays one line.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -77,17 +78,17 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// The value as it is where it is right, else the fault.
+/// Returns the value as it is if it is right, else the fault.
 fn right(value: &str, is_right: bool, fault: impl FnOnce() -> String) -> Result<String, String> {
     if is_right { Ok(value.to_owned()) } else { Err(fault()) }
 }
 
-/// The same with a fault that shows the value.
+/// The same, with a fault that shows the value.
 fn kept(value: &str, is_right: bool, fault: &str) -> Result<String, String> {
     right(value, is_right, || format!("is {}{fault}", Quoted(value)))
 }
 
-/// The items between the commas.
+/// The items of a comma-separated list.
 pub(super) fn list(value: &str) -> Vec<String> {
     let items = value.split(',').map(str::trim);
     items.filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
@@ -108,7 +109,7 @@ pub(super) fn url(value: &str) -> Result<String, String> {
     kept(value, is_http && has_host && value.len() <= MAX_URL_BYTES, "; it must be a URL with http or https")
 }
 
-/// The URL of an API, which paths follow: without a slash at its end.
+/// The base URL of an API, without a slash at its end.
 pub(super) fn base_url(value: &str) -> Result<String, String> {
     let is_base = url(value).is_ok() && !value.contains(['?', '#']);
     kept(value.trim_end_matches('/'), is_base, "; it must be a URL with http or https, without a query")
@@ -125,7 +126,7 @@ pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
     Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
 }
 
-/// An agent's resource name, or `lab:` with a file or without.
+/// An agent's resource name, or `lab:` with or without a file.
 pub(super) fn agent_name(value: &str) -> Result<String, String> {
     if !value.starts_with("lab:") {
         AgentAddress::parse(value, EsApi::default()).map_err(|error| format!("is {}, {error}", Quoted(value)))?;
@@ -133,7 +134,7 @@ pub(super) fn agent_name(value: &str) -> Result<String, String> {
     Ok(value.to_owned())
 }
 
-/// A project's id, as the resource name of its ES agent.
+/// Turns a project's id into the resource name of its ES agent.
 pub(super) fn agent_of_project(value: &str) -> Result<String, String> {
     let name = format!("projects/{value}/agent");
     match AgentAddress::parse(&name, EsApi::default()) {
@@ -146,7 +147,7 @@ pub(super) fn endpoint(value: &str) -> Result<Endpoint, String> {
     Endpoint::parse(value).map_err(|error| format!("is {}, {error}", Quoted(value)))
 }
 
-/// Whether it has the form of a language tag (RFC 5646: letters, digits and hyphens).
+/// Whether the text has the form of a language tag (RFC 5646: letters, digits and hyphens).
 pub(crate) fn is_language_tag(tag: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
     tag.len() <= MAX_LANGUAGE_BYTES && tag.split('-').all(is_part)
@@ -156,7 +157,7 @@ pub(super) fn language(value: &str) -> Result<String, String> {
     kept(value, is_language_tag(value), ", which is no language tag")
 }
 
-/// Whether it can be the name of an event.
+/// Whether the text can be an event name.
 pub(crate) fn is_event_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_EVENT_BYTES && !name.chars().any(char::is_control)
 }
@@ -165,7 +166,7 @@ pub(super) fn event(value: &str) -> Result<String, String> {
     right(value, is_event_name(value), || format!("is no event's name of at most {MAX_EVENT_BYTES} bytes"))
 }
 
-/// Whether it can be the name of a session parameter.
+/// Whether the text can be a session parameter's name.
 pub(super) fn is_parameter_name(name: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_plain)
@@ -189,7 +190,7 @@ pub(super) fn renewal_seconds(value: &str) -> Result<u64, String> {
     value.parse().ok().filter(is_right).ok_or_else(fault)
 }
 
-/// It stands in a header, so it has no character that could not stand there. No fault shows it.
+/// The token goes into a header, so it may only have characters that a header allows. No fault shows the token.
 pub(super) fn admin_token(value: &str) -> Result<Secret, String> {
     if value.len() < MIN_ADMIN_TOKEN_CHARS {
         let fault = format!("is too short: {MIN_ADMIN_TOKEN_CHARS} characters at least");
@@ -208,7 +209,7 @@ pub(super) fn account_sid(value: &str) -> Result<String, String> {
     })
 }
 
-/// The name of one of Twilio's edges or regions, as it stands in a host.
+/// The name of a Twilio edge or region, as it stands in a host name.
 pub(super) fn host_label(value: &str) -> Result<String, String> {
     let is_label = value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     kept(value, is_label, "; it is written with small letters, digits and hyphens")
@@ -223,7 +224,7 @@ pub(super) fn goodbye(value: &str) -> Result<String, String> {
     right(value, value.chars().count() <= MAX_GOODBYE_CHARS, || format!("has more than {MAX_GOODBYE_CHARS} characters"))
 }
 
-/// A key of the telephone; `None` for `none`.
+/// A telephone key. `None` for `none`.
 pub(super) fn finish_digit(value: &str) -> Result<Option<char>, String> {
     let mut keys = value.chars();
     match (keys.next(), keys.next()) {
@@ -242,7 +243,7 @@ pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {
     }
 }
 
-/// Twilio's frames are whole in it.
+/// A chunk holds whole frames of Twilio's.
 pub(super) fn audio_chunk(value: &str) -> Result<usize, String> {
     let is_right = |ms: &usize| (FRAME_MS..=10 * FRAME_MS).contains(ms) && ms.is_multiple_of(FRAME_MS);
     let fault = || format!("is {}; it must be {FRAME_MS} to {}, in steps of {FRAME_MS}", Quoted(value), 10 * FRAME_MS);
@@ -263,7 +264,7 @@ pub(super) fn phrases(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// Versions of flows by their resource names.
+/// Flow versions by their resource names.
 pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
     let is_version = |name: &String| {
         let parts: Vec<&str> = name.split('/').collect();
@@ -277,7 +278,7 @@ pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-/// Only the form is looked at: the tz database is Google's.
+/// We check the form only: Google has the tz database.
 pub(super) fn time_zone(value: &str) -> Result<String, String> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+');
     let is_part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic()) && part.bytes().all(is_plain);
@@ -285,7 +286,7 @@ pub(super) fn time_zone(value: &str) -> Result<String, String> {
     kept(value, is_zone, "; it must be UTC, or Area/City as in the tz database")
 }
 
-/// Headers by their names. A value may be a secret, so that no fault shows one.
+/// Headers by name. A value may be a secret, so no fault shows one.
 pub(super) fn webhook_headers(value: &str) -> Result<BTreeMap<String, Secret>, String> {
     let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
     for (n, item) in list(value).iter().enumerate() {
@@ -340,7 +341,7 @@ pub(super) fn stage_times(value: &str) -> Result<Vec<(TurnStage, u64)>, String> 
     list(value).iter().map(|item| stage(item).ok_or_else(|| fault(item))).collect()
 }
 
-/// Headers, `NAME=VALUE`. The values are secrets: no fault shows one.
+/// Headers as `NAME=VALUE`. The values are secrets, so no fault shows one.
 pub(super) fn trace_headers(value: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let header = |item: &String| {
         let (name, value) = pair(item)?;
@@ -352,13 +353,13 @@ pub(super) fn trace_headers(value: &str) -> Result<Vec<(HeaderName, HeaderValue)
     list(value).iter().enumerate().map(|(n, item)| header(item).ok_or_else(|| fault(n))).collect()
 }
 
-/// Attributes, `NAME=VALUE`.
+/// Attributes as `NAME=VALUE`.
 pub(super) fn attributes(value: &str) -> Result<Vec<(String, String)>, String> {
     let fault = |item: &str| format!("has {}; each item is a name, = and a value", Quoted(item));
     list(value).iter().map(|item| pair(item).ok_or_else(|| fault(item))).collect()
 }
 
-/// `NAME=VALUE`, percent-decoded as in W3C Baggage.
+/// Splits `NAME=VALUE` and percent-decodes both, as in W3C Baggage.
 fn pair(item: &str) -> Option<(String, String)> {
     let (name, value) = item.split_once('=')?;
     let decoded = |text: &str| percent_decode_str(text.trim()).decode_utf8().ok().map(std::borrow::Cow::into_owned);
@@ -366,7 +367,7 @@ fn pair(item: &str) -> Option<(String, String)> {
     (!name.is_empty()).then_some((name, value))
 }
 
-/// The file of a name such as `lab:FILE`: `None` where it is no such name, `Some(None)` for `lab:` alone.
+/// The file of a name such as `lab:FILE`. `None` if the name has no `lab:`, `Some(None)` for `lab:` alone.
 pub(super) fn lab_file(name: &str) -> Option<Option<PathBuf>> {
     name.strip_prefix("lab:").map(|file| (!file.is_empty()).then(|| file.into()))
 }

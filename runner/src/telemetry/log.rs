@@ -22,13 +22,13 @@ use crate::settings::Severity;
 pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
     let filter = filter(level);
-    // It fails where a log was started before, as in a test that starts two services.
+    // This fails if a log was started before, as in a test that starts two services.
     if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));
     }
 }
 
-/// What tracing lets through. The libraries' own debug lines are not about calls, and may show what ours do not.
+/// Which lines are logged. Libraries' debug lines are not: they are not about calls, and may show what ours hide.
 fn filter(level: Severity) -> Targets {
     let (ours, libraries) = match level {
         Severity::Debug => (LevelFilter::DEBUG, LevelFilter::WARN),
@@ -36,23 +36,23 @@ fn filter(level: Severity) -> Targets {
         Severity::Warning => (LevelFilter::WARN, LevelFilter::WARN),
         Severity::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
     };
-    // All crates of the workspace begin with that name.
+    // The name of every crate in the workspace begins with this.
     Targets::new().with_target("dialbridge", ours).with_default(libraries)
 }
 
-/// A panic as one line like any other. Its message is left out: it may hold what a caller said.
+/// Logs a panic as one line. Its message is left out, because it may contain what a caller said.
 fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "a panic: please report it");
 }
 
-/// Keeps what a span says of the trace that its lines belong to.
+/// Keeps the trace fields of a span for its lines.
 struct Traces;
 
-/// The fields of a trace, as Cloud Logging knows them.
+/// The fields of a trace, in Cloud Logging's names.
 struct Trace(Vec<(&'static str, Value)>);
 
-/// A span's fields that say so, and what they are called in a line.
+/// The trace fields of a span, and their names in a line.
 const TRACE_FIELDS: [(&str, &str); 3] = [
     ("trace", "logging.googleapis.com/trace"),
     ("span_id", "logging.googleapis.com/spanId"),
@@ -82,7 +82,7 @@ where
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut fields = Fields::default();
         event.record(&mut fields);
-        // What people look for first stands first; the rest is in the order of its names.
+        // People look for these first. The other fields follow in the order of their names.
         let message = fields.0.remove("message").unwrap_or_default();
         let severity = severity(*event.metadata().level());
         write!(writer, r#"{{"severity":"{severity}","time":"{time}","message":{message}"#)?;
@@ -119,8 +119,8 @@ impl Fields {
 }
 
 impl Visit for Fields {
-    /// `tracing` takes the names of fields at compile time. A line whose names are known later has them in one field, as a
-    /// JSON object.
+    /// `tracing` needs the names of fields at compile time. A line whose names are known only later has them in the
+    /// field `fields`, as a JSON object.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
         if field.name() == "fields"
@@ -153,14 +153,14 @@ impl Visit for Fields {
     }
 }
 
-/// One line on the error output for a person at a terminal: why the program ends.
+/// Writes one line to stderr for a person at a terminal: why the program ends.
 pub fn log_and_exit(message: &str, code: u8) -> std::process::ExitCode {
-    // If nobody reads it, there is nobody to be told.
+    // If stderr is closed, nobody is there to read it.
     let _ = writeln!(std::io::stderr(), "dialbridge: {message}");
     std::process::ExitCode::from(code)
 }
 
-/// The lines that are logged on this thread while something runs, from DEBUG on.
+/// The lines from DEBUG on that this thread logs during `run`.
 #[cfg(test)]
 pub(crate) fn logged(run: impl FnOnce()) -> Vec<Value> {
     let lines = tests::Lines::default();

@@ -1,14 +1,14 @@
-//! Lines that strangers can cause are few, however many they try to cause.
+//! Limits the log lines that strangers can cause.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often one kind of line may be written.
+/// How often a limit lets a line through.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Lets one line through in ten seconds and counts the others.
+/// Lets one line through every ten seconds, and counts the others.
 #[derive(Debug, Default)]
 pub struct LogLimit(Mutex<Option<State>>);
 
@@ -19,7 +19,8 @@ struct State {
 }
 
 impl LogLimit {
-    /// Whether a line may be written now, and how many were withheld since the last one.
+    /// Returns how many lines were withheld since the last one, if a line may be written. Else counts this one and
+    /// returns `None`.
     pub fn allow(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -1,9 +1,9 @@
-//! What could not be sent is counted at once, and said once in a while: a line for each loss would be a flood.
+//! Counts what could not be sent, and logs the count at intervals: a line for each loss would be a flood.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How often losses are said.
+/// How often losses are logged.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Losses of one kind.
@@ -14,23 +14,23 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// So many more were lost.
+    /// Counts more losses.
     pub(super) fn add(&self, count: usize) {
         self.all.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// How many were lost, all together.
+    /// How many were lost in total.
     pub(super) fn count(&self) -> u64 {
         self.all.load(Ordering::Relaxed)
     }
 
-    /// How many were lost since this was asked last.
+    /// How many were lost since the last call of this.
     fn unlogged(&self) -> u64 {
         let all = self.count();
         all - self.logged.swap(all, Ordering::Relaxed)
     }
 
-    /// Says what was lost since the last time, where anything was.
+    /// Logs the losses since the last time, if there are any.
     pub(super) fn log(&self, what: &'static str, waiting: u64) {
         let lost = self.unlogged();
         if lost > 0 {
@@ -38,7 +38,7 @@ impl Losses {
         }
     }
 
-    /// Says losses once in a while, for as long as it is polled.
+    /// Logs losses at intervals. Never returns.
     pub(super) async fn log_each_interval(&self, what: &'static str, waiting: impl Fn() -> u64) {
         loop {
             tokio::time::sleep(EVERY).await;

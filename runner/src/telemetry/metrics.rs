@@ -1,5 +1,5 @@
-//! Figures for Prometheus: counters and histograms that each fact of a call moves on, and gauges that are taken when
-//! somebody asks. A frame of audio moves nothing.
+//! Metrics for Prometheus. Each report of a call updates counters and histograms. Gauges are read when Prometheus asks.
+//! A frame of audio updates nothing.
 
 mod zeros;
 
@@ -18,19 +18,20 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// What is answered to `/metrics`.
+/// The content type of `/metrics`.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the times' buckets, in seconds: fine where a caller begins to notice, coarse where a turn is lost anyway.
+/// Upper bounds of the histograms' buckets, in seconds: fine where a caller begins to notice a delay, coarse where the
+/// turn is lost anyway.
 const SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
 
-/// Bytes of mu-law in a second.
+/// Bytes of mu-law per second.
 const BYTES_PER_SECOND: f64 = 8_000.0;
 
-/// What becomes of callers' audio.
+/// What can happen to the caller's audio.
 const AUDIO_OUTCOMES: [&str; 7] = ["received", "written", "resent", "withheld", "dropped", "after-end", "left"];
 
-/// What a fault's code is counted as that is none of gRPC's.
+/// The label for a fault whose code is not one of gRPC's.
 const OTHER_CODE: &str = "OTHER";
 
 /// gRPC's codes.
@@ -54,28 +55,28 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Why a request was refused.
+/// Why the service refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
     /// It has no signature.
     Unsigned,
     /// Its signature is not Twilio's.
     Signature,
-    /// It is no form, is too long or took too long.
+    /// Its body is no form, is too long or took too long.
     Form,
-    /// Its ticket does not hold.
+    /// Its ticket is not valid.
     Ticket,
-    /// Its state does not hold.
+    /// Its state is not valid.
     State,
-    /// It names an agent that is not configured, or no language.
+    /// It names an agent that is not configured, or a language tag that is not valid.
     Agent,
     /// There is no room for another media socket.
     Room,
     /// The instance is ending.
     Draining,
-    /// As many calls as may be are there.
+    /// The maximum number of calls is reached.
     Busy,
-    /// It asks for what is for those who run the service.
+    /// It asks for something that is for operators only.
     Admin,
 }
 
@@ -109,7 +110,7 @@ impl RefusalReason {
     }
 }
 
-/// What a gauge shows at the moment at which somebody asks.
+/// The values of the gauges when Prometheus asks.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Now {
     pub(crate) live_calls: usize,
@@ -121,7 +122,7 @@ pub(crate) struct Now {
     pub(crate) is_draining: bool,
 }
 
-/// An agent by its name in the settings, and its edition. Both are few, and not for callers to choose.
+/// An agent's name in the settings, and its edition. Both have few values, and callers cannot choose them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct AgentLabels {
     pub(crate) name: Arc<str>,
@@ -155,7 +156,7 @@ type CountByKind = Family<[(&'static str, &'static str); 1], Counter>;
 type Seconds = Counter<f64, AtomicU64>;
 type Times<L> = Family<L, Histogram>;
 
-/// All figures of this instance.
+/// All metrics of this instance.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -175,7 +176,7 @@ pub(crate) struct Metrics {
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
-    /// Of `sent` and `lost`.
+    /// By `sent` and `lost`.
     events: CountByKind,
     spans: CountByKind,
     live_calls: Gauge,
@@ -188,7 +189,7 @@ pub(crate) struct Metrics {
     draining: Gauge,
 }
 
-/// A registry with room for names.
+/// A registry that also returns what it registers.
 struct Names(Registry);
 
 impl Names {
@@ -250,7 +251,7 @@ impl Metrics {
         metrics
     }
 
-    /// A counter that is not there until it counts looks to an alert like one that has not moved.
+    /// Shows counters as 0 before their first event. An alert does not notice a counter that first appears as 1.
     fn show_zeros(&self) {
         for kind in RefusalReason::ALL {
             let _ = self.refused.get_or_create(&[("kind", kind.as_str())]);
@@ -266,7 +267,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a fact of a call. Stages and the end have their own.
+    /// Counts a report of a call. Stages and the end have their own methods.
     pub(super) fn report(&self, agent: &AgentLabels, report: &Report) {
         let count = |family: &Count, name, value| {
             family.get_or_create(&Labels { agent: agent.clone(), more: (name, value) }).inc();
@@ -292,7 +293,7 @@ impl Metrics {
             }
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
-            // These are no figures, or have their own.
+            // These are not counted, or have their own methods.
             Report::Transcript { .. }
             | Report::EndOfUtterance { .. }
             | Report::Answered { .. }
@@ -319,7 +320,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a turn and where its time went.
+    /// Counts a turn, and the time of each stage.
     pub(super) fn stages(&self, agent: &AgentLabels, stages: &Stages, slow_stage: Option<SlowStage>) {
         if let Some(whole) = stages.whole() {
             self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
@@ -336,7 +337,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a stream's end.
+    /// Counts the end of a stream.
     pub(super) fn ended(&self, agent: &AgentLabels, reason: &'static str, audio: &AudioAccount) {
         self.calls_ended.get_or_create(&Labels { agent: agent.clone(), more: ("reason", reason) }).inc();
         let AudioAccount { received, written, resent, withheld, dropped, after_end, left } = *audio;
@@ -349,17 +350,17 @@ impl Metrics {
         }
     }
 
-    /// Counts what came of new TwiML for a call; `None`: Twilio has ended the stream before it answered.
+    /// Counts an update of a call. `None`: Twilio ended the stream before it answered.
     pub(super) fn updated(&self, result: Option<UpdateResult>) {
         self.updates.get_or_create(&[("result", result_of(result))]).inc();
     }
 
-    /// Counts a request that was refused.
+    /// Counts a refused request.
     pub(crate) fn refused(&self, why: RefusalReason) {
         self.refused.get_or_create(&[("kind", why.as_str())]).inc();
     }
 
-    /// Takes note of how many messages wait for a media socket.
+    /// Notes how many messages wait to be sent over a media socket.
     pub(super) fn queued(&self, messages: usize) {
         self.queue.inner().fetch_max(messages as u64, std::sync::atomic::Ordering::Relaxed);
     }
@@ -372,7 +373,7 @@ impl Metrics {
         self.spans.get_or_create(&[("result", result)]).inc_by(count as u64);
     }
 
-    /// All figures as text, in OpenMetrics' format, which Prometheus reads.
+    /// All metrics as text, in OpenMetrics' format, which Prometheus reads.
     pub(crate) fn text(&self, now: &Now) -> String {
         let set = |gauge: &Gauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.live_calls, now.live_calls as u64);

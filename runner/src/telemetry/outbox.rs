@@ -1,26 +1,26 @@
-//! What waits to be sent to somebody who may be slow, or gone: bounded, and nobody who puts something in ever waits.
+//! A bounded queue for a receiver that may be slow or gone. A sender never waits.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-/// How much may wait.
+/// Limits of a queue or a batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OutboxLimits {
-    /// So many items.
+    /// How many items.
     pub(super) items: usize,
-    /// So many bytes, as they are told by who puts items in.
+    /// How many bytes. The sender states the size of each item.
     pub(super) bytes: usize,
 }
 
-/// A queue of items that are sent in their order. What does not fit is not taken.
+/// A queue that keeps the order of its items, and refuses what does not fit.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
     limits: OutboxLimits,
     inner: Mutex<Inner<T>>,
     came: Notify,
-    /// How many items have left for good: sent, or given up.
+    /// How many items are settled: sent or given up.
     settled: watch::Sender<u64>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Outbox<T> {
 struct Inner<T> {
     waiting: VecDeque<(T, usize)>,
     bytes: usize,
-    /// How many items were ever taken.
+    /// How many items were ever queued.
     taken: u64,
 }
 
@@ -38,7 +38,7 @@ impl<T> Outbox<T> {
         Self { limits, inner: Mutex::new(inner), came: Notify::new(), settled: watch::Sender::new(0) }
     }
 
-    /// Puts an item of so many bytes in; gives its number, counted from 1, or nothing where there is no room for it.
+    /// Queues an item of this size. Returns its number, counted from 1, or `None` if there is no room.
     pub(super) fn put(&self, item: T, bytes: usize) -> Option<u64> {
         let mut inner = self.lock();
         if inner.waiting.len() >= self.limits.items || inner.bytes + bytes > self.limits.bytes {
@@ -53,7 +53,7 @@ impl<T> Outbox<T> {
         Some(number)
     }
 
-    /// Waits until something is there, and takes it out: so many items, and so many bytes, at most; one at least.
+    /// Waits until there is an item. Takes out as many items as `max` allows, but at least one.
     pub(super) async fn batch(&self, max: OutboxLimits) -> Vec<T> {
         loop {
             let batch = self.take(max);
@@ -79,23 +79,23 @@ impl<T> Outbox<T> {
         batch
     }
 
-    /// So many of those that were taken out have left for good.
+    /// Settles this many of the items that were taken out.
     pub(super) fn settle(&self, count: usize) {
         self.settled.send_modify(|settled| *settled += count as u64);
     }
 
-    /// Returns when the item of that number, and all before it, have left for good.
+    /// Returns when the item with this number and all before it are settled.
     pub(super) async fn settled(&self, number: u64) {
-        // The sender lives as long as this does.
+        // This cannot fail: `self` owns the sender.
         let _ = self.settled.subscribe().wait_for(|settled| *settled >= number).await;
     }
 
-    /// The number of the last item that was put in.
+    /// The number of the last queued item.
     pub(super) fn last(&self) -> u64 {
         self.lock().taken
     }
 
-    /// How many items have not left for good.
+    /// How many items are not settled.
     pub(super) fn waiting(&self) -> u64 {
         self.last() - *self.settled.borrow()
     }

@@ -1,4 +1,4 @@
-//! Posts something until it is taken, or until that has been tried often enough.
+//! Posts a request, with retries.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use dialbridge_net::http_client::HttpClient;
 
-/// The most of an answer that is read, in bytes. Nothing in it is used.
+/// How much of an answer we read at most, in bytes. We use nothing in it.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// The pause before the second attempt; each further one is twice as long.
+/// The pause before the second attempt. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest pause, also where the other side asks for a longer one.
+/// The longest pause, even if the other side asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// How often something is posted, and for how long each time.
+/// How many attempts we make, and how long each may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetryPolicy {
     pub(super) attempts: u32,
     pub(super) timeout: Duration,
 }
 
-/// Why nobody took it.
+/// Why the other side did not accept the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NotTaken(pub(super) String);
 
-/// Posts what `request` makes, anew for each attempt. 408, 425, 429, 5xx, silence and broken connections are tried again
-/// with growing pauses; whatever else is no success is not.
+/// Posts a request, which `request` makes anew for each attempt. After 408, 425, 429, 5xx, a timeout or a broken
+/// connection we retry with growing pauses. Any other failure is final.
 pub(super) async fn post(
     client: &HttpClient,
     policy: RetryPolicy,
@@ -68,10 +68,10 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Between half of the pause and the whole, so that instances that failed together do not come back together.
+/// Shortens the pause at random, to half of it at least, so that instances that failed together do not retry together.
 fn shortened_by_chance(pause: Duration) -> Duration {
     let mut byte = [0];
-    // Without randomness the whole pause is as good.
+    // If the system has no random bytes, we use the whole pause.
     let _ = SystemRandom::new().fill(&mut byte);
     pause - pause.mul_f64(f64::from(byte[0]) / 512.0)
 }

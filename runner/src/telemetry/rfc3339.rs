@@ -1,17 +1,17 @@
-//! A moment as RFC 3339 writes it.
+//! Writes times as in RFC 3339.
 
-/// Milliseconds of a day.
+/// Milliseconds in a day.
 const DAY: u64 = 86_400_000;
 
-/// A moment in milliseconds since 1970, as `2026-11-23T00:00:00.000Z`.
+/// A time in milliseconds since 1970, written like `2026-11-23T00:00:00.000Z`.
 pub(super) fn rfc3339(ms: u64) -> String {
     let (year, month, day) = date(ms / DAY);
     let (hour, minute, second) = (ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1_000 % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1_000)
 }
 
-/// The date of a day since 1970: Howard Hinnant's `civil_from_days`, in years that begin in March, so that a leap day is the
-/// last of its year.
+/// The date of a day, counted from 1970. This is Howard Hinnant's `civil_from_days`: its years begin in March, so that
+/// a leap day is the last day of its year.
 fn date(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // 0000-03-01
     let era = days / 146_097; // days of 400 years

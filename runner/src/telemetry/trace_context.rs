@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TraceContext {
-    /// The trace; never 0.
+    /// The trace's id, never 0.
     pub trace_id: u128,
-    /// The span in it whose children are to come; 0: nobody named one.
+    /// The id of the parent span for new spans. 0: there is none.
     pub span_id: u64,
     /// Whether the trace is kept.
     pub is_sampled: bool,
@@ -23,7 +23,7 @@ pub struct TraceContext {
 const SAMPLED: u8 = 1;
 
 impl TraceContext {
-    /// What the headers of a request say.
+    /// Reads the headers of a request.
     #[must_use]
     pub fn of_request(headers: &HeaderMap) -> Option<Self> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -31,7 +31,7 @@ impl TraceContext {
         standard.or_else(|| header("x-cloud-trace-context").and_then(Self::parse_google))
     }
 
-    /// Reads a `traceparent`. Later versions than 00 may have more in it; what is known stands at its beginning.
+    /// Reads a `traceparent`. Versions after 00 may have more fields; the known ones come first.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split('-');
@@ -45,7 +45,7 @@ impl TraceContext {
         Some(Self { trace_id, span_id, is_sampled: flags & u128::from(SAMPLED) != 0 })
     }
 
-    /// Reads `TRACE_ID/SPAN_ID;o=OPTIONS`: the trace in hexadecimal digits, the span in decimal ones.
+    /// Reads `TRACE_ID/SPAN_ID;o=OPTIONS`. The trace id is hexadecimal, the span id decimal.
     fn parse_google(text: &str) -> Option<Self> {
         let (ids, options) = text.split_once(';').unwrap_or((text, ""));
         let (trace_id, span_id) = ids.split_once('/').unwrap_or((ids, "0"));
@@ -55,7 +55,7 @@ impl TraceContext {
         Some(Self { trace_id, span_id: span_id.trim().parse().unwrap_or(0), is_sampled })
     }
 
-    /// The beginning of a trace of its own; `None` where the system has no randomness to give.
+    /// Begins a new trace. `None` if the system has no random bytes.
     #[must_use]
     pub fn begin(is_sampled: bool) -> Option<Self> {
         let mut bytes = [0; 16];
@@ -69,14 +69,14 @@ impl TraceContext {
         format!("{:032x}", self.trace_id)
     }
 
-    /// The span's id as 16 hexadecimal digits, where there is one.
+    /// The span's id as 16 hexadecimal digits, if there is one.
     #[must_use]
     pub fn span_hex(&self) -> Option<String> {
         (self.span_id != 0).then(|| format!("{:016x}", self.span_id))
     }
 }
 
-/// A new span's id; `None` where the system has no randomness to give.
+/// A new span id. `None` if the system has no random bytes.
 pub(super) fn new_span_id() -> Option<u64> {
     let mut bytes = [0; 8];
     SystemRandom::new().fill(&mut bytes).ok()?;
@@ -89,7 +89,7 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 }
 
 impl fmt::Display for TraceContext {
-    /// As `traceparent`.
+    /// Writes a `traceparent`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.is_sampled))
     }
@@ -104,7 +104,7 @@ impl From<TraceContext> for String {
 impl TryFrom<String> for TraceContext {
     type Error = &'static str;
 
-    /// Reads what [`Display`](fmt::Display) writes, also without a span.
+    /// Reads what [`Display`](fmt::Display) writes, even without a span.
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let mut fields = text.split('-').skip(1);
         let mut field = |digits| hex(fields.next().unwrap_or_default(), digits).ok_or("it is no traceparent");

@@ -1,4 +1,4 @@
-//! The rows of docs/settings.md and the help of the command line come out of the table.
+//! The table writes the rows of docs/settings.md and the help of the command line.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn row(setting: &dyn Declared) -> String {
     format!("|{} |\n", cells.join(" |"))
 }
 
-/// With the names of settings as code.
+/// The text with the names of settings marked as code.
 fn marked(text: &str) -> String {
     let word = |word: &str| {
         let name = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -79,7 +79,7 @@ fn every_entry_of_the_table_can_be_told_to_people() {
         let (facts, example) = (setting.facts(), setting.example());
         assert!(!facts.help.trim().is_empty() && !facts.help.ends_with('.'), "{}", facts.name);
         assert!(!row(*setting).contains("  ") && row(*setting).matches('|').count() == 6, "{}", row(*setting));
-        // There is no such file.
+        // This file does not exist.
         let is_file = setting.value_name() == "FILE";
         let errors = config(&[(facts.name, example)]).err();
         let is_wrong = errors.iter().flat_map(SettingErrors::iter).any(|error| error.name() == facts.name);

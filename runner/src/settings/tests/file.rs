@@ -1,4 +1,4 @@
-//! The configuration's file: what may stand in it, what goes before what, and who answers which call.
+//! The agents' file: what it may contain, which value counts, and which agent answers which call.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ fn good(text: &str, values: &[(&str, &str)]) -> Config {
     with_file(text, values).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The fault, with the file's name for its whole path.
+/// The fault, with the file's name instead of its path.
 fn fault(text: &str, values: &[(&str, &str)]) -> String {
     let folder = toml(text);
     let file = folder.path("agents.toml");

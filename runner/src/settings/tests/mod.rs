@@ -1,4 +1,4 @@
-//! What settings mean, and how a wrong one is told.
+//! What settings mean, and how a wrong one is reported.
 
 mod docs;
 mod file;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{AgentConfig, Config, Platform, SettingError, SettingErrors, Settings};
 
-/// The settings of those names.
+/// Settings from pairs of name and value.
 fn settings(values: &[(&str, &str)]) -> Settings {
     Settings::of(values.iter().copied())
 }
@@ -22,25 +22,25 @@ fn config(values: &[(&str, &str)]) -> Result<Config, SettingErrors> {
     settings(values).check(Platform::Elsewhere)
 }
 
-/// The one thing that is wrong.
+/// The only fault.
 fn only(errors: &SettingErrors) -> SettingError {
     let all: Vec<SettingError> = errors.iter().cloned().collect();
     assert_eq!(all.len(), 1, "{errors}");
     all[0].clone()
 }
 
-/// What comes of those settings, for the one agent.
+/// The configuration of the one agent with these settings.
 fn agent(values: &[(&str, &str)]) -> AgentConfig {
     config(values).unwrap_or_else(|error| panic!("{error}")).default_agent_mut().clone()
 }
 
-/// Another agent than the lab's, of each edition.
+/// An agent of each edition that is not the lab's.
 const CX: (&str, &str) = ("DIALOGFLOW_AGENT", "projects/p/locations/us-central1/agents/a");
 const CES: (&str, &str) = ("DIALOGFLOW_AGENT", "projects/p/locations/us/apps/a");
 const ES: (&str, &str) = ("DIALOGFLOW_PROJECT_ID", "my-project");
 const BETA: (&str, &str) = ("DIALOGFLOW_ES_API", "v2beta1");
 
-/// A folder of a test's own, for as long as it lives.
+/// A folder for one test, which is removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -59,7 +59,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is left to the system.
+        // If we cannot remove the folder, we leave it to the system.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

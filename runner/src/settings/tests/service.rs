@@ -1,4 +1,4 @@
-//! The service's own settings, and those that were there before there were several agents.
+//! The settings of the service, and those of a single agent.
 
 use clap::Args as _;
 use dialbridge_core::config::StartingInput;

@@ -1,4 +1,4 @@
-//! Where traces go, and which.
+//! Where traces go, and which calls are traced.
 
 use super::*;
 use crate::settings::TracesConfig;

@@ -141,7 +141,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
 
 #[test]
 fn every_setting_but_free_texts_can_be_wrong() {
-    // Their values are texts of any kind; or what is wrong with them is what stands beside them.
+    // Their values are texts of any kind, or can be wrong only beside another setting.
     let free = [
         "RECORD_DIR",
         "DIALOGFLOW_STARTING_EVENT_NAME",

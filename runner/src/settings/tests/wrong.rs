@@ -1,4 +1,4 @@
-//! One start tells all that is wrong.
+//! One start reports every fault.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn told(file: Option<&str>, values: &[(&str, &str)]) -> Vec<String> {
     errors.iter().map(|error| error.to_string().replace(&path, "FILE")).collect()
 }
 
-/// What each line is about: all before the fault.
+/// The subject of each line: everything before the fault.
 fn about(lines: &[String]) -> Vec<&str> {
     let end = |line: &str| [" is ", " names ", " has "].into_iter().filter_map(|word| line.find(word)).min();
     lines.iter().map(|line| end(line).map_or(line.as_str(), |end| &line[..end])).collect()

@@ -64,7 +64,7 @@ impl Webhook {
         number
     }
 
-    /// Posts the queued events, for as long as it is polled.
+    /// Posts the queued events. Never returns.
     pub(super) async fn run(self: Arc<Self>) {
         tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
     }

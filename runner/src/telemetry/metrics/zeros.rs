@@ -1,4 +1,4 @@
-//! Figures of an agent before anything has moved them. To an alert a counter that begins with 1 has not moved.
+//! Shows an agent's metrics as 0 before anything counts. An alert does not notice a counter that first appears as 1.
 
 use dialbridge_core::ending::{CallLimit, VirtualAgentStatus as Status};
 use dialbridge_core::report::{BargeInBy, CloseReason};
@@ -6,7 +6,7 @@ use dialbridge_core::stages::TurnStage;
 
 use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE};
 
-/// What a turn begins with.
+/// The inputs that a turn can begin with.
 const INPUTS: [&str; 5] = ["audio", "event", "text", "digits", "tool result"];
 
 const STATUSES: [Status; 5] =
@@ -31,7 +31,7 @@ const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::
 const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
 
 impl Metrics {
-    /// Shows that agent's figures, all of them 0.
+    /// Shows an agent's metrics, all of them 0.
     pub(in crate::telemetry) fn show_agent(&self, agent: &AgentLabels) {
         let labels = |name, value| Labels { agent: agent.clone(), more: (name, value) };
         for family in [&self.calls, &self.no_inputs, &self.retries, &self.prompts_refused] {

@@ -11,19 +11,19 @@ use super::exporter::Exporter;
 use super::span::{Attributes, Finished, Kind};
 use crate::telemetry::trace_context::{TraceContext, new_span_id};
 
-/// How many turns' intents are kept until their stages come: an answer waits behind a few others at most.
+/// How many turns' intents we keep until their stages come. At most a few answers wait for playout at once.
 const MAX_INTENTS: usize = 8;
 
-/// How many things that happened a call's span tells: OpenTelemetry's own bound.
+/// The maximum number of events in a call's span: OpenTelemetry's own limit.
 const MAX_EVENTS: usize = 128;
 
-/// The spans of a call whose trace is kept.
+/// The spans of a call that is traced.
 #[derive(Debug)]
 pub(in crate::telemetry) struct CallTrace {
     exporter: Arc<Exporter>,
-    /// The trace, and the call's own span in it.
+    /// The trace and the call's span.
     context: TraceContext,
-    /// The span of the request that led to the call; 0: there is none.
+    /// The span of the request that led to the call. 0: there is none.
     parent_id: u64,
     /// When call time began, in milliseconds since 1970.
     began_ms: u64,
@@ -34,7 +34,7 @@ pub(in crate::telemetry) struct CallTrace {
 }
 
 impl CallTrace {
-    /// A call in that trace, whose span is the request's. `None` where the system has no randomness to give.
+    /// Begins a call's span as a child of the request's span. `None` if the system has no random bytes.
     pub(in crate::telemetry) fn begin(
         exporter: Arc<Exporter>,
         request: TraceContext,
@@ -47,12 +47,12 @@ impl CallTrace {
         Some(Self { exporter, context, parent_id, began_ms, attributes, events, open, intents })
     }
 
-    /// The trace with the call's own span.
+    /// The trace and the call's span.
     pub(in crate::telemetry) fn context(&self) -> TraceContext {
         self.context
     }
 
-    /// Takes note of a fact. Stages and the end have their own.
+    /// Notes a report. Stages and the end have their own methods.
     pub(in crate::telemetry) fn report(&mut self, at: CallTime, report: &Report) {
         match report {
             Report::TurnOpened { turn, input, .. } => self.open = Some((*turn, input, at)),
@@ -85,7 +85,7 @@ impl CallTrace {
                 self.add_event(at, "limit reached", || vec![("dialbridge.limit", bound.as_str().into())]);
             }
             Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
-            // These are no part of a trace, or have their own.
+            // These are not part of a trace, or have their own methods.
             Report::Started { .. }
             | Report::Transcript { .. }
             | Report::EndOfUtterance { .. }
@@ -114,7 +114,7 @@ impl CallTrace {
         }
     }
 
-    /// Tells a turn with its stages.
+    /// Exports the span of a turn, with its stages as children.
     pub(in crate::telemetry) fn stages(&mut self, stages: &Stages, slow_stage: Option<SlowStage>) {
         let mut attributes = vec![
             ("dialbridge.turn", u64::from(stages.turn.0).into()),
@@ -143,7 +143,7 @@ impl CallTrace {
         }
     }
 
-    /// Tells the call itself.
+    /// Exports the span of the call.
     pub(in crate::telemetry) fn ended(&mut self, at: CallTime, reason: &str) {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.push(("dialbridge.reason", reason.into()));
@@ -167,7 +167,7 @@ impl CallTrace {
         }
     }
 
-    /// Tells a span below another one; gives its id, or the other one's where there is none to be had.
+    /// Exports a child span. Returns its id, or the parent's if the system has no random bytes.
     fn child(
         &self,
         name: &'static str,
@@ -193,7 +193,7 @@ impl CallTrace {
     }
 }
 
-/// The caller's own words, which nobody waits for.
+/// When the caller spoke. This is not a stage, because nobody waits during it.
 fn speech(stages: &Stages) -> Option<(&'static str, Interval)> {
     let (from, to) = (stages.speech_began?, stages.speech_ended?);
     Some(("speech", Interval { from, to: to.max(from) }))

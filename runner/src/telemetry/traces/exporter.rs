@@ -22,21 +22,21 @@ use crate::telemetry::post::{NotTaken, RetryPolicy, post};
 use crate::telemetry::trace_context::TraceContext;
 use dialbridge_net::http_client::HttpClient;
 
-/// How many spans may wait, and how many go at once: OpenTelemetry's own defaults. They are small, so their bytes are not
-/// counted.
+/// How many spans may wait, and how many we send at once: OpenTelemetry's own defaults. Spans are small, so we do not
+/// count their bytes.
 const QUEUE: OutboxLimits = OutboxLimits { items: 2_048, bytes: usize::MAX };
 const BATCH: OutboxLimits = OutboxLimits { items: 512, bytes: usize::MAX };
 
-/// After a first span others are waited for, so that a request has more than one.
+/// How long we wait for more spans after the first, so that a request has more than one.
 const BATCH_PAUSE: Duration = Duration::from_secs(2);
 
-/// How often a batch is posted.
+/// How often we try to post a batch.
 const ATTEMPTS: u32 = 3;
 
-/// What losses are called.
+/// What the log calls the losses.
 const WHAT: &str = "spans";
 
-/// Where spans go.
+/// Sends spans to an OTLP endpoint.
 pub(in crate::telemetry) struct Exporter {
     url: Secret,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -44,7 +44,7 @@ pub(in crate::telemetry) struct Exporter {
     resource: Resource,
     sampler: Sampler,
     outbox: Outbox<Finished>,
-    /// Nothing is waited for any more.
+    /// Ends the wait for more spans.
     hurry: Notify,
     losses: Losses,
     client: HttpClient,
@@ -73,8 +73,8 @@ impl Exporter {
         }
     }
 
-    /// The trace that something belongs to which came with that one, or with none: the same, or a new one, and whether it is
-    /// kept.
+    /// The trace of a request that came with the trace `came`, or without one: the same trace, or a new one. Decides
+    /// whether it is sampled. `None` if the system has no random bytes.
     pub(in crate::telemetry) fn sample(&self, came: Option<TraceContext>) -> Option<TraceContext> {
         let context = match came {
             Some(came) if self.sampler.follows_parent => return Some(came),
@@ -84,14 +84,14 @@ impl Exporter {
         Some(TraceContext { is_sampled: is_in_share(context.trace_id, self.sampler.ratio), ..context })
     }
 
-    /// Puts a span in. Never waits.
+    /// Queues a span. Never waits.
     pub(in crate::telemetry) fn put(&self, span: Finished) {
         if self.outbox.put(span, 0).is_none() {
             self.lose(1);
         }
     }
 
-    /// Posts what waits, for as long as it is polled.
+    /// Posts the queued spans. Never returns.
     pub(in crate::telemetry) async fn run(self: Arc<Self>) {
         tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
     }
@@ -99,7 +99,7 @@ impl Exporter {
     async fn post_all(&self) {
         loop {
             let mut batch = self.outbox.batch(OutboxLimits { items: 1, ..BATCH }).await;
-            // A flush leaves its permit behind, should it come between two batches.
+            // A flush between two batches leaves its permit, which ends the next wait.
             let _ = tokio::time::timeout(BATCH_PAUSE, self.hurry.notified()).await;
             if self.outbox.waiting() > batch.len() as u64 {
                 let most = OutboxLimits { items: BATCH.items - batch.len(), ..BATCH };
@@ -146,12 +146,12 @@ impl Exporter {
         self.metrics.spans("lost", count);
     }
 
-    /// How many spans wait to be sent.
+    /// How many spans are queued.
     pub(in crate::telemetry) fn waiting(&self) -> u64 {
         self.outbox.waiting()
     }
 
-    /// Sends what waits, for so long at most; what is left then is lost.
+    /// Sends the queued spans, at most for this long. The rest is lost.
     pub(in crate::telemetry) async fn flush(&self, timeout: Duration) {
         let last = self.outbox.last();
         let all = async {
@@ -171,20 +171,20 @@ fn resource(config: &TracesConfig) -> Resource {
     let own = [("service.name", config.service_name.as_str()), ("service.version", env!("CARGO_PKG_VERSION"))];
     let told = |name: &str| config.resource.iter().any(|(other, _)| other == name && other != "service.name");
     let own = own.into_iter().filter(|(name, _)| !told(name)).map(|(name, value)| key_value(name, value.into()));
-    // OTEL_SERVICE_NAME goes before a service.name here.
+    // OTEL_SERVICE_NAME overrides a service.name in the resource attributes.
     let more = config.resource.iter().filter(|(name, _)| name != "service.name");
     let attributes: Vec<KeyValue> =
         own.chain(more.map(|(name, value)| key_value(name, value.as_str().into()))).collect();
     Resource { attributes, ..Resource::default() }
 }
 
-/// Whether a trace belongs to that share of all: told by its id, so that all services tell it alike.
+/// Whether a trace is in the share that is traced. Its id decides, so that all services decide alike.
 fn is_in_share(trace_id: u128, ratio: f64) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half of the id is what is looked at")]
     let lower = trace_id as u64 >> 1;
     #[expect(clippy::cast_precision_loss, reason = "a share need not be exact to the last bit")]
     let share = lower as f64 / (1_u64 << 63) as f64;
-    // The largest ids come out as 1.
+    // The share of the largest ids is rounded to 1.
     ratio >= 1.0 || share < ratio
 }
 

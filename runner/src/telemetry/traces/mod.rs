@@ -1,9 +1,7 @@
-//! Traces for OpenTelemetry: a call is a span, its turns are children of it, and their stages are children of the
-//! turns.
-//! Each span is exported once, when it is over.
+//! Traces for OpenTelemetry. A call is a span, its turns are children of it, and their stages are children of the
+//! turns. We export each span once, when it is over.
 //!
-//! The types are OpenTelemetry's own. The exporter is ours, because it uses the service's connections and drains with
-//! it.
+//! The types are OpenTelemetry's own. The exporter is ours: it uses the service's HTTP client and drains with it.
 
 mod call_trace;
 mod exporter;

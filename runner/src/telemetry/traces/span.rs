@@ -1,4 +1,4 @@
-//! A span that is over, and what it is in the protocol.
+//! A finished span, and its form in the protocol.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as Wrapped, KeyValue};
@@ -6,12 +6,12 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
-/// What a span is to the others.
+/// The kind of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::telemetry) enum Kind {
-    /// Something that this service was asked for from outside.
+    /// A request from outside.
     Server,
-    /// Something inside it.
+    /// A part of the work inside the service.
     Internal,
 }
 
@@ -23,15 +23,15 @@ pub(in crate::telemetry) enum Value {
     Flag(bool),
 }
 
-/// Attributes of a span, or of something that happened in it.
+/// Attributes of a span or of one of its events.
 pub(in crate::telemetry) type Attributes = Vec<(&'static str, Value)>;
 
-/// A span that is over. Moments are milliseconds since 1970.
+/// A finished span. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::telemetry) struct Finished {
     pub(in crate::telemetry) trace_id: u128,
     pub(in crate::telemetry) span_id: u64,
-    /// 0: it has none.
+    /// 0: the span has no parent.
     pub(in crate::telemetry) parent_id: u64,
     pub(in crate::telemetry) name: &'static str,
     pub(in crate::telemetry) kind: Kind,
@@ -39,7 +39,7 @@ pub(in crate::telemetry) struct Finished {
     pub(in crate::telemetry) to_ms: u64,
     pub(in crate::telemetry) attributes: Attributes,
     pub(in crate::telemetry) events: Vec<(u64, &'static str, Attributes)>,
-    /// What failed, where it did.
+    /// The error, if the span failed.
     pub(in crate::telemetry) failed: Option<String>,
 }
 
