@@ -295,7 +295,7 @@ function showHandoff(twiml) {
     folded('TwiML', twiml),
   );
   if (status === 'failed') conclude('The agent has failed. Why stands below; look at its name, region and credentials.', 'bad');
-  else conclude(status === 'hangup' ? 'A bound of the settings has ended the call.' : 'The agent has handed the call on.', 'good');
+  else conclude(status === 'hangup' ? 'A limit of the settings has ended the call.' : 'The agent has handed the call on.', 'good');
   call?.end('closed');
 }
 

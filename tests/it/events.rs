@@ -181,7 +181,7 @@ async fn a_webhook_that_hangs_fails_or_is_not_there_delays_no_call() {
         };
         // 14 events: each batch gets five attempts, then the events are lost and the service says so.
         assert_eq!((count("_total{result=\"lost\"}"), count("_waiting")), (14, 0), "{reaction:?}");
-        let said = log.text().matches("what is told of calls was lost").count();
+        let said = log.text().matches("telemetry of calls was lost").count();
         assert!((1..=6).contains(&said), "{reaction:?}: {said}");
         let requests = collector.map_or(0, |collector| collector.posted().len());
         assert!(requests <= 14 * 5, "{reaction:?}: {requests}");

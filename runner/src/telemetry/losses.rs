@@ -34,7 +34,7 @@ impl Losses {
     pub(super) fn log(&self, what: &'static str, waiting: u64) {
         let lost = self.unlogged();
         if lost > 0 {
-            tracing::warn!(what, lost, lost_in_all = self.count(), waiting, "what is told of calls was lost");
+            tracing::warn!(what, lost, lost_in_all = self.count(), waiting, "telemetry of calls was lost");
         }
     }
 
