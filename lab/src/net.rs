@@ -1,6 +1,5 @@
 //! Connects the lab's parts and the service: over TCP and TLS, or over pipes inside one process. With pipes a whole
-//! call
-//! can run on tokio's virtual clock (`start_paused`), because nothing waits for a real socket.
+//! call can run on tokio's virtual clock (`start_paused`), because nothing waits for a real socket.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,6 +1,5 @@
 //! The service of dialbridge around its core: HTTP routes, media streams, Twilio's REST API, settings, telemetry, the
-//! page.
-//! `dialbridge_core` decides what happens in a call; this crate does not.
+//! page. `dialbridge_core` decides what happens in a call; this crate does not.
 #![forbid(unsafe_code)]
 
 pub mod call;

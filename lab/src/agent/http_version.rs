@@ -1,6 +1,5 @@
 //! One address for HTTP/2 and HTTP/1.1. The first bytes of a connection tell which it speaks, because HTTP/2 begins
-//! with
-//! a preface (RFC 9113, section 3.4).
+//! with a preface (RFC 9113, section 3.4).
 
 use std::fmt::Display;
 use std::io;

@@ -1,6 +1,5 @@
 //! What a caller of a load does, frame by frame: speaks, waits for the answer, listens to it, speaks again, for ever.
-//! It uses
-//! neither clock nor socket.
+//! It uses neither clock nor socket.
 //!
 //! ```text
 //! Greeting --an answer, or nobody greets--> Hearing

@@ -95,8 +95,7 @@ pub struct AgentFigures {
     /// From the moment a frame was due to its arrival, of frames that had to wait until their message was full.
     pub gathered: Latency,
     /// From the moment a frame was sent to its arrival, of frames that were sent before their turn's stream was open
-    /// and had
-    /// to wait for it.
+    /// and had to wait for it.
     pub held: Latency,
     /// Frames of the window that arrived.
     pub frames: u64,

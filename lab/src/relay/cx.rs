@@ -1,6 +1,5 @@
 //! A call with an agent of Dialogflow CX: one task reads the WebSocket, the other holds the turn's stream and writes
-//! the
-//! WebSocket.
+//! the WebSocket.
 
 use bytes::Bytes;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;

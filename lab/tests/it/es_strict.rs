@@ -1,6 +1,5 @@
 //! The lab's ES agent is as strict as Google's, called by its methods of v2 and v2beta1. The types are v2beta1's, which
-//! has
-//! v2's fields under the same numbers; `.ci/interop` calls it with Google's own libraries for v2.
+//! has v2's fields under the same numbers; `.ci/interop` calls it with Google's own libraries for v2.
 
 use dialbridge_lab::agent::ServedAgent;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;

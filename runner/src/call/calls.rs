@@ -1,6 +1,5 @@
 //! The calls of this instance: which are live, which tickets were used, and the last TwiML of calls that are being
-//! handed
-//! off. No other instance needs any of this.
+//! handed off. No other instance needs any of this.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,8 +109,7 @@ impl Drop for Waiting {
 
 impl CallRegistration {
     /// Starts the call's stream. Returns `false` if `max_calls` other streams have started. Calls that start at the
-    /// same
-    /// moment cannot exceed that number.
+    /// same moment cannot exceed that number.
     #[must_use]
     pub fn start(&self, max_calls: usize) -> bool {
         let mut inner = self.calls.lock();
@@ -246,8 +244,7 @@ impl Calls {
     }
 
     /// The progress of the call's stream that was issued at `issued_ms`. `None` if another instance had the stream, or
-    /// if it
-    /// ended long ago.
+    /// if it ended long ago.
     #[must_use]
     pub fn progress(&self, call_sid: &CallSid, issued_ms: u64, now_ms: u64) -> Option<CallProgress> {
         let inner = self.lock();

@@ -1,6 +1,5 @@
 //! Tools that the agent asks us to run, by a webhook: we `POST` a JSON object with the tool's name, its arguments and
-//! the
-//! session. The response is the result.
+//! the session. The response is the result.
 
 use std::fmt;
 

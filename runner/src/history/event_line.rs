@@ -127,8 +127,7 @@ fn camel_case(name: &str) -> String {
 }
 
 /// How long the caller waited in a turn, in milliseconds: from the end of the utterance to the playout of the answer,
-/// as
-/// far as it is known. `None` if the turn got no answer.
+/// as far as it is known. `None` if the turn got no answer.
 pub(super) fn latency_ms(stages: &Stages) -> Option<u64> {
     let until = stages.first_audio_played.or(stages.first_audio_sent).or(stages.answered)?;
     Some(until.ms_since(stages.caller_waits_from()))

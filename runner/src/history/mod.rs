@@ -1,6 +1,5 @@
 //! The calls of this instance as the page shows them: the live ones and the last finished ones. All of it is in memory
-//! and
-//! bounded by count and by bytes. Without a page nothing is kept.
+//! and bounded by count and by bytes. Without a page nothing is kept.
 
 mod entry;
 mod event_line;

@@ -1,8 +1,7 @@
 //! Access to what is for operators only: the page, the softphone, the metrics.
 //!
 //! With `ADMIN_TOKEN` it needs the token in `Authorization: Bearer`, or a login cookie. Without the token, Cloud Run
-//! and
-//! App Engine serve none of this; elsewhere it is open to everyone.
+//! and App Engine serve none of this; elsewhere it is open to everyone.
 
 use std::net::IpAddr;
 
@@ -18,8 +17,7 @@ use crate::settings::{Config, PublicUrl};
 use crate::telemetry::RefusalReason;
 
 /// The name of the login cookie. Over https the prefix of the name ensures that no other host and no plain connection
-/// set
-/// the cookie (RFC 6265bis).
+/// set the cookie (RFC 6265bis).
 const COOKIE_NAME: &str = "dialbridge-login";
 const SECURE_COOKIE_NAME: &str = "__Host-dialbridge-login";
 
@@ -36,8 +34,7 @@ pub(super) struct Peer(pub(super) IpAddr);
 ///
 /// # Errors
 /// The response to send: 404 if this is not served, 401 without the token or a login, 429 after too many wrong tokens,
-/// 403 if
-/// no token is set and the request names a foreign host.
+/// 403 if no token is set and the request names a foreign host.
 pub(crate) fn allowed<B>(admin: &Admin, request: &Request<B>) -> Result<(), Refusal> {
     check_access(admin, request).inspect_err(|_| admin.telemetry.refused(RefusalReason::Admin))
 }
@@ -144,8 +141,7 @@ fn client<B>(admin: &Admin, request: &Request<B>) -> Option<IpAddr> {
 }
 
 /// Without a token we refuse foreign host names, so that a page whose name points here (DNS rebinding) gets nothing.
-/// Names
-/// without a dot do not exist on the Internet.
+/// Names without a dot do not exist on the Internet.
 fn is_own_host(config: &Config, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };

@@ -53,8 +53,7 @@ pub(super) fn open(
 }
 
 /// Prepares for a refused call that comes back by its `<Connect action>`. If there is no room for a new call, it gets
-/// the
-/// busy TwiML there. If the instance is ending, another one greets the caller.
+/// the busy TwiML there. If the instance is ending, another one greets the caller.
 fn keep_refused(admission: &Admission, ticket: &Ticket, refusal: &Answer, kind: CallKind) {
     if refusal.status() != StatusCode::SERVICE_UNAVAILABLE || kind != CallKind::Ticket {
         return;

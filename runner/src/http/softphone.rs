@@ -1,6 +1,5 @@
 //! The softphone: calls that the page makes from the browser. They stream to `/softphone/media/TICKET` in Twilio's
-//! protocol.
-//! `/softphone/events/CALLSID` reports what happens in them.
+//! protocol. `/softphone/events/CALLSID` reports what happens in them.
 
 use std::sync::Arc;
 use std::time::Duration;

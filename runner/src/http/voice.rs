@@ -64,8 +64,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
 }
 
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
-/// event),
-/// or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL.
+/// event), or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL.
 fn opening(webhook: &Webhook) -> Opening {
     let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
     let event = webhook.in_query("event").filter(|event| is_event_name(event));
@@ -108,8 +107,7 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
 }
 
 /// `/stream-status`: Twilio reports that a stream has started, stopped or failed. Only the failure is news: nothing
-/// else
-/// reports a media stream that Twilio could not open.
+/// else reports a media stream that Twilio could not open.
 pub(super) async fn stream_status(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
     let webhook = Webhook::read(admission, request).await?;
     let field = |name: &str| webhook.parameter(name).unwrap_or_default().chars().take(MAX_STATUS_CHARS);
@@ -147,8 +145,7 @@ async fn read_state(admission: &Admission, request: Request<Incoming>) -> Result
 }
 
 /// Opens a new stream in the same session after the last one broke, here or on another instance. After too many
-/// attempts
-/// the call gets its fallback.
+/// attempts the call gets its fallback.
 fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u64) -> Answer {
     let lasted = now_ms.saturating_sub(state.issued_ms) > TICKET_LIFE_MS;
     let attempt = if lasted { 1 } else { state.attempt + 1 };

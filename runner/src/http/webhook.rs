@@ -140,8 +140,7 @@ pub(super) fn check_signature(
 }
 
 /// Other URLs that Twilio may have called: the other scheme, the hosts in the headers, with or without a slash at the
-/// end.
-/// They let no request in. They only tell what PUBLIC_URL should be.
+/// end. They let no request in. They only tell what PUBLIC_URL should be.
 #[must_use]
 pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return Vec::new() };

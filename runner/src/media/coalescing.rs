@@ -1,11 +1,9 @@
 //! Coalesces frames under load: the thread sleeps briefly before it waits for its sockets. One wake-up then serves all
 //! frames that came meanwhile, and one write to the agent carries frames of several calls. A wake-up and a write cost
-//! several
-//! times as much as handling a frame.
+//! several times as much as handling a frame.
 //!
 //! The sleep bounds the delay of a frame. Only a runtime with one thread does this: with more threads the sleeping one
-//! may be
-//! the one that is needed.
+//! may be the one that is needed.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;

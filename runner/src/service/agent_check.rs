@@ -1,8 +1,7 @@
 //! Checks whether an agent answers: a real turn, in its own session, over the connections that calls use.
 //!
 //! A turn costs money and may run the agent's webhook. So one result is used for a minute, whoever asks. Who asks
-//! during a
-//! check waits for its result.
+//! during a check waits for its result.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Checks all settings: those of the service, and those of each agent.
-//! The agents come from the agents' file, or the settings name a single one.
+//! Checks all settings: those of the service, and those of each agent. The agents come from the agents' file, or the
+//! settings name a single one.
 
 use super::config::{AgentConfig, Config, DEFAULT_AGENT, Platform};
 use super::error::SettingError;

@@ -17,8 +17,7 @@ pub(crate) fn log(call_sid: &CallSid, at: CallTime, report: &Report) {
 }
 
 /// Logs a turn in one line: how long each stage took, and when things happened, in milliseconds of the call. A slow
-/// turn is
-/// a warning and names the slow stage.
+/// turn is a warning and names the slow stage.
 pub(crate) fn log_stages(
     call_sid: &CallSid,
     at: CallTime,

@@ -141,8 +141,7 @@ impl CallTelemetry {
     }
 
     /// Waits briefly until the call's events are sent. Used where nobody waits for the call: a platform that counts
-    /// requests
-    /// may take the CPU away when the last request has ended.
+    /// requests may take the CPU away when the last request has ended.
     pub(crate) async fn flushed(&self) {
         if let Some(events) = &self.events {
             let _ = tokio::time::timeout(FLUSH, events.flushed()).await;

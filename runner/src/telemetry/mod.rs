@@ -1,6 +1,5 @@
 //! Telemetry of calls: the log, metrics for Prometheus, traces, and events. It decides nothing about a call, and no
-//! call
-//! waits for it.
+//! call waits for it.
 
 mod call_log;
 mod call_telemetry;

@@ -1,6 +1,6 @@
 //! The URLs by which a call comes back to any instance: `<Connect action>` and `<Dial action>`. Each contains the
-//! call's
-//! state and the session parameters of the voice-url. Another instance does not know these, and an ES agent keeps none.
+//! call's state and the session parameters of the voice-url. Another instance does not know these, and an ES agent
+//! keeps none.
 
 use std::sync::Arc;
 

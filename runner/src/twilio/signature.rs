@@ -59,8 +59,7 @@ fn signed_parameters(form: &[(String, String)]) -> String {
 
 /// The forms of the URL: as it came, without its port, with the standard port; each with the forms of its query; for a
 /// WebSocket also with a `/` at the end, as Twilio's page on securing streams says. Twilio signs voice webhooks without
-/// the
-/// port and other requests with it.
+/// the port and other requests with it.
 fn url_forms(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));

@@ -3,8 +3,7 @@
 //! A call from the browser has its own kind of ticket, for a path that Twilio does not use.
 //!
 //! Each one is base64url of JSON, a dot, and base64url of its HMAC-SHA256. They are stateless: any instance with the
-//! key can
-//! read them. Each kind has its own key, so that none can be used in place of another.
+//! key can read them. Each kind has its own key, so that none can be used in place of another.
 
 use std::fmt;
 
@@ -138,8 +137,7 @@ impl fmt::Debug for TicketSigner {
 
 impl TicketSigner {
     /// A signer with these keys; without keys it derives them from these tokens; without tokens it uses a random key
-    /// that no
-    /// other process has.
+    /// that no other process has.
     ///
     /// # Errors
     /// When the system cannot give random bytes.

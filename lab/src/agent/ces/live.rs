@@ -9,8 +9,7 @@
 //! ```
 //!
 //! An input that comes during the answer to another one waits. The agent's audio counts as playing from the moment it
-//! was
-//! sent, in real time: speech interrupts it, and so does another answer.
+//! was sent, in real time: speech interrupts it, and so does another answer.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -22,8 +22,7 @@ pub struct Ces {
     /// The deployments that exist, by the last part of their names; none: any name is accepted.
     pub deployments: Vec<String>,
     /// What happens to the streams before anything is read, in the order in which they are opened. Streams after the
-    /// last
-    /// entry are served.
+    /// last entry are served.
     pub refuses: Vec<PlannedBreak>,
     /// What happens to them once their configuration has been read, in the same order.
     pub breaks: Vec<PlannedBreak>,

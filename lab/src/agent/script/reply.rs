@@ -53,8 +53,7 @@ pub struct Reply {
     /// Segments of mixed audio (CX).
     pub mixed: Vec<Segment>,
     /// Words for the client to synthesise (ES v2beta1 `telephony_synthesize_speech`); with `<speak>` around them they
-    /// are
-    /// SSML.
+    /// are SSML.
     pub speech: String,
     /// A tool for the client to run (CX, CES).
     pub tool_call: Option<ToolCall>,

@@ -12,9 +12,8 @@ const FASTEST: f64 = 2.0;
 /// The body of a request. `kind` is `text` or `ssml`; `language` is the call's.
 ///
 /// A voice speaks one language, and Google refuses it for another one. So we leave the voice out if its name does not
-/// begin
-/// with a language, or if that is not the call's language. With a voice's name we send no gender, which could only
-/// contradict it.
+/// begin with a language, or if that is not the call's language. With a voice's name we send no gender, which could
+/// only contradict it.
 pub(super) fn body(kind: &str, words: &str, language: &str, speech: &SpeechConfig) -> Value {
     let name = speech.voice_name.as_deref();
     let named = name.and_then(|name| Some((name, language_of(name)?)));
