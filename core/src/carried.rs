@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CallConfig, StartingInput};
-
 /// What a call brings along from its earlier media streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -43,23 +41,5 @@ pub struct CallProgress {
 impl CarriedOver {
     pub(crate) fn is_nothing(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl CallConfig {
-    /// What the agent gets before the caller says anything in this media stream.
-    pub(crate) fn first_input(&self) -> StartingInput {
-        match &self.carried.opening {
-            Opening::Greet => self.starting_input.clone(),
-            Opening::Resume => StartingInput::default(),
-            Opening::Event(event) => StartingInput { event: Some(event.clone()), text: None },
-        }
-    }
-
-    /// How long this media stream may last, in milliseconds. `None` if there is no limit.
-    pub(crate) fn call_limit_ms(&self) -> Option<u64> {
-        let limit = self.limits.call_ms;
-        // A call that is over its limit already ends at once, but ends as any other.
-        (limit > 0).then(|| limit.saturating_sub(self.carried.elapsed_ms).max(1))
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::agent::{DigitsForm, base64_bytes};
-use crate::carried::CarriedOver;
+use crate::carried::{CarriedOver, Opening};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 
@@ -91,6 +91,24 @@ impl Default for CallConfig {
             seed: 0,
             carried: CarriedOver::default(),
         }
+    }
+}
+
+impl CallConfig {
+    /// What the agent gets before the caller says anything in this media stream.
+    pub(crate) fn first_input(&self) -> StartingInput {
+        match &self.carried.opening {
+            Opening::Greet => self.starting_input.clone(),
+            Opening::Resume => StartingInput::default(),
+            Opening::Event(event) => StartingInput { event: Some(event.clone()), text: None },
+        }
+    }
+
+    /// How long this media stream may last, in milliseconds. `None` if there is no limit.
+    pub(crate) fn call_limit_ms(&self) -> Option<u64> {
+        let limit = self.limits.call_ms;
+        // A call that is over its limit already ends at once, but ends as any other.
+        (limit > 0).then(|| limit.saturating_sub(self.carried.elapsed_ms).max(1))
     }
 }
 
