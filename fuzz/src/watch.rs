@@ -8,7 +8,7 @@ use dialbridge_core::config::StreamShape;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_core::twilio::{Inbound, TwilioMessage, parse};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, ToolsId, StreamId,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, FetchId, Input, MarkName, Output, Report, StreamId, ToolsId,
 };
 
 /// How many outputs one input may cause, apart from those for its prompt audio.
