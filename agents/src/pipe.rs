@@ -1,4 +1,4 @@
-//! Input on its way into a stream. Waiting audio goes out as one message, and other input keeps its place in it.
+//! Input on its way into a stream. Waiting audio goes out together, and other input keeps its order.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,7 +12,7 @@ use dialbridge_core::audio::BYTES_PER_MS;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-/// The longest audio that waits for a stalled agent, in bytes: a minute, twice what a call ever keeps.
+/// The maximum audio that waits for a stalled agent, in bytes: a minute, twice what a call keeps.
 const MAX_BYTES: usize = 60_000 * BYTES_PER_MS;
 
 /// The audio in one of Twilio's frames, in milliseconds.
@@ -27,7 +27,7 @@ pub struct PipeFull;
 
 impl fmt::Display for PipeFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the agent has not taken any audio for a minute")
+        f.write_str("the agent takes no input: its queue is full")
     }
 }
 
@@ -44,12 +44,12 @@ pub enum StreamInput {
     Parameters(Map<String, Value>),
 }
 
-/// Connects a call, which writes frames, to its stream, which takes everything that waits whenever it can send.
+/// Connects a call to its stream. The call writes frames; the stream takes all that waits when it can send.
 #[derive(Debug, Default)]
 pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
-    /// The minimum audio in a message, in bytes, unless it is the last message.
+    /// The minimum audio in a message, in bytes. The last message, and one before other input, may have less.
     chunk: usize,
 }
 
@@ -66,7 +66,7 @@ struct State {
 
 impl InputPipe {
     /// Creates a pipe whose messages have at least `chunk_ms` milliseconds of audio, except before other input and at
-    /// the end. Up to one frame's length, audio goes out at once.
+    /// the end. If `chunk_ms` is at most 20, audio does not wait.
     pub(super) fn new(chunk_ms: usize) -> Arc<Self> {
         let chunk = if chunk_ms > FRAME_MS { chunk_ms * BYTES_PER_MS } else { 0 };
         Arc::new(Self { chunk, ..Self::default() })
@@ -132,7 +132,7 @@ impl InputPipe {
         self.left.notify_one();
     }
 
-    /// Returns when that much time has passed since the call left the stream.
+    /// Returns `time` after the call has left the stream.
     pub(super) async fn left_for(&self, time: Duration) {
         self.left.notified().await;
         tokio::time::sleep(time).await;

@@ -166,7 +166,7 @@ impl Default for BargeIn {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BargeInMode {
-    /// Nothing. Every prompt is played to its end, and what the caller says meanwhile is the next turn.
+    /// Keys alone. What the caller says during a prompt is the next turn.
     Off,
     /// A transcript.
     #[default]

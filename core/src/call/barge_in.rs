@@ -1,7 +1,10 @@
 //! Barge-in: a caller who speaks or presses a key during a prompt stops it.
 //!
-//! Only speech that began after the playout did counts. Earlier speech is the next turn. A prompt that forbids barge-in
-//! is never cut.
+//! Speech that began before the playout does not count: it is the next turn. The caller cannot cut a prompt that forbids
+//! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
+//! may cut its prompt too (`session_stream`).
+//!
+//! [`Utterance`]: super::utterance::Utterance
 
 use serde_json::json;
 
@@ -12,11 +15,11 @@ use crate::config::BargeInMode;
 use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
 
-/// The shortest voice that counts as barge-in, in milliseconds. A cough is shorter than a word.
+/// The shortest voice that counts as barge-in, in milliseconds.
 const MIN_VOICE_MS: u64 = 200;
 
 impl Call {
-    /// Cuts the prompt if this counts as barge-in.
+    /// Cuts the prompt if `by` counts as barge-in.
     pub(super) fn check_barge_in(&mut self, by: BargeInBy, turn: Option<TurnId>) {
         let is_active = matches!(self.lifecycle, Lifecycle::Active);
         if is_active && self.playback.is_playing() && self.playback.is_interruptible() && self.interrupts(by) {
@@ -29,8 +32,7 @@ impl Call {
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
             (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
-            // The agent itself says when its prompt is interrupted. It may not know of speech that came over an earlier
-            // stream.
+            // The agent itself says when its prompt is interrupted. It may not know of a prompt from an earlier stream.
             (BargeInBy::Speech, _) if self.has_session_stream() && self.is_of_open_stream(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some(turn) = self.turn.open() else { return false };
@@ -46,7 +48,7 @@ impl Call {
         }
     }
 
-    /// Whether the playout that began there came over the open stream.
+    /// Whether the playout came over the open stream, or no stream is open.
     fn is_of_open_stream(&self, playout_began: Position) -> bool {
         self.turn.open().is_none_or(|turn| turn.opened <= playout_began)
     }

@@ -1,10 +1,13 @@
 //! One call: what comes in from Twilio and from the agent, and what goes out to both.
 //!
 //! ```text
-//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending --playout over--> HandingOff
+//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending
+//! AwaitingStart --timeout, start of another call--> Closed
+//! Ending --answer complete, playout over: Update--> HandingOff
 //! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
-//! HandingOff --update refused--> Closed
-//! Active --migrated in a gap--> Closed
+//! HandingOff --update refused, or timeout--> Closed
+//! AwaitingStart, Active --migrated in a gap, or at the timeout--> Closed
+//! any after start --no frames--> Closed
 //! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
 //! ```
 //!

@@ -1,17 +1,34 @@
-//! The turn: one stream to the agent, from its opening to its answer.
+//! An open stream to the agent, from its opening to its end.
+//!
+//! A stream for one turn (ES, CX):
 //!
 //! ```text
-//! Idle --open with audio--> Listening --end of utterance, an answer: HalfClose--> Responding --complete: Done--> Idle
-//! Idle --open with an event or a text, HalfClose-------------------------------> Responding
-//! Listening --no-input during a prompt, rotation: Cancel--> Idle
-//! Listening, Responding --failed--> Idle, after a backoff
+//! Idle --open with audio--> Listening --end of utterance, an answer, digits after speech: HalfClose--> Responding
+//! Idle --open with other input, HalfClose--> Responding --answer complete: Done--> Idle
+//! Listening --nothing said, and a prompt, digits, no-input or the audio limit: Cancel--> Idle
+//! Listening --audio limit while the caller speaks: HalfClose--> Responding
 //! ```
 //!
-//! A stream for the whole call stays in Listening, turn after turn. It is in Responding only when it is half-closed so
-//! that another stream takes over.
-//!
-//! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
+//! Its answer is complete with the final part, or when the server closes the stream. An answer that did not announce
 //! more is also complete after a time without more of it.
+//!
+//! A stream for the whole call (CES):
+//!
+//! ```text
+//! Idle --open with audio, an event or a text--> Listening --go away, audio limit: HalfClose--> Responding
+//! Listening --a turn is complete--> Listening
+//! Listening, Responding --the server closes it: Done--> Idle
+//! Responding --the server does not close it in time: Cancel--> Idle
+//! ```
+//!
+//! Either:
+//!
+//! ```text
+//! Listening, Responding --failed--> Idle; no answer in time, stalled: Cancel--> Idle
+//! Listening, Responding --limit of the call, close: Cancel--> Idle
+//! ```
+//!
+//! A stream that failed without an answer delays the next one by a backoff.
 
 use serde_json::{Map, Value};
 

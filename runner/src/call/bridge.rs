@@ -1,4 +1,4 @@
-//! Drives one call: hands core what comes in, and has `effects` do what comes out.
+//! Drives one call: passes inputs to core, and outputs to `effects`.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -40,7 +40,7 @@ pub async fn run(
         effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
     };
     bridge.effects.registration.note(bridge.call.progress());
-    // One timer for the whole call: a frame seldom changes when the next deadline is.
+    // One timer for the whole call: a frame seldom changes the next deadline.
     let mut alarm = pin!(sleep_until(bridge.began));
     let mut armed_for = None;
     while bridge.effects.closed.is_none() && bridge.room != Room::None {
@@ -66,7 +66,7 @@ pub async fn run(
                 }
                 if deadline.is_some() { alarm.as_mut().poll(cx).map(|()| Arrived::Due) } else { Poll::Pending }
             });
-            // The caller's audio comes last because it comes most often: nothing else waits for a flood of it.
+            // The caller's audio is polled last, so that a flood of it delays nothing else.
             if rare.is_ready() { rare } else { bridge.effects.socket.poll_next(cx).map(Arrived::Twilio) }
         });
         match arrived.await {
@@ -89,7 +89,7 @@ pub async fn run(
     had_room
 }
 
-/// Whether the call has a place among those that are live.
+/// Whether the call has a place among the live calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     /// Its stream has not started.
@@ -111,7 +111,7 @@ struct Bridge {
 
 /// What a call waits for.
 enum Arrived {
-    /// `None`: nobody can order anything any more, because another media stream has the call.
+    /// `None`: no order can come, because another media stream has the call.
     Order(Option<CallOrder>),
     Finished(Finished),
     Agent(StreamId, AgentEvent),
@@ -138,8 +138,8 @@ impl Bridge {
         }
     }
 
-    /// Takes a place for the call when its stream starts, and what the stream brings of the session. The voice-url gives no
-    /// stream when there is no room, but it may have given many in the same moment.
+    /// Takes a place for the call when its media stream starts, and keeps the stream's parameters. The voice-url gives no
+    /// media stream without room, but may have given many at once.
     fn take_room(&mut self, text: &str) {
         if self.room == Room::Unasked
             && let Ok(Inbound::Start(start)) = parse(text)
@@ -184,11 +184,11 @@ impl Bridge {
     }
 
     fn on_stalled_socket(&mut self) {
-        tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the call is closed");
+        tracing::warn!(call_sid = %self.effects.call_sid, "Twilio does not read: the media stream is closed");
         self.feed(Input::NotReading);
     }
 
-    /// Hands one input to core and does what comes out.
+    /// Passes one input to core and performs its outputs.
     fn feed(&mut self, input: Input<'_>) {
         let elapsed_ms = self.began.elapsed().as_millis();
         let now = CallTime::from_ms(u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
@@ -198,14 +198,14 @@ impl Bridge {
         self.effects.registration.note(self.call.progress());
         while let Some(output) = self.call.poll_output(now) {
             if !matches!(output, Output::Agent(_, AgentCommand::Audio(_))) {
-                // It may have started a task.
+                // `perform` may start a task.
                 self.rare.set();
             }
             self.effects.perform(output, now, self.call.stream_sid());
         }
     }
 
-    /// Tells core of the queues that overflowed while outputs were performed.
+    /// Tells core which queues overflowed while outputs were performed.
     fn report_overflows(&mut self) {
         while let Some(overflow) = self.effects.overflows.pop_front() {
             match overflow {

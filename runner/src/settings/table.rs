@@ -2,7 +2,7 @@
 //! values it takes, what holds without one, and one sentence for `--help` and docs/settings.md.
 //!
 //! A new setting is one entry here and one line that reads it: `values.get(&table::NAME)`, or `find` where it has no default.
-//! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge settings` writes its row.
+//! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge-runner settings` writes its row.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
