@@ -5,7 +5,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
 use crate::session_stream::{config, end_session, greeted, says, turn_completed};
-use crate::test_call::{TestCall, digits, interim, numbers};
+use crate::test_call::{TestCall, digits, interim, numbers, with};
 
 #[test]
 fn an_agent_that_sends_audio_for_ever_after_its_end_does_not_keep_the_call() {
@@ -36,9 +36,7 @@ fn a_goodbye_of_most_of_a_minute_is_heard_to_its_end() {
 #[test]
 fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeting_may() {
     for text in [None, Some("hello".to_owned())] {
-        let mut config = config();
-        config.starting_input.text = text;
-        let mut test = TestCall::started(config);
+        let mut test = TestCall::started(with(config(), |config| config.starting_input.text = text));
         test.hush(10_000);
         test.agent(1, fault("UNAVAILABLE", true));
         test.hush(200);
@@ -52,9 +50,7 @@ fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeti
 
 #[test]
 fn a_starting_text_that_was_not_answered_is_sent_again() {
-    let mut config = config();
-    config.starting_input.text = Some("hello".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(config(), |config| config.starting_input.text = Some("hello".to_owned())));
     test.agent(1, turn_completed());
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(200);

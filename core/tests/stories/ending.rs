@@ -3,14 +3,12 @@
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, CloseReason, Input, Output, Report, UpdateResult};
 
-use crate::test_call::{TestCall, answer, answered, goodbye, interim, starting_text};
+use crate::test_call::{TestCall, answer, answered, goodbye, interim, starting_text, with};
 
 const STOP: &str = r#"{"event":"stop","sequenceNumber":"9","streamSid":"MZ1","stop":{"callSid":"CA1"}}"#;
 
 fn with_url() -> CallConfig {
-    let mut config = starting_text();
-    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    config
+    with(starting_text(), |config| config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned()))
 }
 
 #[test]

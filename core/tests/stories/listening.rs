@@ -3,7 +3,7 @@
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, StreamId};
 
-use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text};
+use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text, with};
 
 #[test]
 fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
@@ -19,9 +19,8 @@ fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
 
 #[test]
 fn a_starting_event_comes_before_the_starting_text() {
-    let mut config = starting_text();
-    config.starting_input.event = Some("WELCOME".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test =
+        TestCall::started(with(starting_text(), |config| config.starting_input.event = Some("WELCOME".to_owned())));
     assert_eq!(test.opened_with(1), TurnInput::Event("WELCOME".to_owned()));
     test.agent(1, answered(500));
     assert_eq!(test.opened_with(2), TurnInput::Audio);
@@ -29,9 +28,9 @@ fn a_starting_event_comes_before_the_starting_text() {
 
 #[test]
 fn an_event_that_the_agent_does_not_know_is_followed_by_the_starting_text() {
-    let mut config = starting_text();
-    config.starting_input.event = Some("NO_SUCH_EVENT".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| {
+        config.starting_input.event = Some("NO_SUCH_EVENT".to_owned())
+    }));
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() })));
     assert_eq!(test.opened_with(2), TurnInput::Text("hi".to_owned()));
     assert_eq!(test.reports().filter(|report| matches!(report, Report::StartingEventUnanswered { .. })).count(), 1);
@@ -98,9 +97,7 @@ fn every_frame_goes_to_exactly_one_turn_in_order() {
 
 #[test]
 fn beyond_thirty_seconds_the_oldest_audio_is_dropped_and_counted() {
-    let mut config = starting_text();
-    config.timeouts.answer_ms = 60_000;
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| config.timeouts.answer_ms = 60_000));
     test.speak(31_000);
     let dropped: u64 =
         test.reports().map(|report| if let Report::AudioDropped { ms } = report { *ms } else { 0 }).sum();

@@ -7,7 +7,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::failures::fault;
-use crate::test_call::{TestCall, digits, interim, numbers, prompt};
+use crate::test_call::{TestCall, digits, interim, numbers, prompt, with};
 use crate::tools::{call, wants};
 
 pub(crate) fn config() -> CallConfig {
@@ -107,11 +107,7 @@ fn a_caller_does_not_stop_what_may_not_be_interrupted_and_a_newer_answer_does() 
         prompts: vec![prompt(5_000)],
         ..Answer::default()
     };
-    let off = || {
-        let mut config = config();
-        config.barge_in.mode = BargeInMode::Off;
-        config
-    };
+    let off = || with(config(), |config| config.barge_in.mode = BargeInMode::Off);
     for (config, says) in [(config(), AgentEvent::Answer(Box::new(protected))), (off(), says(5_000))] {
         let mut test = TestCall::started(config);
         test.agent(1, says);
@@ -184,9 +180,8 @@ fn digits_that_the_agent_still_collects_are_no_stall() {
 
 #[test]
 fn a_changed_parameter_goes_into_the_open_stream() {
-    let mut config = config();
-    config.barge_in.heard_parameter = Some("heard".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test =
+        TestCall::started(with(config(), |config| config.barge_in.heard_parameter = Some("heard".to_owned())));
     test.agent(1, says(5_000));
     test.hush(900);
     test.agent(1, AgentEvent::Interrupted { barge_in: true });
@@ -217,9 +212,7 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
 #[test]
 fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
     for (mode, cuts) in [(BargeInMode::Speech, 1), (BargeInMode::Off, 0)] {
-        let mut config = config();
-        config.barge_in.mode = mode;
-        let mut test = TestCall::started(config);
+        let mut test = TestCall::started(with(config(), |config| config.barge_in.mode = mode));
         test.agent(1, says(9_000));
         test.agent(1, turn_completed());
         test.hush(500);
@@ -567,9 +560,7 @@ fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_
 
 #[test]
 fn a_voice_that_interrupts_a_later_answer_of_the_stream_is_told_of_the_turn_in_which_it_speaks() {
-    let mut config = config();
-    config.barge_in.mode = BargeInMode::Voice;
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(config(), |config| config.barge_in.mode = BargeInMode::Voice));
     for _ in 0..3 {
         test.agent(1, says(400));
         test.agent(1, turn_completed());

@@ -261,10 +261,14 @@ pub(crate) fn numbers(audio: &[u8]) -> Vec<u16> {
     audio.chunks(160).map(digits).collect()
 }
 
-pub(crate) fn starting_text() -> CallConfig {
-    let mut config = CallConfig::default();
-    config.starting_input.text = Some("hi".to_owned());
+/// A configuration with a change.
+pub(crate) fn with(mut config: CallConfig, change: impl FnOnce(&mut CallConfig)) -> CallConfig {
+    change(&mut config);
     config
+}
+
+pub(crate) fn starting_text() -> CallConfig {
+    with(CallConfig::default(), |config| config.starting_input.text = Some("hi".to_owned()))
 }
 
 pub(crate) fn prompt(ms: usize) -> Prompt {
