@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::front_end::{Authority, FrontEnd, Proxy};
+use crate::front_end::{Authority, Proxy, front_end};
 
 /// The service's public URL.
 pub const PUBLIC_URL: &str = "https://calls.test";
@@ -169,18 +169,17 @@ impl DoctorPlan {
 
         let (service, _serving) = serve(&self.service, &agent.endpoint()).await;
         let authority = Authority::for_names(&["calls.test", "api.twilio.test", "run.test"]);
-        let address = |url: String| -> SocketAddr { url.trim_start_matches("http://").parse().unwrap() };
-        let front = FrontEnd::start(service, Some(&authority), self.proxy.clone()).await;
-        let clear = FrontEnd::start(service, None, self.clear.clone()).await;
-        let rest_front = FrontEnd::start(address(rest.url()), Some(&authority), Proxy::default()).await;
-        let run_front = FrontEnd::start(address(run.url()), Some(&authority), Proxy::default()).await;
+        let front = front_end(service, Some(&authority), self.proxy.clone()).await;
+        let clear = front_end(service, None, self.clear.clone()).await;
+        let rest_front = front_end(rest.address(), Some(&authority), Proxy::default()).await;
+        let run_front = front_end(run.address(), Some(&authority), Proxy::default()).await;
         let mut names = BTreeMap::from([
-            ("agent.test:80", address(agent.endpoint())),
-            ("calls.test:443", front.address),
-            ("calls.test:80", clear.address),
-            ("misnamed.test:443", front.address),
-            ("api.twilio.test:443", rest_front.address),
-            ("run.test:443", run_front.address),
+            ("agent.test:80", agent.endpoint().trim_start_matches("http://").parse().unwrap()),
+            ("calls.test:443", front.address()),
+            ("calls.test:80", clear.address()),
+            ("misnamed.test:443", front.address()),
+            ("api.twilio.test:443", rest_front.address()),
+            ("run.test:443", run_front.address()),
         ]);
         names.retain(|name, _| !self.down.contains(name));
 
