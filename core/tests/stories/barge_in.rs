@@ -132,8 +132,7 @@ fn what_is_said_into_a_recording_of_ours_is_not_withheld() {
     let mut config = CallConfig { knows_prompts: false, ..CallConfig::default() };
     config.fillers.thinking = Some(Clip(vec![0x21; 20_000 * 8].into()));
     let mut test = TestCall::started(config);
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.hush(200);
     assert!(test.is_playing());
     test.speak(400);
@@ -145,8 +144,7 @@ fn what_is_said_into_a_recording_of_ours_is_not_withheld() {
 fn words_that_only_the_answer_tells_interrupt_too() {
     let mut test = with_long_prompt(starting_text());
     test.hush(400);
-    test.speak(400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.utter(2, 400);
     let told = Answer { query_text: "stop".to_owned(), ..answer(500) };
     test.agent(2, AgentEvent::Answer(Box::new(told)));
     assert_eq!(test.clears(), 1);

@@ -4,8 +4,8 @@ use dialbridge_core::agent::TurnInput;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
-use crate::session_stream::{config, end_session, greeted, says, turn_completed};
-use crate::test_call::{TestCall, digits, interim, numbers, with};
+use crate::session_stream::{config, end_session, greeted, says};
+use crate::test_call::{TestCall, digits, empty, interim, numbers, with};
 
 #[test]
 fn an_agent_that_sends_audio_for_ever_after_its_end_does_not_keep_the_call() {
@@ -41,8 +41,7 @@ fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeti
         test.agent(1, fault("UNAVAILABLE", true));
         test.hush(200);
         assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
-        test.agent(2, says(300));
-        test.agent(2, turn_completed());
+        test.agent_answers(2, 300);
         test.hush(9_000);
         assert_eq!(test.commands(2).len(), 1, "and once: {:?}", test.commands(2));
     }
@@ -51,7 +50,7 @@ fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeti
 #[test]
 fn a_starting_text_that_was_not_answered_is_sent_again() {
     let mut test = TestCall::started(with(config(), |config| config.starting_input.text = Some("hello".to_owned())));
-    test.agent(1, turn_completed());
+    test.agent(1, empty());
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(200);
     assert_eq!(test.opened_with(2), TurnInput::Text("hello".to_owned()));
@@ -157,8 +156,7 @@ fn an_old_stream_is_not_replaced_while_a_prompt_plays_but_in_the_last_moment() {
     let half_closed = |test: &TestCall| test.commands(1).last() == Some(&AgentCommand::HalfClose);
     let mut test = TestCall::started(of_a_minute.clone());
     test.hush(45_000);
-    test.agent(1, says(8_000));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 8_000);
     test.hush(7_900);
     assert!(!half_closed(&test), "it would not learn of a barge-in");
     test.hush(300);

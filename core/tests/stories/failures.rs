@@ -24,8 +24,7 @@ fn after_a_failed_stream_the_next_one_gets_the_unanswered_audio_first() {
 #[test]
 fn what_was_answered_is_not_sent_again() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, answered(100));
     test.speak(400);
     test.agent(2, interim("more"));
@@ -60,8 +59,7 @@ fn parameters_that_a_failed_turn_did_not_confirm_go_to_the_next_one() {
 #[test]
 fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(400);

@@ -68,8 +68,7 @@ fn an_utterance_is_half_closed_answered_and_followed_by_the_next_turn() {
 #[test]
 fn the_next_turn_knows_how_long_the_agent_will_still_speak() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.hush(300);
     test.agent(1, answered(1_000));
     let AgentCommand::Open(start) = &test.commands(2)[0] else { panic!() };
@@ -118,8 +117,7 @@ fn a_server_that_answers_without_an_end_of_utterance_is_half_closed() {
 #[test]
 fn audio_after_the_result_is_played_before_the_next_turn_opens() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     let result = Answer { part: AnswerPart::Open, prompts: Vec::new(), ..answer(0) };
     test.agent(1, AgentEvent::Answer(Box::new(result)));
     for _ in 0..3 {
@@ -134,8 +132,7 @@ fn audio_after_the_result_is_played_before_the_next_turn_opens() {
 #[test]
 fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_next_turn() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(300) })));
     test.hush(980);
     assert_eq!(test.last_turn(), 1, "more audio may come");
@@ -147,8 +144,7 @@ fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_ne
 #[test]
 fn audio_that_comes_late_after_the_result_is_waited_for() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(0) })));
     test.hush(4_000);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(300)], ..Answer::default() })));
@@ -158,8 +154,7 @@ fn audio_that_comes_late_after_the_result_is_waited_for() {
 #[test]
 fn partial_answers_are_played_in_order_and_the_turn_goes_on_to_the_final_one() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     for _ in 0..2 {
         test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
         test.hush(400);
