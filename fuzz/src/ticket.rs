@@ -2,10 +2,11 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use dialbridge_core::CallSid;
+use dialbridge_core::carried::Opening;
 use dialbridge_runner::settings::Secret;
 use dialbridge_runner::telemetry::trace_context::TraceContext;
 use dialbridge_runner::twilio::ticket::{
-    BadTicket, CallInfo, Opening, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket, TicketSigner,
+    BadTicket, CallInfo, STATE_LIFE_MS, State, TICKET_LIFE_MS, Ticket, TicketSigner,
 };
 
 /// The key of the tickets in the seeds.
