@@ -152,7 +152,7 @@ async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallbac
     let one_for_each_turn = [((Edition::Cx, None), "untrusted-cx"), ((Edition::Es, None), "untrusted-es")];
     for (agent, name) in one_for_each_turn.into_iter().chain(CES) {
         let lab = Lab::start().await;
-        let service = lab.serve(name, agent, &Authority::for_names(&["localhost"])).await;
+        let service = lab.serve(&format!("{name}-untrusted"), agent, &Authority::for_names(&["localhost"])).await;
         let call = lab.call(&service).await;
         let url = redirected(&call).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
         assert!(url.contains("VirtualAgentStatus=failed"), "{name}: {url}");
