@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpStream;
+
+use crate::served::Served;
 
 /// A front end; it stops when this is dropped.
 #[derive(Debug)]
 pub struct Balancer {
-    address: SocketAddr,
     instances: Instances,
-    task: JoinHandle<()>,
+    served: Served,
 }
 
 #[derive(Debug, Clone)]
@@ -34,30 +34,15 @@ impl Instances {
     }
 }
 
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Balancer {
     /// Serves on a free port of the loopback address.
     ///
     /// # Errors
     /// When no port can be had.
     pub async fn before(instances: Vec<SocketAddr>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
         let instances = Instances { addresses: Arc::new(Mutex::new(instances)), next: Arc::default() };
-        let carried = instances.clone();
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                connections.spawn(carry(client, carried.next_first()));
-                while connections.try_join_next().is_some() {}
-            }
-        });
-        Ok(Self { address, instances, task })
+        let carry = |instances: Instances, client| carry(client, instances.next_first());
+        Ok(Self { served: Served::on_loopback(instances.clone(), carry).await?, instances })
     }
 
     /// Stops giving an instance new connections. Cloud Run does so before it tells an instance to end.
@@ -69,7 +54,7 @@ impl Balancer {
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.served.url()
     }
 }
 

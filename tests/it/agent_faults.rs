@@ -5,7 +5,7 @@ use dialbridge_core::Report;
 use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{CallRecord, CallerStep, When};
 use dialbridge_runner::settings::Config;
-use dialbridge_tests::{Edition, Numbered, TcpHarness, hang_up, numbers, redirected, say};
+use dialbridge_tests::{Edition, Numbered, TcpHarness, answers, faults, hang_up, numbers, redirected, say};
 use tokio::task::JoinSet;
 
 /// The length of the first sentence, in frames.
@@ -66,28 +66,12 @@ impl Outcome {
     }
 
     fn answers(&self) -> Vec<&str> {
-        self.reports
-            .iter()
-            .filter_map(|report| match report {
-                Report::Answered { text, .. } if !text.is_empty() => Some(text.as_str()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn failures(&self) -> Vec<&str> {
-        self.reports
-            .iter()
-            .filter_map(|report| match report {
-                Report::TurnFailed { fault, .. } => Some(fault.code.as_str()),
-                _ => None,
-            })
-            .collect()
+        answers(&self.reports).into_iter().filter(|text| !text.is_empty()).collect()
     }
 
     /// The caller got both answers, each once, and repeated nothing.
     fn is_unnoticed(&self, case: &str) {
-        assert_eq!(self.answers(), ["one", "two"], "{case:?}: {:?}", self.failures());
+        assert_eq!(self.answers(), ["one", "two"], "{case:?}: {:?}", faults(&self.reports));
         self.is_heard_once(case);
         let first: Vec<u32> = (0..FIRST_FRAMES).collect();
         let whole = self.turns.iter().any(|turn| turn.answered && numbers(&turn.audio).starts_with(&first));
@@ -120,17 +104,12 @@ async fn passes(edition: Edition, fault: &'static str) {
         (call.timeouts.answer_ms, call.timeouts.stalled_ms) = (800, 800);
     })
     .await;
-    let case = fault;
-    outcome.is_unnoticed(case);
-    assert_eq!(outcome.failures().len(), 1, "{case:?}: {:?}", outcome.failures());
+    outcome.is_unnoticed(fault);
+    assert_eq!(faults(&outcome.reports).len(), 1, "{fault:?}: {:?}", faults(&outcome.reports));
 }
 
-each_edition!(
-    a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words,
-    [Cx, EsV2],
-    start_paused = false
-);
-async fn a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_callers_words(edition: Edition) {
+each_edition!(after_a_reset_or_refused_stream_another_gets_the_callers_words, [Cx, EsV2], start_paused = false);
+async fn after_a_reset_or_refused_stream_another_gets_the_callers_words(edition: Edition) {
     let cases = [
         "fault = \"RESET\"\nfault_after_ms = 600",
         "fault = \"RESET\"",
@@ -139,12 +118,8 @@ async fn a_stream_that_is_reset_or_refused_is_followed_by_another_with_the_calle
     all(edition, cases, passes).await;
 }
 
-each_edition!(
-    a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said,
-    [Cx, EsV2],
-    start_paused = false
-);
-async fn a_connection_that_breaks_off_takes_nothing_with_it_that_the_caller_said(edition: Edition) {
+each_edition!(a_connection_that_breaks_off_takes_no_words_with_it, [Cx, EsV2], start_paused = false);
+async fn a_connection_that_breaks_off_takes_no_words_with_it(edition: Edition) {
     let cases = ["fault = \"CUT\"\nfault_after_ms = 600", "fault = \"CUT\"", "fault = \"CUT\"\nfault_at = \"opening\""];
     all(edition, cases, passes).await;
 }
@@ -155,7 +130,7 @@ async fn an_endpoint_that_is_down_for_a_while_is_waited_for(edition: Edition) {
     all(edition, cases, |edition, fault| async move {
         let outcome = Outcome::of(edition, &script(&format!("{fault}\nfault_times = 1")), |_| {}).await;
         outcome.is_unnoticed(fault);
-        assert!(outcome.failures().len() > 1, "{fault:?}: it is tried more than once");
+        assert!(faults(&outcome.reports).len() > 1, "{fault:?}: it is tried more than once");
     })
     .await;
 }
@@ -170,9 +145,8 @@ async fn a_connection_that_goes_away_ends_no_turn(edition: Edition) {
     ];
     all(edition, cases, |edition, fault| async move {
         let outcome = Outcome::of(edition, &script(fault), |_| {}).await;
-        let case = fault;
-        outcome.is_unnoticed(case);
-        assert_eq!(outcome.failures(), Vec::<&str>::new(), "{case:?}");
+        outcome.is_unnoticed(fault);
+        assert_eq!(faults(&outcome.reports), [""; 0], "{fault:?}");
     })
     .await;
 }
@@ -202,11 +176,10 @@ async fn a_turn_that_has_answered_is_not_asked_twice(edition: Edition) {
     all(edition, cases, |edition, fault| async move {
         let fault = format!("fault = \"{fault}\"\nfault_at = \"middle\"");
         let outcome = Outcome::of(edition, &script(&fault), |_| {}).await;
-        let case = fault;
-        assert_eq!(outcome.answers(), ["one", "two"], "{case:?}: {:?}", outcome.failures());
-        outcome.is_heard_once(&case);
+        assert_eq!(outcome.answers(), ["one", "two"], "{fault:?}: {:?}", faults(&outcome.reports));
+        outcome.is_heard_once(&fault);
         let asked = outcome.turns.iter().filter(|turn| turn.input == "audio" && turn.answered).count();
-        assert_eq!(asked, 2, "{case:?}");
+        assert_eq!(asked, 2, "{fault:?}");
     })
     .await;
 }
@@ -231,10 +204,9 @@ async fn an_agent_that_cannot_be_had_any_more_gives_the_call_its_fallback(editio
             (call.timeouts.answer_ms, call.timeouts.stalled_ms, call.retry.budget_ms) = (500, 500, 1_200);
         })
         .await;
-        let case = fault;
-        let url = redirected(&outcome.call).unwrap_or_else(|| panic!("{case:?}: {:?}", outcome.call.events));
-        assert!(url.contains("VirtualAgentStatus=failed"), "{case:?}: {url}");
-        assert_eq!(outcome.turns.iter().filter(|turn| turn.answered).count(), 1, "{case:?}: the greeting alone");
+        let url = redirected(&outcome.call).unwrap_or_else(|| panic!("{fault:?}: {:?}", outcome.call.events));
+        assert!(url.contains("VirtualAgentStatus=failed"), "{fault:?}: {url}");
+        assert_eq!(outcome.turns.iter().filter(|turn| turn.answered).count(), 1, "{fault:?}: the greeting alone");
     })
     .await;
 }

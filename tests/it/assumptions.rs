@@ -1,8 +1,10 @@
 //! Plays what Google's and Twilio's pages leave open, both ways. `docs/assumptions.md` lists it.
 
 use dialbridge_lab::agent::Script;
-use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, CallerStep, TwilioBehaviour, When};
-use dialbridge_tests::{Edition, Harness, bakery, numbered_speech, numbers, pause, redirected, say};
+use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, TwilioBehaviour};
+use dialbridge_tests::{Edition, Harness, bakery, redirected};
+
+use crate::twilio_faults::{ECHO, four_sentences, heard_numbers};
 
 fn is_handed_off(call: &CallRecord) -> bool {
     let url = redirected(call);
@@ -23,29 +25,17 @@ async fn whatever_twilio_does_a_call_goes_as_its_script_says(edition: Edition) {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_twilio_does_no_frame_is_lost_and_a_hang_up_ends_everything() {
-    const ECHO: &str =
-        "think_ms = 120\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
     for (name, behaviour) in TwilioBehaviour::variants() {
         let harness = Harness::with_script(ECHO).start();
-        let mut steps = Vec::new();
-        for n in 0..4 {
-            steps.push(say(When::After(0), numbered_speech(n * 45, 900)));
-            steps.push(pause(620));
-        }
-        steps.push(CallerStep::HangUp { when: When::After(2_000) });
-        let call = harness.twilio.call(CallPlan { behaviour, ..harness.plan(steps) }).await;
-        let heard: Vec<u32> = harness.turns(&call).iter().flat_map(|turn| numbers(&turn.audio)).collect();
-        assert_eq!(heard, (0..180).collect::<Vec<u32>>(), "{name}");
+        let call = harness.twilio.call(CallPlan { behaviour, ..harness.plan(four_sentences()) }).await;
+        assert_eq!(heard_numbers(&harness, &call), (0..180).collect::<Vec<u32>>(), "{name}");
         tokio::time::sleep(std::time::Duration::from_secs(6)).await;
         assert_eq!((harness.service.calls().live(), harness.agent.record().open()), (0, 0), "{name}");
     }
 }
 
-each_edition!(
-    the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_message_or_in_several,
-    [EsV2, EsV2Beta1]
-);
-async fn the_audio_of_an_es_answer_may_stand_in_the_result_or_after_it_in_one_message_or_in_several(edition: Edition) {
+each_edition!(the_audio_of_an_es_answer_may_be_in_its_result_or_after_it_in_one_message_or_several, [EsV2, EsV2Beta1]);
+async fn the_audio_of_an_es_answer_may_be_in_its_result_or_after_it_in_one_message_or_several(edition: Edition) {
     for audio_messages in ["with-result", "after", "split"] {
         for output in ["", "output = { encoding = \"linear16\", sample_rate = 24000 }\n"] {
             let script = format!(

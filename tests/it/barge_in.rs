@@ -5,6 +5,7 @@ use dialbridge_core::call::CHUNK_MS;
 use dialbridge_core::config::{BargeIn, BargeInMode};
 use dialbridge_core::report::BargeInBy;
 use dialbridge_lab::twilio::{CallEventKind, CallRecord, CallerStep, When};
+use dialbridge_tests::Stretch::{Quiet, Speech};
 use dialbridge_tests::{
     Edition, Harness, Numbered, all_at, barge_ins, first_at, hang_up, heard_between, is_silence, numbered_speech,
     numbers, pause, press, say, sounding_ms, spoke, tone_ms,
@@ -243,12 +244,7 @@ async fn what_the_recogniser_is_told_of_a_prompt_is_true(edition: Edition) {
     "#;
     let harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::After(0), caller.quiet(4_000)),
-        say(When::After(0), caller.speech(900)),
-        say(When::After(0), caller.quiet(3_500)),
-        hang_up(When::After(0)),
-    ];
+    let steps = caller.steps(When::After(0), &[Quiet(4_000), Speech(900), Quiet(3_500)]);
     let call = harness.call(steps).await;
     let began = first_at(&call, |what| matches!(what, CallEventKind::StreamOpened));
     let spoken = all_at(&call, |what| matches!(what, CallEventKind::AgentSpeaks)).into_iter().zip(spoke(&call));

@@ -13,12 +13,10 @@ use serde_json::{Value, json};
 
 /// A wrong setup and its only finding.
 struct Row {
-    /// A readable name, also of the row's folder.
-    name: &'static str,
+    /// The check that finds it, and a readable name, also of the row's folder.
+    case: (&'static str, &'static str),
     /// What is wrong.
     wrong: fn(&mut DoctorPlan),
-    /// The check that finds it.
-    check: &'static str,
     /// Its message, with `FOLDER` for the row's folder.
     says: &'static str,
     /// How to fix it.
@@ -40,20 +38,21 @@ fn list(findings: &[&Finding]) -> String {
 async fn each(mark: Mark, rows: &[Row]) {
     let mut wrong = Vec::new();
     for row in rows {
-        let mut plan = plan(row.name);
+        let (check, name) = row.case;
+        let mut plan = plan(name);
         (row.wrong)(&mut plan);
         let folder = plan.folder.display().to_string();
         let Examined { findings, lines, code, .. } = plan.examine(false).await;
-        assert!(!lines.contains("planted"), "{}: a secret is shown: {lines}", row.name);
+        assert!(!lines.contains("planted"), "{name}: a secret is shown: {lines}");
         let found: Vec<&Finding> =
             findings.iter().filter(|finding| matches!(finding.mark, Mark::Fault | Mark::Warning)).collect();
         let of = |text: &str| text.replace("FOLDER", &folder);
-        let expected = Finding { check: row.check, mark, says: of(row.says), mend: Some(of(row.mend)) };
+        let expected = Finding { check, mark, says: of(row.says), mend: Some(of(row.mend)) };
         if found != [&expected] {
-            wrong.push(format!("{}:\nexpected\n{expected}\nfound\n{}", row.name, list(&found)));
+            wrong.push(format!("{name}:\nexpected\n{expected}\nfound\n{}", list(&found)));
         }
         let is_fault = mark == Mark::Fault;
-        assert_eq!(code == 1, is_fault, "{}: exit code {code}", row.name);
+        assert_eq!(code == 1, is_fault, "{name}: exit code {code}");
     }
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
@@ -61,7 +60,7 @@ async fn each(mark: Mark, rows: &[Row]) {
 #[tokio::test]
 async fn an_installation_where_all_is_well_has_no_fault() {
     let plan = plan("well");
-    let _ = plan.write(".env", "PORT=8080\n");
+    plan.write(".env", "PORT=8080\n");
     let Examined { findings, lines, code, authorized } = plan.examine(false).await;
     let other: Vec<&Finding> = findings.iter().filter(|finding| finding.mark != Mark::Ok).collect();
     assert!(other.is_empty(), "{other:#?}");
@@ -73,7 +72,7 @@ async fn an_installation_where_all_is_well_has_no_fault() {
 #[tokio::test]
 async fn the_page_on_it_shows_a_run_and_names_all_checks() {
     let mut plan = plan("page");
-    let _ = plan.write(".env", "PORT=8080\n");
+    plan.write(".env", "PORT=8080\n");
     plan.service.set("TWILIO_AUTH_TOKEN", "another-token");
     plan.account_state.numbers[0].voice_fallback_url = String::new();
     let container = json!({

@@ -7,7 +7,7 @@ use dialbridge_core::tape::Tape;
 use dialbridge_core::{CallConfig, Report};
 use dialbridge_lab::twilio::{CallEventKind, CallRecord, When};
 use dialbridge_tests::{
-    Edition, Harness, HarnessBuilder, Log, Numbered, Tapes, all_at, first_at, hang_up, numbers, pause, press,
+    Edition, Harness, HarnessBuilder, Log, Numbered, Tapes, all_at, answers, first_at, hang_up, numbers, pause, press,
     redirected, say, sounding_ms, spoke,
 };
 
@@ -49,13 +49,9 @@ fn is_dtmf(turn: &dialbridge_lab::agent::TurnRecord) -> bool {
     matches!(turn.input, "dtmf" | "text") && turn.text.starts_with(|key: char| key.is_ascii_digit() || key == '#')
 }
 
-/// The texts of the agent, one for each answer.
-fn said(reports: &[Report]) -> Vec<String> {
-    let text = |report: &Report| match report {
-        Report::Answered { text, .. } => Some(text.clone()),
-        _ => None,
-    };
-    reports.iter().filter_map(text).filter(|text| !text.is_empty()).collect()
+/// The texts of the agent, one for each answer that has any.
+fn said(reports: &[Report]) -> Vec<&str> {
+    answers(reports).into_iter().filter(|text| !text.is_empty()).collect()
 }
 
 each_edition!(digits_reach_the_agent_in_whatever_form_it_takes_them, ALL);

@@ -4,7 +4,8 @@ use dialbridge_core::Report;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::TurnRecord;
 use dialbridge_lab::twilio::{CallEventKind, When};
-use dialbridge_tests::{Edition, Harness, Numbered, account, count, hang_up, numbers, say};
+use dialbridge_tests::Stretch::{Quiet, Speech, Story};
+use dialbridge_tests::{Edition, Harness, Numbered, account, count, numbers};
 
 /// Bytes in a frame.
 const FRAME: u64 = 160;
@@ -32,17 +33,13 @@ fn all_written(received: u64) -> AudioAccount {
     AudioAccount { received, written: received, ..AudioAccount::default() }
 }
 
-each_edition!(every_frame_from_the_first_on_reaches_the_agent_once_and_in_order, ALL);
+each_edition!(every_frame_from_the_first_on_reaches_the_agent_once_and_in_order, [Cx, EsV2, EsV2Beta1]);
 async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order(edition: Edition) {
     let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
-    let mut steps = Vec::new();
     // Speaks into the greeting, over the ends of utterances, into the think time and into answers.
-    for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)] {
-        steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
-    }
-    steps.push(hang_up(When::After(0)));
+    let pairs = [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_000)];
+    let steps = caller.steps(When::After(0), &pairs.map(|(speech, quiet)| [Speech(speech), Quiet(quiet)]).concat());
     let call = harness.call(steps).await;
     let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
@@ -55,12 +52,7 @@ each_edition!(a_caller_who_says_nothing_for_minutes_is_heard_all_the_time, ALL);
 async fn a_caller_who_says_nothing_for_minutes_is_heard_all_the_time(edition: Edition) {
     let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::After(0), caller.quiet(240_000)),
-        say(When::After(0), caller.speech(1_000)),
-        say(When::After(0), caller.quiet(3_000)),
-        hang_up(When::After(0)),
-    ];
+    let steps = caller.steps(When::After(0), &[Quiet(240_000), Speech(1_000), Quiet(3_000)]);
     let call = harness.call(steps).await;
     let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
@@ -75,11 +67,7 @@ each_edition!(a_caller_who_talks_for_three_minutes_is_heard_all_the_time, ALL);
 async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time(edition: Edition) {
     let mut harness = Harness::with_script(AGENT).edition(edition).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::After(500), caller.story(180_000)),
-        say(When::After(0), caller.quiet(4_000)),
-        hang_up(When::After(0)),
-    ];
+    let steps = caller.steps(When::After(500), &[Story(180_000), Quiet(4_000)]);
     let call = harness.call(steps).await;
     let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
@@ -95,14 +83,8 @@ async fn a_caller_who_talks_for_three_minutes_is_heard_all_the_time(edition: Edi
 async fn near_the_limit_a_caller_is_cut_off_at_a_pause_where_there_is_one() {
     let mut harness = Harness::with_script(AGENT).edition(Edition::EsV2).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::After(2_000), caller.story(52_000)),
-        // Too short for the end of an utterance, long enough for a breath.
-        say(When::After(0), caller.quiet(400)),
-        say(When::After(0), caller.story(10_000)),
-        say(When::After(0), caller.quiet(4_000)),
-        hang_up(When::After(0)),
-    ];
+    // The pause is too short for the end of an utterance, and long enough for a breath.
+    let steps = caller.steps(When::After(2_000), &[Story(52_000), Quiet(400), Story(10_000), Quiet(4_000)]);
     let call = harness.call(steps).await;
     let turns = harness.turns(&call);
     assert_eq!(heard(&turns), (0..caller.count()).collect::<Vec<u32>>());
@@ -111,10 +93,8 @@ async fn near_the_limit_a_caller_is_cut_off_at_a_pause_where_there_is_one() {
     assert_eq!(count(&harness.reports(), |report| matches!(report, Report::Rotated { in_speech: true, .. })), 1);
 }
 
-each_edition!(what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other, ALL);
-async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from_es_v2_and_from_no_other(
-    edition: Edition,
-) {
+each_edition!(what_is_said_into_a_protected_prompt_is_withheld_from_es_v2_and_from_no_other, ALL);
+async fn what_is_said_into_a_protected_prompt_is_withheld_from_es_v2_and_from_no_other(edition: Edition) {
     let script = r#"
         [start]
         payload = { dialbridge = { bargeIn = false } }
@@ -124,13 +104,7 @@ async fn what_is_said_into_a_prompt_that_may_not_be_interrupted_is_withheld_from
     "#;
     let mut harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::AgentSpeaking(400), caller.speech(1_000)),
-        say(When::After(0), caller.quiet(3_000)),
-        say(When::After(0), caller.speech(800)),
-        say(When::After(0), caller.quiet(3_000)),
-        hang_up(When::After(0)),
-    ];
+    let steps = caller.steps(When::AgentSpeaking(400), &[Speech(1_000), Quiet(3_000), Speech(800), Quiet(3_000)]);
     let call = harness.call(steps).await;
     let (turns, account) = (harness.turns(&call), harness.account());
     assert_eq!(bytes(&turns), account.written);
@@ -160,11 +134,7 @@ async fn beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_c
     let mut harness =
         Harness::with_script(script).edition(edition).each_call(|call| call.timeouts.answer_ms = 60_000).start();
     let mut caller = Numbered::default();
-    let steps = vec![
-        say(When::After(0), caller.speech(39_000)),
-        say(When::After(0), caller.quiet(4_000)),
-        hang_up(When::After(0)),
-    ];
+    let steps = caller.steps(When::After(0), &[Speech(39_000), Quiet(4_000)]);
     let call = harness.call(steps).await;
     let (turns, reports) = (harness.turns(&call), harness.reports());
     let account = account(&reports);
@@ -176,10 +146,8 @@ async fn beyond_half_a_minute_without_a_stream_the_oldest_audio_is_dropped_and_c
     assert_eq!(told * 8, account.dropped);
 }
 
-each_edition!(after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_counted_as_sent_again, ALL);
-async fn after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_counted_as_sent_again(
-    edition: Edition,
-) {
+each_edition!(the_unanswered_audio_of_a_failed_stream_goes_to_the_next_one_and_counts_as_resent, ALL);
+async fn the_unanswered_audio_of_a_failed_stream_goes_to_the_next_one_and_counts_as_resent(edition: Edition) {
     for (fault, half_closed) in
         [("fault = \"UNAVAILABLE\"\nfault_after_ms = 1600", false), ("fault = \"UNAVAILABLE\"", true)]
     {
@@ -188,11 +156,7 @@ async fn after_a_failed_stream_its_unanswered_audio_goes_to_the_next_one_and_is_
         );
         let mut harness = Harness::with_script(&script).edition(edition).start();
         let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::AgentSilent(0), caller.speech(2_000)),
-            say(When::After(0), caller.quiet(4_000)),
-            hang_up(When::After(0)),
-        ];
+        let steps = caller.steps(When::AgentSilent(0), &[Speech(2_000), Quiet(4_000)]);
         let call = harness.call(steps).await;
         let turns = harness.turns(&call);
         let account = harness.account();

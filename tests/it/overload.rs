@@ -114,13 +114,8 @@ fn busy_refusals(harness: &Harness) -> String {
     line.unwrap().rsplit(' ').next().unwrap().to_owned()
 }
 
-each_edition!(
-    of_calls_that_come_one_after_the_other_those_beyond_the_limit_are_told_and_the_others_do_not_notice,
-    [Cx, EsV2, CesWebSocket, CesGrpc]
-);
-async fn of_calls_that_come_one_after_the_other_those_beyond_the_limit_are_told_and_the_others_do_not_notice(
-    edition: Edition,
-) {
+each_edition!(calls_beyond_the_limit_are_told_and_the_others_do_not_notice, [Cx, EsV2, CesWebSocket, CesGrpc]);
+async fn calls_beyond_the_limit_are_told_and_the_others_do_not_notice(edition: Edition) {
     let harness = harness(edition).start();
     let (calls, most) = place(&harness, PLACED, Duration::from_millis(150), TwilioBehaviour::default()).await;
     assert_eq!((served(&harness, &calls), most), (ROOM, ROOM));

@@ -1,7 +1,8 @@
 //! What happens when nobody says anything, and how we end calls that would never end.
 
-use dialbridge_core::Report;
+use dialbridge_core::config::CallLimits;
 use dialbridge_core::ending::CallLimit;
+use dialbridge_core::{CallConfig, Report};
 use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, CallRecord, When};
 use dialbridge_tests::{
     Edition, Harness, Log, Numbered, all_at, ended_by, first_at, hang_up, numbered_speech, pause, redirected, said,
@@ -127,6 +128,25 @@ const PATIENT: &str = r#"
     tone = { hz = 600, ms = 400 }
 "#;
 
+/// An agent whose turns fail once. Each retry succeeds, so the budget is never used up.
+const FAILING: &str = r#"
+    [start]
+    tone = { hz = 400, ms = 500 }
+    [[utterance]]
+    fault = "UNAVAILABLE"
+    [[utterance]]
+    tone = { hz = 500, ms = 400 }
+"#;
+
+/// A call with that limit, which ends with a goodbye.
+fn limited(edition: Edition, script: &str, limit: impl FnOnce(&mut CallLimits) + 'static) -> Harness {
+    let change = |call: &mut CallConfig| {
+        limit(&mut call.limits);
+        call.limits.goodbye = Some("Good bye.".to_owned());
+    };
+    Harness::with_script(script).edition(edition).each_call(change).start()
+}
+
 /// Asserts that a limit ended the call, by the reports, the goodbye and the hand-off.
 fn assert_ended(harness: &mut Harness, call: &CallRecord, bound: CallLimit, status: &str) {
     assert_eq!(bounds(&harness.reports()), [bound]);
@@ -141,13 +161,7 @@ fn assert_ended(harness: &mut Harness, call: &CallRecord, bound: CallLimit, stat
 each_edition!(a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye, ALL);
 async fn a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye(edition: Edition) {
     let log = Log::start();
-    let mut harness = Harness::with_script(PATIENT)
-        .edition(edition)
-        .each_call(|call| {
-            call.limits.no_input_turns = 2;
-            call.limits.goodbye = Some("Good bye.".to_owned());
-        })
-        .start();
+    let mut harness = limited(edition, PATIENT, |limits| limits.no_input_turns = 2);
     let call = harness.call(Vec::new()).await;
     assert_ended(&mut harness, &call, CallLimit::NoInputTurns, "hangup");
     assert!(log.text().contains("no-input"), "the log says why");
@@ -155,13 +169,7 @@ async fn a_caller_who_says_nothing_for_too_many_turns_is_sent_on_with_a_goodbye(
 
 each_edition!(a_call_that_is_too_long_is_sent_on_with_a_goodbye, ANY);
 async fn a_call_that_is_too_long_is_sent_on_with_a_goodbye(edition: Edition) {
-    let mut harness = Harness::with_script(PATIENT)
-        .edition(edition)
-        .each_call(|call| {
-            call.limits.call_ms = 20_000;
-            call.limits.goodbye = Some("Good bye.".to_owned());
-        })
-        .start();
+    let mut harness = limited(edition, PATIENT, |limits| limits.call_ms = 20_000);
     let mut caller = Numbered::default();
     let steps = (0..20).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
     let call = harness.call(steps).await;
@@ -174,13 +182,7 @@ each_edition!(a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye, AN
 async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition: Edition) {
     // The agent waits for ever, and so does the caller.
     let script = "[start]\ntone = { hz = 400, ms = 500 }";
-    let mut harness = Harness::with_script(script)
-        .edition(edition)
-        .each_call(|call| {
-            call.limits.silence_ms = 30_000;
-            call.limits.goodbye = Some("Good bye.".to_owned());
-        })
-        .start();
+    let mut harness = limited(edition, script, |limits| limits.silence_ms = 30_000);
     let mut plan = harness.plan(Vec::new());
     plan.hang_up_after = std::time::Duration::from_secs(100);
     let call = harness.twilio.call(plan).await;
@@ -192,22 +194,7 @@ async fn a_call_in_which_nobody_says_anything_is_sent_on_with_a_goodbye(edition:
 
 each_edition!(a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye, ANY);
 async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye(edition: Edition) {
-    // Each retry succeeds, so the budget is never used up.
-    let script = r#"
-        [start]
-        tone = { hz = 400, ms = 500 }
-        [[utterance]]
-        fault = "UNAVAILABLE"
-        [[utterance]]
-        tone = { hz = 500, ms = 400 }
-    "#;
-    let mut harness = Harness::with_script(script)
-        .edition(edition)
-        .each_call(|call| {
-            call.limits.failed_turns = 2;
-            call.limits.goodbye = Some("Good bye.".to_owned());
-        })
-        .start();
+    let mut harness = limited(edition, FAILING, |limits| limits.failed_turns = 2);
     let mut caller = Numbered::default();
     let steps = (0..6).map(|_| say(When::AgentSilent(300), caller.speech(700))).collect();
     let call = harness.call(steps).await;
@@ -216,16 +203,8 @@ async fn a_call_whose_turns_keep_failing_is_sent_on_with_a_goodbye(edition: Edit
 
 each_edition!(turns_that_failed_before_the_socket_broke_count_after_it, ANY);
 async fn turns_that_failed_before_the_socket_broke_count_after_it(edition: Edition) {
-    let script = r#"
-        [start]
-        tone = { hz = 400, ms = 500 }
-        [[utterance]]
-        fault = "UNAVAILABLE"
-        [[utterance]]
-        tone = { hz = 500, ms = 400 }
-    "#;
     let mut harness =
-        Harness::with_script(script).edition(edition).each_call(|call| call.limits.failed_turns = 3).start();
+        Harness::with_script(FAILING).edition(edition).each_call(|call| call.limits.failed_turns = 3).start();
     let mut caller = Numbered::default();
     let steps = (0..12).flat_map(|_| [say(When::After(0), caller.speech(700)), pause(2_300)]).collect();
     let faults = vec![CallFault::Breaks { at_ms: 5_500 }];

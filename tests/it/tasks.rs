@@ -86,12 +86,8 @@ async fn settled(service: &Handle, most: usize) -> usize {
     alive
 }
 
-each_edition!(
-    after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them,
-    [Cx, EsV2],
-    start_paused = false
-);
-async fn after_calls_that_end_in_all_ways_there_are_no_more_tasks_than_before_them(edition: Edition) {
+each_edition!(calls_that_end_in_all_ways_leave_no_tasks_behind, [Cx, EsV2], start_paused = false);
+async fn calls_that_end_in_all_ways_leave_no_tasks_behind(edition: Edition) {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let service = runtime.handle().clone();
     let harness = TcpHarness::start_apart(

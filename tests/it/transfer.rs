@@ -1,11 +1,10 @@
 //! Calls that are transferred, queued, paused and resumed.
 
-use dialbridge_core::Report;
 use dialbridge_core::report::CloseReason;
 use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord, OtherSide, Queue, When};
 use dialbridge_tests::{
-    Edition, Harness, HarnessBuilder, SERVICE_URL, all_at, ended_by, first_at, hang_up, numbered_speech, redirected,
-    say, signed_post, spoke,
+    Edition, Harness, HarnessBuilder, SERVICE_URL, all_at, close_reasons, ended_by, first_at, hang_up, numbered_speech,
+    redirected, say, signed_post, spoke,
 };
 
 /// An agent that transfers the call after the first utterance, and has an answer to a failed transfer.
@@ -34,20 +33,28 @@ const TO_NUMBER: &str = r#"payload = { dialbridge = { transfer = { to = "+155501
 const TO_SIP: &str = r#"payload = { dialbridge = { transfer = { to = "sip:desk@example.com", callerId = "+15550177", timeout = 12 } } }"#;
 
 fn harness(edition: Edition, order: &str) -> HarnessBuilder {
-    Harness::with_script(&transferring(order))
+    with_script(edition, &transferring(order))
+}
+
+fn with_script(edition: Edition, script: &str) -> HarnessBuilder {
+    Harness::with_script(script)
         .edition(edition)
         .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
 }
 
 /// The caller says one thing, and another when the call comes back to the agent.
-async fn call(harness: &Harness, others: &[OtherSide]) -> CallRecord {
+fn plan(harness: &Harness, others: &[OtherSide]) -> CallPlan {
     let steps = vec![
         say(When::AgentSilent(300), numbered_speech(0, 700)),
         say(When::AgentSilent(300), numbered_speech(35, 700)),
         hang_up(When::AgentSilent(1_500)),
     ];
-    harness.twilio.call(CallPlan { others: others.to_vec(), ..harness.plan(steps) }).await
+    CallPlan { others: others.to_vec(), ..harness.plan(steps) }
+}
+
+async fn call(harness: &Harness, others: &[OtherSide]) -> CallRecord {
+    harness.twilio.call(plan(harness, others)).await
 }
 
 fn dialled(call: &CallRecord) -> Vec<(String, Option<String>)> {
@@ -84,15 +91,7 @@ async fn a_number_is_dialled_when_the_last_words_were_heard_and_the_call_ends_wi
         );
         assert!(heard <= updated);
         assert_eq!((dial_statuses(&call), ended_by(&call)), (vec!["completed".to_owned()], "twiml".to_owned()));
-        let ended: Vec<CloseReason> = harness.reports().into_iter().filter_map(closed).collect();
-        assert_eq!(ended, [CloseReason::Stop], "one stream, and no other after it");
-    }
-}
-
-fn closed(report: Report) -> Option<CloseReason> {
-    match report {
-        Report::Ended { reason, .. } => Some(reason),
-        _ => None,
+        assert_eq!(close_reasons(&harness.reports()), [CloseReason::Stop], "one stream, and no other after it");
     }
 }
 
@@ -121,8 +120,7 @@ async fn where_nobody_answers_the_agent_gets_the_call_back_in_the_same_session_a
         assert_eq!(spoke(&call)[2..4], [(700, false), (400, false)], "{status}: {:?}", spoke(&call));
         assert_eq!(ended_by(&call), "caller");
         assert_eq!(harness.agent.record().overlaps(), 0);
-        let reasons: Vec<CloseReason> = harness.reports().into_iter().filter_map(closed).collect();
-        assert_eq!(reasons, [CloseReason::Stop, CloseReason::Stop]);
+        assert_eq!(close_reasons(&harness.reports()), [CloseReason::Stop, CloseReason::Stop]);
     }
 }
 
@@ -150,20 +148,9 @@ fn transferring_twice() -> String {
 
 each_edition!(a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance, ANY);
 async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_any_instance(edition: Edition) {
-    let start = || {
-        Harness::with_script(&transferring_twice())
-            .edition(edition)
-            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-            .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
-            .start()
-    };
+    let start = || with_script(edition, &transferring_twice()).start();
     let (harness, another) = (start(), start());
-    let steps = vec![
-        say(When::AgentSilent(300), numbered_speech(0, 700)),
-        say(When::AgentSilent(300), numbered_speech(35, 700)),
-        hang_up(When::AgentSilent(1_500)),
-    ];
-    let mut plan = CallPlan { others: vec![OtherSide::Busy, OtherSide::NoAnswer], ..harness.plan(steps) };
+    let mut plan = plan(&harness, &[OtherSide::Busy, OtherSide::NoAnswer]);
     plan.voice_url += "?param.shop=north%20side%26";
     let call = harness.twilio.call(plan).await;
     assert_eq!(dial_statuses(&call), ["busy", "no-answer"]);
@@ -183,12 +170,7 @@ async fn a_call_that_nobody_answered_brings_its_voice_urls_parameters_back_to_an
 
 each_edition!(a_call_may_be_put_through_a_second_time, ANY);
 async fn a_call_may_be_put_through_a_second_time(edition: Edition) {
-    let script = transferring_twice();
-    let harness = Harness::with_script(&script)
-        .edition(edition)
-        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-        .config(|config| config.default_agent_mut().dial_failed_event = Some("TRANSFER_FAILED".to_owned()))
-        .start();
+    let harness = with_script(edition, &transferring_twice()).start();
     let call = call(&harness, &[OtherSide::Busy, ANSWERS]).await;
     let numbers: Vec<String> = dialled(&call).into_iter().map(|(to, _)| to).collect();
     assert_eq!(numbers, ["+15550123", "+15550124"]);
@@ -246,10 +228,7 @@ async fn a_paused_call_does_something_else_and_comes_back_to_the_same_session(ed
         tone = { hz = 900, ms = 700 }
     "#;
     for event in ["&amp;event=PAID", ""] {
-        let harness = Harness::with_script(script)
-            .edition(edition)
-            .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
-            .start();
+        let harness = with_script(edition, script).start();
         harness.twilio.answer_hand_off(format!(
             "<Response><Say>Your card, please.</Say><Pause length=\"5\"/>\
              <Redirect>{SERVICE_URL}/twiml?resume=1{event}</Redirect></Response>"

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use dialbridge_core::{CloseReason, Report};
+use dialbridge_core::CloseReason;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, CallRecord, CallerStep, RestFault, When};
-use dialbridge_tests::{Edition, Harness, bakery, numbered_speech, numbers, pause, say};
+use dialbridge_tests::{Edition, Harness, bakery, close_reasons, numbered_speech, numbers, pause, say};
 use http::StatusCode;
 
 const ENDS: &str = "[start]\ntone = { hz = 400, ms = 600 }\nend = true";
 
-const ECHO: &str =
+pub(crate) const ECHO: &str =
     "think_ms = 120\n[start]\ntone = { hz = 400, ms = 600 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
 
 /// Four sentences, their frames numbered from 0 to 179.
-fn four_sentences() -> Vec<CallerStep> {
+pub(crate) fn four_sentences() -> Vec<CallerStep> {
     let mut steps = Vec::new();
     for n in 0..4 {
         steps.push(say(When::After(0), numbered_speech(n * 45, 900)));
@@ -24,7 +24,7 @@ fn four_sentences() -> Vec<CallerStep> {
     steps
 }
 
-fn heard_numbers(harness: &Harness, call: &CallRecord) -> Vec<u32> {
+pub(crate) fn heard_numbers(harness: &Harness, call: &CallRecord) -> Vec<u32> {
     harness.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect()
 }
 
@@ -45,11 +45,7 @@ async fn ended_with(faults: &[RestFault]) -> (CallRecord, Option<CloseReason>) {
     let call = harness.twilio.call(plan).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(harness.service.calls().live(), 0, "{faults:?}");
-    let reason = harness.reports().into_iter().find_map(|report| match report {
-        Report::Ended { reason, .. } => Some(reason),
-        _ => None,
-    });
-    (call, reason)
+    (call, close_reasons(&harness.reports()).first().copied())
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,12 +177,8 @@ async fn a_twilio_that_does_not_read_costs_its_own_call_and_no_other() {
         well.find(|what| if let CallEventKind::AgentSpoke { played_ms, .. } = what { Some(*played_ms) } else { None });
     assert_eq!(heard, Some(60_000));
     assert_eq!(deaf.count(|what| matches!(what, CallEventKind::AgentSpeaks)), 0);
-    let ended = harness.reports().into_iter().filter_map(|report| match report {
-        Report::Ended { reason, .. } => Some(reason),
-        _ => None,
-    });
     // The service gives up the first stream. The call resumes over another one.
-    assert_eq!(ended.collect::<Vec<_>>(), [CloseReason::NotReading, CloseReason::Stop, CloseReason::Stop]);
+    assert_eq!(close_reasons(&harness.reports()), [CloseReason::NotReading, CloseReason::Stop, CloseReason::Stop]);
     assert_eq!(harness.service.calls().live(), 0);
 }
 

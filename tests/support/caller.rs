@@ -20,7 +20,30 @@ pub struct Numbered {
     next: u32,
 }
 
+/// What a caller does next, for that many milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub enum Stretch {
+    /// Speaks.
+    Speech(u64),
+    /// Is silent.
+    Quiet(u64),
+    /// Tells a long story.
+    Story(u64),
+}
+
 impl Numbered {
+    /// Steps that follow each other without a gap from that time on. At their end the caller hangs up.
+    pub fn steps(&mut self, when: When, stretches: &[Stretch]) -> Vec<CallerStep> {
+        let whens = std::iter::once(when).chain(std::iter::repeat(When::After(0)));
+        let audio = |stretch: &Stretch| match *stretch {
+            Stretch::Speech(ms) => self.speech(ms),
+            Stretch::Quiet(ms) => self.quiet(ms),
+            Stretch::Story(ms) => self.story(ms),
+        };
+        let steps = whens.zip(stretches.iter().map(audio)).map(|(when, audio)| say(when, audio));
+        steps.chain([hang_up(When::After(0))]).collect()
+    }
+
     /// Speech of that many milliseconds.
     pub fn speech(&mut self, ms: u64) -> Vec<u8> {
         self.frames(ms, 6_000)

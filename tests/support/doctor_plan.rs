@@ -13,8 +13,9 @@ use std::time::Duration;
 use dialbridge::commands::doctor;
 use dialbridge::doctor::{DoctorArgs, Finding, Options, Tools};
 use dialbridge_lab::agent::{LabAgent, Script};
-use dialbridge_lab::google::{CloudRun, Identity, Served};
+use dialbridge_lab::google::{CloudRun, Identity};
 use dialbridge_lab::net::Net;
+use dialbridge_lab::served::Served;
 use dialbridge_lab::twilio::{Account, AccountState, PhoneNumber, RestFault, SimulatedTwilio};
 use dialbridge_net::dial::{Dial, Dialled, Tcp};
 use dialbridge_runner::service::{Dependencies, Service};
@@ -25,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::front_end::{Authority, FrontEnd, Proxy};
+use crate::front_end::{Authority, Proxy, front_end};
 
 /// The service's public URL.
 pub const PUBLIC_URL: &str = "https://calls.test";
@@ -134,13 +135,11 @@ impl DoctorPlan {
         }
     }
 
-    /// Writes a file into the test's folder and returns its path.
-    #[must_use]
-    pub fn write(&self, name: &str, content: &str) -> PathBuf {
+    /// Writes a file into the test's folder.
+    pub fn write(&self, name: &str, content: &str) {
         let path = self.folder.join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        path
     }
 
     /// Starts everything and runs `doctor`.
@@ -153,41 +152,34 @@ impl DoctorPlan {
         twilio.fail_rest(self.rest_faults.clone());
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
         let identity = Identity::new(PLANTED_LOGIN, "lab-project");
-        let google = Served::on_loopback(move |stream| {
-            let identity = identity.clone();
-            async move { identity.serve(stream).await }
-        });
+        let google =
+            Served::on_loopback(identity.clone(), |identity, stream| async move { identity.serve(stream).await });
         let google = google.await.unwrap();
         let (api, cloud_run) = (CloudRun::default(), self.on_cloud_run.clone());
         api.put(ON_CLOUD_RUN, cloud_run);
         if let Some((status, message)) = self.cloud_run_refuses {
             api.refuse(status, message);
         }
-        let asked = api.clone();
-        let run = Served::on_loopback(move |stream| {
-            let api = api.clone();
-            async move { api.serve(stream).await }
-        });
+        let run = Served::on_loopback(api.clone(), |api, stream| async move { api.serve(stream).await });
         let run = run.await.unwrap();
         if !self.folder.join("login.json").exists() {
-            let login = Identity::new(PLANTED_LOGIN, "lab-project").login(&google.url());
-            let _ = self.write("login.json", &login.to_string());
+            let login = identity.login(&google.url());
+            self.write("login.json", &login.to_string());
         }
 
         let (service, _serving) = serve(&self.service, &agent.endpoint()).await;
         let authority = Authority::for_names(&["calls.test", "api.twilio.test", "run.test"]);
-        let address = |url: String| -> SocketAddr { url.trim_start_matches("http://").parse().unwrap() };
-        let front = FrontEnd::start(service, Some(&authority), self.proxy.clone()).await;
-        let clear = FrontEnd::start(service, None, self.clear.clone()).await;
-        let rest_front = FrontEnd::start(address(rest.url()), Some(&authority), Proxy::default()).await;
-        let run_front = FrontEnd::start(address(run.url()), Some(&authority), Proxy::default()).await;
+        let front = front_end(service, Some(&authority), self.proxy.clone()).await;
+        let clear = front_end(service, None, self.clear.clone()).await;
+        let rest_front = front_end(rest.address(), Some(&authority), Proxy::default()).await;
+        let run_front = front_end(run.address(), Some(&authority), Proxy::default()).await;
         let mut names = BTreeMap::from([
-            ("agent.test:80", address(agent.endpoint())),
-            ("calls.test:443", front.address),
-            ("calls.test:80", clear.address),
-            ("misnamed.test:443", front.address),
-            ("api.twilio.test:443", rest_front.address),
-            ("run.test:443", run_front.address),
+            ("agent.test:80", agent.endpoint().trim_start_matches("http://").parse().unwrap()),
+            ("calls.test:443", front.address()),
+            ("calls.test:80", clear.address()),
+            ("misnamed.test:443", front.address()),
+            ("api.twilio.test:443", rest_front.address()),
+            ("run.test:443", run_front.address()),
         ]);
         names.retain(|name, _| !self.down.contains(name));
 
@@ -202,7 +194,7 @@ impl DoctorPlan {
         let mut output = Vec::new();
         let findings = doctor::report(&args, tools, &mut output).await;
         let (lines, code) = (String::from_utf8(output).unwrap(), doctor::exit_code(&findings));
-        Examined { findings, lines, code, authorized: asked.authorized() }
+        Examined { findings, lines, code, authorized: api.authorized() }
     }
 }
 

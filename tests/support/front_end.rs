@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use dialbridge_lab::served::Served;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// The longest request head, in bytes.
@@ -49,27 +49,18 @@ impl Authority {
     }
 
     /// Starts a server with that certificate that speaks HTTP/2 and HTTP/1.1 and forwards all requests to `upstream`.
-    /// It ends when the value returned beside its address is dropped.
-    pub async fn before_http(&self, upstream: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+    /// It ends when the returned value is dropped.
+    pub async fn before_http(&self, upstream: SocketAddr) -> Served {
         let mut tls = (*self.server()).clone();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let tls = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let tls = tls.clone();
-                connections.spawn(async move {
-                    // A client that does not trust the certificate leaves.
-                    let Ok(mut client) = tls.accept(stream).await else { return };
-                    let Ok(mut server) = TcpStream::connect(upstream).await else { return };
-                    let _ = copy_bidirectional(&mut client, &mut server).await;
-                });
-            }
-        });
-        (address, serving)
+        let forward = move |tls: TlsAcceptor, stream| async move {
+            // A client that does not trust the certificate leaves.
+            let Ok(mut client) = tls.accept(stream).await else { return };
+            let Ok(mut server) = TcpStream::connect(upstream).await else { return };
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        };
+        Served::on_loopback(tls, forward).await.unwrap()
     }
 
     fn server(&self) -> Arc<ServerConfig> {
@@ -93,43 +84,20 @@ pub struct Proxy {
     pub is_silent: bool,
 }
 
-/// A running proxy. Dropping it stops the proxy.
-pub(crate) struct FrontEnd {
-    /// Its address.
-    pub(crate) address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl Drop for FrontEnd {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl FrontEnd {
-    /// Forwards requests to `upstream`. With an authority it expects TLS.
-    pub(crate) async fn start(upstream: SocketAddr, authority: Option<&Authority>, proxy: Proxy) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let tls = authority.map(|authority| TlsAcceptor::from(authority.server()));
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (tls, proxy) = (tls.clone(), proxy.clone());
-                connections.spawn(async move {
-                    // Some tests are about clients that break off.
-                    let _ = match tls {
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => pass_on(stream, upstream, &proxy, true).await,
-                            Err(error) => Err(error),
-                        },
-                        None => pass_on(stream, upstream, &proxy, false).await,
-                    };
-                });
-            }
-        });
-        Self { address, task }
-    }
+/// Forwards requests to `upstream` as that proxy does. With an authority it expects TLS.
+pub(crate) async fn front_end(upstream: SocketAddr, authority: Option<&Authority>, proxy: Proxy) -> Served {
+    let tls = authority.map(|authority| TlsAcceptor::from(authority.server()));
+    let forward = move |(tls, proxy): (Option<TlsAcceptor>, Proxy), stream| async move {
+        // Some tests are about clients that break off.
+        let _ = match tls {
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => pass_on(stream, upstream, &proxy, true).await,
+                Err(error) => Err(error),
+            },
+            None => pass_on(stream, upstream, &proxy, false).await,
+        };
+    };
+    Served::on_loopback((tls, proxy), forward).await.unwrap()
 }
 
 /// Forwards one request and its answer, or one WebSocket.

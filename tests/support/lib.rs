@@ -15,7 +15,7 @@ mod seen;
 mod socket;
 mod tcp_harness;
 
-pub use caller::{Numbered, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
+pub use caller::{Numbered, Stretch, bakery, hang_up, numbered_speech, numbers, pause, press, say, tone, tone_ms};
 pub use collector::{Collector, Posted, Reaction};
 pub use doctor_plan::{DoctorPlan, Examined, PLANTED_LOGIN, PLANTED_TOKEN, PUBLIC_URL};
 pub use front_end::{Authority, Proxy};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dialbridge_core::Report;
 use dialbridge_lab::agent::{LabAgent, ServedAgent, TurnRecord};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, ServedRest, SimulatedTwilio};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, CallerStep, SimulatedTwilio};
 use dialbridge_runner::call::watch::{Observed, Watch};
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Config, Endpoint, Platform, Settings};
@@ -31,7 +32,7 @@ pub struct TcpHarness {
     /// The number's voice-url.
     pub voice_url: String,
     reports: mpsc::Receiver<Observed>,
-    _served: (ServedAgent, ServedRest, JoinSet<()>),
+    _served: (ServedAgent, Served, JoinSet<()>),
 }
 
 impl TcpHarness {

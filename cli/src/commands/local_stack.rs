@@ -4,7 +4,8 @@ use std::path::Path;
 
 use dialbridge_lab::agent::{Edition, LabAgent, ServedAgent};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, ServedRest, SimulatedTwilio};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, SimulatedTwilio};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,7 +30,7 @@ pub(super) struct LocalStack {
     pub(super) twilio: SimulatedTwilio,
     /// The service's reports.
     pub(super) observed: mpsc::Receiver<Observed>,
-    _running: (ServedAgent, ServedRest, JoinSet<()>),
+    _running: (ServedAgent, Served, JoinSet<()>),
 }
 
 impl LocalStack {

@@ -73,12 +73,6 @@ pub struct Configure<'a> {
     number: Option<String>,
 }
 
-impl fmt::Debug for Configure<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configure").finish_non_exhaustive()
-    }
-}
-
 impl<'a> Configure<'a> {
     /// Starts with the given settings. Must run inside tokio.
     #[must_use]

@@ -22,7 +22,6 @@ mod url;
 mod voice_request;
 mod web;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,12 +63,6 @@ pub struct Tools {
     pub env_file: PathBuf,
 }
 
-impl fmt::Debug for Tools {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tools").field("dial", &self.dial).finish_non_exhaustive()
-    }
-}
-
 impl Tools {
     /// The real ones.
     ///
@@ -91,12 +84,6 @@ pub struct Doctor {
     tools: Tools,
     web: WebClient,
     cloud_run_api_url: String,
-}
-
-impl fmt::Debug for Doctor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Doctor").field("tools", &self.tools).finish_non_exhaustive()
-    }
 }
 
 impl Doctor {

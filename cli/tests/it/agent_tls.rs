@@ -3,19 +3,20 @@
 #![cfg(feature = "lab")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::program::Service;
+
 use dialbridge_lab::agent::{Edition, LabAgent, Script, ServedAgent};
-use dialbridge_lab::google::{Identity, Served};
+use dialbridge_lab::google::Identity;
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, ServedRest, SimulatedTwilio, When};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, When};
 use dialbridge_tests::{Authority, hang_up, numbered_speech, numbers, pause, redirected, say, spoke};
-use tokio::task::JoinSet;
 
 /// The account's token.
 const TOKEN: &str = "the-tests-auth-token";
@@ -51,12 +52,12 @@ struct Lab {
     endpoint: String,
     authority: Authority,
     twilio: SimulatedTwilio,
-    rest: ServedRest,
+    rest: Served,
     google: Served,
     /// How many tokens were requested.
     tokens: Arc<AtomicUsize>,
     identity: Identity,
-    _serving: (ServedAgent, JoinSet<()>),
+    _serving: (ServedAgent, Served),
 }
 
 impl Lab {
@@ -67,23 +68,22 @@ impl Lab {
         let served = agent.serve_on_loopback().await.unwrap();
         let upstream = served.endpoint().trim_start_matches("http://").parse().unwrap();
         let authority = Authority::for_names(&["localhost"]);
-        let (address, front) = authority.before_http(upstream).await;
+        let front = authority.before_http(upstream).await;
         let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
         let (identity, tokens) = (Identity::new("planted-refresh-token", "lab"), Arc::new(AtomicUsize::new(0)));
-        let (asked, giver) = (tokens.clone(), identity.clone());
-        let google = Served::on_loopback(move |stream| {
+        let asked = tokens.clone();
+        let google = Served::on_loopback(identity.clone(), move |identity, stream| {
             asked.fetch_add(1, Ordering::Relaxed);
-            let giver = giver.clone();
-            async move { giver.serve(stream).await }
+            async move { identity.serve(stream).await }
         });
-        let endpoint = format!("https://localhost:{}", address.port());
+        let endpoint = format!("https://localhost:{}", front.address().port());
         let google = google.await.unwrap();
         Self { agent, endpoint, authority, twilio, rest, google, tokens, identity, _serving: (served, front) }
     }
 
-    /// Starts the program, which trusts only that certificate; returns its log and the call's voice-url.
-    async fn serve(&self, name: &str, (edition, transport): Agent, trusted: &Authority) -> (Running, String) {
+    /// Starts the program, which trusts only that certificate.
+    async fn serve(&self, name: &str, (edition, transport): Agent, trusted: &Authority) -> Service {
         let folder = folder(name);
         fs::write(folder.join("trusted.pem"), trusted.pem()).unwrap();
         fs::write(folder.join("login.json"), self.identity.login(&self.google.url()).to_string()).unwrap();
@@ -101,46 +101,15 @@ impl Lab {
             .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
             .env("TWILIO_AUTH_TOKEN", TOKEN)
             .env("TWILIO_API_URL", self.rest.url())
-            .env("END_OF_INTERACTION_URL", format!("{}/handoff", self.rest.url()))
-            .stdout(Stdio::piped());
-        let running = tokio::task::spawn_blocking(move || Running::start(command.spawn().unwrap())).await.unwrap();
-        let url = format!("http://127.0.0.1:{}/twiml", running.port);
-        (running, url)
+            .env("END_OF_INTERACTION_URL", format!("{}/handoff", self.rest.url()));
+        tokio::task::spawn_blocking(move || Service::start(&mut command)).await.unwrap()
     }
 
-    async fn call(&self, voice_url: &str) -> CallRecord {
+    async fn call(&self, service: &Service) -> CallRecord {
         let steps = vec![say(When::AgentSilent(100), numbered_speech(0, 800)), pause(3_000), hang_up(When::After(0))];
-        let plan = CallPlan { limit: Duration::from_secs(20), ..CallPlan::new(voice_url, steps) };
+        let plan =
+            CallPlan { limit: Duration::from_secs(20), ..CallPlan::new(format!("{}/twiml", service.url()), steps) };
         self.twilio.call(plan).await
-    }
-}
-
-/// The program and its log.
-struct Running {
-    child: Child,
-    port: u64,
-    log: std::sync::mpsc::Receiver<String>,
-}
-
-impl Running {
-    fn start(mut child: Child) -> Self {
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
-        let port = first["port"].as_u64().unwrap();
-        let (sender, log) = std::sync::mpsc::sync_channel(1_000);
-        std::thread::spawn(move || lines.for_each(|line| drop(sender.try_send(line))));
-        Self { child, port, log }
-    }
-
-    fn lines_with(&self, words: &str) -> Vec<String> {
-        self.log.try_iter().filter(|line| line.contains(words)).collect()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -148,8 +117,8 @@ impl Drop for Running {
 async fn a_token_that_is_refused_in_mid_call_is_fetched_anew_and_the_caller_need_not_repeat() {
     for (edition, name) in [((Edition::Cx, None), "tls-cx"), ((Edition::Es, None), "tls-es")] {
         let lab = Lab::start().await;
-        let (running, url) = lab.serve(name, edition, &lab.authority).await;
-        let call = lab.call(&url).await;
+        let service = lab.serve(name, edition, &lab.authority).await;
+        let call = lab.call(&service).await;
         let turns = lab.agent.record().turns(&call.call_sid);
         let spoken: Vec<u32> = (0..40).collect();
         let answered = turns.iter().filter(|turn| turn.input == "audio" && turn.answered).collect::<Vec<_>>();
@@ -157,7 +126,7 @@ async fn a_token_that_is_refused_in_mid_call_is_fetched_anew_and_the_caller_need
         assert!(numbers(&answered[0].audio).starts_with(&spoken), "{edition:?}");
         assert_eq!(redirected(&call), None, "{edition:?}");
         assert!(lab.tokens.load(Ordering::Relaxed) >= 2, "{edition:?}: another token was asked for");
-        assert_eq!(running.lines_with("made anew").len(), 1, "{edition:?}");
+        assert_eq!(service.lines_with("made anew").len(), 1, "{edition:?}");
     }
 }
 
@@ -165,8 +134,8 @@ async fn a_token_that_is_refused_in_mid_call_is_fetched_anew_and_the_caller_need
 async fn where_a_whole_call_is_one_stream_another_one_takes_over_with_a_new_token() {
     for (agent, name) in CES {
         let lab = Lab::start().await;
-        let (running, url) = lab.serve(name, agent, &lab.authority).await;
-        let call = lab.call(&url).await;
+        let service = lab.serve(name, agent, &lab.authority).await;
+        let call = lab.call(&service).await;
         let streams = lab.agent.record().streams(&call.call_sid);
         let [refused, served] = &streams[..] else { panic!("{name}: {} streams", streams.len()) };
         assert_eq!((refused.kick_starts(), served.kick_starts()), (1, 0), "{name}: greeted once");
@@ -174,7 +143,7 @@ async fn where_a_whole_call_is_one_stream_another_one_takes_over_with_a_new_toke
         assert_eq!(spoke(&call), [(200, false), (200, false)], "{name}: the greeting and the answer");
         assert_eq!(redirected(&call), None, "{name}");
         assert!(lab.tokens.load(Ordering::Relaxed) >= 2, "{name}: another token was asked for");
-        assert_eq!(running.lines_with("made anew").len(), 1, "{name}");
+        assert_eq!(service.lines_with("made anew").len(), 1, "{name}");
     }
 }
 
@@ -183,13 +152,13 @@ async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallbac
     let one_for_each_turn = [((Edition::Cx, None), "untrusted-cx"), ((Edition::Es, None), "untrusted-es")];
     for (agent, name) in one_for_each_turn.into_iter().chain(CES) {
         let lab = Lab::start().await;
-        let (running, url) = lab.serve(name, agent, &Authority::for_names(&["localhost"])).await;
-        let call = lab.call(&url).await;
+        let service = lab.serve(&format!("{name}-untrusted"), agent, &Authority::for_names(&["localhost"])).await;
+        let call = lab.call(&service).await;
         let url = redirected(&call).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
         assert!(url.contains("VirtualAgentStatus=failed"), "{name}: {url}");
         let record = lab.agent.record();
         assert!(record.turns(&call.call_sid).is_empty() && record.streams(&call.call_sid).is_empty(), "{name}");
-        let told = running.lines_with("certificate");
+        let told = service.lines_with("certificate");
         assert_eq!(told.iter().filter(|line| line.contains(&call.call_sid)).count(), 1, "of the call: {told:?}");
         assert_eq!(told.iter().filter(|line| !line.contains(&call.call_sid)).count(), 1, "of the start: {told:?}");
     }

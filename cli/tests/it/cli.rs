@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
+
+use crate::program::Service;
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
@@ -91,7 +93,7 @@ fn a_name_in_the_file_or_the_environment_that_looks_like_a_setting_is_a_warning(
         .env("DIALOGFLOW_LANGAUGE", "de")
         .env("HOSTNAME", "h")
         .env("K_REVISION", "r");
-    let warnings = Served::warnings(&mut command);
+    let warnings = warnings(&mut command);
     let expected =
         ["BARG_IN is no setting; BARGE_IN is one", "DIALOGFLOW_LANGAUGE is no setting; DIALOGFLOW_LANGUAGE is one"];
     assert_eq!(warnings.iter().filter(|line| line.contains("setting")).collect::<Vec<_>>(), expected);
@@ -220,52 +222,20 @@ fn a_tape_is_replayed_with_other_settings_and_keeps_them_when_that_is_accepted()
 }
 
 /// A service on a port of its own.
-struct Served {
-    child: Child,
-    url: String,
-    /// A line for each agent.
-    first_lines: Vec<serde_json::Value>,
+fn served(command: &mut Command) -> Service {
+    Service::start(command.arg("serve").env("PORT", "0"))
 }
 
-impl Served {
-    fn start(command: &mut Command) -> Self {
-        Self::with_agents(1, command)
-    }
-
-    fn with_agents(count: usize, command: &mut Command) -> Self {
-        let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let first_lines: Vec<serde_json::Value> =
-            lines.by_ref().take(count).map(|line| serde_json::from_str(&line).unwrap()).collect();
-        // The log must be read to its end, or the service would block on writing.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: format!("http://127.0.0.1:{}", first_lines[0]["port"]), first_lines }
-    }
-
-    /// What it warns of before it reports that its page is up.
-    fn warnings(command: &mut Command) -> Vec<String> {
-        let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
-        let lines = lines.take_while(|line| line["message"] != "the page is there");
-        let warnings = lines.filter(|line| line["severity"] == "WARNING");
-        let warnings = warnings.map(|line| line["message"].as_str().unwrap().to_owned()).collect();
-        let (_, _) = (child.kill(), child.wait());
-        warnings
-    }
-
-    fn terminate(mut self) -> i32 {
-        let killed = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
-        assert!(killed.success());
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What a service warns of before it reports that its page is up.
+fn warnings(command: &mut Command) -> Vec<String> {
+    let mut child = command.env("PORT", "0").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+    let lines = lines.take_while(|line| line["message"] != "the page is there");
+    let warnings = lines.filter(|line| line["severity"] == "WARNING");
+    let warnings = warnings.map(|line| line["message"].as_str().unwrap().to_owned()).collect();
+    let (_, _) = (child.kill(), child.wait());
+    warnings
 }
 
 #[test]
@@ -281,7 +251,8 @@ fn several_lab_agents_of_one_file_are_served_each_with_its_own_script() {
                   [agents.long]\ndialogflow_agent = \"lab:long.toml\"\nnumbers = [\"+15550177\"]\n";
     fs::write(folder.join("agents.toml"), agents).unwrap();
 
-    let service = Served::with_agents(2, program().arg("serve").arg("--config").arg(folder.join("agents.toml")));
+    let mut command = program();
+    let service = Service::with_agents(2, command.arg("--config").arg(folder.join("agents.toml")).env("PORT", "0"));
     let said = |line: &serde_json::Value| {
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
         (text("name"), text("edition"), text("agent"), line["numbers"].as_u64().unwrap())
@@ -293,7 +264,7 @@ fn several_lab_agents_of_one_file_are_served_each_with_its_own_script() {
     for (query, to, heard) in
         [("", "+15550199", "0.50 s"), ("", "+15550177", "0.90 s"), ("?agent=long", "+1", "0.90 s")]
     {
-        let url = format!("{}/twiml{query}", service.url);
+        let url = format!("{}/twiml{query}", service.url());
         let (_, told, _) = run(program().args(["call", "--to", to, "--dtmf", "1", "--url", &url]));
         assert!(told.contains(&format!("was heard to the end, {heard}")), "{query} {to}: {told}");
     }
@@ -301,16 +272,17 @@ fn several_lab_agents_of_one_file_are_served_each_with_its_own_script() {
 
 #[test]
 fn a_call_is_placed_at_a_service_in_another_process() {
-    let service = Served::start(program().arg("serve").env("TWILIO_AUTH_TOKEN", "the-token"));
-    let unsigned = run(program().args(["call", "--url", &service.url]));
+    let service = served(program().env("TWILIO_AUTH_TOKEN", "the-token"));
+    let unsigned = run(program().args(["call", "--url", &service.url()]));
     assert!(unsigned.0 == 1 && unsigned.1.contains("403"), "{}", unsigned.1);
     let wav = scratch("call.wav");
-    let call = ["call", "--url", &service.url, "--auth-token", "the-token", "--param", "shop=north", "--out"];
+    let call = ["call", "--url", &service.url(), "--auth-token", "the-token", "--param", "shop=north", "--out"];
     let (code, told, faults) = run(program().args(call).arg(&wav));
     assert_eq!(code, 0, "{told}{faults}");
     assert!(told.contains("says nine.wav") && told.contains("was cut off"), "{told}");
     assert!(wav.exists());
-    assert_eq!(service.terminate(), 0);
+    service.signal("-TERM");
+    assert_eq!(service.exit_code(), Some(0));
 }
 
 #[cfg(target_os = "linux")]
@@ -328,8 +300,9 @@ fn a_load_is_placed_at_a_service_of_its_own_and_told_as_json() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_load_at_a_service_with_another_agent_is_told_what_is_missing() {
-    let service = Served::start(program().arg("serve"));
-    let load = ["call", "--load", "1", "--seconds", "1", "--warm-up", "0", "--agent-port", "0", "--url", &service.url];
+    let service = served(&mut program());
+    let load =
+        ["call", "--load", "1", "--seconds", "1", "--warm-up", "0", "--agent-port", "0", "--url", &service.url()];
     let (code, _, told) = run(program().args(load));
     assert!(code == 1 && told.contains("DIALOGFLOW_ENDPOINT=http://127.0.0.1:"), "{told}");
 }

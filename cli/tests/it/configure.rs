@@ -104,7 +104,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
         assert!(configured.output.contains(part), "{part}: {}", configured.output);
     }
 
-    let _service = Service::start(program(&folder)).await;
+    let _service = Service::start(program(&folder).arg("serve"));
     let mut command = program(&folder);
     command.arg("doctor");
     let examined = run(command, "").await;

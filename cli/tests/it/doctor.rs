@@ -5,13 +5,19 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::program::{Lab, PLANTED_TOKEN, Service, folder, free_port, program, run};
-use dialbridge_lab::google::{CloudRun, Identity, Served};
+use dialbridge_lab::google::{CloudRun, Identity};
+use dialbridge_lab::served::Served;
 use serde_json::json;
 
 fn doctor(folder: &Path) -> Command {
     let mut command = program(folder);
     command.arg("doctor").env("GCE_METADATA_HOST", "127.0.0.1:1");
     command
+}
+
+async fn served(identity: &Identity) -> Served {
+    let served = Served::on_loopback(identity.clone(), |identity, stream| async move { identity.serve(stream).await });
+    served.await.unwrap()
 }
 
 /// The line of a check, followed by the line that says how to mend it.
@@ -41,7 +47,7 @@ async fn a_service_that_is_up_is_well_and_exit_code_0() {
     let down = run(examined, "").await;
     assert_eq!(down.code, 1, "nobody listens yet: {down:?}");
 
-    let _service = Service::start(with(program(&folder))).await;
+    let _service = Service::start(with(program(&folder)).arg("serve"));
     let mut examined = with(doctor(&folder));
     examined.args(["--url", &url]);
     let up = run(examined, "").await;
@@ -76,13 +82,7 @@ async fn no_credentials_anywhere_is_a_fault_with_its_mend() {
 async fn gclouds_own_login_is_found_and_a_revoked_one_is_told() {
     let folder = folder("gcloud");
     let identity = Identity::new("planted-refresh-token", "lab-project");
-    let (serving, asked) =
-        (identity.clone(), |login: &Identity, server: &Served| login.login(&server.url()).to_string());
-    let server = Served::on_loopback(move |stream| {
-        let identity = serving.clone();
-        async move { identity.serve(stream).await }
-    });
-    let server = server.await.unwrap();
+    let server = served(&identity).await;
     std::fs::create_dir_all(folder.join(".config/gcloud")).unwrap();
     let file = folder.join(".config/gcloud/application_default_credentials.json");
     let command = || {
@@ -90,12 +90,13 @@ async fn gclouds_own_login_is_found_and_a_revoked_one_is_told() {
         command.env("DIALOGFLOW_AGENT", "projects/p/agent").args(["--deadline", "3"]);
         command
     };
-    std::fs::write(&file, asked(&identity, &server)).unwrap();
+    std::fs::write(&file, identity.login(&server.url()).to_string()).unwrap();
     let good = run(command(), "").await;
     assert!(line(&good.output, "credentials").0.ends_with("a user's login, project lab-project (gcloud's own file)"));
     assert!(line(&good.output, "token").0.ends_with("obtained, scope cloud-platform"), "{}", good.output);
 
-    std::fs::write(&file, asked(&Identity::new("planted-revoked", "lab-project"), &server)).unwrap();
+    let revoked = Identity::new("planted-revoked", "lab-project");
+    std::fs::write(&file, revoked.login(&server.url()).to_string()).unwrap();
     let revoked = run(command(), "").await;
     let (told, mend) = line(&revoked.output, "token");
     assert!(told.starts_with("fault ") && told.contains("invalid_grant"), "{told}");
@@ -109,32 +110,20 @@ async fn on_cloud_run_the_service_looks_at_itself() {
     let identity = Identity::new("planted-refresh-token", "lab-project");
     let weak =
         Identity { scopes: vec!["https://www.googleapis.com/auth/userinfo.email".to_owned()], ..identity.clone() };
-    let server = Served::on_loopback(move |stream| {
-        let identity = identity.clone();
-        async move { identity.serve(stream).await }
-    });
-    let weak_server = Served::on_loopback(move |stream| {
-        let weak = weak.clone();
-        async move { weak.serve(stream).await }
-    });
-    let (server, weak_server) = (server.await.unwrap(), weak_server.await.unwrap());
+    let (server, weak_server) = (served(&identity).await, served(&weak).await);
     let cloud_run = CloudRun::default();
     let container = json!({ "resources": { "cpuIdle": true } });
     let name = "projects/lab-project/locations/europe-west3/services/dialbridge";
     cloud_run.put(name, json!({ "template": { "timeout": "3600s", "containers": [container] } }));
-    let asked = cloud_run.clone();
-    let api = Served::on_loopback(move |stream| {
-        let cloud_run = cloud_run.clone();
-        async move { cloud_run.serve(stream).await }
-    });
-    let api = api.await.unwrap();
+    let api =
+        Served::on_loopback(cloud_run.clone(), |api, stream| async move { api.serve(stream).await }).await.unwrap();
     let command = |metadata: &Served| {
         let mut command = program(&folder);
         command
             .arg("doctor")
             .args(["--deadline", "3"])
             .env("K_SERVICE", "dialbridge")
-            .env("GCE_METADATA_HOST", metadata.authority())
+            .env("GCE_METADATA_HOST", metadata.address().to_string())
             .env("CLOUD_RUN_API_URL", api.url())
             .env("DIALOGFLOW_AGENT", "projects/p/agent")
             .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN);
@@ -155,9 +144,9 @@ async fn on_cloud_run_the_service_looks_at_itself() {
     let (told, mend) = line(&examined.output, "cloud-run-billing");
     assert!(told.starts_with("fault "), "{told}");
     assert_eq!(mend, "mend: gcloud run services update dialbridge --region europe-west3 --no-cpu-throttling");
-    assert_eq!(asked.authorized(), 0, "no token goes to an API with http://");
+    assert_eq!(cloud_run.authorized(), 0, "no token goes to an API with http://");
 
-    asked.refuse(403, "Permission 'run.services.get' denied");
+    cloud_run.refuse(403, "Permission 'run.services.get' denied");
     let examined = run(command(&weak_server), "").await;
     let (told, mend) = line(&examined.output, "cloud-run");
     assert!(told.starts_with("warning  cloud-run ") && mend.contains("--role roles/run.viewer"), "{told} {mend}");

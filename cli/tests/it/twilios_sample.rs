@@ -2,9 +2,10 @@
 #![cfg(feature = "lab")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+
+use crate::program::Service;
 
 use dialbridge_lab::agent::{LabAgent, Script};
 use dialbridge_lab::net::Net;
@@ -48,32 +49,11 @@ fn folder(handlers: &str) -> PathBuf {
     folder
 }
 
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The program, with only that `.env` and the addresses of the lab's agent and REST API.
-fn serve(agent: &str, rest: &str) -> (Served, serde_json::Value) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
-        .current_dir(folder(rest))
-        .env_clear()
-        .env("PORT", "0")
-        .env("DIALOGFLOW_ENDPOINT", agent)
-        .env("TWILIO_API_URL", rest)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let mut line = String::new();
-    lines.read_line(&mut line).unwrap();
-    // The log must be read to its end, or the service would block on writing.
-    std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
-    (Served(child), serde_json::from_str(&line).unwrap())
+fn serve(agent: &str, rest: &str) -> Service {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+    command.current_dir(folder(rest)).env_clear().env("PORT", "0");
+    Service::start(command.env("DIALOGFLOW_ENDPOINT", agent).env("TWILIO_API_URL", rest))
 }
 
 /// What the sample's handler does with the parameters of its webhook.
@@ -97,12 +77,13 @@ async fn the_env_of_twilios_sample_and_its_handler_serve_unchanged() {
     let agent = lab.serve_on_loopback().await.unwrap();
     let twilio = SimulatedTwilio::new(Account::new(Some("the-samples-auth-token")), Net::Tcp);
     let rest = twilio.serve_rest_on_loopback().await.unwrap();
-    let (_served, told) = serve(&agent.endpoint(), &rest.url());
+    let service = serve(&agent.endpoint(), &rest.url());
+    let told = &service.first_lines[0];
     assert_eq!((&told["agent"], &told["edition"]), (&"projects/my-project/agent".into(), &"es".into()));
 
     let speech: Vec<u8> = (0..4_800).map(|n| if n % 16 < 8 { 0x12 } else { 0x92 }).collect();
     let step = CallerStep::Say { when: When::AgentSilent(200), label: "speech".to_owned(), audio: speech.into() };
-    let plan = CallPlan::new(format!("http://127.0.0.1:{}/twiml", told["port"]), vec![step]);
+    let plan = CallPlan::new(format!("{}/twiml", service.url()), vec![step]);
     let call = twilio.call(plan).await;
     let url =
         call.find(|what| if let CallEventKind::Redirected { url } = what { Some(url.clone()) } else { None }).unwrap();

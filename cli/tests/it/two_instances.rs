@@ -1,10 +1,10 @@
 //! Two instances of the program behind a front end: one of them ends, and its calls continue at the other.
 #![cfg(feature = "lab")]
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
+
+use crate::program::Service;
 
 use dialbridge_lab::agent::{Edition, LabAgent, Script};
 use dialbridge_lab::balancer::Balancer;
@@ -35,15 +35,10 @@ tone = { hz = 600, ms = 200 }
 handoff = { queue = "all" }
 "#;
 
-/// An instance of the program.
-struct Instance {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Instance {
-    fn start(edition: Edition, agent: &str, rest: &str, account: &Account) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+/// Starts an instance of the program.
+fn instance(edition: Edition, agent: &str, rest: &str, account: &Account) -> Service {
+    Service::start(
+        Command::new(env!("CARGO_BIN_EXE_dialbridge"))
             .arg("serve")
             .env_clear()
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
@@ -53,42 +48,23 @@ impl Instance {
             .env("TWILIO_ACCOUNT_SID", &account.sid)
             .env("TWILIO_AUTH_TOKEN", TOKEN)
             .env("TWILIO_API_URL", rest)
-            .env("END_OF_INTERACTION_URL", format!("{rest}/handoff"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
-        // The log must be read to its end, or the service would block on writing.
-        std::thread::spawn(move || lines.for_each(drop));
-        let port = u16::try_from(first["port"].as_u64().unwrap()).unwrap();
-        Self { child, address: ([127, 0, 0, 1], port).into() }
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap().success());
-    }
-
-    async fn exit_code(mut self) -> Option<i32> {
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
-    }
+            .env("END_OF_INTERACTION_URL", format!("{rest}/handoff")),
+    )
 }
 
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Waits until it has ended, and lets others run meanwhile.
+async fn exit_code(service: Service) -> Option<i32> {
+    tokio::task::spawn_blocking(move || service.exit_code()).await.unwrap()
 }
 
 /// Two instances with one agent and one Twilio.
 struct Pair {
     agent: LabAgent,
     calls: JoinSet<CallRecord>,
-    one: Instance,
-    other: Instance,
+    one: Service,
+    other: Service,
     balancer: Balancer,
-    _serving: (dialbridge_lab::agent::ServedAgent, dialbridge_lab::twilio::ServedRest),
+    _serving: (dialbridge_lab::agent::ServedAgent, dialbridge_lab::served::Served),
 }
 
 impl Pair {
@@ -99,7 +75,7 @@ impl Pair {
         let served = agent.serve_on_loopback().await.unwrap();
         let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
-        let instance = || Instance::start(edition, &served.endpoint(), &rest.url(), twilio.account());
+        let instance = || instance(edition, &served.endpoint(), &rest.url(), twilio.account());
         let (one, other) = (instance(), instance());
         let balancer = Balancer::before(vec![one.address, other.address]).await.unwrap();
         let mut calls = JoinSet::new();
@@ -189,7 +165,7 @@ async fn killed(edition: Edition) {
         assert_carried_on(&pair, call);
     }
     pair.other.signal("-TERM");
-    assert_eq!(pair.other.exit_code().await, Some(0));
+    assert_eq!(exit_code(pair.other).await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,5 +221,5 @@ async fn told_to_end(edition: Edition) {
         let said: Vec<u32> = (0..45).chain(100..300).chain(LATER..LATER + 45).collect();
         assert_eq!(pair.heard(call), said, "each word once, in order");
     }
-    assert_eq!(pair.one.exit_code().await, Some(0));
+    assert_eq!(exit_code(pair.one).await, Some(0));
 }

@@ -27,8 +27,7 @@ fn fetches(test: &TestCall) -> usize {
 /// A call in which the caller has spoken and turn 1 must answer.
 fn asked(config: CallConfig) -> TestCall {
     let mut test = TestCall::started(config);
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test
 }
 

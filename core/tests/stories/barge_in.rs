@@ -5,7 +5,7 @@ use dialbridge_core::config::{BargeInMode, Clip};
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report};
 
-use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text};
+use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text, with};
 
 /// A call in which the agent has just begun a long prompt.
 fn with_long_prompt(config: CallConfig) -> TestCall {
@@ -94,9 +94,7 @@ fn speech_that_goes_on_from_before_the_prompt_does_not_interrupt_it() {
 
 #[test]
 fn with_barge_in_off_every_prompt_is_played_to_its_end() {
-    let mut config = starting_text();
-    config.barge_in.mode = BargeInMode::Off;
-    let mut test = with_long_prompt(config);
+    let mut test = with_long_prompt(with(starting_text(), |config| config.barge_in.mode = BargeInMode::Off));
     test.speak(1_000);
     test.agent(2, interim("stop stop stop"));
     test.agent(2, AgentEvent::EndOfUtterance);
@@ -107,9 +105,7 @@ fn with_barge_in_off_every_prompt_is_played_to_its_end() {
 
 #[test]
 fn too_few_words_do_not_interrupt() {
-    let mut config = starting_text();
-    config.barge_in.min_words = 2;
-    let mut test = with_long_prompt(config);
+    let mut test = with_long_prompt(with(starting_text(), |config| config.barge_in.min_words = 2));
     test.hush(400);
     test.speak(400);
     test.agent(2, interim("well"));
@@ -136,8 +132,7 @@ fn what_is_said_into_a_recording_of_ours_is_not_withheld() {
     let mut config = CallConfig { knows_prompts: false, ..CallConfig::default() };
     config.fillers.thinking = Some(Clip(vec![0x21; 20_000 * 8].into()));
     let mut test = TestCall::started(config);
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.hush(200);
     assert!(test.is_playing());
     test.speak(400);
@@ -149,8 +144,7 @@ fn what_is_said_into_a_recording_of_ours_is_not_withheld() {
 fn words_that_only_the_answer_tells_interrupt_too() {
     let mut test = with_long_prompt(starting_text());
     test.hush(400);
-    test.speak(400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.utter(2, 400);
     let told = Answer { query_text: "stop".to_owned(), ..answer(500) };
     test.agent(2, AgentEvent::Answer(Box::new(told)));
     assert_eq!(test.clears(), 1);
@@ -238,9 +232,7 @@ fn after_the_prompt_was_played_no_input_is_left_to_the_agent() {
 }
 
 fn by_voice() -> CallConfig {
-    let mut config = starting_text();
-    config.barge_in.mode = BargeInMode::Voice;
-    config
+    with(starting_text(), |config| config.barge_in.mode = BargeInMode::Voice)
 }
 
 #[test]
@@ -308,9 +300,8 @@ fn speech_that_waits_already_is_heard_even_beside_a_protected_prompt() {
 
 #[test]
 fn the_agent_is_told_what_was_heard_where_a_parameter_is_named() {
-    let mut config = starting_text();
-    config.barge_in.heard_parameter = Some("heard".to_owned());
-    let mut test = with_long_prompt(config);
+    let mut test =
+        with_long_prompt(with(starting_text(), |config| config.barge_in.heard_parameter = Some("heard".to_owned())));
     test.hush(1_000);
     test.speak(400);
     test.agent(2, interim("stop"));

@@ -4,8 +4,8 @@ use dialbridge_core::agent::TurnInput;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
-use crate::session_stream::{config, end_session, greeted, says, turn_completed};
-use crate::test_call::{TestCall, digits, interim, numbers};
+use crate::session_stream::{config, end_session, greeted, says};
+use crate::test_call::{TestCall, digits, empty, interim, numbers, with};
 
 #[test]
 fn an_agent_that_sends_audio_for_ever_after_its_end_does_not_keep_the_call() {
@@ -36,15 +36,12 @@ fn a_goodbye_of_most_of_a_minute_is_heard_to_its_end() {
 #[test]
 fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeting_may() {
     for text in [None, Some("hello".to_owned())] {
-        let mut config = config();
-        config.starting_input.text = text;
-        let mut test = TestCall::started(config);
+        let mut test = TestCall::started(with(config(), |config| config.starting_input.text = text));
         test.hush(10_000);
         test.agent(1, fault("UNAVAILABLE", true));
         test.hush(200);
         assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
-        test.agent(2, says(300));
-        test.agent(2, turn_completed());
+        test.agent_answers(2, 300);
         test.hush(9_000);
         assert_eq!(test.commands(2).len(), 1, "and once: {:?}", test.commands(2));
     }
@@ -52,10 +49,8 @@ fn a_caller_is_greeted_though_the_first_stream_took_longer_to_fail_than_a_greeti
 
 #[test]
 fn a_starting_text_that_was_not_answered_is_sent_again() {
-    let mut config = config();
-    config.starting_input.text = Some("hello".to_owned());
-    let mut test = TestCall::started(config);
-    test.agent(1, turn_completed());
+    let mut test = TestCall::started(with(config(), |config| config.starting_input.text = Some("hello".to_owned())));
+    test.agent(1, empty());
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(200);
     assert_eq!(test.opened_with(2), TurnInput::Text("hello".to_owned()));
@@ -161,8 +156,7 @@ fn an_old_stream_is_not_replaced_while_a_prompt_plays_but_in_the_last_moment() {
     let half_closed = |test: &TestCall| test.commands(1).last() == Some(&AgentCommand::HalfClose);
     let mut test = TestCall::started(of_a_minute.clone());
     test.hush(45_000);
-    test.agent(1, says(8_000));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 8_000);
     test.hush(7_900);
     assert!(!half_closed(&test), "it would not learn of a barge-in");
     test.hush(300);

@@ -5,7 +5,7 @@ use dialbridge_core::report::BargeInBy;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::json;
 
-use crate::test_call::{TestCall, answer, answered, digits, goodbye, interim, numbers, starting_text};
+use crate::test_call::{TestCall, answer, answered, digits, goodbye, interim, numbers, starting_text, with};
 
 fn with_rules(rules: DtmfRules) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { dtmf_rules: Some(rules), ..answer(200) }))
@@ -154,9 +154,9 @@ fn what_the_agent_repeats_of_digits_is_no_query_text() {
 
 #[test]
 fn the_form_of_the_digits_is_a_setting() {
-    let mut config = CallConfig::default();
-    config.dtmf.form = DigitsForm::Event("keys".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(CallConfig::default(), |config| {
+        config.dtmf.form = DigitsForm::Event("keys".to_owned())
+    }));
     test.press("1#");
     assert!(matches!(test.opened_with(2), TurnInput::Digits(_, DigitsForm::Event(name)) if name == "keys"));
 }

@@ -3,14 +3,12 @@
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, CloseReason, Input, Output, Report, UpdateResult};
 
-use crate::test_call::{TestCall, answer, answered, goodbye, interim, starting_text};
+use crate::test_call::{TestCall, answer, answered, goodbye, interim, starting_text, with};
 
 const STOP: &str = r#"{"event":"stop","sequenceNumber":"9","streamSid":"MZ1","stop":{"callSid":"CA1"}}"#;
 
 fn with_url() -> CallConfig {
-    let mut config = starting_text();
-    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    config
+    with(starting_text(), |config| config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned()))
 }
 
 #[test]
@@ -121,8 +119,7 @@ fn a_person_is_asked_for_with_the_agents_metadata() {
 fn a_caller_who_hangs_up_while_an_answer_is_on_its_way_is_an_ordinary_end() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, answered(100));
-    test.speak(400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.utter(2, 400);
     test.twilio(STOP).unwrap();
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
     assert_eq!(test.closed(), Some(CloseReason::Stop));
@@ -157,8 +154,7 @@ fn the_last_report_accounts_for_every_byte_of_the_callers() {
     let mut test = TestCall::started(starting_text());
     test.speak(600);
     test.agent(1, answered(100));
-    test.speak(400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.utter(2, 400);
     test.speak(200);
     test.twilio(STOP).unwrap();
     let Some(Report::Ended { audio, .. }) = test.reports().last() else { panic!() };

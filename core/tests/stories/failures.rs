@@ -3,7 +3,7 @@
 use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::test_call::{TestCall, answer, answered, interim, numbers, starting_text};
+use crate::test_call::{TestCall, answer, answered, interim, numbers, starting_text, with};
 
 pub(crate) fn fault(code: &str, transient: bool) -> AgentEvent {
     AgentEvent::Failed(AgentFault { code: code.to_owned(), message: String::new(), transient })
@@ -24,8 +24,7 @@ fn after_a_failed_stream_the_next_one_gets_the_unanswered_audio_first() {
 #[test]
 fn what_was_answered_is_not_sent_again() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, answered(100));
     test.speak(400);
     test.agent(2, interim("more"));
@@ -60,8 +59,7 @@ fn parameters_that_a_failed_turn_did_not_confirm_go_to_the_next_one() {
 #[test]
 fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(400);
@@ -72,9 +70,8 @@ fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
 #[test]
 fn a_turn_that_failed_after_the_half_close_is_repeated_unless_that_is_forbidden() {
     for (answering_turn, first) in [(true, 0), (false, 20)] {
-        let mut config = CallConfig::default();
-        config.retry.answering_turn = answering_turn;
-        let mut test = TestCall::started(config);
+        let mut test =
+            TestCall::started(with(CallConfig::default(), |config| config.retry.answering_turn = answering_turn));
         test.speak(400);
         test.agent(1, interim("pay now"));
         test.agent(1, AgentEvent::EndOfUtterance);
@@ -113,9 +110,9 @@ fn when_the_budget_is_spent_the_call_gets_its_fallback() {
 
 #[test]
 fn a_mistake_of_ours_is_not_repeated() {
-    let mut config = starting_text();
-    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| {
+        config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned())
+    }));
     test.agent(1, fault("INVALID_ARGUMENT", false));
     assert_eq!(test.last_turn(), 1);
     assert!(test.update().unwrap().1.contains("VirtualAgentStatus=failed"));

@@ -3,7 +3,7 @@
 use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Output, Report, StreamId};
 
-use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text};
+use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, starting_text, with};
 
 #[test]
 fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
@@ -19,9 +19,8 @@ fn the_agent_is_greeted_with_the_starting_text_and_told_of_the_call() {
 
 #[test]
 fn a_starting_event_comes_before_the_starting_text() {
-    let mut config = starting_text();
-    config.starting_input.event = Some("WELCOME".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test =
+        TestCall::started(with(starting_text(), |config| config.starting_input.event = Some("WELCOME".to_owned())));
     assert_eq!(test.opened_with(1), TurnInput::Event("WELCOME".to_owned()));
     test.agent(1, answered(500));
     assert_eq!(test.opened_with(2), TurnInput::Audio);
@@ -29,9 +28,9 @@ fn a_starting_event_comes_before_the_starting_text() {
 
 #[test]
 fn an_event_that_the_agent_does_not_know_is_followed_by_the_starting_text() {
-    let mut config = starting_text();
-    config.starting_input.event = Some("NO_SUCH_EVENT".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| {
+        config.starting_input.event = Some("NO_SUCH_EVENT".to_owned())
+    }));
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() })));
     assert_eq!(test.opened_with(2), TurnInput::Text("hi".to_owned()));
     assert_eq!(test.reports().filter(|report| matches!(report, Report::StartingEventUnanswered { .. })).count(), 1);
@@ -69,8 +68,7 @@ fn an_utterance_is_half_closed_answered_and_followed_by_the_next_turn() {
 #[test]
 fn the_next_turn_knows_how_long_the_agent_will_still_speak() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.hush(300);
     test.agent(1, answered(1_000));
     let AgentCommand::Open(start) = &test.commands(2)[0] else { panic!() };
@@ -98,9 +96,7 @@ fn every_frame_goes_to_exactly_one_turn_in_order() {
 
 #[test]
 fn beyond_thirty_seconds_the_oldest_audio_is_dropped_and_counted() {
-    let mut config = starting_text();
-    config.timeouts.answer_ms = 60_000;
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| config.timeouts.answer_ms = 60_000));
     test.speak(31_000);
     let dropped: u64 =
         test.reports().map(|report| if let Report::AudioDropped { ms } = report { *ms } else { 0 }).sum();
@@ -121,8 +117,7 @@ fn a_server_that_answers_without_an_end_of_utterance_is_half_closed() {
 #[test]
 fn audio_after_the_result_is_played_before_the_next_turn_opens() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     let result = Answer { part: AnswerPart::Open, prompts: Vec::new(), ..answer(0) };
     test.agent(1, AgentEvent::Answer(Box::new(result)));
     for _ in 0..3 {
@@ -137,8 +132,7 @@ fn audio_after_the_result_is_played_before_the_next_turn_opens() {
 #[test]
 fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_next_turn() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(300) })));
     test.hush(980);
     assert_eq!(test.last_turn(), 1, "more audio may come");
@@ -150,8 +144,7 @@ fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_ne
 #[test]
 fn audio_that_comes_late_after_the_result_is_waited_for() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(0) })));
     test.hush(4_000);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(300)], ..Answer::default() })));
@@ -161,8 +154,7 @@ fn audio_that_comes_late_after_the_result_is_waited_for() {
 #[test]
 fn partial_answers_are_played_in_order_and_the_turn_goes_on_to_the_final_one() {
     let mut test = TestCall::started(CallConfig::default());
-    test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.utter(1, 400);
     for _ in 0..2 {
         test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
         test.hush(400);

@@ -6,7 +6,7 @@ use dialbridge_core::agent::{
 use dialbridge_core::{AgentEvent, CallConfig, FetchId, Output, Report, UpdateResult};
 use serde_json::json;
 
-use crate::test_call::{TestCall, answer, answered, empty, prompt, starting_text};
+use crate::test_call::{TestCall, answer, answered, empty, prompt, starting_text, with};
 
 fn answers(answer: Answer) -> AgentEvent {
     AgentEvent::Answer(Box::new(answer))
@@ -146,9 +146,9 @@ fn the_agents_own_hand_off_goes_before_a_payloads() {
 
 #[test]
 fn an_agent_that_pauses_is_left_with_the_status_paused() {
-    let mut config = starting_text();
-    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(starting_text(), |config| {
+        config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned())
+    }));
     let payloads = vec![json!({ "dialbridge": { "pause": { "reason": "pay" } } })];
     test.agent(1, answers(Answer { payloads, ..answer(0) }));
     let (_, twiml) = test.update().unwrap();

@@ -4,7 +4,7 @@ use dialbridge_core::agent::{Answer, DtmfRules, Matched, TurnInput};
 use dialbridge_core::config::{CallLimits, NoInput};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::test_call::{TestCall, answer, answered, empty, interim, starting_text};
+use crate::test_call::{TestCall, answer, answered, empty, interim, starting_text, with};
 
 fn with_event() -> CallConfig {
     let no_input = NoInput { event: Some("SILENCE".to_owned()), after_ms: 5_000 };
@@ -12,9 +12,9 @@ fn with_event() -> CallConfig {
 }
 
 fn limited(limits: CallLimits) -> CallConfig {
-    let mut config = CallConfig { limits, ..starting_text() };
-    config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned());
-    config
+    with(CallConfig { limits, ..starting_text() }, |config| {
+        config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned())
+    })
 }
 
 #[test]
@@ -42,9 +42,7 @@ fn a_caller_who_speaks_is_not_told_to_be_silent() {
 
 #[test]
 fn where_digits_are_expected_the_first_one_has_a_time_of_its_own() {
-    let mut config = with_event();
-    config.dtmf.first_digit_ms = 2_000;
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(with_event(), |config| config.dtmf.first_digit_ms = 2_000));
     test.agent(1, AgentEvent::Answer(Box::new(Answer { dtmf_rules: Some(DtmfRules::default()), ..answer(400) })));
     test.hush(2_420);
     assert_eq!(test.opened_with(3), TurnInput::Event("SILENCE".to_owned()));

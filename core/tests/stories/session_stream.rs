@@ -7,7 +7,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::failures::fault;
-use crate::test_call::{TestCall, digits, interim, numbers, prompt};
+use crate::test_call::{TestCall, digits, empty, interim, numbers, prompt, with};
 use crate::tools::{call, wants};
 
 pub(crate) fn config() -> CallConfig {
@@ -25,10 +25,6 @@ pub(crate) fn words(text: &str) -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { text: text.to_owned(), ..Answer::default() }))
 }
 
-pub(crate) fn turn_completed() -> AgentEvent {
-    AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() }))
-}
-
 pub(crate) fn end_session() -> AgentEvent {
     AgentEvent::Answer(Box::new(Answer { end: Some(AgentEnd::EndInteraction), ..Answer::default() }))
 }
@@ -36,8 +32,7 @@ pub(crate) fn end_session() -> AgentEvent {
 /// A call whose agent has greeted the caller.
 pub(crate) fn greeted() -> TestCall {
     let mut test = TestCall::started(config());
-    test.agent(1, says(400));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 400);
     test.hush(500);
     test
 }
@@ -62,8 +57,7 @@ fn audio_goes_on_while_the_agent_answers_turn_after_turn() {
         test.agent(1, says(300));
         test.hush(100);
         test.agent(1, words("loaves."));
-        test.agent(1, says(300));
-        test.agent(1, turn_completed());
+        test.agent_answers(1, 300);
         test.hush(700);
     }
     assert_eq!(test.last_turn(), 1);
@@ -107,11 +101,7 @@ fn a_caller_does_not_stop_what_may_not_be_interrupted_and_a_newer_answer_does() 
         prompts: vec![prompt(5_000)],
         ..Answer::default()
     };
-    let off = || {
-        let mut config = config();
-        config.barge_in.mode = BargeInMode::Off;
-        config
-    };
+    let off = || with(config(), |config| config.barge_in.mode = BargeInMode::Off);
     for (config, says) in [(config(), AgentEvent::Answer(Box::new(protected))), (off(), says(5_000))] {
         let mut test = TestCall::started(config);
         test.agent(1, says);
@@ -132,7 +122,7 @@ fn an_answer_that_may_not_be_interrupted_protects_none_of_those_after_it() {
     test.hush(400);
     test.press("1");
     assert_eq!(test.clears(), 0);
-    test.agent(1, turn_completed());
+    test.agent(1, empty());
     test.hush(2_000);
     test.agent(1, says(2_000));
     test.hush(400);
@@ -156,11 +146,10 @@ fn digits_events_and_tool_refusals_go_in_between_the_audio() {
         no_input: NoInput { event: Some("SILENCE".to_owned()), after_ms: 4_000 },
         ..config()
     });
-    test.agent(1, says(200));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 200);
     test.press("42#");
     test.agent(1, wants(&["tools/1", "tools/2"]));
-    test.agent(1, turn_completed());
+    test.agent(1, empty());
     test.hush(5_000);
     let sent: Vec<_> = test
         .commands(1)
@@ -184,9 +173,8 @@ fn digits_that_the_agent_still_collects_are_no_stall() {
 
 #[test]
 fn a_changed_parameter_goes_into_the_open_stream() {
-    let mut config = config();
-    config.barge_in.heard_parameter = Some("heard".to_owned());
-    let mut test = TestCall::started(config);
+    let mut test =
+        TestCall::started(with(config(), |config| config.barge_in.heard_parameter = Some("heard".to_owned())));
     test.agent(1, says(5_000));
     test.hush(900);
     test.agent(1, AgentEvent::Interrupted { barge_in: true });
@@ -217,11 +205,8 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
 #[test]
 fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
     for (mode, cuts) in [(BargeInMode::Speech, 1), (BargeInMode::Off, 0)] {
-        let mut config = config();
-        config.barge_in.mode = mode;
-        let mut test = TestCall::started(config);
-        test.agent(1, says(9_000));
-        test.agent(1, turn_completed());
+        let mut test = TestCall::started(with(config(), |config| config.barge_in.mode = mode));
+        test.agent_answers(1, 9_000);
         test.hush(500);
         test.agent(1, AgentEvent::GoAway);
         test.agent(1, AgentEvent::Ended);
@@ -243,13 +228,11 @@ fn a_caller_stops_what_an_earlier_stream_has_said_without_the_agents_word() {
 fn an_agent_that_thinks_of_the_silence_is_not_told_of_it_again() {
     let no_input = NoInput { event: Some("silence".to_owned()), after_ms: 1_000 };
     let mut test = TestCall::started(CallConfig { no_input, ..config() });
-    test.agent(1, says(400));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 400);
     test.hush(5_000);
     let told = |test: &TestCall| test.commands(1).iter().filter(|sent| matches!(sent, AgentCommand::Send(_))).count();
     assert_eq!(told(&test), 1, "it has not answered yet");
-    test.agent(1, says(400));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 400);
     test.hush(3_000);
     assert_eq!(told(&test), 2, "once more after its answer");
 }
@@ -260,8 +243,7 @@ fn a_filler_that_is_to_come_at_once_waits_for_a_caller_who_speaks_on() {
     config.fillers.thinking = Some(Clip(vec![0x33; 8_000].into()));
     config.fillers.thinking_after_ms = 0;
     let mut test = TestCall::started(config);
-    test.agent(1, says(400));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 400);
     test.hush(500);
     let fillers = |test: &TestCall| test.reports().filter(|report| matches!(report, Report::Filler { .. })).count();
     let before = fillers(&test);
@@ -344,7 +326,7 @@ fn an_old_stream_is_replaced_in_a_pause() {
     test.speak(3_000);
     test.agent(1, interim("a story"));
     assert_eq!(test.commands(1).last(), test.commands(1).first(), "not in the middle of a sentence");
-    test.agent(1, turn_completed());
+    test.agent(1, empty());
     test.hush(1_000);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
 }
@@ -381,7 +363,7 @@ fn a_starting_event_that_is_not_known_is_left_unanswered_or_refused_and_the_text
     };
     for (config, text) in [(with_text, Some(TurnInput::Text("hello".to_owned()))), (config(), None)] {
         let mut left = TestCall::started(config.clone());
-        left.agent(1, turn_completed());
+        left.agent(1, empty());
         let sent: Vec<_> = left.commands(1).into_iter().skip(1).collect();
         assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
         left.agent(1, says(300));
@@ -468,8 +450,7 @@ fn after_the_end_of_the_session_the_remaining_words_are_heard_before_the_hand_of
     test.agent(1, end_session());
     test.speak(300);
     assert_eq!(test.written(1).len(), 500 * 8, "nothing is listened for any more");
-    test.agent(1, says(1_000));
-    test.agent(1, turn_completed());
+    test.agent_answers(1, 1_000);
     test.wait(1_150);
     assert_eq!(test.update(), None);
     test.wait(200);
@@ -499,7 +480,7 @@ fn an_answer_that_never_comes_is_a_stall() {
 
 #[test]
 fn what_the_agent_is_saying_when_its_stream_is_to_go_away_is_waited_for() {
-    for ends in [turn_completed(), AgentEvent::Ended, fault("UNAVAILABLE", true)] {
+    for ends in [empty(), AgentEvent::Ended, fault("UNAVAILABLE", true)] {
         let mut test = greeted();
         test.speak(300);
         test.agent(1, says(300));
@@ -508,7 +489,7 @@ fn what_the_agent_is_saying_when_its_stream_is_to_go_away_is_waited_for() {
         test.hush(100);
         test.agent(1, says(200));
         test.agent(1, ends.clone());
-        if ends == turn_completed() {
+        if ends == empty() {
             assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
             test.agent(1, AgentEvent::Ended);
         }
@@ -567,12 +548,9 @@ fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_
 
 #[test]
 fn a_voice_that_interrupts_a_later_answer_of_the_stream_is_told_of_the_turn_in_which_it_speaks() {
-    let mut config = config();
-    config.barge_in.mode = BargeInMode::Voice;
-    let mut test = TestCall::started(config);
+    let mut test = TestCall::started(with(config(), |config| config.barge_in.mode = BargeInMode::Voice));
     for _ in 0..3 {
-        test.agent(1, says(400));
-        test.agent(1, turn_completed());
+        test.agent_answers(1, 400);
         test.hush(500);
     }
     test.agent(1, says(4_000));

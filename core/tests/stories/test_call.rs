@@ -135,6 +135,18 @@ impl TestCall {
         self.send(ms, 6_000);
     }
 
+    /// The agent gives a whole answer with this much audio, over a stream that goes on.
+    pub(crate) fn agent_answers(&mut self, stream: u32, ms: usize) {
+        self.agent(stream, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(ms)], ..Answer::default() })));
+        self.agent(stream, empty());
+    }
+
+    /// The caller says something, and the agent notices its end.
+    pub(crate) fn utter(&mut self, turn: u32, ms: u64) {
+        self.speak(ms);
+        self.agent(turn, AgentEvent::EndOfUtterance);
+    }
+
     /// The caller is silent: frames go on.
     pub(crate) fn hush(&mut self, ms: u64) {
         self.send(ms, 0);
@@ -261,10 +273,14 @@ pub(crate) fn numbers(audio: &[u8]) -> Vec<u16> {
     audio.chunks(160).map(digits).collect()
 }
 
-pub(crate) fn starting_text() -> CallConfig {
-    let mut config = CallConfig::default();
-    config.starting_input.text = Some("hi".to_owned());
+/// A configuration with a change.
+pub(crate) fn with(mut config: CallConfig, change: impl FnOnce(&mut CallConfig)) -> CallConfig {
+    change(&mut config);
     config
+}
+
+pub(crate) fn starting_text() -> CallConfig {
+    with(CallConfig::default(), |config| config.starting_input.text = Some("hi".to_owned()))
 }
 
 pub(crate) fn prompt(ms: usize) -> Prompt {

@@ -48,6 +48,10 @@ structures! {
     Parts { call_sid issued_ms later_ms attempt change opening has_language text }
 }
 
+impl Encode for () {
+    fn encode(&self, _: &mut Vec<u8>) {}
+}
+
 impl Encode for bool {
     fn encode(&self, out: &mut Vec<u8>) {
         u8::from(*self).encode(out);
@@ -87,90 +91,48 @@ impl Encode for (u8, u8, u8, u8) {
     }
 }
 
-/// The smallest number that decodes to variant `number` of `of`.
-fn variant(number: u64, of: u64, out: &mut Vec<u8>) {
+/// Encodes variant `number` of `of` as the smallest number that decodes to it, and then its content.
+fn variant(number: u64, of: u64, content: &dyn Encode, out: &mut Vec<u8>) {
     let least = (number << 32).div_ceil(of);
     u32::try_from(least).expect("a number below the count").encode(out);
+    content.encode(out);
 }
 
 impl Encode for Operation {
     fn encode(&self, out: &mut Vec<u8>) {
-        let number = |n, out: &mut Vec<u8>| variant(n, 14, out);
+        let mut is = |number, content: &dyn Encode| variant(number, 14, content, out);
         match self {
-            Self::Media(is_loud, bytes) => {
-                number(0, out);
-                (*is_loud, *bytes).encode(out);
-            }
-            Self::Talk(is_loud, frames) => {
-                number(1, out);
-                (*is_loud, *frames).encode(out);
-            }
-            Self::Mark(back) => {
-                number(2, out);
-                back.encode(out);
-            }
-            Self::Key(key) => {
-                number(3, out);
-                key.encode(out);
-            }
-            Self::Message(message) => {
-                number(4, out);
-                message.encode(out);
-            }
-            Self::Binary => number(5, out),
-            Self::Agent(back, said) => {
-                number(6, out);
-                back.encode(out);
-                said.encode(out);
-            }
-            Self::Fetched(back, bytes) => {
-                number(7, out);
-                (*back, *bytes).encode(out);
-            }
-            Self::ToolsRun(back, tools, is_well) => {
-                number(8, out);
-                (*back, *tools).encode(out);
-                is_well.encode(out);
-            }
-            Self::Updated(result) => {
-                number(9, out);
-                result.encode(out);
-            }
-            Self::Migrate => number(10, out),
-            Self::Wait(ms) => {
-                number(11, out);
-                ms.encode(out);
-            }
-            Self::Stop => number(12, out),
-            Self::Closed => number(13, out),
+            Self::Media(is_loud, bytes) => is(0, &(*is_loud, *bytes)),
+            Self::Talk(is_loud, frames) => is(1, &(*is_loud, *frames)),
+            Self::Mark(back) => is(2, back),
+            Self::Key(key) => is(3, key),
+            Self::Message(message) => is(4, message),
+            Self::Binary => is(5, &()),
+            Self::Agent(back, said) => is(6, &(*back, said.clone())),
+            Self::Fetched(back, bytes) => is(7, &(*back, *bytes)),
+            Self::ToolsRun(back, tools, is_well) => is(8, &((*back, *tools), *is_well)),
+            Self::Updated(result) => is(9, result),
+            Self::Migrate => is(10, &()),
+            Self::Wait(ms) => is(11, ms),
+            Self::Stop => is(12, &()),
+            Self::Closed => is(13, &()),
         }
     }
 }
 
 impl Encode for AgentSays {
     fn encode(&self, out: &mut Vec<u8>) {
-        let number = |n, out: &mut Vec<u8>| variant(n, 7, out);
+        let mut is = |number, content: &dyn Encode| variant(number, 7, content, out);
         match self {
             Self::Transcript { words, is_final, confidence, start_ms, end_ms } => {
-                number(0, out);
-                (*words, *is_final).encode(out);
-                [*confidence, *start_ms, *end_ms].encode(out);
+                is(0, &((*words, *is_final), [*confidence, *start_ms, *end_ms]));
             }
-            Self::EndOfUtterance => number(1, out),
-            Self::Answer(answer) => {
-                number(2, out);
-                answer.encode(out);
-            }
-            Self::Interrupted(barge_in) => {
-                number(3, out);
-                barge_in.encode(out);
-            }
-            Self::GoAway => number(4, out),
-            Self::Ended => number(5, out),
-            Self::Failed(transient) => {
-                number(6, out);
-                transient.encode(out);
-            }
+            Self::EndOfUtterance => is(1, &()),
+            Self::Answer(answer) => is(2, answer),
+            Self::Interrupted(barge_in) => is(3, barge_in),
+            Self::GoAway => is(4, &()),
+            Self::Ended => is(5, &()),
+            Self::Failed(transient) => is(6, transient),
         }
     }
 }

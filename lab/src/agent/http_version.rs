@@ -2,13 +2,12 @@
 //! with a preface (RFC 9113, section 3.4).
 
 use std::fmt::Display;
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::io::{self, Cursor};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_core::Stream;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Chain, Join, ReadHalf, WriteHalf, join, split};
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 
@@ -73,7 +72,7 @@ pub(super) async fn serve_each<I, E, F, G>(
 }
 
 /// Reads until it is clear whether the client speaks HTTP/2.
-async fn sniff<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(SniffedConnection<I>, bool)> {
+async fn sniff<I: AsyncRead + AsyncWrite + Unpin>(mut inner: I) -> io::Result<(SniffedConnection<I>, bool)> {
     let mut head = Vec::with_capacity(PREFACE.len());
     while head.len() < PREFACE.len() && PREFACE.starts_with(&head) {
         let mut more = [0; PREFACE.len()];
@@ -84,53 +83,12 @@ async fn sniff<I: AsyncRead + Unpin>(mut inner: I) -> io::Result<(SniffedConnect
         head.extend_from_slice(&more[..count]);
     }
     let is_http2 = head == PREFACE;
-    Ok((SniffedConnection { head, inner }, is_http2))
+    let (reader, writer) = split(inner);
+    Ok((join(Cursor::new(head).chain(reader), writer), is_http2))
 }
 
 /// A connection whose first bytes have been read; they are read once more.
-#[derive(Debug)]
-pub(super) struct SniffedConnection<I> {
-    head: Vec<u8>,
-    inner: I,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for SniffedConnection<I> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.head.is_empty() {
-            return Pin::new(&mut self.inner).poll_read(cx, buf);
-        }
-        let count = buf.remaining().min(self.head.len());
-        buf.put_slice(&self.head[..count]);
-        self.head.drain(..count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for SniffedConnection<I> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
+pub(super) type SniffedConnection<I> = Join<Chain<Cursor<Vec<u8>>, ReadHalf<I>>, WriteHalf<I>>;
 
 #[cfg(test)]
 mod tests {

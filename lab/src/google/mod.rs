@@ -3,7 +3,6 @@
 
 mod cloud_run;
 mod identity;
-mod served;
 mod storage;
 mod text_to_speech;
 
@@ -18,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use cloud_run::CloudRun;
 pub use identity::Identity;
-pub use served::Served;
 pub use storage::{Storage, StorageRequest};
 pub use text_to_speech::{Sound, Synthesized, TextToSpeech};
 

@@ -36,7 +36,6 @@ pub use known_call::KnownCall;
 pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
 pub use plan::{CallPlan, OtherSide, Queue};
-pub use rest::ServedRest;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,10 +12,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
 
+use crate::served::Served;
 use crate::twilio::account_state::Requester;
 use crate::twilio::answers::{MAX_BYTES, error, response};
 use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
@@ -24,45 +22,13 @@ use crate::twilio::{RestFault, SimulatedTwilio, Update, twiml};
 /// The longest `Twiml` parameter, in characters (beyond it: error 32018).
 const TWIML_CHARS: usize = 4_000;
 
-/// A REST API that is being served; it stops when this is dropped.
-#[derive(Debug)]
-pub struct ServedRest {
-    address: SocketAddr,
-    task: JoinHandle<()>,
-}
-
-impl ServedRest {
-    /// The value of `TWILIO_API_URL` for it.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for ServedRest {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl SimulatedTwilio {
     /// Serves the REST API, and a hand-off handler at `/handoff`, on a free port of the loopback address.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn serve_rest_on_loopback(&self) -> io::Result<ServedRest> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
-        let twilio = self.clone();
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let twilio = twilio.clone();
-                connections.spawn(async move { twilio.serve_rest(stream).await });
-                while connections.try_join_next().is_some() {}
-            }
-        });
-        Ok(ServedRest { address, task })
+    pub async fn serve_rest_on_loopback(&self) -> io::Result<Served> {
+        Served::on_loopback(self.clone(), |twilio, stream| async move { twilio.serve_rest(stream).await }).await
     }
 
     /// Serves the REST API on one connection.

@@ -5,7 +5,7 @@ use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::c
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
-use crate::agent;
+use crate::{MINUTE, SILENCE, SPEECH, agent};
 use cx::query_input::Input;
 use cx::response_message::Message;
 use cx::sessions_client::SessionsClient;
@@ -98,8 +98,6 @@ async fn what_google_refuses_is_refused_with_invalid_argument() {
 
 #[tokio::test]
 async fn an_utterance_has_results_an_end_and_an_answer_with_audio_as_asked_for() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
-    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
     let agent = agent("[[utterance]]\nsay = \"yes\"\nintent = \"i\"\ntone = { hz = 400, ms = 100 }").await;
     let messages = vec![first(listen(Some(config()), &[])), audio(&SPEECH), audio(&SILENCE)];
     let responses = ask(&agent, messages).await.unwrap();
@@ -137,7 +135,6 @@ async fn an_event_that_it_does_not_know_has_no_answer() {
 
 #[tokio::test]
 async fn a_text_takes_the_place_of_what_was_heard() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
     let agent = agent("[start]\nsay = \"hello\"").await;
     let messages = vec![first(listen(Some(config()), &[])), audio(&SPEECH), first(text("hi"))];
     let responses = ask(&agent, messages).await.unwrap();
@@ -156,7 +153,6 @@ async fn what_google_takes_and_the_lab_does_not_is_no_fault_of_the_clients() {
 
 #[tokio::test]
 async fn more_than_two_minutes_of_audio_are_too_much() {
-    static MINUTE: [u8; 480_000] = [0xFF; 480_000];
     let agent = agent("").await;
     let messages = vec![first(listen(Some(config()), &[])), audio(&MINUTE), audio(&MINUTE), audio(&MINUTE)];
     assert_eq!(ask(&agent, messages).await.unwrap_err().code(), Code::OutOfRange);
@@ -164,8 +160,6 @@ async fn more_than_two_minutes_of_audio_are_too_much() {
 
 #[tokio::test]
 async fn words_are_timed_for_a_client_that_asks_for_it_and_for_no_other() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
-    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
     let script = "word_times = true\nconfidence = 0.5\ninterim = false\n[[utterance]]\nheard = \"two loaves\"";
     let agent = agent(script).await;
     for enable_word_info in [true, false] {
@@ -226,7 +220,6 @@ async fn partial_responses_come_to_a_client_that_asks_for_them_and_may_be_repeat
 
 #[tokio::test]
 async fn a_turn_fails_where_the_script_says_so_and_the_next_attempt_gets_the_next_answer() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
     let agent = agent(
         "[[utterance]]\nfault = \"UNAVAILABLE\"\nfault_after_ms = 500\n[[utterance]]\nfault = \"INVALID_ARGUMENT\"\n[[utterance]]\nsay = \"yes\"",
     )

@@ -8,7 +8,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
-use crate::agent;
+use crate::{MINUTE, SILENCE, SPEECH, agent};
 
 const SESSION: &str = "projects/p/agent/sessions/CA0123456789abcdef0123456789abcdef";
 
@@ -116,8 +116,6 @@ async fn what_google_refuses_is_refused_with_invalid_argument() {
 
 #[tokio::test]
 async fn an_utterance_has_results_an_end_a_query_result_and_then_its_audio() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
-    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
     let agent = agent("[[utterance]]\nsay = \"yes\"\nintent = \"i\"\ntone = { hz = 400, ms = 100 }").await;
     let messages = vec![listen(config()), audio(&SPEECH), audio(&SILENCE)];
     let responses = ask(&agent, messages).await.unwrap();
@@ -143,8 +141,6 @@ async fn an_utterance_has_results_an_end_a_query_result_and_then_its_audio() {
 
 #[tokio::test]
 async fn the_deprecated_single_utterance_has_no_effect() {
-    static SPEECH: [u8; 8_000] = [0x12; 8_000];
-    static SILENCE: [u8; 8_000] = [0xFF; 8_000];
     let agent = agent("").await;
     let mut opening = listen(es::InputAudioConfig { single_utterance: false, ..config() });
     #[expect(deprecated, reason = "this is what is tested")]
@@ -170,7 +166,6 @@ async fn an_event_that_it_does_not_know_matches_nothing() {
 
 #[tokio::test]
 async fn more_than_a_minute_of_audio_is_too_much() {
-    static MINUTE: [u8; 480_000] = [0xFF; 480_000];
     let agent = agent("").await;
     let status = ask(&agent, vec![listen(config()), audio(&MINUTE), audio(&MINUTE)]).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange);

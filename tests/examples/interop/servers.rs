@@ -5,7 +5,8 @@ use std::time::Duration;
 use dialbridge_lab::agent::script::bakery_caller;
 use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, ServedRest, SimulatedTwilio, When};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, When};
 use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{Endpoint, Platform, Settings};
 use dialbridge_tests::say;
@@ -26,7 +27,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(40);
 pub(crate) struct Servers {
     agents: Vec<ServedAgent>,
     services: JoinSet<()>,
-    twilio: Option<(SimulatedTwilio, ServedRest)>,
+    twilio: Option<(SimulatedTwilio, Served)>,
 }
 
 impl Servers {

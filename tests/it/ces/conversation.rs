@@ -6,6 +6,7 @@ use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::report::AudioAccount;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{CallEventKind, When};
+use dialbridge_tests::Stretch::{Quiet, Speech};
 use dialbridge_tests::{
     Edition, Harness, Numbered, account, answers, bakery, count, ended_by, hang_up, numbered_speech, redirected, say,
     sounding_ms, spoke, tone, tone_ms,
@@ -36,10 +37,8 @@ async fn the_bakery_takes_an_order_is_interrupted_and_puts_the_caller_through(ed
     assert_eq!(stream.variables[0]["From"], "+15550100");
 }
 
-each_edition!(every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_messages_of_sixty_milliseconds, CES);
-async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_messages_of_sixty_milliseconds(
-    edition: Edition,
-) {
+each_edition!(every_frame_reaches_the_agent_once_and_in_order_in_messages_of_sixty_milliseconds, CES);
+async fn every_frame_reaches_the_agent_once_and_in_order_in_messages_of_sixty_milliseconds(edition: Edition) {
     let script = r#"
         think_ms = 700
         [start]
@@ -49,13 +48,9 @@ async fn every_frame_from_the_first_on_reaches_the_agent_once_and_in_order_in_me
     "#;
     let mut harness = Harness::with_script(script).edition(edition).start();
     let mut caller = Numbered::default();
-    let mut steps = Vec::new();
     // Speaks into the greeting, over the ends of utterances, into the think time and into answers.
-    for (speech_ms, quiet_ms) in [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)] {
-        steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
-    }
-    steps.push(hang_up(When::After(0)));
+    let pairs = [(900, 640), (300, 400), (1_200, 700), (200, 900), (2_000, 620), (100, 3_040)];
+    let steps = caller.steps(When::After(0), &pairs.map(|(speech, quiet)| [Speech(speech), Quiet(quiet)]).concat());
     let call = harness.call(steps).await;
     let streams = harness.streams(&call);
     assert_well_served(&streams);

@@ -2,6 +2,7 @@
 
 use dialbridge_core::Report;
 use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, When};
+use dialbridge_tests::Stretch::{Quiet, Speech};
 use dialbridge_tests::{
     Edition, Harness, Log, Numbered, Tapes, account, count, ended_by, hang_up, numbered_speech, numbers, pause, press,
     redirected, say,
@@ -116,10 +117,8 @@ async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off(edition
     assert!(!url.contains("15550100"), "{url}");
 }
 
-each_edition!(deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_address_goes_through_twilio, CES);
-async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_address_goes_through_twilio(
-    edition: Edition,
-) {
+each_edition!(deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio, CES);
+async fn deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio(edition: Edition) {
     let log = Log::start();
     let harness =
         Harness::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
@@ -144,21 +143,13 @@ async fn deployment_time_zone_noise_and_project_are_told_and_neither_token_nor_a
     assert!(!log.text().contains("planted"), "{}", log.text());
 }
 
-each_edition!(when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all_of_it_comes_afterwards, CES);
-async fn when_twilio_stalls_silence_takes_the_place_of_the_callers_audio_and_all_of_it_comes_afterwards(
-    edition: Edition,
-) {
+each_edition!(when_twilio_stalls_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later, CES);
+async fn when_twilio_stalls_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later(edition: Edition) {
     let script = "think_ms = 200\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
     for fault in [CallFault::Late { at_ms: 2_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 2_000, for_ms: 3_000 }] {
         let mut harness = Harness::with_script(script).edition(edition).start();
         let mut caller = Numbered::default();
-        let steps = vec![
-            say(When::After(1_000), caller.speech(600)),
-            say(When::After(0), caller.quiet(5_000)),
-            say(When::After(0), caller.speech(600)),
-            say(When::After(0), caller.quiet(2_000)),
-            hang_up(When::After(0)),
-        ];
+        let steps = caller.steps(When::After(1_000), &[Speech(600), Quiet(5_000), Speech(600), Quiet(2_000)]);
         let call = harness.twilio.call(CallPlan { faults: vec![fault], ..harness.plan(steps) }).await;
         let streams = harness.streams(&call);
         assert_well_served(&streams);

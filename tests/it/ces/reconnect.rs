@@ -3,6 +3,7 @@
 use dialbridge_core::Report;
 use dialbridge_lab::agent::StreamRecord;
 use dialbridge_lab::twilio::{CallEventKind, CallRecord, CallerStep, When};
+use dialbridge_tests::Stretch::{Quiet, Speech};
 use dialbridge_tests::{
     Edition, Harness, Numbered, account, answers, count, ended_by, faults, hang_up, numbered_speech, numbers,
     redirected, say, sounding_ms, spoke,
@@ -23,15 +24,8 @@ const AGENT: &str = r#"
 
 /// Half a minute of speech and silence, with every frame numbered.
 fn story(caller: &mut Numbered) -> Vec<CallerStep> {
-    let mut steps = Vec::new();
-    for (speech_ms, quiet_ms) in
-        [(900, 1_640), (3_000, 1_700), (700, 2_900), (5_000, 1_620), (300, 3_000), (900, 3_000)]
-    {
-        steps.push(say(When::After(0), caller.speech(speech_ms)));
-        steps.push(say(When::After(0), caller.quiet(quiet_ms)));
-    }
-    steps.push(hang_up(When::After(0)));
-    steps
+    let pairs = [(900, 1_640), (3_000, 1_700), (700, 2_900), (5_000, 1_620), (300, 3_000), (900, 3_000)];
+    caller.steps(When::After(0), &pairs.map(|(speech, quiet)| [Speech(speech), Quiet(quiet)]).concat())
 }
 
 /// Asserts that all frames reached the agent in order, except those on their way at the end, and none twice in a
@@ -55,13 +49,8 @@ fn kick_starts(streams: &[StreamRecord]) -> usize {
     streams.iter().map(StreamRecord::kick_starts).sum()
 }
 
-each_edition!(
-    a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_doubled_and_without_a_second_greeting,
-    CES
-);
-async fn a_stream_that_is_told_to_go_away_is_replaced_without_a_frame_lost_or_doubled_and_without_a_second_greeting(
-    edition: Edition,
-) {
+each_edition!(a_stream_that_goes_away_is_replaced_without_a_frame_lost_or_a_second_greeting, CES);
+async fn a_stream_that_goes_away_is_replaced_without_a_frame_lost_or_a_second_greeting(edition: Edition) {
     for half_close in ["drops", "answers"] {
         for (age_ms, lead_ms) in [(4_000, 5_000), (2_300, 500), (7_000, 0)] {
             for ending in ["close", "reset", "UNAVAILABLE", "1001", "1012"] {

@@ -15,55 +15,46 @@ const NAME: &str = "projects/lab-project/locations/europe-west3/agents/lab";
 async fn wrong_settings() {
     let rows = [
         Row {
-            name: "a port that is none",
+            case: ("settings", "a port that is none"),
             wrong: |plan| plan.settings.set("PORT", "http"),
-            check: "settings",
             says: "PORT is \"http\"; it must be a number from 0 to 65535",
             mend: "set PORT=8080",
         },
         Row {
-            name: "an account id that is none",
+            case: ("settings", "an account id that is none"),
             wrong: |plan| plan.settings.set("TWILIO_ACCOUNT_SID", "me"),
-            check: "settings",
             says: "TWILIO_ACCOUNT_SID is no account's id: AC and 32 hexadecimal digits",
             mend: "set TWILIO_ACCOUNT_SID=AC00000000000000000000000000000000",
         },
         Row {
-            name: "a url that is none",
+            case: ("settings", "a url that is none"),
             wrong: |plan| plan.options.url = Some("calls.test".to_owned()),
-            check: "settings",
             says: "PUBLIC_URL is \"calls.test\"; it must be a URL with http or https",
             mend: "set PUBLIC_URL=https://calls.example.com",
         },
         Row {
-            name: "a lab script that is not there",
+            case: ("settings", "a lab script that is not there"),
             wrong: |plan| plan.settings.set("DIALOGFLOW_AGENT", "lab:/nowhere.toml"),
-            check: "settings",
             says: "DIALOGFLOW_AGENT names a lab script that cannot be used: /nowhere.toml: No such file or directory (os \
                    error 2)",
             mend: "set DIALOGFLOW_AGENT=projects/my-project/locations/us-central1/agents/\
                    00000000-0000-0000-0000-000000000000",
         },
         Row {
-            name: "a filler that is not there",
+            case: ("settings", "a filler that is not there"),
             wrong: |plan| plan.settings.set("FILLER_FILE", "/nowhere.wav"),
-            check: "settings",
             says: "FILLER_FILE names /nowhere.wav, which cannot be read: No such file or directory (os error 2)",
             mend: "set FILLER_FILE=one-moment.wav",
         },
         Row {
-            name: "an env file with a broken line",
-            wrong: |plan| {
-                let _ = plan.write(".env", "PORT=8080\nTWILIO_AUTH_TOKEN=planted token\n");
-            },
-            check: "env-file",
+            case: ("env-file", "an env file with a broken line"),
+            wrong: |plan| plan.write(".env", "PORT=8080\nTWILIO_AUTH_TOKEN=planted token\n"),
             says: "FOLDER/.env: the line after PORT cannot be read, nor is anything after it",
             mend: "put a value with spaces, quotes or a # into single quotes",
         },
         Row {
-            name: "a folder that is not there",
+            case: ("files", "a folder that is not there"),
             wrong: |plan| plan.settings.set("RECORD_DIR", plan.folder.join("tapes").display().to_string()),
-            check: "files",
             says: "RECORD_DIR FOLDER/tapes: No such file or directory (os error 2)",
             mend: "make the folder, and let this user write to it: mkdir -p FOLDER/tapes",
         },
@@ -75,64 +66,46 @@ async fn wrong_settings() {
 async fn wrong_credentials() {
     let rows = [
         Row {
-            name: "no file",
+            case: ("credentials", "no file"),
             wrong: |plan| plan.settings.set("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json"),
-            check: "credentials",
             says: "GOOGLE_APPLICATION_CREDENTIALS /nowhere.json: there is no such file",
             mend: "set GOOGLE_APPLICATION_CREDENTIALS to where the file is",
         },
         Row {
-            name: "a folder",
+            case: ("credentials", "a folder"),
             wrong: |plan| {
                 plan.settings.set("GOOGLE_APPLICATION_CREDENTIALS", plan.folder.display().to_string());
             },
-            check: "credentials",
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER: it is a folder",
             mend: "set GOOGLE_APPLICATION_CREDENTIALS to the file in it",
         },
         Row {
-            name: "no json",
-            wrong: |plan| {
-                let _ = plan.write("login.json", "-----BEGIN planted KEY-----");
-            },
-            check: "credentials",
+            case: ("credentials", "no json"),
+            wrong: |plan| plan.write("login.json", "-----BEGIN planted KEY-----"),
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is no JSON",
             mend: NEW_KEY,
         },
         Row {
-            name: "json of another kind",
-            wrong: |plan| {
-                let _ = plan.write("login.json", r#"{"type":"planted","private_key":"planted"}"#);
-                let _ = plan.write("login.json", r#"{"type":"api_key","private_key":"planted"}"#);
-            },
-            check: "credentials",
+            case: ("credentials", "json of another kind"),
+            wrong: |plan| plan.write("login.json", r#"{"type":"api_key","private_key":"planted"}"#),
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: its \"type\" is \"api_key\", which is no kind of credentials",
             mend: NEW_KEY,
         },
         Row {
-            name: "the secret of an oauth client",
-            wrong: |plan| {
-                let _ = plan.write("login.json", r#"{"installed":{"client_secret":"planted"}}"#);
-            },
-            check: "credentials",
+            case: ("credentials", "the secret of an oauth client"),
+            wrong: |plan| plan.write("login.json", r#"{"installed":{"client_secret":"planted"}}"#),
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is the secret of an OAuth client, which is no credentials",
             mend: NEW_KEY,
         },
         Row {
-            name: "json that says nothing",
-            wrong: |plan| {
-                let _ = plan.write("login.json", r#"{"private_key":"planted"}"#);
-            },
-            check: "credentials",
+            case: ("credentials", "json that says nothing"),
+            wrong: |plan| plan.write("login.json", r#"{"private_key":"planted"}"#),
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: it is JSON, but no credentials: it has no \"type\"",
             mend: NEW_KEY,
         },
         Row {
-            name: "a service account without a key",
-            wrong: |plan| {
-                let _ = plan.write("login.json", r#"{"type":"service_account","private_key":"planted"}"#);
-            },
-            check: "token",
+            case: ("token", "a service account without a key"),
+            wrong: |plan| plan.write("login.json", r#"{"type":"service_account","private_key":"planted"}"#),
             says: "GOOGLE_APPLICATION_CREDENTIALS FOLDER/login.json: Google credentials: cannot parse the credentials \
                    file missing field `client_email`: missing field `client_email`",
             mend: NEW_KEY,
@@ -145,85 +118,75 @@ async fn wrong_credentials() {
 async fn wrong_agents() {
     let rows = [
         Row {
-            name: "the host of another location",
+            case: ("agent-host", "the host of another location"),
             wrong: |plan| plan.settings.set("DIALOGFLOW_ENDPOINT", "us-central1-dialogflow.googleapis.com"),
-            check: "agent-host",
             says: "DIALOGFLOW_ENDPOINT is us-central1-dialogflow.googleapis.com, but \
                    europe-west3-dialogflow.googleapis.com serves the location of \
                    projects/lab-project/locations/europe-west3/agents/lab",
             mend: "unset DIALOGFLOW_ENDPOINT, or name an agent of that location in DIALOGFLOW_AGENT",
         },
         Row {
-            name: "no such agent",
+            case: ("agent", "no such agent"),
             wrong: |plan| plan.script = fails("NOT_FOUND"),
-            check: "agent",
             says: "agent.test has no agent projects/lab-project/locations/europe-west3/agents/lab (NOT_FOUND: the script \
                    has this turn fail)",
             mend: "set DIALOGFLOW_AGENT to the name that the agent's console shows; is it in another location or project?",
         },
         Row {
-            name: "no permission",
+            case: ("agent", "no permission"),
             wrong: |plan| plan.script = fails("PERMISSION_DENIED"),
-            check: "agent",
             says: "these credentials may not ask projects/lab-project/locations/europe-west3/agents/lab \
                    (PERMISSION_DENIED: the script has this turn fail)",
             mend: "give them the role: gcloud projects add-iam-policy-binding lab-project --role roles/dialogflow.client \
                    --member user:YOU",
         },
         Row {
-            name: "a token that is not taken",
+            case: ("agent", "a token that is not taken"),
             wrong: |plan| plan.script = fails("UNAUTHENTICATED"),
-            check: "agent",
             says: "agent.test does not take the token (UNAUTHENTICATED: the script has this turn fail)",
             mend: "use credentials of a project of Google's cloud: see the lines on the credentials; is this machine's \
                    clock right?",
         },
         Row {
-            name: "no quota",
+            case: ("agent", "no quota"),
             wrong: |plan| plan.script = fails("RESOURCE_EXHAUSTED"),
-            check: "agent",
             says: "the quota of project lab-project is used up (RESOURCE_EXHAUSTED: the script has this turn fail)",
             mend: "have it raised (console, IAM and Admin, Quotas, dialogflow.googleapis.com), or wait a minute",
         },
         Row {
-            name: "another location or edition",
+            case: ("agent", "another location or edition"),
             wrong: |plan| plan.script = fails("INVALID_ARGUMENT"),
-            check: "agent",
             says: "agent.test does not take what it is asked for projects/lab-project/locations/europe-west3/agents/lab \
                    (INVALID_ARGUMENT: the script has this turn fail)",
             mend: "look whether the agent is of that location and edition (DIALOGFLOW_AGENT, DIALOGFLOW_ENDPOINT, \
                    DIALOGFLOW_ES_API), and speaks DIALOGFLOW_LANGUAGE",
         },
         Row {
-            name: "an agent that cannot serve",
+            case: ("agent", "an agent that cannot serve"),
             wrong: |plan| plan.script = fails("FAILED_PRECONDITION"),
-            check: "agent",
             says: "projects/lab-project/locations/europe-west3/agents/lab cannot serve (FAILED_PRECONDITION: the script has \
                    this turn fail)",
             mend: "look at the agent's console: is it trained, its environment published, billing on?",
         },
         Row {
-            name: "nobody there",
+            case: ("agent", "nobody there"),
             wrong: |plan| plan.down.push("agent.test:80"),
-            check: "agent",
             says: "agent.test cannot be reached (UNAVAILABLE: nobody listens there)",
             mend: "look whether this machine reaches it (name server, firewall, proxy), and whether the location in \
                    DIALOGFLOW_AGENT exists",
         },
         Row {
-            name: "an agent that thinks for ever",
+            case: ("agent", "an agent that thinks for ever"),
             wrong: |plan| {
                 plan.script = "think_ms = 60000\n[start]\nsay = \"Hello.\"\n".to_owned();
                 plan.options.deadline = 2;
             },
-            check: "agent",
             says: "http://agent.test does not answer within 2 s",
             mend: "look whether this machine reaches the host (firewall, proxy), and at the agent's webhook",
         },
         Row {
-            name: "a clock that is ahead",
+            case: ("clock", "a clock that is ahead"),
             wrong: |plan| plan.ahead_ms = 95_000,
-            check: "clock",
             says: "this machine's clock is over 90 s ahead of api.twilio.test: tickets and tokens would not hold",
             mend: "set the clock by the network: timedatectl set-ntp true",
         },
@@ -235,7 +198,7 @@ async fn wrong_agents() {
 #[tokio::test]
 async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_shown() {
     let mut plan = plan("several agents");
-    let file = plan.write(
+    plan.write(
         "agents.toml",
         "twilio_auth_token = \"planted-auth-token-0123456789\"\n\
          [agents.sales]\ndialogflow_endpoint = \"http://gone.test\"\n\
@@ -243,7 +206,7 @@ async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_sho
          [agents.support]\ndialogflow_endpoint = \"http://agent.test\"\n\
          dialogflow_agent = \"projects/p/agent\"\n",
     );
-    plan.settings.set("DIALBRIDGE_CONFIG", file.display().to_string());
+    plan.settings.set("DIALBRIDGE_CONFIG", plan.folder.join("agents.toml").display().to_string());
     plan.settings.set("DIALOGFLOW_AGENT", "");
     plan.settings.set("DIALOGFLOW_ENDPOINT", "");
     plan.settings.set("TWILIO_AUTH_TOKEN", "");
@@ -267,39 +230,35 @@ async fn several_agents_are_looked_at_one_by_one_and_a_files_secrets_are_not_sho
 async fn agents_that_callers_would_not_hear() {
     let rows = [
         Row {
-            name: "an event that it does not know",
+            case: ("agent", "an event that it does not know"),
             wrong: |plan| {
                 plan.script = "[start]\nevent = \"WELCOME\"\nsay = \"Hello.\"\n".to_owned();
                 plan.settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "START");
                 plan.settings.set("DIALOGFLOW_STARTING_TEXT", "");
             },
-            check: "agent",
             says: "projects/lab-project/locations/europe-west3/agents/lab is there, and has no answer to the event START",
             mend: "callers would hear nothing at first: set DIALOGFLOW_STARTING_EVENT_NAME or DIALOGFLOW_STARTING_TEXT to \
                    what the agent greets at",
         },
         Row {
-            name: "words without a voice",
+            case: ("agent", "words without a voice"),
             wrong: |plan| plan.script = "[start]\nsay = \"Hello.\"\n".to_owned(),
-            check: "agent",
             says: "answers the text \"hi\" with \"Hello.\", but with no audio: callers would hear nothing",
             mend: "turn the agent's speech output on (ES: its settings, Speech; CX: its settings, Speech and IVR)",
         },
         Row {
-            name: "a webhook that fails",
+            case: ("agent", "a webhook that fails"),
             wrong: |plan| plan.script.push_str("webhook_fault = \"down\"\n"),
-            check: "agent",
             says: "answers the text \"hi\" with \"Hello.\", but its webhook failed: code 14: down",
             mend: "look at the agent's webhook",
         },
         Row {
-            name: "an env file for everybody",
+            case: ("env-file", "an env file for everybody"),
             wrong: |plan| {
                 use std::os::unix::fs::PermissionsExt;
-                let path = plan.write(".env", "PORT=8080\n");
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+                plan.write(".env", "PORT=8080\n");
+                std::fs::set_permissions(plan.folder.join(".env"), std::fs::Permissions::from_mode(0o644)).unwrap();
             },
-            check: "env-file",
             says: "FOLDER/.env can be read by others than you, and may hold secrets",
             mend: "chmod 600 FOLDER/.env",
         },

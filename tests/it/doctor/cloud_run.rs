@@ -15,96 +15,84 @@ fn container(plan: &mut DoctorPlan) -> &mut Value {
 async fn settings_that_break_calls() {
     let rows = [
         Row {
-            name: "five minutes",
+            case: ("cloud-run-timeout", "five minutes"),
             wrong: |plan| plan.on_cloud_run["template"]["timeout"] = json!("300s"),
-            check: "cloud-run-timeout",
             says: "a request may last 300 s, so every call is cut after that time",
             mend: "gcloud run services update dialbridge --region europe-west3 --timeout 3600",
         },
         Row {
-            name: "more requests than calls",
+            case: ("cloud-run-concurrency", "more requests than calls"),
             wrong: |plan| {
                 let max_calls = json!({ "name": "MAX_CALLS", "value": "100" });
                 container(plan)["env"].as_array_mut().unwrap().push(max_calls);
             },
-            check: "cloud-run-concurrency",
             says: "an instance gets 200 requests at once, but MAX_CALLS is 100: further callers hear that all lines are \
                    busy while other instances have room",
             mend: "gcloud run services update dialbridge --region europe-west3 --concurrency 100",
         },
         Row {
-            name: "cpu in requests only",
+            case: ("cloud-run-billing", "cpu in requests only"),
             wrong: |plan| container(plan)["resources"]["cpuIdle"] = json!(true),
-            check: "cloud-run-billing",
             says: "there is CPU during requests only, so what is left to do when a call's socket has closed (its hand-off \
                    over REST) freezes",
             mend: "gcloud run services update dialbridge --region europe-west3 --no-cpu-throttling",
         },
         Row {
-            name: "half a core",
+            case: ("cloud-run-cpu", "half a core"),
             wrong: |plan| container(plan)["resources"]["limits"]["cpu"] = json!("500m"),
-            check: "cloud-run-cpu",
             says: "0.5 vCPU: audio comes every 20 ms, and must not wait for its share of a core",
             mend: "gcloud run services update dialbridge --region europe-west3 --cpu 1",
         },
         Row {
-            name: "http2 to the container",
+            case: ("cloud-run-http2", "http2 to the container"),
             wrong: |plan| container(plan)["ports"][0]["name"] = json!("h2c"),
-            check: "cloud-run-http2",
             says: "requests come as HTTP/2, over which no media socket opens",
             mend: "gcloud run services update dialbridge --region europe-west3 --no-use-http2",
         },
         Row {
-            name: "an internal service",
+            case: ("cloud-run-ingress", "an internal service"),
             wrong: |plan| plan.on_cloud_run["ingress"] = json!("INGRESS_TRAFFIC_INTERNAL_ONLY"),
-            check: "cloud-run-ingress",
             says: "ingress is internal-only: Twilio does not get in",
             mend: "gcloud run services update dialbridge --region europe-west3 --ingress all",
         },
         Row {
-            name: "a startup probe of a path that is not there",
+            case: ("cloud-run-startup", "a startup probe of a path that is not there"),
             wrong: |plan| container(plan)["startupProbe"]["httpGet"]["path"] = json!("/healthz"),
-            check: "cloud-run-startup",
             says: "the startup probe asks /healthz, where this service answers 404: no instance would start",
             mend: "gcloud run services update dialbridge --region europe-west3 --startup-probe \
                    httpGet.path=/ready,periodSeconds=1,failureThreshold=30",
         },
         Row {
-            name: "a liveness probe that cuts calls",
+            case: ("cloud-run-liveness", "a liveness probe that cuts calls"),
             wrong: |plan| container(plan)["livenessProbe"] = json!({ "httpGet": { "path": "/ready" } }),
-            check: "cloud-run-liveness",
             says: "the liveness probe asks /ready, which fails while an instance ends: its calls would be cut",
             mend: "gcloud run services update dialbridge --region europe-west3 --liveness-probe httpGet.path=/health",
         },
         Row {
-            name: "no token on cloud run",
+            case: ("cloud-run-secrets", "no token on cloud run"),
             wrong: |plan| container(plan)["env"] = json!([]),
-            check: "cloud-run-secrets",
             says: "TWILIO_AUTH_TOKEN is not set: the service does not start",
             mend: "gcloud run services update dialbridge --region europe-west3 --set-secrets \
                    TWILIO_AUTH_TOKEN=twilio-auth-token:1",
         },
         Row {
-            name: "no such service",
+            case: ("cloud-run", "no such service"),
             wrong: |plan| plan.options.region = Some("us-central1".to_owned()),
-            check: "cloud-run",
             says: "service dialbridge in us-central1, project lab-project: 404 Resource 'dialbridge' was not found",
             mend: "name the service with --cloud-run-service, --region and --project; gcloud run services list shows them",
         },
         Row {
-            name: "no permission for cloud run",
+            case: ("cloud-run", "no permission for cloud run"),
             wrong: |plan| plan.cloud_run_refuses = Some((403, "Permission 'run.services.get' denied")),
-            check: "cloud-run",
             says: "service dialbridge in europe-west3, project lab-project: 403 Permission 'run.services.get' denied",
             mend: "give who asks the role: gcloud projects add-iam-policy-binding lab-project --role roles/run.viewer \
                    --member ACCOUNT",
         },
         Row {
-            name: "an api that is off",
+            case: ("cloud-run", "an api that is off"),
             wrong: |plan| {
                 plan.cloud_run_refuses = Some((403, "Cloud Run Admin API has not been used in project lab-project"));
             },
-            check: "cloud-run",
             says: "service dialbridge in europe-west3, project lab-project: 403 Cloud Run Admin API has not been used in \
                    project lab-project",
             mend: "gcloud services enable run.googleapis.com --project lab-project",
@@ -117,50 +105,44 @@ async fn settings_that_break_calls() {
 async fn settings_that_may_not_be_what_was_meant() {
     let rows = [
         Row {
-            name: "no instance at night",
+            case: ("cloud-run-instances", "no instance at night"),
             wrong: |plan| plan.on_cloud_run["template"]["scaling"] = json!({}),
-            check: "cloud-run-instances",
             says: "there may be no instance: the first caller waits for one to start, and Twilio waits 15 s at most",
             mend: "gcloud run services update dialbridge --region europe-west3 --min-instances 1",
         },
         Row {
-            name: "affinity",
+            case: ("cloud-run-affinity", "affinity"),
             wrong: |plan| plan.on_cloud_run["template"]["sessionAffinity"] = json!(true),
-            check: "cloud-run-affinity",
             says: "session affinity is on: it needs cookies, which Twilio does not keep for a call, and it overrides \
                    traffic splits",
             mend: "gcloud run services update dialbridge --region europe-west3 --no-session-affinity",
         },
         Row {
-            name: "the first generation",
+            case: ("cloud-run-generation", "the first generation"),
             wrong: |plan| {
                 plan.on_cloud_run["template"]["executionEnvironment"] = json!("EXECUTION_ENVIRONMENT_GEN1");
             },
-            check: "cloud-run-generation",
             says: "the execution environment is gen1, whose network and CPU are slower",
             mend: "gcloud run services update dialbridge --region europe-west3 --execution-environment gen2",
         },
         Row {
-            name: "one request at once",
+            case: ("cloud-run-concurrency", "one request at once"),
             wrong: |plan| plan.on_cloud_run["template"]["maxInstanceRequestConcurrency"] = json!(1),
-            check: "cloud-run-concurrency",
             says: "an instance gets 1 requests at once, and every call is one: each few calls need another one",
             mend: "gcloud run services update dialbridge --region europe-west3 --concurrency 200",
         },
         Row {
-            name: "a startup probe of the port",
+            case: ("cloud-run-startup", "a startup probe of the port"),
             wrong: |plan| container(plan)["startupProbe"] = json!({ "tcpSocket": { "port": 8080 } }),
-            check: "cloud-run-startup",
             says: "the startup probe asks for an open port only: the first call comes before the agent is connected",
             mend: "gcloud run services update dialbridge --region europe-west3 --startup-probe \
                    httpGet.path=/ready,periodSeconds=1,failureThreshold=30",
         },
         Row {
-            name: "a token for all to read",
+            case: ("cloud-run-secrets", "a token for all to read"),
             wrong: |plan| {
                 container(plan)["env"] = json!([{ "name": "TWILIO_AUTH_TOKEN", "value": "planted-in-the-open" }]);
             },
-            check: "cloud-run-secrets",
             says: "TWILIO_AUTH_TOKEN stands in the service's settings, for all who may read them",
             mend: "gcloud run services update dialbridge --region europe-west3 --set-secrets \
                    TWILIO_AUTH_TOKEN=twilio-auth-token:1",
@@ -194,38 +176,35 @@ spec:
 ";
     assert!(FILE.contains(what));
     plan.options.cloud_run_service = None;
-    plan.options.service_file = Some(plan.write("service.yaml", &FILE.replace(what, by)));
+    plan.write("service.yaml", &FILE.replace(what, by));
+    plan.options.service_file = Some(plan.folder.join("service.yaml"));
 }
 
 #[tokio::test]
 async fn a_file_is_looked_at_as_the_api_is() {
     let rows = [
         Row {
-            name: "no timeout in the file",
+            case: ("cloud-run-timeout", "no timeout in the file"),
             wrong: |plan| file(plan, "      timeoutSeconds: 3600\n", ""),
-            check: "cloud-run-timeout",
             says: "a request may last 300 s, so every call is cut after that time",
             mend: "in FOLDER/service.yaml: spec.template.spec.timeoutSeconds: 3600",
         },
         Row {
-            name: "throttling in the file",
+            case: ("cloud-run-billing", "throttling in the file"),
             wrong: |plan| file(plan, "run.googleapis.com/cpu-throttling: 'false'", "a: b"),
-            check: "cloud-run-billing",
             says: "there is CPU during requests only, so what is left to do when a call's socket has closed (its hand-off \
                    over REST) freezes",
             mend: "in FOLDER/service.yaml: spec.template.metadata.annotations: run.googleapis.com/cpu-throttling: 'false'",
         },
         Row {
-            name: "a file that is no yaml",
+            case: ("cloud-run", "a file that is no yaml"),
             wrong: |plan| file(plan, "kind: Service", "kind: [Service"),
-            check: "cloud-run",
             says: "FOLDER/service.yaml: it is no YAML: line 4 column 9: illegal placement of ':' indicator",
             mend: "give --service a file such as gcloud run services describe NAME --format export writes",
         },
         Row {
-            name: "a file of another kind",
+            case: ("cloud-run", "a file of another kind"),
             wrong: |plan| file(plan, "kind: Service", "kind: Deployment"),
-            check: "cloud-run",
             says: "FOLDER/service.yaml: it is no Cloud Run service (apiVersion: serving.knative.dev/v1, kind: Service)",
             mend: "give --service a file such as gcloud run services describe NAME --format export writes",
         },

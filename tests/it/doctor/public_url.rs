@@ -1,6 +1,7 @@
 //! The public URL, signatures and the media stream.
 
 use dialbridge::doctor::{Finding, Mark};
+use dialbridge_lab::twilio::PhoneNumber;
 use dialbridge_tests::Examined;
 
 use super::{Row, each, plan};
@@ -9,94 +10,82 @@ use super::{Row, each, plan};
 async fn urls_that_lead_nowhere() {
     let rows = [
         Row {
-            name: "nobody listens",
+            case: ("health", "nobody listens"),
             wrong: |plan| plan.down.push("calls.test:443"),
-            check: "health",
             says: "https://calls.test/health: no connection: calls.test:443: nobody listens there",
             mend: "start the service, and look whether the host's name and port are right",
         },
         Row {
-            name: "a redirect to https",
+            case: ("public-url", "a redirect to https"),
             wrong: |plan| {
                 plan.options.url = Some("http://calls.test".to_owned());
                 plan.options.numbers = vec!["+15550100".to_owned()];
-                plan.account_state.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
-                plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
+                plan.account_state.numbers[0] = PhoneNumber::leading_to(1, "+15550100", "http://calls.test");
             },
-            check: "public-url",
             says: "http://calls.test redirects to https://calls.test: Twilio signs the URL that it calls, and follows no \
                    redirect to a media socket",
             mend: "set PUBLIC_URL and the number's voice-url to https://calls.test",
         },
         Row {
-            name: "no tls",
+            case: ("public-url", "no tls"),
             wrong: |plan| {
                 plan.clear.answers = None;
                 plan.settings.set("PUBLIC_URL", "http://calls.test");
-                plan.account_state.numbers[0].voice_url = "http://calls.test/twiml".to_owned();
-                plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml?resume=1".to_owned();
+                plan.account_state.numbers[0] = PhoneNumber::leading_to(1, "+15550100", "http://calls.test");
             },
-            check: "public-url",
             says: "http://calls.test is not https: Twilio opens media sockets over wss only (its error 31922)",
             mend: "give the service a URL with https://, and set PUBLIC_URL to it",
         },
         Row {
-            name: "a certificate of another name",
+            case: ("health", "a certificate of another name"),
             wrong: |plan| {
                 plan.settings.set("PUBLIC_URL", "https://misnamed.test");
                 plan.account_state.numbers[0].voice_url = "https://misnamed.test/twiml".to_owned();
                 plan.account_state.numbers[0].voice_fallback_url = "https://misnamed.test/twiml".to_owned();
             },
-            check: "health",
             says: "https://misnamed.test/health: no TLS: invalid peer certificate: certificate not valid for name \
                    \"misnamed.test\"; certificate is only valid for DnsName(\"calls.test\"), DnsName(\"api.twilio.test\") \
                    or DnsName(\"run.test\")",
             mend: "give the host a certificate of a public authority for its name: Twilio takes no other",
         },
         Row {
-            name: "a front end that wants an identity",
+            case: ("health", "a front end that wants an identity"),
             wrong: |plan| plan.proxy.answers = Some(("/", 403, "", "Your client does not have permission")),
-            check: "health",
             says: "https://calls.test/health answers 403 Forbidden: something before the service refuses who has no \
                    identity, and Twilio has none",
             mend: "on Cloud Run deploy with --allow-unauthenticated and --ingress all: Twilio's requests are checked by \
                    their signature",
         },
         Row {
-            name: "nothing there",
+            case: ("health", "nothing there"),
             wrong: |plan| plan.proxy.answers = Some(("/", 404, "", "no such page")),
-            check: "health",
             says: "https://calls.test/health answers 404 Not Found",
             mend: "let the URL lead to the service itself, with its paths at the root; is the host's name right?",
         },
         Row {
-            name: "another site",
+            case: ("health", "another site"),
             wrong: |plan| plan.proxy.answers = Some(("/", 200, "", "<h1>Welcome</h1>")),
-            check: "health",
             says: "https://calls.test/health answers, but not as this service does",
             mend: "let the URL lead to the service itself, with its paths at the root",
         },
         Row {
-            name: "a service that breaks",
+            case: ("health", "a service that breaks"),
             wrong: |plan| plan.proxy.answers = Some(("/", 502, "", "")),
-            check: "health",
             says: "https://calls.test/health answers 502 Bad Gateway",
             mend: "look at the service's log: gcloud run services logs read NAME",
         },
         Row {
-            name: "a service that says nothing",
+            case: ("health", "a service that says nothing"),
             wrong: |plan| {
                 plan.proxy.is_silent = true;
                 plan.options.deadline = 2;
             },
-            check: "health",
             says: "https://calls.test/health: no answer within 2 s",
             mend: "look at the service's log: Twilio waits 15 s for a webhook, and 5 s for a connection",
         },
         Row {
-            name: "a service that is ending",
+            case: ("ready", "a service that is ending"),
             wrong: |plan| plan.proxy.answers = Some(("/ready", 503, "", "not yet\n")),
-            check: "ready",
             says: "https://calls.test/ready answers 503 Service Unavailable",
             mend: "it is just starting or ending: wait a few seconds, and look at its log",
         },
@@ -108,83 +97,74 @@ async fn urls_that_lead_nowhere() {
 async fn signatures_that_are_not_taken() {
     let rows = [
         Row {
-            name: "another token at the service",
+            case: ("signed-request", "another token at the service"),
             wrong: |plan| plan.service.set("TWILIO_AUTH_TOKEN", "planted-other-token"),
-            check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403)",
             mend: "give the service and this command the same TWILIO_AUTH_TOKEN (the account's primary one); if they are \
                    the same, set PUBLIC_URL at the service",
         },
         Row {
-            name: "the old token at the service",
+            case: ("signed-request", "the old token at the service"),
             wrong: |plan| {
                 plan.service.set("TWILIO_AUTH_TOKEN", "planted-old-token");
                 plan.settings.set("TWILIO_AUTH_TOKEN", "planted-auth-token-0123456789,planted-old-token");
                 plan.account_state.secondary_token = Some("planted-old-token".to_owned());
             },
-            check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it knows a later token \
                    of the list only",
             mend: "deploy the service with the same TWILIO_AUTH_TOKEN list as here",
         },
         Row {
-            name: "a proxy that hides tls",
+            case: ("signed-request", "a proxy that hides tls"),
             wrong: |plan| plan.proxy.hides_tls = true,
-            check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it takes its own URL \
                    for http://calls.test/twiml",
             mend: "set PUBLIC_URL=https://calls.test at the service; or let the proxy before it pass on Host and \
                    X-Forwarded-Proto as they came",
         },
         Row {
-            name: "another public url at the service",
+            case: ("signed-request", "another public url at the service"),
             wrong: |plan| {
                 plan.service.set("PUBLIC_URL", "https://old.test");
                 plan.settings.set("PUBLIC_URL", "https://old.test");
                 plan.options.url = Some("https://calls.test".to_owned());
             },
-            check: "signed-request",
             says: "https://calls.test/twiml refuses a request that TWILIO_AUTH_TOKEN signed (403): it takes its own URL \
                    for https://old.test/twiml",
             mend: "set PUBLIC_URL=https://calls.test at the service; or let the proxy before it pass on Host and \
                    X-Forwarded-Proto as they came",
         },
         Row {
-            name: "an open door",
+            case: ("unsigned-request", "an open door"),
             wrong: |plan| plan.service.set("TWILIO_AUTH_TOKEN", ""),
-            check: "unsigned-request",
             says: "ANYONE CAN USE THIS SERVICE: a request without a signature is taken, so whoever knows the URL talks to \
                    the agent at your cost",
             mend: "set TWILIO_AUTH_TOKEN at the service (and ALLOW_UNSIGNED no longer)",
         },
         Row {
-            name: "a voice-url that is redirected",
+            case: ("signed-request", "a voice-url that is redirected"),
             wrong: |plan| plan.proxy.answers = Some(("/twiml", 301, "https://calls.test/twiml/", "")),
-            check: "signed-request",
             says: "https://calls.test/twiml redirects to https://calls.test/twiml/",
             mend: "let the URL lead to the service itself",
         },
         Row {
-            name: "a proxy without websockets",
+            case: ("media-socket", "a proxy without websockets"),
             wrong: |plan| plan.proxy.drops_upgrades = true,
-            check: "media-socket",
             says: "wss://calls.test/media/… answers 426 Upgrade Required to the handshake, where 101 is expected \
                    (Twilio's error 31920)",
             mend: "let all that stands before the service speak HTTP/1.1 to it and pass Upgrade and Connection on (Cloud \
                    Run: --no-use-http2; nginx: proxy_http_version 1.1 and proxy_set_header Upgrade $http_upgrade)",
         },
         Row {
-            name: "a media socket that is redirected",
+            case: ("media-socket", "a media socket that is redirected"),
             wrong: |plan| plan.proxy.answers = Some(("/media/", 302, "https://login.test/", "")),
-            check: "media-socket",
             says: "wss://calls.test/media/… answers 302 Found to the handshake, where 101 is expected (Twilio's error \
                    31920)",
             mend: "Twilio follows no redirect there: let the URL lead to the service itself",
         },
         Row {
-            name: "a media socket that is refused",
+            case: ("media-socket", "a media socket that is refused"),
             wrong: |plan| plan.proxy.answers = Some(("/media/", 403, "", "")),
-            check: "media-socket",
             says: "wss://calls.test/media/… answers 403 Forbidden to the handshake, where 101 is expected (Twilio's error \
                    31920)",
             mend: "the signature of the handshake is not taken: set PUBLIC_URL at the service to the URL that Twilio calls",

@@ -22,64 +22,57 @@ const POINT: &str = "twilio api:core:incoming-phone-numbers:update --sid PN00000
 async fn wrong_accounts() {
     let rows = [
         Row {
-            name: "another token",
+            case: ("twilio-account", "another token"),
             wrong: |plan| plan.twilios_token = "planted-new-token".to_owned(),
-            check: "twilio-account",
             says: "Twilio does not take these credentials for account AC0000000000000000000000000000d1a1 (401, error 20003)",
             mend: COPY,
         },
         Row {
-            name: "no such account",
+            case: ("twilio-account", "no such account"),
             wrong: |plan| {
                 plan.settings.set("TWILIO_API_KEY_SID", "");
                 plan.settings.set("TWILIO_API_KEY_SECRET", "");
                 plan.rest_faults.push(refused(404, 20404));
             },
-            check: "twilio-account",
             says: "https://api.twilio.test has no account AC0000000000000000000000000000d1a1 (404, error 20404)",
             mend: "set TWILIO_ACCOUNT_SID to the account's id; is it of another region (TWILIO_EDGE, TWILIO_REGION)?",
         },
         Row {
-            name: "too many requests",
+            case: ("twilio-account", "too many requests"),
             wrong: |plan| {
                 plan.settings.set("TWILIO_API_KEY_SID", "");
                 plan.settings.set("TWILIO_API_KEY_SECRET", "");
                 plan.rest_faults.push(refused(429, 20429));
             },
-            check: "twilio-account",
             says: "Twilio answers that there are too many requests (429, error 20429)",
             mend: "wait a minute and try again; hand-offs of live calls are refused in the meantime",
         },
         Row {
-            name: "a suspended account",
+            case: ("twilio-account", "a suspended account"),
             wrong: |plan| plan.account_state.status = "suspended".to_owned(),
-            check: "twilio-account",
             says: "account AC0000000000000000000000000000d1a1 is suspended",
             mend: "reactivate it in Twilio's console (billing, or its parent account)",
         },
         Row {
-            name: "an api key that is not taken",
+            case: ("twilio-api-key", "an api key that is not taken"),
             wrong: |plan| plan.settings.set("TWILIO_API_KEY_SECRET", "planted-wrong-secret"),
-            check: "twilio-api-key",
             says: "Twilio does not take these credentials for account AC0000000000000000000000000000d1a1 (401, error 20003)",
             mend: "set TWILIO_API_KEY_SID and TWILIO_API_KEY_SECRET to a standard key of this account and region, or unset \
                    both: the token does",
         },
         Row {
-            name: "an api in the clear",
+            case: ("twilio-account", "an api in the clear"),
             wrong: |plan| plan.settings.set("TWILIO_API_URL", "http://api.twilio.test"),
-            check: "twilio-account",
             says: "TWILIO_API_URL is http://api.twilio.test: the token would go there in the clear",
             mend: "give TWILIO_API_URL https://, or unset it",
         },
         Row {
-            name: "nobody at twilio",
+            case: ("twilio-account", "nobody at twilio"),
             wrong: |plan| {
                 plan.down.push("api.twilio.test:443");
                 plan.settings.set("TWILIO_API_KEY_SID", "");
                 plan.settings.set("TWILIO_API_KEY_SECRET", "");
             },
-            check: "twilio-account",
             says: "https://api.twilio.test: no connection: api.twilio.test:443: nobody listens there",
             mend: "look whether this machine reaches it (TWILIO_API_URL, TWILIO_EDGE, TWILIO_REGION; firewall, proxy)",
         },
@@ -91,89 +84,78 @@ async fn wrong_accounts() {
 async fn numbers_that_do_not_lead_here() {
     let rows = [
         Row {
-            name: "a voice-url that leads elsewhere",
+            case: ("number", "a voice-url that leads elsewhere"),
             wrong: |plan| plan.options.numbers = vec!["+15550101".to_owned()],
-            check: "number",
             says: "+15550101: its voice-url leads to https://elsewhere.test",
             mend: "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000002 --voice-url \
                    'https://calls.test/twiml' --voice-method POST --voice-fallback-url \
                    'https://calls.test/twiml?resume=1' --voice-fallback-method POST",
         },
         Row {
-            name: "a number that is not there",
+            case: ("number", "a number that is not there"),
             wrong: |plan| plan.options.numbers = vec!["+1555010".to_owned()],
-            check: "number",
             says: "account AC0000000000000000000000000000d1a1 has no number +1555010",
             mend: "write it as +15550100; is it another account's or subaccount's (TWILIO_ACCOUNT_SID)?",
         },
         Row {
-            name: "no fallback-url",
+            case: ("number", "no fallback-url"),
             wrong: |plan| plan.account_state.numbers[0].voice_fallback_url = String::new(),
-            check: "number",
             says: "+15550100: it has no fallback-url: a call whose webhook fails ends with an error of Twilio's",
             mend: POINT,
         },
         Row {
-            name: "another path",
+            case: ("number", "another path"),
             wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/voice"),
-            check: "number",
             says: "+15550100: its voice-url has the path /voice, where this service answers nothing",
             mend: POINT,
         },
         Row {
-            name: "another scheme",
+            case: ("number", "another scheme"),
             wrong: |plan| plan.account_state.numbers[0].voice_fallback_url = "http://calls.test/twiml".to_owned(),
-            check: "number",
             says: "+15550100: its fallback-url begins with http://, not https://",
             mend: POINT,
         },
         Row {
-            name: "a number that greets nobody",
+            case: ("number", "a number that greets nobody"),
             wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?resume=1"),
-            check: "number",
             says: "+15550100: its voice-url has resume=1, so that no caller is greeted",
             mend: POINT,
         },
         Row {
-            name: "a fallback for another agent",
+            case: ("number", "a fallback for another agent"),
             wrong: |plan| plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=sales"),
-            check: "number",
             says: "+15550100: its fallback-url names another agent than its voice-url",
             mend: "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url \
                    'https://calls.test/twiml?agent=sales' --voice-method POST --voice-fallback-url \
                    'https://calls.test/twiml?agent=sales&resume=1' --voice-fallback-method POST",
         },
         Row {
-            name: "an agent that there is not",
+            case: ("number", "an agent that there is not"),
             wrong: |plan| {
                 plan.account_state.numbers[0].voice_url = format!("{PUBLIC_URL}/twiml?agent=salse");
                 plan.account_state.numbers[0].voice_fallback_url = format!("{PUBLIC_URL}/twiml?agent=salse&resume=1");
             },
-            check: "number",
             says: "+15550100: its voice-url names an agent that the service does not have",
             mend: "correct agent=NAME in the voice-url, or configure that agent at the service",
         },
         Row {
-            name: "a twiml app",
+            case: ("number", "a twiml app"),
             wrong: |plan| plan.account_state.numbers[0].voice_application_sid = "AP1".to_owned(),
-            check: "number",
             says: "+15550100: it belongs to a TwiML app, so that its voice-url is not used",
             mend: "twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000001 --voice-url \
                    'https://calls.test/twiml' --voice-method POST --voice-fallback-url \
                    'https://calls.test/twiml?resume=1' --voice-fallback-method POST --voice-application-sid ''",
         },
         Row {
-            name: "a sip trunk",
+            case: ("number", "a sip trunk"),
             wrong: |plan| plan.account_state.numbers[0].trunk_sid = "TK1".to_owned(),
-            check: "number",
             says: "+15550100: it belongs to a SIP trunk, so that its voice-url is not used",
             mend: "twilio api:trunking:v1:trunks:phone-numbers:remove --trunk-sid TK1 --sid \
                    PN00000000000000000000000000000001",
         },
         Row {
-            name: "a number without a voice",
+            case: ("number", "a number without a voice"),
             wrong: |plan| plan.account_state.numbers[0].is_mute = true,
-            check: "number",
             says: "+15550100: it takes no voice calls",
             mend: POINT,
         },
@@ -185,47 +167,42 @@ async fn numbers_that_do_not_lead_here() {
 async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
     let rows = [
         Row {
-            name: "a trial account",
+            case: ("twilio-account", "a trial account"),
             wrong: |plan| plan.account_state.kind = "Trial".to_owned(),
-            check: "twilio-account",
             says: "AC0000000000000000000000000000d1a1 is a trial account: callers hear a notice of Twilio's first, and \
                    streams may be left out",
             mend: "upgrade the account in Twilio's console",
         },
         Row {
-            name: "a token that is no longer taken",
+            case: ("twilio-account", "a token that is no longer taken"),
             wrong: |plan| {
                 plan.settings.set("TWILIO_AUTH_TOKEN", "planted-auth-token-0123456789,planted-old-token");
             },
-            check: "twilio-account",
             says: "token 2 of the list in TWILIO_AUTH_TOKEN is not taken by Twilio any more",
             mend: "take it off the list when no instance needs it",
         },
         Row {
-            name: "no number of ours",
+            case: ("number", "no number of ours"),
             wrong: |plan| {
                 plan.account_state.numbers.remove(0);
             },
-            check: "number",
             says: "none of the account's 1 numbers leads to https://calls.test",
             mend: "for example twilio api:core:incoming-phone-numbers:update --sid PN00000000000000000000000000000002 \
                    --voice-url 'https://calls.test/twiml' --voice-method POST --voice-fallback-url \
                    'https://calls.test/twiml?resume=1' --voice-fallback-method POST",
         },
         Row {
-            name: "a get",
+            case: ("number", "a get"),
             wrong: |plan| plan.account_state.numbers[0].voice_method = "GET".to_owned(),
-            check: "number",
             says: "+15550100: its voice-url is asked with GET, which puts callers' numbers into the logs of whatever is \
                    between",
             mend: POINT,
         },
         Row {
-            name: "a fallback elsewhere",
+            case: ("number", "a fallback elsewhere"),
             wrong: |plan| {
                 plan.account_state.numbers[0].voice_fallback_url = "https://handler.test/sorry?x=1".to_owned()
             },
-            check: "number",
             says: "+15550100: its fallback-url leads to https://handler.test: a call that fails does not come back here",
             mend: POINT,
         },

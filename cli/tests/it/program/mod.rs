@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use dialbridge_lab::agent::{LabAgent, Script, ServedAgent};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, PhoneNumber, ServedRest, SimulatedTwilio};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, PhoneNumber, SimulatedTwilio};
+use serde_json::Value;
 
 /// The account's token: a secret, like everything called `planted`.
 pub(crate) const PLANTED_TOKEN: &str = "planted-auth-token-0123456789";
@@ -16,7 +20,7 @@ pub(crate) const PLANTED_TOKEN: &str = "planted-auth-token-0123456789";
 pub(crate) struct Lab {
     pub(crate) agent: ServedAgent,
     pub(crate) twilio: SimulatedTwilio,
-    pub(crate) rest: ServedRest,
+    pub(crate) rest: Served,
 }
 
 impl Lab {
@@ -74,26 +78,49 @@ pub(crate) async fn run(mut command: Command, input: &str) -> Run {
     Run { code: status.code().unwrap(), output: text(stdout), errors: text(stderr) }
 }
 
-/// A service that runs until this is dropped.
+/// A service on a port of its own, unless the command names one; it runs until this is dropped.
 pub(crate) struct Service {
     child: Child,
+    pub(crate) address: SocketAddr,
+    /// A line for each agent.
+    pub(crate) first_lines: Vec<Value>,
+    log: Receiver<String>,
 }
 
 impl Service {
     /// Starts it and waits for its first line.
-    pub(crate) async fn start(mut command: Command) -> Self {
-        tokio::task::spawn_blocking(move || {
-            let mut child = command.arg("serve").stdout(Stdio::piped()).spawn().unwrap();
-            let mut lines = BufReader::new(child.stdout.take().unwrap());
-            let mut line = String::new();
-            lines.read_line(&mut line).unwrap();
-            assert!(line.contains("serving"), "{line}");
-            // The log must be read to its end, or the service would block on writing.
-            std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
-            Self { child }
-        })
-        .await
-        .unwrap()
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::with_agents(1, command)
+    }
+
+    /// Starts it and waits for as many lines as there are agents.
+    pub(crate) fn with_agents(count: usize, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let first_lines: Vec<Value> =
+            lines.by_ref().take(count).map(|line| serde_json::from_str(&line).unwrap()).collect();
+        let port = u16::try_from(first_lines[0]["port"].as_u64().unwrap()).unwrap();
+        let (sender, log) = sync_channel(1_000);
+        // The log must be read to its end, or the service would block on writing.
+        std::thread::spawn(move || lines.for_each(|line| drop(sender.try_send(line))));
+        Self { child, address: ([127, 0, 0, 1], port).into(), first_lines, log }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The lines of its log with these words, since this was last called.
+    pub(crate) fn lines_with(&self, words: &str) -> Vec<String> {
+        self.log.try_iter().filter(|line| line.contains(words)).collect()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(Command::new("kill").arg(name).arg(self.child.id().to_string()).status().unwrap().success());
+    }
+
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 }
 

@@ -41,9 +41,7 @@ fn completed(got: &[Got]) -> Vec<i64> {
 async fn a_caller_who_speaks_while_the_audio_would_still_be_playing_interrupts_it() {
     for transport in BOTH {
         let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(2_000).await;
+        let mut client = world.greeted(transport, 2_000).await;
         let got = client.got();
         assert_eq!((audio_bytes(&got, 1), completed(&got)), (32_000, vec![1]), "all audio was sent");
         client.speak(100).await;
@@ -68,9 +66,7 @@ async fn what_was_not_yet_sent_of_an_interrupted_answer_is_not_sent() {
             "interim = false\nend_of_utterance_ms = 500\n[ces]\nspeed = 1\ncompletes_interrupted = {completes}\n{ANSWERS}"
         );
         let world = World::new(&script);
-        let mut client = world.open(Transport::Grpc).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(1_000).await;
+        let mut client = world.greeted(Transport::Grpc, 1_000).await;
         client.speak(500).await;
         client.silence(1_500).await;
         let got = client.got();
@@ -85,9 +81,7 @@ async fn what_was_not_yet_sent_of_an_interrupted_answer_is_not_sent() {
 async fn a_newer_answer_replaces_the_one_that_is_being_played() {
     for transport in BOTH {
         let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(2_000).await;
+        let mut client = world.greeted(transport, 2_000).await;
         client.got();
         client.say(Say::Digits("1#")).await;
         client.silence(100).await;
@@ -101,9 +95,7 @@ async fn a_protected_answer_is_not_interrupted_and_the_caller_not_heard() {
     let world = World::new(
         "end_of_utterance_ms = 300\n[start]\ntone = { hz = 400, ms = 2000 }\nprotected = true\n[[utterance]]\nsay = \"yes\"",
     );
-    let mut client = world.open(Transport::Grpc).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(100).await;
+    let mut client = world.greeted(Transport::Grpc, 100).await;
     client.speak(1_000).await;
     client.silence(1_500).await;
     let got = client.got();
@@ -176,9 +168,7 @@ async fn parts_of_an_answer_come_in_one_turn_and_the_last_may_cut_the_first() {
         let world = World::new(&format!(
             "[start]\nfirst = [{{ say = \"one moment\", tone = {{ hz = 400, ms = 2000 }}, allow_cancellation = {cuts}, think_ms = 800 }}]\nsay = \"here\"\ntone = {{ hz = 500, ms = 200 }}"
         ));
-        let mut client = world.open(Transport::Grpc).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(3_000).await;
+        let mut client = world.greeted(Transport::Grpc, 3_000).await;
         let got = client.got();
         assert!(got.contains(&Got::Text(1, "one moment".to_owned())) && got.contains(&Got::Text(1, "here".to_owned())));
         assert_eq!((completed(&got), world.stream().interruptions), (vec![1], expected));

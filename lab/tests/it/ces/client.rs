@@ -128,6 +128,14 @@ impl World {
         client
     }
 
+    /// Opens a stream, sends the kick-start, and is silent for this many milliseconds.
+    pub(crate) async fn greeted(&self, transport: Transport, silence_ms: u64) -> Client {
+        let mut client = self.open(transport).await;
+        client.say(Say::Event("session_start")).await;
+        client.silence(silence_ms).await;
+        client
+    }
+
     /// Opens a stream.
     pub(crate) async fn connect(&self, transport: Transport, location: &str, headers: &[(&str, &str)]) -> Client {
         match transport {

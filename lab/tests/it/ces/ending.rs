@@ -7,9 +7,7 @@ use super::got::{Ended, Got};
 
 async fn metadata(reply: &str) -> Value {
     let world = World::new(&format!("[start]\nsay = \"bye\"\n{reply}"));
-    let mut client = world.open(Transport::WebSocket).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(300).await;
+    let mut client = world.greeted(Transport::WebSocket, 300).await;
     match client.got().pop() {
         Some(Got::End(metadata)) => metadata,
         other => panic!("{other:?}"),
@@ -40,9 +38,7 @@ async fn after_the_end_nothing_is_heard_and_what_is_left_is_sent() {
     "#;
     for transport in BOTH {
         let world = World::new(script);
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(100).await;
+        let mut client = world.greeted(transport, 100).await;
         client.speak(500).await;
         client.say(Say::Digits("1#")).await;
         client.say(Say::Text("hi")).await;
@@ -63,9 +59,7 @@ async fn after_the_end_nothing_is_heard_and_what_is_left_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn the_end_may_come_long_after_the_last_audio() {
     let world = World::new("[ces]\nend_delay_ms = 3000\n[start]\ntone = { hz = 400, ms = 400 }\nend = true");
-    let mut client = world.open(Transport::Grpc).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(4_000).await;
+    let mut client = world.greeted(Transport::Grpc, 4_000).await;
     let times: Vec<u64> = client.timed().into_iter().map(|(at_ms, _)| at_ms).collect();
     let [.., audio, completed, end] = times[..] else { panic!() };
     assert_eq!((completed - audio, end), (3_050, completed));
@@ -75,9 +69,7 @@ async fn the_end_may_come_long_after_the_last_audio() {
 async fn a_client_that_does_not_leave_after_the_end_is_left() {
     for transport in BOTH {
         let world = World::new("[start]\nsay = \"bye\"\nend = true");
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(29_000).await;
+        let mut client = world.greeted(transport, 29_000).await;
         assert_eq!(client.ended(), None);
         client.silence(2_000).await;
         assert!(client.ended().is_some());

@@ -112,9 +112,7 @@ async fn a_stream_can_break_in_the_middle_of_an_answer() {
                 "[start]\nsay = \"hello\"\ntone = {{ hz = 400, ms = 2000 }}\nbreaks = {fault}\n[[utterance]]\nsay = \"on\""
             );
             let world = World::new(&script);
-            let mut client = world.open(transport).await;
-            client.say(Say::Event("session_start")).await;
-            client.silence(1_000).await;
+            let mut client = world.greeted(transport, 1_000).await;
             let got = client.got();
             assert_eq!(got[0], Got::Text(1, "hello".to_owned()));
             // What is in flight when a stream is reset may be lost.
@@ -155,9 +153,7 @@ async fn a_stream_can_break_while_it_listens() {
 async fn an_answer_can_be_an_error() {
     for transport in BOTH {
         let world = World::new("[start]\nfault = \"RESOURCE_EXHAUSTED\"");
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(100).await;
+        let client = world.greeted(transport, 100).await;
         let expected = Expected { grpc: Code::ResourceExhausted, socket: 1011 };
         check(transport, expected, client.ended(), "an error");
         if let Some(Ended::Closed(_, reason)) = client.ended() {

@@ -67,9 +67,7 @@ fn asked(client: &mut super::client::Client) -> (String, String, Value) {
 async fn a_turn_waits_for_its_tool() {
     for transport in BOTH {
         let world = World::new(TOOLS);
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(200).await;
+        let mut client = world.greeted(transport, 200).await;
         let (id, tool, args) = asked(&mut client);
         assert_eq!((tool.as_str(), args), (&*format!("{APP}/tools/stock"), json!({ "item": "rye" })));
         client.silence(5_000).await;
@@ -89,9 +87,7 @@ async fn a_turn_waits_for_all_its_tools() {
     let script = "[start]\ntool_call = { tool = \"tools/a\" }\nmore_tool_calls = [{ tool = \"tools/b\" }]\n[[utterance]]\nsay = \"both\"";
     for transport in BOTH {
         let world = World::new(script);
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(100).await;
+        let mut client = world.greeted(transport, 100).await;
         let [Got::Tool(a, tool_a, _), Got::Tool(b, tool_b, _)] = &client.got()[..] else { panic!() };
         assert_ne!(a, b);
         client.say(Say::Tool(b.clone(), tool_b.clone(), json!({ "output": 2 }))).await;
@@ -106,9 +102,7 @@ async fn a_turn_waits_for_all_its_tools() {
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_does_not_answer_has_failed() {
     let world = World::new(&format!("[ces]\ntool_timeout_ms = 3000\n{TOOLS}"));
-    let mut client = world.open(Transport::Grpc).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(2_500).await;
+    let mut client = world.greeted(Transport::Grpc, 2_500).await;
     assert_eq!(texts(&client.got()), [(1, "one moment")]);
     client.silence(1_000).await;
     assert_eq!(texts(&client.got()), [(1, "there is some")]);
@@ -123,9 +117,7 @@ async fn only_a_call_that_was_asked_for_can_be_answered() {
     ];
     for answer in answers {
         let world = World::new(TOOLS);
-        let mut client = world.open(Transport::WebSocket).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(200).await;
+        let mut client = world.greeted(Transport::WebSocket, 200).await;
         let (id, tool, _) = asked(&mut client);
         client.say(answer(id, tool)).await;
         pause(100).await;

@@ -57,9 +57,7 @@ async fn a_stream_that_is_told_to_go_away_is_closed_after_a_while_and_another_go
 #[tokio::test(start_paused = true)]
 async fn a_client_that_goes_when_it_is_told_gets_what_is_left() {
     let world = World::new("[start]\nsay = \"hello\"\ntone = { hz = 400, ms = 2000 }\ngo_away = true");
-    let mut client = world.open(Transport::Grpc).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(300).await;
+    let mut client = world.greeted(Transport::Grpc, 300).await;
     client.finish().await;
     pause(1_000).await;
     let got = client.got();
@@ -74,9 +72,7 @@ async fn a_client_that_goes_when_it_is_told_gets_what_is_left() {
 async fn a_second_kick_start_greets_once_more() {
     let world = World::new(&format!("{BEHAVIOUR}{ANSWERS}"));
     for turn in 1..=2 {
-        let mut client = world.open(Transport::WebSocket).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(200).await;
+        let mut client = world.greeted(Transport::WebSocket, 200).await;
         assert_eq!(texts(client.got()), [text(turn, "hello")]);
         client.break_off().await;
         let stream = world.stream();
@@ -137,9 +133,7 @@ async fn a_session_that_has_ended_goes_on_with_a_new_stream_or_does_not() {
 #[tokio::test(start_paused = true)]
 async fn a_tool_can_be_answered_on_the_next_stream() {
     let world = World::new("[start]\ntool_call = { tool = \"tools/t\" }\n[[utterance]]\nsay = \"well\"");
-    let mut client = world.open(Transport::Grpc).await;
-    client.say(Say::Event("session_start")).await;
-    client.silence(100).await;
+    let mut client = world.greeted(Transport::Grpc, 100).await;
     let [Got::Tool(id, tool, _)] = &client.got()[..] else { panic!() };
     client.break_off().await;
     let mut client = world.open(Transport::WebSocket).await;

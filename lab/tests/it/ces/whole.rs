@@ -215,9 +215,7 @@ async fn what_is_not_documented_can_be_played_either_way() {
     for (switch, expected) in cases {
         for transport in BOTH {
             let world = World::new(&script(switch));
-            let mut client = world.open(transport).await;
-            client.say(Say::Event("session_start")).await;
-            client.silence(1_000).await;
+            let mut client = world.greeted(transport, 1_000).await;
             let mut timed = client.timed();
             if switch.starts_with("turn_completed") {
                 let [.., (audio_ms, _), (completed_ms, _), (end_ms, _)] = timed[..] else { panic!() };
@@ -234,9 +232,7 @@ async fn what_is_not_documented_can_be_played_either_way() {
 async fn json_comes_in_frames_of_either_kind_and_may_have_unknown_fields() {
     for switches in ["frames = \"text\"", "frames = \"binary\"", "unpublished_fields = true"] {
         let world = World::new(&format!("[ces]\n{switches}\n[start]\nsay = \"hello\""));
-        let mut client = world.open(Transport::WebSocket).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(200).await;
+        let mut client = world.greeted(Transport::WebSocket, 200).await;
         assert_eq!(told(client.got()), ["1: hello", "1 completed"]);
     }
 }
@@ -276,9 +272,7 @@ async fn a_text_session_has_no_audio() {
 async fn the_embedded_agent_serves_ces_as_it_serves_dialogflow() {
     for transport in BOTH {
         let world = World::with(Script::bakery().unwrap());
-        let mut client = world.open(transport).await;
-        client.say(Say::Event("session_start")).await;
-        client.silence(5_000).await;
+        let mut client = world.greeted(transport, 5_000).await;
         for _ in 0..3 {
             client.speak(1_000).await;
             client.silence(14_000).await;

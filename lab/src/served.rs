@@ -1,4 +1,4 @@
-//! A Google service on a port of its own.
+//! A part of the lab on a port of its own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,12 +14,13 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves each connection to a free port of the loopback address with that function.
+    /// Serves each connection to a free port of the loopback address with that function, which gets a clone of `state`.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn on_loopback<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> io::Result<Self>
+    pub async fn on_loopback<S, F>(state: S, serve: impl Fn(S, TcpStream) -> F + Send + 'static) -> io::Result<Self>
     where
+        S: Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -27,17 +28,17 @@ impl Served {
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream));
+                connections.spawn(serve(state.clone(), stream));
                 while connections.try_join_next().is_some() {}
             }
         });
         Ok(Self { address, task })
     }
 
-    /// Host and port.
+    /// Its address.
     #[must_use]
-    pub fn authority(&self) -> String {
-        self.address.to_string()
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The URL.
