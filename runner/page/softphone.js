@@ -143,6 +143,8 @@ const REASONS = {
   'migrated': 'This instance is ending. A phone call would have gone on at another one; wait ten seconds, reload the page and call again.',
   'no frames': 'For half a minute no audio came from this page. Keep it in front, and call again.',
   'no start': 'The call did not begin in time. Call again.',
+  'twilio does not read': 'This page no longer takes what the agent says. Look at the connection, and call again.',
+  'taken over': 'Another connection has this call now.',
   'broke off': "The service has failed in the middle of the call. Its log says why; please report it.",
 };
 
