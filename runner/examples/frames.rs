@@ -2,7 +2,7 @@
 //! of it runs in memory and in one thread, so that two runs execute the same instructions.
 //!
 //! ```text
-//! cargo run --release -p dialbridge --example frames -- [CALLS] [FRAMES] [AT_ONCE]
+//! cargo run --release -p dialbridge-runner --example frames -- [CALLS] [FRAMES] [AT_ONCE]
 //! ```
 //!
 //! The frames of `AT_ONCE` calls arrive before the service runs, as when one wake-up serves several calls. The two ends
