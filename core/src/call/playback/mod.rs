@@ -224,11 +224,12 @@ impl Playback {
             Ok(audio) => convert_whole(AudioFormat::TELEPHONE, audio, &mut mulaw).err().map(|error| error.to_string()),
             Err(why) => Some(why.to_owned()),
         };
-        if let Some(why) = fault {
-            self.refuse(why);
-        }
-        if !self.has_room_for(mulaw.len()) {
+        let too_long = self.too_long(mulaw.len());
+        if too_long.is_some() {
             mulaw = Vec::new();
+        }
+        if let Some(why) = fault.or(too_long) {
+            self.refuse(why);
         }
         self.waiting[place] = Waiting::audio(mulaw, kind);
         self.pump(moment);
@@ -299,24 +300,24 @@ impl Playback {
     fn wait(&mut self, waiting: Waiting) -> bool {
         // Nothing joins the audio that was sent before.
         self.sent.mark_open_chunk();
-        if self.waiting.len() >= MAX_WAITING_PROMPTS {
-            self.refuse(format!("{MAX_WAITING_PROMPTS} prompts wait already"));
-            return false;
-        }
-        if !self.has_room_for(waiting.known_bytes()) {
-            return false;
-        }
-        self.waiting.push_back(waiting);
-        true
-    }
-
-    /// Whether that many more bytes of audio may wait. Refuses them if not.
-    fn has_room_for(&mut self, bytes: usize) -> bool {
-        let has_room = self.waiting_bytes() + bytes <= MAX_WAITING_BYTES;
-        if !has_room {
-            self.refuse(format!("{} minutes of audio wait already", MAX_WAITING_BYTES / (60_000 * BYTES_PER_MS)));
+        let fault = if self.waiting.len() >= MAX_WAITING_PROMPTS {
+            Some(format!("{MAX_WAITING_PROMPTS} prompts wait already"))
+        } else {
+            self.too_long(waiting.kept_bytes())
+        };
+        let has_room = fault.is_none();
+        match fault {
+            Some(why) => self.refuse(why),
+            None => self.waiting.push_back(waiting),
         }
         has_room
+    }
+
+    /// Why `bytes` more of audio may not wait; `None` if they may.
+    fn too_long(&self, bytes: usize) -> Option<String> {
+        let kept: usize = self.waiting.iter().map(Waiting::kept_bytes).sum();
+        let minutes = MAX_WAITING_BYTES / (60_000 * BYTES_PER_MS);
+        (kept + bytes > MAX_WAITING_BYTES).then(|| format!("{minutes} minutes of audio wait already"))
     }
 
     fn waiting_bytes(&self) -> usize {

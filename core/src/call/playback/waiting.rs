@@ -30,6 +30,14 @@ impl Waiting {
         }
     }
 
+    /// The bytes that it keeps, sent ones too.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Fetch { .. } => 0,
+            Self::Audio { audio, .. } => audio.len(),
+        }
+    }
+
     /// Its remaining bytes, as far as they are known.
     pub(super) fn known_bytes(&self) -> usize {
         match self {
