@@ -237,7 +237,7 @@ impl Run {
             Op::Text(text) => self.feed(&Input::Twilio(text)),
             Op::Binary => self.feed(&Input::TwilioBinary),
             Op::Agent(back, event) => {
-                let turn = StreamId(self.last_turn().saturating_sub(u32::from(*back)));
+                let turn = StreamId(self.last_stream().saturating_sub(u32::from(*back)));
                 let event = self.numbered(event.clone());
                 self.feed(&Input::Agent(turn, event));
             }
@@ -281,7 +281,7 @@ impl Run {
         self.outputs.iter().filter_map(|(_, output)| mark(output)).collect()
     }
 
-    fn last_turn(&self) -> u32 {
+    fn last_stream(&self) -> u32 {
         self.commands()
             .filter(|(_, command)| matches!(command, AgentCommand::Open(_)))
             .map(|(turn, _)| turn)
@@ -472,7 +472,7 @@ proptest! {
         let mut run = Run::new(greeted(), false);
         for op in &ops {
             let before = run.outputs.len();
-            let is_old = matches!(op, Op::Agent(back, _) if *back > 0) && run.last_turn() > 0;
+            let is_old = matches!(op, Op::Agent(back, _) if *back > 0) && run.last_stream() > 0;
             run.happen(op);
             prop_assert!(!is_old || run.outputs.len() == before, "{op:?}");
         }

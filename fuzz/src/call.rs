@@ -287,7 +287,7 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
         Operation::Message(message) => call.feed(&Input::Twilio(MESSAGES[usize::from(*message) % MESSAGES.len()])),
         Operation::Binary => call.feed(&Input::TwilioBinary),
         Operation::Agent(back, said) => {
-            let turn = StreamId(call.last_turn().saturating_sub((*back).into()));
+            let turn = StreamId(call.last_stream().saturating_sub((*back).into()));
             call.feed(&Input::Agent(turn, said.event()));
         }
         Operation::Fetched(back, bytes) => {

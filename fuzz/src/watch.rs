@@ -79,7 +79,7 @@ impl WatchedCall {
 
     /// The last turn that was opened; 0 before the first.
     #[must_use]
-    pub fn last_turn(&self) -> u32 {
+    pub fn last_stream(&self) -> u32 {
         self.last_turn
     }
 

@@ -1,8 +1,9 @@
 //! `GET /media`: streams from TwiML that others wrote.
 
+use dialbridge_core::CloseReason;
 use dialbridge_lab::agent::Script;
 use dialbridge_lab::twilio::{RestFault, sign};
-use dialbridge_tests::{Came, Harness, RawSocket, TOKEN, voice_url};
+use dialbridge_tests::{Came, Harness, RawSocket, TOKEN, close_reasons, voice_url};
 
 const CALL: &str = "CA00000000000000000000000000000001";
 
@@ -61,7 +62,7 @@ async fn a_socket_that_does_not_say_which_call_it_is_is_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn it_takes_no_call_over_and_a_ticket_takes_its_call_over() {
-    let harness = harness(true);
+    let mut harness = harness(true);
     let (media, _) = voice_url(&harness.pipes, CALL).await;
     let mut ticketed = RawSocket::open(&harness.pipes, &media).await.unwrap();
     assert!(greeted(&mut ticketed, &start("")).await);
@@ -74,6 +75,7 @@ async fn it_takes_no_call_over_and_a_ticket_takes_its_call_over() {
     let (media, _) = voice_url(&harness.pipes, CALL).await;
     let mut ticketed = RawSocket::open(&harness.pipes, &media).await.unwrap();
     assert_eq!(bare.end().await, Came::Close(1000));
+    assert_eq!(close_reasons(&harness.reports()), [CloseReason::MediaStreamClosed, CloseReason::TakenOver]);
     ticketed.text(&start("")).await;
     assert!(matches!(ticketed.next().await, Came::Text(_)));
 }

@@ -107,7 +107,7 @@ fn the_recogniser_is_told_of_audio_that_is_fetched_so_it_is_waited_for() {
     let fixed = Prompt { interruptible: false, ..Prompt::at("https://example.com/warning.wav") };
     answered(&mut test, 1, Answer { prompts: vec![prompt(300), fixed], ..answer(0) });
     test.hush(100);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     fetched(&mut test, 1, 2_000);
     let AgentCommand::Open(start) = &test.commands(2)[0] else { panic!() };
     let window = start.barge_in.unwrap();
@@ -120,9 +120,9 @@ fn audio_that_never_comes_is_not_waited_for_for_ever() {
     let mut test = asked(CallConfig::default());
     answered(&mut test, 1, Answer { prompts: vec![Prompt::at("https://example.com/a.wav")], ..answer(0) });
     test.hush(4_900);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.hush(200);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::test_call::{TestCall, answer, answered, interim, numbers, prompt, sta
 fn with_long_prompt(config: CallConfig) -> TestCall {
     let mut test = TestCall::started(config);
     test.agent(1, answered(10_000));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     test
 }
 
@@ -193,7 +193,7 @@ fn a_stream_that_ended_for_want_of_speech_beside_a_prompt_is_replaced_in_silence
     test.hush(5_000);
     test.agent(2, AgentEvent::EndOfUtterance);
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
-    assert_eq!(test.last_turn(), 3);
+    assert_eq!(test.last_stream(), 3);
     assert_eq!(test.clears(), 0);
 }
 

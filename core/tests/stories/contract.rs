@@ -1,9 +1,10 @@
 //! What the crate doc promises a driver: a test for each clause, under its number.
 
-use dialbridge_core::agent::{Answer, Prompt};
+use dialbridge_core::agent::{Answer, Prompt, TurnInput};
 use dialbridge_core::call::{MAX_KEPT_MS, MAX_WAITING_BYTES};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, Output, Report, Timer, UpdateResult,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, Output, Report, Timer, ToolsId,
+    UpdateResult,
 };
 
 use crate::failures::fault;
@@ -83,7 +84,7 @@ fn clause_4_after_close_nothing_comes_out_whatever_comes_in() {
 fn clause_5_what_a_stream_sends_after_its_end_is_dropped() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, answered(0));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     let outputs = test.outputs.len();
     for event in [interim("late"), answered(1_000), AgentEvent::Ended, fault("INTERNAL", true)] {
         test.agent(1, event);
@@ -122,6 +123,8 @@ fn clause_7_an_update_a_fetch_and_a_run_of_tools_wait_for_their_results() {
     let mut running = TestCall::started(CallConfig { has_tools: true, ..session_stream::config() });
     running.agent(1, wants(&["lookup"]));
     assert_eq!(running.count(|output| matches!(output, Output::RunTools(..))), 1);
+    running.feed(&Input::ToolsRun(ToolsId(1), vec![Err("it is closed".to_owned())])).unwrap();
+    assert!(matches!(running.commands(1).last(), Some(AgentCommand::Send(TurnInput::ToolResults(_)))));
 }
 
 #[test]
@@ -155,9 +158,9 @@ fn clause_8_the_agents_waiting_audio_is_bounded_in_bytes() {
 fn clause_9_the_end_of_a_stream_makes_room_for_the_next_one() {
     for end in [AgentEvent::Ended, fault("UNAVAILABLE", true)] {
         let mut test = TestCall::started(starting_text());
-        assert_eq!(test.last_turn(), 1);
+        assert_eq!(test.last_stream(), 1);
         test.agent(1, end);
         test.wait(5_000);
-        assert_eq!(test.last_turn(), 2);
+        assert_eq!(test.last_stream(), 2);
     }
 }

@@ -91,16 +91,16 @@ fn a_stream_that_takes_all_and_never_says_anything_is_replaced_while_the_caller_
     test.hush(9_000);
     test.speak(1_000);
     test.hush(14_000);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.hush(1_500);
-    assert_eq!((test.commands(1).last(), test.last_turn()), (Some(&AgentCommand::Cancel), 2));
+    assert_eq!((test.commands(1).last(), test.last_stream()), (Some(&AgentCommand::Cancel), 2));
     assert_eq!(test.opened_with(2), TurnInput::Event("session_start".to_owned()));
     let again = numbers(&test.written(2));
     assert!(again[0] <= 450 && again.windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
 
     let mut heeds_no_noise = greeted();
     heeds_no_noise.speak(60_000);
-    assert_eq!(heeds_no_noise.last_turn(), 1, "what it takes for noise is no stall");
+    assert_eq!(heeds_no_noise.last_stream(), 1, "what it takes for noise is no stall");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn nothing_cuts_a_goodbye() {
         test.press("1");
         test.agent(1, event.clone());
         test.wait(5_000);
-        assert_eq!((test.clears(), test.last_turn()), (0, 1), "{event:?}");
+        assert_eq!((test.clears(), test.last_stream()), (0, 1), "{event:?}");
         let (at, twiml) = test.update().unwrap();
         assert!(at.as_ms() >= 500 + 3_000 && twiml.contains("VirtualAgentStatus=completed"), "{event:?}, {at}");
     }

@@ -16,7 +16,7 @@ fn the_finish_digit_sends_the_digits_as_a_turn_of_their_own() {
     let mut test = TestCall::started(CallConfig::default());
     test.hush(200);
     test.press("12");
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.press("#");
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel), "nothing was said in it");
     assert_eq!(test.opened_with(2), digits("12", Some('#')));
@@ -32,7 +32,7 @@ fn digits_without_a_finish_digit_are_complete_after_a_pause() {
     test.hush(2_980);
     test.press("3");
     test.hush(2_980);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.hush(40);
     assert_eq!(test.opened_with(2), digits("123", None));
 }
@@ -90,7 +90,7 @@ fn digits_pressed_before_the_agent_has_spoken_are_kept_for_it() {
     let mut test = TestCall::started(starting_text());
     test.press("12#34#");
     test.hush(500);
-    assert_eq!(test.last_turn(), 1, "one turn at a time");
+    assert_eq!(test.last_stream(), 1, "one turn at a time");
     test.agent(1, answered(300));
     assert_eq!(test.opened_with(2), digits("12", Some('#')));
     test.agent(2, answered(300));
@@ -175,7 +175,7 @@ fn digits_after_the_agents_last_words_change_nothing() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, crate::test_call::goodbye(1_000));
     test.press("12#");
-    assert_eq!((test.clears(), test.last_turn()), (0, 1));
+    assert_eq!((test.clears(), test.last_stream()), (0, 1));
     test.wait(1_100);
     assert!(test.update().is_some());
 }

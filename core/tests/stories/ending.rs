@@ -29,7 +29,7 @@ fn from_the_ending_message_on_there_is_no_listening_and_no_barge_in() {
     test.agent(1, goodbye(2_000));
     test.speak(1_000);
     test.agent(1, interim("wait"));
-    assert_eq!((test.clears(), test.last_turn()), (0, 1));
+    assert_eq!((test.clears(), test.last_stream()), (0, 1));
     test.hush(1_200);
     assert!(test.update().is_some());
 }

@@ -17,7 +17,7 @@ fn after_a_failed_stream_the_next_one_gets_the_unanswered_audio_first() {
     test.speak(200);
     test.agent(1, fault("UNAVAILABLE", true));
     test.speak(500);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert_eq!(numbers(&test.written(2)), (0..85).collect::<Vec<u16>>());
 }
 
@@ -63,7 +63,7 @@ fn a_turn_that_already_gave_an_answer_is_not_asked_twice() {
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(400);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert_eq!(numbers(&test.written(2)), (20..40).collect::<Vec<u16>>());
 }
 
@@ -98,14 +98,14 @@ fn when_the_budget_is_spent_the_call_gets_its_fallback() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);
     for _ in 0..100 {
-        let turn = test.last_turn();
+        let turn = test.last_stream();
         test.agent(turn, fault("UNAVAILABLE", true));
         test.wait(2_000);
     }
     let (at, twiml) = test.update().unwrap();
     assert!((13_000..=17_000).contains(&at.as_ms()), "{at}");
     assert!(twiml.contains("<Say>") && twiml.contains("<Hangup/>"));
-    assert!(test.last_turn() < 20, "pauses grow");
+    assert!(test.last_stream() < 20, "pauses grow");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_mistake_of_ours_is_not_repeated() {
         config.handoff.end_of_interaction_url = Some("https://example.com/next".to_owned())
     }));
     test.agent(1, fault("INVALID_ARGUMENT", false));
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     assert!(test.update().unwrap().1.contains("VirtualAgentStatus=failed"));
 }
 
@@ -122,11 +122,11 @@ fn a_mistake_of_ours_is_not_repeated() {
 fn a_server_that_closes_without_a_word_is_not_asked_in_a_hot_loop() {
     let mut test = TestCall::started(CallConfig::default());
     for _ in 0..100 {
-        let turn = test.last_turn();
+        let turn = test.last_stream();
         test.agent(turn, AgentEvent::Ended);
         test.wait(50);
     }
-    assert!(test.last_turn() < 10, "{}", test.last_turn());
+    assert!(test.last_stream() < 10, "{}", test.last_stream());
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn without_any_timeout_or_backoff_the_budget_is_spent_all_the_same() {
     let mut test = TestCall::started(config);
     test.wait(100);
     assert!(test.update().is_some());
-    assert!((5..=51).contains(&test.last_turn()), "{}", test.last_turn());
+    assert!((5..=51).contains(&test.last_stream()), "{}", test.last_stream());
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn an_answer_whose_rest_does_not_come_is_cancelled_and_not_done_as_well() {
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
     test.wait(31_000);
     assert_eq!(test.commands(1)[1..], [AgentCommand::HalfClose, AgentCommand::Cancel]);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_stream_that_says_nothing_of_a_caller_who_speaks_is_replaced_and_the_next_on
     test.speak(2_000);
     test.hush(14_000);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     let again = numbers(&test.written(2));
     assert!(again.contains(&200) && again.contains(&299), "from the first word on: {again:?}");
 }
@@ -180,7 +180,7 @@ fn a_stream_that_stalls_after_the_first_words_is_replaced_too() {
     test.agent(1, interim("two loaves"));
     test.speak(400);
     test.hush(16_000);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert_eq!(numbers(&test.written(2))[..70], (0..70).collect::<Vec<u16>>());
 }
 
@@ -194,7 +194,7 @@ fn a_stream_that_hears_silence_a_cough_or_speech_that_it_tells_of_is_not_replace
         test.speak(1_000);
         test.agent(1, interim("and so on"));
     }
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     assert_eq!(numbers(&test.written(1)).len(), 60_300 / 20, "it hears all of it");
 }
 
@@ -204,7 +204,7 @@ fn a_failure_long_after_another_is_the_first_of_a_new_row() {
     for turn in 1..4 {
         test.agent(turn, fault("UNAVAILABLE", true));
         test.hush(20_000);
-        assert_eq!(test.last_turn(), turn + 1, "tried again");
+        assert_eq!(test.last_stream(), turn + 1, "tried again");
     }
     assert!(test.update().is_none());
 }
@@ -214,12 +214,12 @@ fn an_agent_that_understands_each_time_and_never_answers_is_given_up_after_the_b
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);
     for _ in 0..100 {
-        let turn = test.last_turn();
+        let turn = test.last_stream();
         test.agent(turn, interim("two loaves"));
         test.agent(turn, AgentEvent::EndOfUtterance);
         test.agent(turn, fault("RESOURCE_EXHAUSTED", true));
         test.wait(2_000);
     }
     assert!(test.update().is_some());
-    assert!(test.last_turn() < 20, "pauses grow: {}", test.last_turn());
+    assert!(test.last_stream() < 20, "pauses grow: {}", test.last_stream());
 }

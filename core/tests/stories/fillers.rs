@@ -58,7 +58,7 @@ fn a_caller_who_speaks_into_a_filler_does_not_cut_it_and_is_heard_in_the_next_tu
 fn a_turn_that_is_tried_again_is_reported_once() {
     let mut test = asked(config());
     for _ in 0..3 {
-        let turn = test.last_turn();
+        let turn = test.last_stream();
         test.agent(turn, fault("UNAVAILABLE", true));
         test.wait(500);
     }

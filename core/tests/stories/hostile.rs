@@ -117,9 +117,9 @@ fn an_agent_that_names_tools_without_end_fills_no_memory() {
     }
     test.agent(1, empty());
     let mut told = 0;
-    while matches!(test.opened_with(test.last_turn()), TurnInput::ToolResults(_)) {
+    while matches!(test.opened_with(test.last_stream()), TurnInput::ToolResults(_)) {
         told += 1;
-        test.agent(test.last_turn(), empty());
+        test.agent(test.last_stream(), empty());
     }
     assert_eq!(told, 16);
 }

@@ -111,7 +111,7 @@ fn a_server_that_answers_without_an_end_of_utterance_is_half_closed() {
     test.speak(400);
     test.agent(1, answered(200));
     assert!(test.commands(1).contains(&AgentCommand::HalfClose));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn audio_after_the_result_is_played_before_the_next_turn_opens() {
         let audio = Answer { prompts: vec![prompt(300)], ..Answer::default() };
         test.agent(1, AgentEvent::Answer(Box::new(audio)));
     }
-    assert_eq!((test.played_ms(), test.last_turn()), (900, 1));
+    assert_eq!((test.played_ms(), test.last_stream()), (900, 1));
     test.agent(1, AgentEvent::Ended);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]
@@ -135,9 +135,9 @@ fn a_server_that_leaves_the_stream_open_after_its_answer_does_not_hold_up_the_ne
     test.utter(1, 400);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Open, ..answer(300) })));
     test.hush(980);
-    assert_eq!(test.last_turn(), 1, "more audio may come");
+    assert_eq!(test.last_stream(), 1, "more audio may come");
     test.hush(40);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Done));
 }
 
@@ -159,9 +159,9 @@ fn partial_answers_are_played_in_order_and_the_turn_goes_on_to_the_final_one() {
         test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Partial, ..answer(200) })));
         test.hush(400);
     }
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.agent(1, answered(100));
-    assert_eq!((test.played_ms(), test.last_turn()), (500, 2));
+    assert_eq!((test.played_ms(), test.last_stream()), (500, 2));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn without_speech_a_new_stream_takes_over_before_the_limit() {
     let config = CallConfig { audio_limit_ms: 6_000, rotation_margin_ms: 1_000, ..CallConfig::default() };
     let mut test = TestCall::started(config);
     test.hush(11_000);
-    assert_eq!(test.last_turn(), 3);
+    assert_eq!(test.last_stream(), 3);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
     let all: Vec<u8> = (1..=3).flat_map(|turn| test.written(turn)).collect();
     assert_eq!(numbers(&all), (0..550).collect::<Vec<u16>>());
@@ -212,6 +212,6 @@ fn an_answer_without_words_or_audio_is_followed_by_listening() {
     test.hush(400);
     test.agent(1, AgentEvent::EndOfUtterance);
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() })));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert_eq!(test.count(|output| matches!(output, Output::Twilio(_))), 0);
 }

@@ -131,7 +131,7 @@ fn a_payload_that_is_wrong_is_reported_and_changes_nothing() {
     let mut test = TestCall::started(starting_text());
     let payloads = vec![json!({ "dialbridge": { "transfer": { "to": "nowhere" } } })];
     test.agent(1, answers(Answer { payloads, ..answer(300) }));
-    assert_eq!((test.played_ms(), test.last_turn()), (300, 2));
+    assert_eq!((test.played_ms(), test.last_stream()), (300, 2));
     assert!(test.reports().any(|report| matches!(report, Report::PayloadRefused { .. })));
 }
 
@@ -163,5 +163,5 @@ fn success_and_failed_webhooks_are_reported() {
     test.agent(1, answers(Answer { succeeded: true, webhook_faults, ..answer(300) }));
     assert!(test.reports().any(|report| matches!(report, Report::Succeeded { .. })));
     assert!(test.reports().any(|report| matches!(report, Report::WebhookFailed { why, .. } if why == "code 14: down")));
-    assert_eq!(test.last_turn(), 2, "neither ends the call");
+    assert_eq!(test.last_stream(), 2, "neither ends the call");
 }

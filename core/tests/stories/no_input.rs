@@ -22,7 +22,7 @@ fn an_agent_without_a_handler_gets_an_event_some_seconds_after_its_prompt_was_he
     let mut test = TestCall::started(with_event());
     test.agent(1, answered(2_000));
     test.hush(6_980);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     test.hush(40);
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
     assert_eq!(test.opened_with(3), TurnInput::Event("SILENCE".to_owned()));
@@ -37,7 +37,7 @@ fn a_caller_who_speaks_is_not_told_to_be_silent() {
     test.speak(2_000);
     test.agent(2, interim("well"));
     test.hush(4_900);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn turns_that_fail_again_and_again_end_the_call_as_one_whose_agent_failed() {
         test.agent(turn, crate::failures::fault("UNAVAILABLE", true));
         test.wait(3_000);
         if turn < 8 {
-            let turn = test.last_turn();
+            let turn = test.last_stream();
             test.agent(turn, interim("yes"));
             test.agent(turn, AgentEvent::EndOfUtterance);
             test.agent(turn, answered(0));

@@ -60,7 +60,7 @@ fn audio_goes_on_while_the_agent_answers_turn_after_turn() {
         test.agent_answers(1, 300);
         test.hush(700);
     }
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     assert_eq!(numbers(&test.written(1)), (0..25 + 3 * 70).collect::<Vec<u16>>());
     let told: Vec<_> = test
         .reports()
@@ -159,7 +159,7 @@ fn digits_events_and_tool_refusals_go_in_between_the_audio() {
     let refused = ["tools/1", "tools/2"].map(|tool| ToolResult { call: call(tool), outcome: ToolOutcome::Refused });
     let refused = TurnInput::ToolResults(refused.to_vec());
     assert_eq!(sent, [digits("42", Some('#')), refused, TurnInput::Event("SILENCE".to_owned())]);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_stream_that_will_be_cut_is_replaced_and_nothing_is_lost_or_doubled() {
     test.agent(1, AgentEvent::GoAway);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
     test.speak(300);
-    assert_eq!(test.last_turn(), 1, "the old one is waited for");
+    assert_eq!(test.last_stream(), 1, "the old one is waited for");
     test.agent(1, says(100));
     test.agent(1, AgentEvent::Ended);
     assert_eq!(test.opened_with(2), TurnInput::Audio, "no kick-start again");
@@ -313,9 +313,9 @@ fn a_stream_that_does_not_end_after_its_go_away_is_not_waited_for_longer_than_tw
     let mut test = greeted();
     test.agent(1, AgentEvent::GoAway);
     test.hush(1_980);
-    assert_eq!(test.last_turn(), 1);
+    assert_eq!(test.last_stream(), 1);
     test.hush(40);
-    assert_eq!((test.commands(1).last(), test.last_turn()), (Some(&AgentCommand::Cancel), 2));
+    assert_eq!((test.commands(1).last(), test.last_stream()), (Some(&AgentCommand::Cancel), 2));
     assert_eq!(test.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
 }
 
@@ -376,13 +376,13 @@ fn a_starting_event_that_is_not_known_is_left_unanswered_or_refused_and_the_text
         let sent: Vec<_> = ignored.commands(1).into_iter().skip(1).collect();
         assert_eq!(sent, text.clone().map(AgentCommand::Send).into_iter().collect::<Vec<_>>());
         ignored.hush(20_000);
-        assert_eq!((unanswered(&ignored), ignored.last_turn()), (1, 1), "a caller may think for longer");
+        assert_eq!((unanswered(&ignored), ignored.last_stream()), (1, 1), "a caller may think for longer");
 
         let mut refused = TestCall::started(config);
         refused.speak(100);
         refused.agent(1, fault("INVALID_ARGUMENT", false));
         refused.speak(200);
-        assert_eq!((refused.last_turn(), refused.opened_with(2)), (2, text.unwrap_or(TurnInput::Audio)));
+        assert_eq!((refused.last_stream(), refused.opened_with(2)), (2, text.unwrap_or(TurnInput::Audio)));
         assert_eq!(numbers(&refused.written(2)), (0..15).collect::<Vec<u16>>());
         assert_eq!((unanswered(&refused), refused.update()), (1, None));
         refused.agent(2, fault("INVALID_ARGUMENT", false));
@@ -440,7 +440,7 @@ fn a_clean_close_without_an_end_is_a_stream_that_broke() {
     let mut test = greeted();
     test.agent(1, AgentEvent::Ended);
     test.wait(200);
-    assert_eq!((test.last_turn(), test.update()), (2, None));
+    assert_eq!((test.last_stream(), test.update()), (2, None));
 }
 
 #[test]
@@ -475,7 +475,7 @@ fn an_answer_that_never_comes_is_a_stall() {
     test.agent(1, interim("hello"));
     test.hush(30_200);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn what_the_agent_is_saying_when_its_stream_is_to_go_away_is_waited_for() {
             test.agent(1, AgentEvent::Ended);
         }
         test.hush(1_000);
-        assert_eq!((test.last_turn(), test.opened_with(2)), (2, TurnInput::Audio));
+        assert_eq!((test.last_stream(), test.opened_with(2)), (2, TurnInput::Audio));
         assert_eq!(test.played_ms(), 400 + 500);
         assert_eq!(test.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
     }
@@ -512,7 +512,7 @@ fn a_stream_that_breaks_after_its_go_away_is_replaced_and_has_not_failed() {
     test.agent(1, AgentEvent::GoAway);
     test.agent(1, fault("UNAVAILABLE", true));
     test.hush(20);
-    assert_eq!((test.last_turn(), test.opened_with(2)), (2, TurnInput::Audio));
+    assert_eq!((test.last_stream(), test.opened_with(2)), (2, TurnInput::Audio));
     assert_eq!(test.reports().filter(|report| matches!(report, Report::TurnFailed { .. })).count(), 0);
 }
 
@@ -521,7 +521,7 @@ fn an_agent_whose_streams_are_to_go_away_as_soon_as_they_open_has_failed_in_the_
     let mut test = TestCall::started(config());
     let mut gone = 0;
     for _ in 0..1_000 {
-        let stream = test.last_turn();
+        let stream = test.last_stream();
         if stream > gone {
             test.agent(stream, AgentEvent::GoAway);
             test.agent(stream, AgentEvent::Ended);
@@ -530,7 +530,7 @@ fn an_agent_whose_streams_are_to_go_away_as_soon_as_they_open_has_failed_in_the_
         test.hush(100);
     }
     assert!(test.update().unwrap().1.contains("VirtualAgentStatus=failed"));
-    assert!(test.last_turn() < 60);
+    assert!(test.last_stream() < 60);
 }
 
 #[test]
@@ -540,9 +540,9 @@ fn an_agent_that_says_something_and_closes_again_and_again_is_not_asked_without_
         test.agent(stream, says(100));
         test.agent(stream, AgentEvent::Ended);
         test.wait(240);
-        assert_eq!(test.last_turn(), stream);
+        assert_eq!(test.last_stream(), stream);
         test.wait(10);
-        assert_eq!(test.last_turn(), stream + 1);
+        assert_eq!(test.last_stream(), stream + 1);
     }
 }
 
@@ -560,5 +560,5 @@ fn a_voice_that_interrupts_a_later_answer_of_the_stream_is_told_of_the_turn_in_w
         Report::BargeIn { turn, by: BargeInBy::Voice, .. } => *turn,
         _ => None,
     });
-    assert_eq!((interrupted, test.last_turn()), (Some(TurnId(4)), 1), "the fourth turn of the first stream");
+    assert_eq!((interrupted, test.last_stream()), (Some(TurnId(4)), 1), "the fourth turn of the first stream");
 }

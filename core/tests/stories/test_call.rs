@@ -199,8 +199,8 @@ impl TestCall {
         }
     }
 
-    /// The turn that was opened last.
-    pub(crate) fn last_turn(&self) -> u32 {
+    /// The stream that was opened last.
+    pub(crate) fn last_stream(&self) -> u32 {
         let turn = |output: &Output| match output {
             Output::Agent(StreamId(id), AgentCommand::Open(_)) => Some(*id),
             _ => None,

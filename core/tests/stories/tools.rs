@@ -18,7 +18,7 @@ pub(crate) fn wants(tools: &[&str]) -> AgentEvent {
 
 /// The tool results that the agent got, in order.
 fn tool_results(test: &TestCall) -> Vec<Vec<ToolResult>> {
-    let results = test.commands(test.last_turn()).into_iter().filter_map(|command| match command {
+    let results = test.commands(test.last_stream()).into_iter().filter_map(|command| match command {
         AgentCommand::Send(TurnInput::ToolResults(results)) => Some(results),
         _ => None,
     });
@@ -61,7 +61,7 @@ fn what_came_of_a_tool_is_told_to_the_stream_that_has_taken_over() {
     test.agent(1, AgentEvent::Ended);
     test.wait(250);
     let told = tool_results(&test);
-    assert_eq!(test.last_turn(), 2);
+    assert_eq!(test.last_stream(), 2);
     assert!(matches!(&told[0][0].outcome, ToolOutcome::Failed(why) if why.contains("no result")), "{told:?}");
 }
 
@@ -74,7 +74,7 @@ fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_
     test.agent(1, AgentEvent::Ended);
     test.wait(250);
     test.feed(&Input::ToolsRun(ToolsId(1), Vec::new())).unwrap();
-    assert_eq!((test.last_turn(), tool_results(&test).len()), (2, 1));
+    assert_eq!((test.last_stream(), tool_results(&test).len()), (2, 1));
     let refusal = || {
         AgentEvent::Failed(AgentFault {
             code: "INVALID_ARGUMENT".to_owned(),
@@ -84,7 +84,7 @@ fn a_stream_that_refuses_what_came_of_another_ones_tool_is_followed_by_one_that_
     };
     test.agent(2, refusal());
     test.wait(250);
-    assert_eq!((test.last_turn(), tool_results(&test).len()), (3, 0));
+    assert_eq!((test.last_stream(), tool_results(&test).len()), (3, 0));
     assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 0, "the call goes on");
     test.agent(3, refusal());
     assert_eq!(test.count(|output| matches!(output, Output::Update { .. })), 1, "what refuses all is of no use");
