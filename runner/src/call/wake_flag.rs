@@ -1,8 +1,8 @@
 //! What seldom happens in a call costs nothing while it does not happen.
 //!
-//! A call waits for its media stream, and for things that seldom come: orders, results, events of the agent, deadlines. To
-//! poll all of them for each frame costs as much as the frame. So they are polled with a waker of their own, and only if
-//! that was woken.
+//! A call waits for its media stream, and for things that seldom come: orders, results, events of the agent, deadlines.
+//! Polling all of them for each frame takes more than a thousand instructions. So they have a waker of their own, and the
+//! call polls them only after it was woken.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
