@@ -79,7 +79,7 @@ impl OpenedStream {
 }
 
 impl Streams {
-    /// Runs a turn to its end and reports what the agent says. Dropping it resets the stream.
+    /// Runs a stream to its end and reports what the agent says. Dropping it resets the stream.
     pub(super) async fn run<D: Dialect>(self, context: SessionContext, opened: OpenedStream) {
         let began = Instant::now();
         let ended = self.stream::<D>(&context, &opened).await;

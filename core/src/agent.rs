@@ -15,7 +15,7 @@ use crate::audio::AudioFormat;
 /// A command for the stream of the [`StreamId`](crate::StreamId) that comes with it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AgentCommand {
-    /// Open the stream. Always the first command of a turn.
+    /// Open the stream. Always the first command of a stream.
     Open(Box<TurnStart>),
     /// The caller's audio: mu-law, 8,000 Hz, mono, at most [`MAX_AUDIO_BYTES`].
     Audio(Vec<u8>),

@@ -149,7 +149,7 @@ async fn where_a_whole_call_is_one_stream_another_one_takes_over_with_a_new_toke
 
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_told_and_the_call_gets_its_fallback() {
-    let one_for_each_turn = [((Edition::Cx, None), "untrusted-cx"), ((Edition::Es, None), "untrusted-es")];
+    let one_for_each_turn = [((Edition::Cx, None), "tls-cx"), ((Edition::Es, None), "tls-es")];
     for (agent, name) in one_for_each_turn.into_iter().chain(CES) {
         let lab = Lab::start().await;
         let service = lab.serve(&format!("{name}-untrusted"), agent, &Authority::for_names(&["localhost"])).await;

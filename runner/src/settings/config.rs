@@ -202,7 +202,7 @@ pub struct AgentConfig {
     pub overflow_url: Option<String>,
     /// The folder that tapes are written to.
     pub record_dir: Option<PathBuf>,
-    /// What is masked on tapes.
+    /// What tapes mask.
     pub tape_mask: Mask,
     /// From which times on a turn counts as slow.
     pub slow: StageLimits,
@@ -272,11 +272,11 @@ pub struct EventsConfig {
     pub url: Secret,
     /// Each secret signs the events. Empty: events are not signed.
     pub secrets: Vec<Secret>,
-    /// What is left out of the events.
+    /// What the events leave out.
     pub redaction: Redaction,
 }
 
-/// What is left out of events. They never contain the digits that callers press.
+/// What events leave out. They never contain the digits that callers press.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Redaction {
     /// Only the digits.
