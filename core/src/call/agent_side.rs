@@ -1,98 +1,75 @@
-//! What the agent's events do to a call, and how a turn opens and ends. `answer` handles its answers.
+//! What the agent's events do to a call, and how a stream opens and ends. `answer` handles answers, `retry` failures,
+//! and `replacement` streams that another one carries on.
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
-use crate::call::turn::{AnswerSoFar, Answered, OpenTurn, Repeated, TurnState};
-use crate::call::utterance::{TurnAudio, Utterance};
-use crate::call::{Call, Lifecycle, Output, Timer};
+use crate::call::streams::{Heard, Late, Open, Opened, Opening, StreamEnd, Understood};
+use crate::call::utterance::TurnAudio;
+use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
 use crate::report::{BargeInBy, Report};
 use crate::time::CallTime;
 
 impl Call {
-    pub(super) fn on_agent(&mut self, id: StreamId, event: AgentEvent) {
+    pub(super) fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         // We ignore what a finished or cancelled stream still sends.
-        if !self.turn.is(id) {
-            return;
-        }
-        self.note_stream_event();
-        let Some(turn) = self.turn.open().map(|turn| turn.number) else { return };
+        let Some(open) = self.streams.open().filter(|open| open.stream == stream) else { return };
+        self.streams.note_response();
         match event {
-            AgentEvent::Transcript(transcript) => self.on_transcript(turn, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(turn),
-            AgentEvent::Answer(answer) => self.on_answer(turn, *answer),
-            AgentEvent::Interrupted { barge_in } if self.has_session_stream() => self.on_interrupted(barge_in),
-            AgentEvent::GoAway if self.has_session_stream() => self.on_go_away(),
-            // An agent with one stream for each turn sends neither.
-            AgentEvent::Interrupted { .. } | AgentEvent::GoAway => {}
-            AgentEvent::Ended => self.on_turn_ended(),
-            AgentEvent::Failed(_) if self.is_being_replaced() => self.on_replaced(),
-            AgentEvent::Failed(fault) => self.on_turn_failed(fault),
+            AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
+            AgentEvent::EndOfUtterance => self.on_end_of_utterance(open.turn),
+            AgentEvent::Answer(answer) => self.on_answer(open.turn, *answer),
+            AgentEvent::Interrupted { barge_in } => self.on_interrupted(open.turn, barge_in),
+            AgentEvent::GoAway => self.on_go_away(),
+            AgentEvent::Ended => self.on_stream_ended(),
+            AgentEvent::Failed(_) if self.streams.is_being_replaced() => self.on_replaced(),
+            AgentEvent::Failed(fault) => self.on_stream_failed(fault),
         }
     }
 
-    pub(super) fn next_turn_number(&mut self) -> TurnId {
-        let number = self.next_turn;
-        self.next_turn = number.next();
-        number
+    pub(super) fn next_turn_id(&mut self) -> TurnId {
+        let id = self.next_turn;
+        self.next_turn = id.next();
+        id
     }
 
-    /// The input that the next stream begins with. A stream for the whole call begins with an event or a text; other
-    /// input goes in between its audio.
-    fn next_input(&mut self) -> TurnInput {
-        let is_starting_input = matches!(self.queued_inputs.front(), Some(TurnInput::Event(_) | TurnInput::Text(_)));
-        let next = if self.has_session_stream() && !is_starting_input { None } else { self.queued_inputs.pop_front() };
-        next.unwrap_or(TurnInput::Audio)
-    }
-
-    /// Opens the next turn: queued input first, then the caller's audio.
-    pub(super) fn open_turn(&mut self) {
-        let id = self.next_stream;
-        self.next_stream = id.next();
-        let number = self.next_turn_number();
-        let input = self.next_input();
-        let is_audio = matches!(input, TurnInput::Audio) || self.has_session_stream();
-        let waited_ms = if is_audio { self.caller.unwritten_ms() } else { 0 };
-        self.report(Report::TurnOpened { turn: number, input: input.kind(), waited_ms });
-        self.stage_recorder.opened(number, input.kind(), self.now);
+    /// Opens the next stream with input that waits, else with the caller's audio.
+    pub(super) fn open_stream(&mut self) {
+        let ids = Open { stream: self.next_stream, turn: self.next_turn_id() };
+        self.next_stream = ids.stream.next();
+        let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
+        let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
+        let listens = self.streams.listens_after(&input);
+        let waited_ms = if listens { self.caller.unwritten_ms() } else { 0 };
+        let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
+        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms });
+        self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let start = TurnStart {
             input: input.clone(),
-            parameters: std::mem::take(&mut self.parameters),
-            known_parameters: self.known_parameters.clone(),
-            payload: self.payload.clone(),
-            barge_in: (is_audio && !self.has_session_stream()).then(|| self.barge_in_window(waited_ms)).flatten(),
+            parameters: std::mem::take(&mut self.inputs.parameters),
+            known_parameters: self.inputs.known_parameters.clone(),
+            payload: self.inputs.payload.clone(),
+            barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
         };
-        let unconfirmed_parameters = start.parameters.clone();
-        self.await_starting_event(&input);
-        self.outputs.push_back(Output::Agent(id, AgentCommand::Open(Box::new(start))));
-        self.turn = TurnState::Listening(OpenTurn {
-            id,
-            number,
+        let opened = self.streams.opens(Opening {
+            ids,
+            is_starting_event: self.inputs.is_starting_event(&input),
             input,
-            opened_at: self.now,
-            opened: self.caller.received(),
-            began: self.caller.written(),
-            finished_at: self.now,
-            utterance: Utterance::default(),
-            watchdog: self.watchdog_at_opening(),
-            has_responded: false,
-            answered: Answered::No,
-            has_audio: false,
-            is_no_input: false,
-            partial: Repeated::default(),
-            unconfirmed_parameters,
-            answer_so_far: AnswerSoFar::default(),
-            thought_ms: 0,
-            is_starting_event_skipped: false,
-            has_asked_for_tools: false,
-            has_others_results: false,
-            unanswered_inputs: Vec::new(),
-            is_restart_pending: false,
-            is_restarting: false,
-            is_protected: false,
-            deferred_prompts: Vec::new(),
+            parameters: start.parameters.clone(),
+            heard: Heard::new(self.caller.written(), self.watchdog_at_opening()),
+            position: self.caller.received(),
+            now: self.now,
+            answer_due: self.answer_due(),
         });
-        if is_audio { self.write_audio() } else { self.half_close() }
+        self.outputs.push_back(Output::Agent(ids.stream, AgentCommand::Open(Box::new(start))));
+        match opened {
+            Opened::Listening => self.write_audio(),
+            Opened::ListeningAndThinking => {
+                self.start_filler_timer();
+                self.write_audio();
+            }
+            Opened::InputComplete => self.input_complete(ids.stream),
+        }
     }
 
     /// How long the prompt still plays, for the agent's recogniser. Audio that waited for the stream comes first in it,
@@ -107,32 +84,30 @@ impl Call {
         })
     }
 
-    fn on_transcript(&mut self, id: TurnId, transcript: &Transcript) {
+    fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
         self.note_transcript(transcript);
-        // An agent with one stream for the whole call marks no transcript as final: the last one counts.
-        if transcript.is_final || self.has_session_stream() {
+        let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
+        if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
         }
-        // Its answer does not say what it understood either.
-        if self.has_session_stream() && !transcript.text.is_empty() {
+        if understood == Understood::Latest && !transcript.text.is_empty() {
             self.outcome.query_text.clone_from(&transcript.text);
         }
-        self.report(Report::Transcript { turn: id, text: transcript.text.clone(), is_final: transcript.is_final });
-        self.check_barge_in(BargeInBy::Speech, Some(id));
-        if self.has_session_stream() {
-            self.await_answer();
+        self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
+        self.check_barge_in(BargeInBy::Speech, Some(turn));
+        if understood == Understood::Latest {
+            self.start_filler_timer();
         }
     }
 
     /// Adds a transcript to the open turn's utterance.
     pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
-        let Some(turn) = self.turn.open() else { return };
-        let audio = self.audio_of(turn);
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
         let min_confidence = self.config.barge_in.min_confidence;
-        let Some(turn) = self.turn.open_mut() else { return };
-        turn.utterance.add(transcript, audio, min_confidence);
-        if let Some(onset) = turn.utterance.onset() {
-            let began = self.moment_of(onset);
+        let Some(heard) = self.streams.heard_mut() else { return };
+        heard.utterance.add(transcript, audio, min_confidence);
+        if let Some(onset) = heard.utterance.onset() {
+            let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
             self.note_caller_activity();
             self.note_end_of_speech();
@@ -141,36 +116,38 @@ impl Call {
 
     /// If the recogniser understood something, the level of the voice tells where the speech ended.
     fn note_end_of_speech(&mut self) {
-        let turn = self.turn.open().filter(|turn| !turn.utterance.is_empty());
-        if let Some(end) = turn.and_then(|turn| self.voice.end_since(turn.began)) {
-            self.stage_recorder.speech_ended(self.moment_of(end));
+        let heard = self.streams.heard().filter(|heard| !heard.utterance.is_empty());
+        if let Some(end) = heard.and_then(|heard| self.voice.end_since(heard.began)) {
+            self.stage_recorder.speech_ended(self.time_of(end));
         }
     }
 
-    pub(super) fn audio_of(&self, turn: &OpenTurn) -> TurnAudio {
-        let voice_onset = self.voice.onset_since(turn.began);
-        TurnAudio { turn_began: turn.began, written: self.caller.written(), voice_onset }
+    pub(super) fn audio_of(&self, heard: &Heard) -> TurnAudio {
+        let voice_onset = self.voice.onset_since(heard.began);
+        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset }
     }
 
     /// When that position of the caller's audio came in.
-    fn moment_of(&self, position: u64) -> CallTime {
+    fn time_of(&self, position: u64) -> CallTime {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
-    fn on_end_of_utterance(&mut self, id: TurnId) {
-        let TurnState::Listening(turn) = &mut self.turn else { return };
+    fn on_end_of_utterance(&mut self, turn: TurnId) {
+        let Some(heard) = self.streams.utterance() else { return };
         // A short word may be over before its transcript comes, so the voice detector counts too.
-        let spoken = !turn.utterance.is_empty() || self.voice.onset_since(turn.began).is_some();
-        turn.is_no_input = !spoken;
-        let listened_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
-        self.report(Report::EndOfUtterance { turn: id, spoken });
+        let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
+        let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
+        self.report(Report::EndOfUtterance { turn, spoken });
         if !spoken
             && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
         {
-            self.report(Report::NoInputTurnReplaced { turn: id });
+            self.report(Report::NoInputTurnReplaced { turn });
             self.cancel_turn();
-        } else {
-            self.half_close();
+            return;
+        }
+        self.end_utterance();
+        if !spoken {
+            self.streams.note_no_input();
         }
     }
 
@@ -180,50 +157,61 @@ impl Call {
         !self.config.knows_prompts && 2 * self.silence_ms() < listened_ms
     }
 
-    /// Half-closes the stream. We then wait for the answer.
-    pub(super) fn half_close(&mut self) {
-        if matches!(self.turn, TurnState::Listening(_)) {
+    /// When the agent must have answered input that is complete now.
+    pub(super) fn answer_due(&self) -> CallTime {
+        self.now + self.config.timeouts.answer_ms
+    }
+
+    /// Half-closes a stream that takes one utterance, if it listens. We then wait for the answer.
+    pub(super) fn end_utterance(&mut self) {
+        if let Some(stream) = self.streams.end_utterance(self.now, self.answer_due()) {
             self.note_end_of_speech();
+            self.input_complete(stream);
         }
-        let Some(mut turn) = self.turn.take_listening() else { return };
-        self.outputs.push_back(Output::Agent(turn.id, AgentCommand::HalfClose));
-        self.timers.set(Timer::AnswerTimeout, self.now + self.config.timeouts.answer_ms);
+    }
+
+    fn input_complete(&mut self, stream: StreamId) {
+        self.outputs.push_back(Output::Agent(stream, AgentCommand::HalfClose));
         self.start_filler_timer();
         self.stage_recorder.input_complete(self.now);
-        turn.finished_at = self.now;
-        self.turn = TurnState::Responding(turn);
     }
 
-    /// Cancels the turn. We do not want its answer.
+    /// Cancels the open stream. We do not want its answer.
     pub(super) fn cancel_turn(&mut self) {
-        if let Some(turn) = self.turn.open() {
-            self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
-        }
+        let Some((open, unconfirmed)) = self.streams.cancel() else { return };
+        self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
         self.stage_recorder.discard_open();
         self.caller.forget_written();
-        self.restore_unconfirmed_parameters();
-        self.clear_turn();
+        self.inputs.restore_parameters(unconfirmed);
+        self.timers.stop(Timer::Thinking);
     }
 
-    /// Puts back the session parameters that this stream did not confirm, so that the next stream sends them. Newer
-    /// values stay.
-    pub(super) fn restore_unconfirmed_parameters(&mut self) {
-        let Some(turn) = self.turn.open_mut() else { return };
-        for (name, value) in std::mem::take(&mut turn.unconfirmed_parameters) {
-            self.parameters.entry(name).or_insert(value);
-        }
-    }
-
-    fn on_turn_ended(&mut self) {
-        let is_ending = matches!(self.lifecycle, Lifecycle::Ending(_));
-        match &self.turn {
-            _ if self.is_being_replaced() => self.on_replaced(),
-            TurnState::Listening(_) if !is_ending => self.on_turn_failed(AgentFault {
+    fn on_stream_ended(&mut self) {
+        match self.streams.ended(!self.lifecycle.is_active()) {
+            StreamEnd::Complete => self.complete_turn(),
+            StreamEnd::Replaced => self.on_replaced(),
+            StreamEnd::WithoutAnswer => self.on_stream_failed(AgentFault {
                 code: "OK".to_owned(),
                 message: "the stream was closed before an answer".to_owned(),
                 transient: true,
             }),
-            TurnState::Listening(_) | TurnState::Responding(_) | TurnState::Idle => self.complete_turn(),
+        }
+    }
+
+    /// A deadline of the open stream has passed.
+    pub(super) fn on_stream_late(&mut self) {
+        match self.streams.late() {
+            Late::Settled => self.complete_turn(),
+            Late::Replace => self.replace_stream(),
+            Late::NotEnded => {
+                self.requeue_unanswered();
+                self.cancel_turn();
+            }
+            Late::FirstInput(turn, input) if self.inputs.is_starting_event(&input) => {
+                self.streams.skip_first_input();
+                self.starting_event_unanswered(turn);
+            }
+            Late::FirstInput(..) | Late::NoAnswer => self.give_up_stream("no answer came in time"),
         }
     }
 
@@ -234,48 +222,33 @@ impl Call {
 
     /// Closes the turn with what came of the answer. `last` is the stream's last command, if it has not had one.
     pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
-        self.play_deferred();
-        let has_session_stream = self.has_session_stream();
-        let turn = if has_session_stream { self.turn.take() } else { self.turn.take_responding() };
-        let Some(turn) = turn else { return };
-        self.outputs.extend(last.map(|command| Output::Agent(turn.id, command)));
+        let Some(closed) = self.streams.close() else { return };
+        let Open { stream, turn } = closed.ids;
+        for prompt in &closed.deferred {
+            self.playback.play(prompt, turn, self.moment());
+        }
+        self.poll_playback();
+        self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
         self.caller.forget_written();
         self.finish_playing();
-        self.clear_turn();
-        if has_session_stream && turn.is_blank() {
+        self.timers.stop(Timer::Thinking);
+        if closed.is_blank {
             self.stage_recorder.discard_open();
         }
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);
-        self.report_session_answer(&turn);
-        let is_answered = turn.answered == Answered::Yes;
-        if !is_answered && !turn.is_restarting && self.awaits_starting_event(&turn) {
-            self.starting_event_unanswered(turn.number);
+        self.outputs.extend(closed.report.map(Output::Report));
+        if closed.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
+            self.starting_event_unanswered(turn);
         }
-        if turn.is_no_input {
-            self.count_no_input_turn(&turn, is_answered);
+        if let Some(no_input) = closed.no_input {
+            self.count_no_input_turn(no_input);
         }
-    }
-
-    pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
-        matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
-    }
-
-    /// Whether the starting event of that turn still has no answer.
-    pub(super) fn awaits_starting_event(&self, turn: &OpenTurn) -> bool {
-        !turn.is_starting_event_skipped && self.is_starting_event(&turn.input)
     }
 
     /// The agent does not know the starting event: sends the starting text, if there is one.
     pub(super) fn starting_event_unanswered(&mut self, turn: TurnId) {
         self.report(Report::StartingEventUnanswered { turn });
-        self.queued_inputs.extend(self.starting_input.text.clone().map(TurnInput::Text));
-    }
-
-    pub(super) fn clear_turn(&mut self) {
-        self.turn = TurnState::Idle;
-        self.timers.stop(Timer::AnswerTimeout);
-        self.timers.stop(Timer::AnswerSettled);
-        self.timers.stop(Timer::Thinking);
+        self.inputs.add_starting_text();
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! Speech that began before the playout does not count: it is the next turn. The caller cannot cut a prompt that forbids
 //! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
-//! may cut its prompt too (`session_stream`).
+//! may cut its prompt too ([`Call::on_interrupted`]).
 //!
 //! [`Utterance`]: super::utterance::Utterance
 
 use serde_json::json;
 
 use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
-use crate::call::{Call, Lifecycle};
+use crate::call::Call;
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
@@ -21,7 +20,7 @@ const MIN_VOICE_MS: u64 = 200;
 impl Call {
     /// Cuts the prompt if `by` counts as barge-in.
     pub(super) fn check_barge_in(&mut self, by: BargeInBy, turn: Option<TurnId>) {
-        let is_active = matches!(self.lifecycle, Lifecycle::Active);
+        let is_active = self.lifecycle.is_active();
         if is_active && self.playback.is_playing() && self.playback.is_interruptible() && self.interrupts(by) {
             self.cut(by, turn);
         }
@@ -32,11 +31,11 @@ impl Call {
         let Some(playout_began) = self.playback.began_position() else { return false };
         match (by, rule.mode) {
             (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
-            // The agent itself says when its prompt is interrupted. It may not know of a prompt from an earlier stream.
-            (BargeInBy::Speech, _) if self.has_session_stream() && self.is_of_open_stream(playout_began) => false,
+            // The agent itself says when its prompt is interrupted.
+            (BargeInBy::Speech, _) if self.streams.hears_barge_in(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
-                let Some(turn) = self.turn.open() else { return false };
-                turn.utterance.interrupts(playout_began, self.audio_of(turn), rule)
+                let Some(heard) = self.streams.heard() else { return false };
+                heard.utterance.interrupts(playout_began, self.audio_of(heard), rule)
             }
             (BargeInBy::Voice, BargeInMode::Voice) => {
                 let min_ms = rule.min_ms.max(MIN_VOICE_MS);
@@ -48,12 +47,18 @@ impl Call {
         }
     }
 
-    /// Whether the playout came over the open stream, or no stream is open.
-    fn is_of_open_stream(&self, playout_began: Position) -> bool {
-        self.turn.open().is_none_or(|turn| turn.opened <= playout_began)
+    /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.
+    pub(super) fn on_interrupted(&mut self, turn: TurnId, by_caller: bool) {
+        let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
+        if !self.streams.stops_prompts() || (by_caller && !may_cut) {
+            return;
+        }
+        if self.playback.is_playing() && self.lifecycle.is_active() {
+            self.cut(BargeInBy::Agent, Some(turn));
+        }
     }
 
-    pub(super) fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
+    fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
         let cut = self.playback.clear();
         self.poll_playback();
         self.note_agent_audio();
@@ -61,10 +66,8 @@ impl Call {
         while let Some(stages) = self.stage_recorder.take_awaiting() {
             self.report_stages(Some(stages));
         }
-        if let Some(name) = self.config.barge_in.heard_parameter.clone() {
-            let heard = json!({ "heardMs": cut.played_ms, "cutMs": cut.cut_ms });
-            self.known_parameters.insert(name.clone(), heard.clone());
-            self.parameters.insert(name, heard);
+        if let Some(name) = &self.config.barge_in.heard_parameter {
+            self.inputs.set_parameter(name, &json!({ "heardMs": cut.played_ms, "cutMs": cut.cut_ms }));
         }
     }
 }

@@ -8,29 +8,27 @@
 //! it. If the caller is speaking when he presses a key, we first let the turn of his speech end. The digits are the
 //! next turn.
 
-use crate::agent::{Digits, DigitsForm, DtmfRules, TurnInput};
+use crate::agent::{Digits, DigitsForm, DtmfRules};
 use crate::call::caller_audio::Position;
-use crate::call::turn::TurnState;
-use crate::call::{Call, Lifecycle, Timer};
+use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, Report};
 
 /// How many digits one input may have. We drop further ones.
 const MAX_DIGITS: usize = 128;
 
-/// How many complete inputs may wait for the agent. We drop the digits of further ones.
-const MAX_QUEUED_INPUTS: usize = 16;
-
 /// How long before the first digit a voice must have begun to count as speech, in bytes of audio. A later one may be
 /// the digit's own tone.
 const TONE: Position = 800;
 
-/// The digits of an input that is not complete.
+/// The digits of an input that is not complete, and the rules for them.
 #[derive(Debug, Default)]
 pub(super) struct DigitCollector {
     collected: Digits,
     /// The position of the first digit in the caller's audio.
     began: Position,
+    /// How the agent wants them collected.
+    rules: Option<DtmfRules>,
 }
 
 /// The state of the input after a digit.
@@ -47,6 +45,16 @@ enum Pressed {
 impl DigitCollector {
     pub(super) fn is_empty(&self) -> bool {
         self.collected.digits.is_empty()
+    }
+
+    /// The agent's last answer says how it wants digits collected, or leaves it open.
+    pub(super) fn set_rules(&mut self, rules: Option<DtmfRules>) {
+        self.rules = rules;
+    }
+
+    /// Whether the agent's last answer says how it wants digits collected.
+    pub(super) fn has_rules(&self) -> bool {
+        self.rules.is_some()
     }
 
     fn press(&mut self, digit: char, finish_digit: Option<char>, max_digits: u32, position: Position) -> Pressed {
@@ -86,19 +94,18 @@ impl Call {
     /// The finish digit of the current input. `None` if each digit is an input of its own.
     #[must_use]
     pub fn finish_digit(&self) -> Option<char> {
-        let (finish_digit, max_digits, _) = rules(&self.config.dtmf, self.dtmf_rules.as_ref());
+        let (finish_digit, max_digits, _) = rules(&self.config.dtmf, self.digits.rules.as_ref());
         finish_digit.filter(|_| max_digits != 1)
     }
 
     pub(super) fn on_digit(&mut self, digit: char) {
         self.report(Report::Digit);
-        if !matches!(self.lifecycle, Lifecycle::Active) {
+        if !self.lifecycle.is_active() {
             return;
         }
         self.note_caller_activity();
         self.check_barge_in(BargeInBy::Dtmf, None);
-        let config = self.config.clone();
-        let (finish_digit, max_digits, interdigit_ms) = rules(&config.dtmf, self.dtmf_rules.as_ref());
+        let (finish_digit, max_digits, interdigit_ms) = rules(&self.config.dtmf, self.digits.rules.as_ref());
         match self.digits.press(digit, finish_digit, max_digits, self.caller.received()) {
             Pressed::Collecting => self.timers.set(Timer::DigitsComplete, self.now + interdigit_ms),
             Pressed::Complete(digits) => self.digits_complete(digits),
@@ -115,33 +122,30 @@ impl Call {
 
     fn digits_complete(&mut self, digits: Digits) {
         self.timers.stop(Timer::DigitsComplete);
-        let waiting = self.queued_inputs.iter().filter(|input| matches!(input, TurnInput::Digits(..))).count();
-        if waiting >= MAX_QUEUED_INPUTS {
+        let count = digits.digits.len();
+        let form: DigitsForm = self.config.dtmf.form.clone();
+        if !self.inputs.add_digits(digits, form) {
             self.report(Report::DigitDropped);
             return;
         }
-        self.report(Report::DigitsComplete { count: digits.digits.len() });
-        let form: DigitsForm = self.config.dtmf.form.clone();
-        self.queued_inputs.push_back(TurnInput::Digits(digits, form));
+        self.report(Report::DigitsComplete { count });
         self.end_listening_for_digits();
     }
 
     /// Ends the listening turn to make room for the digits. Cancels it if the caller said nothing; otherwise
     /// half-closes it.
     fn end_listening_for_digits(&mut self) {
-        let TurnState::Listening(turn) = &self.turn else { return };
-        if self.has_session_stream() {
-            return;
-        }
-        let voice = self.voice.onset_since(turn.began);
+        let Some(heard) = self.streams.utterance() else { return };
+        let voice = self.voice.onset_since(heard.began);
         let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began);
-        if turn.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.half_close() }
+        if heard.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.end_utterance() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::TurnInput;
 
     fn digits(keys: &str, finish_digit: Option<char>) -> Pressed {
         Pressed::Complete(Digits { digits: keys.to_owned(), finish_digit })

@@ -1,6 +1,6 @@
 //! Our own recordings, so that the caller never hears dead air: while the agent thinks, and when a turn is retried.
 
-use crate::call::turn::{Answered, TurnState};
+use crate::call::streams::Thinking;
 use crate::call::{Call, Timer};
 use crate::config::Clip;
 use crate::report::Report;
@@ -24,23 +24,17 @@ impl Call {
     }
 
     pub(super) fn on_thinking(&mut self) {
-        let is_thinking = match &self.turn {
-            TurnState::Responding(_) => true,
-            // With one stream for the whole call, the caller may still be speaking. Then he is not waiting.
-            TurnState::Listening(turn) if self.has_session_stream() && turn.answered == Answered::No => {
-                if self.voice.is_speaking() {
-                    // Always later than now. A timer that is due at once would never stop firing.
-                    let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
-                    self.timers.set(Timer::Thinking, self.now + again_ms);
-                    return;
-                }
-                true
+        match self.streams.thinking() {
+            Thinking::No => {}
+            Thinking::UnlessCallerSpeaks if self.voice.is_speaking() => {
+                // Always later than now. A timer that is due at once would never stop firing.
+                let again_ms = self.config.fillers.thinking_after_ms.max(MIN_RECHECK_MS);
+                self.timers.set(Timer::Thinking, self.now + again_ms);
             }
-            TurnState::Listening(_) | TurnState::Idle => false,
-        };
-        if is_thinking {
-            let clip = self.config.fillers.thinking.clone();
-            self.play_filler(clip, "thinking");
+            Thinking::UnlessCallerSpeaks | Thinking::Yes => {
+                let clip = self.config.fillers.thinking.clone();
+                self.play_filler(clip, "thinking");
+            }
         }
     }
 

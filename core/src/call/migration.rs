@@ -1,48 +1,58 @@
 //! Migration to another media stream in the same session, before the platform cuts this one or before this instance
 //! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
-use crate::call::turn::TurnState;
-use crate::call::{Call, Lifecycle, Timer};
+use crate::call::lifecycle::Lifecycle;
+use crate::call::{Call, Timer};
 use crate::report::CloseReason;
+use crate::time::CallTime;
+
+/// Whether the call should migrate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Migration {
+    #[default]
+    NotDue,
+    /// It closes in the next gap, or at that time.
+    AwaitingGap { until: CallTime },
+}
+
+impl Migration {
+    pub(super) fn deadline(self) -> Option<(CallTime, Timer)> {
+        match self {
+            Self::NotDue => None,
+            Self::AwaitingGap { until } => Some((until, Timer::MigrationTimeout)),
+        }
+    }
+}
 
 impl Call {
     /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.
     pub(super) fn migrate(&mut self) {
-        let is_live = matches!(self.lifecycle, Lifecycle::AwaitingStart | Lifecycle::Active);
-        if is_live && !self.is_migrating() {
-            self.timers.set(Timer::MigrationTimeout, self.now + self.config.timeouts.migration_ms);
+        let until = self.now + self.config.timeouts.migration_ms;
+        if let Lifecycle::AwaitingStart { migration, .. } | Lifecycle::Active { migration } = &mut self.lifecycle
+            && matches!(migration, Migration::NotDue)
+        {
+            *migration = Migration::AwaitingGap { until };
         }
-    }
-
-    fn is_migrating(&self) -> bool {
-        self.timers.is_set(Timer::MigrationTimeout)
     }
 
     /// Closes the WebSocket if the call should migrate and this is a gap.
     pub(super) fn migrate_in_gap(&mut self) {
-        if self.is_migrating() && self.is_gap() {
+        if matches!(self.lifecycle, Lifecycle::Active { migration: Migration::AwaitingGap { .. } }) && self.is_gap() {
             self.close(CloseReason::Migrated);
         }
     }
 
-    /// Whether nobody speaks, nothing plays, no digits come and the agent is not thinking.
+    /// Whether nobody speaks, nothing plays, no digits come and no stream waits for its answer.
     fn is_gap(&self) -> bool {
-        let is_quiet = match &self.turn {
-            TurnState::Idle => self.caller.unwritten_ms() == 0,
-            TurnState::Listening(turn) => turn.utterance.is_empty(),
-            TurnState::Responding(_) => false,
+        let is_open = self.streams.open().is_some();
+        let is_quiet = match self.streams.listening() {
+            Some((_, heard)) => heard.utterance.is_empty(),
+            None => !is_open && self.caller.unwritten_ms() == 0,
         };
-        matches!(self.lifecycle, Lifecycle::Active)
-            && is_quiet
+        is_quiet
             && !self.playback.is_playing()
             && !self.voice.is_speaking()
             && self.digits.is_empty()
-            && self.queued_inputs.is_empty()
-    }
-
-    pub(super) fn on_migration_timeout(&mut self) {
-        if matches!(self.lifecycle, Lifecycle::AwaitingStart | Lifecycle::Active) {
-            self.close(CloseReason::Migrated);
-        }
+            && self.inputs.is_empty()
     }
 }

@@ -1,25 +1,16 @@
 //! One call: what comes in from Twilio and from the agent, and what goes out to both.
 //!
-//! ```text
-//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending
-//! AwaitingStart --timeout, start of another call--> Closed
-//! Ending --answer complete, playout over: Update--> HandingOff
-//! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
-//! HandingOff --update refused, or timeout--> Closed
-//! AwaitingStart, Active --migrated in a gap, or at the timeout--> Closed
-//! any after start --no frames--> Closed
-//! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
-//! ```
+//! `streams` is the agent's side: two machines, one for ES and CX and one for CES, and the questions that a call asks
+//! either of them. `lifecycle` has the states of the call itself.
 //!
-//! Each of these modules holds one part: `turn` is the stream to the agent, `playback` what the caller hears,
-//! `caller_audio` the audio that waits for a stream, `utterance` what the caller says in a turn, `voice_detector` where
-//! speech begins, `dtmf` the digits, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
+//! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
+//! audio that waits for a stream, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
+//! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `barge_in` barge-in, `no_input` silence, `tools` the tools that the agent asks for,
-//! `session_stream` agents with one stream for the whole call, `fillers` our own recordings, `retry` failures,
-//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream. This module handles
-//! the beginning and the end of a call.
+//! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
+//! agent asks for, `fillers` our own recordings, `retry` failures, `replacement` streams that another one carries on,
+//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod answer;
@@ -27,16 +18,18 @@ mod barge_in;
 mod caller_audio;
 mod dtmf;
 mod fillers;
+mod inputs;
+mod lifecycle;
 mod migration;
 mod no_input;
 mod playback;
+mod replacement;
 mod retry;
-mod session_stream;
 mod stage_recorder;
 mod stream_watchdog;
+mod streams;
 mod timer;
 mod tools;
-mod turn;
 mod twilio_side;
 mod utterance;
 mod voice_detector;
@@ -47,13 +40,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::{AgentCommand, AgentEnd, AgentEvent, DtmfRules, ToolCall, TurnInput};
+use crate::agent::{AgentCommand, AgentEvent, ToolCall};
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
-use crate::ending::{CallLimit, VirtualAgentStatus};
+use crate::ending::CallLimit;
 use crate::error::{InputError, PeerFault};
-use crate::handoff::{self, Outcome};
-use crate::ids::{CallSid, FetchId, StreamId, StreamSid, ToolsId, TurnId};
+use crate::handoff::Outcome;
+use crate::ids::{FetchId, StreamId, ToolsId, TurnId};
 use crate::report::{AudioAccount, CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -61,13 +54,16 @@ use crate::twilio::TwilioMessage;
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use fillers::Fillers;
+use inputs::AgentInputs;
+use lifecycle::Lifecycle;
+use migration::Migration;
 use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
 use stage_recorder::StageRecorder;
+use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
-use turn::TurnState;
 use voice_detector::VoiceDetector;
 
 pub use caller_audio::MAX_KEPT_MS;
@@ -82,65 +78,27 @@ pub struct Call {
     lifecycle: Lifecycle,
     /// When the last message from Twilio came.
     last_twilio_message: CallTime,
-    turn: TurnState,
+    streams: Box<dyn AgentStreams>,
     next_stream: StreamId,
     next_turn: TurnId,
-    /// Input that the agent gets before it listens: the starting event, digits, and retries.
-    queued_inputs: VecDeque<TurnInput>,
-    /// Session parameters that the agent does not know yet.
-    parameters: Map<String, Value>,
-    /// All session parameters.
-    known_parameters: Map<String, Value>,
-    /// The payload of every turn for the agent's webhook.
-    payload: Map<String, Value>,
+    inputs: AgentInputs,
     playback: Playback,
     caller: CallerAudio,
     voice: VoiceDetector,
-    /// The digits of the current input.
     digits: DigitCollector,
-    dtmf_rules: Option<DtmfRules>,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
-    /// What the agent gets before the caller says anything.
-    starting_input: StartingInput,
     /// Whether the agent should greet the caller and has not said anything yet.
     awaits_greeting: bool,
     stage_recorder: StageRecorder,
     timers: Timers,
     outcome: Outcome,
     account: AudioAccount,
-    /// When the agent's part ended.
-    ended_at: CallTime,
     /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
-}
-
-/// The state of the call.
-#[derive(Debug)]
-enum Lifecycle {
-    /// The WebSocket is open. Twilio has not said which call it is.
-    AwaitingStart,
-    /// The agent has the call.
-    Active,
-    /// The agent's part is over. The caller still hears its last words. We do not listen.
-    Ending(Ending),
-    /// We give the call its last TwiML.
-    HandingOff,
-    /// Twilio accepted the last TwiML and will stop the stream.
-    Leaving,
-    /// Nothing happens any more.
-    Closed,
-}
-
-/// Why the agent's part is over.
-#[derive(Debug)]
-enum Ending {
-    Agent(AgentEnd),
-    AgentFailed,
-    Limit(CallLimit),
 }
 
 /// An input of the call: what happened outside.
@@ -214,36 +172,28 @@ impl Call {
     /// A call whose WebSocket has just opened. Its deadlines count from `now`, usually [`CallTime::START`].
     #[must_use]
     pub fn new(config: Arc<CallConfig>, now: CallTime) -> Self {
-        let starting_input = config.first_input();
-        let mut timers = Timers::default();
-        timers.set(Timer::StartTimeout, now + config.timeouts.start_ms);
+        let until = now + config.timeouts.start_ms;
         Self {
             now,
-            lifecycle: Lifecycle::AwaitingStart,
+            lifecycle: Lifecycle::AwaitingStart { until, migration: Migration::default() },
             last_twilio_message: now,
-            turn: TurnState::Idle,
+            streams: streams::streams(config.shape),
             next_stream: StreamId(1),
             next_turn: TurnId(1),
-            queued_inputs: VecDeque::new(),
-            parameters: config.parameters.clone(),
-            known_parameters: Map::new(),
-            payload: Map::new(),
+            inputs: AgentInputs::new(&config),
             playback: Playback::new(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
             digits: DigitCollector::default(),
-            dtmf_rules: None,
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
-            awaits_greeting: starting_input != StartingInput::default(),
-            starting_input,
-            timers,
+            awaits_greeting: config.first_input() != StartingInput::default(),
+            timers: Timers::default(),
             outcome: Outcome::default(),
             account: AudioAccount::default(),
-            ended_at: now,
             frame: Vec::new(),
             outputs: VecDeque::new(),
             config,
@@ -255,7 +205,7 @@ impl Call {
     /// # Errors
     /// [`InputError`] if the call refused the input. The call has not changed.
     pub fn handle_input(&mut self, input: Input<'_>, now: CallTime) -> Result<(), InputError> {
-        if matches!(self.lifecycle, Lifecycle::Closed) {
+        if self.lifecycle.is_closed() {
             return Ok(());
         }
         let before = self.now;
@@ -295,14 +245,13 @@ impl Call {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
         let mark = self.playback.mark_deadline().map(|at| (at, Timer::MarkTimeout));
-        let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
-        self.timers.earliest().into_iter().chain(mark).filter(|_| !is_closed).min()
+        self.earliest_deadline().into_iter().chain(mark).filter(|_| !self.lifecycle.is_closed()).min()
     }
 
     /// Whether the call is over. It takes no input and gives no output.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        matches!(self.lifecycle, Lifecycle::Closed) && self.outputs.is_empty()
+        self.lifecycle.is_closed() && self.outputs.is_empty()
     }
 
     /// How far the call has come. The driver keeps it for the call's next media stream.
@@ -313,26 +262,37 @@ impl Call {
 
     /// Runs after each input and starts what can start.
     fn advance(&mut self) {
-        match &self.lifecycle {
-            Lifecycle::Active if self.turn.is_idle() && self.may_open_turn() => self.open_turn(),
-            Lifecycle::Ending(_) if self.turn.is_idle() && !self.playback.is_playing() => self.hand_off(),
-            Lifecycle::AwaitingStart
-            | Lifecycle::Active
-            | Lifecycle::Ending(_)
-            | Lifecycle::HandingOff
-            | Lifecycle::Leaving
-            | Lifecycle::Closed => {}
+        if self.may_open_stream() {
+            self.open_stream();
         }
-        self.send_queued_inputs();
+        self.hand_off();
+        self.send_inputs();
         self.migrate_in_gap();
         self.set_silence_timers();
         self.set_fetch_timer();
     }
 
     /// We do not listen while audio is fetched, because we must tell the agent's recogniser how long the prompt plays.
-    fn may_open_turn(&self) -> bool {
-        let must_wait = self.queued_inputs.is_empty() && self.playback.is_fetching();
-        !must_wait && !self.timers.is_set(Timer::Retry)
+    fn may_open_stream(&self) -> bool {
+        let must_wait = self.inputs.is_empty() && self.playback.is_fetching();
+        self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)
+    }
+
+    /// Sends the session parameters and the input that wait into an open stream that takes them.
+    fn send_inputs(&mut self) {
+        let Some(stream) = self.streams.takes_input().filter(|_| self.lifecycle.is_active()) else { return };
+        if !self.inputs.parameters.is_empty() {
+            let parameters = std::mem::take(&mut self.inputs.parameters);
+            self.streams.note_parameters(parameters.clone());
+            self.outputs.push_back(Output::Agent(stream, AgentCommand::Parameters(parameters)));
+        }
+        while let Some(input) = self.inputs.take_first() {
+            self.stage_recorder.input_complete(self.now);
+            if self.streams.note_input(&input, self.now, self.answer_due()) {
+                self.start_filler_timer();
+            }
+            self.outputs.push_back(Output::Agent(stream, AgentCommand::Send(input)));
+        }
     }
 
     /// Now, for the playout.
@@ -363,7 +323,7 @@ impl Call {
 
     /// A fetch holds up all audio after it, so it has a timeout.
     fn set_fetch_timer(&mut self) {
-        let is_fetching = self.playback.fetching().is_some() && !matches!(self.lifecycle, Lifecycle::Closed);
+        let is_fetching = self.playback.fetching().is_some() && !self.lifecycle.is_closed();
         if !is_fetching {
             self.timers.stop(Timer::FetchTimeout);
         } else if !self.timers.is_set(Timer::FetchTimeout) {
@@ -371,14 +331,19 @@ impl Call {
         }
     }
 
+    /// The earliest deadline, but for the marks' own.
+    fn earliest_deadline(&self) -> Option<(CallTime, Timer)> {
+        [self.timers.earliest(), self.lifecycle.deadline(), self.streams.deadline()].into_iter().flatten().min()
+    }
+
     fn on_timeout(&mut self) {
-        while let Some(timer) = self.timers.take_due(self.now) {
+        while let Some((_, timer)) = self.earliest_deadline().filter(|(at, _)| *at <= self.now) {
+            self.timers.stop(timer);
             match timer {
                 Timer::StartTimeout => self.close(CloseReason::NoStart),
                 Timer::FramesTimeout => self.on_frames_timeout(),
-                Timer::AnswerTimeout => self.on_answer_timeout(),
-                Timer::AnswerSettled => self.complete_turn(),
-                // The next turn waited for this timer; `advance` opens it.
+                Timer::AnswerTimeout | Timer::AnswerSettled => self.on_stream_late(),
+                // The next stream waited for this timer; `advance` opens it.
                 Timer::Retry => {}
                 Timer::FetchTimeout => {
                     if let Some(id) = self.playback.fetching() {
@@ -391,15 +356,14 @@ impl Call {
                 Timer::CallTooLong => self.on_limit_reached(CallLimit::Call),
                 Timer::SilenceTooLong => self.on_limit_reached(CallLimit::Silence),
                 Timer::Migration => self.migrate(),
-                Timer::MigrationTimeout => self.on_migration_timeout(),
+                Timer::MigrationTimeout => self.close(CloseReason::Migrated),
                 Timer::UpdateTimeout => self.close(CloseReason::NotUpdated),
                 Timer::StopTimeout => self.close(CloseReason::HandedOff),
                 // Playback keeps this timer: see below.
                 Timer::MarkTimeout => {}
             }
         }
-        let is_closed = matches!(self.lifecycle, Lifecycle::Closed);
-        if !is_closed && self.playback.mark_deadline().is_some_and(|at| at <= self.now) {
+        if !self.lifecycle.is_closed() && self.playback.mark_deadline().is_some_and(|at| at <= self.now) {
             let back = self.playback.give_up_marks(self.moment());
             self.poll_playback();
             self.on_played(back, false);
@@ -428,100 +392,7 @@ impl Call {
         }
     }
 
-    /// Ends the agent's part. From here on we do not listen. An agent that only said that it is done may still say
-    /// where the call goes.
-    fn end(&mut self, ending: Ending) {
-        if let (Lifecycle::Ending(Ending::Agent(said)), Ending::Agent(end)) = (&mut self.lifecycle, &ending)
-            && said.is_plain()
-        {
-            said.clone_from(end);
-        }
-        if matches!(self.lifecycle, Lifecycle::Active) {
-            self.account.after_end += self.caller.clear();
-            self.queued_inputs.clear();
-            for timer in [
-                Timer::Retry,
-                Timer::DigitsComplete,
-                Timer::Thinking,
-                Timer::CallTooLong,
-                Timer::Migration,
-                Timer::MigrationTimeout,
-            ] {
-                self.timers.stop(timer);
-            }
-            self.ended_at = self.now;
-            self.lifecycle = Lifecycle::Ending(ending);
-        }
-    }
-
-    /// The caller has heard the last words. The call gets its last TwiML.
-    fn hand_off(&mut self) {
-        let Lifecycle::Ending(ending) = std::mem::replace(&mut self.lifecycle, Lifecycle::HandingOff) else { return };
-        let config = &self.config.handoff;
-        let (status, twiml) = match &ending {
-            Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
-            Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
-            Ending::Limit(limit) => {
-                let goodbye = self.config.limits.goodbye.as_deref();
-                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, goodbye, &self.outcome))
-            }
-        };
-        self.report(Report::HandedOff { status });
-        self.timers.set(Timer::UpdateTimeout, self.now + self.config.timeouts.update_ms);
-        self.outputs.push_back(Output::Update { twiml });
-    }
-
-    fn on_updated(&mut self, result: UpdateResult) {
-        if !matches!(self.lifecycle, Lifecycle::HandingOff) {
-            return;
-        }
-        match result {
-            UpdateResult::Accepted => {
-                self.lifecycle = Lifecycle::Leaving;
-                self.timers.stop(Timer::UpdateTimeout);
-                self.timers.set(Timer::StopTimeout, self.now + self.config.timeouts.stop_ms);
-            }
-            UpdateResult::CallGone => self.close(CloseReason::CallGone),
-            UpdateResult::Impossible => self.close(CloseReason::NotUpdated),
-        }
-    }
-
-    fn close(&mut self, reason: CloseReason) {
-        if let Some(turn) = self.turn.open() {
-            self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
-        }
-        self.turn = TurnState::Idle;
-        while let Some(stages) = self.stage_recorder.take_awaiting() {
-            self.report_stages(Some(stages));
-        }
-        self.timers.stop_all();
-        self.account.left += self.caller.clear();
-        self.lifecycle = Lifecycle::Closed;
-        self.report(Report::Ended { reason, audio: self.account });
-        self.outputs.push_back(Output::Close(reason));
-    }
-
     fn report(&mut self, report: Report) {
         self.outputs.push_back(Output::Report(report));
-    }
-
-    fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
-        let number = |name: &str| self.parameters.get(name).and_then(|number| number.as_str()).map(ToOwned::to_owned);
-        let (from, to) = (number("From"), number("To"));
-        self.lifecycle = Lifecycle::Active;
-        self.timers.stop(Timer::StartTimeout);
-        self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
-        self.outcome.call_sid = call_sid.as_str().to_owned();
-        self.outcome.session.clone_from(&self.config.session);
-        let starting_input = &self.starting_input;
-        self.queued_inputs.extend(
-            starting_input.event.clone().map(TurnInput::Event).or(starting_input.text.clone().map(TurnInput::Text)),
-        );
-        self.silence = Silence::default();
-        self.note_agent_audio();
-        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| self.now + ms));
-        let migrate_after_ms = self.config.migrate_after_ms;
-        self.timers.put(Timer::Migration, (migrate_after_ms > 0).then(|| self.now + migrate_after_ms));
-        self.report(Report::Started { call_sid, stream_sid, from, to });
     }
 }

@@ -1,8 +1,8 @@
 //! Silence: a caller who does not answer, and a call that would never end.
 
 use crate::agent::TurnInput;
-use crate::call::turn::{OpenTurn, TurnState};
-use crate::call::{Call, Ending, Lifecycle, Timer};
+use crate::call::streams::NoInputTurn;
+use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
@@ -35,8 +35,7 @@ impl Call {
 
     /// Sets the timers for silence.
     pub(super) fn set_silence_timers(&mut self) {
-        let is_active = matches!(self.lifecycle, Lifecycle::Active);
-        let is_quiet = is_active && !self.playback.is_playing();
+        let is_quiet = self.lifecycle.is_active() && !self.playback.is_playing();
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
@@ -46,22 +45,21 @@ impl Call {
 
     /// How long silence may last before we tell the agent. `None` if the agent notices by itself or is not listening.
     fn no_input_after(&self) -> Option<u64> {
-        let TurnState::Listening(turn) = &self.turn else { return None };
+        let (_, heard) = self.streams.listening()?;
         let rule = &self.config.no_input;
-        let speaks = !turn.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
-        // With one stream for the whole call, the agent may still be working on this event or on what the caller said.
-        let is_thinking = self.timers.is_set(Timer::AnswerTimeout);
-        if speaks || is_thinking || rule.event.is_none() {
+        let speaks = !heard.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
+        // The agent may still be working on this event or on what the caller said.
+        if speaks || self.streams.awaits_answer() || rule.event.is_none() {
             return None;
         }
         let first_key_ms = self.config.dtmf.first_digit_ms;
-        let expects_keys = self.dtmf_rules.is_some() && first_key_ms > 0;
+        let expects_keys = self.digits.has_rules() && first_key_ms > 0;
         Some(if expects_keys { first_key_ms } else { rule.after_ms })
     }
 
     /// The caller has said nothing for too long. An agent that does not handle no-input gets an event.
     pub(super) fn on_no_input(&mut self) {
-        if !self.has_session_stream() {
+        if self.streams.takes_input().is_none() {
             self.cancel_turn();
         }
         self.count_no_input(true);
@@ -71,21 +69,18 @@ impl Call {
     fn send_no_input_event(&mut self) {
         self.silence.since = self.now;
         if let Some(event) = &self.config.no_input.event {
-            self.queued_inputs.push_front(TurnInput::Event(event.clone()));
+            self.inputs.add_first(TurnInput::Event(event.clone()));
         }
     }
 
-    /// After an answer to an audio turn: counts the turn as no-input if the caller said nothing. An agent that did not
-    /// answer it gets an event.
-    pub(super) fn count_no_input_turn(&mut self, turn: &OpenTurn, is_answered: bool) {
-        if !matches!(turn.input, TurnInput::Audio) {
-            return;
-        }
-        if !turn.utterance.is_empty() {
+    /// After a turn in which the agent noticed that the caller said nothing. An agent that did not answer it gets an
+    /// event.
+    pub(super) fn count_no_input_turn(&mut self, turn: NoInputTurn) {
+        if turn.has_transcript {
             self.silence.no_input_turns = 0;
             return;
         }
-        let by_event = !is_answered && self.config.no_input.event.is_some();
+        let by_event = !turn.is_answered && self.config.no_input.event.is_some();
         self.count_no_input(by_event);
         if by_event {
             self.send_no_input_event();
@@ -100,17 +95,5 @@ impl Call {
         if max_turns > 0 && in_a_row > max_turns {
             self.on_limit_reached(CallLimit::NoInputTurns);
         }
-    }
-
-    /// A limit of the settings ends the call. The prompt plays to its end, and the agent gets nothing more.
-    pub(super) fn on_limit_reached(&mut self, limit: CallLimit) {
-        if !matches!(self.lifecycle, Lifecycle::Active) {
-            return;
-        }
-        self.report(Report::LimitReached(limit));
-        if !self.turn.is_idle() {
-            self.cancel_turn();
-        }
-        self.end(Ending::Limit(limit));
     }
 }

@@ -3,8 +3,9 @@
 
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
-use crate::call::turn::{Answered, TurnState};
-use crate::call::{Call, Ending, Output, Timer};
+use crate::call::lifecycle::Ending;
+use crate::call::streams::Broken;
+use crate::call::{Call, Output, Timer};
 use crate::ending::CallLimit;
 use crate::report::Report;
 use crate::time::CallTime;
@@ -62,61 +63,72 @@ impl FailureStreak {
 }
 
 impl Call {
-    pub(super) fn on_turn_failed(&mut self, fault: AgentFault) {
-        self.turn_failed(fault, false);
+    pub(super) fn on_stream_failed(&mut self, fault: AgentFault) {
+        self.stream_failed(fault, Some(AgentCommand::Done));
     }
 
-    /// `is_cancelled`: whether the stream has already had its last command.
-    fn turn_failed(&mut self, fault: AgentFault, is_cancelled: bool) {
-        let is_responding = matches!(self.turn, TurnState::Responding(_));
-        self.restore_unconfirmed_parameters();
-        let Some(turn) = self.turn.open() else { return };
-        let (id, input, opened_at) = (turn.number, turn.input.clone(), turn.opened_at);
-        let has_others_results = turn.has_others_results;
-        let was_well = matches!(self.turn, TurnState::Listening(_)) && !is_cancelled;
+    /// Gives up an open stream that is of no use.
+    pub(super) fn give_up_stream(&mut self, why: &str) {
+        let Some(open) = self.streams.open() else { return };
+        self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
+        let fault = AgentFault { code: "DEADLINE_EXCEEDED".to_owned(), message: why.to_owned(), transient: true };
+        self.stream_failed(fault, None);
+    }
+
+    /// `last`: the stream's last command, if it has not had one.
+    fn stream_failed(&mut self, fault: AgentFault, last: Option<AgentCommand>) {
+        let Some(mut broken) = self.streams.salvage() else { return };
+        self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
-        if was_well && self.now.ms_since(opened_at) >= self.config.retry.budget_ms {
+        let was_well = broken.was_listening && last.is_some();
+        if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }
-        if turn.answered == Answered::Yes {
-            // We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during
-            // it is sent again.
-            let again = if self.has_session_stream() { self.resend_speech() } else { 0 };
-            self.requeue_inputs();
-            let again_ms = again / BYTES_PER_MS as u64;
-            self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: None, again_ms });
-            if is_cancelled {
-                self.close_turn(None)
-            } else {
-                self.complete_turn()
-            }
-            self.pace_streams(opened_at);
-            return;
+        if broken.is_answered {
+            self.answer_broke_off(broken, fault, last);
+        } else {
+            self.retry(broken, fault);
         }
+    }
+
+    /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is sent
+    /// again.
+    fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
+        let again_ms = self.resend_speech() / BYTES_PER_MS as u64;
+        self.requeue_inputs(&mut broken);
+        self.report(Report::TurnFailed { turn: broken.turn, fault, retry_in_ms: None, again_ms });
+        self.close_turn(last);
+        self.pace_streams(broken.opened_at);
+    }
+
+    fn retry(&mut self, mut broken: Broken, fault: AgentFault) {
+        let turn = broken.turn;
         self.stage_recorder.discard_open();
-        let may_repeat = !is_responding || self.config.retry.answering_turn || !matches!(input, TurnInput::Audio);
+        let is_audio = matches!(broken.input, TurnInput::Audio);
+        let may_repeat = broken.was_listening || self.config.retry.answering_turn || !is_audio;
         if may_repeat {
-            self.requeue_inputs();
+            self.requeue_inputs(&mut broken);
         }
-        self.clear_turn();
+        self.streams.cancel();
+        self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).
-        let refuses_event = !fault.transient && fault.code == REFUSED && self.is_starting_event(&input);
+        let refuses_event = !fault.transient && fault.code == REFUSED && self.inputs.is_starting_event(&broken.input);
         // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
         // those again.
-        let refuses_results = !fault.transient && has_others_results;
+        let refuses_results = !fault.transient && broken.has_foreign_results;
         let retry = &self.config.retry;
         let pause = if fault.transient || refuses_event || refuses_results {
             self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
         } else {
             None
         };
-        let input = if refuses_event { TurnInput::Audio } else { input };
+        let input = if refuses_event { TurnInput::Audio } else { broken.input };
         let again = if may_repeat { self.retry_input(input) } else { 0 };
         self.caller.forget_written();
-        self.report(Report::TurnFailed { turn: id, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
+        self.report(Report::TurnFailed { turn, fault, retry_in_ms: pause, again_ms: again / BYTES_PER_MS as u64 });
         if refuses_event {
-            self.starting_event_unanswered(id);
+            self.starting_event_unanswered(turn);
         }
         match pause {
             Some(pause) => {
@@ -133,13 +145,11 @@ impl Call {
 
     /// Queues the failed turn's input for the next one. Returns how many bytes of audio it has.
     fn retry_input(&mut self, input: TurnInput) -> u64 {
+        let had_audio = self.streams.listens_after(&input);
         if !matches!(input, TurnInput::Audio) {
-            self.queued_inputs.push_front(input);
-            if !self.has_session_stream() {
-                return 0;
-            }
+            self.inputs.add_first(input);
         }
-        self.resend_audio()
+        if had_audio { self.resend_audio() } else { 0 }
     }
 
     /// Sends the stream's audio, as far as it is kept, again to the next one. Returns how many bytes.
@@ -148,21 +158,6 @@ impl Call {
         self.account.written -= again;
         self.account.resent += again;
         again
-    }
-
-    pub(super) fn on_answer_timeout(&mut self) {
-        if self.force_replacement() || self.stop_awaiting_starting_event() {
-            return;
-        }
-        self.give_up_stream("no answer came in time");
-    }
-
-    /// Gives up an open stream that is of no use.
-    pub(super) fn give_up_stream(&mut self, why: &str) {
-        let Some(turn) = self.turn.open() else { return };
-        self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Cancel));
-        let fault = AgentFault { code: "DEADLINE_EXCEEDED".to_owned(), message: why.to_owned(), transient: true };
-        self.turn_failed(fault, true);
     }
 }
 

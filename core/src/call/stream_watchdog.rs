@@ -3,7 +3,7 @@
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
-use crate::call::turn::{CLEAR_SPEECH_MS, StreamWatchdog, TurnState};
+use crate::call::streams::{CLEAR_SPEECH_MS, StreamWatchdog};
 
 /// How long before the level rose the first word may have begun, in milliseconds.
 const LEAD_MS: u64 = 300;
@@ -18,39 +18,25 @@ impl Call {
         }
     }
 
-    /// The stream has responded.
-    pub(super) fn note_stream_event(&mut self) {
-        if let Some(turn) = self.turn.open_mut() {
-            turn.watchdog = StreamWatchdog::default();
-            turn.has_responded = true;
-        }
-    }
-
     /// Runs after each frame that the stream got. Gives the stream up if it should have responded long ago. During a
-    /// prompt the recogniser may have been told not to listen. A stream for the whole call may take a voice for noise
-    /// and stay silent, so it is given up only if it has never responded.
+    /// prompt the recogniser may have been told not to listen.
     pub(super) fn check_stalled_stream(&mut self) {
         let timeout_ms = self.config.timeouts.stalled_ms;
-        let (is_playing, speaking_since) = (self.playback.is_playing(), self.voice.speaking_since());
-        let has_session_stream = self.has_session_stream();
-        if timeout_ms == 0 {
+        if timeout_ms == 0 || self.streams.listening().is_none() {
             return;
         }
-        let TurnState::Listening(turn) = &mut self.turn else { return };
-        if has_session_stream && turn.has_responded {
-            return;
-        }
-        if is_playing {
-            turn.watchdog = StreamWatchdog::default();
+        let Some(heard) = self.streams.heard_mut() else { return };
+        let Some(watchdog) = &mut heard.watchdog else { return };
+        if self.playback.is_playing() {
+            *watchdog = StreamWatchdog::default();
             return;
         }
         let ms = (self.frame.len() / BYTES_PER_MS) as u64;
-        let watchdog = &mut turn.watchdog;
-        if let Some(onset) = speaking_since {
+        if let Some(onset) = self.voice.speaking_since() {
             watchdog.voice_ms += ms;
-            watchdog.from.get_or_insert(onset.saturating_sub(LEAD_MS * BYTES_PER_MS as u64).max(turn.began));
+            watchdog.from.get_or_insert(onset.saturating_sub(LEAD_MS * BYTES_PER_MS as u64).max(heard.began));
         }
-        if watchdog.voice_ms >= CLEAR_SPEECH_MS || !turn.utterance.is_empty() {
+        if watchdog.voice_ms >= CLEAR_SPEECH_MS || !heard.utterance.is_empty() {
             watchdog.ms += ms;
         }
         if watchdog.ms >= timeout_ms {

@@ -116,16 +116,6 @@ impl Timers {
     pub(super) fn earliest(&self) -> Option<(CallTime, Timer)> {
         Timer::ALL.into_iter().filter_map(|timer| Some((self.0[timer as usize]?, timer))).min()
     }
-
-    /// Takes the earliest deadline that is not after `now`.
-    pub(super) fn take_due(&mut self, now: CallTime) -> Option<Timer> {
-        let (at, timer) = self.earliest()?;
-        if at > now {
-            return None;
-        }
-        self.stop(timer);
-        Some(timer)
-    }
 }
 
 #[cfg(test)]
@@ -145,10 +135,13 @@ mod tests {
         timers.set(Timer::MarkTimeout, CallTime::from_ms(20));
         timers.set(Timer::Retry, CallTime::from_ms(10));
         timers.set(Timer::AnswerTimeout, CallTime::from_ms(10));
-        assert_eq!(timers.take_due(CallTime::from_ms(9)), None);
-        assert_eq!(timers.earliest(), Some((CallTime::from_ms(10), Timer::AnswerTimeout)));
-        let taken: Vec<_> = std::iter::from_fn(|| timers.take_due(CallTime::from_ms(20))).collect();
-        assert_eq!(taken, [Timer::AnswerTimeout, Timer::Retry, Timer::MarkTimeout]);
+        let due = std::iter::from_fn(|| {
+            let earliest = timers.earliest()?;
+            timers.stop(earliest.1);
+            Some(earliest)
+        });
+        let due: Vec<_> = due.map(|(at, timer)| (at.as_ms(), timer)).collect();
+        assert_eq!(due, [(10, Timer::AnswerTimeout), (10, Timer::Retry), (20, Timer::MarkTimeout)]);
         assert_eq!(timers.earliest(), None);
     }
 }

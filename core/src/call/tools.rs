@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value};
 
-use crate::agent::{ToolCall, ToolOutcome, ToolResult, TurnInput};
-use crate::call::{Call, Lifecycle, Output};
+use crate::agent::{ToolCall, ToolOutcome, ToolResult};
+use crate::call::{Call, Output};
 use crate::ids::{ToolsId, TurnId};
 use crate::report::Report;
 
@@ -34,11 +34,9 @@ impl Call {
         if calls.is_empty() {
             return;
         }
-        if let Some(turn) = self.turn.open_mut() {
-            turn.has_asked_for_tools = true;
-        }
+        self.streams.note_tool_calls();
         let has_room = self.tools.running.len() < MAX_WAITING_TOOL_RUNS;
-        if self.config.has_tools && self.has_session_stream() && has_room {
+        if self.config.has_tools && self.streams.takes_tool_results() && has_room {
             let id = self.tools.last.next();
             self.tools.last = id;
             self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
@@ -53,18 +51,12 @@ impl Call {
             self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
         }
         let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
-        if self.has_session_stream() {
-            self.queue_tool_results(refused.collect());
-        } else {
-            refused.for_each(|refused| self.queue_tool_results(vec![refused]));
-        }
+        self.queue_tool_results(refused.collect());
     }
 
     fn queue_tool_results(&mut self, results: Vec<ToolResult>) {
-        let waiting = self.queued_inputs.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
-        if waiting < MAX_WAITING_TOOL_RUNS {
-            // The agent waits for the results and takes nothing else meanwhile. They keep their order.
-            self.queued_inputs.insert(waiting, TurnInput::ToolResults(results));
+        for results in self.streams.tool_inputs(results) {
+            self.inputs.add_tool_results(results);
         }
     }
 
@@ -72,7 +64,7 @@ impl Call {
     pub(super) fn on_tools_run(&mut self, id: ToolsId, results: Vec<Result<Map<String, Value>, String>>) {
         let Some(place) = self.tools.running.iter().position(|running| running.id == id) else { return };
         let Some(Running { turn, calls, .. }) = self.tools.running.remove(place) else { return };
-        if !matches!(self.lifecycle, Lifecycle::Active) {
+        if !self.lifecycle.is_active() {
             return;
         }
         let results = results.into_iter().chain(std::iter::repeat_with(|| Err("the tool has no result".to_owned())));

@@ -1,12 +1,11 @@
 //! What Twilio's messages do to a call.
 
-use serde_json::json;
-
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::call::lifecycle::Lifecycle;
+use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
-use crate::call::turn::TurnState;
-use crate::call::{Call, Lifecycle, Output};
+use crate::call::{Call, Output};
 use crate::error::{InputError, PeerFault};
 use crate::ids::{CallSid, MarkName, StreamSid};
 use crate::report::{BargeInBy, CloseReason, Report};
@@ -20,7 +19,7 @@ const LAST_MOMENT_MS: u64 = 2_000;
 
 impl Call {
     pub(super) fn on_twilio(&mut self, text: &str) -> Result<(), InputError> {
-        let is_started = !matches!(self.lifecycle, Lifecycle::AwaitingStart);
+        let is_started = !matches!(self.lifecycle, Lifecycle::AwaitingStart { .. });
         match twilio::parse(text)? {
             Inbound::Connected => {}
             Inbound::Start(_) if is_started => return Err(PeerFault::SecondStart.into()),
@@ -55,27 +54,9 @@ impl Call {
             self.close(CloseReason::WrongCall);
             return Ok(());
         }
-        self.session_parameters(&call_sid, start.custom_parameters);
+        self.inputs.start(&call_sid, start.custom_parameters);
         self.started(call_sid, stream_sid);
         Ok(())
-    }
-
-    /// The session parameters that we send to the agent. The two numbers have the agent's own names, the rest ours.
-    /// `param.NAME` of the voice-url is `NAME` for the agent.
-    fn session_parameters(&mut self, call_sid: &CallSid, custom: impl IntoIterator<Item = (String, String)>) {
-        for (name, value) in custom {
-            let name = match name.as_str() {
-                "from" => "From",
-                "to" => "To",
-                other => other.strip_prefix("param.").unwrap_or(other),
-            };
-            self.parameters.insert(name.to_owned(), value.into());
-        }
-        self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
-        self.known_parameters = self.parameters.clone();
-        if let Some(from) = self.parameters.get("From") {
-            self.payload.insert("telephony".to_owned(), json!({ "caller_id": from }));
-        }
     }
 
     fn on_media(&mut self, media: &Media<'_>) -> Result<(), InputError> {
@@ -93,7 +74,7 @@ impl Call {
     /// The caller's audio of 20 ms is in `frame`.
     fn on_frame(&mut self) {
         self.account.received += self.frame.len() as u64;
-        if !matches!(self.lifecycle, Lifecycle::Active) {
+        if !self.lifecycle.is_active() {
             self.account.after_end += self.frame.len() as u64;
             return;
         }
@@ -108,8 +89,7 @@ impl Call {
         self.rotate();
         self.write_audio();
         self.check_stalled_stream();
-        let listening = matches!(self.turn, TurnState::Listening(_));
-        let turn = self.turn.open().map(|turn| turn.number).filter(|_| listening);
+        let turn = self.streams.listening().map(|(open, _)| open.turn);
         self.check_barge_in(BargeInBy::Voice, turn);
     }
 
@@ -132,41 +112,41 @@ impl Call {
         }
     }
 
-    /// Writes all audio that no stream has had to the listening turn.
+    /// Writes all audio that no stream has had to the listening stream.
     pub(super) fn write_audio(&mut self) {
-        let TurnState::Listening(turn) = &self.turn else { return };
+        let Some((open, heard)) = self.streams.listening() else { return };
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
             self.account.written += audio.len() as u64;
-            self.outputs.push_back(Output::Agent(turn.id, AgentCommand::Audio(audio)));
+            self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
         }
-        if turn.utterance.is_empty() {
-            self.caller.keep_pre_roll(turn.watchdog.speech_from());
+        if heard.utterance.is_empty() {
+            self.caller.keep_pre_roll(heard.speech_from());
         }
     }
 
     /// The agent takes only so much audio in one stream. If the caller is silent, a new stream takes over. If he is
-    /// speaking, we wait for a pause as long as there is time, and end the turn there.
+    /// speaking, we wait for a pause as long as there is time.
     fn rotate(&mut self) {
-        let TurnState::Listening(turn) = &self.turn else { return };
-        let audio_ms = (self.caller.written() - turn.began) / BYTES_PER_MS as u64;
+        let Some((open, heard)) = self.streams.listening() else { return };
+        let audio_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
         let limit = self.config.audio_limit_ms;
         if limit == 0 || audio_ms < limit.saturating_sub(self.config.rotation_margin_ms) {
             return;
         }
-        let id = turn.number;
-        let nothing_said = turn.utterance.is_empty() && !self.voice.is_speaking();
-        let must = audio_ms >= limit.saturating_sub(LAST_MOMENT_MS);
-        if self.has_session_stream() {
-            if must || (nothing_said && !self.playback.is_playing()) {
-                self.report(Report::Rotated { turn: id, in_speech: !nothing_said });
-                self.restart_stream();
-            }
-        } else if nothing_said {
-            self.report(Report::Rotated { turn: id, in_speech: false });
-            self.cancel_turn();
-        } else if must || !self.voice.is_speaking() {
-            self.report(Report::Rotated { turn: id, in_speech: true });
-            self.half_close();
+        let in_speech = !heard.utterance.is_empty() || self.voice.is_speaking();
+        let rotation = self.streams.at_limit(AtLimit {
+            is_speaking: self.voice.is_speaking(),
+            is_playing: self.playback.is_playing(),
+            is_last_moment: audio_ms >= limit.saturating_sub(LAST_MOMENT_MS),
+        });
+        if rotation != Rotation::GoOn {
+            self.report(Report::Rotated { turn: open.turn, in_speech });
+        }
+        match rotation {
+            Rotation::GoOn => {}
+            Rotation::Cancel => self.cancel_turn(),
+            Rotation::EndUtterance => self.end_utterance(),
+            Rotation::Replace => self.replace_stream(),
         }
     }
 }

@@ -1,0 +1,133 @@
+//! What the agent gets besides the caller's audio: input that waits for a stream, and session parameters.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use crate::agent::{Digits, DigitsForm, TurnInput};
+use crate::config::{CallConfig, StartingInput};
+use crate::ids::CallSid;
+
+/// How many complete inputs of digits may wait for the agent.
+const MAX_QUEUED_DIGITS: usize = 16;
+
+/// How many results of tools may wait for the agent.
+const MAX_QUEUED_TOOL_RESULTS: usize = 16;
+
+/// What the agent gets besides the caller's audio.
+#[derive(Debug)]
+pub(super) struct AgentInputs {
+    queue: VecDeque<TurnInput>,
+    /// Session parameters that the agent does not know yet.
+    pub(super) parameters: Map<String, Value>,
+    /// All session parameters.
+    pub(super) known_parameters: Map<String, Value>,
+    /// The payload of every turn for the agent's webhook.
+    pub(super) payload: Map<String, Value>,
+    /// What the agent gets before the caller says anything.
+    starting_input: StartingInput,
+}
+
+impl AgentInputs {
+    pub(super) fn new(config: &CallConfig) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            parameters: config.parameters.clone(),
+            known_parameters: Map::new(),
+            payload: Map::new(),
+            starting_input: config.first_input(),
+        }
+    }
+
+    /// The call has started. Of the session parameters that the agent gets, the two numbers have the agent's own names,
+    /// the rest ours. `param.NAME` of the voice-url is `NAME` for the agent.
+    pub(super) fn start(&mut self, call_sid: &CallSid, custom: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in custom {
+            let name = match name.as_str() {
+                "from" => "From",
+                "to" => "To",
+                other => other.strip_prefix("param.").unwrap_or(other),
+            };
+            self.parameters.insert(name.to_owned(), value.into());
+        }
+        self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
+        self.known_parameters = self.parameters.clone();
+        if let Some(from) = self.parameters.get("From") {
+            self.payload.insert("telephony".to_owned(), json!({ "caller_id": from }));
+        }
+        let StartingInput { event, text } = self.starting_input.clone();
+        self.queue.extend(event.map(TurnInput::Event).or(text.map(TurnInput::Text)));
+    }
+
+    /// A session parameter that is a text.
+    pub(super) fn text_parameter(&self, name: &str) -> Option<String> {
+        self.parameters.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
+    }
+
+    /// Sets a session parameter for the next stream and all later ones.
+    pub(super) fn set_parameter(&mut self, name: &str, value: &Value) {
+        self.known_parameters.insert(name.to_owned(), value.clone());
+        self.parameters.insert(name.to_owned(), value.clone());
+    }
+
+    /// Puts back session parameters that a stream did not confirm, so that the next stream sends them. Newer values
+    /// stay.
+    pub(super) fn restore_parameters(&mut self, unconfirmed: Map<String, Value>) {
+        for (name, value) in unconfirmed {
+            self.parameters.entry(name).or_insert(value);
+        }
+    }
+
+    pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
+    }
+
+    /// The agent does not know the starting event. It gets the starting text, if there is one.
+    pub(super) fn add_starting_text(&mut self) {
+        self.queue.extend(self.starting_input.text.clone().map(TurnInput::Text));
+    }
+
+    /// Whether no input waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The input that waits longest.
+    pub(super) fn first(&self) -> Option<&TurnInput> {
+        self.queue.front()
+    }
+
+    /// Takes it out.
+    pub(super) fn take_first(&mut self) -> Option<TurnInput> {
+        self.queue.pop_front()
+    }
+
+    /// Adds input that goes before all that waits.
+    pub(super) fn add_first(&mut self, input: TurnInput) {
+        self.queue.push_front(input);
+    }
+
+    /// Adds digits. Returns whether there was room.
+    pub(super) fn add_digits(&mut self, digits: Digits, form: DigitsForm) -> bool {
+        let waiting = self.queue.iter().filter(|input| matches!(input, TurnInput::Digits(..))).count();
+        let has_room = waiting < MAX_QUEUED_DIGITS;
+        if has_room {
+            self.queue.push_back(TurnInput::Digits(digits, form));
+        }
+        has_room
+    }
+
+    /// Adds results of tools. The agent waits for them and takes nothing else meanwhile, so they go first, in order.
+    /// Drops them if there is no room.
+    pub(super) fn add_tool_results(&mut self, results: TurnInput) {
+        let waiting = self.queue.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
+        if waiting < MAX_QUEUED_TOOL_RESULTS {
+            self.queue.insert(waiting, results);
+        }
+    }
+
+    /// Drops what waits.
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+    }
+}

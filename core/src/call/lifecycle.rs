@@ -1,0 +1,178 @@
+//! The states of a call, and how it begins and ends.
+//!
+//! ```text
+//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending
+//! AwaitingStart --timeout, start of another call--> Closed
+//! Ending --answer complete, playout over: Update--> HandingOff
+//! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
+//! HandingOff --update refused, or timeout--> Closed
+//! AwaitingStart, Active --migrated in a gap, or at the timeout--> Closed
+//! any after start --no frames--> Closed
+//! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
+//! ```
+
+use crate::agent::{AgentCommand, AgentEnd};
+use crate::call::{Call, Output, Timer, UpdateResult};
+use crate::ending::{CallLimit, VirtualAgentStatus};
+use crate::handoff;
+use crate::ids::{CallSid, StreamSid};
+use crate::report::{CloseReason, Report};
+use crate::time::CallTime;
+
+use super::migration::Migration;
+use super::no_input::Silence;
+
+/// The state of the call.
+#[derive(Debug)]
+pub(super) enum Lifecycle {
+    /// The WebSocket is open. Twilio has not said which call it is.
+    AwaitingStart { until: CallTime, migration: Migration },
+    /// The agent has the call.
+    Active { migration: Migration },
+    /// The agent's part is over. The caller still hears its last words. We do not listen.
+    Ending { why: Ending, since: CallTime },
+    /// We give the call its last TwiML.
+    HandingOff { until: CallTime },
+    /// Twilio accepted the last TwiML and will stop the stream.
+    Leaving { until: CallTime },
+    /// Nothing happens any more.
+    Closed,
+}
+
+/// Why the agent's part is over.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Agent(AgentEnd),
+    AgentFailed,
+    Limit(CallLimit),
+}
+
+impl Lifecycle {
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self, Self::Active { .. })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// When the agent's part ended, while the caller still hears its last words.
+    pub(super) fn ending_since(&self) -> Option<CallTime> {
+        match self {
+            Self::Ending { since, .. } => Some(*since),
+            Self::AwaitingStart { .. }
+            | Self::Active { .. }
+            | Self::HandingOff { .. }
+            | Self::Leaving { .. }
+            | Self::Closed => None,
+        }
+    }
+
+    /// When the state ends by itself, and why.
+    pub(super) fn deadline(&self) -> Option<(CallTime, Timer)> {
+        match self {
+            Self::AwaitingStart { until, migration } => {
+                Some((*until, Timer::StartTimeout)).into_iter().chain(migration.deadline()).min()
+            }
+            Self::Active { migration } => migration.deadline(),
+            Self::HandingOff { until } => Some((*until, Timer::UpdateTimeout)),
+            Self::Leaving { until } => Some((*until, Timer::StopTimeout)),
+            Self::Ending { .. } | Self::Closed => None,
+        }
+    }
+}
+
+impl Call {
+    /// Twilio has said which call it is.
+    pub(super) fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
+        let (from, to) = (self.inputs.text_parameter("From"), self.inputs.text_parameter("To"));
+        if let Lifecycle::AwaitingStart { migration, .. } = self.lifecycle {
+            self.lifecycle = Lifecycle::Active { migration };
+        }
+        self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
+        self.outcome.call_sid = call_sid.as_str().to_owned();
+        self.outcome.session.clone_from(&self.config.session);
+        self.silence = Silence::default();
+        self.note_agent_audio();
+        self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| self.now + ms));
+        let migrate_after_ms = self.config.migrate_after_ms;
+        self.timers.put(Timer::Migration, (migrate_after_ms > 0).then(|| self.now + migrate_after_ms));
+        self.report(Report::Started { call_sid, stream_sid, from, to });
+    }
+
+    /// Ends the agent's part. From here on we do not listen. An agent that only said that it is done may still say
+    /// where the call goes.
+    pub(super) fn end(&mut self, why: Ending) {
+        if let (Lifecycle::Ending { why: Ending::Agent(said), .. }, Ending::Agent(end)) = (&mut self.lifecycle, &why)
+            && said.is_plain()
+        {
+            said.clone_from(end);
+        }
+        if !self.lifecycle.is_active() {
+            return;
+        }
+        self.account.after_end += self.caller.clear();
+        self.inputs.clear();
+        for timer in [Timer::Retry, Timer::DigitsComplete, Timer::Thinking, Timer::CallTooLong, Timer::Migration] {
+            self.timers.stop(timer);
+        }
+        self.lifecycle = Lifecycle::Ending { why, since: self.now };
+    }
+
+    /// A limit of the settings ends the call. The prompt plays to its end, and the agent gets nothing more.
+    pub(super) fn on_limit_reached(&mut self, limit: CallLimit) {
+        if !self.lifecycle.is_active() {
+            return;
+        }
+        self.report(Report::LimitReached(limit));
+        self.cancel_turn();
+        self.end(Ending::Limit(limit));
+    }
+
+    /// Hands the call off when the caller has heard the last words.
+    pub(super) fn hand_off(&mut self) {
+        let Lifecycle::Ending { why, .. } = &self.lifecycle else { return };
+        if self.streams.open().is_some() || self.playback.is_playing() {
+            return;
+        }
+        let config = &self.config.handoff;
+        let (status, twiml) = match why {
+            Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
+            Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
+            Ending::Limit(limit) => {
+                let goodbye = self.config.limits.goodbye.as_deref();
+                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, goodbye, &self.outcome))
+            }
+        };
+        self.lifecycle = Lifecycle::HandingOff { until: self.now + self.config.timeouts.update_ms };
+        self.report(Report::HandedOff { status });
+        self.outputs.push_back(Output::Update { twiml });
+    }
+
+    pub(super) fn on_updated(&mut self, result: UpdateResult) {
+        if !matches!(self.lifecycle, Lifecycle::HandingOff { .. }) {
+            return;
+        }
+        match result {
+            UpdateResult::Accepted => {
+                self.lifecycle = Lifecycle::Leaving { until: self.now + self.config.timeouts.stop_ms };
+            }
+            UpdateResult::CallGone => self.close(CloseReason::CallGone),
+            UpdateResult::Impossible => self.close(CloseReason::NotUpdated),
+        }
+    }
+
+    pub(super) fn close(&mut self, reason: CloseReason) {
+        if let Some((open, _)) = self.streams.cancel() {
+            self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
+        }
+        while let Some(stages) = self.stage_recorder.take_awaiting() {
+            self.report_stages(Some(stages));
+        }
+        self.timers.stop_all();
+        self.account.left += self.caller.clear();
+        self.lifecycle = Lifecycle::Closed;
+        self.report(Report::Ended { reason, audio: self.account });
+        self.outputs.push_back(Output::Close(reason));
+    }
+}

@@ -1,0 +1,96 @@
+//! A stream that another one carries on, because the server will cut it or it is near the most audio that it takes. What
+//! the old stream has not answered goes to the new one.
+
+use crate::agent::{AgentCommand, TurnInput};
+use crate::call::lifecycle::Ending;
+use crate::call::streams::Broken;
+use crate::call::{Call, Output, Timer};
+use crate::time::CallTime;
+
+/// A stream that must be replaced sooner than this and has not answered has failed, in milliseconds.
+const SHORT_STREAM_MS: u64 = 1_000;
+
+impl Call {
+    /// The server will cut the stream. We first wait for the rest of an answer.
+    pub(super) fn on_go_away(&mut self) {
+        let stream = self.streams.go_away(self.now);
+        self.outputs.extend(stream.map(|stream| Output::Agent(stream, AgentCommand::HalfClose)));
+    }
+
+    /// Half-closes the stream. Another one takes over when it has ended.
+    pub(super) fn replace_stream(&mut self) {
+        let stream = self.streams.replace(self.now);
+        self.outputs.extend(stream.map(|stream| Output::Agent(stream, AgentCommand::HalfClose)));
+    }
+
+    /// A stream to be replaced has ended, and another one takes over. If it ended at once without an answer, the agent
+    /// has failed.
+    pub(super) fn on_replaced(&mut self) {
+        let Some(Broken { opened_at, is_answered, .. }) = self.requeue_unanswered() else { return };
+        self.complete_turn();
+        let is_short = self.now.ms_since(opened_at) < SHORT_STREAM_MS;
+        if is_answered || !is_short || !self.lifecycle.is_active() {
+            self.pace_streams(opened_at);
+            return;
+        }
+        let retry = &self.config.retry;
+        match self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms) {
+            Some(pause) => self.timers.set(Timer::Retry, self.now + pause),
+            None => self.end(Ending::AgentFailed),
+        }
+    }
+
+    /// Delays the next stream if the last one, opened at `opened_at`, ended at once.
+    pub(super) fn pace_streams(&mut self, opened_at: CallTime) {
+        let min_ms = self.streams.min_stream_ms();
+        if self.lifecycle.is_active() && self.now.ms_since(opened_at) < min_ms {
+            self.timers.set(Timer::Retry, opened_at + min_ms);
+        }
+    }
+
+    /// Queues what the old stream has not answered, for the next stream. Returns what the old one was.
+    pub(super) fn requeue_unanswered(&mut self) -> Option<Broken> {
+        self.resend_speech();
+        let mut broken = self.streams.salvage()?;
+        self.requeue_inputs(&mut broken);
+        if !broken.has_part && !matches!(broken.input, TurnInput::Audio) {
+            self.inputs.add_first(broken.input.clone());
+        }
+        Some(broken)
+    }
+
+    /// Queues what the stream got besides audio and has not answered, so that the next stream sends it.
+    pub(super) fn requeue_inputs(&mut self, broken: &mut Broken) {
+        let mut sent = std::mem::take(&mut broken.unanswered);
+        // The starting event is sent again. The starting text follows only if the agent does not answer it.
+        if !broken.has_part && self.inputs.is_starting_event(&broken.input) {
+            sent.retain(|input| !matches!(input, TurnInput::Text(_)));
+        }
+        sent.into_iter().rev().for_each(|input| self.inputs.add_first(input));
+    }
+
+    /// Queues the audio of what the caller said since the agent's last answer, so that the next stream gets it too.
+    /// Returns its bytes.
+    pub(super) fn resend_speech(&mut self) -> u64 {
+        let is_voice =
+            self.voice.onset_since(self.caller.kept_from()).is_some_and(|onset| onset < self.caller.written());
+        if is_voice || self.streams.has_unanswered_speech() { self.resend_audio() } else { 0 }
+    }
+
+    /// The agent has finished its answer. Its stream stays open.
+    pub(super) fn turn_over(&mut self) {
+        self.finish_playing();
+        let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
+        self.report_stages(stages);
+        let next = self.next_turn_id();
+        let Some(over) = self.streams.turn_over(next) else { return };
+        self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
+        self.outputs.extend(over.report.map(Output::Report));
+        if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
+            self.starting_event_unanswered(over.turn);
+        }
+        if over.must_replace {
+            self.replace_stream();
+        }
+    }
+}

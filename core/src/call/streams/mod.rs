@@ -1,0 +1,390 @@
+//! The streams to the agent: what a call asks of them, whichever protocol the agent speaks.
+//!
+//! Two machines answer. [`PerTurn`] is for ES and CX, where a stream takes one turn. [`PerSession`] is for CES, where a
+//! stream takes turn after turn. [`streams`] chooses one when the call begins. Nothing else in a call asks which one it
+//! is. A machine holds what it knows of the open stream, and says what follows from an event. The call does it.
+
+mod answer_parts;
+mod heard;
+mod per_session;
+mod per_turn;
+mod wait;
+
+use std::fmt::Debug;
+
+use serde_json::{Map, Value};
+
+use crate::agent::{Answer, AnswerPart, Prompt, ToolResult, TurnInput};
+use crate::call::Timer;
+use crate::call::caller_audio::Position;
+use crate::config::{StreamShape, Timeouts};
+use crate::ids::{StreamId, TurnId};
+use crate::report::Report;
+use crate::time::CallTime;
+
+pub(super) use answer_parts::Earlier;
+pub(super) use heard::{CLEAR_SPEECH_MS, Heard, StreamWatchdog};
+use per_session::PerSession;
+use per_turn::PerTurn;
+
+/// The machine for an agent of that kind.
+pub(super) fn streams(shape: StreamShape) -> Box<dyn AgentStreams> {
+    match shape {
+        StreamShape::PerTurn => Box::new(PerTurn::default()),
+        StreamShape::PerSession => Box::new(PerSession::default()),
+    }
+}
+
+/// The open stream and its current turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) stream: StreamId,
+    pub(super) turn: TurnId,
+}
+
+/// A stream that opens.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) ids: Open,
+    pub(super) input: TurnInput,
+    pub(super) is_starting_event: bool,
+    /// The session parameters that it brings.
+    pub(super) parameters: Map<String, Value>,
+    pub(super) heard: Heard,
+    /// How much of the caller's audio has come.
+    pub(super) position: Position,
+    pub(super) now: CallTime,
+    pub(super) answer_due: CallTime,
+}
+
+/// What follows the opening of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The caller's audio goes to it.
+    Listening,
+    /// The caller's audio goes to it, and the agent should answer the first input meanwhile.
+    ListeningAndThinking,
+    /// Its input is complete. It must be half-closed.
+    InputComplete,
+}
+
+/// What a transcript says about the turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Understood {
+    /// More may come.
+    Interim,
+    /// The agent has understood the utterance.
+    Final,
+    /// This is the last one so far. No other message says what the agent has understood, and it may answer now.
+    Latest,
+}
+
+/// Whether the agent works on an answer that has not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thinking {
+    No,
+    /// It may, unless the caller is still speaking.
+    UnlessCallerSpeaks,
+    Yes,
+}
+
+/// What follows a part of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterPart {
+    /// More of it may come, and may join the audio so far.
+    Wait,
+    /// More of it will come, but the audio so far stands alone.
+    FinishPlaying,
+    /// The turn is over. Its stream stays open.
+    TurnOver,
+    /// The turn and its stream are over.
+    Complete,
+}
+
+/// What follows the end of a stream by the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// The answer is complete.
+    Complete,
+    /// Another stream takes over.
+    Replaced,
+    /// The agent owed an answer.
+    WithoutAnswer,
+}
+
+/// What follows a deadline of the open stream.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Late {
+    /// Nothing more of the answer has come: it is complete.
+    Settled,
+    /// The answer that the stream was to finish before its replacement has stalled: half-close it now.
+    Replace,
+    /// A half-closed stream does not end: cancel it.
+    NotEnded,
+    /// The agent has not answered the input that the stream began with, and nobody has spoken.
+    FirstInput(TurnId, TurnInput),
+    /// The agent has not answered.
+    NoAnswer,
+}
+
+/// The caller and the playout when a stream comes near the most audio that it may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AtLimit {
+    pub(super) is_speaking: bool,
+    pub(super) is_playing: bool,
+    /// Whether the stream must take no more.
+    pub(super) is_last_moment: bool,
+}
+
+/// How a stream near its limit goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rotation {
+    GoOn,
+    /// The caller said nothing: cancel it. The next one takes over.
+    Cancel,
+    /// The utterance ends here.
+    EndUtterance,
+    /// Half-close it. When it has ended, the next one takes over.
+    Replace,
+}
+
+/// A turn that is over while its stream stays open.
+#[derive(Debug)]
+pub(super) struct TurnOver {
+    pub(super) turn: TurnId,
+    pub(super) report: Option<Report>,
+    /// The input that the turn began with, if the agent has not answered it.
+    pub(super) unanswered: Option<TurnInput>,
+    /// Whether the stream waited for this to be replaced.
+    pub(super) must_replace: bool,
+}
+
+/// A stream that is over.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) ids: Open,
+    /// Prompts to be fetched that waited for the rest of the answer.
+    pub(super) deferred: Vec<Prompt>,
+    /// Whether nothing happened in its turn. Such a turn began only because the one before was over.
+    pub(super) is_blank: bool,
+    /// What the agent said, if no part of the answer was reported by itself.
+    pub(super) report: Option<Report>,
+    /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
+    pub(super) unanswered: Option<TurnInput>,
+    /// Set if the agent noticed that the caller said nothing.
+    pub(super) no_input: Option<NoInputTurn>,
+}
+
+/// A turn in which the agent noticed that the caller said nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoInputTurn {
+    /// Whether there was a transcript all the same.
+    pub(super) has_transcript: bool,
+    pub(super) is_answered: bool,
+}
+
+/// A stream that failed, or that another one replaces. What the next one needs of it is taken out.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) turn: TurnId,
+    pub(super) opened_at: CallTime,
+    /// Whether the caller's audio went to it.
+    pub(super) was_listening: bool,
+    /// Whether a part of an answer came, be it an empty one.
+    pub(super) has_part: bool,
+    /// Whether a part of an answer came that was not empty.
+    pub(super) is_answered: bool,
+    /// What the turn began with.
+    pub(super) input: TurnInput,
+    /// What it got besides, and has not answered.
+    pub(super) unanswered: Vec<TurnInput>,
+    /// Session parameters that it has not confirmed.
+    pub(super) parameters: Map<String, Value>,
+    /// Whether it got results of tools that an earlier stream had asked for.
+    pub(super) has_foreign_results: bool,
+}
+
+/// What a call asks of the streams to the agent. At most one is open at a time. What only one of the machines knows has
+/// an answer here for the other one.
+pub(super) trait AgentStreams: Debug + Send {
+    // The open stream.
+
+    /// The open stream. `None` if there is none.
+    fn open(&self) -> Option<Open>;
+
+    /// The open stream and what it has heard, if the caller's audio goes to it.
+    fn listening(&self) -> Option<(Open, &Heard)>;
+
+    /// What the open stream has heard of the caller. `None` if it has none of his audio.
+    fn heard(&self) -> Option<&Heard>;
+
+    /// The same, to add to it.
+    fn heard_mut(&mut self) -> Option<&mut Heard>;
+
+    /// Whether the agent owes an answer, or more of one.
+    fn awaits_answer(&self) -> bool;
+
+    /// Whether the agent works on an answer that has not begun.
+    fn thinking(&self) -> Thinking;
+
+    /// When something is due of the open stream, and what.
+    fn deadline(&self) -> Option<(CallTime, Timer)>;
+
+    /// That deadline has passed. Says what follows.
+    fn late(&mut self) -> Late;
+
+    /// How the open stream goes on near the most audio that it takes.
+    fn at_limit(&self, at: AtLimit) -> Rotation;
+
+    // How a stream begins.
+
+    /// Whether a stream can begin with this input. If not, it begins with audio, and the input follows.
+    fn can_begin_with(&self, _input: &TurnInput) -> bool {
+        true
+    }
+
+    /// Whether a stream that begins with this input gets the caller's audio too.
+    fn listens_after(&self, input: &TurnInput) -> bool;
+
+    /// A stream opens.
+    fn opens(&mut self, opening: Opening) -> Opened;
+
+    // What comes from the agent.
+
+    /// The stream has sent something.
+    fn note_response(&mut self);
+
+    /// A transcript came. An agent that may answer it should do so by `due`.
+    fn note_transcript(&mut self, is_final: bool, now: CallTime, due: CallTime) -> Understood;
+
+    /// A part of an answer came. Returns what came of it before. `None` if no answer is expected.
+    fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier>;
+
+    /// The caller may not barge in on this answer.
+    fn protect_answer(&mut self);
+
+    /// The prompts of a part that play now, in order, without what was played before.
+    fn arrange(&mut self, part: AnswerPart, prompts: Vec<Prompt>) -> Vec<Prompt>;
+
+    /// What to report of a part. Its audio has that many milliseconds.
+    fn report_part(&mut self, answer: &mut Answer, earlier: Earlier, audio_ms: u64) -> Option<Report>;
+
+    /// A part with that many milliseconds of audio was played. After the end of the agent's part of the call, at
+    /// `ended_at`, only its last words may follow.
+    fn after_part(
+        &mut self,
+        part: AnswerPart,
+        audio_ms: u64,
+        ended_at: Option<CallTime>,
+        timeouts: &Timeouts,
+        now: CallTime,
+    ) -> AfterPart;
+
+    // How a stream ends.
+
+    /// The server closed the stream. `is_ending`: the agent's part of the call is over.
+    fn ended(&self, is_ending: bool) -> StreamEnd;
+
+    /// Takes out of a stream that failed, or is replaced, what the next one must get.
+    fn salvage(&mut self) -> Option<Broken>;
+
+    /// Nothing more is expected of the open stream.
+    fn close(&mut self) -> Option<Closed>;
+
+    /// The open stream is cancelled. Returns it, and the session parameters that it has not confirmed.
+    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)>;
+
+    /// The results of tools, as the inputs in which the agent takes them.
+    fn tool_inputs(&self, results: Vec<ToolResult>) -> Vec<TurnInput>;
+
+    // A stream that takes one utterance and no other input.
+
+    /// What the listening stream has heard, if it ends with the utterance.
+    fn utterance(&self) -> Option<&Heard> {
+        None
+    }
+
+    /// Whether a listening stream is told how long the prompt still plays.
+    fn is_told_of_prompts(&self) -> bool {
+        false
+    }
+
+    /// The utterance is over. Returns the stream, which must be half-closed and should answer by `due`.
+    fn end_utterance(&mut self, _now: CallTime, _due: CallTime) -> Option<StreamId> {
+        None
+    }
+
+    /// The agent has noticed that the caller said nothing.
+    fn note_no_input(&mut self) {}
+
+    // A stream that takes turn after turn, and other input in between.
+
+    /// The open stream, if it takes input in between its audio.
+    fn takes_input(&self) -> Option<StreamId> {
+        None
+    }
+
+    /// The stream got session parameters.
+    fn note_parameters(&mut self, _parameters: Map<String, Value>) {}
+
+    /// The stream got this input. Returns whether the agent should answer it by `due`.
+    fn note_input(&mut self, _input: &TurnInput, _now: CallTime, _due: CallTime) -> bool {
+        false
+    }
+
+    /// Whether the agent takes other results of tools than a refusal.
+    fn takes_tool_results(&self) -> bool {
+        false
+    }
+
+    /// The stream has asked for tools.
+    fn note_tool_calls(&mut self) {}
+
+    /// Whether the agent's own messages stop its prompts.
+    fn stops_prompts(&self) -> bool {
+        false
+    }
+
+    /// Whether the agent itself listens for speech into the playout that began there.
+    fn hears_barge_in(&self, _playout_began: Position) -> bool {
+        false
+    }
+
+    /// Whether the parameters of the agent's answers add up.
+    fn adds_parameters(&self) -> bool {
+        false
+    }
+
+    /// Whether the caller has said something in this turn that the agent has not answered.
+    fn has_unanswered_speech(&self) -> bool {
+        false
+    }
+
+    /// The agent will not answer the input that the turn began with.
+    fn skip_first_input(&mut self) {}
+
+    /// The turn is over, and its stream stays open for the turn `next`.
+    fn turn_over(&mut self, _next: TurnId) -> Option<TurnOver> {
+        None
+    }
+
+    /// The server will cut the stream soon. Returns the stream if it must be half-closed at once.
+    fn go_away(&mut self, _now: CallTime) -> Option<StreamId> {
+        None
+    }
+
+    /// Another stream will take over. Returns this one, which must be half-closed.
+    fn replace(&mut self, _now: CallTime) -> Option<StreamId> {
+        None
+    }
+
+    /// Whether another stream takes over when this one ends, however it ends.
+    fn is_being_replaced(&self) -> bool {
+        false
+    }
+
+    /// The shortest time from one stream to the next, in milliseconds, if a server ends them at once.
+    fn min_stream_ms(&self) -> u64 {
+        0
+    }
+}

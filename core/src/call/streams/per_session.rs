@@ -1,0 +1,535 @@
+//! CES: a stream takes turn after turn.
+//!
+//! The caller's audio goes on while the agent answers, and other input goes in between. The agent says when a turn is
+//! over and when its prompt must stop. We half-close a stream that will be cut or is too old, and another stream carries
+//! on in the same session. What the caller says meanwhile waits for it.
+//!
+//! ```text
+//! Idle --open with audio, an event or a text--> Open
+//! Open --a turn is complete--> Open
+//! Open --go away, and nothing of an answer has come; audio limit: HalfClose--> Closing
+//! Open --go away in the middle of an answer--> FinishingAnswer
+//! FinishingAnswer --the turn is complete, or the rest does not come in time: HalfClose--> Closing
+//! Open, FinishingAnswer, Closing --the server closes it: Done--> Idle
+//! Closing --the server does not close it in time: Cancel--> Idle
+//! Open --the agent's part of the call is over, and its last words have come: Done--> Idle
+//! Open --no answer in time, stalled: Cancel--> Idle
+//! Open, FinishingAnswer, Closing --failed--> Idle
+//! Open, FinishingAnswer, Closing --limit of the call, close: Cancel--> Idle
+//! ```
+
+use serde_json::{Map, Value};
+
+use crate::agent::{Answer, AnswerPart, Intent, Prompt, ToolResult, TurnInput};
+use crate::call::Timer;
+use crate::call::caller_audio::Position;
+use crate::call::utterance::Utterance;
+use crate::config::Timeouts;
+use crate::ids::{StreamId, TurnId};
+use crate::report::Report;
+use crate::time::CallTime;
+
+use super::answer_parts::{AnswerParts, Earlier};
+use super::heard::Heard;
+use super::wait::Wait;
+use super::{
+    AfterPart, AgentStreams, AtLimit, Broken, Closed, Late, Open, Opened, Opening, Rotation, StreamEnd, Thinking,
+    TurnOver, Understood,
+};
+
+/// How long a half-closed stream may take to end, in milliseconds.
+const LAST_WORDS_MS: u64 = 2_000;
+
+/// How long we wait for an answer to the starting event, in milliseconds. After that, we assume that the agent does not
+/// know the event.
+const UNKNOWN_EVENT_MS: u64 = 8_000;
+
+/// The shortest time between two streams, in milliseconds, if a server ends them at once.
+const MIN_STREAM_MS: u64 = 250;
+
+/// How many unanswered digits and texts we keep for the next stream.
+const MAX_UNANSWERED_INPUTS: usize = 32;
+
+/// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, background noise in
+/// its audio could go on forever.
+const MAX_LAST_WORDS_MS: u64 = 60_000;
+
+/// The stream of an agent that takes turn after turn in a stream.
+#[derive(Debug, Default)]
+pub(super) enum PerSession {
+    /// No stream is open.
+    #[default]
+    Idle,
+    /// The caller's audio goes to the agent, and its answers come.
+    Open(Stream),
+    /// The same, but the server will cut the stream. We half-close it when the rest of the answer has come, because not
+    /// every transport delivers it after a half-close.
+    FinishingAnswer(Stream),
+    /// The stream is half-closed. When it has ended, another one takes over.
+    Closing(Stream),
+}
+
+/// What a stream is in all states.
+#[derive(Debug)]
+pub(super) struct Stream {
+    id: StreamId,
+    opened_at: CallTime,
+    /// How much of the caller's audio had come when it was opened.
+    opened: Position,
+    heard: Heard,
+    /// Session parameters that it has not confirmed.
+    parameters: Map<String, Value>,
+    /// Digits and texts that it got since the agent last began to answer.
+    unanswered: Vec<TurnInput>,
+    tools: Tools,
+    turn: Turn,
+    wait: Wait,
+}
+
+/// Whose results of tools a stream got first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Tools {
+    /// It has asked for none and got none.
+    #[default]
+    Unused,
+    /// It has asked for tools itself.
+    Own,
+    /// It got results that an earlier stream had asked for.
+    Foreign,
+}
+
+/// The current turn of a stream.
+#[derive(Debug)]
+struct Turn {
+    id: TurnId,
+    begins: Begins,
+    /// When the input was complete, as far as we know.
+    asked_at: CallTime,
+    answer: AnswerParts,
+    said: Said,
+}
+
+/// What a turn begins with.
+#[derive(Debug)]
+enum Begins {
+    /// The caller's audio.
+    Audio,
+    /// An event or a text.
+    Input(TurnInput),
+    /// The same, but we wait for its answer no more. The next stream gets it again if this one fails.
+    UnansweredInput(TurnInput),
+}
+
+/// What the agent has said in a turn. Its answer comes in many parts and is reported when it is complete.
+#[derive(Debug, Default)]
+struct Said {
+    text: String,
+    intent: Intent,
+    parameters: Map<String, Value>,
+    audio_ms: u64,
+}
+
+impl Turn {
+    fn new(id: TurnId, begins: Begins, now: CallTime) -> Self {
+        Self { id, begins, asked_at: now, answer: AnswerParts::default(), said: Said::default() }
+    }
+
+    /// The input that it began with.
+    fn input(&self) -> Option<&TurnInput> {
+        match &self.begins {
+            Begins::Audio => None,
+            Begins::Input(input) | Begins::UnansweredInput(input) => Some(input),
+        }
+    }
+
+    /// The input that it began with, if we still wait for its answer.
+    fn awaited_input(&self) -> Option<&TurnInput> {
+        match &self.begins {
+            Begins::Input(input) if !self.answer.is_something() => Some(input),
+            Begins::Input(_) | Begins::Audio | Begins::UnansweredInput(_) => None,
+        }
+    }
+}
+
+impl Stream {
+    fn open(&self) -> Open {
+        Open { stream: self.id, turn: self.turn.id }
+    }
+
+    /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
+    fn answer_report(&self) -> Option<Report> {
+        let Said { text, intent, parameters, audio_ms } = &self.turn.said;
+        let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
+        (self.turn.answer.is_something() && says).then(|| Report::Answered {
+            turn: self.turn.id,
+            query_text: self.heard.utterance.text().to_owned(),
+            text: text.clone(),
+            intent: intent.clone(),
+            parameters: parameters.clone(),
+            audio_ms: *audio_ms,
+            thought_ms: self.turn.answer.thought_ms,
+        })
+    }
+
+    fn await_answer(&mut self, now: CallTime, due: CallTime) {
+        self.turn.asked_at = now;
+        self.wait.for_answer(due);
+    }
+}
+
+impl PerSession {
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Idle => None,
+            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+        }
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Idle => None,
+            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+        }
+    }
+
+    fn take(&mut self) -> Option<Stream> {
+        match std::mem::take(self) {
+            Self::Idle => None,
+            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+        }
+    }
+
+    /// The open stream, if the caller's audio goes to it.
+    fn listening_stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Open(stream) | Self::FinishingAnswer(stream) => Some(stream),
+            Self::Idle | Self::Closing(_) => None,
+        }
+    }
+}
+
+impl AgentStreams for PerSession {
+    fn open(&self) -> Option<Open> {
+        self.stream().map(Stream::open)
+    }
+
+    fn listening(&self) -> Option<(Open, &Heard)> {
+        self.listening_stream().map(|stream| (stream.open(), &stream.heard))
+    }
+
+    fn heard(&self) -> Option<&Heard> {
+        self.stream().map(|stream| &stream.heard)
+    }
+
+    fn heard_mut(&mut self) -> Option<&mut Heard> {
+        self.stream_mut().map(|stream| &mut stream.heard)
+    }
+
+    fn takes_input(&self) -> Option<StreamId> {
+        self.listening_stream().map(|stream| stream.id)
+    }
+
+    fn awaits_answer(&self) -> bool {
+        self.stream().is_some_and(|stream| stream.wait.is_for_answer())
+    }
+
+    fn thinking(&self) -> Thinking {
+        match self {
+            Self::Closing(_) => Thinking::Yes,
+            Self::Open(stream) if stream.turn.answer.is_nothing() => Thinking::UnlessCallerSpeaks,
+            Self::Idle | Self::Open(_) | Self::FinishingAnswer(_) => Thinking::No,
+        }
+    }
+
+    fn stops_prompts(&self) -> bool {
+        true
+    }
+
+    /// The agent may not know of a prompt from an earlier stream.
+    fn hears_barge_in(&self, playout_began: Position) -> bool {
+        self.stream().is_none_or(|stream| stream.opened <= playout_began)
+    }
+
+    fn can_begin_with(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Event(_) | TurnInput::Text(_))
+    }
+
+    fn listens_after(&self, _input: &TurnInput) -> bool {
+        true
+    }
+
+    fn tool_inputs(&self, results: Vec<ToolResult>) -> Vec<TurnInput> {
+        vec![TurnInput::ToolResults(results)]
+    }
+
+    fn takes_tool_results(&self) -> bool {
+        true
+    }
+
+    fn adds_parameters(&self) -> bool {
+        true
+    }
+
+    fn opens(&mut self, opening: Opening) -> Opened {
+        let Opening { ids, input, is_starting_event, parameters, heard, position, now, .. } = opening;
+        let begins = if matches!(input, TurnInput::Audio) { Begins::Audio } else { Begins::Input(input) };
+        // An agent that does not know the event may refuse it or stay silent.
+        let wait = if is_starting_event { Wait::Answer(now + UNKNOWN_EVENT_MS) } else { Wait::Nothing };
+        *self = Self::Open(Stream {
+            id: ids.stream,
+            opened_at: now,
+            opened: position,
+            heard,
+            parameters,
+            unanswered: Vec::new(),
+            tools: Tools::default(),
+            turn: Turn::new(ids.turn, begins, now),
+            wait,
+        });
+        if is_starting_event { Opened::ListeningAndThinking } else { Opened::Listening }
+    }
+
+    /// It may take a voice for noise and stay silent, so it is watched only until it has responded once.
+    fn note_response(&mut self) {
+        if let Some(stream) = self.stream_mut() {
+            stream.heard.watchdog = None;
+        }
+    }
+
+    fn note_parameters(&mut self, parameters: Map<String, Value>) {
+        if let Some(stream) = self.stream_mut() {
+            stream.parameters.extend(parameters);
+        }
+    }
+
+    fn note_input(&mut self, input: &TurnInput, now: CallTime, due: CallTime) -> bool {
+        let Some(stream) = self.stream_mut() else { return false };
+        // The agent decides how many digits it answers.
+        let is_question = !matches!(input, TurnInput::Digits(..));
+        if is_question {
+            stream.await_answer(now, due);
+        }
+        // The caller would have to repeat these. Results of tools belong only to the stream that asked for them.
+        let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_));
+        if is_repeated && stream.unanswered.len() < MAX_UNANSWERED_INPUTS {
+            stream.unanswered.push(input.clone());
+        }
+        if matches!(input, TurnInput::ToolResults(_)) && stream.tools == Tools::Unused {
+            stream.tools = Tools::Foreign;
+        }
+        is_question
+    }
+
+    fn note_tool_calls(&mut self) {
+        if let Some(stream) = self.stream_mut()
+            && stream.tools == Tools::Unused
+        {
+            stream.tools = Tools::Own;
+        }
+    }
+
+    /// The agent marks no transcript as final, and its answer does not say what it understood.
+    fn note_transcript(&mut self, _is_final: bool, now: CallTime, due: CallTime) -> Understood {
+        if let Some(stream) = self.stream_mut() {
+            stream.await_answer(now, due);
+        }
+        Understood::Latest
+    }
+
+    fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
+        let stream = self.stream_mut()?;
+        stream.parameters.clear();
+        stream.wait.part_came();
+        let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
+        // The caller's audio goes on during an answer. Its later parts do not say how much of it the agent has heard.
+        if earlier.is_nothing {
+            stream.unanswered.clear();
+        }
+        Some(Earlier { is_input_answered: earlier.is_nothing, ..earlier })
+    }
+
+    fn protect_answer(&mut self) {
+        if let Some(stream) = self.stream_mut() {
+            stream.turn.answer.is_protected = true;
+        }
+    }
+
+    /// The parts of an answer come in the order in which they are played.
+    fn arrange(&mut self, part: AnswerPart, mut prompts: Vec<Prompt>) -> Vec<Prompt> {
+        if let Some(stream) = self.stream_mut() {
+            stream.turn.answer.arrange(part, &mut prompts);
+        }
+        prompts
+    }
+
+    fn report_part(&mut self, answer: &mut Answer, _earlier: Earlier, audio_ms: u64) -> Option<Report> {
+        let said = &mut self.stream_mut()?.turn.said;
+        said.text.push_str(&answer.text);
+        said.audio_ms += audio_ms;
+        if let Some(intent) = answer.intent.take() {
+            said.intent = intent;
+        }
+        said.parameters.append(&mut answer.parameters);
+        None
+    }
+
+    fn after_part(
+        &mut self,
+        part: AnswerPart,
+        _audio_ms: u64,
+        ended_at: Option<CallTime>,
+        timeouts: &Timeouts,
+        now: CallTime,
+    ) -> AfterPart {
+        let must_end = matches!(self, Self::FinishingAnswer(_) | Self::Closing(_));
+        let Some(stream) = self.stream_mut() else { return AfterPart::Wait };
+        match (part, ended_at) {
+            (AnswerPart::Partial, _) => {
+                stream.wait.for_answer(now + timeouts.answer_ms);
+                AfterPart::FinishPlaying
+            }
+            // The agent's last words may still be on their way.
+            (AnswerPart::Final | AnswerPart::Open, Some(ended_at)) => {
+                stream.wait = Wait::Rest((now + timeouts.more_audio_ms).min(ended_at + MAX_LAST_WORDS_MS));
+                AfterPart::Wait
+            }
+            (AnswerPart::Final | AnswerPart::Open, None) => {
+                // The agent itself says when its answer is complete.
+                if must_end {
+                    stream.wait = Wait::Answer(now + LAST_WORDS_MS);
+                }
+                if part == AnswerPart::Final { AfterPart::TurnOver } else { AfterPart::Wait }
+            }
+        }
+    }
+
+    fn turn_over(&mut self, next: TurnId) -> Option<TurnOver> {
+        let must_replace = matches!(self, Self::FinishingAnswer(_));
+        let stream = self.stream_mut()?;
+        let over = TurnOver {
+            turn: stream.turn.id,
+            report: stream.answer_report(),
+            unanswered: stream.turn.awaited_input().cloned(),
+            must_replace,
+        };
+        // Until the caller is understood, the thought counts from the end of the last turn's input.
+        stream.turn = Turn::new(next, Begins::Audio, stream.turn.asked_at);
+        stream.heard.utterance = Utterance::default();
+        Some(over)
+    }
+
+    fn go_away(&mut self, now: CallTime) -> Option<StreamId> {
+        match std::mem::take(self) {
+            Self::Open(mut stream) if stream.turn.answer.is_something() => {
+                stream.wait.for_answer(now + LAST_WORDS_MS);
+                *self = Self::FinishingAnswer(stream);
+                None
+            }
+            other @ Self::Open(_) => {
+                *self = other;
+                self.replace(now)
+            }
+            other @ (Self::Idle | Self::FinishingAnswer(_) | Self::Closing(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn at_limit(&self, at: AtLimit) -> Rotation {
+        let is_silent =
+            self.listening_stream().is_some_and(|stream| stream.heard.utterance.is_empty() && !at.is_speaking);
+        if at.is_last_moment || (is_silent && !at.is_playing) { Rotation::Replace } else { Rotation::GoOn }
+    }
+
+    fn replace(&mut self, now: CallTime) -> Option<StreamId> {
+        match std::mem::take(self) {
+            Self::Open(mut stream) | Self::FinishingAnswer(mut stream) => {
+                let id = stream.id;
+                stream.wait.for_answer(now + LAST_WORDS_MS);
+                *self = Self::Closing(stream);
+                Some(id)
+            }
+            other @ (Self::Idle | Self::Closing(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn is_being_replaced(&self) -> bool {
+        matches!(self, Self::FinishingAnswer(_) | Self::Closing(_))
+    }
+
+    fn ended(&self, is_ending: bool) -> StreamEnd {
+        match self {
+            Self::FinishingAnswer(_) | Self::Closing(_) => StreamEnd::Replaced,
+            Self::Open(_) if !is_ending => StreamEnd::WithoutAnswer,
+            Self::Idle | Self::Open(_) => StreamEnd::Complete,
+        }
+    }
+
+    fn deadline(&self) -> Option<(CallTime, Timer)> {
+        self.stream()?.wait.deadline()
+    }
+
+    fn late(&mut self) -> Late {
+        let wait = self.stream_mut().map(|stream| std::mem::take(&mut stream.wait));
+        match (self, wait) {
+            (_, Some(Wait::Rest(_))) => Late::Settled,
+            (Self::FinishingAnswer(_), _) => Late::Replace,
+            (Self::Closing(_), _) => Late::NotEnded,
+            (Self::Open(stream), _) if stream.turn.answer.is_nothing() && stream.heard.utterance.is_empty() => {
+                let first = stream.turn.awaited_input().cloned();
+                first.map_or(Late::NoAnswer, |input| Late::FirstInput(stream.turn.id, input))
+            }
+            (Self::Idle | Self::Open(_), _) => Late::NoAnswer,
+        }
+    }
+
+    fn has_unanswered_speech(&self) -> bool {
+        self.stream().is_some_and(|stream| !stream.turn.answer.is_something() && !stream.heard.utterance.is_empty())
+    }
+
+    fn skip_first_input(&mut self) {
+        if let Some(stream) = self.stream_mut()
+            && let Begins::Input(input) = std::mem::replace(&mut stream.turn.begins, Begins::Audio)
+        {
+            stream.turn.begins = Begins::UnansweredInput(input);
+        }
+    }
+
+    fn salvage(&mut self) -> Option<Broken> {
+        let was_listening = self.listening_stream().is_some();
+        let stream = self.stream_mut()?;
+        Some(Broken {
+            turn: stream.turn.id,
+            opened_at: stream.opened_at,
+            was_listening,
+            has_part: !stream.turn.answer.is_nothing(),
+            is_answered: stream.turn.answer.is_something(),
+            input: stream.turn.input().cloned().unwrap_or(TurnInput::Audio),
+            unanswered: std::mem::take(&mut stream.unanswered),
+            parameters: std::mem::take(&mut stream.parameters),
+            has_foreign_results: stream.tools == Tools::Foreign,
+        })
+    }
+
+    fn close(&mut self) -> Option<Closed> {
+        // The next stream gets its first input again.
+        let is_repeated = matches!(self, Self::Closing(_));
+        let stream = self.take()?;
+        let report = stream.answer_report();
+        let is_blank = stream.turn.input().is_none() && stream.heard.utterance.is_empty() && report.is_none();
+        let unanswered = stream.turn.awaited_input().filter(|_| !is_repeated).cloned();
+        Some(Closed { ids: stream.open(), deferred: Vec::new(), is_blank, report, unanswered, no_input: None })
+    }
+
+    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)> {
+        self.take().map(|stream| (stream.open(), stream.parameters))
+    }
+
+    fn min_stream_ms(&self) -> u64 {
+        MIN_STREAM_MS
+    }
+}

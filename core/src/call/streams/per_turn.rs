@@ -1,0 +1,377 @@
+//! ES and CX: a stream takes one turn.
+//!
+//! ```text
+//! Idle --open with audio--> Listening --end of utterance, an answer, digits after speech: HalfClose--> Responding
+//! Idle --open with other input: HalfClose--> Responding --answer complete: Done--> Idle
+//! Listening --audio limit while the caller speaks: HalfClose--> Responding
+//! Listening --nothing said, and a prompt, digits, no-input or the audio limit: Cancel--> Idle
+//! Listening --ended by the server--> Idle
+//! Listening --stalled: Cancel--> Idle
+//! Responding --no answer in time: Cancel--> Idle
+//! Listening, Responding --failed--> Idle
+//! Listening, Responding --limit of the call, close: Cancel--> Idle
+//! ```
+//!
+//! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
+//! more is also complete after a time without more of it.
+
+use serde_json::{Map, Value};
+
+use crate::agent::{Answer, AnswerPart, Matched, Prompt, ToolResult, TurnInput};
+use crate::call::Timer;
+use crate::config::Timeouts;
+use crate::ids::StreamId;
+use crate::report::Report;
+use crate::time::CallTime;
+
+use super::answer_parts::{AnswerParts, Earlier};
+use super::heard::{Heard, StreamWatchdog};
+use super::wait::Wait;
+use super::{
+    AfterPart, AgentStreams, AtLimit, Broken, Closed, Late, NoInputTurn, Open, Opened, Opening, Rotation, StreamEnd,
+    Thinking, Understood,
+};
+
+/// The most prompts that wait for the rest of their answer before they are fetched. Further ones do not wait.
+const MAX_DEFERRED_PROMPTS: usize = 16;
+
+/// The longest address of a prompt that waits, in bytes. One with a longer address does not wait.
+const MAX_DEFERRED_URI_BYTES: usize = 8_192;
+
+/// The stream of an agent that takes one turn in a stream.
+#[derive(Debug, Default)]
+pub(super) enum PerTurn {
+    /// No stream is open.
+    #[default]
+    Idle,
+    /// The caller's audio goes to the agent.
+    Listening { stream: Stream, heard: Heard },
+    /// All input is sent. We wait for the answer, or for the rest of it.
+    Responding { stream: Stream, input: Input, answer: AnswerOfTurn },
+}
+
+/// What a stream is in both states.
+#[derive(Debug)]
+pub(super) struct Stream {
+    ids: Open,
+    opened_at: CallTime,
+    /// Session parameters that it has not confirmed.
+    parameters: Map<String, Value>,
+}
+
+/// What the turn consists of, when it is complete.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The caller's audio.
+    Audio {
+        heard: Heard,
+        /// Whether the agent has noticed that he said nothing.
+        is_no_input: bool,
+    },
+    /// Anything else.
+    Other(TurnInput),
+}
+
+/// The answer to a complete turn.
+#[derive(Debug)]
+pub(super) struct AnswerOfTurn {
+    /// When the input was complete.
+    asked_at: CallTime,
+    parts: AnswerParts,
+    /// Whether any of its audio has come.
+    has_audio: bool,
+    /// Prompts to be fetched. The answer's own audio, which may still come (ES), plays before them.
+    deferred: Vec<Prompt>,
+    wait: Wait,
+}
+
+impl AnswerOfTurn {
+    fn new(asked_at: CallTime, due: CallTime) -> Self {
+        let (parts, deferred) = (AnswerParts::default(), Vec::new());
+        Self { asked_at, parts, has_audio: false, deferred, wait: Wait::Answer(due) }
+    }
+
+    /// Takes out the prompts that wait for the rest of the answer.
+    fn defer(&mut self, prompts: &mut Vec<Prompt>) {
+        let may_wait = |prompt: &Prompt| prompt.uri.as_ref().is_some_and(|uri| uri.len() <= MAX_DEFERRED_URI_BYTES);
+        let room = MAX_DEFERRED_PROMPTS.saturating_sub(self.deferred.len());
+        self.deferred.extend(prompts.extract_if(.., |prompt| may_wait(prompt)).take(room));
+    }
+}
+
+impl PerTurn {
+    fn stream(&self) -> Option<&Stream> {
+        match self {
+            Self::Idle => None,
+            Self::Listening { stream, .. } | Self::Responding { stream, .. } => Some(stream),
+        }
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Self::Idle => None,
+            Self::Listening { stream, .. } | Self::Responding { stream, .. } => Some(stream),
+        }
+    }
+
+    fn answer(&self) -> Option<&AnswerOfTurn> {
+        match self {
+            Self::Responding { answer, .. } => Some(answer),
+            Self::Idle | Self::Listening { .. } => None,
+        }
+    }
+
+    fn answer_mut(&mut self) -> Option<&mut AnswerOfTurn> {
+        match self {
+            Self::Responding { answer, .. } => Some(answer),
+            Self::Idle | Self::Listening { .. } => None,
+        }
+    }
+}
+
+impl AgentStreams for PerTurn {
+    fn open(&self) -> Option<Open> {
+        self.stream().map(|stream| stream.ids)
+    }
+
+    fn listening(&self) -> Option<(Open, &Heard)> {
+        match self {
+            Self::Listening { stream, heard } => Some((stream.ids, heard)),
+            Self::Idle | Self::Responding { .. } => None,
+        }
+    }
+
+    fn heard(&self) -> Option<&Heard> {
+        match self {
+            Self::Listening { heard, .. } | Self::Responding { input: Input::Audio { heard, .. }, .. } => Some(heard),
+            Self::Idle | Self::Responding { input: Input::Other(_), .. } => None,
+        }
+    }
+
+    fn heard_mut(&mut self) -> Option<&mut Heard> {
+        match self {
+            Self::Listening { heard, .. } | Self::Responding { input: Input::Audio { heard, .. }, .. } => Some(heard),
+            Self::Idle | Self::Responding { input: Input::Other(_), .. } => None,
+        }
+    }
+
+    fn utterance(&self) -> Option<&Heard> {
+        match self {
+            Self::Listening { heard, .. } => Some(heard),
+            Self::Idle | Self::Responding { .. } => None,
+        }
+    }
+
+    fn awaits_answer(&self) -> bool {
+        self.answer().is_some()
+    }
+
+    fn thinking(&self) -> Thinking {
+        if self.answer().is_some() { Thinking::Yes } else { Thinking::No }
+    }
+
+    fn listens_after(&self, input: &TurnInput) -> bool {
+        matches!(input, TurnInput::Audio)
+    }
+
+    fn is_told_of_prompts(&self) -> bool {
+        true
+    }
+
+    fn tool_inputs(&self, results: Vec<ToolResult>) -> Vec<TurnInput> {
+        results.into_iter().map(|result| TurnInput::ToolResults(vec![result])).collect()
+    }
+
+    fn opens(&mut self, opening: Opening) -> Opened {
+        let Opening { ids, input, parameters, heard, now, answer_due, .. } = opening;
+        let stream = Stream { ids, opened_at: now, parameters };
+        match input {
+            TurnInput::Audio => {
+                *self = Self::Listening { stream, heard };
+                Opened::Listening
+            }
+            input @ (TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::Digits(..) | TurnInput::ToolResults(_)) => {
+                let answer = AnswerOfTurn::new(now, answer_due);
+                *self = Self::Responding { stream, input: Input::Other(input), answer };
+                Opened::InputComplete
+            }
+        }
+    }
+
+    fn note_response(&mut self) {
+        if let Self::Listening { heard, .. } = self {
+            heard.watchdog = Some(StreamWatchdog::default());
+        }
+    }
+
+    fn note_transcript(&mut self, is_final: bool, _now: CallTime, _due: CallTime) -> Understood {
+        if is_final { Understood::Final } else { Understood::Interim }
+    }
+
+    fn end_utterance(&mut self, now: CallTime, due: CallTime) -> Option<StreamId> {
+        match std::mem::take(self) {
+            Self::Listening { stream, heard } => {
+                let id = stream.ids.stream;
+                let input = Input::Audio { heard, is_no_input: false };
+                *self = Self::Responding { stream, input, answer: AnswerOfTurn::new(now, due) };
+                Some(id)
+            }
+            other @ (Self::Idle | Self::Responding { .. }) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn note_no_input(&mut self) {
+        if let Self::Responding { input: Input::Audio { is_no_input, .. }, .. } = self {
+            *is_no_input = true;
+        }
+    }
+
+    fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
+        if answer.matched == Matched::NoInput {
+            self.note_no_input();
+        }
+        let Self::Responding { stream, answer: so_far, .. } = self else { return None };
+        stream.parameters.clear();
+        so_far.wait.part_came();
+        Some(so_far.parts.note(answer, so_far.asked_at, now))
+    }
+
+    fn protect_answer(&mut self) {
+        if let Some(answer) = self.answer_mut() {
+            answer.parts.is_protected = true;
+        }
+    }
+
+    fn arrange(&mut self, part: AnswerPart, mut prompts: Vec<Prompt>) -> Vec<Prompt> {
+        if let Some(answer) = self.answer_mut() {
+            answer.parts.arrange(part, &mut prompts);
+            if part == AnswerPart::Open {
+                answer.defer(&mut prompts);
+            }
+        }
+        prompts
+    }
+
+    fn report_part(&mut self, answer: &mut Answer, earlier: Earlier, audio_ms: u64) -> Option<Report> {
+        let turn = self.open()?.turn;
+        if earlier.is_something && answer.is_audio_only() {
+            return Some(Report::MoreAudio { turn, audio_ms });
+        }
+        Some(Report::Answered {
+            turn,
+            query_text: std::mem::take(&mut answer.query_text),
+            text: std::mem::take(&mut answer.text),
+            intent: answer.intent.take().unwrap_or_default(),
+            parameters: std::mem::take(&mut answer.parameters),
+            audio_ms,
+            thought_ms: earlier.thought_ms,
+        })
+    }
+
+    fn after_part(
+        &mut self,
+        part: AnswerPart,
+        audio_ms: u64,
+        _ended_at: Option<CallTime>,
+        timeouts: &Timeouts,
+        now: CallTime,
+    ) -> AfterPart {
+        let Some(answer) = self.answer_mut() else { return AfterPart::Wait };
+        answer.has_audio |= audio_ms > 0;
+        match part {
+            AnswerPart::Final => AfterPart::Complete,
+            AnswerPart::Open => {
+                let ms = if answer.has_audio { timeouts.more_audio_ms } else { timeouts.first_audio_ms };
+                answer.wait = Wait::Rest(now + ms);
+                AfterPart::Wait
+            }
+            AnswerPart::Partial => {
+                answer.wait.for_answer(now + timeouts.answer_ms);
+                AfterPart::FinishPlaying
+            }
+        }
+    }
+
+    fn at_limit(&self, at: AtLimit) -> Rotation {
+        match self.utterance() {
+            None => Rotation::GoOn,
+            Some(heard) if heard.utterance.is_empty() && !at.is_speaking => Rotation::Cancel,
+            Some(_) if at.is_last_moment || !at.is_speaking => Rotation::EndUtterance,
+            Some(_) => Rotation::GoOn,
+        }
+    }
+
+    fn ended(&self, is_ending: bool) -> StreamEnd {
+        match self {
+            Self::Listening { .. } if !is_ending => StreamEnd::WithoutAnswer,
+            Self::Idle | Self::Listening { .. } | Self::Responding { .. } => StreamEnd::Complete,
+        }
+    }
+
+    fn deadline(&self) -> Option<(CallTime, Timer)> {
+        self.answer()?.wait.deadline()
+    }
+
+    fn late(&mut self) -> Late {
+        match self.answer_mut().map(|answer| std::mem::take(&mut answer.wait)) {
+            Some(Wait::Rest(_)) => Late::Settled,
+            Some(Wait::Answer(_) | Wait::Nothing) | None => Late::NoAnswer,
+        }
+    }
+
+    fn salvage(&mut self) -> Option<Broken> {
+        let parts = self.answer().map(|answer| &answer.parts);
+        let has_part = parts.is_some_and(|parts| !parts.is_nothing());
+        let is_answered = parts.is_some_and(AnswerParts::is_something);
+        let was_listening = matches!(self, Self::Listening { .. });
+        let input = match self {
+            Self::Responding { input: Input::Other(input), .. } => input.clone(),
+            Self::Responding { input: Input::Audio { .. }, .. } | Self::Listening { .. } | Self::Idle => {
+                TurnInput::Audio
+            }
+        };
+        let stream = self.stream_mut()?;
+        Some(Broken {
+            turn: stream.ids.turn,
+            opened_at: stream.opened_at,
+            was_listening,
+            has_part,
+            is_answered,
+            input,
+            unanswered: Vec::new(),
+            parameters: std::mem::take(&mut stream.parameters),
+            has_foreign_results: false,
+        })
+    }
+
+    fn close(&mut self) -> Option<Closed> {
+        match std::mem::take(self) {
+            Self::Responding { stream, input, answer } => {
+                let is_answered = answer.parts.is_something();
+                let (unanswered, no_input) = match input {
+                    Input::Other(input) => (Some(input).filter(|_| !is_answered), None),
+                    Input::Audio { heard, is_no_input } => {
+                        let turn = NoInputTurn { has_transcript: !heard.utterance.is_empty(), is_answered };
+                        (None, is_no_input.then_some(turn))
+                    }
+                };
+                let (ids, deferred) = (stream.ids, answer.deferred);
+                Some(Closed { ids, deferred, is_blank: false, report: None, unanswered, no_input })
+            }
+            other @ (Self::Idle | Self::Listening { .. }) => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)> {
+        match std::mem::take(self) {
+            Self::Idle => None,
+            Self::Listening { stream, .. } | Self::Responding { stream, .. } => Some((stream.ids, stream.parameters)),
+        }
+    }
+}
