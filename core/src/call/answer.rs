@@ -32,8 +32,13 @@ impl Call {
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }
+        let is_more_audio = earlier.is_something && answer.is_audio_only();
         let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
-        let report = self.streams.report_part(&mut answer, earlier, audio_ms);
+        let report = if is_more_audio {
+            self.streams.report_more_audio(audio_ms)
+        } else {
+            self.streams.report_part(&mut answer, audio_ms, earlier.thought_ms)
+        };
         self.outputs.extend(report.map(Output::Report));
         self.report_faults(turn, &answer);
         self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));

@@ -52,6 +52,7 @@ impl Call {
     pub(super) fn requeue_unanswered(&mut self) -> Option<Broken> {
         self.resend_speech();
         let mut broken = self.streams.salvage()?;
+        self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.requeue_inputs(&mut broken);
         if !broken.has_part && !matches!(broken.input, TurnInput::Audio) {
             self.inputs.add_first(broken.input.clone());

@@ -320,6 +320,43 @@ fn a_stream_that_does_not_end_after_its_go_away_is_not_waited_for_longer_than_tw
 }
 
 #[test]
+fn a_half_closed_stream_that_speaks_on_and_does_not_end_is_not_waited_for_without_end() {
+    let mut test = TestCall::started(CallConfig { audio_limit_ms: 60_000, rotation_margin_ms: 10_000, ..config() });
+    test.agent(1, empty());
+    test.hush(50_500);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
+    test.agent(1, words("Are you still there?"));
+    test.hush(1_980);
+    assert_eq!(test.last_stream(), 1, "the rest may come");
+    test.hush(40);
+    assert_eq!((test.commands(1).last(), test.last_stream()), (Some(&AgentCommand::Cancel), 2));
+}
+
+#[test]
+fn a_go_away_that_is_said_again_and_again_gives_the_stream_no_more_time() {
+    let mut test = greeted();
+    test.speak(400);
+    test.agent(1, interim("two loaves"));
+    test.agent(1, words("Two "));
+    test.agent(1, AgentEvent::GoAway);
+    test.hush(1_500);
+    test.agent(1, AgentEvent::GoAway);
+    test.hush(520);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
+}
+
+#[test]
+fn parameters_that_a_replaced_stream_did_not_confirm_go_to_the_next_one() {
+    for end in [AgentEvent::Ended, fault("UNAVAILABLE", true)] {
+        let mut test = TestCall::started(config());
+        test.agent(1, AgentEvent::GoAway);
+        test.agent(1, end);
+        test.wait(250);
+        assert_eq!(test.start_of(2).parameters["shop"], "north");
+    }
+}
+
+#[test]
 fn an_old_stream_is_replaced_in_a_pause() {
     let mut test = TestCall::started(CallConfig { audio_limit_ms: 60_000, rotation_margin_ms: 10_000, ..config() });
     test.hush(49_000);

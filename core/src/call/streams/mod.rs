@@ -266,8 +266,11 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The prompts of a part that play now, in order, without what was played before.
     fn arrange(&mut self, part: AnswerPart, prompts: Vec<Prompt>) -> Vec<Prompt>;
 
-    /// What to report of a part. Its audio has that many milliseconds.
-    fn report_part(&mut self, answer: &mut Answer, earlier: Earlier, audio_ms: u64) -> Option<Report>;
+    /// What to report of a part. Its audio has that many milliseconds, and it came so long after the input.
+    fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, thought_ms: u64) -> Option<Report>;
+
+    /// What to report of a part that only adds audio to what came before.
+    fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report>;
 
     /// A part with that many milliseconds of audio was played. After the end of the agent's part of the call, at
     /// `ended_at`, only its last words may follow.

@@ -362,7 +362,7 @@ impl AgentStreams for PerSession {
         prompts
     }
 
-    fn report_part(&mut self, answer: &mut Answer, _earlier: Earlier, audio_ms: u64) -> Option<Report> {
+    fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, _thought_ms: u64) -> Option<Report> {
         let said = &mut self.stream_mut()?.turn.said;
         said.text.push_str(&answer.text);
         said.audio_ms += audio_ms;
@@ -370,6 +370,11 @@ impl AgentStreams for PerSession {
             said.intent = intent;
         }
         said.parameters.append(&mut answer.parameters);
+        None
+    }
+
+    fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report> {
+        self.stream_mut()?.turn.said.audio_ms += audio_ms;
         None
     }
 

@@ -255,20 +255,20 @@ impl AgentStreams for PerTurn {
         prompts
     }
 
-    fn report_part(&mut self, answer: &mut Answer, earlier: Earlier, audio_ms: u64) -> Option<Report> {
-        let turn = self.open()?.turn;
-        if earlier.is_something && answer.is_audio_only() {
-            return Some(Report::MoreAudio { turn, audio_ms });
-        }
+    fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, thought_ms: u64) -> Option<Report> {
         Some(Report::Answered {
-            turn,
+            turn: self.open()?.turn,
             query_text: std::mem::take(&mut answer.query_text),
             text: std::mem::take(&mut answer.text),
             intent: answer.intent.take().unwrap_or_default(),
             parameters: std::mem::take(&mut answer.parameters),
             audio_ms,
-            thought_ms: earlier.thought_ms,
+            thought_ms,
         })
+    }
+
+    fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report> {
+        Some(Report::MoreAudio { turn: self.open()?.turn, audio_ms })
     }
 
     fn after_part(
