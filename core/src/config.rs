@@ -62,6 +62,10 @@ pub struct CallConfig {
     pub retry: Retry,
     /// Seed for the random part of the backoff.
     pub seed: u64,
+    /// TwiML for a call that there is no room for. The driver is asked ([`Output::Admit`](crate::Output)) when the media
+    /// stream starts. `None`: it is not asked, and has room for every call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy: Option<String>,
     /// What the call brings along from its earlier media streams.
     #[serde(skip_serializing_if = "CarriedOver::is_nothing")]
     pub carried: CarriedOver,
@@ -89,6 +93,7 @@ impl Default for CallConfig {
             timeouts: Timeouts::default(),
             retry: Retry::default(),
             seed: 0,
+            busy: None,
             carried: CarriedOver::default(),
         }
     }

@@ -18,7 +18,7 @@
 //! 5. The call ignores an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
 //! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
 //!    `Cancel` or `Done` is the last command of a stream.
-//! 7. The driver answers each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
+//! 7. The driver answers [`Output::Admit`] with one [`Input::Admitted`] before any other input, each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
 //!    keeps what waits for a fetch, or may still be cut by a later response, up to [`call::MAX_WAITING_BYTES`], and a few
@@ -40,6 +40,7 @@
 //!         Output::Twilio(_message) => { /* write it to the media socket */ }
 //!         Output::Agent(_stream, AgentCommand::Open(_start)) => { /* open a stream to the agent */ }
 //!         Output::Agent(_stream, _command) => { /* send it to that stream */ }
+//!         Output::Admit(_parameters) => { /* is there room? then pass in Input::Admitted */ }
 //!         Output::Update { twiml: _ } => { /* POST Calls/{sid}.json */ }
 //!         Output::Fetch(_id, _uri) => { /* GET it, then pass in Input::Fetched */ }
 //!         Output::RunTools(_id, _calls) => { /* run them, then pass in Input::ToolsRun */ }

@@ -213,6 +213,8 @@ pub enum Report {
         /// Its name, 40 characters at most.
         event: String,
     },
+    /// There is no room for the call. It gets the TwiML for that, and the agent never hears of it.
+    TurnedAway,
     /// A limit of the settings ends the call.
     LimitReached(CallLimit),
     /// The agent's part is over. The call gets its last TwiML.

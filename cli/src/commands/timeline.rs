@@ -114,6 +114,7 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::DigitDropped
         | Report::NoInput { .. }
         | Report::UnknownEvent { .. }
+        | Report::TurnedAway
         | Report::LimitReached(_)
         | Report::Ended { .. } => return,
     };

@@ -1,6 +1,6 @@
 //! What the agent gets besides the caller's audio: input that waits for a stream, and session parameters.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -41,14 +41,14 @@ impl AgentInputs {
 
     /// The call has started. Of the session parameters that the agent gets, the two numbers have the agent's own names,
     /// the rest ours. `param.NAME` of the voice-url is `NAME` for the agent.
-    pub(super) fn start(&mut self, call_sid: &CallSid, custom: impl IntoIterator<Item = (String, String)>) {
+    pub(super) fn start(&mut self, call_sid: &CallSid, custom: &BTreeMap<String, String>) {
         for (name, value) in custom {
             let name = match name.as_str() {
                 "from" => "From",
                 "to" => "To",
                 other => other.strip_prefix("param.").unwrap_or(other),
             };
-            self.parameters.insert(name.to_owned(), value.into());
+            self.parameters.insert(name.to_owned(), value.as_str().into());
         }
         self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
         self.known_parameters = self.parameters.clone();

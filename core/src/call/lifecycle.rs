@@ -1,15 +1,21 @@
 //! The states of a call, and how it begins and ends.
 //!
 //! ```text
-//! AwaitingStart --start--> Active --ending answer, limit, agent failed--> Ending
-//! AwaitingStart --timeout, start of another call--> Closed
+//! AwaitingStart --start, room is asked for: Admit--> AwaitingRoom --room--> Active
+//! AwaitingRoom --no room: Update--> HandingOff
+//! AwaitingStart --start, room is not asked for--> Active
+//! Active --ending answer, limit, agent failed--> Ending
+//! AwaitingStart --start of another call--> Closed
+//! AwaitingStart, AwaitingRoom --timeout--> Closed
 //! Ending --answer complete, playout over: Update--> HandingOff
 //! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
 //! HandingOff --update refused, or timeout--> Closed
-//! AwaitingStart, Active --migrated in a gap, or at the timeout--> Closed
+//! AwaitingStart, AwaitingRoom, Active --migrated in a gap, or at the timeout--> Closed
 //! any after start --no frames--> Closed
 //! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
 //! ```
+
+use std::collections::BTreeMap;
 
 use crate::agent::{AgentCommand, AgentEnd};
 use crate::call::{Call, Output, Timer, UpdateResult};
@@ -27,6 +33,8 @@ use super::no_input::Silence;
 pub(super) enum Lifecycle {
     /// The WebSocket is open. Twilio has not said which call it is.
     AwaitingStart { until: CallTime, migration: Migration },
+    /// Twilio has said which call it is. The driver has not said whether there is room for it.
+    AwaitingRoom { call_sid: CallSid, stream_sid: StreamSid, until: CallTime, migration: Migration },
     /// The agent has the call.
     Active { migration: Migration },
     /// The agent's part is over. The caller still hears its last words. We do not listen.
@@ -61,6 +69,7 @@ impl Lifecycle {
         match self {
             Self::Ending { since, .. } => Some(*since),
             Self::AwaitingStart { .. }
+            | Self::AwaitingRoom { .. }
             | Self::Active { .. }
             | Self::HandingOff { .. }
             | Self::Leaving { .. }
@@ -71,7 +80,7 @@ impl Lifecycle {
     /// When the state ends by itself, and why.
     pub(super) fn deadline(&self) -> Option<(CallTime, Timer)> {
         match self {
-            Self::AwaitingStart { until, migration } => {
+            Self::AwaitingStart { until, migration } | Self::AwaitingRoom { until, migration, .. } => {
                 Some((*until, Timer::StartTimeout)).into_iter().chain(migration.deadline()).min()
             }
             Self::Active { migration } => migration.deadline(),
@@ -83,12 +92,33 @@ impl Lifecycle {
 }
 
 impl Call {
-    /// Twilio has said which call it is.
-    pub(super) fn started(&mut self, call_sid: CallSid, stream_sid: StreamSid) {
-        let (from, to) = (self.inputs.text_parameter("From"), self.inputs.text_parameter("To"));
-        if let Lifecycle::AwaitingStart { migration, .. } = self.lifecycle {
-            self.lifecycle = Lifecycle::Active { migration };
+    /// Twilio has said which call it is, and with which parameters it started the stream.
+    pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, custom: BTreeMap<String, String>) {
+        let Lifecycle::AwaitingStart { until, migration } = self.lifecycle else { return };
+        self.inputs.start(&call_sid, &custom);
+        if self.config.busy.is_some() {
+            self.lifecycle = Lifecycle::AwaitingRoom { call_sid, stream_sid, until, migration };
+            self.outputs.push_back(Output::Admit(custom));
+        } else {
+            self.begin(call_sid, stream_sid, migration);
         }
+    }
+
+    /// The driver says whether there is room for the call. The agent never hears of a call that is turned away.
+    pub(super) fn on_admitted(&mut self, has_room: bool) {
+        let Lifecycle::AwaitingRoom { call_sid, stream_sid, migration, .. } = &self.lifecycle else { return };
+        if has_room {
+            self.begin(call_sid.clone(), stream_sid.clone(), *migration);
+        } else {
+            self.report(Report::TurnedAway);
+            let busy = self.config.busy.clone().unwrap_or_default();
+            self.update(busy);
+        }
+    }
+
+    fn begin(&mut self, call_sid: CallSid, stream_sid: StreamSid, migration: Migration) {
+        let (from, to) = (self.inputs.text_parameter("From"), self.inputs.text_parameter("To"));
+        self.lifecycle = Lifecycle::Active { migration };
         self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
         self.outcome.session.clone_from(&self.config.session);
@@ -144,8 +174,13 @@ impl Call {
                 (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, goodbye, &self.outcome))
             }
         };
-        self.lifecycle = Lifecycle::HandingOff { until: self.now + self.config.timeouts.update_ms };
         self.report(Report::HandedOff { status });
+        self.update(twiml);
+    }
+
+    /// Gives the call its last TwiML.
+    fn update(&mut self, twiml: String) {
+        self.lifecycle = Lifecycle::HandingOff { until: self.now + self.config.timeouts.update_ms };
         self.outputs.push_back(Output::Update { twiml });
     }
 

@@ -28,7 +28,9 @@ impl Call {
     /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.
     pub(super) fn migrate(&mut self) {
         let until = self.now + self.config.timeouts.migration_ms;
-        if let Lifecycle::AwaitingStart { migration, .. } | Lifecycle::Active { migration } = &mut self.lifecycle
+        if let Lifecycle::AwaitingStart { migration, .. }
+        | Lifecycle::AwaitingRoom { migration, .. }
+        | Lifecycle::Active { migration } = &mut self.lifecycle
             && matches!(migration, Migration::NotDue)
         {
             *migration = Migration::AwaitingGap { until };

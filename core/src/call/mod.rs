@@ -34,7 +34,7 @@ mod twilio_side;
 mod utterance;
 mod voice_detector;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,8 @@ pub enum Input<'a> {
     NotReading,
     /// Another media stream has the call now.
     TakenOver,
+    /// The answer to [`Output::Admit`]: whether there is room for the call.
+    Admitted(bool),
     /// That stream sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
@@ -150,6 +152,9 @@ pub enum Output {
     Twilio(TwilioMessage),
     /// Pass this to that stream.
     Agent(StreamId, AgentCommand),
+    /// The media stream has started, with these `<Parameter>`s: is there room for the call? Comes only if
+    /// [`CallConfig::busy`] is set. Answer with one [`Input::Admitted`], before any other input.
+    Admit(BTreeMap<String, String>),
     /// Update the call with this TwiML over REST. If the WebSocket closes first, `/connect-ended` answers with it.
     /// Answer with one [`Input::Updated`].
     Update {
@@ -225,6 +230,7 @@ impl Call {
             Input::TwilioClosed => self.close(CloseReason::MediaStreamClosed),
             Input::NotReading => self.close(CloseReason::NotReading),
             Input::TakenOver => self.close(CloseReason::TakenOver),
+            Input::Admitted(has_room) => self.on_admitted(has_room),
             Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),

@@ -54,8 +54,7 @@ impl Call {
             self.close(CloseReason::WrongCall);
             return Ok(());
         }
-        self.inputs.start(&call_sid, start.custom_parameters);
-        self.started(call_sid, stream_sid);
+        self.on_started(call_sid, stream_sid, start.custom_parameters);
         Ok(())
     }
 

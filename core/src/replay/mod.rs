@@ -62,6 +62,7 @@ impl Replayed {
             Output::Report(report) => Some(report),
             Output::Twilio(_)
             | Output::Agent(..)
+            | Output::Admit(_)
             | Output::Update { .. }
             | Output::Fetch(..)
             | Output::RunTools(..)

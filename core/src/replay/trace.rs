@@ -114,6 +114,7 @@ fn describe(output: &Output) -> String {
         Output::Twilio(TwilioMessage::Mark(name)) => format!("twilio  mark {name}"),
         Output::Twilio(TwilioMessage::Clear) => "twilio  clear".to_owned(),
         Output::Agent(stream, command) => format!("agent   {stream} {}", describe_command(command)),
+        Output::Admit(_) => "runner  admit".to_owned(),
         Output::Update { twiml } => format!("runner  update {twiml}"),
         Output::Fetch(id, uri) => format!("runner  {id} {uri}"),
         Output::RunTools(id, calls) => format!("runner  {id}: {}", describe_tools(calls)),

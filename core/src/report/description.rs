@@ -120,6 +120,7 @@ impl Report {
             Self::UnknownEvent { .. } => {
                 ("unknown-event", "Twilio sent an event of an unknown kind", "unknown event \"{event}\"")
             }
+            Self::TurnedAway => ("turned-away", "all places are taken: the call is turned away", "turned away"),
             Self::LimitReached(_) => ("limit-reached", "a limit ends the call", "limit reached: {limit}"),
             Self::HandedOff { .. } => ("handed-off", "the agent's part is over", "handed off, {status}"),
             Self::Ended { .. } => ("ended", "the call is over", ENDED),
@@ -182,7 +183,7 @@ impl Report {
                 field("again_ms", retry_in_ms.map(|_| FieldValue::Ms(*again_ms))),
             ],
             Self::AudioDropped { ms: dropped_ms } => vec![ms("ms", *dropped_ms)],
-            Self::Digit | Self::DigitDropped => Vec::new(),
+            Self::TurnedAway | Self::Digit | Self::DigitDropped => Vec::new(),
             Self::DigitsComplete { count: digits } => vec![count("count", *digits as u64)],
             Self::NoInput { in_a_row, by_event } => {
                 vec![count("in_a_row", u64::from(*in_a_row)), field("by_event", *by_event)]

@@ -79,6 +79,7 @@ samples! {
     NoInput { in_a_row: 2, by_event: true },
     NoInput { in_a_row: 2, by_event: false },
     UnknownEvent { event: "resumed".to_owned() },
+    TurnedAway,
     LimitReached(CallLimit::Silence),
     HandedOff { status: VirtualAgentStatus::Completed },
     Ended { reason: CloseReason::Stop, audio: AudioAccount { received: 1_600, written: 1_600, ..AudioAccount::default() } },

@@ -106,6 +106,8 @@ pub enum TapeInput {
     NotReading,
     /// Another media stream has the call.
     TakenOver,
+    /// Whether there is room for the call.
+    Admitted(bool),
     /// That stream of the agent sent an event.
     Agent(StreamId, AgentEvent),
     /// The REST update was answered.
@@ -130,6 +132,7 @@ impl TapeInput {
             Self::TwilioClosed => Input::TwilioClosed,
             Self::NotReading => Input::NotReading,
             Self::TakenOver => Input::TakenOver,
+            Self::Admitted(has_room) => Input::Admitted(*has_room),
             Self::Agent(stream, event) => Input::Agent(*stream, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
@@ -231,6 +234,7 @@ impl TapeLine {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum RunnerMessage {
+    Admitted(bool),
     Updated(UpdateResult),
     Fetched {
         id: FetchId,
@@ -257,6 +261,7 @@ enum ToolRun {
 
 fn from_runner(message: Value) -> Result<TapeInput, String> {
     match serde_json::from_value(message).map_err(|error| error.to_string())? {
+        RunnerMessage::Admitted(has_room) => Ok(TapeInput::Admitted(has_room)),
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
         RunnerMessage::Migrate {} => Ok(TapeInput::Migrate),
         RunnerMessage::NotReading {} => Ok(TapeInput::NotReading),
@@ -304,6 +309,7 @@ mod tests {
             Input::TwilioClosed,
             Input::NotReading,
             Input::TakenOver,
+            Input::Admitted(true),
         ];
         let mut writer = TapeWriter::new(Mask::default());
         let mut text = writer.header("cx", &CallConfig::default());

@@ -73,6 +73,7 @@ impl TapeWriter {
                 let results: Vec<Value> = results.iter().map(|result| self.tool_run(result)).collect();
                 json!({ "at_ms": at, "from": "runner", "message": { "toolsRun": { "id": id, "results": results } } })
             }
+            Input::Admitted(has_room) => json!({ "at_ms": at, "from": "runner", "message": { "admitted": has_room } }),
             Input::NotReading => json!({ "at_ms": at, "from": "runner", "message": { "notReading": {} } }),
             Input::TakenOver => json!({ "at_ms": at, "from": "runner", "message": { "takenOver": {} } }),
             Input::Migrate => json!({ "at_ms": at, "from": "runner", "message": { "renew": {} } }),
@@ -90,6 +91,8 @@ impl TapeWriter {
                 self.typed.note(*stream, command);
                 json!({ "at_ms": at, "to": "agent", "turn": stream, "message": self.to_agent(command) })
             }
+            // The stream's parameters stand in its `start`.
+            Output::Admit(_) => json!({ "at_ms": at, "to": "runner", "message": { "admit": {} } }),
             Output::Update { twiml } => {
                 let twiml = if self.mask.digits && self.typed.has_secrets() { "…" } else { twiml };
                 json!({ "at_ms": at, "to": "runner", "message": { "update": twiml } })

@@ -128,6 +128,25 @@ fn clause_7_an_update_a_fetch_and_a_run_of_tools_wait_for_their_results() {
 }
 
 #[test]
+fn clause_7_a_call_that_asks_for_room_begins_when_it_is_admitted() {
+    let config = CallConfig { busy: Some("<Response/>".to_owned()), ..starting_text() };
+    let mut test = TestCall::started(config.clone());
+    assert_eq!(test.count(|output| matches!(output, Output::Admit(_))), 1);
+    assert_eq!((test.last_stream(), test.reports().count()), (0, 0), "nothing begins before the answer");
+    test.feed(&Input::Admitted(true)).unwrap();
+    assert_eq!(
+        (test.last_stream(), test.reports().filter(|report| matches!(report, Report::Started { .. })).count()),
+        (1, 1)
+    );
+    test.feed(&Input::Admitted(false)).unwrap();
+    assert_eq!((test.update(), test.closed()), (None, None), "only one answer counts");
+
+    let mut unanswered = TestCall::started(config);
+    unanswered.wait(10_000);
+    assert_eq!(unanswered.closed(), Some(CloseReason::NoStart), "the wait for an answer has an end");
+}
+
+#[test]
 fn clause_8_the_callers_audio_is_bounded_in_milliseconds() {
     let mut test = TestCall::started(starting_text());
     test.hush(MAX_KEPT_MS as u64);

@@ -199,3 +199,25 @@ fn what_we_asked_ourselves_is_not_told_as_the_callers_words() {
     let (_, twiml) = test.update().unwrap();
     assert!(twiml.contains("%22queryText%22%3A%22%22"), "{twiml}");
 }
+
+#[test]
+fn a_call_without_room_gets_its_twiml_and_the_agent_never_hears_of_it() {
+    let busy = "<Response><Say>All our lines are busy</Say></Response>";
+    let mut test = TestCall::started(CallConfig { busy: Some(busy.to_owned()), ..CallConfig::default() });
+    test.speak(200);
+    test.feed(&Input::Admitted(false)).unwrap();
+    assert_eq!(test.update().unwrap().1, busy);
+    assert_eq!(test.reports().collect::<Vec<_>>(), [&Report::TurnedAway]);
+    test.updated(UpdateResult::Accepted);
+    test.speak(200);
+    test.twilio(r#"{"event":"stop"}"#).unwrap();
+    assert_eq!((test.closed(), test.last_stream()), (Some(CloseReason::Stop), 0));
+}
+
+#[test]
+fn a_call_without_room_that_cannot_be_updated_goes_on_through_connect_action() {
+    let mut test = TestCall::started(CallConfig { busy: Some("<Response/>".to_owned()), ..CallConfig::default() });
+    test.feed(&Input::Admitted(false)).unwrap();
+    test.updated(UpdateResult::Impossible);
+    assert_eq!(test.closed(), Some(CloseReason::NotUpdated));
+}

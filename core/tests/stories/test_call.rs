@@ -98,6 +98,7 @@ impl TestCall {
                 Output::Twilio(TwilioMessage::Mark(name)) => self.playout.mark(name.to_string()),
                 Output::Twilio(TwilioMessage::Clear) => self.playout.clear(),
                 Output::Agent(..)
+                | Output::Admit(_)
                 | Output::Update { .. }
                 | Output::Fetch(..)
                 | Output::RunTools(..)

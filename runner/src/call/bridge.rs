@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use dialbridge_agents::{EVENT_QUEUE, PipeFull};
 use dialbridge_core::agent::AgentFault;
-use dialbridge_core::twilio::{Inbound, parse};
 use dialbridge_core::{AgentCommand, AgentEvent, CallSid, CallTime, Input, Output, StreamId, UpdateResult};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +21,7 @@ use crate::call::wake_flag::WakeFlag;
 use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::telemetry::CallTelemetry;
 
-/// Runs a call to its end. Returns whether there was room for it.
+/// Runs a call to its end.
 pub async fn run(
     context: CallContext,
     call_sid: CallSid,
@@ -30,12 +29,11 @@ pub async fn run(
     socket: MediaSocket,
     registration: CallRegistration,
     recorder: Option<TapeRecorder>,
-) -> bool {
+) {
     let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
     let mut bridge = Bridge {
         call: RecordedCall::new(context.config.clone(), recorder),
         began: Instant::now(),
-        room: Room::Unasked,
         rare: WakeFlag::new(),
         effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
     };
@@ -43,7 +41,7 @@ pub async fn run(
     // One timer for the whole call: a frame seldom changes the next deadline.
     let mut alarm = pin!(sleep_until(bridge.began));
     let mut armed_for = None;
-    while bridge.effects.closed.is_none() && bridge.room != Room::None {
+    while bridge.effects.closed.is_none() {
         let deadline = bridge.call.poll_timeout().map(|(at, _)| at);
         if deadline != armed_for {
             armed_for = deadline;
@@ -81,29 +79,12 @@ pub async fn run(
         }
         bridge.report_overflows();
     }
-    let had_room = bridge.room != Room::None;
-    if !had_room {
-        bridge.effects.refuse_call().await;
-    }
     bridge.effects.end().await;
-    had_room
-}
-
-/// Whether the call has a place among the live calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
-    /// Its stream has not started.
-    Unasked,
-    /// Its stream has started.
-    Taken,
-    /// All places were taken when its stream started.
-    None,
 }
 
 struct Bridge {
     call: RecordedCall,
     began: Instant,
-    room: Room,
     /// Whether anything but the media stream may be ready.
     rare: WakeFlag,
     effects: Effects,
@@ -124,28 +105,12 @@ impl Bridge {
     fn on_twilio(&mut self, message: FromTwilio) {
         match message {
             FromTwilio::Text(message) => match std::str::from_utf8(message.as_ref()) {
-                Ok(text) => {
-                    self.take_room(text);
-                    if self.room != Room::None {
-                        self.feed(Input::Twilio(text));
-                    }
-                }
+                Ok(text) => self.feed(Input::Twilio(text)),
                 Err(_) => self.feed(Input::TwilioBinary),
             },
             FromTwilio::Binary => self.feed(Input::TwilioBinary),
             FromTwilio::Closed => self.feed(Input::TwilioClosed),
             FromTwilio::Stalled => self.on_stalled_socket(),
-        }
-    }
-
-    /// Takes a place for the call when its media stream starts, and keeps the stream's parameters. The voice-url gives no
-    /// media stream without room, but may have given many at once.
-    fn take_room(&mut self, text: &str) {
-        if self.room == Room::Unasked
-            && let Ok(Inbound::Start(start)) = parse(text)
-            && start.call_sid == self.effects.call_sid.as_str()
-        {
-            self.room = if self.effects.start(&start) { Room::Taken } else { Room::None };
         }
     }
 
@@ -188,8 +153,15 @@ impl Bridge {
         self.feed(Input::NotReading);
     }
 
-    /// Passes one input to core and performs its outputs.
+    /// Passes one input to core and performs its outputs. Says whether there is room for the call if core asks.
     fn feed(&mut self, input: Input<'_>) {
+        self.perform(input);
+        if let Some(has_room) = self.effects.has_room.take() {
+            self.perform(Input::Admitted(has_room));
+        }
+    }
+
+    fn perform(&mut self, input: Input<'_>) {
         let elapsed_ms = self.began.elapsed().as_millis();
         let now = CallTime::from_ms(u64::try_from(elapsed_ms).unwrap_or(u64::MAX));
         if let Err(error) = self.call.handle_input(input, now) {

@@ -55,8 +55,6 @@ pub struct CallContext {
     pub watch: Option<Watch>,
     /// With so many started streams of others there is no room for this one.
     pub max_calls: usize,
-    /// What the call is given then.
-    pub busy: String,
     /// The call's hand in the page's history.
     pub(crate) history: Option<Arc<HistoryWriter>>,
 }

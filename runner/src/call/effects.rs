@@ -1,12 +1,10 @@
 //! What one call does outside of core: it sends to Twilio and to the agent, has things fetched and run, and reports.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::pin;
 use std::time::Duration;
 
 use dialbridge_agents::{PipeFull, StreamHandle, StreamInput};
 use dialbridge_core::agent::ToolCall;
-use dialbridge_core::twilio::{Inbound, Start, parse};
 use dialbridge_core::{
     AgentCommand, AgentEvent, CallSid, CallTime, CloseReason, FetchId, InputError, Output, Report, StreamId, StreamSid,
     ToolsId, UpdateResult,
@@ -19,7 +17,7 @@ use crate::call::calls::CallRegistration;
 use crate::call::context::{CallContext, CallKind};
 use crate::call::tasks::{CallTasks, Finished};
 use crate::call::watch::{Observed, Watch};
-use crate::media::media_socket::{FromTwilio, MediaSocket};
+use crate::media::media_socket::MediaSocket;
 use crate::telemetry::CallTelemetry;
 use crate::twilio::actions::query;
 
@@ -39,18 +37,9 @@ pub(super) struct Effects {
     pub(super) tasks: CallTasks,
     /// Queues that overflowed while outputs were performed. Core is told after.
     pub(super) overflows: VecDeque<Overflow>,
+    /// Whether there is room for the call. Core is told after its outputs were performed.
+    pub(super) has_room: Option<bool>,
     pub(super) closed: Option<CloseReason>,
-}
-
-/// Whether Twilio has ended the stream.
-fn has_left(message: &FromTwilio) -> bool {
-    match message {
-        FromTwilio::Text(message) => {
-            std::str::from_utf8(message.as_ref()).is_ok_and(|text| matches!(parse(text), Ok(Inbound::Stop)))
-        }
-        FromTwilio::Binary => false,
-        FromTwilio::Closed | FromTwilio::Stalled => true,
-    }
 }
 
 /// A stream that does not take its input is given up.
@@ -88,14 +77,9 @@ impl Effects {
             events,
             tasks: CallTasks::default(),
             overflows: VecDeque::new(),
+            has_room: None,
             closed: None,
         }
-    }
-
-    /// Notes what the stream's `start` brings. Returns whether there was room for the call.
-    pub(super) fn start(&mut self, start: &Start) -> bool {
-        self.parameters = query(start.custom_parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        self.registration.start(self.context.max_calls)
     }
 
     pub(super) fn remove_stream(&mut self, stream: StreamId) {
@@ -136,6 +120,7 @@ impl Effects {
                 }
             }
             Output::Agent(stream, command) => self.command(stream, command),
+            Output::Admit(parameters) => self.admit(&parameters),
             Output::Update { twiml } => self.update(twiml),
             Output::Fetch(id, uri) => self.fetch(id, uri),
             Output::RunTools(id, calls) => self.run_tools(id, calls),
@@ -144,30 +129,11 @@ impl Effects {
         }
     }
 
-    /// Gives a call for which there is no room its TwiML, over REST or through `<Connect action>`, and waits for Twilio to
-    /// leave. The agent never hears of it.
-    pub(super) async fn refuse_call(&mut self) {
-        tracing::warn!(call_sid = %self.call_sid, "MAX_CALLS are live: the call is turned away as its stream starts");
-        let timeouts = &self.context.config.timeouts;
-        let (update, stop) = (Duration::from_millis(timeouts.update_ms), Duration::from_millis(timeouts.stop_ms));
-        self.update(self.context.busy.clone());
-        let mut alarm = pin!(tokio::time::sleep(update));
-        loop {
-            tokio::select! {
-                Some(finished) = self.tasks.next() => {
-                    let Finished::Updated(result) = finished else { continue };
-                    self.telemetry.updated(Some(result));
-                    if result != UpdateResult::Accepted {
-                        return;
-                    }
-                    alarm.as_mut().reset(Instant::now() + stop);
-                }
-                () = &mut alarm => return,
-                message = self.socket.next() => if has_left(&message) {
-                    return;
-                },
-            }
-        }
+    /// Takes a place for the call, and keeps the stream's parameters. The voice-url gives no media stream without room, but
+    /// may have given many at once.
+    fn admit(&mut self, parameters: &BTreeMap<String, String>) {
+        self.parameters = query(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.has_room = Some(self.registration.start(self.context.max_calls));
     }
 
     fn command(&mut self, stream: StreamId, command: AgentCommand) {

@@ -1,6 +1,6 @@
 //! The tasks of one call: its streams to the agent, and what core waits for.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -38,11 +38,6 @@ pub(super) struct CallTasks {
 }
 
 impl CallTasks {
-    /// The next task that has finished; `None` when there is none.
-    pub(super) async fn next(&mut self) -> Option<Finished> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Finished>> {
         self.all.poll_join_next_with_id(cx).map(|ended| Some(self.result_of(ended?)))
     }

@@ -126,6 +126,7 @@ impl CallPhase {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
+            | Report::TurnedAway
             | Report::LimitReached(_) => self,
         };
         if matches!(self, Self::Ending | Self::Over) { self } else { next }

@@ -58,6 +58,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::DigitDropped
+        | Report::TurnedAway
         | Report::LimitReached(_) => Form::Note,
     }
 }

@@ -15,7 +15,7 @@ use crate::call::context::CallKind;
 use crate::call::tape_recorder::TapeRecorder;
 use crate::media::media_socket::MediaSocket;
 use crate::settings::PublicUrl;
-use crate::telemetry::{CallIdentity, RefusalReason};
+use crate::telemetry::CallIdentity;
 use crate::twilio::ticket::Ticket;
 
 /// Runs calls.
@@ -56,11 +56,10 @@ impl CallRunner {
         let mut call = JoinSet::new();
         call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
-            Some(Ok(false)) => admission.telemetry.refused(RefusalReason::Busy),
             Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
                 self.rescue(call_sid, config.session.clone(), &config.handoff).await;
             }
-            Some(Ok(true) | Err(_)) | None => {}
+            Some(Ok(()) | Err(_)) | None => {}
         }
     }
 

@@ -64,7 +64,6 @@ impl CallSetup {
             fault_log: self.fault_log.clone(),
             // A call that resumes was live before, here or on another instance: we take it even if there is no room.
             max_calls: if ticket.opening == Opening::Greet { limits.max_calls } else { usize::MAX },
-            busy: busy(settings),
             watch: self.watch.clone(),
             history: self.history.as_ref().map(|history| Arc::new(history.begin(start))),
         })
@@ -103,6 +102,7 @@ fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: 
     config.call_sid = Some(ticket.call_sid.clone());
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
+    config.busy = Some(busy(settings));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);
     config.carried = CarriedOver {

@@ -61,6 +61,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::DigitDropped
+        | Report::TurnedAway
         | Report::LimitReached(_) => Level::WARN,
         Report::Started { .. }
         | Report::Answered { .. }

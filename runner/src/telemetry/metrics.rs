@@ -291,6 +291,7 @@ impl Metrics {
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
             }
+            Report::TurnedAway => self.refused(RefusalReason::Busy),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
             // These are not counted, or have their own methods.

@@ -111,6 +111,7 @@ impl CallEvents {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
+            | Report::TurnedAway
             | Report::LimitReached(_)
             | Report::Ended { .. } => {}
         }

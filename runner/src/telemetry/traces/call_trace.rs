@@ -87,6 +87,7 @@ impl CallTrace {
             Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
             // These are not part of a trace, or have their own methods.
             Report::Started { .. }
+            | Report::TurnedAway
             | Report::Transcript { .. }
             | Report::EndOfUtterance { .. }
             | Report::Answered { .. }
