@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use super::media::{Media, scan_media};
 
 /// One message from Twilio. It tolerates what Twilio may add later: unknown fields are skipped, and an unknown event is
 /// [`Inbound::Unknown`].
@@ -68,33 +68,6 @@ impl MediaFormat {
     }
 }
 
-/// The content of `media`. Nothing is copied: the payload points into the message.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Media<'a> {
-    /// Whether it is the caller's side: `track` is `inbound` or absent.
-    pub is_inbound: bool,
-    /// `chunk`, from 1; 0 if absent.
-    pub chunk: u64,
-    /// `timestamp`: milliseconds since the stream began.
-    pub timestamp_ms: u64,
-    /// `payload`: base64 of mu-law bytes at 8,000 Hz, 160 of them for 20 ms.
-    pub payload: Text<'a>,
-}
-
-impl Media<'_> {
-    /// Decodes the payload and appends its mu-law bytes to `audio`. The caller can reuse `audio` for the next frame.
-    ///
-    /// # Errors
-    /// [`ParseError::Payload`] if the payload is not base64. `audio` is then unchanged.
-    pub fn decode(&self, audio: &mut Vec<u8>) -> Result<(), ParseError> {
-        let before = audio.len();
-        STANDARD.decode_vec(self.payload.as_bytes(), audio).map_err(|_| {
-            audio.truncate(before);
-            ParseError::Payload
-        })
-    }
-}
-
 /// The content of `dtmf`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dtmf {
@@ -144,6 +117,10 @@ impl std::error::Error for ParseError {}
 /// # Errors
 /// [`ParseError`] if the text is not a Twilio message, or lacks a part that its event requires.
 pub fn parse(text: &str) -> Result<Inbound<'_>, ParseError> {
+    scan_media(text).map_or_else(|| parse_json(text), |media| Ok(Inbound::Media(media)))
+}
+
+pub(super) fn parse_json(text: &str) -> Result<Inbound<'_>, ParseError> {
     let raw: Raw<'_> = serde_json::from_str(text).map_err(|_| ParseError::NotAMessage)?;
     match raw.event.as_ref() {
         "media" => media(raw.media).map(Inbound::Media),
@@ -268,6 +245,12 @@ struct RawMediaFormat<'a> {
 /// serde always gives `Option<Cow<str>>` an owned text, so this type asks for the borrowed one itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text<'a>(Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
 
 impl std::ops::Deref for Text<'_> {
     type Target = str;

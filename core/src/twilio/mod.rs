@@ -3,7 +3,9 @@
 //! Source: <https://www.twilio.com/docs/voice/media-streams/websocket-messages>.
 
 mod inbound;
+mod media;
 mod outbound;
 
-pub use inbound::{Dtmf, Inbound, Media, MediaFormat, ParseError, Start, parse};
+pub use inbound::{Dtmf, Inbound, MediaFormat, ParseError, Start, parse};
+pub use media::Media;
 pub use outbound::TwilioMessage;
