@@ -25,6 +25,7 @@ macro_rules! for_each_code {
 }
 
 static MULAW_TO_LINEAR: [i16; 256] = for_each_code!(expand_mulaw);
+static MULAW_MAGNITUDE: [u16; 256] = for_each_code!(expand_magnitude);
 static ALAW_TO_LINEAR: [i16; 256] = for_each_code!(expand_alaw);
 static ALAW_TO_MULAW: [u8; 256] = for_each_code!(recode_alaw);
 
@@ -34,6 +35,12 @@ static ALAW_TO_MULAW: [u8; 256] = for_each_code!(recode_alaw);
 #[inline]
 pub const fn mulaw_to_linear(mulaw: u8) -> i16 {
     MULAW_TO_LINEAR[mulaw as usize]
+}
+
+/// The magnitude of what [`mulaw_to_linear`] returns.
+#[inline]
+pub const fn mulaw_magnitude(mulaw: u8) -> u16 {
+    MULAW_MAGNITUDE[mulaw as usize]
 }
 
 /// Encodes one sample as mu-law (ITU-T G.711 tables 2a and 2b, decision values times 4).
@@ -124,6 +131,10 @@ const fn expand_mulaw(code: u8) -> i16 {
     if inverted & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
+const fn expand_magnitude(code: u8) -> u16 {
+    expand_mulaw(code).unsigned_abs()
+}
+
 const fn expand_alaw(code: u8) -> i16 {
     let upright = code ^ 0x55;
     let (segment, step) = ((upright >> 4) & 7, (upright & 15) as i16);
@@ -194,6 +205,13 @@ mod tests {
 
     fn signed(positive: bool, magnitude: i32) -> i16 {
         i16::try_from(if positive { magnitude } else { -magnitude }).unwrap()
+    }
+
+    #[test]
+    fn a_magnitude_is_the_sample_without_its_sign() {
+        for code in 0..=u8::MAX {
+            assert_eq!(mulaw_magnitude(code), mulaw_to_linear(code).unsigned_abs());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The agent's recogniser decides what the caller said. This detector tells where in the audio the speech of a
 //! transcript began, because the transcript comes some hundred milliseconds later.
 
-use crate::audio::g711::mulaw_to_linear;
+use crate::audio::g711::mulaw_magnitude;
 use crate::call::caller_audio::Position;
 
 /// The mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
@@ -102,7 +102,7 @@ impl VoiceDetector {
 }
 
 fn mean_level(frame: &[u8]) -> u32 {
-    let sum: u64 = frame.iter().map(|&code| u64::from(mulaw_to_linear(code).unsigned_abs())).sum();
+    let sum: u64 = frame.iter().map(|&code| u64::from(mulaw_magnitude(code))).sum();
     u32::try_from(sum / frame.len() as u64).unwrap_or(u32::MAX)
 }
 
