@@ -9,6 +9,9 @@ use tonic_prost::ProstCodec;
 /// reserves 8 KiB, too much for a thousand calls. The buffer grows when a longer message comes.
 const ROOM: usize = 1024;
 
+/// The longest message that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
+pub(super) const MAX_BYTES: usize = 32 << 20;
+
 /// How many bytes are encoded before they are passed on; tonic's default.
 const YIELD: usize = 32 * 1024;
 

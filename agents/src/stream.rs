@@ -10,23 +10,17 @@ use bytes::Bytes;
 use dialbridge_core::agent::{AgentFault, TurnStart};
 use dialbridge_core::{AgentEvent, StreamId};
 use futures_core::Stream;
-use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Status};
+use tonic::{Status, Streaming};
 
 use crate::auth::Auth;
 use crate::channels::Channels;
-use crate::codec::LeanCodec;
 use crate::fault::fault;
 use crate::pipe::{InputPipe, StreamInput};
-use crate::reset::{ResetOnDrop, Resettable};
+use crate::reset::{ResetOnDrop, open};
 use crate::session::SessionContext;
-
-/// The longest answer that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
-const MAX_BYTES: usize = 32 << 20;
 
 /// The messages of an edition and their conversion to core's events.
 pub(super) trait Dialect: Send + Sync + 'static {
@@ -94,18 +88,13 @@ impl Streams {
             transient: true,
         })?;
         let lease = self.channels.lease();
-        let connection = Resettable { channel: lease.channel.clone(), pipe: opened.pipe.clone() };
         let _reset = ResetOnDrop(opened.pipe.clone());
         let first = Some(D::first(context, &opened.start));
-        let mut request = Request::new(Requests::<D> { first, pipe: opened.pipe.clone(), dialect: PhantomData });
-        *request.metadata_mut() = metadata;
+        let requests = Requests::<D> { first, pipe: opened.pipe.clone(), dialect: PhantomData };
 
         let of = |status: Status| fault(&status);
-        let mut client = Grpc::new(connection).max_decoding_message_size(MAX_BYTES);
-        client.ready().await.map_err(|error| of(Status::from_error(error.into())))?;
-        let codec = LeanCodec::<D::Request, D::Response>::default();
-        let responses = client.streaming(request, PathAndQuery::from_static(D::METHOD), codec).await;
-        let mut responses = responses.map_err(of)?.into_inner();
+        let responses = open(lease.channel.clone(), D::METHOD, metadata, requests, opened.pipe.clone()).await;
+        let mut responses: Streaming<D::Response> = responses.map_err(of)?;
         // A response takes some kilobytes, and this future would hold that space for as long as the stream is open.
         let mut next =
             async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();

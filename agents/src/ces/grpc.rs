@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use dialbridge_core::agent::AgentFault;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
-use http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use super::convert;
 use super::fault::masked;
 use super::outgoing::Outgoing;
-use super::transport::{Incoming, MAX_BYTES, Transport, no_token};
+use super::transport::{Incoming, Transport, no_token};
 use crate::channels::Lease;
-use crate::codec::LeanCodec;
 use crate::fault::fault;
 use crate::pipe::InputPipe;
-use crate::reset::{ResetOnDrop, Resettable};
+use crate::reset::{ResetOnDrop, open};
 use crate::session::SessionContext;
 use crate::stream::Streams;
 
@@ -44,17 +42,10 @@ impl Transport for Grpc {
         self.streams.auth.headers(&mut metadata).await.map_err(|error| no_token(&error))?;
         let lease = self.streams.channels.lease();
         let reset = ResetOnDrop(self.pipe.clone());
-        let connection = Resettable { channel: lease.channel.clone(), pipe: self.pipe.clone() };
-        let mut request = Request::new(outgoing);
-        *request.metadata_mut() = metadata;
-
-        let mut client = tonic::client::Grpc::new(connection).max_decoding_message_size(MAX_BYTES);
-        client.ready().await.map_err(|error| of(&Status::from_error(error.into())))?;
         // No deadline: the stream lasts as long as the call. We send the request before the response head arrives,
         // because the head may come only after the first messages.
-        let codec = LeanCodec::<ces::BidiSessionClientMessage, ces::BidiSessionServerMessage>::default();
-        let messages = client.streaming(request, PathAndQuery::from_static(METHOD), codec).await;
-        Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?.into_inner(), _reset: reset, _lease: lease })
+        let messages = open(lease.channel.clone(), METHOD, metadata, outgoing, self.pipe.clone()).await;
+        Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?, _reset: reset, _lease: lease })
     }
 }
 

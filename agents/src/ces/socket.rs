@@ -19,7 +19,7 @@ use super::convert;
 use super::fault::{closed, fault, fault_of_error};
 use super::json::{self, FromWebSocket};
 use super::outgoing::Outgoing;
-use super::transport::MAX_BYTES;
+use crate::codec::MAX_BYTES;
 
 /// The queue holds only pongs and the answer to a close frame. A ping every ten seconds finds a dead server. Without
 /// pings, audio would vanish in buffers for minutes before a write failed.

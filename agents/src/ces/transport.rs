@@ -9,9 +9,6 @@ use super::outgoing::Outgoing;
 use crate::auth::AuthError;
 use crate::session::SessionContext;
 
-/// The longest message that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
-pub(super) const MAX_BYTES: usize = 32 << 20;
-
 /// A way to carry a stream.
 pub(super) trait Transport: Send + Sync {
     /// The receiving side of a stream.
