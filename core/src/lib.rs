@@ -22,7 +22,8 @@
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
 //!    keeps what waits for a fetch, or may still be cut by a later response, up to [`call::MAX_WAITING_BYTES`], and a few
-//!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. The driver must drain the outputs after each
+//!    numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Of an answer that comes in many parts it keeps
+//!    [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report. The driver must drain the outputs after each
 //!    input.
 //! 9. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
 //!    last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
@@ -99,6 +100,7 @@ pub mod ending;
 pub mod error;
 pub mod handoff;
 mod ids;
+mod parameters;
 pub mod payload;
 pub mod replay;
 pub mod report;

@@ -213,6 +213,12 @@ pub enum Report {
         /// Its name, 40 characters at most.
         event: String,
     },
+    /// The agent's answer is longer than what a call keeps of it. The caller hears all of it, but its report or the
+    /// hand-off lacks a part.
+    AnswerCut {
+        /// The turn.
+        turn: TurnId,
+    },
     /// There is no room for the call. It gets the TwiML for that, and the agent never hears of it.
     TurnedAway,
     /// A limit of the settings ends the call.

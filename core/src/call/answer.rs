@@ -24,7 +24,9 @@ impl Call {
         if earlier.is_input_answered {
             self.caller.forget_written();
         }
-        self.outcome.update(&answer, self.streams.adds_parameters());
+        if !self.outcome.update(&answer, self.streams.adds_parameters()) {
+            self.report(Report::AnswerCut { turn });
+        }
         if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.digits.set_rules(answer.dtmf_rules.take());
         }

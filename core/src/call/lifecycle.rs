@@ -25,7 +25,6 @@ use crate::ids::{CallSid, StreamSid};
 use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
 
-use super::migration::Migration;
 use super::no_input::Silence;
 
 /// The state of the call.
@@ -45,6 +44,24 @@ pub(super) enum Lifecycle {
     Leaving { until: CallTime },
     /// Nothing happens any more.
     Closed,
+}
+
+/// Whether the call should migrate.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Migration {
+    #[default]
+    NotDue,
+    /// It closes in the next gap, or at that time.
+    AwaitingGap { until: CallTime },
+}
+
+impl Migration {
+    pub(super) fn deadline(self) -> Option<(CallTime, Timer)> {
+        match self {
+            Self::NotDue => None,
+            Self::AwaitingGap { until } => Some((until, Timer::MigrationTimeout)),
+        }
+    }
 }
 
 /// Why the agent's part is over.

@@ -1,28 +1,9 @@
 //! Migration to another media stream in the same session, before the platform cuts this one or before this instance
 //! ends. We close the WebSocket in a gap of the conversation, and `<Connect action>` carries the call on.
 
-use crate::call::lifecycle::Lifecycle;
-use crate::call::{Call, Timer};
+use crate::call::Call;
+use crate::call::lifecycle::{Lifecycle, Migration};
 use crate::report::CloseReason;
-use crate::time::CallTime;
-
-/// Whether the call should migrate.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Migration {
-    #[default]
-    NotDue,
-    /// It closes in the next gap, or at that time.
-    AwaitingGap { until: CallTime },
-}
-
-impl Migration {
-    pub(super) fn deadline(self) -> Option<(CallTime, Timer)> {
-        match self {
-            Self::NotDue => None,
-            Self::AwaitingGap { until } => Some((until, Timer::MigrationTimeout)),
-        }
-    }
-}
 
 impl Call {
     /// The call should migrate as soon as nobody would notice it, and must when the timeout is over.

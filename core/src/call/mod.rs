@@ -55,8 +55,7 @@ use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use fillers::Fillers;
 use inputs::AgentInputs;
-use lifecycle::Lifecycle;
-use migration::Migration;
+use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
@@ -68,6 +67,7 @@ use voice_detector::VoiceDetector;
 
 pub use caller_audio::MAX_KEPT_MS;
 pub use playback::{CHUNK_MS, MAX_WAITING_BYTES};
+pub use streams::MAX_ANSWER_TEXT_BYTES;
 pub use timer::Timer;
 
 /// One phone call, from Twilio's `start` to its `stop` or to our close. The crate doc says how to drive it.

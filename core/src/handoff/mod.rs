@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
 use crate::ending::{CallLimit, VirtualAgentStatus};
+use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
 
 use content::{Content, with_query};
@@ -124,16 +125,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Takes over the values of an answer. `adds`: whether its parameters are only those that changed.
-    pub(crate) fn update(&mut self, answer: &Answer, adds: bool) {
+    /// Takes over the values of an answer. `adds`: whether its parameters are only those that changed. Returns whether there
+    /// was room for all of them.
+    pub(crate) fn update(&mut self, answer: &Answer, adds: bool) -> bool {
         if let Some(intent) = &answer.intent {
             self.intent = intent.clone();
         }
+        let mut has_room = true;
         if !answer.parameters.is_empty() {
-            if !adds {
-                self.parameters.clear();
+            if adds {
+                has_room = add_parameters(&mut self.parameters, &answer.parameters);
+            } else {
+                self.parameters.clone_from(&answer.parameters);
             }
-            self.parameters.extend(answer.parameters.clone());
             // CX answers with all parameters of the session. Twilio sends these to the hand-off's webhook anyway, and a
             // phone number must not stand in a URL.
             for name in TWILIO_PARAMETERS {
@@ -146,6 +150,7 @@ impl Outcome {
         if !answer.action.is_empty() {
             self.action.clone_from(&answer.action);
         }
+        has_room
     }
 }
 

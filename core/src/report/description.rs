@@ -120,6 +120,9 @@ impl Report {
             Self::UnknownEvent { .. } => {
                 ("unknown-event", "Twilio sent an event of an unknown kind", "unknown event \"{event}\"")
             }
+            Self::AnswerCut { .. } => {
+                ("answer-cut", "an answer is too long to be kept: a part is missing in reports", "{turn} answer cut")
+            }
             Self::TurnedAway => ("turned-away", "all places are taken: the call is turned away", "turned away"),
             Self::LimitReached(_) => ("limit-reached", "a limit ends the call", "limit reached: {limit}"),
             Self::HandedOff { .. } => ("handed-off", "the agent's part is over", "handed off, {status}"),
@@ -168,7 +171,10 @@ impl Report {
             Self::ToolRun { turn, tool, fault } => {
                 vec![field("turn", *turn), field("tool", FieldValue::Resource(tool)), field("fault", fault.as_ref())]
             }
-            Self::Succeeded { turn } | Self::StartingEventUnanswered { turn } | Self::NoInputTurnReplaced { turn } => {
+            Self::AnswerCut { turn }
+            | Self::Succeeded { turn }
+            | Self::StartingEventUnanswered { turn }
+            | Self::NoInputTurnReplaced { turn } => {
                 vec![field("turn", *turn)]
             }
             Self::BargeIn { turn, by, played_ms, cut_ms } => {

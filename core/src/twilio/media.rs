@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memchr;
 
-use super::inbound::{ParseError, Text};
+use super::parse_error::ParseError;
+use super::text::Text;
 
 /// The content of `media`. Nothing is copied: the payload points into the message.
 #[derive(Debug, Clone, PartialEq)]

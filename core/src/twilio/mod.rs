@@ -5,7 +5,11 @@
 mod inbound;
 mod media;
 mod outbound;
+mod parse_error;
+mod text;
 
-pub use inbound::{Dtmf, Inbound, MediaFormat, ParseError, Start, parse};
+pub use inbound::{Dtmf, Inbound, MediaFormat, Start, parse};
 pub use media::Media;
 pub use outbound::TwilioMessage;
+pub use parse_error::ParseError;
+pub use text::Text;

@@ -1,15 +1,15 @@
 //! What the crate doc promises a driver: a test for each clause, under its number.
 
 use dialbridge_core::agent::{Answer, Prompt, TurnInput};
-use dialbridge_core::call::{MAX_KEPT_MS, MAX_WAITING_BYTES};
+use dialbridge_core::call::{MAX_ANSWER_TEXT_BYTES, MAX_KEPT_MS, MAX_WAITING_BYTES};
 use dialbridge_core::{
-    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, Output, Report, Timer, ToolsId,
+    AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, Input, Output, Report, Timer, ToolsId, TurnId,
     UpdateResult,
 };
 
 use crate::failures::fault;
 use crate::session_stream;
-use crate::test_call::{TestCall, answered, goodbye, interim, prompt, starting_text};
+use crate::test_call::{TestCall, answered, empty, goodbye, interim, prompt, starting_text};
 use crate::tools::wants;
 
 const STOP: &str = r#"{"event":"stop","stop":{}}"#;
@@ -170,6 +170,25 @@ fn clause_8_the_agents_waiting_audio_is_bounded_in_bytes() {
     (0..minutes + 3).for_each(|_| plays(prompt(60_000)));
     let refused = test.reports().filter(|report| matches!(report, Report::PromptRefused { .. })).count();
     assert_eq!((refused, test.played_ms()), (3, 0));
+}
+
+#[test]
+fn clause_8_what_is_kept_of_an_answer_in_many_parts_is_bounded_in_bytes() {
+    let mut test = TestCall::started(session_stream::config());
+    let part = |n: usize| Answer {
+        text: "é".repeat(5_000),
+        parameters: serde_json::Map::from_iter([(format!("p{n}"), "x".repeat(10_000).into())]),
+        ..Answer::default()
+    };
+    (0..40).for_each(|n| test.agent(1, AgentEvent::Answer(Box::new(part(n)))));
+    test.agent(1, empty());
+    let reported = test.reports().find_map(|report| match report {
+        Report::Answered { text, parameters, .. } => Some((text.len(), parameters.len())),
+        _ => None,
+    });
+    assert_eq!(reported, Some((MAX_ANSWER_TEXT_BYTES, 26)));
+    let cut = test.reports().filter(|report| matches!(report, Report::AnswerCut { turn: TurnId(1) })).count();
+    assert_eq!(cut, 1 + 14, "once for the report, and for each answer of which the hand-off lacks a part");
 }
 
 #[test]

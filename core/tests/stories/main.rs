@@ -16,6 +16,7 @@ mod listening;
 mod messages;
 mod migration;
 mod no_input;
+mod replacement;
 mod session_stream;
 mod stages;
 mod tapes;

@@ -313,6 +313,7 @@ impl Metrics {
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
+            | Report::AnswerCut { .. }
             | Report::Digit
             | Report::DigitsComplete { .. }
             | Report::DigitDropped

@@ -24,6 +24,7 @@ use crate::time::CallTime;
 
 pub(super) use answer_parts::Earlier;
 pub(super) use heard::{CLEAR_SPEECH_MS, Heard, StreamWatchdog};
+pub use per_session::MAX_ANSWER_TEXT_BYTES;
 use per_session::PerSession;
 use per_turn::PerTurn;
 

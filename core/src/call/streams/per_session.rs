@@ -26,6 +26,7 @@ use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::Timeouts;
 use crate::ids::{StreamId, TurnId};
+use crate::parameters::add_parameters;
 use crate::report::Report;
 use crate::time::CallTime;
 
@@ -49,6 +50,9 @@ const MIN_STREAM_MS: u64 = 250;
 
 /// How many unanswered digits and texts we keep for the next stream.
 const MAX_UNANSWERED_INPUTS: usize = 32;
+
+/// How much text of one answer is kept for its report, in bytes. The caller hears all of it.
+pub const MAX_ANSWER_TEXT_BYTES: usize = 64 << 10;
 
 /// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, background noise in
 /// its audio could go on forever.
@@ -127,6 +131,22 @@ struct Said {
     intent: Intent,
     parameters: Map<String, Value>,
     audio_ms: u64,
+    /// Whether there was no room for a part of it.
+    is_cut: bool,
+}
+
+impl Said {
+    fn add(&mut self, answer: &mut Answer, audio_ms: u64) {
+        let room = MAX_ANSWER_TEXT_BYTES.saturating_sub(self.text.len());
+        let kept = &answer.text[..answer.text.floor_char_boundary(room)];
+        self.text.push_str(kept);
+        self.is_cut |= kept.len() < answer.text.len();
+        self.audio_ms += audio_ms;
+        if let Some(intent) = answer.intent.take() {
+            self.intent = intent;
+        }
+        self.is_cut |= !add_parameters(&mut self.parameters, &answer.parameters);
+    }
 }
 
 impl Turn {
@@ -158,7 +178,7 @@ impl Stream {
 
     /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
     fn answer_report(&self) -> Option<Report> {
-        let Said { text, intent, parameters, audio_ms } = &self.turn.said;
+        let Said { text, intent, parameters, audio_ms, .. } = &self.turn.said;
         let says = !text.is_empty() || *audio_ms > 0 || !parameters.is_empty() || *intent != Intent::default();
         (self.turn.answer.is_something() && says).then(|| Report::Answered {
             turn: self.turn.id,
@@ -363,14 +383,10 @@ impl AgentStreams for PerSession {
     }
 
     fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, _thought_ms: u64) -> Option<Report> {
-        let said = &mut self.stream_mut()?.turn.said;
-        said.text.push_str(&answer.text);
-        said.audio_ms += audio_ms;
-        if let Some(intent) = answer.intent.take() {
-            said.intent = intent;
-        }
-        said.parameters.append(&mut answer.parameters);
-        None
+        let turn = &mut self.stream_mut()?.turn;
+        let is_cut = turn.said.is_cut;
+        turn.said.add(answer, audio_ms);
+        (turn.said.is_cut && !is_cut).then_some(Report::AnswerCut { turn: turn.id })
     }
 
     fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report> {

@@ -112,6 +112,7 @@ impl CallEvents {
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
             | Report::TurnedAway
+            | Report::AnswerCut { .. }
             | Report::LimitReached(_)
             | Report::Ended { .. } => {}
         }
