@@ -17,7 +17,7 @@
 //! 4. After `Close` a call has no outputs and no deadline, whatever comes in.
 //! 5. The call ignores an [`AgentEvent`] of a stream that is over. The driver does not need to know which stream is open.
 //! 6. [`AgentCommand::Open`] opens a stream under its [`StreamId`]. The commands of that id go to that stream, in order.
-//!    `Cancel` or `Done` is the last command of a stream.
+//!    `Cancel` or `Done` is the last command of a stream. A stream that fails or ends before its answer gets neither.
 //! 7. The driver answers [`Output::Admit`] with one [`Input::Admitted`] before any other input, each [`Output::Update`] with one [`Input::Updated`], even if it cannot update the call, each
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it

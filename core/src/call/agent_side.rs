@@ -3,7 +3,7 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
-use crate::call::streams::{Heard, Late, Open, Opened, Opening, StreamEnd, Understood};
+use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
@@ -35,7 +35,7 @@ impl Call {
 
     /// Opens the next stream with input that waits, else with the caller's audio.
     pub(super) fn open_stream(&mut self) {
-        let ids = Open { stream: self.next_stream, turn: self.next_turn_id() };
+        let ids = OpenStream { stream: self.next_stream, turn: self.next_turn_id() };
         self.next_stream = ids.stream.next();
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
@@ -178,11 +178,13 @@ impl Call {
 
     /// Cancels the open stream. We do not want its answer.
     pub(super) fn cancel_turn(&mut self) {
-        let Some((open, unconfirmed)) = self.streams.cancel() else { return };
-        self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
+        let Some(cancelled) = self.streams.cancel() else { return };
+        self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
+        self.outputs.extend(cancelled.report.map(Output::Report));
         self.stage_recorder.discard_open();
         self.caller.forget_written();
-        self.inputs.restore_parameters(unconfirmed);
+        self.finish_playing();
+        self.inputs.restore_parameters(cancelled.parameters);
         self.timers.stop(Timer::Thinking);
     }
 
@@ -223,7 +225,7 @@ impl Call {
     /// Closes the turn with what came of the answer. `last` is the stream's last command, if it has not had one.
     pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
         let Some(closed) = self.streams.close() else { return };
-        let Open { stream, turn } = closed.ids;
+        let OpenStream { stream, turn } = closed.ids;
         for prompt in &closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }

@@ -14,9 +14,6 @@ impl Call {
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
         self.end_utterance();
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
-        if !answer.is_empty() {
-            self.awaits_greeting = false;
-        }
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
         self.remove_digits(&mut answer);
@@ -31,6 +28,8 @@ impl Call {
             self.digits.set_rules(answer.dtmf_rules.take());
         }
         self.act_on_payloads(turn, &mut answer);
+        let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
+        self.awaits_greeting &= !says_something;
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }

@@ -120,10 +120,21 @@ impl AgentInputs {
     /// Adds results of tools. The agent waits for them and takes nothing else meanwhile, so they go first, in order.
     /// Drops them if there is no room.
     pub(super) fn add_tool_results(&mut self, results: TurnInput) {
-        let waiting = self.queue.iter().filter(|input| matches!(input, TurnInput::ToolResults(_))).count();
+        let waiting = self.tool_results();
         if waiting < MAX_QUEUED_TOOL_RESULTS {
             self.queue.insert(waiting, results);
         }
+    }
+
+    /// Adds inputs that another stream got and did not answer. They go before all but results of tools.
+    pub(super) fn requeue(&mut self, unanswered: Vec<TurnInput>) {
+        let at = self.tool_results();
+        unanswered.into_iter().rev().for_each(|input| self.queue.insert(at, input));
+    }
+
+    /// How many results of tools stand first.
+    fn tool_results(&self) -> usize {
+        self.queue.iter().take_while(|input| matches!(input, TurnInput::ToolResults(_))).count()
     }
 
     /// Drops what waits.

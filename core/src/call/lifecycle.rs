@@ -4,16 +4,20 @@
 //! AwaitingStart --start, room is asked for: Admit--> AwaitingRoom --room--> Active
 //! AwaitingRoom --no room: Update--> HandingOff
 //! AwaitingStart --start, room is not asked for--> Active
-//! Active --ending answer, limit, agent failed--> Ending
+//! Active --agent's end, agent failed--> Ending
+//! Active --limit: Cancel--> Ending
 //! AwaitingStart --start of another call--> Closed
 //! AwaitingStart, AwaitingRoom --timeout--> Closed
 //! Ending --answer complete, playout over: Update--> HandingOff
 //! HandingOff --update accepted--> Leaving --stop, or timeout--> Closed
-//! HandingOff --update refused, or timeout--> Closed
-//! AwaitingStart, AwaitingRoom, Active --migrated in a gap, or at the timeout--> Closed
-//! any after start --no frames--> Closed
+//! HandingOff --call gone, not updated, timeout--> Closed
+//! AwaitingStart, AwaitingRoom --migration timeout--> Closed
+//! Active --migration: a gap, or timeout--> Closed
+//! any after start --no valid message from Twilio in time--> Closed
 //! any --stop, WebSocket closed, Twilio does not read, taken over--> Closed
 //! ```
+//!
+//! A state that goes to Closed cancels the open stream.
 
 use std::collections::BTreeMap;
 
@@ -215,8 +219,9 @@ impl Call {
     }
 
     pub(super) fn close(&mut self, reason: CloseReason) {
-        if let Some((open, _)) = self.streams.cancel() {
-            self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Cancel));
+        if let Some(cancelled) = self.streams.cancel() {
+            self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
+            self.outputs.extend(cancelled.report.map(Output::Report));
         }
         while let Some(stages) = self.stage_recorder.take_awaiting() {
             self.report_stages(Some(stages));

@@ -25,14 +25,15 @@ impl Call {
         }
     }
 
-    /// Whether nobody speaks, nothing plays, no digits come and no stream waits for its answer.
+    /// Whether nobody speaks, nothing plays, no digits come, no tool runs and nothing waits for its answer.
     fn is_gap(&self) -> bool {
-        let is_open = self.streams.open().is_some();
         let is_quiet = match self.streams.listening() {
             Some((_, heard)) => heard.utterance.is_empty(),
-            None => !is_open && self.caller.unwritten_ms() == 0,
+            None => self.caller.unwritten_ms() == 0,
         };
         is_quiet
+            && !self.streams.is_in_exchange()
+            && !self.tools.are_running()
             && !self.playback.is_playing()
             && !self.voice.is_speaking()
             && self.digits.is_empty()

@@ -1,10 +1,10 @@
 //! One call: what comes in from Twilio and from the agent, and what goes out to both.
 //!
-//! `streams` is the agent's side: two machines, one for ES and CX and one for CES, and the questions that a call asks
-//! either of them. `lifecycle` has the states of the call itself.
+//! `streams` holds the state of the stream to the agent: one state machine for ES and CX, one for CES, behind one
+//! interface. `lifecycle` has the states of the call itself.
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! audio that waits for a stream, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
+//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
 //! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
@@ -70,7 +70,7 @@ pub use playback::{CHUNK_MS, MAX_WAITING_BYTES};
 pub use streams::MAX_ANSWER_TEXT_BYTES;
 pub use timer::Timer;
 
-/// One phone call, from Twilio's `start` to its `stop` or to our close. The crate doc says how to drive it.
+/// One media stream of a phone call, from the opening of its WebSocket to its close. The crate doc says how to drive it.
 #[derive(Debug)]
 pub struct Call {
     config: Arc<CallConfig>,
@@ -104,9 +104,9 @@ pub struct Call {
 /// An input of the call: what happened outside.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
-    /// A text frame came over the WebSocket.
+    /// A text message came over the WebSocket.
     Twilio(&'a str),
-    /// A binary frame came, which Twilio never sends.
+    /// A binary message came, which Twilio never sends.
     TwilioBinary,
     /// The WebSocket closed.
     TwilioClosed,
@@ -116,7 +116,7 @@ pub enum Input<'a> {
     TakenOver,
     /// The answer to [`Output::Admit`]: whether there is room for the call.
     Admitted(bool),
-    /// That stream sent an event.
+    /// The agent stream with this id sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
     Updated(UpdateResult),
@@ -126,10 +126,10 @@ pub enum Input<'a> {
     /// The results of [`Output::RunTools`], one for each tool call, in the same order. An `Err` is a sentence for the
     /// agent that says why there is no result.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
-    /// The call should migrate because this instance will end. It closes in a gap of the conversation, by
-    /// [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
+    /// The call should migrate because this instance will end. The call closes its media stream in the next gap of the
+    /// conversation, after [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
     Migrate,
-    /// The deadline passed. If it comes too early or once too often, nothing changes.
+    /// The deadline has passed. A `Timeout` that comes too early or twice changes nothing.
     Timeout,
 }
 
@@ -155,7 +155,8 @@ pub enum Output {
     /// The media stream has started, with these `<Parameter>`s: is there room for the call? Comes only if
     /// [`CallConfig::busy`] is set. Answer with one [`Input::Admitted`], before any other input.
     Admit(BTreeMap<String, String>),
-    /// Update the call with this TwiML over REST. If the WebSocket closes first, `/connect-ended` answers with it.
+    /// Update the call with this TwiML over REST. If the WebSocket closes before that, the driver answers
+    /// `/connect-ended` with this TwiML.
     /// Answer with one [`Input::Updated`].
     Update {
         /// A whole document. If it contains [`DIAL_ACTION`](crate::twiml::DIAL_ACTION), the driver puts its own URL
@@ -247,14 +248,14 @@ impl Call {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Timeout`] is due, and why. `None` if the call waits for nothing.
+    /// When [`Input::Timeout`] is due, and why. `None` after the close.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
         let mark = self.playback.mark_deadline().map(|at| (at, Timer::MarkTimeout));
         self.earliest_deadline().into_iter().chain(mark).filter(|_| !self.lifecycle.is_closed()).min()
     }
 
-    /// Whether the call is over. It takes no input and gives no output.
+    /// Whether the call is closed and all its outputs were taken.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.lifecycle.is_closed() && self.outputs.is_empty()
@@ -278,13 +279,14 @@ impl Call {
         self.set_fetch_timer();
     }
 
-    /// We do not listen while audio is fetched, because we must tell the agent's recogniser how long the prompt plays.
+    /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still plays. An
+    /// open stream listens on.
     fn may_open_stream(&self) -> bool {
         let must_wait = self.inputs.is_empty() && self.playback.is_fetching();
         self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)
     }
 
-    /// Sends the session parameters and the input that wait into an open stream that takes them.
+    /// Sends the waiting session parameters and inputs to the open stream, if it takes them (CES).
     fn send_inputs(&mut self) {
         let Some(stream) = self.streams.takes_input().filter(|_| self.lifecycle.is_active()) else { return };
         if !self.inputs.parameters.is_empty() {
@@ -301,7 +303,7 @@ impl Call {
         }
     }
 
-    /// Now, for the playout.
+    /// The time and the position in the caller's audio, for the playback.
     fn moment(&self) -> Moment {
         Moment { now: self.now, position: self.caller.received() }
     }
@@ -319,7 +321,9 @@ impl Call {
     }
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
-        self.timers.stop(Timer::FetchTimeout);
+        if self.playback.fetching() == Some(id) {
+            self.timers.stop(Timer::FetchTimeout);
+        }
         self.playback.fetched(id, audio, self.moment());
         self.poll_playback();
         while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
@@ -327,7 +331,7 @@ impl Call {
         }
     }
 
-    /// A fetch holds up all audio after it, so it has a timeout.
+    /// The first waiting fetch holds back all audio after it, so it has a timeout.
     fn set_fetch_timer(&mut self) {
         let is_fetching = self.playback.fetching().is_some() && !self.lifecycle.is_closed();
         if !is_fetching {
@@ -337,7 +341,7 @@ impl Call {
         }
     }
 
-    /// The earliest deadline, but for the marks' own.
+    /// The earliest deadline except that of the marks.
     fn earliest_deadline(&self) -> Option<(CallTime, Timer)> {
         [self.timers.earliest(), self.lifecycle.deadline(), self.streams.deadline()].into_iter().flatten().min()
     }

@@ -12,6 +12,8 @@ use crate::time::CallTime;
 pub(super) struct Silence {
     /// When the caller was last active, or the agent was last heard.
     since: CallTime,
+    /// When we last told the agent of the silence.
+    told: CallTime,
     /// No-input turns in a row.
     no_input_turns: u32,
 }
@@ -39,7 +41,8 @@ impl Call {
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);
-        let no_input = self.no_input_after().filter(|_| is_quiet).map(|ms| self.silence.since + ms);
+        let counts_from = self.silence.since.max(self.silence.told);
+        let no_input = self.no_input_after().filter(|_| is_quiet).map(|ms| counts_from + ms);
         self.timers.put(Timer::NoInput, no_input);
     }
 
@@ -67,7 +70,7 @@ impl Call {
     }
 
     fn send_no_input_event(&mut self) {
-        self.silence.since = self.now;
+        self.silence.told = self.now;
         if let Some(event) = &self.config.no_input.event {
             self.inputs.add_first(TurnInput::Event(event.clone()));
         }

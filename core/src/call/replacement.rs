@@ -67,14 +67,13 @@ impl Call {
         if !broken.has_part && self.inputs.is_starting_event(&broken.input) {
             sent.retain(|input| !matches!(input, TurnInput::Text(_)));
         }
-        sent.into_iter().rev().for_each(|input| self.inputs.add_first(input));
+        self.inputs.requeue(sent);
     }
 
     /// Queues the audio of what the caller said since the agent's last answer, so that the next stream gets it too.
     /// Returns its bytes.
     pub(super) fn resend_speech(&mut self) -> u64 {
-        let is_voice =
-            self.voice.onset_since(self.caller.kept_from()).is_some_and(|onset| onset < self.caller.written());
+        let is_voice = self.voice.is_voice_in(self.caller.kept_from()..self.caller.written());
         if is_voice || self.streams.has_unanswered_speech() { self.resend_audio() } else { 0 }
     }
 
@@ -83,6 +82,7 @@ impl Call {
         self.finish_playing();
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);
+        self.timers.stop(Timer::Thinking);
         let next = self.next_turn_id();
         let Some(over) = self.streams.turn_over(next) else { return };
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);

@@ -12,7 +12,7 @@ impl Call {
     /// The state for a stream that opens now. Speech that already waits for it counts like speech that follows.
     pub(super) fn watchdog_at_opening(&self) -> StreamWatchdog {
         let written = self.caller.written();
-        match self.voice.onset_since(written) {
+        match self.voice.first_onset_since(written) {
             Some(onset) => StreamWatchdog { voice_ms: CLEAR_SPEECH_MS, from: Some(onset.max(written)), ms: 0 },
             None => StreamWatchdog::default(),
         }

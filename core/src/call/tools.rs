@@ -21,6 +21,12 @@ pub(super) struct Tools {
     running: VecDeque<Running>,
 }
 
+impl Tools {
+    pub(super) fn are_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+}
+
 /// One request of the agent for tools.
 #[derive(Debug)]
 struct Running {
@@ -31,7 +37,7 @@ struct Running {
 
 impl Call {
     pub(super) fn on_tool_calls(&mut self, turn: TurnId, calls: Vec<ToolCall>) {
-        if calls.is_empty() {
+        if calls.is_empty() || !self.lifecycle.is_active() {
             return;
         }
         self.streams.note_tool_calls();

@@ -143,7 +143,11 @@ impl Call {
         }
         match rotation {
             Rotation::GoOn => {}
-            Rotation::Cancel => self.cancel_turn(),
+            Rotation::Cancel => {
+                // A word that ended just now may have no transcript yet.
+                self.resend_speech();
+                self.cancel_turn();
+            }
             Rotation::EndUtterance => self.end_utterance(),
             Rotation::Replace => self.replace_stream(),
         }

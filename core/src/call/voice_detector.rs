@@ -3,8 +3,12 @@
 //! The agent's recogniser decides what the caller said. This detector tells where in the audio the speech of a
 //! transcript began, because the transcript comes some hundred milliseconds later.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::audio::BYTES_PER_MS;
 use crate::audio::g711::mulaw_magnitude;
-use crate::call::caller_audio::Position;
+use crate::call::caller_audio::{MAX_KEPT_MS, Position};
 
 /// The mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
 const MIN_VOICE_LEVEL: u32 = 150;
@@ -23,6 +27,8 @@ pub(super) struct VoiceDetector {
     /// Where the level rose, while it is up but not yet a voice.
     rise: Option<Position>,
     segment: Option<Segment>,
+    /// The stretches before it, as far as their audio may still be sent again.
+    earlier: VecDeque<Segment>,
 }
 
 /// One stretch of voice.
@@ -35,7 +41,7 @@ struct Segment {
 
 impl VoiceDetector {
     pub(super) fn new() -> Self {
-        Self { floor: MIN_VOICE_LEVEL * 256 / ABOVE_FLOOR, rise: None, segment: None }
+        Self { floor: MIN_VOICE_LEVEL * 256 / ABOVE_FLOOR, rise: None, segment: None, earlier: VecDeque::new() }
     }
 
     /// Adds the frame that begins at `position`.
@@ -71,6 +77,20 @@ impl VoiceDetector {
         self.segment.filter(|segment| segment.last_loud > since).map(|segment| segment.onset)
     }
 
+    /// Where the first stretch of voice began that did not end before `since`.
+    pub(super) fn first_onset_since(&self, since: Position) -> Option<Position> {
+        self.segments().find(|segment| segment.last_loud > since).map(|segment| segment.onset)
+    }
+
+    /// Whether there was voice in that part of the audio.
+    pub(super) fn is_voice_in(&self, part: Range<Position>) -> bool {
+        self.segments().any(|segment| segment.last_loud > part.start && segment.onset < part.end)
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.earlier.iter().chain(&self.segment)
+    }
+
     /// Where voice was last heard. `None` if that was before `since`.
     pub(super) fn end_since(&self, since: Position) -> Option<Position> {
         self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
@@ -82,7 +102,9 @@ impl VoiceDetector {
             Some(_) | None => {
                 let onset = *self.rise.get_or_insert(position);
                 if end - onset >= ONSET {
-                    self.segment = Some(Segment { onset, last_loud: end, is_over: false });
+                    self.earlier.extend(self.segment.replace(Segment { onset, last_loud: end, is_over: false }));
+                    let kept_from = end.saturating_sub((MAX_KEPT_MS * BYTES_PER_MS) as Position);
+                    self.earlier.retain(|segment| segment.last_loud > kept_from);
                     self.rise = None;
                 }
             }
@@ -144,6 +166,20 @@ mod tests {
         assert_eq!(voice.onset_since(onset), Some(onset));
         assert_eq!(voice.onset_since(end), None);
         assert_eq!((voice.end_since(onset), voice.end_since(end)), (Some(end), None));
+    }
+
+    #[test]
+    fn stretches_of_voice_are_known_as_long_as_their_audio_is_kept() {
+        let mut voice = VoiceDetector::new();
+        let first = feed(&mut voice, 0, 20, 1_000);
+        let pause = feed(&mut voice, first, 3_000, 400);
+        let second = feed(&mut voice, pause, 20, 1_000);
+        let end = feed(&mut voice, second, 3_000, 400);
+        assert_eq!((voice.first_onset_since(0), voice.onset_since(0)), (Some(first), Some(second)));
+        assert!(voice.is_voice_in(0..pause) && !voice.is_voice_in(pause..second) && !voice.is_voice_in(0..first));
+        let third = feed(&mut voice, end, 20, 30_000);
+        feed(&mut voice, third, 3_000, 400);
+        assert_eq!(voice.first_onset_since(0), Some(third));
     }
 
     #[test]

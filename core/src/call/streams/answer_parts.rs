@@ -32,7 +32,8 @@ pub(in crate::call) struct Earlier {
     pub(in crate::call) is_nothing: bool,
     /// Whether something came that was not empty.
     pub(in crate::call) is_something: bool,
-    /// Whether the agent has had everything that was sent before this part.
+    /// Whether this part answers all that was sent before it. The caller's audio may go on during an answer (CES), and the
+    /// later parts do not say how much of it the agent has heard. An empty part may be followed by a failure.
     pub(in crate::call) is_input_answered: bool,
     /// From the end of the input to this part, in milliseconds.
     pub(in crate::call) thought_ms: u64,
@@ -54,7 +55,7 @@ impl AnswerParts {
         let earlier = Earlier {
             is_nothing: self.is_nothing(),
             is_something: self.is_something(),
-            is_input_answered: true,
+            is_input_answered: !self.is_something() && (!answer.is_empty() || answer.part == AnswerPart::Final),
             thought_ms: now.ms_since(asked_at),
         };
         if earlier.is_nothing {

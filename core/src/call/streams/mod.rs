@@ -2,7 +2,7 @@
 //!
 //! Two machines answer. [`PerTurn`] is for ES and CX, where a stream takes one turn. [`PerSession`] is for CES, where a
 //! stream takes turn after turn. [`streams`] chooses one when the call begins. Nothing else in a call asks which one it
-//! is. A machine holds what it knows of the open stream, and says what follows from an event. The call does it.
+//! is. A machine holds the state of the open stream. For each event it returns what the call must do.
 
 mod answer_parts;
 mod heard;
@@ -38,7 +38,7 @@ pub(super) fn streams(shape: StreamShape) -> Box<dyn AgentStreams> {
 
 /// The open stream and its current turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Open {
+pub(super) struct OpenStream {
     pub(super) stream: StreamId,
     pub(super) turn: TurnId,
 }
@@ -46,7 +46,7 @@ pub(super) struct Open {
 /// A stream that opens.
 #[derive(Debug)]
 pub(super) struct Opening {
-    pub(super) ids: Open,
+    pub(super) ids: OpenStream,
     pub(super) input: TurnInput,
     pub(super) is_starting_event: bool,
     /// The session parameters that it brings.
@@ -74,17 +74,17 @@ pub(super) enum Opened {
 pub(super) enum Understood {
     /// More may come.
     Interim,
-    /// The agent has understood the utterance.
+    /// A final transcript. An utterance may have several.
     Final,
-    /// This is the last one so far. No other message says what the agent has understood, and it may answer now.
+    /// The newest transcript of an agent that marks none as final (CES). It may answer now.
     Latest,
 }
 
-/// Whether the agent works on an answer that has not begun.
+/// Whether the thinking filler may play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Thinking {
     No,
-    /// It may, unless the caller is still speaking.
+    /// Only if the caller does not speak.
     UnlessCallerSpeaks,
     Yes,
 }
@@ -94,7 +94,7 @@ pub(super) enum Thinking {
 pub(super) enum AfterPart {
     /// More of it may come, and may join the audio so far.
     Wait,
-    /// More of it will come, but the audio so far stands alone.
+    /// More will come later. The audio so far plays to its end.
     FinishPlaying,
     /// The turn is over. Its stream stays open.
     TurnOver,
@@ -109,7 +109,7 @@ pub(super) enum StreamEnd {
     Complete,
     /// Another stream takes over.
     Replaced,
-    /// The agent owed an answer.
+    /// The stream should have gone on: it has failed.
     WithoutAnswer,
 }
 
@@ -118,7 +118,7 @@ pub(super) enum StreamEnd {
 pub(super) enum Late {
     /// Nothing more of the answer has come: it is complete.
     Settled,
-    /// The answer that the stream was to finish before its replacement has stalled: half-close it now.
+    /// The rest of the answer did not come in time: half-close the stream, and another one takes over.
     Replace,
     /// A half-closed stream does not end: cancel it.
     NotEnded,
@@ -141,7 +141,7 @@ pub(super) struct AtLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rotation {
     GoOn,
-    /// The caller said nothing: cancel it. The next one takes over.
+    /// There is no transcript, and the caller is silent: cancel it. The next one takes over.
     Cancel,
     /// The utterance ends here.
     EndUtterance,
@@ -156,24 +156,34 @@ pub(super) struct TurnOver {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it.
     pub(super) unanswered: Option<TurnInput>,
-    /// Whether the stream waited for this to be replaced.
+    /// Whether the stream must be half-closed now, because another one takes over.
     pub(super) must_replace: bool,
 }
 
 /// A stream that is over.
 #[derive(Debug)]
 pub(super) struct Closed {
-    pub(super) ids: Open,
+    pub(super) ids: OpenStream,
     /// Prompts to be fetched that waited for the rest of the answer.
     pub(super) deferred: Vec<Prompt>,
     /// Whether nothing happened in its turn. Such a turn began only because the one before was over.
     pub(super) is_blank: bool,
-    /// What the agent said, if no part of the answer was reported by itself.
+    /// The report of the answer, if answers are reported as a whole (CES).
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
     /// Set if the agent noticed that the caller said nothing.
     pub(super) no_input: Option<NoInputTurn>,
+}
+
+/// A stream that is cancelled.
+#[derive(Debug)]
+pub(super) struct Cancelled {
+    pub(super) ids: OpenStream,
+    /// The report of the answer so far, if answers are reported as a whole (CES).
+    pub(super) report: Option<Report>,
+    /// Session parameters that it has not confirmed.
+    pub(super) parameters: Map<String, Value>,
 }
 
 /// A turn in which the agent noticed that the caller said nothing.
@@ -205,16 +215,16 @@ pub(super) struct Broken {
     pub(super) has_foreign_results: bool,
 }
 
-/// What a call asks of the streams to the agent. At most one is open at a time. What only one of the machines knows has
-/// an answer here for the other one.
+/// What a call asks of the streams to the agent. At most one is open at a time. A method that
+/// matters to one machine only has a default for the other one.
 pub(super) trait AgentStreams: Debug + Send {
     // The open stream.
 
     /// The open stream. `None` if there is none.
-    fn open(&self) -> Option<Open>;
+    fn open(&self) -> Option<OpenStream>;
 
     /// The open stream and what it has heard, if the caller's audio goes to it.
-    fn listening(&self) -> Option<(Open, &Heard)>;
+    fn listening(&self) -> Option<(OpenStream, &Heard)>;
 
     /// What the open stream has heard of the caller. `None` if it has none of his audio.
     fn heard(&self) -> Option<&Heard>;
@@ -222,13 +232,16 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The same, to add to it.
     fn heard_mut(&mut self) -> Option<&mut Heard>;
 
-    /// Whether the agent owes an answer, or more of one.
+    /// Whether the agent must answer in a certain time, or go on with its answer.
     fn awaits_answer(&self) -> bool;
 
-    /// Whether the agent works on an answer that has not begun.
+    /// Whether an input waits for its answer, or an answer for its rest.
+    fn is_in_exchange(&self) -> bool;
+
+    /// Whether the thinking filler may play.
     fn thinking(&self) -> Thinking;
 
-    /// When something is due of the open stream, and what.
+    /// The open stream's deadline, and what it is for.
     fn deadline(&self) -> Option<(CallTime, Timer)>;
 
     /// That deadline has passed. Says what follows.
@@ -258,7 +271,7 @@ pub(super) trait AgentStreams: Debug + Send {
     /// A transcript came. An agent that may answer it should do so by `due`.
     fn note_transcript(&mut self, is_final: bool, now: CallTime, due: CallTime) -> Understood;
 
-    /// A part of an answer came. Returns what came of it before. `None` if no answer is expected.
+    /// A part of an answer came. Returns what came of it before. `None` if the machine takes no answer now.
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier>;
 
     /// The caller may not barge in on this answer.
@@ -267,14 +280,13 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The prompts of a part that play now, in order, without what was played before.
     fn arrange(&mut self, part: AnswerPart, prompts: Vec<Prompt>) -> Vec<Prompt>;
 
-    /// What to report of a part. Its audio has that many milliseconds, and it came so long after the input.
+    /// What to report of a part. `audio_ms` is the length of its audio, `thought_ms` the time since the end of the input.
     fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, thought_ms: u64) -> Option<Report>;
 
     /// What to report of a part that only adds audio to what came before.
     fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report>;
 
-    /// A part with that many milliseconds of audio was played. After the end of the agent's part of the call, at
-    /// `ended_at`, only its last words may follow.
+    /// A part with `audio_ms` of audio was queued. `ended_at`: when the agent's part of the call ended.
     fn after_part(
         &mut self,
         part: AnswerPart,
@@ -289,14 +301,14 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The server closed the stream. `is_ending`: the agent's part of the call is over.
     fn ended(&self, is_ending: bool) -> StreamEnd;
 
-    /// Takes out of a stream that failed, or is replaced, what the next one must get.
+    /// Returns what the next stream must get from one that failed or is replaced.
     fn salvage(&mut self) -> Option<Broken>;
 
-    /// Nothing more is expected of the open stream.
+    /// Closes the open stream. `None` if none is open, or if it still listens (ES, CX).
     fn close(&mut self) -> Option<Closed>;
 
-    /// The open stream is cancelled. Returns it, and the session parameters that it has not confirmed.
-    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)>;
+    /// The open stream is cancelled.
+    fn cancel(&mut self) -> Option<Cancelled>;
 
     /// The results of tools, as the inputs in which the agent takes them.
     fn tool_inputs(&self, results: Vec<ToolResult>) -> Vec<TurnInput>;
@@ -336,7 +348,7 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
-    /// Whether the agent takes other results of tools than a refusal.
+    /// Whether the agent takes results of tools. If not, we refuse each tool call.
     fn takes_tool_results(&self) -> bool {
         false
     }
@@ -349,12 +361,12 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
-    /// Whether the agent itself listens for speech into the playout that began there.
+    /// Whether the agent itself notices speech during a playout that began at this position.
     fn hears_barge_in(&self, _playout_began: Position) -> bool {
         false
     }
 
-    /// Whether the parameters of the agent's answers add up.
+    /// Whether an answer brings only the parameters that changed, which join the earlier ones.
     fn adds_parameters(&self) -> bool {
         false
     }

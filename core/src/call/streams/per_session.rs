@@ -5,17 +5,19 @@
 //! on in the same session. What the caller says meanwhile waits for it.
 //!
 //! ```text
-//! Idle --open with audio, an event or a text--> Open
-//! Open --a turn is complete--> Open
-//! Open --go away, and nothing of an answer has come; audio limit: HalfClose--> Closing
-//! Open --go away in the middle of an answer--> FinishingAnswer
+//! Idle --audio, an event or a text: Open--> Listening
+//! Listening --the turn is complete--> Listening
+//! Listening --go away, and no answer or only an empty part has come: HalfClose--> Closing
+//! Listening --go away in the middle of an answer--> FinishingAnswer
+//! Listening, FinishingAnswer --audio limit: HalfClose--> Closing
 //! FinishingAnswer --the turn is complete, or the rest does not come in time: HalfClose--> Closing
-//! Open, FinishingAnswer, Closing --the server closes it: Done--> Idle
-//! Closing --the server does not close it in time: Cancel--> Idle
-//! Open --the agent's part of the call is over, and its last words have come: Done--> Idle
-//! Open --no answer in time, stalled: Cancel--> Idle
-//! Open, FinishingAnswer, Closing --failed--> Idle
-//! Open, FinishingAnswer, Closing --limit of the call, close: Cancel--> Idle
+//! FinishingAnswer, Closing --ended by the server, failed: Done--> Idle
+//! Closing --the server does not end it in time: Cancel--> Idle
+//! Listening --ended by the server or failed, without an answer--> Idle (retry)
+//! Listening --ended by the server or failed, in an answer: Done--> Idle
+//! any open --the agent's part of the call is over and no more words come: Done--> Idle
+//! Listening --no answer in time, stalled: Cancel--> Idle (retry)
+//! any open --limit of the call, close: Cancel--> Idle
 //! ```
 
 use serde_json::{Map, Value};
@@ -34,8 +36,8 @@ use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
 use super::wait::Wait;
 use super::{
-    AfterPart, AgentStreams, AtLimit, Broken, Closed, Late, Open, Opened, Opening, Rotation, StreamEnd, Thinking,
-    TurnOver, Understood,
+    AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, OpenStream, Opened, Opening, Rotation,
+    StreamEnd, Thinking, TurnOver, Understood,
 };
 
 /// How long a half-closed stream may take to end, in milliseconds.
@@ -64,8 +66,8 @@ pub(super) enum PerSession {
     /// No stream is open.
     #[default]
     Idle,
-    /// The caller's audio goes to the agent, and its answers come.
-    Open(Stream),
+    /// The caller's audio goes to the agent, and the agent's answers come meanwhile.
+    Listening(Stream),
     /// The same, but the server will cut the stream. We half-close it when the rest of the answer has come, because not
     /// every transport delivers it after a half-close.
     FinishingAnswer(Stream),
@@ -172,8 +174,8 @@ impl Turn {
 }
 
 impl Stream {
-    fn open(&self) -> Open {
-        Open { stream: self.id, turn: self.turn.id }
+    fn open(&self) -> OpenStream {
+        OpenStream { stream: self.id, turn: self.turn.id }
     }
 
     /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
@@ -190,50 +192,55 @@ impl Stream {
             thought_ms: self.turn.answer.thought_ms,
         })
     }
-
-    fn await_answer(&mut self, now: CallTime, due: CallTime) {
-        self.turn.asked_at = now;
-        self.wait.for_answer(due);
-    }
 }
 
 impl PerSession {
     fn stream(&self) -> Option<&Stream> {
         match self {
             Self::Idle => None,
-            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+            Self::Listening(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
         }
     }
 
     fn stream_mut(&mut self) -> Option<&mut Stream> {
         match self {
             Self::Idle => None,
-            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+            Self::Listening(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
         }
     }
 
     fn take(&mut self) -> Option<Stream> {
         match std::mem::take(self) {
             Self::Idle => None,
-            Self::Open(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+            Self::Listening(stream) | Self::FinishingAnswer(stream) | Self::Closing(stream) => Some(stream),
+        }
+    }
+
+    /// We sent something that the agent should answer. A stream that will be replaced gets no more time by it.
+    fn await_answer(&mut self, now: CallTime, due: CallTime) {
+        let must_end = self.is_being_replaced();
+        let Some(stream) = self.stream_mut() else { return };
+        stream.turn.asked_at = now;
+        if !must_end {
+            stream.wait.for_answer(due);
         }
     }
 
     /// The open stream, if the caller's audio goes to it.
     fn listening_stream(&self) -> Option<&Stream> {
         match self {
-            Self::Open(stream) | Self::FinishingAnswer(stream) => Some(stream),
+            Self::Listening(stream) | Self::FinishingAnswer(stream) => Some(stream),
             Self::Idle | Self::Closing(_) => None,
         }
     }
 }
 
 impl AgentStreams for PerSession {
-    fn open(&self) -> Option<Open> {
+    fn open(&self) -> Option<OpenStream> {
         self.stream().map(Stream::open)
     }
 
-    fn listening(&self) -> Option<(Open, &Heard)> {
+    fn listening(&self) -> Option<(OpenStream, &Heard)> {
         self.listening_stream().map(|stream| (stream.open(), &stream.heard))
     }
 
@@ -256,9 +263,16 @@ impl AgentStreams for PerSession {
     fn thinking(&self) -> Thinking {
         match self {
             Self::Closing(_) => Thinking::Yes,
-            Self::Open(stream) if stream.turn.answer.is_nothing() => Thinking::UnlessCallerSpeaks,
-            Self::Idle | Self::Open(_) | Self::FinishingAnswer(_) => Thinking::No,
+            Self::Listening(stream) if stream.turn.answer.is_nothing() => Thinking::UnlessCallerSpeaks,
+            Self::Idle | Self::Listening(_) | Self::FinishingAnswer(_) => Thinking::No,
         }
+    }
+
+    fn is_in_exchange(&self) -> bool {
+        self.stream().is_some_and(|stream| {
+            let is_asked = stream.wait.is_for_answer() || !stream.unanswered.is_empty();
+            is_asked || stream.turn.answer.is_something() || matches!(self, Self::Closing(_))
+        })
     }
 
     fn stops_prompts(&self) -> bool {
@@ -291,11 +305,16 @@ impl AgentStreams for PerSession {
     }
 
     fn opens(&mut self, opening: Opening) -> Opened {
-        let Opening { ids, input, is_starting_event, parameters, heard, position, now, .. } = opening;
-        let begins = if matches!(input, TurnInput::Audio) { Begins::Audio } else { Begins::Input(input) };
+        let Opening { ids, input, is_starting_event, parameters, heard, position, now, answer_due } = opening;
         // An agent that does not know the event may refuse it or stay silent.
-        let wait = if is_starting_event { Wait::Answer(now + UNKNOWN_EVENT_MS) } else { Wait::Nothing };
-        *self = Self::Open(Stream {
+        let due = if is_starting_event { now + UNKNOWN_EVENT_MS } else { answer_due };
+        let (begins, wait) = match input {
+            TurnInput::Audio => (Begins::Audio, Wait::Nothing),
+            input @ (TurnInput::Event(_) | TurnInput::Text(_) | TurnInput::Digits(..) | TurnInput::ToolResults(_)) => {
+                (Begins::Input(input), Wait::Answer(due))
+            }
+        };
+        *self = Self::Listening(Stream {
             id: ids.stream,
             opened_at: now,
             opened: position,
@@ -306,7 +325,7 @@ impl AgentStreams for PerSession {
             turn: Turn::new(ids.turn, begins, now),
             wait,
         });
-        if is_starting_event { Opened::ListeningAndThinking } else { Opened::Listening }
+        if wait.is_for_answer() { Opened::ListeningAndThinking } else { Opened::Listening }
     }
 
     /// It may take a voice for noise and stay silent, so it is watched only until it has responded once.
@@ -323,12 +342,12 @@ impl AgentStreams for PerSession {
     }
 
     fn note_input(&mut self, input: &TurnInput, now: CallTime, due: CallTime) -> bool {
-        let Some(stream) = self.stream_mut() else { return false };
         // The agent decides how many digits it answers.
         let is_question = !matches!(input, TurnInput::Digits(..));
         if is_question {
-            stream.await_answer(now, due);
+            self.await_answer(now, due);
         }
+        let Some(stream) = self.stream_mut() else { return false };
         // The caller would have to repeat these. Results of tools belong only to the stream that asked for them.
         let is_repeated = matches!(input, TurnInput::Digits(..) | TurnInput::Text(_));
         if is_repeated && stream.unanswered.len() < MAX_UNANSWERED_INPUTS {
@@ -350,9 +369,7 @@ impl AgentStreams for PerSession {
 
     /// The agent marks no transcript as final, and its answer does not say what it understood.
     fn note_transcript(&mut self, _is_final: bool, now: CallTime, due: CallTime) -> Understood {
-        if let Some(stream) = self.stream_mut() {
-            stream.await_answer(now, due);
-        }
+        self.await_answer(now, due);
         Understood::Latest
     }
 
@@ -361,11 +378,10 @@ impl AgentStreams for PerSession {
         stream.parameters.clear();
         stream.wait.part_came();
         let earlier = stream.turn.answer.note(answer, stream.turn.asked_at, now);
-        // The caller's audio goes on during an answer. Its later parts do not say how much of it the agent has heard.
-        if earlier.is_nothing {
+        if earlier.is_input_answered {
             stream.unanswered.clear();
         }
-        Some(Earlier { is_input_answered: earlier.is_nothing, ..earlier })
+        Some(earlier)
     }
 
     fn protect_answer(&mut self) {
@@ -402,11 +418,12 @@ impl AgentStreams for PerSession {
         timeouts: &Timeouts,
         now: CallTime,
     ) -> AfterPart {
-        let must_end = matches!(self, Self::FinishingAnswer(_) | Self::Closing(_));
+        let must_end = self.is_being_replaced();
         let Some(stream) = self.stream_mut() else { return AfterPart::Wait };
         match (part, ended_at) {
             (AnswerPart::Partial, _) => {
-                stream.wait.for_answer(now + timeouts.answer_ms);
+                let ms = if must_end { LAST_WORDS_MS } else { timeouts.answer_ms };
+                stream.wait.for_answer(now + ms);
                 AfterPart::FinishPlaying
             }
             // The agent's last words may still be on their way.
@@ -441,12 +458,12 @@ impl AgentStreams for PerSession {
 
     fn go_away(&mut self, now: CallTime) -> Option<StreamId> {
         match std::mem::take(self) {
-            Self::Open(mut stream) if stream.turn.answer.is_something() => {
+            Self::Listening(mut stream) if stream.turn.answer.is_something() => {
                 stream.wait.for_answer(now + LAST_WORDS_MS);
                 *self = Self::FinishingAnswer(stream);
                 None
             }
-            other @ Self::Open(_) => {
+            other @ Self::Listening(_) => {
                 *self = other;
                 self.replace(now)
             }
@@ -465,7 +482,7 @@ impl AgentStreams for PerSession {
 
     fn replace(&mut self, now: CallTime) -> Option<StreamId> {
         match std::mem::take(self) {
-            Self::Open(mut stream) | Self::FinishingAnswer(mut stream) => {
+            Self::Listening(mut stream) | Self::FinishingAnswer(mut stream) => {
                 let id = stream.id;
                 stream.wait.for_answer(now + LAST_WORDS_MS);
                 *self = Self::Closing(stream);
@@ -485,8 +502,8 @@ impl AgentStreams for PerSession {
     fn ended(&self, is_ending: bool) -> StreamEnd {
         match self {
             Self::FinishingAnswer(_) | Self::Closing(_) => StreamEnd::Replaced,
-            Self::Open(_) if !is_ending => StreamEnd::WithoutAnswer,
-            Self::Idle | Self::Open(_) => StreamEnd::Complete,
+            Self::Listening(_) if !is_ending => StreamEnd::WithoutAnswer,
+            Self::Idle | Self::Listening(_) => StreamEnd::Complete,
         }
     }
 
@@ -500,11 +517,11 @@ impl AgentStreams for PerSession {
             (_, Some(Wait::Rest(_))) => Late::Settled,
             (Self::FinishingAnswer(_), _) => Late::Replace,
             (Self::Closing(_), _) => Late::NotEnded,
-            (Self::Open(stream), _) if stream.turn.answer.is_nothing() && stream.heard.utterance.is_empty() => {
+            (Self::Listening(stream), _) if stream.turn.answer.is_nothing() && stream.heard.utterance.is_empty() => {
                 let first = stream.turn.awaited_input().cloned();
                 first.map_or(Late::NoAnswer, |input| Late::FirstInput(stream.turn.id, input))
             }
-            (Self::Idle | Self::Open(_), _) => Late::NoAnswer,
+            (Self::Idle | Self::Listening(_), _) => Late::NoAnswer,
         }
     }
 
@@ -546,8 +563,9 @@ impl AgentStreams for PerSession {
         Some(Closed { ids: stream.open(), deferred: Vec::new(), is_blank, report, unanswered, no_input: None })
     }
 
-    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)> {
-        self.take().map(|stream| (stream.open(), stream.parameters))
+    fn cancel(&mut self) -> Option<Cancelled> {
+        let stream = self.take()?;
+        Some(Cancelled { ids: stream.open(), report: stream.answer_report(), parameters: stream.parameters })
     }
 
     fn min_stream_ms(&self) -> u64 {

@@ -1,14 +1,18 @@
 //! ES and CX: a stream takes one turn.
 //!
 //! ```text
-//! Idle --open with audio--> Listening --end of utterance, an answer, digits after speech: HalfClose--> Responding
-//! Idle --open with other input: HalfClose--> Responding --answer complete: Done--> Idle
-//! Listening --audio limit while the caller speaks: HalfClose--> Responding
-//! Listening --nothing said, and a prompt, digits, no-input or the audio limit: Cancel--> Idle
-//! Listening --ended by the server--> Idle
-//! Listening --stalled: Cancel--> Idle
-//! Responding --no answer in time: Cancel--> Idle
-//! Listening, Responding --failed--> Idle
+//! Idle --audio: Open--> Listening
+//! Idle --event, text, digits or tool results: Open, HalfClose--> Responding
+//! Listening --end of utterance, an answer, digits complete after speech: HalfClose--> Responding
+//! Listening --audio limit, with a transcript or with the caller speaking in the last moment: HalfClose--> Responding
+//! Listening --end of utterance without speech, during a prompt or while digits are collected: Cancel--> Idle
+//! Listening --digits complete, no-input or audio limit, without speech: Cancel--> Idle
+//! Listening --ended by the server, failed--> Idle (retry)
+//! Listening --stalled: Cancel--> Idle (retry)
+//! Responding --final part, ended by the server, no more of an open answer in time: Done--> Idle
+//! Responding --ended by the server after speech without an answer, failed before an answer--> Idle (retry)
+//! Responding --failed after a part that is not empty: Done--> Idle
+//! Responding --no answer, or no rest of a partial one, in time: Cancel--> Idle (retry)
 //! Listening, Responding --limit of the call, close: Cancel--> Idle
 //! ```
 //!
@@ -28,8 +32,8 @@ use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::{Heard, StreamWatchdog};
 use super::wait::Wait;
 use super::{
-    AfterPart, AgentStreams, AtLimit, Broken, Closed, Late, NoInputTurn, Open, Opened, Opening, Rotation, StreamEnd,
-    Thinking, Understood,
+    AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, NoInputTurn, OpenStream, Opened, Opening,
+    Rotation, StreamEnd, Thinking, Understood,
 };
 
 /// The most prompts that wait for the rest of their answer before they are fetched. Further ones do not wait.
@@ -53,7 +57,7 @@ pub(super) enum PerTurn {
 /// What a stream is in both states.
 #[derive(Debug)]
 pub(super) struct Stream {
-    ids: Open,
+    ids: OpenStream,
     opened_at: CallTime,
     /// Session parameters that it has not confirmed.
     parameters: Map<String, Value>,
@@ -130,11 +134,11 @@ impl PerTurn {
 }
 
 impl AgentStreams for PerTurn {
-    fn open(&self) -> Option<Open> {
+    fn open(&self) -> Option<OpenStream> {
         self.stream().map(|stream| stream.ids)
     }
 
-    fn listening(&self) -> Option<(Open, &Heard)> {
+    fn listening(&self) -> Option<(OpenStream, &Heard)> {
         match self {
             Self::Listening { stream, heard } => Some((stream.ids, heard)),
             Self::Idle | Self::Responding { .. } => None,
@@ -163,6 +167,10 @@ impl AgentStreams for PerTurn {
     }
 
     fn awaits_answer(&self) -> bool {
+        self.answer().is_some()
+    }
+
+    fn is_in_exchange(&self) -> bool {
         self.answer().is_some()
     }
 
@@ -307,6 +315,12 @@ impl AgentStreams for PerTurn {
     fn ended(&self, is_ending: bool) -> StreamEnd {
         match self {
             Self::Listening { .. } if !is_ending => StreamEnd::WithoutAnswer,
+            // An agent may have nothing to say to silence or to an event that it does not know, but not to words.
+            Self::Responding { input: Input::Audio { heard, .. }, answer, .. }
+                if answer.parts.is_nothing() && !heard.utterance.is_empty() =>
+            {
+                StreamEnd::WithoutAnswer
+            }
             Self::Idle | Self::Listening { .. } | Self::Responding { .. } => StreamEnd::Complete,
         }
     }
@@ -368,10 +382,12 @@ impl AgentStreams for PerTurn {
         }
     }
 
-    fn cancel(&mut self) -> Option<(Open, Map<String, Value>)> {
+    fn cancel(&mut self) -> Option<Cancelled> {
         match std::mem::take(self) {
             Self::Idle => None,
-            Self::Listening { stream, .. } | Self::Responding { stream, .. } => Some((stream.ids, stream.parameters)),
+            Self::Listening { stream, .. } | Self::Responding { stream, .. } => {
+                Some(Cancelled { ids: stream.ids, report: None, parameters: stream.parameters })
+            }
         }
     }
 }
