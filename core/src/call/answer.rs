@@ -46,8 +46,8 @@ impl Call {
         if let Some(end) = answer.end {
             self.end(Ending::Agent(end));
         }
-        let ended_at = self.lifecycle.ending_since();
-        match self.streams.after_part(answer.part, audio_ms, ended_at, &self.config.timeouts, self.now) {
+        let is_ending = self.lifecycle.is_ending();
+        match self.streams.after_part(answer.part, audio_ms, is_ending, &self.config.timeouts, self.now) {
             AfterPart::Wait => {}
             AfterPart::FinishPlaying => self.finish_playing(),
             AfterPart::TurnOver => self.turn_over(),

@@ -31,6 +31,10 @@ use crate::time::CallTime;
 
 use super::no_input::Silence;
 
+/// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the noise
+/// in its audio could go on forever.
+const MAX_LAST_WORDS_MS: u64 = 60_000;
+
 /// The state of the call.
 #[derive(Debug)]
 pub(super) enum Lifecycle {
@@ -41,7 +45,7 @@ pub(super) enum Lifecycle {
     /// The agent has the call.
     Active { migration: Migration },
     /// The agent's part is over. The caller still hears its last words. We do not listen.
-    Ending { why: Ending, since: CallTime },
+    Ending(Ending),
     /// We give the call its last TwiML.
     HandingOff { until: CallTime },
     /// Twilio accepted the last TwiML and will stop the stream.
@@ -85,17 +89,9 @@ impl Lifecycle {
         matches!(self, Self::Closed)
     }
 
-    /// When the agent's part ended, while the caller still hears its last words.
-    pub(super) fn ending_since(&self) -> Option<CallTime> {
-        match self {
-            Self::Ending { since, .. } => Some(*since),
-            Self::AwaitingStart { .. }
-            | Self::AwaitingRoom { .. }
-            | Self::Active { .. }
-            | Self::HandingOff { .. }
-            | Self::Leaving { .. }
-            | Self::Closed => None,
-        }
+    /// Whether the agent's part is over, and the caller still hears its last words.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self, Self::Ending(_))
     }
 
     /// When the state ends by itself, and why.
@@ -107,7 +103,7 @@ impl Lifecycle {
             Self::Active { migration } => migration.deadline(),
             Self::HandingOff { until } => Some((*until, Timer::UpdateTimeout)),
             Self::Leaving { until } => Some((*until, Timer::StopTimeout)),
-            Self::Ending { .. } | Self::Closed => None,
+            Self::Ending(_) | Self::Closed => None,
         }
     }
 }
@@ -154,7 +150,7 @@ impl Call {
     /// Ends the agent's part. From here on we do not listen. An agent that only said that it is done may still say
     /// where the call goes.
     pub(super) fn end(&mut self, why: Ending) {
-        if let (Lifecycle::Ending { why: Ending::Agent(said), .. }, Ending::Agent(end)) = (&mut self.lifecycle, &why)
+        if let (Lifecycle::Ending(Ending::Agent(said)), Ending::Agent(end)) = (&mut self.lifecycle, &why)
             && said.is_plain()
         {
             said.clone_from(end);
@@ -167,7 +163,8 @@ impl Call {
         for timer in [Timer::Retry, Timer::DigitsComplete, Timer::Thinking, Timer::CallTooLong, Timer::Migration] {
             self.timers.stop(timer);
         }
-        self.lifecycle = Lifecycle::Ending { why, since: self.now };
+        self.timers.set(Timer::LastWordsTimeout, self.now + MAX_LAST_WORDS_MS);
+        self.lifecycle = Lifecycle::Ending(why);
     }
 
     /// A limit of the settings ends the call. The prompt plays to its end, and the agent gets nothing more.
@@ -182,7 +179,7 @@ impl Call {
 
     /// Hands the call off when the caller has heard the last words.
     pub(super) fn hand_off(&mut self) {
-        let Lifecycle::Ending { why, .. } = &self.lifecycle else { return };
+        let Lifecycle::Ending(why) = &self.lifecycle else { return };
         if self.streams.open().is_some() || self.playback.is_playing() {
             return;
         }
@@ -201,6 +198,7 @@ impl Call {
 
     /// Gives the call its last TwiML.
     fn update(&mut self, twiml: String) {
+        self.timers.stop(Timer::LastWordsTimeout);
         self.lifecycle = Lifecycle::HandingOff { until: self.now + self.config.timeouts.update_ms };
         self.outputs.push_back(Output::Update { twiml });
     }

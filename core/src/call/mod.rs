@@ -353,6 +353,7 @@ impl Call {
                 Timer::StartTimeout => self.close(CloseReason::NoStart),
                 Timer::FramesTimeout => self.on_frames_timeout(),
                 Timer::AnswerTimeout | Timer::AnswerSettled => self.on_stream_late(),
+                Timer::LastWordsTimeout => self.complete_turn(),
                 // The next stream waited for this timer; `advance` opens it.
                 Timer::Retry => {}
                 Timer::FetchTimeout => {

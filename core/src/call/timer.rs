@@ -16,6 +16,8 @@ pub enum Timer {
     AnswerTimeout,
     /// An answer came, but the stream stayed open and no more of it followed.
     AnswerSettled,
+    /// The agent has had long enough for its last words.
+    LastWordsTimeout,
     /// The backoff before a retry is over.
     Retry,
     /// A mark has not come back.
@@ -43,11 +45,12 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::StartTimeout,
         Self::FramesTimeout,
         Self::AnswerTimeout,
         Self::AnswerSettled,
+        Self::LastWordsTimeout,
         Self::Retry,
         Self::MarkTimeout,
         Self::FetchTimeout,
@@ -70,6 +73,7 @@ impl fmt::Display for Timer {
             Self::FramesTimeout => "frames timeout",
             Self::AnswerTimeout => "answer timeout",
             Self::AnswerSettled => "answer settled",
+            Self::LastWordsTimeout => "last words timeout",
             Self::Retry => "retry",
             Self::MarkTimeout => "mark timeout",
             Self::FetchTimeout => "fetch timeout",

@@ -1,6 +1,6 @@
 //! What waits for an answer, how long, and what becomes of it when something else happens meanwhile.
 
-use dialbridge_core::agent::{Answer, AnswerPart, Prompt, TurnInput};
+use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Prompt, TurnInput};
 use dialbridge_core::config::{Clip, NoInput, StartingInput, StreamShape};
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
 
@@ -156,4 +156,18 @@ fn a_call_to_tools_is_no_greeting() {
     assert!(test.call.progress().awaits_greeting);
     test.agent(1, words("Hello."));
     assert!(!test.call.progress().awaits_greeting);
+}
+
+#[test]
+fn a_goodbye_without_end_does_not_keep_the_call() {
+    for answer_part in [AnswerPart::Open, AnswerPart::Partial] {
+        let mut test = TestCall::started(starting_text());
+        let end = Some(AgentEnd::EndInteraction);
+        test.agent(1, AgentEvent::Answer(Box::new(Answer { part: answer_part, end, ..Answer::default() })));
+        while test.update().is_none() && test.now.as_ms() < 120_000 {
+            test.agent(1, part(answer_part, 200));
+            test.hush(200);
+        }
+        assert_eq!(test.update().map(|(at, _)| at.as_ms() <= 62_000), Some(true), "{answer_part:?}");
+    }
 }

@@ -286,12 +286,12 @@ pub(super) trait AgentStreams: Debug + Send {
     /// What to report of a part that only adds audio to what came before.
     fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report>;
 
-    /// A part with `audio_ms` of audio was queued. `ended_at`: when the agent's part of the call ended.
+    /// A part with `audio_ms` of audio was queued. `is_ending`: the agent's part of the call is over.
     fn after_part(
         &mut self,
         part: AnswerPart,
         audio_ms: u64,
-        ended_at: Option<CallTime>,
+        is_ending: bool,
         timeouts: &Timeouts,
         now: CallTime,
     ) -> AfterPart;

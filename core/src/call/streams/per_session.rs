@@ -56,10 +56,6 @@ const MAX_UNANSWERED_INPUTS: usize = 32;
 /// How much text of one answer is kept for its report, in bytes. The caller hears all of it.
 pub const MAX_ANSWER_TEXT_BYTES: usize = 64 << 10;
 
-/// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, background noise in
-/// its audio could go on forever.
-const MAX_LAST_WORDS_MS: u64 = 60_000;
-
 /// The stream of an agent that takes turn after turn in a stream.
 #[derive(Debug, Default)]
 pub(super) enum PerSession {
@@ -414,24 +410,24 @@ impl AgentStreams for PerSession {
         &mut self,
         part: AnswerPart,
         _audio_ms: u64,
-        ended_at: Option<CallTime>,
+        is_ending: bool,
         timeouts: &Timeouts,
         now: CallTime,
     ) -> AfterPart {
         let must_end = self.is_being_replaced();
         let Some(stream) = self.stream_mut() else { return AfterPart::Wait };
-        match (part, ended_at) {
+        match (part, is_ending) {
             (AnswerPart::Partial, _) => {
                 let ms = if must_end { LAST_WORDS_MS } else { timeouts.answer_ms };
                 stream.wait.for_answer(now + ms);
                 AfterPart::FinishPlaying
             }
             // The agent's last words may still be on their way.
-            (AnswerPart::Final | AnswerPart::Open, Some(ended_at)) => {
-                stream.wait = Wait::Rest((now + timeouts.more_audio_ms).min(ended_at + MAX_LAST_WORDS_MS));
+            (AnswerPart::Final | AnswerPart::Open, true) => {
+                stream.wait = Wait::Rest(now + timeouts.more_audio_ms);
                 AfterPart::Wait
             }
-            (AnswerPart::Final | AnswerPart::Open, None) => {
+            (AnswerPart::Final | AnswerPart::Open, false) => {
                 // The agent itself says when its answer is complete.
                 if must_end {
                     stream.wait = Wait::Answer(now + LAST_WORDS_MS);

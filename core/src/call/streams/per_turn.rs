@@ -283,7 +283,7 @@ impl AgentStreams for PerTurn {
         &mut self,
         part: AnswerPart,
         audio_ms: u64,
-        _ended_at: Option<CallTime>,
+        _is_ending: bool,
         timeouts: &Timeouts,
         now: CallTime,
     ) -> AfterPart {
