@@ -2,7 +2,8 @@
 
 mod byte_queue;
 
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::report::AudioAccount;
 use byte_queue::ByteQueue;
 
 /// How much audio is kept, in milliseconds: DESIGN's 30 seconds. Beyond it we drop and count the oldest.
@@ -22,9 +23,28 @@ pub(super) struct CallerAudio {
     kept: ByteQueue,
     kept_from: Position,
     written: Position,
+    /// What became of it.
+    account: AudioAccount,
 }
 
 impl CallerAudio {
+    /// What became of all audio so far.
+    pub(super) fn account(&self) -> AudioAccount {
+        self.account
+    }
+
+    /// A frame came after the agent's part was over.
+    pub(super) fn ignore(&mut self, frame: &[u8]) {
+        self.account.received += as_position(frame.len());
+        self.account.after_end += as_position(frame.len());
+    }
+
+    /// Replaces a frame by silence before it is added, because the agent may not hear it.
+    pub(super) fn withhold(&mut self, frame: &mut [u8]) {
+        self.account.withheld += as_position(frame.len());
+        frame.fill(MULAW_SILENCE);
+    }
+
     /// How much audio has come: the position of the next frame.
     pub(super) fn received(&self) -> Position {
         self.kept_from + as_position(self.kept.len())
@@ -47,11 +67,13 @@ impl CallerAudio {
 
     /// Adds a frame. Returns how many bytes it dropped that no stream ever got.
     pub(super) fn push(&mut self, frame: &[u8]) -> u64 {
+        self.account.received += as_position(frame.len());
         self.kept.push(frame);
         let over = self.kept.len().saturating_sub(MAX_KEPT_MS * BYTES_PER_MS);
         self.drop_oldest(over);
         let lost = self.kept_from.saturating_sub(self.written);
         self.written = self.written.max(self.kept_from);
+        self.account.dropped += lost;
         lost
     }
 
@@ -63,6 +85,7 @@ impl CallerAudio {
             return None;
         }
         self.written += as_position(to - from);
+        self.account.written += as_position(to - from);
         Some(self.kept.copy(from, to))
     }
 
@@ -83,11 +106,22 @@ impl CallerAudio {
     pub(super) fn rewind(&mut self) -> u64 {
         let again = self.written - self.kept_from;
         self.written = self.kept_from;
+        self.account.written -= again;
+        self.account.resent += again;
         again
     }
 
-    /// Drops everything when the call stops listening. Returns how many bytes no stream has had.
-    pub(super) fn clear(&mut self) -> u64 {
+    /// Drops everything because the agent's part is over.
+    pub(super) fn end(&mut self) {
+        self.account.after_end += self.clear();
+    }
+
+    /// Drops everything because the call is over.
+    pub(super) fn close(&mut self) {
+        self.account.left += self.clear();
+    }
+
+    fn clear(&mut self) -> u64 {
         let unwritten = self.received() - self.written;
         self.kept_from = self.received();
         self.written = self.kept_from;

@@ -158,7 +158,7 @@ impl Call {
         if !self.lifecycle.is_active() {
             return;
         }
-        self.account.after_end += self.caller.clear();
+        self.caller.end();
         self.inputs.clear();
         for timer in [Timer::Retry, Timer::DigitsComplete, Timer::Thinking, Timer::CallTooLong, Timer::Migration] {
             self.timers.stop(timer);
@@ -225,9 +225,9 @@ impl Call {
             self.report_stages(Some(stages));
         }
         self.timers.stop_all();
-        self.account.left += self.caller.clear();
+        self.caller.close();
         self.lifecycle = Lifecycle::Closed;
-        self.report(Report::Ended { reason, audio: self.account });
+        self.report(Report::Ended { reason, audio: self.caller.account() });
         self.outputs.push_back(Output::Close(reason));
     }
 }

@@ -47,7 +47,7 @@ use crate::ending::CallLimit;
 use crate::error::{InputError, PeerFault};
 use crate::handoff::Outcome;
 use crate::ids::{FetchId, StreamId, ToolsId, TurnId};
-use crate::report::{AudioAccount, CloseReason, Report, Stages};
+use crate::report::{CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
@@ -95,7 +95,6 @@ pub struct Call {
     stage_recorder: StageRecorder,
     timers: Timers,
     outcome: Outcome,
-    account: AudioAccount,
     /// The decoded audio of the current frame. Kept to reuse its memory.
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
@@ -199,7 +198,6 @@ impl Call {
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
             outcome: Outcome::default(),
-            account: AudioAccount::default(),
             frame: Vec::new(),
             outputs: VecDeque::new(),
             config,

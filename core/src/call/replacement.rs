@@ -74,7 +74,7 @@ impl Call {
     /// Returns its bytes.
     pub(super) fn resend_speech(&mut self) -> u64 {
         let is_voice = self.voice.is_voice_in(self.caller.kept_from()..self.caller.written());
-        if is_voice || self.streams.has_unanswered_speech() { self.resend_audio() } else { 0 }
+        if is_voice || self.streams.has_unanswered_speech() { self.caller.rewind() } else { 0 }
     }
 
     /// The agent has finished its answer. Its stream stays open.

@@ -149,15 +149,7 @@ impl Call {
         if !matches!(input, TurnInput::Audio) {
             self.inputs.add_first(input);
         }
-        if had_audio { self.resend_audio() } else { 0 }
-    }
-
-    /// Sends the stream's audio, as far as it is kept, again to the next one. Returns how many bytes.
-    pub(super) fn resend_audio(&mut self) -> u64 {
-        let again = self.caller.rewind();
-        self.account.written -= again;
-        self.account.resent += again;
-        again
+        if had_audio { self.caller.rewind() } else { 0 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What Twilio's messages do to a call.
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::audio::BYTES_PER_MS;
 use crate::call::lifecycle::Lifecycle;
 use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
@@ -72,16 +72,14 @@ impl Call {
 
     /// The caller's audio of 20 ms is in `frame`.
     fn on_frame(&mut self) {
-        self.account.received += self.frame.len() as u64;
         if !self.lifecycle.is_active() {
-            self.account.after_end += self.frame.len() as u64;
+            self.caller.ignore(&self.frame);
             return;
         }
         self.withhold();
         self.voice.push(self.caller.received(), &self.frame);
         let dropped = self.caller.push(&self.frame);
         if dropped > 0 {
-            self.account.dropped += dropped;
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
         }
         // Before the write, because what a stream gets in its last moment may not arrive.
@@ -106,8 +104,7 @@ impl Call {
     /// of it. Otherwise what the caller says during the prompt would be the next turn.
     fn withhold(&mut self) {
         if !self.config.knows_prompts && self.playback.is_protected() {
-            self.account.withheld += self.frame.len() as u64;
-            self.frame.fill(MULAW_SILENCE);
+            self.caller.withhold(&mut self.frame);
         }
     }
 
@@ -115,7 +112,6 @@ impl Call {
     pub(super) fn write_audio(&mut self) {
         let Some((open, heard)) = self.streams.listening() else { return };
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
-            self.account.written += audio.len() as u64;
             self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
         }
         if heard.utterance.is_empty() {
