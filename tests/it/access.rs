@@ -196,6 +196,11 @@ async fn other_paths_methods_and_bodies_have_their_answers() {
         async move { post(&pipes, head, &[], "").await }
     };
     assert_eq!(asked("GET /health").await.status, StatusCode::OK);
+    let reads = [("GET /health", "HEAD /health"), ("GET /ready", "HEAD /ready"), ("GET /metrics", "HEAD /metrics")];
+    for (get, head) in reads {
+        let (get, answer) = (asked(get).await, asked(head).await);
+        assert_eq!((answer.status, answer.body.as_str()), (get.status, ""), "{head}");
+    }
     assert_eq!(asked("POST /health").await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(asked("DELETE /twiml").await.headers["allow"], "GET, POST");
     assert_eq!(asked("GET /connect-ended").await.status, StatusCode::METHOD_NOT_ALLOWED);

@@ -71,16 +71,17 @@ pub(super) async fn answer(page: &Arc<Page>, request: Request<Incoming>) -> Long
 
 async fn route(page: &Arc<Page>, request: Request<Incoming>) -> Result<LongAnswer, Refusal> {
     let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
+    let is_read = is_get || request.method() == Method::HEAD;
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        "/" if is_get => home(&page.admin, &request)?,
+        "/" if is_read => home(&page.admin, &request)?,
         "/login" if is_post => log_in(&page.admin, request).await?,
         "/logout" if is_post => log_out(&page.admin, &request)?,
         "/softphone" if is_post => softphone::ticket(page, request).await?,
         "/login" | "/logout" | "/softphone" => not_allowed("POST"),
-        "/" => not_allowed("GET"),
+        "/" => not_allowed("GET, HEAD"),
         other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
-            (Some(name), _) if is_get => file(name),
+            (Some(name), _) if is_read => file(name),
             (_, Some(ticket)) if is_get => softphone::open_media(page, request, ticket)?,
             _ => return admin_route(page, request, &path).await,
         },

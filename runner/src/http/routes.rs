@@ -51,6 +51,8 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
     let Service { admission, runner, .. } = service;
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
+    // Uptime monitors and load balancers may ask by HEAD. hyper leaves the body out then.
+    let is_read = is_get || method == Method::HEAD;
     Ok(match path.as_str() {
         VOICE_URL if is_get || is_post => voice::twiml(admission, request).await?,
         VOICE_URL => not_allowed("GET, POST"),
@@ -60,14 +62,14 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
         "/dial-ended" => not_allowed("POST"),
         "/stream-status" if is_post => voice::stream_status(admission, request).await?,
         "/stream-status" => not_allowed("POST"),
-        "/health" if is_get => text(StatusCode::OK, "ok\n"),
-        "/ready" if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/metrics" if is_get => {
+        "/health" if is_read => text(StatusCode::OK, "ok\n"),
+        "/ready" if is_read && admission.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/ready" if is_read => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
+        "/metrics" if is_read => {
             admin::allowed(&service.admin, &request)?;
             with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
         }
-        "/health" | "/ready" | "/metrics" => not_allowed("GET"),
+        "/health" | "/ready" | "/metrics" => not_allowed("GET, HEAD"),
         "/media" if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,
         other => match other.strip_prefix("/media/") {
             Some(ticket) if is_get => media::open(runner, request, ticket, CallKind::Ticket)?,

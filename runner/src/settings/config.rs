@@ -75,12 +75,18 @@ impl Config {
     /// Warnings about settings that disable a feature or leave the service open, as sentences.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
-        let twilio = if self.twilio.auth_tokens.is_empty() {
-            Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST")
-        } else if self.twilio.account_sid.is_none() {
-            Some("TWILIO_ACCOUNT_SID is not set: no call is updated over REST")
-        } else {
-            None
+        let is_known = self.twilio.account_sid.is_some();
+        let twilio = match (self.twilio.auth_tokens.is_empty(), self.twilio.api_key.is_some()) {
+            (true, false) => {
+                Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service, and no call is updated over REST")
+            }
+            (true, true) if is_known => Some("TWILIO_AUTH_TOKEN is not set: anyone can use this service"),
+            (true, true) => Some(
+                "TWILIO_AUTH_TOKEN is not set: anyone can use this service. TWILIO_ACCOUNT_SID is not set: no call is \
+                 updated over REST",
+            ),
+            (false, _) if is_known => None,
+            (false, _) => Some("TWILIO_ACCOUNT_SID is not set: no call is updated over REST"),
         };
         let is_local = |url: &PublicUrl| {
             let host = url.authority.rsplit_once(':').map_or(url.authority.as_str(), |(host, _)| host);

@@ -1,6 +1,7 @@
 //! Reads one value. Each function returns what the text means, or what is wrong with it, as a text that follows the
 //! setting's name.
 
+use roxmltree::Document;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -307,9 +308,15 @@ pub(super) fn webhook_headers(value: &str) -> Result<BTreeMap<String, Secret>, S
 }
 
 pub(super) fn fallback_twiml(value: &str) -> Result<String, String> {
-    right(value, value.contains("<Response") && value.chars().count() < MAX_TWIML_CHARS, || {
-        "is no TwiML document of under 4,000 characters".to_owned()
-    })
+    let is_response = |document: &Document<'_>| document.root_element().has_tag_name("Response");
+    let fault = match Document::parse(value) {
+        _ if value.chars().count() >= MAX_TWIML_CHARS => "is no TwiML document of under 4,000 characters".to_owned(),
+        Ok(document) if is_response(&document) => return Ok(value.to_owned()),
+        Ok(_) => "is no TwiML document: its root element is not <Response>".to_owned(),
+        // The error names what the value holds only by its place.
+        Err(error) => format!("is no TwiML document: not well-formed at {} (line:column)", error.pos()),
+    };
+    Err(fault)
 }
 
 pub(super) fn handoff_fields(value: &str) -> Result<Vec<HandoffField>, String> {

@@ -20,7 +20,7 @@ pub(crate) fn connect_action<'a>(
     state: &State,
     parameters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    public.http(&format!("/connect-ended?s={}{}", signer.issue_state(state), query(parameters)))
+    public.http(&format!("/connect-ended?{}s={}", query(parameters), signer.issue_state(state)))
 }
 
 /// Where a call comes back to when nobody has answered its transfer.
@@ -45,20 +45,22 @@ impl DialAction {
                 self.signer.issue_state(&state)
             },
         );
-        let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?s={state}{query}")));
+        let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?{query}s={state}")));
         let whole = with(query);
         if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with("") }
     }
 }
 
-/// The session parameters, to append to a query. Those that do not fit are left out.
+/// The session parameters, to begin a query that goes on with `s`. They are in alphabetical order, because Twilio may sort
+/// a query before it asks or before it signs. Those that do not fit are left out.
 pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let named = parameters.filter(|(name, _)| name.starts_with("param."));
-    named.fold(String::new(), |mut query, (name, value)| {
+    let mut named: Vec<_> = parameters.filter(|(name, _)| name.starts_with("param.")).collect();
+    named.sort_unstable();
+    named.into_iter().fold(String::new(), |mut query, (name, value)| {
         let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
         if query.len() + pair.len() < MAX_QUERY_BYTES {
-            query.push('&');
             query.push_str(&pair);
+            query.push('&');
         }
         query
     })
@@ -73,11 +75,11 @@ mod tests {
     fn a_transfer_that_would_become_too_long_goes_without_the_parameters() {
         let public = PublicUrl { is_tls: true, authority: "e.com".to_owned() };
         let action = DialAction { public, signer: Arc::new(TicketSigner::new(&[], &[]).unwrap()), state: None };
-        let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "&param.shop=north", 0);
-        assert_eq!(dial("+15550123"), "https://e.com/dial-ended?s=STATE&amp;param.shop=north +15550123");
+        let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "param.shop=north&", 0);
+        assert_eq!(dial("+15550123"), "https://e.com/dial-ended?param.shop=north&amp;s=STATE +15550123");
         let long = "x".repeat(MAX_TWIML_CHARS - 50);
         assert_eq!(dial(&long), format!("https://e.com/dial-ended?s=STATE {long}"));
-        assert_eq!(action.put_into("<Hangup/>", "&param.shop=north", 0), "<Hangup/>");
+        assert_eq!(action.put_into("<Hangup/>", "param.shop=north&", 0), "<Hangup/>");
     }
 
     #[test]
@@ -91,6 +93,6 @@ mod tests {
             ("param.c", "1"),
         ];
         let query = query(parameters.into_iter());
-        assert_eq!(query, format!("&param.shop=north+side%26&param.a={long}&param.c=1"));
+        assert_eq!(query, format!("param.a={long}&param.c=1&param.shop=north+side%26&"), "in alphabetical order");
     }
 }

@@ -80,17 +80,27 @@ fn url_forms(url: &str) -> Vec<String> {
 }
 
 /// The forms of a path's query: as it came, escaped as browsers do it, and decoded and encoded again. Some parts of
-/// Twilio sign an escaped form. Most queries have one form only.
+/// Twilio sign an escaped form. URLs that come back to us, as of `<Connect action>`, are signed with their parameters in
+/// alphabetical order. Most queries have one form only.
 fn query_forms(path: &str) -> Vec<String> {
     let mut forms = vec![path.to_owned()];
     let Some((path, query)) = path.split_once('?').filter(|(_, query)| !query.is_empty()) else { return forms };
-    for query in [utf8_percent_encode(query, ESCAPED_IN_QUERY).to_string(), encoded_again(query)] {
-        let form = format!("{path}?{query}");
-        if !forms.contains(&form) {
-            forms.push(form);
+    for query in [query.to_owned(), sorted(query)] {
+        for query in [utf8_percent_encode(&query, ESCAPED_IN_QUERY).to_string(), encoded_again(&query), query] {
+            let form = format!("{path}?{query}");
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
         }
     }
     forms
+}
+
+/// A query with its parameters in alphabetical order.
+fn sorted(query: &str) -> String {
+    let mut parameters: Vec<&str> = query.split('&').collect();
+    parameters.sort_by_key(|parameter| parameter.split_once('=').map_or(*parameter, |(name, _)| name));
+    parameters.join("&")
 }
 
 /// A query decoded and encoded again, with the values of a repeated name side by side, as Node's `querystring` does it.
@@ -156,9 +166,21 @@ mod tests {
         let forms = query_forms("/twiml?a=O'Brien+1&b=&a=(x)&c");
         assert_eq!(
             forms,
-            ["/twiml?a=O'Brien+1&b=&a=(x)&c", "/twiml?a=O%27Brien+1&b=&a=(x)&c", "/twiml?a=O'Brien%201&a=(x)&b=&c="]
+            [
+                "/twiml?a=O'Brien+1&b=&a=(x)&c",
+                "/twiml?a=O%27Brien+1&b=&a=(x)&c",
+                "/twiml?a=O'Brien%201&a=(x)&b=&c=",
+                "/twiml?a=O%27Brien+1&a=(x)&b=&c",
+                "/twiml?a=O'Brien+1&a=(x)&b=&c",
+            ]
         );
         assert_eq!(query_forms("/twiml?agent=a&param.x=%20").len(), 1);
+    }
+
+    #[test]
+    fn the_query_may_have_been_sorted_before_it_was_signed() {
+        let forms = query_forms("/connect-ended?s=1&param.b=2&param.a=3&param.b=1");
+        assert!(forms.contains(&"/connect-ended?param.a=3&param.b=2&param.b=1&s=1".to_owned()), "{forms:?}");
     }
 
     #[test]

@@ -241,7 +241,7 @@ async fn the_page_lets_nothing_in_from_elsewhere() {
 async fn paths_have_their_methods_and_files_their_kinds() {
     let harness = harness().start();
     for (head, status, allow) in [
-        ("POST /", 405, "GET"),
+        ("POST /", 405, "GET, HEAD"),
         ("GET /login", 405, "POST"),
         ("GET /softphone", 405, "POST"),
         ("POST /calls.json", 405, "GET"),

@@ -105,7 +105,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("TWILIO_REGION", vec!["IE1", "ie 1"]),
         ("ALLOW_UNSIGNED", vec!["perhaps"]),
         ("END_OF_INTERACTION_URL", vec!["/next"]),
-        ("FALLBACK_TWIML", vec!["sorry"]),
+        ("FALLBACK_TWIML", vec!["sorry", "<Response>&</Response>", "<Response><a></Response>", "<Play/>"]),
         ("HANDOFF_FIELDS", vec!["intent,everything"]),
         ("DIAL_CALLER_ID", vec!["+1 555 0100", "our number", "15550100123"]),
         ("DIAL_TIMEOUT", vec!["0", "601"]),
@@ -485,4 +485,18 @@ fn events_say_nothing_personal_unless_they_are_told_to() {
     let notices = |values: &[(&str, &str)]| agent(values).notices.join("; ");
     assert!(notices(&[url]).contains("EVENT_WEBHOOK_SECRET is not set"));
     assert!(notices(&[("EVENT_REDACTION", "none")]).contains("EVENT_REDACTION has no effect"));
+}
+
+#[test]
+fn the_warnings_about_twilio_say_only_what_is_so() {
+    let warning = |pairs: &[(&str, &str)]| {
+        let config = config(pairs).unwrap();
+        config.warnings().into_iter().find(|warning| warning.contains("TWILIO_")).unwrap_or_default()
+    };
+    let (token, sid) = (("TWILIO_AUTH_TOKEN", "12345"), ("TWILIO_ACCOUNT_SID", "AC00000000000000000000000000000000"));
+    let key = [("TWILIO_API_KEY_SID", "SK00000000000000000000000000000000"), ("TWILIO_API_KEY_SECRET", "secret")];
+    assert_eq!(warning(&[token, sid]), "");
+    assert_eq!(warning(&[token]), "TWILIO_ACCOUNT_SID is not set: no call is updated over REST");
+    assert_eq!(warning(&[sid, key[0], key[1]]), "TWILIO_AUTH_TOKEN is not set: anyone can use this service");
+    assert!(warning(&[sid]).ends_with("and no call is updated over REST"));
 }
