@@ -145,15 +145,25 @@ async fn a_call_that_is_over_gets_an_empty_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_number_s_fallback_url_resumes_and_does_not_greet() {
+async fn the_number_s_fallback_url_greets_a_call_that_nobody_has_greeted() {
     let harness = harness();
-    for extra in [("ErrorCode", "11200"), ("Other", "1")] {
-        let pairs = [("CallSid", CALL), ("CallStatus", "in-progress"), extra];
-        let (media, _) = paths(&signed_post(&harness.pipes, "/twiml", &pairs).await.body);
+    let failed = |path: &str| ("ErrorUrl", format!("https://service.test{path}"));
+    for (path, status, extra, greets) in [
+        ("/twiml", "in-progress", ("Other", String::new()), true),
+        ("/twiml", "in-progress", ("ErrorCode", "11200".to_owned()), false),
+        ("/twiml", "ringing", ("ErrorCode", "11200".to_owned()), true),
+        ("/twiml?resume=1", "ringing", ("Other", String::new()), true),
+        ("/twiml?resume=1", "in-progress", ("Other", String::new()), false),
+        ("/twiml?resume=1", "ringing", failed("/twiml?agent=a"), true),
+        ("/twiml?resume=1", "in-progress", failed("/connect-ended?s=x"), false),
+        ("/twiml?resume=1", "in-progress", failed("/dial-ended?s=x#rc=2"), false),
+    ] {
+        let pairs = [("CallSid", CALL), ("CallStatus", status), (extra.0, extra.1.as_str())];
+        let (media, _) = paths(&signed_post(&harness.pipes, path, &pairs).await.body);
         let mut socket = RawSocket::open(&harness.pipes, &media).await.unwrap();
         socket.text(&start(CALL)).await;
-        let greets = matches!(socket.next().await, Came::Text(_));
-        assert_eq!(greets, extra.0 == "Other", "a call that other TwiML redirects here is greeted");
+        let is_greeted = matches!(socket.next().await, Came::Text(_));
+        assert_eq!(is_greeted, greets, "{path} {status} {extra:?}");
         tokio::time::advance(std::time::Duration::from_millis(20)).await;
     }
 }

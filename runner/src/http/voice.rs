@@ -29,6 +29,10 @@ const MAX_PARAMETER_BYTES: usize = 499;
 /// How many session parameters a voice-url may have.
 const MAX_PARAMETERS: usize = 50;
 
+/// The paths by which a call comes back.
+const CONNECT_ENDED: &str = "/connect-ended";
+const DIAL_ENDED: &str = "/dial-ended";
+
 /// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
@@ -64,14 +68,29 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
 }
 
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
-/// event), or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL.
+/// event), or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL. But if the call's first
+/// document could not be had, nobody has greeted the caller.
 fn opening(webhook: &Webhook) -> Opening {
-    let resumes = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
+    let is_sent_back = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
+    let resumes = is_sent_back && !is_first_document(webhook);
     let event = webhook.in_query("event").filter(|event| is_event_name(event));
     match (resumes, event) {
         (false, _) => Opening::Greet,
         (true, None) => Opening::Resume,
         (true, Some(event)) => Opening::Event(event.to_owned()),
+    }
+}
+
+/// Whether the document that could not be had would have begun the call with the agent. `ErrorUrl` is the URL that failed: only
+/// our own actions come after a stream. Without it: Twilio answers a call with the first document
+/// (twilio.com/docs/usage/security/availability-reliability).
+fn is_first_document(webhook: &Webhook) -> bool {
+    match webhook.parameter("ErrorUrl") {
+        Some(url) => {
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            ![CONNECT_ENDED, DIAL_ENDED].iter().any(|action| path.ends_with(action))
+        }
+        None => webhook.parameter("CallStatus") == Some("ringing"),
     }
 }
 
