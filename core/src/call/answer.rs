@@ -34,6 +34,9 @@ impl Call {
             self.cancel_fillers();
         }
         let is_more_audio = earlier.is_something && answer.is_audio_only();
+        if is_more_audio && self.streams.is_answer_cut() {
+            answer.prompts.clear();
+        }
         let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
         let report = if is_more_audio {
             self.streams.report_more_audio(audio_ms)

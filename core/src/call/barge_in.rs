@@ -60,6 +60,7 @@ impl Call {
 
     fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
         let cut = self.playback.clear();
+        self.streams.cut_answer();
         self.poll_playback();
         self.note_agent_audio();
         self.report(Report::BargeIn { turn, by, played_ms: cut.played_ms, cut_ms: cut.cut_ms });

@@ -155,8 +155,7 @@ pub enum Output {
     /// [`CallConfig::busy`] is set. Answer with one [`Input::Admitted`], before any other input.
     Admit(BTreeMap<String, String>),
     /// Update the call with this TwiML over REST. If the WebSocket closes before that, the driver answers
-    /// `/connect-ended` with this TwiML.
-    /// Answer with one [`Input::Updated`].
+    /// `/connect-ended` with this TwiML. Answer with one [`Input::Updated`].
     Update {
         /// A whole document. If it contains [`DIAL_ACTION`](crate::twiml::DIAL_ACTION), the driver puts its own URL
         /// there.

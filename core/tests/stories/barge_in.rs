@@ -309,3 +309,16 @@ fn the_agent_is_told_what_was_heard_where_a_parameter_is_named() {
     test.agent(2, answered(400));
     assert_eq!(test.start_of(3).parameters["heard"], serde_json::json!({ "heardMs": 1_200, "cutMs": 8_800 }));
 }
+
+#[test]
+fn nothing_more_of_an_answer_plays_after_a_digit_has_cut_it() {
+    let part = |ms| AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(ms)], ..Answer::default() }));
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, part(2_000));
+    test.wait(500);
+    test.press("1");
+    assert_eq!((test.clears(), test.is_playing()), (1, false));
+    test.agent(1, part(400));
+    test.agent(1, AgentEvent::Ended);
+    assert!(!test.is_playing(), "the rest of the old answer");
+}

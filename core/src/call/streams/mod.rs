@@ -277,6 +277,14 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The caller may not barge in on this answer.
     fn protect_answer(&mut self);
 
+    /// The caller has barged in on what came of this answer.
+    fn cut_answer(&mut self) {}
+
+    /// Whether more audio of this answer must not play.
+    fn is_answer_cut(&self) -> bool {
+        false
+    }
+
     /// The prompts of a part that play now, in order, without what was played before.
     fn arrange(&mut self, part: AnswerPart, prompts: Vec<Prompt>) -> Vec<Prompt>;
 

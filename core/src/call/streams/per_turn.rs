@@ -84,6 +84,8 @@ pub(super) struct AnswerOfTurn {
     parts: AnswerParts,
     /// Whether any of its audio has come.
     has_audio: bool,
+    /// Whether the caller has barged in on it.
+    is_cut: bool,
     /// Prompts to be fetched. The answer's own audio, which may still come (ES), plays before them.
     deferred: Vec<Prompt>,
     wait: Wait,
@@ -92,7 +94,7 @@ pub(super) struct AnswerOfTurn {
 impl AnswerOfTurn {
     fn new(asked_at: CallTime, due: CallTime) -> Self {
         let (parts, deferred) = (AnswerParts::default(), Vec::new());
-        Self { asked_at, parts, has_audio: false, deferred, wait: Wait::Answer(due) }
+        Self { asked_at, parts, has_audio: false, is_cut: false, deferred, wait: Wait::Answer(due) }
     }
 
     /// Takes out the prompts that wait for the rest of the answer.
@@ -251,6 +253,17 @@ impl AgentStreams for PerTurn {
         if let Some(answer) = self.answer_mut() {
             answer.parts.is_protected = true;
         }
+    }
+
+    fn cut_answer(&mut self) {
+        if let Some(answer) = self.answer_mut().filter(|answer| answer.parts.is_something()) {
+            answer.is_cut = true;
+            answer.deferred.clear();
+        }
+    }
+
+    fn is_answer_cut(&self) -> bool {
+        self.answer().is_some_and(|answer| answer.is_cut)
     }
 
     fn arrange(&mut self, part: AnswerPart, mut prompts: Vec<Prompt>) -> Vec<Prompt> {
