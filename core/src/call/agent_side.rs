@@ -194,7 +194,7 @@ impl Call {
             StreamEnd::Replaced => self.on_replaced(),
             StreamEnd::WithoutAnswer => self.on_stream_failed(AgentFault {
                 code: "OK".to_owned(),
-                message: "the stream was closed before an answer".to_owned(),
+                message: "the agent closed the stream too early".to_owned(),
                 transient: true,
             }),
         }
