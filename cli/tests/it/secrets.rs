@@ -160,7 +160,7 @@ async fn knock(port: u16, ticket: &str) {
 /// The tickets and states of a call.
 fn digits_of(call: &CallRecord) -> Vec<String> {
     let all = call.documents.iter().flat_map(|document| {
-        let parts = ["/media/", "ended?s="].into_iter().flat_map(|mark| document.split(mark).skip(1));
+        let parts = ["/media/", "?s=", ";s="].into_iter().flat_map(|mark| document.split(mark).skip(1));
         parts.map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
     });
     all.collect()
