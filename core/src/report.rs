@@ -215,7 +215,7 @@ pub enum Report {
     },
     /// The agent's answer is longer than what a call keeps of it. The caller hears all of it, but its report or the
     /// hand-off lacks a part.
-    AnswerCut {
+    AnswerTruncated {
         /// The turn.
         turn: TurnId,
     },

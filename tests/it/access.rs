@@ -155,8 +155,11 @@ async fn the_number_s_fallback_url_greets_a_call_that_nobody_has_greeted() {
         ("/twiml?resume=1", "ringing", ("Other", String::new()), true),
         ("/twiml?resume=1", "in-progress", ("Other", String::new()), false),
         ("/twiml?resume=1", "ringing", failed("/twiml?agent=a"), true),
+        ("/twiml?resume=1", "in-progress", failed("/twiml?agent=a#rc=2"), true),
+        ("/twiml?resume=1", "in-progress", failed("/twiml?resume=1"), false),
         ("/twiml?resume=1", "in-progress", failed("/connect-ended?s=x"), false),
         ("/twiml?resume=1", "in-progress", failed("/dial-ended?s=x#rc=2"), false),
+        ("/twiml?resume=1", "in-progress", failed("/next?VirtualAgentStatus=completed"), false),
     ] {
         let pairs = [("CallSid", CALL), ("CallStatus", status), (extra.0, extra.1.as_str())];
         let (media, _) = paths(&signed_post(&harness.pipes, path, &pairs).await.body);
@@ -206,13 +209,23 @@ async fn other_paths_methods_and_bodies_have_their_answers() {
         async move { post(&pipes, head, &[], "").await }
     };
     assert_eq!(asked("GET /health").await.status, StatusCode::OK);
-    let reads = [("GET /health", "HEAD /health"), ("GET /ready", "HEAD /ready"), ("GET /metrics", "HEAD /metrics")];
-    for (get, head) in reads {
+    for (get, head) in [
+        ("GET /health", "HEAD /health"),
+        ("GET /ready", "HEAD /ready"),
+        ("GET /metrics", "HEAD /metrics"),
+        ("GET /", "HEAD /"),
+        ("GET /page/page.css", "HEAD /page/page.css"),
+        ("GET /status.json", "HEAD /status.json"),
+        ("GET /calls.json", "HEAD /calls.json"),
+        ("GET /calls/1.json", "HEAD /calls/1.json"),
+        ("GET /calls/events", "HEAD /calls/events"),
+    ] {
         let (get, answer) = (asked(get).await, asked(head).await);
         assert_eq!((answer.status, answer.body.as_str()), (get.status, ""), "{head}");
     }
+    assert_eq!(asked("HEAD /media/ticket").await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(asked("POST /health").await.status, StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(asked("DELETE /twiml").await.headers["allow"], "GET, POST");
+    assert_eq!(asked("DELETE /twiml").await.headers["allow"], "GET, HEAD, POST");
     assert_eq!(asked("GET /connect-ended").await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(asked("GET /nowhere").await.status, StatusCode::NOT_FOUND);
     assert_eq!(asked("POST /twiml").await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);

@@ -115,7 +115,7 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::NoInput { .. }
         | Report::UnknownEvent { .. }
         | Report::TurnedAway
-        | Report::AnswerCut { .. }
+        | Report::AnswerTruncated { .. }
         | Report::LimitReached(_)
         | Report::Ended { .. } => return,
     };

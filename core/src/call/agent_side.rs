@@ -189,7 +189,7 @@ impl Call {
     }
 
     fn on_stream_ended(&mut self) {
-        match self.streams.ended(!self.lifecycle.is_active()) {
+        match self.streams.ended(self.lifecycle.is_ending()) {
             StreamEnd::Complete => self.complete_turn(),
             StreamEnd::Replaced => self.on_replaced(),
             StreamEnd::WithoutAnswer => self.on_stream_failed(AgentFault {

@@ -2,7 +2,7 @@
 
 use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript};
 use crate::call::lifecycle::Ending;
-use crate::call::streams::AfterPart;
+use crate::call::streams::{AfterPart, Earlier};
 use crate::call::{Call, Output};
 use crate::ids::TurnId;
 use crate::payload::{self, Action};
@@ -22,7 +22,7 @@ impl Call {
             self.caller.forget_written();
         }
         if !self.outcome.update(&answer, self.streams.adds_parameters()) {
-            self.report(Report::AnswerCut { turn });
+            self.report(Report::AnswerTruncated { turn });
         }
         if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.digits.set_rules(answer.dtmf_rules.take());
@@ -33,17 +33,7 @@ impl Call {
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }
-        let is_more_audio = earlier.is_something && answer.is_audio_only();
-        if is_more_audio && self.streams.is_answer_cut() {
-            answer.prompts.clear();
-        }
-        let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
-        let report = if is_more_audio {
-            self.streams.report_more_audio(audio_ms)
-        } else {
-            self.streams.report_part(&mut answer, audio_ms, earlier.thought_ms)
-        };
-        self.outputs.extend(report.map(Output::Report));
+        let audio_ms = self.play_part(turn, &mut answer, earlier);
         self.report_faults(turn, &answer);
         self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));
         if let Some(end) = answer.end {
@@ -56,6 +46,22 @@ impl Call {
             AfterPart::TurnOver => self.turn_over(),
             AfterPart::Complete => self.complete_turn(),
         }
+    }
+
+    /// Plays a part and reports it. Returns the length of its audio in milliseconds, as far as it is known.
+    fn play_part(&mut self, turn: TurnId, answer: &mut Answer, earlier: Earlier) -> u64 {
+        let is_more_audio = earlier.is_something && answer.is_audio_only();
+        if is_more_audio && self.streams.is_answer_cut() {
+            answer.prompts.clear();
+        }
+        let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
+        let report = if is_more_audio {
+            self.streams.report_more_audio(audio_ms)
+        } else {
+            self.streams.report_part(answer, audio_ms, earlier.thought_ms)
+        };
+        self.outputs.extend(report.map(Output::Report));
+        audio_ms
     }
 
     /// The agent's `query_text` is final. After digits it repeats the digits, and after our own events and texts it

@@ -120,10 +120,14 @@ impl Report {
             Self::UnknownEvent { .. } => {
                 ("unknown-event", "Twilio sent an event of an unknown kind", "unknown event \"{event}\"")
             }
-            Self::AnswerCut { .. } => {
-                ("answer-cut", "an answer is too long to be kept: a part is missing in reports", "{turn} answer cut")
+            Self::AnswerTruncated { .. } => (
+                "answer-truncated",
+                "an answer is too long to be kept: a part is missing in reports",
+                "{turn} answer truncated",
+            ),
+            Self::TurnedAway => {
+                ("turned-away", "all places are taken (MAX_CALLS): the call is turned away", "turned away")
             }
-            Self::TurnedAway => ("turned-away", "all places are taken: the call is turned away", "turned away"),
             Self::LimitReached(_) => ("limit-reached", "a limit ends the call", "limit reached: {limit}"),
             Self::HandedOff { .. } => ("handed-off", "the agent's part is over", "handed off, {status}"),
             Self::Ended { .. } => ("ended", "the call is over", ENDED),
@@ -171,7 +175,7 @@ impl Report {
             Self::ToolRun { turn, tool, fault } => {
                 vec![field("turn", *turn), field("tool", FieldValue::Resource(tool)), field("fault", fault.as_ref())]
             }
-            Self::AnswerCut { turn }
+            Self::AnswerTruncated { turn }
             | Self::Succeeded { turn }
             | Self::StartingEventUnanswered { turn }
             | Self::NoInputTurnReplaced { turn } => {

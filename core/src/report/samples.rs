@@ -79,7 +79,7 @@ samples! {
     NoInput { in_a_row: 2, by_event: true },
     NoInput { in_a_row: 2, by_event: false },
     UnknownEvent { event: "resumed".to_owned() },
-    AnswerCut { turn: TurnId(2) },
+    AnswerTruncated { turn: TurnId(2) },
     TurnedAway,
     LimitReached(CallLimit::Silence),
     HandedOff { status: VirtualAgentStatus::Completed },

@@ -322,3 +322,19 @@ fn nothing_more_of_an_answer_plays_after_a_digit_has_cut_it() {
     test.agent(1, AgentEvent::Ended);
     assert!(!test.is_playing(), "the rest of the old answer");
 }
+
+#[test]
+fn a_digit_into_an_older_prompt_does_not_cut_an_answer_whose_audio_has_not_come() {
+    let part = |text: &str, prompts| {
+        AgentEvent::Answer(Box::new(Answer { text: text.to_owned(), prompts, ..Answer::default() }))
+    };
+    let mut test = TestCall::started(starting_text());
+    test.agent(1, answered(10_000));
+    test.utter(2, 400);
+    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, part("Two loaves.", Vec::new()));
+    test.press("1");
+    assert!(!test.is_playing());
+    test.agent(2, part("", vec![prompt(400)]));
+    assert!(test.is_playing(), "the caller has not heard it yet");
+}

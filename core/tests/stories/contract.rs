@@ -187,7 +187,7 @@ fn clause_8_what_is_kept_of_an_answer_in_many_parts_is_bounded_in_bytes() {
         _ => None,
     });
     assert_eq!(reported, Some((MAX_ANSWER_TEXT_BYTES, 26)));
-    let cut = test.reports().filter(|report| matches!(report, Report::AnswerCut { turn: TurnId(1) })).count();
+    let cut = test.reports().filter(|report| matches!(report, Report::AnswerTruncated { turn: TurnId(1) })).count();
     assert_eq!(cut, 1 + 14, "once for the report, and for each answer of which the hand-off lacks a part");
 }
 

@@ -127,7 +127,7 @@ impl CallPhase {
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
             | Report::TurnedAway
-            | Report::AnswerCut { .. }
+            | Report::AnswerTruncated { .. }
             | Report::LimitReached(_) => self,
         };
         if matches!(self, Self::Ending | Self::Over) { self } else { next }

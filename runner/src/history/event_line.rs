@@ -59,7 +59,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::AudioDropped { .. }
         | Report::DigitDropped
         | Report::TurnedAway
-        | Report::AnswerCut { .. }
+        | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Form::Note,
     }
 }

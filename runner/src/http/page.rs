@@ -71,17 +71,16 @@ pub(super) async fn answer(page: &Arc<Page>, request: Request<Incoming>) -> Long
 
 async fn route(page: &Arc<Page>, request: Request<Incoming>) -> Result<LongAnswer, Refusal> {
     let (is_get, is_post) = (request.method() == Method::GET, request.method() == Method::POST);
-    let is_read = is_get || request.method() == Method::HEAD;
     let path = request.uri().path().to_owned();
     let answer = match path.as_str() {
-        "/" if is_read => home(&page.admin, &request)?,
+        "/" if is_get => home(&page.admin, &request)?,
         "/login" if is_post => log_in(&page.admin, request).await?,
         "/logout" if is_post => log_out(&page.admin, &request)?,
         "/softphone" if is_post => softphone::ticket(page, request).await?,
         "/login" | "/logout" | "/softphone" => not_allowed("POST"),
         "/" => not_allowed("GET, HEAD"),
         other => match (other.strip_prefix("/page/"), other.strip_prefix("/softphone/media/")) {
-            (Some(name), _) if is_read => file(name),
+            (Some(name), _) if is_get => file(name),
             (_, Some(ticket)) if is_get => softphone::open_media(page, request, ticket)?,
             _ => return admin_route(page, request, &path).await,
         },
@@ -105,7 +104,7 @@ async fn admin_route(page: &Arc<Page>, request: Request<Incoming>, path: &str) -
         (_, _, Some(call_sid), _) if is_get => return softphone::events(page, call_sid).await,
         (.., Some(name)) if request.method() == Method::POST => check(&page.checks, name).await,
         (.., Some(_)) => not_allowed("POST"),
-        _ if !is_get => not_allowed("GET"),
+        _ if !is_get => not_allowed("GET, HEAD"),
         _ => not_found(),
     };
     Ok(answer.map(Either::Left))

@@ -9,14 +9,12 @@ use tracing::Instrument as _;
 
 use super::answer::{Answer, Refusal, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
+use super::voice::VOICE_URL;
 use super::{admin, media, page, voice};
 use crate::call::context::CallKind;
 use crate::service::Service;
 use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
 use crate::telemetry::trace_context::TraceContext;
-
-/// The path where calls begin.
-const VOICE_URL: &str = "/twiml";
 
 /// Answers a request within its trace, or within a new one. A call that the request starts continues this trace.
 pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
@@ -34,7 +32,11 @@ pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>
     answer
 }
 
-async fn answer(service: Arc<Service>, request: Request<Incoming>) -> LongAnswer {
+async fn answer(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
+    // Uptime monitors and load balancers may ask by HEAD. hyper leaves out the body of the answer. A WebSocket needs GET.
+    if request.method() == Method::HEAD && !request.uri().path().contains("/media") {
+        *request.method_mut() = Method::GET;
+    }
     let path = request.uri().path();
     if page::is_page_path(path) {
         let Some(page) = &service.page else { return not_found().map(Either::Left) };
@@ -51,21 +53,19 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
     let Service { admission, runner, .. } = service;
     let is_get = method == Method::GET;
     let is_post = method == Method::POST;
-    // Uptime monitors and load balancers may ask by HEAD. hyper leaves the body out then.
-    let is_read = is_get || method == Method::HEAD;
     Ok(match path.as_str() {
         VOICE_URL if is_get || is_post => voice::twiml(admission, request).await?,
-        VOICE_URL => not_allowed("GET, POST"),
+        VOICE_URL => not_allowed("GET, HEAD, POST"),
         "/connect-ended" if is_post => voice::connect_ended(admission, request).await?,
         "/connect-ended" => not_allowed("POST"),
         "/dial-ended" if is_post => voice::dial_ended(admission, request).await?,
         "/dial-ended" => not_allowed("POST"),
         "/stream-status" if is_post => voice::stream_status(admission, request).await?,
         "/stream-status" => not_allowed("POST"),
-        "/health" if is_read => text(StatusCode::OK, "ok\n"),
-        "/ready" if is_read && admission.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/ready" if is_read => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/metrics" if is_read => {
+        "/health" if is_get => text(StatusCode::OK, "ok\n"),
+        "/ready" if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
+        "/metrics" if is_get => {
             admin::allowed(&service.admin, &request)?;
             with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
         }

@@ -29,12 +29,11 @@ const MAX_PARAMETER_BYTES: usize = 499;
 /// How many session parameters a voice-url may have.
 const MAX_PARAMETERS: usize = 50;
 
-/// The paths by which a call comes back.
-const CONNECT_ENDED: &str = "/connect-ended";
-const DIAL_ENDED: &str = "/dial-ended";
-
 /// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
+
+/// The path where calls begin.
+pub(super) const VOICE_URL: &str = "/twiml";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
 pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
@@ -81,17 +80,16 @@ fn opening(webhook: &Webhook) -> Opening {
     }
 }
 
-/// Whether the document that could not be had would have begun the call with the agent. `ErrorUrl` is the URL that failed: only
-/// our own actions come after a stream. Without it: Twilio answers a call with the first document
+/// Whether the document that could not be had would have begun the call with the agent: `ErrorUrl`, the URL that failed,
+/// is a voice-url that greets, or Twilio has not answered the call. It answers with the first document
 /// (twilio.com/docs/usage/security/availability-reliability).
 fn is_first_document(webhook: &Webhook) -> bool {
-    match webhook.parameter("ErrorUrl") {
-        Some(url) => {
-            let path = url.split(['?', '#']).next().unwrap_or_default();
-            ![CONNECT_ENDED, DIAL_ENDED].iter().any(|action| path.ends_with(action))
-        }
-        None => webhook.parameter("CallStatus") == Some("ringing"),
-    }
+    let greets = |url: &str| {
+        let url = url.split('#').next().unwrap_or_default();
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        path.ends_with(VOICE_URL) && !query.split('&').any(|pair| pair == "resume=1")
+    };
+    webhook.parameter("ErrorUrl").is_some_and(greets) || webhook.parameter("CallStatus") == Some("ringing")
 }
 
 /// `/connect-ended`: a call's stream has ended, and Twilio asks how to continue.

@@ -62,7 +62,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::StartingEventUnanswered { .. }
         | Report::DigitDropped
         | Report::TurnedAway
-        | Report::AnswerCut { .. }
+        | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Level::WARN,
         Report::Started { .. }
         | Report::Answered { .. }

@@ -313,7 +313,7 @@ impl Metrics {
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
-            | Report::AnswerCut { .. }
+            | Report::AnswerTruncated { .. }
             | Report::Digit
             | Report::DigitsComplete { .. }
             | Report::DigitDropped

@@ -244,7 +244,7 @@ async fn paths_have_their_methods_and_files_their_kinds() {
         ("POST /", 405, "GET, HEAD"),
         ("GET /login", 405, "POST"),
         ("GET /softphone", 405, "POST"),
-        ("POST /calls.json", 405, "GET"),
+        ("POST /calls.json", 405, "GET, HEAD"),
         ("GET /agents/default/check", 405, "POST"),
     ] {
         let answer = post(&harness.pipes, head, &[ORIGIN], "").await;

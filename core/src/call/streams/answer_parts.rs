@@ -4,7 +4,7 @@ use crate::agent::{Answer, AnswerPart, Prompt};
 use crate::checksum::Checksum;
 use crate::time::CallTime;
 
-/// What has come of an answer.
+/// The parts of an answer so far.
 #[derive(Debug, Default)]
 pub(super) struct AnswerParts {
     came: Came,
@@ -25,7 +25,7 @@ enum Came {
     Something,
 }
 
-/// What of an answer came before a part of it.
+/// The state of an answer before a part of it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::call) struct Earlier {
     /// Whether nothing came before.

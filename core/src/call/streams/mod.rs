@@ -277,7 +277,7 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The caller may not barge in on this answer.
     fn protect_answer(&mut self);
 
-    /// The caller has barged in on what came of this answer.
+    /// The caller has barged in. That cuts this answer if any of its audio has come.
     fn cut_answer(&mut self) {}
 
     /// Whether more audio of this answer must not play.

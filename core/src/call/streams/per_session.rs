@@ -130,7 +130,7 @@ struct Said {
     parameters: Map<String, Value>,
     audio_ms: u64,
     /// Whether there was no room for a part of it.
-    is_cut: bool,
+    is_truncated: bool,
 }
 
 impl Said {
@@ -138,12 +138,12 @@ impl Said {
         let room = MAX_ANSWER_TEXT_BYTES.saturating_sub(self.text.len());
         let kept = &answer.text[..answer.text.floor_char_boundary(room)];
         self.text.push_str(kept);
-        self.is_cut |= kept.len() < answer.text.len();
+        self.is_truncated |= kept.len() < answer.text.len();
         self.audio_ms += audio_ms;
         if let Some(intent) = answer.intent.take() {
             self.intent = intent;
         }
-        self.is_cut |= !add_parameters(&mut self.parameters, &answer.parameters);
+        self.is_truncated |= !add_parameters(&mut self.parameters, &answer.parameters);
     }
 }
 
@@ -396,9 +396,9 @@ impl AgentStreams for PerSession {
 
     fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, _thought_ms: u64) -> Option<Report> {
         let turn = &mut self.stream_mut()?.turn;
-        let is_cut = turn.said.is_cut;
+        let is_truncated = turn.said.is_truncated;
         turn.said.add(answer, audio_ms);
-        (turn.said.is_cut && !is_cut).then_some(Report::AnswerCut { turn: turn.id })
+        (turn.said.is_truncated && !is_truncated).then_some(Report::AnswerTruncated { turn: turn.id })
     }
 
     fn report_more_audio(&mut self, audio_ms: u64) -> Option<Report> {

@@ -82,19 +82,27 @@ pub(super) struct AnswerOfTurn {
     /// When the input was complete.
     asked_at: CallTime,
     parts: AnswerParts,
-    /// Whether any of its audio has come.
-    has_audio: bool,
-    /// Whether the caller has barged in on it.
-    is_cut: bool,
+    audio: AnswerAudio,
     /// Prompts to be fetched. The answer's own audio, which may still come (ES), plays before them.
     deferred: Vec<Prompt>,
     wait: Wait,
 }
 
+/// The audio of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnswerAudio {
+    /// None has come.
+    Awaited,
+    /// It plays.
+    Playing,
+    /// The caller has barged in on it. What comes of it later does not play.
+    Cut,
+}
+
 impl AnswerOfTurn {
     fn new(asked_at: CallTime, due: CallTime) -> Self {
         let (parts, deferred) = (AnswerParts::default(), Vec::new());
-        Self { asked_at, parts, has_audio: false, is_cut: false, deferred, wait: Wait::Answer(due) }
+        Self { asked_at, parts, audio: AnswerAudio::Awaited, deferred, wait: Wait::Answer(due) }
     }
 
     /// Takes out the prompts that wait for the rest of the answer.
@@ -256,14 +264,14 @@ impl AgentStreams for PerTurn {
     }
 
     fn cut_answer(&mut self) {
-        if let Some(answer) = self.answer_mut().filter(|answer| answer.parts.is_something()) {
-            answer.is_cut = true;
+        if let Some(answer) = self.answer_mut().filter(|answer| answer.audio == AnswerAudio::Playing) {
+            answer.audio = AnswerAudio::Cut;
             answer.deferred.clear();
         }
     }
 
     fn is_answer_cut(&self) -> bool {
-        self.answer().is_some_and(|answer| answer.is_cut)
+        self.answer().is_some_and(|answer| answer.audio == AnswerAudio::Cut)
     }
 
     fn arrange(&mut self, part: AnswerPart, mut prompts: Vec<Prompt>) -> Vec<Prompt> {
@@ -301,11 +309,14 @@ impl AgentStreams for PerTurn {
         now: CallTime,
     ) -> AfterPart {
         let Some(answer) = self.answer_mut() else { return AfterPart::Wait };
-        answer.has_audio |= audio_ms > 0;
+        if audio_ms > 0 {
+            answer.audio = AnswerAudio::Playing;
+        }
         match part {
             AnswerPart::Final => AfterPart::Complete,
             AnswerPart::Open => {
-                let ms = if answer.has_audio { timeouts.more_audio_ms } else { timeouts.first_audio_ms };
+                let is_awaited = answer.audio == AnswerAudio::Awaited;
+                let ms = if is_awaited { timeouts.first_audio_ms } else { timeouts.more_audio_ms };
                 answer.wait = Wait::Rest(now + ms);
                 AfterPart::Wait
             }

@@ -112,7 +112,7 @@ impl CallEvents {
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
             | Report::TurnedAway
-            | Report::AnswerCut { .. }
+            | Report::AnswerTruncated { .. }
             | Report::LimitReached(_)
             | Report::Ended { .. } => {}
         }

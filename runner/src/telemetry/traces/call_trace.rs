@@ -88,7 +88,7 @@ impl CallTrace {
             // These are not part of a trace, or have their own methods.
             Report::Started { .. }
             | Report::TurnedAway
-            | Report::AnswerCut { .. }
+            | Report::AnswerTruncated { .. }
             | Report::Transcript { .. }
             | Report::EndOfUtterance { .. }
             | Report::Answered { .. }
