@@ -169,12 +169,12 @@ fn success_and_failed_webhooks_are_reported() {
 #[test]
 fn so_many_prompts_to_be_fetched_wait_for_the_rest_of_their_answer_and_no_more() {
     let fetches = |test: &TestCall| test.count(|output| matches!(output, Output::Fetch(..)));
-    let long = format!("https://example.com/{}", "x".repeat(9_000));
-    let mut prompts = vec![Prompt::at(&long)];
-    prompts.extend((0..20).map(|n| Prompt::at(format!("https://example.com/{n}.wav"))));
+    let open = |prompts| answers(Answer { prompts, ..Answer::default() });
     let mut test = TestCall::started(starting_text());
-    test.agent(1, AgentEvent::Answer(Box::new(Answer { prompts, ..Answer::default() })));
-    assert_eq!(fetches(&test), 1 + 4, "the long address, and those beyond sixteen");
+    test.agent(1, open(vec![Prompt::at(format!("https://example.com/{}", "x".repeat(9_000)))]));
+    assert_eq!(fetches(&test), 1, "so long an address is not kept");
+    test.agent(1, open((0..20).map(|n| Prompt::at(format!("https://example.com/{n}.wav"))).collect()));
+    assert_eq!(fetches(&test), 1 + 4, "those beyond sixteen");
     test.agent(1, AgentEvent::Ended);
     assert_eq!(fetches(&test), 21);
 }

@@ -1,6 +1,7 @@
 //! A stream that another one carries on (CES): the server will cut it, or it is near the most audio that it takes.
 
 use dialbridge_core::agent::TurnInput;
+use dialbridge_core::config::Clip;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
@@ -174,4 +175,19 @@ fn an_agent_whose_streams_are_to_go_away_as_soon_as_they_open_has_failed_in_the_
     }
     assert!(test.update().unwrap().1.contains("VirtualAgentStatus=failed"));
     assert!(test.last_stream() < 60);
+}
+
+#[test]
+fn a_caller_who_waits_for_the_answer_of_a_half_closed_stream_hears_the_filler() {
+    let mut config = config();
+    config.fillers.thinking = Some(Clip(vec![0x33; 3_200].into()));
+    config.fillers.thinking_after_ms = 1_000;
+    let mut test = TestCall::started(config);
+    test.agent_answers(1, 400);
+    test.hush(500);
+    test.speak(400);
+    test.agent(1, interim("two loaves"));
+    test.agent(1, AgentEvent::GoAway);
+    test.hush(1_500);
+    assert_eq!(test.reports().filter(|report| matches!(report, Report::Filler { .. })).count(), 1);
 }

@@ -257,11 +257,8 @@ impl AgentStreams for PerSession {
     }
 
     fn thinking(&self) -> Thinking {
-        match self {
-            Self::Closing(_) => Thinking::Yes,
-            Self::Listening(stream) if stream.turn.answer.is_nothing() => Thinking::UnlessCallerSpeaks,
-            Self::Idle | Self::Listening(_) | Self::FinishingAnswer(_) => Thinking::No,
-        }
+        let is_unanswered = self.stream().is_some_and(|stream| stream.turn.answer.is_nothing());
+        if is_unanswered { Thinking::UnlessCallerSpeaks } else { Thinking::No }
     }
 
     fn is_in_exchange(&self) -> bool {
