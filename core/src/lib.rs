@@ -23,7 +23,8 @@
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
 //!    keeps what waits for a fetch, or may still be cut by a later response, up to [`call::MAX_WAITING_BYTES`], and a
 //!    few numbers for each chunk of [`call::CHUNK_MS`] that Twilio has queued. Of an answer that comes in many parts it
-//!    keeps [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report. The driver must drain the outputs after each input.
+//!    keeps [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report, and of the parameters that such answers add up
+//!    [`call::MAX_PARAMETER_BYTES`]. The driver must drain the outputs after each input.
 //! 9. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
 //!    last command was `Cancel` or `Done`. All inputs take their `now` from one clock that never goes back: the `now` of
 //!    [`Call::new`] plus the whole milliseconds since then, rounded down.

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-/// How many bytes of parameters are kept. A hand-off passes on much less.
-pub(crate) const MAX_PARAMETER_BYTES: usize = 256 << 10;
+/// How much of the parameters that answers add up is kept, in bytes of names and texts, and 16 for each value. A hand-off
+/// passes on much less.
+pub const MAX_PARAMETER_BYTES: usize = 256 << 10;
 
 /// Adds `more` to `known`. A later value of a name replaces the earlier one. Returns whether there was room for all. What
 /// does not fit is left out.

@@ -65,6 +65,7 @@ use timer::Timers;
 use tools::Tools;
 use voice_detector::VoiceDetector;
 
+pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
 pub use playback::{CHUNK_MS, MAX_WAITING_BYTES};
 pub use streams::MAX_ANSWER_TEXT_BYTES;
