@@ -51,6 +51,8 @@ pub struct CallConfig {
     pub audio_limit_ms: u64,
     /// How long before that limit a new stream takes over, in milliseconds.
     pub rotation_margin_ms: u64,
+    /// How much of the agent's audio may wait to be heard, in milliseconds. What is longer is cut and reported.
+    pub max_answer_ms: u64,
     /// After how many milliseconds the call migrates to another media stream, because the platform cuts a WebSocket
     /// after an hour. 0: never.
     #[serde(rename = "renewAfterMs")]
@@ -84,6 +86,7 @@ impl Default for CallConfig {
             limits: CallLimits::default(),
             fillers: Fillers::default(),
             has_tools: false,
+            max_answer_ms: 1_800_000,
             migrate_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),

@@ -234,6 +234,8 @@ pub enum Report {
         reason: CloseReason,
         /// What happened to the caller's audio.
         audio: AudioAccount,
+        /// Audio of the agent that the caller did not hear, in milliseconds.
+        unheard_ms: u64,
     },
 }
 

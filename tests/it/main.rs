@@ -52,6 +52,7 @@ mod golden;
 mod limits;
 #[cfg(target_os = "linux")]
 mod load;
+mod long_answers;
 mod messages;
 mod metrics;
 mod overload;

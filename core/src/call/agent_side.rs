@@ -226,7 +226,7 @@ impl Call {
     pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
-        for prompt in &closed.deferred {
+        for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }
         self.poll_playback();

@@ -122,7 +122,7 @@ impl Call {
     fn play(&mut self, turn: TurnId, part: AnswerPart, prompts: Vec<Prompt>) -> u64 {
         let mut audio_ms = 0;
         for prompt in self.streams.arrange(part, prompts) {
-            audio_ms += self.playback.play(&prompt, turn, self.moment());
+            audio_ms += self.playback.play(prompt, turn, self.moment());
         }
         self.poll_playback();
         if audio_ms > 0 {

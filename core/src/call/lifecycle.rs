@@ -224,10 +224,11 @@ impl Call {
         while let Some(stages) = self.stage_recorder.take_awaiting() {
             self.report_stages(Some(stages));
         }
+        let unheard_ms = self.playback.remaining_ms(self.now);
         self.timers.stop_all();
         self.caller.close();
         self.lifecycle = Lifecycle::Closed;
-        self.report(Report::Ended { reason, audio: self.caller.account() });
+        self.report(Report::Ended { reason, audio: self.caller.account(), unheard_ms });
         self.outputs.push_back(Output::Close(reason));
     }
 }

@@ -67,7 +67,7 @@ use voice_detector::VoiceDetector;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
-pub use playback::{CHUNK_MS, MAX_WAITING_BYTES};
+pub use playback::CHUNK_MS;
 pub use streams::MAX_ANSWER_TEXT_BYTES;
 pub use timer::Timer;
 
@@ -186,7 +186,7 @@ impl Call {
             next_stream: StreamId(1),
             next_turn: TurnId(1),
             inputs: AgentInputs::new(&config),
-            playback: Playback::new(),
+            playback: Playback::new(config.max_answer_ms),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
             digits: DigitCollector::default(),
@@ -249,8 +249,8 @@ impl Call {
     /// When [`Input::Timeout`] is due, and why. `None` after the close.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(CallTime, Timer)> {
-        let mark = self.playback.mark_deadline().map(|at| (at, Timer::MarkTimeout));
-        self.earliest_deadline().into_iter().chain(mark).filter(|_| !self.lifecycle.is_closed()).min()
+        let deadlines = self.earliest_deadline().into_iter().chain(self.playback.deadline());
+        deadlines.filter(|_| !self.lifecycle.is_closed()).min()
     }
 
     /// Whether the call is closed and all its outputs were taken.
@@ -339,7 +339,7 @@ impl Call {
         }
     }
 
-    /// The earliest deadline except that of the marks.
+    /// The earliest deadline except those of the playout.
     fn earliest_deadline(&self) -> Option<(CallTime, Timer)> {
         [self.timers.earliest(), self.lifecycle.deadline(), self.streams.deadline()].into_iter().flatten().min()
     }
@@ -368,12 +368,12 @@ impl Call {
                 Timer::MigrationTimeout => self.close(CloseReason::Migrated),
                 Timer::UpdateTimeout => self.close(CloseReason::NotUpdated),
                 Timer::StopTimeout => self.close(CloseReason::HandedOff),
-                // Playback keeps this timer: see below.
-                Timer::MarkTimeout => {}
+                // Playback keeps these timers: see below.
+                Timer::MarkTimeout | Timer::Playout => {}
             }
         }
-        if !self.lifecycle.is_closed() && self.playback.mark_deadline().is_some_and(|at| at <= self.now) {
-            let back = self.playback.give_up_marks(self.moment());
+        if !self.lifecycle.is_closed() {
+            let back = self.playback.on_timeout(self.moment());
             self.poll_playback();
             self.on_played(back, false);
         }

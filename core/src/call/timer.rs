@@ -20,6 +20,8 @@ pub enum Timer {
     LastWordsTimeout,
     /// The backoff before a retry is over.
     Retry,
+    /// More of a prompt must be converted, or sent to Twilio.
+    Playout,
     /// A mark has not come back.
     MarkTimeout,
     /// Audio to be fetched has not come.
@@ -45,13 +47,14 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::StartTimeout,
         Self::FramesTimeout,
         Self::AnswerTimeout,
         Self::AnswerSettled,
         Self::LastWordsTimeout,
         Self::Retry,
+        Self::Playout,
         Self::MarkTimeout,
         Self::FetchTimeout,
         Self::DigitsComplete,
@@ -75,6 +78,7 @@ impl fmt::Display for Timer {
             Self::AnswerSettled => "answer settled",
             Self::LastWordsTimeout => "last words timeout",
             Self::Retry => "retry",
+            Self::Playout => "playout",
             Self::MarkTimeout => "mark timeout",
             Self::FetchTimeout => "fetch timeout",
             Self::DigitsComplete => "digits complete",

@@ -201,7 +201,7 @@ impl Report {
             Self::UnknownEvent { event } => vec![field("event", event)],
             Self::LimitReached(limit) => vec![field("limit", limit.as_str())],
             Self::HandedOff { status } => vec![field("status", status.as_str())],
-            Self::Ended { reason, audio } => of_end(reason.as_str(), audio),
+            Self::Ended { reason, audio, unheard_ms } => of_end(reason.as_str(), audio, *unheard_ms),
         }
     }
 }
@@ -211,7 +211,8 @@ const STAGES: &str = "{turn} stages: opened {opened_at_ms}[, speech began {speec
     [, answered {answered_at_ms}][, audio sent {first_audio_sent_at_ms}][, audio played {first_audio_heard_at_ms}]";
 
 const ENDED: &str = "ended: {reason}; audio {audio_received} received, {audio_written} written, {audio_resent} resent, \
-    {audio_withheld} withheld, {audio_dropped} dropped, {audio_after_end} after the end, {audio_left} left";
+    {audio_withheld} withheld, {audio_dropped} dropped, {audio_after_end} after the end, {audio_left} left\
+    [; {unheard_ms} ms of the agent not heard]";
 
 fn field<'a>(name: &'static str, value: impl Into<FieldValue<'a>>) -> Field<'a> {
     personal(Personal::No, name, value)
@@ -244,7 +245,7 @@ fn of_stages(stages: &Stages) -> Vec<Field<'_>> {
     ]
 }
 
-fn of_end(reason: &'static str, audio: &AudioAccount) -> Vec<Field<'static>> {
+fn of_end(reason: &'static str, audio: &AudioAccount, unheard_ms: u64) -> Vec<Field<'static>> {
     vec![
         field("reason", reason),
         count("audio_received", audio.received),
@@ -254,6 +255,7 @@ fn of_end(reason: &'static str, audio: &AudioAccount) -> Vec<Field<'static>> {
         count("audio_dropped", audio.dropped),
         count("audio_after_end", audio.after_end),
         count("audio_left", audio.left),
+        field("unheard_ms", (unheard_ms > 0).then_some(FieldValue::Ms(unheard_ms))),
     ]
 }
 

@@ -83,7 +83,7 @@ samples! {
     TurnedAway,
     LimitReached(CallLimit::Silence),
     HandedOff { status: VirtualAgentStatus::Completed },
-    Ended { reason: CloseReason::Stop, audio: AudioAccount { received: 1_600, written: 1_600, ..AudioAccount::default() } },
+    Ended { reason: CloseReason::Stop, audio: AudioAccount { received: 1_600, written: 1_600, ..AudioAccount::default() }, unheard_ms: 1_500 },
 }
 
 fn planted(field: &str) -> String {

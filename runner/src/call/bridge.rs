@@ -74,6 +74,8 @@ pub async fn run(
             Arrived::Due => {
                 armed_for = None;
                 bridge.feed(Input::Timeout);
+                // A long answer is converted in slices, each due at once. Other calls go first.
+                tokio::task::yield_now().await;
             }
             Arrived::Twilio(message) => bridge.on_twilio(message),
         }

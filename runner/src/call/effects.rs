@@ -51,7 +51,7 @@ fn overflow_of(handle: &StreamHandle, stream: StreamId, result: Result<(), PipeF
 }
 
 /// A queue that is full because its other side does not read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Overflow {
     Socket,
     Stream(StreamId),
@@ -115,7 +115,8 @@ impl Effects {
             Output::Twilio(message) => {
                 let mut text = String::new();
                 message.write(stream_sid, &mut text);
-                if self.socket.send(text).is_err() {
+                let is_full = self.socket.send(text).is_err();
+                if is_full && !self.overflows.contains(&Overflow::Socket) {
                     self.overflows.push_back(Overflow::Socket);
                 }
             }

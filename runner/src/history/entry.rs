@@ -283,7 +283,7 @@ mod tests {
             Report::Played { played_ms: 300, by_mark: true },
             Report::HandedOff { status: VirtualAgentStatus::Completed },
             interim,
-            Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default() },
+            Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default(), unheard_ms: 0 },
         ] {
             entry.report(CallTime::from_ms(5), &report);
             states.push(entry.summary()["state"].as_str().unwrap().to_owned());

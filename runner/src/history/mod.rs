@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(count(&history, "live"), 1);
             record.report(
                 CallTime::from_ms(9),
-                &Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default() },
+                &Report::Ended { reason: CloseReason::Stop, audio: AudioAccount::default(), unheard_ms: 0 },
             );
         }
         assert_eq!((count(&history, "live"), count(&history, "finished")), (0, MAX_FINISHED));

@@ -37,6 +37,7 @@ impl Values<'_> {
                 thinking_after_ms: self.get(&table::FILLER_AFTER_MS),
                 retrying: self.find(&table::RETRY_FILE),
             },
+            max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
             shape,
             audio_limit_ms,
             rotation_margin_ms: self.rotation_margin_ms(audio_limit_ms),

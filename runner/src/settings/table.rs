@@ -183,6 +183,8 @@ settings! {
         Agent MAX_CALL_SECONDS: u64 = number(0..=86_400).default_is("7200");
         /// The longest time in which nobody says anything
         Agent MAX_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300");
+        /// The longest answer or recording that is played; what is longer is cut
+        Agent MAX_ANSWER_SECONDS: u64 = number(10..=7_200).default_is("1800");
         /// How many turns of a call may fail
         Agent MAX_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
         /// How many turns in a row may pass without input
@@ -219,7 +221,7 @@ settings! {
     }
     "Recordings that an agent names" {
         /// The largest recording that the service fetches
-        Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("5242880");
+        Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("20971520");
         /// How long the fetch of a recording may take
         Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
         /// Cloud Storage, where gs: addresses are fetched

@@ -105,7 +105,7 @@ impl CallTelemetry {
         if let Report::Stages(stages) = report {
             self.stages(at, report, stages);
         }
-        if let Report::Ended { reason, audio } = report {
+        if let Report::Ended { reason, audio, .. } = report {
             self.ended(at, reason.as_str(), audio);
         }
     }

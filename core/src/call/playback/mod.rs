@@ -5,31 +5,33 @@
 //!                   Playing --clear--> Silent, and the epoch grows by one
 //! ```
 //!
-//! The state is not stored. Something is playing while a mark is still out for queued audio.
+//! The state is not stored. Something is playing while a mark is still out for queued audio, or audio waits here.
 //!
-//! The agent's audio goes to Twilio as fast as it comes, and Twilio queues it. A mark follows each [`CHUNK_MS`] of
+//! Audio goes to Twilio a few seconds ahead of its time (`sent`), and the rest waits here (`waiting`). So an answer may
+//! be as long as it likes, and a `clear` does not have to catch up with a long queue. A mark follows each [`CHUNK_MS`] of
 //! audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
 //! once. So a mark's name holds the number of `clear`s before it, the epoch: audio before a mark of an old epoch was
 //! not heard.
 //!
-//! Two kinds of audio wait here instead (`waiting`). Audio that must be fetched holds back everything after it. Audio
-//! that a later response may cut goes out only a little ahead of its time, so that little of it has to be cut at
-//! Twilio.
+//! Audio that must be fetched holds back everything after it. What the agent sends becomes mu-law in slices
+//! (`prompt_audio`), because all calls share a thread.
 
+mod prompt_audio;
 mod sent;
 mod waiting;
 
 use std::collections::VecDeque;
 
 use crate::agent::Prompt;
-use crate::audio::transcode::{ToMulaw, TranscodeError};
 use crate::audio::wav::is_wav;
 use crate::audio::{AudioFormat, BYTES_PER_MS};
+use crate::call::Timer;
 use crate::call::caller_audio::Position;
 use crate::ids::{FetchId, MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
+use prompt_audio::{Length, PromptAudio};
 use sent::{Kind, Sent};
 use waiting::Waiting;
 
@@ -41,31 +43,24 @@ pub const CHUNK_MS: u64 = 400;
 #[expect(clippy::cast_possible_truncation, reason = "3,200")]
 const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 
-/// How far cancellable audio goes out ahead of its time, in bytes: three chunks.
-const AHEAD_BYTES: usize = 3 * CHUNK_BYTES;
+/// How much of the agents' audio is converted at once, in bytes: a tenth of a millisecond's work.
+const SLICE_BYTES: usize = 128 * 1024;
 
 /// How many prompts may wait. We refuse further ones.
 const MAX_WAITING_PROMPTS: usize = 64;
-
-/// How much of the agent's audio may wait, in bytes of mu-law: 17 minutes. We refuse more.
-pub const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// The playout of one call.
 #[derive(Debug)]
 pub(super) struct Playback {
     sent: Sent,
     waiting: VecDeque<Waiting>,
+    /// How much audio may wait, in milliseconds.
+    max_waiting_ms: u64,
+    /// Whether we have reported that audio was cut because too much waits.
+    is_cut_reported: bool,
     next_fetch: FetchId,
     /// Whether nothing follows. Then the last chunk gets its mark.
     is_complete: bool,
-    converter: Option<Converter>,
-}
-
-#[derive(Debug)]
-struct Converter {
-    declared: AudioFormat,
-    to_mulaw: ToMulaw,
-    kind: Kind,
 }
 
 /// What a `clear` cut off.
@@ -97,13 +92,15 @@ pub(super) enum PlaybackOutput {
 }
 
 impl Playback {
-    pub(super) fn new() -> Self {
+    /// A playout in which at most `max_waiting_ms` of audio wait.
+    pub(super) fn new(max_waiting_ms: u64) -> Self {
         Self {
             sent: Sent::default(),
             waiting: VecDeque::new(),
+            max_waiting_ms,
+            is_cut_reported: false,
             next_fetch: FetchId(1),
             is_complete: true,
-            converter: None,
         }
     }
 
@@ -114,7 +111,7 @@ impl Playback {
 
     /// Whether anything is queued here or at Twilio.
     pub(super) fn is_playing(&self) -> bool {
-        self.sent.is_sounding() || !self.waiting.is_empty()
+        self.sent.is_sounding() || self.is_waiting()
     }
 
     /// Where the current playout began in the caller's audio. `None` if it has not begun to sound.
@@ -124,16 +121,15 @@ impl Playback {
 
     /// Milliseconds still to be played, by the clock. Audio that must be fetched does not count.
     pub(super) fn remaining_ms(&self, now: CallTime) -> u64 {
-        let waiting = self.waiting_bytes();
-        self.sent.remaining_ms(now) + (waiting / BYTES_PER_MS) as u64
+        self.sent.remaining_ms(now) + self.waiting_ms()
     }
 
     /// Milliseconds until the last audio without barge-in has been played.
     pub(super) fn protected_ms(&self, now: CallTime) -> u64 {
-        match self.waiting.iter().rposition(|waiting| !waiting.kind().interruptible) {
+        match self.waiting.iter().rposition(|waiting| !waiting.kind().interruptible && waiting.is_unsent()) {
             None => self.sent.protected_ms(now),
             Some(last) => {
-                let bytes: usize = self.waiting.iter().take(last + 1).map(Waiting::known_bytes).sum();
+                let bytes: usize = self.waiting.iter().take(last + 1).map(Waiting::unsent_bytes).sum();
                 self.sent.remaining_ms(now) + (bytes / BYTES_PER_MS) as u64
             }
         }
@@ -141,18 +137,27 @@ impl Playback {
 
     /// Whether all queued audio allows barge-in.
     pub(super) fn is_interruptible(&self) -> bool {
-        self.sent.is_interruptible() && self.waiting.iter().all(|waiting| waiting.kind().interruptible)
+        self.sent.is_interruptible() && self.unsent().all(|waiting| waiting.kind().interruptible)
     }
 
     /// Whether any queued audio must be heard before the caller's speech counts. Audio that plays only until an answer
     /// comes does not count.
     pub(super) fn is_protected(&self) -> bool {
-        self.sent.is_protected() || self.waiting.iter().any(|waiting| waiting.kind().is_protected())
+        self.sent.is_protected() || self.unsent().any(|waiting| waiting.kind().is_protected())
     }
 
-    /// When we stop waiting for the last mark.
-    pub(super) fn mark_deadline(&self) -> Option<CallTime> {
-        self.sent.mark_deadline()
+    /// When something is to be done, and why.
+    pub(super) fn deadline(&self) -> Option<(CallTime, Timer)> {
+        let convert = self.waiting.iter().find_map(|waiting| match waiting {
+            Waiting::Audio(audio) => audio.converts_since(),
+            Waiting::Fetch { .. } => None,
+        });
+        let send = match self.waiting.front() {
+            Some(Waiting::Audio(audio)) if !audio.unsent().is_empty() => Some(self.sent.refill_at(audio.kind())),
+            Some(Waiting::Audio(_) | Waiting::Fetch { .. }) | None => None,
+        };
+        let mark = self.sent.mark_deadline().map(|at| (at, Timer::MarkTimeout));
+        convert.into_iter().chain(send).map(|at| (at, Timer::Playout)).chain(mark).min()
     }
 
     /// Whether any audio must still be fetched.
@@ -162,7 +167,7 @@ impl Playback {
 
     /// Whether any audio of that turn's answer is not sent yet.
     pub(super) fn waits_for(&self, turn: TurnId) -> bool {
-        self.waiting.iter().any(|waiting| waiting.kind().turn == Some(turn))
+        self.unsent().any(|waiting| waiting.kind().turn == Some(turn))
     }
 
     /// The fetch that holds back everything else.
@@ -172,25 +177,17 @@ impl Playback {
 
     /// Queues a prompt of an answer after the others. Parts of one audio stream in the same coding join without a gap.
     /// Returns the milliseconds of audio that were sent or wait.
-    pub(super) fn play(&mut self, prompt: &Prompt, turn: TurnId, moment: Moment) -> u64 {
+    pub(super) fn play(&mut self, prompt: Prompt, turn: TurnId, moment: Moment) -> u64 {
         self.is_complete = false;
         let kind = Kind { turn: Some(turn), interruptible: prompt.interruptible, cancellable: prompt.cancellable };
-        if let Some(uri) = &prompt.uri {
+        if let Some(uri) = prompt.uri {
             self.fetch(uri, kind, moment);
             return 0;
         }
-        if self.waiting.is_empty() && !prompt.cancellable {
-            return self.convert(prompt.format, &prompt.audio, kind, moment);
-        }
-        let mut audio = Vec::new();
-        self.finish_converter(moment);
-        if let Err(error) = convert_whole(prompt.format, &prompt.audio, &mut audio) {
-            self.refuse(error.to_string());
-        }
-        let ms = (audio.len() / BYTES_PER_MS) as u64;
-        let waits = self.wait(Waiting::audio(audio, kind));
+        let length = self.add(prompt.format, prompt.audio, kind, moment.now);
+        self.report_cut(length.cut_ms);
         self.pump(moment);
-        if waits { ms } else { 0 }
+        length.ms
     }
 
     /// Plays a filler, which any answer cuts. Does nothing if something is already playing.
@@ -199,7 +196,7 @@ impl Playback {
             return false;
         }
         let kind = Kind { turn: None, interruptible: false, cancellable: true };
-        self.wait(Waiting::audio(audio.to_vec(), kind));
+        self.wait(Waiting::Audio(PromptAudio::mulaw(audio.to_vec(), kind)));
         self.is_complete = true;
         self.pump(moment);
         true
@@ -208,7 +205,7 @@ impl Playback {
     /// An answer is complete: plays what the converter still holds and sends a mark after the last audio.
     pub(super) fn finish_answer(&mut self, moment: Moment) {
         self.is_complete = true;
-        self.finish_converter(moment);
+        self.complete_last();
         self.pump(moment);
     }
 
@@ -216,35 +213,48 @@ impl Playback {
     pub(super) fn fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>, moment: Moment) {
         let Some(place) = self.waiting.iter().position(|waiting| waiting.fetch() == Some(id)) else { return };
         let kind = self.waiting[place].kind();
-        let mut mulaw = Vec::new();
-        let fault = match audio {
+        let bytes = match audio {
             // An address does not tell the coding. Without a header the bytes could be a web page, which would play as
             // noise.
-            Ok(audio) if !is_wav(audio) => Some("the audio that the agent names is no WAV".to_owned()),
-            Ok(audio) => convert_whole(AudioFormat::TELEPHONE, audio, &mut mulaw).err().map(|error| error.to_string()),
-            Err(why) => Some(why.to_owned()),
+            Ok(audio) if !is_wav(audio) => Err("the audio that the agent names is no WAV"),
+            Ok(audio) => Ok(audio.to_vec()),
+            Err(why) => Err(why),
         };
-        let too_long = self.too_long(mulaw.len());
-        if too_long.is_some() {
-            mulaw = Vec::new();
+        match bytes {
+            Err(why) => {
+                self.refuse(why.to_owned());
+                self.waiting.remove(place);
+            }
+            Ok(bytes) => {
+                let room_ms = self.room_ms();
+                let (mut fetched, length) = PromptAudio::new(AudioFormat::TELEPHONE, bytes, kind, moment.now, room_ms);
+                fetched.complete();
+                self.waiting[place] = Waiting::Audio(fetched);
+                self.report_cut(length.cut_ms);
+            }
         }
-        if let Some(why) = fault.or(too_long) {
-            self.refuse(why);
-        }
-        self.waiting[place] = Waiting::audio(mulaw, kind);
         self.pump(moment);
     }
 
     /// A mark came back.
     pub(super) fn on_mark(&mut self, name: MarkName, moment: Moment) -> ReturnedMark {
-        let back = self.sent.on_mark(name);
+        let back = self.sent.on_mark(name, moment.now);
         self.after_marks(back, moment)
     }
 
-    /// The last mark has not come in time: all audio that was sent counts as heard.
-    pub(super) fn give_up_marks(&mut self, moment: Moment) -> ReturnedMark {
-        let back = self.sent.give_up_marks();
-        self.after_marks(back, moment)
+    /// A deadline may have passed. If the last mark has not come in time, all audio that was sent counts as heard.
+    pub(super) fn on_timeout(&mut self, moment: Moment) -> ReturnedMark {
+        match self.deadline().filter(|(at, _)| *at <= moment.now) {
+            Some((_, Timer::MarkTimeout)) => {
+                let back = self.sent.give_up_marks();
+                self.after_marks(back, moment)
+            }
+            Some(_) => {
+                self.pump(moment);
+                ReturnedMark::Nothing
+            }
+            None => ReturnedMark::Nothing,
+        }
     }
 
     fn after_marks(&mut self, back: ReturnedMark, moment: Moment) -> ReturnedMark {
@@ -255,32 +265,28 @@ impl Playback {
         }
     }
 
-    /// Drops all audio that is queued here and at Twilio, and resets the converter. Sends the `clear` even if nothing
-    /// waits here, because Twilio's queue holds the audio.
+    /// Drops all audio that is queued here and at Twilio. Sends the `clear` even if nothing waits here, because Twilio's
+    /// queue holds the audio.
     pub(super) fn clear(&mut self) -> Cut {
-        let waiting = self.waiting_bytes();
+        let waiting_ms = self.waiting_ms();
         self.waiting.clear();
-        self.converter = None;
         let (heard, cut) = self.sent.clear();
         self.sent.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Clear));
-        Cut { played_ms: (heard / BYTES_PER_MS) as u64, cut_ms: ((cut + waiting) / BYTES_PER_MS) as u64 }
+        Cut { played_ms: (heard / BYTES_PER_MS) as u64, cut_ms: (cut / BYTES_PER_MS) as u64 + waiting_ms }
     }
 
     /// A later response has come: drops the audio that it cuts. Audio at Twilio goes with a `clear` if nothing else is
     /// queued there. Otherwise it plays on, and it is short. Returns how many milliseconds were cut.
     pub(super) fn cancel(&mut self, moment: Moment) -> u64 {
-        let is_cancelled = |waiting: &Waiting| waiting.kind().cancellable;
-        let dropped: usize =
-            self.waiting.iter().filter(|waiting| is_cancelled(waiting)).map(Waiting::known_bytes).sum();
-        self.waiting.retain(|waiting| !is_cancelled(waiting));
-        let mut cut = dropped;
+        let before_ms = self.waiting_ms();
+        self.waiting.retain(|waiting| !waiting.kind().cancellable);
+        let mut cut_ms = before_ms - self.waiting_ms();
         if self.sent.is_all_cancellable() {
-            self.converter = None;
-            cut += self.sent.clear().1;
+            cut_ms += (self.sent.clear().1 / BYTES_PER_MS) as u64;
             self.sent.outputs.push_back(PlaybackOutput::Twilio(TwilioMessage::Clear));
         }
         self.pump(moment);
-        (cut / BYTES_PER_MS) as u64
+        cut_ms
     }
 
     /// Milliseconds that the caller has heard since the playout began.
@@ -288,110 +294,113 @@ impl Playback {
         self.sent.played_ms()
     }
 
-    fn fetch(&mut self, uri: &str, kind: Kind, moment: Moment) {
-        self.finish_converter(moment);
-        let id = self.next_fetch;
-        self.next_fetch = id.next();
-        if self.wait(Waiting::Fetch { id, kind }) {
-            self.sent.outputs.push_back(PlaybackOutput::Fetch(id, uri.to_owned()));
+    fn add(&mut self, format: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime) -> Length {
+        let room_ms = self.room_ms();
+        match self.waiting.back_mut() {
+            Some(Waiting::Audio(last)) if last.is_continued_by(format, &bytes, kind) => last.add(bytes, now, room_ms),
+            Some(Waiting::Audio(_) | Waiting::Fetch { .. }) | None => {
+                let (audio, length) = PromptAudio::new(format, bytes, kind, now, room_ms);
+                if self.wait(Waiting::Audio(audio)) { length } else { Length::default() }
+            }
         }
     }
 
+    fn fetch(&mut self, uri: String, kind: Kind, moment: Moment) {
+        let id = self.next_fetch;
+        self.next_fetch = id.next();
+        if self.wait(Waiting::Fetch { id, kind }) {
+            self.sent.outputs.push_back(PlaybackOutput::Fetch(id, uri));
+        }
+        self.pump(moment);
+    }
+
+    /// Adds a prompt behind the others. Returns whether there was room.
     fn wait(&mut self, waiting: Waiting) -> bool {
-        // Nothing joins the audio that was sent before.
-        self.sent.mark_open_chunk();
-        let fault = if self.waiting.len() >= MAX_WAITING_PROMPTS {
-            Some(format!("{MAX_WAITING_PROMPTS} prompts wait already"))
+        self.complete_last();
+        let has_room = self.waiting.len() < MAX_WAITING_PROMPTS;
+        if has_room {
+            self.waiting.push_back(waiting);
         } else {
-            self.too_long(waiting.kept_bytes())
-        };
-        let has_room = fault.is_none();
-        match fault {
-            Some(why) => self.refuse(why),
-            None => self.waiting.push_back(waiting),
+            self.refuse(format!("{MAX_WAITING_PROMPTS} prompts wait already"));
         }
         has_room
     }
 
-    /// Why `bytes` more of audio may not wait; `None` if they may.
-    fn too_long(&self, bytes: usize) -> Option<String> {
-        let kept: usize = self.waiting.iter().map(Waiting::kept_bytes).sum();
-        let minutes = MAX_WAITING_BYTES / (60_000 * BYTES_PER_MS);
-        (kept + bytes > MAX_WAITING_BYTES).then(|| format!("{minutes} minutes of audio wait already"))
+    /// No further part of the last prompt comes.
+    fn complete_last(&mut self) {
+        if let Some(Waiting::Audio(last)) = self.waiting.back_mut() {
+            last.complete();
+        }
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.waiting.iter().map(Waiting::known_bytes).sum()
+    /// What waits and is not sent.
+    fn unsent(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.iter().filter(|waiting| waiting.is_unsent())
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.unsent().next().is_some()
+    }
+
+    fn waiting_ms(&self) -> u64 {
+        let bytes: usize = self.waiting.iter().map(Waiting::unsent_bytes).sum();
+        (bytes / BYTES_PER_MS) as u64
+    }
+
+    /// How much more audio may wait, in milliseconds.
+    fn room_ms(&self) -> u64 {
+        self.max_waiting_ms.saturating_sub(self.waiting_ms())
+    }
+
+    /// Reports once that audio was cut, until audio fits again.
+    fn report_cut(&mut self, cut_ms: u64) {
+        let is_cut = cut_ms > 0;
+        if is_cut && !self.is_cut_reported {
+            self.refuse(format!("more than {} s of audio wait: the rest is cut", self.max_waiting_ms / 1_000));
+        }
+        self.is_cut_reported = is_cut;
     }
 
     fn refuse(&mut self, why: String) {
         self.sent.outputs.push_back(PlaybackOutput::Refused(why));
     }
 
-    /// Sends the waiting audio that can go out.
+    /// Converts a slice of what waits, and sends the audio that can go out.
     fn pump(&mut self, moment: Moment) {
+        self.convert_slice();
         while let Some(front) = self.waiting.front_mut() {
-            match front {
-                Waiting::Fetch { .. } => {
-                    self.sent.mark_open_chunk();
-                    break;
-                }
-                Waiting::Audio { audio, at, kind } => {
-                    let room = if kind.cancellable {
-                        AHEAD_BYTES.saturating_sub(self.sent.unplayed_bytes()).next_multiple_of(CHUNK_BYTES)
-                    } else {
-                        usize::MAX
-                    };
-                    if room == 0 {
-                        self.sent.mark_open_chunk();
-                        break;
-                    }
-                    let end = audio.len().min(at.saturating_add(room));
-                    self.sent.queue(&audio[*at..end], *kind, moment);
-                    *at = end;
-                    if end < audio.len() {
-                        break;
-                    }
-                }
+            let Waiting::Audio(audio) = front else {
+                self.sent.mark_open_chunk();
+                break;
+            };
+            let bytes = audio.unsent().len().min(self.sent.room(audio.kind(), moment.now));
+            self.sent.queue(&audio.unsent()[..bytes], audio.kind(), moment);
+            audio.note_sent(bytes);
+            if !audio.is_used_up() {
+                break;
             }
             self.waiting.pop_front();
         }
-        if self.waiting.is_empty() && self.is_complete {
+        if self.is_complete && !self.is_waiting() {
             self.sent.mark_open_chunk();
         }
     }
 
-    fn convert(&mut self, format: AudioFormat, audio: &[u8], kind: Kind, moment: Moment) -> u64 {
-        // A WAV does not join the audio before it, whose header may have left its length open.
-        let is_wav = audio.starts_with(b"RIFF");
-        if self.converter.as_ref().is_some_and(|converter| is_wav || converter.declared != format) {
-            self.finish_converter(moment);
+    fn convert_slice(&mut self) {
+        let mut left = SLICE_BYTES;
+        let mut faults = Vec::new();
+        for waiting in &mut self.waiting {
+            let Waiting::Audio(audio) = waiting else { continue };
+            match audio.convert(left) {
+                Ok(taken) => left -= taken,
+                Err(error) => faults.push(error.to_string()),
+            }
+            if left == 0 {
+                break;
+            }
         }
-        let converter =
-            self.converter.get_or_insert_with(|| Converter { declared: format, to_mulaw: ToMulaw::new(format), kind });
-        converter.kind = kind;
-        let mut mulaw = Vec::new();
-        if let Err(error) = converter.to_mulaw.push(audio, &mut mulaw) {
-            self.refuse(error.to_string());
-        }
-        self.sent.queue(&mulaw, kind, moment);
-        (mulaw.len() / BYTES_PER_MS) as u64
+        faults.into_iter().for_each(|why| self.refuse(why));
     }
-
-    fn finish_converter(&mut self, moment: Moment) {
-        let Some(mut converter) = self.converter.take() else { return };
-        let mut tail = Vec::new();
-        if let Err(error) = converter.to_mulaw.finish(&mut tail) {
-            self.refuse(error.to_string());
-        }
-        self.sent.queue(&tail, converter.kind, moment);
-    }
-}
-
-fn convert_whole(format: AudioFormat, audio: &[u8], mulaw: &mut Vec<u8>) -> Result<(), TranscodeError> {
-    let mut to_mulaw = ToMulaw::new(format);
-    to_mulaw.push(audio, mulaw)?;
-    to_mulaw.finish(mulaw)
 }
 
 #[cfg(test)]

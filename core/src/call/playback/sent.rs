@@ -4,13 +4,20 @@ use std::collections::VecDeque;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
-use crate::call::playback::{CHUNK_BYTES, Moment, PlaybackOutput};
+use crate::call::playback::{CHUNK_BYTES, CHUNK_MS, Moment, PlaybackOutput};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
 /// How long we wait for a mark after its audio should have been played, in milliseconds.
 pub(super) const MARK_GRACE_MS: u64 = 3_000;
+
+/// How much audio lies at Twilio ahead of its time, in milliseconds. We send more when only the first is left, or with a
+/// mark that comes back, up to the second. A call whose marks do not come back has no gap either.
+const AHEAD_MS: (u64, u64) = (5_000, 10_000);
+
+/// The same for audio that a later response may cut: little of it has to be cut at Twilio.
+const CANCELLABLE_AHEAD_MS: (u64, u64) = (2 * CHUNK_MS, 3 * CHUNK_MS);
 
 /// The kind of audio. Audio of different kinds never shares a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +31,10 @@ pub(super) struct Kind {
 impl Kind {
     pub(super) fn is_protected(self) -> bool {
         !self.interruptible && !self.cancellable
+    }
+
+    fn ahead_ms(self) -> (u64, u64) {
+        if self.cancellable { CANCELLABLE_AHEAD_MS } else { AHEAD_MS }
     }
 }
 
@@ -122,7 +133,19 @@ impl Sent {
         self.is_sounding().then(|| self.ends_at + MARK_GRACE_MS)
     }
 
-    pub(super) fn unplayed_bytes(&self) -> usize {
+    /// When more of that kind must go to Twilio.
+    pub(super) fn refill_at(&self, kind: Kind) -> CallTime {
+        let at_ms = self.ends_at.as_ms().saturating_sub(kind.ahead_ms().0);
+        if self.is_sounding() { CallTime::from_ms(at_ms) } else { CallTime::START }
+    }
+
+    /// How much of that kind may go to Twilio now, in bytes: whole chunks.
+    pub(super) fn room(&self, kind: Kind, now: CallTime) -> usize {
+        let room_ms = kind.ahead_ms().1.saturating_sub(self.remaining_ms(now));
+        usize::try_from(room_ms / CHUNK_MS).unwrap_or(usize::MAX) * CHUNK_BYTES
+    }
+
+    fn unplayed_bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.bytes).sum::<usize>() + self.open.map_or(0, |chunk| chunk.bytes)
     }
 
@@ -130,7 +153,7 @@ impl Sent {
         (self.played_bytes / BYTES_PER_MS) as u64
     }
 
-    pub(super) fn on_mark(&mut self, name: MarkName) -> ReturnedMark {
+    pub(super) fn on_mark(&mut self, name: MarkName, now: CallTime) -> ReturnedMark {
         let is_ours = name.epoch == self.epoch && self.chunks.iter().any(|chunk| chunk.mark == name);
         if !is_ours {
             return ReturnedMark::Nothing;
@@ -146,6 +169,8 @@ impl Sent {
                 break;
             }
         }
+        // Twilio may have begun later than we thought, or have lost audio.
+        self.ends_at = now + (self.unplayed_bytes() / BYTES_PER_MS) as u64;
         self.settled(first_of)
     }
 

@@ -14,7 +14,7 @@ struct Played {
 
 impl Played {
     fn new() -> Self {
-        Self { playback: Playback::new(), outputs: Vec::new(), now: NOW }
+        Self { playback: Playback::new(1_800_000), outputs: Vec::new(), now: NOW }
     }
 
     fn act<R>(&mut self, act: impl FnOnce(&mut Playback, Moment) -> R) -> R {
@@ -26,7 +26,7 @@ impl Played {
     }
 
     fn play(&mut self, prompt: &Prompt) {
-        self.act(|playback, moment| playback.play(prompt, TURN, moment));
+        self.act(|playback, moment| playback.play(prompt.clone(), TURN, moment));
     }
 
     /// A whole answer.
@@ -68,6 +68,17 @@ impl Played {
             | PlaybackOutput::Refused(_) => 0,
         };
         self.outputs.iter().map(media).sum()
+    }
+
+    fn audio(&self) -> Vec<u8> {
+        let media = |output: &PlaybackOutput| match output {
+            PlaybackOutput::Twilio(TwilioMessage::Media(audio)) => audio.clone(),
+            PlaybackOutput::Twilio(_)
+            | PlaybackOutput::Fetch(..)
+            | PlaybackOutput::Begins(_)
+            | PlaybackOutput::Refused(_) => Vec::new(),
+        };
+        self.outputs.iter().flat_map(media).collect()
     }
 
     fn clears(&self) -> usize {
@@ -164,10 +175,13 @@ fn pieces_of_one_answer_join_and_a_small_piece_waits_for_no_mark() {
 fn a_mark_that_never_comes_back_does_not_hold_the_call() {
     let mut played = Played::new();
     played.answer(&[prompt(1_000)]);
-    assert_eq!(played.playback.mark_deadline(), Some(NOW + 1_000 + sent::MARK_GRACE_MS));
-    assert_eq!(played.act(Playback::give_up_marks), ReturnedMark::AllPlayed { first_of: None });
+    let late = NOW + 1_000 + sent::MARK_GRACE_MS;
+    assert_eq!(played.playback.deadline(), Some((late, Timer::MarkTimeout)));
+    assert_eq!(played.act(Playback::on_timeout), ReturnedMark::Nothing, "too early");
+    played.now = late;
+    assert_eq!(played.act(Playback::on_timeout), ReturnedMark::AllPlayed { first_of: None });
     assert_eq!(played.playback.played_ms(), 1_000);
-    assert_eq!(played.playback.mark_deadline(), None);
+    assert_eq!(played.playback.deadline(), None);
 }
 
 #[test]
@@ -275,4 +289,111 @@ fn prompts_without_end_fill_no_memory() {
     }
     let fetches = played.outputs.iter().filter(|output| matches!(output, PlaybackOutput::Fetch(..))).count();
     assert_eq!(fetches, MAX_WAITING_PROMPTS);
+}
+
+/// Meets all deadlines until then. No mark comes back.
+fn wait_until(played: &mut Played, until: CallTime) {
+    while let Some((at, timer)) = played.playback.deadline().filter(|(at, _)| *at <= until) {
+        assert_eq!(timer, Timer::Playout);
+        played.now = played.now.max(at);
+        played.act(Playback::on_timeout);
+    }
+    played.now = until;
+}
+
+#[test]
+fn of_a_long_answer_five_to_ten_seconds_lie_at_twilio() {
+    let mut played = Played::new();
+    played.answer(&[prompt(600_000)]);
+    assert_eq!(played.sent_ms(), 10_000);
+    assert_eq!(played.playback.remaining_ms(NOW), 600_000);
+    for second in 1..590 {
+        let now = NOW + second * 1_000;
+        wait_until(&mut played, now);
+        let ahead_ms = played.sent_ms() as u64 - second * 1_000;
+        assert!((5_000..=10_000).contains(&ahead_ms), "{ahead_ms} ms ahead after {second} s");
+        assert_eq!(played.playback.remaining_ms(now), 600_000 - second * 1_000);
+    }
+    wait_until(&mut played, NOW + 600_000);
+    assert_eq!(played.sent_ms(), 600_000);
+    assert_eq!(played.marks().len(), 1_500);
+}
+
+#[test]
+fn marks_correct_the_clock() {
+    let mut played = Played::new();
+    played.answer(&[prompt(60_000)]);
+    let marks = played.marks();
+    // Twilio began two seconds late.
+    wait_until(&mut played, NOW + 2_400);
+    played.mark(marks[0]);
+    assert_eq!(played.playback.remaining_ms(played.now), 59_600);
+    assert_eq!(played.sent_ms(), 10_400);
+}
+
+#[test]
+fn a_barge_in_cuts_what_waits_too() {
+    let mut played = Played::new();
+    played.answer(&[prompt(600_000)]);
+    let first = played.marks()[0];
+    played.mark(first);
+    assert_eq!(played.act(|playback, _| playback.clear()), Cut { played_ms: 400, cut_ms: 599_600 });
+    wait_until(&mut played, NOW + 600_000);
+    assert_eq!((played.sent_ms(), played.playback.is_playing()), (10_400, false));
+}
+
+/// Ten minutes of LINEAR16 at 24,000 Hz: 28,800,000 bytes.
+fn long_linear() -> (AudioFormat, Vec<u8>) {
+    let format = AudioFormat { encoding: crate::audio::Encoding::Linear16, sample_rate: 24_000 };
+    let samples = (0..14_400_000_u32).map(|n| if n / 12 % 2 == 0 { 4_000_i16 } else { -4_000 });
+    (format, samples.flat_map(i16::to_le_bytes).collect())
+}
+
+#[test]
+fn a_long_answer_is_converted_in_slices_and_kept_once() {
+    let (format, audio) = long_linear();
+    let whole = crate::audio::to_mulaw(format, &audio).unwrap();
+    let mut played = Played::new();
+    played.play(&Prompt::new(format, audio));
+    played.act(Playback::finish_answer);
+    let remaining_ms = played.playback.remaining_ms(NOW);
+    assert!((599_990..=600_000).contains(&remaining_ms), "what is not converted yet counts: {remaining_ms}");
+    assert!(played.sent_ms() > 1_000, "the first slice is played at once");
+    let mut slices = 2;
+    while played.playback.deadline().is_some_and(|(at, _)| at <= NOW) {
+        played.act(Playback::on_timeout);
+        slices += 1;
+    }
+    assert_eq!(slices, 28_800_000_usize.div_ceil(SLICE_BYTES));
+    let Some(Waiting::Audio(waiting)) = played.playback.waiting.front() else { panic!("nothing waits") };
+    assert!(waiting.kept_bytes() <= whole.len(), "{} bytes", waiting.kept_bytes());
+    wait_until(&mut played, NOW + 600_000);
+    assert_eq!(played.audio(), whole);
+}
+
+#[test]
+fn parts_that_come_while_others_wait_join_without_a_gap() {
+    let (format, audio) = long_linear();
+    let audio = &audio[..48_000 * 40];
+    let mut played = Played::new();
+    for part in audio.chunks(4_801) {
+        played.play(&Prompt::new(format, part.to_vec()));
+    }
+    played.act(Playback::finish_answer);
+    wait_until(&mut played, NOW + 40_000);
+    assert_eq!(played.audio(), crate::audio::to_mulaw(format, audio).unwrap());
+}
+
+#[test]
+fn what_is_longer_than_the_limit_is_cut_and_reported_once() {
+    let mut played = Played::new();
+    played.playback = Playback::new(60_000);
+    played.play(&prompt(59_000));
+    for _ in 0..50 {
+        played.play(&prompt(2_000));
+    }
+    played.act(Playback::finish_answer);
+    assert_eq!(played.playback.remaining_ms(NOW), 60_000 + 10_000, "what is sent does not wait");
+    let refused = |output: &&PlaybackOutput| matches!(output, PlaybackOutput::Refused(_));
+    assert_eq!(played.outputs.iter().filter(refused).count(), 1);
 }

@@ -1,5 +1,6 @@
-//! Audio that is not sent yet.
+//! A prompt that is not sent yet.
 
+use crate::call::playback::prompt_audio::PromptAudio;
 use crate::call::playback::sent::Kind;
 use crate::ids::FetchId;
 
@@ -7,42 +8,41 @@ use crate::ids::FetchId;
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// Must be fetched first.
-    Fetch { id: FetchId, kind: Kind },
-    /// Mu-law at 8,000 Hz, sent up to `at`.
-    Audio { audio: Vec<u8>, at: usize, kind: Kind },
+    Fetch {
+        id: FetchId,
+        kind: Kind,
+    },
+    Audio(PromptAudio),
 }
 
 impl Waiting {
-    pub(super) fn audio(audio: Vec<u8>, kind: Kind) -> Self {
-        Self::Audio { audio, at: 0, kind }
-    }
-
     pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Fetch { kind, .. } | Self::Audio { kind, .. } => *kind,
+            Self::Fetch { kind, .. } => *kind,
+            Self::Audio(audio) => audio.kind(),
         }
     }
 
     pub(super) fn fetch(&self) -> Option<FetchId> {
         match self {
             Self::Fetch { id, .. } => Some(*id),
-            Self::Audio { .. } => None,
+            Self::Audio(_) => None,
         }
     }
 
-    /// The bytes that it keeps, sent ones too.
-    pub(super) fn kept_bytes(&self) -> usize {
+    /// Whether any of it is still to be sent, as far as we know. Audio that is sent stays while more of it may come.
+    pub(super) fn is_unsent(&self) -> bool {
         match self {
-            Self::Fetch { .. } => 0,
-            Self::Audio { audio, .. } => audio.len(),
+            Self::Fetch { .. } => true,
+            Self::Audio(audio) => audio.converts_since().is_some() || !audio.unsent().is_empty(),
         }
     }
 
-    /// Its remaining bytes, as far as they are known.
-    pub(super) fn known_bytes(&self) -> usize {
+    /// How much of it is not sent, in bytes of mu-law, as far as we know.
+    pub(super) fn unsent_bytes(&self) -> usize {
         match self {
             Self::Fetch { .. } => 0,
-            Self::Audio { audio, at, .. } => audio.len() - at,
+            Self::Audio(audio) => audio.unsent_bytes(),
         }
     }
 }

@@ -1,0 +1,232 @@
+//! The audio of a prompt that is not sent yet. It becomes mu-law in slices.
+
+use crate::audio::transcode::{ToMulaw, TranscodeError};
+use crate::audio::wav::{WavEvent, WavReader};
+use crate::audio::{AudioFormat, BYTES_PER_MS, Encoding, SAMPLE_RATE};
+use crate::call::playback::sent::Kind;
+use crate::time::CallTime;
+
+/// We drop sent audio from the memory of a prompt when it is this long, in bytes.
+const COMPACT_BYTES: usize = 256 * 1024;
+
+/// The audio of one prompt, or of several parts that join without a gap.
+///
+/// ```text
+/// bytes: | sent | mu-law, not sent | unused | as the agent sent it |
+///               ^ sent             ^ mulaw  ^ source.at
+/// ```
+///
+/// Mu-law at 8,000 Hz is never longer than what it is made from. So it takes the place of its source, and a long
+/// answer is in memory once.
+#[derive(Debug)]
+pub(super) struct PromptAudio {
+    kind: Kind,
+    bytes: Vec<u8>,
+    sent: usize,
+    mulaw: usize,
+    conversion: Conversion,
+}
+
+#[derive(Debug)]
+enum Conversion {
+    /// Another part may follow.
+    Open(Source),
+    /// This is all.
+    Closing(Source),
+    /// All is mu-law.
+    Done,
+}
+
+/// What is not mu-law yet.
+#[derive(Debug)]
+struct Source {
+    declared: AudioFormat,
+    to_mulaw: ToMulaw,
+    /// Bytes in a second of it. 0 if that is not known.
+    bytes_per_second: usize,
+    at: usize,
+    /// When its last part came.
+    since: CallTime,
+}
+
+impl PromptAudio {
+    /// Audio that is mu-law at 8,000 Hz.
+    pub(super) fn mulaw(bytes: Vec<u8>, kind: Kind) -> Self {
+        Self { kind, mulaw: bytes.len(), bytes, sent: 0, conversion: Conversion::Done }
+    }
+
+    /// Audio as the agent sent it. Cuts what is longer than `max_ms`.
+    pub(super) fn new(declared: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime, max_ms: u64) -> (Self, Length) {
+        let bytes_per_second = bytes_per_second(declared, &bytes);
+        let source = Source { declared, to_mulaw: ToMulaw::new(declared), bytes_per_second, at: 0, since: now };
+        let conversion = Conversion::Open(source);
+        let mut audio = Self { kind, bytes: Vec::new(), sent: 0, mulaw: 0, conversion };
+        let length = audio.add(bytes, now, max_ms);
+        (audio, length)
+    }
+
+    /// Whether this is the next part of the same audio. A WAV is not: the header before it may have left its length
+    /// open.
+    pub(super) fn is_continued_by(&self, declared: AudioFormat, bytes: &[u8], kind: Kind) -> bool {
+        let is_wav = bytes.starts_with(b"RIFF");
+        matches!(&self.conversion, Conversion::Open(source) if source.declared == declared && self.kind == kind && !is_wav)
+    }
+
+    /// Adds the next part. Cuts what is longer than `max_ms`. Returns its length.
+    pub(super) fn add(&mut self, mut bytes: Vec<u8>, now: CallTime, max_ms: u64) -> Length {
+        let Conversion::Open(source) = &mut self.conversion else { return Length::default() };
+        let ms = source.ms(bytes.len());
+        if ms > max_ms {
+            bytes.truncate(source.bytes(max_ms));
+        }
+        if source.at == self.bytes.len() {
+            self.bytes.truncate(self.mulaw);
+            source.at = self.mulaw;
+        }
+        if self.bytes.is_empty() {
+            self.bytes = bytes
+        } else {
+            self.bytes.append(&mut bytes)
+        }
+        source.since = now;
+        Length { ms: ms.min(max_ms), cut_ms: ms.saturating_sub(max_ms) }
+    }
+
+    /// Nothing follows.
+    pub(super) fn complete(&mut self) {
+        self.conversion = match std::mem::replace(&mut self.conversion, Conversion::Done) {
+            Conversion::Open(source) => Conversion::Closing(source),
+            other @ (Conversion::Closing(_) | Conversion::Done) => other,
+        };
+    }
+
+    /// Converts up to `max_bytes` of the source. Returns how many bytes it took.
+    ///
+    /// # Errors
+    /// [`TranscodeError`] if the rest cannot be converted. It is dropped.
+    pub(super) fn convert(&mut self, max_bytes: usize) -> Result<usize, TranscodeError> {
+        let (source, is_closing) = match &mut self.conversion {
+            Conversion::Open(source) => (source, false),
+            Conversion::Closing(source) => (source, true),
+            Conversion::Done => return Ok(0),
+        };
+        let (from, end) = (source.at, self.bytes.len().min(source.at.saturating_add(max_bytes)));
+        let is_last = is_closing && end == self.bytes.len();
+        let mut mulaw = Vec::with_capacity(end - from);
+        let pushed = source.to_mulaw.push(&self.bytes[from..end], &mut mulaw);
+        let converted = if is_last { pushed.and_then(|()| source.to_mulaw.finish(&mut mulaw)) } else { pushed };
+        source.at = end;
+        self.put(&mulaw, end);
+        if is_last || converted.is_err() {
+            self.conversion = Conversion::Done;
+            self.bytes.truncate(self.mulaw);
+            self.bytes.shrink_to_fit();
+        }
+        converted.map(|()| end - from)
+    }
+
+    /// Puts mu-law in the place of its source, which ends at `end`.
+    fn put(&mut self, mulaw: &[u8], end: usize) {
+        let to = self.mulaw + mulaw.len();
+        if to <= end {
+            self.bytes[self.mulaw..to].copy_from_slice(mulaw);
+        } else {
+            // The converter held back some milliseconds of a part that is no longer in memory.
+            self.bytes.splice(self.mulaw..end, mulaw.iter().copied());
+            if let Conversion::Open(source) | Conversion::Closing(source) = &mut self.conversion {
+                source.at = to;
+            }
+        }
+        self.mulaw = to;
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Mu-law that can be sent.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..self.mulaw]
+    }
+
+    /// The first `bytes` of [`unsent`](Self::unsent) were sent.
+    pub(super) fn note_sent(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent < COMPACT_BYTES || 2 * self.sent < self.bytes.len() {
+            return;
+        }
+        self.bytes.drain(..self.sent);
+        self.bytes.shrink_to_fit();
+        self.mulaw -= self.sent;
+        if let Conversion::Open(source) | Conversion::Closing(source) = &mut self.conversion {
+            source.at -= self.sent;
+        }
+        self.sent = 0;
+    }
+
+    /// Whether nothing of it is left to send, and nothing follows.
+    pub(super) fn is_used_up(&self) -> bool {
+        matches!(self.conversion, Conversion::Done) && self.sent == self.mulaw
+    }
+
+    /// Since when there is something to convert.
+    pub(super) fn converts_since(&self) -> Option<CallTime> {
+        match &self.conversion {
+            Conversion::Open(source) => (source.at < self.bytes.len()).then_some(source.since),
+            Conversion::Closing(source) => Some(source.since),
+            Conversion::Done => None,
+        }
+    }
+
+    /// How much memory it takes, in bytes.
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// How much is not sent, in bytes of mu-law.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        let source = match &self.conversion {
+            Conversion::Open(source) | Conversion::Closing(source) => {
+                usize::try_from(source.ms(self.bytes.len() - source.at))
+                    .unwrap_or(usize::MAX)
+                    .saturating_mul(BYTES_PER_MS)
+            }
+            Conversion::Done => 0,
+        };
+        (self.mulaw - self.sent).saturating_add(source)
+    }
+}
+
+/// The length of a part, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Length {
+    pub(super) ms: u64,
+    /// How much was too long, and was cut.
+    pub(super) cut_ms: u64,
+}
+
+impl Source {
+    fn ms(&self, bytes: usize) -> u64 {
+        (bytes as u64 * 1_000).checked_div(self.bytes_per_second as u64).unwrap_or(0)
+    }
+
+    /// The bytes of that much audio: whole samples of all channels.
+    fn bytes(&self, ms: u64) -> usize {
+        let bytes = ms.saturating_mul(self.bytes_per_second as u64) / 1_000;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+}
+
+/// Bytes in a second of audio, by its header if it has one. 0 if that is not known.
+fn bytes_per_second(declared: AudioFormat, mut audio: &[u8]) -> usize {
+    let (format, channels) = match WavReader::new().read(&mut audio) {
+        Ok(Some(WavEvent::Header(header))) => (header.format, header.channels),
+        Ok(Some(WavEvent::Headerless(_) | WavEvent::Data(_)) | None) | Err(_) => (declared, 1),
+    };
+    let rate = match (format.encoding, format.sample_rate) {
+        (Encoding::Mulaw | Encoding::Alaw, 0) => SAMPLE_RATE,
+        (Encoding::Mulaw | Encoding::Alaw | Encoding::Linear16, rate) => rate,
+    };
+    usize::from(format.encoding.bytes_per_sample()) * usize::from(channels) * rate as usize
+}

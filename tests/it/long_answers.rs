@@ -1,0 +1,93 @@
+//! Answers of any length: the caller hears them to their end, may cut them at any time, and other calls do not notice.
+
+use std::time::Duration;
+
+use dialbridge_core::Report;
+use dialbridge_lab::twilio::{CallFault, CallPlan, CallRecord, CallerStep, When};
+use dialbridge_tests::{Edition, Harness, barge_ins, hang_up, numbered_speech, say, sounding_ms, spoke};
+
+/// More than the 204.8 s that 1,024 queued messages hold.
+const LONG_MS: u64 = 220_000;
+
+/// An agent that greets with so much audio, and says goodbye to what the caller says.
+fn script(greeting_ms: u64) -> String {
+    format!(
+        "[start]\ntone = {{ hz = 400, ms = {greeting_ms} }}\n[[utterance]]\nheard = \"stop it\"\n\
+         tone = {{ hz = 500, ms = 600 }}\nend = true\n"
+    )
+}
+
+/// The caller listens to the end, and hangs up.
+fn listens() -> Vec<CallerStep> {
+    vec![hang_up(When::AgentSilent(1_000))]
+}
+
+async fn call(harness: &Harness, steps: Vec<CallerStep>, faults: Vec<CallFault>) -> CallRecord {
+    let plan = harness.plan(steps);
+    harness.twilio.call(CallPlan { faults, limit: Duration::from_secs(900), ..plan }).await
+}
+
+each_edition!(an_answer_of_minutes_in_one_message_is_heard_to_its_end, ANY);
+async fn an_answer_of_minutes_in_one_message_is_heard_to_its_end(edition: Edition) {
+    let harness = Harness::with_script(&script(LONG_MS)).edition(edition).start();
+    let call = call(&harness, listens(), Vec::new()).await;
+    assert_eq!(sounding_ms(&call), LONG_MS);
+    assert_eq!(spoke(&call), [(LONG_MS, false)], "without a gap");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_ten_minutes_in_linear16_is_heard_to_its_end() {
+    let toml = format!("output = {{ encoding = \"linear16\", sample_rate = 24000 }}\n{}", script(600_000));
+    let mut harness = Harness::with_script(&toml).start();
+    let call = call(&harness, listens(), Vec::new()).await;
+    assert_eq!(spoke(&call), [(600_000, false)]);
+    assert!(!harness.reports().iter().any(|report| matches!(report, Report::PromptRefused { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_in_several_messages_is_heard_to_its_end() {
+    let toml = format!("audio_messages = \"split\"\n{}", script(LONG_MS));
+    let harness = Harness::with_script(&toml).edition(Edition::EsV2).start();
+    let call = call(&harness, listens(), Vec::new()).await;
+    assert_eq!(spoke(&call), [(LONG_MS, false)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_is_heard_without_a_gap_when_no_mark_comes_back() {
+    let harness = Harness::with_script(&script(LONG_MS)).start();
+    let call = call(&harness, listens(), vec![CallFault::NoMarks]).await;
+    assert_eq!(spoke(&call), [(LONG_MS, false)]);
+}
+
+each_edition!(a_caller_cuts_a_long_answer_at_once, ANY);
+async fn a_caller_cuts_a_long_answer_at_once(edition: Edition) {
+    let mut harness = Harness::with_script(&script(LONG_MS)).edition(edition).start();
+    let steps = vec![say(When::AgentSpeaking(30_000), numbered_speech(0, 1_600)), hang_up(When::AgentSilent(3_000))];
+    let call = call(&harness, steps, Vec::new()).await;
+    let [(_, played_ms, cut_ms)] = barge_ins(&harness.reports())[..] else { panic!("one barge-in") };
+    // CES sends its audio only somewhat faster than it plays.
+    assert!(edition.is_ces() || played_ms + cut_ms == LONG_MS, "what waits here counts: {played_ms} and {cut_ms}");
+    let (heard_ms, is_cut) = spoke(&call)[0];
+    assert!(is_cut && (30_000..32_000).contains(&heard_ms), "{heard_ms}");
+    assert_eq!(spoke(&call)[1], (600, false), "the answer follows, and nothing of the old one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_longer_than_the_limit_is_cut_and_reported() {
+    let change = |settings: &mut dialbridge_runner::settings::Settings| settings.set("MAX_ANSWER_SECONDS", "60");
+    let script = Harness::with_script(&script(LONG_MS));
+    let mut harness = script.settings(change).start();
+    let call = call(&harness, listens(), Vec::new()).await;
+    assert_eq!(spoke(&call), [(60_000, false)]);
+    let reports = harness.reports();
+    let refused = reports.iter().filter(|report| matches!(report, Report::PromptRefused { .. })).count();
+    assert_eq!(refused, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_off_waits_for_the_end_of_a_long_goodbye() {
+    let toml = format!("[start]\ntone = {{ hz = 400, ms = {LONG_MS} }}\nend = true\n");
+    let harness = Harness::with_script(&toml).start();
+    let call = call(&harness, Vec::new(), Vec::new()).await;
+    assert_eq!(spoke(&call), [(LONG_MS, false)]);
+}
