@@ -146,6 +146,13 @@ pub enum Report {
         /// In which turn.
         turn: TurnId,
     },
+    /// The agent understood the caller and answered nothing.
+    TurnUnanswered {
+        /// In which turn.
+        turn: TurnId,
+        /// Whether the agent gets the words again. Otherwise the caller hears the retry filler.
+        asks_again: bool,
+    },
     /// The caller spoke or pressed a key during the prompt, and we cut it.
     BargeIn {
         /// The turn of what the caller said, if it has one already.

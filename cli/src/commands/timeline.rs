@@ -105,6 +105,7 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::Succeeded { .. }
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
+        | Report::TurnUnanswered { .. }
         | Report::Played { .. }
         | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }

@@ -231,7 +231,11 @@ impl Call {
         }
         self.poll_playback();
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
-        self.caller.forget_written();
+        if closed.is_unanswered && self.on_unanswered(turn) {
+            self.caller.rewind();
+        } else {
+            self.caller.forget_written();
+        }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);
         if closed.is_blank {

@@ -30,6 +30,9 @@ impl Call {
         self.act_on_payloads(turn, &mut answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         self.awaits_greeting &= !says_something;
+        if !answer.is_empty() {
+            self.note_something_said();
+        }
         if !answer.prompts.is_empty() {
             self.cancel_fillers();
         }

@@ -9,7 +9,7 @@
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
-//! agent asks for, `fillers` our own recordings, `retry` failures, `replacement` streams that another one carries on,
+//! agent asks for, `fillers` our own recordings, `retry` failures, `replacement` streams that another one carries on, `unanswered` words to which nothing came,
 //! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
@@ -31,6 +31,7 @@ mod streams;
 mod timer;
 mod tools;
 mod twilio_side;
+mod unanswered;
 mod utterance;
 mod voice_detector;
 
@@ -63,6 +64,7 @@ use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
+use unanswered::Asked;
 use voice_detector::VoiceDetector;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
@@ -91,6 +93,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    asked: Asked,
     /// Whether the agent should greet the caller and has not said anything yet.
     awaits_greeting: bool,
     stage_recorder: StageRecorder,
@@ -195,6 +198,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            asked: Asked::default(),
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
             outcome: Outcome::default(),

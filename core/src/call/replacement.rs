@@ -87,6 +87,9 @@ impl Call {
         let Some(over) = self.streams.turn_over(next) else { return };
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.outputs.extend(over.report.map(Output::Report));
+        if let Some(words) = over.unanswered_words {
+            self.on_unanswered_words(over.turn, words);
+        }
         if over.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
             self.starting_event_unanswered(over.turn);
         }

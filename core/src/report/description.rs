@@ -77,6 +77,14 @@ impl Report {
                 "the agent does not answer DIALOGFLOW_STARTING_EVENT_NAME",
                 "{turn} starting event unanswered",
             ),
+            Self::TurnUnanswered { asks_again: true, .. } => (
+                "turn-unanswered",
+                "the agent has understood the caller and answers nothing: it is asked again",
+                "{turn} unanswered, asked again",
+            ),
+            Self::TurnUnanswered { asks_again: false, .. } => {
+                ("turn-unanswered", "the agent has understood the caller and answers nothing", "{turn} unanswered")
+            }
             Self::BargeIn { .. } => (
                 "barge-in",
                 "the caller has interrupted the agent",
@@ -174,6 +182,9 @@ impl Report {
             Self::ToolRefused { turn, tool } => vec![field("turn", *turn), field("tool", FieldValue::Resource(tool))],
             Self::ToolRun { turn, tool, fault } => {
                 vec![field("turn", *turn), field("tool", FieldValue::Resource(tool)), field("fault", fault.as_ref())]
+            }
+            Self::TurnUnanswered { turn, asks_again } => {
+                vec![field("turn", *turn), field("asks_again", *asks_again)]
             }
             Self::AnswerTruncated { turn }
             | Self::Succeeded { turn }

@@ -63,6 +63,8 @@ samples! {
     Succeeded { turn: TURN },
     WebhookFailed { turn: TURN, why: "NOT_FOUND".to_owned() },
     StartingEventUnanswered { turn: TURN },
+    TurnUnanswered { turn: TURN, asks_again: true },
+    TurnUnanswered { turn: TURN, asks_again: false },
     BargeIn { turn: Some(TURN), by: BargeInBy::Speech, played_ms: 1_600, cut_ms: 2_400 },
     BargeIn { turn: None, by: BargeInBy::Dtmf, played_ms: 1_600, cut_ms: 2_400 },
     Played { played_ms: 900, by_mark: true },

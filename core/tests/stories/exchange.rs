@@ -88,6 +88,9 @@ fn a_turn_that_is_over_needs_no_filler() {
     test.agent(1, interim("mhm"));
     test.hush(400);
     test.agent(1, empty());
+    // It got the words again, and has nothing to say to them again.
+    test.hush(400);
+    test.agent(1, empty());
     test.hush(3_000);
     assert_eq!(test.reports().filter(|report| matches!(report, Report::Filler { .. })).count(), 0);
 }

@@ -1,12 +1,12 @@
 //! Words that a stream heard and did not answer: the next stream gets them.
 
-use dialbridge_core::agent::{Answer, AnswerPart};
-use dialbridge_core::config::StreamShape;
-use dialbridge_core::{AgentEvent, CallConfig, Report};
+use dialbridge_core::agent::{Answer, AnswerPart, TurnInput};
+use dialbridge_core::config::{Clip, StreamShape};
+use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
 use crate::failures::fault;
 use crate::session_stream::greeted;
-use crate::test_call::{TestCall, interim, numbers};
+use crate::test_call::{TestCall, answered, interim, numbers};
 
 fn first_of(test: &TestCall, stream: u32) -> u16 {
     numbers(&test.written(stream))[0]
@@ -78,13 +78,83 @@ fn words_to_which_only_an_empty_part_came_are_said_again() {
 }
 
 #[test]
-fn a_stream_that_ends_without_an_answer_to_words_has_failed() {
-    let mut test = TestCall::started(CallConfig::default());
+fn words_to_which_nothing_comes_are_said_again_once_and_then_the_caller_hears_the_retry_filler() {
+    let endings = [AgentEvent::Ended, empty_part(AnswerPart::Final)];
+    for ending in endings {
+        let mut test = TestCall::started(with_retry_filler(StreamShape::PerTurn));
+        for stream in [1, 2] {
+            test.speak(400);
+            test.agent(stream, interim("two loaves"));
+            test.agent(stream, AgentEvent::EndOfUtterance);
+            test.agent(stream, ending.clone());
+            test.hush(500);
+        }
+        assert_eq!(first_of(&test, 2), 0, "the agent gets the words again");
+        assert_eq!(unanswered(&test), [true, false]);
+        assert_eq!(test.played_ms(), 1_000, "then the caller is told");
+        assert!(first_of(&test, 3) > 0, "and may speak");
+    }
+}
+
+#[test]
+fn an_answer_makes_the_next_silence_a_first_one_again() {
+    let mut test = TestCall::started(with_retry_filler(StreamShape::PerTurn));
+    for (stream, answer) in [(1, answered(0)), (2, answered(400)), (3, empty_part(AnswerPart::Final))] {
+        test.speak(400);
+        test.agent(stream, interim("two loaves"));
+        test.agent(stream, AgentEvent::EndOfUtterance);
+        let answer = if stream == 1 { empty_part(AnswerPart::Final) } else { answer };
+        test.agent(stream, answer);
+        test.hush(1_000);
+    }
+    assert_eq!(unanswered(&test), [true, true]);
+}
+
+#[test]
+fn a_session_gets_words_without_an_answer_again_as_a_text() {
+    let mut test = TestCall::started(with_retry_filler(StreamShape::PerSession));
+    test.agent(1, answered(0));
+    test.speak(400);
+    test.agent(1, interim("two loaves"));
+    test.agent(1, empty_part(AnswerPart::Final));
+    let again = AgentCommand::Send(TurnInput::Text("two loaves".to_owned()));
+    assert_eq!(test.commands(1).last(), Some(&again));
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert_eq!(unanswered(&test), [true], "the text was no speech");
+}
+
+#[test]
+fn an_agent_that_may_not_be_asked_twice_is_not() {
+    let mut config = with_retry_filler(StreamShape::PerTurn);
+    config.retry.answering_turn = false;
+    let mut test = TestCall::started(config);
     test.speak(400);
     test.agent(1, interim("two loaves"));
     test.agent(1, AgentEvent::EndOfUtterance);
-    test.agent(1, AgentEvent::Ended);
-    test.hush(500);
-    assert!(test.reports().any(|report| matches!(report, Report::TurnFailed { retry_in_ms: Some(_), .. })));
-    assert_eq!(first_of(&test, 2), 0);
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert_eq!((unanswered(&test), test.played_ms()), (vec![false], 1_000));
+}
+
+#[test]
+fn silence_needs_no_answer() {
+    let mut test = TestCall::started(with_retry_filler(StreamShape::PerTurn));
+    test.hush(5_000);
+    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert_eq!((unanswered(&test), test.played_ms()), (vec![], 0));
+}
+
+fn with_retry_filler(shape: StreamShape) -> CallConfig {
+    let mut config = CallConfig { shape, ..CallConfig::default() };
+    config.fillers.retrying = Some(Clip(vec![0x33; 8_000].into()));
+    config
+}
+
+/// Whether the agent got the words again, for each turn without an answer.
+fn unanswered(test: &TestCall) -> Vec<bool> {
+    let asked = |report: &Report| match report {
+        Report::TurnUnanswered { asks_again, .. } => Some(*asks_again),
+        _ => None,
+    };
+    test.reports().filter_map(asked).collect()
 }

@@ -118,6 +118,7 @@ impl CallPhase {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
+            | Report::TurnUnanswered { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::TurnFailed { .. }

@@ -55,6 +55,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::Succeeded { .. }
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
+        | Report::TurnUnanswered { .. }
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::DigitDropped

@@ -60,6 +60,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::ToolRun { fault: Some(_), .. }
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
+        | Report::TurnUnanswered { .. }
         | Report::DigitDropped
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }

@@ -172,6 +172,7 @@ pub(crate) struct Metrics {
     no_inputs: CountByAgent,
     faults: Count,
     retries: CountByAgent,
+    unanswered: CountByAgent,
     prompts_refused: CountByAgent,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
@@ -223,6 +224,11 @@ impl Metrics {
             no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
             retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
+            unanswered: names.add(
+                Family::default(),
+                "turns_unanswered",
+                "Turns in which the agent understood the caller and answered nothing",
+            ),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
             audio: names.add(
                 Family::default(),
@@ -290,6 +296,9 @@ impl Metrics {
             }
             Report::PromptRefused { .. } => {
                 self.prompts_refused.get_or_create(agent).inc();
+            }
+            Report::TurnUnanswered { .. } => {
+                self.unanswered.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),

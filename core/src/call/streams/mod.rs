@@ -156,6 +156,8 @@ pub(super) struct TurnOver {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it.
     pub(super) unanswered: Option<TurnInput>,
+    /// What the caller said, if the agent has answered nothing.
+    pub(super) unanswered_words: Option<String>,
     /// Whether the stream must be half-closed now, because another one takes over.
     pub(super) must_replace: bool,
 }
@@ -172,6 +174,8 @@ pub(super) struct Closed {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
+    /// Whether the agent has understood the caller and answered nothing.
+    pub(super) is_unanswered: bool,
     /// Set if the agent noticed that the caller said nothing.
     pub(super) no_input: Option<NoInputTurn>,
 }

@@ -174,6 +174,12 @@ impl Stream {
         OpenStream { stream: self.id, turn: self.turn.id }
     }
 
+    /// What the caller said in this turn, if the agent has answered nothing.
+    fn unanswered_words(&self) -> Option<String> {
+        let is_unanswered = !self.turn.answer.is_something() && !self.heard.utterance.is_empty();
+        is_unanswered.then(|| self.heard.utterance.text().to_owned())
+    }
+
     /// The report of the answer, if there was one. The end of the conversation alone is not an answer.
     fn answer_report(&self) -> Option<Report> {
         let Said { text, intent, parameters, audio_ms, .. } = &self.turn.said;
@@ -441,6 +447,7 @@ impl AgentStreams for PerSession {
             turn: stream.turn.id,
             report: stream.answer_report(),
             unanswered: stream.turn.awaited_input().cloned(),
+            unanswered_words: stream.unanswered_words(),
             must_replace,
         };
         // Until the caller is understood, the thought counts from the end of the last turn's input.
@@ -553,7 +560,15 @@ impl AgentStreams for PerSession {
         let report = stream.answer_report();
         let is_blank = stream.turn.input().is_none() && stream.heard.utterance.is_empty() && report.is_none();
         let unanswered = stream.turn.awaited_input().filter(|_| !is_repeated).cloned();
-        Some(Closed { ids: stream.open(), deferred: Vec::new(), is_blank, report, unanswered, no_input: None })
+        Some(Closed {
+            ids: stream.open(),
+            deferred: Vec::new(),
+            is_blank,
+            report,
+            unanswered,
+            is_unanswered: false,
+            no_input: None,
+        })
     }
 
     fn cancel(&mut self) -> Option<Cancelled> {

@@ -10,14 +10,15 @@
 //! Listening --ended by the server, failed--> Idle (retry)
 //! Listening --stalled: Cancel--> Idle (retry)
 //! Responding --final part, ended by the server, no more of an open answer in time: Done--> Idle
-//! Responding --ended by the server after speech without an answer, failed before an answer--> Idle (retry)
+//! Responding --failed before an answer--> Idle (retry)
 //! Responding --failed after a part that is not empty: Done--> Idle
 //! Responding --no answer, or no rest of a partial one, in time: Cancel--> Idle (retry)
 //! Listening, Responding --limit of the call, close: Cancel--> Idle
 //! ```
 //!
 //! An answer is complete with its final part, or when the server closes the stream. An answer that did not announce
-//! more is also complete after a time without more of it.
+//! more is also complete after a time without more of it. A complete turn with words in it and no answer is
+//! unanswered: the next stream gets the words again.
 
 use serde_json::{Map, Value};
 
@@ -254,7 +255,10 @@ impl AgentStreams for PerTurn {
         let Self::Responding { stream, answer: so_far, .. } = self else { return None };
         stream.parameters.clear();
         so_far.wait.part_came();
-        Some(so_far.parts.note(answer, so_far.asked_at, now))
+        let mut earlier = so_far.parts.note(answer, so_far.asked_at, now);
+        // The next stream may get the words again, even if the answer is complete.
+        earlier.is_input_answered &= !answer.is_empty();
+        Some(earlier)
     }
 
     fn protect_answer(&mut self) {
@@ -339,12 +343,6 @@ impl AgentStreams for PerTurn {
     fn ended(&self, is_ending: bool) -> StreamEnd {
         match self {
             Self::Listening { .. } if !is_ending => StreamEnd::WithoutAnswer,
-            // An agent may have nothing to say to silence or to an event that it does not know, but not to words.
-            Self::Responding { input: Input::Audio { heard, .. }, answer, .. }
-                if answer.parts.is_nothing() && !heard.utterance.is_empty() =>
-            {
-                StreamEnd::WithoutAnswer
-            }
             Self::Idle | Self::Listening { .. } | Self::Responding { .. } => StreamEnd::Complete,
         }
     }
@@ -389,15 +387,24 @@ impl AgentStreams for PerTurn {
         match std::mem::take(self) {
             Self::Responding { stream, input, answer } => {
                 let is_answered = answer.parts.is_something();
-                let (unanswered, no_input) = match input {
-                    Input::Other(input) => (Some(input).filter(|_| !is_answered), None),
-                    Input::Audio { heard, is_no_input } => {
-                        let turn = NoInputTurn { has_transcript: !heard.utterance.is_empty(), is_answered };
-                        (None, is_no_input.then_some(turn))
-                    }
+                let mut closed = Closed {
+                    ids: stream.ids,
+                    deferred: answer.deferred,
+                    is_blank: false,
+                    report: None,
+                    unanswered: None,
+                    is_unanswered: false,
+                    no_input: None,
                 };
-                let (ids, deferred) = (stream.ids, answer.deferred);
-                Some(Closed { ids, deferred, is_blank: false, report: None, unanswered, no_input })
+                match input {
+                    Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
+                    Input::Audio { heard, is_no_input } => {
+                        let has_transcript = !heard.utterance.is_empty();
+                        closed.is_unanswered = has_transcript && !is_answered && !is_no_input;
+                        closed.no_input = is_no_input.then_some(NoInputTurn { has_transcript, is_answered });
+                    }
+                }
+                Some(closed)
             }
             other @ (Self::Idle | Self::Listening { .. }) => {
                 *self = other;

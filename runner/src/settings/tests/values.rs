@@ -340,6 +340,7 @@ fn silence_limits_and_timeouts_are_as_they_are_set() {
         call.limits,
         CallLimits { call_ms: 600_000, silence_ms: 0, failed_turns: 2, no_input_turns: 3, goodbye }
     );
+    assert_eq!(call.max_answer_ms, 900_000);
     let timeouts = &call.timeouts;
     assert_eq!((timeouts.answer_ms, timeouts.stalled_ms, timeouts.fetch_ms), (12_000, 20_000, 800));
     assert_eq!(agent(&[("STALLED_STREAM_SECONDS", "0")]).call.timeouts.stalled_ms, 0, "never");

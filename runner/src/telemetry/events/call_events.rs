@@ -102,6 +102,7 @@ impl CallEvents {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
+            | Report::TurnUnanswered { .. }
             | Report::Played { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }

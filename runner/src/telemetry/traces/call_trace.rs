@@ -104,6 +104,7 @@ impl CallTrace {
             | Report::Succeeded { .. }
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
+            | Report::TurnUnanswered { .. }
             | Report::Played { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }

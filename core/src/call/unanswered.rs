@@ -1,0 +1,43 @@
+//! Words that the agent understands and answers with nothing. The protocol is content, and the caller waits in silence.
+//! So the agent gets the words once more. If it has nothing to say again, the caller hears the retry filler and may speak.
+
+use crate::agent::TurnInput;
+use crate::call::Call;
+use crate::ids::TurnId;
+use crate::report::Report;
+
+/// Whether the agent got the words a second time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Asked {
+    #[default]
+    Once,
+    Again,
+}
+
+impl Call {
+    /// The agent has said something.
+    pub(super) fn note_something_said(&mut self) {
+        self.asked = Asked::Once;
+    }
+
+    /// A turn with words in it is over, and nothing came. Returns whether the agent gets the words again. It may then
+    /// run its webhook twice.
+    pub(super) fn on_unanswered(&mut self, turn: TurnId) -> bool {
+        let asks_again = self.lifecycle.is_active() && self.asked == Asked::Once && self.config.retry.answering_turn;
+        self.report(Report::TurnUnanswered { turn, asks_again });
+        if asks_again {
+            self.asked = Asked::Again;
+        } else {
+            self.asked = Asked::Once;
+            self.play_retry_filler();
+        }
+        asks_again
+    }
+
+    /// The same for an agent whose stream goes on: it gets the words as a text.
+    pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
+        if self.on_unanswered(turn) {
+            self.inputs.add_first(TurnInput::Text(words));
+        }
+    }
+}
