@@ -110,6 +110,8 @@ fn the_file_says_what_the_deploy_command_says() {
         assert!(flags.contains(&said), "{said}");
     }
     assert_eq!(annotations["run.googleapis.com/startup-cpu-boost"], "true");
+    assert!(flags.contains("--no-invoker-iam-check"));
+    assert_eq!(service["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"], "true");
 }
 
 #[test]

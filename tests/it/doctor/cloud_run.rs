@@ -181,6 +181,12 @@ async fn settings_that_may_not_be_what_was_meant() {
             mend: "gcloud run services update dialbridge --region europe-west3 --set-secrets \
                    TWILIO_AUTH_TOKEN=twilio-auth-token:1",
         },
+        Row {
+            case: ("cloud-run-access", "a file that leaves the check on"),
+            wrong: |plan| file(plan, "run.googleapis.com/invoker-iam-disabled: 'true'", "a: b"),
+            says: "Cloud Run checks who invokes the service: Twilio gets in only if allUsers has roles/run.invoker",
+            mend: "in FOLDER/service.yaml: metadata.annotations: run.googleapis.com/invoker-iam-disabled: 'true'",
+        },
     ];
     each(Mark::Warning, &rows).await;
 }
@@ -190,7 +196,7 @@ fn file(plan: &mut DoctorPlan, what: &str, by: &str) {
     const FILE: &str = "
 apiVersion: serving.knative.dev/v1
 kind: Service
-metadata: {name: dialbridge}
+metadata: {name: dialbridge, annotations: {run.googleapis.com/invoker-iam-disabled: 'true'}}
 spec:
   template:
     metadata:
