@@ -1,9 +1,10 @@
 # The service without its lab. `gcloud run deploy --source .`, `gcloud app deploy` and cloudbuild.yaml build it. `just
 # image-test` builds it on this machine and runs the result.
 #
-# The build image and the run image. The run image has glibc, certificates and nothing else, not even a shell.
-ARG BUILD_IMAGE=rust:1.95-slim-bookworm
-ARG RUN_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+# The build image and the run image. The run image has glibc, certificates and nothing else, not even a shell. Both are
+# of the same Debian release (trixie is 13), so the program finds the glibc that it was linked with.
+ARG BUILD_IMAGE=rust:1.95-slim-trixie
+ARG RUN_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
 # Builds the dependencies from the manifests alone, so this layer stays valid until a manifest changes. Cargo wants a
 # source for each member of the workspace; the empty ones are removed before the real ones are copied.

@@ -47,6 +47,35 @@ pub enum CesTransport {
     Grpc,
 }
 
+/// The locations that Google's page lists for CX agents
+/// (<https://docs.cloud.google.com/dialogflow/cx/docs/concept/region>).
+const CX_LOCATIONS: [&str; 17] = [
+    "global",
+    "us",
+    "eu",
+    "us-central1",
+    "us-east1",
+    "us-west1",
+    "northamerica-northeast1",
+    "europe-west1",
+    "europe-west2",
+    "europe-west3",
+    "europe-west4",
+    "europe-west6",
+    "asia-northeast1",
+    "asia-south1",
+    "asia-southeast1",
+    "asia-southeast2",
+    "australia-southeast1",
+];
+
+/// The locations in which apps of the Customer Engagement Suite have been seen. Google's list was not to be had.
+const CES_LOCATIONS: [&str; 4] = ["us", "eu", "us-east1", "global"];
+
+/// The locations that Google's page lists for ES agents
+/// (<https://docs.cloud.google.com/dialogflow/es/docs/how/region>).
+const ES_LOCATIONS: [&str; 5] = ["global", "europe-west1", "europe-west2", "asia-northeast1", "australia-southeast1"];
+
 /// The length of a CES session id, in characters: `[a-zA-Z0-9][a-zA-Z0-9-_]{4,62}`.
 const CES_ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
 
@@ -174,6 +203,19 @@ impl AgentAddress {
         Endpoint { url: format!("https://{host}"), is_plaintext: false }
     }
 
+    /// The agent's location, if it is none that we know, with all that we know. It may be right all the same: Google adds
+    /// locations.
+    #[must_use]
+    pub fn unknown_location(&self) -> Option<(&str, &'static [&'static str])> {
+        let known: &[&str] = match self.product {
+            Product::Cx => &CX_LOCATIONS,
+            Product::Es(_) => &ES_LOCATIONS,
+            Product::Ces(_) => &CES_LOCATIONS,
+        };
+        let location = self.location.as_deref().filter(|location| !known.contains(location))?;
+        Some((location, known))
+    }
+
     /// Whether `host` may serve the agent. Google does not document which of CES's two hosts serves which transport.
     #[must_use]
     pub fn may_be_at(&self, host: &str) -> bool {
@@ -250,6 +292,10 @@ mod tests {
         for (name, product, host, session) in [
             ("projects/p/locations/europe-west3/agents/a-1", Product::Cx, "europe-west3-dialogflow", ""),
             ("projects/p/locations/global/agents/a/environments/e", Product::Cx, "dialogflow", ""),
+            ("projects/p/locations/us/agents/a", Product::Cx, "us-dialogflow", ""),
+            ("projects/p/locations/eu/agents/a", Product::Cx, "eu-dialogflow", ""),
+            ("projects/p/locations/europe-west4/agents/a", Product::Cx, "europe-west4-dialogflow", ""),
+            ("projects/p/locations/europe-west6/agents/a", Product::Cx, "europe-west6-dialogflow", ""),
             ("projects/p/agent", es, "dialogflow", ""),
             ("projects/p/locations/europe-west2/agent", es, "europe-west2-dialogflow", ""),
             ("projects/p/agent/environments/e", es, "dialogflow", "/users/-"),
@@ -260,6 +306,25 @@ mod tests {
             assert_eq!(agent.product(), product, "{name}");
             assert_eq!(agent.endpoint().url, format!("https://{host}.googleapis.com"), "{name}");
             assert_eq!(agent.session("CA123"), format!("{name}{session}/sessions/CA123"));
+            assert_eq!(agent.unknown_location(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_location_that_no_page_lists_is_unknown_and_served_all_the_same() {
+        for (name, location, host) in [
+            ("projects/p/locations/us-central/agents/a", "us-central", "us-central-dialogflow"),
+            ("projects/p/locations/us/agent", "us", "us-dialogflow"),
+            ("projects/p/locations/europe-west3/apps/a", "europe-west3", "ces"),
+        ] {
+            let agent = parse(name).unwrap();
+            let (unknown, known) = agent.unknown_location().unwrap();
+            assert_eq!(unknown, location);
+            assert!(known.contains(&"global"), "{known:?}");
+            assert_eq!(agent.endpoint().url, format!("https://{host}.googleapis.com"));
+        }
+        for location in ["us", "eu", "us-east1", "global"] {
+            assert_eq!(parse(&format!("projects/p/locations/{location}/apps/a")).unwrap().unknown_location(), None);
         }
     }
 

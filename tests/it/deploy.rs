@@ -110,6 +110,8 @@ fn the_file_says_what_the_deploy_command_says() {
         assert!(flags.contains(&said), "{said}");
     }
     assert_eq!(annotations["run.googleapis.com/startup-cpu-boost"], "true");
+    assert!(flags.contains("--no-invoker-iam-check"));
+    assert_eq!(service["metadata"]["annotations"]["run.googleapis.com/invoker-iam-disabled"], "true");
 }
 
 #[test]
@@ -159,6 +161,20 @@ fn the_steps_of_the_build_fit_together() {
         let is_built_in = ["BUILD_ID", "PROJECT_ID"].contains(&name);
         assert!(is_built_in || build["substitutions"].get(name).is_some(), "{name}");
     }
-    let image = docker.lines().find_map(|line| line.strip_prefix("ARG BUILD_IMAGE=")).unwrap();
+    let image = base_image(&docker, "BUILD_IMAGE");
     assert!(text.contains(&format!("\"name\":\"{image}\"")), "the tests are built with what builds the image");
+}
+
+fn base_image<'a>(docker: &'a str, argument: &str) -> &'a str {
+    let prefix = format!("ARG {argument}=");
+    docker.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap()
+}
+
+/// A program runs only with the glibc that it was linked with, or a later one.
+#[test]
+fn both_images_are_of_one_debian_release() {
+    let docker = top("Dockerfile");
+    assert!(base_image(&docker, "BUILD_IMAGE").ends_with("-trixie"));
+    // Trixie is Debian 13. Debian 12's images get no more fixes since September 2026.
+    assert!(base_image(&docker, "RUN_IMAGE").contains("-debian13:"));
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dialbridge::configure::{APIS, BUILDER_ROLE, DEPLOYER_ROLES};
 use dialbridge_core::payload;
-use dialbridge_runner::settings::{Platform, Settings};
+use dialbridge_runner::settings::{AgentAddress, EsApi, Platform, Settings};
 use serde_json::Value;
 
 fn top(file: &str) -> String {
@@ -91,6 +92,65 @@ fn the_readme_deploys_as_configure_does() {
     for flags in dialbridge::configure::FLAGS {
         assert!(shown.contains(flags), "{flags}");
     }
+}
+
+/// A new project has neither the APIs nor the roles.
+#[test]
+fn the_readme_and_the_page_on_deploying_name_what_configure_names() {
+    for page in ["README.md", "docs/deploy.md"] {
+        let shown = top(page);
+        let roles = DEPLOYER_ROLES.into_iter().chain([BUILDER_ROLE]);
+        for name in APIS.into_iter().chain(roles).chain(["dialogflow.googleapis.com", "ces.googleapis.com"]) {
+            assert!(shown.contains(name), "{page}: {name}");
+        }
+        let enabled = shown.split("gcloud services enable ").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        assert!(APIS.iter().all(|api| enabled.contains(api)), "{page}: {enabled}");
+    }
+}
+
+/// Somebody who copies our commands and files sends no caller to a place that is not his.
+#[test]
+fn no_caller_is_sent_to_an_example() {
+    for file in ["README.md", "docs/deploy.md", "service.yaml", "app.yaml"] {
+        assert!(!top(file).contains("https://example.com"), "{file}");
+    }
+}
+
+#[test]
+fn the_page_on_editions_has_the_locations_that_doctor_knows() {
+    let page = top("docs/editions.md");
+    for name in ["projects/p/locations/x/agents/a", "projects/p/locations/x/agent", "projects/p/locations/x/apps/a"] {
+        let agent = AgentAddress::parse(name, EsApi::V2).unwrap();
+        let (_, known) = agent.unknown_location().unwrap();
+        let row = page.lines().filter(|line| line.contains("`global`")).find(|line| {
+            let product = agent.edition().to_uppercase();
+            line.starts_with(&format!("| {product} |"))
+        });
+        let row = row.unwrap_or_else(|| panic!("{name}"));
+        assert!(known.iter().all(|location| row.contains(&format!("`{location}`"))), "{row}");
+    }
+}
+
+/// Each product of a number and a price in the page on costs.
+#[test]
+fn the_sums_of_the_page_on_costs_are_right() {
+    let page = top("docs/costs.md");
+    let number = |text: &str| text.replace(',', "").parse::<f64>();
+    let mut checked = 0;
+    for (at, _) in page.match_indices(" × $") {
+        let before = page[..at].trim_end_matches(" s").rsplit([' ', '|']).next().unwrap();
+        let (price, rest) = page[at + " × $".len()..].split_once(' ').unwrap();
+        let Some(sum) = rest.strip_prefix("= $") else { continue };
+        let sum = sum.split([' ', '*', '\n']).next().unwrap().trim_end_matches('.');
+        let (Ok(count), Ok(price), Ok(told)) = (number(before), number(price), number(sum)) else {
+            panic!("{before} × {price} = {sum}");
+        };
+        let digits = sum.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let half_a_digit = 0.5 / 10_f64.powi(i32::try_from(digits).unwrap());
+        assert!((count * price - told).abs() <= half_a_digit, "{before} × {price} = {sum}");
+        checked += 1;
+    }
+    assert!(checked >= 8, "{checked}");
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct DoctorPlan {
     pub twilios_token: String,
     /// The service's settings on Cloud Run.
     pub on_cloud_run: Value,
+    /// Who may invoke the service on Cloud Run, if `doctor` may read that.
+    pub invokers: Option<Vec<&'static str>>,
     /// The error that Cloud Run answers with.
     pub cloud_run_refuses: Option<(u16, &'static str)>,
     /// How far the machine's clock is ahead, in milliseconds.
@@ -129,6 +131,7 @@ impl DoctorPlan {
             rest_faults: Vec::new(),
             twilios_token: PLANTED_TOKEN.to_owned(),
             on_cloud_run: on_cloud_run(),
+            invokers: None,
             cloud_run_refuses: None,
             ahead_ms: 0,
             down: Vec::new(),
@@ -157,6 +160,9 @@ impl DoctorPlan {
         let google = google.await.unwrap();
         let (api, cloud_run) = (CloudRun::default(), self.on_cloud_run.clone());
         api.put(ON_CLOUD_RUN, cloud_run);
+        if let Some(invokers) = &self.invokers {
+            api.set_invokers(invokers);
+        }
         if let Some((status, message)) = self.cloud_run_refuses {
             api.refuse(status, message);
         }
@@ -231,6 +237,7 @@ fn on_cloud_run() -> Value {
     json!({
         "name": ON_CLOUD_RUN,
         "ingress": "INGRESS_TRAFFIC_ALL",
+        "invokerIamDisabled": true,
         "template": {
             "timeout": "3600s", "maxInstanceRequestConcurrency": 200,
             "executionEnvironment": "EXECUTION_ENVIRONMENT_GEN2",

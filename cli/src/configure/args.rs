@@ -24,7 +24,7 @@ pub struct ConfigureArgs {
     /// The service's name on Cloud Run
     #[arg(long, value_name = "NAME", default_value = "dialbridge")]
     pub name: String,
-    /// The service's region on Cloud Run; without it the agent's location, if that is a region
+    /// The service's region on Cloud Run; without it the agent's, or one near it
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
     /// The service's project; without it the agent's

@@ -12,7 +12,28 @@ pub const FLAGS: [&str; 4] = [
     "--timeout 3600 --concurrency 200 --cpu 1 --memory 512Mi --min-instances 1 --max-instances 10",
     "--no-cpu-throttling --cpu-boost --no-use-http2 --execution-environment gen2",
     "--startup-probe httpGet.path=/ready,periodSeconds=1,failureThreshold=30",
-    "--allow-unauthenticated",
+    "--no-invoker-iam-check",
+];
+
+/// The APIs that a deploy and its calls use, beside the agent's own.
+pub const APIS: [&str; 6] = [
+    "run.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "secretmanager.googleapis.com",
+    "iam.googleapis.com",
+    "texttospeech.googleapis.com",
+];
+
+/// The role of the account that builds the image. On newer projects that account has no role at all.
+pub const BUILDER_ROLE: &str = "roles/run.builder";
+
+/// The roles of somebody who deploys and does not own the project. The last one opens the service to Twilio.
+pub const DEPLOYER_ROLES: [&str; 4] = [
+    "roles/run.sourceDeveloper",
+    "roles/serviceusage.serviceUsageConsumer",
+    "roles/iam.serviceAccountUser",
+    "roles/run.admin",
 ];
 
 /// Settings of this machine, or that the platform sets.
@@ -29,7 +50,9 @@ pub(super) struct Deployment<'a> {
     pub(super) name: &'a str,
     pub(super) region: &'a str,
     pub(super) project: &'a str,
-    /// The API to enable for the agent's product.
+    /// The project of the agent.
+    pub(super) agent_project: &'a str,
+    /// The name of the agent's API and role: `dialogflow` or `ces`.
     pub(super) product: &'a str,
     /// The command that points the number here.
     pub(super) number: &'a str,
@@ -40,7 +63,7 @@ pub(super) struct Deployment<'a> {
 impl Deployment<'_> {
     /// All commands, with a comment before each part. They contain no secret.
     pub(super) fn commands(&self) -> String {
-        let Self { name, region, project, product, .. } = self;
+        let Self { name, region, project, agent_project, product, .. } = self;
         let account = format!("{name}@{project}.iam.gserviceaccount.com");
         let secrets = self.secrets();
         let mut text = String::new();
@@ -48,10 +71,19 @@ impl Deployment<'_> {
             // Writing to a String does not fail.
             let _ = writeln!(text, "{line}");
         };
-        put("# The service's own account, and what it may do");
+        put("# The APIs. Whoever does not own the project needs these roles to deploy:");
+        put(&format!("# {}", DEPLOYER_ROLES.join(" ")));
         put(&format!("gcloud config set project {project}"));
+        put(&format!("gcloud services enable {} {product}.googleapis.com", APIS.join(" ")));
+        put("");
+        put("# The account that builds the image: on newer projects it has no role");
+        put(&format!("NUMBER=$(gcloud projects describe {project} --format 'value(projectNumber)')"));
+        put(&format!("gcloud projects add-iam-policy-binding {project} --role {BUILDER_ROLE} \\"));
+        put("    --member \"serviceAccount:$NUMBER-compute@developer.gserviceaccount.com\"");
+        put("");
+        put("# The service's own account, and what it may do");
         put(&format!("gcloud iam service-accounts create {name}"));
-        put(&format!("gcloud projects add-iam-policy-binding {project} --role roles/{product}.client \\"));
+        put(&format!("gcloud projects add-iam-policy-binding {agent_project} --role roles/{product}.client \\"));
         put(&format!("    --member serviceAccount:{account}"));
         put("");
         put("# Secrets: their values come from the file, and stand on no command line");
@@ -64,7 +96,10 @@ impl Deployment<'_> {
             put(&format!("    --member serviceAccount:{account}"));
         }
         put("");
-        put("# The service");
+        put(
+            "# The service. --no-invoker-iam-check lets Twilio in, which has no Google identity; the service checks its",
+        );
+        put("# signature. If your organisation forbids the flag: --allow-unauthenticated");
         if self.values.get("DIALOGFLOW_AGENT").is_none_or(|agent| agent.starts_with("lab:")) {
             put("# The lab's agent is not in its image: give DIALOGFLOW_AGENT the name of yours");
         }
@@ -142,6 +177,7 @@ mod tests {
             name: "dialbridge",
             region: "europe-west3",
             project: "p",
+            agent_project: "agents",
             product: "dialogflow",
             number: "twilio …",
             doctor: "dialbridge doctor",
@@ -158,6 +194,22 @@ mod tests {
         assert!(commands.contains("gcloud secrets versions add ticket-key --data-file=-    # type it"), "{commands}");
         assert!(commands.contains("    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n"));
         assert!(!commands.contains("planted") && !commands.contains("--set-env-vars"), "{commands}");
+    }
+
+    #[test]
+    fn what_a_new_project_lacks_comes_before_what_needs_it() {
+        let commands = commands(&[("DIALOGFLOW_AGENT", "projects/agents/agent")]);
+        let at = |part: &str| commands.find(part).unwrap_or_else(|| panic!("{part} is missing: {commands}"));
+        let order = [
+            "gcloud services enable run.googleapis.com cloudbuild.googleapis.com",
+            "gcloud projects add-iam-policy-binding p --role roles/run.builder",
+            "gcloud iam service-accounts create dialbridge",
+            "gcloud projects add-iam-policy-binding agents --role roles/dialogflow.client",
+            "gcloud run deploy dialbridge --source .",
+        ];
+        assert!(order.is_sorted_by_key(|part| at(part)), "{commands}");
+        assert!(commands.contains(" dialogflow.googleapis.com\n"), "{commands}");
+        assert!(DEPLOYER_ROLES.iter().all(|role| commands.contains(role)), "{commands}");
     }
 
     #[test]

@@ -19,15 +19,12 @@ use crate::doctor::{Doctor, Finding, Mark, Options, Tools};
 use dialbridge_runner::settings::{Platform, Settings};
 
 pub use args::ConfigureArgs;
-pub use deploy::FLAGS;
+pub use deploy::{APIS, BUILDER_ROLE, DEPLOYER_ROLES, FLAGS};
 
 use deploy::{Deployment, shell};
 use input::Input;
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
-
-/// The Cloud Run region if the agent's location is not a region.
-const REGION: &str = "europe-west3";
 
 /// The answer that removes a value.
 const NONE: &str = "-";
@@ -302,10 +299,10 @@ impl<'a> Configure<'a> {
         let parts: Vec<&str> = agent.split('/').collect();
         let of_agent = |after: &str| parts.windows(2).find(|pair| pair[0] == after).map(|pair| pair[1].to_owned());
         let of_agents_project = of_agent("projects").or(self.values.get("DIALOGFLOW_PROJECT_ID").cloned());
-        let project = self.args.project.clone().or(of_agents_project).unwrap_or_else(|| "PROJECT".to_owned());
-        // A multi-region such as global or eu is not a Cloud Run region.
-        let location = of_agent("locations").filter(|location| location.contains('-'));
-        let region = self.args.region.clone().or(location).unwrap_or_else(|| REGION.to_owned());
+        let project = self.args.project.clone().or(of_agents_project.clone()).unwrap_or_else(|| "PROJECT".to_owned());
+        let agent_project = of_agents_project.unwrap_or_else(|| project.clone());
+        let location = of_agent("locations");
+        let region = self.args.region.as_deref().unwrap_or_else(|| region_near(location.as_deref()));
         let name = &self.args.name;
         let number = self.args.number.as_ref().map(|number| format!(" --number {}", shell(number))).unwrap_or_default();
         let url = self.values.get("PUBLIC_URL").map(String::as_str).unwrap_or("https://YOUR-SERVICE");
@@ -314,13 +311,23 @@ impl<'a> Configure<'a> {
             values: &self.values,
             file: &self.args.file,
             name,
-            region: &region,
+            region,
             project: &project,
+            agent_project: &agent_project,
             product: if of_agent("apps").is_some() { "ces" } else { "dialogflow" },
             number: &self.number.clone().unwrap_or_else(|| Doctor::command_for_any_number(&self.settings())),
             doctor: &format!("dialbridge doctor --url {url}{number} --cloud-run-service {name} --region {region}"),
         }
         .commands()
+    }
+}
+
+/// The Cloud Run region for an agent's location. Dialogflow keeps what is `global`, or has no location, in the USA.
+fn region_near(location: Option<&str>) -> &str {
+    match location {
+        Some("eu") => "europe-west3",
+        Some(region) if region.contains('-') => region,
+        Some(_) | None => "us-central1",
     }
 }
 
@@ -346,4 +353,22 @@ fn is_asked(name: &str) -> bool {
 fn say(text: &str) {
     // A failed write means that nobody reads it.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_deployed_near_its_agent() {
+        for (location, region) in [
+            (Some("europe-west4"), "europe-west4"),
+            (Some("us"), "us-central1"),
+            (Some("eu"), "europe-west3"),
+            (Some("global"), "us-central1"),
+            (None, "us-central1"),
+        ] {
+            assert_eq!(region_near(location), region, "{location:?}");
+        }
+    }
 }

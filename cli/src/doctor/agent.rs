@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::credentials::Credentials;
 use super::finding::Finding;
 use super::subject::AgentSubject;
-use super::{Doctor, in_short};
+use super::{Doctor, in_short, speech};
 
 const HOST: &str = "agent-host";
 const CHECK: &str = "agent";
@@ -23,14 +23,21 @@ const MAX_SHOWN_CHARS: usize = 60;
 /// Checks one agent. `name` goes before each finding if there are several agents.
 pub(crate) async fn check(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) -> Vec<Finding> {
     let host = host(agent);
-    let turn = if host.is_fault() {
-        Finding::skipped(CHECK, "its host must be right first")
-    } else if !agent.endpoint.is_plaintext && credentials.auth.is_none() {
-        Finding::skipped(CHECK, "there are no credentials to ask it with")
+    if host.is_fault() {
+        let why = "its host must be right first";
+        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why)];
+    }
+    if !agent.endpoint.is_plaintext && credentials.auth.is_none() {
+        let why = "there are no credentials to ask it with";
+        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why)];
+    }
+    let turn = turn(doctor, agent, credentials).await;
+    let speech = if turn.is_fault() {
+        vec![speech::skipped("it must answer first")]
     } else {
-        turn(doctor, agent, credentials).await
+        speech::check(doctor, agent, credentials).await
     };
-    vec![host, turn]
+    [host, turn].into_iter().chain(speech).collect()
 }
 
 /// Whether the host is the one that serves the agent's location.
@@ -41,6 +48,12 @@ fn host(agent: &AgentSubject) -> Finding {
         return Finding::ok(HOST, "the lab's agent, in this process; set DIALOGFLOW_AGENT to serve yours");
     }
     if !agent.is_elsewhere || asked == right {
+        if let Some((location, known)) = agent.address.unknown_location() {
+            let says =
+                format!("{name} is in {location}, which is none of the locations that we know: {}", known.join(", "));
+            let mend = "look whether the agent's console shows the same name; the list may be out of date";
+            return Finding::warning(HOST, says, mend);
+        }
         return Finding::ok(HOST, format!("{right} serves {name}"));
     }
     if agent.address.may_be_at(&asked) {
@@ -190,6 +203,14 @@ fn refused(agent: &AgentSubject, fault: &AgentFault, credentials: &Credentials) 
             format!("the API is not enabled in project {project}"),
             format!("gcloud services enable {service}.googleapis.com --project {project}"),
         ),
+        "PERMISSION_DENIED" if lacks_quota_project(&fault.message) => (
+            "these credentials may not use the quota project that they name".to_owned(),
+            format!(
+                "give them the role there: gcloud projects add-iam-policy-binding QUOTA_PROJECT --role \
+                 roles/serviceusage.serviceUsageConsumer --member {who}; or name another one: gcloud auth \
+                 application-default set-quota-project {project}"
+            ),
+        ),
         "PERMISSION_DENIED" => (
             format!("these credentials may not ask {name}"),
             format!(
@@ -227,6 +248,29 @@ fn refused(agent: &AgentSubject, fault: &AgentFault, credentials: &Credentials) 
     Finding::fault(CHECK, format!("{what} ({told})"), mend)
 }
 
+/// Whether Google refuses the project of `x-goog-user-project`.
+fn lacks_quota_project(message: &str) -> bool {
+    ["USER_PROJECT_DENIED", "required permission to use project", "serviceusage.services.use"]
+        .iter()
+        .any(|part| message.contains(part))
+}
+
 fn is_disabled(message: &str) -> bool {
     ["SERVICE_DISABLED", "has not been used", "is disabled"].iter().any(|part| message.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_quota_project_is_told_from_a_refused_agent() {
+        let refused = "Caller does not have required permission to use project p. Grant the caller the \
+                       roles/serviceusage.serviceUsageConsumer role, or a custom role with the \
+                       serviceusage.services.use permission";
+        assert!(lacks_quota_project(refused));
+        assert!(!lacks_quota_project(
+            "IAM permission 'dialogflow.sessions.streamingDetectIntent' on 'agents/a' denied."
+        ));
+    }
 }

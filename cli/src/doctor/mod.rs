@@ -15,6 +15,7 @@ mod media;
 mod numbers;
 mod public_url;
 mod single_checks;
+mod speech;
 mod subject;
 mod twilio;
 mod twiml;

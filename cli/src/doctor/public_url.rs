@@ -116,8 +116,8 @@ async fn probe(
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(fault(
             format!("{says}: something before the service refuses who has no identity, and Twilio has none"),
-            "on Cloud Run deploy with --allow-unauthenticated and --ingress all: Twilio's requests are checked by their \
-             signature",
+            "on Cloud Run deploy with --no-invoker-iam-check, or with --allow-unauthenticated, and with --ingress all: \
+             Twilio's requests are checked by their signature",
         )),
         StatusCode::NOT_FOUND => Err(fault(
             says,

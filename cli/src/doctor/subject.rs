@@ -105,6 +105,16 @@ impl AgentSubject {
         }
     }
 
+    /// `SPEECH_MODEL`.
+    pub(crate) fn speech_model(&self) -> Option<&str> {
+        self.config.speech.model.as_deref()
+    }
+
+    /// The language of its calls.
+    pub(crate) fn language(&self) -> &str {
+        &self.config.language
+    }
+
     /// Whether its stream stays open after an answer.
     pub(crate) fn has_session_stream(&self) -> bool {
         self.config.call.shape == StreamShape::PerSession

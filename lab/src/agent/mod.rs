@@ -15,6 +15,7 @@ mod protobuf;
 mod record;
 mod requested_config;
 mod reset;
+mod rest;
 pub mod script;
 mod server;
 pub(crate) mod speech;

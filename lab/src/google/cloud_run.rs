@@ -1,4 +1,4 @@
-//! Cloud Run's Admin API: `GET /v2/projects/P/locations/L/services/S`
+//! Cloud Run's Admin API: `GET /v2/projects/P/locations/L/services/S`, and the same with `:getIamPolicy`
 //! (<https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services/get>).
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub struct CloudRun(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     services: BTreeMap<String, Value>,
+    invokers: Option<Vec<String>>,
     refusal: Option<(u16, String)>,
     authorized: usize,
 }
@@ -25,6 +26,11 @@ impl CloudRun {
     /// Adds a service: `projects/P/locations/L/services/S`.
     pub fn put(&self, name: &str, service: Value) {
         self.lock().services.insert(name.to_owned(), service);
+    }
+
+    /// Sets who may invoke the services. Until then nobody may read it.
+    pub fn set_invokers(&self, members: &[&str]) {
+        self.lock().invokers = Some(members.iter().map(|member| (*member).to_owned()).collect());
     }
 
     /// Refuses every request with that status and message.
@@ -52,6 +58,12 @@ impl CloudRun {
             return refused(*status, message);
         }
         let name = request.uri().path().trim_start_matches("/v2/");
+        if let Some(name) = name.strip_suffix(":getIamPolicy") {
+            return match inner.invokers.as_ref().filter(|_| inner.services.contains_key(name)) {
+                Some(members) => of(StatusCode::OK, &policy(members)),
+                None => refused(403, "Permission 'run.services.getIamPolicy' denied"),
+            };
+        }
         match inner.services.get(name).filter(|_| request.method() == Method::GET) {
             Some(service) => of(StatusCode::OK, service),
             None => refused(404, &format!("Resource '{}' was not found", name.rsplit('/').next().unwrap_or_default())),
@@ -61,6 +73,14 @@ impl CloudRun {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A policy without a binding has no `bindings`.
+fn policy(invokers: &[String]) -> Value {
+    if invokers.is_empty() {
+        return json!({ "etag": "ACAB" });
+    }
+    json!({ "etag": "BwYx", "bindings": [{ "role": "roles/run.invoker", "members": invokers }] })
 }
 
 fn refused(status: u16, message: &str) -> Response<Full<Bytes>> {

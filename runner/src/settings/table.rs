@@ -208,8 +208,8 @@ settings! {
         /// Profiles that are laid over the agent's voice, a list
         Agent EFFECTS_PROFILE: Vec<String> = form("PROFILES", "list", |value| Ok(list(value))).otherwise("the agent's")
             .example("telephony-class-application").idle_for_ces();
-        /// The recogniser's model, such as telephony
-        Agent SPEECH_MODEL: String = text("MODEL").otherwise("the agent's").example("telephony").idle_for_ces();
+        /// The recogniser's model, such as telephony_short
+        Agent SPEECH_MODEL: String = text("MODEL").otherwise("the agent's").example("telephony_short").idle_for_ces();
         /// The variant of the recogniser's model
         Agent SPEECH_MODEL_VARIANT: ModelVariant = choice(&[
             ("best", ModelVariant::BestAvailable), ("standard", ModelVariant::Standard),

@@ -253,6 +253,33 @@ async fn agents_that_callers_would_not_hear() {
             mend: "look at the agent's webhook",
         },
         Row {
+            case: ("agent-speech", "a model that is not for the telephone"),
+            wrong: |plan| plan.settings.set("SPEECH_MODEL", "latest_short"),
+            says: "the recogniser's model is latest_short, which Google does not name for telephone calls",
+            mend: "set SPEECH_MODEL=telephony_short, or unset it and the agent's own: Google then chooses by the audio",
+        },
+        Row {
+            case: ("agent-speech", "another model than the agent's"),
+            wrong: |plan| {
+                plan.script.push_str("[agent]\nadvancedSettings.speechSettings.models = { en-US = \"phone_call\" }\n");
+                plan.settings.set("SPEECH_MODEL", "telephony_short");
+            },
+            says: "SPEECH_MODEL is telephony_short and the agent's own model for en-US is phone_call; the agent's switch \
+                   \"Override request-level speech model\" decides which is used, and the API does not show it",
+            mend: "give both the same model, or unset SPEECH_MODEL",
+        },
+        Row {
+            case: ("agent-speech", "settings for telephony integrations"),
+            wrong: |plan| {
+                plan.script.push_str(
+                    "[agent.advancedSettings.speechSettings]\nuseTimeoutBasedEndpointing = true\nnoSpeechTimeout = \"5s\"\n",
+                );
+            },
+            says: "the agent has advanced speech settings (timeout-based endpointing, no-speech timeout 5s), which Google \
+                   supports for its own telephony integrations only",
+            mend: "listen to a call before you rely on them (docs/editions.md)",
+        },
+        Row {
             case: ("env-file", "an env file for everybody"),
             wrong: |plan| {
                 use std::os::unix::fs::PermissionsExt;
@@ -304,5 +331,41 @@ async fn either_of_the_two_hosts_of_ces_is_right() {
         let Examined { findings, .. } = plan.examine(false).await;
         let finding = findings.iter().find(|finding| finding.check == "agent-host").unwrap();
         assert_eq!(finding.mark, mark, "{host}: {}", finding.says);
+    }
+}
+
+#[tokio::test]
+async fn speech_settings_that_cannot_be_read_are_no_fault() {
+    let agent = "projects/lab-project/locations/europe-west3/agents/lab/environments/live";
+    for (name, refuses, starts) in [
+        (agent, 403, "these credentials may not read the agent's settings (roles/dialogflow.reader"),
+        (agent, 503, "http://agent.test/v3/projects/lab-project/locations/europe-west3/agents/lab answers 503"),
+        ("projects/lab-project/agent", 403, "only CX agents have settings that can be read"),
+    ] {
+        let mut plan = plan(&format!("speech {refuses} of {}", name.len()));
+        plan.settings.set("DIALOGFLOW_AGENT", name);
+        plan.script.push_str(&format!("[agent]\nrefuses = {refuses}\n"));
+        let Examined { findings, code, .. } = plan.examine(false).await;
+        let speech = findings.iter().find(|finding| finding.check == "agent-speech").unwrap();
+        assert!(speech.mark == Mark::Skipped && speech.says.starts_with(starts), "{speech}");
+        assert_eq!(code, 0, "{findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_location_that_we_do_not_know_is_told_with_those_that_we_know() {
+    for (location, mark) in
+        [("us", Mark::Ok), ("eu", Mark::Ok), ("europe-west6", Mark::Ok), ("us-central", Mark::Warning)]
+    {
+        let mut plan = plan(&format!("location {location}"));
+        plan.settings.set("DIALOGFLOW_AGENT", format!("projects/lab-project/locations/{location}/agents/lab"));
+        plan.settings.set("DIALOGFLOW_ENDPOINT", format!("http://{location}-dialogflow.googleapis.com"));
+        let Examined { findings, .. } = plan.examine(false).await;
+        let host = findings.iter().find(|finding| finding.check == "agent-host").unwrap();
+        assert_eq!(host.mark, mark, "{host}");
+        assert!(
+            mark == Mark::Ok || host.says.contains("locations that we know: global, us, eu, us-central1,"),
+            "{host}"
+        );
     }
 }

@@ -1,10 +1,10 @@
 //! Cloud Run's settings, from its API and from a file.
 
 use dialbridge::doctor::Mark;
-use dialbridge_tests::DoctorPlan;
+use dialbridge_tests::{DoctorPlan, Examined};
 use serde_json::{Value, json};
 
-use super::{Row, each};
+use super::{Row, each, plan};
 
 /// The template's only container.
 fn container(plan: &mut DoctorPlan) -> &mut Value {
@@ -56,6 +56,24 @@ async fn settings_that_break_calls() {
             mend: "gcloud run services update dialbridge --region europe-west3 --ingress all",
         },
         Row {
+            case: ("cloud-run-access", "a service for invokers only"),
+            wrong: |plan| {
+                plan.on_cloud_run["invokerIamDisabled"] = json!(false);
+                plan.invokers = Some(vec!["serviceAccount:other@lab-project.iam.gserviceaccount.com"]);
+            },
+            says: "only accounts with roles/run.invoker get in, and Twilio has no Google identity: it gets 403",
+            mend: "gcloud run services update dialbridge --region europe-west3 --no-invoker-iam-check",
+        },
+        Row {
+            case: ("cloud-run-access", "a service for nobody"),
+            wrong: |plan| {
+                plan.on_cloud_run["invokerIamDisabled"] = json!(false);
+                plan.invokers = Some(Vec::new());
+            },
+            says: "only accounts with roles/run.invoker get in, and Twilio has no Google identity: it gets 403",
+            mend: "gcloud run services update dialbridge --region europe-west3 --no-invoker-iam-check",
+        },
+        Row {
             case: ("cloud-run-startup", "a startup probe of a path that is not there"),
             wrong: |plan| container(plan)["startupProbe"]["httpGet"]["path"] = json!("/healthz"),
             says: "the startup probe asks /healthz, where this service answers 404: no instance would start",
@@ -102,8 +120,24 @@ async fn settings_that_break_calls() {
 }
 
 #[tokio::test]
+async fn a_service_that_all_users_may_invoke_is_open() {
+    let mut plan = plan("all users");
+    plan.on_cloud_run["invokerIamDisabled"] = json!(false);
+    plan.invokers = Some(vec!["user:a@example.com", "allUsers"]);
+    let Examined { findings, .. } = plan.examine(false).await;
+    let access = findings.iter().find(|finding| finding.check == "cloud-run-access").unwrap();
+    assert_eq!((access.mark, access.says.as_str()), (Mark::Ok, "everybody: allUsers may invoke the service"));
+}
+
+#[tokio::test]
 async fn settings_that_may_not_be_what_was_meant() {
     let rows = [
+        Row {
+            case: ("cloud-run-access", "a policy that may not be read"),
+            wrong: |plan| plan.on_cloud_run["invokerIamDisabled"] = json!(false),
+            says: "Cloud Run checks who invokes the service, and these credentials may not read whom it lets in",
+            mend: "gcloud run services update dialbridge --region europe-west3 --no-invoker-iam-check",
+        },
         Row {
             case: ("cloud-run-instances", "no instance at night"),
             wrong: |plan| plan.on_cloud_run["template"]["scaling"] = json!({}),
@@ -147,6 +181,12 @@ async fn settings_that_may_not_be_what_was_meant() {
             mend: "gcloud run services update dialbridge --region europe-west3 --set-secrets \
                    TWILIO_AUTH_TOKEN=twilio-auth-token:1",
         },
+        Row {
+            case: ("cloud-run-access", "a file that leaves the check on"),
+            wrong: |plan| file(plan, "run.googleapis.com/invoker-iam-disabled: 'true'", "a: b"),
+            says: "Cloud Run checks who invokes the service: Twilio gets in only if allUsers has roles/run.invoker",
+            mend: "in FOLDER/service.yaml: metadata.annotations: run.googleapis.com/invoker-iam-disabled: 'true'",
+        },
     ];
     each(Mark::Warning, &rows).await;
 }
@@ -156,7 +196,7 @@ fn file(plan: &mut DoctorPlan, what: &str, by: &str) {
     const FILE: &str = "
 apiVersion: serving.knative.dev/v1
 kind: Service
-metadata: {name: dialbridge}
+metadata: {name: dialbridge, annotations: {run.googleapis.com/invoker-iam-disabled: 'true'}}
 spec:
   template:
     metadata:

@@ -53,8 +53,8 @@ async fn urls_that_lead_nowhere() {
             wrong: |plan| plan.proxy.answers = Some(("/", 403, "", "Your client does not have permission")),
             says: "https://calls.test/health answers 403 Forbidden: something before the service refuses who has no \
                    identity, and Twilio has none",
-            mend: "on Cloud Run deploy with --allow-unauthenticated and --ingress all: Twilio's requests are checked by \
-                   their signature",
+            mend: "on Cloud Run deploy with --no-invoker-iam-check, or with --allow-unauthenticated, and with --ingress \
+                   all: Twilio's requests are checked by their signature",
         },
         Row {
             case: ("health", "nothing there"),

@@ -1,7 +1,8 @@
 //! Reads a service from Cloud Run's Admin API
 //! (<https://docs.cloud.google.com/run/docs/reference/rest/v2/projects.locations.services>).
 
-use http::{HeaderMap, Request, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value as Json;
 
@@ -10,8 +11,9 @@ use super::super::credentials::{Credentials, metadata};
 use super::super::finding::Finding;
 use super::super::in_short;
 use super::super::voice_request::parts;
+use super::super::web::WebError;
 use super::CHECK;
-use super::deployed::{Deployed, Probe, Source, Value, Variable, vcpu};
+use super::deployed::{Access, Deployed, Probe, Source, Value, Variable, vcpu};
 
 /// Google's own endpoint.
 pub(crate) const DEFAULT_URL: &str = "https://run.googleapis.com";
@@ -45,25 +47,42 @@ pub(super) async fn read(
         added.map_err(|error| Box::new(Finding::skipped(CHECK, in_short(&error.to_string()))))?;
     }
     let url = format!("{base}/v2/projects/{project}/locations/{region}/services/{name}");
-    let mut request = Request::get(&url);
-    if let Some(all) = request.headers_mut() {
-        all.extend(headers);
-    }
     let fault = |says: String, mend: &str| Box::new(Finding::fault(CHECK, says, mend));
-    let request = request.body(Full::default());
-    let request =
-        request.map_err(|_| fault(format!("{url} is no URL"), "look at CLOUD_RUN_API_URL and the service's name"))?;
-    let response = doctor.web.send(request).await;
-    let response = response.map_err(|error| {
-        fault(format!("{base}: {error}"), "look whether this machine reaches it (CLOUD_RUN_API_URL, firewall, proxy)")
+    let response = get(doctor, &url, &headers).await.map_err(|error| match error {
+        WebError::NoUrl(_) => fault(format!("{url} is no URL"), "look at CLOUD_RUN_API_URL and the service's name"),
+        error => fault(
+            format!("{base}: {error}"),
+            "look whether this machine reaches it (CLOUD_RUN_API_URL, firewall, proxy)",
+        ),
     })?;
     doctor.web.note_clock(&parts(base).1, &response);
     let json: Json = serde_json::from_slice(response.body()).unwrap_or_default();
-    match response.status() {
-        StatusCode::OK => parse(&json, name, &region)
-            .ok_or_else(|| fault(format!("{base} describes no service {name}"), "look at CLOUD_RUN_API_URL")),
-        status => Err(refused(status, &json, name, &region, &project)),
+    if response.status() != StatusCode::OK {
+        return Err(refused(response.status(), &json, name, &region, &project));
     }
+    let service = parse(&json, name, &region)
+        .ok_or_else(|| fault(format!("{base} describes no service {name}"), "look at CLOUD_RUN_API_URL"))?;
+    if service.access == Access::Unchecked {
+        return Ok(service);
+    }
+    let policy = get(doctor, &format!("{url}:getIamPolicy"), &headers).await;
+    let policy = policy.ok().filter(|response| response.status() == StatusCode::OK);
+    let policy = policy.and_then(|response| serde_json::from_slice(response.body()).ok());
+    Ok(Deployed { access: policy.as_ref().map_or(Access::Unknown, access), ..service })
+}
+
+async fn get(doctor: &Doctor, url: &str, headers: &HeaderMap) -> Result<Response<Bytes>, WebError> {
+    let mut request = Request::get(url).body(Full::default()).map_err(|error| WebError::NoUrl(error.to_string()))?;
+    request.headers_mut().extend(headers.clone());
+    doctor.web.send(request).await
+}
+
+/// Whom a service's IAM policy lets in.
+fn access(policy: &Json) -> Access {
+    let bindings = policy["bindings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let invokers = bindings.iter().filter(|binding| binding["role"] == "roles/run.invoker");
+    let mut members = invokers.filter_map(|binding| binding["members"].as_array()).flatten();
+    if members.any(|member| member == "allUsers") { Access::AllUsers } else { Access::Invokers }
 }
 
 fn refused(status: StatusCode, json: &Json, name: &str, region: &str, project: &str) -> Box<Finding> {
@@ -107,6 +126,7 @@ fn parse(json: &Json, name: &str, region: &str) -> Option<Deployed> {
         generation: generation.filter(|name| name.starts_with("GEN")).map(str::to_lowercase),
         http2: container["ports"][0]["name"] == "h2c",
         ingress: ingress.to_lowercase().replace('_', "-"),
+        access: if json["invokerIamDisabled"] == Json::Bool(true) { Access::Unchecked } else { Access::Unknown },
         startup_probe: probe(&container["startupProbe"]),
         liveness_probe: probe(&container["livenessProbe"]),
         variables: variables(&container["env"]),

@@ -30,10 +30,25 @@ pub(crate) struct Deployed {
     pub(crate) http2: bool,
     /// The ingress: `all`, `internal`, `internal-and-cloud-load-balancing`.
     pub(crate) ingress: String,
+    /// Whom Cloud Run lets through to the service.
+    pub(crate) access: Access,
     pub(crate) startup_probe: Probe,
     pub(crate) liveness_probe: Probe,
     /// The environment variables.
     pub(crate) variables: Vec<Variable>,
+}
+
+/// Whom Cloud Run lets through to the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody: it does not check who may invoke the service.
+    Unchecked,
+    /// Everybody: `allUsers` has the invoker's role.
+    AllUsers,
+    /// Only accounts that have the invoker's role.
+    Invokers,
+    /// It checks, and who has the role could not be read. A service's file never says it.
+    Unknown,
 }
 
 /// A health check.

@@ -1,6 +1,6 @@
 //! What Cloud Run's settings must be for calls, and why.
 
-use super::deployed::{Deployed, Probe, Source, Value};
+use super::deployed::{Access, Deployed, Probe, Source, Value};
 use crate::doctor::finding::Finding;
 
 /// Cloud Run's longest request timeout. A call needs it: its media stream is one request.
@@ -21,6 +21,7 @@ pub(super) fn check(service: &Deployed) -> Vec<Finding> {
         generation(service),
         http2(service),
         ingress(service),
+        access(service),
         startup_probe(service),
         liveness_probe(service),
         token(service),
@@ -151,6 +152,29 @@ fn ingress(service: &Deployed) -> Finding {
             Finding::fault(CHECK, format!("ingress is {ingress}: Twilio does not get in"), mend)
         }
         _ => Finding::warning(CHECK, format!("ingress is {ingress}: Twilio gets in by a load balancer only"), mend),
+    }
+}
+
+fn access(service: &Deployed) -> Finding {
+    const CHECK: &str = "cloud-run-access";
+    let key = "metadata.annotations: run.googleapis.com/invoker-iam-disabled: 'true'";
+    let mend = service.mend(key, "--no-invoker-iam-check");
+    match (service.access, &service.source) {
+        (Access::Unchecked, _) => Finding::ok(CHECK, "everybody: Cloud Run does not check who invokes the service"),
+        (Access::AllUsers, _) => Finding::ok(CHECK, "everybody: allUsers may invoke the service"),
+        (Access::Invokers, _) => {
+            let says = "only accounts with roles/run.invoker get in, and Twilio has no Google identity: it gets 403";
+            Finding::fault(CHECK, says, mend)
+        }
+        (Access::Unknown, Source::File(_)) => {
+            let says =
+                "Cloud Run checks who invokes the service: Twilio gets in only if allUsers has roles/run.invoker";
+            Finding::warning(CHECK, says, mend)
+        }
+        (Access::Unknown, Source::Api { .. }) => {
+            let says = "Cloud Run checks who invokes the service, and these credentials may not read whom it lets in";
+            Finding::warning(CHECK, says, mend)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use super::deployed::{Deployed, Probe, Source, Value, Variable, vcpu};
+use super::deployed::{Access, Deployed, Probe, Source, Value, Variable, vcpu};
 
 /// Reads a file's text.
 ///
@@ -36,6 +36,10 @@ pub(super) fn read(text: &str, source: Source) -> Result<Deployed, String> {
         generation: of_revision("run.googleapis.com/execution-environment"),
         http2: container["ports"][0]["name"] == "h2c",
         ingress: of_service("run.googleapis.com/ingress").unwrap_or_else(|| "all".to_owned()),
+        access: match of_service("run.googleapis.com/invoker-iam-disabled").as_deref() {
+            Some("true") => Access::Unchecked,
+            Some(_) | None => Access::Unknown,
+        },
         startup_probe: probe(&container["startupProbe"]),
         liveness_probe: probe(&container["livenessProbe"]),
         variables: variables(&container["env"]),
@@ -100,6 +104,7 @@ metadata:
   annotations:
     run.googleapis.com/ingress: internal
     run.googleapis.com/minScale: '2'
+    run.googleapis.com/invoker-iam-disabled: 'true'
 spec:
   template:
     metadata:
@@ -131,6 +136,7 @@ spec:
         assert_eq!((service.timeout_s, service.concurrency, service.cpu, service.min_instances), (3600.0, 200, 0.5, 2));
         assert!(service.cpu_always && service.session_affinity && service.http2);
         assert_eq!((service.generation.as_deref(), service.ingress.as_str()), (Some("gen1"), "internal"));
+        assert_eq!(service.access, Access::Unchecked);
         assert_eq!(
             (service.startup_probe.clone(), &service.liveness_probe),
             (Probe::Http("/ready".to_owned()), &Probe::Other)
@@ -148,6 +154,7 @@ spec:
         assert_eq!((service.timeout_s, service.concurrency, service.cpu, service.min_instances), (300.0, 80, 1.0, 0));
         assert!(!service.cpu_always && !service.session_affinity && !service.http2);
         assert_eq!((service.generation, service.ingress.as_str()), (None, "all"));
+        assert_eq!(service.access, Access::Unknown);
         assert_eq!(service.startup_probe, Probe::None);
     }
 

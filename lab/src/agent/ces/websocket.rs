@@ -13,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,7 @@ use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::frames::{Frames, LIMITS};
 use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::ces::stream::{Inbox, Stream};
+use crate::agent::rest;
 use crate::agent::script::{Break, Serves};
 
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
@@ -83,6 +84,11 @@ async fn answer(
     mut request: Request<Incoming>,
     slot: &Mutex<Option<Accepted>>,
 ) -> Result<Response<Full<Bytes>>, BrokeOff> {
+    match rest::answer(serving.script(), request.method(), request.uri().path()) {
+        Some(Ok(agent)) => return Ok(of(StatusCode::OK, &agent)),
+        Some(Err((status, why))) => return Ok(refusal(serving, status, why)),
+        None => {}
+    }
     let location = request.uri().path().strip_prefix(PATH).filter(|location| !location.contains('/'));
     let Some(location) = location.filter(|_| serving.script().ces.serves != Serves::Grpc) else {
         return Ok(refusal(serving, StatusCode::NOT_FOUND, "There is nothing at that path."));
@@ -126,7 +132,10 @@ fn refusal(serving: &Serving, status: StatusCode, why: &str) -> Response<Full<By
     serving.streams().refuse(&format!("{}: {why}", status.as_u16()));
     let name = snake(&format!("{:?}", code_of(status.as_u16()))).to_ascii_uppercase();
     let name = if status == StatusCode::NOT_FOUND { "NOT_FOUND" } else { &name };
-    let body = json!({ "error": { "code": status.as_u16(), "message": why, "status": name } });
+    of(status, &json!({ "error": { "code": status.as_u16(), "message": why, "status": name } }))
+}
+
+fn of(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body.to_string()));
     *response.status_mut() = status;
     let json = http::HeaderValue::from_static("application/json; charset=UTF-8");

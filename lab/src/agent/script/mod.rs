@@ -103,6 +103,13 @@
 //! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one
 //! ```
 //!
+//! # What the REST API shows of the agent
+//!
+//! ```toml
+//! [agent]                          # as Google's API spells it (CX); refuses = 403 shows nothing
+//! advancedSettings.speechSettings = { endpointerSensitivity = 90, models = { en-US = "telephony_short" } }
+//! ```
+//!
 //! # CES
 //!
 //! The same scripts serve as agents of the Customer Engagement Suite. The lab maps what CES does not have as Google
@@ -165,6 +172,7 @@ mod switches;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 pub use ces::{
     AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, PlannedBreak, Serves, ToolCalls,
@@ -207,6 +215,8 @@ pub struct Script {
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
+    /// What the REST API shows of the agent (CX).
+    pub agent: AgentResource,
     /// Settings of CES only.
     pub ces: Ces,
     /// The answer to the starting event or text.
@@ -240,6 +250,7 @@ impl Default for Script {
             word_times: false,
             confidence: None,
             output: None,
+            agent: AgentResource::default(),
             ces: Ces::default(),
             start: Start::default(),
             utterance: Vec::new(),
@@ -264,6 +275,17 @@ impl Script {
         let named = self.digits.values_mut().chain(self.event.values_mut());
         single.chain(&mut self.utterance).chain(named)
     }
+}
+
+/// What the REST API shows of the agent, beside its name.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct AgentResource {
+    /// The status with which the API refuses to show it.
+    pub refuses: Option<u16>,
+    /// The fields, as Google's API spells them.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
 }
 
 /// The answer to the starting event or text.
