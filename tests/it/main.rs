@@ -71,3 +71,4 @@ mod transfer;
 mod twilio_faults;
 mod twiml;
 mod ungreeted;
+mod words;
