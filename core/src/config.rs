@@ -10,6 +10,7 @@ use crate::agent::{DigitsForm, base64_bytes};
 use crate::carried::{CarriedOver, Opening};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
+use crate::words::OwnWords;
 
 /// Configures one call. `CallConfig::default()` is a call to a CX agent that listens first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct CallConfig {
     /// Limits that end a call.
     #[serde(rename = "bounds")]
     pub limits: CallLimits,
+    /// What Twilio says in our own words.
+    pub words: OwnWords,
     /// Our own recordings for moments in which the agent is silent.
     pub fillers: Fillers,
     /// Whether the driver can run tools for an agent with one stream for the whole call. If not, every tool call is
@@ -84,6 +87,7 @@ impl Default for CallConfig {
             dtmf: DtmfConfig::default(),
             no_input: NoInput::default(),
             limits: CallLimits::default(),
+            words: OwnWords::default(),
             fillers: Fillers::default(),
             has_tools: false,
             max_answer_ms: 1_800_000,
@@ -233,8 +237,6 @@ pub struct CallLimits {
     /// No-input turns in a row.
     #[serde(rename = "silentTurns")]
     pub no_input_turns: u32,
-    /// What the caller hears when one of these limits ends the call, before the call gets its last TwiML.
-    pub goodbye: Option<String>,
 }
 
 /// Our own recordings for moments in which the agent is silent.

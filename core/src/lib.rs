@@ -85,6 +85,7 @@
 //! - [`audio`] converts whatever an agent sends into 8 kHz mu-law.
 //! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done. [`ending`] says how the agent's
 //!   part ended.
+//! - [`words`] has what the service says in its own words, and [`language`] reads the language of a call.
 //! - [`report`] says what happened, and [`stages`] where a turn's time went.
 #![forbid(unsafe_code)]
 // Every match must handle each new event, command or state explicitly.
@@ -100,6 +101,7 @@ pub mod ending;
 pub mod error;
 pub mod handoff;
 mod ids;
+pub mod language;
 mod parameters;
 pub mod payload;
 pub mod replay;
@@ -109,6 +111,7 @@ pub mod tape;
 mod time;
 pub mod twilio;
 pub mod twiml;
+pub mod words;
 
 pub use agent::{AgentCommand, AgentEvent};
 pub use call::{Call, Input, Output, Timer, UpdateResult};

@@ -45,10 +45,7 @@ pub enum Verb {
         content: String,
     },
     /// `<Say>`.
-    Say {
-        /// The text to say.
-        text: String,
-    },
+    Say(Say),
     /// `<Hangup>`.
     Hangup,
 }
@@ -66,6 +63,17 @@ pub struct Dial {
     pub answer_on_bridge: bool,
     /// `action`: requested by POST when the call is over.
     pub action: String,
+}
+
+/// `<Say>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Say {
+    /// The text to say.
+    pub text: String,
+    /// `language`, one that Twilio speaks. `None`: the account's own.
+    pub language: Option<String>,
+    /// `voice`. `None`: Twilio's own for the language.
+    pub voice: Option<String>,
 }
 
 /// Writes a whole document.
@@ -100,7 +108,11 @@ fn write_verb(verb: &Verb, xml: &mut String) {
             xml.push_str("</Enqueue>");
         }
         Verb::Enqueue { workflow_sid: None, content } => element("Enqueue", &[], content, xml),
-        Verb::Say { text } => element("Say", &[], text, xml),
+        Verb::Say(Say { text, language, voice }) => {
+            let voice = voice.as_deref().map(|voice| ("voice", voice));
+            let language = language.as_deref().map(|language| ("language", language));
+            element("Say", &voice.into_iter().chain(language).collect::<Vec<_>>(), text, xml);
+        }
         Verb::Hangup => xml.push_str("<Hangup/>"),
     }
 }
@@ -208,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_callers_text_cannot_become_a_verb() {
-        let xml = document(&[Verb::Say { text: "</Say><Dial>+1</Dial>&\"'\u{0}\u{7}x\n".to_owned() }]);
+        let text = "</Say><Dial>+1</Dial>&\"'\u{0}\u{7}x\n".to_owned();
+        let xml = document(&[Verb::Say(Say { text, language: None, voice: None })]);
         let said = "&lt;/Say&gt;&lt;Dial&gt;+1&lt;/Dial&gt;&amp;&quot;&apos;x&#10;";
         assert!(xml.ends_with(&format!("<Response><Say>{said}</Say></Response>")), "{xml}");
     }

@@ -127,13 +127,7 @@ fn settings() -> impl Strategy<Value = CallConfig> {
             config.starting_input.text = greets.then(|| "hi".to_owned());
             if events {
                 config.no_input = NoInput { event: Some("silence".to_owned()), after_ms: 4_000 };
-                config.limits = CallLimits {
-                    call_ms: 60_000,
-                    silence_ms: 20_000,
-                    failed_turns: 5,
-                    no_input_turns: 3,
-                    goodbye: None,
-                };
+                config.limits = CallLimits { call_ms: 60_000, silence_ms: 20_000, failed_turns: 5, no_input_turns: 3 };
                 config.barge_in.heard_parameter = Some("heard".to_owned());
             }
             if fills {

@@ -370,7 +370,7 @@ impl Settings {
             config.limits.silence_ms = ms(silence);
             config.limits.failed_turns = failed.into();
             config.limits.no_input_turns = silent.into();
-            config.limits.goodbye = Some("Good bye.".to_owned());
+            config.words.goodbye = Some("Good bye.".to_owned());
         }
         if let Some((chunks, after)) = self.thinking {
             config.fillers.thinking = clip(chunks);

@@ -195,7 +195,7 @@ fn stories() -> Vec<Story> {
             steps: Vec::new(),
             call: |call| {
                 call.limits.no_input_turns = 1;
-                call.limits.goodbye = Some("Good bye.".to_owned());
+                call.words.goodbye = Some("Good bye.".to_owned());
             },
         },
     ]

@@ -195,8 +195,10 @@ async fn beyond_max_calls_the_caller_is_told_or_sent_elsewhere() {
         socket.next().await;
         let answer = signed_post(&harness.pipes, "/twiml", &[("CallSid", OTHER)]).await;
         assert_eq!(answer.status, StatusCode::OK);
-        let expected = overflow
-            .map_or("<Say>All our lines are busy", |_| "<Redirect method=\"POST\">https://example.com/overflow");
+        let expected = overflow.map_or(
+            "<Say language=\"en-US\">All our lines are busy",
+            |_| "<Redirect method=\"POST\">https://example.com/overflow",
+        );
         assert!(answer.body.contains(expected), "{}", answer.body);
     }
 }

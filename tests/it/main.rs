@@ -72,3 +72,4 @@ mod transfer;
 mod twilio_faults;
 mod twiml;
 mod ungreeted;
+mod words;

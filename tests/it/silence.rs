@@ -142,7 +142,7 @@ const FAILING: &str = r#"
 fn limited(edition: Edition, script: &str, limit: impl FnOnce(&mut CallLimits) + 'static) -> Harness {
     let change = |call: &mut CallConfig| {
         limit(&mut call.limits);
-        call.limits.goodbye = Some("Good bye.".to_owned());
+        call.words.goodbye = Some("Good bye.".to_owned());
     };
     Harness::with_script(script).edition(edition).each_call(change).start()
 }

@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
     let bounded = |change: fn(&mut dialbridge_core::config::CallLimits)| {
         answering("").each_call(move |call| {
             change(&mut call.limits);
-            call.limits.goodbye = Some("Thank you & good bye.".to_owned());
+            call.words.goodbye = Some("Thank you & good bye.".to_owned());
         })
     };
     let no_url = |harness: HarnessBuilder| harness.settings(|settings| settings.set("END_OF_INTERACTION_URL", ""));
@@ -93,7 +93,7 @@ fn cases() -> Vec<Case> {
         case("limit_failed_turns", {
             answering("fault = \"UNAVAILABLE\"").each_call(|call| {
                 call.limits.failed_turns = 1;
-                call.limits.goodbye = Some("Thank you & good bye.".to_owned());
+                call.words.goodbye = Some("Thank you & good bye.".to_owned());
             })
         }),
         case("agent_failed", failing()),

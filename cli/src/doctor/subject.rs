@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dialbridge_core::agent::{TurnInput, TurnStart};
 use dialbridge_core::config::StreamShape;
+use dialbridge_core::words::starting_text;
 use dialbridge_core::{AgentEvent, StreamId};
 use serde_json::Map;
 use tokio::sync::mpsc;
@@ -87,7 +88,7 @@ impl AgentSubject {
         let mut opening: Vec<TurnInput> = greeting.event.map(TurnInput::Event).into_iter().chain(text).collect();
         if opening.is_empty() {
             // An agent that listens first still answers a text.
-            opening.push(TurnInput::Text("hi".to_owned()));
+            opening.push(TurnInput::Text(starting_text(&config.language).to_owned()));
         }
         #[cfg(feature = "lab")]
         let is_lab = config.lab.is_some();

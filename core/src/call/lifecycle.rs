@@ -183,13 +183,12 @@ impl Call {
         if self.streams.open().is_some() || self.playback.is_playing() {
             return;
         }
-        let config = &self.config.handoff;
+        let (config, words) = (&self.config.handoff, &self.config.words);
         let (status, twiml) = match why {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
-            Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
+            Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, words, &self.outcome)),
             Ending::Limit(limit) => {
-                let goodbye = self.config.limits.goodbye.as_deref();
-                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, goodbye, &self.outcome))
+                (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, words, &self.outcome))
             }
         };
         self.report(Report::HandedOff { status });

@@ -12,6 +12,7 @@ use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
+use crate::words::{OwnWords, Sentence};
 
 use content::{Content, with_query};
 
@@ -167,45 +168,48 @@ pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> Strin
     };
     let Some(url) = url else { return document(&[Verb::Hangup]) };
     let content = Content { pause: pause.cloned(), ..Content::new(&config.fields, outcome, metadata) };
-    redirect(&[], url, VirtualAgentStatus::of(end), content, outcome)
+    redirect(None, url, VirtualAgentStatus::of(end), content, outcome)
 }
 
 /// TwiML for a call whose agent could not be reached: the configured one, else a redirect with an empty intent, else a
 /// sentence.
 #[must_use]
-pub fn failed(config: &HandoffConfig, outcome: &Outcome) -> String {
-    failed_because(config, "agent-failed", None, outcome)
+pub fn failed(config: &HandoffConfig, words: &OwnWords, outcome: &Outcome) -> String {
+    failed_because(config, "agent-failed", None, words.say(Sentence::Failed), outcome)
 }
 
-fn failed_because(config: &HandoffConfig, reason: &'static str, goodbye: Option<&str>, outcome: &Outcome) -> String {
+/// `before` is said before a redirect, and `sentence` where there is none.
+fn failed_because(
+    config: &HandoffConfig,
+    reason: &'static str,
+    before: Option<Verb>,
+    sentence: Verb,
+    outcome: &Outcome,
+) -> String {
     if let Some(twiml) = &config.fallback_twiml {
         return twiml.clone();
     }
-    let Some(url) = &config.end_of_interaction_url else {
-        let text = goodbye.unwrap_or("We are sorry, there is a technical problem. Please call again later.").to_owned();
-        return document(&[Verb::Say { text }, Verb::Hangup]);
-    };
+    let Some(url) = &config.end_of_interaction_url else { return document(&[sentence, Verb::Hangup]) };
     let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
     let content = Content { reason: Some(reason), ..Content::new(&config.fields, &nothing_matched, None) };
-    redirect(&say(goodbye), url, VirtualAgentStatus::Failed, content, outcome)
+    redirect(before, url, VirtualAgentStatus::Failed, content, outcome)
 }
 
-/// TwiML for a call that a limit of the settings ends: the goodbye, if there is one, and then what ended calls get.
-/// After too many failed turns it is what failed calls get.
+/// TwiML for a call that a limit of the settings ends: the goodbye, and then what ended calls get. Whoever answers at the
+/// URL speaks to the caller, so a goodbye before a redirect is only said if the settings have one. After too many failed
+/// turns it is what failed calls get.
 #[must_use]
-pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, goodbye: Option<&str>, outcome: &Outcome) -> String {
+pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords, outcome: &Outcome) -> String {
+    let goodbye = words.say_if_set(Sentence::Goodbye);
     if limit == CallLimit::FailedTurns {
-        return failed_because(config, limit.as_str(), goodbye, outcome);
+        let sentence = goodbye.clone().unwrap_or_else(|| words.say(Sentence::Failed));
+        return failed_because(config, limit.as_str(), goodbye, sentence, outcome);
     }
     let Some(url) = &config.end_of_interaction_url else {
-        return document(&[say(goodbye), vec![Verb::Hangup]].concat());
+        return document(&[words.say(Sentence::Goodbye), Verb::Hangup]);
     };
     let content = Content { reason: Some(limit.as_str()), ..Content::new(&config.fields, outcome, None) };
-    redirect(&say(goodbye), url, VirtualAgentStatus::Hangup, content, outcome)
-}
-
-fn say(text: Option<&str>) -> Vec<Verb> {
-    text.map(|text| Verb::Say { text: text.to_owned() }).into_iter().collect()
+    redirect(goodbye, url, VirtualAgentStatus::Hangup, content, outcome)
 }
 
 fn dial(rules: &DialRules, transfer: &Transfer) -> Verb {
@@ -231,10 +235,16 @@ fn queued(enqueue: &Enqueue) -> String {
     if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with(&json!({ "truncated": true })) }
 }
 
-fn redirect(before: &[Verb], url: &str, status: VirtualAgentStatus, mut content: Content, outcome: &Outcome) -> String {
+fn redirect(
+    before: Option<Verb>,
+    url: &str,
+    status: VirtualAgentStatus,
+    mut content: Content,
+    outcome: &Outcome,
+) -> String {
     loop {
         let url = with_query(url, &content.query(status, outcome));
-        let twiml = document(&[before, &[Verb::Redirect { url }]].concat());
+        let twiml = document(&before.iter().cloned().chain([Verb::Redirect { url }]).collect::<Vec<_>>());
         if twiml.chars().count() < MAX_TWIML_CHARS || !content.leave_out_largest() {
             return twiml;
         }

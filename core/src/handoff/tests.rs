@@ -115,29 +115,54 @@ fn a_pause_says_what_for() {
     assert!(parameters[2].1.contains(r#""PauseParameters":{"reason":"pay"}"#));
 }
 
+fn words() -> OwnWords {
+    OwnWords { goodbye: Some("Good bye.".to_owned()), ..OwnWords::default() }
+}
+
 #[test]
 fn a_limit_gives_its_reason_after_a_goodbye() {
-    let twiml = limit_reached(&config("https://example.com/next"), CallLimit::Silence, Some("Good bye."), &outcome());
-    assert!(twiml.contains("<Response><Say>Good bye.</Say><Redirect"));
+    let next = config("https://example.com/next");
+    let twiml = limit_reached(&next, CallLimit::Silence, &words(), &outcome());
+    assert!(twiml.contains(r#"<Response><Say language="en-US">Good bye.</Say><Redirect"#));
     assert_eq!(parameters(&twiml)[1].1, "hangup");
     assert!(parameters(&twiml)[0].1.ends_with(r#","reason":"silence"}"#), "{twiml}");
-    let nowhere = limit_reached(&HandoffConfig::default(), CallLimit::Call, None, &outcome());
-    assert!(nowhere.ends_with("<Response><Hangup/></Response>"));
-    let failed =
-        limit_reached(&config("https://example.com/next"), CallLimit::FailedTurns, Some("Good bye."), &outcome());
-    assert!(failed.contains("<Response><Say>Good bye.</Say><Redirect"), "{failed}");
+    let failed = limit_reached(&next, CallLimit::FailedTurns, &words(), &outcome());
+    assert!(failed.contains(r#"<Response><Say language="en-US">Good bye.</Say><Redirect"#), "{failed}");
     assert_eq!(parameters(&failed)[1].1, "failed");
     assert!(parameters(&failed)[0].1.ends_with(r#","reason":"failed-turns"}"#), "{failed}");
 }
 
 #[test]
+fn a_goodbye_that_nobody_has_set_is_said_where_the_call_is_hung_up_and_nowhere_else() {
+    let german = OwnWords::default().in_language("de-DE");
+    let nowhere = limit_reached(&HandoffConfig::default(), CallLimit::Call, &german, &outcome());
+    assert!(
+        nowhere.ends_with(
+            r#"<Say language="de-DE">Vielen Dank für Ihren Anruf. Auf Wiederhören.</Say><Hangup/></Response>"#
+        )
+    );
+    let next = limit_reached(&config("https://example.com/next"), CallLimit::Call, &german, &outcome());
+    assert!(next.contains("<Response><Redirect"), "{next}");
+}
+
+#[test]
+fn too_many_failed_turns_end_with_the_goodbye_that_is_set_or_with_the_sentence_of_a_failed_agent() {
+    let said = |words: &OwnWords| limit_reached(&HandoffConfig::default(), CallLimit::FailedTurns, words, &outcome());
+    assert!(said(&words()).contains(">Good bye.</Say><Hangup/>"));
+    let default = OwnWords::default();
+    assert_eq!(said(&default), failed(&HandoffConfig::default(), &default, &outcome()));
+}
+
+#[test]
 fn a_failed_agent_gives_the_fallback_or_a_redirect_or_a_sentence() {
-    let twiml = failed(&config("https://example.com/next"), &outcome());
+    let words = OwnWords::default();
+    let twiml = failed(&config("https://example.com/next"), &words, &outcome());
     assert!(parameters(&twiml)[0].1.starts_with(r#"{"intent":{"displayName":"","name":""},"#));
     assert_eq!(parameters(&twiml)[1].1, "failed");
     let fixed = HandoffConfig { fallback_twiml: Some("<Response/>".to_owned()), ..config("https://example.com") };
-    assert_eq!(failed(&fixed, &outcome()), "<Response/>");
-    assert!(failed(&HandoffConfig::default(), &outcome()).contains("</Say><Hangup/>"));
+    assert_eq!(failed(&fixed, &words, &outcome()), "<Response/>");
+    let french = failed(&HandoffConfig::default(), &words.in_language("fr-CA"), &outcome());
+    assert!(french.contains(r#"<Say language="fr-CA">Nous sommes"#) && french.contains("</Say><Hangup/>"), "{french}");
 }
 
 #[test]

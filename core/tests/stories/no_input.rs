@@ -102,11 +102,8 @@ fn a_word_in_between_begins_the_row_anew() {
 
 #[test]
 fn a_call_that_is_too_long_ends_after_what_is_being_said() {
-    let mut test = TestCall::started(limited(CallLimits {
-        call_ms: 10_000,
-        goodbye: Some("Time is up.".to_owned()),
-        ..CallLimits::default()
-    }));
+    let config = limited(CallLimits { call_ms: 10_000, ..CallLimits::default() });
+    let mut test = TestCall::started(with(config, |config| config.words.goodbye = Some("Time is up.".to_owned())));
     test.agent(1, answered(0));
     test.hush(9_000);
     test.agent(2, interim("tell me a story"));
@@ -117,7 +114,7 @@ fn a_call_that_is_too_long_ends_after_what_is_being_said() {
     test.hush(200);
     let (at, twiml) = test.update().unwrap();
     assert_eq!(at.as_ms(), 12_000);
-    assert!(twiml.contains("<Say>Time is up.</Say><Redirect") && twiml.contains("call-too-long"), "{twiml}");
+    assert!(twiml.contains(">Time is up.</Say><Redirect") && twiml.contains("call-too-long"), "{twiml}");
     assert_eq!(test.commands(3).last(), Some(&AgentCommand::Cancel));
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dialbridge_core::CallSid;
 use dialbridge_core::carried::Opening;
+use dialbridge_core::language;
 use dialbridge_core::twilio::{Inbound, Start, parse};
 
 use crate::call::context::CallKind;
@@ -12,7 +13,6 @@ use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::service::admission::Admission;
 use crate::service::call_runner::CallRunner;
 use crate::settings::PublicUrl;
-use crate::settings::value::is_language_tag;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::ticket::{CallInfo, Ticket};
 
@@ -71,7 +71,13 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
         return None;
     };
     let issued_ms = admission.clock.now_ms();
-    let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
+    let language = parameter("language").and_then(|text| {
+        let language = language::read(text);
+        if language.is_none() {
+            tracing::warn!(call_sid = %call_sid, "the stream names a language that is not known, and the agent's is used");
+        }
+        language
+    });
     let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
 }

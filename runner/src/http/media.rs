@@ -62,7 +62,7 @@ fn keep_refused(admission: &Admission, ticket: &Ticket, refusal: &Answer, kind: 
     admission.calls.refused(ticket, now_ms);
     let has_no_room = !admission.drain.is_draining() && ticket.opening == Opening::Greet;
     if let Some(agent) = admission.agent(&ticket.info.agent).filter(|_| has_no_room) {
-        admission.calls.keep_last_twiml(&ticket.call_sid, &busy(agent), now_ms);
+        admission.calls.keep_last_twiml(&ticket.call_sid, &busy(agent, ticket.info.language.as_deref()), now_ms);
     }
 }
 

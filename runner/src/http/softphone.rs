@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dialbridge_core::CallSid;
 use dialbridge_core::carried::Opening;
+use dialbridge_core::language;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -19,7 +20,6 @@ use super::webhook::{pairs, read_form};
 use crate::call::context::CallKind;
 use crate::history::{CallWatcher, History};
 use crate::service::page::Page;
-use crate::settings::value::is_language_tag;
 use crate::twilio::ticket::{CallInfo, Ticket};
 
 /// How long a viewer waits for a call to begin.
@@ -43,12 +43,13 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
     let agent = admission.config.route(named, None);
     let agent = agent
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "No agent of that name is configured. Reload the page.\n"))?;
-    let language = field("language").filter(|tag| !tag.is_empty());
-    if language.is_some_and(|tag| !is_language_tag(tag)) {
-        return Err(refusal(StatusCode::BAD_REQUEST, "The language is no language tag: write one such as de-DE.\n"));
+    let named = field("language").filter(|text| !text.is_empty());
+    let language = named.and_then(language::read);
+    if named.is_some() && language.is_none() {
+        return Err(refusal(StatusCode::BAD_REQUEST, "The language is not known: write one such as de-DE.\n"));
     }
     let issued_ms = admission.clock.now_ms();
-    let (agent, language) = (agent.to_owned(), language.map(ToOwned::to_owned));
+    let agent = agent.to_owned();
     let trace = head.extensions.get().copied();
     let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
     let call_sid = browser_call_sid()

@@ -3,7 +3,9 @@
 use dialbridge_core::CallSid;
 use dialbridge_core::carried::Opening;
 use dialbridge_core::handoff::{self, Outcome};
+use dialbridge_core::language;
 use dialbridge_core::twiml::{Verb, document};
+use dialbridge_core::words::Sentence;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
@@ -11,7 +13,7 @@ use super::answer::{Answer, Refusal, refusal, text, xml};
 use super::webhook::Webhook;
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
-use crate::settings::value::{is_event_name, is_language_tag};
+use crate::settings::value::is_event_name;
 use crate::settings::{AgentConfig, PublicUrl};
 use crate::telemetry::RefusalReason;
 use crate::twilio::actions::connect_action;
@@ -47,23 +49,34 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
     };
-    let language = webhook.in_query("language").filter(|tag| !tag.is_empty());
-    if language.is_some_and(|tag| !is_language_tag(tag)) {
-        admission.telemetry.refused(RefusalReason::Agent);
-        tracing::warn!(call_sid = %call_sid, "the voice-url names a language that is no language tag");
-        return Err(refusal(StatusCode::BAD_REQUEST, "the language is no language tag, such as de-DE\n"));
-    }
+    let language = language(admission, &webhook, &call_sid);
     if let Some(agent) = admission.agent(agent).filter(|_| admission.is_full()) {
         admission.telemetry.refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
-        return Ok(xml(busy(agent)));
+        return Ok(xml(busy(agent, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
-    let language = language.map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
     let stream =
         Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
     Ok(xml(stream.document(admission, &webhook.public)))
+}
+
+/// The language that the voice-url names. `None`: the agent's. A call is worth more than a parameter of its URL, so one
+/// that we cannot read changes nothing.
+fn language(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Option<String> {
+    let text = webhook.in_query("language").filter(|text| !text.is_empty())?;
+    let language = language::read(text);
+    if language.is_none()
+        && let Some(withheld) = admission.refusal_log.allow()
+    {
+        tracing::warn!(
+            call_sid = %call_sid,
+            withheld,
+            "the voice-url names a language that is not known, and the agent's is used: write language=de-DE"
+        );
+    }
+    language
 }
 
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
@@ -111,7 +124,7 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
     }
     let call_sid = state.call_sid;
     let Some(agent) = admission.agent(&state.info.agent) else {
-        return Ok(xml(without_agent(admission, &call_sid)));
+        return Ok(xml(without_agent(admission, &call_sid, &state.info)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
     let mut parameters = parameters(&webhook);
@@ -175,11 +188,11 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
         if progress.is_some_and(|progress| progress.awaits_greeting) { Opening::Greet } else { Opening::Resume };
     let call_sid = state.call_sid;
     let Some(agent) = admission.agent(&state.info.agent) else {
-        return xml(without_agent(admission, &call_sid));
+        return xml(without_agent(admission, &call_sid, &state.info));
     };
     if attempt > MAX_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
-        return xml(fallback(agent, &call_sid));
+        return xml(fallback(agent, &call_sid, &state.info));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let parameters = parameters(webhook);
@@ -209,6 +222,7 @@ impl Stream<'_> {
         let issued_ms = admission.clock.now_ms();
         let call_sid = self.call_sid.clone();
         let ticket = Ticket { call_sid: call_sid.clone(), issued_ms, info: self.info.clone(), opening: self.opening };
+        let words = admission.agent(&self.info.agent).map(|agent| agent.words(self.info.language.as_deref()));
         let state = State { call_sid, issued_ms, info: self.info, attempt: self.attempt };
         let signer = &admission.signer;
         let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -219,7 +233,7 @@ impl Stream<'_> {
             parameters: self.parameters,
         };
         // In case Twilio does not request the action: the caller must not be left in silence.
-        let sorry = Verb::Say { text: "We are sorry, the connection was lost. Please call again.".to_owned() };
+        let sorry = words.unwrap_or_default().say(Sentence::Lost);
         document(&[connect, sorry, Verb::Hangup])
     }
 }
@@ -233,18 +247,18 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     numbers.chain(named).filter(fits).take(MAX_PARAMETERS).collect()
 }
 
-fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {
+fn fallback(agent: &AgentConfig, call_sid: &CallSid, info: &CallInfo) -> String {
     let session = agent.address.session(call_sid.as_str());
     let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-    handoff::failed(&agent.call.handoff, &outcome)
+    handoff::failed(&agent.call.handoff, &agent.words(info.language.as_deref()), &outcome)
 }
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
 /// the default agent's fallback.
-fn without_agent(admission: &Admission, call_sid: &CallSid) -> String {
+fn without_agent(admission: &Admission, call_sid: &CallSid, info: &CallInfo) -> String {
     tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
     match admission.agent(&admission.config.default_agent) {
-        Some(agent) => fallback(agent, call_sid),
+        Some(agent) => fallback(agent, call_sid, info),
         None => document(&[Verb::Hangup]),
     }
 }

@@ -1,16 +1,15 @@
 //! What a caller gets when there is no room.
 
 use dialbridge_core::twiml::{Verb, document};
+use dialbridge_core::words::Sentence;
 
 use crate::settings::AgentConfig;
 
-/// What the caller hears if the agent has no `OVERFLOW_URL`.
-const BUSY_TEXT: &str = "All our lines are busy at the moment. Please call again in a few minutes.";
-
-/// The TwiML of a call that comes when `MAX_CALLS` are live: a redirect to the agent's `OVERFLOW_URL`, or a sentence.
-pub(crate) fn busy(agent: &AgentConfig) -> String {
+/// The TwiML of a call that comes when `MAX_CALLS` are live: a redirect to the agent's `OVERFLOW_URL`, or a sentence in
+/// the call's language (`None`: the agent's).
+pub(crate) fn busy(agent: &AgentConfig, language: Option<&str>) -> String {
     match &agent.overflow_url {
         Some(url) => document(&[Verb::Redirect { url: url.clone() }]),
-        None => document(&[Verb::Say { text: BUSY_TEXT.to_owned() }, Verb::Hangup]),
+        None => document(&[agent.words(language).say(Sentence::Busy), Verb::Hangup]),
     }
 }

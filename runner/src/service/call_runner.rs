@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dialbridge_core::CallSid;
-use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
+use dialbridge_core::handoff::{self, Outcome};
+use dialbridge_core::{CallConfig, CallSid};
 use tokio::task::JoinSet;
 
 use super::admission::Admission;
@@ -57,17 +57,18 @@ impl CallRunner {
         call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
             Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
-                self.rescue(call_sid, config.session.clone(), &config.handoff).await;
+                self.rescue(call_sid, &config).await;
             }
             Some(Ok(()) | Err(_)) | None => {}
         }
     }
 
     /// Gives the fallback to a call whose task has panicked.
-    async fn rescue(&self, call_sid: &CallSid, session: String, handoff: &HandoffConfig) {
+    async fn rescue(&self, call_sid: &CallSid, config: &CallConfig) {
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
+        let session = config.session.clone();
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-        let twiml = handoff::failed(handoff, &outcome);
+        let twiml = handoff::failed(&config.handoff, &config.words, &outcome);
         self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
         if let Some(rest) = &self.setup.rest {
             self.admission.telemetry.updated(rest.update(call_sid, &twiml).await);

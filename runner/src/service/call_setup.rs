@@ -45,7 +45,7 @@ impl CallSetup {
         let session = SessionContext {
             session: config.session.clone(),
             product: settings.address.product(),
-            language: ticket.info.language.clone().unwrap_or_else(|| settings.language.clone()),
+            language: config.words.language.clone(),
             speech: client.speech.clone(),
             ces: client.ces.clone(),
         };
@@ -98,11 +98,11 @@ impl CallSetup {
 
 /// The agent's settings for core, with what this call's ticket changes.
 fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: &Limits) -> CallConfig {
-    let mut config = settings.call.clone();
+    let mut config = settings.call_in(ticket.info.language.as_deref());
     config.call_sid = Some(ticket.call_sid.clone());
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
-    config.busy = Some(busy(settings));
+    config.busy = Some(busy(settings, ticket.info.language.as_deref()));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);
     config.carried = CarriedOver {

@@ -7,6 +7,7 @@ use dialbridge_core::config::{CallConfig, StartingInput};
 use dialbridge_core::handoff::{DialRules, HandoffConfig};
 use dialbridge_core::stages::StageLimits;
 use dialbridge_core::tape::Mask;
+use dialbridge_core::words::{OwnWords, starting_text};
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
 use dialbridge_net::Secret;
@@ -53,6 +54,7 @@ impl Values<'_> {
             credentials: self.find(&table::GOOGLE_APPLICATION_CREDENTIALS),
             language: self.get(&table::DIALOGFLOW_LANGUAGE),
             call,
+            starts_by_language: product == Product::Cx && !self.has(&table::DIALOGFLOW_STARTING_TEXT),
             speech,
             prompts: self.prompts(),
             dial_failed_event: self.find(&table::DIAL_FAILED_EVENT),
@@ -69,7 +71,25 @@ impl Values<'_> {
 
     /// The call configuration for `core`, without the agent's session parameters and the service's settings.
     pub(super) fn call(&self, product: Product) -> CallConfig {
-        CallConfig { starting_input: self.greeting(product), handoff: self.handoff(), ..self.conversation(product) }
+        CallConfig {
+            starting_input: self.greeting(product),
+            handoff: self.handoff(),
+            words: self.words(product),
+            ..self.conversation(product)
+        }
+    }
+
+    /// What the service says in its own words. A CES agent has a voice of its own, which Twilio does not have.
+    fn words(&self, product: Product) -> OwnWords {
+        let is_ces = matches!(product, Product::Ces(_));
+        OwnWords {
+            language: self.get(&table::DIALOGFLOW_LANGUAGE),
+            voice: self.find(&table::VOICE_NAME).filter(|_| !is_ces),
+            goodbye: self.find(&table::TEXT_GOODBYE),
+            busy: self.find(&table::TEXT_BUSY),
+            failed: self.find(&table::TEXT_FAILED),
+            lost: self.find(&table::TEXT_LOST),
+        }
     }
 
     fn named_agent(&self) -> Option<Named> {
@@ -122,10 +142,11 @@ impl Values<'_> {
     }
 
     /// What starts the conversation. An ES agent starts with an event. CX has no such event; its default start flow
-    /// answers "hi". A CES agent is silent until it gets something; Google's own adapters send this event.
+    /// answers a "hi" in its language. A CES agent is silent until it gets something; Google's own adapters send this
+    /// event.
     fn greeting(&self, product: Product) -> StartingInput {
         let (event, text) = match product {
-            Product::Cx => (None, Some("hi")),
+            Product::Cx => (None, Some(starting_text(&self.get(&table::DIALOGFLOW_LANGUAGE)))),
             Product::Es(_) => (Some("WELCOME"), None),
             Product::Ces(_) => (Some("session_start"), None),
         };

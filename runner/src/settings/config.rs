@@ -8,6 +8,7 @@ use std::time::Duration;
 use dialbridge_core::config::CallConfig;
 use dialbridge_core::stages::StageLimits;
 use dialbridge_core::tape::Mask;
+use dialbridge_core::words::{OwnWords, starting_text};
 #[cfg(feature = "lab")]
 use dialbridge_lab::agent::Script;
 use dialbridge_net::Secret;
@@ -190,10 +191,12 @@ pub struct AgentConfig {
     pub lab: Option<Lab>,
     /// File with Google credentials.
     pub credentials: Option<PathBuf>,
-    /// Language of the calls.
+    /// Language of the calls, unless the voice-url names another one.
     pub language: String,
-    /// The configuration of each call.
+    /// The configuration of each call in that language.
     pub call: CallConfig,
+    /// Whether the starting text is the built-in one of the call's language.
+    pub starts_by_language: bool,
     /// How the agent hears and speaks.
     pub speech: SpeechConfig,
     /// How we stream to an agent of the Customer Engagement Suite.
@@ -235,6 +238,25 @@ impl AgentConfig {
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint.clone().unwrap_or_else(|| self.address.endpoint())
+    }
+
+    /// The configuration of a call in that language. `None`: the agent's.
+    #[must_use]
+    pub fn call_in(&self, language: Option<&str>) -> CallConfig {
+        let mut call = self.call.clone();
+        if let Some(language) = language {
+            call.words = call.words.in_language(language);
+            if self.starts_by_language {
+                call.starting_input.text = Some(starting_text(language).to_owned());
+            }
+        }
+        call
+    }
+
+    /// What the service says in its own words in a call in that language. `None`: the agent's.
+    #[must_use]
+    pub fn words(&self, language: Option<&str>) -> OwnWords {
+        self.call.words.in_language(language.unwrap_or(&self.language))
     }
 }
 

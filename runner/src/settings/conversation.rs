@@ -100,7 +100,6 @@ impl Values<'_> {
             silence_ms: self.get(&table::MAX_SILENCE_SECONDS) * SECOND,
             failed_turns: self.get(&table::MAX_FAILED_TURNS),
             no_input_turns: self.get(&table::MAX_NO_INPUT_TURNS),
-            goodbye: self.find(&table::TEXT_GOODBYE),
         }
     }
 }

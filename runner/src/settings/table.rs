@@ -21,8 +21,8 @@ use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, pa
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
-    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, goodbye, handoff_fields, host_label,
-    language, list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, stage_times, time_zone,
+    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, handoff_fields, host_label, language,
+    list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, sentence, stage_times, time_zone,
     trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
@@ -83,14 +83,14 @@ settings! {
         /// The API of Dialogflow ES
         Agent DIALOGFLOW_ES_API: EsApi = choice(&[("v2", EsApi::V2), ("v2beta1", EsApi::V2Beta1)]).default_is("v2")
             .idle_for_ces();
-        /// The language of the calls, a tag such as de-DE
+        /// The language of the calls, a tag such as de-DE or a name such as German
         Agent DIALOGFLOW_LANGUAGE: String = form("TAG", "", language).default_is("en-US").example("de-DE");
         /// The event of the first turn; empty: none
         Agent DIALOGFLOW_STARTING_EVENT_NAME: String = text("EVENT").may_be_empty().example("WELCOME")
             .otherwise("ES `WELCOME`, CES `session_start`, CX none");
         /// The text of the first turn, where there is no event or the agent did not answer it; empty: none
         Agent DIALOGFLOW_STARTING_TEXT: String = text("TEXT").may_be_empty().example("hi")
-            .otherwise("CX `hi`, ES and CES none");
+            .otherwise("CX by language, in English `hi`; ES and CES none");
         /// Whether the service retries a turn that failed while the agent answered; a webhook may then run twice
         Agent RETRY_ANSWERING_TURN: bool = switch().default_is("true");
         /// How long the service retries a turn that failed, before the call gets its fallback
@@ -189,8 +189,20 @@ settings! {
         Agent MAX_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
         /// How many turns in a row may pass without input
         Agent MAX_NO_INPUT_TURNS: u32 = number(0..=1_000_000).default_is("8");
-        /// What is said to a call that one of these limits ends, in at most 500 characters
-        Agent TEXT_GOODBYE: String = form("TEXT", "", goodbye).example("Thank you for calling. Good bye.");
+    }
+    "The service's own words" {
+        /// What is said to a call that a limit ends, in at most 500 characters
+        Agent TEXT_GOODBYE: String = form("TEXT", "", sentence).otherwise("by language")
+            .example("Thank you for calling. Good bye.");
+        /// What is said to a call that comes while MAX_CALLS are live
+        Agent TEXT_BUSY: String = form("TEXT", "", sentence).otherwise("by language")
+            .example("All our lines are busy. Please call again in ten minutes.");
+        /// What is said to a call whose agent cannot be had
+        Agent TEXT_FAILED: String = form("TEXT", "", sentence).otherwise("by language")
+            .example("We cannot answer at the moment. Please call again tomorrow.");
+        /// What is said to a call whose connection is lost
+        Agent TEXT_LOST: String = form("TEXT", "", sentence).otherwise("by language")
+            .example("The connection was lost. Please call again.");
     }
     "Speech" {
         /// The agent's voice, one of Google's such as en-US-Neural2-F
@@ -335,7 +347,7 @@ settings! {
         Agent END_OF_INTERACTION_URL: String = web_url().otherwise("hang up");
         /// The TwiML of a call whose agent cannot be had
         Agent FALLBACK_TWIML: String = form("TWIML", "", fallback_twiml).personal()
-            .otherwise("`END_OF_INTERACTION_URL` with `failed`, else a sentence")
+            .otherwise("`END_OF_INTERACTION_URL` with `failed`, else TEXT_FAILED")
             .example("<Response><Say>Please call again later.</Say><Hangup/></Response>");
         /// What may stand in the hand-off's URL, a list; also session
         Agent HANDOFF_FIELDS: Vec<HandoffField> = form("FIELDS", "list", handoff_fields)

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::handoff::{HandoffField, MAX_TWIML_CHARS};
+use dialbridge_core::language;
 use dialbridge_core::stages::TurnStage;
+use dialbridge_core::words::MAX_SENTENCE_CHARS;
 use dialbridge_net::Secret;
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
@@ -20,9 +22,6 @@ use dialbridge_agents::{AgentAddress, Endpoint, EsApi};
 
 /// The longest event name, in bytes.
 const MAX_EVENT_BYTES: usize = 100;
-
-/// The longest language tag, in bytes.
-const MAX_LANGUAGE_BYTES: usize = 35;
 
 /// How much of a value a message shows, in characters.
 const MAX_SHOWN_CHARS: usize = 80;
@@ -39,9 +38,6 @@ const MIN_ADMIN_TOKEN_CHARS: usize = 16;
 /// A call that migrates sooner looks like a call whose media streams keep breaking.
 const MIN_RENEWAL_SECONDS: u64 = 120;
 const MAX_RENEWAL_SECONDS: u64 = 86_400;
-
-/// The longest goodbye, in characters.
-const MAX_GOODBYE_CHARS: usize = 500;
 
 /// The longest time for a turn or a stage, in milliseconds.
 pub(super) const MAX_STAGE_MS: u64 = 600_000;
@@ -148,14 +144,8 @@ pub(super) fn endpoint(value: &str) -> Result<Endpoint, String> {
     Endpoint::parse(value).map_err(|error| format!("is {}, {error}", Quoted(value)))
 }
 
-/// Whether the text has the form of a language tag (RFC 5646: letters, digits and hyphens).
-pub(crate) fn is_language_tag(tag: &str) -> bool {
-    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    tag.len() <= MAX_LANGUAGE_BYTES && tag.split('-').all(is_part)
-}
-
 pub(super) fn language(value: &str) -> Result<String, String> {
-    kept(value, is_language_tag(value), ", which is no language tag")
+    language::read(value).ok_or_else(|| format!("is {}, which is no language", Quoted(value)))
 }
 
 /// Whether the text can be an event name.
@@ -221,8 +211,10 @@ pub(super) fn project(value: &str) -> Result<String, String> {
     kept(value, value.len() <= 100 && value.bytes().all(is_plain), ", which is no project's id")
 }
 
-pub(super) fn goodbye(value: &str) -> Result<String, String> {
-    right(value, value.chars().count() <= MAX_GOODBYE_CHARS, || format!("has more than {MAX_GOODBYE_CHARS} characters"))
+pub(super) fn sentence(value: &str) -> Result<String, String> {
+    right(value, value.chars().count() <= MAX_SENTENCE_CHARS, || {
+        format!("has more than {MAX_SENTENCE_CHARS} characters")
+    })
 }
 
 /// A telephone key. `None` for `none`.

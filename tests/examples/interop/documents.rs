@@ -2,7 +2,8 @@
 
 use dialbridge_core::agent::{AgentEnd, Intent};
 use dialbridge_core::handoff::{self, HandoffConfig, Outcome};
-use dialbridge_core::twiml::{Dial, Verb, document};
+use dialbridge_core::twiml::{Dial, Say, Verb, document};
+use dialbridge_core::words::OwnWords;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -35,6 +36,8 @@ pub(crate) enum VerbOf {
     },
     Say {
         text: String,
+        language: Option<String>,
+        voice: Option<String>,
     },
     Hangup,
 }
@@ -56,7 +59,7 @@ impl VerbOf {
                 Verb::Dial(Dial { to, caller_id, timeout_s, answer_on_bridge, action })
             }
             Self::Enqueue { workflow_sid, content } => Verb::Enqueue { workflow_sid, content },
-            Self::Say { text } => Verb::Say { text },
+            Self::Say { text, language, voice } => Verb::Say(Say { text, language, voice }),
             Self::Hangup => Verb::Hangup,
         }
     }
@@ -80,12 +83,14 @@ impl Ended {
 #[derive(Deserialize)]
 pub(crate) struct Failed {
     config: HandoffConfig,
+    #[serde(default)]
+    words: OwnWords,
     outcome: OutcomeOf,
 }
 
 impl Failed {
     pub(crate) fn written(self) -> String {
-        handoff::failed(&self.config, &self.outcome.outcome())
+        handoff::failed(&self.config, &self.words, &self.outcome.outcome())
     }
 }
 

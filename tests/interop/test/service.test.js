@@ -39,7 +39,7 @@ function streaming(xml, parameters) {
   const { url } = connect.children[0].attributes;
   const stream = response.connect({ action, method: 'POST' }).stream({ url, statusCallback: `${PUBLIC}/stream-status` });
   for (const [name, value] of parameters) stream.parameter({ name, value });
-  response.say('We are sorry, the connection was lost. Please call again.');
+  response.say({ language: 'en-US' }, 'We are sorry, the connection was lost. Please call again.');
   response.hangup();
   assert.deepEqual(tree(xml), tree(response.toString()));
   assert.ok(action.startsWith(`${PUBLIC}/connect-ended?`) && /[?&]s=[\w.-]+$/.test(action), action);

@@ -46,7 +46,7 @@ function byTwilio(verbs) {
         else response.enqueue({ workflowSid: verb.workflowSid }).task({}, verb.content);
         break;
       case 'say':
-        response.say(verb.text);
+        response.say(Object.fromEntries(['voice', 'language'].flatMap((name) => (verb[name] ? [[name, verb[name]]] : []))), verb.text);
         break;
       case 'hangup':
         response.hangup();
@@ -112,6 +112,7 @@ function verbsWith(text, more = text) {
     { verb: 'enqueue', workflowSid: text, content: more },
     { verb: 'enqueue', workflowSid: null, content: text },
     { verb: 'say', text },
+    { verb: 'say', text, voice: 'Google.de-DE-Neural2-C', language: 'de-DE' },
     { verb: 'hangup' },
   ];
 }
@@ -135,7 +136,7 @@ describe('a TwiML document of ours', () => {
           statusCallback: 'https://example.com/stream-status',
           parameters: [['from', '+15550100'], ['to', '+15550199'], ['param.shop', 'north']],
         },
-        { verb: 'say', text: 'We are sorry, the connection was lost. Please call again.' },
+        { verb: 'say', language: 'en-US', text: 'We are sorry, the connection was lost. Please call again.' },
         { verb: 'hangup' },
       ],
       [{ verb: 'connectStream', action: 'https://e.com/a', url: 'wss://e.com/m', parameters: [] }],
@@ -258,7 +259,9 @@ describe("a hand-off's TwiML", () => {
     same(await ended({ kind: 'enqueue', queue: 'support' }), [{ verb: 'enqueue', workflowSid: null, content: 'support' }]);
     same(await ended({ kind: 'endInteraction' }, { config: {} }), [{ verb: 'hangup' }]);
     const text = 'We are sorry, there is a technical problem. Please call again later.';
-    same(await failed({ config: {} }), [{ verb: 'say', text }, { verb: 'hangup' }]);
+    same(await failed({ config: {} }), [{ verb: 'say', language: 'en-US', text }, { verb: 'hangup' }]);
+    const words = { language: 'ar-EG', failed: 'مع السلامة' };
+    same(await failed({ config: {}, words }), [{ verb: 'say', language: 'arb', text: words.failed }, { verb: 'hangup' }]);
     const fallbackTwiml = byTwilio([{ verb: 'say', text: 'Bye.' }, { verb: 'hangup' }]);
     assert.equal(await failed({ config: { fallbackTwiml } }), fallbackTwiml);
   });

@@ -154,7 +154,7 @@ async fn agent_and_language_are_those_that_were_chosen() {
     assert_eq!(json(&harness, "/calls.json").await["live"][0]["agent"], "two");
     for (form, status, sentence) in [
         ("agent=nobody", 404, "Reload the page"),
-        ("language=de_DE", 400, "write one such as de-DE"),
+        ("language=klingon", 400, "write one such as de-DE"),
         ("agent=../x", 404, "Reload the page"),
     ] {
         let answer = post(&harness.pipes, "POST /softphone", &[ORIGIN, FORM], form).await;

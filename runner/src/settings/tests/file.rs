@@ -101,7 +101,7 @@ fn an_empty_variable_is_none_and_an_empty_value_of_an_agent_takes_away_what_it_w
     let file = "text_goodbye = \"bye\"\n[agents.a]\ndialogflow_agent = \"projects/p/agent\"\n\
                 [agents.b]\ndialogflow_agent = \"projects/p/agent\"\ntext_goodbye = \"\"";
     let config = good(file, &[("TEXT_GOODBYE", "")]);
-    let goodbye = |name| config.agents[name].call.limits.goodbye.as_deref();
+    let goodbye = |name| config.agents[name].call.words.goodbye.as_deref();
     assert_eq!((goodbye("a"), goodbye("b")), (Some("bye"), None));
     assert!(config.notices.is_empty());
 }

@@ -51,7 +51,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("DIALOGFLOW_PROJECT_ID", vec!["my/project"]),
         ("DIALOGFLOW_ENDPOINT", vec!["ftp://x"]),
         ("DIALOGFLOW_ES_API", vec!["v3"]),
-        ("DIALOGFLOW_LANGUAGE", vec!["en_US", "en-", "a-language-tag-of-more-than-35-bytes-is-none"]),
+        ("DIALOGFLOW_LANGUAGE", vec!["klingon", "en-", "a-language-tag-of-more-than-35-bytes-is-none"]),
         ("RETRY_ANSWERING_TURN", vec!["maybe"]),
         ("ANSWER_SECONDS", vec!["0", "301"]),
         ("STALLED_STREAM_SECONDS", vec!["301", "-1", "never"]),
@@ -90,6 +90,9 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("MAX_FAILED_TURNS", vec!["1000001"]),
         ("MAX_NO_INPUT_TURNS", vec!["1000001"]),
         ("TEXT_GOODBYE", vec![&long]),
+        ("TEXT_BUSY", vec![&long]),
+        ("TEXT_FAILED", vec![&long]),
+        ("TEXT_LOST", vec![&long]),
         ("VOICE_GENDER", vec!["man"]),
         ("SPEAKING_RATE", vec!["0.2", "4.1", "fast", "NaN"]),
         ("PITCH", vec!["-20.5", "21"]),
@@ -201,8 +204,7 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!(call.barge_in, BargeIn::default());
     assert_eq!(call.dtmf, DtmfConfig::default());
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (None, 8_000));
-    let bounds =
-        CallLimits { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, no_input_turns: 8, goodbye: None };
+    let bounds = CallLimits { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, no_input_turns: 8 };
     assert_eq!(call.limits, bounds);
     assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, ..Fillers::default() });
     assert_eq!((call.audio_limit_ms, call.rotation_margin_ms), (120_000, 10_000));
@@ -335,11 +337,8 @@ fn silence_limits_and_timeouts_are_as_they_are_set() {
     ])
     .call;
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (Some("SILENCE"), 4_000));
-    let goodbye = Some("Thank you, good bye.".to_owned());
-    assert_eq!(
-        call.limits,
-        CallLimits { call_ms: 600_000, silence_ms: 0, failed_turns: 2, no_input_turns: 3, goodbye }
-    );
+    assert_eq!(call.words.goodbye.as_deref(), Some("Thank you, good bye."));
+    assert_eq!(call.limits, CallLimits { call_ms: 600_000, silence_ms: 0, failed_turns: 2, no_input_turns: 3 });
     assert_eq!(call.max_answer_ms, 900_000);
     let timeouts = &call.timeouts;
     assert_eq!((timeouts.answer_ms, timeouts.stalled_ms, timeouts.fetch_ms), (12_000, 20_000, 800));
