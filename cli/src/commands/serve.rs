@@ -39,9 +39,12 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(served) => served,
         Err(why) => return log_and_exit(&why, 1),
     };
-    let listener = match TcpListener::bind(("0.0.0.0", config.port)).await {
+    let listener = match http::listen(config.host, config.port) {
         Ok(listener) => listener,
-        Err(error) => return log_and_exit(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
+        Err(error) => {
+            let host = config.host.map_or(String::new(), |host| format!("HOST {host}, "));
+            return log_and_exit(&format!("{host}PORT {} cannot be listened on: {error}", config.port), 1);
+        }
     };
     let proxy_url = proxy.as_ref().map(Proxy::url);
     let dependencies = Dependencies { dial: proxied(Arc::new(Tcp), proxy), ..Dependencies::default() };

@@ -22,7 +22,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
     let (phrase, phrases) = ("x".repeat(101), vec!["x"; 5_001].join(","));
     let wrong = [
         ("PORT", vec!["99999", "abc", "-1"]),
-        ("PUBLIC_URL", vec!["example.com", "https://example.com/path"]),
+        ("HOST", vec!["everywhere", "127.0.0.1:8080", "localhost", "10.0.0.0/8"]),
+        ("PUBLIC_URL", vec!["example.com", "https://example.com/?a=b", "https://example.com/phone/twiml"]),
         ("DIALBRIDGE_CONFIG", vec!["/nowhere/agents.toml"]),
         ("MAX_CALLS", vec!["0", "many"]),
         ("MAX_WAITING_SOCKETS", vec!["0", "x"]),
