@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dial;
+pub mod guarded;
 pub mod hosts;
 pub mod http_client;
 pub mod proxy;

@@ -14,9 +14,11 @@ use dialbridge_core::config::{BargeInMode, Clip};
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_core::stages::TurnStage;
 use dialbridge_net::Secret;
+use dialbridge_net::guarded::AllowedHosts;
 use http::{HeaderName, HeaderValue};
 
 use super::config::Redaction;
+use super::prompts::prompt_hosts;
 use super::public_url::{PublicUrl, public_url};
 use super::recording::recording;
 use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
@@ -226,6 +228,9 @@ settings! {
         Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("5242880");
         /// How long the fetch of a recording may take
         Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
+        /// The hosts from which https: addresses are fetched, a list; public: all public addresses
+        Agent PROMPT_HOSTS: AllowedHosts = form("HOSTS", "list", prompt_hosts).default_is("public")
+            .example("public,recordings.corp.internal,10.1.0.0/16");
         /// Cloud Storage, where gs: addresses are fetched
         Agent STORAGE_ENDPOINT: String = form("URL", "", base_url).default_is("https://storage.googleapis.com");
         /// Cloud Text-to-Speech, where texts are spoken that Dialogflow does not speak itself
