@@ -73,7 +73,8 @@ impl std::error::Error for AuthError {}
 
 impl Auth {
     /// No credentials, for a plaintext endpoint.
-    pub(super) fn none() -> Self {
+    #[must_use]
+    pub fn none() -> Self {
         Self(None)
     }
 

@@ -6,6 +6,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use dialbridge::args::{Cli, Command};
 use dialbridge::commands;
+use dialbridge_net::proxy::exceptions_for_google;
 use dialbridge_net::tls::install_crypto;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
@@ -15,6 +16,7 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     install_crypto();
     let env_file = read_env_file();
+    exempt_metadata_server();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit_with(&error),
@@ -65,6 +67,13 @@ fn read_env_file() -> Result<(), String> {
         }
         Err(error) => Err(format!(".env: {error}")),
     }
+}
+
+/// Has google-cloud-auth ask the metadata server without a proxy. Nothing else in the process runs yet.
+fn exempt_metadata_server() {
+    let Some(list) = exceptions_for_google(|name| std::env::var(name).ok()) else { return };
+    // A list that cannot stand in quotes has no host either, and stops the start later.
+    let _ = dotenvy::from_read_override(format!("NO_PROXY='{list}'\n").as_bytes());
 }
 
 fn exit_with(error: &clap::Error) -> ExitCode {

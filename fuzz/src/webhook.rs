@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dialbridge_runner::http::webhook::{forwarded_url, neighbours, pairs, redacted};
+use dialbridge_runner::http::webhook::{called_urls, forwarded_url, neighbours, pairs, redacted};
 use dialbridge_runner::settings::{PublicUrl, Secret};
 use dialbridge_runner::twilio::signature::is_signed;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
@@ -30,9 +30,10 @@ pub fn run(data: &[u8]) {
     else {
         return;
     };
-    let own = PublicUrl { is_tls: true, authority: "calls.example.com".to_owned() };
+    let own = PublicUrl::at_root(true, "calls.example.com");
     let public = forwarded_url(&headers).unwrap_or(own);
     assert!(!public.authority.contains(['/', '?', '#', ' ']), "{public:?}");
+    check_called_urls(&headers);
     for (url, form) in [(public.http(&path), &form[..]), (public.ws(&path), &[])] {
         let given = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
         check_signature(&url, form, given);
@@ -105,6 +106,16 @@ fn signed_pairs(form: &[(String, String)]) -> Vec<(&str, &str)> {
         sorted.entry(name).or_default().insert(value);
     }
     sorted.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name, value))).collect()
+}
+
+/// The URLs that a signature is tried with are few, and each is only a host. A stream that Twilio can open has TLS.
+fn check_called_urls(headers: &HeaderMap) {
+    let urls = called_urls(headers);
+    assert!(urls.len() <= 4 && urls.len() % 2 == 0, "{urls:?}");
+    for url in &urls {
+        assert!(!url.authority.contains(['/', '?', '#', ' ', '@']) && url.prefix.is_empty(), "{url:?}");
+        assert!(url.is_local() || url.ws("").starts_with("wss://"), "{url:?}");
+    }
 }
 
 /// The URLs that Twilio may have meant are few and keep this URL's query.

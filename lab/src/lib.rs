@@ -6,6 +6,7 @@
 //!   caller's part and answers the REST update.
 //! - [`google`] serves the recordings and the synthesised words of an agent: Cloud Storage and Text-to-Speech.
 //! - [`balancer`] stands before several instances of the service, as Cloud Run's front end does.
+//! - [`proxy`] stands between the service and the Internet, as a company's proxy does.
 //! - [`served`] serves any of them on a port of its own.
 //! - [`net`] connects both to the service over TCP, or inside one process on a virtual clock.
 //! - `load` places many calls at once and measures what they cost (Linux only); [`relay`] is the bridge that it is
@@ -18,6 +19,7 @@ pub mod google;
 #[cfg(target_os = "linux")]
 pub mod load;
 pub mod net;
+pub mod proxy;
 pub mod relay;
 pub mod served;
 pub mod twilio;

@@ -25,6 +25,16 @@ pub type Dialled = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>
 pub trait Dial: fmt::Debug + Send + Sync {
     /// Opens a plain connection to `host:port`.
     fn dial(&self, host: &str, port: u16) -> Dialled;
+
+    /// Opens a connection to `host:port` that will carry TLS. It may go through a proxy.
+    fn dial_for_tls(&self, host: &str, port: u16) -> Dialled {
+        self.dial(host, port)
+    }
+
+    /// Whether [`Dial::dial_for_tls`] goes through a proxy, which then looks the host up.
+    fn is_proxied(&self, _host: &str, _port: u16) -> bool {
+        false
+    }
 }
 
 /// Opens TCP connections.
@@ -60,8 +70,11 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let dialled = self.0.dial(uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port));
+        let host = uri.host().unwrap_or_default();
+        let dialled = match uri.scheme_str() {
+            Some("https") => self.0.dial_for_tls(host, uri.port_u16().unwrap_or(443)),
+            _ => self.0.dial(host, uri.port_u16().unwrap_or(80)),
+        };
         Box::pin(async move { dialled.await.map(|io| TokioIo::new(Opened(io))) })
     }
 }

@@ -13,6 +13,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
 
 use crate::dial::{Connector, Dial, Io};
 
@@ -52,12 +53,18 @@ impl HttpClient {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(dial: Arc<dyn Dial>) -> Result<Self, rustls::Error> {
+        Ok(Self::with_tls(dial, crate::tls::client_config()?))
+    }
+
+    /// A client with this TLS configuration.
+    #[must_use]
+    pub fn with_tls(dial: Arc<dyn Dial>, tls: ClientConfig) -> Self {
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(crate::tls::client_config()?)
+            .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(Connector(dial));
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)))
+        Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
     }
 
     /// Sends a request and reads the whole response, at most `max` bytes. It has no deadline.

@@ -42,11 +42,11 @@ impl std::error::Error for ConnectError {}
 pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
     let host = url.host().ok_or_else(|| ConnectError::NoHost("it has no host".to_owned()))?;
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
-    let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let connection = dial.dial(host, port).await.map_err(ConnectError::Unreachable)?;
     if !is_tls {
-        return Ok(connection);
+        return dial.dial(host, url.port_u16().unwrap_or(80)).await.map_err(ConnectError::Unreachable);
     }
+    let dialled = dial.dial_for_tls(host, url.port_u16().unwrap_or(443));
+    let connection = dialled.await.map_err(ConnectError::Unreachable)?;
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
     let name = name.map_err(|_| ConnectError::NoHost(format!("{host} is no host's name")))?;
     let tls = match tls {

@@ -41,7 +41,7 @@ export class Audio {
     try {
       const resumed = audio.#context.resume();
       if (withMicrophone) audio.#stream = await microphone();
-      await audio.#context.audioWorklet.addModule('/page/worklet.js').catch(() => {
+      await audio.#context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url)).catch(() => {
         throw new AudioFault('The audio code did not load. Look whether the service is still running, then reload the page.');
       });
       await resumed;

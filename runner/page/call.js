@@ -2,6 +2,7 @@
 // https://www.twilio.com/docs/voice/media-streams/websocket-messages
 
 import { Audio } from './audio.js';
+import { urlOf } from './dom.js';
 
 /** When this many bytes wait, 20 s of audio, we take the network for stuck. */
 const MOST_BUFFERED = 400_000;
@@ -44,7 +45,7 @@ export class Call {
   stream({ path, callSid, parameters }) {
     if (this.#state === 'over') return;
     this.#ids = { callSid, streamSid: `MZ${callSid.replace(/^browser-/, '')}` };
-    const socket = new WebSocket(new URL(path, location.href.replace(/^http/, 'ws')));
+    const socket = new WebSocket(urlOf(path).replace(/^http/, 'ws'));
     this.#socket = socket;
     const overdue = setTimeout(() => this.end('refused'), OPENS_WITHIN);
     socket.onopen = () => {

@@ -1,6 +1,6 @@
 // The calls of this instance: the live ones as they happen, and the last ones with their timelines.
 
-import { ask, by, clock, el, length, seconds } from './dom.js';
+import { ask, by, clock, el, length, seconds, urlOf } from './dom.js';
 import { chip, timeline } from './timeline.js';
 
 /** How long after a failure we open the event stream again, in milliseconds. */
@@ -17,7 +17,7 @@ export function followCalls({ onState, onInstance }) {
   const follow = () => {
     close();
     if (document.hidden) return;
-    source = new EventSource('/calls/events');
+    source = new EventSource(urlOf('/calls/events'));
     source.addEventListener('calls', ({ data }) => {
       const calls = JSON.parse(data);
       onState('');

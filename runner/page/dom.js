@@ -33,11 +33,16 @@ export function clock(ms) {
   return at.toDateString() === new Date().toDateString() ? time : `${at.toLocaleDateString()} ${time}`;
 }
 
+/** The URL of a path of the service. A proxy may put a path of its own before it, so this one goes from the page. */
+export function urlOf(path) {
+  return new URL(`.${path}`, document.baseURI).href;
+}
+
 /** Sends a request to the service. Throws an error with a sentence that says what to do. */
 export async function ask(path, options) {
   let response;
   try {
-    response = await fetch(path, { ...options, credentials: 'same-origin' });
+    response = await fetch(urlOf(path), { ...options, credentials: 'same-origin' });
   } catch {
     throw new Error('The service cannot be reached. Look whether it is still running, then reload the page.');
   }

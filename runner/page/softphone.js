@@ -2,7 +2,7 @@
 
 import { AudioFault, unable } from './audio.js';
 import { Call, KEYS } from './call.js';
-import { ask, by, el, length, seconds } from './dom.js';
+import { ask, by, el, length, seconds, urlOf } from './dom.js';
 import { chip, folded, parameters, quoted, stages } from './timeline.js';
 
 /** How often we look for the instance that has the call, and how long we wait in between, in milliseconds. */
@@ -119,7 +119,7 @@ function tick() {
 
 /** Shows the events of the call. If the request reaches an instance that does not have the call, we try again. */
 function follow(path, looks) {
-  events = new EventSource(path);
+  events = new EventSource(urlOf(path));
   const source = events;
   source.addEventListener('line', ({ data }) => show(JSON.parse(data)));
   source.addEventListener('over', ({ data }) => {

@@ -47,6 +47,7 @@ mod doctor;
 mod dtmf;
 mod events;
 mod fillers;
+mod front_ends;
 mod gapless;
 mod golden;
 mod limits;

@@ -2,26 +2,34 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::CONFIG;
+use dialbridge_net::dial::Tcp;
+use dialbridge_net::proxy::{Proxy, proxied};
 use dialbridge_runner::http;
 use dialbridge_runner::media::coalescing;
 use dialbridge_runner::service::drain::Drained;
 use dialbridge_runner::service::{Dependencies, Service};
-use dialbridge_runner::settings::{AgentConfig, CesTransport, Config, Platform, Product, Settings, misspelt};
+use dialbridge_runner::settings::{
+    AgentConfig, CesTransport, Config, Platform, Product, SettingErrors, Settings, misspelt,
+};
 use dialbridge_runner::telemetry::log::{self, log_and_exit};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
     let platform = Platform::detect(|name| env::var_os(name).is_some());
-    let mut config = match settings.check(platform) {
-        Ok(config) => config,
-        Err(errors) => {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).chain(misspelt_variables()).collect();
+    let (mut config, proxy) = match (settings.check(platform), Proxy::from_variables(|name| env::var(name).ok())) {
+        (Ok(config), Ok(proxy)) => (config, proxy),
+        (config, proxy) => {
+            let mut lines: Vec<String> =
+                config.err().iter().flat_map(SettingErrors::iter).map(ToString::to_string).collect();
+            lines.extend(proxy.err().map(|fault| fault.to_string()));
+            lines.extend(misspelt_variables());
             return log_and_exit(&lines.join("\ndialbridge: "), CONFIG);
         }
     };
@@ -31,15 +39,23 @@ pub async fn run(settings: &Settings) -> ExitCode {
         Ok(served) => served,
         Err(why) => return log_and_exit(&why, 1),
     };
-    let listener = match TcpListener::bind(("0.0.0.0", config.port)).await {
+    let listener = match http::listen(config.host, config.port) {
         Ok(listener) => listener,
-        Err(error) => return log_and_exit(&format!("PORT {} cannot be listened on: {error}", config.port), 1),
+        Err(error) => {
+            let host = config.host.map_or(String::new(), |host| format!("HOST {host}, "));
+            return log_and_exit(&format!("{host}PORT {} cannot be listened on: {error}", config.port), 1);
+        }
     };
-    let service = match Service::new(config, Dependencies::default()) {
+    let proxy_url = proxy.as_ref().map(Proxy::url);
+    let dependencies = Dependencies { dial: proxied(Arc::new(Tcp), proxy), ..Dependencies::default() };
+    let service = match Service::new(config, dependencies) {
         Ok(service) => service,
         Err(error) => return log_and_exit(&error.to_string(), CONFIG),
     };
     log_agents(service.config(), &listener);
+    if let Some(proxy) = proxy_url {
+        tracing::info!(proxy, "connections with TLS go through a proxy, except to the hosts of NO_PROXY");
+    }
     tracing::info!(settings = settings.shown().join(" "), "these settings were given as flags or in the environment");
     let ending = async {
         end_of_service().await;

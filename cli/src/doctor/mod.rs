@@ -30,6 +30,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use dialbridge_net::dial::{Dial, Tcp};
+use dialbridge_net::proxy::{Proxy, proxied};
 use dialbridge_runner::settings::{Platform, Settings};
 use dialbridge_runner::telemetry::clock::WallClock;
 
@@ -42,6 +43,7 @@ use subject::Subject;
 use web::WebClient;
 
 const SETTINGS: &str = "settings";
+const PROXY: &str = "proxy";
 
 /// How much of a foreign error message is shown, in characters.
 const MAX_SHOWN_CHARS: usize = 400;
@@ -84,16 +86,32 @@ impl Tools {
 pub struct Doctor {
     tools: Tools,
     web: WebClient,
+    /// What there is to say of the proxy; `None` if there is none.
+    proxy: Option<Finding>,
     cloud_run_api_url: String,
 }
 
 impl Doctor {
     /// Creates a doctor with these tools. Must run inside tokio.
     #[must_use]
-    pub fn new(tools: Tools, options: &Options) -> Self {
+    pub fn new(mut tools: Tools, options: &Options) -> Self {
+        let proxy = match Proxy::from_variables(|name| (tools.variable)(name)) {
+            Ok(proxy) => {
+                let found = proxy.as_ref().map(|proxy| {
+                    let url = proxy.url();
+                    Finding::ok(
+                        PROXY,
+                        format!("connections with TLS go through {url}, except to the hosts of NO_PROXY"),
+                    )
+                });
+                tools.dial = proxied(tools.dial, proxy);
+                found
+            }
+            Err(fault) => settings_faults(&fault.to_string()).pop().map(|fault| Finding { check: PROXY, ..fault }),
+        };
         let deadline = Duration::from_secs(options.deadline);
         let web = WebClient::new(tools.dial.clone(), tools.tls.clone(), tools.clock, deadline);
-        Self { tools, web, cloud_run_api_url: options.cloud_run_api_url.clone() }
+        Self { tools, web, proxy, cloud_run_api_url: options.cloud_run_api_url.clone() }
     }
 
     /// Runs all checks. Reports each finding as soon as it is there; none of them contains a secret of the settings.
@@ -104,6 +122,7 @@ impl Doctor {
             findings.into_iter().for_each(|finding| tell(finding.without(&secrets)));
         };
         tell(vec![env_file::check(&self.tools.env_file)]);
+        tell(self.proxy.iter().cloned().collect());
         let place = CloudRunTarget::new(options, |name| (self.tools.variable)(name));
         let subject = match subject {
             Ok(subject) => subject,

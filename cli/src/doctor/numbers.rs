@@ -180,7 +180,7 @@ impl Number {
         let path = url.as_ref().and_then(Uri::path_and_query).filter(|path| path.query().is_some());
         let Some(path) = path.filter(|_| finding.mark == Mark::Ok) else { return finding };
         let request = VoiceRequest::new(doctor, &subject.twilio, public, None);
-        let (says, mend) = match request.of_number(path.as_str(), &self.phone_number).await {
+        let (says, mend) = match request.of_number(public.own_path(path.as_str()), &self.phone_number).await {
             None => return finding,
             Some(Ok(response)) if response.status().is_success() => return finding,
             Some(Ok(response)) if response.status() == StatusCode::NOT_FOUND => (
@@ -269,7 +269,7 @@ fn address(what: &str, url: &Uri, public: &PublicUrl, method: Option<&str>) -> O
             url.scheme_str().unwrap_or_default()
         )));
     }
-    if url.path() != "/twiml" {
+    if url.path() != format!("{}/twiml", public.prefix) {
         return Some(fault(format!("its {what} has the path {}, where this service answers nothing", url.path())));
     }
     match method {
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     fn public() -> PublicUrl {
-        PublicUrl { is_tls: true, authority: "calls.example.com".to_owned() }
+        PublicUrl::at_root(true, "calls.example.com")
     }
 
     fn found(voice: &str, fallback: &str) -> Finding {

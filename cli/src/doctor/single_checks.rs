@@ -45,7 +45,7 @@ impl Doctor {
     /// Why there is no such number.
     pub(crate) async fn command_for_number(&self, settings: &Settings, number: &str) -> Result<String, Vec<Finding>> {
         let subject = read(settings).await?;
-        let not_yet = PublicUrl { is_tls: true, authority: NOT_YET.to_owned() };
+        let not_yet = PublicUrl::at_root(true, NOT_YET);
         let public = subject.public_url.as_ref().unwrap_or(&not_yet);
         let Some(api) = twilio::check(self, &subject.twilio).await.1 else {
             let why = "Twilio cannot be asked for the number";

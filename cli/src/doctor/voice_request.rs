@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::Doctor;
 use super::finding::Finding;
 use super::twiml::{NoStream, Twiml};
-use super::url::{is_loopback, location, unreached};
+use super::url::{location, unreached};
 use super::web::WebError;
 use dialbridge_runner::settings::{PublicUrl, Secret, TwilioConfig};
 use dialbridge_runner::twilio::signature::sign;
@@ -188,7 +188,7 @@ impl<'a> VoiceRequest<'a> {
     fn addresses(&self, twiml: &Twiml) -> Finding {
         let mend = format!("set PUBLIC_URL={} at the service", self.public.http(""));
         let (scheme, authority) = parts(&twiml.stream);
-        let socket = if self.public.is_tls || !is_loopback(&self.public.authority) { "wss" } else { "ws" };
+        let socket = if self.public.is_tls || !self.public.is_local() { "wss" } else { "ws" };
         if scheme != socket {
             let says = format!("its <Stream url> is {scheme}://{authority}/…, and Twilio takes {socket} only");
             return Finding::fault(SIGNED, says, mend);

@@ -6,6 +6,7 @@ mod cli;
 mod configure;
 mod doctor;
 mod program;
+mod proxy;
 mod secrets;
 mod twilios_sample;
 mod two_instances;

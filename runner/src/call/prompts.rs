@@ -1,7 +1,10 @@
 //! Audio that an agent names instead of sending it: `https:` and `gs:` addresses, and text to synthesise (`text:`,
 //! `ssml:`; Dialogflow synthesises only the texts of its default platform itself).
 
+mod redirect;
 mod synthesis;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +29,9 @@ use dialbridge_net::http_client::HttpClient;
 /// How long fetched audio is used before we ask whether it has changed.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// How many redirects of a recording are followed.
+const MAX_REDIRECTS: usize = 5;
+
 /// How much fetched audio we keep, in bytes, for all addresses together.
 const MAX_KEPT_BYTES: usize = 32 << 20;
 
@@ -36,8 +42,17 @@ const OBJECT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 #[derive(Clone)]
 pub struct Prompts(Arc<Inner>);
 
+/// The clients that fetch audio.
+#[derive(Debug, Clone)]
+pub(crate) struct PromptClients {
+    /// For the hosts of the settings.
+    pub(crate) configured: HttpClient,
+    /// For hosts that an agent names. It connects to none but those of `PROMPT_HOSTS`.
+    pub(crate) named: HttpClient,
+}
+
 struct Inner {
-    client: HttpClient,
+    clients: PromptClients,
     auth: Auth,
     config: PromptsConfig,
     kept: Mutex<BTreeMap<String, Kept>>,
@@ -47,6 +62,24 @@ struct Inner {
 impl fmt::Debug for Prompts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prompts").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+/// Where a recording is.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// At a URL that the agent names.
+    Named(&'a str),
+    /// At a URL of Cloud Storage.
+    Storage(&'a str),
+}
+
+/// A request for a recording, unless it is still the one with this tag.
+fn request(url: &str, etag: Option<&HeaderValue>) -> http::request::Builder {
+    let request = Request::get(url).header("accept", "audio/*");
+    match etag {
+        Some(etag) => request.header(IF_NONE_MATCH, etag),
+        None => request,
     }
 }
 
@@ -65,10 +98,10 @@ struct Synthesized {
 }
 
 impl Prompts {
-    /// Fetches with this client, and from Google with these credentials.
+    /// Fetches with these clients, and from Google with these credentials.
     #[must_use]
-    pub(crate) fn new(client: HttpClient, auth: Auth, config: PromptsConfig) -> Self {
-        Self(Arc::new(Inner { client, auth, config, kept: Mutex::default(), refused_voices: LogLimit::default() }))
+    pub(crate) fn new(clients: PromptClients, auth: Auth, config: PromptsConfig) -> Self {
+        Self(Arc::new(Inner { clients, auth, config, kept: Mutex::default(), refused_voices: LogLimit::default() }))
     }
 
     /// Fetches a recording, or text spoken as `speech` says. Returns the bytes. The caller sets the deadline.
@@ -78,8 +111,8 @@ impl Prompts {
     pub async fn fetch(&self, uri: &str, language: &str, speech: &SpeechConfig) -> Result<Bytes, String> {
         let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
         match scheme {
-            "https" => self.get(uri, uri, false).await,
-            "gs" => self.get(uri, &self.object(rest)?, true).await,
+            "https" => self.get(uri, Source::Named(uri)).await,
+            "gs" => self.get(uri, Source::Storage(&self.object(rest)?)).await,
             "text" | "ssml" => self.synthesize(scheme, rest, language, speech).await,
             _ => Err("the agent names audio by an address that is neither https: nor gs:".to_owned()),
         }
@@ -96,16 +129,16 @@ impl Prompts {
         Ok(format!("{}/{bucket}/{object}", self.0.config.storage_endpoint))
     }
 
-    async fn get(&self, uri: &str, url: &str, is_googles: bool) -> Result<Bytes, String> {
+    async fn get(&self, uri: &str, source: Source<'_>) -> Result<Bytes, String> {
         let kept = self.kept().get(uri).cloned();
         if let Some(kept) = kept.as_ref().filter(|kept| kept.checked.elapsed() < FRESH) {
             return Ok(kept.audio.clone());
         }
-        let mut request = Request::get(url).header("accept", "audio/*");
-        if let Some(etag) = kept.as_ref().and_then(|kept| kept.etag.clone()) {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        let response = self.send(request, Bytes::new(), is_googles && url.starts_with("https:")).await?;
+        let etag = kept.as_ref().and_then(|kept| kept.etag.clone());
+        let response = match source {
+            Source::Named(url) => self.follow(url, etag.as_ref()).await?,
+            Source::Storage(url) => self.send(request(url, etag.as_ref()), Bytes::new()).await?,
+        };
         match (response.status(), kept) {
             (StatusCode::NOT_MODIFIED, Some(kept)) => Ok(self.keep(uri, kept.audio, kept.etag)),
             (status, _) if status.is_success() => {
@@ -114,6 +147,21 @@ impl Prompts {
             }
             (status, _) => Err(format!("the audio that the agent names cannot be had: {status}")),
         }
+    }
+
+    /// Fetches from a host that the agent names, and from those that it redirects to. None of them gets credentials.
+    async fn follow(&self, url: &str, etag: Option<&HeaderValue>) -> Result<http::Response<Bytes>, String> {
+        let mut url = url.to_owned();
+        for _ in 0..=MAX_REDIRECTS {
+            let request = request(&url, etag).body(Full::default()).map_err(|error| error.to_string())?;
+            let response = self.0.clients.named.send(request, self.0.config.max_bytes).await;
+            let response = response.map_err(|error| error.to_string())?;
+            match redirect::target(&url, &response)? {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        Err(format!("the audio that the agent names is redirected more than {MAX_REDIRECTS} times"))
     }
 
     async fn synthesize(
@@ -147,22 +195,17 @@ impl Prompts {
 
     async fn ask(&self, body: &serde_json::Value) -> Result<http::Response<Bytes>, String> {
         let url = format!("{}/v1/text:synthesize", self.0.config.text_to_speech_endpoint);
-        let with_credentials = url.starts_with("https:");
         let request = Request::post(url).header("content-type", "application/json");
-        self.send(request, body.to_string().into(), with_credentials).await
+        self.send(request, body.to_string().into()).await
     }
 
-    async fn send(
-        &self,
-        request: http::request::Builder,
-        body: Bytes,
-        with_credentials: bool,
-    ) -> Result<http::Response<Bytes>, String> {
+    /// Sends a request to a host of the settings, with credentials if it has TLS.
+    async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<http::Response<Bytes>, String> {
         let mut request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
-        if with_credentials {
+        if request.uri().scheme_str() == Some("https") {
             self.0.auth.add_to(request.headers_mut()).await.map_err(|error| error.to_string())?;
         }
-        self.0.client.send(request, self.0.config.max_bytes).await.map_err(|error| error.to_string())
+        self.0.clients.configured.send(request, self.0.config.max_bytes).await.map_err(|error| error.to_string())
     }
 
     fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {

@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, HTML, Refusal, not_found, refusal, text, with_type};
-use super::webhook::{forwarded_url, pairs, read_form};
+use super::forwarded::forwarded_url;
+use super::webhook::{pairs, read_form};
 use crate::service::admin::{Admin, Keys, LOGIN_LIFE_MS};
 use crate::settings::{Config, PublicUrl};
 use crate::telemetry::RefusalReason;
@@ -110,7 +111,7 @@ pub(super) fn log_out<B>(admin: &Admin, request: &Request<B>) -> Result<Answer, 
 pub(super) fn is_own_origin(config: &Config, headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let own = [forwarded_url(headers), config.public_url.clone()];
-    origin.is_some_and(|origin| own.iter().flatten().any(|url| url.http("").eq_ignore_ascii_case(origin)))
+    origin.is_some_and(|origin| own.iter().flatten().any(|url| url.origin().eq_ignore_ascii_case(origin)))
 }
 
 fn check_token(admin: &Admin, keys: &Keys, token: &str, client: Option<IpAddr>) -> Result<(), Refusal> {
@@ -177,7 +178,7 @@ fn cookie(is_tls: bool, value: &str, seconds: u64) -> String {
 
 fn to_page(cookie: &str) -> Answer {
     let mut answer = text(StatusCode::SEE_OTHER, "");
-    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("/"));
+    answer.headers_mut().insert(LOCATION, HeaderValue::from_static("./"));
     // The cookie consists of base64url and the letters above.
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
         answer.headers_mut().insert(SET_COOKIE, cookie);
@@ -201,7 +202,7 @@ fn unknown_host() -> Refusal {
 fn foreign_origin(admin: &Admin, headers: &HeaderMap) -> Refusal {
     if let Some(withheld) = admin.refusal_log.allow() {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-        let called = forwarded_url(headers).map(|url| url.http("")).unwrap_or_default();
+        let called = forwarded_url(headers).map(|url| url.origin()).unwrap_or_default();
         tracing::warn!(
             origin,
             called,

@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal};
-use super::webhook::{check_signature, public_url};
+use super::webhook::{likely_url, signed_url};
 use crate::call::context::CallKind;
 use crate::http::bare_media;
 use crate::media::media_socket::{self, MediaSocket};
@@ -88,11 +88,11 @@ fn handshake(
         admission.telemetry.refused(RefusalReason::Draining);
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "this instance is ending\n"));
     }
-    let public = public_url(&admission.config, request.headers())?;
-    let url = public.ws(request.uri().path_and_query().map_or("/", |path| path.as_str()));
-    if kind != CallKind::Browser {
-        check_signature(admission, &url, &[], request.headers())?;
-    }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let public = match kind {
+        CallKind::Browser => likely_url(&admission.config, request.headers())?,
+        CallKind::Ticket | CallKind::Bare => signed_url(admission, |public| public.ws(path), &[], request.headers())?,
+    };
     if !is_upgrade_request(request) {
         return Err(refusal(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n"));
     }

@@ -4,7 +4,10 @@ mod admin;
 mod answer;
 mod bare_media;
 mod events;
+mod forwarded;
+mod listen;
 mod media;
+mod near_paths;
 mod page;
 mod routes;
 mod server;
@@ -15,4 +18,5 @@ mod voice;
 #[doc(hidden)]
 pub mod webhook;
 
+pub use listen::listen;
 pub use server::{serve, serve_connection};

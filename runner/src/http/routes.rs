@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tracing::Instrument as _;
 
 use super::answer::{Answer, Refusal, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
+use super::near_paths::note_unknown_path;
 use super::voice::VOICE_URL;
 use super::{admin, media, page, voice};
 use crate::call::context::CallKind;
@@ -18,6 +20,10 @@ use crate::telemetry::trace_context::TraceContext;
 
 /// Answers a request within its trace, or within a new one. A call that the request starts continues this trace.
 pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
+    if let Some(page) = page_behind_prefix(&service, &request) {
+        return page.map(Either::Left);
+    }
+    take_prefix_off(&service, &mut request);
     let came = TraceContext::of_request(request.headers());
     let (telemetry, method) = (service.admission.telemetry.clone(), request.method().clone());
     let told = if request.uri().path() == VOICE_URL { telemetry.request(came) } else { None };
@@ -30,6 +36,33 @@ pub(super) async fn traced(service: Arc<Service>, mut request: Request<Incoming>
         telemetry.answered(told, VOICE_URL, method.as_str(), answer.status().as_u16());
     }
     answer
+}
+
+/// Leads a browser that asks for the path of `PUBLIC_URL` to the page there, whose links are relative.
+fn page_behind_prefix(service: &Service, request: &Request<Incoming>) -> Option<Answer> {
+    let public = service.config().public_url.as_ref()?;
+    let is_prefix = !public.prefix.is_empty() && request.uri().path() == public.prefix;
+    if !is_prefix || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut answer = text(StatusCode::PERMANENT_REDIRECT, "");
+    answer.headers_mut().insert(LOCATION, HeaderValue::try_from(format!("{}/", public.prefix)).ok()?);
+    Some(answer)
+}
+
+/// Takes the path of `PUBLIC_URL` off the request's path, unless a proxy has done so.
+fn take_prefix_off(service: &Service, request: &mut Request<Incoming>) {
+    let Some(public) = service.config().public_url.as_ref().filter(|public| !public.prefix.is_empty()) else { return };
+    let uri = request.uri();
+    let (path, own) = (uri.path(), public.own_path(uri.path()));
+    if path.len() == own.len() {
+        return;
+    }
+    let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
+    // A part of a path and its query are valid again.
+    if let Ok(own) = format!("{own}{query}").parse() {
+        *request.uri_mut() = own;
+    }
 }
 
 async fn answer(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
@@ -74,7 +107,10 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
         other => match other.strip_prefix("/media/") {
             Some(ticket) if is_get => media::open(runner, request, ticket, CallKind::Ticket)?,
             Some(_) => not_allowed("GET"),
-            None => not_found(),
+            None => {
+                note_unknown_path(admission, &request);
+                not_found()
+            }
         },
     })
 }

@@ -52,7 +52,8 @@ pub async fn serve(service: Arc<Service>, listener: TcpListener) {
 async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, IpAddr)> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer.ip()))
+    // A socket for both kinds of addresses writes IPv4 addresses as IPv6 ones.
+    Ok((stream, peer.ip().to_canonical()))
 }
 
 /// Serves one connection to its end. A media stream outlives it.

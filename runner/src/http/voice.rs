@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text, xml};
-use super::webhook::Webhook;
+use super::webhook::{Reach, Webhook};
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
 use crate::settings::value::is_event_name;
@@ -54,6 +54,9 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         admission.telemetry.refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return Ok(xml(busy(agent, language.as_deref())));
+    }
+    if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
+        return Ok(xml(fallback(agent, &call_sid)));
     }
     let began_ms = admission.clock.now_ms();
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };

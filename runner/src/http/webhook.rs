@@ -1,23 +1,28 @@
 //! A webhook request from Twilio: its parameters, and whether Twilio signed it.
 
-use http::header::{CONTENT_TYPE, HOST};
-use http::uri::Authority;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Refusal, refusal};
+use super::forwarded::{ClientTls, client_tls, is_out_of_reach};
 use crate::service::admission::Admission;
 use crate::settings::{Config, Limits, PublicUrl};
 use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::signature::is_signed;
 
+// Public for the fuzz targets, as this module is.
+pub use super::forwarded::{called_urls, forwarded_url};
+
 /// A request that Twilio signed, or any request if no token is set.
 #[derive(Debug)]
 pub(super) struct Webhook {
     /// The URL of this service as Twilio sees it.
     pub(super) public: PublicUrl,
+    /// Whether Twilio can open that URL.
+    pub(super) reach: Reach,
     /// The parameters of the URL.
     pub(super) query: Vec<(String, String)>,
     /// The parameters of the body, or of the URL for GET.
@@ -26,11 +31,19 @@ pub(super) struct Webhook {
     pub(super) trace: Option<TraceContext>,
 }
 
+/// Whether Twilio can open the URLs that we give to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// As far as we know.
+    Open,
+    /// Only this network knows the host, and the request comes from elsewhere.
+    Closed,
+}
+
 impl Webhook {
     /// Reads and checks a request.
     pub(super) async fn read(admission: &Admission, request: Request<Incoming>) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
-        let public = public_url(&admission.config, &head.headers)?;
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let query = pairs(head.uri.query().unwrap_or_default().as_bytes());
         let form = match head.method {
@@ -40,10 +53,11 @@ impl Webhook {
             }
             _ => Vec::new(),
         };
-        check_signature(admission, &public.http(&path), &form, &head.headers)?;
+        let public = signed_url(admission, |public| public.http(&path), &form, &head.headers)?;
+        let reach = check_reach(admission, &public, &head.headers);
         let form = if head.method == Method::POST { form } else { query.clone() };
         let trace = head.extensions.get().copied();
-        Ok(Self { public, query, form, trace })
+        Ok(Self { public, reach, query, form, trace })
     }
 
     /// A parameter that Twilio sets.
@@ -84,42 +98,62 @@ pub(super) async fn read_form(limits: &Limits, headers: &HeaderMap, body: Incomi
     }
 }
 
-/// The URL of this service as Twilio sees it: PUBLIC_URL, else the one that the front end forwards.
-pub(super) fn public_url(config: &Config, headers: &HeaderMap) -> Result<PublicUrl, Refusal> {
-    let public = config.public_url.clone().or_else(|| forwarded_url(headers));
-    public.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "no host\n"))
+/// The URLs of this service that Twilio can have called: PUBLIC_URL alone, else those that the request names. The first one
+/// is the likeliest.
+///
+/// # Errors
+/// The response to send: the request names no host.
+fn public_urls(config: &Config, headers: &HeaderMap) -> Result<Vec<PublicUrl>, Refusal> {
+    let urls = config.public_url.clone().map_or_else(|| called_urls(headers), |url| vec![url]);
+    if urls.is_empty() { Err(refusal(StatusCode::BAD_REQUEST, "no host\n")) } else { Ok(urls) }
 }
 
-/// The URL that the front end forwards. On Cloud Run it is the URL of the request.
-#[must_use]
-pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let proto = header("x-forwarded-proto").and_then(|list| list.split(',').next()).map(str::trim);
-    let authority: Authority = header(HOST.as_str())?.parse().ok()?;
-    Some(PublicUrl { is_tls: proto == Some("https"), authority: authority.as_str().to_owned() })
+/// The likeliest URL of this service, for a request that Twilio does not sign.
+///
+/// # Errors
+/// The same.
+pub(super) fn likely_url(config: &Config, headers: &HeaderMap) -> Result<PublicUrl, Refusal> {
+    public_urls(config, headers).map(|urls| urls[0].clone())
 }
 
-/// Refuses a request that Twilio did not sign, if there is a token to check it with.
-pub(super) fn check_signature(
+/// Finds the URL of this service that Twilio called: the one for which the signature is right, or the likeliest if there is no
+/// token to check a signature with. `url_of` makes the signed URL.
+///
+/// # Errors
+/// The response to send: Twilio did not sign the request, or it names no host.
+pub(super) fn signed_url(
+    admission: &Admission,
+    url_of: impl Fn(&PublicUrl) -> String,
+    form: &[(String, String)],
+    headers: &HeaderMap,
+) -> Result<PublicUrl, Refusal> {
+    let tokens = &admission.config.twilio.auth_tokens;
+    let mut urls = public_urls(&admission.config, headers)?;
+    let url = url_of(&urls[0]);
+    if tokens.is_empty() {
+        return Ok(urls.swap_remove(0));
+    }
+    let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
+    let right = signature
+        .and_then(|signature| urls.into_iter().find(|public| is_signed(tokens, &url_of(public), form, signature)));
+    right.ok_or_else(|| refuse(admission, &url, form, headers, signature))
+}
+
+/// Counts and logs a request that Twilio did not sign.
+fn refuse(
     admission: &Admission,
     url: &str,
     form: &[(String, String)],
     headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    let tokens = &admission.config.twilio.auth_tokens;
-    if tokens.is_empty() {
-        return Ok(());
-    }
-    let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
-    if signature.is_some_and(|signature| is_signed(tokens, url, form, signature)) {
-        return Ok(());
-    }
+    signature: Option<&str>,
+) -> Refusal {
     admission.telemetry.refused(if signature.is_some() { RefusalReason::Signature } else { RefusalReason::Unsigned });
     if let Some(withheld) = admission.refusal_log.allow() {
         let Some(signature) = signature else {
             tracing::warn!(url = redacted(url), withheld, "a request was refused: it has no X-Twilio-Signature");
-            return Err(refusal(StatusCode::FORBIDDEN, ""));
+            return refusal(StatusCode::FORBIDDEN, "");
         };
+        let tokens = &admission.config.twilio.auth_tokens;
         let matching = neighbours(url, headers).into_iter().find(|other| is_signed(tokens, other, form, signature));
         let (url, signed_url) = (redacted(url), matching.as_deref().map(redacted));
         match signed_url {
@@ -132,11 +166,40 @@ pub(super) fn check_signature(
             None => tracing::warn!(
                 url,
                 withheld,
-                "a request was refused: its signature matches no form of its URL; is TWILIO_AUTH_TOKEN that account's?"
+                "a request was refused: its signature matches no form of its URL; is TWILIO_AUTH_TOKEN that account's? Does \
+                 Twilio call another host or path? Then set PUBLIC_URL to what it calls"
             ),
         }
     }
-    Err(refusal(StatusCode::FORBIDDEN, ""))
+    refusal(StatusCode::FORBIDDEN, "")
+}
+
+/// Tells once if Twilio may not be able to open the URLs that it gets.
+fn check_reach(admission: &Admission, public: &PublicUrl, headers: &HeaderMap) -> Reach {
+    if admission.config.public_url.is_some() {
+        return Reach::Open;
+    }
+    let host = public.authority.as_str();
+    if is_out_of_reach(public, headers) {
+        admission.reach_log.call_once(|| {
+            tracing::error!(
+                host,
+                "requests come from the Internet with a host that only this network knows: calls get their fallback. Set \
+                 PUBLIC_URL to the URL that Twilio calls, or let the proxy pass Host on"
+            );
+        });
+        return Reach::Closed;
+    }
+    if !public.is_local() && client_tls(headers) != ClientTls::Yes {
+        admission.reach_log.call_once(|| {
+            tracing::warn!(
+                host,
+                "no header says that callers of this host have TLS, but Twilio opens media streams with TLS only: they are \
+                 given to it with wss://. Set PUBLIC_URL to the URL that Twilio calls, or let the proxy send X-Forwarded-Proto"
+            );
+        });
+    }
+    Reach::Open
 }
 
 /// Other URLs that Twilio may have called: the other scheme, the hosts in the headers, with or without a slash at the

@@ -1,7 +1,7 @@
 //! Whether a call comes in: what the webhooks, the media streams and the softphone check and count.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 
 use super::drain::Drain;
 use crate::call::calls::Calls;
@@ -20,6 +20,10 @@ pub(crate) struct Admission {
     pub(crate) telemetry: Arc<Telemetry>,
     /// For log lines about refused requests.
     pub(crate) refusal_log: Arc<LogLimit>,
+    /// For the log line about URLs that Twilio may not be able to open.
+    pub(crate) reach_log: Once,
+    /// For log lines about requests to paths that we do not have.
+    pub(crate) path_log: LogLimit,
     pub(crate) drain: Drain,
     /// Whether the warm-up of the agents is over.
     pub(crate) is_warm: AtomicBool,

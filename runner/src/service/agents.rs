@@ -2,14 +2,16 @@
 //! connections.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::call::prompts::Prompts;
+use crate::call::prompts::{PromptClients, Prompts};
 use crate::call::tools::Tools;
 use crate::settings::{AgentConfig, PromptsConfig};
 use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
 use dialbridge_net::dial::Dial;
+use dialbridge_net::guarded::Guarded;
 use dialbridge_net::http_client::HttpClient;
 
 /// What the calls to one agent share.
@@ -60,10 +62,17 @@ impl Agents {
                 None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), max_streams)?,
             };
             agents.connections.insert(access.clone(), agent.clone());
-            let prompts = prompts
-                .entry((access, config.prompts.clone()))
-                .or_insert_with(|| Prompts::new(client.clone(), agent.auth(), config.prompts.clone()))
-                .clone();
+            let prompts = match prompts.entry((access, config.prompts.clone())) {
+                Entry::Occupied(shared) => shared.get().clone(),
+                Entry::Vacant(place) => {
+                    let guarded = Guarded::new(dial.clone(), config.prompts.hosts.clone());
+                    let clients = PromptClients {
+                        configured: client.clone(),
+                        named: HttpClient::new(Arc::new(guarded)).map_err(AgentError::Tls)?,
+                    };
+                    place.insert(Prompts::new(clients, agent.auth(), config.prompts.clone())).clone()
+                }
+            };
             let tools = config.tools.clone().map(|webhook| Tools::new(client.clone(), webhook));
             let (speech, ces) = (Arc::new(config.speech.clone()), Arc::new(config.ces.clone()));
             agents.clients.insert(name.clone(), AgentClient { agent, prompts, speech, ces, tools });

@@ -14,7 +14,7 @@ pub(crate) mod page;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -32,6 +32,7 @@ use crate::service::drain::{Drain, Drained};
 use crate::service::page::Page;
 use crate::settings::Config;
 use crate::telemetry::clock::WallClock;
+use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::{Now, Telemetry};
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::TicketSigner;
@@ -122,6 +123,8 @@ impl Service {
             clock,
             telemetry: Arc::new(Telemetry::start(&config, &client, clock)),
             refusal_log: Arc::default(),
+            reach_log: Once::new(),
+            path_log: LogLimit::default(),
             drain: Drain::default(),
             is_warm: AtomicBool::new(false),
             config: Arc::new(config),

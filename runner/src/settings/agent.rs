@@ -221,6 +221,7 @@ impl Values<'_> {
             max_bytes: self.get(&table::PROMPT_MAX_BYTES),
             storage_endpoint: self.get(&table::STORAGE_ENDPOINT),
             text_to_speech_endpoint: self.get(&table::TEXT_TO_SPEECH_ENDPOINT),
+            hosts: self.get(&table::PROMPT_HOSTS),
         }
     }
 

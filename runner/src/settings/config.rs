@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::numbers::Routes;
 use super::prompts::PromptsConfig;
+use super::public_url::PublicUrl;
 use super::severity::Severity;
 use super::tools::ToolWebhook;
 use dialbridge_agents::{AgentAddress, Endpoint};
@@ -27,6 +28,8 @@ pub const DEFAULT_AGENT: &str = "default";
 /// Everything the service needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The address to listen on. `None`: all, IPv4 and IPv6.
+    pub host: Option<IpAddr>,
     /// The port to listen on.
     pub port: u16,
     /// The URL that Twilio sees, if it is set.
@@ -89,13 +92,14 @@ impl Config {
             (false, _) if is_known => None,
             (false, _) => Some("TWILIO_ACCOUNT_SID is not set: no call is updated over REST"),
         };
-        let is_local = |url: &PublicUrl| {
-            let host = url.authority.rsplit_once(':').map_or(url.authority.as_str(), |(host, _)| host);
-            !host.contains('.') || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-        };
-        let is_open = self.admin_token.is_none() && self.public_url.as_ref().is_some_and(|url| !is_local(url));
+        let public = self.public_url.as_ref().filter(|url| !url.is_local());
+        let is_open = self.admin_token.is_none() && public.is_some() && self.has_page();
         let page = "ADMIN_TOKEN is not set: the page at / is open to anyone who can reach this service";
-        twilio.into_iter().chain((is_open && self.has_page()).then_some(page)).collect()
+        let no_tls = "PUBLIC_URL begins with http://: media streams are given to Twilio with wss://, because it opens no \
+                      others. Give the host a certificate, and begin PUBLIC_URL and the number's voice-url with https://";
+        let is_plaintext = public.is_some_and(|url| !url.is_tls);
+        let others = [is_open.then_some(page), is_plaintext.then_some(no_tls)];
+        twilio.into_iter().chain(others.into_iter().flatten()).collect()
     }
 
     /// Whether there is a page. A public service shows it only with an admin token.
@@ -153,29 +157,6 @@ impl Platform {
     #[must_use]
     pub fn is_public(self) -> bool {
         !matches!(self, Self::Elsewhere)
-    }
-}
-
-/// The URL that Twilio sees.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl {
-    /// Whether it is `https`.
-    pub is_tls: bool,
-    /// The host, with its port if it has one.
-    pub authority: String,
-}
-
-impl PublicUrl {
-    /// The URL of a path, for webhooks.
-    #[must_use]
-    pub fn http(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.is_tls { "https" } else { "http" }, self.authority)
-    }
-
-    /// The URL of a path, for the media socket.
-    #[must_use]
-    pub fn ws(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.is_tls { "wss" } else { "ws" }, self.authority)
     }
 }
 

@@ -19,6 +19,7 @@ mod layer;
 mod numbers;
 mod old_names;
 mod prompts;
+mod public_url;
 mod recording;
 mod retake;
 mod service;
@@ -34,8 +35,7 @@ pub(crate) mod value;
 #[cfg(feature = "lab")]
 pub use config::Lab;
 pub use config::{
-    AgentConfig, Config, DEFAULT_AGENT, EventsConfig, Limits, Platform, PublicUrl, Redaction, Sampler, TracesConfig,
-    TwilioConfig,
+    AgentConfig, Config, DEFAULT_AGENT, EventsConfig, Limits, Platform, Redaction, Sampler, TracesConfig, TwilioConfig,
 };
 pub use dialbridge_agents::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
 pub use dialbridge_net::Secret;
@@ -44,6 +44,7 @@ pub use faults::SettingErrors;
 pub use given::Settings;
 pub use numbers::Routes;
 pub use prompts::PromptsConfig;
+pub use public_url::PublicUrl;
 pub use retake::with_settings;
 pub use severity::Severity;
 pub use spelling::misspelt;

@@ -1,5 +1,13 @@
 //! How we turn an agent's recordings and texts into audio.
 
+use dialbridge_net::guarded::AllowedHosts;
+use dialbridge_net::hosts::{HostList, NameRule};
+
+use super::value::{Quoted, list};
+
+/// The item that stands for all public addresses.
+const PUBLIC: &str = "public";
+
 /// How we fetch audio.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PromptsConfig {
@@ -9,6 +17,22 @@ pub struct PromptsConfig {
     pub storage_endpoint: String,
     /// Base URL of Cloud Text-to-Speech.
     pub text_to_speech_endpoint: String,
+    /// The hosts from which recordings are fetched that an agent names.
+    pub hosts: AllowedHosts,
+}
+
+/// Reads `PROMPT_HOSTS`: `public`, and hosts as a URL names them, `.suffix`, addresses and CIDR ranges.
+pub(super) fn prompt_hosts(value: &str) -> Result<AllowedHosts, String> {
+    let items = list(value);
+    let named: Vec<&str> = items.iter().map(String::as_str).filter(|item| *item != PUBLIC).collect();
+    let fault = |item: &str| {
+        format!("has {}; each item is public, a host, .suffix, an address or a range such as 10.0.0.0/8", Quoted(item))
+    };
+    if let Some(all) = named.iter().find(|item| **item == "*") {
+        return Err(fault(all));
+    }
+    let list = HostList::parse(&named.join(","), NameRule::Exact).map_err(|item| fault(&item))?;
+    Ok(AllowedHosts { public: named.len() < items.len(), named: list })
 }
 
 impl Default for PromptsConfig {
@@ -17,6 +41,7 @@ impl Default for PromptsConfig {
             max_bytes: 5 << 20,
             storage_endpoint: "https://storage.googleapis.com".to_owned(),
             text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
+            hosts: AllowedHosts::default(),
         }
     }
 }

@@ -22,6 +22,7 @@ impl Values<'_> {
         let twilio = self.twilio();
         self.check_access(platform, &twilio);
         Config {
+            host: self.find(&table::HOST),
             port: self.get(&table::PORT),
             public_url: self.find(&table::PUBLIC_URL),
             twilio,

@@ -5,6 +5,7 @@
 //! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge-runner settings` writes its row.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
@@ -13,17 +14,20 @@ use dialbridge_core::config::{BargeInMode, Clip};
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_core::stages::TurnStage;
 use dialbridge_net::Secret;
+use dialbridge_net::guarded::AllowedHosts;
 use http::{HeaderName, HeaderValue};
 
-use super::config::{PublicUrl, Redaction};
+use super::config::Redaction;
+use super::prompts::prompt_hosts;
+use super::public_url::{PublicUrl, public_url};
 use super::recording::recording;
 use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
     digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, handoff_fields, host_label, language,
-    list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, sentence, stage_times, time_zone,
-    trace_headers, webhook_headers,
+    list, listening_address, log_level, parameter_name, phrases, project, renewal_seconds, sentence, stage_times,
+    time_zone, trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
@@ -46,7 +50,9 @@ settings! {
     "Service" {
         /// The port that the service listens on
         Service PORT: u16 = number(0..=65_535).default_is("8080");
-        /// The URL of this service as Twilio sees it
+        /// The address that the service listens on
+        Service HOST: IpAddr = form("ADDRESS", "", listening_address).example("127.0.0.1").otherwise("all, IPv4 and IPv6");
+        /// The URL of this service as Twilio sees it, with the path that stands before its own paths
         Service PUBLIC_URL: PublicUrl = form("URL", "", public_url).example("https://calls.example.com")
             .otherwise("`X-Forwarded-Proto` and `Host`");
         /// A TOML file with agents by name, each with settings of its own
@@ -236,6 +242,9 @@ settings! {
         Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("20971520");
         /// How long the fetch of a recording may take
         Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
+        /// The hosts from which https: addresses are fetched, a list; public: all public addresses
+        Agent PROMPT_HOSTS: AllowedHosts = form("HOSTS", "list", prompt_hosts).default_is("public")
+            .example("public,recordings.corp.internal,10.1.0.0/16");
         /// Cloud Storage, where gs: addresses are fetched
         Agent STORAGE_ENDPOINT: String = form("URL", "", base_url).default_is("https://storage.googleapis.com");
         /// Cloud Text-to-Speech, where texts are spoken that Dialogflow does not speak itself

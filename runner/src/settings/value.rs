@@ -4,6 +4,7 @@
 use roxmltree::Document;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
@@ -15,7 +16,6 @@ use dialbridge_net::Secret;
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
-use super::config::PublicUrl;
 use super::numbers::is_number;
 use super::severity::Severity;
 use dialbridge_agents::{AgentAddress, Endpoint, EsApi};
@@ -112,15 +112,10 @@ pub(super) fn base_url(value: &str) -> Result<String, String> {
     kept(value.trim_end_matches('/'), is_base, "; it must be a URL with http or https, without a query")
 }
 
-pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
-    let url = url(value)?;
-    let uri: Uri = url.parse().map_err(|_| format!("is {}; it must be a URL with http or https", Quoted(value)))?;
-    if uri.path() != "/" || uri.query().is_some() {
-        let why = "it must have neither a path nor a query: this service has its paths at the root";
-        return Err(format!("is {}; {why}", Quoted(value)));
-    }
-    let authority = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-    Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority })
+/// The address to listen on.
+pub(super) fn listening_address(value: &str) -> Result<IpAddr, String> {
+    let address = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+    address.parse().map_err(|_| format!("is {}; it must be an address of this machine", Quoted(value)))
 }
 
 /// An agent's resource name, or `lab:` with or without a file.

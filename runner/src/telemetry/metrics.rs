@@ -78,10 +78,12 @@ pub enum RefusalReason {
     Busy,
     /// It asks for something that is for operators only.
     Admin,
+    /// Its path is none of ours, but near one, or Twilio asks for it.
+    Path,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Unsigned,
         Self::Signature,
         Self::Form,
@@ -92,6 +94,7 @@ impl RefusalReason {
         Self::Draining,
         Self::Busy,
         Self::Admin,
+        Self::Path,
     ];
 
     fn as_str(self) -> &'static str {
@@ -106,6 +109,7 @@ impl RefusalReason {
             Self::Draining => "draining",
             Self::Busy => "busy",
             Self::Admin => "admin",
+            Self::Path => "path",
         }
     }
 }

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_transfer_that_would_become_too_long_goes_without_the_parameters() {
-        let public = PublicUrl { is_tls: true, authority: "e.com".to_owned() };
+        let public = PublicUrl::at_root(true, "e.com");
         let action = DialAction { public, signer: Arc::new(TicketSigner::new(&[], &[]).unwrap()), state: None };
         let dial = |to: &str| action.put_into(&format!("{DIAL_ACTION} {to}"), "param.shop=north&", 0);
         assert_eq!(dial("+15550123"), "https://e.com/dial-ended?param.shop=north&amp;s=STATE +15550123");

@@ -118,7 +118,7 @@ describe('trouble', () => {
   it('the ticket does not hold: it says how long one does', async () => {
     const forged = `const ask = fetch; globalThis.fetch = async (path, options) => {
       const response = await ask(path, options);
-      if (path !== '/softphone') return response;
+      if (!path.endsWith('/softphone')) return response;
       const ticket = await response.json();
       return Response.json({ ...ticket, media: ticket.media + 'A' });
     }`;

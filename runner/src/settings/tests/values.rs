@@ -12,8 +12,8 @@ use dialbridge_core::handoff::DialRules;
 use dialbridge_core::tape::Mask;
 
 use super::*;
-use crate::settings::ToolWebhook;
 use crate::settings::{CesTransport, Product, Secret};
+use crate::settings::{PromptsConfig, ToolWebhook};
 use dialbridge_agents::{CesConfig, ModelVariant, SpeechConfig, VoiceGender};
 
 #[test]
@@ -22,7 +22,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
     let (phrase, phrases) = ("x".repeat(101), vec!["x"; 5_001].join(","));
     let wrong = [
         ("PORT", vec!["99999", "abc", "-1"]),
-        ("PUBLIC_URL", vec!["example.com", "https://example.com/path"]),
+        ("HOST", vec!["everywhere", "127.0.0.1:8080", "localhost", "10.0.0.0/8"]),
+        ("PUBLIC_URL", vec!["example.com", "https://example.com/?a=b", "https://example.com/phone/twiml"]),
         ("DIALBRIDGE_CONFIG", vec!["/nowhere/agents.toml"]),
         ("MAX_CALLS", vec!["0", "many"]),
         ("MAX_WAITING_SOCKETS", vec!["0", "x"]),
@@ -101,6 +102,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("PHRASE_HINTS", vec![&phrase, &phrases]),
         ("PROMPT_MAX_BYTES", vec!["0", "33554433"]),
         ("PROMPT_FETCH_MS", vec!["99", "60001"]),
+        ("PROMPT_HOSTS", vec!["*", "public,http://cdn.example.com", "10.0.0.0/33"]),
         ("STORAGE_ENDPOINT", vec!["storage.googleapis.com", "https://example.com/?a=b"]),
         ("TEXT_TO_SPEECH_ENDPOINT", vec!["gs://x"]),
         ("TWILIO_ACCOUNT_SID", vec!["AC12"]),
@@ -355,6 +357,7 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
         ("DIAL_ANSWER_ON_BRIDGE", "false"),
         ("DIAL_FAILED_EVENT", "NO_ANSWER"),
         ("PROMPT_MAX_BYTES", "1000000"),
+        ("PROMPT_HOSTS", "public, cdn.corp.internal"),
         ("STORAGE_ENDPOINT", "http://127.0.0.1:9000/"),
         ("TEXT_TO_SPEECH_ENDPOINT", "https://eu-texttospeech.googleapis.com"),
         ("RECORD_DIGITS", "true"),
@@ -365,6 +368,12 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
     assert_eq!(set.tape_mask, Mask { digits: false, audio: true });
     assert_eq!((set.prompts.max_bytes, set.prompts.storage_endpoint.as_str()), (1_000_000, "http://127.0.0.1:9000"));
     assert_eq!(set.prompts.text_to_speech_endpoint, "https://eu-texttospeech.googleapis.com");
+    let hosts = |prompts: &PromptsConfig| {
+        let named = ["cdn.corp.internal", "a.cdn.corp.internal"].map(|host| prompts.hosts.named.contains(host, 443));
+        (prompts.hosts.public, named)
+    };
+    assert_eq!((hosts(&set.prompts), hosts(&agent(&[]).prompts)), ((true, [true, false]), (true, [false, false])));
+    assert_eq!(hosts(&agent(&[("PROMPT_HOSTS", ".corp.internal")]).prompts), (false, [true, true]), "these alone");
 }
 
 #[test]

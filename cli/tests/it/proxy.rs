@@ -1,0 +1,164 @@
+//! The program in a network whose only way out is a proxy.
+#![cfg(feature = "lab")]
+
+use std::fs;
+use std::process::Command;
+
+use crate::program::{PLANTED_TOKEN, Service, folder, program, run};
+
+use dialbridge_lab::agent::{Edition, LabAgent, Script, ServedAgent};
+use dialbridge_lab::google::Identity;
+use dialbridge_lab::net::Net;
+use dialbridge_lab::proxy::{Proxy, ProxyBehaviour};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, When};
+use dialbridge_tests::{Authority, hang_up, redirected, spoke};
+use tokio::task::JoinSet;
+
+const SCRIPT: &str = "[start]\ntone = { hz = 400, ms = 200 }";
+
+/// An agent behind TLS that only the proxy reaches, Google's metadata server and Twilio.
+struct Lab {
+    authority: Authority,
+    proxy: Proxy,
+    twilio: SimulatedTwilio,
+    rest: Served,
+    metadata: Served,
+    _serving: (ServedAgent, Served),
+}
+
+impl Lab {
+    async fn start(behaviour: ProxyBehaviour) -> Self {
+        dialbridge_net::tls::install_crypto();
+        let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        let agent = LabAgent::new(Script::parse(SCRIPT, "the test's script", &no_file).unwrap());
+        let served = agent.serve_on_loopback().await.unwrap();
+        let authority = Authority::for_names(&["agent.test"]);
+        let front = authority.before_http(served.endpoint().trim_start_matches("http://").parse().unwrap()).await;
+        let proxy = Proxy::start(behaviour, &[("agent.test:443", front.address())]).await.unwrap();
+        let twilio = SimulatedTwilio::new(Account::new(Some(PLANTED_TOKEN)), Net::Tcp);
+        let rest = twilio.serve_rest_on_loopback().await.unwrap();
+        let identity = Identity::new("planted-refresh-token", "lab");
+        let metadata = Served::on_loopback(identity, |identity, stream| async move { identity.serve(stream).await });
+        let metadata = metadata.await.unwrap();
+        Self { authority, proxy, twilio, rest, metadata, _serving: (served, front) }
+    }
+
+    /// The program with these variables, which takes its token from the metadata server.
+    fn serve(&self, name: &str, variables: &[(&str, &str)]) -> Command {
+        let folder = folder(name);
+        fs::write(folder.join("trusted.pem"), self.authority.pem()).unwrap();
+        let mut command = program(&folder);
+        command
+            .arg("serve")
+            .env("PORT", "0")
+            .env("SSL_CERT_FILE", folder.join("trusted.pem"))
+            .env("DIALOGFLOW_ENDPOINT", "https://agent.test")
+            .env("GCE_METADATA_HOST", self.metadata.address().to_string())
+            .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
+            .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)
+            .env("TWILIO_API_URL", self.rest.url())
+            .env("END_OF_INTERACTION_URL", format!("{}/handoff", self.rest.url()))
+            .env("RETRY_BUDGET_SECONDS", "5")
+            .envs(variables.iter().copied());
+        command
+    }
+
+    async fn call(&self, url: String) -> CallRecord {
+        self.twilio.call(CallPlan::new(format!("{url}/twiml"), vec![hang_up(When::AgentSilent(300))])).await
+    }
+}
+
+async fn started(mut command: Command) -> Service {
+    tokio::task::spawn_blocking(move || Service::start(&mut command)).await.unwrap()
+}
+
+#[tokio::test]
+async fn calls_go_through_the_proxy_in_every_edition_and_tokens_and_twilio_do_not() {
+    for (edition, transport, variable) in [
+        (Edition::Cx, "websocket", "HTTPS_PROXY"),
+        (Edition::Es, "websocket", "https_proxy"),
+        (Edition::Ces, "websocket", "ALL_PROXY"),
+        (Edition::Ces, "grpc", "all_proxy"),
+    ] {
+        let lab = Lab::start(ProxyBehaviour::Tunnels).await;
+        let url = lab.proxy.url("user:planted%3Apassword");
+        let agent = [("DIALOGFLOW_AGENT", edition.agent_name()), ("CES_TRANSPORT", transport), (variable, &*url)];
+        let service = started(lab.serve(&format!("proxy-{variable}"), &agent)).await;
+        let call = lab.call(service.url()).await;
+        assert_eq!(spoke(&call), [(200, false)], "{variable}: {:?}", call.events);
+        let asked = lab.proxy.asked();
+        assert!(!asked.is_empty(), "{variable}");
+        for request in asked {
+            assert_eq!(request.line, "CONNECT agent.test:443", "{variable}");
+            let login = request.authorization.as_deref();
+            assert_eq!(login, Some("Basic dXNlcjpwbGFudGVkOnBhc3N3b3Jk"), "{variable}");
+        }
+        let log = service.lines_with("");
+        assert!(log.iter().any(|line| line.contains("go through a proxy")), "{variable}: {log:#?}");
+        assert!(!log.iter().any(|line| line.contains("password") || line.contains("dXNlcjpw")), "{variable}: {log:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_no_proxy_is_reached_without_it() {
+    let lab = Lab::start(ProxyBehaviour::Tunnels).await;
+    let url = lab.proxy.url("");
+    let agent =
+        [("DIALOGFLOW_AGENT", Edition::Cx.agent_name()), ("HTTPS_PROXY", &*url), ("no_proxy", ".test, 10.0.0.0/8")];
+    let service = started(lab.serve("proxy-exception", &agent)).await;
+    let call = lab.call(service.url()).await;
+    assert!(redirected(&call).is_some_and(|url| url.contains("VirtualAgentStatus=failed")), "nobody is there");
+    assert_eq!(lab.proxy.asked(), []);
+}
+
+#[tokio::test]
+async fn whatever_the_proxy_does_instead_the_log_says_so_and_the_call_gets_its_fallback() {
+    let mut running = JoinSet::new();
+    for (behaviour, name, says) in [
+        (ProxyBehaviour::Refuses(407), "login", "it refuses the login in its URL (407)"),
+        (ProxyBehaviour::Refuses(403), "forbidden", "it answers 403 to CONNECT agent.test:443"),
+        (ProxyBehaviour::Silent, "silent", "no tunnel was opened in time"),
+        (ProxyBehaviour::Endless, "endless", "the head of its answer is longer"),
+    ] {
+        running.spawn(refused(behaviour, format!("proxy-cx-{name}"), Edition::Cx, says));
+        running.spawn(refused(behaviour, format!("proxy-ces-{name}"), Edition::Ces, says));
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+}
+
+async fn refused(behaviour: ProxyBehaviour, name: String, edition: Edition, says: &str) {
+    let lab = Lab::start(behaviour).await;
+    let url = lab.proxy.url("user:planted-password");
+    let agent = [("DIALOGFLOW_AGENT", edition.agent_name()), ("HTTPS_PROXY", &*url)];
+    let service = started(lab.serve(&name, &agent)).await;
+    let call = lab.call(service.url()).await;
+    let url = redirected(&call).unwrap_or_else(|| panic!("{name}: {:?}", call.events));
+    assert!(url.contains("VirtualAgentStatus=failed"), "{name}: {url}");
+    let log = service.lines_with("");
+    assert!(log.iter().any(|line| line.contains(says)), "{name}: {log:#?}");
+    assert!(!log.iter().any(|line| line.contains("planted-password")), "{name}: {log:#?}");
+}
+
+#[tokio::test]
+async fn a_wrong_proxy_stops_the_start_with_a_line_beside_those_of_the_settings() {
+    for (variables, says) in [
+        (&[("HTTPS_PROXY", "socks5://u:planted@p.test")][..], "HTTPS_PROXY names a proxy that speaks socks5"),
+        (&[("HTTPS_PROXY", "p.test"), ("NO_PROXY", "a.test,http://b.test")], "NO_PROXY has \"http://b.test\""),
+        (&[("all_proxy", "http://"), ("MAX_CALLS", "0")], "all_proxy is no URL of a proxy; for example all_proxy=http"),
+    ] {
+        let mut command = program(&folder("proxy-wrong"));
+        command.arg("serve").env("PORT", "0").envs(variables.iter().copied());
+        let done = run(command, "").await;
+        assert_eq!(done.code, 78, "{says}: {done:?}");
+        assert_eq!(done.errors.lines().filter(|line| line.contains(says)).count(), 1, "{done:?}");
+        assert_eq!(
+            done.errors.contains("MAX_CALLS"),
+            variables.iter().any(|(name, _)| *name == "MAX_CALLS"),
+            "{done:?}"
+        );
+        assert!(!done.errors.contains("planted"), "{done:?}");
+    }
+}
