@@ -98,3 +98,13 @@ async fn turns_are_counted_over_the_session_or_over_the_stream(edition: Edition)
         assert_eq!(answers(&harness.reports()), ["hello", "yes", "yes", "yes"], "{over}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_stream_names_its_session_for_the_hosts_that_route_by_it() {
+    for routing in ["named", "any"] {
+        let mut harness =
+            Harness::with_script(&format!("{AGENT}\n[ces]\nrouting = \"{routing}\"")).edition(Edition::CesGrpc).start();
+        let call = harness.call(vec![hang_up(When::AgentSilent(400))]).await;
+        assert_eq!((spoke(&call), faults(&harness.reports())), (vec![(3_000, false)], vec![]), "{routing}");
+    }
+}

@@ -117,8 +117,8 @@ async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off(edition
     assert!(!url.contains("15550100"), "{url}");
 }
 
-each_edition!(deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio, CES);
-async fn deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio(edition: Edition) {
+each_edition!(deployment_time_zone_and_noise_are_told_and_no_token_or_address_through_twilio, CES);
+async fn deployment_time_zone_and_noise_are_told_and_no_token_or_address_through_twilio(edition: Edition) {
     let log = Log::start();
     let harness =
         Harness::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
@@ -134,9 +134,7 @@ async fn deployment_time_zone_noise_and_project_are_told_and_no_token_or_address
     assert_eq!(stream.deployment, "projects/lab/locations/us/apps/planted/deployments/live");
     assert_eq!(stream.session, format!("projects/lab/locations/us/apps/planted/sessions/{}", call.call_sid));
     assert_eq!((stream.time_zone.as_str(), stream.noise_suppression.as_str()), ("Europe/Berlin", "very_high"));
-    if edition == Edition::CesWebSocket {
-        assert_eq!(stream.user_project.as_deref(), Some("lab"));
-    }
+    assert_eq!(stream.user_project, None, "only credentials name one");
     assert!(!stream.has_token, "a plaintext endpoint gets none");
     let seen = format!("{:?}", call.events);
     assert!(!seen.contains("planted") && !seen.contains("agent.test"), "{seen}");

@@ -15,6 +15,8 @@ pub struct Ces {
     pub token: String,
     /// The transports that it serves.
     pub serves: Serves,
+    /// Whether a gRPC stream must name its session in the header `x-goog-request-params`, as at the global host.
+    pub routing: Routing,
     /// The frame type of the server's JSON.
     pub frames: Frames,
     /// Whether the server's JSON has a field that is in no published proto.
@@ -77,6 +79,7 @@ impl Default for Ces {
         Self {
             token: String::new(),
             serves: Serves::Both,
+            routing: Routing::Any,
             frames: Frames::Binary,
             unpublished_fields: false,
             deployments: Vec::new(),
@@ -176,6 +179,16 @@ pub enum Serves {
     Grpc,
     /// WebSocket; the gRPC method is not implemented.
     Websocket,
+}
+
+/// Which gRPC streams a host serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Routing {
+    /// All: a regional host.
+    Any,
+    /// Those that name their session in `x-goog-request-params`; others are UNIMPLEMENTED: the global host.
+    Named,
 }
 
 /// The frame type of the server's JSON. Google's web client reads both.

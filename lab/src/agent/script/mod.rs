@@ -167,7 +167,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, PlannedBreak, Serves, ToolCalls,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, PlannedBreak, Routing, Serves, ToolCalls,
     TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
