@@ -167,8 +167,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, PlannedBreak, Routing, Serves, ToolCalls,
-    TurnCompleted, TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, Outputs, PlannedBreak, Routing, Serves,
+    ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
