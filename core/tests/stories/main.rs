@@ -20,6 +20,7 @@ mod no_input;
 mod replacement;
 mod session_stream;
 mod stages;
+mod stalled_frames;
 mod tapes;
 mod test_call;
 mod tools;

@@ -348,6 +348,11 @@ pub(super) trait AgentStreams: Debug + Send {
         None
     }
 
+    /// Whether the caller speaks. Returns the stream if it must be told, because that has changed.
+    fn note_speech(&mut self, _speaks: bool) -> Option<StreamId> {
+        None
+    }
+
     /// The stream got session parameters.
     fn note_parameters(&mut self, _parameters: Map<String, Value>) {}
 

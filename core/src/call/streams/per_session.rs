@@ -79,6 +79,8 @@ pub(super) struct Stream {
     /// How much of the caller's audio had come when it was opened.
     opened: Position,
     heard: Heard,
+    /// Whether the caller spoke when the stream was last told.
+    caller_speaks: bool,
     /// Session parameters that it has not confirmed.
     parameters: Map<String, Value>,
     /// Digits and texts that it got since the agent last began to answer.
@@ -312,6 +314,7 @@ impl AgentStreams for PerSession {
             opened_at: now,
             opened: position,
             heard,
+            caller_speaks: false,
             parameters,
             unanswered: Vec::new(),
             tools: Tools::default(),
@@ -325,6 +328,16 @@ impl AgentStreams for PerSession {
     fn note_response(&mut self) {
         if let Some(stream) = self.stream_mut() {
             stream.heard.watchdog = None;
+        }
+    }
+
+    fn note_speech(&mut self, speaks: bool) -> Option<StreamId> {
+        match self {
+            Self::Listening(stream) | Self::FinishingAnswer(stream) if stream.caller_speaks != speaks => {
+                stream.caller_speaks = speaks;
+                Some(stream.id)
+            }
+            Self::Idle | Self::Listening(_) | Self::FinishingAnswer(_) | Self::Closing(_) => None,
         }
     }
 
