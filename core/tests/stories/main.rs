@@ -17,6 +17,7 @@ mod listening;
 mod messages;
 mod migration;
 mod no_input;
+mod quiet_lead;
 mod replacement;
 mod session_stream;
 mod stages;
