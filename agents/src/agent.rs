@@ -210,6 +210,11 @@ impl StreamHandle {
         self.pipe.put(input)
     }
 
+    /// Whether the caller is in the middle of what he says: then audio that is late is waited for.
+    pub fn caller_speaks(&self, speaks: bool) {
+        self.pipe.set_caller_speaks(speaks);
+    }
+
     /// Half-closes the stream.
     pub fn half_close(&self) {
         self.pipe.close();

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
+
+use crate::fault::USER_PROJECT_DENIED;
 
 /// The scope that Dialogflow requires.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -22,6 +24,15 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait for a token. A token is usually there, except for the first call and after a failure.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The project that Google counts the use for. Credentials bring it; without it Google counts for their own project.
+const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
+/// The variable that replaces the quota project of the credentials.
+const USER_PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_QUOTA_PROJECT";
+
+/// How a refusal says that the credentials may not use that project. A close frame cuts Google's sentence short.
+const USER_PROJECT_REFUSALS: [&str; 3] = [USER_PROJECT_DENIED, "serviceusage", "permission to use project"];
 
 /// Where tokens come from. Clones share them.
 #[derive(Clone)]
@@ -37,6 +48,18 @@ struct State {
     made: Instant,
     /// When they were last created again.
     refreshed: Option<Instant>,
+    user_project: UserProject,
+}
+
+/// Whether requests name a quota project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UserProject {
+    /// The credentials have brought none so far.
+    Unknown,
+    /// The credentials bring one, and requests name it.
+    Named,
+    /// Google refused it then. Requests go without it.
+    Refused(Instant),
 }
 
 impl fmt::Debug for Auth {
@@ -83,8 +106,19 @@ impl Auth {
     /// # Errors
     /// [`AuthError`] if there are none, or if the file is not a credentials file.
     pub fn google(file: Option<&Path>) -> Result<Self, AuthError> {
-        let state = State { credentials: make(file)?, made: Instant::now(), refreshed: None };
-        Ok(Self(Some(Arc::new(Inner { file: file.map(ToOwned::to_owned), state: Mutex::new(state) }))))
+        Ok(Self::of(make(file)?, file.map(ToOwned::to_owned)))
+    }
+
+    fn of(credentials: Credentials, file: Option<PathBuf>) -> Self {
+        let user_project = UserProject::Unknown;
+        let state = State { credentials, made: Instant::now(), refreshed: None, user_project };
+        Self(Some(Arc::new(Inner { file, state: Mutex::new(state) })))
+    }
+
+    /// Those credentials, for tests.
+    #[cfg(test)]
+    pub(super) fn with(credentials: Credentials) -> Self {
+        Self::of(credentials, None)
     }
 
     /// Fetches a token if there is none yet.
@@ -100,7 +134,7 @@ impl Auth {
         added
     }
 
-    /// Adds the header to a request.
+    /// Adds the header to a request, and the quota project if the credentials bring one.
     ///
     /// # Errors
     /// [`AuthError`] if there is no token.
@@ -109,7 +143,8 @@ impl Auth {
         let credentials = inner.state().credentials.clone();
         let headers = tokio::time::timeout(TOKEN_TIMEOUT, credentials.headers(Extensions::new())).await;
         let why = match headers {
-            Ok(Ok(CacheableResource::New { data, .. })) => {
+            Ok(Ok(CacheableResource::New { mut data, .. })) => {
+                inner.check_user_project(&mut data);
                 all.extend(data);
                 return Ok(());
             }
@@ -119,6 +154,28 @@ impl Auth {
         };
         self.refresh(Instant::now());
         Err(why)
+    }
+
+    /// Whether a request that started at `began`, and that Google refused with these words, may be made again: the
+    /// credentials may not use the quota project that they bring. From then on requests go without it.
+    #[must_use]
+    pub fn may_go_without_user_project(&self, began: Instant, refusal: &str) -> bool {
+        let names_it = USER_PROJECT_REFUSALS.iter().any(|words| refusal.contains(words));
+        let Some(inner) = self.0.as_ref().filter(|_| names_it) else { return false };
+        let mut state = inner.state();
+        match state.user_project {
+            UserProject::Unknown => false,
+            UserProject::Refused(at) => began < at,
+            UserProject::Named => {
+                state.user_project = UserProject::Refused(Instant::now());
+                tracing::warn!(
+                    "Google refuses the quota project of the credentials (X-Goog-User-Project): requests go without it. \
+                     Grant roles/serviceusage.serviceUsageConsumer on that project, or take quota_project_id out of the \
+                     credentials file and unset {USER_PROJECT_VARIABLE}"
+                );
+                true
+            }
+        }
     }
 
     /// Creates the credentials again, after Google refused the token of a request that started at `began`, or no token
@@ -150,6 +207,19 @@ impl Auth {
 }
 
 impl Inner {
+    /// Notes whether the credentials bring a quota project, and takes it out if Google refused it.
+    fn check_user_project(&self, headers: &mut HeaderMap) {
+        if !headers.contains_key(&USER_PROJECT) {
+            return;
+        }
+        let mut state = self.state();
+        match state.user_project {
+            UserProject::Unknown => state.user_project = UserProject::Named,
+            UserProject::Named => {}
+            UserProject::Refused(_) => drop(headers.remove(&USER_PROJECT)),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,15 +242,35 @@ fn from_file(path: &Path) -> Result<Credentials, AuthError> {
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("it is no JSON".to_owned()))?;
     let scopes = [SCOPE];
+    let user_project = user_project(&json).into_iter();
     let built = match json["type"].as_str().unwrap_or_default() {
         "service_account" => {
             let access = credentials::service_account::AccessSpecifier::from_scopes(scopes);
-            credentials::service_account::Builder::new(json).with_access_specifier(access).build()
+            let builder = credentials::service_account::Builder::new(json).with_access_specifier(access);
+            user_project.fold(builder, |builder, project| builder.with_quota_project_id(project)).build()
         }
-        "authorized_user" => credentials::user_account::Builder::new(json).with_scopes(scopes).build(),
-        "external_account" => credentials::external_account::Builder::new(json).with_scopes(scopes).build(),
-        "impersonated_service_account" => credentials::impersonated::Builder::new(json).with_scopes(scopes).build(),
+        "authorized_user" => {
+            let builder = credentials::user_account::Builder::new(json).with_scopes(scopes);
+            user_project.fold(builder, |builder, project| builder.with_quota_project_id(project)).build()
+        }
+        "external_account" => {
+            let builder = credentials::external_account::Builder::new(json).with_scopes(scopes);
+            user_project.fold(builder, |builder, project| builder.with_quota_project_id(project)).build()
+        }
+        "impersonated_service_account" => {
+            let builder = credentials::impersonated::Builder::new(json).with_scopes(scopes);
+            user_project.fold(builder, |builder, project| builder.with_quota_project_id(project)).build()
+        }
         other => return Err(wrong(format!("its \"type\" is \"{other}\", which is no kind of credentials"))),
     };
     built.map_err(|error| wrong(google(error).to_string()))
+}
+
+/// The quota project that the environment or the credentials file names. The library reads neither for every kind of
+/// file.
+fn user_project(json: &serde_json::Value) -> Option<String> {
+    let named = std::env::var(USER_PROJECT_VARIABLE).ok();
+    let project = named.as_deref().or_else(|| json["quota_project_id"].as_str())?;
+    // A header cannot hold anything else.
+    HeaderValue::from_str(project).ok().filter(|project| !project.is_empty()).map(|_| project.to_owned())
 }

@@ -10,6 +10,7 @@ use dialbridge_core::agent::{
     AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, Digits, DigitsForm, Intent, Matched, Prompt, Transfer, TurnInput,
     TurnStart,
 };
+use dialbridge_core::payload::flag;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
 use serde_json::{Map, Value};
 
@@ -281,7 +282,7 @@ fn end(result: &es::QueryResult) -> Option<AgentEnd> {
     }
     let diagnostics = result.diagnostic_info.clone().map(from_struct).unwrap_or_default();
     let ends = intent.is_some_and(|intent| intent.end_interaction)
-        || diagnostics.get("end_conversation") == Some(&Value::Bool(true));
+        || diagnostics.get("end_conversation").and_then(flag) == Some(true);
     ends.then_some(AgentEnd::EndInteraction)
 }
 

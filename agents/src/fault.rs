@@ -6,6 +6,9 @@ use std::io;
 use dialbridge_core::agent::AgentFault;
 use tonic::{Code, Status};
 
+/// The reason in the details of an error when the credentials may not use the quota project that they bring.
+pub(super) const USER_PROJECT_DENIED: &str = "USER_PROJECT_DENIED";
+
 /// Why a stream failed.
 pub(super) fn fault(status: &Status) -> AgentFault {
     let (code, transient) = match status.code() {
@@ -31,7 +34,14 @@ pub(super) fn fault(status: &Status) -> AgentFault {
     if let Some(why) = certificate_fault(status) {
         return untrusted(code, &why);
     }
-    AgentFault { code: code.to_owned(), message: status.message().to_owned(), transient }
+    AgentFault { code: code.to_owned(), message: message(status), transient }
+}
+
+/// The status's text. Google names the refusal of a quota project in the details too, whatever the text says.
+fn message(status: &Status) -> String {
+    let text = status.message();
+    let is_named = memchr::memmem::find(status.details(), USER_PROJECT_DENIED.as_bytes()).is_some();
+    if is_named { format!("({USER_PROJECT_DENIED}) {text}") } else { text.to_owned() }
 }
 
 /// The endpoint's certificate is not trusted. A retry would meet the same one.
@@ -67,6 +77,13 @@ mod tests {
         status.set_source(std::sync::Arc::new(io::Error::other(io::Error::other(why))));
         let fault = fault(&status);
         assert!(!fault.transient && fault.message.contains("UnknownIssuer"), "{fault}");
+    }
+
+    #[test]
+    fn a_refused_quota_project_is_named_whether_the_text_or_the_details_name_it() {
+        let details = bytes::Bytes::from_static(b"\x0a\x13USER_PROJECT_DENIED\x12\x0egoogleapis.com");
+        let status = Status::with_details(Code::PermissionDenied, "no", details);
+        assert_eq!(fault(&status).to_string(), "PERMISSION_DENIED: (USER_PROJECT_DENIED) no");
     }
 
     #[test]

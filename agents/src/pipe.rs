@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub enum StreamInput {
 pub struct InputPipe {
     state: Mutex<State>,
     left: Notify,
+    caller_speaks: AtomicBool,
     /// The minimum audio in a message, in bytes. The last message, and one before other input, may have less.
     chunk: usize,
 }
@@ -104,6 +106,15 @@ impl InputPipe {
         state.others.push_back((input, BytesMut::new()));
         wake(state);
         Ok(())
+    }
+
+    /// Whether the caller is in the middle of what he says.
+    pub(super) fn set_caller_speaks(&self, speaks: bool) {
+        self.caller_speaks.store(speaks, Ordering::Relaxed);
+    }
+
+    pub(super) fn caller_speaks(&self) -> bool {
+        self.caller_speaks.load(Ordering::Relaxed)
     }
 
     /// Ends the input.

@@ -60,10 +60,12 @@ impl OpenedStream {
         let last = match ended {
             Ok(()) => AgentEvent::Ended,
             Err(mut fault) => {
-                // Google refused the token early: another one may work.
-                if fault.code == "UNAUTHENTICATED" && !fault.transient {
-                    fault.transient = auth.refresh(began);
-                }
+                fault.transient |= match fault.code.as_str() {
+                    // Google refused the token early: another one may work.
+                    "UNAUTHENTICATED" => auth.refresh(began),
+                    "PERMISSION_DENIED" => auth.may_go_without_user_project(began, &fault.message),
+                    _ => false,
+                };
                 AgentEvent::Failed(fault)
             }
         };

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::audio::AudioFormat;
+use crate::audio::{AudioFormat, level};
 
 /// A command for the stream of the [`StreamId`](crate::StreamId) that comes with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,10 @@ pub enum AgentCommand {
     Send(TurnInput),
     /// Send session parameters that have changed to a stream that lasts for the whole call (CES).
     Parameters(Map<String, Value>),
+    /// Whether the caller is in the middle of what he says, by the level of his voice (CES). Comes when that changes; a
+    /// stream begins with `false`. While he is, late audio must not be replaced by silence: the agent would take it for
+    /// the end of the utterance.
+    CallerSpeaks(bool),
     /// Half-close the stream: we send nothing more and wait for the answer.
     HalfClose,
     /// Reset the stream: we do not use anything it would still send.
@@ -286,6 +290,14 @@ impl Answer {
             && self.query_text.is_empty()
             && self.intent.is_none()
             && self.end.is_none()
+    }
+
+    /// Whether it is a part with nothing but audio in which nobody speaks.
+    #[must_use]
+    pub fn is_quiet_audio(&self) -> bool {
+        let is_quiet = |prompt: &Prompt| prompt.uri.is_none() && level::is_quiet(prompt.format, &prompt.audio);
+        let has_more = !self.payloads.is_empty() || !self.tool_calls.is_empty() || !self.parameters.is_empty();
+        self.part == AnswerPart::Open && self.is_audio_only() && !has_more && self.prompts.iter().all(is_quiet)
     }
 
     /// Whether the caller would notice nothing of it. An agent answers so to an event that it does not know.

@@ -11,6 +11,8 @@
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
 //! ```
 //!
+//! Models write payloads too, so a flag may be a text or a number ([`flag`]).
+//!
 //! `docs/custom-payloads.md` describes all of it.
 
 use serde::Deserialize;
@@ -45,10 +47,37 @@ struct Ours {
     enqueue: Option<RawEnqueue>,
     handoff: Option<Map<String, Value>>,
     pause: Option<Map<String, Value>>,
-    #[serde(default)]
-    end: bool,
+    end: Option<Flag>,
     play: Option<String>,
-    barge_in: Option<bool>,
+    barge_in: Option<Flag>,
+}
+
+/// A flag as a model writes it.
+#[derive(Deserialize)]
+#[serde(try_from = "Value")]
+struct Flag(bool);
+
+impl TryFrom<Value> for Flag {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        flag(&value).map(Self).ok_or("a flag is neither true nor false")
+    }
+}
+
+/// Reads a flag that a model, or a person in a console, has written: `true`, `1`, or a text such as `"True"` and
+/// `"yes"`, and their opposites. `None` for anything else.
+#[must_use]
+pub fn flag(value: &Value) -> Option<bool> {
+    let is_one_of = |text: &str, words: &[&str]| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) if number.as_f64() == Some(1.0) => Some(true),
+        Value::Number(number) if number.as_f64() == Some(0.0) => Some(false),
+        Value::String(text) if is_one_of(text, &["true", "yes", "y", "on", "1"]) => Some(true),
+        Value::String(text) if is_one_of(text, &["false", "no", "n", "off", "0"]) => Some(false),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,7 +108,7 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     if let Some(uri) = ours.play {
         actions.push(Action::Play(Prompt::at(fetchable(uri)?)));
     }
-    if ours.barge_in == Some(false) {
+    if matches!(ours.barge_in, Some(Flag(false))) {
         actions.push(Action::Protect);
     }
     let ends = [
@@ -87,7 +116,7 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
         ours.enqueue.map(enqueue).transpose()?,
         ours.handoff.map(|metadata| AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata) }),
         ours.pause.map(|parameters| AgentEnd::Pause { parameters: Value::Object(parameters) }),
-        ours.end.then_some(AgentEnd::EndInteraction),
+        ours.end.filter(|Flag(end)| *end).map(|_| AgentEnd::EndInteraction),
     ];
     let mut ends = ends.into_iter().flatten();
     actions.extend(ends.next().map(Action::End));
@@ -177,6 +206,24 @@ mod tests {
         let play = of(json!({ "play": "https://example.com/a.wav", "bargeIn": false }));
         assert_eq!(play, Ok(vec![Action::Play(Prompt::at("https://example.com/a.wav")), Action::Protect]));
         assert_eq!(of(json!({ "end": true })), Ok(vec![Action::End(AgentEnd::EndInteraction)]));
+    }
+
+    #[test]
+    fn a_flag_is_read_as_people_write_it() {
+        for yes in [json!(true), json!(1), json!(1.0), json!("true"), json!("True"), json!(" YES "), json!("1")] {
+            assert_eq!(flag(&yes), Some(true), "{yes}");
+            assert_eq!(of(json!({ "end": yes })), Ok(vec![Action::End(AgentEnd::EndInteraction)]));
+            assert_eq!(of(json!({ "bargeIn": yes })), Ok(Vec::new()));
+        }
+        for no in [json!(false), json!(0), json!(0.0), json!("false"), json!("False"), json!("no"), json!("0")] {
+            assert_eq!(flag(&no), Some(false), "{no}");
+            assert_eq!(of(json!({ "end": no })), Ok(Vec::new()));
+            assert_eq!(of(json!({ "bargeIn": no })), Ok(vec![Action::Protect]));
+        }
+        for other in [json!("maybe"), json!(2), json!(""), json!({})] {
+            assert_eq!(flag(&other), None, "{other}");
+            assert!(of(json!({ "end": other })).unwrap_err().contains("neither true nor false"));
+        }
     }
 
     #[test]

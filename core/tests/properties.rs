@@ -330,7 +330,7 @@ proptest! {
                     prop_assert_eq!(open, Some((turn, false)));
                     prop_assert!(!audio.is_empty() && audio.len() <= dialbridge_core::agent::MAX_AUDIO_BYTES);
                 }
-                AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
+                AgentCommand::Send(_) | AgentCommand::Parameters(_) | AgentCommand::CallerSpeaks(_) => {
                     prop_assert_eq!(open, Some((turn, false)));
                     prop_assert_eq!(config.shape, StreamShape::PerSession);
                 }

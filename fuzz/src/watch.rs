@@ -268,7 +268,7 @@ impl WatchedCall {
                 assert!(!audio.is_empty() && audio.len() <= MAX_AUDIO_BYTES);
                 self.written += audio.len() as u64;
             }
-            AgentCommand::Send(_) | AgentCommand::Parameters(_) => {
+            AgentCommand::Send(_) | AgentCommand::Parameters(_) | AgentCommand::CallerSpeaks(_) => {
                 assert_eq!(self.open, Some((turn, false)), "input for a stream that takes none");
                 assert_eq!(self.config.shape, StreamShape::PerSession);
             }

@@ -6,7 +6,7 @@
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Prompt, Transcript, Transfer};
 use dialbridge_core::audio::AudioFormat;
-use dialbridge_core::payload::is_dialable;
+use dialbridge_core::payload::{flag, is_dialable};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Map, Value};
 
@@ -94,11 +94,13 @@ fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
     answer
 }
 
-/// Where the call goes. If the number cannot be dialled, a live agent takes the call.
+/// Where the call goes. If the number cannot be dialled, a live agent takes the call. A model fills the metadata, so a
+/// flag may be a text or a number, and a name with `false` asks for nothing.
 fn agent_end(metadata: &Map<String, Value>) -> AgentEnd {
     let named = |name: &str| {
         let params = metadata.get(PARAMS).and_then(Value::as_object);
-        params.and_then(|params| params.get(name)).or_else(|| metadata.get(name)).filter(|value| !value.is_null())
+        let value = params.and_then(|params| params.get(name)).or_else(|| metadata.get(name));
+        value.filter(|value| !value.is_null() && flag(value) != Some(false))
     };
     let number = named(TRANSFER).and_then(|transfer| transfer.get("phoneNumber")).and_then(Value::as_str);
     if let Some(number) = number.map(str::trim).filter(|number| is_dialable(number)) {
@@ -116,7 +118,7 @@ fn agent_end(metadata: &Map<String, Value>) -> AgentEnd {
         }
         return AgentEnd::LiveAgentHandoff { metadata: Value::Object(told) };
     }
-    if named(TRANSFER).is_some() || metadata.get(ESCALATED) == Some(&Value::Bool(true)) {
+    if named(TRANSFER).is_some() || named(ESCALATED).and_then(flag) == Some(true) {
         return AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata.clone()) };
     }
     AgentEnd::EndInteraction

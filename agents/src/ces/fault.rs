@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use super::json::{GoogleError, error_in};
 use crate::address::{CES_HOST, ces_regional_host};
-use crate::fault::fault as of_status;
+use crate::fault::{USER_PROJECT_DENIED, fault as of_status};
 
 /// How much of the server's error text we keep, in characters.
 const MAX_CHARS: usize = 300;
@@ -67,9 +67,12 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> AgentFault {
         _ => Code::FailedPrecondition,
     };
     let error = error_in(body).unwrap_or_default();
+    // Google names the refusal of a quota project in the details too, whatever the text says.
+    let is_user_project = memchr::memmem::find(body, USER_PROJECT_DENIED.as_bytes()).is_some();
+    let reason = if is_user_project { format!(" ({USER_PROJECT_DENIED})") } else { String::new() };
     let message = match error.message.is_empty() {
-        true => format!("answered with {}", status.as_u16()),
-        false => format!("answered with {}: {}", status.as_u16(), error.message),
+        true => format!("answered with {}{reason}", status.as_u16()),
+        false => format!("answered with {}{reason}: {}", status.as_u16(), error.message),
     };
     fault(named(&error.status).unwrap_or(of_status), &message)
 }
@@ -97,11 +100,6 @@ pub(super) fn with_hint(fault: AgentFault, session: &str) -> AgentFault {
 /// The location in a session's name.
 pub(super) fn location(session: &str) -> &str {
     session.split('/').nth(3).unwrap_or("global")
-}
-
-/// The project in a session's name.
-pub(super) fn project(session: &str) -> &str {
-    session.split('/').nth(1).unwrap_or_default()
 }
 
 fn named(name: &str) -> Option<Code> {

@@ -3,6 +3,7 @@
 //! We write lowerCamelCase names, enums by name and bytes as base64. We also accept the names of the .proto, base64 of
 //! either alphabet with or without padding, numbers as strings, `null` for unset fields, and unknown fields.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use base64::Engine as _;
@@ -107,8 +108,8 @@ fn tool_response(response: &ces::ToolResponse) -> Value {
 
 /// A text from the server.
 pub(super) enum FromWebSocket {
-    /// A message.
-    Message(convert::Message),
+    /// Messages, in order.
+    Messages(VecDeque<convert::Message>),
     /// An error in the form of Google's HTTP APIs.
     Error(GoogleError),
 }
@@ -131,18 +132,17 @@ pub(super) fn read(text: &[u8]) -> Result<FromWebSocket, serde_json::Error> {
     if let Some(error) = message.error {
         return Ok(FromWebSocket::Error(error));
     }
-    let message_type = message
-        .session_output
-        .map(|output| FromServer::SessionOutput(output.into()))
-        .or(message.recognition_result.map(|result| {
-            FromServer::RecognitionResult(ces::RecognitionResult { transcript: result.transcript.unwrap_or_default() })
-        }))
-        .or(message.interruption_signal.map(|signal| {
-            FromServer::InterruptionSignal(ces::InterruptionSignal { barge_in: signal.barge_in.unwrap_or_default() })
-        }))
-        .or(message.end_session.map(|end| FromServer::EndSession(end.into())))
-        .or(message.go_away.map(|_| FromServer::GoAway(ces::GoAway {})));
-    Ok(FromWebSocket::Message(convert::Message { message_type }))
+    let outputs = message.session_output.map(outputs).unwrap_or_default().into_iter().map(FromServer::SessionOutput);
+    let interruption = message.interruption_signal.map(|signal| {
+        FromServer::InterruptionSignal(ces::InterruptionSignal { barge_in: signal.barge_in.unwrap_or_default() })
+    });
+    let result = message.recognition_result.map(|result| {
+        FromServer::RecognitionResult(ces::RecognitionResult { transcript: result.transcript.unwrap_or_default() })
+    });
+    let end = message.end_session.map(|end| FromServer::EndSession(end.into()));
+    let go_away = message.go_away.map(|_| FromServer::GoAway(ces::GoAway {}));
+    let types = interruption.into_iter().chain(result).chain(outputs).chain(end).chain(go_away);
+    Ok(FromWebSocket::Messages(types.map(|of| convert::Message { message_type: Some(of) }).collect()))
 }
 
 /// The error in the body of an HTTP response.
@@ -221,22 +221,25 @@ struct SessionOutput {
     payload: Option<Map<String, Value>>,
 }
 
-impl From<SessionOutput> for ces::SessionOutput {
-    fn from(output: SessionOutput) -> Self {
-        let output_type = output
-            .text
-            .map(OutputType::Text)
-            .or(output.audio.map(|audio| OutputType::Audio(audio.0)))
-            .or(output.tool_calls.map(|calls| OutputType::ToolCalls(calls.into())))
-            .or(output.end_session.map(|end| OutputType::EndSession(end.into())))
-            .or(output.payload.map(|payload| OutputType::Payload(to_struct(&payload))));
-        Self {
-            turn_index: output.turn_index,
-            turn_completed: output.turn_completed.unwrap_or_default(),
-            diagnostic_info: output.diagnostic_info.map(Into::into),
-            output_type,
-        }
+/// The outputs of one JSON object, in order. JSON can hold text and audio at once, which protobuf's `oneof` cannot; each
+/// becomes an output of its own. The last one completes the turn.
+fn outputs(output: SessionOutput) -> Vec<ces::SessionOutput> {
+    let text = output.text.map(OutputType::Text);
+    let audio = output.audio.map(|audio| OutputType::Audio(audio.0));
+    let tool_calls = output.tool_calls.map(|calls| OutputType::ToolCalls(calls.into()));
+    let payload = output.payload.map(|payload| OutputType::Payload(to_struct(&payload)));
+    let end = output.end_session.map(|end| OutputType::EndSession(end.into()));
+    let types = text.into_iter().chain(payload).chain(audio).chain(tool_calls).chain(end).map(Some);
+    let of = |output_type| ces::SessionOutput { turn_index: output.turn_index, output_type, ..Default::default() };
+    let mut outputs: Vec<_> = types.map(of).collect();
+    if outputs.is_empty() {
+        outputs.push(of(None));
     }
+    if let Some(last) = outputs.last_mut() {
+        last.turn_completed = output.turn_completed.unwrap_or_default();
+        last.diagnostic_info = output.diagnostic_info.map(Into::into);
+    }
+    outputs
 }
 
 #[derive(Deserialize)]

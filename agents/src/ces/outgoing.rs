@@ -4,6 +4,10 @@
 //! CES wants audio without a pause, even while nobody speaks. If Twilio stalls and no audio comes for a while, we send
 //! silence in real time until the audio is back. The silence does not count as the caller's audio: core does not know
 //! of it, and none of the caller's audio is dropped for it.
+//!
+//! Silence in the middle of a word would end the utterance: the agent would answer half of it, and then the rest, which
+//! comes in a burst. Core tells whether the caller speaks. While he does, late audio is waited for, and the agent hears
+//! the word whole.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -28,6 +32,9 @@ use crate::session::SessionContext;
 
 /// How long the caller's audio may be missing before silence replaces it.
 const SILENCE_AFTER: Duration = Duration::from_millis(200);
+
+/// The same while the caller speaks. A stall of some seconds passes; a longer one ends what he says.
+const SILENCE_AFTER_SPEECH: Duration = Duration::from_secs(4);
 
 /// The longest silence in a row. After that the call is over.
 const MAX_SILENCE: Duration = Duration::from_secs(30);
@@ -156,6 +163,10 @@ impl Outgoing {
             let from = self.fill.last_audio + SILENCE_AFTER;
             if from > due {
                 self.fill.timer.as_mut().reset(from);
+                continue;
+            }
+            if self.pipe.caller_speaks() && self.fill.last_audio + SILENCE_AFTER_SPEECH > due {
+                self.fill.timer.as_mut().reset(due + SILENCE_AFTER);
                 continue;
             }
             let chunk = Duration::from_millis((self.chunk / BYTES_PER_MS) as u64);

@@ -3,6 +3,7 @@
 //! A WebSocket cannot be half-closed like a gRPC stream. Our close frame says that we send nothing more, and we read
 //! what the server sends before its own close frame.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,8 @@ pub(super) struct CesSocket {
     /// `None` when the stream has ended.
     socket: Option<WebSocket>,
     is_leaving: Arc<AtomicBool>,
+    /// Messages that came together with the last one.
+    read: VecDeque<convert::Message>,
 }
 
 /// The messages as frames, with a close frame at the end.
@@ -70,15 +73,21 @@ impl CesSocket {
     {
         let is_leaving = Arc::new(AtomicBool::new(false));
         let frames = Frames { outgoing, is_leaving: is_leaving.clone() };
-        Self { socket: Some(WebSocket::sending(connection, Role::Client, &LIMITS, frames)), is_leaving }
+        let socket = Some(WebSocket::sending(connection, Role::Client, &LIMITS, frames));
+        Self { socket, is_leaving, read: VecDeque::new() }
     }
 
     /// The next message; `None` if the server closed the socket without an error. Dropping the future loses nothing.
     pub(super) async fn message(&mut self) -> Result<Option<convert::Message>, AgentFault> {
-        let Some(socket) = &mut self.socket else { return Err(broken()) };
-        let why = match socket.next().await {
-            Ok(message) => return read(&message.into_bytes()).map(Some),
-            Err(why) => why,
+        let why = loop {
+            if let Some(message) = self.read.pop_front() {
+                return Ok(Some(message));
+            }
+            let Some(socket) = &mut self.socket else { return Err(broken()) };
+            match socket.next().await {
+                Ok(message) => self.read = read(&message.into_bytes())?,
+                Err(why) => break why,
+            }
         };
         if let Some(socket) = self.socket.take() {
             socket.close(CLOSE_TIMEOUT).await;
@@ -98,9 +107,9 @@ impl CesSocket {
     }
 }
 
-fn read(message: &[u8]) -> Result<convert::Message, AgentFault> {
+fn read(message: &[u8]) -> Result<VecDeque<convert::Message>, AgentFault> {
     match json::read(message) {
-        Ok(FromWebSocket::Message(message)) => Ok(message),
+        Ok(FromWebSocket::Messages(messages)) => Ok(messages),
         Ok(FromWebSocket::Error(error)) => Err(fault_of_error(&error)),
         // The parser's message might repeat the caller's words.
         Err(error) => {

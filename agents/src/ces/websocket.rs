@@ -9,12 +9,12 @@ use dialbridge_net::dial::{Dial, Io};
 use dialbridge_net::tls::{ConnectError, client_config, connect};
 use dialbridge_net::websocket::{HandshakeError, handshake};
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use rustls::ClientConfig;
 use tonic::Code;
 
 use super::convert;
-use super::fault::{fault, location, project, refused};
+use super::fault::{fault, location, refused};
 use super::outgoing::Outgoing;
 use super::socket::CesSocket;
 use super::transport::{Incoming, Transport, no_token};
@@ -31,9 +31,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The path of the method; the app's location follows.
 const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locations/";
-
-/// The project that Google counts the use for.
-const USER_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
 /// Opens WebSockets at one endpoint. Clones share its TLS sessions.
 #[derive(Clone)]
@@ -77,22 +74,13 @@ impl WebSockets {
         }
     }
 
-    async fn headers(&self, session: &str) -> Result<HeaderMap, AgentFault> {
+    async fn headers(&self) -> Result<HeaderMap, AgentFault> {
         let mut headers = HeaderMap::new();
         self.auth.add_to(&mut headers).await.map_err(|error| no_token(&error))?;
-        add_header(&mut headers, USER_AGENT, concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?;
-        // The credentials may name a quota project of their own.
-        if !headers.contains_key(&USER_PROJECT) {
-            add_header(&mut headers, USER_PROJECT, project(session))?;
-        }
+        let agent = HeaderValue::from_static(concat!("dialbridge/", env!("CARGO_PKG_VERSION")));
+        headers.insert(USER_AGENT, agent);
         Ok(headers)
     }
-}
-
-fn add_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), AgentFault> {
-    let value = HeaderValue::from_str(value).map_err(|_| fault(Code::InvalidArgument, "a header has no value"))?;
-    headers.insert(name, value);
-    Ok(())
 }
 
 fn unreachable(why: &str) -> AgentFault {
@@ -108,7 +96,7 @@ impl Transport for WebSockets {
         let path = format!("{PATH}{}", location(&context.session));
         parts.path_and_query = Some(path.parse().map_err(|_| no_location())?);
         let uri = Uri::from_parts(parts).map_err(|_| no_location())?;
-        let headers = self.headers(&context.session).await?;
+        let headers = self.headers().await?;
         let shaking = handshake(connection, &uri, &headers);
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await {
             Ok(Ok(connection)) => Ok(CesSocket::over(connection, outgoing)),

@@ -5,6 +5,7 @@
 
 mod filters;
 pub mod g711;
+pub mod level;
 pub mod resample;
 mod stereo;
 pub mod transcode;

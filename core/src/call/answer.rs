@@ -10,6 +10,11 @@ use crate::report::{BargeInBy, Report};
 
 impl Call {
     pub(super) fn on_answer(&mut self, turn: TurnId, mut answer: Answer) {
+        if answer.is_quiet_audio() && self.lifecycle.is_active() && self.streams.note_lead(self.answer_due()) {
+            self.cancel_fillers();
+            self.play_prompts(turn, answer.part, answer.prompts);
+            return;
+        }
         self.failures.reset();
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
         self.end_utterance();
@@ -123,14 +128,19 @@ impl Call {
 
     /// Plays the prompts of a part in order. Returns the length of their audio in milliseconds, as far as it is known.
     fn play(&mut self, turn: TurnId, part: AnswerPart, prompts: Vec<Prompt>) -> u64 {
+        let audio_ms = self.play_prompts(turn, part, prompts);
+        if audio_ms > 0 {
+            self.note_agent_audio();
+        }
+        audio_ms
+    }
+
+    fn play_prompts(&mut self, turn: TurnId, part: AnswerPart, prompts: Vec<Prompt>) -> u64 {
         let mut audio_ms = 0;
         for prompt in self.streams.arrange(part, prompts) {
             audio_ms += self.playback.play(prompt, turn, self.moment());
         }
         self.poll_playback();
-        if audio_ms > 0 {
-            self.note_agent_audio();
-        }
         audio_ms
     }
 

@@ -1,6 +1,6 @@
 //! Barge-in: a caller who speaks or presses a key during a prompt stops it.
 //!
-//! Speech that began before the playout does not count: it is the next turn. The caller cannot cut a prompt that forbids
+//! Speech that began before the agent's first word does not count: it is the next turn. The caller cannot cut a prompt that forbids
 //! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
 //! may cut its prompt too ([`Call::on_interrupted`]).
 //!
@@ -29,18 +29,20 @@ impl Call {
     fn interrupts(&self, by: BargeInBy) -> bool {
         let rule = &self.config.barge_in;
         let Some(playout_began) = self.playback.began_position() else { return false };
+        // Before its first word, the agent says nothing that could be interrupted.
+        let speech_began = self.agent_voice.began(playout_began);
         match (by, rule.mode) {
             (BargeInBy::Dtmf | BargeInBy::Agent, _) => true,
             // The agent itself says when its prompt is interrupted.
             (BargeInBy::Speech, _) if self.streams.hears_barge_in(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
-                let Some(heard) = self.streams.heard() else { return false };
-                heard.utterance.interrupts(playout_began, self.audio_of(heard), rule)
+                let Some((heard, speech_began)) = self.streams.heard().zip(speech_began) else { return false };
+                heard.utterance.interrupts(speech_began, self.audio_of(heard), rule)
             }
             (BargeInBy::Voice, BargeInMode::Voice) => {
                 let min_ms = rule.min_ms.max(MIN_VOICE_MS);
-                self.voice.speaking_since().is_some_and(|onset| {
-                    onset >= playout_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms
+                self.voice.speaking_since().zip(speech_began).is_some_and(|(onset, speech_began)| {
+                    onset >= speech_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms
                 })
             }
             (BargeInBy::Speech | BargeInBy::Voice, _) => false,

@@ -13,6 +13,7 @@
 //! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
+mod agent_voice;
 mod answer;
 mod barge_in;
 mod caller_audio;
@@ -52,6 +53,7 @@ use crate::report::{CloseReason, Report, Stages};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
+use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use fillers::Fillers;
@@ -86,6 +88,7 @@ pub struct Call {
     next_turn: TurnId,
     inputs: AgentInputs,
     playback: Playback,
+    agent_voice: AgentVoice,
     caller: CallerAudio,
     voice: VoiceDetector,
     digits: DigitCollector,
@@ -190,6 +193,7 @@ impl Call {
             next_turn: TurnId(1),
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
+            agent_voice: AgentVoice::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
             digits: DigitCollector::default(),
@@ -314,7 +318,13 @@ impl Call {
     fn poll_playback(&mut self) {
         while let Some(output) = self.playback.poll_output() {
             match output {
-                PlaybackOutput::Twilio(message) => self.outputs.push_back(Output::Twilio(message)),
+                PlaybackOutput::Twilio(message) => {
+                    if let TwilioMessage::Media(audio) = &message {
+                        let first_word = self.agent_voice.sent(self.playback.began_position(), audio, self.now);
+                        self.on_first_word(first_word);
+                    }
+                    self.outputs.push_back(Output::Twilio(message));
+                }
                 PlaybackOutput::Fetch(id, uri) => self.outputs.push_back(Output::Fetch(id, uri)),
                 PlaybackOutput::Refused(why) => self.report(Report::PromptRefused { why }),
                 PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
@@ -389,14 +399,22 @@ impl Call {
             ReturnedMark::Played { first_of } => (first_of, false),
             ReturnedMark::AllPlayed { first_of } => (first_of, true),
         };
-        self.note_agent_audio();
+        if self.agent_voice.has_begun() {
+            self.note_agent_audio();
+        }
         if let Some((turn, ms)) = first_of {
-            let stages = self.stage_recorder.played(turn, self.now - ms);
-            self.report_stages(stages);
+            let first_word = self.agent_voice.heard(turn, self.now - ms);
+            self.on_first_word(first_word);
         }
         if is_all {
             self.report(Report::Played { played_ms: self.playback.played_ms(), by_mark });
         }
+    }
+
+    /// The caller hears the first word of a turn's answer.
+    fn on_first_word(&mut self, first_word: Option<FirstWord>) {
+        let stages = first_word.and_then(|first| self.stage_recorder.played(first.turn, first.heard_at));
+        self.report_stages(stages);
     }
 
     fn report_stages(&mut self, stages: Option<Stages>) {

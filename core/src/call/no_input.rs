@@ -35,9 +35,16 @@ impl Call {
         self.now.ms_since(self.silence.since)
     }
 
+    /// Whether the caller hears the agent, or will as soon as what is queued has played. Audio in which nobody has spoken
+    /// yet does not count.
+    fn agent_speaks(&self) -> bool {
+        let is_lead = self.playback.began_position().is_some_and(|playout| self.agent_voice.began(playout).is_none());
+        self.playback.is_playing() && !is_lead
+    }
+
     /// Sets the timers for silence.
     pub(super) fn set_silence_timers(&mut self) {
-        let is_quiet = self.lifecycle.is_active() && !self.playback.is_playing();
+        let is_quiet = self.lifecycle.is_active() && !self.agent_speaks();
         let max_ms = self.config.limits.silence_ms;
         let too_long = (is_quiet && max_ms > 0).then(|| self.silence.since + max_ms);
         self.timers.put(Timer::SilenceTooLong, too_long);

@@ -17,6 +17,9 @@ const EVENT_NAME_CHARS: usize = 40;
 /// How long before a stream's audio limit we cut off even a caller who is speaking, in milliseconds.
 const LAST_MOMENT_MS: u64 = 2_000;
 
+/// The longest pause inside what a caller says, in milliseconds. A recogniser may wait as long for more of it.
+const PAUSE_IN_SPEECH_MS: u64 = 1_000;
+
 impl Call {
     pub(super) fn on_twilio(&mut self, text: &str) -> Result<(), InputError> {
         let is_started = !matches!(self.lifecycle, Lifecycle::AwaitingStart { .. });
@@ -116,6 +119,16 @@ impl Call {
         }
         if heard.utterance.is_empty() {
             self.caller.keep_pre_roll(heard.speech_from());
+        }
+        self.note_speech();
+    }
+
+    /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.
+    fn note_speech(&mut self) {
+        let recent = self.caller.received().saturating_sub(PAUSE_IN_SPEECH_MS * BYTES_PER_MS as u64);
+        let speaks = self.voice.end_since(recent).is_some();
+        if let Some(stream) = self.streams.note_speech(speaks) {
+            self.outputs.push_back(Output::Agent(stream, AgentCommand::CallerSpeaks(speaks)));
         }
     }
 

@@ -7,11 +7,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::audio::BYTES_PER_MS;
-use crate::audio::g711::mulaw_magnitude;
+use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
 use crate::call::caller_audio::{MAX_KEPT_MS, Position};
 
-/// The mean level below which nothing is voice, in units of 16-bit samples: about -47 dB of full scale.
-const MIN_VOICE_LEVEL: u32 = 150;
 /// How far voice is above the noise floor: 9.5 dB.
 const ABOVE_FLOOR: u32 = 3;
 /// How long the level must stay up to be a voice and not a click, in samples: 40 ms.
@@ -49,7 +47,7 @@ impl VoiceDetector {
         if frame.is_empty() {
             return;
         }
-        let level = mean_level(frame);
+        let level = mulaw_level(frame);
         let end = position + frame.len() as Position;
         if level > MIN_VOICE_LEVEL.max(self.floor / 256 * ABOVE_FLOOR) {
             self.loud(position, end);
@@ -121,11 +119,6 @@ impl VoiceDetector {
             self.floor += (level - self.floor) / 2_048;
         }
     }
-}
-
-fn mean_level(frame: &[u8]) -> u32 {
-    let sum: u64 = frame.iter().map(|&code| u64::from(mulaw_magnitude(code))).sum();
-    u32::try_from(sum / frame.len() as u64).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

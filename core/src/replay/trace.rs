@@ -143,6 +143,7 @@ fn describe_command(command: &AgentCommand) -> String {
         AgentCommand::Parameters(parameters) => {
             format!("parameters {}", serde_json::Value::Object(parameters.clone()))
         }
+        AgentCommand::CallerSpeaks(speaks) => if *speaks { "caller speaks" } else { "caller silent" }.to_owned(),
         AgentCommand::HalfClose => "half-close".to_owned(),
         AgentCommand::Cancel => "cancel".to_owned(),
         AgentCommand::Done => "done".to_owned(),

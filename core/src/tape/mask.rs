@@ -48,6 +48,7 @@ impl Typed {
             AgentCommand::Send(input) => input,
             AgentCommand::Audio(_)
             | AgentCommand::Parameters(_)
+            | AgentCommand::CallerSpeaks(_)
             | AgentCommand::HalfClose
             | AgentCommand::Cancel
             | AgentCommand::Done => return,

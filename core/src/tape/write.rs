@@ -150,6 +150,7 @@ impl TapeWriter {
                 send
             }
             AgentCommand::Parameters(parameters) => json!({ "command": "parameters", "parameters": parameters }),
+            AgentCommand::CallerSpeaks(speaks) => json!({ "command": "callerSpeaks", "speaks": speaks }),
             AgentCommand::HalfClose => json!({ "command": "finishInput" }),
             AgentCommand::Cancel => json!({ "command": "cancel" }),
             AgentCommand::Done => json!({ "command": "done" }),

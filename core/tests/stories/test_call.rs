@@ -153,9 +153,19 @@ impl TestCall {
         self.send(ms, 0);
     }
 
+    /// The caller has spoken for this long while Twilio stalled: all frames come at once.
+    pub(crate) fn speech_arrives(&mut self, ms: u64) {
+        self.send_each(0, ms, 6_000);
+    }
+
     fn send(&mut self, ms: u64, amplitude: i16) {
+        self.send_each(20, ms, amplitude);
+    }
+
+    /// Sends frames, one every so many milliseconds.
+    fn send_each(&mut self, every_ms: u64, ms: u64, amplitude: i16) {
         for _ in 0..ms / 20 {
-            self.wait(20);
+            self.wait(every_ms);
             let payload = STANDARD.encode(frame(self.frames, amplitude));
             self.frames += 1;
             let _ = self.twilio(&format!(
@@ -178,13 +188,22 @@ impl TestCall {
         written
     }
 
-    /// All commands of that turn except audio.
+    /// What the stream was told of the caller's voice.
+    pub(crate) fn caller_speaks(&self, stream: u32) -> Vec<bool> {
+        let told = self.outputs.iter().filter_map(|(_, output)| match output {
+            Output::Agent(StreamId(id), AgentCommand::CallerSpeaks(speaks)) if *id == stream => Some(*speaks),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    /// All commands of that turn except audio, and what it is told of the caller's voice.
     pub(crate) fn commands(&self, turn: u32) -> Vec<AgentCommand> {
         let commands = self.outputs.iter().filter_map(|(_, output)| match output {
             Output::Agent(StreamId(id), command) if *id == turn => Some(command.clone()),
             _ => None,
         });
-        commands.filter(|command| !matches!(command, AgentCommand::Audio(_))).collect()
+        commands.filter(|command| !matches!(command, AgentCommand::Audio(_) | AgentCommand::CallerSpeaks(_))).collect()
     }
 
     /// The turn's input.

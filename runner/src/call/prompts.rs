@@ -201,11 +201,22 @@ impl Prompts {
 
     /// Sends a request to a host of the settings, with credentials if it has TLS.
     async fn send(&self, request: http::request::Builder, body: Bytes) -> Result<http::Response<Bytes>, String> {
-        let mut request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
-        if request.uri().scheme_str() == Some("https") {
-            self.0.auth.add_to(request.headers_mut()).await.map_err(|error| error.to_string())?;
+        let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
+        let with_credentials = request.uri().scheme_str() == Some("https");
+        let send = async |mut request: Request<Full<Bytes>>| {
+            if with_credentials {
+                self.0.auth.add_to(request.headers_mut()).await.map_err(|error| error.to_string())?;
+            }
+            self.0.clients.configured.send(request, self.0.config.max_bytes).await.map_err(|error| error.to_string())
+        };
+        let began = Instant::now();
+        let response = send(request.clone()).await?;
+        let is_forbidden = with_credentials && response.status() == StatusCode::FORBIDDEN;
+        let refusal = is_forbidden.then(|| String::from_utf8_lossy(response.body()));
+        match refusal {
+            Some(refusal) if self.0.auth.may_go_without_user_project(began, &refusal) => send(request).await,
+            Some(_) | None => Ok(response),
         }
-        self.0.clients.configured.send(request, self.0.config.max_bytes).await.map_err(|error| error.to_string())
     }
 
     fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {

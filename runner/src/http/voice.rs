@@ -56,7 +56,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Ok(xml(busy(agent, language.as_deref())));
     }
     if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
-        return Ok(xml(fallback(agent, &call_sid)));
+        return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
@@ -195,7 +195,7 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
     };
     if attempt > MAX_ATTEMPTS {
         tracing::error!(call_sid = %call_sid, "the call's streams do not last: it gets its fallback");
-        return xml(fallback(agent, &call_sid, &state.info));
+        return xml(fallback(agent, &call_sid, state.info.language.as_deref()));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
     let parameters = parameters(webhook);
@@ -250,10 +250,10 @@ fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
     numbers.chain(named).filter(fits).take(MAX_PARAMETERS).collect()
 }
 
-fn fallback(agent: &AgentConfig, call_sid: &CallSid, info: &CallInfo) -> String {
+fn fallback(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>) -> String {
     let session = agent.address.session(call_sid.as_str());
     let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-    handoff::failed(&agent.call.handoff, &agent.words(info.language.as_deref()), &outcome)
+    handoff::failed(&agent.call.handoff, &agent.words(language), &outcome)
 }
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets
@@ -261,7 +261,7 @@ fn fallback(agent: &AgentConfig, call_sid: &CallSid, info: &CallInfo) -> String 
 fn without_agent(admission: &Admission, call_sid: &CallSid, info: &CallInfo) -> String {
     tracing::error!(call_sid = %call_sid, "the call's agent is not configured any more: it gets its fallback");
     match admission.agent(&admission.config.default_agent) {
-        Some(agent) => fallback(agent, call_sid, info),
+        Some(agent) => fallback(agent, call_sid, info.language.as_deref()),
         None => document(&[Verb::Hangup]),
     }
 }

@@ -32,6 +32,18 @@ async fn the_servers_json_is_read_in_either_kind_of_frame_and_with_fields_that_n
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn words_and_audio_in_one_output_are_both_taken() {
+    for outputs in ["apart", "together"] {
+        let script = format!("{AGENT}\n[ces]\noutputs = \"{outputs}\"");
+        let mut harness = Harness::with_script(&script).edition(Edition::CesWebSocket).start();
+        let steps = vec![say(When::AgentSilent(400), numbered_speech(0, 800)), hang_up(When::AgentSilent(600))];
+        let call = harness.call(steps).await;
+        assert_eq!(spoke(&call), [(3_000, false), (500, false)], "{outputs}");
+        assert_eq!(answers(&harness.reports()), ["hello", "yes"], "{outputs}");
+    }
+}
+
 each_edition!(a_starting_event_that_the_app_does_not_know_is_ignored_or_refused, CES);
 async fn a_starting_event_that_the_app_does_not_know_is_ignored_or_refused(edition: Edition) {
     let refused = "[ces]\nunknown_event = \"refused\"";
@@ -96,5 +108,15 @@ async fn turns_are_counted_over_the_session_or_over_the_stream(edition: Edition)
         let call = harness.call(steps.chain([hang_up(When::AgentSilent(1_000))]).collect()).await;
         assert_eq!(sounding_ms(&call), 3_000 + 3 * 500, "{over}");
         assert_eq!(answers(&harness.reports()), ["hello", "yes", "yes", "yes"], "{over}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_stream_names_its_session_for_the_hosts_that_route_by_it() {
+    for routing in ["named", "any"] {
+        let mut harness =
+            Harness::with_script(&format!("{AGENT}\n[ces]\nrouting = \"{routing}\"")).edition(Edition::CesGrpc).start();
+        let call = harness.call(vec![hang_up(When::AgentSilent(400))]).await;
+        assert_eq!((spoke(&call), faults(&harness.reports())), (vec![(3_000, false)], vec![]), "{routing}");
     }
 }

@@ -4,8 +4,8 @@ use dialbridge_core::Report;
 use dialbridge_lab::twilio::{CallEventKind, CallFault, CallPlan, When};
 use dialbridge_tests::Stretch::{Quiet, Speech};
 use dialbridge_tests::{
-    Edition, Harness, Log, Numbered, Tapes, account, count, ended_by, hang_up, numbered_speech, numbers, pause, press,
-    redirected, say,
+    Edition, Harness, Log, Numbered, Tapes, account, answers, count, ended_by, hang_up, numbered_speech, numbers,
+    pause, press, redirected, say,
 };
 
 use super::{assert_well_served, heard};
@@ -117,8 +117,8 @@ async fn variables_go_to_the_agent_and_its_own_come_back_in_the_hand_off(edition
     assert!(!url.contains("15550100"), "{url}");
 }
 
-each_edition!(deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio, CES);
-async fn deployment_time_zone_noise_and_project_are_told_and_no_token_or_address_through_twilio(edition: Edition) {
+each_edition!(deployment_time_zone_and_noise_are_told_and_no_token_or_address_through_twilio, CES);
+async fn deployment_time_zone_and_noise_are_told_and_no_token_or_address_through_twilio(edition: Edition) {
     let log = Log::start();
     let harness =
         Harness::with_script("[start]\ntone = { hz = 400, ms = 300 }\nend = true\n[ces]\ndeployments = [\"live\"]")
@@ -134,19 +134,19 @@ async fn deployment_time_zone_noise_and_project_are_told_and_no_token_or_address
     assert_eq!(stream.deployment, "projects/lab/locations/us/apps/planted/deployments/live");
     assert_eq!(stream.session, format!("projects/lab/locations/us/apps/planted/sessions/{}", call.call_sid));
     assert_eq!((stream.time_zone.as_str(), stream.noise_suppression.as_str()), ("Europe/Berlin", "very_high"));
-    if edition == Edition::CesWebSocket {
-        assert_eq!(stream.user_project.as_deref(), Some("lab"));
-    }
+    assert_eq!(stream.user_project, None, "only credentials name one");
     assert!(!stream.has_token, "a plaintext endpoint gets none");
     let seen = format!("{:?}", call.events);
     assert!(!seen.contains("planted") && !seen.contains("agent.test"), "{seen}");
     assert!(!log.text().contains("planted"), "{}", log.text());
 }
 
-each_edition!(when_twilio_stalls_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later, CES);
-async fn when_twilio_stalls_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later(edition: Edition) {
+each_edition!(when_twilio_stalls_in_silence_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later, CES);
+async fn when_twilio_stalls_in_silence_silence_stands_in_for_the_callers_audio_and_all_of_it_comes_later(
+    edition: Edition,
+) {
     let script = "think_ms = 200\n[start]\ntone = { hz = 400, ms = 500 }\n[[utterance]]\ntone = { hz = 500, ms = 300 }";
-    for fault in [CallFault::Late { at_ms: 2_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 2_000, for_ms: 3_000 }] {
+    for fault in [CallFault::Late { at_ms: 3_000, for_ms: 3_000 }, CallFault::Lost { at_ms: 3_000, for_ms: 3_000 }] {
         let mut harness = Harness::with_script(script).edition(edition).start();
         let mut caller = Numbered::default();
         let steps = caller.steps(When::After(1_000), &[Speech(600), Quiet(5_000), Speech(600), Quiet(2_000)]);
@@ -170,6 +170,20 @@ async fn when_twilio_stalls_silence_stands_in_for_the_callers_audio_and_all_of_i
             );
         }
         assert_eq!(heard(&streams).len(), numbers.len());
+    }
+}
+
+each_edition!(a_stall_in_the_middle_of_a_word_is_one_utterance, ANY);
+async fn a_stall_in_the_middle_of_a_word_is_one_utterance(edition: Edition) {
+    let script = "think_ms = 200\nend_of_utterance_ms = 400\n[start]\nsay = \"hello\"\ntone = { hz = 400, ms = 500 }\n\
+                  [[utterance]]\nsay = \"once\"\ntone = { hz = 500, ms = 300 }\n\
+                  [[utterance]]\nsay = \"twice\"\ntone = { hz = 600, ms = 300 }";
+    for for_ms in [700, 1_500, 3_000] {
+        let mut harness = Harness::with_script(script).edition(edition).start();
+        let steps = vec![say(When::After(1_500), numbered_speech(0, 5_000)), hang_up(When::After(6_000))];
+        let fault = CallFault::Late { at_ms: 3_000, for_ms };
+        harness.twilio.call(CallPlan { faults: vec![fault], ..harness.plan(steps) }).await;
+        assert_eq!(answers(&harness.reports()), ["hello", "once"], "{for_ms}");
     }
 }
 

@@ -30,8 +30,16 @@ fn meaning(message: MessageType, json: &str) -> Option<AgentEvent> {
 }
 
 fn meaning_of_json(json: &str) -> Option<AgentEvent> {
+    let mut events = events_of_json(json);
+    assert!(events.len() < 2, "{json}");
+    events.pop()
+}
+
+fn events_of_json(json: &str) -> Vec<AgentEvent> {
     match read(json.as_bytes()) {
-        Ok(FromWebSocket::Message(message)) => event(message, OUTPUT),
+        Ok(FromWebSocket::Messages(messages)) => {
+            messages.into_iter().filter_map(|message| event(message, OUTPUT)).collect()
+        }
         Ok(FromWebSocket::Error(error)) => panic!("{error:?}"),
         Err(error) => panic!("{error}: {json}"),
     }
@@ -91,6 +99,21 @@ fn words_and_audio_of_an_answer_come_apart() {
         let json = format!(r#"{{"sessionOutput":{{"turnIndex":3,"audio":"{base64}"}}}}"#);
         assert_eq!(meaning(audio.clone(), &json), answered(heard.clone()), "{base64}");
     }
+}
+
+#[test]
+fn words_audio_and_the_end_may_come_in_one_output() {
+    let json = r#"{"recognitionResult":{"transcript":"bye"},"sessionOutput":{"text":"Bye.","audio":"+//+AA==",
+        "payload":{"a":1},"endSession":{"metadata":{"reason":"done"}},"turnCompleted":true}}"#;
+    let of = |answer: Answer| AgentEvent::Answer(Box::new(answer));
+    let expected = [
+        AgentEvent::Transcript(Transcript { text: "bye".to_owned(), ..Transcript::default() }),
+        of(Answer { text: "Bye.".to_owned(), ..Answer::default() }),
+        of(Answer { payloads: vec![json!({ "a": 1 })], ..Answer::default() }),
+        of(Answer { prompts: vec![Prompt::new(OUTPUT, vec![0xFB, 0xFF, 0xFE, 0])], ..Answer::default() }),
+        of(Answer { end: Some(AgentEnd::EndInteraction), part: AnswerPart::Final, ..Answer::default() }),
+    ];
+    assert_eq!(events_of_json(json), expected);
 }
 
 #[test]
@@ -239,8 +262,22 @@ fn the_metadata_of_an_end_says_where_the_call_goes() {
         of(json!({ "params": { "LIVE_AGENT_HANDOFF": "yes" } })),
         person(json!({ "LIVE_AGENT_HANDOFF": "yes" }))
     );
+    // A model fills them: a flag is a text or a number, and stands among the parameters or beside them.
+    for yes in [json!("true"), json!("True"), json!(1), json!("1"), json!("yes")] {
+        let escalated = json!({ "session_escalated": yes });
+        assert_eq!(of(escalated.clone()), person(escalated));
+        let escalated = json!({ "params": { "session_escalated": yes } });
+        assert_eq!(of(escalated.clone()), person(escalated));
+    }
+    for no in [json!("false"), json!("False"), json!(0), json!("no"), json!("maybe")] {
+        assert_eq!(of(json!({ "session_escalated": no })), AgentEnd::EndInteraction, "{no}");
+    }
+    for no in [json!(false), json!("no"), json!(null)] {
+        let params = json!({ "LIVE_AGENT_HANDOFF": no, "PHONE_GATEWAY_TRANSFER": no });
+        assert_eq!(of(json!({ "params": params })), AgentEnd::EndInteraction, "{no}");
+    }
     // Metadata of the wrong type still ends the call.
-    for odd in [json!({ "params": "x" }), json!({ "session_escalated": "true" }), json!({ "params": null })] {
+    for odd in [json!({ "params": "x" }), json!({ "session_escalated": [] }), json!({ "params": null })] {
         assert_eq!(of(odd), AgentEnd::EndInteraction);
     }
 }

@@ -3,6 +3,7 @@
 mod messages;
 mod outgoing;
 mod requests;
+mod user_project;
 mod websocket;
 
 use std::sync::Arc;

@@ -164,6 +164,26 @@ async fn when_no_audio_comes_silence_takes_its_place_in_real_time_until_it_is_ba
 }
 
 #[tokio::test(start_paused = true)]
+async fn late_audio_is_waited_for_while_the_caller_speaks() {
+    for late_ms in [700, 3_000] {
+        let mut line = Line::configured(CesConfig::default()).await;
+        line.pipe.set_caller_speaks(true);
+        line.frames(0..4);
+        assert_eq!(line.within(late_ms).await, [(0, frames(0..3))]);
+        line.frames(4..9);
+        assert_eq!(line.within(10).await, [(0, frames(3..6)), (0, frames(6..9))], "the word goes on");
+    }
+    let mut line = Line::configured(CesConfig::default()).await;
+    line.pipe.set_caller_speaks(true);
+    line.frames(0..3);
+    let sent = line.within(4_100).await;
+    assert_eq!(sent, [(0, frames(0..3)), (4_000, silence(480)), (4_060, silence(480))], "but not for ever");
+    line.pipe.set_caller_speaks(false);
+    line.frames(3..6);
+    assert_eq!(line.within(200).await, [(0, frames(3..6)), (200, silence(480))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_audio_comes_no_silence_does() {
     let mut line = Line::configured(CesConfig::default()).await;
     for number in 0..100 {

@@ -278,6 +278,12 @@ pub(super) trait AgentStreams: Debug + Send {
     /// A part of an answer came. Returns what came of it before. `None` if the machine takes no answer now.
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier>;
 
+    /// Audio has come in which nobody speaks. Returns whether it is only the lead of an answer. An answer
+    /// without a lead would be due at `due`.
+    fn note_lead(&mut self, _due: CallTime) -> bool {
+        false
+    }
+
     /// The caller may not barge in on this answer.
     fn protect_answer(&mut self);
 
@@ -349,6 +355,11 @@ pub(super) trait AgentStreams: Debug + Send {
 
     /// The open stream, if it takes input in between its audio.
     fn takes_input(&self) -> Option<StreamId> {
+        None
+    }
+
+    /// Whether the caller speaks. Returns the stream if it must be told, because that has changed.
+    fn note_speech(&mut self, _speaks: bool) -> Option<StreamId> {
         None
     }
 

@@ -47,6 +47,9 @@ const LAST_WORDS_MS: u64 = 2_000;
 /// know the event.
 const UNKNOWN_EVENT_MS: u64 = 8_000;
 
+/// How long the lead of an answer may last, in milliseconds. More than 5 s were seen.
+const MAX_LEAD_MS: u64 = 10_000;
+
 /// The shortest time between two streams, in milliseconds, if a server ends them at once.
 const MIN_STREAM_MS: u64 = 250;
 
@@ -79,6 +82,8 @@ pub(super) struct Stream {
     /// How much of the caller's audio had come when it was opened.
     opened: Position,
     heard: Heard,
+    /// Whether the caller spoke when the stream was last told.
+    caller_speaks: bool,
     /// Session parameters that it has not confirmed.
     parameters: Map<String, Value>,
     /// Digits and texts that it got since the agent last began to answer.
@@ -108,6 +113,8 @@ struct Turn {
     /// When the input was complete, as far as we know.
     asked_at: CallTime,
     answer: AnswerParts,
+    /// Whether audio came before the answer in which nobody speaks.
+    has_lead: bool,
     said: Said,
 }
 
@@ -149,7 +156,7 @@ impl Said {
 
 impl Turn {
     fn new(id: TurnId, begins: Begins, now: CallTime) -> Self {
-        Self { id, begins, asked_at: now, answer: AnswerParts::default(), said: Said::default() }
+        Self { id, begins, asked_at: now, answer: AnswerParts::default(), has_lead: false, said: Said::default() }
     }
 
     /// The input that it began with.
@@ -318,6 +325,7 @@ impl AgentStreams for PerSession {
             opened_at: now,
             opened: position,
             heard,
+            caller_speaks: false,
             parameters,
             unanswered: Vec::new(),
             tools: Tools::default(),
@@ -331,6 +339,16 @@ impl AgentStreams for PerSession {
     fn note_response(&mut self) {
         if let Some(stream) = self.stream_mut() {
             stream.heard.watchdog = None;
+        }
+    }
+
+    fn note_speech(&mut self, speaks: bool) -> Option<StreamId> {
+        match self {
+            Self::Listening(stream) | Self::FinishingAnswer(stream) if stream.caller_speaks != speaks => {
+                stream.caller_speaks = speaks;
+                Some(stream.id)
+            }
+            Self::Idle | Self::Listening(_) | Self::FinishingAnswer(_) | Self::Closing(_) => None,
         }
     }
 
@@ -381,6 +399,16 @@ impl AgentStreams for PerSession {
             stream.unanswered.clear();
         }
         Some(earlier)
+    }
+
+    /// The answer after a lead gets more time, but noise that never ends gets it only once.
+    fn note_lead(&mut self, due: CallTime) -> bool {
+        let Self::Listening(stream) = self else { return false };
+        let is_lead = !stream.turn.answer.is_something();
+        if is_lead && !std::mem::replace(&mut stream.turn.has_lead, true) && stream.wait.is_for_answer() {
+            stream.wait.for_answer(due + MAX_LEAD_MS);
+        }
+        is_lead
     }
 
     fn protect_answer(&mut self) {

@@ -1,17 +1,21 @@
 //! The WebSocket's JSON messages, in text or binary frames, of 4 MiB at most.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use dialbridge_net::websocket::{Closed, Fault, Frame, Limits, PROTOCOL_ERROR, TOO_BIG, WebSocket};
 use futures_core::Stream;
+use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use tokio::sync::mpsc;
+
+use ces::bidi_session_server_message::MessageType;
+use ces::session_output::OutputType;
 
 use crate::agent::ces::ending::{Ending, WebSocketEnding};
 use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::json;
-use crate::agent::script::{Break, Ces, Frames as Form};
+use crate::agent::script::{Break, Ces, Frames as Form, Outputs};
 
 /// The longest message that Google's adapters accept. A client may read nothing for as long as a test lasts.
 pub(super) const LIMITS: Limits = Limits {
@@ -29,25 +33,55 @@ const NO_CODE: u16 = 1005;
 pub(super) struct Frames {
     pub(super) outgoing: mpsc::Receiver<Outgoing>,
     pub(super) behaviour: Ces,
+    /// A text that waits for its audio.
+    pub(super) text: Option<String>,
+}
+
+impl Frames {
+    /// Takes out the text of an output that joins the next one.
+    fn holds_back(&mut self, message: &mut ces::BidiSessionServerMessage) -> bool {
+        let Some(MessageType::SessionOutput(output)) = &mut message.message_type else { return false };
+        let is_whole = output.turn_completed || self.behaviour.outputs == Outputs::Apart || self.text.is_some();
+        match &mut output.output_type {
+            Some(OutputType::Text(text)) if !is_whole => {
+                self.text = Some(std::mem::take(text));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn frame(&mut self, message: &ces::BidiSessionServerMessage) -> Frame {
+        let is_output = matches!(message.message_type, Some(MessageType::SessionOutput(_)));
+        let text = if is_output { self.text.take() } else { None };
+        let json = json::server_message_with_text(message, self.behaviour.unpublished_fields, text);
+        match self.behaviour.frames {
+            Form::Binary => Frame::binary(json.into_bytes()),
+            Form::Text => Frame::text(json),
+        }
+    }
 }
 
 impl Stream for Frames {
     type Item = Frame;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
-        self.outgoing.poll_recv(cx).map(|outgoing| match outgoing? {
-            Outgoing::Message(message) => {
-                let json = json::server_message(&message, self.behaviour.unpublished_fields);
-                Some(match self.behaviour.frames {
-                    Form::Binary => Frame::binary(json.into_bytes()),
-                    Form::Text => Frame::text(json),
-                })
+        loop {
+            match ready!(self.outgoing.poll_recv(cx)) {
+                None => return Poll::Ready(None),
+                Some(Outgoing::Message(mut message)) => {
+                    if !self.holds_back(&mut message) {
+                        return Poll::Ready(Some(self.frame(&message)));
+                    }
+                }
+                Some(Outgoing::End(ending)) => {
+                    return Poll::Ready(match ending.socket() {
+                        WebSocketEnding::Close { code, reason } => Some(Frame::close(code, &reason)),
+                        WebSocketEnding::Drop => None,
+                    });
+                }
             }
-            Outgoing::End(ending) => match ending.socket() {
-                WebSocketEnding::Close { code, reason } => Some(Frame::close(code, &reason)),
-                WebSocketEnding::Drop => None,
-            },
-        })
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream as Responding;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use tokio::sync::mpsc;
 use tonic::body::Body;
@@ -22,7 +22,7 @@ use crate::agent::ces::ending::{Ending, GrpcEnding};
 use crate::agent::ces::exchange::Outgoing;
 use crate::agent::ces::serving::{Serving, StreamRequest};
 use crate::agent::ces::stream::{Inbox, Stream};
-use crate::agent::script::{Break, Serves};
+use crate::agent::script::{Break, Routing, Serves};
 use crate::agent::was_reset::{WasReset, watch_resets};
 
 /// How many messages may wait for a client that does not read.
@@ -52,7 +52,9 @@ impl tower_service::Service<Request<Body>> for CesService {
         let serving = self.0.clone();
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         Box::pin(async move {
-            if method != "BidiRunSession" || serving.script().ces.serves == Serves::Websocket {
+            let is_served = serving.script().ces.serves != Serves::Websocket && is_routed(&serving, request.headers());
+            if method != "BidiRunSession" || !is_served {
+                serving.streams().refuse(&format!("{method} is not served here"));
                 return Ok(Status::unimplemented(format!("{method} is not served here.")).into_http());
             }
             let (request, was_reset) = watch_resets(request);
@@ -64,6 +66,14 @@ impl tower_service::Service<Request<Body>> for CesService {
             Ok(response.map(|body| Body::new(CuttableBody { body, is_cut })))
         })
     }
+}
+
+/// Whether the front end of that host knows to which server the stream goes.
+fn is_routed(serving: &Serving, headers: &HeaderMap) -> bool {
+    let named = headers.get("x-goog-request-params").and_then(|value| value.to_str().ok());
+    let session = named.and_then(|params| params.split('&').find_map(|param| param.strip_prefix("session=")));
+    let is_session = session.is_some_and(|name| name.replace("%2F", "/").starts_with("projects/"));
+    serving.script().ces.routing == Routing::Any || is_session
 }
 
 struct Streams {

@@ -15,8 +15,12 @@ pub struct Ces {
     pub token: String,
     /// The transports that it serves.
     pub serves: Serves,
+    /// Whether a gRPC stream must name its session in the header `x-goog-request-params`, as at the global host.
+    pub routing: Routing,
     /// The frame type of the server's JSON.
     pub frames: Frames,
+    /// Whether the server's JSON has text and audio in one output.
+    pub outputs: Outputs,
     /// Whether the server's JSON has a field that is in no published proto.
     pub unpublished_fields: bool,
     /// The deployments that exist, by the last part of their names; none: any name is accepted.
@@ -77,7 +81,9 @@ impl Default for Ces {
         Self {
             token: String::new(),
             serves: Serves::Both,
+            routing: Routing::Any,
             frames: Frames::Binary,
+            outputs: Outputs::Apart,
             unpublished_fields: false,
             deployments: Vec::new(),
             refuses: Vec::new(),
@@ -178,6 +184,16 @@ pub enum Serves {
     Websocket,
 }
 
+/// Which gRPC streams a host serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Routing {
+    /// All: a regional host.
+    Any,
+    /// Those that name their session in `x-goog-request-params`; others are UNIMPLEMENTED: the global host.
+    Named,
+}
+
 /// The frame type of the server's JSON. Google's web client reads both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -186,6 +202,16 @@ pub enum Frames {
     Binary,
     /// Text.
     Text,
+}
+
+/// How the server's JSON carries text and audio. JSON can hold both in one output, protobuf cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outputs {
+    /// Each in an output of its own.
+    Apart,
+    /// A text in the output of the audio that follows it.
+    Together,
 }
 
 /// Which message carries the end of the session. The protos have two places for it.

@@ -24,9 +24,19 @@ pub(crate) fn client_message(json: &[u8]) -> Result<ces::BidiSessionClientMessag
 
 /// Writes a server's message; `unpublished` adds a field that is in no published proto.
 pub(crate) fn server_message(message: &ces::BidiSessionServerMessage, unpublished: bool) -> String {
+    server_message_with_text(message, unpublished, None)
+}
+
+/// The same, with a text beside what its output holds.
+pub(crate) fn server_message_with_text(
+    message: &ces::BidiSessionServerMessage,
+    unpublished: bool,
+    text: Option<String>,
+) -> String {
     let mut json = write::from_protobuf(&schema::SERVER_MESSAGE, &message.encode_to_vec());
-    if let Some(serde_json::Value::Object(output)) = json.get_mut("sessionOutput").filter(|_| unpublished) {
-        output.insert("labUnpublished".to_owned(), serde_json::json!({ "isNew": true }));
+    if let Some(serde_json::Value::Object(output)) = json.get_mut("sessionOutput") {
+        output.extend(text.map(|text| ("text".to_owned(), text.into())));
+        output.extend(unpublished.then(|| ("labUnpublished".to_owned(), serde_json::json!({ "isNew": true }))));
     }
     serde_json::Value::Object(json).to_string()
 }
