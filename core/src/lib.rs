@@ -93,6 +93,7 @@
 
 pub mod agent;
 pub mod audio;
+pub mod breaker;
 pub mod call;
 pub mod carried;
 mod checksum;

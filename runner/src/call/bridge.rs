@@ -118,6 +118,7 @@ impl Bridge {
 
     fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         let is_last = event.is_last();
+        self.effects.note_opening(stream, &event);
         self.feed(Input::Agent(stream, event));
         if is_last {
             self.effects.remove_stream(stream);

@@ -1,5 +1,6 @@
 //! One call: what drives it, and what it uses outside of core.
 
+pub(crate) mod agent_breaker;
 pub mod bridge;
 pub mod calls;
 pub mod context;

@@ -55,13 +55,17 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return Ok(xml(busy(agent, language.as_deref())));
     }
+    let opening = opening(&webhook);
+    if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
+        admission.telemetry.refused(RefusalReason::AgentDown);
+        return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
+    }
     if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
-    let stream =
-        Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
+    let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters: parameters(&webhook) };
     Ok(xml(stream.document(admission, &webhook.public)))
 }
 

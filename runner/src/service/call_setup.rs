@@ -52,6 +52,7 @@ impl CallSetup {
         let start = self.call_start(ticket, &session.language, kind, settings);
         Some(CallContext {
             agent: client.agent.clone(),
+            breaker: admission.breakers.get(agent)?.clone(),
             session,
             kind,
             config: Arc::new(config),

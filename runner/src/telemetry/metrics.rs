@@ -76,6 +76,8 @@ pub enum RefusalReason {
     Draining,
     /// The maximum number of calls is reached.
     Busy,
+    /// The agent is down for all calls.
+    AgentDown,
     /// It asks for something that is for operators only.
     Admin,
     /// Its path is none of ours, but near one, or Twilio asks for it.
@@ -83,7 +85,7 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Unsigned,
         Self::Signature,
         Self::Form,
@@ -93,6 +95,7 @@ impl RefusalReason {
         Self::Room,
         Self::Draining,
         Self::Busy,
+        Self::AgentDown,
         Self::Admin,
         Self::Path,
     ];
@@ -108,6 +111,7 @@ impl RefusalReason {
             Self::Room => "room",
             Self::Draining => "draining",
             Self::Busy => "busy",
+            Self::AgentDown => "agent-down",
             Self::Admin => "admin",
             Self::Path => "path",
         }
@@ -177,6 +181,7 @@ pub(crate) struct Metrics {
     faults: Count,
     retries: CountByAgent,
     unanswered: CountByAgent,
+    agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
@@ -232,6 +237,11 @@ impl Metrics {
                 Family::default(),
                 "turns_unanswered",
                 "Turns in which the agent understood the caller and answered nothing",
+            ),
+            agent_down: names.add(
+                Family::default(),
+                "agent_down",
+                "1 while the agent fails for all calls and new calls get their fallback",
             ),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
             audio: names.add(
@@ -368,6 +378,11 @@ impl Metrics {
     /// Counts an update of a call. `None`: Twilio ended the stream before it answered.
     pub(super) fn updated(&self, result: Option<UpdateResult>) {
         self.updates.get_or_create(&[("result", result_of(result))]).inc();
+    }
+
+    /// Notes whether an agent is down for all calls.
+    pub(super) fn agent_is_down(&self, agent: &AgentLabels, is_down: bool) {
+        self.agent_down.get_or_create(agent).set(is_down.into());
     }
 
     /// Counts a refused request.
