@@ -161,4 +161,9 @@ async fn a_wrong_proxy_stops_the_start_with_a_line_beside_those_of_the_settings(
         );
         assert!(!done.errors.contains("planted"), "{done:?}");
     }
+    let mut command = program(&folder("proxy-wrong-doctor"));
+    command.arg("doctor").env("HTTPS_PROXY", "socks5://u:planted@p.test");
+    let done = run(command, "").await;
+    let fault = done.output.lines().find(|line| line.contains("proxy ") && line.starts_with("fault"));
+    assert!(fault.is_some_and(|line| line.contains("speaks socks5")) && !done.output.contains("planted"), "{done:?}");
 }
