@@ -183,6 +183,8 @@ impl Values<'_> {
             input: self.get(&table::CES_INPUT_AUDIO),
             output: self.get(&table::CES_OUTPUT_AUDIO),
             chunk: Duration::from_millis(self.get(&table::CES_CHUNK_MS)),
+            entry_agent: self.find(&table::CES_ENTRY_AGENT),
+            variables: Duration::from_millis(self.get(&table::CES_VARIABLES_MS)),
             noise_suppression: self.find(&table::CES_NOISE_SUPPRESSION),
         }
     }

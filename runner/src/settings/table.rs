@@ -21,9 +21,9 @@ use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, pa
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
-    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, goodbye, handoff_fields, host_label,
-    language, list, log_level, parameter_name, phrases, project, public_url, renewal_seconds, stage_times, time_zone,
-    trace_headers, webhook_headers,
+    ces_entry_agent, digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, goodbye,
+    handoff_fields, host_label, language, list, log_level, parameter_name, phrases, project, public_url,
+    renewal_seconds, stage_times, time_zone, trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
@@ -127,6 +127,11 @@ settings! {
             choice(&[LINEAR16_8000, LINEAR16_16000, LINEAR16_24000, LINEAR16_48000, MULAW]).default_is("mulaw");
         /// How much of the caller's audio is one message to a CES agent
         Agent CES_CHUNK_MS: u64 = number(40..=120).default_is("60");
+        /// The agent of a CES app that begins, by its id or its full name
+        Agent CES_ENTRY_AGENT: String = form("AGENT", "", ces_entry_agent).otherwise("the app's root agent")
+            .example("front-desk");
+        /// How long a CES agent has to take the variables before it is asked to speak; 0: no time
+        Agent CES_VARIABLES_MS: u64 = number(0..=5_000).default_is("500");
         /// When another stream to a CES agent takes over, in a pause
         Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900");
         /// How much noise a CES agent takes out of the caller's audio

@@ -65,6 +65,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
         ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_ENTRY_AGENT", vec!["front desk", "agents/desk", "projects/p/locations/us/apps//agents/a"]),
+        ("CES_VARIABLES_MS", vec!["5001", "-1", "0.5"]),
         ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
@@ -246,6 +248,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         ("CES_INPUT_AUDIO", "linear16-16000"),
         ("CES_OUTPUT_AUDIO", "linear16-48000"),
         ("CES_CHUNK_MS", "40"),
+        ("CES_ENTRY_AGENT", "desk"),
+        ("CES_VARIABLES_MS", "0"),
         ("CES_NOISE_SUPPRESSION", "very_high"),
     ]);
     assert_eq!(set.address.product(), Product::Ces(CesTransport::Grpc));
@@ -256,6 +260,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         input: linear(16_000),
         output: linear(48_000),
         chunk: std::time::Duration::from_millis(40),
+        entry_agent: Some("desk".to_owned()),
+        variables: std::time::Duration::ZERO,
         noise_suppression: Some("very_high"),
     };
     assert_eq!(set.ces, expected);
