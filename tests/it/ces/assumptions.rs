@@ -80,11 +80,11 @@ async fn a_quiet_lead_is_heard_before_the_answer_and_is_not_the_agent_speaking(e
         }
         let reports = harness.reports();
         assert_eq!((answers(&reports), faults(&reports)), (vec!["hello", "yes"], vec![]), "{lead_ms}, {speed}");
-        let waited = reports.iter().filter_map(|report| match report {
+        let mut waited = reports.iter().filter_map(|report| match report {
             Report::Stages(stages) => Some(stages.first_audio_played?.ms_since(stages.speech_ended?)),
             _ => None,
         });
-        assert!(waited.last().unwrap() >= lead_ms, "{lead_ms}, {speed}: the caller waits through the lead");
+        assert!(waited.next_back().unwrap() >= lead_ms, "{lead_ms}, {speed}: the caller waits through the lead");
     }
 }
 
