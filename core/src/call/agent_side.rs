@@ -234,6 +234,9 @@ impl Call {
         self.caller.forget_written();
         self.finish_playing();
         self.timers.stop(Timer::Thinking);
+        if self.awaits_tools() {
+            self.start_filler_timer();
+        }
         if closed.is_blank {
             self.stage_recorder.discard_open();
         }

@@ -138,7 +138,7 @@ settings! {
         Agent CES_NOISE_SUPPRESSION: &'static str =
             choice(&[("low", "low"), ("moderate", "moderate"), ("high", "high"), ("very_high", "very_high")])
                 .otherwise("the app's");
-        /// Where the tools run that a CES agent asks its client for
+        /// Where the tools run that a CES or CX agent asks its client for
         Agent CES_TOOL_WEBHOOK_URL: String = web_url().otherwise("each tool is refused");
         /// What requests to CES_TOOL_WEBHOOK_URL are signed with
         Agent CES_TOOL_WEBHOOK_SECRET: String = text("SECRET").example("a-long-random-text").secret()

@@ -285,7 +285,8 @@ fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
     assert!(set.call.has_tools);
     let default = agent(&[CES, url]).tools.unwrap();
     assert_eq!((default.secret, default.timeout.as_millis()), (None, 10_000));
-    for values in [&[CES][..], &[CX, url]] {
+    assert!(agent(&[CX, url]).call.has_tools, "CX asks for tools too");
+    for values in [&[CES][..], &[CX], &[ES, url]] {
         let agent = agent(values);
         assert_eq!((agent.tools, agent.call.has_tools), (None, false));
     }
