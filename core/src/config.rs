@@ -41,8 +41,7 @@ pub struct CallConfig {
     pub words: OwnWords,
     /// Our own recordings for moments in which the agent is silent.
     pub fillers: Fillers,
-    /// Whether the driver can run tools for an agent with one stream for the whole call. If not, every tool call is
-    /// refused.
+    /// Whether the driver can run tools for the agent. If not, every tool call is refused.
     pub has_tools: bool,
     /// Where the call goes when the agent is done.
     pub handoff: HandoffConfig,

@@ -159,6 +159,8 @@ impl Call {
             return;
         }
         self.caller.end();
+        // No audio follows, so the stream waits for none.
+        self.tell_speech(false);
         self.inputs.clear();
         for timer in [Timer::Retry, Timer::DigitsComplete, Timer::Thinking, Timer::CallTooLong, Timer::Migration] {
             self.timers.stop(timer);

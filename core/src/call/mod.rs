@@ -286,9 +286,10 @@ impl Call {
     }
 
     /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still plays. An
-    /// open stream listens on.
+    /// open stream listens on. An agent with one stream for each turn takes the results of its tools next, so no stream
+    /// opens before they are there.
     fn may_open_stream(&self) -> bool {
-        let must_wait = self.inputs.is_empty() && self.playback.is_fetching();
+        let must_wait = self.inputs.is_empty() && self.playback.is_fetching() || self.awaits_tools();
         self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)
     }
 

@@ -42,7 +42,7 @@ impl Call {
         }
         self.streams.note_tool_calls();
         let has_room = self.tools.running.len() < MAX_WAITING_TOOL_RUNS;
-        if self.config.has_tools && self.streams.takes_tool_results() && has_room {
+        if self.config.has_tools && has_room {
             let id = self.tools.last.next();
             self.tools.last = id;
             self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
@@ -50,6 +50,11 @@ impl Call {
         } else {
             self.refuse_tools(turn, calls);
         }
+    }
+
+    /// Whether the next stream waits for the results of tools. What the caller says meanwhile waits with it.
+    pub(super) fn awaits_tools(&self) -> bool {
+        self.streams.waits_for_tools() && self.tools.are_running()
     }
 
     fn refuse_tools(&mut self, turn: TurnId, calls: Vec<ToolCall>) {

@@ -204,16 +204,18 @@ impl Values<'_> {
             input: self.get(&table::CES_INPUT_AUDIO),
             output: self.get(&table::CES_OUTPUT_AUDIO),
             chunk: Duration::from_millis(self.get(&table::CES_CHUNK_MS)),
+            entry_agent: self.find(&table::CES_ENTRY_AGENT),
+            variables: Duration::from_millis(self.get(&table::CES_VARIABLES_MS)),
             noise_suppression: self.find(&table::CES_NOISE_SUPPRESSION),
         }
     }
 
-    /// The webhook that runs the agent's tools. Only CES agents have one.
+    /// The webhook that runs the agent's tools. ES has none.
     fn tools(&self, product: Product) -> Option<ToolWebhook> {
         let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
         let timeout = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
         let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, timeout });
-        webhook.filter(|_| matches!(product, Product::Ces(_)))
+        webhook.filter(|_| !matches!(product, Product::Es(_)))
     }
 
     fn prompts(&self) -> PromptsConfig {

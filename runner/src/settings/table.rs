@@ -25,9 +25,9 @@ use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, pa
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
-    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, handoff_fields, host_label, language,
-    list, listening_address, log_level, parameter_name, phrases, project, renewal_seconds, sentence, stage_times,
-    time_zone, trace_headers, webhook_headers,
+    ces_entry_agent, digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, handoff_fields,
+    host_label, language, list, listening_address, log_level, parameter_name, phrases, project, renewal_seconds,
+    sentence, stage_times, time_zone, trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
@@ -133,13 +133,18 @@ settings! {
             choice(&[LINEAR16_8000, LINEAR16_16000, LINEAR16_24000, LINEAR16_48000, MULAW]).default_is("mulaw");
         /// How much of the caller's audio is one message to a CES agent
         Agent CES_CHUNK_MS: u64 = number(40..=120).default_is("60");
+        /// The agent of a CES app that begins, by its id or its full name
+        Agent CES_ENTRY_AGENT: String = form("AGENT", "", ces_entry_agent).otherwise("the app's root agent")
+            .example("front-desk");
+        /// How long a CES agent has to take the variables before it is asked to speak; 0: no time
+        Agent CES_VARIABLES_MS: u64 = number(0..=5_000).default_is("500");
         /// When another stream to a CES agent takes over, in a pause
         Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900");
         /// How much noise a CES agent takes out of the caller's audio
         Agent CES_NOISE_SUPPRESSION: &'static str =
             choice(&[("low", "low"), ("moderate", "moderate"), ("high", "high"), ("very_high", "very_high")])
                 .otherwise("the app's");
-        /// Where the tools run that a CES agent asks its client for
+        /// Where the tools run that a CES or CX agent asks its client for
         Agent CES_TOOL_WEBHOOK_URL: String = web_url().otherwise("each tool is refused");
         /// What requests to CES_TOOL_WEBHOOK_URL are signed with
         Agent CES_TOOL_WEBHOOK_SECRET: String = text("SECRET").example("a-long-random-text").secret()

@@ -266,6 +266,19 @@ pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// An agent of a CES app: its id, or its full name.
+pub(super) fn ces_entry_agent(value: &str) -> Result<String, String> {
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let is_name = match value.split('/').collect::<Vec<_>>()[..] {
+        [id] => is_id(id),
+        ["projects", project, "locations", location, "apps", app, "agents", id] => {
+            !project.is_empty() && [location, app, id].into_iter().all(is_id)
+        }
+        _ => false,
+    };
+    kept(value, is_name, "; it must be an agent's id, or projects/P/locations/L/apps/A/agents/ID")
+}
+
 /// We check the form only: Google has the tz database.
 pub(super) fn time_zone(value: &str) -> Result<String, String> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+');

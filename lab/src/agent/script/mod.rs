@@ -46,7 +46,7 @@
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them
 //! play = "gs://bucket/jingle.wav"  # a recording that the client fetches (CX, v2beta1); https: too
 //! speech = "Good morning."         # words for the client to synthesise (v2beta1); <speak>…</speak> is SSML
-//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000 }    # how digits are collected from here on (CX)
+//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000, endpointing_ms = 900 }    # how digits are collected from here on (CX)
 //! tool_call = { tool = "tools/1", action = "look-up", args = { n = 1 } }    # the next turn (CX) or input (CES) must bring its
 //!                                  # result, which the utterance after this one answers
 //! mixed = [                        # mixed audio (CX): each part a recording, a tone or an address

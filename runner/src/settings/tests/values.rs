@@ -66,6 +66,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
         ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_ENTRY_AGENT", vec!["front desk", "agents/desk", "projects/p/locations/us/apps//agents/a"]),
+        ("CES_VARIABLES_MS", vec!["5001", "-1", "0.5"]),
         ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
@@ -251,6 +253,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         ("CES_INPUT_AUDIO", "linear16-16000"),
         ("CES_OUTPUT_AUDIO", "linear16-48000"),
         ("CES_CHUNK_MS", "40"),
+        ("CES_ENTRY_AGENT", "desk"),
+        ("CES_VARIABLES_MS", "0"),
         ("CES_NOISE_SUPPRESSION", "very_high"),
     ]);
     assert_eq!(set.address.product(), Product::Ces(CesTransport::Grpc));
@@ -261,6 +265,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         input: linear(16_000),
         output: linear(48_000),
         chunk: std::time::Duration::from_millis(40),
+        entry_agent: Some("desk".to_owned()),
+        variables: std::time::Duration::ZERO,
         noise_suppression: Some("very_high"),
     };
     assert_eq!(set.ces, expected);
@@ -284,7 +290,8 @@ fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
     assert!(set.call.has_tools);
     let default = agent(&[CES, url]).tools.unwrap();
     assert_eq!((default.secret, default.timeout.as_millis()), (None, 10_000));
-    for values in [&[CES][..], &[CX, url]] {
+    assert!(agent(&[CX, url]).call.has_tools, "CX asks for tools too");
+    for values in [&[CES][..], &[CX], &[ES, url]] {
         let agent = agent(values);
         assert_eq!((agent.tools, agent.call.has_tools), (None, false));
     }
