@@ -93,6 +93,7 @@
 pub mod agent;
 pub mod audio;
 pub mod call;
+pub mod call_facts;
 pub mod carried;
 mod checksum;
 pub mod config;
@@ -100,7 +101,7 @@ pub mod ending;
 pub mod error;
 pub mod handoff;
 mod ids;
-mod parameters;
+pub mod parameters;
 pub mod payload;
 pub mod replay;
 pub mod report;

@@ -82,7 +82,7 @@ impl Call {
     /// CX returns digits that went as an event parameter among the session's parameters. They are for the agent alone.
     fn remove_digits(&self, answer: &mut Answer) {
         if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
-            answer.parameters.remove(DIGITS_PARAMETER);
+            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
         }
     }
 

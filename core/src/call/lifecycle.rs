@@ -19,15 +19,15 @@
 //!
 //! A state that goes to Closed cancels the open stream.
 
-use std::collections::BTreeMap;
-
 use crate::agent::{AgentCommand, AgentEnd};
 use crate::call::{Call, Output, Timer, UpdateResult};
+use crate::call_facts::{CallFacts, ToldFacts};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::handoff;
 use crate::ids::{CallSid, StreamSid};
 use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
+use crate::twilio::Start;
 
 use super::no_input::Silence;
 
@@ -110,9 +110,13 @@ impl Lifecycle {
 
 impl Call {
     /// Twilio has said which call it is, and with which parameters it started the stream.
-    pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, custom: BTreeMap<String, String>) {
+    pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, start: Start) {
         let Lifecycle::AwaitingStart { until, migration } = self.lifecycle else { return };
-        self.inputs.start(&call_sid, &custom);
+        let custom = start.custom_parameters;
+        self.facts = CallFacts::of(&call_sid, &start.account_sid, &custom);
+        let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);
+        self.inputs.start(&self.facts, &told, &custom);
+        self.outcome.told = told;
         if self.config.busy.is_some() {
             self.lifecycle = Lifecycle::AwaitingRoom { call_sid, stream_sid, until, migration };
             self.outputs.push_back(Output::Admit(custom));
@@ -134,7 +138,7 @@ impl Call {
     }
 
     fn begin(&mut self, call_sid: CallSid, stream_sid: StreamSid, migration: Migration) {
-        let (from, to) = (self.inputs.text_parameter("From"), self.inputs.text_parameter("To"));
+        let (from, to) = (self.facts.from().map(ToOwned::to_owned), self.facts.to().map(ToOwned::to_owned));
         self.lifecycle = Lifecycle::Active { migration };
         self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();

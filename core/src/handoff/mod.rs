@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
+use crate::call_facts::ToldFacts;
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
@@ -17,9 +18,6 @@ use content::{Content, with_query};
 
 /// Twilio's limit for the `Twiml` of a REST update, in characters (error 32018 beyond it).
 pub const MAX_TWIML_CHARS: usize = 4_000;
-
-/// Session parameters of ours that every Twilio webhook has anyway.
-const TWILIO_PARAMETERS: [&str; 3] = ["From", "To", "CallSid"];
 
 /// Where calls go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +120,8 @@ pub struct Outcome {
     pub query_text: String,
     /// Action of the last answer (ES).
     pub action: String,
+    /// What the agent was told of the call, which does not stand in the URL.
+    pub told: ToldFacts,
 }
 
 impl Outcome {
@@ -138,11 +138,8 @@ impl Outcome {
             } else {
                 self.parameters.clone_from(&answer.parameters);
             }
-            // CX answers with all parameters of the session. Twilio sends these to the hand-off's webhook anyway, and a
-            // phone number must not stand in a URL.
-            for name in TWILIO_PARAMETERS {
-                self.parameters.remove(name);
-            }
+            // CX answers with all parameters of the session.
+            self.told.remove_from(&mut self.parameters);
         }
         if !answer.query_text.is_empty() {
             self.query_text.clone_from(&answer.query_text);
@@ -161,12 +158,12 @@ pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> Strin
     let (metadata, pause) = match end {
         AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer)]),
         AgentEnd::Enqueue(enqueue) => return queued(enqueue),
-        AgentEnd::LiveAgentHandoff { metadata } => (Some(metadata), None),
-        AgentEnd::Pause { parameters } => (None, Some(parameters)),
+        AgentEnd::LiveAgentHandoff { metadata } => (Some(outcome.told.without_numbers(metadata)), None),
+        AgentEnd::Pause { parameters } => (None, Some(outcome.told.without_numbers(parameters))),
         AgentEnd::EndInteraction => (None, None),
     };
     let Some(url) = url else { return document(&[Verb::Hangup]) };
-    let content = Content { pause: pause.cloned(), ..Content::new(&config.fields, outcome, metadata) };
+    let content = Content { pause, ..Content::new(&config.fields, outcome, metadata.as_ref()) };
     redirect(&[], url, VirtualAgentStatus::of(end), content, outcome)
 }
 

@@ -12,6 +12,7 @@ fn outcome() -> Outcome {
         parameters: json!({ "loaves": 2 }).as_object().cloned().unwrap(),
         query_text: "two loaves".to_owned(),
         action: String::new(),
+        told: ToldFacts::default(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod answer_parts;
 mod barge_in;
+mod call_facts;
 mod carried;
 mod contract;
 mod disorder;

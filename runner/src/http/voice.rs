@@ -1,6 +1,9 @@
 //! The voice webhooks: what a call does next.
 
+use std::collections::BTreeSet;
+
 use dialbridge_core::CallSid;
+use dialbridge_core::call_facts::{FACT_PREFIX, PARAMETER_PREFIX, is_outbound};
 use dialbridge_core::carried::Opening;
 use dialbridge_core::handoff::{self, Outcome};
 use dialbridge_core::twiml::{Verb, document};
@@ -29,6 +32,12 @@ const MAX_PARAMETER_BYTES: usize = 499;
 /// How many session parameters a voice-url may have.
 const MAX_PARAMETERS: usize = 50;
 
+/// Facts that every media stream's `start` has, or that are the two numbers.
+const KNOWN_FACTS: [&str; 4] = ["From", "To", "CallSid", "AccountSid"];
+
+/// The fact that says who placed the call.
+const DIRECTION: &str = "Direction";
+
 /// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
@@ -42,7 +51,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
-    let Some(agent) = admission.config.route(named, webhook.parameter("To")) else {
+    let Some(agent) = admission.config.route(named, webhook.called()) else {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
@@ -61,8 +70,8 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
     let began_ms = admission.clock.now_ms();
     let language = language.map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
-    let stream =
-        Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
+    let (opening, parameters) = (opening(&webhook), parameters(admission, &webhook, &info));
+    let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
 }
 
@@ -114,9 +123,9 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
         return Ok(xml(without_agent(admission, &call_sid)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
-    let mut parameters = parameters(&webhook);
+    let mut parameters = parameters(admission, &webhook, &state.info);
     // The status of an earlier transfer comes back with the other parameters.
-    parameters.retain(|(name, _)| name != DIAL_STATUS);
+    parameters.retain(|(name, _)| !name.eq_ignore_ascii_case(DIAL_STATUS));
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
@@ -182,7 +191,7 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
         return xml(fallback(agent, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
-    let parameters = parameters(webhook);
+    let parameters = parameters(admission, webhook, &state.info);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt, opening, parameters };
     xml(stream.document(admission, &webhook.public))
 }
@@ -224,13 +233,20 @@ impl Stream<'_> {
     }
 }
 
-/// The parameters that the agent gets: the two numbers, and the session parameters of the voice-url.
-fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
+/// The `<Parameter>`s of a stream: the two numbers, the facts that core needs or that the agent is told, and the session
+/// parameters of the voice-url.
+fn parameters(admission: &Admission, webhook: &Webhook, info: &CallInfo) -> Vec<(String, String)> {
     let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
     let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
-    let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
+    let told = admission.agent(&info.agent).map(|agent| &agent.call.call_parameters[..]).unwrap_or_default();
+    let chosen = told.iter().map(|told| told.fact.as_str()).filter(|fact| !KNOWN_FACTS.contains(fact));
+    let placed = is_outbound(webhook.parameter(DIRECTION)).then_some(DIRECTION);
+    let names: BTreeSet<&str> = chosen.chain(placed).collect();
+    let facts =
+        names.into_iter().filter_map(|fact| Some((format!("{FACT_PREFIX}{fact}"), webhook.fact(fact)?.to_owned())));
+    let named = webhook.query.iter().filter(|(name, _)| name.starts_with(PARAMETER_PREFIX)).cloned();
     let fits = |(name, value): &(String, String)| name.len() + value.len() <= MAX_PARAMETER_BYTES;
-    numbers.chain(named).filter(fits).take(MAX_PARAMETERS).collect()
+    numbers.chain(facts).chain(named).filter(fits).take(MAX_PARAMETERS).collect()
 }
 
 fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {

@@ -110,6 +110,7 @@ impl OutcomeOf {
             parameters: self.parameters,
             query_text: self.query_text,
             action: self.action,
+            ..Outcome::default()
         }
     }
 }
