@@ -1,7 +1,7 @@
 //! What Twilio says of a call: what the agent is told, which agent it is, and what leaves in the hand-off's URL.
 
 use dialbridge_lab::twilio::{CallPlan, CallRecord};
-use dialbridge_tests::{Edition, Harness, redirected};
+use dialbridge_tests::{Edition, Harness, Log, redirected, signed_post};
 
 const CALLER: &str = "+15550100";
 const CALLED: &str = "+15550199";
@@ -74,4 +74,36 @@ async fn the_person_of_a_call_that_we_placed_is_who_was_called_and_our_own_numbe
         assert_eq!(turns[0].payload["telephony"]["caller_id"], CALLER, "{direction}");
         assert_eq!(turns[0].parameters["From"], CALLED, "{direction}: Twilio's names keep Twilio's meaning");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn parameters_of_the_voice_url_that_twilio_would_not_take_are_named_in_a_warning_and_counted() {
+    let harness = Harness::with_script(GOODBYE).start();
+    let log = Log::start();
+    let asked =
+        async |query: String| signed_post(&harness.pipes, &format!("/twiml?{query}"), &[("CallSid", "CA1")]).await.body;
+    let many: String = (0..150).map(|n| format!("param.p{n}={n}&")).collect();
+    let body = asked(many).await;
+    assert_eq!((body.matches("<Parameter name=\"param.p").count(), log.text().matches("left out").count()), (150, 0));
+    let body = asked(format!("param.note={}&param.shop=north", "secret".repeat(100))).await;
+    assert!(body.contains("name=\"param.shop\"") && !body.contains("param.note"), "{body}");
+    let lines = log.text();
+    let line = lines.lines().find(|line| line.contains("parameters of the voice-url are left out")).unwrap();
+    assert!(line.contains("WARNING") && line.contains("param.note") && !line.contains("secret"), "{line}");
+    let metrics = harness.service.metrics_text();
+    assert!(
+        metrics
+            .lines()
+            .any(|line| line.contains("left_out_total") && line.contains("\"parameter\"") && line.ends_with(" 1"))
+    );
+}
+
+each_edition!(what_the_action_url_has_no_room_for_is_told_of_an_es_agent_alone, [Cx, EsV2, CesGrpc]);
+async fn what_the_action_url_has_no_room_for_is_told_of_an_es_agent_alone(edition: Edition) {
+    let harness = Harness::with_script(GOODBYE).edition(edition).start();
+    let log = Log::start();
+    let long = "x".repeat(450);
+    let query: String = (0..6).map(|n| format!("param.p{n}={long}&")).collect();
+    signed_post(&harness.pipes, &format!("/twiml?{query}"), &[("CallSid", "CA1")]).await;
+    assert_eq!(log.text().contains("what the call brings back is full"), edition.is_es(), "{}", log.text());
 }

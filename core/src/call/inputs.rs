@@ -118,12 +118,14 @@ impl AgentInputs {
     }
 
     /// Adds results of tools. The agent waits for them and takes nothing else meanwhile, so they go first, in order.
-    /// Drops them if there is no room.
-    pub(super) fn add_tool_results(&mut self, results: TurnInput) {
+    /// Returns whether there was room.
+    pub(super) fn add_tool_results(&mut self, results: TurnInput) -> bool {
         let waiting = self.tool_results();
-        if waiting < MAX_QUEUED_TOOL_RESULTS {
+        let has_room = waiting < MAX_QUEUED_TOOL_RESULTS;
+        if has_room {
             self.queue.insert(waiting, results);
         }
+        has_room
     }
 
     /// Adds inputs that another stream got and did not answer. They go before all but results of tools.

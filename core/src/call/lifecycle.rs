@@ -23,7 +23,7 @@ use crate::agent::{AgentCommand, AgentEnd};
 use crate::call::{Call, Output, Timer, UpdateResult};
 use crate::call_facts::{CallFacts, ToldFacts};
 use crate::ending::{CallLimit, VirtualAgentStatus};
-use crate::handoff;
+use crate::handoff::{self, LastTwiml};
 use crate::ids::{CallSid, StreamSid};
 use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
@@ -34,6 +34,9 @@ use super::no_input::Silence;
 /// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the noise
 /// in its audio could go on forever.
 const MAX_LAST_WORDS_MS: u64 = 60_000;
+
+/// How many characters a report has of the names of what was left out. An agent chooses the names.
+const MAX_LISTED_CHARS: usize = 300;
 
 /// The state of the call.
 #[derive(Debug)]
@@ -188,7 +191,7 @@ impl Call {
             return;
         }
         let config = &self.config.handoff;
-        let (status, twiml) = match why {
+        let (status, LastTwiml { twiml, loss }) = match why {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
             Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, &self.outcome)),
             Ending::Limit(limit) => {
@@ -197,6 +200,12 @@ impl Call {
             }
         };
         self.report(Report::HandedOff { status });
+        if !loss.is_nothing() {
+            self.report(Report::HandoffShortened {
+                left_out: listed(&loss.left_out),
+                shortened: listed(&loss.shortened),
+            });
+        }
         self.update(twiml);
     }
 
@@ -234,4 +243,14 @@ impl Call {
         self.report(Report::Ended { reason, audio: self.caller.account() });
         self.outputs.push_back(Output::Close(reason));
     }
+}
+
+/// Names as one text for a report.
+fn listed(names: &[String]) -> String {
+    let mut text = names.join(", ");
+    if let Some((end, _)) = text.char_indices().nth(MAX_LISTED_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

@@ -14,6 +14,7 @@ mod exchange;
 mod failures;
 mod fillers;
 mod hostile;
+mod left_out;
 mod listening;
 mod messages;
 mod migration;

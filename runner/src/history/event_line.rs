@@ -56,6 +56,10 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::DigitDropped
+        | Report::HandoffShortened { .. }
+        | Report::ToolResultsDropped { .. }
+        | Report::TransferRefused { .. }
+        | Report::CallerIdMissing
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Form::Note,

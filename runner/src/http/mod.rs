@@ -6,6 +6,7 @@ mod bare_media;
 mod events;
 mod media;
 mod page;
+mod parameters;
 mod routes;
 mod server;
 mod softphone;

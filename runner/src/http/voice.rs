@@ -1,9 +1,6 @@
 //! The voice webhooks: what a call does next.
 
-use std::collections::BTreeSet;
-
 use dialbridge_core::CallSid;
-use dialbridge_core::call_facts::{FACT_PREFIX, PARAMETER_PREFIX, is_outbound};
 use dialbridge_core::carried::Opening;
 use dialbridge_core::handoff::{self, Outcome};
 use dialbridge_core::twiml::{Verb, document};
@@ -11,6 +8,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text, xml};
+use super::parameters::parameters;
 use super::webhook::Webhook;
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
@@ -25,18 +23,6 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// How many characters of Twilio's stream status we keep.
 const MAX_STATUS_CHARS: usize = 200;
-
-/// Twilio's limit for a `<Parameter>`, name and value together, in bytes.
-const MAX_PARAMETER_BYTES: usize = 499;
-
-/// How many session parameters a voice-url may have.
-const MAX_PARAMETERS: usize = 50;
-
-/// Facts that every media stream's `start` has, or that are the two numbers.
-const KNOWN_FACTS: [&str; 4] = ["From", "To", "CallSid", "AccountSid"];
-
-/// The fact that says who placed the call.
-const DIRECTION: &str = "Direction";
 
 /// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
@@ -70,7 +56,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
     let began_ms = admission.clock.now_ms();
     let language = language.map(ToOwned::to_owned);
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
-    let (opening, parameters) = (opening(&webhook), parameters(admission, &webhook, &info));
+    let (opening, parameters) = (opening(&webhook), parameters(admission, &webhook, &call_sid, &info));
     let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
 }
@@ -123,7 +109,7 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
         return Ok(xml(without_agent(admission, &call_sid)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
-    let mut parameters = parameters(admission, &webhook, &state.info);
+    let mut parameters = parameters(admission, &webhook, &call_sid, &state.info);
     // The status of an earlier transfer comes back with the other parameters.
     parameters.retain(|(name, _)| !name.eq_ignore_ascii_case(DIAL_STATUS));
     parameters.push((DIAL_STATUS.to_owned(), status));
@@ -191,7 +177,7 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
         return xml(fallback(agent, &call_sid));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
-    let parameters = parameters(admission, webhook, &state.info);
+    let parameters = parameters(admission, webhook, &call_sid, &state.info);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt, opening, parameters };
     xml(stream.document(admission, &webhook.public))
 }
@@ -233,26 +219,10 @@ impl Stream<'_> {
     }
 }
 
-/// The `<Parameter>`s of a stream: the two numbers, the facts that core needs or that the agent is told, and the session
-/// parameters of the voice-url.
-fn parameters(admission: &Admission, webhook: &Webhook, info: &CallInfo) -> Vec<(String, String)> {
-    let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
-    let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
-    let told = admission.agent(&info.agent).map(|agent| &agent.call.call_parameters[..]).unwrap_or_default();
-    let chosen = told.iter().map(|told| told.fact.as_str()).filter(|fact| !KNOWN_FACTS.contains(fact));
-    let placed = is_outbound(webhook.parameter(DIRECTION)).then_some(DIRECTION);
-    let names: BTreeSet<&str> = chosen.chain(placed).collect();
-    let facts =
-        names.into_iter().filter_map(|fact| Some((format!("{FACT_PREFIX}{fact}"), webhook.fact(fact)?.to_owned())));
-    let named = webhook.query.iter().filter(|(name, _)| name.starts_with(PARAMETER_PREFIX)).cloned();
-    let fits = |(name, value): &(String, String)| name.len() + value.len() <= MAX_PARAMETER_BYTES;
-    numbers.chain(facts).chain(named).filter(fits).take(MAX_PARAMETERS).collect()
-}
-
 fn fallback(agent: &AgentConfig, call_sid: &CallSid) -> String {
     let session = agent.address.session(call_sid.as_str());
     let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-    handoff::failed(&agent.call.handoff, &outcome)
+    handoff::failed(&agent.call.handoff, &outcome).twiml
 }
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets

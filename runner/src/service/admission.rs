@@ -20,6 +20,8 @@ pub(crate) struct Admission {
     pub(crate) telemetry: Arc<Telemetry>,
     /// For log lines about refused requests.
     pub(crate) refusal_log: Arc<LogLimit>,
+    /// For log lines about parameters that had no room.
+    pub(crate) parameter_log: LogLimit,
     pub(crate) drain: Drain,
     /// Whether the warm-up of the agents is over.
     pub(crate) is_warm: AtomicBool,

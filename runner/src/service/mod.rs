@@ -32,6 +32,7 @@ use crate::service::drain::{Drain, Drained};
 use crate::service::page::Page;
 use crate::settings::Config;
 use crate::telemetry::clock::WallClock;
+use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::{Now, Telemetry};
 use crate::twilio::rest::RestClient;
 use crate::twilio::ticket::TicketSigner;
@@ -122,6 +123,7 @@ impl Service {
             clock,
             telemetry: Arc::new(Telemetry::start(&config, &client, clock)),
             refusal_log: Arc::default(),
+            parameter_log: LogLimit::default(),
             drain: Drain::default(),
             is_warm: AtomicBool::new(false),
             config: Arc::new(config),

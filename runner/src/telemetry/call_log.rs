@@ -61,6 +61,10 @@ fn level(report: &Report) -> Option<Level> {
         | Report::WebhookFailed { .. }
         | Report::StartingEventUnanswered { .. }
         | Report::DigitDropped
+        | Report::HandoffShortened { .. }
+        | Report::ToolResultsDropped { .. }
+        | Report::TransferRefused { .. }
+        | Report::CallerIdMissing
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Level::WARN,

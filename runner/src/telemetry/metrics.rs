@@ -173,6 +173,7 @@ pub(crate) struct Metrics {
     faults: Count,
     retries: CountByAgent,
     prompts_refused: CountByAgent,
+    left_out: Count,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
@@ -224,6 +225,7 @@ impl Metrics {
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
             retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
+            left_out: names.add(Family::default(), "left_out", "What had no room or was not understood, by what it was"),
             audio: names.add(
                 Family::default(),
                 "caller_audio_seconds",
@@ -292,6 +294,12 @@ impl Metrics {
                 self.prompts_refused.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
+            Report::AnswerTruncated { .. } => count(&self.left_out, "what", "answer"),
+            Report::DigitDropped => count(&self.left_out, "what", "digit"),
+            Report::HandoffShortened { .. } => count(&self.left_out, "what", "handoff"),
+            Report::PayloadRefused { .. } => count(&self.left_out, "what", "payload"),
+            Report::ToolResultsDropped { .. } => count(&self.left_out, "what", "tool-result"),
+            Report::TransferRefused { .. } => count(&self.left_out, "what", "transfer"),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
             // These are not counted, or have their own methods.
@@ -303,7 +311,6 @@ impl Metrics {
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }
-            | Report::PayloadRefused { .. }
             | Report::ToolRefused { .. }
             | Report::ToolRun { .. }
             | Report::Succeeded { .. }
@@ -313,10 +320,9 @@ impl Metrics {
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
-            | Report::AnswerTruncated { .. }
+            | Report::CallerIdMissing
             | Report::Digit
             | Report::DigitsComplete { .. }
-            | Report::DigitDropped
             | Report::UnknownEvent { .. }
             | Report::Ended { .. } => {}
         }
@@ -355,6 +361,12 @@ impl Metrics {
     /// Counts an update of a call. `None`: Twilio ended the stream before it answered.
     pub(super) fn updated(&self, result: Option<UpdateResult>) {
         self.updates.get_or_create(&[("result", result_of(result))]).inc();
+    }
+
+    /// Counts session parameters of a voice-url that had no room.
+    pub(super) fn parameters_left_out(&self, agent: AgentLabels, count: usize) {
+        let labels = Labels { agent, more: ("what", "parameter") };
+        self.left_out.get_or_create(&labels).inc_by(count as u64);
     }
 
     /// Counts a refused request.

@@ -72,7 +72,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn written(self) -> String {
-        handoff::ended(&self.config, &self.end, &self.outcome.outcome())
+        handoff::ended(&self.config, &self.end, &self.outcome.outcome()).twiml
     }
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Failed {
 
 impl Failed {
     pub(crate) fn written(self) -> String {
-        handoff::failed(&self.config, &self.outcome.outcome())
+        handoff::failed(&self.config, &self.outcome.outcome()).twiml
     }
 }
 
