@@ -18,7 +18,7 @@ use cx::response_message::Message;
 use cx::streaming_detect_intent_response::Response;
 
 use crate::cx_request::{audio_request, first_request};
-use crate::protobuf::{from_duration, from_struct};
+use crate::protobuf::{from_duration, from_struct, misplaced};
 use crate::session::SessionContext;
 use crate::stream::Dialect;
 
@@ -95,6 +95,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         dtmf_rules: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
+        misplaced: misplaced(&result.webhook_payloads),
         webhook_faults: result.webhook_statuses.iter().filter_map(webhook_fault).collect(),
     }
 }
@@ -399,7 +400,10 @@ mod tests {
             ..Default::default()
         };
         response.query_result.as_mut().unwrap().webhook_statuses = vec![status(0, ""), status(14, "down")];
+        let ours = to_struct(json!({ "dialbridge": { "end": true } }).as_object().unwrap());
+        response.query_result.as_mut().unwrap().webhook_payloads = vec![Default::default(), ours];
         let answer = answer(response);
+        assert_eq!(answer.misplaced, ["the payload of a webhook's response"]);
         assert_eq!((answer.payloads, answer.succeeded), (vec![payload], true));
         let call = ToolCall { tool: "t".to_owned(), action: "x".to_owned(), ..ToolCall::default() };
         assert_eq!(answer.tool_calls, [call]);

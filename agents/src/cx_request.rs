@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolOutcome, ToolResult, TurnInput, TurnStart};
+use dialbridge_core::parameters::NameCase;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Map;
 
@@ -95,7 +96,7 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
     let mut parameters = start.parameters.clone();
     // CX's events have no parameters.
     if let TurnInput::Digits(Digits { digits: keys, .. }, DigitsForm::Event(_)) = &start.input {
-        parameters.insert(DIGITS_PARAMETER.to_owned(), keys.as_str().into());
+        NameCase::Ignored.insert(&mut parameters, DIGITS_PARAMETER, keys.as_str().into());
     }
     let given = |map: &Map<_, _>| (!map.is_empty()).then(|| to_struct(map));
     let params = cx::QueryParameters {

@@ -40,6 +40,7 @@ mod attacker;
 mod bad_input;
 mod bare_media;
 mod barge_in;
+mod call_facts;
 mod call_flow;
 mod ces;
 mod conversation;

@@ -43,6 +43,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
 use crate::ending::CallLimit;
@@ -86,6 +87,8 @@ pub struct Call {
     streams: Box<dyn AgentStreams>,
     next_stream: StreamId,
     next_turn: TurnId,
+    /// What Twilio says of the call.
+    facts: CallFacts,
     inputs: AgentInputs,
     playback: Playback,
     agent_voice: AgentVoice,
@@ -191,6 +194,7 @@ impl Call {
             streams: streams::streams(config.shape),
             next_stream: StreamId(1),
             next_turn: TurnId(1),
+            facts: CallFacts::default(),
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),

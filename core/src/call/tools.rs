@@ -62,12 +62,16 @@ impl Call {
             self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
         }
         let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
-        self.queue_tool_results(refused.collect());
+        self.queue_tool_results(turn, refused.collect());
     }
 
-    fn queue_tool_results(&mut self, results: Vec<ToolResult>) {
+    fn queue_tool_results(&mut self, turn: TurnId, results: Vec<ToolResult>) {
+        let mut all_fit = true;
         for results in self.streams.tool_inputs(results) {
-            self.inputs.add_tool_results(results);
+            all_fit &= self.inputs.add_tool_results(results);
+        }
+        if !all_fit {
+            self.report(Report::ToolResultsDropped { turn });
         }
     }
 
@@ -94,6 +98,6 @@ impl Call {
             };
             self.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
         }
-        self.queue_tool_results(results);
+        self.queue_tool_results(turn, results);
     }
 }

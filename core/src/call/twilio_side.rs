@@ -57,7 +57,7 @@ impl Call {
             self.close(CloseReason::WrongCall);
             return Ok(());
         }
-        self.on_started(call_sid, stream_sid, start.custom_parameters);
+        self.on_started(call_sid, stream_sid, start);
         Ok(())
     }
 

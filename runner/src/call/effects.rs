@@ -159,7 +159,7 @@ impl Effects {
     /// Takes a place for the call, and keeps the stream's parameters. The voice-url gives no media stream without room, but
     /// may have given many at once.
     fn admit(&mut self, parameters: &BTreeMap<String, String>) {
-        self.parameters = query(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.parameters = query(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))).text;
         self.has_room = Some(self.registration.start(self.context.max_calls));
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Admission {
     pub(crate) reach_log: Once,
     /// For log lines about requests to paths that we do not have.
     pub(crate) path_log: LogLimit,
+    /// For log lines about parameters that had no room.
+    pub(crate) parameter_log: LogLimit,
     pub(crate) drain: Drain,
     /// Whether the warm-up of the agents is over.
     pub(crate) is_warm: AtomicBool,

@@ -127,6 +127,7 @@ impl Service {
             refusal_log: Arc::default(),
             reach_log: Once::new(),
             path_log: LogLimit::default(),
+            parameter_log: LogLimit::default(),
             drain: Drain::default(),
             is_warm: AtomicBool::new(false),
             config: Arc::new(config),

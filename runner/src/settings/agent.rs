@@ -32,14 +32,16 @@ struct Named {
 }
 
 impl Values<'_> {
-    /// The agent's part of the configuration. `migrate_after_ms` comes from the service's settings. Returns `None` if
-    /// the settings name no usable agent; the fault is noted.
-    pub(super) fn agent(&self, parameters: Map<String, Value>, migrate_after_ms: u64) -> Option<AgentConfig> {
+    /// The agent's part of the configuration. Of `parameters`, the file's session parameters, later ones override earlier
+    /// ones. `migrate_after_ms` comes from the service's settings. Returns `None` if the settings name no usable agent;
+    /// the fault is noted.
+    pub(super) fn agent(&self, parameters: &[&Map<String, Value>], migrate_after_ms: u64) -> Option<AgentConfig> {
         let named = self.named_agent();
         // We check the other settings even without an agent, so that one start reports every fault.
         let product = named.as_ref().map_or(Product::Cx, |named| named.address.product());
         let tools = self.tools(product);
-        let call = CallConfig { has_tools: tools.is_some(), parameters, migrate_after_ms, ..self.call(product) };
+        let call = CallConfig { has_tools: tools.is_some(), migrate_after_ms, ..self.call(product) };
+        let call = self.with_parameters(call, parameters);
         let speech = self.speech(product);
         let events = self.events();
         let notices = self.notices(product, &speech, events.as_ref());
@@ -90,6 +92,30 @@ impl Values<'_> {
             failed: self.find(&table::TEXT_FAILED),
             lost: self.find(&table::TEXT_LOST),
         }
+    }
+
+    /// Adds the session parameters of the file. None of them may be one that tells a fact of the call.
+    fn with_parameters(&self, mut call: CallConfig, parameters: &[&Map<String, Value>]) -> CallConfig {
+        let names = call.parameter_names;
+        for map in parameters {
+            let mut own = Map::new();
+            names.extend(&mut own, (*map).clone());
+            if let Some(name) = map.keys().find(|name| !own.contains_key(*name)) {
+                let fault = format!(
+                    "is for a CX agent, to which the file's parameter \"{name}\" is one with another that \
+                                     differs in case only"
+                );
+                self.conflicting(&table::DIALOGFLOW_AGENT, fault);
+            }
+            names.extend(&mut call.parameters, own);
+        }
+        let told = call.call_parameters.iter().find(|told| names.get(&call.parameters, &told.name).is_some());
+        if let Some(told) = told {
+            let fault =
+                format!("tells {} by the session parameter \"{}\", which the file sets too", told.fact, told.name);
+            self.conflicting(&table::CALL_PARAMETERS, fault);
+        }
+        call
     }
 
     fn named_agent(&self) -> Option<Named> {

@@ -183,6 +183,7 @@ pub(crate) struct Metrics {
     unanswered: CountByAgent,
     agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
+    left_out: Count,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
@@ -244,6 +245,7 @@ impl Metrics {
                 "1 while the agent fails for all calls and new calls get their fallback",
             ),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
+            left_out: names.add(Family::default(), "left_out", "What had no room or was not understood, by what it was"),
             audio: names.add(
                 Family::default(),
                 "caller_audio_seconds",
@@ -315,6 +317,12 @@ impl Metrics {
                 self.unanswered.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
+            Report::AnswerTruncated { .. } => count(&self.left_out, "what", "answer"),
+            Report::DigitDropped => count(&self.left_out, "what", "digit"),
+            Report::HandoffShortened { .. } => count(&self.left_out, "what", "handoff"),
+            Report::PayloadRefused { .. } => count(&self.left_out, "what", "payload"),
+            Report::ToolResultsDropped { .. } => count(&self.left_out, "what", "tool-result"),
+            Report::TransferRefused { .. } => count(&self.left_out, "what", "transfer"),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
             // These are not counted, or have their own methods.
@@ -326,7 +334,6 @@ impl Metrics {
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }
-            | Report::PayloadRefused { .. }
             | Report::ToolRefused { .. }
             | Report::ToolRun { .. }
             | Report::Succeeded { .. }
@@ -336,10 +343,9 @@ impl Metrics {
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
-            | Report::AnswerTruncated { .. }
+            | Report::CallerIdMissing
             | Report::Digit
             | Report::DigitsComplete { .. }
-            | Report::DigitDropped
             | Report::UnknownEvent { .. }
             | Report::Ended { .. } => {}
         }
@@ -383,6 +389,12 @@ impl Metrics {
     /// Notes whether an agent is down for all calls.
     pub(super) fn agent_is_down(&self, agent: &AgentLabels, is_down: bool) {
         self.agent_down.get_or_create(agent).set(is_down.into());
+    }
+
+    /// Counts session parameters of a voice-url that had no room.
+    pub(super) fn parameters_left_out(&self, agent: AgentLabels, count: usize) {
+        let labels = Labels { agent, more: ("what", "parameter") };
+        self.left_out.get_or_create(&labels).inc_by(count as u64);
     }
 
     /// Counts a refused request.

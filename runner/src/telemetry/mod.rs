@@ -94,6 +94,11 @@ impl Telemetry {
         self.metrics.agent_is_down(&labels, is_down);
     }
 
+    /// Counts session parameters of a voice-url that had no room.
+    pub(crate) fn parameters_left_out(&self, agent: &str, edition: &'static str, count: usize) {
+        self.metrics.parameters_left_out(AgentLabels { name: agent.into(), edition }, count);
+    }
+
     /// Counts the result of an update with new TwiML.
     pub(crate) fn updated(&self, result: UpdateResult) {
         self.metrics.updated(Some(result));

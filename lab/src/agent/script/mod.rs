@@ -97,6 +97,7 @@
 //! transcripts = "before-end"       # or "after-end"
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
+//! parameter_names = "as-set"       # or "lower", "upper" (CX)
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
 //! confidence = 0.9                 # of the transcripts; without it they have none
@@ -181,7 +182,7 @@ pub use ces::{
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
-pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
+pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts};
 
 /// An agent's script.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -207,6 +208,8 @@ pub struct Script {
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
+    /// In which case the names of parameters come back.
+    pub parameter_names: ReturnedNames,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
@@ -246,6 +249,7 @@ impl Default for Script {
             transcripts: Transcripts::BeforeEnd,
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
+            parameter_names: ReturnedNames::AsSet,
             interim: true,
             word_times: false,
             confidence: None,

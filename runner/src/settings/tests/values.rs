@@ -5,10 +5,12 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
+use dialbridge_core::call_facts::CallParameter;
 use dialbridge_core::config::{
     BargeIn, BargeInMode, CallConfig, CallLimits, DtmfConfig, Fillers, StreamShape, Timeouts,
 };
 use dialbridge_core::handoff::DialRules;
+use dialbridge_core::parameters::NameCase;
 use dialbridge_core::tape::Mask;
 
 use super::*;
@@ -76,6 +78,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
         ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),
+        ("CALL_PARAMETERS", vec!["from", "From=", "Digits", "SipHeader_", "SipHeader_x y", "From=a b", "From=a,To=A"]),
         ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
         ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
         ("NO_INPUT_MS", vec!["499", "600001"]),
@@ -197,8 +200,10 @@ fn an_empty_value_counts_as_not_given() {
         of_empty.call.starting_input, greeting,
         "but for the starting event and text, where none is a value too"
     );
+    assert!(of_empty.call.call_parameters.is_empty(), "nor is the agent told anything of the call");
     let default = agent(&[]);
-    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, ..default.call });
+    let call_parameters = Vec::new();
+    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, ..default.call });
     assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
 }
 
@@ -216,6 +221,17 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
     assert_eq!(tape_mask, Mask { digits: true, audio: false });
     assert_eq!((speech, notices.len()), (SpeechConfig { audio_chunk_ms: 20, ..SpeechConfig::default() }, 0));
+}
+
+#[test]
+fn the_agent_is_told_the_facts_that_are_chosen_under_their_names() {
+    let chosen = agent(&[CX, ("CALL_PARAMETERS", "From=ani, Direction,SipHeader_X-Shop=shop")]).call.call_parameters;
+    let named = |(fact, name): (&str, &str)| CallParameter { fact: fact.to_owned(), name: name.to_owned() };
+    let expected = [("From", "ani"), ("Direction", "Direction"), ("SipHeader_X-Shop", "shop")].map(named);
+    assert_eq!(chosen, expected);
+    assert_eq!(agent(&[CX]).call.call_parameters, CallParameter::defaults());
+    let names = [CX, ES, CES].map(|product| agent(&[product]).call.parameter_names);
+    assert_eq!(names, [NameCase::Ignored, NameCase::Exact, NameCase::Exact]);
 }
 
 #[test]

@@ -112,6 +112,10 @@ impl CallEvents {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
+            | Report::HandoffShortened { .. }
+            | Report::ToolResultsDropped { .. }
+            | Report::TransferRefused { .. }
+            | Report::CallerIdMissing
             | Report::TurnedAway
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_)
