@@ -135,6 +135,9 @@ pub enum Input<'a> {
     /// The results of [`Output::RunTools`], one for each tool call, in the same order. An `Err` is a sentence for the
     /// agent that says why there is no result.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
+    /// How much of the agent's audio may wait from now on, in milliseconds, if that is less than
+    /// [`CallConfig::max_answer_ms`]: the driver has many calls and one memory. What waits already stays.
+    AudioRoom(u64),
     /// The call should migrate because this instance will end. The call closes its media stream in the next gap of the
     /// conversation, after [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
     Migrate,
@@ -246,6 +249,7 @@ impl Call {
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
             Input::ToolsRun(id, results) => self.on_tools_run(id, results),
+            Input::AudioRoom(ms) => self.playback.set_room(ms),
             Input::Migrate => self.migrate(),
             Input::Timeout => self.on_timeout(),
         }
@@ -275,6 +279,12 @@ impl Call {
     #[must_use]
     pub fn progress(&self) -> CallProgress {
         CallProgress { failed_turns: self.failures.failed_turns(), awaits_greeting: self.awaits_greeting }
+    }
+
+    /// How much of the agent's audio waits here, in bytes of mu-law at 8,000 Hz.
+    #[must_use]
+    pub fn waiting_audio_bytes(&self) -> usize {
+        self.playback.waiting_bytes()
     }
 
     /// Runs after each input and starts what can start.

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::call::agent_breaker::AgentBreaker;
+use crate::call::audio_share::WaitingAudio;
 use crate::call::calls::Calls;
 use crate::call::watch::Watch;
 use crate::history::History;
@@ -139,6 +140,7 @@ impl Service {
             agents: Arc::new(agents),
             rest: RestClient::new(&admission.config.twilio, client).map(Arc::new),
             fault_log: Arc::default(),
+            waiting_audio: WaitingAudio::default(),
             watch,
             history: history.clone(),
         };
