@@ -16,6 +16,7 @@ mod numbers;
 mod public_url;
 mod single_checks;
 mod subject;
+mod tape;
 mod twilio;
 mod twiml;
 mod url;
@@ -34,6 +35,7 @@ use dialbridge_runner::telemetry::clock::WallClock;
 
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
+pub(crate) use tape::findings as findings_of_tape;
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;
