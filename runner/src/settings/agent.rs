@@ -205,6 +205,13 @@ impl Values<'_> {
         if product != Product::Cx && !flow_versions.is_empty() {
             self.conflicting(&table::FLOW_VERSIONS, "is set, and only Dialogflow CX has flows");
         }
+        let (channel, session_ttl_minutes) = (self.find(&table::CHANNEL), self.find(&table::SESSION_TTL_MINUTES));
+        if product != Product::Cx && channel.is_some() {
+            self.conflicting(&table::CHANNEL, "is set, and only Dialogflow CX has channels");
+        }
+        if product != Product::Cx && session_ttl_minutes.is_some() {
+            self.conflicting(&table::SESSION_TTL_MINUTES, "is set, and only Dialogflow CX lets a client set it");
+        }
         SpeechConfig {
             voice_name: self.find(&table::VOICE_NAME),
             voice_gender: self.find(&table::VOICE_GENDER),
@@ -219,6 +226,8 @@ impl Values<'_> {
             time_zone: self.find(&table::TIME_ZONE),
             webhook_headers: self.get(&table::WEBHOOK_HEADERS),
             flow_versions,
+            channel,
+            session_ttl_minutes,
             audio_chunk_ms: self.get(&table::AUDIO_CHUNK_MS),
         }
     }

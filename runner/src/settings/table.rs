@@ -121,6 +121,10 @@ settings! {
         /// Versions of flows, a list of resource names (CX)
         Agent FLOW_VERSIONS: Vec<String> = form("NAMES", "list", flow_versions).otherwise("the environment's")
             .example("projects/p/locations/l/agents/a/flows/f/versions/1");
+        /// The channel whose messages the agent answers with (CX)
+        Agent CHANNEL: String = text("NAME").otherwise("messages without a channel").example("telephony");
+        /// How long a session is kept after its last request, for calls that come back after a pause (CX)
+        Agent SESSION_TTL_MINUTES: u64 = number(1..=1_440).otherwise("Google's 30").example("240");
     }
     "Customer Engagement Suite" {
         /// How streams to a CES agent are carried

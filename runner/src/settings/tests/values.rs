@@ -64,6 +64,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SENTIMENT", vec!["good"]),
         ("WEBHOOK_HEADERS", vec!["X-Tenant", "X Tenant: a", ": a", "host: a", "From: a", "X-A: 1,x-a: 2", "X-A: ä"]),
         ("FLOW_VERSIONS", vec!["1", "projects/p/locations/l/agents/a/flows//versions/1"]),
+        ("SESSION_TTL_MINUTES", vec!["0", "1441", "1h"]),
         ("CES_TRANSPORT", vec!["http", "gRPC"]),
         ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
@@ -161,6 +162,7 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "VOICE_NAME",
         "EFFECTS_PROFILE",
         "SPEECH_MODEL",
+        "CHANNEL",
         "CES_TOOL_WEBHOOK_SECRET",
         "TWILIO_AUTH_TOKEN",
         "TWILIO_API_KEY_SID",
@@ -184,6 +186,8 @@ fn what_needs_another_setting_says_so() {
         (&[("TWILIO_REGION", "ie1")], "TWILIO_EDGE"),
         (&[ES, ("DTMF_AS", "dtmf")], "DTMF_AS"),
         (&[ES, ("ROTATION_MARGIN_MS", "55001")], "ROTATION_MARGIN_MS"),
+        (&[ES, ("CHANNEL", "telephony")], "CHANNEL"),
+        (&[CES, ("SESSION_TTL_MINUTES", "240")], "SESSION_TTL_MINUTES"),
         (&[ES, ("FLOW_VERSIONS", "projects/p/locations/l/agents/a/flows/f/versions/1")], "FLOW_VERSIONS"),
     ] {
         let error = only(&config(values).unwrap_err());
@@ -417,6 +421,8 @@ fn speech_is_as_it_is_set() {
         ("AUDIO_CHUNK_MS", "60"),
         ("WEBHOOK_HEADERS", "X-Tenant: north, Authorization: Bearer a:b"),
         ("FLOW_VERSIONS", version),
+        ("CHANNEL", "telephony"),
+        ("SESSION_TTL_MINUTES", "240"),
     ]);
     let headers: Vec<(&str, &str)> =
         set.speech.webhook_headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
@@ -435,6 +441,8 @@ fn speech_is_as_it_is_set() {
         time_zone: Some("America/Argentina/Buenos_Aires".to_owned()),
         webhook_headers: set.speech.webhook_headers.clone(),
         flow_versions: vec![version.to_owned()],
+        channel: Some("telephony".to_owned()),
+        session_ttl_minutes: Some(240),
         audio_chunk_ms: 60,
     };
     assert_eq!(set.speech, expected);
