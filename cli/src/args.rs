@@ -195,6 +195,10 @@ pub struct LoadArgs {
     /// UNAVAILABLE); one more makes its connection go away or, each tenth time, break off
     #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
     pub failing: bool,
+    /// Answer each utterance with this many seconds of LINEAR16 at 24,000 Hz in one message (CX, ES), instead of two
+    /// seconds of mu-law. Whether the callers get it is not checked
+    #[arg(long, value_name = "S", requires = "load", conflicts_with = "find_max", value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub long_answers: Option<u32>,
     /// Print one JSON object instead of a table
     #[arg(long, requires = "load")]
     pub json: bool,
@@ -221,6 +225,9 @@ pub struct LoadAgentArgs {
     /// Fail some turns
     #[arg(long)]
     pub faults: bool,
+    /// Answer with this many seconds of LINEAR16 at 24,000 Hz
+    #[arg(long, value_name = "S")]
+    pub long_answers: Option<u32>,
 }
 
 /// Options of `relay`

@@ -133,7 +133,8 @@ impl Setup {
         // A running service has its own agent name.
         let edition = self.url.is_none().then(|| self.load.edition.name());
         let with_faults = self.load.failing;
-        let mut report = Report { edition, with_faults, ..Report::default() };
+        let with_long_answers = self.load.long_answers.is_some();
+        let mut report = Report { edition, with_faults, with_long_answers, ..Report::default() };
         for round in 0..self.load.repeat {
             for &against in &self.load.against {
                 if self.load.find_max {
@@ -196,7 +197,7 @@ impl Setup {
     async fn measure(&self, against: LoadTarget, calls: u16) -> Result<(Measurement, Vec<String>), String> {
         let agent_port = if self.url.is_some() { AGENT_PORT } else { 0 };
         let agent_port = self.load.agent_port.unwrap_or(agent_port);
-        let agent = AgentProcess::start(agent_port, self.load.failing, self.pins.agent).await?;
+        let agent = AgentProcess::start(agent_port, &self.load, self.pins.agent).await?;
         let endpoint = agent.endpoint();
         let (service, url, token) = match &self.url {
             Some(url) => (None, url.clone(), self.token.as_deref()),

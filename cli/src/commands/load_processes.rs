@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::load_agent::{BEGIN, REPORT};
-use crate::args::LoadTarget;
+use crate::args::{LoadArgs, LoadTarget};
 use dialbridge_net::proxy;
 use dialbridge_runner::settings::Settings;
 
@@ -74,11 +74,12 @@ pub(super) struct AgentProcess {
 }
 
 impl AgentProcess {
-    pub(super) async fn start(port: u16, has_faults: bool, core: Option<usize>) -> Result<Self, String> {
-        let port = port.to_string();
-        let arguments = ["load-agent", "--port", &port, "--faults"];
-        let given = if has_faults { &arguments[..] } else { &arguments[..3] };
-        let mut process = Process::start(given, &[], core)?;
+    pub(super) async fn start(port: u16, load: &LoadArgs, core: Option<usize>) -> Result<Self, String> {
+        let (port, seconds) = (port.to_string(), load.long_answers.map(|seconds| seconds.to_string()));
+        let mut arguments = vec!["load-agent", "--port", &port];
+        arguments.extend(load.failing.then_some("--faults"));
+        arguments.extend(seconds.iter().flat_map(|seconds| ["--long-answers", seconds.as_str()]));
+        let mut process = Process::start(&arguments, &[], core)?;
         let input = process.child.stdin.take().ok_or("no input")?;
         let told = timeout(START_TIMEOUT, process.lines.next_line()).await.ok().and_then(Result::ok).flatten();
         let told: Option<Value> = told.and_then(|line| serde_json::from_str(&line).ok());

@@ -40,7 +40,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
     let answers = [
         "my-agent",            // no agent's name
         AGENT,                 //
-        "en_US",               // no language tag
+        "12",                  // no language tag
         "",                    // the default
         "AC12",                // no account's id
         &sid,                  //
@@ -65,7 +65,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
     assert_eq!(configured.code, 0, "{told}");
     for part in [
         "DIALOGFLOW_AGENT is \"my-agent\", which names no Dialogflow agent",
-        "DIALOGFLOW_LANGUAGE is \"en_US\"",
+        "DIALOGFLOW_LANGUAGE is \"12\"",
         "TWILIO_ACCOUNT_SID is no account's id",
         "fault    twilio-account         Twilio does not take these credentials",
         "END_OF_INTERACTION_URL is \"tel:1\"",

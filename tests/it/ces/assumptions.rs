@@ -52,6 +52,7 @@ async fn an_app_that_takes_its_time_for_the_variables_knows_them_when_it_speaks(
             let harness = Harness::with_script(&format!("{AGENT}\n[ces]\nvariables_ms = {variables_ms}"))
                 .edition(edition)
                 .settings(|settings| {
+                    settings.set("CES_VARIABLES_MS", "");
                     settings.set("DIALOGFLOW_STARTING_TEXT", start);
                     if !start.is_empty() {
                         settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "");

@@ -234,7 +234,7 @@ mod tests {
             }
             in_code ^= line.starts_with("```");
         }
-        assert_eq!(blocks.len(), 4);
+        assert_eq!(blocks.len(), 5);
         let recording = |_: &str| Ok(include_bytes!("../../../agents/bakery/again.wav").to_vec());
         for block in blocks {
             let script = Script::parse(&block, "manual", &recording).unwrap_or_else(|error| panic!("{error}"));

@@ -23,6 +23,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::audio::{AudioFormat, Encoding};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -53,6 +56,8 @@ pub struct LoadAgent {
     said: Arc<Prepared>,
     /// How many turns reached their answer, for planned faults.
     failing: Option<Arc<AtomicU32>>,
+    /// What it says in place of its short answers.
+    long_answer: Option<Bytes>,
 }
 
 /// Messages that are sent again and again.
@@ -74,6 +79,15 @@ impl LoadAgent {
     #[must_use]
     pub fn with_faults() -> Self {
         Self { failing: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// Says so many seconds of a WAV in LINEAR16 at 24,000 Hz to each utterance, in one message (CX, ES).
+    #[must_use]
+    pub fn with_long_answers(self, seconds: u32) -> Self {
+        let format = AudioFormat { encoding: Encoding::Linear16, sample_rate: 24_000 };
+        let samples = (0..seconds * format.sample_rate).map(|n| if n / 30 % 2 == 0 { 4_000_i16 } else { -4_000 });
+        let wav = write_wav(1, format, &samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>());
+        Self { long_answer: Some(wav.into()), ..self }
     }
 
     /// Serves a listener for ever.
