@@ -19,7 +19,10 @@ const AGENT: &str = r#"
 fn harness(edition: Edition) -> Harness {
     Harness::with_script(AGENT)
         .edition(edition)
-        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
+        .settings(|settings| {
+            settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME");
+            settings.set("CES_VARIABLES_MS", "0");
+        })
         .start()
 }
 
