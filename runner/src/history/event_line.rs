@@ -48,6 +48,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::HandedOff { .. }
         | Report::Ended { .. } => Form::Fields,
         Report::PromptRefused { .. }
+        | Report::AnswerWithoutAudio { .. }
         | Report::Filler { .. }
         | Report::PayloadRefused { .. }
         | Report::ToolRefused { .. }

@@ -178,6 +178,7 @@ pub(crate) struct Metrics {
     retries: CountByAgent,
     unanswered: CountByAgent,
     prompts_refused: CountByAgent,
+    answers_without_audio: CountByAgent,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
@@ -232,6 +233,11 @@ impl Metrics {
                 Family::default(),
                 "turns_unanswered",
                 "Turns in which the agent understood the caller and answered nothing",
+            ),
+            answers_without_audio: names.add(
+                Family::default(),
+                "answers_without_audio",
+                "Answers of the agent without audio that can be played",
             ),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
             audio: names.add(
@@ -303,6 +309,9 @@ impl Metrics {
             }
             Report::TurnUnanswered { .. } => {
                 self.unanswered.get_or_create(agent).inc();
+            }
+            Report::AnswerWithoutAudio { .. } => {
+                self.answers_without_audio.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),

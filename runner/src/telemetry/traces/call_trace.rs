@@ -95,6 +95,7 @@ impl CallTrace {
             | Report::MoreAudio { .. }
             | Report::Stages(_)
             | Report::PromptRefused { .. }
+            | Report::AnswerWithoutAudio { .. }
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }
