@@ -37,6 +37,9 @@ pub struct Agent {
     sockets: Option<WebSockets>,
 }
 
+/// What a stream waits for before it opens.
+pub type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The protocol of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
@@ -127,10 +130,26 @@ impl Agent {
         events: mpsc::Sender<(StreamId, AgentEvent)>,
         tasks: &mut JoinSet<T>,
     ) -> StreamHandle {
+        self.open_after(None, context, id, start, events, tasks)
+    }
+
+    /// As [`open`](Self::open), but first waits for `turn`. The caller's audio waits with it.
+    pub fn open_after<T: From<()> + Send + 'static>(
+        &self,
+        turn: Option<Turn>,
+        context: &SessionContext,
+        id: StreamId,
+        start: &TurnStart,
+        events: mpsc::Sender<(StreamId, AgentEvent)>,
+        tasks: &mut JoinSet<T>,
+    ) -> StreamHandle {
         let pipe = InputPipe::new(context.speech.audio_chunk_ms);
         let opened = OpenedStream { id, start: start.clone(), pipe: pipe.clone(), events };
         let (stream, input) = (self.stream(context.clone(), opened), pipe.clone());
         let task = tasks.spawn(async move {
+            if let Some(turn) = turn {
+                turn.await;
+            }
             lingering(input, stream).await;
             T::from(())
         });

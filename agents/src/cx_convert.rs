@@ -18,7 +18,7 @@ use cx::response_message::Message;
 use cx::streaming_detect_intent_response::Response;
 
 use crate::cx_request::{audio_request, first_request};
-use crate::protobuf::{from_duration, from_struct};
+use crate::protobuf::{from_duration, from_struct, misplaced};
 use crate::session::SessionContext;
 use crate::stream::Dialect;
 
@@ -96,6 +96,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         dtmf_rules: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
+        misplaced: misplaced(&result.webhook_payloads),
         webhook_faults: result.webhook_statuses.iter().filter_map(webhook_fault).collect(),
     }
 }
@@ -113,11 +114,14 @@ fn query_text(query: Option<cx::query_result::Query>) -> String {
     }
 }
 
+/// CX waits for its endpointing timeout when the digits match a pattern, and for its interdigit timeout before. We do
+/// not know the patterns, so the endpointing timeout ends the digits if there is one.
 fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<DtmfRules> {
+    let pause = settings.endpointing_timeout_duration.or(settings.interdigit_timeout_duration);
     settings.enabled.then(|| DtmfRules {
         finish_digit: settings.finish_digit.chars().next(),
         max_digits: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
-        interdigit_ms: settings.interdigit_timeout_duration.map(from_duration).filter(|ms| *ms > 0),
+        interdigit_ms: pause.map(from_duration).filter(|ms| *ms > 0),
     })
 }
 
@@ -371,6 +375,11 @@ mod tests {
             of(settings.clone()),
             Some(DtmfRules { finish_digit: Some('*'), max_digits: Some(4), interdigit_ms: Some(1_500) })
         );
+        let endpointing = cx::advanced_settings::DtmfSettings {
+            endpointing_timeout_duration: Some(crate::protobuf::to_duration(700)),
+            ..settings.clone()
+        };
+        assert_eq!(of(endpointing).unwrap().interdigit_ms, Some(700));
         assert_eq!(of(cx::advanced_settings::DtmfSettings { enabled: false, ..settings }), None);
         let open = cx::advanced_settings::DtmfSettings { enabled: true, ..Default::default() };
         assert_eq!(of(open), Some(DtmfRules::default()), "what is not said is for the settings");
@@ -392,7 +401,10 @@ mod tests {
             ..Default::default()
         };
         response.query_result.as_mut().unwrap().webhook_statuses = vec![status(0, ""), status(14, "down")];
+        let ours = to_struct(json!({ "dialbridge": { "end": true } }).as_object().unwrap());
+        response.query_result.as_mut().unwrap().webhook_payloads = vec![Default::default(), ours];
         let answer = answer(response);
+        assert_eq!(answer.misplaced, ["the payload of a webhook's response"]);
         assert_eq!((answer.payloads, answer.succeeded), (vec![payload], true));
         let call = ToolCall { tool: "t".to_owned(), action: "x".to_owned(), ..ToolCall::default() };
         assert_eq!(answer.tool_calls, [call]);

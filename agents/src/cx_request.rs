@@ -4,12 +4,13 @@
 
 use bytes::Bytes;
 use dialbridge_core::agent::{DIGITS_PARAMETER, Digits, DigitsForm, ToolOutcome, ToolResult, TurnInput, TurnStart};
+use dialbridge_core::parameters::NameCase;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use serde_json::Map;
 
 use cx::query_input::Input;
 
-use crate::protobuf::to_struct;
+use crate::protobuf::{to_duration, to_struct};
 use crate::session::SessionContext;
 use crate::speech::SpeechConfig;
 
@@ -95,7 +96,7 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
     let mut parameters = start.parameters.clone();
     // CX's events have no parameters.
     if let TurnInput::Digits(Digits { digits: keys, .. }, DigitsForm::Event(_)) = &start.input {
-        parameters.insert(DIGITS_PARAMETER.to_owned(), keys.as_str().into());
+        NameCase::Ignored.insert(&mut parameters, DIGITS_PARAMETER, keys.as_str().into());
     }
     let given = |map: &Map<_, _>| (!map.is_empty()).then(|| to_struct(map));
     let params = cx::QueryParameters {
@@ -105,6 +106,8 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
         analyze_query_text_sentiment: speech.sentiment,
         webhook_headers: speech.exposed_headers(),
         flow_versions: speech.flow_versions.clone(),
+        channel: speech.channel.clone().unwrap_or_default(),
+        session_ttl: speech.session_ttl_minutes.map(|minutes| to_duration(minutes * 60_000)),
         ..Default::default()
     };
     (params != cx::QueryParameters::default()).then_some(params)
@@ -215,6 +218,8 @@ mod tests {
             time_zone: Some("Europe/Berlin".to_owned()),
             webhook_headers: [("X-Tenant".to_owned(), Secret::new("north"))].into(),
             flow_versions: vec!["flows/1/versions/2".to_owned()],
+            channel: Some("telephony".to_owned()),
+            session_ttl_minutes: Some(90),
             ..SpeechConfig::default()
         };
         let request = first_request(&context(speech), &start(TurnInput::Audio));
@@ -227,6 +232,7 @@ mod tests {
             (&params.webhook_headers["X-Tenant"], &params.flow_versions[0][..]),
             (&"north".to_owned(), "flows/1/versions/2")
         );
+        assert_eq!((params.channel.as_str(), from_duration(params.session_ttl.unwrap())), ("telephony", 90 * 60_000));
         let Input::Audio(audio) = sent(request) else { panic!() };
         let config = audio.config.unwrap();
         assert_eq!((config.model.as_str(), config.model_variant()), ("telephony", cx::SpeechModelVariant::UseEnhanced));

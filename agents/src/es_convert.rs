@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use es::intent::message::Message;
 use es::query_input::Input;
 
-use crate::protobuf::{from_struct, to_struct};
+use crate::protobuf::{from_struct, misplaced, to_struct};
 use crate::session::SessionContext;
 use crate::speech::SpeechConfig;
 use crate::stream::Dialect;
@@ -210,6 +210,7 @@ fn answer(result: es::QueryResult, webhook: Option<Status>, audio: Audio) -> Ans
         action: result.action,
         end,
         payloads: payloads.collect(),
+        misplaced: misplaced(&result.webhook_payload),
         webhook_faults: webhook.as_ref().and_then(webhook_fault).into_iter().collect(),
         ..Answer::default()
     };

@@ -1,11 +1,19 @@
 //! Converts between JSON and protobuf's `Struct`.
 
+use dialbridge_core::payload;
 use prost_types::value::Kind;
 use prost_types::{Duration, ListValue, Struct, Value as Protobuf};
 use serde_json::{Map, Number, Value};
 
 /// The largest whole number that a double holds exactly: 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The places of `dialbridge` parts that stand in the payload of a webhook's response, where the service does not act on
+/// them.
+pub(super) fn misplaced<'a>(webhook_payloads: impl IntoIterator<Item = &'a Struct>) -> Vec<String> {
+    let has_part = webhook_payloads.into_iter().any(|payload| payload.fields.keys().any(|name| payload::is_key(name)));
+    has_part.then(|| "the payload of a webhook's response".to_owned()).into_iter().collect()
+}
 
 /// A JSON object as a `Struct`.
 pub(super) fn to_struct(object: &Map<String, Value>) -> Struct {

@@ -33,6 +33,10 @@ pub struct SpeechConfig {
     pub webhook_headers: BTreeMap<String, Secret>,
     /// `FLOW_VERSIONS` (CX).
     pub flow_versions: Vec<String>,
+    /// `CHANNEL` (CX): the channel whose messages the agent answers with.
+    pub channel: Option<String>,
+    /// `SESSION_TTL_MINUTES` (CX): how long the session is kept after its last request.
+    pub session_ttl_minutes: Option<u64>,
     /// `AUDIO_CHUNK_MS`: the minimum audio in a message, in milliseconds. Up to 20, audio does not wait.
     pub audio_chunk_ms: usize,
 }

@@ -264,6 +264,9 @@ pub struct Answer {
     /// The agent says that the conversation is a success (CX `conversation_success`). It does not end the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub succeeded: bool,
+    /// Places that are no custom payload and have a `dialbridge` part in them. We do not act on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub misplaced: Vec<String>,
     /// The statuses of webhooks that failed in this turn. The agent answered all the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub webhook_faults: Vec<String>,

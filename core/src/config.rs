@@ -7,9 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::agent::{DigitsForm, base64_bytes};
+use crate::call_facts::CallParameter;
 use crate::carried::{CarriedOver, Opening};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
+use crate::parameters::NameCase;
 use crate::words::OwnWords;
 
 /// Configures one call. `CallConfig::default()` is a call to a CX agent that listens first.
@@ -41,13 +43,16 @@ pub struct CallConfig {
     pub words: OwnWords,
     /// Our own recordings for moments in which the agent is silent.
     pub fillers: Fillers,
-    /// Whether the driver can run tools for an agent with one stream for the whole call. If not, every tool call is
-    /// refused.
+    /// Whether the driver can run tools for the agent. If not, every tool call is refused.
     pub has_tools: bool,
     /// Where the call goes when the agent is done.
     pub handoff: HandoffConfig,
     /// Session parameters that the agent gets in its first turn, in addition to those of the call itself.
     pub parameters: Map<String, Value>,
+    /// Which facts of the call the agent is told, and under which names.
+    pub call_parameters: Vec<CallParameter>,
+    /// How the agent compares the names of its session parameters.
+    pub parameter_names: NameCase,
     /// Whether the agent has one stream for each turn or one for the whole call.
     pub shape: StreamShape,
     /// The most audio that the agent takes in one stream, in milliseconds. CX: 120,000; ES: 60,000; 0: no limit.
@@ -94,6 +99,8 @@ impl Default for CallConfig {
             migrate_after_ms: 0,
             handoff: HandoffConfig::default(),
             parameters: Map::new(),
+            call_parameters: CallParameter::defaults(),
+            parameter_names: NameCase::default(),
             shape: StreamShape::PerTurn,
             audio_limit_ms: 120_000,
             rotation_margin_ms: 10_000,

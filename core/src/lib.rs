@@ -22,7 +22,8 @@
 //!    [`Output::Fetch`] with one [`Input::Fetched`], and each [`Output::RunTools`] with one [`Input::ToolsRun`].
 //! 8. A call's memory is bounded. It keeps at most [`call::MAX_KEPT_MS`] of the caller's audio. Of the agent's audio it
 //!    keeps what Twilio does not have yet, up to [`CallConfig::max_answer_ms`] as mu-law, and a few numbers for each chunk
-//!    of [`call::CHUNK_MS`] that Twilio has queued. An answer is kept as it came until it is converted. Of an answer that comes in many parts it
+//!    of [`call::CHUNK_MS`] that Twilio has queued. An answer is kept as it came until it is converted.
+//!    [`Input::AudioRoom`] lowers that limit. Of an answer that comes in many parts it
 //!    keeps [`call::MAX_ANSWER_TEXT_BYTES`] of text for its report, and of the parameters that such answers add up
 //!    [`call::MAX_PARAMETER_BYTES`]. The driver must drain the outputs after each input.
 //! 9. The driver owes each stream that it opened one [`AgentEvent::Ended`] or [`AgentEvent::Failed`], unless the stream's
@@ -93,7 +94,9 @@
 
 pub mod agent;
 pub mod audio;
+pub mod breaker;
 pub mod call;
+pub mod call_facts;
 pub mod carried;
 mod checksum;
 pub mod config;
@@ -102,7 +105,7 @@ pub mod error;
 pub mod handoff;
 mod ids;
 pub mod language;
-mod parameters;
+pub mod parameters;
 pub mod payload;
 pub mod replay;
 pub mod report;

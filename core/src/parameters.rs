@@ -1,13 +1,70 @@
-//! Session parameters that add up over many answers, bounded in bytes.
+//! Session parameters: how their names compare, and how much of them is kept.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// How much of the parameters that answers add up is kept, in bytes of names and texts, and 16 for each value. A hand-off
 /// passes on much less.
 pub const MAX_PARAMETER_BYTES: usize = 256 << 10;
 
+/// How an agent compares the names of its session parameters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NameCase {
+    /// Without regard to case (CX). A name may come back in any case.
+    #[default]
+    Ignored,
+    /// Letter by letter (ES, CES).
+    Exact,
+}
+
+impl NameCase {
+    /// Whether both are the same name.
+    #[must_use]
+    pub fn is_same(self, one: &str, other: &str) -> bool {
+        one == other || (self == Self::Ignored && lowercase(one).eq(lowercase(other)))
+    }
+
+    /// The name as `map` spells it; `None` if the map does not have it.
+    fn spelled<'a>(self, map: &'a Map<String, Value>, name: &'a str) -> Option<&'a str> {
+        if self == Self::Exact || map.contains_key(name) {
+            return map.contains_key(name).then_some(name);
+        }
+        map.keys().map(String::as_str).find(|other| self.is_same(other, name))
+    }
+
+    /// The value of a name.
+    #[must_use]
+    pub fn get<'a>(self, map: &'a Map<String, Value>, name: &'a str) -> Option<&'a Value> {
+        self.spelled(map, name).and_then(|name| map.get(name))
+    }
+
+    /// Sets the value of a name. Another spelling of the name goes.
+    pub fn insert(self, map: &mut Map<String, Value>, name: &str, value: Value) {
+        self.remove(map, name);
+        map.insert(name.to_owned(), value);
+    }
+
+    /// Takes a name out, in whatever spelling.
+    pub fn remove(self, map: &mut Map<String, Value>, name: &str) -> Option<Value> {
+        let spelled = self.spelled(map, name)?.to_owned();
+        map.remove(&spelled)
+    }
+
+    /// Sets all values of `more`.
+    pub fn extend(self, map: &mut Map<String, Value>, more: Map<String, Value>) {
+        for (name, value) in more {
+            self.insert(map, &name, value);
+        }
+    }
+}
+
+fn lowercase(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
 /// Adds `more` to `known`. A later value of a name replaces the earlier one. Returns whether there was room for all. What
-/// does not fit is left out.
+/// does not fit is left out. Only agents that compare names letter by letter add up their parameters.
 pub(crate) fn add_parameters(known: &mut Map<String, Value>, more: &Map<String, Value>) -> bool {
     let mut room = MAX_PARAMETER_BYTES.saturating_sub(bytes_of_map(known));
     let mut all_fit = true;
@@ -48,6 +105,19 @@ mod tests {
 
     fn one(name: &str, bytes: usize) -> Map<String, Value> {
         Map::from_iter([(name.to_owned(), "x".repeat(bytes).into())])
+    }
+
+    #[test]
+    fn a_name_in_another_case_is_the_same_name_to_cx_and_another_one_to_the_others() {
+        for (case, left) in [(NameCase::Ignored, r#"{"SHOP":1}"#), (NameCase::Exact, r#"{"SHOP":1,"Shop":2}"#)] {
+            let mut map = one("Shop", 1);
+            case.insert(&mut map, "Shop", 2.into());
+            case.insert(&mut map, "SHOP", 1.into());
+            assert_eq!(Value::Object(map.clone()).to_string(), left);
+            assert_eq!(case.get(&map, "shop").is_some(), case == NameCase::Ignored);
+            assert_eq!(case.remove(&mut map, "sHOP").is_some(), case == NameCase::Ignored);
+        }
+        assert!(NameCase::Ignored.is_same("STRASSE-\u{c4}", "strasse-\u{e4}"));
     }
 
     #[test]

@@ -29,6 +29,12 @@ const MAX_ADDRESS_CHARS: usize = 255;
 /// The longest name of a queue, in characters (`<Enqueue>`).
 const MAX_QUEUE_CHARS: usize = 64;
 
+/// How deep we look for this service's part in a payload that does not have it at the top.
+const MAX_DEPTH: usize = 8;
+
+/// How much of a name a report shows, in characters.
+const MAX_SHOWN_CHARS: usize = 40;
+
 /// What a payload asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -102,7 +108,9 @@ struct RawEnqueue {
 /// # Errors
 /// A sentence that says what is wrong. The answer that came with the payload is not affected.
 pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
-    let Some(ours) = payload.get(KEY) else { return Ok(Vec::new()) };
+    let Some(ours) = payload.get(KEY) else {
+        return misplaced(payload).map_or_else(|| Ok(Vec::new()), |place| Err(format!("\"{KEY}\" stands {place}")));
+    };
     let ours = Ours::deserialize(ours).map_err(|error| format!("\"{KEY}\" in a custom payload: {error}"))?;
     let mut actions = Vec::new();
     if let Some(uri) = ours.play {
@@ -124,6 +132,40 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
         None => Ok(actions),
         Some(_) => Err(format!("\"{KEY}\" in a custom payload asks for two ends of the call")),
     }
+}
+
+/// Where this service's part stands in a payload in which it is not at the top, as words that follow its name.
+fn misplaced(payload: &Value) -> Option<String> {
+    fn below(value: &Value, depth: usize) -> bool {
+        let depth = match depth.checked_sub(1) {
+            Some(depth) => depth,
+            None => return false,
+        };
+        match value {
+            Value::Object(map) => map.iter().any(|(name, value)| is_key(name) || below(value, depth)),
+            Value::Array(values) => values.iter().any(|value| below(value, depth)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+    }
+    let top = "at the top of the payload, in small letters";
+    let map = payload.as_object()?;
+    if map.keys().any(|name| is_key(name)) {
+        return Some(format!("in other letters in a custom payload: it belongs {top}"));
+    }
+    let (name, _) = map.iter().find(|(_, value)| below(value, MAX_DEPTH))?;
+    let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+    Some(format!("below \"{name}\" in a custom payload: it belongs {top}"))
+}
+
+/// Whether a name means this service's part, rightly written or not.
+#[must_use]
+pub fn is_key(name: &str) -> bool {
+    name.trim().eq_ignore_ascii_case(KEY)
+}
+
+/// Whether a JSON value that is no custom payload has this service's part in it.
+pub(crate) fn has_part(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.keys().any(|name| is_key(name)))
 }
 
 fn fetchable(uri: String) -> Result<String, String> {
@@ -188,6 +230,7 @@ mod tests {
     fn a_payload_for_somebody_else_passes_by() {
         assert_eq!(actions(&json!({ "richContent": [] })), Ok(Vec::new()));
         assert_eq!(actions(&json!("text")), Ok(Vec::new()));
+        assert_eq!(actions(&json!({ "bridge": "dialbridge" })), Ok(Vec::new()));
     }
 
     #[test]
@@ -224,6 +267,20 @@ mod tests {
             assert_eq!(flag(&other), None, "{other}");
             assert!(of(json!({ "end": other })).unwrap_err().contains("neither true nor false"));
         }
+    }
+
+    #[test]
+    fn a_part_in_a_wrong_place_is_told_with_the_right_one() {
+        let ours = json!({ "end": true });
+        for (payload, told) in [
+            (json!({ "Dialbridge": ours }), "in other letters"),
+            (json!({ "payload": { "dialbridge": ours } }), "below \"payload\""),
+            (json!({ "richContent": [[{ "dialbridge": ours }]] }), "below \"richContent\""),
+        ] {
+            let why = actions(&payload).unwrap_err();
+            assert!(why.contains(told) && why.contains("at the top"), "{why}");
+        }
+        assert!(has_part(&json!({ "dialbridge": 1 })) && !has_part(&json!({ "x": { "dialbridge": 1 } })));
     }
 
     #[test]

@@ -236,6 +236,27 @@ pub enum Report {
         /// The turn.
         turn: TurnId,
     },
+    /// Not all of what the agent knows fits into the call's last TwiML.
+    HandoffShortened {
+        /// The names of what was left out.
+        left_out: String,
+        /// The names of what was shortened.
+        shortened: String,
+    },
+    /// Results of a tool were dropped, because too many wait already. The agent gets no answer to that request.
+    ToolResultsDropped {
+        /// The turn in which the agent asked for it.
+        turn: TurnId,
+    },
+    /// The agent asks for a transfer to something that we do not dial. The conversation goes on.
+    TransferRefused {
+        /// In which turn.
+        turn: TurnId,
+        /// Why. Without the number.
+        why: String,
+    },
+    /// A transfer to a number needs a caller ID, because the caller has no number, and there is none.
+    CallerIdMissing,
     /// There is no room for the call. It gets the TwiML for that, and the agent never hears of it.
     TurnedAway,
     /// A limit of the settings ends the call.

@@ -15,8 +15,9 @@ exports.handler = (context, event, callback) => {
 };
 
 /** What the person sees before the call is taken. Of a failed agent there is nothing but the number and the status. */
-function attributes({ From, VirtualAgentStatus, dialogflowJSON }) {
-  const { intent, parameters, liveAgentHandoff, truncated } = read(dialogflowJSON);
+function attributes({ From, VirtualAgentStatus, VirtualAgentProviderData, dialogflowJSON }) {
+  const { intent, parameters, truncated } = read(dialogflowJSON);
+  const { AgentHandoffParameters } = read(VirtualAgentProviderData);
   return {
     type: 'inbound',
     name: From,
@@ -24,7 +25,7 @@ function attributes({ From, VirtualAgentStatus, dialogflowJSON }) {
     intent: intent?.displayName,
     parameters,
     // What the agent says about the hand-off: a department, for example.
-    handoff: liveAgentHandoff,
+    handoff: AgentHandoffParameters,
     // Some of it did not fit into the call's TwiML.
     truncated,
   };

@@ -23,6 +23,8 @@ pub enum Net {
     /// At its address.
     #[default]
     Tcp,
+    /// In another way, such as through a proxy.
+    Dialled(Arc<dyn Dial>),
     /// Under its name, inside this process.
     Pipes(Pipes),
 }
@@ -65,6 +67,7 @@ impl Net {
     pub(crate) async fn connect(&self, url: &Uri) -> Result<Box<dyn Io>, ConnectError> {
         let dial: &dyn Dial = match self {
             Self::Tcp => &Tcp,
+            Self::Dialled(dial) => &**dial,
             Self::Pipes(pipes) => pipes,
         };
         connect(dial, None, url).await

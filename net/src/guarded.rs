@@ -77,9 +77,9 @@ impl Guarded {
         let known = tokio::time::timeout(LOOKUP_TIMEOUT, addresses(&host, port)).await;
         let known = known.ok().and_then(Result::ok).unwrap_or_default();
         let is_named = self.hosts.named.contains(&host, port);
-        let is_public = self.hosts.public && may_be_public(&host);
-        let is_right = is_public && known.iter().all(|address| self.hosts.allows_address(*address, port));
-        if !is_named && !is_right {
+        let may_be_right = !known.is_empty() || (self.hosts.public && may_be_public(&host));
+        let is_right = known.iter().all(|address| self.hosts.allows_address(*address, port));
+        if !(is_named || may_be_right && is_right) {
             return Err(refused(&host));
         }
         self.dial.dial_for_tls(&host, port).await
@@ -216,5 +216,6 @@ mod tests {
         assert_eq!(dialled(&AllowedHosts::default(), true, &host).await, [format!("proxy {host}:443")]);
         assert_eq!(dialled(&named("other.example", false), true, &host).await, [""; 0]);
         assert_eq!(dialled(&named("metadata", true), true, "metadata").await, ["proxy metadata:443"]);
+        assert_eq!(dialled(&named("127.0.0.0/8,::1", false), true, "localhost").await, ["proxy localhost:443"]);
     }
 }

@@ -18,6 +18,7 @@ function card(agent, areSeveral) {
     'article',
     { class: 'agent', 'aria-label': `Agent ${agent.name}` },
     el('h3', {}, agent.name, ' ', agent.isDefault && areSeveral ? chip('default') : '', chip(agent.edition.toUpperCase())),
+    agent.isDown ? el('p', { class: 'notice' }, 'Fails for all calls: new calls get their fallback until it answers again.') : '',
     el('p', { class: 'row' }, result, button),
     el('dl', {}, ...facts(agent).flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
     ...agent.notices.map((notice) => el('p', { class: 'notice' }, notice)),

@@ -107,8 +107,14 @@ async fn a_number_of_digits_is_an_entry_and_what_follows_is_the_next_one(edition
 async fn the_agents_own_rules_hold_until_its_next_answer() {
     let script =
         AGENT.replace("[start]", "[start]\ndtmf = { finish_digit = \"*\", max_digits = 3, interdigit_ms = 1500 }");
-    for (keys, entry, after_ms) in [("12*", "12", 0), ("123", "123", 0), ("1", "1", 1_500)] {
-        let harness = Harness::with_script(&script).start();
+    let endpointing = script.replace("interdigit_ms = 1500", "interdigit_ms = 1500, endpointing_ms = 700");
+    for (script, keys, entry, after_ms) in [
+        (&script, "12*", "12", 0),
+        (&script, "123", "123", 0),
+        (&script, "1", "1", 1_500),
+        (&endpointing, "1", "1", 700),
+    ] {
+        let harness = Harness::with_script(script).start();
         let steps = vec![
             press(When::AgentSilent(300), keys),
             // The answer to these has no rules, so the settings apply again.

@@ -33,12 +33,14 @@ macro_rules! each_edition {
 }
 
 mod access;
+mod agent_down;
 mod agent_faults;
 mod assumptions;
 mod attacker;
 mod bad_input;
 mod bare_media;
 mod barge_in;
+mod call_facts;
 mod call_flow;
 mod ces;
 mod conversation;

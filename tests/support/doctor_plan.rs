@@ -196,7 +196,7 @@ impl DoctorPlan {
             variable: Arc::new(|_| None),
             env_file: self.folder.join(".env"),
         };
-        let args = DoctorArgs { options: self.options, json, settings: self.settings };
+        let args = DoctorArgs { options: self.options, tapes: Vec::new(), json, settings: self.settings };
         let mut output = Vec::new();
         let findings = doctor::report(&args, tools, &mut output).await;
         let (lines, code) = (String::from_utf8(output).unwrap(), doctor::exit_code(&findings));

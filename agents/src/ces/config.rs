@@ -15,6 +15,10 @@ pub struct CesConfig {
     pub output: AudioFormat,
     /// `CES_CHUNK_MS`: how much of the caller's audio goes into one message.
     pub chunk: Duration,
+    /// `CES_ENTRY_AGENT`: the agent of the app that begins, by its id or its full name; `None`: the app's root agent.
+    pub entry_agent: Option<String>,
+    /// `CES_VARIABLES_MS`: how long the app has to take the variables before the kick-start.
+    pub variables: Duration,
     /// `CES_NOISE_SUPPRESSION`: `low`, `moderate`, `high` or `very_high`; `None`: the app's own setting.
     pub noise_suppression: Option<&'static str>,
 }
@@ -26,6 +30,8 @@ impl Default for CesConfig {
             input: AudioFormat::TELEPHONE,
             output: AudioFormat::TELEPHONE,
             chunk: Duration::from_millis(60),
+            entry_agent: None,
+            variables: Duration::from_millis(500),
             noise_suppression: None,
         }
     }

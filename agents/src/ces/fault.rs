@@ -174,6 +174,29 @@ mod tests {
         assert_eq!(closed(Some(1011), "try\nagain").unwrap().to_string(), "UNAVAILABLE: closed with 1011: try again");
     }
 
+    /// As Google's own client (cxas-scrapi) names them.
+    #[test]
+    fn the_reasons_that_ces_was_seen_to_give_are_retried_only_where_it_can_help() {
+        let original = |kind: &str| format!("[ORIGINAL ERROR] generic::{kind}: because");
+        for (close, reason, name, transient) in [
+            (
+                1008,
+                "Permission 'ces.sessions.bidiRunSession' denied on resource".to_owned(),
+                "PERMISSION_DENIED",
+                false,
+            ),
+            (1008, original("permission_denied"), "PERMISSION_DENIED", false),
+            (1008, original("not_found"), "NOT_FOUND", false),
+            (1007, original("failed_precondition"), "FAILED_PRECONDITION", false),
+            (1007, original("invalid_argument"), "INVALID_ARGUMENT", false),
+            (1011, original("resource_exhausted"), "RESOURCE_EXHAUSTED", true),
+            (1011, original("unavailable"), "UNAVAILABLE", true),
+            (1011, original("internal"), "INTERNAL", true),
+        ] {
+            assert_eq!(code(closed(Some(close), &reason)), (name.to_owned(), transient), "{close} {reason}");
+        }
+    }
+
     #[test]
     fn each_status_of_a_refusal_is_a_code_of_grpc() {
         for (status, name, transient) in [

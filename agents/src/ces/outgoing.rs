@@ -44,6 +44,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(30);
 pub(super) struct Outgoing {
     /// Messages that go out before all audio.
     next: VecDeque<Message>,
+    kick_start: Option<KickStart>,
     /// Caller audio that does not fill a message yet: mu-law at 8,000 Hz.
     pending: BytesMut,
     chunk: usize,
@@ -51,6 +52,16 @@ pub(super) struct Outgoing {
     pipe: Arc<InputPipe>,
     is_done: bool,
     fill: SilenceFill,
+}
+
+/// The input that makes the agent speak first. An app may need a moment to take the variables: an answer before that
+/// would not know them. The caller's audio goes on meanwhile.
+#[derive(Debug)]
+struct KickStart {
+    messages: Vec<Message>,
+    wait: Duration,
+    /// Runs from the moment in which the variables went out.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Sends silence while no audio comes.
@@ -85,11 +96,14 @@ impl Outgoing {
         start: &TurnStart,
         pipe: Arc<InputPipe>,
     ) -> Result<(Self, SilenceSwitch), UnsupportedRate> {
-        let CesConfig { input, chunk, .. } = &*context.ces;
+        let CesConfig { input, chunk, variables, .. } = &*context.ces;
+        let messages = request::input(&start.input);
+        let wait = if start.parameters.is_empty() { Duration::ZERO } else { *variables };
         let is_wanted = Arc::new(AtomicBool::new(true));
         let now = Instant::now();
         let outgoing = Self {
             next: request::first(context, start).into(),
+            kick_start: (!messages.is_empty()).then_some(KickStart { messages, wait, timer: None }),
             pending: BytesMut::new(),
             chunk: bytes_of(*chunk),
             encoder: Encoder::new(*input)?,
@@ -103,6 +117,20 @@ impl Outgoing {
             },
         };
         Ok((outgoing, SilenceSwitch(is_wanted)))
+    }
+
+    /// Sends the kick-start when it is due. Returns whether it goes out now.
+    fn poll_kick_start(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(KickStart { wait, timer, .. }) = &mut self.kick_start else { return false };
+        let is_due = wait.is_zero() || {
+            let wait = *wait;
+            timer.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + wait))).as_mut().poll(cx).is_ready()
+        };
+        if is_due && let Some(KickStart { messages, .. }) = self.kick_start.take() {
+            // Less audio than a message may wait: its place beside the kick-start does not matter.
+            self.next.extend(messages);
+        }
+        is_due
     }
 
     fn take(&mut self, input: Option<StreamInput>) {
@@ -189,6 +217,9 @@ impl Stream for Outgoing {
         loop {
             if let Some(message) = self.next.pop_front() {
                 return Poll::Ready(Some(message));
+            }
+            if self.poll_kick_start(cx) {
+                continue;
             }
             if let Some(message) = self.whole_chunk() {
                 return Poll::Ready(Some(message));

@@ -24,11 +24,10 @@ pub(super) use ces::BidiSessionClientMessage as Message;
 /// The answer to a tool call that we do not run.
 const NO_TOOLS: &str = "this client runs no tools: go on without";
 
-/// The first messages of a stream, in order: the configuration, the call's variables, and the starting input.
+/// The first messages of a stream, in order: the configuration and the call's variables. The starting input follows.
 pub(super) fn first(context: &SessionContext, start: &TurnStart) -> Vec<Message> {
     let mut messages = vec![Message { message_type: Some(MessageType::Config(config(context, start))) }];
     messages.extend(parameters(&start.parameters));
-    messages.extend(input(&start.input));
     messages
 }
 
@@ -77,12 +76,13 @@ fn realtime(input: InputType) -> Message {
 }
 
 fn config(context: &SessionContext, start: &TurnStart) -> ces::SessionConfig {
-    let CesConfig { deployment, input, output, noise_suppression, .. } = &*context.ces;
+    let CesConfig { deployment, entry_agent, input, output, noise_suppression, .. } = &*context.ces;
     let (input_encoding, input_rate) = coding(*input);
     let (output_encoding, output_rate) = coding(*output);
     ces::SessionConfig {
         session: context.session.clone(),
         deployment: deployment.clone().unwrap_or_default(),
+        entry_agent: entry_agent.as_deref().map(|agent| full_name(agent, &context.session)).unwrap_or_default(),
         input_audio_config: Some(ces::InputAudioConfig {
             audio_encoding: input_encoding.into(),
             sample_rate_hertz: input_rate,
@@ -96,6 +96,12 @@ fn config(context: &SessionContext, start: &TurnStart) -> ces::SessionConfig {
         remote_dialogflow_query_parameters: remote(context, start),
         ..Default::default()
     }
+}
+
+/// The full name of an agent of the session's app.
+fn full_name(agent: &str, session: &str) -> String {
+    let app = session.rsplit_once("/sessions/").map_or(session, |(app, _)| app);
+    if agent.contains('/') { agent.to_owned() } else { format!("{app}/agents/{agent}") }
 }
 
 /// The configuration for an app that hands the conversation to a Dialogflow agent.

@@ -7,8 +7,11 @@ use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallerStep, SimulatedTwilio, When, parse_steps};
+use dialbridge_net::dial::Tcp;
+use dialbridge_net::proxy::{Proxy, proxied};
 use tokio::sync::mpsc;
 
+use super::CONFIG;
 use super::called::{first_token, voice_url};
 use super::faults::Faults;
 use super::local_stack::LocalStack;
@@ -46,9 +49,15 @@ pub async fn run(args: &CallArgs) -> ExitCode {
         },
         None => None,
     };
-    let twilio = stand
-        .as_ref()
-        .map_or_else(|| SimulatedTwilio::new(Account::new(first_token(args)), Net::Tcp), |stack| stack.twilio.clone());
+    let proxy = match Proxy::from_variables(|name| std::env::var(name).ok()) {
+        Ok(proxy) => proxy,
+        Err(fault) => return log_and_exit(&fault.to_string(), CONFIG),
+    };
+    let elsewhere = || {
+        let net = Net::Dialled(proxied(Arc::new(Tcp), proxy));
+        SimulatedTwilio::new(Account::new(first_token(args)), net)
+    };
+    let twilio = stand.as_ref().map_or_else(elsewhere, |stack| stack.twilio.clone());
     let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {

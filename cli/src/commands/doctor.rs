@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::CONFIG;
-use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, summary};
+use crate::doctor::{Doctor, DoctorArgs, Finding, Mark, Tools, findings_of_tape, summary};
 use dialbridge_runner::telemetry::log::log_and_exit;
 
 /// The exit code if there is a fault.
@@ -32,14 +32,18 @@ pub fn exit_code(findings: &[Finding]) -> u8 {
 pub async fn report(args: &DoctorArgs, tools: Tools, output: &mut (dyn Write + Send)) -> Vec<Finding> {
     let doctor = Doctor::new(tools, &args.options);
     let mut findings = Vec::new();
-    let told = |finding: Finding| {
+    let mut told = |finding: Finding| {
         if !args.json {
             // The reader may have closed the pipe; the exit code still tells the result.
             let _ = writeln!(output, "{finding}");
         }
         findings.push(finding);
     };
-    doctor.examine(&args.settings, &args.options, told).await;
+    if args.tapes.is_empty() {
+        doctor.examine(&args.settings, &args.options, told).await;
+    } else {
+        args.tapes.iter().flat_map(|tape| findings_of_tape(tape)).for_each(&mut told);
+    }
     let text = if args.json { document(&findings) } else { summary(&findings) };
     let _ = writeln!(output, "{text}");
     findings

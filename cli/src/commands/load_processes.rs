@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::load_agent::{BEGIN, REPORT};
 use crate::args::LoadTarget;
+use dialbridge_net::proxy;
 use dialbridge_runner::settings::Settings;
 
 /// How long a process may take to start, and the agent to answer.
@@ -44,7 +45,7 @@ impl Process {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         // Neither the environment nor a `.env` may make one load differ from the next.
-        for name in Settings::names() {
+        for name in Settings::names().chain(proxy::variables()) {
             command.env_remove(name);
         }
         command.envs(environment.iter().cloned()).current_dir(std::env::temp_dir());
@@ -147,6 +148,7 @@ impl ServiceSpec<'_> {
             }
             LoadTarget::Service => {
                 let own = [
+                    ("HOST", "127.0.0.1".to_owned()),
                     ("PORT", port),
                     ("DIALOGFLOW_AGENT", agent_name(self.edition).to_owned()),
                     ("DIALOGFLOW_ENDPOINT", self.agent.to_owned()),

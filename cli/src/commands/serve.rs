@@ -1,6 +1,7 @@
 //! `serve`: runs the service until it is told to end.
 
 use std::env;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,11 @@ fn log_agents(config: &Config, listener: &TcpListener) {
     }
     match (config.has_page(), &config.public_url) {
         (true, Some(url)) => tracing::info!(url = url.http("/"), "the page is there"),
-        (true, None) => tracing::info!(url = format!("http://localhost:{port}/"), "the page is there"),
+        (true, None) => {
+            let host = config.host.filter(|host| !host.is_unspecified()).map(|host| SocketAddr::new(host, port));
+            let host = host.map_or_else(|| format!("localhost:{port}"), |host| host.to_string());
+            tracing::info!(url = format!("http://{host}/"), "the page is there");
+        }
         (false, _) => tracing::info!("the page at / is closed: ADMIN_TOKEN is not set"),
     }
 }

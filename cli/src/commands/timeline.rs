@@ -116,6 +116,10 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::DigitDropped
         | Report::NoInput { .. }
         | Report::UnknownEvent { .. }
+        | Report::HandoffShortened { .. }
+        | Report::ToolResultsDropped { .. }
+        | Report::TransferRefused { .. }
+        | Report::CallerIdMissing
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_)

@@ -13,6 +13,9 @@ pub struct DoctorArgs {
     /// What to check beside the settings
     #[command(flatten)]
     pub options: Options,
+    /// Check nothing, and say which rows of docs/assumptions.md this recorded call settles
+    #[arg(long = "tape", value_name = "CALL.jsonl")]
+    pub tapes: Vec<PathBuf>,
     /// Print one JSON document instead of lines
     #[arg(long)]
     pub json: bool,

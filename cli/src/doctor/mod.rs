@@ -17,6 +17,7 @@ mod public_url;
 mod single_checks;
 mod speech;
 mod subject;
+mod tape;
 mod twilio;
 mod twiml;
 mod url;
@@ -36,6 +37,7 @@ use dialbridge_runner::telemetry::clock::WallClock;
 
 pub use args::{DoctorArgs, Options};
 pub use finding::{Finding, Mark, summary};
+pub(crate) use tape::findings as findings_of_tape;
 
 use cloud_run::CloudRunTarget;
 use credentials::Credentials;

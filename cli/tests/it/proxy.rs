@@ -1,6 +1,7 @@
 //! The program in a network whose only way out is a proxy.
 #![cfg(feature = "lab")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -15,16 +16,18 @@ use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, Whe
 use dialbridge_tests::{Authority, hang_up, redirected, spoke};
 use tokio::task::JoinSet;
 
-const SCRIPT: &str = "[start]\ntone = { hz = 400, ms = 200 }";
+const SCRIPT: &str = "[start]\ntone = { hz = 400, ms = 200 }\nend = true";
 
-/// An agent behind TLS that only the proxy reaches, Google's metadata server and Twilio.
+/// An agent, Google's logins and Twilio's REST API behind TLS, which only the proxy reaches; and Google's metadata server.
 struct Lab {
     authority: Authority,
     proxy: Proxy,
     twilio: SimulatedTwilio,
     rest: Served,
-    metadata: Served,
-    _serving: (ServedAgent, Served),
+    /// The metadata server, and what issues tokens for logins.
+    google: Served,
+    identity: Identity,
+    _serving: (ServedAgent, [Served; 3]),
 }
 
 impl Lab {
@@ -33,18 +36,24 @@ impl Lab {
         let no_file = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let agent = LabAgent::new(Script::parse(SCRIPT, "the test's script", &no_file).unwrap());
         let served = agent.serve_on_loopback().await.unwrap();
-        let authority = Authority::for_names(&["agent.test"]);
-        let front = authority.before_http(served.endpoint().trim_start_matches("http://").parse().unwrap()).await;
-        let proxy = Proxy::start(behaviour, &[("agent.test:443", front.address())]).await.unwrap();
         let twilio = SimulatedTwilio::new(Account::new(Some(PLANTED_TOKEN)), Net::Tcp);
         let rest = twilio.serve_rest_on_loopback().await.unwrap();
         let identity = Identity::new("planted-refresh-token", "lab");
-        let metadata = Served::on_loopback(identity, |identity, stream| async move { identity.serve(stream).await });
-        let metadata = metadata.await.unwrap();
-        Self { authority, proxy, twilio, rest, metadata, _serving: (served, front) }
+        let serve = |identity: Identity, stream| async move { identity.serve(stream).await };
+        let google = Served::on_loopback(identity.clone(), serve).await.unwrap();
+        let authority = Authority::for_names(&["agent.test", "login.test", "twilio.test"]);
+        let fronts = [
+            authority.before_http(served.endpoint().trim_start_matches("http://").parse().unwrap()).await,
+            authority.before_http(google.address()).await,
+            authority.before_http(rest.address()).await,
+        ];
+        let hosts = ["agent.test:443", "login.test:443", "twilio.test:443"];
+        let hosts: Vec<_> = hosts.into_iter().zip(fronts.iter().map(Served::address)).collect();
+        let proxy = Proxy::start(behaviour, &hosts).await.unwrap();
+        Self { authority, proxy, twilio, rest, google, identity, _serving: (served, fronts) }
     }
 
-    /// The program with these variables, which takes its token from the metadata server.
+    /// The program with these variables. It takes its token from the metadata server, and reaches Twilio without TLS.
     fn serve(&self, name: &str, variables: &[(&str, &str)]) -> Command {
         let folder = folder(name);
         fs::write(folder.join("trusted.pem"), self.authority.pem()).unwrap();
@@ -54,7 +63,7 @@ impl Lab {
             .env("PORT", "0")
             .env("SSL_CERT_FILE", folder.join("trusted.pem"))
             .env("DIALOGFLOW_ENDPOINT", "https://agent.test")
-            .env("GCE_METADATA_HOST", self.metadata.address().to_string())
+            .env("GCE_METADATA_HOST", self.google.address().to_string())
             .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
             .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)
             .env("TWILIO_API_URL", self.rest.url())
@@ -74,7 +83,7 @@ async fn started(mut command: Command) -> Service {
 }
 
 #[tokio::test]
-async fn calls_go_through_the_proxy_in_every_edition_and_tokens_and_twilio_do_not() {
+async fn calls_go_through_the_proxy_in_every_edition_and_what_has_no_tls_does_not() {
     for (edition, transport, variable) in [
         (Edition::Cx, "websocket", "HTTPS_PROXY"),
         (Edition::Es, "websocket", "https_proxy"),
@@ -98,6 +107,28 @@ async fn calls_go_through_the_proxy_in_every_edition_and_tokens_and_twilio_do_no
         assert!(log.iter().any(|line| line.contains("go through a proxy")), "{variable}: {log:#?}");
         assert!(!log.iter().any(|line| line.contains("password") || line.contains("dXNlcjpw")), "{variable}: {log:#?}");
     }
+}
+
+#[tokio::test]
+async fn tokens_and_twilios_rest_api_go_through_the_proxy_too() {
+    let lab = Lab::start(ProxyBehaviour::Tunnels).await;
+    let url = lab.proxy.url("");
+    let login = folder("proxy-login").join("login.json");
+    fs::write(&login, lab.identity.login("https://login.test").to_string()).unwrap();
+    let service = started(lab.serve(
+        "proxy-tokens",
+        &[
+            ("DIALOGFLOW_AGENT", Edition::Cx.agent_name()),
+            ("GOOGLE_APPLICATION_CREDENTIALS", login.to_str().unwrap()),
+            ("TWILIO_API_URL", "https://twilio.test"),
+            ("HTTPS_PROXY", &url),
+        ],
+    ));
+    let call = lab.call(service.await.url()).await;
+    assert!(redirected(&call).is_some_and(|url| url.contains("VirtualAgentStatus=completed")), "{:?}", call.events);
+    let asked: BTreeSet<String> = lab.proxy.asked().into_iter().map(|request| request.line).collect();
+    let hosts = ["agent.test:443", "login.test:443", "twilio.test:443"];
+    assert_eq!(asked, hosts.map(|host| format!("CONNECT {host}")).into());
 }
 
 #[tokio::test]
@@ -161,4 +192,9 @@ async fn a_wrong_proxy_stops_the_start_with_a_line_beside_those_of_the_settings(
         );
         assert!(!done.errors.contains("planted"), "{done:?}");
     }
+    let mut command = program(&folder("proxy-wrong-doctor"));
+    command.arg("doctor").env("HTTPS_PROXY", "socks5://u:planted@p.test");
+    let done = run(command, "").await;
+    let fault = done.output.lines().find(|line| line.contains("proxy ") && line.starts_with("fault"));
+    assert!(fault.is_some_and(|line| line.contains("speaks socks5")) && !done.output.contains("planted"), "{done:?}");
 }

@@ -239,6 +239,9 @@ impl Call {
         }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);
+        if self.awaits_tools() {
+            self.start_filler_timer();
+        }
         if closed.is_blank {
             self.stage_recorder.discard_open();
         }

@@ -1,12 +1,12 @@
 //! What an answer of the agent does to a call.
 
-use crate::agent::{Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript};
+use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
 use crate::call::{Call, Output, Timer};
 use crate::ids::TurnId;
-use crate::payload::{self, Action};
+use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, Report};
 
 impl Call {
@@ -96,13 +96,22 @@ impl Call {
     /// CX returns digits that went as an event parameter among the session's parameters. They are for the agent alone.
     fn remove_digits(&self, answer: &mut Answer) {
         if matches!(self.config.dtmf.form, DigitsForm::Event(_)) {
-            answer.parameters.remove(DIGITS_PARAMETER);
+            self.config.parameter_names.remove(&mut answer.parameters, DIGITS_PARAMETER);
         }
     }
 
     /// Does what a custom payload asks of this service, or reports why not. A payload never ends a call that the
     /// answer's own messages end in another way.
     fn act_on_payloads(&mut self, id: TurnId, answer: &mut Answer) {
+        if let Some(AgentEnd::LiveAgentHandoff { metadata }) = &answer.end
+            && payload::has_part(metadata)
+        {
+            answer.misplaced.push("the metadata of a live-agent hand-off".to_owned());
+        }
+        for place in std::mem::take(&mut answer.misplaced) {
+            let why = format!("\"{KEY}\" stands in {place}: it belongs into a custom payload");
+            self.report(Report::PayloadRefused { turn: id, why });
+        }
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
                 Ok(actions) => actions.into_iter().for_each(|action| self.act(action, answer)),

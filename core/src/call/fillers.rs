@@ -64,7 +64,8 @@ impl Call {
     }
 
     pub(super) fn on_thinking(&mut self) {
-        match self.streams.thinking() {
+        let thinking = if self.awaits_tools() { Thinking::Yes } else { self.streams.thinking() };
+        match thinking {
             Thinking::No => {}
             Thinking::UnlessCallerSpeaks if self.voice.is_speaking() => {
                 // Always later than now. A timer that is due at once would never stop firing.

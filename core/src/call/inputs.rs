@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{Digits, DigitsForm, TurnInput};
+use crate::call_facts::{CallFacts, PARAMETER_PREFIX, ToldFacts, fact_of};
 use crate::config::{CallConfig, StartingInput};
-use crate::ids::CallSid;
+use crate::parameters::NameCase;
 
 /// How many complete inputs of digits may wait for the agent.
 const MAX_QUEUED_DIGITS: usize = 16;
@@ -22,6 +23,8 @@ pub(super) struct AgentInputs {
     pub(super) parameters: Map<String, Value>,
     /// All session parameters.
     pub(super) known_parameters: Map<String, Value>,
+    /// How the agent compares the names of parameters.
+    names: NameCase,
     /// The payload of every turn for the agent's webhook.
     pub(super) payload: Map<String, Value>,
     /// What the agent gets before the caller says anything.
@@ -34,47 +37,44 @@ impl AgentInputs {
             queue: VecDeque::new(),
             parameters: config.parameters.clone(),
             known_parameters: Map::new(),
+            names: config.parameter_names,
             payload: Map::new(),
             starting_input: config.first_input(),
         }
     }
 
-    /// The call has started. Of the session parameters that the agent gets, the two numbers have the agent's own names,
-    /// the rest ours. `param.NAME` of the voice-url is `NAME` for the agent.
-    pub(super) fn start(&mut self, call_sid: &CallSid, custom: &BTreeMap<String, String>) {
-        for (name, value) in custom {
-            let name = match name.as_str() {
-                "from" => "From",
-                "to" => "To",
-                other => other.strip_prefix("param.").unwrap_or(other),
-            };
-            self.parameters.insert(name.to_owned(), value.as_str().into());
+    /// The call has started. The agent is told the facts of the call, and the session parameters of the voice-url, which
+    /// override an agent's own and the facts: `param.NAME` is `NAME` for the agent. Its webhook is told who calls, unless
+    /// the settings keep both numbers from it.
+    pub(super) fn start(&mut self, facts: &CallFacts, told: &ToldFacts, custom: &BTreeMap<String, String>) {
+        for (name, value) in told.parameters() {
+            self.names.insert(&mut self.parameters, name, value);
         }
-        self.parameters.insert("CallSid".to_owned(), call_sid.as_str().into());
+        for (name, value) in custom.iter().filter(|(name, _)| fact_of(name).is_none()) {
+            let name = name.strip_prefix(PARAMETER_PREFIX).unwrap_or(name);
+            self.names.insert(&mut self.parameters, name, value.as_str().into());
+        }
         self.known_parameters = self.parameters.clone();
-        if let Some(from) = self.parameters.get("From") {
-            self.payload.insert("telephony".to_owned(), json!({ "caller_id": from }));
+        if let Some(caller) = facts.caller().filter(|_| told.has_number()) {
+            self.payload.insert("telephony".to_owned(), json!({ "caller_id": caller }));
         }
         let StartingInput { event, text } = self.starting_input.clone();
         self.queue.extend(event.map(TurnInput::Event).or(text.map(TurnInput::Text)));
     }
 
-    /// A session parameter that is a text.
-    pub(super) fn text_parameter(&self, name: &str) -> Option<String> {
-        self.parameters.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
-    }
-
     /// Sets a session parameter for the next stream and all later ones.
     pub(super) fn set_parameter(&mut self, name: &str, value: &Value) {
-        self.known_parameters.insert(name.to_owned(), value.clone());
-        self.parameters.insert(name.to_owned(), value.clone());
+        self.names.insert(&mut self.known_parameters, name, value.clone());
+        self.names.insert(&mut self.parameters, name, value.clone());
     }
 
     /// Puts back session parameters that a stream did not confirm, so that the next stream sends them. Newer values
     /// stay.
     pub(super) fn restore_parameters(&mut self, unconfirmed: Map<String, Value>) {
         for (name, value) in unconfirmed {
-            self.parameters.entry(name).or_insert(value);
+            if self.names.get(&self.parameters, &name).is_none() {
+                self.parameters.insert(name, value);
+            }
         }
     }
 
@@ -118,12 +118,14 @@ impl AgentInputs {
     }
 
     /// Adds results of tools. The agent waits for them and takes nothing else meanwhile, so they go first, in order.
-    /// Drops them if there is no room.
-    pub(super) fn add_tool_results(&mut self, results: TurnInput) {
+    /// Returns whether there was room.
+    pub(super) fn add_tool_results(&mut self, results: TurnInput) -> bool {
         let waiting = self.tool_results();
-        if waiting < MAX_QUEUED_TOOL_RESULTS {
+        let has_room = waiting < MAX_QUEUED_TOOL_RESULTS;
+        if has_room {
             self.queue.insert(waiting, results);
         }
+        has_room
     }
 
     /// Adds inputs that another stream got and did not answer. They go before all but results of tools.

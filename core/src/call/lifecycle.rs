@@ -19,21 +19,24 @@
 //!
 //! A state that goes to Closed cancels the open stream.
 
-use std::collections::BTreeMap;
-
 use crate::agent::{AgentCommand, AgentEnd};
 use crate::call::{Call, Output, Timer, UpdateResult};
+use crate::call_facts::{CallFacts, ToldFacts};
 use crate::ending::{CallLimit, VirtualAgentStatus};
-use crate::handoff;
+use crate::handoff::{self, LastTwiml};
 use crate::ids::{CallSid, StreamSid};
 use crate::report::{CloseReason, Report};
 use crate::time::CallTime;
+use crate::twilio::Start;
 
 use super::no_input::Silence;
 
 /// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the noise
 /// in its audio could go on forever.
 const MAX_LAST_WORDS_MS: u64 = 60_000;
+
+/// How many characters a report has of the names of what was left out. An agent chooses the names.
+const MAX_LISTED_CHARS: usize = 300;
 
 /// The state of the call.
 #[derive(Debug)]
@@ -110,9 +113,13 @@ impl Lifecycle {
 
 impl Call {
     /// Twilio has said which call it is, and with which parameters it started the stream.
-    pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, custom: BTreeMap<String, String>) {
+    pub(super) fn on_started(&mut self, call_sid: CallSid, stream_sid: StreamSid, start: Start) {
         let Lifecycle::AwaitingStart { until, migration } = self.lifecycle else { return };
-        self.inputs.start(&call_sid, &custom);
+        let custom = start.custom_parameters;
+        self.facts = CallFacts::of(&call_sid, &start.account_sid, &custom);
+        let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);
+        self.inputs.start(&self.facts, &told, &custom);
+        self.outcome.told = told;
         if self.config.busy.is_some() {
             self.lifecycle = Lifecycle::AwaitingRoom { call_sid, stream_sid, until, migration };
             self.outputs.push_back(Output::Admit(custom));
@@ -134,7 +141,7 @@ impl Call {
     }
 
     fn begin(&mut self, call_sid: CallSid, stream_sid: StreamSid, migration: Migration) {
-        let (from, to) = (self.inputs.text_parameter("From"), self.inputs.text_parameter("To"));
+        let (from, to) = (self.facts.from().map(ToOwned::to_owned), self.facts.to().map(ToOwned::to_owned));
         self.lifecycle = Lifecycle::Active { migration };
         self.timers.set(Timer::FramesTimeout, self.now + self.config.timeouts.frames_ms);
         self.outcome.call_sid = call_sid.as_str().to_owned();
@@ -160,6 +167,8 @@ impl Call {
             return;
         }
         self.caller.end();
+        // No audio follows, so the stream waits for none.
+        self.tell_speech(false);
         self.inputs.clear();
         for timer in [
             Timer::Retry,
@@ -192,7 +201,7 @@ impl Call {
             return;
         }
         let (config, words) = (&self.config.handoff, &self.config.words);
-        let (status, twiml) = match why {
+        let (status, LastTwiml { twiml, loss }) = match why {
             Ending::Agent(end) => (VirtualAgentStatus::of(end), handoff::ended(config, end, &self.outcome)),
             Ending::AgentFailed => (VirtualAgentStatus::Failed, handoff::failed(config, words, &self.outcome)),
             Ending::Limit(limit) => {
@@ -200,6 +209,12 @@ impl Call {
             }
         };
         self.report(Report::HandedOff { status });
+        if !loss.is_nothing() {
+            self.report(Report::HandoffShortened {
+                left_out: listed(&loss.left_out),
+                shortened: listed(&loss.shortened),
+            });
+        }
         self.update(twiml);
     }
 
@@ -238,4 +253,14 @@ impl Call {
         self.report(Report::Ended { reason, audio: self.caller.account(), unheard_ms });
         self.outputs.push_back(Output::Close(reason));
     }
+}
+
+/// Names as one text for a report.
+fn listed(names: &[String]) -> String {
+    let mut text = names.join(", ");
+    if let Some((end, _)) = text.char_indices().nth(MAX_LISTED_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

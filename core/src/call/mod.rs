@@ -45,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
 use crate::ending::CallLimit;
@@ -88,6 +89,8 @@ pub struct Call {
     streams: Box<dyn AgentStreams>,
     next_stream: StreamId,
     next_turn: TurnId,
+    /// What Twilio says of the call.
+    facts: CallFacts,
     inputs: AgentInputs,
     playback: Playback,
     agent_voice: AgentVoice,
@@ -134,6 +137,9 @@ pub enum Input<'a> {
     /// The results of [`Output::RunTools`], one for each tool call, in the same order. An `Err` is a sentence for the
     /// agent that says why there is no result.
     ToolsRun(ToolsId, Vec<Result<Map<String, Value>, String>>),
+    /// How much of the agent's audio may wait from now on, in milliseconds, if that is less than
+    /// [`CallConfig::max_answer_ms`]: the driver has many calls and one memory. What waits already stays.
+    AudioRoom(u64),
     /// The call should migrate because this instance will end. The call closes its media stream in the next gap of the
     /// conversation, after [`Timeouts::migration_ms`](crate::config::Timeouts) at the latest.
     Migrate,
@@ -193,6 +199,7 @@ impl Call {
             streams: streams::streams(config.shape),
             next_stream: StreamId(1),
             next_turn: TurnId(1),
+            facts: CallFacts::default(),
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
@@ -244,6 +251,7 @@ impl Call {
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
             Input::ToolsRun(id, results) => self.on_tools_run(id, results),
+            Input::AudioRoom(ms) => self.playback.set_room(ms),
             Input::Migrate => self.migrate(),
             Input::Timeout => self.on_timeout(),
         }
@@ -275,6 +283,12 @@ impl Call {
         CallProgress { failed_turns: self.failures.failed_turns(), awaits_greeting: self.awaits_greeting }
     }
 
+    /// How much of the agent's audio waits here, in bytes of mu-law at 8,000 Hz.
+    #[must_use]
+    pub fn waiting_audio_bytes(&self) -> usize {
+        self.playback.waiting_bytes()
+    }
+
     /// Runs after each input and starts what can start.
     fn advance(&mut self) {
         if self.may_open_stream() {
@@ -288,9 +302,10 @@ impl Call {
     }
 
     /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still plays. An
-    /// open stream listens on.
+    /// open stream listens on. An agent with one stream for each turn takes the results of its tools next, so no stream
+    /// opens before they are there.
     fn may_open_stream(&self) -> bool {
-        let must_wait = self.inputs.is_empty() && self.playback.is_fetching();
+        let must_wait = self.inputs.is_empty() && self.playback.is_fetching() || self.awaits_tools();
         self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)
     }
 

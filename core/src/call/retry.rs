@@ -13,6 +13,9 @@ use crate::time::CallTime;
 /// The longest backoff, in milliseconds.
 const MAX_BACKOFF_MS: u64 = 2_000;
 
+/// The shortest time after which a stream that did not fail has worked, in milliseconds: longer than any connection takes.
+const MIN_WORKED_MS: u64 = 15_000;
+
 /// The gRPC code of an input that the agent refuses.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
@@ -81,7 +84,7 @@ impl Call {
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
         let was_well = broken.was_listening && last.is_some();
-        if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms {
+        if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms.max(MIN_WORKED_MS) {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }

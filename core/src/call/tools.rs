@@ -42,7 +42,7 @@ impl Call {
         }
         self.streams.note_tool_calls();
         let has_room = self.tools.running.len() < MAX_WAITING_TOOL_RUNS;
-        if self.config.has_tools && self.streams.takes_tool_results() && has_room {
+        if self.config.has_tools && has_room {
             let id = self.tools.last.next();
             self.tools.last = id;
             self.tools.running.push_back(Running { id, turn, calls: calls.clone() });
@@ -52,17 +52,26 @@ impl Call {
         }
     }
 
+    /// Whether the next stream waits for the results of tools. What the caller says meanwhile waits with it.
+    pub(super) fn awaits_tools(&self) -> bool {
+        self.streams.waits_for_tools() && self.tools.are_running()
+    }
+
     fn refuse_tools(&mut self, turn: TurnId, calls: Vec<ToolCall>) {
         for call in &calls {
             self.report(Report::ToolRefused { turn, tool: call.tool.clone() });
         }
         let refused = calls.into_iter().map(|call| ToolResult { call, outcome: ToolOutcome::Refused });
-        self.queue_tool_results(refused.collect());
+        self.queue_tool_results(turn, refused.collect());
     }
 
-    fn queue_tool_results(&mut self, results: Vec<ToolResult>) {
+    fn queue_tool_results(&mut self, turn: TurnId, results: Vec<ToolResult>) {
+        let mut all_fit = true;
         for results in self.streams.tool_inputs(results) {
-            self.inputs.add_tool_results(results);
+            all_fit &= self.inputs.add_tool_results(results);
+        }
+        if !all_fit {
+            self.report(Report::ToolResultsDropped { turn });
         }
     }
 
@@ -89,6 +98,6 @@ impl Call {
             };
             self.report(Report::ToolRun { turn, tool: call.tool.clone(), fault });
         }
-        self.queue_tool_results(results);
+        self.queue_tool_results(turn, results);
     }
 }

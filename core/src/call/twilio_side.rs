@@ -57,7 +57,7 @@ impl Call {
             self.close(CloseReason::WrongCall);
             return Ok(());
         }
-        self.on_started(call_sid, stream_sid, start.custom_parameters);
+        self.on_started(call_sid, stream_sid, start);
         Ok(())
     }
 
@@ -126,7 +126,11 @@ impl Call {
     /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.
     fn note_speech(&mut self) {
         let recent = self.caller.received().saturating_sub(PAUSE_IN_SPEECH_MS * BYTES_PER_MS as u64);
-        let speaks = self.voice.end_since(recent).is_some();
+        self.tell_speech(self.voice.end_since(recent).is_some());
+    }
+
+    /// Tells the stream whether the caller speaks, if it does not know.
+    pub(super) fn tell_speech(&mut self, speaks: bool) {
         if let Some(stream) = self.streams.note_speech(speaks) {
             self.outputs.push_back(Output::Agent(stream, AgentCommand::CallerSpeaks(speaks)));
         }

@@ -4,7 +4,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::ending::VirtualAgentStatus;
-use crate::handoff::{HandoffField, Outcome};
+use crate::handoff::shortening::{fitted, in_query, shortened};
+use crate::handoff::{HandoffField, Loss, MAX_TWIML_CHARS, Outcome};
 
 /// Characters that need no escape in a URL's query: RFC 3986 section 2.3, unreserved.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -13,17 +14,23 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 pub(super) struct Content {
     /// `dialogflowJSON`, its fields in order.
     pub(super) fields: Vec<(HandoffField, Value)>,
-    /// `AgentHandoffParameters` of `VirtualAgentProviderData`.
-    pub(super) metadata: Option<Value>,
-    /// `PauseParameters` of `VirtualAgentProviderData`.
-    pub(super) pause: Option<Value>,
+    /// What the agent gives to the handler, in `VirtualAgentProviderData`.
+    pub(super) given: Option<Given>,
     /// Why the call ends, if the agent did not end it.
     pub(super) reason: Option<&'static str>,
-    pub(super) truncated: bool,
+    /// What did not fit.
+    pub(super) loss: Loss,
+}
+
+/// What the agent gives to the handler: the metadata of a live-agent hand-off, or the parameters of a pause.
+pub(super) struct Given {
+    name: &'static str,
+    value: Value,
 }
 
 impl Content {
-    pub(super) fn new(allowed: &[HandoffField], outcome: &Outcome, metadata: Option<&Value>) -> Self {
+    pub(super) fn new(allowed: &[HandoffField], outcome: &Outcome, metadata: Option<Value>) -> Self {
+        let metadata = metadata.filter(|_| allowed.contains(&HandoffField::LiveAgentHandoff));
         let value = |field| match field {
             HandoffField::Intent => {
                 Some(json!({ "name": outcome.intent.name, "displayName": outcome.intent.display_name }))
@@ -31,24 +38,26 @@ impl Content {
             HandoffField::Parameters => Some(Value::Object(outcome.parameters.clone())),
             HandoffField::QueryText => Some(Value::from(outcome.query_text.as_str())),
             HandoffField::Action => (!outcome.action.is_empty()).then(|| Value::from(outcome.action.as_str())),
-            HandoffField::LiveAgentHandoff => metadata.cloned(),
+            HandoffField::LiveAgentHandoff => metadata.clone(),
             HandoffField::Session => Some(Value::from(outcome.session.as_str())),
         };
         let fields = HandoffField::ALL.into_iter().filter(|field| allowed.contains(field));
-        let metadata = metadata.filter(|_| allowed.contains(&HandoffField::LiveAgentHandoff)).cloned();
         let fields = fields.filter_map(|field| Some((field, value(field)?))).collect();
-        Self { fields, metadata, pause: None, reason: None, truncated: false }
+        let given = metadata.map(|value| Given { name: "AgentHandoffParameters", value });
+        Self { fields, given, reason: None, loss: Loss::default() }
+    }
+
+    /// The same for a pause.
+    pub(super) fn pausing(self, parameters: Value) -> Self {
+        Self { given: Some(Given { name: "PauseParameters", value: parameters }), ..self }
     }
 
     pub(super) fn query(&self, status: VirtualAgentStatus, outcome: &Outcome) -> [(&'static str, String); 3] {
         let mut provider = Map::new();
         provider.insert("ConversationId".to_owned(), Value::from(outcome.call_sid.as_str()));
         provider.insert("EndUserId".to_owned(), Value::from(outcome.call_sid.as_str()));
-        if let Some(metadata) = &self.metadata {
-            provider.insert("AgentHandoffParameters".to_owned(), metadata.clone());
-        }
-        if let Some(pause) = &self.pause {
-            provider.insert("PauseParameters".to_owned(), pause.clone());
+        if let Some(Given { name, value }) = &self.given {
+            provider.insert((*name).to_owned(), value.clone());
         }
         [
             ("dialogflowJSON", self.dialogflow_json()),
@@ -64,41 +73,120 @@ impl Content {
         if let Some(reason) = self.reason {
             fields.push(format!("\"reason\":\"{reason}\""));
         }
-        if self.truncated {
+        if !self.loss.is_nothing() {
             fields.push("\"truncated\":true".to_owned());
         }
         format!("{{{}}}", fields.join(","))
     }
 
-    /// Removes the largest part. Of the parameters it removes only the largest one, and the intent goes last. `false`
-    /// if nothing is left to remove.
-    pub(super) fn leave_out_largest(&mut self) -> bool {
-        let parameter = self.largest_parameter();
-        let field = self
-            .fields
-            .iter()
-            .filter(|(field, _)| !matches!(field, HandoffField::Parameters | HandoffField::Intent))
-            .map(|(field, value)| (encoded_len(value), *field))
-            .max_by_key(|(len, _)| *len);
-        let metadata = self.metadata.as_ref().map(encoded_len);
-        let pause = self.pause.as_ref().map(encoded_len);
-        self.truncated = true;
-        let largest = [parameter.as_ref().map(|found| found.0), field.map(|found| found.0), metadata, pause];
-        let Some(largest) = largest.into_iter().flatten().max() else {
-            let before = self.fields.len();
-            self.fields.clear();
-            return before > 0;
-        };
-        if metadata == Some(largest) {
-            self.metadata = None;
-        } else if pause == Some(largest) {
-            self.pause = None;
-        } else if let Some((_, field)) = field.filter(|(len, _)| *len == largest) {
-            self.fields.retain(|(other, _)| *other != field);
-        } else if let Some((_, name)) = parameter {
-            self.parameters().map(|parameters| parameters.remove(&name));
+    /// Makes the content smaller until `fits` holds for it. What the agent gives to the handler stands in both objects while
+    /// there is room, else in `VirtualAgentProviderData` alone, its texts shortened, the longest first. Other parts are left
+    /// out, the largest first: of the parameters one after the other, and the intent last. A part is left out if no text
+    /// that the agent gives is longer.
+    pub(super) fn make_fit(&mut self, fits: impl Fn(&Self) -> bool) {
+        if fits(self) {
+            return;
         }
-        true
+        self.leave_out_field(HandoffField::LiveAgentHandoff);
+        self.leave_out_without_hope();
+        while !fits(self) {
+            let largest = self.largest().or_else(|| self.largest_of_last());
+            let Some((len, part)) = largest else { return };
+            let min = if part.is_last() { 0 } else { len };
+            match self.fitted_given(min, &fits) {
+                Some(value) => return self.shorten_given(value),
+                None => self.leave_out(part),
+            }
+        }
+    }
+
+    /// Leaves out in one pass what can never fit, so that the steps after it are few and short: an agent may send megabytes.
+    fn leave_out_without_hope(&mut self) {
+        let is_large =
+            |field: &HandoffField, value| *field != HandoffField::Parameters && encoded_len(value) > MAX_TWIML_CHARS;
+        let large: Vec<HandoffField> =
+            self.fields.iter().filter(|(field, value)| is_large(field, value)).map(|(field, _)| *field).collect();
+        large.into_iter().for_each(|field| self.leave_out_field(field));
+        let lost = self.parameters().map(|map| leave_out_beyond(map, encoded_len)).unwrap_or_default();
+        self.loss.left_out.extend(lost.into_iter().map(|name| format!("parameters.{name}")));
+        let Some(Given { name: given, value: Value::Object(map) }) = &mut self.given else { return };
+        let lost = leave_out_beyond(map, |value| encoded_len(&shortened(value, 0, in_query)));
+        self.loss.left_out.extend(lost.into_iter().map(|name| format!("{given}.{name}")));
+    }
+
+    /// What the agent gives, shortened so that the whole fits. `None` if a text would take less than `min`.
+    fn fitted_given(&self, min: usize, fits: &impl Fn(&Self) -> bool) -> Option<Value> {
+        let Given { name, value } = self.given.as_ref()?;
+        // The mark of a loss takes room too.
+        let loss = Loss { shortened: vec![(*name).to_owned()], ..Loss::default() };
+        let with = |value: &Value| Self {
+            fields: self.fields.clone(),
+            given: Some(Given { name, value: value.clone() }),
+            reason: self.reason,
+            loss: loss.clone(),
+        };
+        fitted(value, in_query, min, |value| fits(&with(value)))
+    }
+
+    fn shorten_given(&mut self, value: Value) {
+        let Some(given) = &mut self.given else { return };
+        let whole = std::mem::replace(&mut given.value, value);
+        self.loss.shortened = match (&whole, &given.value) {
+            (Value::Object(whole), Value::Object(short)) => {
+                let changed = whole.iter().filter(|(name, value)| short.get(*name) != Some(value));
+                changed.map(|(name, _)| format!("{}.{name}", given.name)).collect()
+            }
+            _ => vec![given.name.to_owned()],
+        };
+    }
+
+    /// The largest part that can be left out, and how much it takes. The intent and what the agent gives are not among
+    /// them.
+    fn largest(&mut self) -> Option<(usize, Part)> {
+        let parameter = self.largest_parameter().map(|(len, name)| (len, Part::Parameter(name)));
+        let is_part = |field: HandoffField| !matches!(field, HandoffField::Parameters | HandoffField::Intent);
+        let fields = self.fields.iter().filter(|(field, _)| is_part(*field));
+        let field = fields.map(|(field, value)| (encoded_len(value), Part::Field(*field))).max_by_key(|(len, _)| *len);
+        parameter.into_iter().chain(field).max_by_key(|(len, _)| *len)
+    }
+
+    /// The same of the intent and of what the agent gives, when all others are left out.
+    fn largest_of_last(&self) -> Option<(usize, Part)> {
+        let intent = self.fields.iter().find(|(field, _)| *field == HandoffField::Intent);
+        let intent = intent.map(|(_, value)| (encoded_len(value), Part::Intent));
+        let given = self.given.as_ref().map(|given| match given.value.as_object() {
+            Some(map) if !map.is_empty() => {
+                let entry = map.iter().map(|(name, value)| (encoded_len(value) + name.len(), name)).max();
+                entry.map_or((0, Part::Given), |(len, name)| (len, Part::GivenEntry(name.clone())))
+            }
+            _ => (encoded_len(&given.value), Part::Given),
+        });
+        intent.into_iter().chain(given).max_by_key(|(len, _)| *len)
+    }
+
+    fn leave_out(&mut self, part: Part) {
+        match part {
+            Part::Field(field) => self.leave_out_field(field),
+            Part::Intent => self.leave_out_field(HandoffField::Intent),
+            Part::Parameter(name) => {
+                self.parameters().map(|parameters| parameters.remove(&name));
+                self.loss.left_out.push(format!("parameters.{name}"));
+            }
+            Part::GivenEntry(name) => {
+                let Some(given) = &mut self.given else { return };
+                given.value.as_object_mut().map(|map| map.remove(&name));
+                self.loss.left_out.push(format!("{}.{name}", given.name));
+            }
+            Part::Given => self.loss.left_out.extend(self.given.take().map(|given| given.name.to_owned())),
+        }
+    }
+
+    fn leave_out_field(&mut self, field: HandoffField) {
+        let before = self.fields.len();
+        self.fields.retain(|(other, _)| *other != field);
+        if self.fields.len() < before {
+            self.loss.left_out.push(field.name().to_owned());
+        }
     }
 
     fn parameters(&mut self) -> Option<&mut Map<String, Value>> {
@@ -110,6 +198,40 @@ impl Content {
         let parameters = self.parameters()?;
         parameters.iter().map(|(name, value)| (encoded_len(value) + name.len(), name.clone())).max()
     }
+}
+
+/// A part that can be left out.
+enum Part {
+    Field(HandoffField),
+    Parameter(String),
+    Intent,
+    /// One entry of what the agent gives.
+    GivenEntry(String),
+    Given,
+}
+
+impl Part {
+    /// Whether it is left out only when nothing else is left.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Intent | Self::GivenEntry(_) | Self::Given)
+    }
+}
+
+/// Leaves out the largest entries of a map that is too large for any document. Returns their names.
+fn leave_out_beyond(map: &mut Map<String, Value>, len: impl Fn(&Value) -> usize) -> Vec<String> {
+    let mut entries: Vec<(usize, String)> =
+        map.iter().map(|(name, value)| (len(value) + name.len(), name.clone())).collect();
+    entries.sort_unstable();
+    let mut whole: usize = entries.iter().map(|(len, _)| len).sum();
+    let mut lost = Vec::new();
+    while whole > MAX_TWIML_CHARS
+        && let Some((len, name)) = entries.pop()
+    {
+        whole -= len;
+        map.remove(&name);
+        lost.push(name);
+    }
+    lost
 }
 
 fn encoded_len(value: &Value) -> usize {

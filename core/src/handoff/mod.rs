@@ -4,23 +4,23 @@
 //! (`VirtualAgentStatus`, `VirtualAgentProviderData`), so that handlers for either keep working.
 
 mod content;
+mod shortening;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
+use crate::call_facts::ToldFacts;
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
 use crate::words::{OwnWords, Sentence};
 
 use content::{Content, with_query};
+use shortening::{fitted, in_element};
 
 /// Twilio's limit for the `Twiml` of a REST update, in characters (error 32018 beyond it).
 pub const MAX_TWIML_CHARS: usize = 4_000;
-
-/// Session parameters of ours that every Twilio webhook has anyway.
-const TWILIO_PARAMETERS: [&str; 3] = ["From", "To", "CallSid"];
 
 /// Where calls go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,6 +123,8 @@ pub struct Outcome {
     pub query_text: String,
     /// Action of the last answer (ES).
     pub action: String,
+    /// What the agent was told of the call, which does not stand in the URL.
+    pub told: ToldFacts,
 }
 
 impl Outcome {
@@ -139,11 +141,8 @@ impl Outcome {
             } else {
                 self.parameters.clone_from(&answer.parameters);
             }
-            // CX answers with all parameters of the session. Twilio sends these to the hand-off's webhook anyway, and a
-            // phone number must not stand in a URL.
-            for name in TWILIO_PARAMETERS {
-                self.parameters.remove(name);
-            }
+            // CX answers with all parameters of the session.
+            self.told.remove_from(&mut self.parameters);
         }
         if !answer.query_text.is_empty() {
             self.query_text.clone_from(&answer.query_text);
@@ -155,26 +154,62 @@ impl Outcome {
     }
 }
 
+/// The last TwiML of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastTwiml {
+    /// A whole document.
+    pub twiml: String,
+    /// What did not fit into it.
+    pub loss: Loss,
+}
+
+/// What did not fit into a document, by the names of the fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// Fields and parameters that were left out.
+    pub left_out: Vec<String>,
+    /// Entries of the metadata, a pause or a task whose texts were shortened.
+    pub shortened: Vec<String>,
+}
+
+impl Loss {
+    /// Whether all of it fitted.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.left_out.is_empty() && self.shortened.is_empty()
+    }
+}
+
+impl From<String> for LastTwiml {
+    fn from(twiml: String) -> Self {
+        Self { twiml, loss: Loss::default() }
+    }
+}
+
 /// TwiML for a call whose agent ended its part. A `<Dial>` has [`DIAL_ACTION`] as its action.
 #[must_use]
-pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> String {
+pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> LastTwiml {
     let url = config.end_of_interaction_url.as_deref();
     let (metadata, pause) = match end {
-        AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer)]),
+        AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer)]).into(),
         AgentEnd::Enqueue(enqueue) => return queued(enqueue),
-        AgentEnd::LiveAgentHandoff { metadata } => (Some(metadata), None),
-        AgentEnd::Pause { parameters } => (None, Some(parameters)),
+        AgentEnd::LiveAgentHandoff { metadata } => (Some(outcome.told.without_numbers(metadata)), None),
+        AgentEnd::Pause { parameters } => (None, Some(outcome.told.without_numbers(parameters))),
         AgentEnd::EndInteraction => (None, None),
     };
-    let Some(url) = url else { return document(&[Verb::Hangup]) };
-    let content = Content { pause: pause.cloned(), ..Content::new(&config.fields, outcome, metadata) };
+    let Some(url) = url else { return document(&[Verb::Hangup]).into() };
+    let content = Content::new(&config.fields, outcome, metadata);
+    let content = match pause {
+        Some(parameters) => content.pausing(parameters),
+        None => content,
+    };
     redirect(None, url, VirtualAgentStatus::of(end), content, outcome)
 }
 
 /// TwiML for a call whose agent could not be reached: the configured one, else a redirect with an empty intent, else a
 /// sentence.
 #[must_use]
-pub fn failed(config: &HandoffConfig, words: &OwnWords, outcome: &Outcome) -> String {
+pub fn failed(config: &HandoffConfig, words: &OwnWords, outcome: &Outcome) -> LastTwiml {
     failed_because(config, "agent-failed", None, words.say(Sentence::Failed), outcome)
 }
 
@@ -185,11 +220,11 @@ fn failed_because(
     before: Option<Verb>,
     sentence: Verb,
     outcome: &Outcome,
-) -> String {
+) -> LastTwiml {
     if let Some(twiml) = &config.fallback_twiml {
-        return twiml.clone();
+        return twiml.clone().into();
     }
-    let Some(url) = &config.end_of_interaction_url else { return document(&[sentence, Verb::Hangup]) };
+    let Some(url) = &config.end_of_interaction_url else { return document(&[sentence, Verb::Hangup]).into() };
     let nothing_matched = Outcome { intent: Intent::default(), ..outcome.clone() };
     let content = Content { reason: Some(reason), ..Content::new(&config.fields, &nothing_matched, None) };
     redirect(before, url, VirtualAgentStatus::Failed, content, outcome)
@@ -199,14 +234,14 @@ fn failed_because(
 /// URL speaks to the caller, so a goodbye before a redirect is only said if the settings have one. After too many failed
 /// turns it is what failed calls get.
 #[must_use]
-pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords, outcome: &Outcome) -> String {
+pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords, outcome: &Outcome) -> LastTwiml {
     let goodbye = words.say_if_set(Sentence::Goodbye);
     if limit == CallLimit::FailedTurns {
         let sentence = goodbye.clone().unwrap_or_else(|| words.say(Sentence::Failed));
         return failed_because(config, limit.as_str(), goodbye, sentence, outcome);
     }
     let Some(url) = &config.end_of_interaction_url else {
-        return document(&[words.say(Sentence::Goodbye), Verb::Hangup]);
+        return document(&[words.say(Sentence::Goodbye), Verb::Hangup]).into();
     };
     let content = Content { reason: Some(limit.as_str()), ..Content::new(&config.fields, outcome, None) };
     redirect(goodbye, url, VirtualAgentStatus::Hangup, content, outcome)
@@ -222,7 +257,8 @@ fn dial(rules: &DialRules, transfer: &Transfer) -> Verb {
     })
 }
 
-fn queued(enqueue: &Enqueue) -> String {
+/// TwiML that queues the call. If the task's attributes are too long, their texts are shortened, then left out.
+fn queued(enqueue: &Enqueue) -> LastTwiml {
     let with = |attributes: &Value| {
         let content = match (&enqueue.workflow_sid, &enqueue.queue) {
             (None, Some(queue)) => queue.clone(),
@@ -232,7 +268,32 @@ fn queued(enqueue: &Enqueue) -> String {
         document(&[Verb::Enqueue { workflow_sid: enqueue.workflow_sid.clone(), content }])
     };
     let whole = with(&enqueue.attributes);
-    if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with(&json!({ "truncated": true })) }
+    if is_short(&whole) {
+        return whole.into();
+    }
+    let marked = match &enqueue.attributes {
+        Value::Object(attributes) => {
+            let mut attributes = attributes.clone();
+            attributes.insert("truncated".to_owned(), true.into());
+            Value::Object(attributes)
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => other.clone(),
+    };
+    match fitted(&marked, in_element, 0, |attributes| is_short(&with(attributes))) {
+        Some(short) => LastTwiml {
+            twiml: with(&short),
+            loss: Loss { shortened: vec!["attributes".to_owned()], ..Loss::default() },
+        },
+        None => LastTwiml {
+            twiml: with(&json!({ "truncated": true })),
+            loss: Loss { left_out: vec!["attributes".to_owned()], ..Loss::default() },
+        },
+    }
+}
+
+/// Whether Twilio takes the document in a REST update.
+fn is_short(twiml: &str) -> bool {
+    twiml.chars().count() < MAX_TWIML_CHARS
 }
 
 fn redirect(
@@ -241,14 +302,13 @@ fn redirect(
     status: VirtualAgentStatus,
     mut content: Content,
     outcome: &Outcome,
-) -> String {
-    loop {
+) -> LastTwiml {
+    let write = |content: &Content| {
         let url = with_query(url, &content.query(status, outcome));
-        let twiml = document(&before.iter().cloned().chain([Verb::Redirect { url }]).collect::<Vec<_>>());
-        if twiml.chars().count() < MAX_TWIML_CHARS || !content.leave_out_largest() {
-            return twiml;
-        }
-    }
+        document(&before.iter().cloned().chain([Verb::Redirect { url }]).collect::<Vec<_>>())
+    };
+    content.make_fit(|content| is_short(&write(content)));
+    LastTwiml { twiml: write(&content), loss: content.loss }
 }
 
 #[cfg(test)]

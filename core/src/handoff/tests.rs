@@ -1,5 +1,18 @@
 use super::*;
 
+// The documents alone; what was lost has tests of its own.
+fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> String {
+    super::ended(config, end, outcome).twiml
+}
+
+fn failed(config: &HandoffConfig, words: &OwnWords, outcome: &Outcome) -> String {
+    super::failed(config, words, outcome).twiml
+}
+
+fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords, outcome: &Outcome) -> String {
+    super::limit_reached(config, limit, words, outcome).twiml
+}
+
 fn config(url: &str) -> HandoffConfig {
     HandoffConfig { end_of_interaction_url: Some(url.to_owned()), ..HandoffConfig::default() }
 }
@@ -12,6 +25,7 @@ fn outcome() -> Outcome {
         parameters: json!({ "loaves": 2 }).as_object().cloned().unwrap(),
         query_text: "two loaves".to_owned(),
         action: String::new(),
+        told: ToldFacts::default(),
     }
 }
 
@@ -79,7 +93,7 @@ fn a_handoff_of_any_size_stays_under_the_limit() {
     outcome.query_text = "q".repeat(5_000);
     let end = AgentEnd::LiveAgentHandoff { metadata: Value::from("m".repeat(5_000)) };
     let twiml = ended(&config("https://example.com/next"), &end, &outcome);
-    assert_eq!(parameters(&twiml)[0].1, r#"{"truncated":true}"#);
+    assert_eq!(parameters(&twiml)[0].1, r#"{"parameters":{"loaves":2},"truncated":true}"#);
     assert_eq!(parameters(&twiml)[1].1, "live-agent-handoff");
 }
 
@@ -98,13 +112,16 @@ fn a_transfer_dials() {
 }
 
 #[test]
-fn a_task_is_queued_and_one_too_large_loses_its_attributes() {
+fn a_task_is_queued_and_the_longest_texts_of_one_too_large_are_shortened() {
     let queue = |attributes| {
         let enqueue = Enqueue { workflow_sid: Some("WW1".to_owned()), attributes, ..Enqueue::default() };
         ended(&config("https://example.com/next"), &AgentEnd::Enqueue(enqueue), &outcome())
     };
     assert!(queue(json!({ "skill": "cakes" })).contains(r#"<Task>{&quot;skill&quot;:&quot;cakes&quot;}</Task>"#));
-    assert!(queue(json!({ "story": "x".repeat(4_000) })).contains("{&quot;truncated&quot;:true}"));
+    let long = queue(json!({ "story": "x".repeat(4_000), "skill": "cakes" }));
+    assert!(long.contains("&quot;skill&quot;:&quot;cakes&quot;") && long.contains("&quot;truncated&quot;:true}"));
+    assert!(long.contains("xx…&quot;") && (3_990..4_000).contains(&long.chars().count()), "{}", long.chars().count());
+    assert!(queue(json!({ "ids": vec![7; 4_000] })).contains("<Task>{&quot;truncated&quot;:true}</Task>"));
 }
 
 #[test]
@@ -176,4 +193,69 @@ fn parameters_come_after_the_urls_own_query_and_before_its_fragment() {
     ] {
         assert_eq!(with_query(url, &added), whole);
     }
+}
+
+/// The two objects of a hand-off with that metadata.
+fn both(outcome: &Outcome, metadata: &Value) -> (Value, Value, Loss) {
+    let end = AgentEnd::LiveAgentHandoff { metadata: metadata.clone() };
+    let LastTwiml { twiml, loss } = super::ended(&config("https://example.com/next"), &end, outcome);
+    assert!(is_short(&twiml), "{}", twiml.chars().count());
+    let read = |n: usize| serde_json::from_str(&parameters(&twiml)[n].1).unwrap();
+    (read(0), read(2), loss)
+}
+
+#[test]
+fn long_metadata_stands_in_agent_handoff_parameters_alone_and_then_its_longest_texts_are_shortened() {
+    let notes = |text: &str| json!({ "department": "billing", "urgent": true, "summary": text });
+    for (text, is_whole) in [("x".repeat(2_500), true), ("x".repeat(5_000), false), ("あ".repeat(430), false)] {
+        let (result, provider, loss) = both(&outcome(), &notes(&text));
+        assert!(result.get("liveAgentHandoff").is_none() && result["truncated"] == true, "{result}");
+        assert_eq!((&result["parameters"]["loaves"], &result["queryText"]), (&2.into(), &"two loaves".into()));
+        let given = &provider["AgentHandoffParameters"];
+        assert_eq!((&given["department"], &given["urgent"]), (&"billing".into(), &true.into()));
+        let summary = given["summary"].as_str().unwrap();
+        assert_eq!(summary == text, is_whole);
+        assert!(is_whole || (summary.ends_with('…') && summary.chars().count() > text.chars().count() / 2));
+        let shortened: &[&str] = if is_whole { &[] } else { &["AgentHandoffParameters.summary"] };
+        assert_eq!(loss.left_out, ["liveAgentHandoff"]);
+        assert_eq!(loss.shortened, shortened);
+    }
+}
+
+#[test]
+fn metadata_that_fits_twice_stands_in_both_objects_and_nothing_is_lost() {
+    let (result, provider, loss) = both(&outcome(), &json!({ "summary": "x".repeat(600) }));
+    assert_eq!(result["liveAgentHandoff"], provider["AgentHandoffParameters"]);
+    assert!(result.get("truncated").is_none() && loss.is_nothing());
+}
+
+#[test]
+fn a_field_that_is_longer_than_the_longest_text_of_the_metadata_goes_first() {
+    let mut outcome = outcome();
+    outcome.parameters.insert("story".to_owned(), "s".repeat(3_000).into());
+    let summary = "x".repeat(2_000);
+    let (result, provider, loss) = both(&outcome, &json!({ "summary": summary }));
+    assert_eq!(provider["AgentHandoffParameters"]["summary"], summary);
+    assert_eq!(result["parameters"], json!({ "loaves": 2 }));
+    assert_eq!(loss.left_out, ["liveAgentHandoff", "parameters.story"]);
+}
+
+#[test]
+fn metadata_of_numbers_without_end_loses_its_largest_entries_and_a_pause_is_shortened_too() {
+    let (_, provider, loss) = both(&outcome(), &json!({ "ids": vec![1_234_567; 2_000], "department": "billing" }));
+    assert_eq!(provider["AgentHandoffParameters"], json!({ "department": "billing" }));
+    assert!(loss.left_out.contains(&"AgentHandoffParameters.ids".to_owned()), "{loss:?}");
+    let end = AgentEnd::Pause { parameters: json!({ "why": "p".repeat(6_000), "amount": 12 }) };
+    let pause = super::ended(&config("https://example.com/next"), &end, &outcome());
+    assert!(is_short(&pause.twiml) && parameters(&pause.twiml)[2].1.contains(r#""amount":12"#));
+    assert_eq!(pause.loss.shortened, ["PauseParameters.why"]);
+}
+
+#[test]
+fn megabytes_of_parameters_and_metadata_are_left_out_without_delay() {
+    let many = |n: usize| Value::Object((0..n).map(|n| (format!("name{n}"), n.to_string().into())).collect());
+    let outcome = Outcome { parameters: many(20_000).as_object().cloned().unwrap(), ..outcome() };
+    let (result, provider, loss) = both(&outcome, &many(20_000));
+    assert!(!result["parameters"].as_object().unwrap().is_empty() || provider["AgentHandoffParameters"].is_object());
+    assert!(loss.left_out.len() > 38_000, "{}", loss.left_out.len());
 }

@@ -138,6 +138,26 @@ impl Report {
                 "an answer is too long to be kept: a part is missing in reports",
                 "{turn} answer truncated",
             ),
+            Self::HandoffShortened { .. } => (
+                "handoff-shortened",
+                "the hand-off has no room for all that the agent knows: a part is left out or shortened",
+                "hand-off: left out {left_out}; shortened {shortened}",
+            ),
+            Self::ToolResultsDropped { .. } => (
+                "tool-results-dropped",
+                "too many results of tools wait already: some were dropped",
+                "{turn} tool results dropped",
+            ),
+            Self::TransferRefused { .. } => (
+                "transfer-refused",
+                "the agent asks for a transfer to what cannot be dialled: the conversation goes on",
+                "{turn} transfer refused: {why}",
+            ),
+            Self::CallerIdMissing => (
+                "caller-id-missing",
+                "the caller has no number that a transfer could show, and Twilio demands one: set DIAL_CALLER_ID",
+                "no caller ID for a transfer",
+            ),
             Self::TurnedAway => {
                 ("turned-away", "all places are taken (MAX_CALLS): the call is turned away", "turned away")
             }
@@ -184,7 +204,9 @@ impl Report {
             Self::Payload { turn, payload } => {
                 vec![field("turn", *turn), personal(Personal::Words, "payload", FieldValue::Json(payload))]
             }
-            Self::PayloadRefused { turn, why } | Self::WebhookFailed { turn, why } => {
+            Self::PayloadRefused { turn, why }
+            | Self::WebhookFailed { turn, why }
+            | Self::TransferRefused { turn, why } => {
                 vec![field("turn", *turn), field("why", why)]
             }
             Self::ToolRefused { turn, tool } => vec![field("turn", *turn), field("tool", FieldValue::Resource(tool))],
@@ -194,7 +216,11 @@ impl Report {
             Self::TurnUnanswered { turn, asks_again } => {
                 vec![field("turn", *turn), field("asks_again", *asks_again)]
             }
+            Self::HandoffShortened { left_out, shortened } => {
+                vec![field("left_out", left_out), field("shortened", shortened)]
+            }
             Self::AnswerTruncated { turn }
+            | Self::ToolResultsDropped { turn }
             | Self::Succeeded { turn }
             | Self::StartingEventUnanswered { turn }
             | Self::NoInputTurnReplaced { turn } => {
@@ -212,7 +238,7 @@ impl Report {
                 field("again_ms", retry_in_ms.map(|_| FieldValue::Ms(*again_ms))),
             ],
             Self::AudioDropped { ms: dropped_ms } => vec![ms("ms", *dropped_ms)],
-            Self::TurnedAway | Self::Digit | Self::DigitDropped => Vec::new(),
+            Self::TurnedAway | Self::CallerIdMissing | Self::Digit | Self::DigitDropped => Vec::new(),
             Self::DigitsComplete { count: digits } => vec![count("count", *digits as u64)],
             Self::NoInput { in_a_row, by_event } => {
                 vec![count("in_a_row", u64::from(*in_a_row)), field("by_event", *by_event)]

@@ -108,6 +108,8 @@ pub enum TapeInput {
     TakenOver,
     /// Whether there is room for the call.
     Admitted(bool),
+    /// As [`Input::AudioRoom`].
+    AudioRoom(u64),
     /// That stream of the agent sent an event.
     Agent(StreamId, AgentEvent),
     /// The REST update was answered.
@@ -133,6 +135,7 @@ impl TapeInput {
             Self::NotReading => Input::NotReading,
             Self::TakenOver => Input::TakenOver,
             Self::Admitted(has_room) => Input::Admitted(*has_room),
+            Self::AudioRoom(ms) => Input::AudioRoom(*ms),
             Self::Agent(stream, event) => Input::Agent(*stream, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
@@ -235,6 +238,7 @@ impl TapeLine {
 #[serde(rename_all = "camelCase")]
 enum RunnerMessage {
     Admitted(bool),
+    AudioRoom(u64),
     Updated(UpdateResult),
     Fetched {
         id: FetchId,
@@ -262,6 +266,7 @@ enum ToolRun {
 fn from_runner(message: Value) -> Result<TapeInput, String> {
     match serde_json::from_value(message).map_err(|error| error.to_string())? {
         RunnerMessage::Admitted(has_room) => Ok(TapeInput::Admitted(has_room)),
+        RunnerMessage::AudioRoom(ms) => Ok(TapeInput::AudioRoom(ms)),
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
         RunnerMessage::Migrate {} => Ok(TapeInput::Migrate),
         RunnerMessage::NotReading {} => Ok(TapeInput::NotReading),
@@ -310,6 +315,7 @@ mod tests {
             Input::NotReading,
             Input::TakenOver,
             Input::Admitted(true),
+            Input::AudioRoom(30_000),
         ];
         let mut writer = TapeWriter::new(Mask::default());
         let mut text = writer.header("cx", &CallConfig::default());

@@ -73,6 +73,7 @@ impl TapeWriter {
                 let results: Vec<Value> = results.iter().map(|result| self.tool_run(result)).collect();
                 json!({ "at_ms": at, "from": "runner", "message": { "toolsRun": { "id": id, "results": results } } })
             }
+            Input::AudioRoom(ms) => json!({ "at_ms": at, "from": "runner", "message": { "audioRoom": ms } }),
             Input::Admitted(has_room) => json!({ "at_ms": at, "from": "runner", "message": { "admitted": has_room } }),
             Input::NotReading => json!({ "at_ms": at, "from": "runner", "message": { "notReading": {} } }),
             Input::TakenOver => json!({ "at_ms": at, "from": "runner", "message": { "takenOver": {} } }),

@@ -177,6 +177,19 @@ fn clause_8_the_agents_waiting_audio_is_bounded_in_milliseconds() {
 }
 
 #[test]
+fn clause_8_the_driver_can_lower_the_bound_of_waiting_audio() {
+    let mut test = TestCall::started(session_stream::config());
+    test.feed(&Input::AudioRoom(30_000)).unwrap();
+    test.agent(1, answered(60_000));
+    test.feed(&Input::AudioRoom(u64::MAX)).unwrap();
+    test.agent(1, answered(60_000));
+    test.wait(200_000);
+    assert_eq!(test.played_ms(), 30_000 + 60_000);
+    let refused = |report: &&Report| matches!(report, Report::PromptRefused { .. });
+    assert_eq!(test.reports().filter(refused).count(), 1);
+}
+
+#[test]
 fn clause_8_what_is_kept_of_an_answer_in_many_parts_is_bounded_in_bytes() {
     let mut test = TestCall::started(session_stream::config());
     let part = |n: usize| Answer {

@@ -4,6 +4,7 @@
 
 mod answer_parts;
 mod barge_in;
+mod call_facts;
 mod carried;
 mod contract;
 mod disorder;
@@ -13,6 +14,7 @@ mod exchange;
 mod failures;
 mod fillers;
 mod hostile;
+mod left_out;
 mod listening;
 mod messages;
 mod migration;

@@ -4,7 +4,7 @@ use dialbridge_core::agent::TurnInput;
 use dialbridge_core::config::NoInput;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::session_stream::greeted;
+use crate::session_stream::{end_session, greeted};
 use crate::test_call::{TestCall, answered, interim, numbers, starting_text, with};
 
 #[test]
@@ -45,6 +45,16 @@ fn a_session_is_told_when_the_caller_is_in_the_middle_of_a_word() {
     test.hush(200);
     assert_eq!(test.caller_speaks(1), [true, false]);
     assert_eq!(test.last_stream(), 1);
+}
+
+#[test]
+fn after_the_agents_part_no_audio_is_waited_for() {
+    let mut test = greeted();
+    test.speak(300);
+    test.agent(1, end_session());
+    assert_eq!(test.caller_speaks(1), [true, false]);
+    test.speak(300);
+    assert_eq!(test.caller_speaks(1), [true, false]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Tools that an agent with one stream for the whole call (CES) wants run.
+//! Tools that an agent wants run.
 
-use dialbridge_core::agent::{AgentFault, Answer, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::config::Clip;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Input, Output, Report, ToolsId};
 use serde_json::{Map, Value};
 
 use crate::session_stream::{config, end_session};
-use crate::test_call::TestCall;
+use crate::test_call::{TestCall, answered, digits, numbers, starting_text};
 
 pub(crate) fn call(tool: &str) -> ToolCall {
     ToolCall { id: format!("call of {tool}"), tool: tool.to_owned(), ..ToolCall::default() }
@@ -101,4 +102,40 @@ fn an_agent_that_asks_for_tools_without_end_fills_no_memory() {
     test.agent(1, end_session());
     test.feed(&Input::ToolsRun(ToolsId(3), Vec::new())).unwrap();
     assert_eq!(tool_results(&test).len(), 84, "an agent that is done is told nothing");
+}
+
+#[test]
+fn an_agent_that_hears_turn_by_turn_gets_its_results_before_anything_else() {
+    let mut test = TestCall::started(CallConfig { has_tools: true, ..starting_text() });
+    let AgentEvent::Answer(mut wants) = wants(&["tools/1"]) else { panic!() };
+    wants.part = AnswerPart::Final;
+    test.agent(1, AgentEvent::Answer(wants));
+    test.speak(400);
+    test.press("7#");
+    test.hush(600);
+    assert_eq!(test.last_stream(), 1, "no turn opens while the tool runs");
+    let result = Map::from_iter([("stock".to_owned(), Value::from(7))]);
+    test.feed(&Input::ToolsRun(ToolsId(1), vec![Ok(result.clone())])).unwrap();
+    let TurnInput::ToolResults(results) = test.opened_with(2) else { panic!() };
+    assert_eq!(results[0].outcome, ToolOutcome::Done(result));
+    test.agent(2, answered(300));
+    assert_eq!(test.opened_with(3), digits("7", Some('#')));
+    test.agent(3, answered(300));
+    test.hush(20);
+    assert_eq!(numbers(&test.written(4)), (0..51).collect::<Vec<u16>>(), "and nothing of what the caller said is lost");
+}
+
+#[test]
+fn a_caller_who_waits_for_a_tool_hears_the_filler() {
+    let mut config = CallConfig { has_tools: true, ..starting_text() };
+    config.fillers.thinking = Some(Clip(vec![0x33; 8_000].into()));
+    config.fillers.thinking_after_ms = 1_000;
+    let mut test = TestCall::started(config);
+    let AgentEvent::Answer(mut wants) = wants(&["tools/1"]) else { panic!() };
+    wants.part = AnswerPart::Final;
+    test.agent(1, AgentEvent::Answer(wants));
+    test.hush(900);
+    assert_eq!(test.played_ms(), 0);
+    test.hush(200);
+    assert!(test.is_playing());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dialbridge_core::parameters::NameCase;
 use serde_json::{Map, Value};
 
 use crate::agent::script::{Fault, Reply, Script, ToolCall};
@@ -122,12 +123,13 @@ impl Conversations {
     }
 
     /// Adds parameters to the session's and returns them all; null removes one
-    /// (`google.cloud.dialogflow.cx.v3.QueryParameters.parameters`).
+    /// (`google.cloud.dialogflow.cx.v3.QueryParameters.parameters`). Names are compared without regard to case.
     pub(super) fn collect(&self, session: &str, more: &Map<String, Value>) -> Map<String, Value> {
         self.at(session, |position| {
-            position.parameters.extend(more.clone());
+            NameCase::Ignored.extend(&mut position.parameters, more.clone());
             position.parameters.retain(|_, value| !value.is_null());
-            position.parameters.clone()
+            let names = self.script.parameter_names;
+            position.parameters.iter().map(|(name, value)| (names.spelled(name), value.clone())).collect()
         })
     }
 
@@ -319,5 +321,6 @@ mod tests {
         assert_eq!(collect("1", json!({ "a": 1, "b": 2 })), json!({ "a": 1, "b": 2 }));
         assert_eq!(collect("1", json!({ "a": null, "c": 3 })), json!({ "b": 2, "c": 3 }));
         assert_eq!(collect("2", json!({})), json!({}));
+        assert_eq!(collect("1", json!({ "C": 4 })), json!({ "b": 2, "C": 4 }), "names are the same in any case");
     }
 }

@@ -100,7 +100,7 @@ fn dtmf_settings(rules: &DtmfRules) -> cx::advanced_settings::DtmfSettings {
         max_digits: rules.max_digits,
         finish_digit: rules.finish_digit.clone(),
         interdigit_timeout_duration: (rules.interdigit_ms > 0).then(|| duration(rules.interdigit_ms)),
-        ..Default::default()
+        endpointing_timeout_duration: (rules.endpointing_ms > 0).then(|| duration(rules.endpointing_ms)),
     }
 }
 

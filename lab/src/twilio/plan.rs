@@ -20,6 +20,8 @@ pub struct CallPlan {
     pub from: String,
     /// The called number.
     pub to: String,
+    /// Further parameters of each webhook, such as `Direction` or `SipHeader_X-Shop`. One replaces Twilio's usual value.
+    pub facts: Vec<(String, String)>,
     /// What the caller does.
     pub steps: Vec<CallerStep>,
     /// When the caller has no step left, he hangs up after this long a silence of the agent.
@@ -47,6 +49,7 @@ impl CallPlan {
             fallback_url: None,
             from: "+15550100".to_owned(),
             to: "+15550199".to_owned(),
+            facts: Vec::new(),
             steps,
             hang_up_after: Duration::from_secs(20),
             limit: Duration::from_secs(300),

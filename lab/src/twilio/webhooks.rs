@@ -81,7 +81,9 @@ impl ActiveCall<'_> {
             ("From", &self.plan.from),
             ("To", &self.plan.to),
         ];
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        let usual = pairs.into_iter().filter(|(name, _)| !self.plan.facts.iter().any(|(other, _)| other == name));
+        let usual = usual.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        usual.chain(self.plan.facts.iter().cloned()).collect()
     }
 }
 

@@ -27,6 +27,11 @@ const EXCEPTION_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Google's metadata server, which also is where other clouds have theirs.
 const METADATA_HOSTS: [&str; 2] = ["metadata.google.internal", "169.254.169.254"];
 
+/// The names of all variables that say which proxy is used.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    PROXY_VARIABLES.into_iter().chain(EXCEPTION_VARIABLES)
+}
+
 /// A proxy, and the hosts that are reached without it.
 #[derive(Debug)]
 pub struct Proxy {

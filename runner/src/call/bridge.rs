@@ -11,6 +11,7 @@ use dialbridge_core::{AgentCommand, AgentEvent, CallSid, CallTime, Input, Output
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::call::audio_share::AudioShare;
 use crate::call::calls::{CallOrder, CallRegistration};
 use crate::call::context::CallContext;
 use crate::call::effects::{Effects, Overflow};
@@ -35,6 +36,7 @@ pub async fn run(
         call: RecordedCall::new(context.config.clone(), recorder),
         began: Instant::now(),
         rare: WakeFlag::new(),
+        audio: AudioShare::of(&context.waiting_audio),
         effects: Effects::new(context, call_sid, telemetry, socket, registration, sender),
     };
     bridge.effects.registration.note(bridge.call.progress());
@@ -74,6 +76,7 @@ pub async fn run(
             Arrived::Due => {
                 armed_for = None;
                 bridge.feed(Input::Timeout);
+                bridge.audio.note(bridge.call.waiting_audio_bytes());
                 // A long answer is converted in slices, each due at once. Other calls go first.
                 tokio::task::yield_now().await;
             }
@@ -89,6 +92,8 @@ struct Bridge {
     began: Instant,
     /// Whether anything but the media stream may be ready.
     rare: WakeFlag,
+    /// Its part of all waiting audio.
+    audio: AudioShare,
     effects: Effects,
 }
 
@@ -118,7 +123,12 @@ impl Bridge {
 
     fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         let is_last = event.is_last();
+        if let Some(room_ms) = self.audio.take_news() {
+            self.feed(Input::AudioRoom(room_ms));
+        }
+        self.effects.note_opening(stream, &event);
         self.feed(Input::Agent(stream, event));
+        self.audio.note(self.call.waiting_audio_bytes());
         if is_last {
             self.effects.remove_stream(stream);
         }

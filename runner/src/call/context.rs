@@ -5,6 +5,8 @@ use std::sync::Arc;
 use dialbridge_agents::{Agent, SessionContext};
 use dialbridge_core::CallConfig;
 
+use crate::call::agent_breaker::AgentBreaker;
+use crate::call::audio_share::WaitingAudio;
 use crate::call::calls::Calls;
 use crate::call::prompts::Prompts;
 use crate::call::tools::Tools;
@@ -31,6 +33,10 @@ pub enum CallKind {
 pub struct CallContext {
     /// The agent.
     pub agent: Agent,
+    /// The waiting audio of all calls.
+    pub(crate) waiting_audio: WaitingAudio,
+    /// Its breaker.
+    pub(crate) breaker: Arc<AgentBreaker>,
     /// Session and language.
     pub session: SessionContext,
     /// What core is told.

@@ -31,7 +31,7 @@ pub(super) struct Effects {
     /// The stream's session parameters, as a URL brings them back.
     parameters: String,
     /// Each until its stream is given up or over, and no longer: a handle keeps the buffers of what its stream was sent.
-    streams: BTreeMap<StreamId, StreamHandle>,
+    streams: BTreeMap<StreamId, OpenStream>,
     events: mpsc::Sender<(StreamId, AgentEvent)>,
     /// All that the call has started. It ends with the call.
     pub(super) tasks: CallTasks,
@@ -40,6 +40,15 @@ pub(super) struct Effects {
     /// Whether there is room for the call. Core is told after its outputs were performed.
     pub(super) has_room: Option<bool>,
     pub(super) closed: Option<CloseReason>,
+}
+
+/// A stream to the agent.
+#[derive(Debug)]
+struct OpenStream {
+    handle: StreamHandle,
+    opened: Instant,
+    /// Whether the agent has sent something.
+    has_message: bool,
 }
 
 /// A stream that does not take its input is given up.
@@ -79,6 +88,23 @@ impl Effects {
             overflows: VecDeque::new(),
             has_room: None,
             closed: None,
+        }
+    }
+
+    /// Tells the agent's breaker how a stream's opening went.
+    pub(super) fn note_opening(&mut self, stream: StreamId, event: &AgentEvent) {
+        let Some(open) = self.streams.get_mut(&stream).filter(|open| !open.has_message) else { return };
+        match event {
+            AgentEvent::Failed(fault) => self.context.breaker.failed(fault, open.opened),
+            AgentEvent::Transcript(_)
+            | AgentEvent::EndOfUtterance
+            | AgentEvent::Answer(_)
+            | AgentEvent::Interrupted { .. }
+            | AgentEvent::GoAway
+            | AgentEvent::Ended => {
+                open.has_message = true;
+                self.context.breaker.succeeded();
+            }
         }
     }
 
@@ -133,18 +159,19 @@ impl Effects {
     /// Takes a place for the call, and keeps the stream's parameters. The voice-url gives no media stream without room, but
     /// may have given many at once.
     fn admit(&mut self, parameters: &BTreeMap<String, String>) {
-        self.parameters = query(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.parameters = query(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))).text;
         self.has_room = Some(self.registration.start(self.context.max_calls));
     }
 
     fn command(&mut self, stream: StreamId, command: AgentCommand) {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
-            let handle = self.context.agent.open(&self.context.session, stream, start, events, self.tasks.set());
-            self.streams.insert(stream, handle);
+            let (agent, session, turn) = (&self.context.agent, &self.context.session, self.context.breaker.turn());
+            let handle = agent.open_after(turn, session, stream, start, events, self.tasks.set());
+            self.streams.insert(stream, OpenStream { handle, opened: Instant::now(), has_message: false });
             return;
         }
-        let Some(handle) = self.streams.get(&stream) else { return };
+        let Some(OpenStream { handle, .. }) = self.streams.get(&stream) else { return };
         match command {
             AgentCommand::Open(_) => {}
             AgentCommand::Audio(audio) => self.overflows.extend(overflow_of(handle, stream, handle.audio(&audio))),

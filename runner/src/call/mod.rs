@@ -1,5 +1,7 @@
 //! One call: what drives it, and what it uses outside of core.
 
+pub(crate) mod agent_breaker;
+pub(crate) mod audio_share;
 pub mod bridge;
 pub mod calls;
 pub mod context;

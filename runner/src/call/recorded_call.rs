@@ -48,6 +48,11 @@ impl RecordedCall {
         Some(output)
     }
 
+    /// How much of the agent's audio waits, in bytes.
+    pub(super) fn waiting_audio_bytes(&self) -> usize {
+        self.call.waiting_audio_bytes()
+    }
+
     /// How far the call has come.
     pub(super) fn progress(&self) -> CallProgress {
         self.call.progress()

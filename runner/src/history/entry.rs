@@ -128,6 +128,10 @@ impl CallPhase {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
+            | Report::HandoffShortened { .. }
+            | Report::ToolResultsDropped { .. }
+            | Report::TransferRefused { .. }
+            | Report::CallerIdMissing
             | Report::TurnedAway
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_) => self,

@@ -1,6 +1,7 @@
 //! How the page shows a report: as a line of the call's timeline.
 
 use dialbridge_core::Report;
+use dialbridge_core::call_facts::is_telephone_address;
 use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
 use dialbridge_core::stages::StageLimits;
 use serde_json::{Map, Value};
@@ -10,9 +11,6 @@ const MAX_TEXT_CHARS: usize = 1_000;
 
 /// The longest JSON of parameters or of a payload that is shown, in bytes.
 const MAX_JSON_BYTES: usize = 4_000;
-
-/// Parameters that an agent gets with every call and returns. They are phone numbers, not something that was said.
-const NUMBERS: [&str; 2] = ["From", "To"];
 
 /// How the page shows a report.
 enum Form {
@@ -60,6 +58,10 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::Rotated { .. }
         | Report::AudioDropped { .. }
         | Report::DigitDropped
+        | Report::HandoffShortened { .. }
+        | Report::ToolResultsDropped { .. }
+        | Report::TransferRefused { .. }
+        | Report::CallerIdMissing
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Form::Note,
@@ -107,7 +109,8 @@ fn value(value: &FieldValue<'_>) -> Value {
         FieldValue::Text(text) => short(text).into(),
         FieldValue::Parameters(parameters) => {
             let mut parameters = (*parameters).clone();
-            parameters.retain(|name, _| !NUMBERS.contains(&name.as_str()));
+            // They are told with every call, and are not something that was said.
+            parameters.retain(|_, value| !value.as_str().is_some_and(is_telephone_address));
             bounded(parameters.len(), &parameters)
         }
         FieldValue::Json(json) => bounded(1, json),

@@ -9,6 +9,7 @@ mod listen;
 mod media;
 mod near_paths;
 mod page;
+mod parameters;
 mod routes;
 mod server;
 mod softphone;

@@ -18,7 +18,8 @@ pub(super) fn status(page: &Page) -> Value {
     let Page { admission, .. } = page;
     let config = &admission.config;
     let notices: Vec<&str> = config.notices.iter().map(String::as_str).chain(config.warnings()).collect();
-    let agents: Vec<Value> = config.agents.iter().map(|(name, agent)| of_agent(config, name, agent)).collect();
+    let agents: Vec<Value> =
+        config.agents.iter().map(|(name, agent)| of_agent(config, name, agent, admission.is_down(name))).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "instance": page.instance,
@@ -39,13 +40,14 @@ pub(super) fn status(page: &Page) -> Value {
     })
 }
 
-fn of_agent(config: &Config, name: &str, agent: &AgentConfig) -> Value {
+fn of_agent(config: &Config, name: &str, agent: &AgentConfig, is_down: bool) -> Value {
     let (is_lab, script) = lab_script(agent);
     let greeting = &agent.call.starting_input;
     json!({
         "name": name,
         "isDefault": *name == config.default_agent,
         "isLab": is_lab,
+        "isDown": is_down,
         "script": script,
         "address": agent.address.name(),
         "edition": agent.address.edition(),

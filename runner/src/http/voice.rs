@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text, xml};
+use super::parameters::parameters;
 use super::webhook::{Reach, Webhook};
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
@@ -25,12 +26,6 @@ const MAX_ATTEMPTS: u32 = 3;
 /// How many characters of Twilio's stream status we keep.
 const MAX_STATUS_CHARS: usize = 200;
 
-/// Twilio's limit for a `<Parameter>`, name and value together, in bytes.
-const MAX_PARAMETER_BYTES: usize = 499;
-
-/// How many session parameters a voice-url may have.
-const MAX_PARAMETERS: usize = 50;
-
 /// The session parameter that says how a transfer ended.
 const DIAL_STATUS: &str = "param.DialCallStatus";
 
@@ -44,7 +39,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
-    let Some(agent) = admission.config.route(named, webhook.parameter("To")) else {
+    let Some(agent) = admission.config.route(named, webhook.called()) else {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
@@ -55,13 +50,18 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return Ok(xml(busy(agent, language.as_deref())));
     }
+    let opening = opening(&webhook);
+    if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
+        admission.telemetry.refused(RefusalReason::AgentDown);
+        return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
+    }
     if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
     let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
-    let stream =
-        Stream { call_sid: &call_sid, info, attempt: 1, opening: opening(&webhook), parameters: parameters(&webhook) };
+    let parameters = parameters(admission, &webhook, &call_sid, &info);
+    let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
 }
 
@@ -130,9 +130,9 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
         return Ok(xml(without_agent(admission, &call_sid, &state.info)));
     };
     tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
-    let mut parameters = parameters(&webhook);
+    let mut parameters = parameters(admission, &webhook, &call_sid, &state.info);
     // The status of an earlier transfer comes back with the other parameters.
-    parameters.retain(|(name, _)| name != DIAL_STATUS);
+    parameters.retain(|(name, _)| !name.eq_ignore_ascii_case(DIAL_STATUS));
     parameters.push((DIAL_STATUS.to_owned(), status));
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
@@ -198,7 +198,7 @@ fn resume(admission: &Admission, webhook: &Webhook, mut state: State, now_ms: u6
         return xml(fallback(agent, &call_sid, state.info.language.as_deref()));
     }
     tracing::warn!(call_sid = %call_sid, attempt, "the call's stream has ended without an end: it is resumed");
-    let parameters = parameters(webhook);
+    let parameters = parameters(admission, webhook, &call_sid, &state.info);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt, opening, parameters };
     xml(stream.document(admission, &webhook.public))
 }
@@ -241,19 +241,10 @@ impl Stream<'_> {
     }
 }
 
-/// The parameters that the agent gets: the two numbers, and the session parameters of the voice-url.
-fn parameters(webhook: &Webhook) -> Vec<(String, String)> {
-    let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
-    let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
-    let named = webhook.query.iter().filter(|(name, _)| name.starts_with("param.")).cloned();
-    let fits = |(name, value): &(String, String)| name.len() + value.len() <= MAX_PARAMETER_BYTES;
-    numbers.chain(named).filter(fits).take(MAX_PARAMETERS).collect()
-}
-
 fn fallback(agent: &AgentConfig, call_sid: &CallSid, language: Option<&str>) -> String {
     let session = agent.address.session(call_sid.as_str());
     let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-    handoff::failed(&agent.call.handoff, &agent.words(language), &outcome)
+    handoff::failed(&agent.call.handoff, &agent.words(language), &outcome).twiml
 }
 
 /// The TwiML of a call whose agent is not in this configuration, because the call began with another one. The call gets

@@ -1,5 +1,6 @@
 //! A webhook request from Twilio: its parameters, and whether Twilio signed it.
 
+use dialbridge_core::call_facts::is_outbound;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -63,6 +64,17 @@ impl Webhook {
     /// A parameter that Twilio sets.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         find(&self.form, name)
+    }
+
+    /// A fact of the call. The name of a SIP header is compared without regard to case, as SIP does.
+    pub(super) fn fact(&self, name: &str) -> Option<&str> {
+        let is_fact = |other: &str| other.eq_ignore_ascii_case(name);
+        self.form.iter().find(|(other, _)| is_fact(other)).map(|(_, value)| value.as_str())
+    }
+
+    /// Our own number in the call: `To`, but `From` of a call that Twilio placed.
+    pub(super) fn called(&self) -> Option<&str> {
+        self.parameter(if is_outbound(self.parameter("Direction")) { "From" } else { "To" })
     }
 
     /// A parameter of the URL.

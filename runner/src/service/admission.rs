@@ -1,9 +1,11 @@
 //! Whether a call comes in: what the webhooks, the media streams and the softphone check and count.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 
 use super::drain::Drain;
+use crate::call::agent_breaker::AgentBreaker;
 use crate::call::calls::Calls;
 use crate::settings::{AgentConfig, Config};
 use crate::telemetry::Telemetry;
@@ -15,6 +17,8 @@ use crate::twilio::ticket::TicketSigner;
 pub(crate) struct Admission {
     pub(crate) config: Arc<Config>,
     pub(crate) calls: Calls,
+    /// The breaker of each agent, by its name.
+    pub(crate) breakers: BTreeMap<String, Arc<AgentBreaker>>,
     pub(crate) signer: Arc<TicketSigner>,
     pub(crate) clock: WallClock,
     pub(crate) telemetry: Arc<Telemetry>,
@@ -24,6 +28,8 @@ pub(crate) struct Admission {
     pub(crate) reach_log: Once,
     /// For log lines about requests to paths that we do not have.
     pub(crate) path_log: LogLimit,
+    /// For log lines about parameters that had no room.
+    pub(crate) parameter_log: LogLimit,
     pub(crate) drain: Drain,
     /// Whether the warm-up of the agents is over.
     pub(crate) is_warm: AtomicBool,
@@ -33,6 +39,16 @@ impl Admission {
     /// The agent of this name; `None` if it is not configured.
     pub(crate) fn agent(&self, name: &str) -> Option<&AgentConfig> {
         self.config.agents.get(name)
+    }
+
+    /// Whether a new call may try this agent. If not, the agent is down for all calls.
+    pub(crate) fn admits(&self, agent: &str) -> bool {
+        self.breakers.get(agent).is_none_or(|breaker| breaker.admit())
+    }
+
+    /// Whether this agent is down for all calls.
+    pub(crate) fn is_down(&self, agent: &str) -> bool {
+        self.breakers.get(agent).is_some_and(|breaker| breaker.is_open())
     }
 
     /// Whether the instance takes calls: the warm-up of the agents is over, and the instance is not ending.

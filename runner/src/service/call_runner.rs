@@ -68,7 +68,7 @@ impl CallRunner {
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
         let session = config.session.clone();
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
-        let twiml = handoff::failed(&config.handoff, &config.words, &outcome);
+        let twiml = handoff::failed(&config.handoff, &config.words, &outcome).twiml;
         self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
         if let Some(rest) = &self.setup.rest {
             self.admission.telemetry.updated(rest.update(call_sid, &twiml).await);

@@ -10,6 +10,7 @@ use dialbridge_core::carried::{CarriedOver, Opening};
 use super::admission::Admission;
 use super::agents::Agents;
 use super::busy::busy;
+use crate::call::audio_share::WaitingAudio;
 use crate::call::context::{CallContext, CallKind};
 use crate::call::watch::Watch;
 use crate::history::{CallStart, History};
@@ -28,6 +29,7 @@ pub(crate) struct CallSetup {
     pub(super) agents: Arc<Agents>,
     pub(super) rest: Option<Arc<RestClient>>,
     pub(super) fault_log: Arc<LogLimit>,
+    pub(super) waiting_audio: WaitingAudio,
     pub(super) watch: Option<Watch>,
     /// The calls that the page shows; `None` if there is no page.
     pub(super) history: Option<History>,
@@ -52,6 +54,8 @@ impl CallSetup {
         let start = self.call_start(ticket, &session.language, kind, settings);
         Some(CallContext {
             agent: client.agent.clone(),
+            waiting_audio: self.waiting_audio.clone(),
+            breaker: admission.breakers.get(agent)?.clone(),
             session,
             kind,
             config: Arc::new(config),

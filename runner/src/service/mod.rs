@@ -20,6 +20,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::call::agent_breaker::AgentBreaker;
+use crate::call::audio_share::WaitingAudio;
 use crate::call::calls::Calls;
 use crate::call::watch::Watch;
 use crate::history::History;
@@ -119,12 +121,14 @@ impl Service {
         let agents = Agents::open(&config.agents, &dial, &client, max_streams).map_err(StartError::Agent)?;
         let admission = Arc::new(Admission {
             calls: Calls::default(),
+            breakers: config.agents.keys().map(|name| (name.clone(), Arc::new(AgentBreaker::new(name)))).collect(),
             signer: Arc::new(signer),
             clock,
             telemetry: Arc::new(Telemetry::start(&config, &client, clock)),
             refusal_log: Arc::default(),
             reach_log: Once::new(),
             path_log: LogLimit::default(),
+            parameter_log: LogLimit::default(),
             drain: Drain::default(),
             is_warm: AtomicBool::new(false),
             config: Arc::new(config),
@@ -136,6 +140,7 @@ impl Service {
             agents: Arc::new(agents),
             rest: RestClient::new(&admission.config.twilio, client).map(Arc::new),
             fault_log: Arc::default(),
+            waiting_audio: WaitingAudio::default(),
             watch,
             history: history.clone(),
         };
@@ -195,6 +200,9 @@ impl Service {
     /// All metrics of this instance, in the format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {
+        for (name, agent) in &self.admission.config.agents {
+            self.admission.telemetry.agent_is_down(name, agent, self.admission.is_down(name));
+        }
         let load = self.runner.setup.agents.connections().map(Agent::load);
         let (connections, streams) = load.fold((0, 0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
         self.admission.telemetry.metrics_text(Now {

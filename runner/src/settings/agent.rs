@@ -32,14 +32,16 @@ struct Named {
 }
 
 impl Values<'_> {
-    /// The agent's part of the configuration. `migrate_after_ms` comes from the service's settings. Returns `None` if
-    /// the settings name no usable agent; the fault is noted.
-    pub(super) fn agent(&self, parameters: Map<String, Value>, migrate_after_ms: u64) -> Option<AgentConfig> {
+    /// The agent's part of the configuration. Of `parameters`, the file's session parameters, later ones override earlier
+    /// ones. `migrate_after_ms` comes from the service's settings. Returns `None` if the settings name no usable agent;
+    /// the fault is noted.
+    pub(super) fn agent(&self, parameters: &[&Map<String, Value>], migrate_after_ms: u64) -> Option<AgentConfig> {
         let named = self.named_agent();
         // We check the other settings even without an agent, so that one start reports every fault.
         let product = named.as_ref().map_or(Product::Cx, |named| named.address.product());
         let tools = self.tools(product);
-        let call = CallConfig { has_tools: tools.is_some(), parameters, migrate_after_ms, ..self.call(product) };
+        let call = CallConfig { has_tools: tools.is_some(), migrate_after_ms, ..self.call(product) };
+        let call = self.with_parameters(call, parameters);
         let speech = self.speech(product);
         let events = self.events();
         let notices = self.notices(product, &speech, events.as_ref());
@@ -89,6 +91,30 @@ impl Values<'_> {
             failed: self.find(&table::TEXT_FAILED),
             lost: self.find(&table::TEXT_LOST),
         }
+    }
+
+    /// Adds the session parameters of the file. None of them may be one that tells a fact of the call.
+    fn with_parameters(&self, mut call: CallConfig, parameters: &[&Map<String, Value>]) -> CallConfig {
+        let names = call.parameter_names;
+        for map in parameters {
+            let mut own = Map::new();
+            names.extend(&mut own, (*map).clone());
+            if let Some(name) = map.keys().find(|name| !own.contains_key(*name)) {
+                let fault = format!(
+                    "is for a CX agent, to which the file's parameter \"{name}\" is one with another that \
+                                     differs in case only"
+                );
+                self.conflicting(&table::DIALOGFLOW_AGENT, fault);
+            }
+            names.extend(&mut call.parameters, own);
+        }
+        let told = call.call_parameters.iter().find(|told| names.get(&call.parameters, &told.name).is_some());
+        if let Some(told) = told {
+            let fault =
+                format!("tells {} by the session parameter \"{}\", which the file sets too", told.fact, told.name);
+            self.conflicting(&table::CALL_PARAMETERS, fault);
+        }
+        call
     }
 
     fn named_agent(&self) -> Option<Named> {
@@ -178,6 +204,13 @@ impl Values<'_> {
         if product != Product::Cx && !flow_versions.is_empty() {
             self.conflicting(&table::FLOW_VERSIONS, "is set, and only Dialogflow CX has flows");
         }
+        let (channel, session_ttl_minutes) = (self.find(&table::CHANNEL), self.find(&table::SESSION_TTL_MINUTES));
+        if product != Product::Cx && channel.is_some() {
+            self.conflicting(&table::CHANNEL, "is set, and only Dialogflow CX has channels");
+        }
+        if product != Product::Cx && session_ttl_minutes.is_some() {
+            self.conflicting(&table::SESSION_TTL_MINUTES, "is set, and only Dialogflow CX lets a client set it");
+        }
         SpeechConfig {
             voice_name: self.find(&table::VOICE_NAME),
             voice_gender: self.find(&table::VOICE_GENDER),
@@ -192,6 +225,8 @@ impl Values<'_> {
             time_zone: self.find(&table::TIME_ZONE),
             webhook_headers: self.get(&table::WEBHOOK_HEADERS),
             flow_versions,
+            channel,
+            session_ttl_minutes,
             audio_chunk_ms: self.get(&table::AUDIO_CHUNK_MS),
         }
     }
@@ -203,16 +238,18 @@ impl Values<'_> {
             input: self.get(&table::CES_INPUT_AUDIO),
             output: self.get(&table::CES_OUTPUT_AUDIO),
             chunk: Duration::from_millis(self.get(&table::CES_CHUNK_MS)),
+            entry_agent: self.find(&table::CES_ENTRY_AGENT),
+            variables: Duration::from_millis(self.get(&table::CES_VARIABLES_MS)),
             noise_suppression: self.find(&table::CES_NOISE_SUPPRESSION),
         }
     }
 
-    /// The webhook that runs the agent's tools. Only CES agents have one.
+    /// The webhook that runs the agent's tools. ES has none.
     fn tools(&self, product: Product) -> Option<ToolWebhook> {
         let secret = self.find(&table::CES_TOOL_WEBHOOK_SECRET).map(Secret::new);
         let timeout = Duration::from_millis(self.get(&table::CES_TOOL_WEBHOOK_MS));
         let webhook = self.find(&table::CES_TOOL_WEBHOOK_URL).map(|url| ToolWebhook { url, secret, timeout });
-        webhook.filter(|_| matches!(product, Product::Ces(_)))
+        webhook.filter(|_| !matches!(product, Product::Es(_)))
     }
 
     fn prompts(&self) -> PromptsConfig {

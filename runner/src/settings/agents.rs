@@ -29,7 +29,7 @@ impl Settings {
         }
         config.default_agent = default_agent(&file, values().names_agent());
         if !file.agents.iter().any(|table| table.name == config.default_agent) {
-            let agent = values().agent(file.parameters.clone(), migrate_after_ms);
+            let agent = values().agent(&[&file.parameters], migrate_after_ms);
             config.agents.extend(agent.map(|agent| (config.default_agent.clone(), agent)));
         }
         config.notices = self.beaten(&file).collect();
@@ -72,9 +72,7 @@ fn agent_of_file(
     values: &Values<'_>,
     migrate_after_ms: u64,
 ) -> Option<AgentConfig> {
-    let mut parameters = file.parameters.clone();
-    parameters.extend(table.parameters.clone());
-    let agent = values.agent(parameters, migrate_after_ms)?;
+    let agent = values.agent(&[&file.parameters, &table.parameters], migrate_after_ms)?;
     Some(AgentConfig { numbers: table.numbers.len(), ..agent })
 }
 

@@ -4,6 +4,7 @@ use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::config::{
     BargeIn, CallConfig, CallLimits, DtmfConfig, Fillers, NoInput, Retry, StreamShape, Timeouts,
 };
+use dialbridge_core::parameters::NameCase;
 
 use super::layer::Values;
 use super::table;
@@ -42,6 +43,8 @@ impl Values<'_> {
                 greeting_after_ms: GREETING_AFTER_MS,
             },
             max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
+            call_parameters: self.get(&table::CALL_PARAMETERS),
+            parameter_names: if product == Product::Cx { NameCase::Ignored } else { NameCase::Exact },
             shape,
             audio_limit_ms,
             rotation_margin_ms: self.rotation_margin_ms(audio_limit_ms),

@@ -39,9 +39,6 @@ const NUMBERS: &str = "numbers";
 /// A short name for a setting, which people write in a file, and the setting.
 const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
 
-/// Session parameters that the call itself sets.
-const CALLS_OWN: [&str; 3] = ["From", "To", "CallSid"];
-
 /// The longest agent name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -185,7 +182,6 @@ impl Reader<'_> {
         let parameter = |(name, value): (String, Value)| {
             let value = match &name {
                 name if !is_parameter_name(name) => Err("is no parameter's name: letters, digits, _ and -"),
-                name if CALLS_OWN.contains(&name.as_str()) => Err("is the call's own parameter"),
                 _ => json(value, MAX_DEPTH).ok_or("is no value that JSON could hold"),
             };
             Some((name.clone(), self.right(&joined(&place, &name), value)?))

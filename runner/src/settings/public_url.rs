@@ -6,18 +6,17 @@ use http::uri::Authority;
 
 use super::value::{Quoted, url};
 
-/// The names of our paths. A prefix has none of them, so that a path is read in one way.
-const OWN_NAMES: [&str; 15] = [
-    "twiml",
-    "media",
-    "connect-ended",
-    "dial-ended",
-    "stream-status",
+/// The paths that Twilio calls. A prefix with one of them is a whole URL of Twilio's, given by mistake.
+const TWILIOS_NAMES: [&str; 5] = ["twiml", "media", "connect-ended", "dial-ended", "stream-status"];
+
+/// How our other paths begin.
+const OTHER_NAMES: [&str; 11] = [
     "health",
     "ready",
     "metrics",
     "page",
     "calls",
+    "calls.json",
     "agents",
     "softphone",
     "login",
@@ -74,10 +73,17 @@ impl PublicUrl {
     pub fn own_path<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(self.prefix.as_str()) {
             Some("") => "/",
-            Some(rest) if rest.starts_with('/') => rest,
+            // A prefix may be called like a path of ours: `/calls`.
+            Some(rest) if rest.starts_with('/') && (is_own(rest) || !is_own(path)) => rest,
             Some(_) | None => path,
         }
     }
+}
+
+/// Whether a path is one of ours, by its first part.
+fn is_own(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    first.is_empty() || TWILIOS_NAMES.contains(&first) || OTHER_NAMES.contains(&first)
 }
 
 /// Reads `PUBLIC_URL`.
@@ -94,7 +100,7 @@ pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
     if !parts.iter().all(is_plain) {
         return Err(format!("is {}; its path must have no empty part and no dots alone", Quoted(value)));
     }
-    if let Some(own) = parts.iter().find(|part| OWN_NAMES.contains(part)) {
+    if let Some(own) = parts.iter().find(|part| TWILIOS_NAMES.contains(part)) {
         let why = format!("it ends before the service's own paths, of which /{own} is one");
         return Err(format!("is {}; {why}", Quoted(value)));
     }
@@ -127,6 +133,18 @@ mod tests {
             ] {
                 assert_eq!(public.own_path(path), own, "{path}");
             }
+        }
+        let named_like_ours = read("https://calls.example.com/calls");
+        for (path, own) in [
+            ("/calls/twiml", "/twiml"),
+            ("/twiml", "/twiml"),
+            ("/calls/events", "/calls/events"),
+            ("/calls/calls/events", "/calls/events"),
+            ("/calls/7.json", "/calls/7.json"),
+            ("/calls/voice", "/calls/voice"),
+            ("/calls/", "/"),
+        ] {
+            assert_eq!(named_like_ours.own_path(path), own, "{path}");
         }
         let deep = read("http://h:8080/a/b");
         assert_eq!((deep.http("/twiml").as_str(), deep.own_path("/a/b/twiml")), ("http://h:8080/a/b/twiml", "/twiml"));

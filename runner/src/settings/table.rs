@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::{AudioFormat, Encoding};
+use dialbridge_core::call_facts::CallParameter;
 use dialbridge_core::config::{BargeInMode, Clip};
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_core::stages::TurnStage;
@@ -24,10 +25,10 @@ use super::recording::recording;
 use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
 use super::severity::Severity;
 use super::value::{
-    MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url, caller_id,
-    digits_form, endpoint, event, fallback_twiml, finish_digit, flow_versions, handoff_fields, host_label, language,
-    list, listening_address, log_level, parameter_name, phrases, project, renewal_seconds, sentence, stage_times,
-    time_zone, trace_headers, webhook_headers,
+    MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url,
+    call_parameters, caller_id, ces_entry_agent, digits_form, endpoint, event, fallback_twiml, finish_digit,
+    flow_versions, handoff_fields, host_label, language, list, listening_address, log_level, parameter_name, phrases,
+    project, renewal_seconds, sentence, stage_times, time_zone, trace_headers, webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
@@ -120,6 +121,10 @@ settings! {
         /// Versions of flows, a list of resource names (CX)
         Agent FLOW_VERSIONS: Vec<String> = form("NAMES", "list", flow_versions).otherwise("the environment's")
             .example("projects/p/locations/l/agents/a/flows/f/versions/1");
+        /// The channel whose messages the agent answers with (CX)
+        Agent CHANNEL: String = text("NAME").otherwise("messages without a channel").example("telephony");
+        /// How long a session is kept after its last request, for calls that come back after a pause (CX)
+        Agent SESSION_TTL_MINUTES: u64 = number(1..=1_440).otherwise("Google's 30").example("240");
     }
     "Customer Engagement Suite" {
         /// How streams to a CES agent are carried
@@ -133,13 +138,18 @@ settings! {
             choice(&[LINEAR16_8000, LINEAR16_16000, LINEAR16_24000, LINEAR16_48000, MULAW]).default_is("mulaw");
         /// How much of the caller's audio is one message to a CES agent
         Agent CES_CHUNK_MS: u64 = number(40..=120).default_is("60");
+        /// The agent of a CES app that begins, by its id or its full name
+        Agent CES_ENTRY_AGENT: String = form("AGENT", "", ces_entry_agent).otherwise("the app's root agent")
+            .example("front-desk");
+        /// How long a CES agent has to take the variables before it is asked to speak; 0: no time
+        Agent CES_VARIABLES_MS: u64 = number(0..=5_000).default_is("500");
         /// When another stream to a CES agent takes over, in a pause
         Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900");
         /// How much noise a CES agent takes out of the caller's audio
         Agent CES_NOISE_SUPPRESSION: &'static str =
             choice(&[("low", "low"), ("moderate", "moderate"), ("high", "high"), ("very_high", "very_high")])
                 .otherwise("the app's");
-        /// Where the tools run that a CES agent asks its client for
+        /// Where the tools run that a CES or CX agent asks its client for
         Agent CES_TOOL_WEBHOOK_URL: String = web_url().otherwise("each tool is refused");
         /// What requests to CES_TOOL_WEBHOOK_URL are signed with
         Agent CES_TOOL_WEBHOOK_SECRET: String = text("SECRET").example("a-long-random-text").secret()
@@ -158,6 +168,9 @@ settings! {
         Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300");
         /// With how much confidence, in percent, speech interrupts a prompt at least
         Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
+        /// Which facts of the call the agent is told, a list of NAME or NAME=parameter; empty: none
+        Agent CALL_PARAMETERS: Vec<CallParameter> = form("FACTS", "list", call_parameters).may_be_empty()
+            .default_is("From,To,CallSid").example("From=caller_number,Direction,SipHeader_X-Shop=shop");
         /// A session parameter that tells the agent how much of a cut prompt was heard
         Agent HEARD_PARAMETER: String = form("NAME", "", parameter_name).example("heard");
         /// The event that an agent without a no-input handler gets when the caller does not answer

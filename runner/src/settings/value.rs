@@ -8,8 +8,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
+use dialbridge_core::call_facts::CallParameter;
 use dialbridge_core::handoff::{HandoffField, MAX_TWIML_CHARS};
 use dialbridge_core::language;
+use dialbridge_core::parameters::NameCase;
 use dialbridge_core::stages::TurnStage;
 use dialbridge_core::words::MAX_SENTENCE_CHARS;
 use dialbridge_net::Secret;
@@ -28,6 +30,11 @@ const MAX_SHOWN_CHARS: usize = 80;
 
 /// The longest name of a session parameter, in bytes.
 const MAX_NAME_BYTES: usize = 100;
+
+/// What Twilio says of a call. A header of a SIP call is a fact too.
+const CALL_FACTS: [&str; 9] =
+    ["From", "To", "CallSid", "Direction", "CallerName", "ForwardedFrom", "StirVerstat", "AnsweredBy", "AccountSid"];
+const SIP_HEADER: &str = "SipHeader_";
 
 /// The longest URL, in bytes.
 const MAX_URL_BYTES: usize = 2_000;
@@ -158,6 +165,27 @@ pub(super) fn is_parameter_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_plain)
 }
 
+/// Facts of the call, each with the session parameter that holds it: `NAME` or `NAME=parameter`.
+pub(super) fn call_parameters(value: &str) -> Result<Vec<CallParameter>, String> {
+    let mut told: Vec<CallParameter> = Vec::new();
+    for item in list(value) {
+        let (fact, name) = item.split_once('=').map_or((&*item, &*item), |(fact, name)| (fact.trim(), name.trim()));
+        let is_header = fact.strip_prefix(SIP_HEADER).is_some_and(is_parameter_name);
+        if !is_header && !CALL_FACTS.contains(&fact) {
+            let known = CALL_FACTS.join(", ");
+            return Err(format!("names {}; the facts of a call are {known} and {SIP_HEADER}…", Quoted(fact)));
+        }
+        if !is_parameter_name(name) {
+            return Err(format!("has {}; a session parameter is made of letters, digits, _ and -", Quoted(&item)));
+        }
+        if told.iter().any(|other| NameCase::Ignored.is_same(&other.name, name)) {
+            return Err(format!("names the session parameter {} twice", Quoted(name)));
+        }
+        told.push(CallParameter { fact: fact.to_owned(), name: name.to_owned() });
+    }
+    Ok(told)
+}
+
 pub(super) fn parameter_name(value: &str) -> Result<String, String> {
     kept(value, is_parameter_name(value), "; it must be made of letters, digits, _ and -")
 }
@@ -264,6 +292,19 @@ pub(super) fn flow_versions(value: &str) -> Result<Vec<String>, String> {
         Some(name) => Err(format!("names {}, which is no version of a flow", Quoted(name))),
         None => Ok(versions),
     }
+}
+
+/// An agent of a CES app: its id, or its full name.
+pub(super) fn ces_entry_agent(value: &str) -> Result<String, String> {
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let is_name = match value.split('/').collect::<Vec<_>>()[..] {
+        [id] => is_id(id),
+        ["projects", project, "locations", location, "apps", app, "agents", id] => {
+            !project.is_empty() && [location, app, id].into_iter().all(is_id)
+        }
+        _ => false,
+    };
+    kept(value, is_name, "; it must be an agent's id, or projects/P/locations/L/apps/A/agents/ID")
 }
 
 /// We check the form only: Google has the tz database.

@@ -63,6 +63,10 @@ fn level(report: &Report) -> Option<Level> {
         | Report::StartingEventUnanswered { .. }
         | Report::TurnUnanswered { .. }
         | Report::DigitDropped
+        | Report::HandoffShortened { .. }
+        | Report::ToolResultsDropped { .. }
+        | Report::TransferRefused { .. }
+        | Report::CallerIdMissing
         | Report::TurnedAway
         | Report::AnswerTruncated { .. }
         | Report::LimitReached(_) => Level::WARN,

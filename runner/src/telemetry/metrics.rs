@@ -76,6 +76,8 @@ pub enum RefusalReason {
     Draining,
     /// The maximum number of calls is reached.
     Busy,
+    /// The agent is down for all calls.
+    AgentDown,
     /// It asks for something that is for operators only.
     Admin,
     /// Its path is none of ours, but near one, or Twilio asks for it.
@@ -83,7 +85,7 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Unsigned,
         Self::Signature,
         Self::Form,
@@ -93,6 +95,7 @@ impl RefusalReason {
         Self::Room,
         Self::Draining,
         Self::Busy,
+        Self::AgentDown,
         Self::Admin,
         Self::Path,
     ];
@@ -108,6 +111,7 @@ impl RefusalReason {
             Self::Room => "room",
             Self::Draining => "draining",
             Self::Busy => "busy",
+            Self::AgentDown => "agent-down",
             Self::Admin => "admin",
             Self::Path => "path",
         }
@@ -177,8 +181,10 @@ pub(crate) struct Metrics {
     faults: Count,
     retries: CountByAgent,
     unanswered: CountByAgent,
+    agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
     answers_without_audio: CountByAgent,
+    left_out: Count,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
@@ -239,7 +245,13 @@ impl Metrics {
                 "answers_without_audio",
                 "Answers of the agent without audio that can be played",
             ),
+            agent_down: names.add(
+                Family::default(),
+                "agent_down",
+                "1 while the agent fails for all calls and new calls get their fallback",
+            ),
             prompts_refused: names.add(Family::default(), "prompts_refused", "Prompts of the agent that could not be played"),
+            left_out: names.add(Family::default(), "left_out", "What had no room or was not understood, by what it was"),
             audio: names.add(
                 Family::default(),
                 "caller_audio_seconds",
@@ -314,6 +326,12 @@ impl Metrics {
                 self.answers_without_audio.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
+            Report::AnswerTruncated { .. } => count(&self.left_out, "what", "answer"),
+            Report::DigitDropped => count(&self.left_out, "what", "digit"),
+            Report::HandoffShortened { .. } => count(&self.left_out, "what", "handoff"),
+            Report::PayloadRefused { .. } => count(&self.left_out, "what", "payload"),
+            Report::ToolResultsDropped { .. } => count(&self.left_out, "what", "tool-result"),
+            Report::TransferRefused { .. } => count(&self.left_out, "what", "transfer"),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
             // These are not counted, or have their own methods.
@@ -325,7 +343,6 @@ impl Metrics {
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }
-            | Report::PayloadRefused { .. }
             | Report::ToolRefused { .. }
             | Report::ToolRun { .. }
             | Report::Succeeded { .. }
@@ -335,10 +352,9 @@ impl Metrics {
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::AudioDropped { .. }
-            | Report::AnswerTruncated { .. }
+            | Report::CallerIdMissing
             | Report::Digit
             | Report::DigitsComplete { .. }
-            | Report::DigitDropped
             | Report::UnknownEvent { .. }
             | Report::Ended { .. } => {}
         }
@@ -377,6 +393,17 @@ impl Metrics {
     /// Counts an update of a call. `None`: Twilio ended the stream before it answered.
     pub(super) fn updated(&self, result: Option<UpdateResult>) {
         self.updates.get_or_create(&[("result", result_of(result))]).inc();
+    }
+
+    /// Notes whether an agent is down for all calls.
+    pub(super) fn agent_is_down(&self, agent: &AgentLabels, is_down: bool) {
+        self.agent_down.get_or_create(agent).set(is_down.into());
+    }
+
+    /// Counts session parameters of a voice-url that had no room.
+    pub(super) fn parameters_left_out(&self, agent: AgentLabels, count: usize) {
+        let labels = Labels { agent, more: ("what", "parameter") };
+        self.left_out.get_or_create(&labels).inc_by(count as u64);
     }
 
     /// Counts a refused request.

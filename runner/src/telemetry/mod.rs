@@ -21,7 +21,7 @@ use std::time::Duration;
 use dialbridge_core::UpdateResult;
 use tokio::task::JoinSet;
 
-use crate::settings::Config;
+use crate::settings::{AgentConfig, Config};
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 use events::Events;
@@ -86,6 +86,17 @@ impl Telemetry {
     /// Counts a request that was refused.
     pub fn refused(&self, why: RefusalReason) {
         self.metrics.refused(why);
+    }
+
+    /// Notes whether this agent is down for all calls.
+    pub(crate) fn agent_is_down(&self, name: &str, agent: &AgentConfig, is_down: bool) {
+        let labels = AgentLabels { name: name.into(), edition: agent.address.edition() };
+        self.metrics.agent_is_down(&labels, is_down);
+    }
+
+    /// Counts session parameters of a voice-url that had no room.
+    pub(crate) fn parameters_left_out(&self, agent: &str, edition: &'static str, count: usize) {
+        self.metrics.parameters_left_out(AgentLabels { name: agent.into(), edition }, count);
     }
 
     /// Counts the result of an update with new TwiML.

@@ -20,7 +20,7 @@ pub(crate) fn connect_action<'a>(
     state: &State,
     parameters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    public.http(&format!("/connect-ended?{}s={}", query(parameters), signer.issue_state(state)))
+    public.http(&format!("/connect-ended?{}s={}", query(parameters).text, signer.issue_state(state)))
 }
 
 /// Where a call comes back to when nobody has answered its transfer.
@@ -47,20 +47,37 @@ impl DialAction {
         );
         let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?{query}s={state}")));
         let whole = with(query);
-        if whole.chars().count() < MAX_TWIML_CHARS { whole } else { with("") }
+        if whole.chars().count() < MAX_TWIML_CHARS {
+            return whole;
+        }
+        if !query.is_empty() {
+            tracing::warn!("a transfer has no room for the session parameters: an ES agent lacks them afterwards");
+        }
+        with("")
     }
 }
 
-/// The session parameters, to begin a query that goes on with `s`. They are in alphabetical order, because Twilio may sort
-/// a query before it asks or before it signs. Those that do not fit are left out.
-pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+/// Session parameters in the query of a URL.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    /// To begin a query that goes on with `s`.
+    pub(crate) text: String,
+    /// The names of those that do not fit.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// The session parameters among `parameters`. They are in alphabetical order, because Twilio may sort a query before it asks
+/// or before it signs.
+pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Query {
     let mut named: Vec<_> = parameters.filter(|(name, _)| name.starts_with("param.")).collect();
     named.sort_unstable();
-    named.into_iter().fold(String::new(), |mut query, (name, value)| {
+    named.into_iter().fold(Query::default(), |mut query, (name, value)| {
         let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-        if query.len() + pair.len() < MAX_QUERY_BYTES {
-            query.push_str(&pair);
-            query.push('&');
+        if query.text.len() + pair.len() < MAX_QUERY_BYTES {
+            query.text.push_str(&pair);
+            query.text.push('&');
+        } else {
+            query.left_out.push(name.to_owned());
         }
         query
     })
@@ -93,6 +110,7 @@ mod tests {
             ("param.c", "1"),
         ];
         let query = query(parameters.into_iter());
-        assert_eq!(query, format!("param.a={long}&param.c=1&param.shop=north+side%26&"), "in alphabetical order");
+        assert_eq!(query.left_out, ["param.b"]);
+        assert_eq!(query.text, format!("param.a={long}&param.c=1&param.shop=north+side%26&"), "in alphabetical order");
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn written(self) -> String {
-        handoff::ended(&self.config, &self.end, &self.outcome.outcome())
+        handoff::ended(&self.config, &self.end, &self.outcome.outcome()).twiml
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct Failed {
 
 impl Failed {
     pub(crate) fn written(self) -> String {
-        handoff::failed(&self.config, &self.words, &self.outcome.outcome())
+        handoff::failed(&self.config, &self.words, &self.outcome.outcome()).twiml
     }
 }
 
@@ -115,6 +115,7 @@ impl OutcomeOf {
             parameters: self.parameters,
             query_text: self.query_text,
             action: self.action,
+            ..Outcome::default()
         }
     }
 }

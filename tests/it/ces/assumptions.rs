@@ -4,6 +4,7 @@ use dialbridge_core::Report;
 use dialbridge_lab::twilio::When;
 use dialbridge_tests::{
     Edition, Harness, answers, count, ended_by, faults, hang_up, numbered_speech, pause, say, sounding_ms, spoke,
+    tone_ms,
 };
 
 use super::assert_well_served;
@@ -41,6 +42,49 @@ async fn words_and_audio_in_one_output_are_both_taken() {
         let call = harness.call(steps).await;
         assert_eq!(spoke(&call), [(3_000, false), (500, false)], "{outputs}");
         assert_eq!(answers(&harness.reports()), ["hello", "yes"], "{outputs}");
+    }
+}
+
+each_edition!(an_app_that_takes_its_time_for_the_variables_knows_them_when_it_speaks, CES);
+async fn an_app_that_takes_its_time_for_the_variables_knows_them_when_it_speaks(edition: Edition) {
+    for variables_ms in [0, 400] {
+        for (start, kick_start) in [("", "session_start"), ("hi", "hi")] {
+            let harness = Harness::with_script(&format!("{AGENT}\n[ces]\nvariables_ms = {variables_ms}"))
+                .edition(edition)
+                .settings(|settings| {
+                    settings.set("DIALOGFLOW_STARTING_TEXT", start);
+                    if !start.is_empty() {
+                        settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "");
+                    }
+                })
+                .start();
+            let call = harness.call(vec![hang_up(When::AgentSilent(400))]).await;
+            let stream = &harness.streams(&call)[0];
+            assert_eq!(stream.known_at_kick_start.as_ref().unwrap()["From"], "+15550100", "{variables_ms}");
+            assert_eq!(harness.inputs(&call), [kick_start], "{variables_ms}");
+            assert_eq!(spoke(&call), [(3_000, false)], "{variables_ms}");
+        }
+    }
+}
+
+each_edition!(a_quiet_lead_is_heard_before_the_answer_and_is_not_the_agent_speaking, CES);
+async fn a_quiet_lead_is_heard_before_the_answer_and_is_not_the_agent_speaking(edition: Edition) {
+    for (lead_ms, speed) in [(0, 4), (5_000, 1), (5_000, 4)] {
+        let script = format!("{AGENT}\n[ces]\nlead_ms = {lead_ms}\nspeed = {speed}");
+        let mut harness = Harness::with_script(&script).edition(edition).start();
+        let steps = vec![say(When::AgentSilent(400), numbered_speech(0, 800)), hang_up(When::AgentSilent(600))];
+        let call = harness.call(steps).await;
+        for (hz, ms) in [(400.0, 3_000.0), (500.0, 500.0)] {
+            let heard = tone_ms(&call.heard, hz);
+            assert!((ms - 30.0..ms + 30.0).contains(&heard), "{lead_ms}, {speed}: {hz} Hz, {heard}");
+        }
+        let reports = harness.reports();
+        assert_eq!((answers(&reports), faults(&reports)), (vec!["hello", "yes"], vec![]), "{lead_ms}, {speed}");
+        let mut waited = reports.iter().filter_map(|report| match report {
+            Report::Stages(stages) => Some(stages.first_audio_played?.ms_since(stages.speech_ended?)),
+            _ => None,
+        });
+        assert!(waited.next_back().unwrap() >= lead_ms, "{lead_ms}, {speed}: the caller waits through the lead");
     }
 }
 

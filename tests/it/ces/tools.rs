@@ -114,6 +114,26 @@ async fn with_a_webhook_they_are_run_by_it_and_one_that_takes_too_long_has_faile
     assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_tools_of_a_cx_agent_are_run_by_the_same_webhook() {
+    let script = AGENT.replace("more_tool_calls = [{ tool = \"tools/weather\" }]", "");
+    let mut harness = Harness::with_script(&script)
+        .edition(Edition::Cx)
+        .settings(|settings| settings.set("CES_TOOL_WEBHOOK_URL", "http://tools.test/run?x=1"))
+        .start();
+    let mut tasks = JoinSet::new();
+    let asked = webhook(&harness, &mut tasks);
+    let call = call(&harness).await;
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!((asked.len(), &asked[0].0["args"]["bread"]), (1, &json!("rye")));
+    let turns = harness.turns(&call);
+    let result = turns.iter().find(|turn| turn.input == "tool_call_result").unwrap();
+    assert!(!result.is_error);
+    let reports = harness.reports();
+    assert_eq!(count(&reports, |report| matches!(report, Report::ToolRun { fault: None, .. })), 1);
+    assert_eq!(sounding_ms(&call), 1_000, "the greeting, and the answer");
+}
+
 each_edition!(another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way, CES);
 async fn another_stream_takes_what_came_of_a_tool_or_refuses_it_and_the_call_goes_on_either_way(edition: Edition) {
     for calls in ["session", "stream"] {

@@ -188,3 +188,15 @@ async fn a_stream_that_leads_elsewhere_is_found() {
     assert_eq!(signed.says, "its <Stream url> leads to old.test, not to calls.test");
     assert_eq!(signed.mend.as_deref(), Some("set PUBLIC_URL=https://calls.test at the service"));
 }
+
+#[tokio::test]
+async fn a_proxy_that_does_not_tell_of_tls_is_no_fault() {
+    let mut plan = plan("a proxy that hides tls");
+    plan.proxy.hides_tls = true;
+    let Examined { findings, .. } = plan.examine(false).await;
+    for check in ["signed-request", "media-socket"] {
+        let found = findings.iter().find(|finding| finding.check == check).unwrap();
+        assert_eq!(found.mark, Mark::Ok, "{found}");
+        assert!(found.says.contains("wss://calls.test/media/"), "{found}");
+    }
+}

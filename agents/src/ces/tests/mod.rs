@@ -28,6 +28,11 @@ fn context(ces: CesConfig) -> SessionContext {
     }
 }
 
+/// A configuration whose kick-start does not wait.
+fn at_once() -> CesConfig {
+    CesConfig { variables: std::time::Duration::ZERO, ..CesConfig::default() }
+}
+
 fn start(input: TurnInput) -> TurnStart {
     TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
 }

@@ -120,6 +120,22 @@ async fn audio_goes_out_in_messages_of_an_even_length() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_kick_start_leaves_the_app_time_for_the_variables_and_the_audio_goes_on() {
+    let mut start = start(TurnInput::Event("session_start".to_owned()));
+    for (variables, expected) in [(json!({}), 0), (json!({ "shop": "north" }), 500)] {
+        start.parameters = object(variables);
+        let pipe = InputPipe::new(0);
+        let (outgoing, listening) = Outgoing::new(&context(CesConfig::default()), &start, pipe.clone()).unwrap();
+        let mut line = Line { pipe, outgoing, listening };
+        line.frames(0..3);
+        let sent = line.within(600).await;
+        let at = |kind| sent.iter().find(|(_, sent)| *sent == Sent::Other(kind)).map(|(at, _)| *at);
+        assert_eq!((at("config"), at("event")), (Some(0), Some(expected)));
+        assert!(sent.contains(&(0, frames(0..3))), "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_input_keeps_its_place_in_the_audio() {
     let mut line = Line::configured(CesConfig::default()).await;
     line.frames(0..4);

@@ -40,7 +40,7 @@ fn sent(message: &Message) -> &InputType {
 }
 
 #[test]
-fn the_configuration_comes_first_then_what_is_known_of_the_call_then_the_kick_start() {
+fn the_configuration_comes_first_then_what_is_known_of_the_call() {
     let mut start = start(TurnInput::Event("session_start".to_owned()));
     start.parameters = object(json!({ "From": "+15550100", "shop": "north" }));
     let messages = first(&context(CesConfig::default()), &start);
@@ -51,9 +51,20 @@ fn the_configuration_comes_first_then_what_is_known_of_the_call_then_the_kick_st
     let expected = [
         json!({ "config": config }),
         json!({ "realtimeInput": { "variables": { "From": "+15550100", "shop": "north" } } }),
-        json!({ "realtimeInput": { "event": { "event": "session_start" } } }),
     ];
     assert_eq!(all(&messages), expected);
+    let kick_start = json!({ "realtimeInput": { "event": { "event": "session_start" } } });
+    assert_eq!(all(&input(&start.input)), [kick_start]);
+}
+
+#[test]
+fn an_entry_agent_is_named_in_full() {
+    let full = format!("{APP}/agents/desk");
+    for agent in ["desk", &full] {
+        let ces = CesConfig { entry_agent: Some(agent.to_owned()), ..CesConfig::default() };
+        let messages = first(&context(ces), &start(TurnInput::Audio));
+        assert_eq!(as_json(&messages[0])["config"]["entryAgent"], full.as_str());
+    }
 }
 
 #[test]

@@ -15,10 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{context, object, start};
+use super::{at_once, context, object, start};
 use crate::address::Endpoint;
 use crate::agent::{Agent, Link, StreamHandle};
-use crate::ces::CesConfig;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 
 /// The buffer of a connection, in bytes.
@@ -77,7 +76,7 @@ async fn open_with(queue: usize, input: TurnInput) -> (Client, DuplexStream) {
     let mut tasks = JoinSet::new();
     let mut start = start(input);
     start.parameters = object(serde_json::json!({ "shop": "north" }));
-    let handle = agent.open(&context(CesConfig::default()), StreamId(1), &start, events_sender, &mut tasks);
+    let handle = agent.open(&context(at_once()), StreamId(1), &start, events_sender, &mut tasks);
     (Client { handle, events, _tasks: tasks }, dialled.recv().await.unwrap())
 }
 

@@ -54,8 +54,9 @@ const MAX_WAITING_PROMPTS: usize = 64;
 pub(super) struct Playback {
     sent: Sent,
     waiting: VecDeque<Waiting>,
-    /// How much audio may wait, in milliseconds.
+    /// How much audio may wait, in milliseconds: by the settings, and by the driver.
     max_waiting_ms: u64,
+    driver_room_ms: u64,
     /// Whether we have reported that audio was cut because too much waits.
     is_cut_reported: bool,
     next_fetch: FetchId,
@@ -98,6 +99,7 @@ impl Playback {
             sent: Sent::default(),
             waiting: VecDeque::new(),
             max_waiting_ms,
+            driver_room_ms: u64::MAX,
             is_cut_reported: false,
             next_fetch: FetchId(1),
             is_complete: true,
@@ -294,6 +296,16 @@ impl Playback {
         self.sent.played_ms()
     }
 
+    /// How much audio waits, in bytes of mu-law, as far as it is known.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting.iter().map(Waiting::unsent_bytes).sum()
+    }
+
+    /// The driver says how much audio may wait.
+    pub(super) fn set_room(&mut self, ms: u64) {
+        self.driver_room_ms = ms;
+    }
+
     fn add(&mut self, format: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime) -> Length {
         let room_ms = self.room_ms();
         match self.waiting.back_mut() {
@@ -343,20 +355,23 @@ impl Playback {
     }
 
     fn waiting_ms(&self) -> u64 {
-        let bytes: usize = self.waiting.iter().map(Waiting::unsent_bytes).sum();
-        (bytes / BYTES_PER_MS) as u64
+        (self.waiting_bytes() / BYTES_PER_MS) as u64
+    }
+
+    fn limit_ms(&self) -> u64 {
+        self.max_waiting_ms.min(self.driver_room_ms)
     }
 
     /// How much more audio may wait, in milliseconds.
     fn room_ms(&self) -> u64 {
-        self.max_waiting_ms.saturating_sub(self.waiting_ms())
+        self.limit_ms().saturating_sub(self.waiting_ms())
     }
 
     /// Reports once that audio was cut, until audio fits again.
     fn report_cut(&mut self, cut_ms: u64) {
         let is_cut = cut_ms > 0;
         if is_cut && !self.is_cut_reported {
-            self.refuse(format!("more than {} s of audio wait: the rest is cut", self.max_waiting_ms / 1_000));
+            self.refuse(format!("more than {} s of audio wait: the rest is cut", self.limit_ms() / 1_000));
         }
         self.is_cut_reported = is_cut;
     }

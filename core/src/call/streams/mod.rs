@@ -391,10 +391,8 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
-    /// Whether the agent takes results of tools. If not, we refuse each tool call.
-    fn takes_tool_results(&self) -> bool {
-        false
-    }
+    /// Whether the agent takes nothing but their results while its tools run.
+    fn waits_for_tools(&self) -> bool;
 
     /// The stream has asked for tools.
     fn note_tool_calls(&mut self) {}

@@ -302,8 +302,8 @@ impl AgentStreams for PerSession {
         vec![TurnInput::ToolResults(results)]
     }
 
-    fn takes_tool_results(&self) -> bool {
-        true
+    fn waits_for_tools(&self) -> bool {
+        false
     }
 
     fn adds_parameters(&self) -> bool {

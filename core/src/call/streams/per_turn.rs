@@ -201,6 +201,10 @@ impl AgentStreams for PerTurn {
         results.into_iter().map(|result| TurnInput::ToolResults(vec![result])).collect()
     }
 
+    fn waits_for_tools(&self) -> bool {
+        true
+    }
+
     fn opens(&mut self, opening: Opening) -> Opened {
         let Opening { ids, input, parameters, heard, now, answer_due, .. } = opening;
         let stream = Stream { ids, opened_at: now, parameters };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::g711::linear_to_mulaw;
 use dialbridge_core::audio::wav::write_wav;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Map, Value, json};
@@ -138,9 +139,10 @@ impl Answer<'_> {
     /// The audio of a part, in messages that are sent faster than they play.
     fn speak(&self, part: &Reply, steps: &mut Steps) -> Result<(), Status> {
         let mixed = part.mixed.iter().filter_map(|segment| segment.mulaw.as_deref());
-        let mulaw: Vec<u8> = part.mulaw.as_deref().into_iter().chain(mixed).flatten().copied().collect();
+        let mut mulaw: Vec<u8> = part.mulaw.as_deref().into_iter().chain(mixed).flatten().copied().collect();
         let Some(format) = self.opened.output.filter(|_| !mulaw.is_empty()) else { return Ok(()) };
         let behaviour = &self.script.ces;
+        mulaw.splice(..0, quiet(behaviour.lead_ms));
         let data = headless(&mulaw, format).map_err(|error| Status::unimplemented(error.to_string()))?;
         let audio = Bytes::from(if behaviour.riff { write_wav(1, format, &data) } else { data });
         let piece_bytes = bytes_of(behaviour.piece_ms.max(1), format);
@@ -257,6 +259,11 @@ impl Answer<'_> {
             root_span: Some(root_span),
         }
     }
+}
+
+/// Audio that is too low to be a voice: -60 dB of full scale.
+fn quiet(ms: u64) -> impl Iterator<Item = u8> {
+    (0..ms).flat_map(|_| [32, 32, 32, 32, -32, -32, -32, -32].map(linear_to_mulaw))
 }
 
 fn places(end: Option<ces::EndSession>, place: EndSession) -> (Option<ces::EndSession>, Option<ces::EndSession>) {

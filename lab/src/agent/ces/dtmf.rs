@@ -90,7 +90,12 @@ mod tests {
         assert_eq!(collector.due(now + Duration::from_millis(1_999)), None);
         assert_eq!(collector.due(now + Duration::from_millis(2_000)), digits("34", ""));
         assert_eq!((collector.wake(), collector.finish()), (None, None));
-        collector.follow(Some(&DtmfRules { finish_digit: "*".to_owned(), max_digits: 3, interdigit_ms: 500 }));
+        collector.follow(Some(&DtmfRules {
+            finish_digit: "*".to_owned(),
+            max_digits: 3,
+            interdigit_ms: 500,
+            endpointing_ms: 0,
+        }));
         assert_eq!(press(&mut collector, "1*123#", now), [digits("1", "*").unwrap(), digits("123", "").unwrap()]);
         assert_eq!(collector.wake(), Some(now + Duration::from_millis(500)));
         assert_eq!(collector.finish(), digits("#", ""));

@@ -34,6 +34,8 @@ pub struct StreamRecord {
     pub has_token: bool,
     /// Messages with variables, in order.
     pub variables: Vec<Map<String, Value>>,
+    /// The variables that the app had taken when the first text or event came.
+    pub known_at_kick_start: Option<Map<String, Value>>,
     /// Texts, events and digits, in order.
     pub inputs: Vec<InputRecord>,
     /// Answers to tool calls, in order.

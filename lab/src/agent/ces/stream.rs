@@ -56,6 +56,8 @@ pub(super) struct Stream {
     /// When audio last came, or the stream began.
     last_audio: Instant,
     idle_at: Instant,
+    /// When each message with variables came.
+    variables_at: Vec<Instant>,
 }
 
 impl Stream {
@@ -93,6 +95,7 @@ impl Stream {
             began: now,
             last_audio: now,
             idle_at: now + timeout,
+            variables_at: Vec::new(),
         })
     }
 
@@ -191,10 +194,19 @@ impl Stream {
                     stream.messages.push(audio.len());
                 });
             }
-            Input::Text { text, .. } => self.note_text("text", text, at_ms),
-            Input::Event(name) => self.note_text("event", name, at_ms),
+            Input::Text { text, .. } => {
+                self.note_kick_start(now);
+                self.note_text("text", text, at_ms);
+            }
+            Input::Event(name) => {
+                self.note_kick_start(now);
+                self.note_text("event", name, at_ms);
+            }
             Input::Digits(digits) => self.note_text("dtmf", digits, at_ms),
-            Input::Variables(variables) => self.entry.change(|stream| stream.variables.push(variables.clone())),
+            Input::Variables(variables) => {
+                self.variables_at.push(now);
+                self.entry.change(|stream| stream.variables.push(variables.clone()));
+            }
             Input::ToolResponses(answers) => self.entry.change(|stream| {
                 stream.tool_answers.extend(answers.iter().map(|answer| ToolAnswer {
                     id: answer.id.clone(),
@@ -203,6 +215,22 @@ impl Stream {
                 }));
             }),
         }
+    }
+
+    /// Records which variables the app has taken by now.
+    fn note_kick_start(&self, now: Instant) {
+        let takes = Duration::from_millis(self.behaviour.variables_ms);
+        let taken = self.variables_at.iter().filter(|at| **at + takes <= now).count();
+        self.entry.change(|stream| {
+            let variables = stream
+                .variables
+                .iter()
+                .take(taken)
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            stream.known_at_kick_start.get_or_insert(variables);
+        });
     }
 
     fn note_text(&self, kind: &'static str, text: &str, at_ms: u64) {

@@ -30,6 +30,10 @@ pub struct Ces {
     pub refuses: Vec<PlannedBreak>,
     /// What happens to them once their configuration has been read, in the same order.
     pub breaks: Vec<PlannedBreak>,
+    /// How long it takes the app to take variables, in milliseconds. An input that comes sooner is answered without them.
+    pub variables_ms: u64,
+    /// How long each answer's audio is too low to be a voice before it begins, in milliseconds.
+    pub lead_ms: u64,
     /// How long a stream may go without input, in milliseconds.
     pub idle_ms: u64,
     /// How it ends after that.
@@ -88,6 +92,8 @@ impl Default for Ces {
             deployments: Vec::new(),
             refuses: Vec::new(),
             breaks: Vec::new(),
+            variables_ms: 0,
+            lead_ms: 0,
             idle_ms: 30_000,
             idle: Break::Close,
             go_away_ms: 0,

@@ -46,7 +46,7 @@
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them
 //! play = "gs://bucket/jingle.wav"  # a recording that the client fetches (CX, v2beta1); https: too
 //! speech = "Good morning."         # words for the client to synthesise (v2beta1); <speak>…</speak> is SSML
-//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000 }    # how digits are collected from here on (CX)
+//! dtmf = { finish_digit = "*", max_digits = 4, interdigit_ms = 2000, endpointing_ms = 900 }    # how digits are collected from here on (CX)
 //! tool_call = { tool = "tools/1", action = "look-up", args = { n = 1 } }    # the next turn (CX) or input (CES) must bring its
 //!                                  # result, which the utterance after this one answers
 //! mixed = [                        # mixed audio (CX): each part a recording, a tone or an address
@@ -97,6 +97,7 @@
 //! transcripts = "before-end"       # or "after-end"
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
+//! parameter_names = "as-set"       # or "lower", "upper" (CX)
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
 //! confidence = 0.9                 # of the transcripts; without it they have none
@@ -182,7 +183,9 @@ pub use ces::{
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
-pub use switches::{Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, Transcripts};
+pub use switches::{
+    Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
+};
 
 /// An agent's script.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -208,6 +211,8 @@ pub struct Script {
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
+    /// In which case the names of parameters come back.
+    pub parameter_names: ReturnedNames,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
@@ -247,6 +252,7 @@ impl Default for Script {
             transcripts: Transcripts::BeforeEnd,
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
+            parameter_names: ReturnedNames::AsSet,
             interim: true,
             word_times: false,
             confidence: None,

@@ -149,6 +149,8 @@ pub struct DtmfRules {
     pub max_digits: i32,
     /// The longest pause between two digits, in milliseconds.
     pub interdigit_ms: u64,
+    /// The pause after which digits are complete, in milliseconds (CX).
+    pub endpointing_ms: u64,
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Map<String, Value>>, D::Error> {

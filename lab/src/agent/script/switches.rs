@@ -59,6 +59,29 @@ pub enum MixedAudio {
     InOutputAudio,
 }
 
+/// In which case the names of a session's parameters come back (CX). Names are case-insensitive, and Google says that the
+/// case is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReturnedNames {
+    /// As they were set.
+    AsSet,
+    /// In small letters.
+    Lower,
+    /// In capital letters.
+    Upper,
+}
+
+impl ReturnedNames {
+    pub(in crate::agent) fn spelled(self, name: &str) -> String {
+        match self {
+            Self::AsSet => name.to_owned(),
+            Self::Lower => name.to_lowercase(),
+            Self::Upper => name.to_uppercase(),
+        }
+    }
+}
+
 /// When the server closes a stream. Google was seen to do both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

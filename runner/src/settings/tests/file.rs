@@ -193,6 +193,7 @@ fn files_stand_relative_to_the_one_that_names_them() {
 fn a_wrong_file_is_one_line_with_file_agent_and_key() {
     let a = "[agents.a]\ndialogflow_agent = \"projects/p/agent\"\n";
     let of_a = |line: &str| format!("{a}{line}");
+    let of_cx = |line: &str| format!("[agents.a]\ndialogflow_agent = \"projects/p/locations/l/agents/a\"\n{line}");
     for (text, expected) in [
         (String::new(), "FILE names no agent"),
         ("x = [1,".to_owned(), "FILE: line 1 is no TOML: "),
@@ -245,7 +246,11 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         ),
         (of_a("parameters = 3"), "FILE: agents.a.parameters is no table"),
         (of_a("parameters.\"a b\" = 3"), "FILE: agents.a.parameters.a b is no parameter's name"),
-        (of_a("parameters.From = 3"), "FILE: agents.a.parameters.From is the call's own"),
+        (of_cx("parameters.from = 3"), "FILE: agents.a: CALL_PARAMETERS tells From"),
+        (
+            of_cx("parameters.a = 3\nparameters.A = 4"),
+            "FILE: agents.a.dialogflow_agent is for a CX agent, to which the file's parameter \"A\" is one with another",
+        ),
         (of_a("parameters.x = nan"), "FILE: agents.a.parameters.x is no value that JSON"),
         (of_a("parameters.x = [[[[[[[[[1]]]]]]]]]"), "FILE: agents.a.parameters.x is no value that JSON"),
     ] {

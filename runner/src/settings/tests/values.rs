@@ -5,10 +5,12 @@ use std::fs;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
+use dialbridge_core::call_facts::CallParameter;
 use dialbridge_core::config::{
     BargeIn, BargeInMode, CallConfig, CallLimits, DtmfConfig, Fillers, StreamShape, Timeouts,
 };
 use dialbridge_core::handoff::DialRules;
+use dialbridge_core::parameters::NameCase;
 use dialbridge_core::tape::Mask;
 
 use super::*;
@@ -62,10 +64,13 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SENTIMENT", vec!["good"]),
         ("WEBHOOK_HEADERS", vec!["X-Tenant", "X Tenant: a", ": a", "host: a", "From: a", "X-A: 1,x-a: 2", "X-A: ä"]),
         ("FLOW_VERSIONS", vec!["1", "projects/p/locations/l/agents/a/flows//versions/1"]),
+        ("SESSION_TTL_MINUTES", vec!["0", "1441", "1h"]),
         ("CES_TRANSPORT", vec!["http", "gRPC"]),
         ("CES_INPUT_AUDIO", vec!["mp3", "linear16", "linear16-48000"]),
         ("CES_OUTPUT_AUDIO", vec!["opus", "linear16-44100"]),
         ("CES_CHUNK_MS", vec!["39", "121", "60 ms"]),
+        ("CES_ENTRY_AGENT", vec!["front desk", "agents/desk", "projects/p/locations/us/apps//agents/a"]),
+        ("CES_VARIABLES_MS", vec!["5001", "-1", "0.5"]),
         ("CES_STREAM_SECONDS", vec!["59", "86401", "1h"]),
         ("CES_NOISE_SUPPRESSION", vec!["some", "very high"]),
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
@@ -74,6 +79,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
         ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),
+        ("CALL_PARAMETERS", vec!["from", "From=", "Digits", "SipHeader_", "SipHeader_x y", "From=a b", "From=a,To=A"]),
         ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
         ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
         ("NO_INPUT_MS", vec!["499", "600001"]),
@@ -156,6 +162,7 @@ fn every_setting_but_free_texts_can_be_wrong() {
         "VOICE_NAME",
         "EFFECTS_PROFILE",
         "SPEECH_MODEL",
+        "CHANNEL",
         "CES_TOOL_WEBHOOK_SECRET",
         "TWILIO_AUTH_TOKEN",
         "TWILIO_API_KEY_SID",
@@ -179,6 +186,8 @@ fn what_needs_another_setting_says_so() {
         (&[("TWILIO_REGION", "ie1")], "TWILIO_EDGE"),
         (&[ES, ("DTMF_AS", "dtmf")], "DTMF_AS"),
         (&[ES, ("ROTATION_MARGIN_MS", "55001")], "ROTATION_MARGIN_MS"),
+        (&[ES, ("CHANNEL", "telephony")], "CHANNEL"),
+        (&[CES, ("SESSION_TTL_MINUTES", "240")], "SESSION_TTL_MINUTES"),
         (&[ES, ("FLOW_VERSIONS", "projects/p/locations/l/agents/a/flows/f/versions/1")], "FLOW_VERSIONS"),
     ] {
         let error = only(&config(values).unwrap_err());
@@ -195,8 +204,10 @@ fn an_empty_value_counts_as_not_given() {
         of_empty.call.starting_input, greeting,
         "but for the starting event and text, where none is a value too"
     );
+    assert!(of_empty.call.call_parameters.is_empty(), "nor is the agent told anything of the call");
     let default = agent(&[]);
-    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, ..default.call });
+    let call_parameters = Vec::new();
+    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, ..default.call });
     assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
 }
 
@@ -214,6 +225,17 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
     assert_eq!(tape_mask, Mask { digits: true, audio: false });
     assert_eq!((speech, notices.len()), (SpeechConfig { audio_chunk_ms: 20, ..SpeechConfig::default() }, 0));
+}
+
+#[test]
+fn the_agent_is_told_the_facts_that_are_chosen_under_their_names() {
+    let chosen = agent(&[CX, ("CALL_PARAMETERS", "From=ani, Direction,SipHeader_X-Shop=shop")]).call.call_parameters;
+    let named = |(fact, name): (&str, &str)| CallParameter { fact: fact.to_owned(), name: name.to_owned() };
+    let expected = [("From", "ani"), ("Direction", "Direction"), ("SipHeader_X-Shop", "shop")].map(named);
+    assert_eq!(chosen, expected);
+    assert_eq!(agent(&[CX]).call.call_parameters, CallParameter::defaults());
+    let names = [CX, ES, CES].map(|product| agent(&[product]).call.parameter_names);
+    assert_eq!(names, [NameCase::Ignored, NameCase::Exact, NameCase::Exact]);
 }
 
 #[test]
@@ -251,6 +273,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         ("CES_INPUT_AUDIO", "linear16-16000"),
         ("CES_OUTPUT_AUDIO", "linear16-48000"),
         ("CES_CHUNK_MS", "40"),
+        ("CES_ENTRY_AGENT", "desk"),
+        ("CES_VARIABLES_MS", "0"),
         ("CES_NOISE_SUPPRESSION", "very_high"),
     ]);
     assert_eq!(set.address.product(), Product::Ces(CesTransport::Grpc));
@@ -261,6 +285,8 @@ fn the_streams_of_a_ces_agent_are_as_they_are_set() {
         input: linear(16_000),
         output: linear(48_000),
         chunk: std::time::Duration::from_millis(40),
+        entry_agent: Some("desk".to_owned()),
+        variables: std::time::Duration::ZERO,
         noise_suppression: Some("very_high"),
     };
     assert_eq!(set.ces, expected);
@@ -284,7 +310,8 @@ fn the_tools_of_a_ces_agent_are_run_where_it_is_set() {
     assert!(set.call.has_tools);
     let default = agent(&[CES, url]).tools.unwrap();
     assert_eq!((default.secret, default.timeout.as_millis()), (None, 10_000));
-    for values in [&[CES][..], &[CX, url]] {
+    assert!(agent(&[CX, url]).call.has_tools, "CX asks for tools too");
+    for values in [&[CES][..], &[CX], &[ES, url]] {
         let agent = agent(values);
         assert_eq!((agent.tools, agent.call.has_tools), (None, false));
     }
@@ -394,6 +421,8 @@ fn speech_is_as_it_is_set() {
         ("AUDIO_CHUNK_MS", "60"),
         ("WEBHOOK_HEADERS", "X-Tenant: north, Authorization: Bearer a:b"),
         ("FLOW_VERSIONS", version),
+        ("CHANNEL", "telephony"),
+        ("SESSION_TTL_MINUTES", "240"),
     ]);
     let headers: Vec<(&str, &str)> =
         set.speech.webhook_headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
@@ -412,6 +441,8 @@ fn speech_is_as_it_is_set() {
         time_zone: Some("America/Argentina/Buenos_Aires".to_owned()),
         webhook_headers: set.speech.webhook_headers.clone(),
         flow_versions: vec![version.to_owned()],
+        channel: Some("telephony".to_owned()),
+        session_ttl_minutes: Some(240),
         audio_chunk_ms: 60,
     };
     assert_eq!(set.speech, expected);

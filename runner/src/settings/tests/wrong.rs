@@ -37,14 +37,14 @@ fn an_agent_that_cannot_be_had_hides_no_other_fault() {
 
 #[test]
 fn all_wrong_values_of_the_file_and_its_agents_are_told_with_their_places() {
-    let file = "port = \"x\"\nbarge_in = \"on\"\nbarg_in = \"off\"\nparameters.From = 1\n\
+    let file = "port = \"x\"\nbarge_in = \"on\"\nbarg_in = \"off\"\nparameters.\"a b\" = 1\n\
                 [agents.a]\ndialogflow_agent = \"projects/p/agent\"\npitch = 99\nmax_calls = 1\nnumbers = [\"12x\"]\n\
                 [agents.b]\ndialogflow_agent = \"projects/p/agent\"\ndtmf_interdigit_ms = 1\n";
     let lines = told(Some(file), &[("VOICE_GENDER", "man")]);
     let expected = [
         "FILE: agents.a.numbers",
         "FILE: agents.a.max_calls",
-        "FILE: parameters.From",
+        "FILE: parameters.a b",
         "FILE: barg_in",
         "FILE: port",
         "FILE: barge_in",

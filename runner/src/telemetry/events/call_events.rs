@@ -113,6 +113,10 @@ impl CallEvents {
             | Report::DigitDropped
             | Report::NoInput { .. }
             | Report::UnknownEvent { .. }
+            | Report::HandoffShortened { .. }
+            | Report::ToolResultsDropped { .. }
+            | Report::TransferRefused { .. }
+            | Report::CallerIdMissing
             | Report::TurnedAway
             | Report::AnswerTruncated { .. }
             | Report::LimitReached(_)

@@ -30,6 +30,9 @@ const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::
 
 const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
 
+/// What can be left out.
+const LEFT_OUT: [&str; 7] = ["answer", "digit", "handoff", "parameter", "payload", "tool-result", "transfer"];
+
 impl Metrics {
     /// Shows an agent's metrics, all of them 0.
     pub(in crate::telemetry) fn show_agent(&self, agent: &AgentLabels) {
@@ -55,11 +58,19 @@ impl Metrics {
         let statuses = STATUSES.map(|status| (&self.handoffs, "status", status.as_str()));
         let reasons = REASONS.map(|reason| (&self.calls_ended, "reason", reason.as_str()));
         let bounds = BOUNDS.map(|bound| (&self.limits, "limit", bound.as_str()));
+        let left_out = LEFT_OUT.map(|what| (&self.left_out, "what", what));
         let interruptions = INTERRUPTIONS.map(|by| (&self.barge_ins, "by", by.as_str()));
         let inputs = INPUTS.map(|input| (&self.turns, "input", input));
         let codes = CODES.into_iter().filter(|code| *code != "OK").chain([OTHER_CODE]);
         let faults = codes.map(|code| (&self.faults, "code", code));
-        let all = statuses.into_iter().chain(reasons).chain(bounds).chain(interruptions).chain(inputs).chain(faults);
+        let all = statuses
+            .into_iter()
+            .chain(reasons)
+            .chain(left_out)
+            .chain(bounds)
+            .chain(interruptions)
+            .chain(inputs)
+            .chain(faults);
         for (family, name, value) in all {
             let _ = family.get_or_create(&labels(name, value));
         }

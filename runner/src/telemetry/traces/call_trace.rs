@@ -87,6 +87,10 @@ impl CallTrace {
             Report::HandedOff { status } => self.attributes.push(("dialbridge.status", status.as_str().into())),
             // These are not part of a trace, or have their own methods.
             Report::Started { .. }
+            | Report::HandoffShortened { .. }
+            | Report::ToolResultsDropped { .. }
+            | Report::TransferRefused { .. }
+            | Report::CallerIdMissing
             | Report::TurnedAway
             | Report::AnswerTruncated { .. }
             | Report::Transcript { .. }

@@ -1,0 +1,276 @@
+//! What Twilio says of a call, which of it the agent is told (`CALL_PARAMETERS`), and what of it never stands in the URL
+//! of a hand-off.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::CallSid;
+use crate::parameters::NameCase;
+
+/// The `<Parameter>`s that hold the two numbers, and the facts that they are.
+const NUMBERS: [(&str, &str); 2] = [("from", FROM), ("to", TO)];
+
+/// What the name of a `<Parameter>` begins with that holds another fact: `call.Direction`.
+pub const FACT_PREFIX: &str = "call.";
+
+/// What the name of a `<Parameter>` begins with that holds a session parameter of the voice-url: `param.shop`.
+pub const PARAMETER_PREFIX: &str = "param.";
+
+const FROM: &str = "From";
+const TO: &str = "To";
+const CALL_SID: &str = "CallSid";
+const ACCOUNT_SID: &str = "AccountSid";
+const DIRECTION: &str = "Direction";
+
+/// The fewest digits of a telephone number with its country code. Shorter ones are short codes.
+const MIN_DIGITS: usize = 7;
+
+/// The most digits of a telephone number with its country code (ITU-T E.164).
+const MAX_DIGITS: usize = 15;
+
+/// A fact of the call that the agent is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallParameter {
+    /// Twilio's name of it, such as `From` or `SipHeader_X-Shop`.
+    pub fact: String,
+    /// The session parameter that holds it.
+    pub name: String,
+}
+
+impl CallParameter {
+    /// The fact under Twilio's own name.
+    #[must_use]
+    pub fn same(fact: &str) -> Self {
+        Self { fact: fact.to_owned(), name: fact.to_owned() }
+    }
+
+    /// What the agent is told unless the settings say otherwise.
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        [FROM, TO, CALL_SID].map(Self::same).to_vec()
+    }
+}
+
+/// What Twilio says of the call, by Twilio's names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallFacts(BTreeMap<String, String>);
+
+impl CallFacts {
+    /// The facts of a media stream's `start`.
+    pub(crate) fn of(call_sid: &CallSid, account_sid: &str, custom: &BTreeMap<String, String>) -> Self {
+        let fact = |(name, value): (&String, &String)| Some((fact_of(name)?.to_owned(), value.clone()));
+        let mut facts: BTreeMap<String, String> = custom.iter().filter_map(fact).collect();
+        facts.insert(CALL_SID.to_owned(), call_sid.as_str().to_owned());
+        if !account_sid.is_empty() {
+            facts.insert(ACCOUNT_SID.to_owned(), account_sid.to_owned());
+        }
+        Self(facts)
+    }
+
+    pub(crate) fn get(&self, fact: &str) -> Option<&str> {
+        self.0.get(fact).map(String::as_str)
+    }
+
+    /// Who called, as Twilio says it.
+    pub(crate) fn from(&self) -> Option<&str> {
+        self.get(FROM)
+    }
+
+    /// Who was called, as Twilio says it.
+    pub(crate) fn to(&self) -> Option<&str> {
+        self.get(TO)
+    }
+
+    /// The address of the person on the line: `From`, but `To` of a call that Twilio placed.
+    pub(crate) fn caller(&self) -> Option<&str> {
+        if is_outbound(self.get(DIRECTION)) { self.to() } else { self.from() }
+    }
+
+    /// Our own address in the call.
+    pub(crate) fn called(&self) -> Option<&str> {
+        if is_outbound(self.get(DIRECTION)) { self.from() } else { self.to() }
+    }
+}
+
+/// Whether Twilio placed the call (`outbound-api`, `outbound-dial`). The person is then the one who was called.
+#[must_use]
+pub fn is_outbound(direction: Option<&str>) -> bool {
+    direction.is_some_and(|direction| direction.starts_with("outbound"))
+}
+
+/// The fact that a `<Parameter>` of this name holds. `None` if it holds a session parameter.
+pub(crate) fn fact_of(name: &str) -> Option<&str> {
+    let number = NUMBERS.into_iter().find(|(parameter, _)| *parameter == name).map(|(_, fact)| fact);
+    number.or_else(|| name.strip_prefix(FACT_PREFIX))
+}
+
+/// What the agent was told of the call. An agent may return it with its own parameters, but the handler of a hand-off has
+/// it from Twilio, and a telephone number must not stand in a URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToldFacts {
+    names: NameCase,
+    /// Each fact's parameter and value.
+    told: Vec<(String, String)>,
+    /// The parameters that may hold a number: those of `From` and `To`, and these names themselves.
+    number_names: Vec<String>,
+    /// The addresses of both sides.
+    numbers: Vec<String>,
+}
+
+impl ToldFacts {
+    pub(crate) fn new(facts: &CallFacts, chosen: &[CallParameter], names: NameCase) -> Self {
+        let told = chosen.iter().filter_map(|told| Some((told.name.clone(), facts.get(&told.fact)?.to_owned())));
+        let of_numbers = chosen.iter().filter(|told| [FROM, TO].contains(&told.fact.as_str()));
+        let number_names = of_numbers.map(|told| told.name.clone()).chain([FROM, TO].map(ToOwned::to_owned)).collect();
+        let numbers = [facts.from(), facts.to()].into_iter().flatten().map(ToOwned::to_owned).collect();
+        Self { names, told: told.collect(), number_names, numbers }
+    }
+
+    /// Whether the agent is told one of the call's numbers.
+    pub(crate) fn has_number(&self) -> bool {
+        self.told.iter().any(|(_, value)| self.numbers.contains(value))
+    }
+
+    /// The parameters that the agent is told.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.told.iter().map(|(name, value)| (name.as_str(), value.as_str().into()))
+    }
+
+    /// Takes out of the agent's parameters what it was told, and every number of the call.
+    pub(crate) fn remove_from(&self, parameters: &mut Map<String, Value>) {
+        parameters.retain(|name, value| !self.is_told(name, value));
+        self.remove_numbers(parameters);
+    }
+
+    fn is_told(&self, name: &str, value: &Value) -> bool {
+        let text = value.as_str();
+        let is_unchanged =
+            self.told.iter().any(|(other, fact)| self.names.is_same(name, other) && text == Some(fact.as_str()));
+        let is_number_name = self.number_names.iter().any(|other| NameCase::Ignored.is_same(name, other));
+        is_unchanged || (is_number_name && text.is_some_and(is_telephone_address))
+    }
+
+    /// Takes out every value that is one of the call's numbers, however deep it stands.
+    pub(crate) fn remove_numbers(&self, map: &mut Map<String, Value>) {
+        map.retain(|_, value| self.keep_without_numbers(value));
+    }
+
+    /// The value without the call's numbers, however deep they stand in it.
+    pub(crate) fn without_numbers(&self, value: &Value) -> Value {
+        let mut value = value.clone();
+        if self.keep_without_numbers(&mut value) { value } else { Value::Null }
+    }
+
+    /// Returns `false` if the value is one of the call's numbers. Else takes them out of it.
+    fn keep_without_numbers(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => !self.is_number(text),
+            Value::Number(number) => !self.is_number(&number.to_string()),
+            Value::Array(values) => {
+                values.retain_mut(|value| self.keep_without_numbers(value));
+                true
+            }
+            Value::Object(map) => {
+                self.remove_numbers(map);
+                true
+            }
+            Value::Null | Value::Bool(_) => true,
+        }
+    }
+
+    fn is_number(&self, text: &str) -> bool {
+        self.numbers.iter().any(|number| match (digits(number), digits(text)) {
+            (Some(number), Some(text)) => number == text,
+            (None, _) => number.contains(':') && number.eq_ignore_ascii_case(text.trim()),
+            (Some(_), None) => false,
+        })
+    }
+}
+
+/// Whether the text is the address of a telephone: a number with its country code, or a SIP or client address.
+#[must_use]
+pub fn is_telephone_address(text: &str) -> bool {
+    let text = text.trim();
+    let has_scheme = ["sip:", "sips:", "client:", "tel:"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    has_scheme || (text.starts_with(['+', '0']) && digits(text).is_some())
+}
+
+/// The digits of a telephone number, however it is written. `None` if the text is no number, or too short to be one.
+fn digits(text: &str) -> Option<String> {
+    let is_sign = |c: char| matches!(c, '+' | '-' | '.' | '(' | ')' | '/') || c.is_whitespace();
+    let digits: String = text.chars().filter(|c| !is_sign(*c)).collect();
+    // JSON's numbers are doubles: 15550100.0.
+    let digits = if text.ends_with(".0") && !text.starts_with('+') { digits.strip_suffix('0')? } else { &digits };
+    let digits = digits.strip_prefix("00").unwrap_or(digits);
+    let is_number = (MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn facts(direction: &str) -> CallFacts {
+        let custom = [("from", "+15550100"), ("to", "+15550199"), ("call.Direction", direction), ("param.x", "1")];
+        let custom = custom.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        CallFacts::of(&CallSid::new("CA1").unwrap(), "AC1", &custom)
+    }
+
+    fn without(told: &ToldFacts, parameters: Value) -> Value {
+        let Value::Object(mut parameters) = parameters else { panic!() };
+        told.remove_from(&mut parameters);
+        parameters.into()
+    }
+
+    #[test]
+    fn the_person_of_a_call_that_was_placed_is_who_was_called() {
+        for (direction, caller, called) in [
+            ("inbound", "+15550100", "+15550199"),
+            ("outbound-api", "+15550199", "+15550100"),
+            ("outbound-dial", "+15550199", "+15550100"),
+        ] {
+            assert_eq!((facts(direction).caller(), facts(direction).called()), (Some(caller), Some(called)));
+        }
+        assert_eq!((facts("").get("AccountSid"), facts("").get("CallSid")), (Some("AC1"), Some("CA1")));
+        assert_eq!(facts("").get("x"), None, "a session parameter is no fact");
+    }
+
+    #[test]
+    fn what_the_agent_was_told_and_the_calls_numbers_are_taken_out_in_every_spelling() {
+        let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Ignored);
+        let returned = json!({ "from": "+15550100", "TO": "+15550199", "callsid": "CA1", "Shop": "north",
+            "callback": "+1 (555) 0100", "as_number": 15_550_199.0, "deep": { "list": ["0015550100", "x"] } });
+        assert_eq!(without(&told, returned), json!({ "Shop": "north", "deep": { "list": ["x"] } }));
+    }
+
+    #[test]
+    fn what_the_agent_filled_in_itself_under_such_a_name_stays_unless_it_is_a_number() {
+        let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Ignored);
+        assert_eq!(without(&told, json!({ "from": "Paris", "to": "+442079460000" })), json!({ "from": "Paris" }));
+        let renamed = [CallParameter { fact: "From".to_owned(), name: "ani".to_owned() }];
+        let told = ToldFacts::new(&facts(""), &renamed, NameCase::Ignored);
+        assert_eq!(without(&told, json!({ "ANI": "sip:a@example.com", "from": "Rome" })), json!({ "from": "Rome" }));
+    }
+
+    #[test]
+    fn an_agent_that_compares_letter_by_letter_keeps_its_own_names() {
+        let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Exact);
+        let returned = json!({ "CallSid": "CA1", "callsid": "CA1", "From": "+15550100" });
+        assert_eq!(without(&told, returned), json!({ "callsid": "CA1" }));
+    }
+
+    #[test]
+    fn an_order_number_is_no_telephone_number() {
+        let mut short = facts("");
+        short.0.insert("To".to_owned(), "12345".to_owned());
+        let told = ToldFacts::new(&short, &[], NameCase::Ignored);
+        let own = json!({ "order": 12345, "n": "15550101", "t": "15550100x", "price": 12.5 });
+        assert_eq!(without(&told, own.clone()), own);
+    }
+}

@@ -1,0 +1,101 @@
+//! The breaker of one agent, shared by its calls: core's rule with a clock, a log line and a place to wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dialbridge_agents::Turn;
+use dialbridge_core::agent::AgentFault;
+use dialbridge_core::breaker::Breaker;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long a stream waits for its turn at most. A call has its own budget, and its caller waits.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// A stream that fails later than this after its opening was taken by the agent.
+const JUST_OPENED: Duration = Duration::from_secs(15);
+
+/// The breaker of one agent.
+#[derive(Debug)]
+pub(crate) struct AgentBreaker {
+    agent: String,
+    began: Instant,
+    breaker: Mutex<Breaker>,
+    closed: Notify,
+}
+
+impl AgentBreaker {
+    pub(crate) fn new(agent: &str) -> Self {
+        let (began, breaker, closed) = (Instant::now(), Mutex::default(), Notify::new());
+        Self { agent: agent.to_owned(), began, breaker, closed }
+    }
+
+    /// Whether the agent is down for all calls.
+    pub(crate) fn is_open(&self) -> bool {
+        self.change(|breaker, _| breaker.is_open())
+    }
+
+    /// Whether a new call may try the agent.
+    pub(crate) fn admit(&self) -> bool {
+        self.change(Breaker::admit)
+    }
+
+    /// What a stream waits for before it opens; `None` if it need not wait.
+    pub(crate) fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let breaker = self.clone();
+        let until = self.begin()?;
+        Some(Box::pin(async move {
+            // A stream that has waited long enough tries, whatever the others found.
+            let _ = tokio::time::timeout(MAX_WAIT, breaker.wait(until)).await;
+        }))
+    }
+
+    async fn wait(&self, mut until: Instant) {
+        loop {
+            let closed = self.closed.notified();
+            let _ = tokio::time::timeout_at(until, closed).await;
+            match self.begin() {
+                Some(next) => until = next,
+                None => return,
+            }
+        }
+    }
+
+    fn begin(&self) -> Option<Instant> {
+        self.change(Breaker::begin).map(|at_ms| self.began + Duration::from_millis(at_ms))
+    }
+
+    /// A stream has got its first message.
+    pub(crate) fn succeeded(&self) {
+        self.change(|breaker, _| breaker.succeeded());
+    }
+
+    /// A stream without a message has failed. It opened at `opened`.
+    pub(crate) fn failed(&self, fault: &AgentFault, opened: Instant) {
+        if opened.elapsed() > JUST_OPENED {
+            return;
+        }
+        let was_open = self.is_open();
+        self.change(|breaker, now_ms| breaker.failed(&fault.code, now_ms));
+        if !was_open && self.is_open() {
+            tracing::error!(
+                agent = self.agent,
+                code = fault.code,
+                "the agent fails for all calls: new calls get their fallback until it answers again"
+            );
+        }
+    }
+
+    /// Passes on to the breaker, and notices that it has closed.
+    fn change<R>(&self, change: impl FnOnce(&mut Breaker, u64) -> R) -> R {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_open = breaker.is_open();
+        let result = change(&mut breaker, now_ms);
+        if was_open && !breaker.is_open() {
+            self.closed.notify_waiters();
+            tracing::warn!(agent = self.agent, "the agent answers again");
+        }
+        result
+    }
+}
