@@ -74,6 +74,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         part,
         query_text: query_text(result.query),
         text: said.text.join(" "),
+        is_protected: !said.texts_interruptible,
         prompts: said.prompts,
         unplayable,
         matched: match matched.match_type() {

@@ -229,10 +229,13 @@ pub struct Answer {
     /// What the agent says, as text.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// Whether the caller may not barge in on the text, if we must synthesise it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_protected: bool,
     /// What the agent says, as audio, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<Prompt>,
-    /// The coding of audio that came but that we cannot play, e.g. MP3.
+    /// Why audio that came cannot be played: the name of its coding, e.g. MP3, or a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unplayable: Option<String>,
     /// The intent that matched.
@@ -309,6 +312,7 @@ impl Answer {
         self.text.is_empty()
             && self.prompts.is_empty()
             && self.end.is_none()
+            && self.unplayable.is_none()
             && self.payloads.is_empty()
             && self.tool_calls.is_empty()
     }

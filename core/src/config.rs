@@ -256,6 +256,9 @@ pub struct Fillers {
     pub thinking_after_ms: u64,
     /// Played when a failed turn is retried, once until the agent answers.
     pub retrying: Option<Clip>,
+    /// After how much silence at the beginning of a call the caller hears something while the agent has not greeted
+    /// him, in milliseconds. 0: never.
+    pub greeting_after_ms: u64,
 }
 
 /// A recording in mu-law, 8,000 Hz, mono. Clones share the bytes.

@@ -89,6 +89,15 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// An answer has text, and no audio came that can be played. We synthesise the text.
+    AnswerWithoutAudio {
+        /// Which turn.
+        turn: TurnId,
+        /// Why audio that came cannot be played: the name of its coding, or a sentence. `None`: none came.
+        fault: Option<String>,
+        /// Whether it is the first such answer of the media stream.
+        is_first: bool,
+    },
     /// A later response cut a filler, or audio that the agent allows to be cut.
     Cancelled {
         /// Audio that the caller did not hear, in milliseconds.
@@ -96,7 +105,8 @@ pub enum Report {
     },
     /// We play a filler.
     Filler {
-        /// `thinking` or `retrying`.
+        /// `thinking`, `retrying`, `greeting` (the agent has not greeted the caller) or `unspoken` (an answer could not be
+        /// played).
         which: &'static str,
     },
     /// A custom payload came.

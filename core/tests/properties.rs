@@ -132,7 +132,8 @@ fn settings() -> impl Strategy<Value = CallConfig> {
             }
             if fills {
                 let clip = Some(Clip(vec![0x33; 16_000].into()));
-                config.fillers = Fillers { thinking: clip.clone(), thinking_after_ms: 500, retrying: clip };
+                config.fillers =
+                    Fillers { thinking: clip.clone(), thinking_after_ms: 500, retrying: clip, greeting_after_ms: 0 };
             }
             config
         },

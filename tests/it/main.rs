@@ -68,6 +68,7 @@ mod silence;
 mod slow_turns;
 mod stages;
 mod survival;
+mod synthesis;
 mod tapes;
 mod tasks;
 mod traces;

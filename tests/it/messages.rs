@@ -253,7 +253,7 @@ async fn text_to_speech_that_cannot_be_had_leaves_the_call_alive() {
         .start();
     let call =
         harness.call(vec![say(When::After(2_000), numbered_speech(0, 600)), hang_up(When::AgentSilent(300))]).await;
-    assert_eq!(spoke(&call), [(300, false)]);
+    assert_eq!(spoke(&call), [(1_000, false), (300, false)], "a tone, and the next answer");
     assert_eq!(refused(&harness.reports()).len(), 1);
 }
 

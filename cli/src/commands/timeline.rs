@@ -96,6 +96,7 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         | Report::EndOfUtterance { spoken: true, .. }
         | Report::MoreAudio { .. }
         | Report::PromptRefused { .. }
+        | Report::AnswerWithoutAudio { .. }
         | Report::Cancelled { .. }
         | Report::Filler { .. }
         | Report::Payload { .. }

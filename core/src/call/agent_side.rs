@@ -224,6 +224,7 @@ impl Call {
 
     /// Closes the turn with what came of the answer. `last` is the stream's last command, if it has not had one.
     pub(super) fn close_turn(&mut self, last: Option<AgentCommand>) {
+        self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
         for prompt in closed.deferred {

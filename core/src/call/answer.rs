@@ -3,13 +3,15 @@
 use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
-use crate::call::{Call, Output};
+use crate::call::synthesis::remove_unplayable;
+use crate::call::{Call, Output, Timer};
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, Report};
 
 impl Call {
     pub(super) fn on_answer(&mut self, turn: TurnId, mut answer: Answer) {
+        remove_unplayable(&mut answer);
         if answer.is_quiet_audio() && self.lifecycle.is_active() && self.streams.note_lead(self.answer_due()) {
             self.cancel_fillers();
             self.play_prompts(turn, answer.part, answer.prompts);
@@ -34,7 +36,10 @@ impl Call {
         }
         self.act_on_payloads(turn, &mut answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
-        self.awaits_greeting &= !says_something;
+        if says_something {
+            self.awaits_greeting = false;
+            self.timers.stop(Timer::Greeting);
+        }
         if !answer.is_empty() {
             self.note_something_said();
         }
@@ -63,6 +68,7 @@ impl Call {
             answer.prompts.clear();
         }
         let audio_ms = self.play(turn, answer.part, std::mem::take(&mut answer.prompts));
+        self.streams.note_audio(audio_ms);
         let report = if is_more_audio {
             self.streams.report_more_audio(audio_ms)
         } else {
@@ -124,9 +130,6 @@ impl Call {
     }
 
     fn report_faults(&mut self, id: TurnId, answer: &Answer) {
-        if let Some(coding) = &answer.unplayable {
-            self.report(Report::PromptRefused { why: format!("{coding} cannot be played") });
-        }
         for why in &answer.webhook_faults {
             self.report(Report::WebhookFailed { turn: id, why: why.clone() });
         }

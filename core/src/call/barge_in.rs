@@ -55,6 +55,8 @@ impl Call {
         if !self.streams.stops_prompts() || (by_caller && !may_cut) {
             return;
         }
+        // What the agent has written and not spoken is interrupted too.
+        self.streams.take_unspoken();
         if self.playback.is_playing() && self.lifecycle.is_active() {
             self.cut(BargeInBy::Agent, Some(turn));
         }

@@ -1,19 +1,59 @@
-//! Our own recordings, so that the caller never hears dead air: while the agent thinks, and when a turn is retried.
+//! What the caller hears instead of dead air: while the agent thinks, when a turn is retried, while the agent has not
+//! greeted him, and in place of an answer that cannot be played.
+//!
+//! A recording of the settings goes before anything else. While he waits for the greeting, the caller hears a sentence in
+//! his language, which the driver synthesises ahead of its time. If there is none, he hears a tone.
 
+use crate::audio::wav::is_wav;
+use crate::audio::{AudioFormat, to_mulaw};
 use crate::call::streams::Thinking;
-use crate::call::{Call, Timer};
+use crate::call::waiting_tone::waiting_tone;
+use crate::call::{Call, Output, Timer};
 use crate::config::Clip;
+use crate::ids::FetchId;
 use crate::report::Report;
+use crate::words::one_moment;
 
-/// What was already played.
+/// What was already played, and what can be.
 #[derive(Debug, Default)]
 pub(super) struct Fillers {
     /// Whether the retry filler was played since the agent last responded.
     retry_filler_played: bool,
+    /// Whether an answer had no audio in this media stream.
+    had_unspoken: bool,
+    sentence: Sentence,
+}
+
+/// The sentence for a caller who waits for the greeting.
+#[derive(Debug, Default)]
+enum Sentence {
+    /// Nobody has asked for it.
+    #[default]
+    NotNeeded,
+    /// The driver synthesises it, or could not.
+    Awaited,
+    Spoken(Clip),
+}
+
+/// The fetch of that sentence. Those of prompts begin at 1.
+pub(super) const FILLER_FETCH: FetchId = FetchId(0);
+
+/// The longest sentence, in bytes of mu-law: ten seconds.
+const MAX_SENTENCE_BYTES: usize = 80_000;
+
+impl Fillers {
+    /// An answer has no audio. Returns whether it is the first one.
+    pub(super) fn note_unspoken(&mut self) -> bool {
+        !std::mem::replace(&mut self.had_unspoken, true)
+    }
 }
 
 /// The shortest time until we check again whether the caller still speaks, in milliseconds: one frame.
 const MIN_RECHECK_MS: u64 = 20;
+
+fn tone() -> Clip {
+    Clip(waiting_tone().into())
+}
 
 impl Call {
     /// The input is complete. If the answer takes too long, the caller hears a filler.
@@ -45,6 +85,67 @@ impl Call {
             let clip = self.config.fillers.retrying.clone();
             self.play_filler(clip, "retrying");
         }
+    }
+
+    /// The agent should greet the caller. While it does not, each longer silence ends with a filler. The driver needs
+    /// time to synthesise one, so we wake up before it is due.
+    pub(super) fn start_greeting_timer(&mut self) {
+        let after_ms = self.config.fillers.greeting_after_ms;
+        if self.awaits_greeting && after_ms > 0 {
+            let is_recorded = self.recorded_filler().is_some();
+            let wake_ms = if is_recorded { after_ms } else { after_ms / 2 };
+            self.timers.set(Timer::Greeting, self.now + wake_ms.max(1));
+        }
+    }
+
+    pub(super) fn on_greeting_late(&mut self) {
+        let after_ms = self.config.fillers.greeting_after_ms;
+        let is_recorded = self.recorded_filler().is_some();
+        if !is_recorded && matches!(self.fillers.sentence, Sentence::NotNeeded) {
+            self.fillers.sentence = Sentence::Awaited;
+            if let Some(words) = one_moment(&self.config.words.language) {
+                self.outputs.push_back(Output::Fetch(FILLER_FETCH, format!("text:{words}")));
+            }
+            self.timers.set(Timer::Greeting, self.now + (after_ms - after_ms / 2).max(1));
+            return;
+        }
+        let silent_ms = if self.playback.is_playing() { 0 } else { self.silence_ms() };
+        if silent_ms < after_ms {
+            self.timers.set(Timer::Greeting, self.now + (after_ms - silent_ms));
+            return;
+        }
+        let sentence = match &self.fillers.sentence {
+            Sentence::Spoken(clip) => Some(clip.clone()),
+            Sentence::NotNeeded | Sentence::Awaited => None,
+        };
+        let clip = self.recorded_filler().or(sentence).unwrap_or_else(tone);
+        self.play_filler(Some(clip), "greeting");
+        self.timers.set(Timer::Greeting, self.now + after_ms);
+    }
+
+    /// The driver has synthesised the sentence, or says why not.
+    pub(super) fn on_filler_spoken(&mut self, audio: Result<&[u8], &str>) {
+        let audio = audio.map_err(ToOwned::to_owned).and_then(|audio| {
+            let is_right = is_wav(audio) && audio.len() <= MAX_SENTENCE_BYTES;
+            let audio = is_right.then(|| to_mulaw(AudioFormat::TELEPHONE, audio));
+            audio.and_then(Result::ok).ok_or_else(|| "the filler that was synthesised cannot be played".to_owned())
+        });
+        match audio {
+            Ok(audio) => self.fillers.sentence = Sentence::Spoken(Clip(audio.into())),
+            Err(why) => self.report(Report::PromptRefused { why }),
+        }
+    }
+
+    /// An answer could not be played.
+    pub(super) fn play_unspoken_filler(&mut self) {
+        let clip = self.recorded_filler().unwrap_or_else(tone);
+        self.play_filler(Some(clip), "unspoken");
+    }
+
+    /// A recording of the settings that fits any wait.
+    fn recorded_filler(&self) -> Option<Clip> {
+        let fillers = &self.config.fillers;
+        fillers.retrying.clone().or_else(|| fillers.thinking.clone())
     }
 
     fn play_filler(&mut self, clip: Option<Clip>, which: &'static str) {

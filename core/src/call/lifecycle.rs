@@ -148,6 +148,7 @@ impl Call {
         self.outcome.session.clone_from(&self.config.session);
         self.silence = Silence::default();
         self.note_agent_audio();
+        self.start_greeting_timer();
         self.timers.put(Timer::CallTooLong, self.config.call_limit_ms().map(|ms| self.now + ms));
         let migrate_after_ms = self.config.migrate_after_ms;
         self.timers.put(Timer::Migration, (migrate_after_ms > 0).then(|| self.now + migrate_after_ms));
@@ -169,7 +170,14 @@ impl Call {
         // No audio follows, so the stream waits for none.
         self.tell_speech(false);
         self.inputs.clear();
-        for timer in [Timer::Retry, Timer::DigitsComplete, Timer::Thinking, Timer::CallTooLong, Timer::Migration] {
+        for timer in [
+            Timer::Retry,
+            Timer::DigitsComplete,
+            Timer::Thinking,
+            Timer::Greeting,
+            Timer::CallTooLong,
+            Timer::Migration,
+        ] {
             self.timers.stop(timer);
         }
         self.timers.set(Timer::LastWordsTimeout, self.now + MAX_LAST_WORDS_MS);

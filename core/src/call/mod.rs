@@ -9,8 +9,8 @@
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
-//! agent asks for, `fillers` our own recordings, `retry` failures, `replacement` streams that another one carries on, `unanswered` words to which nothing came,
-//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
+//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -29,12 +29,14 @@ mod retry;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
+mod synthesis;
 mod timer;
 mod tools;
 mod twilio_side;
 mod unanswered;
 mod utterance;
 mod voice_detector;
+mod waiting_tone;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -57,7 +59,7 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
-use fillers::Fillers;
+use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
@@ -329,8 +331,9 @@ impl Call {
         Moment { now: self.now, position: self.caller.received() }
     }
 
-    /// Passes on what the playout asks for.
-    fn poll_playback(&mut self) {
+    /// Passes on what the playout asks for. Returns how many prompts could not be played.
+    fn poll_playback(&mut self) -> usize {
+        let mut refused = 0;
         while let Some(output) = self.playback.poll_output() {
             match output {
                 PlaybackOutput::Twilio(message) => {
@@ -341,18 +344,28 @@ impl Call {
                     self.outputs.push_back(Output::Twilio(message));
                 }
                 PlaybackOutput::Fetch(id, uri) => self.outputs.push_back(Output::Fetch(id, uri)),
-                PlaybackOutput::Refused(why) => self.report(Report::PromptRefused { why }),
+                PlaybackOutput::Refused(why) => {
+                    refused += 1;
+                    self.report(Report::PromptRefused { why });
+                }
                 PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
             }
         }
+        refused
     }
 
     fn on_fetched(&mut self, id: FetchId, audio: Result<&[u8], &str>) {
+        if id == FILLER_FETCH {
+            self.on_filler_spoken(audio);
+            return;
+        }
         if self.playback.fetching() == Some(id) {
             self.timers.stop(Timer::FetchTimeout);
         }
         self.playback.fetched(id, audio, self.moment());
-        self.poll_playback();
+        if self.poll_playback() > 0 && !self.playback.is_playing() {
+            self.play_unspoken_filler();
+        }
         while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
             self.report_stages(Some(stages));
         }
@@ -391,6 +404,7 @@ impl Call {
                 Timer::DigitsComplete => self.on_digits_timeout(),
                 Timer::NoInput => self.on_no_input(),
                 Timer::Thinking => self.on_thinking(),
+                Timer::Greeting => self.on_greeting_late(),
                 Timer::CallTooLong => self.on_limit_reached(CallLimit::Call),
                 Timer::SilenceTooLong => self.on_limit_reached(CallLimit::Silence),
                 Timer::Migration => self.migrate(),

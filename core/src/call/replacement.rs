@@ -79,6 +79,7 @@ impl Call {
 
     /// The agent has finished its answer. Its stream stays open.
     pub(super) fn turn_over(&mut self) {
+        self.speak_unspoken();
         self.finish_playing();
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);

@@ -32,6 +32,8 @@ pub enum Timer {
     NoInput,
     /// The agent has thought so long that the caller should hear something.
     Thinking,
+    /// The agent has not greeted the caller, who has heard nothing for some seconds.
+    Greeting,
     /// The call took too long.
     CallTooLong,
     /// Neither side spoke for too long.
@@ -47,7 +49,7 @@ pub enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::StartTimeout,
         Self::FramesTimeout,
         Self::AnswerTimeout,
@@ -60,6 +62,7 @@ impl Timer {
         Self::DigitsComplete,
         Self::NoInput,
         Self::Thinking,
+        Self::Greeting,
         Self::CallTooLong,
         Self::SilenceTooLong,
         Self::Migration,
@@ -84,6 +87,7 @@ impl fmt::Display for Timer {
             Self::DigitsComplete => "digits complete",
             Self::NoInput => "no input",
             Self::Thinking => "thinking",
+            Self::Greeting => "greeting late",
             Self::CallTooLong => "call too long",
             Self::SilenceTooLong => "silence too long",
             Self::Migration => "migration",

@@ -49,10 +49,15 @@ impl Report {
             Self::PromptRefused { .. } => {
                 ("prompt-refused", "a prompt of the agent's cannot be played", "prompt refused: {why}")
             }
+            Self::AnswerWithoutAudio { .. } => (
+                "answer-without-audio",
+                "an answer has no audio that can be played, and is synthesised here",
+                "{turn} answer without audio[: {fault}]",
+            ),
             Self::Cancelled { .. } => {
                 ("cancelled", "the answer has cut what played in its place", "{cut_ms} cancelled by the answer")
             }
-            Self::Filler { .. } => ("filler", "a recording of ours is played", "filler while {which}"),
+            Self::Filler { .. } => ("filler", "the caller hears a filler", "filler: {which}"),
             Self::Payload { .. } => ("payload", "a custom payload came", "{turn} payload {payload}"),
             Self::PayloadRefused { .. } => {
                 ("payload-refused", "a custom payload is not understood", "{turn} payload refused: {why}")
@@ -191,6 +196,9 @@ impl Report {
             Self::MoreAudio { turn, audio_ms } => vec![field("turn", *turn), ms("audio_ms", *audio_ms)],
             Self::Stages(stages) => of_stages(stages),
             Self::PromptRefused { why } => vec![field("why", why)],
+            Self::AnswerWithoutAudio { turn, fault, is_first } => {
+                vec![field("turn", *turn), field("fault", fault.as_ref()), field("is_first", *is_first)]
+            }
             Self::Cancelled { cut_ms } => vec![ms("cut_ms", *cut_ms)],
             Self::Filler { which } => vec![field("which", *which)],
             Self::Payload { turn, payload } => {

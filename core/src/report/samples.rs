@@ -53,6 +53,8 @@ samples! {
     MoreAudio { turn: TURN, audio_ms: 300 },
     Stages(Box::new(stages())),
     PromptRefused { why: "it is no WAV".to_owned() },
+    AnswerWithoutAudio { turn: TURN, fault: None, is_first: true },
+    AnswerWithoutAudio { turn: TURN, fault: Some("OUTPUT_AUDIO_ENCODING_MP3".to_owned()), is_first: false },
     Cancelled { cut_ms: 40 },
     Filler { which: "thinking" },
     Payload { turn: TURN, payload: json!({ "text": planted("payload") }) },

@@ -1,4 +1,5 @@
-//! What the service says in its own words: by Twilio's `<Say>`, and to an agent that greets nobody by itself.
+//! What the service says in its own words: by Twilio's `<Say>`, by speech synthesis to a caller who waits, and to an agent
+//! that greets nobody by itself.
 //!
 //! A sentence of the settings goes before the built-in one of the call's language. A language without built-in words gets
 //! the English ones.
@@ -123,6 +124,12 @@ pub fn starting_text(language: &str) -> &'static str {
     sentences::of(language).unwrap_or(ENGLISH).starting_text
 }
 
+/// What a caller hears who waits for the agent. `None` if there are no words in that language.
+#[must_use]
+pub fn one_moment(language: &str) -> Option<&'static str> {
+    sentences::of(language).map(|sentences| sentences.one_moment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +175,7 @@ mod tests {
     fn every_language_has_every_word_and_no_two_share_one() {
         for sentences in sentences::ALL {
             let texts = Sentence::ALL.map(|sentence| sentence.of(sentences));
-            for text in texts.into_iter().chain([sentences.starting_text]) {
+            for text in texts.into_iter().chain([sentences.starting_text, sentences.one_moment]) {
                 assert!(!text.is_empty() && text.trim() == text, "{}: {text}", sentences.language);
                 assert!(text.chars().count() <= MAX_SENTENCE_CHARS && !text.contains(['<', '&']), "{text}");
             }

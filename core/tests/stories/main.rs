@@ -24,6 +24,7 @@ mod replacement;
 mod session_stream;
 mod stages;
 mod stalled_frames;
+mod synthesis;
 mod tapes;
 mod test_call;
 mod tools;

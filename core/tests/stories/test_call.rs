@@ -16,6 +16,7 @@ use dialbridge_core::{
     AgentCommand, AgentEvent, Call, CallConfig, CallTime, CloseReason, FetchId, Input, InputError, Output, Report,
     StreamId, UpdateResult,
 };
+use serde_json::json;
 
 pub(crate) const CALL_SID: &str = "CA0123456789abcdef0123456789abcdef";
 
@@ -307,12 +308,14 @@ pub(crate) fn prompt(ms: usize) -> Prompt {
     Prompt::new(AudioFormat::TELEPHONE, vec![0x21; ms * 8])
 }
 
-/// A final answer with this much audio.
+/// A final answer with this much audio. Without audio it has nothing to be heard: a payload, and no text.
 pub(crate) fn answer(ms: usize) -> Answer {
+    let is_heard = ms > 0;
     Answer {
         part: AnswerPart::Final,
-        text: "an answer".to_owned(),
-        prompts: if ms > 0 { vec![prompt(ms)] } else { Vec::new() },
+        text: if is_heard { "an answer".to_owned() } else { String::new() },
+        prompts: if is_heard { vec![prompt(ms)] } else { Vec::new() },
+        payloads: if is_heard { Vec::new() } else { vec![json!({ "note": "nothing to say" })] },
         intent: Some(Intent { name: "intents/1".to_owned(), display_name: "order".to_owned() }),
         ..Answer::default()
     }

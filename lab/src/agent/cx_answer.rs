@@ -14,7 +14,7 @@ use cx::response_message::Message;
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::Answered;
 use crate::agent::protobuf::{duration, protobuf_struct};
-use crate::agent::script::{DtmfRules, Output, Reply};
+use crate::agent::script::{Announced, DtmfRules, Output, Reply};
 
 /// An answer, or a part of one.
 pub(super) fn detect_intent_response(answer: &Answered<'_>) -> cx::DetectIntentResponse {
@@ -31,10 +31,12 @@ pub(super) fn detect_intent_response(answer: &Answered<'_>) -> cx::DetectIntentR
 }
 
 fn output_config(output: Output) -> cx::OutputAudioConfig {
-    let encoding = match output.encoding {
-        Encoding::Linear16 => cx::OutputAudioEncoding::Linear16,
-        Encoding::Mulaw => cx::OutputAudioEncoding::Mulaw,
-        Encoding::Alaw => cx::OutputAudioEncoding::Alaw,
+    let encoding = match (output.announced, output.encoding) {
+        (Some(Announced::Mp3), _) => cx::OutputAudioEncoding::Mp3,
+        (Some(Announced::OggOpus), _) => cx::OutputAudioEncoding::OggOpus,
+        (None, Encoding::Linear16) => cx::OutputAudioEncoding::Linear16,
+        (None, Encoding::Mulaw) => cx::OutputAudioEncoding::Mulaw,
+        (None, Encoding::Alaw) => cx::OutputAudioEncoding::Alaw,
     };
     let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
     cx::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }

@@ -182,5 +182,5 @@ pub(super) fn checked_output(coding: Coding, sample_rate: i32) -> Result<Output,
     let encoding = coding.known()?;
     let rate = u32::try_from(sample_rate).unwrap_or(0);
     let default = if encoding == Encoding::Linear16 { 24_000 } else { 8_000 };
-    Ok(Output { encoding, sample_rate: if rate == 0 { default } else { rate }, wav: false })
+    Ok(Output { encoding, sample_rate: if rate == 0 { default } else { rate }, wav: false, announced: None })
 }

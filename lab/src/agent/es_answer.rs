@@ -14,7 +14,7 @@ use es::intent::message::{Message, Platform};
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::Answered;
 use crate::agent::protobuf::protobuf_struct;
-use crate::agent::script::{AudioMessages, Output, Reply};
+use crate::agent::script::{Announced, AudioMessages, Output, Reply};
 
 /// The result, and the audio in it or after it.
 pub(super) fn responses<const BETA: bool>(answer: &Answered<'_>) -> Vec<es::StreamingDetectIntentResponse> {
@@ -51,10 +51,12 @@ fn webhook_fault(reply: &Reply) -> Option<rpc::Status> {
 }
 
 fn output_config(output: Output) -> es::OutputAudioConfig {
-    let encoding = match output.encoding {
-        Encoding::Linear16 => es::OutputAudioEncoding::Linear16,
-        Encoding::Mulaw => es::OutputAudioEncoding::Mulaw,
-        Encoding::Alaw => es::OutputAudioEncoding::Alaw,
+    let encoding = match (output.announced, output.encoding) {
+        (Some(Announced::Mp3), _) => es::OutputAudioEncoding::Mp3,
+        (Some(Announced::OggOpus), _) => es::OutputAudioEncoding::OggOpus,
+        (None, Encoding::Linear16) => es::OutputAudioEncoding::Linear16,
+        (None, Encoding::Mulaw) => es::OutputAudioEncoding::Mulaw,
+        (None, Encoding::Alaw) => es::OutputAudioEncoding::Alaw,
     };
     let sample_rate_hertz = i32::try_from(output.sample_rate).unwrap_or_default();
     es::OutputAudioConfig { audio_encoding: encoding.into(), sample_rate_hertz, ..Default::default() }

@@ -32,8 +32,11 @@ const FRESH: Duration = Duration::from_secs(60);
 /// How many redirects of a recording are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// How much fetched audio we keep, in bytes, for all addresses together.
+/// How much fetched audio we keep, in bytes, for all addresses and texts together.
 const MAX_KEPT_BYTES: usize = 32 << 20;
+
+/// How long we keep audio at most after we asked for it. A text may be about a caller.
+const MAX_KEPT: Duration = Duration::from_secs(3_600);
 
 /// The characters that stay as they are in an object's name: the segment characters of RFC 3986 and the slash.
 const OBJECT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -171,7 +174,14 @@ impl Prompts {
         language: &str,
         speech: &SpeechConfig,
     ) -> Result<Bytes, String> {
-        let mut response = self.ask(&synthesis::body(kind, words, language, speech)).await?;
+        let body = synthesis::body(kind, words, language, speech);
+        let key = body.to_string();
+        let kept =
+            self.kept().get(&key).filter(|kept| kept.checked.elapsed() < MAX_KEPT).map(|kept| kept.audio.clone());
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let mut response = self.ask(&body).await?;
         if response.status() == StatusCode::BAD_REQUEST && speech.sets_voice() {
             // Some voices refuse some settings. Another voice is better than silence.
             response = self.ask(&synthesis::body(kind, words, language, &SpeechConfig::default())).await?;
@@ -190,7 +200,8 @@ impl Prompts {
         }
         let synthesized: Option<Synthesized> = serde_json::from_slice(response.body()).ok();
         let audio = synthesized.and_then(|synthesized| STANDARD.decode(synthesized.audio_content).ok());
-        audio.map(Bytes::from).ok_or_else(|| "Text-to-Speech answers without audio".to_owned())
+        let audio = audio.ok_or_else(|| "Text-to-Speech answers without audio".to_owned())?;
+        Ok(self.keep(&key, audio.into(), None))
     }
 
     async fn ask(&self, body: &serde_json::Value) -> Result<http::Response<Bytes>, String> {
@@ -221,6 +232,7 @@ impl Prompts {
 
     fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {
         let mut kept = self.kept();
+        kept.retain(|_, kept| kept.checked.elapsed() < MAX_KEPT);
         kept.insert(uri.to_owned(), Kept { audio: audio.clone(), etag, checked: Instant::now() });
         while kept.values().map(|kept| kept.audio.len()).sum::<usize>() > MAX_KEPT_BYTES {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.checked).map(|(uri, _)| uri.clone());

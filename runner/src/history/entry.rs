@@ -110,6 +110,7 @@ impl CallPhase {
             | Report::Answered { .. }
             | Report::Stages(_)
             | Report::PromptRefused { .. }
+            | Report::AnswerWithoutAudio { .. }
             | Report::Cancelled { .. }
             | Report::Payload { .. }
             | Report::PayloadRefused { .. }

@@ -46,6 +46,7 @@ fn form(report: &Report, words: bool) -> Form {
         | Report::HandedOff { .. }
         | Report::Ended { .. } => Form::Fields,
         Report::PromptRefused { .. }
+        | Report::AnswerWithoutAudio { .. }
         | Report::Filler { .. }
         | Report::PayloadRefused { .. }
         | Report::ToolRefused { .. }

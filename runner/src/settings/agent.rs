@@ -76,17 +76,16 @@ impl Values<'_> {
         CallConfig {
             starting_input: self.greeting(product),
             handoff: self.handoff(),
-            words: self.words(product),
+            words: self.words(),
             ..self.conversation(product)
         }
     }
 
-    /// What the service says in its own words. A CES agent has a voice of its own, which Twilio does not have.
-    fn words(&self, product: Product) -> OwnWords {
-        let is_ces = matches!(product, Product::Ces(_));
+    /// What the service says in its own words.
+    fn words(&self) -> OwnWords {
         OwnWords {
             language: self.get(&table::DIALOGFLOW_LANGUAGE),
-            voice: self.find(&table::VOICE_NAME).filter(|_| !is_ces),
+            voice: self.find(&table::VOICE_NAME),
             goodbye: self.find(&table::TEXT_GOODBYE),
             busy: self.find(&table::TEXT_BUSY),
             failed: self.find(&table::TEXT_FAILED),
@@ -287,6 +286,11 @@ impl Values<'_> {
             let whole = "SPEAKING_RATE, PITCH, VOLUME_GAIN_DB and EFFECTS_PROFILE replace the whole voice of a CX agent, \
                          unless VOICE_NAME or VOICE_GENDER names one";
             notices.push(whole.to_owned());
+        }
+        if matches!(product, Product::Ces(_)) && speech.sets_voice() {
+            let own = "a CES agent has a voice of its own: VOICE_NAME and the other settings of the voice hold for what the \
+                       service has synthesised";
+            notices.push(own.to_owned());
         }
         if events.is_some_and(|events| events.secrets.is_empty()) {
             let unsigned = "EVENT_WEBHOOK_SECRET is not set: whoever gets the events cannot tell that they are ours";

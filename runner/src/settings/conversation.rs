@@ -13,6 +13,9 @@ use dialbridge_agents::{EsApi, Product};
 /// A stream must have room for this much audio before another one takes over, in milliseconds.
 const MIN_STREAM_MS: u64 = 5_000;
 
+/// How long a caller waits for the greeting in silence, in milliseconds.
+const GREETING_AFTER_MS: u64 = 3_000;
+
 const SECOND: u64 = 1_000;
 
 impl Values<'_> {
@@ -37,6 +40,7 @@ impl Values<'_> {
                 thinking: self.find(&table::FILLER_FILE),
                 thinking_after_ms: self.get(&table::FILLER_AFTER_MS),
                 retrying: self.find(&table::RETRY_FILE),
+                greeting_after_ms: GREETING_AFTER_MS,
             },
             max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
             call_parameters: self.get(&table::CALL_PARAMETERS),

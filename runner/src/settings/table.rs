@@ -225,20 +225,20 @@ settings! {
     }
     "Speech" {
         /// The agent's voice, one of Google's such as en-US-Neural2-F
-        Agent VOICE_NAME: String = text("NAME").otherwise("the agent's").example("en-US-Neural2-F").idle_for_ces();
+        Agent VOICE_NAME: String = text("NAME").otherwise("the agent's").example("en-US-Neural2-F");
         /// The gender of the agent's voice
         Agent VOICE_GENDER: VoiceGender = choice(&[
             ("male", VoiceGender::Male), ("female", VoiceGender::Female), ("neutral", VoiceGender::Neutral),
-        ]).otherwise("the agent's").idle_for_ces();
+        ]).otherwise("the agent's");
         /// How fast the agent speaks
-        Agent SPEAKING_RATE: f64 = decimal(0.25..=4.0).otherwise("the agent's").example("1.2").idle_for_ces();
+        Agent SPEAKING_RATE: f64 = decimal(0.25..=4.0).otherwise("the agent's").example("1.2");
         /// How high the agent speaks, in semitones
-        Agent PITCH: f64 = decimal(-20.0..=20.0).otherwise("the agent's").example("-2.5").idle_for_ces();
+        Agent PITCH: f64 = decimal(-20.0..=20.0).otherwise("the agent's").example("-2.5");
         /// How loud the agent speaks, in decibels
-        Agent VOLUME_GAIN_DB: f64 = decimal(-96.0..=16.0).otherwise("the agent's").example("6").idle_for_ces();
+        Agent VOLUME_GAIN_DB: f64 = decimal(-96.0..=16.0).otherwise("the agent's").example("6");
         /// Profiles that are laid over the agent's voice, a list
         Agent EFFECTS_PROFILE: Vec<String> = form("PROFILES", "list", |value| Ok(list(value))).otherwise("the agent's")
-            .example("telephony-class-application").idle_for_ces();
+            .example("telephony-class-application");
         /// The recogniser's model, such as telephony_short
         Agent SPEECH_MODEL: String = text("MODEL").otherwise("the agent's").example("telephony_short").idle_for_ces();
         /// The variant of the recogniser's model

@@ -55,6 +55,7 @@ fn level(report: &Report) -> Option<Level> {
         Report::TurnFailed { retry_in_ms: None, .. } => Level::ERROR,
         Report::TurnFailed { retry_in_ms: Some(_), .. }
         | Report::PromptRefused { .. }
+        | Report::AnswerWithoutAudio { is_first: true, .. }
         | Report::PayloadRefused { .. }
         | Report::ToolRefused { .. }
         | Report::ToolRun { fault: Some(_), .. }
@@ -81,6 +82,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::Transcript { .. }
         | Report::EndOfUtterance { .. }
         | Report::MoreAudio { .. }
+        | Report::AnswerWithoutAudio { is_first: false, .. }
         | Report::Cancelled { .. }
         | Report::Filler { .. }
         | Report::Payload { .. }

@@ -183,6 +183,7 @@ pub(crate) struct Metrics {
     unanswered: CountByAgent,
     agent_down: Family<AgentLabels, Gauge>,
     prompts_refused: CountByAgent,
+    answers_without_audio: CountByAgent,
     left_out: Count,
     audio: Family<Labels, Seconds>,
     updates: CountByKind,
@@ -238,6 +239,11 @@ impl Metrics {
                 Family::default(),
                 "turns_unanswered",
                 "Turns in which the agent understood the caller and answered nothing",
+            ),
+            answers_without_audio: names.add(
+                Family::default(),
+                "answers_without_audio",
+                "Answers of the agent without audio that can be played",
             ),
             agent_down: names.add(
                 Family::default(),
@@ -315,6 +321,9 @@ impl Metrics {
             }
             Report::TurnUnanswered { .. } => {
                 self.unanswered.get_or_create(agent).inc();
+            }
+            Report::AnswerWithoutAudio { .. } => {
+                self.answers_without_audio.get_or_create(agent).inc();
             }
             Report::TurnedAway => self.refused(RefusalReason::Busy),
             Report::AnswerTruncated { .. } => count(&self.left_out, "what", "answer"),

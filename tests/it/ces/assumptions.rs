@@ -98,6 +98,7 @@ async fn a_starting_event_that_the_app_does_not_know_is_ignored_or_refused(editi
         let mut harness = Harness::with_script(&format!("{script}\n{unknown}"))
             .edition(edition)
             .settings(|settings| settings.set("DIALOGFLOW_STARTING_TEXT", "hi"))
+            .each_call(|call| call.fillers.greeting_after_ms = 0)
             .start();
         let call = harness.call(vec![pause(16_000), hang_up(When::After(0))]).await;
         let reports = harness.reports();

@@ -22,7 +22,8 @@ use crate::ids::{StreamId, TurnId};
 use crate::report::Report;
 use crate::time::CallTime;
 
-pub(super) use answer_parts::Earlier;
+use answer_parts::AnswerParts;
+pub(super) use answer_parts::{Earlier, Unspoken};
 pub(super) use heard::{CLEAR_SPEECH_MS, Heard, StreamWatchdog};
 pub use per_session::MAX_ANSWER_TEXT_BYTES;
 use per_session::PerSession;
@@ -284,8 +285,22 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
+    /// The parts of the answer so far, if the agent should answer now.
+    fn answer_parts(&mut self) -> Option<&mut AnswerParts>;
+
     /// The caller may not barge in on this answer.
-    fn protect_answer(&mut self);
+    fn protect_answer(&mut self) {
+        if let Some(parts) = self.answer_parts() {
+            parts.is_protected = true;
+        }
+    }
+
+    /// Audio of this answer plays, and it is that long in milliseconds.
+    fn note_audio(&mut self, ms: u64) {
+        if let Some(parts) = self.answer_parts() {
+            parts.note_audio(ms);
+        }
+    }
 
     /// The caller has barged in. That cuts this answer if any of its audio has come.
     fn cut_answer(&mut self) {}
@@ -313,6 +328,11 @@ pub(super) trait AgentStreams: Debug + Send {
         timeouts: &Timeouts,
         now: CallTime,
     ) -> AfterPart;
+
+    /// Takes out what the agent has written in this answer, if no audio came that can be played.
+    fn take_unspoken(&mut self) -> Option<Unspoken> {
+        self.answer_parts()?.take_unspoken()
+    }
 
     // How a stream ends.
 

@@ -411,10 +411,8 @@ impl AgentStreams for PerSession {
         is_lead
     }
 
-    fn protect_answer(&mut self) {
-        if let Some(stream) = self.stream_mut() {
-            stream.turn.answer.is_protected = true;
-        }
+    fn answer_parts(&mut self) -> Option<&mut AnswerParts> {
+        Some(&mut self.stream_mut()?.turn.answer)
     }
 
     /// The parts of an answer come in the order in which they are played.

@@ -265,10 +265,8 @@ impl AgentStreams for PerTurn {
         Some(earlier)
     }
 
-    fn protect_answer(&mut self) {
-        if let Some(answer) = self.answer_mut() {
-            answer.parts.is_protected = true;
-        }
+    fn answer_parts(&mut self) -> Option<&mut AnswerParts> {
+        Some(&mut self.answer_mut()?.parts)
     }
 
     fn cut_answer(&mut self) {

@@ -101,7 +101,8 @@
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
 //! confidence = 0.9                 # of the transcripts; without it they have none
-//! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one
+//! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one; with
+//!                                  # announced = "mp3" or "ogg-opus" the answer names that coding
 //! ```
 //!
 //! # What the REST API shows of the agent
@@ -182,7 +183,9 @@ pub use ces::{
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
-pub use switches::{Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts};
+pub use switches::{
+    Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
+};
 
 /// An agent's script.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

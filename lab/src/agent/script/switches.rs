@@ -123,4 +123,17 @@ pub struct Output {
     /// Whether mu-law and A-law get a WAV header too. LINEAR16 always has one.
     #[serde(default)]
     pub wav: bool,
+    /// A coding that the answer announces although nobody asked for it, and that is not the audio's.
+    #[serde(default)]
+    pub announced: Option<Announced>,
+}
+
+/// A coding that the service does not play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Announced {
+    /// MP3.
+    Mp3,
+    /// Opus in Ogg.
+    OggOpus,
 }

@@ -219,7 +219,7 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!((call.no_input.event.as_deref(), call.no_input.after_ms), (None, 8_000));
     let bounds = CallLimits { call_ms: 7_200_000, silence_ms: 300_000, failed_turns: 20, no_input_turns: 8 };
     assert_eq!(call.limits, bounds);
-    assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, ..Fillers::default() });
+    assert_eq!(call.fillers, Fillers { thinking_after_ms: 2_000, greeting_after_ms: 3_000, ..Fillers::default() });
     assert_eq!((call.audio_limit_ms, call.rotation_margin_ms), (120_000, 10_000));
     assert_eq!((call.timeouts.answer_ms, call.timeouts.fetch_ms, call.retry.budget_ms), (20_000, 5_000, 15_000));
     assert_eq!((call.handoff.dial, dial_failed_event), (DialRules::default(), None));
@@ -462,8 +462,10 @@ fn what_may_not_be_meant_is_told_and_allowed() {
     assert_eq!(told(&[("FILLER_AFTER_MS", "500")]), ["FILLER_AFTER_MS has no effect without FILLER_FILE"]);
     assert!(told(&[("NO_INPUT_MS", "5000"), ("NO_INPUT_EVENT", "SILENCE")]).is_empty());
     assert!(told(&[CES, ("STALLED_STREAM_SECONDS", "20")]).is_empty());
-    let no_effect = ["VOICE_NAME has no effect for an agent of the Customer Engagement Suite"];
-    assert_eq!(told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]), no_effect);
+    let no_effect = ["SENTIMENT has no effect for an agent of the Customer Engagement Suite"];
+    assert_eq!(told(&[CES, ("SENTIMENT", "true")]), no_effect);
+    let own = told(&[CES, ("VOICE_NAME", "en-US-Neural2-F")]);
+    assert!(own.len() == 1 && own[0].contains("a CES agent has a voice of its own"), "{own:?}");
     let secret = ("CES_TOOL_WEBHOOK_SECRET", "s");
     assert_eq!(told(&[CES, secret]), ["CES_TOOL_WEBHOOK_SECRET has no effect without CES_TOOL_WEBHOOK_URL"]);
     assert!(told(&[CES]).is_empty() && told(&[CX, ("VOICE_NAME", "en-US-Neural2-F")]).is_empty());

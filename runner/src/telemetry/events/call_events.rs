@@ -93,6 +93,7 @@ impl CallEvents {
             | Report::MoreAudio { .. }
             | Report::Stages(_)
             | Report::PromptRefused { .. }
+            | Report::AnswerWithoutAudio { .. }
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }

@@ -37,7 +37,14 @@ impl Metrics {
     /// Shows an agent's metrics, all of them 0.
     pub(in crate::telemetry) fn show_agent(&self, agent: &AgentLabels) {
         let labels = |name, value| Labels { agent: agent.clone(), more: (name, value) };
-        for family in [&self.calls, &self.no_inputs, &self.retries, &self.unanswered, &self.prompts_refused] {
+        for family in [
+            &self.calls,
+            &self.no_inputs,
+            &self.retries,
+            &self.unanswered,
+            &self.prompts_refused,
+            &self.answers_without_audio,
+        ] {
             let _ = family.get_or_create(agent);
         }
         let _ = self.turn_seconds.get_or_create(agent);

@@ -99,6 +99,7 @@ impl CallTrace {
             | Report::MoreAudio { .. }
             | Report::Stages(_)
             | Report::PromptRefused { .. }
+            | Report::AnswerWithoutAudio { .. }
             | Report::Cancelled { .. }
             | Report::Filler { .. }
             | Report::Payload { .. }
