@@ -94,6 +94,8 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    /// How many transfers were refused because of what they name.
+    refused_transfers: u32,
     /// Whether the agent should greet the caller and has not said anything yet.
     awaits_greeting: bool,
     stage_recorder: StageRecorder,
@@ -199,6 +201,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
             outcome: Outcome::default(),

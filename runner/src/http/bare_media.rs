@@ -72,6 +72,7 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
     };
     let issued_ms = admission.clock.now_ms();
     let language = parameter("language").filter(|tag| is_language_tag(tag)).map(ToOwned::to_owned);
-    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
+    let account = admission.config.twilio.other_account(Some(&start.account_sid));
+    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, account, trace };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
 }

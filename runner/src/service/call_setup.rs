@@ -56,6 +56,7 @@ impl CallSetup {
             kind,
             config: Arc::new(config),
             dial_action: self.dial_action(ticket, public, kind),
+            account: ticket.info.account.clone(),
             rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
             prompts: client.prompts.clone(),
             tools: client.tools.clone(),
@@ -102,6 +103,7 @@ fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: 
     config.call_sid = Some(ticket.call_sid.clone());
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
+    config.handoff.dial.failed_event.clone_from(&settings.dial_failed_event);
     config.busy = Some(busy(settings));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);
