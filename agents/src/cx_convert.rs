@@ -96,6 +96,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         dtmf_rules: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
+        refused_transfer: None,
         misplaced: misplaced(&result.webhook_payloads),
         webhook_faults: result.webhook_statuses.iter().filter_map(webhook_fault).collect(),
     }

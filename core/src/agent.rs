@@ -264,6 +264,9 @@ pub struct Answer {
     /// The agent says that the conversation is a success (CX `conversation_success`). It does not end the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub succeeded: bool,
+    /// Why the transfer that the agent asks for is none. Another end takes its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_transfer: Option<String>,
     /// Places that are no custom payload and have a `dialbridge` part in them. We do not act on it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub misplaced: Vec<String>,
@@ -444,8 +447,11 @@ impl AgentEnd {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transfer {
-    /// An E.164 number, or a SIP address with `sip:` or `sips:`.
+    /// A number or an address, as the agent writes it ([`DialTarget`](crate::dial_target::DialTarget)).
     pub to: String,
+    /// The digits to press when the number has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
     /// The caller ID to show. `None`: the one in the settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller_id: Option<String>,

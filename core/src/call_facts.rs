@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::dial_target::DialTarget;
 use crate::ids::CallSid;
 use crate::parameters::NameCase;
 
@@ -17,6 +18,15 @@ pub const FACT_PREFIX: &str = "call.";
 
 /// What the name of a `<Parameter>` begins with that holds a session parameter of the voice-url: `param.shop`.
 pub const PARAMETER_PREFIX: &str = "param.";
+
+/// The session parameter that says how a transfer ended, as Twilio's `DialCallStatus`.
+pub const DIAL_STATUS: &str = "DialCallStatus";
+
+/// The session parameter that says in Twilio's words why a transfer failed.
+pub const DIAL_ERROR_MESSAGE: &str = "DialErrorMessage";
+
+/// The session parameter that has Twilio's code of a failed transfer.
+pub const DIAL_ERROR_CODE: &str = "DialErrorCode";
 
 const FROM: &str = "From";
 const TO: &str = "To";
@@ -90,9 +100,39 @@ impl CallFacts {
     }
 
     /// Our own address in the call.
-    pub(crate) fn called(&self) -> Option<&str> {
+    fn called(&self) -> Option<&str> {
         if is_outbound(self.get(DIRECTION)) { self.from() } else { self.to() }
     }
+
+    /// What a transfer to a number shows. A call whose caller Twilio does not tell us may have a number.
+    pub(crate) fn caller_id(&self) -> CallerId {
+        match (self.caller(), self.called()) {
+            (None, _) => CallerId::Own,
+            (Some(caller), _) if is_shown(caller) => CallerId::Own,
+            (Some(_), Some(called)) if is_shown(called) => CallerId::Called(called.to_owned()),
+            (Some(_), _) => CallerId::Missing,
+        }
+    }
+}
+
+/// The number that a transfer shows if neither the agent nor the settings name one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CallerId {
+    /// The caller's own, which Twilio shows without being told.
+    #[default]
+    Own,
+    /// Our own number in the call: the caller has none, and Twilio demands one (error 13214).
+    Called(String),
+    /// Twilio demands one, and there is none.
+    Missing,
+}
+
+/// What `From` is if a network keeps the caller's number from us: keys that spell ANONYMOUS, RESTRICTED, UNAVAILABLE, UNKNOWN
+/// and BLOCKED.
+const WITHHELD: [&str; 5] = ["+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533"];
+
+fn is_shown(address: &str) -> bool {
+    DialTarget::parse(address).is_ok_and(|target| target.is_number()) && !WITHHELD.contains(&address)
 }
 
 /// Whether Twilio placed the call (`outbound-api`, `outbound-dial`). The person is then the one who was called.
@@ -263,6 +303,22 @@ mod tests {
         let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Exact);
         let returned = json!({ "CallSid": "CA1", "callsid": "CA1", "From": "+15550100" });
         assert_eq!(without(&told, returned), json!({ "callsid": "CA1" }));
+    }
+
+    #[test]
+    fn a_transfer_shows_our_own_number_if_the_caller_has_none() {
+        let shown = |from: &str, to: &str, direction: &str| {
+            let mut facts = facts(direction);
+            facts.0.extend([("From".to_owned(), from.to_owned()), ("To".to_owned(), to.to_owned())]);
+            facts.caller_id()
+        };
+        for none in ["sip:bob@pbx.example.com", "client:alice", "anonymous", "+266696687", "", "12345"] {
+            assert_eq!(shown(none, "+15550199", "inbound"), CallerId::Called("+15550199".to_owned()), "{none}");
+            assert_eq!(shown(none, "sip:sales@example.com", "inbound"), CallerId::Missing, "{none}");
+        }
+        assert_eq!(shown("+15550100", "sip:sales@example.com", "inbound"), CallerId::Own);
+        assert_eq!(shown("+15550199", "client:alice", "outbound-api"), CallerId::Called("+15550199".to_owned()));
+        assert_eq!(CallFacts::default().caller_id(), CallerId::Own);
     }
 
     #[test]

@@ -100,6 +100,7 @@ pub mod call_facts;
 pub mod carried;
 mod checksum;
 pub mod config;
+pub mod dial_target;
 pub mod ending;
 pub mod error;
 pub mod handoff;

@@ -19,12 +19,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
+use crate::dial_target::DialTarget;
 
 /// The key of this service's part in a payload.
 pub const KEY: &str = "dialbridge";
-
-/// The longest number or address that we dial, in characters.
-const MAX_ADDRESS_CHARS: usize = 255;
 
 /// The longest name of a queue, in characters (`<Enqueue>`).
 const MAX_QUEUE_CHARS: usize = 64;
@@ -176,15 +174,18 @@ fn fetchable(uri: String) -> Result<String, String> {
 }
 
 fn transfer(raw: RawTransfer) -> Result<AgentEnd, String> {
-    if !is_dialable(&raw.to) {
-        return Err(format!("\"{KEY}.transfer.to\" in a custom payload is neither an E.164 number nor a SIP address"));
-    }
+    let parse = |field: &str, text: &str| {
+        DialTarget::parse(text).map_err(|fault| format!("\"{KEY}.transfer.{field}\" in a custom payload {fault}"))
+    };
+    let target = parse("to", &raw.to)?;
+    let caller_id = raw.caller_id.map(|text| parse("callerId", &text)).transpose()?.map(|target| target.address);
     let timeout_s = match raw.timeout {
         None => None,
         Some(seconds) if (1.0..=600.0).contains(&seconds) => Some(whole(seconds)),
         Some(_) => return Err(format!("\"{KEY}.transfer.timeout\" in a custom payload is not from 1 to 600 seconds")),
     };
-    Ok(AgentEnd::Transfer(Transfer { to: raw.to, caller_id: raw.caller_id, timeout_s }))
+    let DialTarget { address: to, extension } = target;
+    Ok(AgentEnd::Transfer(Transfer { to, extension, caller_id, timeout_s }))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 600")]
@@ -207,16 +208,6 @@ fn enqueue(raw: RawEnqueue) -> Result<AgentEnd, String> {
     Ok(AgentEnd::Enqueue(Enqueue { workflow_sid: raw.workflow_sid, queue: raw.queue, attributes }))
 }
 
-/// Whether Twilio can dial it: `+` and digits, or a SIP address.
-#[must_use]
-pub fn is_dialable(to: &str) -> bool {
-    let is_number = to
-        .strip_prefix('+')
-        .is_some_and(|digits| (3..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit()));
-    let is_sip = (to.starts_with("sip:") || to.starts_with("sips:")) && to.contains('@');
-    is_number || (is_sip && to.len() <= MAX_ADDRESS_CHARS && !to.contains(char::is_whitespace))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +228,7 @@ mod tests {
     fn each_action_is_read() {
         let transfer = of(json!({ "transfer": { "to": "+15550123", "callerId": "+15550199", "timeout": 20.0 } }));
         let expected =
-            Transfer { to: "+15550123".to_owned(), caller_id: Some("+15550199".to_owned()), timeout_s: Some(20) };
+            Transfer { caller_id: Some("+15550199".to_owned()), timeout_s: Some(20), ..Transfer::to("+15550123") };
         assert_eq!(transfer, Ok(vec![Action::End(AgentEnd::Transfer(expected))]));
         let sip = of(json!({ "transfer": { "to": "sip:desk@example.com" } }));
         assert_eq!(sip, Ok(vec![Action::End(AgentEnd::Transfer(Transfer::to("sip:desk@example.com")))]));
@@ -289,6 +280,8 @@ mod tests {
             (json!({ "transfr": {} }), "transfr"),
             (json!({ "transfer": { "to": "12" } }), "dialbridge.transfer.to"),
             (json!({ "transfer": { "to": "sip:a b@c" } }), "dialbridge.transfer.to"),
+            (json!({ "transfer": { "to": "+19005550123" } }), "premium-rate"),
+            (json!({ "transfer": { "to": "+15550123", "callerId": "the desk" } }), "dialbridge.transfer.callerId"),
             (json!({ "transfer": { "to": "+15550123", "timeout": 0.0 } }), "dialbridge.transfer.timeout"),
             (json!({ "enqueue": {} }), "workflowSid or a queue"),
             (json!({ "enqueue": { "queue": "" } }), "1 to 64 characters"),

@@ -50,11 +50,13 @@ pub enum Verb {
     Hangup,
 }
 
-/// `<Dial>` with a `<Number>` or a `<Sip>`.
+/// `<Dial>` with a `<Number>`, a `<Sip>` or a `<Client>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
-    /// E.164 number, or a SIP address.
+    /// E.164 number, a SIP address, or `client:` and an identity.
     pub to: String,
+    /// `<Number sendDigits>`: the digits to press when the number has answered.
+    pub extension: Option<String>,
     /// `callerId`.
     pub caller_id: Option<String>,
     /// `timeout`: how long to ring, in seconds.
@@ -127,8 +129,13 @@ fn write_dial(dial: &Dial, xml: &mut String) {
         attributes.push(("callerId", caller_id));
     }
     tag("Dial", &attributes, xml);
-    let noun = if dial.to.starts_with("sip") { "Sip" } else { "Number" };
-    element(noun, &[], &dial.to, xml);
+    match (dial.to.strip_prefix("client:"), &dial.extension) {
+        (Some(identity), _) => element("Client", &[], identity, xml),
+        (None, _) if dial.to.starts_with("sip") => element("Sip", &[], &dial.to, xml),
+        // `w` waits half a second.
+        (None, Some(digits)) => element("Number", &[("sendDigits", &format!("ww{digits}"))], &dial.to, xml),
+        (None, None) => element("Number", &[], &dial.to, xml),
+    }
     xml.push_str("</Dial>");
 }
 
@@ -195,6 +202,7 @@ mod tests {
     fn a_number_or_a_sip_address_is_dialled() {
         let dial = Dial {
             to: "+15550123".to_owned(),
+            extension: None,
             caller_id: Some("+15550199".to_owned()),
             timeout_s: 20,
             answer_on_bridge: true,
@@ -205,6 +213,10 @@ mod tests {
         assert!(xml.ends_with(&format!("<Response>{body}</Response>")), "{xml}");
         let given = with_dial_action(&xml, "https://e.com/dial-ended?s=a&b=1");
         assert!(given.contains(r#"<Dial action="https://e.com/dial-ended?s=a&amp;b=1" method"#), "{given}");
+        let extended = document(&[Verb::Dial(Dial { extension: Some("12".to_owned()), ..dial.clone() })]);
+        assert!(extended.contains(r#"><Number sendDigits="ww12">+15550123</Number></Dial>"#), "{extended}");
+        let client = document(&[Verb::Dial(Dial { to: "client:alice".to_owned(), ..dial.clone() })]);
+        assert!(client.contains("><Client>alice</Client></Dial>"), "{client}");
         let sip = Dial { to: "sip:desk@e.com".to_owned(), caller_id: None, answer_on_bridge: false, ..dial };
         assert!(document(&[Verb::Dial(sip)]).contains(r#" timeout="20"><Sip>sip:desk@e.com</Sip>"#));
     }

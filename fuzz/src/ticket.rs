@@ -140,6 +140,7 @@ impl Parts {
             language: self.has_language.then_some(text),
             began_ms: self.issued_ms,
             failed_turns: self.attempt,
+            account: (self.opening == 1).then(|| format!("AC{:032x}", self.issued_ms)),
             trace: (self.opening != 0).then_some(trace),
         }
     }

@@ -34,7 +34,14 @@ async fn opens(pipes: &Pipes, path: &str, signature: Option<&str>) -> bool {
 /// Tickets and states for the victim's call, made without the keys.
 fn forgeries(victim: &str, now_ms: u64, genuine: &str) -> Vec<String> {
     let call_sid = CallSid::new(victim).unwrap();
-    let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: now_ms, failed_turns: 0, trace: None };
+    let info = CallInfo {
+        agent: "default".to_owned(),
+        language: None,
+        began_ms: now_ms,
+        failed_turns: 0,
+        account: None,
+        trace: None,
+    };
     let ticket = Ticket { call_sid: call_sid.clone(), issued_ms: now_ms, info: info.clone(), opening: Opening::Resume };
     let state = State { call_sid, issued_ms: now_ms, info, attempt: 0 };
     let mut forged = Vec::new();

@@ -1,7 +1,8 @@
 //! What Twilio says of a call: what the agent is told, which agent it is, and what leaves in the hand-off's URL.
 
-use dialbridge_lab::twilio::{CallPlan, CallRecord};
-use dialbridge_tests::{Edition, Harness, Log, redirected, signed_post};
+use dialbridge_core::CloseReason;
+use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallRecord, RestFault};
+use dialbridge_tests::{Edition, Harness, HarnessBuilder, Log, close_reasons, redirected, signed_post};
 
 const CALLER: &str = "+15550100";
 const CALLED: &str = "+15550199";
@@ -106,4 +107,120 @@ async fn what_the_action_url_has_no_room_for_is_told_of_an_es_agent_alone(editio
     let query: String = (0..6).map(|n| format!("param.p{n}={long}&")).collect();
     signed_post(&harness.pipes, &format!("/twiml?{query}"), &[("CallSid", "CA1")]).await;
     assert_eq!(log.text().contains("what the call brings back is full"), edition.is_es(), "{}", log.text());
+}
+
+/// A subaccount with a token of its own.
+fn subaccount() -> Account {
+    Account { sid: format!("AC{:032x}", 0x5AB), auth_token: Some("the-subaccounts-token".to_owned()) }
+}
+
+/// A call of a subaccount's number to a service with these settings.
+async fn call_of_subaccount(set: &[(&str, &str)]) -> (CallRecord, Option<CloseReason>, String) {
+    let log = Log::start();
+    let mut harness = Harness::with_script(GOODBYE)
+        .settings(|settings| set.iter().for_each(|(name, value)| settings.set(name, *value)))
+        .start();
+    let plan = CallPlan { subaccount: Some(subaccount()), ..harness.plan(Vec::new()) };
+    let call = harness.twilio.call(plan).await;
+    let ended = close_reasons(&harness.reports()).pop();
+    (call, ended, log.text())
+}
+
+const BOTH_TOKENS: (&str, &str) = ("TWILIO_AUTH_TOKEN", "the-tests-auth-token,the-subaccounts-token");
+
+#[tokio::test(start_paused = true)]
+async fn a_subaccounts_call_is_updated_under_its_own_account_with_the_main_accounts_token() {
+    let key = [("TWILIO_API_KEY_SID", "SK1"), ("TWILIO_API_KEY_SECRET", "secret")];
+    for set in [vec![BOTH_TOKENS], [vec![BOTH_TOKENS], key.to_vec()].concat()] {
+        let (call, ended, log) = call_of_subaccount(&set).await;
+        assert!(call.count(|what| matches!(what, CallEventKind::Updated)) == 1, "{log}");
+        assert!(redirected(&call).is_some());
+        assert_eq!(ended, Some(CloseReason::Stop));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subaccounts_request_is_refused_without_its_token_and_the_log_says_which_is_missing() {
+    let (call, _, log) = call_of_subaccount(&[]).await;
+    assert!(redirected(&call).is_none());
+    assert!(log.contains("a subaccount signs with its own token") && log.contains(&subaccount().sid), "{log}");
+    assert!(!log.contains("the-subaccounts-token"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_rest_does_not_find_is_live_and_goes_on_through_the_streams_action() {
+    let log = Log::start();
+    let mut harness = Harness::with_script(GOODBYE).start();
+    harness.twilio.fail_rest([RestFault::NOT_FOUND]);
+    let call = harness.call(Vec::new()).await;
+    assert!(redirected(&call).is_some(), "{:?}", call.events);
+    assert_eq!(close_reasons(&harness.reports()), [CloseReason::NotUpdated]);
+    assert!(log.text().contains("does not find the call"), "{}", log.text());
+}
+
+/// An agent that transfers the call at once, and has an answer to a transfer that failed.
+fn transferring(to: &str) -> String {
+    format!(
+        "[start]\nevent = \"WELCOME\"\ntone = {{ hz = 400, ms = 300 }}\ntransfer = \"{to}\"\n\
+         [event.TRANSFER_FAILED]\nsay = \"that did not work\"\ntone = {{ hz = 900, ms = 700 }}\nend = true"
+    )
+}
+
+fn with_transfer(edition: Edition, to: &str) -> HarnessBuilder {
+    Harness::with_script(&transferring(to)).edition(edition).settings(|settings| {
+        settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME");
+        settings.set("DIAL_FAILED_EVENT", "TRANSFER_FAILED");
+    })
+}
+
+fn dialled(call: &CallRecord) -> Option<(String, Option<String>)> {
+    call.find(|what| match what {
+        CallEventKind::Dialled { to, caller_id } => Some((to.clone(), caller_id.clone())),
+        _ => None,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_shows_our_own_number_where_the_caller_has_none() {
+    for (from, to, shown) in [
+        ("client:alice", CALLED, Some(CALLED)),
+        ("sip:bob@pbx.example.com", CALLED, Some(CALLED)),
+        ("anonymous", CALLED, Some(CALLED)),
+        (CALLER, CALLED, None),
+    ] {
+        let harness = with_transfer(Edition::Cx, "+1 (555) 010-0123").start();
+        let plan = CallPlan { from: from.to_owned(), to: to.to_owned(), ..harness.plan(Vec::new()) };
+        let call = harness.twilio.call(plan).await;
+        assert_eq!(dialled(&call), Some(("+15550100123".to_owned(), shown.map(ToOwned::to_owned))), "{from}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_twilio_refuses_is_a_warning_with_twilios_code_and_the_agent_is_told() {
+    let log = Log::start();
+    let harness = with_transfer(Edition::Cx, "+15550123").start();
+    let (from, to) = ("sip:bob@pbx.example.com".to_owned(), "sip:sales@example.sip.twilio.com".to_owned());
+    let call = harness.twilio.call(CallPlan { from, to, ..harness.plan(Vec::new()) }).await;
+    assert_eq!(harness.inputs(&call), ["WELCOME", "TRANSFER_FAILED"]);
+    assert_eq!(harness.parameter(&call, "DialErrorCode"), ["13214"]);
+    assert!(harness.parameter(&call, "DialErrorMessage")[0].as_str().unwrap().contains("callerId must be provided"));
+    let text = log.text();
+    let warning = |what: &str| text.lines().any(|line| line.contains("WARNING") && line.contains(what));
+    assert!(warning("set DIAL_CALLER_ID") && warning("13214"), "{text}");
+}
+
+each_edition!(a_number_that_is_not_dialled_leaves_the_call_with_its_agent, [Cx, EsV2Beta1]);
+async fn a_number_that_is_not_dialled_leaves_the_call_with_its_agent(edition: Edition) {
+    for number in ["the desk", "+19005550123", "555 0100"] {
+        let log = Log::start();
+        let harness = with_transfer(edition, number).start();
+        let call = harness.call(Vec::new()).await;
+        assert_eq!(dialled(&call), None, "{number}");
+        assert_eq!(harness.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "{number}");
+        assert_eq!(harness.parameter(&call, "DialCallStatus"), ["failed"]);
+        let text = log.text();
+        let warned = text.lines().filter(|line| line.contains("WARNING") && line.contains("cannot be dialled")).count();
+        assert_eq!(warned, 1, "{text}");
+        assert!(!text.contains("\"why\":\"the number +") && redirected(&call).is_some(), "{text}");
+    }
 }

@@ -157,7 +157,8 @@ async fn updates_are_counted_by_what_came_of_them() {
     let refused = |status, code| Some(RestFault::Refused { status, code, retry_after: None });
     for (fault, result) in [
         (None, None),
-        (refused(StatusCode::NOT_FOUND, 20404), Some(UpdateResult::CallGone)),
+        (refused(StatusCode::NOT_FOUND, 20404), Some(UpdateResult::Impossible)),
+        (refused(StatusCode::BAD_REQUEST, 21220), Some(UpdateResult::CallGone)),
         (refused(StatusCode::BAD_REQUEST, 21218), Some(UpdateResult::Impossible)),
     ] {
         let harness = Harness::with_script(script).start();

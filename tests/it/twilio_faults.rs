@@ -76,7 +76,7 @@ async fn twilios_own_pause_is_kept_before_the_next_attempt() {
 async fn a_call_that_cannot_be_updated_goes_on_through_the_streams_action() {
     for (faults, reason) in [
         (vec![RestFault::UNAUTHORIZED], CloseReason::NotUpdated),
-        (vec![RestFault::NOT_FOUND], CloseReason::CallGone),
+        (vec![RestFault::NOT_FOUND], CloseReason::NotUpdated),
         (vec![RestFault::NOT_IN_PROGRESS], CloseReason::CallGone),
         (vec![RestFault::UNAVAILABLE; 9], CloseReason::NotUpdated),
         (vec![RestFault::Silence; 9], CloseReason::NotUpdated),

@@ -182,8 +182,9 @@ impl HarnessBuilder {
         let more = self.more.into_iter().map(|(name, script)| (name.clone(), serve(&format!("{name}.test"), script)));
         let agents: BTreeMap<String, LabAgent> = more.collect();
 
-        let twilio =
-            SimulatedTwilio::new(Account::new(self.settings.given("TWILIO_AUTH_TOKEN")), Net::Pipes(pipes.clone()));
+        // Of a list the first token is the account's.
+        let token = self.settings.given("TWILIO_AUTH_TOKEN").and_then(|tokens| tokens.split(',').next());
+        let twilio = SimulatedTwilio::new(Account::new(token), Net::Pipes(pipes.clone()));
         let rest = twilio.clone();
         tasks.spawn(accept(pipes.listen("api.twilio.test:80"), move |pipe| {
             let rest = rest.clone();

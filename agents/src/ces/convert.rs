@@ -6,7 +6,8 @@
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{AgentEnd, Answer, AnswerPart, Prompt, Transcript, Transfer};
 use dialbridge_core::audio::AudioFormat;
-use dialbridge_core::payload::{flag, is_dialable};
+use dialbridge_core::dial_target::{DialFault, DialTarget};
+use dialbridge_core::payload::flag;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Map, Value};
 
@@ -87,25 +88,39 @@ fn updated_variables(diagnostics: DiagnosticInfo) -> Map<String, Value> {
 /// Adds the end of the session to the answer.
 fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
     let metadata = end.metadata.map(from_struct).unwrap_or_default();
-    answer.end = Some(agent_end(&metadata));
+    (answer.end, answer.refused_transfer) = match agent_end(&metadata) {
+        Ok(end) => (Some(end), None),
+        Err((end, fault)) => (Some(end), Some(format!("{TRANSFER} {fault}"))),
+    };
     let params = metadata.get(PARAMS).and_then(Value::as_object).cloned().unwrap_or_default();
     let own = params.into_iter().filter(|(name, _)| ![TRANSFER, HANDOFF, MESSAGE].contains(&name.as_str()));
     answer.parameters.extend(own);
     answer
 }
 
-/// Where the call goes. If the number cannot be dialled, a live agent takes the call. A model fills the metadata, so a
-/// flag may be a text or a number, and a name with `false` asks for nothing.
-fn agent_end(metadata: &Map<String, Value>) -> AgentEnd {
+/// Where the call goes. If the number cannot be dialled, a live agent takes the call, and the fault comes along. A model
+/// fills the metadata, so a flag may be a text or a number, and a name with `false` asks for nothing.
+fn agent_end(metadata: &Map<String, Value>) -> Result<AgentEnd, (AgentEnd, DialFault)> {
+    let params = metadata.get(PARAMS).and_then(Value::as_object);
+    let transfer = params.and_then(|params| params.get(TRANSFER)).or_else(|| metadata.get(TRANSFER));
+    let transfer = transfer.filter(|value| !value.is_null() && flag(value) != Some(false));
+    let Some(transfer) = transfer else { return Ok(other_end(metadata)) };
+    let number = transfer.get("phoneNumber").and_then(Value::as_str).unwrap_or_default();
+    match DialTarget::parse(number) {
+        Ok(DialTarget { address, extension }) => {
+            Ok(AgentEnd::Transfer(Transfer { extension, ..Transfer::to(address) }))
+        }
+        Err(fault) => Err((other_end(metadata), fault)),
+    }
+}
+
+/// Where a call goes that is not transferred.
+fn other_end(metadata: &Map<String, Value>) -> AgentEnd {
     let named = |name: &str| {
         let params = metadata.get(PARAMS).and_then(Value::as_object);
         let value = params.and_then(|params| params.get(name)).or_else(|| metadata.get(name));
         value.filter(|value| !value.is_null() && flag(value) != Some(false))
     };
-    let number = named(TRANSFER).and_then(|transfer| transfer.get("phoneNumber")).and_then(Value::as_str);
-    if let Some(number) = number.map(str::trim).filter(|number| is_dialable(number)) {
-        return AgentEnd::Transfer(Transfer::to(number));
-    }
     if let Some(content) = named(HANDOFF) {
         let mut told = match content {
             Value::Object(content) => content.clone(),

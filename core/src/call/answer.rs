@@ -1,13 +1,18 @@
 //! What an answer of the agent does to a call.
 
-use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript};
+use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript, Transfer};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
 use crate::call::{Call, Output, Timer};
+use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
+use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, Report};
+
+/// How many transfers of a call may be refused. An agent that asks for more cannot go on by itself.
+const MAX_REFUSED_TRANSFERS: u32 = 3;
 
 impl Call {
     pub(super) fn on_answer(&mut self, turn: TurnId, mut answer: Answer) {
@@ -49,7 +54,7 @@ impl Call {
         let audio_ms = self.play_part(turn, &mut answer, earlier);
         self.report_faults(turn, &answer);
         self.on_tool_calls(turn, std::mem::take(&mut answer.tool_calls));
-        if let Some(end) = answer.end {
+        if let Some(end) = answer.end.take().and_then(|end| self.checked_end(turn, end)) {
             self.end(Ending::Agent(end));
         }
         let is_ending = self.lifecycle.is_ending();
@@ -129,7 +134,40 @@ impl Call {
         }
     }
 
+    /// The end with an address that Twilio can dial. If there is none, the conversation goes on as after a transfer that
+    /// nobody has answered.
+    fn checked_end(&mut self, turn: TurnId, end: AgentEnd) -> Option<AgentEnd> {
+        let AgentEnd::Transfer(transfer) = end else { return Some(end) };
+        match DialTarget::parse(&transfer.to) {
+            Ok(DialTarget { address, extension }) => {
+                let extension = extension.or(transfer.extension);
+                Some(AgentEnd::Transfer(Transfer { to: address, extension, ..transfer }))
+            }
+            Err(fault) => {
+                self.refuse_transfer(turn, &fault.to_string());
+                None
+            }
+        }
+    }
+
+    fn refuse_transfer(&mut self, turn: TurnId, why: &str) {
+        self.report(Report::TransferRefused { turn, why: format!("the number {why}") });
+        if !self.lifecycle.is_active() {
+            return;
+        }
+        self.refused_transfers += 1;
+        if self.refused_transfers > MAX_REFUSED_TRANSFERS {
+            return self.end(Ending::AgentFailed);
+        }
+        self.inputs.set_parameter(DIAL_STATUS, &"failed".into());
+        self.inputs.set_parameter(DIAL_ERROR_MESSAGE, &format!("the number {why}").into());
+        self.inputs.add_event(self.config.handoff.dial.failed_event.clone());
+    }
+
     fn report_faults(&mut self, id: TurnId, answer: &Answer) {
+        if let Some(why) = &answer.refused_transfer {
+            self.report(Report::TransferRefused { turn: id, why: why.clone() });
+        }
         for why in &answer.webhook_faults {
             self.report(Report::WebhookFailed { turn: id, why: why.clone() });
         }

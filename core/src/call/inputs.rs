@@ -87,6 +87,11 @@ impl AgentInputs {
         self.queue.extend(self.starting_input.text.clone().map(TurnInput::Text));
     }
 
+    /// Adds an event.
+    pub(super) fn add_event(&mut self, event: Option<String>) {
+        self.queue.extend(event.map(TurnInput::Event));
+    }
+
     /// Whether no input waits.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()

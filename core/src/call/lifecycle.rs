@@ -120,6 +120,7 @@ impl Call {
         let told = ToldFacts::new(&self.facts, &self.config.call_parameters, self.config.parameter_names);
         self.inputs.start(&self.facts, &told, &custom);
         self.outcome.told = told;
+        self.outcome.caller_id = self.facts.caller_id();
         if self.config.busy.is_some() {
             self.lifecycle = Lifecycle::AwaitingRoom { call_sid, stream_sid, until, migration };
             self.outputs.push_back(Output::Admit(custom));
@@ -208,7 +209,14 @@ impl Call {
                 (VirtualAgentStatus::Hangup, handoff::limit_reached(config, *limit, words, &self.outcome))
             }
         };
+        let lacks_caller_id = match why {
+            Ending::Agent(end) => handoff::lacks_caller_id(&config.dial, end, &self.outcome),
+            Ending::AgentFailed | Ending::Limit(_) => false,
+        };
         self.report(Report::HandedOff { status });
+        if lacks_caller_id {
+            self.report(Report::CallerIdMissing);
+        }
         if !loss.is_nothing() {
             self.report(Report::HandoffShortened {
                 left_out: listed(&loss.left_out),

@@ -102,6 +102,8 @@ pub struct Call {
     tools: Tools,
     failures: FailureStreak,
     asked: Asked,
+    /// How many transfers were refused because of what they name.
+    refused_transfers: u32,
     /// Whether the agent should greet the caller and has not said anything yet.
     awaits_greeting: bool,
     stage_recorder: StageRecorder,
@@ -212,6 +214,7 @@ impl Call {
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
             asked: Asked::default(),
+            refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
             timers: Timers::default(),
             outcome: Outcome::default(),

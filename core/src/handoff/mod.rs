@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agent::{AgentEnd, Answer, Enqueue, Intent, Transfer};
-use crate::call_facts::ToldFacts;
+use crate::call_facts::{CallerId, ToldFacts};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::parameters::add_parameters;
 use crate::twiml::{self, DIAL_ACTION, Verb, document};
@@ -40,8 +40,11 @@ pub struct HandoffConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DialRules {
-    /// The caller ID to show. `None`: the caller's own number.
+    /// The caller ID to show. `None`: the caller's own number, or ours if he has none.
     pub caller_id: Option<String>,
+    /// The event that the agent gets if nobody has answered a transfer, or if we do not dial what it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_event: Option<String>,
     /// How long to ring, in seconds.
     pub timeout_s: u32,
     /// Whether the caller hears ringing until the other side answers.
@@ -50,7 +53,7 @@ pub struct DialRules {
 
 impl Default for DialRules {
     fn default() -> Self {
-        Self { caller_id: None, timeout_s: 30, answer_on_bridge: true }
+        Self { caller_id: None, failed_event: None, timeout_s: 30, answer_on_bridge: true }
     }
 }
 
@@ -123,6 +126,8 @@ pub struct Outcome {
     pub query_text: String,
     /// Action of the last answer (ES).
     pub action: String,
+    /// What a transfer to a number shows.
+    pub caller_id: CallerId,
     /// What the agent was told of the call, which does not stand in the URL.
     pub told: ToldFacts,
 }
@@ -191,7 +196,7 @@ impl From<String> for LastTwiml {
 pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> LastTwiml {
     let url = config.end_of_interaction_url.as_deref();
     let (metadata, pause) = match end {
-        AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer)]).into(),
+        AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer, &outcome.caller_id)]).into(),
         AgentEnd::Enqueue(enqueue) => return queued(enqueue),
         AgentEnd::LiveAgentHandoff { metadata } => (Some(outcome.told.without_numbers(metadata)), None),
         AgentEnd::Pause { parameters } => (None, Some(outcome.told.without_numbers(parameters))),
@@ -247,10 +252,22 @@ pub fn limit_reached(config: &HandoffConfig, limit: CallLimit, words: &OwnWords,
     redirect(goodbye, url, VirtualAgentStatus::Hangup, content, outcome)
 }
 
-fn dial(rules: &DialRules, transfer: &Transfer) -> Verb {
+/// Whether Twilio demands a caller ID for this transfer and there is none.
+pub(crate) fn lacks_caller_id(rules: &DialRules, end: &AgentEnd, outcome: &Outcome) -> bool {
+    let AgentEnd::Transfer(transfer) = end else { return false };
+    let is_named = transfer.caller_id.is_some() || rules.caller_id.is_some();
+    transfer.to.starts_with('+') && !is_named && outcome.caller_id == CallerId::Missing
+}
+
+fn dial(rules: &DialRules, transfer: &Transfer, caller_id: &CallerId) -> Verb {
+    let called = match caller_id {
+        CallerId::Called(number) if transfer.to.starts_with('+') => Some(number),
+        CallerId::Called(_) | CallerId::Own | CallerId::Missing => None,
+    };
     Verb::Dial(twiml::Dial {
         to: transfer.to.clone(),
-        caller_id: transfer.caller_id.clone().or_else(|| rules.caller_id.clone()),
+        extension: transfer.extension.clone(),
+        caller_id: transfer.caller_id.as_ref().or(rules.caller_id.as_ref()).or(called).cloned(),
         timeout_s: transfer.timeout_s.unwrap_or(rules.timeout_s),
         answer_on_bridge: rules.answer_on_bridge,
         action: DIAL_ACTION.to_owned(),

@@ -25,7 +25,7 @@ fn outcome() -> Outcome {
         parameters: json!({ "loaves": 2 }).as_object().cloned().unwrap(),
         query_text: "two loaves".to_owned(),
         action: String::new(),
-        told: ToldFacts::default(),
+        ..Outcome::default()
     }
 }
 

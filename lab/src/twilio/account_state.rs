@@ -1,5 +1,6 @@
 //! What an account has besides its calls: its state, further credentials, numbers.
 
+use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use http::{Method, Request, Response, StatusCode};
@@ -24,6 +25,8 @@ pub struct AccountState {
     pub api_key: Option<(String, String)>,
     /// Its numbers.
     pub numbers: Vec<PhoneNumber>,
+    /// The calls that belong to a subaccount, and that subaccount's id.
+    pub of_subaccounts: BTreeMap<String, String>,
 }
 
 impl Default for AccountState {
@@ -34,6 +37,7 @@ impl Default for AccountState {
             secondary_token: None,
             api_key: None,
             numbers: Vec::new(),
+            of_subaccounts: BTreeMap::new(),
         }
     }
 }

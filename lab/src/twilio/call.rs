@@ -28,6 +28,9 @@ impl SimulatedTwilio {
         let call_sid = Account::new_sid("CA");
         let (updates, update_receiver) = mpsc::channel(UPDATES);
         self.live().insert(call_sid.clone(), updates);
+        if let Some(subaccount) = &plan.subaccount {
+            self.account_state().of_subaccounts.insert(call_sid.clone(), subaccount.sid.clone());
+        }
         let mut call = ActiveCall {
             twilio: self,
             caller: Caller::new(plan.steps.clone()),
@@ -51,6 +54,11 @@ impl SimulatedTwilio {
 }
 
 impl ActiveCall<'_> {
+    /// The account that the call belongs to.
+    pub(super) fn account(&self) -> &Account {
+        self.plan.subaccount.as_ref().unwrap_or(&self.twilio.account)
+    }
+
     async fn run(&mut self) -> String {
         let mut next = Next::Fetch(self.plan.voice_url.clone(), Vec::new());
         for _ in 0..MAX_DOCUMENTS {
@@ -83,9 +91,10 @@ impl ActiveCall<'_> {
         let Stream { url, status_callback, parameters } = stream;
         let stream_sid = Account::new_sid("MZ");
         let status = StatusCallback { url: status_callback.clone(), stream_sid: stream_sid.clone() };
-        let (account, call_sid) = (&self.twilio.account, self.record.call_sid.clone());
+        let (account, call_sid) = (self.account().clone(), self.record.call_sid.clone());
         let behaviour = self.plan.behaviour;
-        let mut socket = match SimulatedMediaStream::open(&self.twilio.net, account, url, stream_sid, behaviour).await {
+        let mut socket = match SimulatedMediaStream::open(&self.twilio.net, &account, url, stream_sid, behaviour).await
+        {
             Ok(socket) => socket,
             Err(why) => {
                 self.send_status(&status, "stream-error", Some(&why));

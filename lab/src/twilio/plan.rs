@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::twilio::account::Account;
 use crate::twilio::behaviour::TwilioBehaviour;
 use crate::twilio::caller::CallerStep;
 use crate::twilio::events::CallEvent;
@@ -20,6 +21,8 @@ pub struct CallPlan {
     pub from: String,
     /// The called number.
     pub to: String,
+    /// The subaccount that the number belongs to; `None`: the main account.
+    pub subaccount: Option<Account>,
     /// Further parameters of each webhook, such as `Direction` or `SipHeader_X-Shop`. One replaces Twilio's usual value.
     pub facts: Vec<(String, String)>,
     /// What the caller does.
@@ -49,6 +52,7 @@ impl CallPlan {
             fallback_url: None,
             from: "+15550100".to_owned(),
             to: "+15550199".to_owned(),
+            subaccount: None,
             facts: Vec::new(),
             steps,
             hang_up_after: Duration::from_secs(20),

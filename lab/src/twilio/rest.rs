@@ -62,8 +62,13 @@ impl SimulatedTwilio {
     }
 
     async fn resource(&self, requester: Requester, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let own = format!("/2010-04-01/Accounts/{}", self.account.sid);
-        let resource = path.strip_prefix(&own).and_then(|rest| rest.strip_suffix(".json"));
+        let (account, resource) = self.addressed(path);
+        let is_own = account == self.account.sid;
+        if !is_own && requester == Requester::StandardKey {
+            // "Access to subaccount resources will be denied."
+            return error(StatusCode::UNAUTHORIZED, 20003, "Authenticate");
+        }
+        let resource = resource.filter(|resource| self.owns(account, resource));
         match (resource.map(|resource| resource.split('/').collect::<Vec<_>>()).as_deref(), request.method()) {
             (Some([""]), &Method::GET) => self.account_resource(requester),
             (Some(["", "IncomingPhoneNumbers"]), &Method::GET) => {
@@ -78,6 +83,21 @@ impl SimulatedTwilio {
             }
             _ => error(StatusCode::NOT_FOUND, 20404, "The requested resource was not found"),
         }
+    }
+
+    /// The account of a path, and the resource of that account.
+    fn addressed<'a>(&self, path: &'a str) -> (&'a str, Option<&'a str>) {
+        let rest = path.strip_prefix("/2010-04-01/Accounts/").and_then(|rest| rest.strip_suffix(".json"));
+        let rest = rest.unwrap_or_default();
+        let (account, resource) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        (account, (!account.is_empty()).then_some(resource))
+    }
+
+    /// Whether a resource is that account's. A main account does not see a subaccount's calls under its own path.
+    fn owns(&self, account: &str, resource: &str) -> bool {
+        let state = self.account_state();
+        let call = resource.strip_prefix("/Calls/").and_then(|call| state.of_subaccounts.get(call));
+        call.map_or(account == self.account.sid, |owner| owner == account)
     }
 
     /// Who makes the request, by its Basic authorization.

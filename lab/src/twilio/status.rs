@@ -11,7 +11,7 @@ impl ActiveCall<'_> {
         // The lab has no calendar: its calls begin at New Year.
         let timestamp = format!("2026-01-01T00:{:02}:{:02}.{:03}Z", ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
         let mut form = vec![
-            ("AccountSid", self.twilio.account.sid.clone()),
+            ("AccountSid", self.account().sid.clone()),
             ("CallSid", self.record.call_sid.clone()),
             ("StreamSid", status.stream_sid.clone()),
             ("StreamName", status.stream_sid.clone()),
@@ -20,7 +20,7 @@ impl ActiveCall<'_> {
         ];
         form.extend(error.map(|error| ("StreamError", error.to_owned())));
         let form: Vec<_> = form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let (net, account) = (self.twilio.net.clone(), self.twilio.account.clone());
+        let (net, account) = (self.twilio.net.clone(), self.account().clone());
         self.lingering.spawn(async move {
             // Twilio does not tell the call about a failed callback.
             let _ = http_client::post(&net, &account, &url, &form).await;

@@ -58,7 +58,7 @@ pub struct Stream {
 /// `<Dial>` with a number or a SIP address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
-    /// Number or SIP address.
+    /// A number, a SIP address, or `client:` and an identity.
     pub to: String,
     /// `callerId`.
     pub caller_id: Option<String>,
@@ -149,7 +149,7 @@ fn connect(node: Node<'_, '_>) -> Result<Verb, String> {
     for parameter in stream.children().filter(|child| child.has_tag_name("Parameter")) {
         let part = |name| parameter.attribute(name).unwrap_or_default().to_owned();
         let (name, value) = (part("name"), part("value"));
-        if name.len() + value.len() >= 500 {
+        if name.encode_utf16().count() + value.encode_utf16().count() >= 500 {
             return Err(format!("<Parameter> {name} is not under 500 characters"));
         }
         parameters.push((name, value));
@@ -166,10 +166,12 @@ fn dial(node: Node<'_, '_>) -> Result<Verb, String> {
     let noun = node.children().find(Node::is_element);
     let to = noun.and_then(|noun| noun.text()).or(node.text()).unwrap_or_default().trim().to_owned();
     let is_sip = noun.is_some_and(|noun| noun.has_tag_name("Sip"));
-    let is_known = noun.is_none_or(|noun| noun.has_tag_name("Number") || noun.has_tag_name("Sip"));
+    let is_client = noun.is_some_and(|noun| noun.has_tag_name("Client"));
+    let is_known = noun.is_none_or(|noun| noun.has_tag_name("Number")) || is_sip || is_client;
     if !is_known {
-        return Err("the lab dials a <Number> or a <Sip> only".to_owned());
+        return Err("the lab dials a <Number>, a <Sip> or a <Client> only".to_owned());
     }
+    let to = if is_client { format!("client:{to}") } else { to };
     if is_sip != (to.starts_with("sip:") || to.starts_with("sips:")) {
         return Err(format!("\"{to}\" is not what its noun says"));
     }

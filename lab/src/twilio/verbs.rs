@@ -67,7 +67,8 @@ impl ActiveCall<'_> {
 
     /// Dials, then goes on as Twilio does: with `action`, else with the next verb.
     async fn dial(&mut self, dial: Dial) -> Next {
-        let other = self.next_other();
+        let lacks_caller_id = dial.caller_id.is_none() && dial.to.starts_with('+') && !self.plan.from.starts_with('+');
+        let other = if lacks_caller_id { OtherSide::Failed } else { self.next_other() };
         self.record_event(CallEventKind::Dialled { to: dial.to, caller_id: dial.caller_id }).await;
         let longest_ms = dial.timeout_s.saturating_mul(1000);
         let (rings_ms, talks_ms, status) = match other {
@@ -83,6 +84,16 @@ impl ActiveCall<'_> {
         self.record_event(CallEventKind::DialEnded { status: status.to_owned(), talked_ms: talks_ms }).await;
         let Some(action) = dial.action else { return Next::Verb };
         let mut more = vec![("DialCallStatus", status.to_owned()), ("DialCallSid", Account::new_sid("CA"))];
+        if lacks_caller_id {
+            more.push(("ErrorCode", "13214".to_owned()));
+            more.push((
+                "ErrorMessage",
+                "callerId must be provided for TwilioClient and SIP calls when using Dial".to_owned(),
+            ));
+        } else if other == OtherSide::Failed {
+            more.push(("ErrorCode", "13224".to_owned()));
+            more.push(("ErrorMessage", "Dial: Invalid phone number".to_owned()));
+        }
         if status == "completed" {
             more.push(("DialCallDuration", (talks_ms / 1000).to_string()));
         }

@@ -43,7 +43,7 @@ impl ActiveCall<'_> {
         let overrides = Overrides::of(url);
         let mut retries = overrides.retries;
         loop {
-            let fault = match http_client::post(&self.twilio.net, &self.twilio.account, url, &form).await {
+            let fault = match http_client::post(&self.twilio.net, self.account(), url, &form).await {
                 Ok(answer) => match twiml::parse(&answer.body) {
                     Ok(verbs) => {
                         let verbs = verbs.iter().map(|verb| verb.name().to_owned()).collect();
@@ -64,14 +64,14 @@ impl ActiveCall<'_> {
     /// After the caller has hung up, requests the action once more, with the call's end as its status.
     pub(super) async fn send_final_action(&mut self, action: &str) {
         let form = self.form("completed");
-        if let Err(fault) = http_client::post(&self.twilio.net, &self.twilio.account, action, &form).await {
+        if let Err(fault) = http_client::post(&self.twilio.net, self.account(), action, &form).await {
             self.record_event(CallEventKind::WebhookFailed { why: format!("11200: {fault}") }).await;
         }
     }
 
     fn form(&self, status: &str) -> Vec<(String, String)> {
         let pairs = [
-            ("AccountSid", self.twilio.account.sid.as_str()),
+            ("AccountSid", self.account().sid.as_str()),
             ("ApiVersion", "2010-04-01"),
             ("CallSid", &self.record.call_sid),
             ("CallStatus", status),

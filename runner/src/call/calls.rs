@@ -304,7 +304,14 @@ mod tests {
     }
 
     fn ticket(issued_ms: u64) -> Ticket {
-        let info = CallInfo { agent: "default".to_owned(), language: None, began_ms: 0, failed_turns: 0, trace: None };
+        let info = CallInfo {
+            agent: "default".to_owned(),
+            language: None,
+            began_ms: 0,
+            failed_turns: 0,
+            account: None,
+            trace: None,
+        };
         Ticket { call_sid: CallSid::new("CA1").unwrap(), issued_ms, info, opening: Opening::Greet }
     }
 

@@ -45,6 +45,8 @@ pub struct CallContext {
     pub dial_action: DialAction,
     /// What opened its media socket.
     pub kind: CallKind,
+    /// The call's account, if it is not the configured one.
+    pub account: Option<String>,
     /// Twilio's REST API, where it can be used.
     pub rest: Option<Arc<RestClient>>,
     /// Audio that the agent names by its address.

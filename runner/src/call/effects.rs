@@ -20,6 +20,7 @@ use crate::call::watch::{Observed, Watch};
 use crate::media::media_socket::MediaSocket;
 use crate::telemetry::CallTelemetry;
 use crate::twilio::actions::query;
+use crate::twilio::rest::RestCall;
 
 /// The world outside of one call.
 pub(super) struct Effects {
@@ -203,10 +204,12 @@ impl Effects {
         }
         context.calls.keep_last_twiml(&self.call_sid, &twiml, context.clock.now_ms());
         let (rest, call_sid, kind) = (context.rest.clone(), self.call_sid.clone(), context.kind);
+        let account = context.account.clone();
         let update = async move {
+            let call = RestCall { call_sid: &call_sid, account: account.as_deref() };
             match (rest, kind) {
-                (Some(rest), CallKind::Ticket) => rest.update(&call_sid, &twiml).await,
-                (Some(rest), CallKind::Bare) => rest.update_in_progress(&call_sid, &twiml).await,
+                (Some(rest), CallKind::Ticket) => rest.update(call, &twiml).await,
+                (Some(rest), CallKind::Bare) => rest.update_in_progress(call, &twiml).await,
                 (None, _) | (Some(_), CallKind::Browser) => UpdateResult::Impossible,
             }
         };

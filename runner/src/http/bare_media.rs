@@ -78,6 +78,7 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
         }
         language
     });
-    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, trace };
+    let account = admission.config.twilio.other_account(Some(&start.account_sid));
+    let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, account, trace };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod bare_media;
+mod dial_failure;
 mod events;
 mod forwarded;
 mod listen;

@@ -51,7 +51,7 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
     let issued_ms = admission.clock.now_ms();
     let agent = agent.to_owned();
     let trace = head.extensions.get().copied();
-    let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, trace };
+    let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, account: None, trace };
     let call_sid = browser_call_sid()
         .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
     let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };

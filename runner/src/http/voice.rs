@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
 use super::answer::{Answer, Refusal, refusal, text, xml};
+use super::dial_failure::DialFailure;
 use super::parameters::parameters;
 use super::webhook::{Reach, Webhook};
 use crate::service::admission::Admission;
@@ -25,9 +26,6 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// How many characters of Twilio's stream status we keep.
 const MAX_STATUS_CHARS: usize = 200;
-
-/// The session parameter that says how a transfer ended.
-const DIAL_STATUS: &str = "param.DialCallStatus";
 
 /// The path where calls begin.
 pub(super) const VOICE_URL: &str = "/twiml";
@@ -50,7 +48,7 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return Ok(xml(busy(agent, language.as_deref())));
     }
-    let opening = opening(&webhook);
+    let opening = opening(admission, &webhook, &call_sid);
     if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
         admission.telemetry.refused(RefusalReason::AgentDown);
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
@@ -59,7 +57,8 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
-    let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, trace: webhook.trace };
+    let account = admission.config.twilio.other_account(webhook.parameter("AccountSid"));
+    let info = CallInfo { agent: agent.to_owned(), language, began_ms, failed_turns: 0, account, trace: webhook.trace };
     let parameters = parameters(admission, &webhook, &call_sid, &info);
     let stream = Stream { call_sid: &call_sid, info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))
@@ -85,10 +84,17 @@ fn language(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Opt
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
 /// event), or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL. But if the call's first
 /// document could not be had, nobody has greeted the caller.
-fn opening(webhook: &Webhook) -> Opening {
+fn opening(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Opening {
     let is_sent_back = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
     let resumes = is_sent_back && !is_first_document(webhook);
-    let event = webhook.in_query("event").filter(|event| is_event_name(event));
+    let named = webhook.in_query("event").filter(|event| !event.is_empty());
+    let event = named.filter(|event| is_event_name(event));
+    if named.is_some()
+        && event.is_none()
+        && let Some(withheld) = admission.parameter_log.allow()
+    {
+        tracing::warn!(%call_sid, withheld, "the voice-url's event is no event's name of at most 100 bytes: it is left out");
+    }
     match (resumes, event) {
         (false, _) => Opening::Greet,
         (true, None) => Opening::Resume,
@@ -129,11 +135,10 @@ pub(super) async fn dial_ended(admission: &Admission, request: Request<Incoming>
     let Some(agent) = admission.agent(&state.info.agent) else {
         return Ok(xml(without_agent(admission, &call_sid, &state.info)));
     };
-    tracing::info!(call_sid = %call_sid, status, "nobody has answered the transfer: the call goes back to the agent");
+    let failure = DialFailure::of(&webhook, status);
+    failure.log(&call_sid);
     let mut parameters = parameters(admission, &webhook, &call_sid, &state.info);
-    // The status of an earlier transfer comes back with the other parameters.
-    parameters.retain(|(name, _)| !name.eq_ignore_ascii_case(DIAL_STATUS));
-    parameters.push((DIAL_STATUS.to_owned(), status));
+    failure.put_into(&mut parameters);
     let opening = agent.dial_failed_event.clone().map_or(Opening::Resume, Opening::Event);
     let stream = Stream { call_sid: &call_sid, info: state.info, attempt: 1, opening, parameters };
     Ok(xml(stream.document(admission, &webhook.public)))

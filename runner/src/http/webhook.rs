@@ -175,6 +175,13 @@ fn refuse(
                 withheld,
                 "a request was refused: Twilio signed another URL than the one checked; PUBLIC_URL must be what Twilio calls"
             ),
+            None if admission.config.twilio.other_account(find(form, "AccountSid")).is_some() => tracing::warn!(
+                url,
+                account = find(form, "AccountSid"),
+                withheld,
+                "a request was refused: it is of another account than TWILIO_ACCOUNT_SID, and a subaccount signs with its own \
+                 token: add that to TWILIO_AUTH_TOKEN, after the main account's"
+            ),
             None => tracing::warn!(
                 url,
                 withheld,

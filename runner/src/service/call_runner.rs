@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dialbridge_core::CallConfig;
 use dialbridge_core::handoff::{self, Outcome};
-use dialbridge_core::{CallConfig, CallSid};
 use tokio::task::JoinSet;
 
 use super::admission::Admission;
@@ -16,6 +16,7 @@ use crate::call::tape_recorder::TapeRecorder;
 use crate::media::media_socket::MediaSocket;
 use crate::settings::PublicUrl;
 use crate::telemetry::CallIdentity;
+use crate::twilio::rest::RestCall;
 use crate::twilio::ticket::Ticket;
 
 /// Runs calls.
@@ -57,21 +58,22 @@ impl CallRunner {
         call.spawn(bridge::run(context, call_sid.clone(), telemetry, socket, registration, recorder));
         match call.join_next().await {
             Some(Err(error)) if error.is_panic() && kind != CallKind::Browser => {
-                self.rescue(call_sid, &config).await;
+                self.rescue(RestCall { call_sid, account: info.account.as_deref() }, &config).await;
             }
             Some(Ok(()) | Err(_)) | None => {}
         }
     }
 
     /// Gives the fallback to a call whose task has panicked.
-    async fn rescue(&self, call_sid: &CallSid, config: &CallConfig) {
+    async fn rescue(&self, call: RestCall<'_>, config: &CallConfig) {
+        let call_sid = call.call_sid;
         tracing::error!(call_sid = %call_sid, "a call's task has panicked: the call gets its fallback");
         let session = config.session.clone();
         let outcome = Outcome { call_sid: call_sid.to_string(), session, ..Outcome::default() };
         let twiml = handoff::failed(&config.handoff, &config.words, &outcome).twiml;
         self.admission.calls.keep_last_twiml(call_sid, &twiml, self.admission.clock.now_ms());
         if let Some(rest) = &self.setup.rest {
-            self.admission.telemetry.updated(rest.update(call_sid, &twiml).await);
+            self.admission.telemetry.updated(rest.update(call, &twiml).await);
         }
     }
 

@@ -60,6 +60,7 @@ impl CallSetup {
             kind,
             config: Arc::new(config),
             dial_action: self.dial_action(ticket, public, kind),
+            account: ticket.info.account.clone(),
             rest: self.rest.clone().filter(|_| kind != CallKind::Browser),
             prompts: client.prompts.clone(),
             tools: client.tools.clone(),
@@ -106,6 +107,7 @@ fn call_config(ticket: &Ticket, kind: CallKind, settings: &AgentConfig, limits: 
     config.call_sid = Some(ticket.call_sid.clone());
     config.session = settings.address.session(ticket.call_sid.as_str());
     config.seed = ticket.issued_ms;
+    config.handoff.dial.failed_event.clone_from(&settings.dial_failed_event);
     config.busy = Some(busy(settings, ticket.info.language.as_deref()));
     config.timeouts.start_ms = milliseconds(limits.start);
     config.timeouts.frames_ms = milliseconds(limits.quiet);

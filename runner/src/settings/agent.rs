@@ -194,6 +194,7 @@ impl Values<'_> {
                 caller_id: self.find(&table::DIAL_CALLER_ID),
                 timeout_s: self.get(&table::DIAL_TIMEOUT),
                 answer_on_bridge: self.get(&table::DIAL_ANSWER_ON_BRIDGE),
+                ..DialRules::default()
             },
         }
     }

@@ -130,6 +130,16 @@ pub struct TwilioConfig {
     pub api_url: String,
 }
 
+impl TwilioConfig {
+    /// A call's account, if it is another one than the configured account: a subaccount. `None` too for what is no account.
+    pub(crate) fn other_account(&self, sid: Option<&str>) -> Option<String> {
+        // It becomes part of a path.
+        let is_hex = |hex: &str| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let sid = sid.filter(|sid| sid.strip_prefix("AC").is_some_and(is_hex))?;
+        (self.account_sid.as_deref().is_some_and(|own| own != sid)).then(|| sid.to_owned())
+    }
+}
+
 /// The platform that the process runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {

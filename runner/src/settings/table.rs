@@ -375,7 +375,8 @@ settings! {
         Agent HANDOFF_FIELDS: Vec<HandoffField> = form("FIELDS", "list", handoff_fields)
             .default_is("intent,parameters,queryText,action,liveAgentHandoff").example("intent,parameters");
         /// The number that a transfer shows
-        Agent DIAL_CALLER_ID: String = form("NUMBER", "", caller_id).personal().otherwise("the caller's own")
+        Agent DIAL_CALLER_ID: String = form("NUMBER", "", caller_id).personal()
+            .otherwise("the caller's own, or the called number if the caller has none")
             .example("+15550100");
         /// How long a transfer rings, in seconds
         Agent DIAL_TIMEOUT: u32 = number(1..=600).default_is("30");

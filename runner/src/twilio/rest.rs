@@ -38,8 +38,23 @@ const CALL_NOT_IN_PROGRESS: u64 = 21220;
 /// A client of the REST API.
 pub struct RestClient {
     client: HttpClient,
+    /// `…/2010-04-01/Accounts`.
     base: String,
+    /// The configured account.
+    account: String,
     authorization: HeaderValue,
+    /// For calls of other accounts. The token of a main account reaches its subaccounts' calls. An API key reaches only its own
+    /// account (<https://www.twilio.com/docs/iam/api/subaccounts>), but is better than nothing.
+    for_others: HeaderValue,
+}
+
+/// A call and its account.
+#[derive(Debug, Clone, Copy)]
+pub struct RestCall<'a> {
+    /// The call.
+    pub call_sid: &'a CallSid,
+    /// Its account, if it is not the configured one.
+    pub account: Option<&'a str>,
 }
 
 impl fmt::Debug for RestClient {
@@ -73,13 +88,15 @@ impl RestClient {
     #[must_use]
     pub fn new(config: &TwilioConfig, client: HttpClient) -> Option<Self> {
         let account = config.account_sid.as_ref()?;
-        let authorization = authorization(config, account)?;
-        let base = format!("{}/2010-04-01/Accounts/{account}/Calls", config.api_url);
-        Some(Self { client, base, authorization })
+        let token = config.auth_tokens.first().map(|token| (account.as_str(), token));
+        let key = config.api_key.as_ref().map(|(sid, secret)| (sid.as_str(), secret));
+        let (authorization, for_others) = (basic(key.or(token)?)?, basic(token.or(key)?)?);
+        let base = format!("{}/2010-04-01/Accounts", config.api_url);
+        Some(Self { client, base, account: account.clone(), authorization, for_others })
     }
 
     /// Gives new TwiML to a live call. Retries 429, 5xx and broken connections with growing pauses.
-    pub async fn update(&self, call: &CallSid, twiml: &str) -> UpdateResult {
+    pub async fn update(&self, call: RestCall<'_>, twiml: &str) -> UpdateResult {
         let body = form_urlencoded::Serializer::new(String::new()).append_pair("Twiml", twiml).finish();
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
@@ -89,7 +106,7 @@ impl RestClient {
                 Ok(Attempt::Again(why, asked)) => (why, asked),
                 Err(_) => ("no answer in time".to_owned(), None),
             };
-            tracing::warn!(call_sid = %call, attempt, why, "Twilio's REST API did not take the call's update");
+            tracing::warn!(call_sid = %call.call_sid, attempt, why, "Twilio's REST API did not take the call's update");
             tokio::time::sleep(asked.unwrap_or(shortened_by_chance(pause)).min(LONGEST_PAUSE)).await;
             pause *= 2;
         }
@@ -97,7 +114,7 @@ impl RestClient {
     }
 
     /// Like [`Self::update`], for a call that may not be Twilio's or may have ended: we ask Twilio first.
-    pub async fn update_in_progress(&self, call: &CallSid, twiml: &str) -> UpdateResult {
+    pub async fn update_in_progress(&self, call: RestCall<'_>, twiml: &str) -> UpdateResult {
         match tokio::time::timeout(REQUEST_TIMEOUT, self.status(call)).await {
             Ok(Some(status)) if status == "in-progress" => self.update(call, twiml).await,
             Ok(Some(_)) => UpdateResult::CallGone,
@@ -106,69 +123,95 @@ impl RestClient {
     }
 
     /// The `status` of a call; `None` if Twilio does not return one.
-    async fn status(&self, call: &CallSid) -> Option<String> {
-        let request = Request::get(format!("{}/{call}.json", self.base))
-            .header("authorization", self.authorization.clone())
+    async fn status(&self, call: RestCall<'_>) -> Option<String> {
+        let request = Request::get(self.url(call))
+            .header("authorization", self.authorization_for(call))
             .header("accept", "application/json")
             .body(Full::default())
             .ok()?;
         let response = self.client.send(request, MAX_BYTES).await.ok()?;
         match response.status() {
             StatusCode::OK => serde_json::from_slice::<CallStatus>(response.body()).ok().map(|call| call.status),
-            StatusCode::NOT_FOUND => Some("unknown".to_owned()),
-            _ => None,
+            status => {
+                let error = serde_json::from_slice(response.body()).unwrap_or_default();
+                self.refuses(call, status, &error);
+                None
+            }
         }
     }
 
-    async fn attempt(&self, call: &CallSid, body: String) -> Attempt {
-        let request = Request::post(format!("{}/{call}.json", self.base))
-            .header("authorization", self.authorization.clone())
+    async fn attempt(&self, call: RestCall<'_>, body: String) -> Attempt {
+        let request = Request::post(self.url(call))
+            .header("authorization", self.authorization_for(call))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
             .body(Full::from(body));
         let request = match request {
             Ok(request) => request,
-            Err(error) => return impossible(call, &error.to_string()),
+            Err(error) => {
+                tracing::error!(call_sid = %call.call_sid, %error, "the call's update cannot be sent");
+                return Attempt::Done(UpdateResult::Impossible);
+            }
         };
         match self.client.send(request, MAX_BYTES).await {
             Err(error) => Attempt::Again(error.to_string(), None),
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                understood(call, &head, &serde_json::from_slice(&body).unwrap_or_default())
+                self.understood(call, &head, &serde_json::from_slice(&body).unwrap_or_default())
             }
+        }
+    }
+
+    fn url(&self, call: RestCall<'_>) -> String {
+        format!("{}/{}/Calls/{}.json", self.base, call.account.unwrap_or(&self.account), call.call_sid)
+    }
+
+    fn authorization_for(&self, call: RestCall<'_>) -> HeaderValue {
+        if call.account.is_some() { &self.for_others } else { &self.authorization }.clone()
+    }
+
+    fn understood(&self, call: RestCall<'_>, head: &http::response::Parts, error: &RestError) -> Attempt {
+        let status = head.status;
+        if status.is_success() {
+            return Attempt::Done(UpdateResult::Accepted);
+        }
+        if error.code == CALL_NOT_IN_PROGRESS {
+            return Attempt::Done(UpdateResult::CallGone);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            let told = format!("{status} {} {}", error.code, error.message);
+            return Attempt::Again(told, seconds.map(Duration::from_secs));
+        }
+        self.refuses(call, status, error);
+        Attempt::Done(UpdateResult::Impossible)
+    }
+
+    /// Logs that Twilio refuses a request. A call that Twilio does not find may be live: it is of another account or region
+    /// than those of the request.
+    fn refuses(&self, call: RestCall<'_>, status: StatusCode, error: &RestError) {
+        let (call_sid, why) = (call.call_sid, format!("{status} {} {}", error.code, error.message));
+        let (account, configured) = (call.account.unwrap_or(&self.account), &self.account);
+        let is_account = matches!(status, StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if is_account && call.account.is_some() {
+            tracing::warn!(
+                %call_sid, account, configured, why,
+                "Twilio's REST API refuses a call of another account than TWILIO_ACCOUNT_SID: set TWILIO_AUTH_TOKEN to the main \
+                 account's token, because an API key reaches only its own account"
+            );
+        } else if status == StatusCode::NOT_FOUND {
+            tracing::warn!(
+                %call_sid, account, why,
+                "Twilio's REST API does not find the call: is it of another account or region (TWILIO_REGION)?"
+            );
+        } else {
+            tracing::error!(%call_sid, account, why, "Twilio's REST API refuses the call's update");
         }
     }
 }
 
-fn understood(call: &CallSid, head: &http::response::Parts, error: &RestError) -> Attempt {
-    let status = head.status;
-    if status.is_success() {
-        return Attempt::Done(UpdateResult::Accepted);
-    }
-    if status == StatusCode::NOT_FOUND || error.code == CALL_NOT_IN_PROGRESS {
-        return Attempt::Done(UpdateResult::CallGone);
-    }
-    let told = format!("{} {}", error.code, error.message);
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        return Attempt::Again(format!("{status} {told}"), seconds.map(Duration::from_secs));
-    }
-    impossible(call, &format!("{status} {told}"))
-}
-
-fn impossible(call: &CallSid, why: &str) -> Attempt {
-    tracing::error!(call_sid = %call, why, "Twilio's REST API refuses the call's update");
-    Attempt::Done(UpdateResult::Impossible)
-}
-
-fn authorization(config: &TwilioConfig, account: &str) -> Option<HeaderValue> {
-    let basic =
-        |user: &str, secret: &Secret| format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose())));
-    let text = match (&config.api_key, config.auth_tokens.first()) {
-        (Some((sid, secret)), _) => basic(sid, secret),
-        (None, Some(token)) => basic(account, token),
-        (None, None) => return None,
-    };
+fn basic((user, secret): (&str, &Secret)) -> Option<HeaderValue> {
+    let text = format!("Basic {}", STANDARD.encode(format!("{user}:{}", secret.expose())));
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -84,6 +84,9 @@ pub struct CallInfo {
     /// How many turns failed in earlier streams, as far as the issuing instance knew.
     #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
     pub failed_turns: u32,
+    /// The call's account, if it is not the configured one.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The trace of the request that started the call, with that request's span.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
@@ -252,7 +255,14 @@ mod tests {
     }
 
     fn info() -> CallInfo {
-        CallInfo { agent: "default".to_owned(), language: None, began_ms: 7, failed_turns: 0, trace: None }
+        CallInfo {
+            agent: "default".to_owned(),
+            language: None,
+            began_ms: 7,
+            failed_turns: 0,
+            account: None,
+            trace: None,
+        }
     }
 
     fn ticket(issued_ms: u64) -> Ticket {

@@ -56,7 +56,7 @@ impl VerbOf {
             }
             Self::Redirect { url } => Verb::Redirect { url },
             Self::Dial { to, caller_id, timeout_s, answer_on_bridge, action } => {
-                Verb::Dial(Dial { to, caller_id, timeout_s, answer_on_bridge, action })
+                Verb::Dial(Dial { to, extension: None, caller_id, timeout_s, answer_on_bridge, action })
             }
             Self::Enqueue { workflow_sid, content } => Verb::Enqueue { workflow_sid, content },
             Self::Say { text, language, voice } => Verb::Say(Say { text, language, voice }),

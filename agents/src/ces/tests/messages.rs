@@ -246,6 +246,8 @@ fn the_metadata_of_an_end_says_where_the_call_goes() {
     ] {
         assert_eq!(of(metadata), AgentEnd::Transfer(Transfer::to("+15550123")));
     }
+    let premium = ended(Some(json!({ "params": { "PHONE_GATEWAY_TRANSFER": { "phoneNumber": "+1 900 555 0100" } } })));
+    assert!(premium.refused_transfer.is_some_and(|why| why.contains("premium-rate") && !why.contains("900")));
     let undialable = json!({ "params": { "PHONE_GATEWAY_TRANSFER": { "phoneNumber": "the desk" } } });
     assert_eq!(of(undialable.clone()), person(undialable));
 

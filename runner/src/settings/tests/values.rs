@@ -390,7 +390,12 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
         ("RECORD_DIGITS", "true"),
         ("RECORD_MASKED", "true"),
     ]);
-    let dial = DialRules { caller_id: Some("+15550100".to_owned()), timeout_s: 45, answer_on_bridge: false };
+    let dial = DialRules {
+        caller_id: Some("+15550100".to_owned()),
+        timeout_s: 45,
+        answer_on_bridge: false,
+        ..DialRules::default()
+    };
     assert_eq!((set.call.handoff.dial, set.dial_failed_event.as_deref()), (dial, Some("NO_ANSWER")));
     assert_eq!(set.tape_mask, Mask { digits: false, audio: true });
     assert_eq!((set.prompts.max_bytes, set.prompts.storage_endpoint.as_str()), (1_000_000, "http://127.0.0.1:9000"));
