@@ -53,6 +53,7 @@ async fn an_app_that_takes_its_time_for_the_variables_knows_them_when_it_speaks(
                 .edition(edition)
                 .settings(|settings| {
                     settings.set("DIALOGFLOW_STARTING_TEXT", start);
+                    settings.set("CES_VARIABLES_MS", "");
                     if !start.is_empty() {
                         settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "");
                     }
