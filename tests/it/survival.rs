@@ -33,8 +33,7 @@ async fn a_panic_ends_one_call_which_gets_its_fallback_and_no_other_call_notices
 
 each_edition!(an_instance_that_ends_gives_its_calls_away_in_a_gap_and_answers_until_nobody_asks, ANY);
 async fn an_instance_that_ends_gives_its_calls_away_in_a_gap_and_answers_until_nobody_asks(edition: Edition) {
-    let mut harness =
-        Harness::with_script(ECHO).edition(edition).settings(|settings| settings.set("CES_VARIABLES_MS", "0")).start();
+    let mut harness = Harness::with_script(ECHO).edition(edition).start();
     let service = harness.service.clone();
     // The greeting ends after 600 ms. The caller speaks from 900 ms on.
     let ending = async {

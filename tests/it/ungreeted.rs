@@ -19,10 +19,7 @@ const AGENT: &str = r#"
 fn harness(edition: Edition) -> Harness {
     Harness::with_script(AGENT)
         .edition(edition)
-        .settings(|settings| {
-            settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME");
-            settings.set("CES_VARIABLES_MS", "0");
-        })
+        .settings(|settings| settings.set("DIALOGFLOW_STARTING_EVENT_NAME", "WELCOME"))
         .start()
 }
 
