@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use dialbridge_core::agent::{AgentEnd, AgentFault, Answer, AnswerPart, Matched, Prompt, ToolCall, Transcript};
 use dialbridge_core::audio::wav::write_wav;
 use dialbridge_core::audio::{AudioFormat, Encoding};
-use dialbridge_core::config::{BargeInMode, CallLimits, Clip, Fillers, NoInput, StreamShape};
+use dialbridge_core::config::{BargeInMode, CallLimits, Clip, NoInput, StreamShape};
 use dialbridge_core::report::BargeInBy;
 use dialbridge_core::twilio::TwilioMessage;
 use dialbridge_core::{
@@ -130,10 +130,12 @@ fn settings() -> impl Strategy<Value = CallConfig> {
                 config.limits = CallLimits { call_ms: 60_000, silence_ms: 20_000, failed_turns: 5, no_input_turns: 3 };
                 config.barge_in.heard_parameter = Some("heard".to_owned());
             }
+            config.fillers.greeting_after_ms = 2_000;
             if fills {
                 let clip = Some(Clip(vec![0x33; 16_000].into()));
-                config.fillers =
-                    Fillers { thinking: clip.clone(), thinking_after_ms: 500, retrying: clip, greeting_after_ms: 0 };
+                config.fillers.thinking = clip.clone();
+                config.fillers.thinking_after_ms = 500;
+                config.fillers.retrying = clip;
             }
             config
         },

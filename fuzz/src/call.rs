@@ -376,6 +376,7 @@ impl Settings {
             config.fillers.thinking = clip(chunks);
             config.fillers.thinking_after_ms = ms(after);
         }
+        config.fillers.greeting_after_ms = 3_000;
         config.fillers.retrying = self.retrying.and_then(clip);
         if let Some((budget, first_pause)) = self.retry {
             config.retry.budget_ms = ms(budget);

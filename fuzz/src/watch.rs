@@ -23,6 +23,9 @@ const MAX_WAITING_TURNS: u32 = 40;
 /// The audio of one chunk, in bytes of mu-law.
 const CHUNK_BYTES: u64 = CHUNK_MS * 8;
 
+/// The longest filler that is not of the settings, in bytes of mu-law: a sentence of ten seconds.
+const MAX_OWN_FILLER_BYTES: u64 = 80_000;
+
 /// Twilio's first message about a call.
 pub const START: &str = r#"{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}"#;
 
@@ -288,8 +291,14 @@ impl WatchedCall {
             Report::Ended { audio, .. } => self.account = Some(*audio),
             Report::Filler { which } => {
                 let fillers = &self.config.fillers;
-                let clip = if *which == "thinking" { &fillers.thinking } else { &fillers.retrying };
-                self.given += clip.as_ref().map_or(0, |clip| clip.0.len() as u64);
+                let clips = match *which {
+                    "thinking" => [&fillers.thinking, &None],
+                    "retrying" => [&fillers.retrying, &None],
+                    _ => [&fillers.retrying, &fillers.thinking],
+                };
+                let clip = clips.into_iter().flatten().next().map(|clip| clip.0.len() as u64);
+                let own = if matches!(*which, "thinking" | "retrying") { 0 } else { MAX_OWN_FILLER_BYTES };
+                self.given += clip.unwrap_or(own);
             }
             _ => {}
         }
