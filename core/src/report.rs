@@ -105,8 +105,8 @@ pub enum Report {
     },
     /// We play a filler.
     Filler {
-        /// `thinking`, `retrying`, `greeting` (the agent has not greeted the caller) or `unspoken` (an answer could not be
-        /// played).
+        /// `thinking`, `retrying`, `greeting` (the agent has not greeted the caller), `unspoken` (an answer could not be
+        /// played) or `unanswered` (nothing came).
         which: &'static str,
     },
     /// A custom payload came.
@@ -160,7 +160,7 @@ pub enum Report {
     TurnUnanswered {
         /// In which turn.
         turn: TurnId,
-        /// Whether the agent gets the words again. Otherwise the caller hears the retry filler.
+        /// Whether the agent gets the words again. Otherwise the caller hears a filler.
         asks_again: bool,
     },
     /// The caller spoke or pressed a key during the prompt, and we cut it.

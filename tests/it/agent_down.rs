@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dialbridge_lab::twilio::{CallRecord, When};
-use dialbridge_tests::{Edition, Harness, Log, hang_up, redirected};
+use dialbridge_lab::twilio::CallRecord;
+use dialbridge_tests::{Edition, Harness, Log, redirected};
 
 /// An agent that fails so many times at the beginning of each session.
 fn script(code: &str, times: &str) -> String {
@@ -11,7 +11,7 @@ fn script(code: &str, times: &str) -> String {
 }
 
 async fn call(harness: &Harness) -> CallRecord {
-    harness.call(vec![hang_up(When::AgentSilent(1_000))]).await
+    harness.call(Vec::new()).await
 }
 
 fn is_answered_by_agent(call: &CallRecord) -> bool {

@@ -12,8 +12,8 @@ use dialbridge_lab::google::Identity;
 use dialbridge_lab::net::Net;
 use dialbridge_lab::proxy::{Proxy, ProxyBehaviour};
 use dialbridge_lab::served::Served;
-use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio, When};
-use dialbridge_tests::{Authority, hang_up, redirected, spoke};
+use dialbridge_lab::twilio::{Account, CallPlan, CallRecord, SimulatedTwilio};
+use dialbridge_tests::{Authority, redirected, spoke};
 use tokio::task::JoinSet;
 
 const SCRIPT: &str = "[start]\ntone = { hz = 400, ms = 200 }\nend = true";
@@ -74,7 +74,7 @@ impl Lab {
     }
 
     async fn call(&self, url: String) -> CallRecord {
-        self.twilio.call(CallPlan::new(format!("{url}/twiml"), vec![hang_up(When::AgentSilent(300))])).await
+        self.twilio.call(CallPlan::new(format!("{url}/twiml"), Vec::new())).await
     }
 }
 

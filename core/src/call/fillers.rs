@@ -136,10 +136,10 @@ impl Call {
         }
     }
 
-    /// An answer could not be played.
-    pub(super) fn play_unspoken_filler(&mut self) {
+    /// The caller waits for an answer and will not hear one: it could not be played, or nothing came.
+    pub(super) fn play_missing_answer_filler(&mut self, which: &'static str) {
         let clip = self.recorded_filler().unwrap_or_else(tone);
-        self.play_filler(Some(clip), "unspoken");
+        self.play_filler(Some(clip), which);
     }
 
     /// A recording of the settings that fits any wait.

@@ -367,7 +367,7 @@ impl Call {
         }
         self.playback.fetched(id, audio, self.moment());
         if self.poll_playback() > 0 && !self.playback.is_playing() {
-            self.play_unspoken_filler();
+            self.play_missing_answer_filler("unspoken");
         }
         while let Some(stages) = self.stage_recorder.take_unplayed(|turn| self.playback.waits_for(turn)) {
             self.report_stages(Some(stages));

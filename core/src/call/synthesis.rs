@@ -45,7 +45,7 @@ impl Call {
         let Unspoken { text, is_protected, fault } = unspoken;
         if text.is_empty() {
             self.report(Report::PromptRefused { why: format!("{} cannot be played", fault.unwrap_or_default()) });
-            self.play_unspoken_filler();
+            self.play_missing_answer_filler("unspoken");
             return;
         }
         let is_first = self.fillers.note_unspoken();

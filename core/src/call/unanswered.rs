@@ -1,5 +1,5 @@
 //! Words that the agent understands and answers with nothing. The protocol is content, and the caller waits in silence.
-//! So the agent gets the words once more. If it has nothing to say again, the caller hears the retry filler and may speak.
+//! So the agent gets the words once more. If it has nothing to say again, the caller hears a filler and may speak.
 
 use crate::agent::TurnInput;
 use crate::call::Call;
@@ -29,7 +29,7 @@ impl Call {
             self.asked = Asked::Again;
         } else {
             self.asked = Asked::Once;
-            self.play_retry_filler();
+            self.play_missing_answer_filler("unanswered");
         }
         asks_again
     }

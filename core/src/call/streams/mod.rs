@@ -8,6 +8,7 @@ mod answer_parts;
 mod heard;
 mod per_session;
 mod per_turn;
+mod said;
 mod wait;
 
 use std::fmt::Debug;
@@ -25,9 +26,9 @@ use crate::time::CallTime;
 use answer_parts::AnswerParts;
 pub(super) use answer_parts::{Earlier, Unspoken};
 pub(super) use heard::{CLEAR_SPEECH_MS, Heard, StreamWatchdog};
-pub use per_session::MAX_ANSWER_TEXT_BYTES;
 use per_session::PerSession;
 use per_turn::PerTurn;
+pub use said::MAX_ANSWER_TEXT_BYTES;
 
 /// The machine for an agent of that kind.
 pub(super) fn streams(shape: StreamShape) -> Box<dyn AgentStreams> {

@@ -28,12 +28,12 @@ use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::Timeouts;
 use crate::ids::{StreamId, TurnId};
-use crate::parameters::add_parameters;
 use crate::report::Report;
 use crate::time::CallTime;
 
 use super::answer_parts::{AnswerParts, Earlier};
 use super::heard::Heard;
+use super::said::Said;
 use super::wait::Wait;
 use super::{
     AfterPart, AgentStreams, AtLimit, Broken, Cancelled, Closed, Late, OpenStream, Opened, Opening, Rotation,
@@ -55,9 +55,6 @@ const MIN_STREAM_MS: u64 = 250;
 
 /// How many unanswered digits and texts we keep for the next stream.
 const MAX_UNANSWERED_INPUTS: usize = 32;
-
-/// How much text of one answer is kept for its report, in bytes. The caller hears all of it.
-pub const MAX_ANSWER_TEXT_BYTES: usize = 64 << 10;
 
 /// The stream of an agent that takes turn after turn in a stream.
 #[derive(Debug, Default)]
@@ -127,31 +124,6 @@ enum Begins {
     Input(TurnInput),
     /// The same, but we wait for its answer no more. The next stream gets it again if this one fails.
     UnansweredInput(TurnInput),
-}
-
-/// What the agent has said in a turn. Its answer comes in many parts and is reported when it is complete.
-#[derive(Debug, Default)]
-struct Said {
-    text: String,
-    intent: Intent,
-    parameters: Map<String, Value>,
-    audio_ms: u64,
-    /// Whether there was no room for a part of it.
-    is_truncated: bool,
-}
-
-impl Said {
-    fn add(&mut self, answer: &mut Answer, audio_ms: u64) {
-        let room = MAX_ANSWER_TEXT_BYTES.saturating_sub(self.text.len());
-        let kept = &answer.text[..answer.text.floor_char_boundary(room)];
-        self.text.push_str(kept);
-        self.is_truncated |= kept.len() < answer.text.len();
-        self.audio_ms += audio_ms;
-        if let Some(intent) = answer.intent.take() {
-            self.intent = intent;
-        }
-        self.is_truncated |= !add_parameters(&mut self.parameters, &answer.parameters);
-    }
 }
 
 impl Turn {
