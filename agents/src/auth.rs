@@ -101,6 +101,12 @@ impl Auth {
         Self(None)
     }
 
+    /// Whether there are none, because the agent's endpoint is plaintext.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Reads credentials from that file, else Google's default credentials. Must run inside tokio.
     ///
     /// # Errors

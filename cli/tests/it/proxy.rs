@@ -63,6 +63,8 @@ impl Lab {
             .env("PORT", "0")
             .env("SSL_CERT_FILE", folder.join("trusted.pem"))
             .env("DIALOGFLOW_ENDPOINT", "https://agent.test")
+            // A caller who waits for the greeting hears a sentence, and nobody synthesises it here.
+            .env("TEXT_TO_SPEECH_ENDPOINT", "http://127.0.0.1:9")
             .env("GCE_METADATA_HOST", self.google.address().to_string())
             .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
             .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)

@@ -206,6 +206,11 @@ impl Prompts {
 
     async fn ask(&self, body: &serde_json::Value) -> Result<http::Response<Bytes>, String> {
         let url = format!("{}/v1/text:synthesize", self.0.config.text_to_speech_endpoint);
+        if self.0.auth.is_none() && url.starts_with("https:") {
+            return Err(
+                "nothing is synthesised for an agent without TLS: there are no credentials for Google".to_owned()
+            );
+        }
         let request = Request::post(url).header("content-type", "application/json");
         self.send(request, body.to_string().into()).await
     }
