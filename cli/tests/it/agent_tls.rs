@@ -97,6 +97,7 @@ impl Lab {
             .env("DIALOGFLOW_AGENT", edition.agent_name())
             .envs(transport.map(|transport| ("CES_TRANSPORT", transport)))
             .env("DIALOGFLOW_ENDPOINT", &self.endpoint)
+            .env("TEXT_TO_SPEECH_ENDPOINT", "http://127.0.0.1:9")
             .env("GOOGLE_APPLICATION_CREDENTIALS", folder.join("login.json"))
             .env("TWILIO_ACCOUNT_SID", &self.twilio.account().sid)
             .env("TWILIO_AUTH_TOKEN", TOKEN)

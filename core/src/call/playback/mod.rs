@@ -198,7 +198,7 @@ impl Playback {
             return false;
         }
         let kind = Kind { turn: None, interruptible: false, cancellable: true };
-        self.wait(Waiting::Audio(PromptAudio::mulaw(audio.to_vec(), kind)));
+        self.wait(Waiting::Audio(Box::new(PromptAudio::mulaw(audio.to_vec(), kind))));
         self.is_complete = true;
         self.pump(moment);
         true
@@ -231,7 +231,7 @@ impl Playback {
                 let room_ms = self.room_ms();
                 let (mut fetched, length) = PromptAudio::new(AudioFormat::TELEPHONE, bytes, kind, moment.now, room_ms);
                 fetched.complete();
-                self.waiting[place] = Waiting::Audio(fetched);
+                self.waiting[place] = Waiting::Audio(Box::new(fetched));
                 self.report_cut(length.cut_ms);
             }
         }
@@ -312,7 +312,7 @@ impl Playback {
             Some(Waiting::Audio(last)) if last.is_continued_by(format, &bytes, kind) => last.add(bytes, now, room_ms),
             Some(Waiting::Audio(_) | Waiting::Fetch { .. }) | None => {
                 let (audio, length) = PromptAudio::new(format, bytes, kind, now, room_ms);
-                if self.wait(Waiting::Audio(audio)) { length } else { Length::default() }
+                if self.wait(Waiting::Audio(Box::new(audio))) { length } else { Length::default() }
             }
         }
     }

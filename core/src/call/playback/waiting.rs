@@ -12,7 +12,7 @@ pub(super) enum Waiting {
         id: FetchId,
         kind: Kind,
     },
-    Audio(PromptAudio),
+    Audio(Box<PromptAudio>),
 }
 
 impl Waiting {
