@@ -43,6 +43,8 @@ pub async fn run(
     // One timer for the whole call: a frame seldom changes the next deadline.
     let mut alarm = pin!(sleep_until(bridge.began));
     let mut armed_for = None;
+    // A long answer is converted in slices, each due at once. The caller is heard between two of them.
+    let mut after_deadline = false;
     while bridge.effects.closed.is_none() {
         let deadline = bridge.call.poll_timeout().map(|(at, _)| at);
         if deadline != armed_for {
@@ -53,6 +55,9 @@ pub async fn run(
             }
         }
         let arrived = poll_fn(|cx| {
+            if after_deadline && let Poll::Ready(message) = bridge.effects.socket.poll_next(cx) {
+                return Poll::Ready(Arrived::Twilio(message));
+            }
             let effects = &mut bridge.effects;
             let rare = bridge.rare.poll(cx, |cx| {
                 if let Poll::Ready(order) = effects.registration.orders.poll_recv(cx) {
@@ -69,7 +74,9 @@ pub async fn run(
             // The caller's audio is polled last, so that a flood of it delays nothing else.
             if rare.is_ready() { rare } else { bridge.effects.socket.poll_next(cx).map(Arrived::Twilio) }
         });
-        match arrived.await {
+        let arrived = arrived.await;
+        after_deadline = matches!(arrived, Arrived::Due);
+        match arrived {
             Arrived::Order(order) => bridge.on_order(order),
             Arrived::Finished(finished) => bridge.on_finished(finished),
             Arrived::Agent(stream, event) => bridge.on_agent(stream, event),
@@ -77,7 +84,7 @@ pub async fn run(
                 armed_for = None;
                 bridge.feed(Input::Timeout);
                 bridge.audio.note(bridge.call.waiting_audio_bytes());
-                // A long answer is converted in slices, each due at once. Other calls go first.
+                // Other calls go first.
                 tokio::task::yield_now().await;
             }
             Arrived::Twilio(message) => bridge.on_twilio(message),

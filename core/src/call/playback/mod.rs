@@ -43,8 +43,9 @@ pub const CHUNK_MS: u64 = 400;
 #[expect(clippy::cast_possible_truncation, reason = "3,200")]
 const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 
-/// How much of the agents' audio is converted at once, in bytes: a tenth of a millisecond's work.
-const SLICE_BYTES: usize = 128 * 1024;
+/// How much of the agent's audio is converted at once, in bytes of linear audio: some 30 microseconds of work. Fifty calls
+/// may have a long answer at the same time.
+const SLICE_BYTES: usize = 32 * 1024;
 
 /// How many prompts may wait. We refuse further ones.
 const MAX_WAITING_PROMPTS: usize = 64;
@@ -407,7 +408,7 @@ impl Playback {
         for waiting in &mut self.waiting {
             let Waiting::Audio(audio) = waiting else { continue };
             match audio.convert(left) {
-                Ok(taken) => left -= taken,
+                Ok(cost) => left = left.saturating_sub(cost),
                 Err(error) => faults.push(error.to_string()),
             }
             if left == 0 {

@@ -9,6 +9,9 @@ use crate::time::CallTime;
 /// We drop sent audio from the memory of a prompt when it is this long, in bytes.
 const COMPACT_BYTES: usize = 256 * 1024;
 
+/// How many bytes of G.711 at 8,000 Hz cost as much as one of other audio.
+const CHEAP_BYTES: usize = 8;
+
 /// The audio of one prompt, or of several parts that join without a gap.
 ///
 /// ```text
@@ -100,17 +103,19 @@ impl PromptAudio {
         };
     }
 
-    /// Converts up to `max_bytes` of the source. Returns how many bytes it took.
+    /// Converts up to `max_cost` bytes of the source, more of audio that costs less. Returns the cost.
     ///
     /// # Errors
     /// [`TranscodeError`] if the rest cannot be converted. It is dropped.
-    pub(super) fn convert(&mut self, max_bytes: usize) -> Result<usize, TranscodeError> {
+    pub(super) fn convert(&mut self, max_cost: usize) -> Result<usize, TranscodeError> {
         let (source, is_closing) = match &mut self.conversion {
             Conversion::Open(source) => (source, false),
             Conversion::Closing(source) => (source, true),
             Conversion::Done => return Ok(0),
         };
-        let (from, end) = (source.at, self.bytes.len().min(source.at.saturating_add(max_bytes)));
+        // A code of G.711 at 8,000 Hz is copied or looked up.
+        let share = if source.bytes_per_second == SAMPLE_RATE as usize { CHEAP_BYTES } else { 1 };
+        let (from, end) = (source.at, self.bytes.len().min(source.at.saturating_add(max_cost.saturating_mul(share))));
         let is_last = is_closing && end == self.bytes.len();
         let mut mulaw = Vec::with_capacity(end - from);
         let pushed = source.to_mulaw.push(&self.bytes[from..end], &mut mulaw);
@@ -122,7 +127,7 @@ impl PromptAudio {
             self.bytes.truncate(self.mulaw);
             self.bytes.shrink_to_fit();
         }
-        converted.map(|()| end - from)
+        converted.map(|()| (end - from).div_ceil(share))
     }
 
     /// Puts mu-law in the place of its source, which ends at `end`.
