@@ -201,7 +201,12 @@ describe('the service', () => {
     const { media } = streaming(body, NUMBERS);
     assert.equal((await handshake(behind, media, sign(PUBLIC + media), headers)).status, 403);
     assert.equal((await handshake(behind, media, sign(SOCKETS + media), headers)).status, 101);
-    const plain = { host: 'calls.example.com' };
-    assert.equal((await post(behind, '/twiml', FORM, sign(`${PUBLIC}/twiml`, FORM), plain)).status, 403);
+    // A front end may say nothing. Twilio opens media streams with TLS only.
+    const silent = { host: 'calls.example.com' };
+    const told = await post(behind, '/twiml', FORM, sign(`${PUBLIC}/twiml`, FORM), silent);
+    assert.equal(told.status, 200);
+    streaming(told.body, NUMBERS);
+    const other = { host: 'other.example.com', 'x-forwarded-proto': 'https' };
+    assert.equal((await post(behind, '/twiml', FORM, sign(`${PUBLIC}/twiml`, FORM), other)).status, 403);
   });
 });
