@@ -132,7 +132,9 @@ impl Call {
         });
         match audio {
             Ok(audio) => self.fillers.sentence = Sentence::Spoken(Clip(audio.into())),
-            Err(why) => self.report(Report::PromptRefused { why }),
+            Err(why) => {
+                self.report(Report::PromptRefused { why: format!("the sentence for a caller who waits: {why}") })
+            }
         }
     }
 
