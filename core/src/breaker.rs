@@ -30,6 +30,13 @@ const MAX_PAUSE_MS: u64 = 30_000;
 /// How long a new call may take to open its stream, and a probe to fail, in milliseconds.
 const PROBE_MS: u64 = 10_000;
 
+/// How long a stream waits for its turn at most, in milliseconds. Then it tries, whatever the others found: a call has a
+/// budget of its own, and its caller waits.
+pub const MAX_WAIT_MS: u64 = 5_000;
+
+/// A stream that fails later than this after its opening was taken by the agent, in milliseconds.
+const MAX_OPENING_MS: u64 = 15_000;
+
 /// The faults that mean all calls, by gRPC's codes: no quota, no server, refused credentials.
 const CODES: [&str; 4] = ["RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNAUTHENTICATED", "PERMISSION_DENIED"];
 
@@ -112,9 +119,9 @@ impl Breaker {
         self.state = State::default();
     }
 
-    /// A stream that had just opened has failed with this gRPC code.
-    pub fn failed(&mut self, code: &str, now_ms: u64) {
-        if !CODES.contains(&code) {
+    /// A stream that a call opened at `opened_ms` has failed with this gRPC code, without a message.
+    pub fn failed(&mut self, code: &str, opened_ms: u64, now_ms: u64) {
+        if !CODES.contains(&code) || now_ms.saturating_sub(opened_ms) > MAX_OPENING_MS {
             return;
         }
         match self.state {
@@ -163,7 +170,7 @@ mod tests {
         let mut breaker = Breaker::default();
         for n in 0..5 {
             assert!(!breaker.is_open());
-            breaker.failed("UNAVAILABLE", n * 1_000);
+            breaker.failed("UNAVAILABLE", n * 1_000, n * 1_000);
         }
         breaker
     }
@@ -181,8 +188,8 @@ mod tests {
     #[test]
     fn a_short_fault_of_many_calls_does_not_open_it() {
         let mut breaker = Breaker::default();
-        (0..200).for_each(|n| breaker.failed("UNAVAILABLE", n * 10));
-        breaker.failed("UNAVAILABLE", 20_000);
+        (0..200).for_each(|n| breaker.failed("UNAVAILABLE", n * 10, n * 10));
+        breaker.failed("UNAVAILABLE", 20_000, 20_000);
         assert!(!breaker.is_open(), "the last failure is another row");
     }
 
@@ -190,7 +197,7 @@ mod tests {
     fn failures_between_successes_do_not_open_it() {
         let mut breaker = Breaker::default();
         for n in 0..100 {
-            breaker.failed("RESOURCE_EXHAUSTED", n * 1_000);
+            breaker.failed("RESOURCE_EXHAUSTED", n * 1_000, n * 1_000);
             assert!(!breaker.is_open());
             if n % 4 == 3 {
                 breaker.succeeded();
@@ -201,7 +208,7 @@ mod tests {
     #[test]
     fn only_faults_that_meet_all_calls_count() {
         let mut breaker = Breaker::default();
-        (0..100).for_each(|n| breaker.failed("INVALID_ARGUMENT", n * 1_000));
+        (0..100).for_each(|n| breaker.failed("INVALID_ARGUMENT", n * 1_000, n * 1_000));
         assert!(!breaker.is_open());
     }
 
@@ -218,7 +225,7 @@ mod tests {
             assert!(!breaker.admit(now_ms), "and no other");
             assert_eq!(breaker.begin(now_ms), None, "its stream opens");
             assert!(breaker.begin(now_ms).is_some(), "and no other");
-            breaker.failed("UNAVAILABLE", now_ms);
+            breaker.failed("UNAVAILABLE", now_ms, now_ms);
             assert!(breaker.is_open());
         }
         assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
@@ -238,6 +245,16 @@ mod tests {
         assert_eq!(breaker.begin(5_000), None);
         assert!(!breaker.admit(5_001));
         assert!(breaker.admit(5_000 + PROBE_MS));
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_stream_that_breaks_later_says_nothing_of_other_calls() {
+        let mut breaker = Breaker::default();
+        for n in 0..100 {
+            let now_ms = 100_000 + n * 1_000;
+            breaker.failed("UNAVAILABLE", now_ms - MAX_OPENING_MS - 1, now_ms);
+        }
         assert!(!breaker.is_open());
     }
 }

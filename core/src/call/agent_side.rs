@@ -232,7 +232,7 @@ impl Call {
         }
         self.poll_playback();
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
-        if closed.is_unanswered && self.on_unanswered(turn) {
+        if closed.has_unanswered_words && self.on_unanswered(turn) {
             self.caller.rewind();
         } else {
             self.caller.forget_written();

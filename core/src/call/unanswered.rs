@@ -23,7 +23,10 @@ impl Call {
     /// A turn with words in it is over, and nothing came. Returns whether the agent gets the words again. It may then
     /// run its webhook twice.
     pub(super) fn on_unanswered(&mut self, turn: TurnId) -> bool {
-        let asks_again = self.lifecycle.is_active() && self.asked == Asked::Once && self.config.retry.answering_turn;
+        if !self.lifecycle.is_active() {
+            return false;
+        }
+        let asks_again = self.asked == Asked::Once && self.config.retry.answering_turn;
         self.report(Report::TurnUnanswered { turn, asks_again });
         if asks_again {
             self.asked = Asked::Again;
@@ -34,9 +37,10 @@ impl Call {
         asks_again
     }
 
-    /// The same for an agent whose stream goes on: it gets the words as a text.
+    /// The same for an agent whose stream goes on: it gets the words as a text, unless the caller goes on too. Then it hears
+    /// the rest and may answer all of it.
     pub(super) fn on_unanswered_words(&mut self, turn: TurnId, words: String) {
-        if self.on_unanswered(turn) {
+        if !self.voice.is_speaking() && self.on_unanswered(turn) {
             self.inputs.add_first(TurnInput::Text(words));
         }
     }

@@ -116,6 +116,7 @@ fn a_session_gets_words_without_an_answer_again_as_a_text() {
     test.agent(1, answered(0));
     test.speak(400);
     test.agent(1, interim("two loaves"));
+    test.hush(600);
     test.agent(1, empty_part(AnswerPart::Final));
     let again = AgentCommand::Send(TurnInput::Text("two loaves".to_owned()));
     assert_eq!(test.commands(1).last(), Some(&again));
@@ -157,4 +158,23 @@ fn unanswered(test: &TestCall) -> Vec<bool> {
         _ => None,
     };
     test.reports().filter_map(asked).collect()
+}
+
+#[test]
+fn an_empty_answer_to_the_starting_event_is_none_to_words_and_a_caller_who_goes_on_is_heard_out() {
+    let mut config = with_retry_filler(StreamShape::PerSession);
+    config.starting_input.event = Some("session_start".to_owned());
+    let mut test = TestCall::started(config);
+    test.speak(400);
+    test.agent(1, interim("hello"));
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert!(unanswered(&test).is_empty(), "the empty answer is to the event");
+    test.agent(1, interim("two loaves and"));
+    test.speak(400);
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert!(unanswered(&test).is_empty(), "the caller speaks");
+    test.hush(1_000);
+    test.agent(1, interim("two loaves and a roll"));
+    test.agent(1, empty_part(AnswerPart::Final));
+    assert_eq!(unanswered(&test), [true]);
 }

@@ -5,15 +5,9 @@ use std::time::Duration;
 
 use dialbridge_agents::Turn;
 use dialbridge_core::agent::AgentFault;
-use dialbridge_core::breaker::Breaker;
+use dialbridge_core::breaker::{Breaker, MAX_WAIT_MS};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-/// How long a stream waits for its turn at most. A call has its own budget, and its caller waits.
-const MAX_WAIT: Duration = Duration::from_secs(5);
-
-/// A stream that fails later than this after its opening was taken by the agent.
-const JUST_OPENED: Duration = Duration::from_secs(15);
 
 /// The breaker of one agent.
 #[derive(Debug)]
@@ -45,8 +39,7 @@ impl AgentBreaker {
         let breaker = self.clone();
         let until = self.begin()?;
         Some(Box::pin(async move {
-            // A stream that has waited long enough tries, whatever the others found.
-            let _ = tokio::time::timeout(MAX_WAIT, breaker.wait(until)).await;
+            let _ = tokio::time::timeout(Duration::from_millis(MAX_WAIT_MS), breaker.wait(until)).await;
         }))
     }
 
@@ -70,14 +63,15 @@ impl AgentBreaker {
         self.change(|breaker, _| breaker.succeeded());
     }
 
-    /// A stream without a message has failed. It opened at `opened`.
+    /// A stream without a message has failed. The call opened it at `opened`.
     pub(crate) fn failed(&self, fault: &AgentFault, opened: Instant) {
-        if opened.elapsed() > JUST_OPENED {
-            return;
-        }
-        let was_open = self.is_open();
-        self.change(|breaker, now_ms| breaker.failed(&fault.code, now_ms));
-        if !was_open && self.is_open() {
+        let opened_ms = self.ms(opened);
+        let has_opened = self.change(|breaker, now_ms| {
+            let was_open = breaker.is_open();
+            breaker.failed(&fault.code, opened_ms, now_ms);
+            !was_open && breaker.is_open()
+        });
+        if has_opened {
             tracing::error!(
                 agent = self.agent,
                 code = fault.code,
@@ -86,9 +80,13 @@ impl AgentBreaker {
         }
     }
 
-    /// Passes on to the breaker, and notices that it has closed.
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Asks or tells the breaker something. Wakes the streams that wait and logs a line if it closes.
     fn change<R>(&self, change: impl FnOnce(&mut Breaker, u64) -> R) -> R {
-        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.ms(Instant::now());
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         let was_open = breaker.is_open();
         let result = change(&mut breaker, now_ms);

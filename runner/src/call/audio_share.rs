@@ -1,6 +1,7 @@
 //! How much of the agents' audio waits in all calls together. The memory of the process has a bound, whatever a thousand
 //! agents say at once: beyond it each call keeps what it has and takes little more.
 
+use std::cmp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -38,15 +39,15 @@ impl AudioShare {
 
     /// Notes how much waits in the call.
     pub(super) fn note(&mut self, bytes: usize) {
-        if bytes >= self.bytes {
-            self.all.0.fetch_add(bytes - self.bytes, Ordering::Relaxed);
-        } else {
-            self.all.0.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-        }
+        match bytes.cmp(&self.bytes) {
+            cmp::Ordering::Equal => return,
+            cmp::Ordering::Greater => self.all.0.fetch_add(bytes - self.bytes, Ordering::Relaxed),
+            cmp::Ordering::Less => self.all.0.fetch_sub(self.bytes - bytes, Ordering::Relaxed),
+        };
         self.bytes = bytes;
     }
 
-    /// What core must be told before the next answer, in milliseconds of audio; `None` if nothing has changed.
+    /// How much audio core may take from now on, in milliseconds. `None` if that has not changed.
     pub(super) fn take_news(&mut self) -> Option<u64> {
         let is_full = self.all.0.load(Ordering::Relaxed) >= MAX_BYTES;
         let room = if is_full { Room::Little } else { Room::Ample };

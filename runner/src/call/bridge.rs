@@ -83,7 +83,6 @@ pub async fn run(
             Arrived::Due => {
                 armed_for = None;
                 bridge.feed(Input::Timeout);
-                bridge.audio.note(bridge.call.waiting_audio_bytes());
                 // Other calls go first.
                 tokio::task::yield_now().await;
             }
@@ -130,12 +129,8 @@ impl Bridge {
 
     fn on_agent(&mut self, stream: StreamId, event: AgentEvent) {
         let is_last = event.is_last();
-        if let Some(room_ms) = self.audio.take_news() {
-            self.feed(Input::AudioRoom(room_ms));
-        }
         self.effects.note_opening(stream, &event);
         self.feed(Input::Agent(stream, event));
-        self.audio.note(self.call.waiting_audio_bytes());
         if is_last {
             self.effects.remove_stream(stream);
         }
@@ -174,6 +169,11 @@ impl Bridge {
 
     /// Passes one input to core and performs its outputs. Says whether there is room for the call if core asks.
     fn feed(&mut self, input: Input<'_>) {
+        if matches!(input, Input::Agent(..) | Input::Fetched(..))
+            && let Some(room_ms) = self.audio.take_news()
+        {
+            self.perform(Input::AudioRoom(room_ms));
+        }
         self.perform(input);
         if let Some(has_room) = self.effects.has_room.take() {
             self.perform(Input::Admitted(has_room));
@@ -186,6 +186,7 @@ impl Bridge {
         if let Err(error) = self.call.handle_input(input, now) {
             self.effects.log_refused_input(&error);
         }
+        self.audio.note(self.call.waiting_audio_bytes());
         self.effects.registration.note(self.call.progress());
         while let Some(output) = self.call.poll_output(now) {
             if !matches!(output, Output::Agent(_, AgentCommand::Audio(_))) {

@@ -40,7 +40,7 @@ enum Conversion {
     Done,
 }
 
-/// What is not mu-law yet.
+/// The audio that is not converted yet.
 #[derive(Debug)]
 struct Source {
     declared: AudioFormat,
@@ -82,10 +82,6 @@ impl PromptAudio {
         if ms > max_ms {
             bytes.truncate(source.bytes(max_ms));
         }
-        if source.at == self.bytes.len() {
-            self.bytes.truncate(self.mulaw);
-            source.at = self.mulaw;
-        }
         if self.bytes.is_empty() {
             self.bytes = bytes
         } else {
@@ -124,9 +120,8 @@ impl PromptAudio {
         self.put(&mulaw, end);
         if is_last || converted.is_err() {
             self.conversion = Conversion::Done;
-            self.bytes.truncate(self.mulaw);
-            self.bytes.shrink_to_fit();
         }
+        self.drop_used();
         converted.map(|()| (end - from).div_ceil(share))
     }
 
@@ -145,6 +140,17 @@ impl PromptAudio {
         self.mulaw = to;
     }
 
+    /// Drops the source that is converted, if no other source follows it in memory.
+    fn drop_used(&mut self) {
+        match &mut self.conversion {
+            Conversion::Open(source) | Conversion::Closing(source) if source.at < self.bytes.len() => return,
+            Conversion::Open(source) | Conversion::Closing(source) => source.at = self.mulaw,
+            Conversion::Done => {}
+        }
+        self.bytes.truncate(self.mulaw);
+        self.bytes.shrink_to_fit();
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
@@ -157,7 +163,8 @@ impl PromptAudio {
     /// The first `bytes` of [`unsent`](Self::unsent) were sent.
     pub(super) fn note_sent(&mut self, bytes: usize) {
         self.sent += bytes;
-        if self.sent < COMPACT_BYTES || 2 * self.sent < self.bytes.len() {
+        let is_all = self.sent == self.bytes.len();
+        if !is_all && (self.sent < COMPACT_BYTES || 2 * self.sent < self.bytes.len()) {
             return;
         }
         self.bytes.drain(..self.sent);

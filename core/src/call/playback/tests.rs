@@ -397,3 +397,16 @@ fn what_is_longer_than_the_limit_is_cut_and_reported_once() {
     let refused = |output: &&PlaybackOutput| matches!(output, PlaybackOutput::Refused(_));
     assert_eq!(played.outputs.iter().filter(refused).count(), 1);
 }
+
+#[test]
+fn of_audio_that_comes_in_pieces_nothing_is_kept_once_it_is_sent() {
+    for (format, piece) in [(AudioFormat::TELEPHONE, vec![0x12; 480]), (long_linear().0, vec![1; 2_880])] {
+        let mut played = Played::new();
+        for n in 0..500 {
+            wait_until(&mut played, NOW + n * 60);
+            played.play(&Prompt::new(format, piece.clone()));
+            let Some(Waiting::Audio(waiting)) = played.playback.waiting.front() else { panic!("the answer goes on") };
+            assert_eq!((waiting.kept_bytes(), waiting.unsent().len()), (0, 0), "after {n} pieces");
+        }
+    }
+}

@@ -177,7 +177,7 @@ pub(super) struct Closed {
     /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
     /// Whether the agent has understood the caller and answered nothing.
-    pub(super) is_unanswered: bool,
+    pub(super) has_unanswered_words: bool,
     /// Set if the agent noticed that the caller said nothing.
     pub(super) no_input: Option<NoInputTurn>,
 }

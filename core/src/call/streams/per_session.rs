@@ -155,7 +155,9 @@ impl Stream {
 
     /// What the caller said in this turn, if the agent has answered nothing.
     fn unanswered_words(&self) -> Option<String> {
-        let is_unanswered = !self.turn.answer.is_something() && !self.heard.utterance.is_empty();
+        // If the turn began with another input, its empty answer is to that.
+        let is_to_words = self.turn.input().is_none() && !self.heard.utterance.is_empty();
+        let is_unanswered = is_to_words && !self.turn.answer.is_something();
         is_unanswered.then(|| self.heard.utterance.text().to_owned())
     }
 
@@ -564,7 +566,7 @@ impl AgentStreams for PerSession {
             is_blank,
             report,
             unanswered,
-            is_unanswered: false,
+            has_unanswered_words: false,
             no_input: None,
         })
     }

@@ -395,14 +395,14 @@ impl AgentStreams for PerTurn {
                     is_blank: false,
                     report: None,
                     unanswered: None,
-                    is_unanswered: false,
+                    has_unanswered_words: false,
                     no_input: None,
                 };
                 match input {
                     Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
                     Input::Audio { heard, is_no_input } => {
                         let has_transcript = !heard.utterance.is_empty();
-                        closed.is_unanswered = has_transcript && !is_answered && !is_no_input;
+                        closed.has_unanswered_words = has_transcript && !is_answered && !is_no_input;
                         closed.no_input = is_no_input.then_some(NoInputTurn { has_transcript, is_answered });
                     }
                 }
