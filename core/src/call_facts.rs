@@ -1,4 +1,4 @@
-//! What Twilio says of a call, which of it the agent is told (`CALL_PARAMETERS`), and what of it never stands in the URL
+//! The facts that Twilio tells of a call: which ones the agent is told (`CALL_PARAMETERS`), and which never stand in the URL
 //! of a hand-off.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use crate::parameters::NameCase;
 /// The `<Parameter>`s that hold the two numbers, and the facts that they are.
 const NUMBERS: [(&str, &str); 2] = [("from", FROM), ("to", TO)];
 
-/// What the name of a `<Parameter>` begins with that holds another fact: `call.Direction`.
+/// The prefix of a `<Parameter>` that holds another fact: `call.Direction`.
 pub const FACT_PREFIX: &str = "call.";
 
-/// What the name of a `<Parameter>` begins with that holds a session parameter of the voice-url: `param.shop`.
+/// The prefix of a `<Parameter>` that holds a session parameter of the voice-url: `param.shop`.
 pub const PARAMETER_PREFIX: &str = "param.";
 
 /// The session parameter that says how a transfer ended, as Twilio's `DialCallStatus`.
@@ -147,8 +147,8 @@ pub(crate) fn fact_of(name: &str) -> Option<&str> {
     number.or_else(|| name.strip_prefix(FACT_PREFIX))
 }
 
-/// What the agent was told of the call. An agent may return it with its own parameters, but the handler of a hand-off has
-/// it from Twilio, and a telephone number must not stand in a URL.
+/// The facts of the call that the agent was told. An agent may return them with its own parameters. The handler of a
+/// hand-off has them from Twilio, and a telephone number must not stand in a URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToldFacts {
     names: NameCase,

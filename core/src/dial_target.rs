@@ -17,7 +17,7 @@ const MAX_EXTENSION_DIGITS: usize = 16;
 /// The longest identity of a Twilio client, in characters.
 const MAX_CLIENT_CHARS: usize = 121;
 
-/// What premium-rate numbers begin with, by the numbering plans: international (+979), North America, France, Netherlands,
+/// The prefixes of premium-rate numbers, by the numbering plans: international (+979), North America, France, Netherlands,
 /// Belgium, Italy, Switzerland, Austria, United Kingdom, Denmark, Sweden, Norway, Poland, Germany, Brazil, Australia, Japan,
 /// South Korea, Ireland, Portugal, Spain, Finland.
 const PREMIUM: [&str; 39] = [

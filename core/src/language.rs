@@ -17,7 +17,7 @@ pub fn read(text: &str) -> Option<String> {
     if text.len() > MAX_LANGUAGE_BYTES {
         return None;
     }
-    // What follows in a POSIX locale names a character set.
+    // A POSIX locale may name a character set after it.
     let text = text.split(['.', '@']).next()?;
     let mut parts = text.split(['-', '_']);
     let mut tag = main_part(parts.next()?)?;

@@ -154,7 +154,7 @@ mod tests {
         AllowedHosts { public, named: HostList::parse(list, NameRule::Exact).unwrap() }
     }
 
-    /// What is dialled for a host; empty: it is refused.
+    /// The addresses that are dialled for a host. Empty if the host is refused.
     async fn dialled(hosts: &AllowedHosts, has_proxy: bool, host: &str) -> Vec<String> {
         let noted = Arc::new(Noted { has_proxy, ..Noted::default() });
         let opened = Guarded::new(noted.clone(), hosts.clone()).dial_for_tls(host, 443).await;

@@ -26,7 +26,7 @@ const METHOD: &str = "/google.cloud.ces.v1.SessionService/BidiRunSession";
 /// it. `session_service.proto` asks for it: `google.api.routing`, the parameter `session` from `config.session`.
 const ROUTING: &str = "x-goog-request-params";
 
-/// What is percent-encoded in it.
+/// The characters that are percent-encoded in its value.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Carries the stream of one pipe.

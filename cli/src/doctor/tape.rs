@@ -17,7 +17,7 @@ use super::finding::Finding;
 
 const CHECK: &str = "tape";
 
-/// What must be between two audio messages of a stream to be a new answer, in milliseconds.
+/// The shortest pause between two answers of a stream, in milliseconds.
 const ANSWER_PAUSE_MS: u64 = 1_000;
 
 /// A row, and what it says of a call: the name as it stands in `docs/assumptions.md`.

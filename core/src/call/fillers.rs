@@ -14,7 +14,7 @@ use crate::ids::FetchId;
 use crate::report::Report;
 use crate::words::one_moment;
 
-/// What was already played, and what can be.
+/// The fillers that were played, and the sentence that can be.
 #[derive(Debug, Default)]
 pub(super) struct Fillers {
     /// Whether the retry filler was played since the agent last responded.

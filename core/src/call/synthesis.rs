@@ -14,7 +14,7 @@ const MAX_PIECE_BYTES: usize = 1_000;
 /// How much of a prompt shows whether it can be played, in bytes: a WAV header and its first samples.
 const PROBE_BYTES: usize = 256;
 
-/// What the files of codings begin with that we cannot play. Without this they would play as noise.
+/// The first bytes of files in codings that we cannot play. Without this they would play as noise.
 const UNPLAYABLE: [(&[u8], &str); 4] = [(b"OggS", "Ogg"), (b"ID3", "MP3"), (b"fLaC", "FLAC"), (b"#!AMR", "AMR")];
 
 /// Why a prompt cannot be played. `None` if it can.

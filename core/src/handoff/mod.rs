@@ -128,7 +128,7 @@ pub struct Outcome {
     pub action: String,
     /// What a transfer to a number shows.
     pub caller_id: CallerId,
-    /// What the agent was told of the call, which does not stand in the URL.
+    /// The facts of the call that the agent was told. They do not stand in the URL.
     pub told: ToldFacts,
 }
 
@@ -168,7 +168,7 @@ pub struct LastTwiml {
     pub loss: Loss,
 }
 
-/// What did not fit into a document, by the names of the fields.
+/// The fields that did not fit into a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loss {
     /// Fields and parameters that were left out.

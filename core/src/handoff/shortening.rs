@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::handoff::MAX_TWIML_CHARS;
 
-/// What stands at the end of a text that was shortened.
+/// The end of a text that was shortened.
 const ELLIPSIS: char = '…';
 
 /// How many characters of the document a character of a text takes.
@@ -20,7 +20,7 @@ pub(super) fn fitted(value: &Value, cost: Cost, min: usize, fits: impl Fn(&Value
     if !fits(&shortened(value, min, cost)) {
         return None;
     }
-    // What is in between fits at `fitting`, and does not at `too_long`.
+    // The value fits with texts of `fitting`, and does not fit with texts of `too_long`.
     let (mut fitting, mut too_long) = (min, whole.min(MAX_TWIML_CHARS));
     while fitting + 1 < too_long {
         let middle = usize::midpoint(fitting, too_long);
@@ -62,7 +62,7 @@ fn shortened_text(text: &str, max: usize, cost: Cost) -> String {
     kept.chain([ELLIPSIS]).collect()
 }
 
-/// What a character takes in JSON in the query of a URL: RFC 3986 section 2.3, and the escapes of JSON.
+/// How many characters a character takes in JSON in the query of a URL: RFC 3986 section 2.3, and the escapes of JSON.
 pub(super) fn in_query(c: char) -> usize {
     match c {
         _ if c.is_ascii_alphanumeric() => 1,
@@ -74,7 +74,7 @@ pub(super) fn in_query(c: char) -> usize {
     }
 }
 
-/// What a character takes in JSON in an element of XML.
+/// How many characters a character takes in JSON in an element of XML.
 pub(super) fn in_element(c: char) -> usize {
     match c {
         '"' => 7,

@@ -1,4 +1,4 @@
-//! What Twilio says of a call: what of it the agent is told, and what of it leaves with the call.
+//! The facts that Twilio tells of a call: which ones the agent is told, and which ones leave with the call.
 
 use dialbridge_core::agent::{AgentEnd, Answer};
 use dialbridge_core::call_facts::CallParameter;

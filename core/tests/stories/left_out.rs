@@ -1,4 +1,4 @@
-//! What has no room or is not understood: nothing of it is dropped in silence.
+//! The call reports each part that has no room or that it does not understand.
 
 use dialbridge_core::agent::{AgentEnd, Answer};
 use dialbridge_core::{AgentEvent, CallConfig, Report, TurnId};

@@ -189,7 +189,7 @@ impl TestCall {
         written
     }
 
-    /// What the stream was told of the caller's voice.
+    /// What each `CallerSpeaks` command to that stream says, in order.
     pub(crate) fn caller_speaks(&self, stream: u32) -> Vec<bool> {
         let told = self.outputs.iter().filter_map(|(_, output)| match output {
             Output::Agent(StreamId(id), AgentCommand::CallerSpeaks(speaks)) if *id == stream => Some(*speaks),
@@ -198,7 +198,7 @@ impl TestCall {
         told.collect()
     }
 
-    /// All commands of that turn except audio, and what it is told of the caller's voice.
+    /// All commands of that turn except `Audio` and `CallerSpeaks`.
     pub(crate) fn commands(&self, turn: u32) -> Vec<AgentCommand> {
         let commands = self.outputs.iter().filter_map(|(_, output)| match output {
             Output::Agent(StreamId(id), command) if *id == turn => Some(command.clone()),

@@ -42,7 +42,7 @@ pub struct Proxy {
     exceptions: HostList,
 }
 
-/// What is wrong with a variable. It never shows a proxy's URL, which may have a password in it.
+/// A variable that cannot be used, and why. It never shows a proxy's URL, which may have a password in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyFault {
     variable: &'static str,

@@ -98,7 +98,7 @@ mod tests {
         }
     }
 
-    /// What comes of a proxy that sends this answer, and what it was asked.
+    /// Dials through a proxy that sends this answer. Returns the outcome and the proxy's requests.
     async fn opened(answer: &[u8], login: Option<&str>) -> (io::Result<Box<dyn Io>>, String) {
         let (ours, mut theirs) = tokio::io::duplex(1 << 16);
         let dial = OnePipe(Mutex::new(Some(ours)));

@@ -97,7 +97,7 @@ fn fitting(parameters: impl Iterator<Item = Pair>, names: NameCase) -> (Vec<Pair
     (taken, left_out)
 }
 
-/// What a text takes as an attribute, in bytes.
+/// The bytes that a text takes as an attribute.
 fn written_bytes(text: &str) -> usize {
     text.chars()
         .map(|c| if matches!(c, '&' | '<' | '>' | '"' | '\'') || c.is_ascii_control() { 6 } else { c.len_utf8() })

@@ -210,16 +210,16 @@ settings! {
         Agent MAX_NO_INPUT_TURNS: u32 = number(0..=1_000_000).default_is("8");
     }
     "The service's own words" {
-        /// What is said to a call that a limit ends, in at most 500 characters
+        /// The goodbye to a call that a limit ends, at most 500 characters
         Agent TEXT_GOODBYE: String = form("TEXT", "", sentence).otherwise("by language")
             .example("Thank you for calling. Good bye.");
-        /// What is said to a call that comes while MAX_CALLS are live
+        /// The sentence for a call that comes while MAX_CALLS are live
         Agent TEXT_BUSY: String = form("TEXT", "", sentence).otherwise("by language")
             .example("All our lines are busy. Please call again in ten minutes.");
-        /// What is said to a call whose agent cannot be had
+        /// The sentence for a call whose agent cannot be had
         Agent TEXT_FAILED: String = form("TEXT", "", sentence).otherwise("by language")
             .example("We cannot answer at the moment. Please call again tomorrow.");
-        /// What is said to a call whose connection is lost
+        /// The sentence for a call whose connection is lost
         Agent TEXT_LOST: String = form("TEXT", "", sentence).otherwise("by language")
             .example("The connection was lost. Please call again.");
     }

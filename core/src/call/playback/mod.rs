@@ -346,7 +346,7 @@ impl Playback {
         }
     }
 
-    /// What waits and is not sent.
+    /// The prompts that are not sent yet.
     fn unsent(&self) -> impl Iterator<Item = &Waiting> {
         self.waiting.iter().filter(|waiting| waiting.is_unsent())
     }

@@ -53,7 +53,7 @@ impl Recordings {
         self.front.address()
     }
 
-    /// What comes of a recording of this server's, with this list of `PROMPT_HOSTS`.
+    /// Fetches a recording from this server, with this list of `PROMPT_HOSTS`.
     async fn fetched(&self, hosts: &str, url: &str) -> Result<Bytes, String> {
         let hosts = AllowedHosts { public: true, named: HostList::parse(hosts, NameRule::Exact).unwrap() };
         let tls = (*self.authority.client()).clone();

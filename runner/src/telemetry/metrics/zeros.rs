@@ -30,7 +30,7 @@ const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::
 
 const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
 
-/// What can be left out.
+/// The kinds of what can be left out.
 const LEFT_OUT: [&str; 7] = ["answer", "digit", "handoff", "parameter", "payload", "tool-result", "transfer"];
 
 impl Metrics {
