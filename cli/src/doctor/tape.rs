@@ -9,8 +9,9 @@ use std::path::Path;
 
 use dialbridge_core::agent::{Answer, AnswerPart};
 use dialbridge_core::audio::{BYTES_PER_MS, Encoding, level, to_mulaw, wav};
+use dialbridge_core::replay::replay;
 use dialbridge_core::tape::{Tape, TapeInput};
-use dialbridge_core::{AgentEvent, CallTime, StreamId, UpdateResult};
+use dialbridge_core::{AgentEvent, CallTime, Output, StreamId, UpdateResult};
 use serde_json::Value;
 
 use super::finding::Finding;
@@ -193,12 +194,17 @@ fn repeated_audio(tape: &Tape) -> Option<String> {
         let (mut partial, mut last) = (Vec::<u8>::new(), Vec::<u8>::new());
         for event in events {
             let AgentEvent::Answer(answer) = event else { continue };
-            let audio = answer.prompts.iter().flat_map(|prompt| &prompt.audio);
+            let audio = answer.prompts.iter().flat_map(|prompt| samples(&prompt.audio));
             if answer.part == AnswerPart::Partial { partial.extend(audio) } else { last.extend(audio) }
         }
         let is_shown = !partial.is_empty() && !last.is_empty();
         is_shown.then(|| if last.starts_with(&partial) { "it does" } else { "it does not" }.to_owned())
     }))
+}
+
+/// The audio without its WAV header, if it has one.
+fn samples(audio: &[u8]) -> &[u8] {
+    wav::read_wav(audio).map_or(audio, |wav| wav.data)
 }
 
 fn transcripts(tape: &Tape) -> Option<String> {
@@ -221,10 +227,20 @@ fn transcripts(tape: &Tape) -> Option<String> {
 fn end_of_session(tape: &Tape) -> Option<String> {
     let answers: Vec<&Answer> = answers(tape).map(|(.., answer)| answer).collect();
     let end = answers.iter().position(|answer| answer.end.is_some())?;
-    let is_later =
-        |answer: &&&Answer| answer.prompts.iter().any(|prompt| !level::is_quiet(prompt.format, &prompt.audio));
-    let later = answers[end..].iter().find(is_later);
-    Some(if later.is_some() { "before the last audio" } else { "after the last audio" }.to_owned())
+    let (ending, later) = (answers[end], &answers[end + 1..]);
+    // The tape does not tell a message of its own from an output that has nothing else.
+    let is_alone = ending.part == AnswerPart::Open
+        && ending.text.is_empty()
+        && ending.prompts.is_empty()
+        && ending.payloads.is_empty();
+    let place = match (later.iter().any(|answer| answer.end.is_some()), is_alone) {
+        (true, _) => "in both",
+        (false, true) => "in a message of its own or an output with nothing else",
+        (false, false) => "in an output",
+    };
+    let speaks = |answer: &&Answer| answer.prompts.iter().any(|prompt| !level::is_quiet(prompt.format, &prompt.audio));
+    let order = if later.iter().any(speaks) { "before" } else { "after" };
+    Some(format!("{place}, {order} the last audio"))
 }
 
 fn turn_completed(tape: &Tape) -> Option<String> {
@@ -264,20 +280,32 @@ fn go_away(tape: &Tape) -> Option<String> {
     })
 }
 
-/// The audio of each answer: when its messages came, and how long it is, in milliseconds.
-fn runs(tape: &Tape) -> Vec<(CallTime, CallTime, u64, u64)> {
-    let mut runs: Vec<(CallTime, CallTime, u64, u64)> = Vec::new();
+/// The audio of one answer.
+struct Run {
+    /// When its first and its last message came.
+    first: CallTime,
+    last: CallTime,
+    /// How long it plays.
+    ms: u64,
+    /// How much of it passes before anybody speaks.
+    lead_ms: u64,
+}
+
+/// The audio of each answer, in order.
+fn runs(tape: &Tape) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
     for (at, _, answer) in answers(tape) {
         for prompt in &answer.prompts {
             let Ok(mulaw) = to_mulaw(prompt.format, &prompt.audio) else { continue };
             let ms = (mulaw.len() / BYTES_PER_MS) as u64;
-            let is_quiet = level::is_quiet(prompt.format, &prompt.audio);
+            let quiet_ms = if level::is_quiet(prompt.format, &prompt.audio) { ms } else { 0 };
             match runs.last_mut() {
-                Some((_, last, all, lead)) if at.ms_since(*last) < ANSWER_PAUSE_MS => {
-                    *lead += if is_quiet && *lead == *all { ms } else { 0 };
-                    (*last, *all) = (at, *all + ms);
+                Some(run) if at.ms_since(run.last) < ANSWER_PAUSE_MS => {
+                    run.lead_ms += if run.lead_ms == run.ms { quiet_ms } else { 0 };
+                    run.ms += ms;
+                    run.last = at;
                 }
-                _ => runs.push((at, at, ms, if is_quiet { ms } else { 0 })),
+                _ => runs.push(Run { first: at, last: at, ms, lead_ms: quiet_ms }),
             }
         }
     }
@@ -285,23 +313,33 @@ fn runs(tape: &Tape) -> Vec<(CallTime, CallTime, u64, u64)> {
 }
 
 fn audio_pace(tape: &Tape) -> Option<String> {
-    let long = runs(tape).into_iter().filter(|(first, last, ms, _)| *ms > 1_000 && last > first);
-    let (took, ms) = long.fold((0, 0), |(took, all), (first, last, ms, _)| (took + last.ms_since(first), all + ms));
+    let long = runs(tape).into_iter().filter(|run| run.ms > 1_000 && run.last > run.first);
+    let (took, ms) = long.fold((0, 0), |(took, ms), run| (took + run.last.ms_since(run.first), ms + run.ms));
     let tenths = (ms * 10).checked_div(took)?;
     Some(format!("{}.{} times as fast as it plays", tenths / 10, tenths % 10))
 }
 
 fn quiet_lead(tape: &Tape) -> Option<String> {
-    let longest = runs(tape).into_iter().filter(|(.., ms, lead)| lead < ms).map(|(.., lead)| lead).max()?;
+    let longest = runs(tape).into_iter().filter(|run| run.lead_ms < run.ms).map(|run| run.lead_ms).max()?;
     Some(format!("at most {longest} ms of it before a word"))
 }
 
 fn stop_after_update(tape: &Tape) -> Option<String> {
-    let updated = |input: &TapeInput| matches!(input, TapeInput::Updated(UpdateResult::Accepted));
-    let at = tape.inputs.iter().position(|(_, input)| updated(input))?;
-    let is_stop = |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|message| message["event"] == "stop");
-    let stop = tape.inputs[at..].iter().any(|(_, input)| matches!(input, TapeInput::Twilio(text) if is_stop(text)));
-    Some(if stop { "it comes" } else { "it does not come" }.to_owned())
+    let result = tape.inputs.iter().find_map(|(_, input)| match input {
+        TapeInput::Updated(result) => Some(*result),
+        _ => None,
+    });
+    // A `stop` may come before Twilio answers the update. The call is over then, and the tape has no answer.
+    let is_updated = match result {
+        Some(result) => result == UpdateResult::Accepted,
+        None => replay(tape).outputs().any(|(_, output)| matches!(output, Output::Update { .. })),
+    };
+    let is_stopped = from_twilio(tape).any(|message| message["event"] == "stop");
+    match (is_updated, is_stopped) {
+        (true, true) => Some("it comes".to_owned()),
+        (true, false) if result.is_some() => Some("it does not come".to_owned()),
+        _ => None,
+    }
 }
 
 fn custom_parameters(tape: &Tape) -> Option<String> {
@@ -330,65 +368,4 @@ fn frame_length(tape: &Tape) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_row_stands_in_the_document() {
-        let document = include_str!("../../../docs/assumptions.md");
-        for Row { name, .. } in ROWS {
-            assert!(document.contains(&format!("| {name}")), "{name}");
-        }
-    }
-
-    /// What a recorded call of the lab settles: the lab's own switches.
-    #[test]
-    fn a_recorded_call_settles_the_rows_that_it_shows() {
-        let of = |text: &str| {
-            let found = of(&Tape::parse(text).unwrap());
-            found.into_iter().map(|finding| finding.says).collect::<Vec<_>>()
-        };
-        let ces = of(include_str!("../../../tests/frames/barge_in_during_long_prompt_ces.jsonl"));
-        for settled in [
-            "CES: where `turn_completed` comes: apart",
-            "CES: where the end of the session comes, and whether before or after the last audio: after the last audio",
-            "CES: the coding of the audio, a WAV header before it: without it (MULAW at 8000 Hz)",
-            "CES: whether audio begins with seconds in which nobody speaks: at most 0 ms of it before a word",
-            "Twilio: the type of counters: strings",
-            "Twilio: the length of a frame: 20 ms",
-        ] {
-            assert!(ces.iter().any(|says| says == settled), "{settled}: {ces:#?}");
-        }
-        let es = of(include_str!("../../../tests/frames/nobody_says_anything_es.jsonl"));
-        let silence = "ES v2: how silence ends a turn: an end of the utterance without a transcript, and an answer";
-        assert!(es.iter().any(|says| says == silence), "{es:#?}");
-        assert!(!es.iter().any(|says| says.starts_with("CES")), "rows of another edition say nothing");
-        let cx = of(include_str!("../../../tests/frames/goodbye_heard_to_its_end.jsonl"));
-        let last = "Dialogflow: where the last final transcript comes: before END_OF_SINGLE_UTTERANCE";
-        assert!(cx.iter().any(|says| says == last), "{cx:#?}");
-    }
-
-    #[test]
-    fn an_interrupted_turn_is_completed_or_not() {
-        let says = r#"{"event":"answer","text":"two"}"#;
-        let last = r#"{"event":"answer","part":"final"}"#;
-        let interrupted = r#"{"event":"interrupted","bargeIn":true}"#;
-        for (messages, settled) in [
-            ([says, interrupted, last], Some("it is")),
-            ([says, interrupted, says], Some("it is not")),
-            ([last, interrupted, says], None),
-        ] {
-            let lines =
-                messages.map(|message| format!("{{\"at_ms\":1,\"from\":\"agent\",\"turn\":1,\"message\":{message}}}"));
-            let text = format!("{{\"tape\":1,\"edition\":\"ces\"}}\n{}", lines.join("\n"));
-            assert_eq!(interrupted_turn(&Tape::parse(&text).unwrap()).as_deref(), settled, "{messages:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_tape_is_a_fault_and_one_that_shows_nothing_says_so() {
-        assert!(findings(Path::new("/nowhere/call.jsonl"))[0].is_fault());
-        let nothing = of(&Tape::parse("{\"tape\":1,\"edition\":\"cx\"}").unwrap());
-        assert_eq!((nothing.len(), nothing[0].mark.as_str()), (1, "skipped"));
-    }
-}
+mod tests;
