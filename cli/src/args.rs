@@ -141,7 +141,7 @@ pub struct CallArgs {
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
     /// Place this many calls at once, and print latencies, losses and costs. Without --url it starts a service and an
-    /// agent of its own
+    /// agent of its own; --url must be http://, because the load's media streams are plaintext
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
     pub load: Option<u16>,
     /// Which product the load's agent speaks as. For CES, --setting CES_TRANSPORT=grpc has it speak gRPC
@@ -197,7 +197,7 @@ pub struct LoadArgs {
     pub failing: bool,
     /// Answer each utterance with this many seconds of LINEAR16 at 24,000 Hz in one message (CX, ES), instead of two
     /// seconds of mu-law. Whether the callers get it is not checked
-    #[arg(long, value_name = "S", requires = "load", conflicts_with = "find_max", value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, value_name = "S", requires = "load", conflicts_with_all = ["find_max", "failing"], value_parser = clap::value_parser!(u32).range(1..=600))]
     pub long_answers: Option<u32>,
     /// Print one JSON object instead of a table
     #[arg(long, requires = "load")]

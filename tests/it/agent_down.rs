@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dialbridge_lab::twilio::CallRecord;
-use dialbridge_tests::{Edition, Harness, Log, redirected};
+use dialbridge_tests::{Edition, Harness, Log, post, redirected};
+use serde_json::Value;
 
 /// An agent that fails so many times at the beginning of each session.
 fn script(code: &str, times: &str) -> String {
@@ -31,13 +32,22 @@ fn is_down(harness: &Harness) -> bool {
         .any(|line| line.starts_with("dialbridge_agent_down{") && line.ends_with(" 1"))
 }
 
+/// Whether the page says it.
+async fn is_shown_as_down(harness: &Harness) -> bool {
+    let answer = post(&harness.pipes, "GET /status.json", &[], "").await;
+    let status: Value = serde_json::from_str(&answer.body).unwrap();
+    status["agents"][0]["isDown"].as_bool().unwrap()
+}
+
 each_edition!(while_an_agent_is_down_new_calls_get_their_fallback_at_once, ANY);
 async fn while_an_agent_is_down_new_calls_get_their_fallback_at_once(edition: Edition) {
     let log = Log::start();
     let harness = Harness::with_script(&script("RESOURCE_EXHAUSTED", "fault_times = 1000")).edition(edition).start();
+    assert!(!is_shown_as_down(&harness).await);
     let first = call(&harness).await;
     assert!(is_answered_by_agent(&first) && redirected(&first).unwrap().contains("failed"));
     assert!(is_down(&harness) && tries(&harness, &first) > 0);
+    assert!(is_shown_as_down(&harness).await);
     let second = call(&harness).await;
     assert!(!is_answered_by_agent(&second), "{:?}", second.documents);
     assert!(redirected(&second).unwrap().contains("failed"));

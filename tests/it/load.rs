@@ -25,9 +25,8 @@ async fn listen() -> (TcpListener, String) {
 }
 
 /// Runs a load against the server that `serve` starts. `serve` gets the agent's URL.
-async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Measurement {
+async fn load(agent: LoadAgent, serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Measurement {
     let mut tasks = JoinSet::new();
-    let agent = LoadAgent::default();
     let (listener, agent_url) = listen().await;
     let serving = agent.clone();
     tasks.spawn(async move { serving.serve(listener).await.unwrap() });
@@ -46,11 +45,11 @@ async fn load(serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Meas
     Measurement::of(&Readings { calls: CALLS, window_ms: 3_000, caller, agent, ..Readings::default() })
 }
 
-/// Runs a load against the service, with an agent of that name.
-async fn load_at_the_service(agent: &'static str, transport: Option<&str>) -> Measurement {
-    load(|tasks, listener, agent_url| {
+/// Runs a load against the service, with an agent under that name.
+async fn load_at_the_service(agent: LoadAgent, name: &'static str, transport: Option<&str>) -> Measurement {
+    load(agent, |tasks, listener, agent_url| {
         let transport = transport.unwrap_or_default();
-        let given = [("DIALOGFLOW_AGENT", agent), ("CES_TRANSPORT", transport), ("TWILIO_AUTH_TOKEN", TOKEN)];
+        let given = [("DIALOGFLOW_AGENT", name), ("CES_TRANSPORT", transport), ("TWILIO_AUTH_TOKEN", TOKEN)];
         let settings = Settings::of(given);
         let mut config = settings.check(Platform::Elsewhere).unwrap();
         config.default_agent_mut().endpoint = Some(Endpoint { url: agent_url, is_plaintext: true });
@@ -80,7 +79,7 @@ fn check_barge_in(measured: &Measurement) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_loses_doubles_and_disorders_no_frame() {
     for agent in ["projects/p/locations/global/agents/load", "projects/p/agent"] {
-        let measured = load_at_the_service(agent, None).await;
+        let measured = load_at_the_service(LoadAgent::default(), agent, None).await;
         check(&measured);
         check_barge_in(&measured);
         assert_eq!((measured.connections, measured.streams), (1, u64::from(CALLS)), "{agent}");
@@ -89,11 +88,25 @@ async fn a_load_loses_doubles_and_disorders_no_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answers_of_a_load_may_be_long() {
+    let measured_at = |name| load_at_the_service(LoadAgent::default().with_long_answers(60), name, None);
+    let (cx, es) =
+        tokio::join!(measured_at("projects/p/locations/global/agents/load"), measured_at("projects/p/agent"));
+    for Measurement { faults, .. } in [cx, es] {
+        assert_eq!((faults.lost, faults.disordered, faults.broken), (0, 0, 0), "{faults:?}");
+        // A long answer is a recording without codes. Each caller has got more of it than a usual answer has.
+        let usual_bytes = 2_000 * dialbridge_core::audio::BYTES_PER_MS as u64;
+        assert!(faults.answer_strange > u64::from(CALLS) * usual_bytes, "{faults:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_of_streams_for_whole_calls_loses_doubles_and_disorders_no_frame() {
     let calls = u64::from(CALLS);
     // Over WebSockets each stream has its own connection.
     for (transport, connections) in [("websocket", calls), ("grpc", 1)] {
-        let measured = load_at_the_service("projects/p/locations/global/apps/load", Some(transport)).await;
+        let agent = "projects/p/locations/global/apps/load";
+        let measured = load_at_the_service(LoadAgent::default(), agent, Some(transport)).await;
         check(&measured);
         check_barge_in(&measured);
         assert_eq!((measured.connections, measured.streams), (connections, calls), "{transport}");
@@ -106,7 +119,7 @@ async fn a_load_of_streams_for_whole_calls_loses_doubles_and_disorders_no_frame(
 async fn the_bare_relay_carries_a_load_too() {
     let calls = u64::from(CALLS);
     for (protocol, connections) in [(Protocol::Cx, 1), (Protocol::CesGrpc, 1), (Protocol::CesWebSocket, calls)] {
-        let measured = load(|tasks, listener, agent_url| {
+        let measured = load(LoadAgent::default(), |tasks, listener, agent_url| {
             let relay = Relay::new(protocol, &agent_url).unwrap();
             tasks.spawn(async move { relay.serve(listener).await.unwrap() });
         })

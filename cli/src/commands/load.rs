@@ -111,6 +111,15 @@ impl Setup {
         if load.edition == Edition::Es && load.against.iter().any(|against| *against != LoadTarget::Service) {
             return Err("--against: the relay knows CX and CES, and --edition is es".to_owned());
         }
+        if load.edition == Edition::Ces && load.long_answers.is_some() {
+            return Err("--long-answers: the load's agent has them for CX and ES, and --edition is ces".to_owned());
+        }
+        let url = args.url.as_deref().map(|url| voice_url(url, &args.params)).transpose()?;
+        if let Some(url) = url.as_deref().filter(|url| url.starts_with("https:")) {
+            return Err(format!(
+                "--url {url}: a load drives plaintext media streams only; name the http:// address of the service"
+            ));
+        }
         let setting = |text: &str| {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--setting {text} has no '='"))?;
             Ok::<_, String>((name.to_owned(), value.to_owned()))
@@ -120,7 +129,7 @@ impl Setup {
         let given = given.chain(load.setting.iter().map(String::as_str));
         Ok(Self {
             calls: load.load.unwrap_or(1),
-            url: args.url.as_deref().map(|url| voice_url(url, &args.params)).transpose()?,
+            url,
             token: first_token(args).map(ToOwned::to_owned),
             pins: Pins::parse(&load.pin)?,
             settings: given.map(setting).collect::<Result<_, _>>()?,

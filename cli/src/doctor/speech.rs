@@ -39,7 +39,7 @@ struct AdvancedSettings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct SpeechSettings {
-    /// How soon speech counts as ended, 0 to 100. With time-outs it is a time.
+    /// How soon speech counts as ended, 0 to 100. With timeout-based endpointing it stands for a time.
     endpointer_sensitivity: u32,
     /// For example `5s`.
     no_speech_timeout: Option<String>,

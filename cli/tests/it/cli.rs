@@ -117,6 +117,9 @@ fn a_wrong_command_line_is_exit_code_64() {
         &["call", "--load", "0"],
         &["call", "--load", "1", "--pin", "phone=1"],
         &["call", "--load", "1", "--url", "http://h", "--against", "relay"],
+        &["call", "--load", "1", "--url", "https://h"],
+        &["call", "--load", "1", "--long-answers", "9", "--faults"],
+        &["call", "--load", "1", "--long-answers", "9", "--edition", "ces"],
     ] {
         let (code, _, told) = run(program().args(arguments));
         assert_eq!(code, 64, "{arguments:?}: {told}");

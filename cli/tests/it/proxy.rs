@@ -137,12 +137,19 @@ async fn tokens_and_twilios_rest_api_go_through_the_proxy_too() {
 async fn a_host_of_no_proxy_is_reached_without_it() {
     let lab = Lab::start(ProxyBehaviour::Tunnels).await;
     let url = lab.proxy.url("");
-    let agent =
-        [("DIALOGFLOW_AGENT", Edition::Cx.agent_name()), ("HTTPS_PROXY", &*url), ("no_proxy", ".test, 10.0.0.0/8")];
+    let login = folder("proxy-exception-login").join("login.json");
+    fs::write(&login, lab.identity.login("https://login.test").to_string()).unwrap();
+    let agent = [
+        ("DIALOGFLOW_AGENT", Edition::Cx.agent_name()),
+        ("GOOGLE_APPLICATION_CREDENTIALS", login.to_str().unwrap()),
+        ("HTTPS_PROXY", &*url),
+        ("no_proxy", "agent.test, 10.0.0.0/8"),
+    ];
     let service = started(lab.serve("proxy-exception", &agent)).await;
     let call = lab.call(service.url()).await;
     assert!(redirected(&call).is_some_and(|url| url.contains("VirtualAgentStatus=failed")), "nobody is there");
-    assert_eq!(lab.proxy.asked(), []);
+    let asked: BTreeSet<String> = lab.proxy.asked().into_iter().map(|request| request.line).collect();
+    assert_eq!(asked, ["CONNECT login.test:443".to_owned()].into(), "the login's host is no exception");
 }
 
 #[tokio::test]

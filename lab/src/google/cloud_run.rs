@@ -58,7 +58,7 @@ impl CloudRun {
             return refused(*status, message);
         }
         let name = request.uri().path().trim_start_matches("/v2/");
-        if let Some(name) = name.strip_suffix(":getIamPolicy") {
+        if let Some(name) = name.strip_suffix(":getIamPolicy").filter(|_| request.method() == Method::GET) {
             return match inner.invokers.as_ref().filter(|_| inner.services.contains_key(name)) {
                 Some(members) => of(StatusCode::OK, &policy(members)),
                 None => refused(403, "Permission 'run.services.getIamPolicy' denied"),

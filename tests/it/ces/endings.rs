@@ -26,6 +26,10 @@ async fn each_kind_of_end_sends_the_call_where_it_belongs_when_the_last_words_we
             "end_session = { session_escalated = \"True\", reason = \"angry\" }",
             r#""liveAgentHandoff":{"reason":"angry","session_escalated":"True"}"#,
         ),
+        (
+            "end_session = { session_escalated = 1, reason = \"angry\" }",
+            r#""liveAgentHandoff":{"reason":"angry","session_escalated":1}"#,
+        ),
         ("end_session = { session_escalated = \"no\", reason = \"done\" }", "VirtualAgentStatus=completed"),
         ("payload = { dialbridge = { end = \"yes\" } }", "VirtualAgentStatus=completed"),
         ("payload = { dialbridge = { handoff = { skill = \"rye\" } } }", r#""liveAgentHandoff":{"skill":"rye"}"#),

@@ -47,7 +47,7 @@ pub(crate) enum Access {
     AllUsers,
     /// Only accounts that have the invoker's role.
     Invokers,
-    /// It checks, and who has the role could not be read. A service's file never says it.
+    /// Cloud Run checks. A service's file does not say who has the role, or these credentials may not read it.
     Unknown,
 }
 
