@@ -162,6 +162,26 @@ async fn a_host_that_only_this_network_knows_is_never_given_to_twilio() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_twilio_cannot_open_does_not_try_an_agent_that_was_down() {
+    let script = "[start]\nfault = \"RESOURCE_EXHAUSTED\"\nfault_times = 1000\ntone = { hz = 400, ms = 400 }\n";
+    let harness = Harness::with_script(script)
+        .settings(|settings| {
+            settings.set("PUBLIC_URL", "");
+            settings.set("TWILIO_AUTH_TOKEN", "");
+        })
+        .start();
+    harness.call(Vec::new()).await;
+    let voice_url = async |from: &[(&str, &str)]| {
+        passed_on(&harness.pipes, "POST", "http://127.0.0.1:8080/twiml", from).await.body.contains("<Connect")
+    };
+    assert!(!voice_url(&[]).await, "the agent is down");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(!voice_url(&[("x-forwarded-for", "54.172.60.1")]).await);
+    assert!(voice_url(&[]).await, "this call may try the agent");
+    assert!(!voice_url(&[]).await, "and no other one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_public_url_without_tls_is_warned_of_and_its_streams_have_tls_all_the_same() {
     let harness = at("http://calls.example.com");
     assert!(harness.service.config().warnings().iter().any(|line| line.starts_with("PUBLIC_URL begins with http://")));
