@@ -33,14 +33,3 @@ pub(super) fn prompt_hosts(value: &str) -> Result<AllowedHosts, String> {
     let list = HostList::parse(&named.join(","), NameRule::Exact).map_err(|item| fault(&item))?;
     Ok(AllowedHosts { public: !public.is_empty(), named: list })
 }
-
-impl Default for PromptsConfig {
-    fn default() -> Self {
-        Self {
-            max_bytes: 5 << 20,
-            storage_endpoint: "https://storage.googleapis.com".to_owned(),
-            text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
-            hosts: AllowedHosts::default(),
-        }
-    }
-}
