@@ -38,22 +38,20 @@ pub enum NameRule {
 }
 
 impl HostList {
-    /// Reads the items of a list, which commas or spaces separate. `.example.com` and `*.example.com` stand for the names
+    /// The items of a list, which commas, spaces or tabs separate.
+    pub fn items(list: &str) -> impl Iterator<Item = &str> {
+        list.split([',', ' ', '\t']).filter(|item| !item.is_empty())
+    }
+
+    /// Reads the [items](Self::items) of a list. `.example.com` and `*.example.com` stand for the names
     /// below `example.com`, and by [`NameRule::WithSubdomains`] for `example.com` too.
     ///
     /// # Errors
     /// The first item that is none of these.
     pub fn parse(list: &str, rule: NameRule) -> Result<Self, String> {
-        let items = list.split([',', ' ', '\t']).filter(|item| !item.is_empty());
         let read = |item: &str| items_of(item, rule).ok_or_else(|| item.to_owned());
-        let items: Result<Vec<Vec<Item>>, String> = items.map(read).collect();
+        let items: Result<Vec<Vec<Item>>, String> = Self::items(list).map(read).collect();
         Ok(Self(items?.concat()))
-    }
-
-    /// Whether the list has no items.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Whether a host, as a URL names it, is in the list. A name is compared as it is: it is not resolved.

@@ -40,8 +40,22 @@ const NOT_PUBLIC_V6: [Ipv6Net; 3] = [
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16);
 
-/// Domains that the public DNS does not have: RFC 6761, RFC 6762, RFC 8375, and ICANN's for private use.
-const PRIVATE_DOMAINS: [&str; 6] = ["localhost", "local", "internal", "test", "invalid", "home.arpa"];
+/// Domains that the public DNS does not have: RFC 6761, RFC 6762 and its appendix G, RFC 8375, ICANN's for private use, and
+/// `localdomain`, which many hosts files have.
+const PRIVATE_DOMAINS: [&str; 12] = [
+    "localhost",
+    "local",
+    "internal",
+    "test",
+    "invalid",
+    "home.arpa",
+    "corp",
+    "home",
+    "lan",
+    "intranet",
+    "private",
+    "localdomain",
+];
 
 const fn v4([a, b, c, d]: [u8; 4], bits: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), bits)
@@ -153,10 +167,16 @@ mod tests {
 
     #[test]
     fn a_name_may_be_public_if_the_public_dns_may_have_it() {
-        for public in
-            ["example.com", "calls.example.com.", "EXAMPLE.COM", "8.8.8.8", "[2606:4700::1111]", "nottest", "a.latest"]
-        {
-            assert_eq!(may_be_public(public), public != "nottest", "{public}");
+        for public in [
+            "example.com",
+            "calls.example.com.",
+            "EXAMPLE.COM",
+            "8.8.8.8",
+            "[2606:4700::1111]",
+            "a.latest",
+            "lan.example.com",
+        ] {
+            assert!(may_be_public(public), "{public}");
         }
         for other in [
             "localhost",
@@ -168,6 +188,12 @@ mod tests {
             "metadata.google.internal",
             "metadata",
             "router.home.arpa",
+            "wiki.corp",
+            "router.home",
+            "nas.lan",
+            "portal.intranet",
+            "db.private",
+            "localhost.localdomain",
             "127.0.0.1",
             "[::1]",
             "127.1",

@@ -58,6 +58,10 @@ async fn a_socket_that_does_not_say_which_call_it_is_is_closed() {
         assert_eq!(socket.end().await, Came::Close(1000), "{messages:?}");
     }
     assert_eq!((harness.service.calls().live(), harness.service.calls().waiting()), (0, 0));
+    let metrics = harness.service.metrics_text();
+    for counted in ["{kind=\"ticket\"} 4\n", "{kind=\"agent\"} 1\n"] {
+        assert!(metrics.contains(&format!("dialbridge_refused_requests_total{counted}")), "{counted} in {metrics}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -141,6 +141,9 @@ async fn a_signature_is_right_for_the_url_that_twilio_called_and_for_no_other() 
 async fn a_host_that_only_this_network_knows_is_never_given_to_twilio() {
     let log = Log::start();
     let harness = harness("");
+    // Another line about what a front end leaves out comes first, and does not take this one's place.
+    passed_on(&harness.pipes, "POST", "http://calls.example.com/twiml", &[]).await;
+    assert_eq!(log.text().matches("no header says that callers of this host have TLS").count(), 1, "{}", log.text());
     let from_afar = [("x-forwarded-for", "54.172.60.1, 10.0.0.7")];
     for _ in 0..2 {
         let answer = passed_on(&harness.pipes, "POST", "http://127.0.0.1:8080/twiml", &from_afar).await;
@@ -150,10 +153,32 @@ async fn a_host_that_only_this_network_knows_is_never_given_to_twilio() {
             answer.body
         );
     }
-    assert_eq!(log.text().matches("Set PUBLIC_URL to the URL that Twilio calls").count(), 1, "{}", log.text());
+    assert_eq!(log.text().matches("with a host that only this network knows").count(), 1, "{}", log.text());
+    let metrics = harness.service.metrics_text();
+    assert!(metrics.contains("dialbridge_refused_requests_total{kind=\"reach\"} 2\n"), "{metrics}");
     // The lab's Twilio is on this machine, and has no TLS.
     let answer = passed_on(&harness.pipes, "POST", "http://127.0.0.1:8080/twiml", &[]).await;
     assert!(attribute(&answer.body, "url").starts_with("ws://127.0.0.1:8080/media/"), "{}", answer.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_twilio_cannot_open_does_not_try_an_agent_that_was_down() {
+    let script = "[start]\nfault = \"RESOURCE_EXHAUSTED\"\nfault_times = 1000\ntone = { hz = 400, ms = 400 }\n";
+    let harness = Harness::with_script(script)
+        .settings(|settings| {
+            settings.set("PUBLIC_URL", "");
+            settings.set("TWILIO_AUTH_TOKEN", "");
+        })
+        .start();
+    harness.call(Vec::new()).await;
+    let voice_url = async |from: &[(&str, &str)]| {
+        passed_on(&harness.pipes, "POST", "http://127.0.0.1:8080/twiml", from).await.body.contains("<Connect")
+    };
+    assert!(!voice_url(&[]).await, "the agent is down");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(!voice_url(&[("x-forwarded-for", "54.172.60.1")]).await);
+    assert!(voice_url(&[]).await, "this call may try the agent");
+    assert!(!voice_url(&[]).await, "and no other one");
 }
 
 #[tokio::test(start_paused = true)]

@@ -126,6 +126,13 @@ async fn a_language_is_understood_as_people_write_it_and_one_that_is_not_known_c
     let warnings = log.text().matches("names a language that is not known").count();
     assert!(warnings >= 1, "it is told");
     assert!(!log.text().contains("klingon"), "a value of a query is not logged");
+    let left_out = |what: &str| {
+        let metrics = harness.service.metrics_text();
+        let of_kind = |line: &&str| line.starts_with("dialbridge_left_out_total{") && line.contains(what);
+        metrics.lines().find(of_kind).and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok())
+    };
+    call(&harness, "?resume=1&event=a%0Ab").await;
+    assert_eq!((left_out("\"language\""), left_out("\"event\"")), (Some(2), Some(1)));
     let answer = signed_post(&harness.pipes, "/twiml?language=%00", &[("CallSid", CALL)]).await;
     assert_eq!(answer.status, StatusCode::OK);
 }

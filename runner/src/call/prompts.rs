@@ -19,7 +19,9 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::settings::PromptsConfig;
 use crate::telemetry::log_limit::LogLimit;
@@ -32,10 +34,16 @@ const FRESH: Duration = Duration::from_secs(60);
 /// How many redirects of a recording are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// How much fetched audio we keep, in bytes, for all addresses and texts together.
+/// How much fetched audio we keep, in bytes, for all addresses and texts together, with these.
 const MAX_KEPT_BYTES: usize = 32 << 20;
 
-/// How long we keep audio at most after we asked for it. A text may be about a caller.
+/// How much audio all calls fetch at once, in MiB. A recording counts with the bytes that it may have.
+const MAX_FETCHED_MIB: usize = 160;
+
+/// How much of that a synthesis takes. Google's limit for a text is 5,000 bytes, which are six minutes.
+const SYNTHESIS_MIB: usize = 4;
+
+/// How long we use audio at most after we asked for it. A text may be about a caller, so each look-up removes what is older.
 const MAX_KEPT: Duration = Duration::from_secs(3_600);
 
 /// The characters that stay as they are in an object's name: the segment characters of RFC 3986 and the slash.
@@ -52,6 +60,26 @@ pub(crate) struct PromptClients {
     pub(crate) configured: HttpClient,
     /// For hosts that an agent names. It connects to none but those of `PROMPT_HOSTS`.
     pub(crate) named: HttpClient,
+    /// How much more audio may be fetched now. All agents share it.
+    pub(crate) room: Arc<FetchRoom>,
+}
+
+/// Room for audio that is being fetched, in MiB. What finds none waits.
+#[derive(Debug)]
+pub(crate) struct FetchRoom(Semaphore);
+
+impl Default for FetchRoom {
+    fn default() -> Self {
+        Self(Semaphore::new(MAX_FETCHED_MIB))
+    }
+}
+
+impl FetchRoom {
+    async fn take(&self, mib: usize) -> Option<SemaphorePermit<'_>> {
+        let mib = mib.clamp(1, MAX_FETCHED_MIB);
+        // It is never closed.
+        self.0.acquire_many(u32::try_from(mib).ok()?).await.ok()
+    }
 }
 
 struct Inner {
@@ -77,11 +105,18 @@ enum Source<'a> {
     Storage(&'a str),
 }
 
+/// The tag of a recording, and the URL that gave it. Only there it means anything.
+#[derive(Debug, Clone)]
+struct Tag {
+    url: String,
+    etag: HeaderValue,
+}
+
 /// A request for a recording, unless it is still the one with this tag.
-fn request(url: &str, etag: Option<&HeaderValue>) -> http::request::Builder {
+fn request(url: &str, tag: Option<&Tag>) -> http::request::Builder {
     let request = Request::get(url).header("accept", "audio/*");
-    match etag {
-        Some(etag) => request.header(IF_NONE_MATCH, etag),
+    match tag.filter(|tag| tag.url == url) {
+        Some(tag) => request.header(IF_NONE_MATCH, &tag.etag),
         None => request,
     }
 }
@@ -90,7 +125,7 @@ fn request(url: &str, etag: Option<&HeaderValue>) -> http::request::Builder {
 #[derive(Debug, Clone)]
 struct Kept {
     audio: Bytes,
-    etag: Option<HeaderValue>,
+    tag: Option<Tag>,
     checked: Instant,
 }
 
@@ -133,35 +168,44 @@ impl Prompts {
     }
 
     async fn get(&self, uri: &str, source: Source<'_>) -> Result<Bytes, String> {
-        let kept = self.kept().get(uri).cloned();
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.checked.elapsed() < FRESH) {
-            return Ok(kept.audio.clone());
+        if let Some(audio) = self.younger_than(FRESH, uri) {
+            return Ok(audio);
         }
-        let etag = kept.as_ref().and_then(|kept| kept.etag.clone());
-        let response = match source {
-            Source::Named(url) => self.follow(url, etag.as_ref()).await?,
-            Source::Storage(url) => self.send(request(url, etag.as_ref()), Bytes::new()).await?,
+        let _room = self.0.clients.room.take(self.0.config.max_bytes.div_ceil(1 << 20)).await;
+        // Another call may have fetched it while this one waited.
+        if let Some(audio) = self.younger_than(FRESH, uri) {
+            return Ok(audio);
+        }
+        let kept = self.kept().get(uri).cloned();
+        let tag = kept.as_ref().and_then(|kept| kept.tag.as_ref());
+        let (url, response) = match source {
+            Source::Named(url) => self.follow(url, tag).await?,
+            Source::Storage(url) => (url.to_owned(), self.send(request(url, tag), Bytes::new()).await?),
         };
+        let is_of_tag = tag.is_some_and(|tag| tag.url == url);
         match (response.status(), kept) {
-            (StatusCode::NOT_MODIFIED, Some(kept)) => Ok(self.keep(uri, kept.audio, kept.etag)),
+            (StatusCode::NOT_MODIFIED, Some(kept)) if is_of_tag => Ok(self.keep(uri, kept.audio, kept.tag)),
             (status, _) if status.is_success() => {
-                let etag = response.headers().get(ETAG).cloned();
-                Ok(self.keep(uri, response.into_body(), etag))
+                let tag = response.headers().get(ETAG).cloned().map(|etag| Tag { url, etag });
+                Ok(self.keep(uri, response.into_body(), tag))
             }
             (status, _) => Err(format!("the audio that the agent names cannot be had: {status}")),
         }
     }
 
-    /// Fetches from a host that the agent names, and from those that it redirects to. None of them gets credentials.
-    async fn follow(&self, url: &str, etag: Option<&HeaderValue>) -> Result<http::Response<Bytes>, String> {
-        let mut url = url.to_owned();
+    /// Fetches from a host that the agent names, and from those that it redirects to. None of them gets credentials. Returns
+    /// the last URL too.
+    async fn follow(&self, url: &str, tag: Option<&Tag>) -> Result<(String, http::Response<Bytes>), String> {
+        let no_url = |error| format!("the agent names audio by an address that is no URL: {error}");
+        let mut url = Url::parse(url).map_err(no_url)?;
+        url.set_fragment(None);
         for _ in 0..=MAX_REDIRECTS {
-            let request = request(&url, etag).body(Full::default()).map_err(|error| error.to_string())?;
+            let request = request(url.as_str(), tag).body(Full::default()).map_err(|error| error.to_string())?;
             let response = self.0.clients.named.send(request, self.0.config.max_bytes).await;
             let response = response.map_err(|error| error.to_string())?;
             match redirect::target(&url, &response)? {
                 Some(next) => url = next,
-                None => return Ok(response),
+                None => return Ok((url.into(), response)),
             }
         }
         Err(format!("the audio that the agent names is redirected more than {MAX_REDIRECTS} times"))
@@ -176,10 +220,12 @@ impl Prompts {
     ) -> Result<Bytes, String> {
         let body = synthesis::body(kind, words, language, speech);
         let key = body.to_string();
-        let kept =
-            self.kept().get(&key).filter(|kept| kept.checked.elapsed() < MAX_KEPT).map(|kept| kept.audio.clone());
-        if let Some(kept) = kept {
-            return Ok(kept);
+        if let Some(audio) = self.younger_than(MAX_KEPT, &key) {
+            return Ok(audio);
+        }
+        let _room = self.0.clients.room.take(SYNTHESIS_MIB).await;
+        if let Some(audio) = self.younger_than(MAX_KEPT, &key) {
+            return Ok(audio);
         }
         let mut response = self.ask(&body).await?;
         if response.status() == StatusCode::BAD_REQUEST && speech.sets_voice() {
@@ -191,7 +237,7 @@ impl Prompts {
                 tracing::warn!(
                     language,
                     withheld,
-                    "Text-to-Speech refuses the settings of the voice: what the agent leaves to it is spoken without them"
+                    "Text-to-Speech refuses the settings of the voice: the service asks again without them"
                 );
             }
         }
@@ -235,18 +281,25 @@ impl Prompts {
         }
     }
 
-    fn keep(&self, uri: &str, audio: Bytes, etag: Option<HeaderValue>) -> Bytes {
+    /// Audio that was fetched for this address or text, if we asked for it a shorter time ago than that.
+    fn younger_than(&self, age: Duration, uri: &str) -> Option<Bytes> {
+        self.kept().get(uri).filter(|kept| kept.checked.elapsed() < age).map(|kept| kept.audio.clone())
+    }
+
+    fn keep(&self, uri: &str, audio: Bytes, tag: Option<Tag>) -> Bytes {
         let mut kept = self.kept();
-        kept.retain(|_, kept| kept.checked.elapsed() < MAX_KEPT);
-        kept.insert(uri.to_owned(), Kept { audio: audio.clone(), etag, checked: Instant::now() });
-        while kept.values().map(|kept| kept.audio.len()).sum::<usize>() > MAX_KEPT_BYTES {
+        kept.insert(uri.to_owned(), Kept { audio: audio.clone(), tag, checked: Instant::now() });
+        while kept.iter().map(|(uri, kept)| uri.len() + kept.audio.len()).sum::<usize>() > MAX_KEPT_BYTES {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.checked).map(|(uri, _)| uri.clone());
             oldest.map(|uri| kept.remove(&uri));
         }
         audio
     }
 
+    /// The audio that is kept and not too old.
     fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, kept| kept.checked.elapsed() < MAX_KEPT);
+        kept
     }
 }

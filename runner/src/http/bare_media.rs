@@ -13,6 +13,7 @@ use crate::media::media_socket::{FromTwilio, MediaSocket};
 use crate::service::admission::Admission;
 use crate::service::call_runner::CallRunner;
 use crate::settings::PublicUrl;
+use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
 use crate::twilio::ticket::{CallInfo, Ticket};
 
@@ -24,7 +25,7 @@ pub(crate) async fn run(runner: &CallRunner, public: &PublicUrl, trace: Option<T
     let admission = &runner.admission;
     let waiting = admission.calls.wait();
     let Some(start) = start(&mut socket, admission.config.limits.start).await else {
-        tracing::warn!("a media socket without a ticket was closed: no stream has started");
+        refused(admission, RefusalReason::Ticket, "no stream has started");
         return socket.close().await;
     };
     let Some(ticket) = ticket(admission, &start, trace) else { return socket.close().await };
@@ -34,7 +35,7 @@ pub(crate) async fn run(runner: &CallRunner, public: &PublicUrl, trace: Option<T
             runner.run(ticket, public, socket, registration, CallKind::Bare).await;
         }
         None => {
-            tracing::warn!(call_sid = %ticket.call_sid, "a stream without a ticket was refused: another one has the call");
+            refused(admission, RefusalReason::Ticket, "another one has the call");
             socket.close().await;
         }
     }
@@ -63,22 +64,37 @@ async fn start(socket: &mut MediaSocket, timeout: Duration) -> Option<Start> {
 
 /// The ticket that we would have issued: the stream's parameters `agent`, `to` and `language` select the agent.
 fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> Option<Ticket> {
-    let call_sid = CallSid::new(&start.call_sid).ok()?;
+    let Ok(call_sid) = CallSid::new(&start.call_sid) else {
+        refused(admission, RefusalReason::Ticket, "its callSid is none of Twilio's");
+        return None;
+    };
     let parameter =
         |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let Some(agent) = admission.config.route(parameter("agent"), parameter("to")) else {
-        tracing::warn!(call_sid = %call_sid, "a stream without a ticket names an agent that is not configured");
+        refused(admission, RefusalReason::Agent, "it names an agent that is not configured");
         return None;
     };
     let issued_ms = admission.clock.now_ms();
     let language = parameter("language").and_then(|text| {
         let language = language::read(text);
         if language.is_none() {
-            tracing::warn!(call_sid = %call_sid, "the stream names a language that is not known, and the agent's is used");
+            admission.left_out(agent, "language", 1);
+            if let Some(withheld) = admission.parameter_log.allow() {
+                let why = "the stream names a language that is not known, and the agent's is used";
+                tracing::warn!(%call_sid, withheld, "{why}");
+            }
         }
         language
     });
     let account = admission.config.twilio.other_account(Some(&start.account_sid));
     let info = CallInfo { agent: agent.to_owned(), language, began_ms: issued_ms, failed_turns: 0, account, trace };
     Some(Ticket { call_sid, issued_ms, info, opening: Opening::Greet })
+}
+
+/// Counts and logs a stream that is closed.
+fn refused(admission: &Admission, reason: RefusalReason, why: &str) {
+    admission.telemetry.refused(reason);
+    if let Some(withheld) = admission.refusal_log.allow() {
+        tracing::warn!(why, withheld, "a media stream without a ticket was closed");
+    }
 }

@@ -22,7 +22,7 @@ const MAX_WRITTEN_BYTES: usize = 48_000;
 /// How much of a document a `<Parameter>` takes besides its name and value, in bytes.
 const WRITTEN_BYTES: usize = r#"<Parameter name="" value=""></Parameter>"#.len();
 
-/// How much a line shows of the names of what was left out, in characters.
+/// The most characters of left-out names in one log line.
 const MAX_SHOWN_CHARS: usize = 300;
 
 /// Facts that every media stream's `start` has, or that are the two numbers.
@@ -53,10 +53,10 @@ pub(super) fn parameters(
     if matches!(agent.address.product(), Product::Es(_)) {
         // The others keep their session's parameters.
         let pairs = taken.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        left_out.extend(query(pairs).left_out.into_iter().map(|name| (name, "what the call brings back is full")));
+        left_out.extend(query(pairs).left_out.into_iter().map(|name| (name, "the action URL has no room for it")));
     }
     if !left_out.is_empty() {
-        admission.telemetry.parameters_left_out(&info.agent, agent.address.edition(), left_out.len());
+        admission.left_out(&info.agent, "parameter", left_out.len());
         log(admission, call_sid, &left_out);
     }
     taken
@@ -69,7 +69,7 @@ fn facts<'a>(webhook: &'a Webhook, agent: &'a AgentConfig) -> impl Iterator<Item
     names.into_iter().filter_map(|fact| Some((format!("{FACT_PREFIX}{fact}"), webhook.fact(fact)?.to_owned())))
 }
 
-/// The parameters that Twilio takes and that do not name the same twice, and the names of the others with the reason.
+/// The parameters that Twilio takes, each name once; and the names of the others, with the reason.
 fn fitting(parameters: impl Iterator<Item = Pair>, names: NameCase) -> (Vec<Pair>, Vec<LeftOut>) {
     let (mut taken, mut left_out, mut bytes) = (Vec::<Pair>::new(), Vec::new(), 0);
     let mut seen = BTreeSet::new();
@@ -77,7 +77,7 @@ fn fitting(parameters: impl Iterator<Item = Pair>, names: NameCase) -> (Vec<Pair
         let one = if names == NameCase::Ignored { name.to_lowercase() } else { name.clone() };
         let written = WRITTEN_BYTES + written_bytes(&name) + written_bytes(&value);
         let fault = if seen.contains(&one) {
-            Some("its name stands there twice")
+            Some("another parameter has the same name")
         } else if name.encode_utf16().count() + value.encode_utf16().count() > MAX_PARAMETER_CHARS {
             Some("Twilio takes names and values of less than 500 characters")
         } else if bytes + written > MAX_WRITTEN_BYTES {
@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn two_names_that_are_one_to_the_agent_are_not_sent_both() {
         let both = [one("param.shop", "a"), one("param.Shop", "b")].concat();
-        assert_eq!(left_out(&both, NameCase::Ignored), [("param.Shop".to_owned(), "its name stands there twice")]);
+        assert_eq!(
+            left_out(&both, NameCase::Ignored),
+            [("param.Shop".to_owned(), "another parameter has the same name")]
+        );
         assert!(left_out(&both, NameCase::Exact).is_empty());
     }
 }

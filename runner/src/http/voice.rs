@@ -42,18 +42,19 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));
     };
-    let language = language(admission, &webhook, &call_sid);
+    let language = language(admission, &webhook, &call_sid, agent);
     if let Some(agent) = admission.agent(agent).filter(|_| admission.is_full()) {
         admission.telemetry.refused(RefusalReason::Busy);
         tracing::warn!(call_sid = %call_sid, "MAX_CALLS are live: the call is turned away");
         return Ok(xml(busy(agent, language.as_deref())));
     }
-    let opening = opening(admission, &webhook, &call_sid);
-    if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
-        admission.telemetry.refused(RefusalReason::AgentDown);
+    if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
+        admission.telemetry.refused(RefusalReason::Reach);
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
-    if let Some(agent) = admission.agent(agent).filter(|_| webhook.reach == Reach::Closed) {
+    let opening = opening(admission, &webhook, &call_sid, agent);
+    if let Some(agent) = admission.agent(agent).filter(|_| opening == Opening::Greet && !admission.admits(agent)) {
+        admission.telemetry.refused(RefusalReason::AgentDown);
         return Ok(xml(fallback(agent, &call_sid, language.as_deref())));
     }
     let began_ms = admission.clock.now_ms();
@@ -66,17 +67,18 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
 
 /// The language that the voice-url names. `None`: the agent's. A call is worth more than a parameter of its URL, so one
 /// that we cannot read changes nothing.
-fn language(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Option<String> {
+fn language(admission: &Admission, webhook: &Webhook, call_sid: &CallSid, agent: &str) -> Option<String> {
     let text = webhook.in_query("language").filter(|text| !text.is_empty())?;
     let language = language::read(text);
-    if language.is_none()
-        && let Some(withheld) = admission.refusal_log.allow()
-    {
-        tracing::warn!(
-            call_sid = %call_sid,
-            withheld,
-            "the voice-url names a language that is not known, and the agent's is used: write language=de-DE"
-        );
+    if language.is_none() {
+        admission.left_out(agent, "language", 1);
+        if let Some(withheld) = admission.parameter_log.allow() {
+            tracing::warn!(
+                call_sid = %call_sid,
+                withheld,
+                "the voice-url names a language that is not known, and the agent's is used: write language=de-DE"
+            );
+        }
     }
     language
 }
@@ -84,16 +86,17 @@ fn language(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Opt
 /// How the stream begins. The agent has the call already if the voice-url says so (`resume=1`, with or without an
 /// event), or if Twilio sends an `ErrorCode`, because this URL is the number's fallback URL. But if the call's first
 /// document could not be had, nobody has greeted the caller.
-fn opening(admission: &Admission, webhook: &Webhook, call_sid: &CallSid) -> Opening {
+fn opening(admission: &Admission, webhook: &Webhook, call_sid: &CallSid, agent: &str) -> Opening {
     let is_sent_back = webhook.in_query("resume") == Some("1") || webhook.parameter("ErrorCode").is_some();
     let resumes = is_sent_back && !is_first_document(webhook);
     let named = webhook.in_query("event").filter(|event| !event.is_empty());
     let event = named.filter(|event| is_event_name(event));
-    if named.is_some()
-        && event.is_none()
-        && let Some(withheld) = admission.parameter_log.allow()
-    {
-        tracing::warn!(%call_sid, withheld, "the voice-url's event is no event's name of at most 100 bytes: it is left out");
+    if named.is_some() && event.is_none() {
+        admission.left_out(agent, "event", 1);
+        if let Some(withheld) = admission.parameter_log.allow() {
+            let why = "the voice-url's event is no event's name of at most 100 bytes: it is left out";
+            tracing::warn!(%call_sid, withheld, "{why}");
+        }
     }
     match (resumes, event) {
         (false, _) => Opening::Greet,

@@ -193,14 +193,14 @@ fn refuse(
     refusal(StatusCode::FORBIDDEN, "")
 }
 
-/// Tells once if Twilio may not be able to open the URLs that it gets.
+/// Tells once if Twilio cannot open the URLs that it gets, and once if it may not be able to.
 fn check_reach(admission: &Admission, public: &PublicUrl, headers: &HeaderMap) -> Reach {
     if admission.config.public_url.is_some() {
         return Reach::Open;
     }
     let host = public.authority.as_str();
     if is_out_of_reach(public, headers) {
-        admission.reach_log.call_once(|| {
+        admission.closed_log.call_once(|| {
             tracing::error!(
                 host,
                 "requests come from the Internet with a host that only this network knows: calls get their fallback. Set \
@@ -210,11 +210,11 @@ fn check_reach(admission: &Admission, public: &PublicUrl, headers: &HeaderMap) -
         return Reach::Closed;
     }
     if !public.is_local() && client_tls(headers) != ClientTls::Yes {
-        admission.reach_log.call_once(|| {
+        admission.no_tls_log.call_once(|| {
             tracing::warn!(
                 host,
-                "no header says that callers of this host have TLS, but Twilio opens media streams with TLS only: they are \
-                 given to it with wss://. Set PUBLIC_URL to the URL that Twilio calls, or let the proxy send X-Forwarded-Proto"
+                "no header says that callers of this host have TLS, but Twilio opens media streams with TLS only: the \
+                 service gives Twilio wss:// URLs. Set PUBLIC_URL to the URL that Twilio calls, or let the proxy send X-Forwarded-Proto"
             );
         });
     }

@@ -24,11 +24,13 @@ pub(crate) struct Admission {
     pub(crate) telemetry: Arc<Telemetry>,
     /// For log lines about refused requests.
     pub(crate) refusal_log: Arc<LogLimit>,
-    /// For the log line about URLs that Twilio may not be able to open.
-    pub(crate) reach_log: Once,
+    /// For the log line about URLs that Twilio cannot open.
+    pub(crate) closed_log: Once,
+    /// For the log line about hosts whose callers may have no TLS.
+    pub(crate) no_tls_log: Once,
     /// For log lines about requests to paths that we do not have.
     pub(crate) path_log: LogLimit,
-    /// For log lines about parameters that had no room.
+    /// For log lines about parameters that are left out.
     pub(crate) parameter_log: LogLimit,
     pub(crate) drain: Drain,
     /// Whether the warm-up of the agents is over.
@@ -39,6 +41,13 @@ impl Admission {
     /// The agent of this name; `None` if it is not configured.
     pub(crate) fn agent(&self, name: &str) -> Option<&AgentConfig> {
         self.config.agents.get(name)
+    }
+
+    /// Counts what is left out of a voice-url, or of a stream's parameters, for a call of this agent.
+    pub(crate) fn left_out(&self, agent: &str, what: &'static str, count: usize) {
+        if let Some(config) = self.agent(agent) {
+            self.telemetry.left_out(agent, config, what, count);
+        }
     }
 
     /// Whether a new call may try this agent. If not, the agent is down for all calls.

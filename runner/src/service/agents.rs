@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::call::prompts::{PromptClients, Prompts};
+use crate::call::prompts::{FetchRoom, PromptClients, Prompts};
 use crate::call::tools::Tools;
 use crate::settings::{AgentConfig, PromptsConfig};
 use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
@@ -50,7 +50,7 @@ impl Agents {
         client: &HttpClient,
         max_streams: usize,
     ) -> Result<Self, AgentError> {
-        let mut agents = Self::default();
+        let (mut agents, room) = (Self::default(), Arc::new(FetchRoom::default()));
         // Agents with different credentials must not share fetched audio.
         let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
         for (name, config) in configs {
@@ -69,6 +69,7 @@ impl Agents {
                     let clients = PromptClients {
                         configured: client.clone(),
                         named: HttpClient::new(Arc::new(guarded)).map_err(AgentError::Tls)?,
+                        room: room.clone(),
                     };
                     place.insert(Prompts::new(clients, agent.auth(), config.prompts.clone())).clone()
                 }

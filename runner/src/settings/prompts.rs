@@ -3,7 +3,7 @@
 use dialbridge_net::guarded::AllowedHosts;
 use dialbridge_net::hosts::{HostList, NameRule};
 
-use super::value::{Quoted, list};
+use super::value::Quoted;
 
 /// The item that stands for all public addresses.
 const PUBLIC: &str = "public";
@@ -23,8 +23,7 @@ pub struct PromptsConfig {
 
 /// Reads `PROMPT_HOSTS`: `public`, and hosts as a URL names them, `.suffix`, addresses and CIDR ranges.
 pub(super) fn prompt_hosts(value: &str) -> Result<AllowedHosts, String> {
-    let items = list(value);
-    let named: Vec<&str> = items.iter().map(String::as_str).filter(|item| *item != PUBLIC).collect();
+    let (public, named): (Vec<&str>, Vec<&str>) = HostList::items(value).partition(|item| *item == PUBLIC);
     let fault = |item: &str| {
         format!("has {}; each item is public, a host, .suffix, an address or a range such as 10.0.0.0/8", Quoted(item))
     };
@@ -32,16 +31,5 @@ pub(super) fn prompt_hosts(value: &str) -> Result<AllowedHosts, String> {
         return Err(fault(all));
     }
     let list = HostList::parse(&named.join(","), NameRule::Exact).map_err(|item| fault(&item))?;
-    Ok(AllowedHosts { public: named.len() < items.len(), named: list })
-}
-
-impl Default for PromptsConfig {
-    fn default() -> Self {
-        Self {
-            max_bytes: 5 << 20,
-            storage_endpoint: "https://storage.googleapis.com".to_owned(),
-            text_to_speech_endpoint: "https://texttospeech.googleapis.com".to_owned(),
-            hosts: AllowedHosts::default(),
-        }
-    }
+    Ok(AllowedHosts { public: !public.is_empty(), named: list })
 }

@@ -68,7 +68,7 @@ pub enum RefusalReason {
     Ticket,
     /// Its state is not valid.
     State,
-    /// It names an agent that is not configured, or a language tag that is not valid.
+    /// It names an agent that is not configured.
     Agent,
     /// There is no room for another media socket.
     Room,
@@ -82,10 +82,12 @@ pub enum RefusalReason {
     Admin,
     /// Its path is none of ours, but near one, or Twilio asks for it.
     Path,
+    /// Twilio cannot open the URLs that it would get.
+    Reach,
 }
 
 impl RefusalReason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Unsigned,
         Self::Signature,
         Self::Form,
@@ -98,6 +100,7 @@ impl RefusalReason {
         Self::AgentDown,
         Self::Admin,
         Self::Path,
+        Self::Reach,
     ];
 
     fn as_str(self) -> &'static str {
@@ -114,6 +117,7 @@ impl RefusalReason {
             Self::AgentDown => "agent-down",
             Self::Admin => "admin",
             Self::Path => "path",
+            Self::Reach => "reach",
         }
     }
 }
@@ -400,9 +404,9 @@ impl Metrics {
         self.agent_down.get_or_create(agent).set(is_down.into());
     }
 
-    /// Counts session parameters of a voice-url that had no room.
-    pub(super) fn parameters_left_out(&self, agent: AgentLabels, count: usize) {
-        let labels = Labels { agent, more: ("what", "parameter") };
+    /// Counts what is left out of a call's request.
+    pub(super) fn left_out(&self, agent: AgentLabels, what: &'static str, count: usize) {
+        let labels = Labels { agent, more: ("what", what) };
         self.left_out.get_or_create(&labels).inc_by(count as u64);
     }
 

@@ -94,9 +94,9 @@ impl Telemetry {
         self.metrics.agent_is_down(&labels, is_down);
     }
 
-    /// Counts session parameters of a voice-url that had no room.
-    pub(crate) fn parameters_left_out(&self, agent: &str, edition: &'static str, count: usize) {
-        self.metrics.parameters_left_out(AgentLabels { name: agent.into(), edition }, count);
+    /// Counts what is left out of a call's request.
+    pub(crate) fn left_out(&self, name: &str, agent: &AgentConfig, what: &'static str, count: usize) {
+        self.metrics.left_out(AgentLabels { name: name.into(), edition: agent.address.edition() }, what, count);
     }
 
     /// Counts the result of an update with new TwiML.

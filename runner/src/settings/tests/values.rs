@@ -108,7 +108,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("PHRASE_HINTS", vec![&phrase, &phrases]),
         ("PROMPT_MAX_BYTES", vec!["0", "33554433"]),
         ("PROMPT_FETCH_MS", vec!["99", "60001"]),
-        ("PROMPT_HOSTS", vec!["*", "public,http://cdn.example.com", "10.0.0.0/33"]),
+        ("PROMPT_HOSTS", vec!["*", "public *", "public\t*", "public,http://cdn.example.com", "10.0.0.0/33"]),
         ("STORAGE_ENDPOINT", vec!["storage.googleapis.com", "https://example.com/?a=b"]),
         ("TEXT_TO_SPEECH_ENDPOINT", vec!["gs://x"]),
         ("TWILIO_ACCOUNT_SID", vec!["AC12"]),
@@ -405,6 +405,11 @@ fn transfers_recordings_and_tapes_are_as_they_are_set() {
         (prompts.hosts.public, named)
     };
     assert_eq!((hosts(&set.prompts), hosts(&agent(&[]).prompts)), ((true, [true, false]), (true, [false, false])));
+    assert_eq!(
+        hosts(&agent(&[("PROMPT_HOSTS", "public cdn.corp.internal")]).prompts),
+        (true, [true, false]),
+        "a space"
+    );
     assert_eq!(hosts(&agent(&[("PROMPT_HOSTS", ".corp.internal")]).prompts), (false, [true, true]), "these alone");
 }
 

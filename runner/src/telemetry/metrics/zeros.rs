@@ -31,7 +31,8 @@ const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::
 const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
 
 /// The kinds of what can be left out.
-const LEFT_OUT: [&str; 7] = ["answer", "digit", "handoff", "parameter", "payload", "tool-result", "transfer"];
+const LEFT_OUT: [&str; 9] =
+    ["answer", "digit", "event", "handoff", "language", "parameter", "payload", "tool-result", "transfer"];
 
 impl Metrics {
     /// Shows an agent's metrics, all of them 0.
