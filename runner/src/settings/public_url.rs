@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_of_a_service_is_refused() {
+    fn a_url_with_a_query_a_login_or_our_own_path_is_refused() {
         for wrong in [
             "calls.example.com",
             "https://calls.example.com/twiml",
