@@ -4,13 +4,15 @@
 use http::{Method, Request};
 
 use super::masked::without_numbers;
-use super::voice::VOICE_URL;
+use crate::paths::{CONNECT_ENDED, DIAL_ENDED, HEALTH, METRICS, READY, STREAM_STATUS, VOICE_URL};
 use crate::service::admission::Admission;
 use crate::telemetry::RefusalReason;
 
+/// The path of a media stream, for people.
+const MEDIA_OF_TICKET: &str = "/media/TICKET";
+
 /// Our paths.
-const PATHS: [&str; 8] =
-    [VOICE_URL, "/connect-ended", "/dial-ended", "/stream-status", "/media/TICKET", "/health", "/ready", "/metrics"];
+const PATHS: [&str; 8] = [VOICE_URL, CONNECT_ENDED, DIAL_ENDED, STREAM_STATUS, MEDIA_OF_TICKET, HEALTH, READY, METRICS];
 
 /// What others call the voice-url, in examples and tutorials.
 const VOICE_NAMES: [&str; 17] = [
@@ -35,16 +37,16 @@ const VOICE_NAMES: [&str; 17] = [
 
 /// What others call the other paths.
 const OTHER_NAMES: [(&str, &str); 10] = [
-    ("media-stream", "/media/TICKET"),
-    ("stream", "/media/TICKET"),
-    ("ws", "/media/TICKET"),
-    ("media", "/media/TICKET"),
-    ("status", "/stream-status"),
-    ("healthz", "/health"),
-    ("readyz", "/ready"),
-    ("livez", "/health"),
+    ("media-stream", MEDIA_OF_TICKET),
+    ("stream", MEDIA_OF_TICKET),
+    ("ws", MEDIA_OF_TICKET),
+    ("media", MEDIA_OF_TICKET),
+    ("status", STREAM_STATUS),
+    ("healthz", HEALTH),
+    ("readyz", READY),
+    ("livez", HEALTH),
     ("index.html", "/"),
-    ("prometheus", "/metrics"),
+    ("prometheus", METRICS),
 ];
 
 /// In how many characters a path may differ from ours.
