@@ -13,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::hosts::without_brackets;
+
 /// A connection of any kind.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -43,7 +45,7 @@ pub struct Tcp;
 
 impl Dial for Tcp {
     fn dial(&self, host: &str, port: u16) -> Dialled {
-        let host = host.trim_matches(['[', ']']).to_owned();
+        let host = without_brackets(host).to_owned();
         Box::pin(async move {
             let stream = TcpStream::connect((host, port)).await?;
             // A 20 ms frame must not wait for the acknowledgement of the one before.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dial::{Dial, Dialled, Io};
-use crate::hosts::HostList;
+use crate::hosts::{HostList, without_brackets};
 use crate::public_address::{is_public, may_be_public};
 
 /// How many addresses of a host are tried.
@@ -71,8 +71,8 @@ impl Guarded {
         Err(failed)
     }
 
-    /// Connects through the proxy, which looks the host up by itself. We refuse what cannot be public, and what is not as far
-    /// as we can look it up.
+    /// Connects through the proxy, which looks the host up by itself. We refuse hosts that cannot be public, and hosts that our
+    /// own look-up finds at a private address.
     async fn proxied(self, host: String, port: u16) -> io::Result<Box<dyn Io>> {
         let known = tokio::time::timeout(LOOKUP_TIMEOUT, addresses(&host, port)).await;
         let known = known.ok().and_then(Result::ok).unwrap_or_default();
@@ -88,14 +88,14 @@ impl Guarded {
 
 impl Dial for Guarded {
     fn dial(&self, host: &str, port: u16) -> Dialled {
-        Box::pin(self.clone().direct(host.trim_matches(['[', ']']).to_owned(), port))
+        Box::pin(self.clone().direct(without_brackets(host).to_owned(), port))
     }
 
     fn dial_for_tls(&self, host: &str, port: u16) -> Dialled {
         if !self.dial.is_proxied(host, port) {
             return self.dial(host, port);
         }
-        Box::pin(self.clone().proxied(host.trim_matches(['[', ']']).to_owned(), port))
+        Box::pin(self.clone().proxied(without_brackets(host).to_owned(), port))
     }
 
     fn is_proxied(&self, host: &str, port: u16) -> bool {

@@ -5,6 +5,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+/// A host as a URL names it, without the brackets of an IPv6 address.
+#[must_use]
+pub fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
 /// A list of hosts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostList(Vec<Item>);
@@ -57,7 +63,7 @@ impl HostList {
     /// Whether a host, as a URL names it, is in the list. A name is compared as it is: it is not resolved.
     #[must_use]
     pub fn contains(&self, host: &str, port: u16) -> bool {
-        let host = host.trim_matches(['[', ']']);
+        let host = without_brackets(host);
         if let Ok(address) = host.parse() {
             return self.contains_address(address, port);
         }
@@ -120,9 +126,8 @@ fn items_of(item: &str, rule: NameRule) -> Option<Vec<Item>> {
 
 /// An address, with brackets or without them, or a range in CIDR notation.
 fn range(text: &str) -> Option<IpNet> {
-    let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let one = |address: IpAddr| IpNet::from(address.to_canonical());
-    address.parse().map(one).ok().or_else(|| text.parse().ok())
+    without_brackets(text).parse().map(one).ok().or_else(|| text.parse().ok())
 }
 
 /// Whether it can be a host's name. A name whose last part is a number would be an address, and a wrong one.

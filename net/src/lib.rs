@@ -1,4 +1,5 @@
-//! The network code of dialbridge: connections ([`dial`]), proxies ([`proxy`]), TLS ([`tls`]), an HTTP client
+//! The network code of dialbridge: connections ([`dial`]), proxies ([`proxy`]), connections to hosts that somebody else names
+//! ([`guarded`]), lists of hosts ([`hosts`]), public addresses ([`public_address`]), TLS ([`tls`]), an HTTP client
 //! ([`http_client`]) and a WebSocket ([`websocket`]).
 #![forbid(unsafe_code)]
 

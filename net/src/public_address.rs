@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::hosts::without_brackets;
+
 /// Addresses that are not public: the special-purpose registries of IANA (RFC 6890), and Azure's metadata server, which has
 /// a public address.
 const NOT_PUBLIC_V4: [Ipv4Net; 17] = [
@@ -93,7 +95,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 /// A name is not resolved.
 #[must_use]
 pub fn may_be_public(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
+    let host = without_brackets(host);
     if let Ok(address) = host.parse() {
         return is_public(address);
     }

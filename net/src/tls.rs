@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
 use crate::dial::{Dial, Io};
+use crate::hosts::without_brackets;
 
 /// Why we cannot connect to the server of a URL.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub async fn connect(dial: &dyn Dial, tls: Option<&Arc<ClientConfig>>, url: &Uri
     }
     let dialled = dial.dial_for_tls(host, url.port_u16().unwrap_or(443));
     let connection = dialled.await.map_err(ConnectError::Unreachable)?;
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    let name = ServerName::try_from(without_brackets(host).to_owned());
     let name = name.map_err(|_| ConnectError::NoHost(format!("{host} is no host's name")))?;
     let tls = match tls {
         Some(tls) => tls.clone(),

@@ -6,6 +6,7 @@ pub mod call;
 pub mod history;
 pub mod http;
 pub mod media;
+mod paths;
 pub mod service;
 pub mod settings;
 pub mod telemetry;

@@ -106,7 +106,7 @@ async fn what_the_action_url_has_no_room_for_is_told_of_an_es_agent_alone(editio
     let long = "x".repeat(450);
     let query: String = (0..6).map(|n| format!("param.p{n}={long}&")).collect();
     signed_post(&harness.pipes, &format!("/twiml?{query}"), &[("CallSid", "CA1")]).await;
-    assert_eq!(log.text().contains("what the call brings back is full"), edition.is_es(), "{}", log.text());
+    assert_eq!(log.text().contains("the action URL has no room for it"), edition.is_es(), "{}", log.text());
 }
 
 /// A subaccount with a token of its own.

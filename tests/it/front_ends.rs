@@ -138,6 +138,14 @@ async fn a_signature_is_right_for_the_url_that_twilio_called_and_for_no_other() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_a_stranger_chose_is_not_given_as_advice() {
+    let (log, harness) = (Log::start(), harness(TOKEN));
+    signed(&harness.pipes, "http://evil.example.org/voice", "https://evil.example.org/voice", &[]).await;
+    let text = log.text();
+    assert!(text.contains("the right one is /twiml") && !text.contains("evil.example.org"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_only_this_network_knows_is_never_given_to_twilio() {
     let log = Log::start();
     let harness = harness("");
@@ -230,7 +238,7 @@ async fn with_a_path_in_public_url_every_url_has_it_and_requests_may_come_with_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_goes_its_way_behind_a_path() {
+async fn a_call_works_with_a_path_prefix() {
     let harness = at("http://service.test/phone");
     let plan = CallPlan {
         voice_url: "http://service.test/phone/twiml".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dialbridge_net::hosts::without_brackets;
 use dialbridge_net::websocket::handshake;
 use http::Uri;
 use hyper_util::rt::TokioIo;
@@ -64,7 +65,7 @@ async fn open(account: &Account, url: &str) -> Result<(TcpStream, Vec<u8>), Stri
     if uri.scheme_str() != Some("ws") {
         return Err(format!("{url}: only plain ws:// can be driven so"));
     }
-    let host = authority.host().trim_matches(['[', ']']);
+    let host = without_brackets(authority.host());
     let connected = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
     let socket = connected.map_err(|error| format!("{authority}: {error}"))?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;

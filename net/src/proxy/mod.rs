@@ -12,13 +12,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
+use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 
 use crate::dial::{Dial, Dialled};
-use crate::hosts::{HostList, NameRule};
+use crate::hosts::{HostList, NameRule, without_brackets};
 use crate::secret::Secret;
 
-/// The variables that name the proxy for TLS, the first one first. google-cloud-auth reads them in the same order.
+/// The variables that name the proxy for TLS, the first one first. google-cloud-auth reads them in the same order, but takes an
+/// empty `HTTPS_PROXY` or `ALL_PROXY` for a value where `https_proxy` or `all_proxy` has one.
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// The variables with the hosts that are reached without the proxy.
@@ -88,8 +90,7 @@ impl Proxy {
     }
 
     /// Whether connections with TLS to that host go through the proxy.
-    #[must_use]
-    pub fn is_for(&self, host: &str, port: u16) -> bool {
+    fn is_for(&self, host: &str, port: u16) -> bool {
         !is_loopback(host) && !self.exceptions.contains(host, port)
     }
 }
@@ -97,7 +98,8 @@ impl Proxy {
 /// The value that `NO_PROXY` needs for google-cloud-auth. `None`: no proxy is set, or the value is right as it is.
 ///
 /// That library reads the variables by itself, asks the metadata server over plaintext HTTP, and sends such requests
-/// through `HTTP_PROXY` and `ALL_PROXY`. But only this machine has the metadata server. It takes commas between items.
+/// through `HTTP_PROXY` and `ALL_PROXY`. But only this machine has the metadata server. The library takes only commas between
+/// items.
 pub fn exceptions_for_google(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
     let plaintext = ["HTTP_PROXY", "http_proxy"];
@@ -107,8 +109,8 @@ pub fn exceptions_for_google(variable: impl Fn(&str) -> Option<String>) -> Optio
     let given = EXCEPTION_VARIABLES.iter().find(|name| is_set(name)).and_then(|name| variable(name));
     let given = given.unwrap_or_default();
     let mut items: Vec<&str> = given.split([',', ' ', '\t']).filter(|item| !item.is_empty()).collect();
-    let elsewhere = variable("GCE_METADATA_HOST").unwrap_or_default();
-    let elsewhere = elsewhere.rsplit_once(':').map_or(elsewhere.as_str(), |(host, _)| host).trim_matches(['[', ']']);
+    let elsewhere: Option<Authority> = variable("GCE_METADATA_HOST").and_then(|host| host.trim().parse().ok());
+    let elsewhere = elsewhere.as_ref().map_or("", |authority| without_brackets(authority.host()));
     for host in METADATA_HOSTS.into_iter().chain([elsewhere]) {
         if !host.is_empty() && !items.contains(&host) && !items.contains(&"*") {
             items.push(host);
@@ -120,7 +122,7 @@ pub fn exceptions_for_google(variable: impl Fn(&str) -> Option<String>) -> Optio
 
 /// Whether a host is this machine. No proxy can reach it.
 fn is_loopback(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
+    let host = without_brackets(host);
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -185,7 +187,7 @@ impl Dial for Proxied {
             return self.dial.dial_for_tls(host, port);
         }
         let (dial, proxy) = (self.dial.clone(), self.proxy.clone());
-        let target = match host.trim_matches(['[', ']']) {
+        let target = match without_brackets(host) {
             host if host.contains(':') => format!("[{host}]:{port}"),
             host => format!("{host}:{port}"),
         };
@@ -285,6 +287,7 @@ mod tests {
         let proxy = ("ALL_PROXY", "http://p.test");
         assert_eq!(exceptions(&[proxy, ("no_proxy", "a.test b.test")]), Some(format!("a.test,b.test,{hosts}")));
         assert_eq!(exceptions(&[proxy, ("GCE_METADATA_HOST", "127.0.0.1:80")]), Some(format!("{hosts},127.0.0.1")));
+        assert_eq!(exceptions(&[proxy, ("GCE_METADATA_HOST", "[::1]")]), Some(format!("{hosts},::1")));
         assert_eq!(exceptions(&[proxy, ("NO_PROXY", hosts)]), None);
         assert_eq!(exceptions(&[proxy, ("NO_PROXY", "*")]), None);
     }

@@ -20,7 +20,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Opens a tunnel through the proxy at `proxy` to `target`, a host with its port.
 ///
 /// # Errors
-/// What the proxy does instead, with what to do about it.
+/// An error that says what the proxy answered and what to do.
 pub(super) async fn open(
     dial: &dyn Dial,
     proxy: &Uri,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whatever_else_a_proxy_does_is_told_and_takes_no_longer_than_it_may() {
+    async fn every_other_answer_of_a_proxy_is_an_error_within_the_timeout() {
         let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &vec![b'x'; MAX_HEAD_BYTES]].concat();
         for (answer, login, says) in [
             (&b""[..], None, "no tunnel was opened in time"),

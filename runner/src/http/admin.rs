@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use dialbridge_net::hosts::without_brackets;
 use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -148,7 +149,7 @@ fn is_own_host(config: &Config, headers: &HeaderMap) -> bool {
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
     let is_public = |public: &PublicUrl| public.authority.eq_ignore_ascii_case(authority.as_str());
     let name = authority.host();
-    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is_address = without_brackets(name).parse::<IpAddr>().is_ok();
     is_address || !name.contains('.') || config.public_url.as_ref().is_some_and(is_public)
 }
 

@@ -3,12 +3,13 @@
 use dialbridge_core::CallSid;
 use dialbridge_core::call_facts::{DIAL_ERROR_CODE, DIAL_ERROR_MESSAGE, DIAL_STATUS, PARAMETER_PREFIX};
 
+use super::masked::without_numbers;
 use super::webhook::Webhook;
 
 /// How much of Twilio's sentence we keep, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
 
-/// As many digits in a row may be a telephone number.
+/// So many digits may be a telephone number.
 const MIN_NUMBER_DIGITS: usize = 6;
 
 /// How a transfer ended without a conversation.
@@ -41,12 +42,13 @@ impl DialFailure {
             return;
         }
         let code = self.code.as_deref().unwrap_or("none");
-        let message = self.message.as_deref().map(without_numbers).unwrap_or_default();
+        let message =
+            self.message.as_deref().map(|message| without_numbers(message, MIN_NUMBER_DIGITS)).unwrap_or_default();
         tracing::warn!(%call_sid, status, code, message, "the transfer has failed: the call goes back to the agent");
     }
 
-    /// Adds the failure to the parameters of the next stream. Those of an earlier transfer come back with the others, and
-    /// go.
+    /// Adds the failure to the parameters of the next stream. Removes those of an earlier transfer, which the action URL
+    /// brought back.
     pub(super) fn put_into(self, parameters: &mut Vec<(String, String)>) {
         let Self { status, code, message } = self;
         for (name, value) in [(DIAL_STATUS, Some(status)), (DIAL_ERROR_CODE, code), (DIAL_ERROR_MESSAGE, message)] {
@@ -57,29 +59,9 @@ impl DialFailure {
     }
 }
 
-/// The text with `…` in place of what may be a telephone number.
-fn without_numbers(text: &str) -> String {
-    let mut shown = String::new();
-    for run in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
-        let digits = run.chars().take_while(char::is_ascii_digit).count();
-        let (number, rest) = run.split_at(digits);
-        shown.push_str(if digits < MIN_NUMBER_DIGITS { number } else { "…" });
-        shown.push_str(rest);
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_number_in_twilios_sentence_is_not_logged() {
-        let told = "13224: +15550100100 is not a valid phone number";
-        assert_eq!(without_numbers(told), "13224: +… is not a valid phone number");
-        assert_eq!(without_numbers("15550100100"), "…");
-        assert_eq!(without_numbers(""), "");
-    }
 
     #[test]
     fn the_failure_of_an_earlier_transfer_goes() {

@@ -1,7 +1,8 @@
 //! What the front ends before the service say about the URL that was called, and which URLs Twilio can have signed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use dialbridge_net::hosts::without_brackets;
 use dialbridge_net::public_address::{is_public, may_be_public};
 use http::HeaderMap;
 use http::header::HOST;
@@ -45,7 +46,7 @@ pub fn forwarded_url(headers: &HeaderMap) -> Option<PublicUrl> {
 /// The URLs of the service that Twilio can have called, the likeliest first, if `PUBLIC_URL` does not name it. They are few.
 ///
 /// The host is that of the request. Another one counts only where Twilio cannot have called this one, because a front end put
-/// its own name for us there: whoever may choose a host could else have a signature checked against a URL of its own.
+/// its own name for us there. Otherwise a sender could choose the URL that we check.
 #[must_use]
 pub fn called_urls(headers: &HeaderMap) -> Vec<PublicUrl> {
     let Some(host) = host(headers) else { return Vec::new() };
@@ -68,8 +69,15 @@ pub fn called_urls(headers: &HeaderMap) -> Vec<PublicUrl> {
 
 /// Whether Twilio, or whoever else asks from the Internet, cannot have called a URL: its host is known in this network only.
 pub(super) fn is_out_of_reach(public: &PublicUrl, headers: &HeaderMap) -> bool {
-    let first = |name: &&str| first_of(headers, name)?.parse::<IpAddr>().ok();
-    public.is_local() && CLIENTS.iter().filter_map(first).any(is_public)
+    let named = CLIENTS.iter().filter_map(|name| first_of(headers, name)).chain(forwarded(headers, "for").take(1));
+    public.is_local() && named.filter_map(|client| address(&client)).any(is_public)
+}
+
+/// A client's address, with a port or without one.
+fn address(client: &str) -> Option<IpAddr> {
+    let client = client.trim_matches('"');
+    let with_port = || Some(client.parse::<SocketAddr>().ok()?.ip());
+    without_brackets(client).parse().ok().or_else(with_port)
 }
 
 /// Whether the client of the front end has TLS, by any of the headers that front ends use. If they differ, one that says
@@ -111,12 +119,16 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
 
 /// The host that the client called, as a front end says, if the Internet may know it.
 fn forwarded_host(headers: &HeaderMap) -> Option<Authority> {
-    let named = HOSTS.iter().filter_map(|name| first_of(headers, name)).chain(forwarded(headers, "host"));
-    let mut hosts = named.filter_map(|host| read_host(&host));
-    hosts.find(|authority| may_be_public(authority.host()))
+    named_hosts(headers).find(|authority| may_be_public(authority.host()))
 }
 
-/// A host, with a port or without one. A login makes it another text than Twilio can have called.
+/// The hosts that the request and its front ends name.
+pub(super) fn named_hosts(headers: &HeaderMap) -> impl Iterator<Item = Authority> {
+    let named = HOSTS.iter().filter_map(|name| first_of(headers, name)).chain(forwarded(headers, "host"));
+    host(headers).into_iter().chain(named.filter_map(|host| read_host(&host)))
+}
+
+/// A host, with a port or without one. Twilio calls no host with a login.
 fn read_host(text: &str) -> Option<Authority> {
     text.parse().ok().filter(|authority: &Authority| !authority.as_str().contains('@') && !authority.host().is_empty())
 }
@@ -258,13 +270,24 @@ mod tests {
             ("x-forwarded-for", "54.172.60.1, 10.0.0.1"),
             ("x-real-ip", "54.172.60.1"),
             ("cf-connecting-ip", "2606:4700::1"),
+            ("x-forwarded-for", "54.172.60.1:4711"),
+            ("x-forwarded-for", "[2606:4700::1]:443, 10.0.0.1"),
+            ("x-forwarded-for", "\"[2606:4700::1]\""),
+            ("forwarded", "for=54.172.60.1;proto=https, for=10.0.0.1"),
+            ("forwarded", "proto=http; For=\"[2606:4700::1]:4711\""),
         ] {
             assert!(is_out_of_reach(&local, &headers(&[from])), "{from:?}");
             assert!(!is_out_of_reach(&public, &headers(&[from])), "{from:?}");
         }
-        assert!(
-            !is_out_of_reach(&local, &headers(&[]))
-                && !is_out_of_reach(&local, &headers(&[("x-forwarded-for", "127.0.0.1")]))
-        );
+        assert!(!is_out_of_reach(&local, &headers(&[])));
+        for from in [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-for", "10.0.0.1:4711"),
+            ("x-forwarded-for", "unknown"),
+            ("forwarded", "for=_hidden, for=54.172.60.1"),
+            ("forwarded", "for=\"[fd00::1]:4711\""),
+        ] {
+            assert!(!is_out_of_reach(&local, &headers(&[from])), "{from:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod dial_failure;
 mod events;
 mod forwarded;
 mod listen;
+mod masked;
 mod media;
 mod near_paths;
 mod page;

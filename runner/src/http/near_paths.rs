@@ -3,22 +3,16 @@
 
 use http::{Method, Request};
 
-use super::voice::VOICE_URL;
+use super::masked::without_numbers;
+use crate::paths::{CONNECT_ENDED, DIAL_ENDED, HEALTH, METRICS, READY, STREAM_STATUS, VOICE_URL};
 use crate::service::admission::Admission;
 use crate::telemetry::RefusalReason;
 
+/// The path of a media stream, for people.
+const MEDIA_OF_TICKET: &str = "/media/TICKET";
+
 /// Our paths.
-const PATHS: [&str; 9] = [
-    VOICE_URL,
-    "/connect-ended",
-    "/dial-ended",
-    "/stream-status",
-    "/media/TICKET",
-    "/health",
-    "/ready",
-    "/metrics",
-    "/",
-];
+const PATHS: [&str; 8] = [VOICE_URL, CONNECT_ENDED, DIAL_ENDED, STREAM_STATUS, MEDIA_OF_TICKET, HEALTH, READY, METRICS];
 
 /// What others call the voice-url, in examples and tutorials.
 const VOICE_NAMES: [&str; 17] = [
@@ -43,16 +37,16 @@ const VOICE_NAMES: [&str; 17] = [
 
 /// What others call the other paths.
 const OTHER_NAMES: [(&str, &str); 10] = [
-    ("media-stream", "/media/TICKET"),
-    ("stream", "/media/TICKET"),
-    ("ws", "/media/TICKET"),
-    ("media", "/media/TICKET"),
-    ("status", "/stream-status"),
-    ("healthz", "/health"),
-    ("readyz", "/ready"),
-    ("livez", "/health"),
+    ("media-stream", MEDIA_OF_TICKET),
+    ("stream", MEDIA_OF_TICKET),
+    ("ws", MEDIA_OF_TICKET),
+    ("media", MEDIA_OF_TICKET),
+    ("status", STREAM_STATUS),
+    ("healthz", HEALTH),
+    ("readyz", READY),
+    ("livez", HEALTH),
     ("index.html", "/"),
-    ("prometheus", "/metrics"),
+    ("prometheus", METRICS),
 ];
 
 /// In how many characters a path may differ from ours.
@@ -61,8 +55,8 @@ const MAX_TYPING_ERRORS: usize = 2;
 /// How much of a path a log shows, in characters.
 const MAX_SHOWN_CHARS: usize = 80;
 
-/// So many digits in a row may be somebody's number.
-const MAX_DIGITS: usize = 3;
+/// So many digits may be somebody's number.
+const MIN_NUMBER_DIGITS: usize = 4;
 
 /// Counts and logs a request to a path that we do not have, if the path is near one of ours or the request is Twilio's.
 pub(super) fn note_unknown_path<B>(admission: &Admission, request: &Request<B>) {
@@ -73,12 +67,9 @@ pub(super) fn note_unknown_path<B>(admission: &Admission, request: &Request<B>) 
     admission.telemetry.refused(RefusalReason::Path);
     let Some(withheld) = admission.path_log.allow() else { return };
     let (path, method) = (shown(path), request.method().as_str());
-    if is_twilios && near == VOICE_URL {
-        let voice_url = admission
-            .config
-            .public_url
-            .as_ref()
-            .map_or_else(|| format!("https://{}{VOICE_URL}", host(request)), |public| public.http(VOICE_URL));
+    // Whoever sends the request may have chosen its host, so we do not repeat it.
+    let public = admission.config.public_url.as_ref().filter(|_| is_twilios && near == VOICE_URL);
+    if let Some(voice_url) = public.map(|public| public.http(VOICE_URL)) {
         tracing::warn!(
             method,
             path,
@@ -96,12 +87,6 @@ fn is_twilios<B>(request: &Request<B>) -> bool {
     request.headers().contains_key("x-twilio-signature") || agent.starts_with("Twilio")
 }
 
-/// The host of the request, if it is plain text.
-fn host<B>(request: &Request<B>) -> &str {
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if host.len() <= MAX_SHOWN_CHARS { host } else { "HOST" }
-}
-
 /// The path of ours that a request meant.
 fn near(path: &str) -> Option<&'static str> {
     let lower = path.to_ascii_lowercase();
@@ -116,7 +101,7 @@ fn near(path: &str) -> Option<&'static str> {
     let others = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, near)| *near);
     others.or_else(|| {
         let last = parts.last().copied().unwrap_or_default();
-        PATHS.into_iter().filter(|ours| *ours != "/").find(|ours| {
+        PATHS.into_iter().find(|ours| {
             let ours = ours.trim_start_matches('/').split('/').next().unwrap_or_default();
             let errors = MAX_TYPING_ERRORS.min(ours.len() / 3);
             last == ours || strsim::osa_distance(&name, ours) <= errors
@@ -127,20 +112,7 @@ fn near(path: &str) -> Option<&'static str> {
 /// A path for the log, shortened, without what may be somebody's number or a ticket.
 fn shown(path: &str) -> String {
     let path = path.split_once("/media/").map_or(path, |(before, _)| before);
-    let mut shown = String::new();
-    let mut digits = 0;
-    for c in path.chars().take(MAX_SHOWN_CHARS) {
-        digits = if c.is_ascii_digit() { digits + 1 } else { 0 };
-        match digits.cmp(&(MAX_DIGITS + 1)) {
-            std::cmp::Ordering::Less => shown.push(c),
-            std::cmp::Ordering::Equal => {
-                shown.truncate(shown.len() - MAX_DIGITS);
-                shown.push('…');
-            }
-            std::cmp::Ordering::Greater => {}
-        }
-    }
-    shown
+    without_numbers(path, MIN_NUMBER_DIGITS).chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -180,9 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_log_shows_of_a_path_what_is_nobodys() {
+    fn numbers_and_tickets_in_a_path_are_not_logged() {
         assert_eq!(shown("/calls/15550100/voice"), "/calls/…/voice");
+        assert_eq!(shown("/calls/1-555-0100/voice"), "/calls/…/voice");
         assert_eq!(shown("/v2/a123/voice"), "/v2/a123/voice");
+        assert_eq!(shown(&format!("/{}15550100", "y".repeat(77))).len(), 78 + "…".len(), "a number at the cut");
         assert_eq!(shown("/x/media/abc.def"), "/x");
         assert_eq!(shown(&"y".repeat(500)).len(), MAX_SHOWN_CHARS);
     }

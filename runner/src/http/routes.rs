@@ -11,9 +11,9 @@ use tracing::Instrument as _;
 use super::answer::{Answer, Refusal, not_allowed, not_found, text, with_type};
 use super::events::LongAnswer;
 use super::near_paths::note_unknown_path;
-use super::voice::VOICE_URL;
 use super::{admin, media, page, voice};
 use crate::call::context::CallKind;
+use crate::paths::{CONNECT_ENDED, DIAL_ENDED, HEALTH, MEDIA, METRICS, READY, STREAM_STATUS, VOICE_URL};
 use crate::service::Service;
 use crate::telemetry::CONTENT_TYPE as METRICS_TYPE;
 use crate::telemetry::trace_context::TraceContext;
@@ -67,7 +67,7 @@ fn take_prefix_off(service: &Service, request: &mut Request<Incoming>) {
 
 async fn answer(service: Arc<Service>, mut request: Request<Incoming>) -> LongAnswer {
     // Uptime monitors and load balancers may ask by HEAD. hyper leaves out the body of the answer. A WebSocket needs GET.
-    if request.method() == Method::HEAD && !request.uri().path().contains("/media") {
+    if request.method() == Method::HEAD && !request.uri().path().contains(MEDIA) {
         *request.method_mut() = Method::GET;
     }
     let path = request.uri().path();
@@ -75,7 +75,7 @@ async fn answer(service: Arc<Service>, mut request: Request<Incoming>) -> LongAn
         let Some(page) = &service.page else { return not_found().map(Either::Left) };
         return page::answer(page, request).await;
     }
-    if !matches!(path, "/health" | "/ready" | "/metrics") {
+    if !matches!(path, HEALTH | READY | METRICS) {
         service.admission.drain.note_request();
     }
     short_answer(&service, request).await.unwrap_or_else(|refusal| *refusal).map(Either::Left)
@@ -89,22 +89,22 @@ async fn short_answer(service: &Service, request: Request<Incoming>) -> Result<A
     Ok(match path.as_str() {
         VOICE_URL if is_get || is_post => voice::twiml(admission, request).await?,
         VOICE_URL => not_allowed("GET, HEAD, POST"),
-        "/connect-ended" if is_post => voice::connect_ended(admission, request).await?,
-        "/connect-ended" => not_allowed("POST"),
-        "/dial-ended" if is_post => voice::dial_ended(admission, request).await?,
-        "/dial-ended" => not_allowed("POST"),
-        "/stream-status" if is_post => voice::stream_status(admission, request).await?,
-        "/stream-status" => not_allowed("POST"),
-        "/health" if is_get => text(StatusCode::OK, "ok\n"),
-        "/ready" if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/ready" if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
-        "/metrics" if is_get => {
+        CONNECT_ENDED if is_post => voice::connect_ended(admission, request).await?,
+        CONNECT_ENDED => not_allowed("POST"),
+        DIAL_ENDED if is_post => voice::dial_ended(admission, request).await?,
+        DIAL_ENDED => not_allowed("POST"),
+        STREAM_STATUS if is_post => voice::stream_status(admission, request).await?,
+        STREAM_STATUS => not_allowed("POST"),
+        HEALTH if is_get => text(StatusCode::OK, "ok\n"),
+        READY if is_get && admission.is_ready() => text(StatusCode::OK, "ready\n"),
+        READY if is_get => text(StatusCode::SERVICE_UNAVAILABLE, "not yet\n"),
+        METRICS if is_get => {
             admin::allowed(&service.admin, &request)?;
             with_type(StatusCode::OK, METRICS_TYPE, service.metrics_text().into())
         }
-        "/health" | "/ready" | "/metrics" => not_allowed("GET, HEAD"),
-        "/media" if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,
-        other => match other.strip_prefix("/media/") {
+        HEALTH | READY | METRICS => not_allowed("GET, HEAD"),
+        MEDIA if is_get && admission.config.allow_bare_media => media::open_bare(runner, request)?,
+        other => match other.strip_prefix(MEDIA).and_then(|rest| rest.strip_prefix('/')) {
             Some(ticket) if is_get => media::open(runner, request, ticket, CallKind::Ticket)?,
             Some(_) => not_allowed("GET"),
             None => {

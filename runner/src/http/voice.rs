@@ -13,6 +13,7 @@ use super::answer::{Answer, Refusal, refusal, text, xml};
 use super::dial_failure::DialFailure;
 use super::parameters::parameters;
 use super::webhook::{Reach, Webhook};
+use crate::paths::{MEDIA, STREAM_STATUS, VOICE_URL};
 use crate::service::admission::Admission;
 use crate::service::busy::busy;
 use crate::settings::value::is_event_name;
@@ -26,9 +27,6 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// How many characters of Twilio's stream status we keep.
 const MAX_STATUS_CHARS: usize = 200;
-
-/// The path where calls begin.
-pub(super) const VOICE_URL: &str = "/twiml";
 
 /// `/twiml`: a call comes in, or comes back from the number's fallback URL.
 pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> Result<Answer, Refusal> {
@@ -239,8 +237,8 @@ impl Stream<'_> {
         let parameters = self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let connect = Verb::ConnectStream {
             action: connect_action(public, signer, &state, parameters),
-            url: public.ws(&format!("/media/{}", signer.issue(&ticket))),
-            status_callback: Some(public.http("/stream-status")),
+            url: public.ws(&format!("{MEDIA}/{}", signer.issue(&ticket))),
+            status_callback: Some(public.http(STREAM_STATUS)),
             parameters: self.parameters,
         };
         // In case Twilio does not request the action: the caller must not be left in silence.

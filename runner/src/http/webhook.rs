@@ -7,12 +7,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::answer::{Refusal, refusal};
-use super::forwarded::{ClientTls, client_tls, is_out_of_reach};
+use super::forwarded::{ClientTls, client_tls, is_out_of_reach, named_hosts};
 use crate::service::admission::Admission;
 use crate::settings::{Config, Limits, PublicUrl};
 use crate::telemetry::RefusalReason;
 use crate::telemetry::trace_context::TraceContext;
-use crate::twilio::signature::is_signed;
+use crate::twilio::signature::signed_place;
 
 // Public for the fuzz targets, as this module is.
 pub use super::forwarded::{called_urls, forwarded_url};
@@ -141,14 +141,15 @@ pub(super) fn signed_url(
 ) -> Result<PublicUrl, Refusal> {
     let tokens = &admission.config.twilio.auth_tokens;
     let mut urls = public_urls(&admission.config, headers)?;
-    let url = url_of(&urls[0]);
     if tokens.is_empty() {
         return Ok(urls.swap_remove(0));
     }
     let signature = headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
-    let right = signature
-        .and_then(|signature| urls.into_iter().find(|public| is_signed(tokens, &url_of(public), form, signature)));
-    right.ok_or_else(|| refuse(admission, &url, form, headers, signature))
+    let place = signature.and_then(|signature| signed_place(tokens, urls.iter().map(&url_of), form, signature));
+    match place {
+        Some(place) => Ok(urls.swap_remove(place)),
+        None => Err(refuse(admission, &url_of(&urls[0]), form, headers, signature)),
+    }
 }
 
 /// Counts and logs a request that Twilio did not sign.
@@ -166,8 +167,10 @@ fn refuse(
             return refusal(StatusCode::FORBIDDEN, "");
         };
         let tokens = &admission.config.twilio.auth_tokens;
-        let matching = neighbours(url, headers).into_iter().find(|other| is_signed(tokens, other, form, signature));
-        let (url, signed_url) = (redacted(url), matching.as_deref().map(redacted));
+        let others = neighbours(url, headers);
+        let signed_url =
+            signed_place(tokens, others.iter().cloned(), form, signature).map(|place| redacted(&others[place]));
+        let url = redacted(url);
         match signed_url {
             Some(signed_url) => tracing::warn!(
                 url,
@@ -229,10 +232,7 @@ pub fn neighbours(url: &str, headers: &HeaderMap) -> Vec<String> {
     let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
     let is_socket = scheme.starts_with("ws");
     let schemes = if is_socket { ["wss", "ws"] } else { ["https", "http"] };
-    let named = ["host", "x-forwarded-host", "x-original-host"].into_iter().filter_map(|name| {
-        let hosts = headers.get(name)?.to_str().ok()?;
-        hosts.split(',').next().map(|host| host.trim().to_owned())
-    });
+    let named = named_hosts(headers).map(|host| host.as_str().to_owned());
     let (path, query) = path.split_once('?').map_or((path, String::new()), |(path, query)| (path, format!("?{query}")));
     let other_end = path.strip_suffix('/').map_or_else(|| format!("{path}/"), ToOwned::to_owned);
     let mut urls = Vec::new();
@@ -276,6 +276,11 @@ mod tests {
         }
         assert!(neighbours("ws://h/media/t", &headers).contains(&"wss://calls.example.com/media/t".to_owned()));
         assert!(neighbours("nonsense", &headers).is_empty());
+        let called = "https://internal:8080/twiml".to_owned();
+        assert!(neighbours("https://public.example.com/twiml", &headers).contains(&called), "not what PUBLIC_URL says");
+        headers.clear();
+        headers.insert("forwarded", http::HeaderValue::from_static("for=192.0.2.60;host=calls.example.com"));
+        assert!(neighbours("http://h/twiml", &headers).contains(&"https://calls.example.com/twiml".to_owned()));
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct Named {
 }
 
 impl Values<'_> {
-    /// The agent's part of the configuration. Of `parameters`, the file's session parameters, later ones override earlier
+    /// The agent's part of the configuration. `parameters` are the file's session parameters; later maps override earlier
     /// ones. `migrate_after_ms` comes from the service's settings. Returns `None` if the settings name no usable agent;
     /// the fault is noted.
     pub(super) fn agent(&self, parameters: &[&Map<String, Value>], migrate_after_ms: u64) -> Option<AgentConfig> {
@@ -101,8 +101,7 @@ impl Values<'_> {
             names.extend(&mut own, (*map).clone());
             if let Some(name) = map.keys().find(|name| !own.contains_key(*name)) {
                 let fault = format!(
-                    "is for a CX agent, to which the file's parameter \"{name}\" is one with another that \
-                                     differs in case only"
+                    "is a CX agent, which ignores the case of parameter names: the file has \"{name}\" in two spellings"
                 );
                 self.conflicting(&table::DIALOGFLOW_AGENT, fault);
             }
@@ -289,8 +288,8 @@ impl Values<'_> {
             notices.push(whole.to_owned());
         }
         if matches!(product, Product::Ces(_)) && speech.sets_voice() {
-            let own = "a CES agent has a voice of its own: VOICE_NAME and the other settings of the voice hold for what the \
-                       service has synthesised";
+            let own = "a CES agent has a voice of its own: the voice settings (VOICE_NAME …) apply only to text that the service \
+                       has synthesised";
             notices.push(own.to_owned());
         }
         if events.is_some_and(|events| events.secrets.is_empty()) {

@@ -19,6 +19,7 @@ use super::prompts::PromptsConfig;
 use super::public_url::PublicUrl;
 use super::severity::Severity;
 use super::tools::ToolWebhook;
+use super::value::is_account_sid;
 use dialbridge_agents::{AgentAddress, Endpoint};
 use dialbridge_agents::{CesConfig, SpeechConfig};
 
@@ -95,8 +96,8 @@ impl Config {
         let public = self.public_url.as_ref().filter(|url| !url.is_local());
         let is_open = self.admin_token.is_none() && public.is_some() && self.has_page();
         let page = "ADMIN_TOKEN is not set: the page at / is open to anyone who can reach this service";
-        let no_tls = "PUBLIC_URL begins with http://: media streams are given to Twilio with wss://, because it opens no \
-                      others. Give the host a certificate, and begin PUBLIC_URL and the number's voice-url with https://";
+        let no_tls = "PUBLIC_URL begins with http://: the service gives Twilio wss:// URLs, because Twilio opens \
+                      no others. Give the host a certificate, and begin PUBLIC_URL and the number's voice-url with https://";
         let is_plaintext = public.is_some_and(|url| !url.is_tls);
         let others = [is_open.then_some(page), is_plaintext.then_some(no_tls)];
         twilio.into_iter().chain(others.into_iter().flatten()).collect()
@@ -134,8 +135,7 @@ impl TwilioConfig {
     /// A call's account, if it is another one than the configured account: a subaccount. `None` too for what is no account.
     pub(crate) fn other_account(&self, sid: Option<&str>) -> Option<String> {
         // It becomes part of a path.
-        let is_hex = |hex: &str| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        let sid = sid.filter(|sid| sid.strip_prefix("AC").is_some_and(is_hex))?;
+        let sid = sid.filter(|sid| is_account_sid(sid))?;
         (self.account_sid.as_deref().is_some_and(|own| own != sid)).then(|| sid.to_owned())
     }
 }

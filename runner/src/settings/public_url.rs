@@ -5,24 +5,7 @@ use http::Uri;
 use http::uri::Authority;
 
 use super::value::{Quoted, url};
-
-/// The paths that Twilio calls. A prefix with one of them is a whole URL of Twilio's, given by mistake.
-const TWILIOS_NAMES: [&str; 5] = ["twiml", "media", "connect-ended", "dial-ended", "stream-status"];
-
-/// How our other paths begin.
-const OTHER_NAMES: [&str; 11] = [
-    "health",
-    "ready",
-    "metrics",
-    "page",
-    "calls",
-    "calls.json",
-    "agents",
-    "softphone",
-    "login",
-    "logout",
-    "status.json",
-];
+use crate::paths::{OTHERS, TWILIOS};
 
 /// The URL that Twilio sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +65,9 @@ impl PublicUrl {
 
 /// Whether a path is one of ours, by its first part.
 fn is_own(path: &str) -> bool {
-    let first = path.split('/').nth(1).unwrap_or_default();
-    first.is_empty() || TWILIOS_NAMES.contains(&first) || OTHER_NAMES.contains(&first)
+    let end = path.get(1..).and_then(|rest| rest.find('/')).map_or(path.len(), |end| end + 1);
+    let first = &path[..end];
+    first == "/" || TWILIOS.contains(&first) || OTHERS.contains(&first)
 }
 
 /// Reads `PUBLIC_URL`.
@@ -100,8 +84,9 @@ pub(super) fn public_url(value: &str) -> Result<PublicUrl, String> {
     if !parts.iter().all(is_plain) {
         return Err(format!("is {}; its path must have no empty part and no dots alone", Quoted(value)));
     }
-    if let Some(own) = parts.iter().find(|part| TWILIOS_NAMES.contains(part)) {
-        let why = format!("it ends before the service's own paths, of which /{own} is one");
+    // A prefix with a path of Twilio's is a whole URL, given by mistake.
+    if let Some(own) = TWILIOS.into_iter().find(|own| parts.contains(&&own[1..])) {
+        let why = format!("it ends before the service's own paths, of which {own} is one");
         return Err(format!("is {}; {why}", Quoted(value)));
     }
     Ok(PublicUrl { is_tls: uri.scheme_str() == Some("https"), authority, prefix: prefix.to_owned() })
@@ -175,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_place_of_a_service_is_refused() {
+    fn a_url_with_a_query_a_login_or_our_own_path_is_refused() {
         for wrong in [
             "calls.example.com",
             "https://calls.example.com/twiml",

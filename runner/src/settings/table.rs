@@ -55,7 +55,7 @@ settings! {
         Service HOST: IpAddr = form("ADDRESS", "", listening_address).example("127.0.0.1").otherwise("all, IPv4 and IPv6");
         /// The URL of this service as Twilio sees it, with the path that stands before its own paths
         Service PUBLIC_URL: PublicUrl = form("URL", "", public_url).example("https://calls.example.com")
-            .otherwise("`X-Forwarded-Proto` and `Host`");
+            .otherwise("`Host` and the front end's headers");
         /// A TOML file with agents by name, each with settings of its own
         Service DIALBRIDGE_CONFIG: PathBuf = path("FILE").flag("config").example("agents.toml");
         /// How many calls may stream at once

@@ -15,6 +15,7 @@ use dialbridge_core::parameters::NameCase;
 use dialbridge_core::stages::TurnStage;
 use dialbridge_core::words::MAX_SENTENCE_CHARS;
 use dialbridge_net::Secret;
+use dialbridge_net::hosts::without_brackets;
 use http::{HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 
@@ -121,8 +122,7 @@ pub(super) fn base_url(value: &str) -> Result<String, String> {
 
 /// The address to listen on.
 pub(super) fn listening_address(value: &str) -> Result<IpAddr, String> {
-    let address = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
-    address.parse().map_err(|_| format!("is {}; it must be an address of this machine", Quoted(value)))
+    without_brackets(value).parse().map_err(|_| format!("is {}; it must be an address of this machine", Quoted(value)))
 }
 
 /// An agent's resource name, or `lab:` with or without a file.
@@ -217,10 +217,12 @@ pub(super) fn admin_token(value: &str) -> Result<Secret, String> {
 }
 
 pub(super) fn account_sid(value: &str) -> Result<String, String> {
-    let hex = value.strip_prefix("AC").unwrap_or_default();
-    right(value, hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()), || {
-        "is no account's id: AC and 32 hexadecimal digits".to_owned()
-    })
+    right(value, is_account_sid(value), || "is no account's id: AC and 32 hexadecimal digits".to_owned())
+}
+
+/// Whether it has the form of an account's id at Twilio.
+pub(super) fn is_account_sid(text: &str) -> bool {
+    text.strip_prefix("AC").is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// The name of a Twilio edge or region, as it stands in a host name.

@@ -8,6 +8,7 @@ use dialbridge_core::handoff::MAX_TWIML_CHARS;
 use dialbridge_core::twiml::with_dial_action;
 
 use super::ticket::{State, TicketSigner};
+use crate::paths::{CONNECT_ENDED, DIAL_ENDED};
 use crate::settings::PublicUrl;
 
 /// How many bytes of session parameters an action URL contains.
@@ -20,7 +21,7 @@ pub(crate) fn connect_action<'a>(
     state: &State,
     parameters: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
-    public.http(&format!("/connect-ended?{}s={}", query(parameters).text, signer.issue_state(state)))
+    public.http(&format!("{CONNECT_ENDED}?{}s={}", query(parameters).text, signer.issue_state(state)))
 }
 
 /// Where a call comes back to when nobody has answered its transfer.
@@ -45,7 +46,7 @@ impl DialAction {
                 self.signer.issue_state(&state)
             },
         );
-        let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("/dial-ended?{query}s={state}")));
+        let with = |query: &str| with_dial_action(twiml, &self.public.http(&format!("{DIAL_ENDED}?{query}s={state}")));
         let whole = with(query);
         if whole.chars().count() < MAX_TWIML_CHARS {
             return whole;

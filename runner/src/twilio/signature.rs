@@ -4,7 +4,7 @@
 //! (<https://www.twilio.com/docs/usage/security>). We try the same forms of the URL as Twilio's own libraries.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,13 +31,26 @@ const ENCODED_AGAIN: &AsciiSet = &NON_ALPHANUMERIC
 /// Whether one of the tokens signed the request, with any form of its URL. Each comparison takes constant time.
 #[must_use]
 pub fn is_signed(tokens: &[Secret], url: &str, form: &[(String, String)], signature: &str) -> bool {
-    let Ok(signature) = STANDARD.decode(signature.trim()) else { return false };
+    signed_place(tokens, [url.to_owned()], form, signature).is_some()
+}
+
+/// The place of the first of these URLs with which one of the tokens signed the request, in any form of it. Each form is
+/// tried once, though several URLs may have it.
+pub(crate) fn signed_place(
+    tokens: &[Secret],
+    urls: impl IntoIterator<Item = String>,
+    form: &[(String, String)],
+    signature: &str,
+) -> Option<usize> {
+    let signature = STANDARD.decode(signature.trim()).ok()?;
     let parameters = signed_parameters(form);
-    url_forms(url).iter().any(|url| {
-        let text = format!("{url}{parameters}");
-        tokens.iter().any(|token| {
-            let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
-            hmac::verify(&key, text.as_bytes(), &signature).is_ok()
+    let key = |token: &Secret| hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.expose().as_bytes());
+    let keys: Vec<hmac::Key> = tokens.iter().map(key).collect();
+    let mut tried = BTreeSet::new();
+    urls.into_iter().position(|url| {
+        url_forms(&url).into_iter().filter(|form| tried.insert(form.clone())).any(|form| {
+            let text = format!("{form}{parameters}");
+            keys.iter().any(|key| hmac::verify(key, text.as_bytes(), &signature).is_ok())
         })
     })
 }
@@ -159,6 +172,18 @@ mod tests {
         }
         assert!(signed("wss://example.com/twilio/media/", &[], "Ko8aymfVk0cCegaxVKH0ZCvSyf4="));
         assert!(!signed("https://example.com/voice/", &[("CallSid", "CA1")], "7kudyaTQh+NyYH/ui/OOeke6ryw="));
+    }
+
+    #[test]
+    fn of_several_urls_the_first_one_that_was_signed_is_known() {
+        let place = |urls: &[&str]| {
+            let urls = urls.iter().map(|url| (*url).to_owned());
+            signed_place(&[Secret::new("12345")], urls, &[], "Ko8aymfVk0cCegaxVKH0ZCvSyf4=")
+        };
+        let (right, port) = ("wss://example.com/twilio/media", "wss://example.com:8443/twilio/media");
+        assert_eq!(place(&["wss://example.org/twilio/media", right, right, port]), Some(1));
+        assert_eq!(place(&[port, right]), Some(0), "a form of the first one");
+        assert_eq!((place(&["wss://example.org/"]), place(&[])), (None, None));
     }
 
     #[test]

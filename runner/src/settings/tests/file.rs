@@ -249,7 +249,7 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
         (of_cx("parameters.from = 3"), "FILE: agents.a: CALL_PARAMETERS tells From"),
         (
             of_cx("parameters.a = 3\nparameters.A = 4"),
-            "FILE: agents.a.dialogflow_agent is for a CX agent, to which the file's parameter \"A\" is one with another",
+            "FILE: agents.a.dialogflow_agent is a CX agent, which ignores the case of parameter names: the file has \"A\"",
         ),
         (of_a("parameters.x = nan"), "FILE: agents.a.parameters.x is no value that JSON"),
         (of_a("parameters.x = [[[[[[[[[1]]]]]]]]]"), "FILE: agents.a.parameters.x is no value that JSON"),
