@@ -284,9 +284,10 @@ mod tests {
 
     #[test]
     fn a_number_is_read_as_a_text_and_a_text_as_a_number() {
-        let to = |ours: Value| match of(ours).unwrap().remove(0) {
-            Action::End(AgentEnd::Transfer(transfer)) => (transfer.to, transfer.timeout_s),
-            other => panic!("{other:?}"),
+        let to = |ours: Value| {
+            let actions = of(ours).unwrap();
+            let [Action::End(AgentEnd::Transfer(transfer))] = &actions[..] else { panic!("{actions:?}") };
+            (transfer.to.clone(), transfer.timeout_s)
         };
         for timeout in [json!(20), json!(20.0), json!("20"), json!(" 20.5 ")] {
             let read = to(json!({ "transfer": { "to": "+15550123", "timeout": timeout } }));
