@@ -37,8 +37,8 @@ pub struct Agent {
     sockets: Option<WebSockets>,
 }
 
-/// What a stream waits for before it opens.
-pub type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// The future that a stream awaits before it opens.
+pub type OpenPermit = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The protocol of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,10 +133,10 @@ impl Agent {
         self.open_after(None, context, id, start, events, tasks)
     }
 
-    /// As [`open`](Self::open), but first waits for `turn`. The caller's audio waits with it.
+    /// As [`open`](Self::open), but first awaits `permit`. The caller's audio waits with it.
     pub fn open_after<T: From<()> + Send + 'static>(
         &self,
-        turn: Option<Turn>,
+        permit: Option<OpenPermit>,
         context: &SessionContext,
         id: StreamId,
         start: &TurnStart,
@@ -147,8 +147,8 @@ impl Agent {
         let opened = OpenedStream { id, start: start.clone(), pipe: pipe.clone(), events };
         let (stream, input) = (self.stream(context.clone(), opened), pipe.clone());
         let task = tasks.spawn(async move {
-            if let Some(turn) = turn {
-                turn.await;
+            if let Some(permit) = permit {
+                permit.await;
             }
             lingering(input, stream).await;
             T::from(())
@@ -229,8 +229,8 @@ impl StreamHandle {
         self.pipe.put(input)
     }
 
-    /// Whether the caller is in the middle of what he says: then audio that is late is waited for.
-    pub fn caller_speaks(&self, speaks: bool) {
+    /// Notes whether the caller speaks. While he does, audio that is late is waited for.
+    pub fn set_caller_speaks(&self, speaks: bool) {
         self.pipe.set_caller_speaks(speaks);
     }
 

@@ -162,10 +162,10 @@ impl Auth {
         Err(why)
     }
 
-    /// Whether a request that started at `began`, and that Google refused with these words, may be made again: the
-    /// credentials may not use the quota project that they bring. From then on requests go without it.
+    /// Sends no quota project from now on if Google refused a request with these words because the credentials may not use
+    /// the one that they bring. `true`: the request, which started at `began`, had it, and may be made again without it.
     #[must_use]
-    pub fn may_go_without_user_project(&self, began: Instant, refusal: &str) -> bool {
+    pub fn drop_user_project(&self, began: Instant, refusal: &str) -> bool {
         let names_it = USER_PROJECT_REFUSALS.iter().any(|words| refusal.contains(words));
         let Some(inner) = self.0.as_ref().filter(|_| names_it) else { return false };
         let mut state = inner.state();

@@ -118,11 +118,11 @@ fn query_text(query: Option<cx::query_result::Query>) -> String {
 /// CX waits for its endpointing timeout when the digits match a pattern, and for its interdigit timeout before. We do
 /// not know the patterns, so the endpointing timeout ends the digits if there is one.
 fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<DtmfRules> {
-    let pause = settings.endpointing_timeout_duration.or(settings.interdigit_timeout_duration);
+    let ms = |timeout: Option<_>| timeout.map(from_duration).filter(|ms| *ms > 0);
     settings.enabled.then(|| DtmfRules {
         finish_digit: settings.finish_digit.chars().next(),
         max_digits: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
-        interdigit_ms: pause.map(from_duration).filter(|ms| *ms > 0),
+        interdigit_ms: ms(settings.endpointing_timeout_duration).or_else(|| ms(settings.interdigit_timeout_duration)),
     })
 }
 
@@ -381,6 +381,11 @@ mod tests {
             ..settings.clone()
         };
         assert_eq!(of(endpointing).unwrap().interdigit_ms, Some(700));
+        let none = cx::advanced_settings::DtmfSettings {
+            endpointing_timeout_duration: Some(crate::protobuf::to_duration(0)),
+            ..settings.clone()
+        };
+        assert_eq!(of(none).unwrap().interdigit_ms, of(settings.clone()).unwrap().interdigit_ms, "0 is none");
         assert_eq!(of(cx::advanced_settings::DtmfSettings { enabled: false, ..settings }), None);
         let open = cx::advanced_settings::DtmfSettings { enabled: true, ..Default::default() };
         assert_eq!(of(open), Some(DtmfRules::default()), "what is not said is for the settings");

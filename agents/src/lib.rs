@@ -21,7 +21,7 @@ mod speech;
 mod stream;
 
 pub use address::{AgentAddress, CesTransport, Endpoint, EsApi, Product};
-pub use agent::{Agent, AgentError, EVENT_QUEUE, Link, StreamHandle, Turn};
+pub use agent::{Agent, AgentError, EVENT_QUEUE, Link, OpenPermit, StreamHandle};
 pub use auth::{Auth, AuthError};
 pub use ces::CesConfig;
 pub use fault::certificate_fault;

@@ -108,7 +108,7 @@ impl InputPipe {
         Ok(())
     }
 
-    /// Whether the caller is in the middle of what he says.
+    /// Notes whether the caller speaks.
     pub(super) fn set_caller_speaks(&self, speaks: bool) {
         self.caller_speaks.store(speaks, Ordering::Relaxed);
     }

@@ -63,7 +63,7 @@ impl OpenedStream {
                 fault.transient |= match fault.code.as_str() {
                     // Google refused the token early: another one may work.
                     "UNAUTHENTICATED" => auth.refresh(began),
-                    "PERMISSION_DENIED" => auth.may_go_without_user_project(began, &fault.message),
+                    "PERMISSION_DENIED" => auth.drop_user_project(began, &fault.message),
                     _ => false,
                 };
                 AgentEvent::Failed(fault)

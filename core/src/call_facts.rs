@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::dial_target::DialTarget;
+use crate::call_numbers::{CallNumbers, written};
+use crate::dial_target::{DialTarget, ascii_sign, digits_of};
 use crate::ids::CallSid;
 use crate::parameters::NameCase;
 
@@ -34,12 +35,6 @@ const CALL_SID: &str = "CallSid";
 const ACCOUNT_SID: &str = "AccountSid";
 const DIRECTION: &str = "Direction";
 
-/// The fewest digits of a telephone number with its country code. Shorter ones are short codes.
-const MIN_DIGITS: usize = 7;
-
-/// The most digits of a telephone number with its country code (ITU-T E.164).
-const MAX_DIGITS: usize = 15;
-
 /// A fact of the call that the agent is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,7 +52,7 @@ impl CallParameter {
         Self { fact: fact.to_owned(), name: fact.to_owned() }
     }
 
-    /// What the agent is told unless the settings say otherwise.
+    /// The facts that the agent gets if `CALL_PARAMETERS` is not set.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         [FROM, TO, CALL_SID].map(Self::same).to_vec()
@@ -104,7 +99,7 @@ impl CallFacts {
         if is_outbound(self.get(DIRECTION)) { self.from() } else { self.to() }
     }
 
-    /// What a transfer to a number shows. A call whose caller Twilio does not tell us may have a number.
+    /// The caller ID of a transfer to a number. If Twilio does not name the caller, we assume that he has a number.
     pub(crate) fn caller_id(&self) -> CallerId {
         match (self.caller(), self.called()) {
             (None, _) => CallerId::Own,
@@ -127,7 +122,7 @@ pub enum CallerId {
     Missing,
 }
 
-/// What `From` is if a network keeps the caller's number from us: keys that spell ANONYMOUS, RESTRICTED, UNAVAILABLE, UNKNOWN
+/// Values of `From` that networks send for a withheld number: the keys that spell ANONYMOUS, RESTRICTED, UNAVAILABLE, UNKNOWN
 /// and BLOCKED.
 const WITHHELD: [&str; 5] = ["+266696687", "+7378742833", "+86282452253", "+8656696", "+2562533"];
 
@@ -154,19 +149,24 @@ pub struct ToldFacts {
     names: NameCase,
     /// Each fact's parameter and value.
     told: Vec<(String, String)>,
-    /// The parameters that may hold a number: those of `From` and `To`, and these names themselves.
+    /// The parameters that hold a telephone address: those that are told one, and `From` and `To` themselves.
     number_names: Vec<String>,
-    /// The addresses of both sides.
-    numbers: Vec<String>,
+    /// The addresses of both sides, and those among the told facts.
+    numbers: CallNumbers,
 }
 
 impl ToldFacts {
     pub(crate) fn new(facts: &CallFacts, chosen: &[CallParameter], names: NameCase) -> Self {
-        let told = chosen.iter().filter_map(|told| Some((told.name.clone(), facts.get(&told.fact)?.to_owned())));
-        let of_numbers = chosen.iter().filter(|told| [FROM, TO].contains(&told.fact.as_str()));
-        let number_names = of_numbers.map(|told| told.name.clone()).chain([FROM, TO].map(ToOwned::to_owned)).collect();
-        let numbers = [facts.from(), facts.to()].into_iter().flatten().map(ToOwned::to_owned).collect();
-        Self { names, told: told.collect(), number_names, numbers }
+        let told = chosen.iter().filter_map(|told| Some((told, facts.get(&told.fact)?)));
+        let is_address = |told: &CallParameter| {
+            [FROM, TO].contains(&told.fact.as_str()) || facts.get(&told.fact).is_some_and(is_telephone_address)
+        };
+        let number_names = chosen.iter().filter(|told| is_address(told)).map(|told| told.name.as_str());
+        let number_names = number_names.chain([FROM, TO]).map(ToOwned::to_owned).collect();
+        let addresses = told.clone().map(|(_, value)| value).filter(|value| is_telephone_address(value));
+        let numbers = CallNumbers::new([facts.from(), facts.to()].into_iter().flatten().chain(addresses));
+        let told = told.map(|(told, value)| (told.name.clone(), value.to_owned())).collect();
+        Self { names, told, number_names, numbers }
     }
 
     /// Whether the agent is told one of the call's numbers.
@@ -179,10 +179,15 @@ impl ToldFacts {
         self.told.iter().map(|(name, value)| (name.as_str(), value.as_str().into()))
     }
 
+    /// The numbers of the call that must not stand in a URL.
+    pub(crate) fn numbers(&self) -> &CallNumbers {
+        &self.numbers
+    }
+
     /// Takes out of the agent's parameters what it was told, and every number of the call.
     pub(crate) fn remove_from(&self, parameters: &mut Map<String, Value>) {
         parameters.retain(|name, value| !self.is_told(name, value));
-        self.remove_numbers(parameters);
+        self.numbers.remove_from(parameters);
     }
 
     fn is_told(&self, name: &str, value: &Value) -> bool {
@@ -190,43 +195,18 @@ impl ToldFacts {
         let is_unchanged =
             self.told.iter().any(|(other, fact)| self.names.is_same(name, other) && text == Some(fact.as_str()));
         let is_number_name = self.number_names.iter().any(|other| NameCase::Ignored.is_same(name, other));
-        is_unchanged || (is_number_name && text.is_some_and(is_telephone_address))
+        is_unchanged || (is_number_name && is_number(value))
     }
+}
 
-    /// Takes out every value that is one of the call's numbers, however deep it stands.
-    pub(crate) fn remove_numbers(&self, map: &mut Map<String, Value>) {
-        map.retain(|_, value| self.keep_without_numbers(value));
-    }
-
-    /// The value without the call's numbers, however deep they stand in it.
-    pub(crate) fn without_numbers(&self, value: &Value) -> Value {
-        let mut value = value.clone();
-        if self.keep_without_numbers(&mut value) { value } else { Value::Null }
-    }
-
-    /// Returns `false` if the value is one of the call's numbers. Else takes them out of it.
-    fn keep_without_numbers(&self, value: &mut Value) -> bool {
-        match value {
-            Value::String(text) => !self.is_number(text),
-            Value::Number(number) => !self.is_number(&number.to_string()),
-            Value::Array(values) => {
-                values.retain_mut(|value| self.keep_without_numbers(value));
-                true
-            }
-            Value::Object(map) => {
-                self.remove_numbers(map);
-                true
-            }
-            Value::Null | Value::Bool(_) => true,
+/// Whether a value is a number or an address, under a name that says so.
+fn is_number(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            is_telephone_address(text) || (text.trim().starts_with('(') && digits_of(text).is_some())
         }
-    }
-
-    fn is_number(&self, text: &str) -> bool {
-        self.numbers.iter().any(|number| match (digits(number), digits(text)) {
-            (Some(number), Some(text)) => number == text,
-            (None, _) => number.contains(':') && number.eq_ignore_ascii_case(text.trim()),
-            (Some(_), None) => false,
-        })
+        Value::Number(number) => digits_of(&written(number)).is_some(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
@@ -237,18 +217,8 @@ pub fn is_telephone_address(text: &str) -> bool {
     let has_scheme = ["sip:", "sips:", "client:", "tel:"]
         .iter()
         .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    has_scheme || (text.starts_with(['+', '0']) && digits(text).is_some())
-}
-
-/// The digits of a telephone number, however it is written. `None` if the text is no number, or too short to be one.
-fn digits(text: &str) -> Option<String> {
-    let is_sign = |c: char| matches!(c, '+' | '-' | '.' | '(' | ')' | '/') || c.is_whitespace();
-    let digits: String = text.chars().filter(|c| !is_sign(*c)).collect();
-    // JSON's numbers are doubles: 15550100.0.
-    let digits = if text.ends_with(".0") && !text.starts_with('+') { digits.strip_suffix('0')? } else { &digits };
-    let digits = digits.strip_prefix("00").unwrap_or(digits);
-    let is_number = (MIN_DIGITS..=MAX_DIGITS).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| digits.to_owned())
+    let is_dialled = text.chars().find_map(ascii_sign).is_some_and(|sign| matches!(sign, '+' | '0'));
+    has_scheme || (is_dialled && digits_of(text).is_some())
 }
 
 #[cfg(test)]
@@ -299,6 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn under_a_numbers_name_a_number_goes_in_every_form_and_every_told_address_is_a_number_of_the_call() {
+        let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Ignored);
+        for number in [
+            json!(442_079_460_000_u64),
+            json!(442_079_460_000.0),
+            json!("(020) 7946 0000"),
+            json!("＋４４２０７９４６００００"),
+        ] {
+            assert_eq!(without(&told, json!({ "from": number })), json!({}), "{number}");
+        }
+        let trip = json!({ "from": "2024-05-01", "to": 3 });
+        assert_eq!(without(&told, trip.clone()), trip);
+        let mut more = facts("");
+        let header = "sip:+15550155@pbx.example.com".to_owned();
+        more.0.extend([("ForwardedFrom".to_owned(), "+15550144".to_owned()), ("SipHeader_X-Desk".to_owned(), header)]);
+        let chosen = ["From", "ForwardedFrom", "SipHeader_X-Desk"].map(CallParameter::same);
+        let told = ToldFacts::new(&more, &chosen, NameCase::Ignored);
+        let returned = json!({ "a": "+1 555 0144", "b": "for +1 555 0155", "forwardedfrom": "+15550166",
+            "c": "sip:+15550155@pbx.example.com", "d": "+15550177" });
+        assert_eq!(without(&told, returned), json!({ "b": "for …", "d": "+15550177" }));
+        let untold = ToldFacts::new(&more, &[], NameCase::Ignored);
+        assert_eq!(without(&untold, json!({ "a": "+1 555 0144" })), json!({ "a": "+1 555 0144" }), "the agent's own");
+    }
+
+    #[test]
     fn an_agent_that_compares_letter_by_letter_keeps_its_own_names() {
         let told = ToldFacts::new(&facts(""), &CallParameter::defaults(), NameCase::Exact);
         let returned = json!({ "CallSid": "CA1", "callsid": "CA1", "From": "+15550100" });
@@ -326,7 +321,7 @@ mod tests {
         let mut short = facts("");
         short.0.insert("To".to_owned(), "12345".to_owned());
         let told = ToldFacts::new(&short, &[], NameCase::Ignored);
-        let own = json!({ "order": 12345, "n": "15550101", "t": "15550100x", "price": 12.5 });
+        let own = json!({ "order": 12345, "n": "15550101", "t": "155501001", "price": 12.5 });
         assert_eq!(without(&told, own.clone()), own);
     }
 }

@@ -19,15 +19,14 @@ const MAX_CLIENT_CHARS: usize = 121;
 
 /// The prefixes of premium-rate numbers, by the numbering plans: international (+979), North America, France, Netherlands,
 /// Belgium, Italy, Switzerland, Austria, United Kingdom, Denmark, Sweden, Norway, Poland, Germany, Brazil, Australia, Japan,
-/// South Korea, Ireland, Portugal, Spain, Finland.
-const PREMIUM: [&str; 39] = [
-    "979", "1900", "1976", "3389", "31900", "31906", "31909", "3290", "39199", "39892", "39894", "39895", "39899",
-    "41900", "41901", "41906", "43900", "43930", "43931", "43939", "449", "4590", "46900", "46939", "46944", "47829",
-    "4870", "49137", "49900", "55900", "61190", "81990", "8260", "35315", "351760", "34803", "34806", "34807",
-    "358700",
+/// South Korea, Portugal, Spain, Finland. [`is_premium`] has those of North America's exchanges and of Ireland.
+const PREMIUM: [&str; 37] = [
+    "979", "1900", "3389", "31900", "31906", "31909", "3290", "39199", "39892", "39894", "39895", "39899", "41900",
+    "41901", "41906", "43900", "43930", "43931", "43939", "449", "4590", "46900", "46939", "46944", "47829", "4870",
+    "49137", "49900", "55900", "61190", "81990", "8260", "351760", "34803", "34806", "34807", "358700",
 ];
 
-/// What a `<Dial>` dials.
+/// The other side of a `<Dial>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DialTarget {
     /// `+` and digits, or an address that begins with `sip:`, `sips:` or `client:`.
@@ -68,7 +67,7 @@ impl fmt::Display for DialFault {
                 "has characters that no number has: write a number such as +15550123, or sip:, sips:, client:"
             }
             Self::NoCountryCode => "has no country code: write + and the country's code before the number",
-            Self::Length => "has not 7 to 15 digits with its country code",
+            Self::Length => "does not have 7 to 15 digits with its country code",
             Self::Extension => "has an extension that is not 1 to 16 digits",
             Self::Premium => "is a premium-rate number, which the service does not dial",
             Self::Sip => "is no SIP address: write sip:USER@HOST",
@@ -112,14 +111,40 @@ impl DialTarget {
 /// The text with ASCII in place of full-width signs and of the hyphens and spaces of typography, and without marks that are
 /// not seen.
 fn plain(text: &str) -> String {
-    let sign = |c: char| match c {
+    text.chars().filter_map(ascii_sign).collect()
+}
+
+/// The ASCII sign of a full-width one, or of a hyphen or space of typography. `None` for a mark that is not seen.
+pub(crate) fn ascii_sign(c: char) -> Option<char> {
+    match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0),
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30FC}' => Some('-'),
         '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' => None,
         c if c.is_whitespace() && !c.is_control() => Some(' '),
         c => Some(c),
+    }
+}
+
+/// Whether people write this sign between the digits of a number.
+pub(crate) fn is_separator(sign: char) -> bool {
+    matches!(sign, ' ' | '-' | '.' | '(' | ')' | '/')
+}
+
+/// The digits of a text that is a telephone number and nothing else, and whether a country code is at their beginning for
+/// sure. `None` for other texts, and for too few or too many digits.
+pub(crate) fn digits_of(text: &str) -> Option<(String, bool)> {
+    // Four bytes are the longest character.
+    if text.len() > 4 * MAX_CHARS {
+        return None;
+    }
+    let text = plain(text);
+    let text = in_brackets(text.trim());
+    let rest = match text.split_once(':') {
+        Some((scheme, rest)) if scheme.trim().eq_ignore_ascii_case("tel") => rest,
+        _ => text,
     };
-    text.chars().filter_map(sign).collect()
+    let WrittenNumber { digits, is_international, .. } = WrittenNumber::parse(rest).ok()?;
+    DIGITS.contains(&digits.len()).then_some((digits, is_international))
 }
 
 /// The address in `"Desk" <sip:desk@example.com>`.
@@ -151,31 +176,54 @@ fn client(identity: &str) -> Result<DialTarget, DialFault> {
     }
 }
 
-fn number(text: &str) -> Result<DialTarget, DialFault> {
-    let (text, extension) = without_extension(text)?;
-    // "+44 (0)20": the zero is dialled within the country only.
-    let text = if text.trim_start().starts_with(['+', '0']) { text.replacen("(0)", "", 1) } else { text };
-    let is_separator = |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')' | '/');
-    let compact: String = text.chars().filter(|c| !is_separator(*c)).collect();
-    let international = compact.strip_prefix('+').or_else(|| compact.strip_prefix("00"));
-    let digits = international.unwrap_or(&compact);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(DialFault::Characters);
+/// A number as it is written.
+struct WrittenNumber {
+    /// Without the sign or the zeros of a call abroad.
+    digits: String,
+    /// Whether it had them.
+    is_international: bool,
+    extension: Option<String>,
+}
+
+impl WrittenNumber {
+    fn parse(text: &str) -> Result<Self, DialFault> {
+        let (text, extension) = without_extension(text)?;
+        // "+44 (0)20": the zero is dialled within the country only.
+        let text = if text.trim_start().starts_with(['+', '0']) { text.replacen("(0)", "", 1) } else { text };
+        let compact: String = text.chars().filter(|c| !is_separator(*c)).collect();
+        let international = compact.strip_prefix('+').or_else(|| compact.strip_prefix("00"));
+        let digits = international.unwrap_or(&compact);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(DialFault::Characters);
+        }
+        Ok(Self { digits: digits.to_owned(), is_international: international.is_some(), extension })
     }
-    if international.is_none() || digits.starts_with('0') {
+}
+
+fn number(text: &str) -> Result<DialTarget, DialFault> {
+    let WrittenNumber { digits, is_international, extension } = WrittenNumber::parse(text)?;
+    if !is_international || digits.starts_with('0') {
         return Err(DialFault::NoCountryCode);
     }
     if !DIGITS.contains(&digits.len()) {
         return Err(DialFault::Length);
     }
-    if PREMIUM.iter().any(|start| digits.starts_with(start)) {
+    if is_premium(&digits) {
         return Err(DialFault::Premium);
     }
     Ok(DialTarget { address: format!("+{digits}"), extension })
 }
 
-/// The number, and its extension: `;ext=12` (RFC 3966), `ext. 12`, `x12`, `#12`, `,12`. Other parameters of a `tel:` address
-/// say nothing of what to dial, but for a context, which is a country code or nothing that we know.
+fn is_premium(digits: &str) -> bool {
+    // "+1 212 976 0100": 976 is an exchange, in any area.
+    let is_exchange = digits.starts_with('1') && digits.get(4..7) == Some("976");
+    // "+353 1520 123 456": a number of Dublin also begins with 3531, and is shorter.
+    let is_irish = digits.starts_with("35315") && digits.len() == 13;
+    is_exchange || is_irish || PREMIUM.iter().any(|start| digits.starts_with(start))
+}
+
+/// The number, and its extension: `;ext=12` (RFC 3966), `ext. 12`, `x12`, `#12`, `,12`. Reads `phone-context` as a country
+/// code and ignores all other parameters of a `tel:` address.
 fn without_extension(text: &str) -> Result<(String, Option<String>), DialFault> {
     let lower = text.to_ascii_lowercase();
     let mut parts = lower.split(';').map(str::trim);
@@ -266,6 +314,23 @@ mod tests {
         ] {
             let target = DialTarget::parse(text).unwrap();
             assert_eq!((target.address.as_str(), target.is_number()), (address, false));
+        }
+    }
+
+    #[test]
+    fn each_premium_number_is_refused_and_its_neighbours_are_not() {
+        let refused = |digits: &str| DialTarget::parse(&format!("+{digits}")) == Err(DialFault::Premium);
+        for start in PREMIUM {
+            assert!(refused(&format!("{start:0<12}")), "{start}");
+        }
+        for (premium, other) in [
+            ("12129760100", "12125760100"),
+            ("3531520123456", "35315201234"),
+            ("3531599123456", "35315991234"),
+            ("19005550100", "19015550100"),
+            ("449098790000", "442079460000"),
+        ] {
+            assert!(refused(premium) && !refused(other), "{premium}, {other}");
         }
     }
 

@@ -97,6 +97,7 @@ pub mod audio;
 pub mod breaker;
 pub mod call;
 pub mod call_facts;
+mod call_numbers;
 pub mod carried;
 mod checksum;
 pub mod config;

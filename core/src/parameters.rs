@@ -45,10 +45,21 @@ impl NameCase {
         map.insert(name.to_owned(), value);
     }
 
-    /// Takes a name out, in whatever spelling.
+    /// Takes a name out, in all its spellings.
     pub fn remove(self, map: &mut Map<String, Value>, name: &str) -> Option<Value> {
-        let spelled = self.spelled(map, name)?.to_owned();
-        map.remove(&spelled)
+        let exact = map.remove(name);
+        if self == Self::Exact {
+            return exact;
+        }
+        let mut other = None;
+        map.retain(|spelled, value| {
+            let is_same = self.is_same(spelled, name);
+            if is_same {
+                other = Some(value.take());
+            }
+            !is_same
+        });
+        exact.or(other)
     }
 
     /// Sets all values of `more`.
@@ -117,6 +128,9 @@ mod tests {
             assert_eq!(case.get(&map, "shop").is_some(), case == NameCase::Ignored);
             assert_eq!(case.remove(&mut map, "sHOP").is_some(), case == NameCase::Ignored);
         }
+        let mut twice = one("Shop", 1);
+        twice.insert("SHOP".to_owned(), 1.into());
+        assert!(NameCase::Ignored.remove(&mut twice, "shop").is_some() && twice.is_empty());
         assert!(NameCase::Ignored.is_same("STRASSE-\u{c4}", "strasse-\u{e4}"));
     }
 

@@ -11,14 +11,17 @@
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
 //! ```
 //!
-//! Models write payloads too, so a flag may be a text or a number ([`flag`]).
+//! Models write payloads too, so a flag may be a text or a number ([`flag`]), and a number a text. What a payload says of a
+//! wrong value never shows it: it may be a telephone number.
 //!
 //! `docs/custom-payloads.md` describes all of it.
 
-use serde::Deserialize;
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
+use crate::call_numbers::written;
 use crate::dial_target::DialTarget;
 
 /// The key of this service's part in a payload.
@@ -44,31 +47,6 @@ pub enum Action {
     Protect,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Ours {
-    transfer: Option<RawTransfer>,
-    enqueue: Option<RawEnqueue>,
-    handoff: Option<Map<String, Value>>,
-    pause: Option<Map<String, Value>>,
-    end: Option<Flag>,
-    play: Option<String>,
-    barge_in: Option<Flag>,
-}
-
-/// A flag as a model writes it.
-#[derive(Deserialize)]
-#[serde(try_from = "Value")]
-struct Flag(bool);
-
-impl TryFrom<Value> for Flag {
-    type Error = &'static str;
-
-    fn try_from(value: Value) -> Result<Self, Self::Error> {
-        flag(&value).map(Self).ok_or("a flag is neither true nor false")
-    }
-}
-
 /// Reads a flag that a model, or a person in a console, has written: `true`, `1`, or a text such as `"True"` and
 /// `"yes"`, and their opposites. `None` for anything else.
 #[must_use]
@@ -84,21 +62,59 @@ pub fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawTransfer {
-    to: String,
-    caller_id: Option<String>,
-    // A protobuf Struct has only doubles.
-    timeout: Option<f64>,
+/// An object of a payload, and where it stands.
+struct Part<'a> {
+    path: String,
+    map: &'a Map<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawEnqueue {
-    workflow_sid: Option<String>,
-    queue: Option<String>,
-    attributes: Option<Map<String, Value>>,
+impl<'a> Part<'a> {
+    /// The object at a place. It has only these names.
+    fn new(path: String, value: &'a Value, names: &[&str]) -> Result<Self, String> {
+        let Value::Object(map) = value else { return Err(format!("\"{path}\" in a custom payload is no object")) };
+        match map.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(Self { path, map }),
+            Some(name) => {
+                let (name, names) = (shown(name), names.join(", "));
+                Err(format!("\"{path}\" in a custom payload has \"{name}\", which is none of {names}"))
+            }
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The sentence for a value that is wrong.
+    fn wrong(&self, name: &str, why: impl fmt::Display) -> String {
+        format!("\"{}.{name}\" in a custom payload {why}", self.path)
+    }
+
+    fn part(&self, name: &str, names: &[&str]) -> Result<Option<Self>, String> {
+        self.get(name).map(|value| Self::new(format!("{}.{name}", self.path), value, names)).transpose()
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Number(number)) => Ok(Some(written(number))),
+            Some(_) => Err(self.wrong(name, "is no text")),
+        }
+    }
+
+    fn object(&self, name: &str) -> Result<Option<Map<String, Value>>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(map.clone())),
+            Some(_) => Err(self.wrong(name, "is no object")),
+        }
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>, String> {
+        let read = |value| flag(value).ok_or_else(|| self.wrong(name, "is neither true nor false"));
+        self.get(name).map(read).transpose()
+    }
 }
 
 /// The actions of a payload, in the order in which they must run. Empty if the payload is for another system.
@@ -109,20 +125,21 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     let Some(ours) = payload.get(KEY) else {
         return misplaced(payload).map_or_else(|| Ok(Vec::new()), |place| Err(format!("\"{KEY}\" stands {place}")));
     };
-    let ours = Ours::deserialize(ours).map_err(|error| format!("\"{KEY}\" in a custom payload: {error}"))?;
+    let names = ["transfer", "enqueue", "handoff", "pause", "end", "play", "bargeIn"];
+    let ours = Part::new(KEY.to_owned(), ours, &names)?;
     let mut actions = Vec::new();
-    if let Some(uri) = ours.play {
+    if let Some(uri) = ours.text("play")? {
         actions.push(Action::Play(Prompt::at(fetchable(uri)?)));
     }
-    if matches!(ours.barge_in, Some(Flag(false))) {
+    if ours.flag("bargeIn")? == Some(false) {
         actions.push(Action::Protect);
     }
     let ends = [
-        ours.transfer.map(transfer).transpose()?,
-        ours.enqueue.map(enqueue).transpose()?,
-        ours.handoff.map(|metadata| AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata) }),
-        ours.pause.map(|parameters| AgentEnd::Pause { parameters: Value::Object(parameters) }),
-        ours.end.filter(|Flag(end)| *end).map(|_| AgentEnd::EndInteraction),
+        ours.part("transfer", &["to", "callerId", "timeout"])?.map(|part| transfer(&part)).transpose()?,
+        ours.part("enqueue", &["workflowSid", "queue", "attributes"])?.map(|part| enqueue(&part)).transpose()?,
+        ours.object("handoff")?.map(|metadata| AgentEnd::LiveAgentHandoff { metadata: Value::Object(metadata) }),
+        ours.object("pause")?.map(|parameters| AgentEnd::Pause { parameters: Value::Object(parameters) }),
+        ours.flag("end")?.filter(|end| *end).map(|_| AgentEnd::EndInteraction),
     ];
     let mut ends = ends.into_iter().flatten();
     actions.extend(ends.next().map(Action::End));
@@ -130,6 +147,11 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
         None => Ok(actions),
         Some(_) => Err(format!("\"{KEY}\" in a custom payload asks for two ends of the call")),
     }
+}
+
+/// How a report shows a name: its beginning, without digits.
+fn shown(name: &str) -> String {
+    name.chars().take(MAX_SHOWN_CHARS).map(|c| if c.is_numeric() { '#' } else { c }).collect()
 }
 
 /// Where this service's part stands in a payload in which it is not at the top, as words that follow its name.
@@ -151,7 +173,7 @@ fn misplaced(payload: &Value) -> Option<String> {
         return Some(format!("in other letters in a custom payload: it belongs {top}"));
     }
     let (name, _) = map.iter().find(|(_, value)| below(value, MAX_DEPTH))?;
-    let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+    let name = shown(name);
     Some(format!("below \"{name}\" in a custom payload: it belongs {top}"))
 }
 
@@ -173,19 +195,18 @@ fn fetchable(uri: String) -> Result<String, String> {
     Err(format!("\"{KEY}.play\" in a custom payload begins neither with https:// nor with gs://"))
 }
 
-fn transfer(raw: RawTransfer) -> Result<AgentEnd, String> {
-    let parse = |field: &str, text: &str| {
-        DialTarget::parse(text).map_err(|fault| format!("\"{KEY}.transfer.{field}\" in a custom payload {fault}"))
-    };
-    let target = parse("to", &raw.to)?;
-    let caller_id = raw.caller_id.map(|text| parse("callerId", &text)).transpose()?.map(|target| target.address);
-    let timeout_s = match raw.timeout {
+/// What is dialled is read with the agent's other transfers.
+fn transfer(part: &Part<'_>) -> Result<AgentEnd, String> {
+    let to = part.text("to")?.ok_or_else(|| part.wrong("to", "is missing"))?;
+    let parse = |text: String| DialTarget::parse(&text).map_err(|fault| part.wrong("callerId", fault));
+    let caller_id = part.text("callerId")?.map(parse).transpose()?.map(|target| target.address);
+    let seconds = part.text("timeout")?.map(|text| text.trim().parse().unwrap_or(f64::NAN));
+    let timeout_s = match seconds {
         None => None,
         Some(seconds) if (1.0..=600.0).contains(&seconds) => Some(whole(seconds)),
-        Some(_) => return Err(format!("\"{KEY}.transfer.timeout\" in a custom payload is not from 1 to 600 seconds")),
+        Some(_) => return Err(part.wrong("timeout", "is not from 1 to 600 seconds")),
     };
-    let DialTarget { address: to, extension } = target;
-    Ok(AgentEnd::Transfer(Transfer { to, extension, caller_id, timeout_s }))
+    Ok(AgentEnd::Transfer(Transfer { caller_id, timeout_s, ..Transfer::to(to) }))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 600")]
@@ -193,19 +214,20 @@ fn whole(seconds: f64) -> u32 {
     seconds as u32
 }
 
-fn enqueue(raw: RawEnqueue) -> Result<AgentEnd, String> {
-    if raw.workflow_sid.is_some() == raw.queue.is_some() {
+fn enqueue(part: &Part<'_>) -> Result<AgentEnd, String> {
+    let (workflow_sid, queue) = (part.text("workflowSid")?, part.text("queue")?);
+    if workflow_sid.is_some() == queue.is_some() {
         return Err(format!("\"{KEY}.enqueue\" in a custom payload needs a workflowSid or a queue, and not both"));
     }
     let is_queue = |name: &String| (1..=MAX_QUEUE_CHARS).contains(&name.chars().count());
-    if !raw.queue.as_ref().is_none_or(is_queue) {
-        return Err(format!("\"{KEY}.enqueue.queue\" in a custom payload has not 1 to {MAX_QUEUE_CHARS} characters"));
+    if !queue.as_ref().is_none_or(is_queue) {
+        return Err(part.wrong("queue", format_args!("does not have 1 to {MAX_QUEUE_CHARS} characters")));
     }
-    if !raw.workflow_sid.as_ref().is_none_or(|sid| sid.starts_with("WW")) {
-        return Err(format!("\"{KEY}.enqueue.workflowSid\" in a custom payload does not begin with WW"));
+    if !workflow_sid.as_ref().is_none_or(|sid| sid.starts_with("WW")) {
+        return Err(part.wrong("workflowSid", "does not begin with WW"));
     }
-    let attributes = raw.attributes.map_or(Value::Null, Value::Object);
-    Ok(AgentEnd::Enqueue(Enqueue { workflow_sid: raw.workflow_sid, queue: raw.queue, attributes }))
+    let attributes = part.object("attributes")?.map_or(Value::Null, Value::Object);
+    Ok(AgentEnd::Enqueue(Enqueue { workflow_sid, queue, attributes }))
 }
 
 #[cfg(test)]
@@ -261,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_as_a_text_and_a_text_as_a_number() {
+        let to = |ours: Value| {
+            let actions = of(ours).unwrap();
+            let [Action::End(AgentEnd::Transfer(transfer))] = &actions[..] else { panic!("{actions:?}") };
+            (transfer.to.clone(), transfer.timeout_s)
+        };
+        for timeout in [json!(20), json!(20.0), json!("20"), json!(" 20.5 ")] {
+            let read = to(json!({ "transfer": { "to": "+15550123", "timeout": timeout } }));
+            assert_eq!(read, ("+15550123".to_owned(), Some(20)));
+        }
+        // The call decides what it dials: this has no country code.
+        assert_eq!(to(json!({ "transfer": { "to": 15_550_123.0 } })), ("15550123".to_owned(), None));
+        assert_eq!(to(json!({ "transfer": { "to": "the desk", "timeout": null } })), ("the desk".to_owned(), None));
+        let queue = of(json!({ "enqueue": { "queue": 7 } })).unwrap();
+        assert!(matches!(&queue[0], Action::End(AgentEnd::Enqueue(task)) if task.queue.as_deref() == Some("7")));
+    }
+
+    #[test]
     fn a_part_in_a_wrong_place_is_told_with_the_right_one() {
         let ours = json!({ "end": true });
         for (payload, told) in [
@@ -278,11 +318,19 @@ mod tests {
     fn a_wrong_one_says_what_is_wrong() {
         for (ours, told) in [
             (json!({ "transfr": {} }), "transfr"),
-            (json!({ "transfer": { "to": "12" } }), "dialbridge.transfer.to"),
-            (json!({ "transfer": { "to": "sip:a b@c" } }), "dialbridge.transfer.to"),
-            (json!({ "transfer": { "to": "+19005550123" } }), "premium-rate"),
-            (json!({ "transfer": { "to": "+15550123", "callerId": "the desk" } }), "dialbridge.transfer.callerId"),
-            (json!({ "transfer": { "to": "+15550123", "timeout": 0.0 } }), "dialbridge.transfer.timeout"),
+            (json!({ "transfer": {} }), "\"dialbridge.transfer.to\" in a custom payload is missing"),
+            (json!({ "transfer": { "to": ["+15550187"] } }), "dialbridge.transfer.to"),
+            (json!({ "transfer": "+15550187" }), "\"dialbridge.transfer\" in a custom payload is no object"),
+            (json!({ "transfer": { "to": "+15550187", "+15550187": 1 } }), "none of to, callerId, timeout"),
+            (json!({ "enqueue": { "queue": "a", "attributes": "+15550187" } }), "dialbridge.enqueue.attributes"),
+            (json!({ "handoff": "+15550187" }), "dialbridge.handoff"),
+            (json!({ "pause": ["+15550187"] }), "dialbridge.pause"),
+            (json!({ "end": "+15550187" }), "dialbridge.end"),
+            (json!({ "play": ["+15550187"] }), "dialbridge.play"),
+            (json!("+15550187"), "\"dialbridge\" in a custom payload is no object"),
+            (json!({ "transfer": { "to": "+15550187", "timeout": "soon" } }), "dialbridge.transfer.timeout"),
+            (json!({ "transfer": { "to": "+15550187", "callerId": "the desk" } }), "dialbridge.transfer.callerId"),
+            (json!({ "transfer": { "to": "+15550187", "timeout": 0.0 } }), "dialbridge.transfer.timeout"),
             (json!({ "enqueue": {} }), "workflowSid or a queue"),
             (json!({ "enqueue": { "queue": "" } }), "1 to 64 characters"),
             (json!({ "enqueue": { "queue": "q".repeat(65) } }), "1 to 64 characters"),
@@ -292,7 +340,7 @@ mod tests {
             (json!(7), "dialbridge"),
         ] {
             let why = of(ours).unwrap_err();
-            assert!(why.contains(told), "{why}");
+            assert!(why.contains(told) && !why.contains("5550187"), "{why}");
         }
     }
 }

@@ -248,7 +248,7 @@ pub enum Report {
         /// The turn in which the agent asked for it.
         turn: TurnId,
     },
-    /// The agent asks for a transfer to something that we do not dial. The conversation goes on.
+    /// The agent asks for a transfer to an address that the service does not dial.
     TransferRefused {
         /// In which turn.
         turn: TurnId,

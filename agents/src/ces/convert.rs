@@ -98,15 +98,23 @@ fn ended(end: ces::EndSession, mut answer: Answer) -> Answer {
     answer
 }
 
-/// Where the call goes. If the number cannot be dialled, a live agent takes the call, and the fault comes along. A model
-/// fills the metadata, so a flag may be a text or a number, and a name with `false` asks for nothing.
-fn agent_end(metadata: &Map<String, Value>) -> Result<AgentEnd, (AgentEnd, DialFault)> {
+/// The value of a name, among the parameters or beside them. A model fills the metadata, so a flag may be a text or a number,
+/// and a name with `false` asks for nothing.
+fn asked_for<'a>(metadata: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let params = metadata.get(PARAMS).and_then(Value::as_object);
-    let transfer = params.and_then(|params| params.get(TRANSFER)).or_else(|| metadata.get(TRANSFER));
-    let transfer = transfer.filter(|value| !value.is_null() && flag(value) != Some(false));
-    let Some(transfer) = transfer else { return Ok(other_end(metadata)) };
-    let number = transfer.get("phoneNumber").and_then(Value::as_str).unwrap_or_default();
-    match DialTarget::parse(number) {
+    let value = params.and_then(|params| params.get(name)).or_else(|| metadata.get(name));
+    value.filter(|value| !value.is_null() && flag(value) != Some(false))
+}
+
+/// Where the call goes. If the number cannot be dialled, a live agent takes the call, and the fault comes along.
+fn agent_end(metadata: &Map<String, Value>) -> Result<AgentEnd, (AgentEnd, DialFault)> {
+    let Some(transfer) = asked_for(metadata, TRANSFER) else { return Ok(other_end(metadata)) };
+    let number = match transfer.get("phoneNumber").unwrap_or(transfer) {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
+    };
+    match DialTarget::parse(&number) {
         Ok(DialTarget { address, extension }) => {
             Ok(AgentEnd::Transfer(Transfer { extension, ..Transfer::to(address) }))
         }
@@ -116,11 +124,7 @@ fn agent_end(metadata: &Map<String, Value>) -> Result<AgentEnd, (AgentEnd, DialF
 
 /// Where a call goes that is not transferred.
 fn other_end(metadata: &Map<String, Value>) -> AgentEnd {
-    let named = |name: &str| {
-        let params = metadata.get(PARAMS).and_then(Value::as_object);
-        let value = params.and_then(|params| params.get(name)).or_else(|| metadata.get(name));
-        value.filter(|value| !value.is_null() && flag(value) != Some(false))
-    };
+    let named = |name: &str| asked_for(metadata, name);
     if let Some(content) = named(HANDOFF) {
         let mut told = match content {
             Value::Object(content) => content.clone(),

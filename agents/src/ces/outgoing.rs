@@ -55,7 +55,8 @@ pub(super) struct Outgoing {
 }
 
 /// The input that makes the agent speak first. An app may need a moment to take the variables: an answer before that
-/// would not know them. The caller's audio goes on meanwhile.
+/// would not know them. The caller's audio goes on meanwhile. Other input waits behind the kick-start, and so does the end of
+/// the stream.
 #[derive(Debug)]
 struct KickStart {
     messages: Vec<Message>,
@@ -140,7 +141,10 @@ impl Outgoing {
                 self.fill.last_audio = Instant::now();
                 self.fill.left = MAX_SILENCE;
             }
-            Some(StreamInput::Input(input)) => self.put_after_audio(request::input(&input)),
+            Some(StreamInput::Input(input)) => match &mut self.kick_start {
+                Some(kick_start) => kick_start.messages.extend(request::input(&input)),
+                None => self.put_after_audio(request::input(&input)),
+            },
             Some(StreamInput::Parameters(parameters)) => {
                 self.put_after_audio(request::parameters(&parameters).into_iter().collect());
             }
@@ -151,6 +155,7 @@ impl Outgoing {
                     self.next.extend(self.encoder.finish().map(request::audio));
                 } else {
                     self.pending.clear();
+                    self.kick_start = None;
                 }
             }
         }
@@ -225,7 +230,7 @@ impl Stream for Outgoing {
                 return Poll::Ready(Some(message));
             }
             if self.is_done {
-                return Poll::Ready(None);
+                return if self.kick_start.is_some() { Poll::Pending } else { Poll::Ready(None) };
             }
             match self.pipe.poll_read(cx) {
                 Poll::Ready(input) => self.take(input),

@@ -1,6 +1,7 @@
 //! What several checks need to know about a URL and the answer that came from it.
 
 use bytes::Bytes;
+use dialbridge_net::hosts::without_brackets;
 use http::header::LOCATION;
 use http::{Response, Uri};
 
@@ -29,7 +30,7 @@ pub(crate) fn location(response: &Response<Bytes>) -> Option<String> {
 /// Whether only this machine can reach it.
 pub(crate) fn is_loopback(authority: &str) -> bool {
     let uri: Option<Uri> = format!("http://{authority}/").parse().ok();
-    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+    let host = without_brackets(uri.as_ref().and_then(Uri::host).unwrap_or_default());
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 

@@ -1,6 +1,6 @@
-//! How loud audio is: whether anybody speaks in it.
+//! Measures how loud audio is, to tell voice from silence.
 
-use super::g711::{decode_alaw, mulaw_magnitude};
+use super::g711::{alaw_to_linear, mulaw_magnitude};
 use super::wav::{is_wav, read_wav};
 use super::{AudioFormat, Encoding, SAMPLE_RATE};
 
@@ -32,9 +32,7 @@ fn is_quiet_in(format: AudioFormat, audio: &[u8]) -> bool {
         let level = match format.encoding {
             Encoding::Mulaw => mulaw_level(stretch),
             Encoding::Alaw => {
-                let mut samples = Vec::new();
-                decode_alaw(stretch, &mut samples);
-                mean(samples.iter().map(|sample| u64::from(sample.unsigned_abs())), samples.len())
+                mean(stretch.iter().map(|&code| u64::from(alaw_to_linear(code).unsigned_abs())), stretch.len())
             }
             Encoding::Linear16 => {
                 let (samples, _) = stretch.as_chunks::<2>();

@@ -14,7 +14,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 pub(super) struct Content {
     /// `dialogflowJSON`, its fields in order.
     pub(super) fields: Vec<(HandoffField, Value)>,
-    /// What the agent gives to the handler, in `VirtualAgentProviderData`.
+    /// The object for the handler, in `VirtualAgentProviderData`.
     pub(super) given: Option<Given>,
     /// Why the call ends, if the agent did not end it.
     pub(super) reason: Option<&'static str>,
@@ -22,7 +22,7 @@ pub(super) struct Content {
     pub(super) loss: Loss,
 }
 
-/// What the agent gives to the handler: the metadata of a live-agent hand-off, or the parameters of a pause.
+/// The object for the handler: the metadata of a live-agent hand-off, or the parameters of a pause.
 pub(super) struct Given {
     name: &'static str,
     value: Value,
@@ -36,7 +36,10 @@ impl Content {
                 Some(json!({ "name": outcome.intent.name, "displayName": outcome.intent.display_name }))
             }
             HandoffField::Parameters => Some(Value::Object(outcome.parameters.clone())),
-            HandoffField::QueryText => Some(Value::from(outcome.query_text.as_str())),
+            HandoffField::QueryText => {
+                let masked = outcome.told.numbers().masked(&outcome.query_text);
+                Some(masked.map_or_else(|| Value::from(outcome.query_text.as_str()), Value::from))
+            }
             HandoffField::Action => (!outcome.action.is_empty()).then(|| Value::from(outcome.action.as_str())),
             HandoffField::LiveAgentHandoff => metadata.clone(),
             HandoffField::Session => Some(Value::from(outcome.session.as_str())),
@@ -79,16 +82,16 @@ impl Content {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// Makes the content smaller until `fits` holds for it. What the agent gives to the handler stands in both objects while
-    /// there is room, else in `VirtualAgentProviderData` alone, its texts shortened, the longest first. Other parts are left
-    /// out, the largest first: of the parameters one after the other, and the intent last. A part is left out if no text
-    /// that the agent gives is longer.
+    /// Makes the content smaller until `fits` holds for it. The object for the handler stands in both objects while there is
+    /// room, else in `VirtualAgentProviderData` alone, its texts shortened, the longest first. Other parts are left out, the
+    /// largest first: of the parameters one after the other, and the intent last. A part is left out if no text of the
+    /// object for the handler is longer.
     pub(super) fn make_fit(&mut self, fits: impl Fn(&Self) -> bool) {
         if fits(self) {
             return;
         }
         self.leave_out_field(HandoffField::LiveAgentHandoff);
-        self.leave_out_without_hope();
+        self.leave_out_oversized();
         while !fits(self) {
             let largest = self.largest().or_else(|| self.largest_of_last());
             let Some((len, part)) = largest else { return };
@@ -100,8 +103,9 @@ impl Content {
         }
     }
 
-    /// Leaves out in one pass what can never fit, so that the steps after it are few and short: an agent may send megabytes.
-    fn leave_out_without_hope(&mut self) {
+    /// Leaves out or shortens in one pass what can never fit, so that the steps after it are few and short: an agent may send
+    /// megabytes.
+    fn leave_out_oversized(&mut self) {
         let is_large =
             |field: &HandoffField, value| *field != HandoffField::Parameters && encoded_len(value) > MAX_TWIML_CHARS;
         let large: Vec<HandoffField> =
@@ -109,12 +113,16 @@ impl Content {
         large.into_iter().for_each(|field| self.leave_out_field(field));
         let lost = self.parameters().map(|map| leave_out_beyond(map, encoded_len)).unwrap_or_default();
         self.loss.left_out.extend(lost.into_iter().map(|name| format!("parameters.{name}")));
-        let Some(Given { name: given, value: Value::Object(map) }) = &mut self.given else { return };
-        let lost = leave_out_beyond(map, |value| encoded_len(&shortened(value, 0, in_query)));
-        self.loss.left_out.extend(lost.into_iter().map(|name| format!("{given}.{name}")));
+        let Some(Given { name: given, value }) = &mut self.given else { return };
+        if let Value::Object(map) = value {
+            let lost = leave_out_beyond(map, |value| encoded_len(&shortened(value, 0, in_query)));
+            self.loss.left_out.extend(lost.into_iter().map(|name| format!("{given}.{name}")));
+        }
+        // No text of that length fits, so each has to be shortened further.
+        *value = shortened(value, MAX_TWIML_CHARS, in_query);
     }
 
-    /// What the agent gives, shortened so that the whole fits. `None` if a text would take less than `min`.
+    /// Shortens the object for the handler until the document fits. `None` if a text would take less than `min`.
     fn fitted_given(&self, min: usize, fits: &impl Fn(&Self) -> bool) -> Option<Value> {
         let Given { name, value } = self.given.as_ref()?;
         // The mark of a loss takes room too.
@@ -140,7 +148,7 @@ impl Content {
         };
     }
 
-    /// The largest part that can be left out, and how much it takes. The intent and what the agent gives are not among
+    /// The largest part that can be left out, and how much it takes. The intent and the object for the handler are not among
     /// them.
     fn largest(&mut self) -> Option<(usize, Part)> {
         let parameter = self.largest_parameter().map(|(len, name)| (len, Part::Parameter(name)));
@@ -150,7 +158,7 @@ impl Content {
         parameter.into_iter().chain(field).max_by_key(|(len, _)| *len)
     }
 
-    /// The same of the intent and of what the agent gives, when all others are left out.
+    /// The same of the intent and of the object for the handler, when all others are left out.
     fn largest_of_last(&self) -> Option<(usize, Part)> {
         let intent = self.fields.iter().find(|(field, _)| *field == HandoffField::Intent);
         let intent = intent.map(|(_, value)| (encoded_len(value), Part::Intent));
@@ -205,7 +213,7 @@ enum Part {
     Field(HandoffField),
     Parameter(String),
     Intent,
-    /// One entry of what the agent gives.
+    /// One entry of the object for the handler.
     GivenEntry(String),
     Given,
 }
@@ -219,8 +227,10 @@ impl Part {
 
 /// Leaves out the largest entries of a map that is too large for any document. Returns their names.
 fn leave_out_beyond(map: &mut Map<String, Value>, len: impl Fn(&Value) -> usize) -> Vec<String> {
+    // The colon and the comma take three characters each.
+    let entry = |name: &String, value: &Value| len(value) + encoded_len(&name.as_str().into()) + 6;
     let mut entries: Vec<(usize, String)> =
-        map.iter().map(|(name, value)| (len(value) + name.len(), name.clone())).collect();
+        map.iter().map(|(name, value)| (entry(name, value), name.clone())).collect();
     entries.sort_unstable();
     let mut whole: usize = entries.iter().map(|(len, _)| len).sum();
     let mut lost = Vec::new();

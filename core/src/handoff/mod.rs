@@ -198,8 +198,8 @@ pub fn ended(config: &HandoffConfig, end: &AgentEnd, outcome: &Outcome) -> LastT
     let (metadata, pause) = match end {
         AgentEnd::Transfer(transfer) => return document(&[dial(&config.dial, transfer, &outcome.caller_id)]).into(),
         AgentEnd::Enqueue(enqueue) => return queued(enqueue),
-        AgentEnd::LiveAgentHandoff { metadata } => (Some(outcome.told.without_numbers(metadata)), None),
-        AgentEnd::Pause { parameters } => (None, Some(outcome.told.without_numbers(parameters))),
+        AgentEnd::LiveAgentHandoff { metadata } => (Some(outcome.told.numbers().without(metadata)), None),
+        AgentEnd::Pause { parameters } => (None, Some(outcome.told.numbers().without(parameters))),
         AgentEnd::EndInteraction => (None, None),
     };
     let Some(url) = url else { return document(&[Verb::Hangup]).into() };

@@ -13,15 +13,16 @@ pub(super) type Cost = fn(char) -> usize;
 /// The value with its longest texts shortened, so that `fits` holds for it. `None` if it does not fit unless texts are
 /// shortened to less than `min`.
 pub(super) fn fitted(value: &Value, cost: Cost, min: usize, fits: impl Fn(&Value) -> bool) -> Option<Value> {
-    let whole = longest(value, cost);
-    if whole <= MAX_TWIML_CHARS && fits(value) {
+    if longest(value, cost) <= MAX_TWIML_CHARS && fits(value) {
         return Some(value.clone());
     }
+    // No longer text fits, and the steps below walk the texts again and again.
+    let value = &shortened(value, MAX_TWIML_CHARS, cost);
     if !fits(&shortened(value, min, cost)) {
         return None;
     }
     // The value fits with texts of `fitting`, and does not fit with texts of `too_long`.
-    let (mut fitting, mut too_long) = (min, whole.min(MAX_TWIML_CHARS));
+    let (mut fitting, mut too_long) = (min, MAX_TWIML_CHARS);
     while fitting + 1 < too_long {
         let middle = usize::midpoint(fitting, too_long);
         if fits(&shortened(value, middle, cost)) { fitting = middle } else { too_long = middle }
@@ -114,6 +115,18 @@ mod tests {
         assert_eq!(fitted(&json!([1, 2, 3]), |_| 1, 0, |_| false), None);
         let long = json!("x".repeat(50));
         assert_eq!(fitted(&long, |_| 1, 20, |value| chars(value) < 20), None, "it would be shorter than 20");
+    }
+
+    #[test]
+    fn a_text_of_megabytes_is_read_twice_and_not_in_each_step() {
+        thread_local!(static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+        fn counted(_: char) -> usize {
+            READ.set(READ.get() + 1);
+            1
+        }
+        let fit = fitted(&json!("x".repeat(1 << 20)), counted, 0, |value| chars(value) < 1_000);
+        assert_eq!(fit.map(|fit| chars(&fit)), Some(999));
+        assert!(READ.get() < (2 << 20) + 100_000, "{}", READ.get());
     }
 
     #[test]

@@ -259,3 +259,28 @@ fn megabytes_of_parameters_and_metadata_are_left_out_without_delay() {
     assert!(!result["parameters"].as_object().unwrap().is_empty() || provider["AgentHandoffParameters"].is_object());
     assert!(loss.left_out.len() > 38_000, "{}", loss.left_out.len());
 }
+
+#[test]
+fn a_long_text_beside_many_short_parameters_takes_few_and_short_documents() {
+    let parameters = (0..1_000).map(|n| (format!("p{n}"), n.to_string().into())).collect();
+    let outcome = Outcome { parameters, ..outcome() };
+    let metadata = json!({ "story": "s".repeat(1 << 20), "department": "billing" });
+    let mut content = Content::new(&HandoffConfig::default().fields, &outcome, Some(metadata));
+    let written = std::cell::RefCell::new(Vec::new());
+    content.make_fit(|content| {
+        let url = with_query("https://example.com/next", &content.query(VirtualAgentStatus::Completed, &outcome));
+        written.borrow_mut().push(url.len());
+        url.len() < MAX_TWIML_CHARS
+    });
+    let written = written.into_inner();
+    // The first document is the whole one.
+    assert!(written[0] > 2 << 20 && written[1..].iter().all(|len| *len < 4 * MAX_TWIML_CHARS), "{written:?}");
+    assert!(written.len() < 1_000, "{} documents", written.len());
+    let story = content.query(VirtualAgentStatus::Completed, &outcome)[2].1.clone();
+    assert!(story.contains("sss…") && story.contains("billing"), "{story}");
+    assert!(
+        content.loss.shortened.contains(&"AgentHandoffParameters.story".to_owned()),
+        "{:?}",
+        content.loss.shortened
+    );
+}

@@ -150,7 +150,7 @@ impl Report {
             ),
             Self::TransferRefused { .. } => (
                 "transfer-refused",
-                "the agent asks for a transfer to what cannot be dialled: the conversation goes on",
+                "the agent asks for a transfer to an address that the service does not dial",
                 "{turn} transfer refused: {why}",
             ),
             Self::CallerIdMissing => (

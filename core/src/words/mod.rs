@@ -118,13 +118,13 @@ impl OwnWords {
     }
 }
 
-/// What begins a conversation in that language with an agent that greets nobody by itself, as if the caller had said it.
+/// The text that starts a conversation with an agent that does not greet. The agent takes it for the caller's.
 #[must_use]
 pub fn starting_text(language: &str) -> &'static str {
     sentences::of(language).unwrap_or(ENGLISH).starting_text
 }
 
-/// What a caller hears who waits for the agent. `None` if there are no words in that language.
+/// The sentence for a caller who waits for the agent. `None` if there are no words in that language.
 #[must_use]
 pub fn one_moment(language: &str) -> Option<&'static str> {
     sentences::of(language).map(|sentences| sentences.one_moment)

@@ -81,6 +81,25 @@ fn no_number_of_the_call_leaves_in_the_hand_offs_url_in_whatever_case_the_agent_
 }
 
 #[test]
+fn a_number_of_the_call_in_a_text_a_name_or_the_callers_words_is_masked_in_the_url() {
+    let mut test = started(told(&[("From", "From")]), &json!({ "from": "+15550100", "to": "+15550199" }));
+    let words = "my number is 555 0100".to_owned();
+    test.agent(1, answered(100));
+    test.hush(300);
+    test.speak(300);
+    test.agent(2, AgentEvent::EndOfUtterance);
+    let end = Some(AgentEnd::LiveAgentHandoff { metadata: json!({ "note": "Caller +1 555 0100 wants 2" }) });
+    let parameters = json!({ "+15550100": "x", "shop": "north" }).as_object().cloned().unwrap();
+    test.agent(2, AgentEvent::Answer(Box::new(Answer { end, parameters, query_text: words, ..answer(100) })));
+    test.agent(2, AgentEvent::Ended);
+    test.wait(1_000);
+    let url = percent_encoding::percent_decode_str(&test.update().unwrap().1).decode_utf8().unwrap().into_owned();
+    assert!(!url.contains("0100"), "{url}");
+    assert!(url.contains(r#""queryText":"my number is …""#) && url.contains("Caller … wants 2"), "{url}");
+    assert!(url.contains(r#""parameters":{"shop":"north"}"#), "{url}");
+}
+
+#[test]
 fn a_form_that_asks_for_from_and_to_is_handed_off_as_it_was_filled_in() {
     let url = handed_off(
         started(told(&[]), &json!({ "from": "+15550100" })),

@@ -129,10 +129,29 @@ fn a_custom_payload_transfers_plays_and_protects() {
 #[test]
 fn a_payload_that_is_wrong_is_reported_and_changes_nothing() {
     let mut test = TestCall::started(starting_text());
-    let payloads = vec![json!({ "dialbridge": { "transfer": { "to": "nowhere" } } })];
+    let payloads = vec![json!({ "dialbridge": { "transfer": { "to": ["nowhere"] } } })];
     test.agent(1, answers(Answer { payloads, ..answer(300) }));
     assert_eq!((test.played_ms(), test.last_stream()), (300, 2));
     assert!(test.reports().any(|report| matches!(report, Report::PayloadRefused { .. })));
+}
+
+#[test]
+fn a_transfer_to_what_is_not_dialled_is_refused_alike_in_a_payload_and_in_a_message() {
+    for to in ["nowhere", "+19005550123", "15550123", ""] {
+        let payload = Answer { payloads: vec![json!({ "dialbridge": { "transfer": { "to": to } } })], ..answer(300) };
+        let message = Answer { end: Some(AgentEnd::Transfer(Transfer::to(to))), ..answer(300) };
+        for said in [payload, message] {
+            let event = Some("DIAL_FAILED".to_owned());
+            let mut test = TestCall::started(with(starting_text(), |config| config.handoff.dial.failed_event = event));
+            test.agent(1, answers(said));
+            test.hush(400);
+            let start = test.start_of(2);
+            assert_eq!(start.input, TurnInput::Event("DIAL_FAILED".to_owned()), "{to}");
+            assert_eq!(start.parameters["DialCallStatus"], "failed", "{to}");
+            let refused = |report: &&Report| matches!(report, Report::TransferRefused { .. });
+            assert_eq!(test.reports().filter(refused).count(), 1, "{to}");
+        }
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn a_stall_in_the_middle_of_a_word_is_one_utterance_for_an_agent_that_hears_turn
         test.agent(1, answered(400));
         test.hush(300);
         test.speak(300);
-        test.agent(2, interim("two"));
+        // The agent has understood nothing yet: that the caller speaks is known from his audio alone.
         test.wait(stall_ms);
         assert_eq!(test.commands(2).len(), 1, "{stall_ms}: nothing ends the utterance");
         test.speech_arrives(stall_ms);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dialbridge_agents::Turn;
+use dialbridge_agents::OpenPermit;
 use dialbridge_core::agent::AgentFault;
 use dialbridge_core::breaker::{Breaker, MAX_WAIT_MS};
 use tokio::sync::Notify;
@@ -35,7 +35,7 @@ impl AgentBreaker {
     }
 
     /// What a stream waits for before it opens; `None` if it need not wait.
-    pub(crate) fn turn(self: &Arc<Self>) -> Option<Turn> {
+    pub(crate) fn turn(self: &Arc<Self>) -> Option<OpenPermit> {
         let breaker = self.clone();
         let until = self.begin()?;
         Some(Box::pin(async move {

@@ -182,7 +182,7 @@ impl Effects {
             AgentCommand::Parameters(parameters) => {
                 self.overflows.extend(overflow_of(handle, stream, handle.put(StreamInput::Parameters(parameters))));
             }
-            AgentCommand::CallerSpeaks(speaks) => handle.caller_speaks(speaks),
+            AgentCommand::CallerSpeaks(speaks) => handle.set_caller_speaks(speaks),
             AgentCommand::HalfClose => handle.half_close(),
             AgentCommand::Cancel => {
                 handle.cancel();

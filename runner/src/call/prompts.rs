@@ -276,7 +276,7 @@ impl Prompts {
         let is_forbidden = with_credentials && response.status() == StatusCode::FORBIDDEN;
         let refusal = is_forbidden.then(|| String::from_utf8_lossy(response.body()));
         match refusal {
-            Some(refusal) if self.0.auth.may_go_without_user_project(began, &refusal) => send(request).await,
+            Some(refusal) if self.0.auth.drop_user_project(began, &refusal) => send(request).await,
             Some(_) | None => Ok(response),
         }
     }

@@ -243,11 +243,17 @@ fn the_metadata_of_an_end_says_where_the_call_goes() {
         json!({ "session_escalated": true, "params": { "PHONE_GATEWAY_TRANSFER": transfer } }),
         json!({ "params": { "PHONE_GATEWAY_TRANSFER": transfer, "LIVE_AGENT_HANDOFF": {} } }),
         json!({ "PHONE_GATEWAY_TRANSFER": transfer }),
+        json!({ "params": { "PHONE_GATEWAY_TRANSFER": "+1 555 0123" } }),
     ] {
         assert_eq!(of(metadata), AgentEnd::Transfer(Transfer::to("+15550123")));
     }
     let premium = ended(Some(json!({ "params": { "PHONE_GATEWAY_TRANSFER": { "phoneNumber": "+1 900 555 0100" } } })));
     assert!(premium.refused_transfer.is_some_and(|why| why.contains("premium-rate") && !why.contains("900")));
+    // A number of JSON has no sign: whether a country code is in it, nobody knows.
+    for number in [json!(15_550_123), json!(15_550_123.0), json!("15550123")] {
+        let bare = ended(Some(json!({ "params": { "PHONE_GATEWAY_TRANSFER": { "phoneNumber": number } } })));
+        assert!(bare.refused_transfer.is_some_and(|why| why.contains("country code")), "{number}");
+    }
     let undialable = json!({ "params": { "PHONE_GATEWAY_TRANSFER": { "phoneNumber": "the desk" } } });
     assert_eq!(of(undialable.clone()), person(undialable));
 

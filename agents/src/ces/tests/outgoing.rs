@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialbridge_core::agent::TurnInput;
+use dialbridge_core::agent::{Digits, DigitsForm, TurnInput};
 use dialbridge_core::audio::g711::decode_mulaw;
 use dialbridge_core::audio::{AudioFormat, Encoding, Resampler};
 use futures_core::Stream;
@@ -133,6 +133,41 @@ async fn the_kick_start_leaves_the_app_time_for_the_variables_and_the_audio_goes
         assert_eq!((at("config"), at("event")), (Some(0), Some(expected)));
         assert!(sent.contains(&(0, frames(0..3))), "{sent:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kick_start_goes_before_a_digit_and_before_the_end_of_a_stream_that_come_while_it_waits() {
+    let mut start = start(TurnInput::Event("session_start".to_owned()));
+    start.parameters = object(json!({ "shop": "north" }));
+    let line = || {
+        let pipe = InputPipe::new(0);
+        let (outgoing, listening) = Outgoing::new(&context(CesConfig::default()), &start, pipe.clone()).unwrap();
+        Line { pipe, outgoing, listening }
+    };
+    let mut pressed = line();
+    assert_eq!(pressed.within(100).await.len(), 2, "the configuration and the variables");
+    pressed.frames(0..3);
+    let digits = Digits { digits: "4".to_owned(), finish_digit: None };
+    let digits = TurnInput::Digits(digits, DigitsForm::Dtmf);
+    pressed.pipe.put(StreamInput::Input(digits)).unwrap();
+    pressed.frames(3..6);
+    let audio = [(0, frames(0..3)), (0, frames(3..6))];
+    assert_eq!(pressed.within(150).await, audio, "the audio goes on");
+    let sent = pressed.within(300).await;
+    let others: Vec<_> = sent.iter().filter(|(_, sent)| matches!(sent, Sent::Other(_))).collect();
+    assert_eq!(others, [&(250, Sent::Other("event")), &(250, Sent::Other("dtmf"))]);
+
+    let mut closed = line();
+    closed.frames(0..3);
+    closed.pipe.close();
+    let sent = closed.within(1_000).await;
+    assert_eq!(sent[2..], [(0, frames(0..3)), (500, Sent::Other("event"))]);
+    assert_eq!(closed.next().await, None);
+
+    let mut over = line();
+    over.listening.stop();
+    over.pipe.close();
+    assert_eq!(over.within(1_000).await.len(), 2, "an agent that takes no more input gets none");
 }
 
 #[tokio::test(start_paused = true)]

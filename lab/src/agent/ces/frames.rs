@@ -31,29 +31,33 @@ const NO_CODE: u16 = 1005;
 
 /// The frames to a client.
 pub(super) struct Frames {
-    pub(super) outgoing: mpsc::Receiver<Outgoing>,
-    pub(super) behaviour: Ces,
+    outgoing: mpsc::Receiver<Outgoing>,
+    behaviour: Ces,
     /// A text that waits for its audio.
-    pub(super) text: Option<String>,
+    text: Option<Box<ces::BidiSessionServerMessage>>,
+    /// The end that has come instead of the audio.
+    next: Option<Outgoing>,
 }
 
 impl Frames {
-    /// Takes out the text of an output that joins the next one.
-    fn holds_back(&mut self, message: &mut ces::BidiSessionServerMessage) -> bool {
-        let Some(MessageType::SessionOutput(output)) = &mut message.message_type else { return false };
-        let is_whole = output.turn_completed || self.behaviour.outputs == Outputs::Apart || self.text.is_some();
-        match &mut output.output_type {
-            Some(OutputType::Text(text)) if !is_whole => {
-                self.text = Some(std::mem::take(text));
-                true
-            }
-            _ => false,
+    pub(super) fn new(outgoing: mpsc::Receiver<Outgoing>, behaviour: Ces) -> Self {
+        Self { outgoing, behaviour, text: None, next: None }
+    }
+
+    /// Keeps a text that joins the next output. Returns all other messages.
+    fn hold_back(&mut self, message: Box<ces::BidiSessionServerMessage>) -> Option<Box<ces::BidiSessionServerMessage>> {
+        let joins = matches!(&message.message_type, Some(MessageType::SessionOutput(output))
+            if !output.turn_completed && matches!(output.output_type, Some(OutputType::Text(_))));
+        if !joins || self.behaviour.outputs == Outputs::Apart || self.text.is_some() {
+            return Some(message);
         }
+        self.text = Some(message);
+        None
     }
 
     fn frame(&mut self, message: &ces::BidiSessionServerMessage) -> Frame {
         let is_output = matches!(message.message_type, Some(MessageType::SessionOutput(_)));
-        let text = if is_output { self.text.take() } else { None };
+        let text = if is_output { self.text.take().and_then(|message| text_of(*message)) } else { None };
         let json = json::server_message_with_text(message, self.behaviour.unpublished_fields, text);
         match self.behaviour.frames {
             Form::Binary => Frame::binary(json.into_bytes()),
@@ -67,10 +71,20 @@ impl Stream for Frames {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
-            match ready!(self.outgoing.poll_recv(cx)) {
+            let next = match self.next.take() {
+                None => ready!(self.outgoing.poll_recv(cx)),
+                next => next,
+            };
+            if is_end(next.as_ref())
+                && let Some(text) = self.text.take()
+            {
+                self.next = next;
+                return Poll::Ready(Some(self.frame(&text)));
+            }
+            match next {
                 None => return Poll::Ready(None),
-                Some(Outgoing::Message(mut message)) => {
-                    if !self.holds_back(&mut message) {
+                Some(Outgoing::Message(message)) => {
+                    if let Some(message) = self.hold_back(message) {
                         return Poll::Ready(Some(self.frame(&message)));
                     }
                 }
@@ -82,6 +96,21 @@ impl Stream for Frames {
                 }
             }
         }
+    }
+}
+
+/// Whether no audio comes after this.
+fn is_end(outgoing: Option<&Outgoing>) -> bool {
+    match outgoing {
+        None | Some(Outgoing::End(_)) => true,
+        Some(Outgoing::Message(message)) => matches!(message.message_type, Some(MessageType::EndSession(_))),
+    }
+}
+
+fn text_of(message: ces::BidiSessionServerMessage) -> Option<String> {
+    match message.message_type? {
+        MessageType::SessionOutput(ces::SessionOutput { output_type: Some(OutputType::Text(text)), .. }) => Some(text),
+        _ => None,
     }
 }
 

@@ -148,7 +148,7 @@ impl Accepted {
     async fn run(self, serving: Serving) {
         let Ok(connection) = self.upgrade.connection().await else { return };
         let (outbox, outgoing) = mpsc::channel(QUEUE);
-        let frames = Frames { outgoing, behaviour: serving.script().ces.clone(), text: None };
+        let frames = Frames::new(outgoing, serving.script().ces.clone());
         let mut inbox = Inbox::Socket(WebSocket::sending(connection, Role::Server, &LIMITS, frames));
         stream(serving, self.stream_request, self.refusal, &mut inbox, outbox).await;
         if let Inbox::Socket(socket) = inbox {

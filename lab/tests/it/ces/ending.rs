@@ -57,6 +57,22 @@ async fn after_the_end_nothing_is_heard_and_what_is_left_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_whose_audio_does_not_come_before_the_end_is_sent_alone() {
+    for (answer, end) in [
+        ("say = \"bye\"\ntone = { hz = 400, ms = 400 }\nend = true", Got::End(Value::Null)),
+        ("say = \"bye\"\nbreaks = 1011", Got::Text(1, "bye".to_owned())),
+    ] {
+        let switches = "[ces]\noutputs = \"together\"\nend_order = \"before-audio\"";
+        let world = World::new(&format!("{switches}\n[start]\n{answer}"));
+        let mut client = world.greeted(Transport::WebSocket, 1_000).await;
+        let got = client.got();
+        let at = |wanted: &Got| got.iter().position(|got| got == wanted);
+        assert_eq!(at(&Got::Text(1, "bye".to_owned())), Some(0), "{got:?}");
+        assert!(at(&end).is_some(), "{got:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_may_come_long_after_the_last_audio() {
     let world = World::new("[ces]\nend_delay_ms = 3000\n[start]\ntone = { hz = 400, ms = 400 }\nend = true");
     let mut client = world.greeted(Transport::Grpc, 4_000).await;
