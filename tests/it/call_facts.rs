@@ -219,7 +219,7 @@ async fn a_number_that_is_not_dialled_leaves_the_call_with_its_agent(edition: Ed
         assert_eq!(harness.inputs(&call), ["WELCOME", "TRANSFER_FAILED"], "{number}");
         assert_eq!(harness.parameter(&call, "DialCallStatus"), ["failed"]);
         let text = log.text();
-        let warned = text.lines().filter(|line| line.contains("WARNING") && line.contains("cannot be dialled")).count();
+        let warned = text.lines().filter(|line| line.contains("WARNING") && line.contains("does not dial")).count();
         assert_eq!(warned, 1, "{text}");
         let is_private = |line: &str| line.contains("DEBUG") || !line.contains("19005550123");
         assert!(text.lines().all(is_private) && redirected(&call).is_some(), "{text}");
