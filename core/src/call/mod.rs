@@ -18,6 +18,7 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
@@ -59,6 +60,7 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
@@ -97,6 +99,7 @@ pub struct Call {
     caller: CallerAudio,
     voice: VoiceDetector,
     digits: DigitCollector,
+    end_rules: EndRules,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
@@ -208,6 +211,7 @@ impl Call {
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
             digits: DigitCollector::default(),
+            end_rules: EndRules::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),
