@@ -88,7 +88,7 @@ fn agent_event() -> impl Strategy<Value = AgentEvent> {
     });
     prop_oneof![
         4 => transcript,
-        4 => Just(AgentEvent::EndOfUtterance),
+        4 => Just(AgentEvent::EndOfUtterance { end_ms: None }),
         6 => answer(),
         2 => Just(AgentEvent::Ended),
         2 => failed,

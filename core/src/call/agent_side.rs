@@ -17,7 +17,7 @@ impl Call {
         self.streams.note_response();
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(open.turn),
+            AgentEvent::EndOfUtterance { .. } => self.on_end_of_utterance(open.turn),
             AgentEvent::Answer(answer) => self.on_answer(open.turn, *answer),
             AgentEvent::Interrupted { barge_in } => self.on_interrupted(open.turn, barge_in),
             AgentEvent::GoAway => self.on_go_away(),
