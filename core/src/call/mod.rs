@@ -10,7 +10,8 @@
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `replacement` streams that another one carries on,
+//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -26,6 +27,7 @@ mod no_input;
 mod playback;
 mod replacement;
 mod retry;
+mod speech_in_flight;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
@@ -65,6 +67,7 @@ use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
+use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -96,6 +99,7 @@ pub struct Call {
     agent_voice: AgentVoice,
     caller: CallerAudio,
     voice: VoiceDetector,
+    in_flight: SpeechInFlight,
     digits: DigitCollector,
     silence: Silence,
     fillers: Fillers,
@@ -207,6 +211,7 @@ impl Call {
             agent_voice: AgentVoice::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
+            in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
