@@ -176,7 +176,12 @@ pub enum AgentEvent {
     Transcript(Transcript),
     /// The caller has stopped speaking. The agent takes no more audio in this turn (`END_OF_SINGLE_UTTERANCE`). If no
     /// transcript came before it, the caller said nothing for too long.
-    EndOfUtterance,
+    #[serde(rename_all = "camelCase")]
+    EndOfUtterance {
+        /// Where the recognised speech ends, in milliseconds of this stream's audio. Google says it of transcripts only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end_ms: Option<u64>,
+    },
     /// An answer, or a part of one.
     Answer(Box<Answer>),
     /// Stop the prompt: the caller interrupts, or a newer answer replaces the old one (CES).
@@ -540,10 +545,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_end_of_utterance_without_its_place_is_read() {
+        let read = |json| serde_json::from_str::<AgentEvent>(json).unwrap();
+        assert_eq!(read(r#"{"event":"endOfUtterance"}"#), AgentEvent::EndOfUtterance { end_ms: None });
+        assert_eq!(read(r#"{"event":"endOfUtterance","endMs":7}"#), AgentEvent::EndOfUtterance { end_ms: Some(7) });
+    }
+
+    #[test]
     fn a_stream_is_over_when_it_has_ended_or_failed() {
         let fault = AgentFault { code: "UNAVAILABLE".to_owned(), message: String::new(), transient: true };
         assert!(AgentEvent::Failed(fault).is_last() && AgentEvent::Ended.is_last());
-        for more in [AgentEvent::GoAway, AgentEvent::EndOfUtterance, AgentEvent::Answer(Box::default())] {
+        for more in
+            [AgentEvent::GoAway, AgentEvent::EndOfUtterance { end_ms: None }, AgentEvent::Answer(Box::default())]
+        {
             assert!(!more.is_last(), "{more:?}");
         }
     }

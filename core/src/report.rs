@@ -40,6 +40,8 @@ pub enum Report {
         input: &'static str,
         /// Audio of the caller that waited for this stream, in milliseconds.
         waited_ms: u64,
+        /// The part of it that the last stream had got and no longer heard, in milliseconds.
+        resent_ms: u64,
     },
     /// The recogniser sent a transcript.
     Transcript {
@@ -442,7 +444,7 @@ pub struct AudioAccount {
     pub received: u64,
     /// Written to a stream, each byte counted once.
     pub written: u64,
-    /// Written again after a stream had failed.
+    /// Written again, because a stream had failed or no longer listened.
     pub resent: u64,
     /// The part of `received` that came during a prompt without barge-in and was sent on as silence.
     pub withheld: u64,

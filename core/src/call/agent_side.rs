@@ -17,7 +17,7 @@ impl Call {
         self.streams.note_response();
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(open.turn),
+            AgentEvent::EndOfUtterance { end_ms } => self.on_end_of_utterance(open.turn, end_ms),
             AgentEvent::Answer(answer) => self.on_answer(open.turn, *answer),
             AgentEvent::Interrupted { barge_in } => self.on_interrupted(open.turn, barge_in),
             AgentEvent::GoAway => self.on_go_away(),
@@ -40,9 +40,10 @@ impl Call {
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
         let listens = self.streams.listens_after(&input);
+        let resent_ms = if listens { self.resend_in_flight() } else { 0 };
         let waited_ms = if listens { self.caller.unwritten_ms() } else { 0 };
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
-        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms });
+        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let start = TurnStart {
             input: input.clone(),
@@ -105,6 +106,7 @@ impl Call {
     /// Adds a transcript to the open turn's utterance.
     pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        self.note_understood(transcript);
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
         heard.utterance.add(transcript, audio, min_confidence);
@@ -114,6 +116,7 @@ impl Call {
     /// The agent's answer says what the caller said.
     pub(super) fn settle_transcript(&mut self, text: &str) {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        self.note_understood(&Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() });
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
         heard.utterance.settle(text, audio, min_confidence);
@@ -148,7 +151,8 @@ impl Call {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
-    fn on_end_of_utterance(&mut self, turn: TurnId) {
+    fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
+        self.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
         // A short word may be over before its transcript comes, so the voice detector counts too.
         let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
@@ -158,6 +162,7 @@ impl Call {
         {
             self.report_end_of_utterance(turn, EndFoundBy::Agent);
             self.report(Report::NoInputTurnReplaced { turn });
+            self.keep_in_flight();
             self.cancel_turn();
             return;
         }
@@ -192,6 +197,7 @@ impl Call {
         if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
             self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
+            self.keep_in_flight();
             self.input_complete(open.stream);
         }
     }

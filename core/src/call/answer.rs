@@ -24,16 +24,21 @@ impl Call {
         }
         self.failures.reset();
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
+        if self.streams.utterance().is_some() {
+            self.note_end_by_agent(None);
+        }
         self.end_utterance(EndFoundBy::Answer);
         if self.ask_misheard(turn, &answer) {
             return;
         }
+        self.note_matched(answer.matched);
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
         self.remove_digits(&mut answer);
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
+            self.keep_unanswered();
             self.caller.forget_written();
         }
         if !self.outcome.update(&answer, self.streams.adds_parameters()) {

@@ -10,7 +10,8 @@
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `replacement` streams that another one carries on,
+//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -27,6 +28,7 @@ mod no_input;
 mod playback;
 mod replacement;
 mod retry;
+mod speech_in_flight;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
@@ -67,6 +69,7 @@ use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
+use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -98,6 +101,7 @@ pub struct Call {
     agent_voice: AgentVoice,
     caller: CallerAudio,
     voice: VoiceDetector,
+    in_flight: SpeechInFlight,
     digits: DigitCollector,
     end_rules: EndRules,
     silence: Silence,
@@ -210,6 +214,7 @@ impl Call {
             agent_voice: AgentVoice::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
+            in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),
             silence: Silence::default(),

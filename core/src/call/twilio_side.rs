@@ -119,6 +119,7 @@ impl Call {
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
             self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
         }
+        self.in_flight.wrote(self.caller.written(), self.now);
         if heard.utterance.is_empty() {
             self.caller.keep_pre_roll(heard.speech_from());
         }

@@ -26,7 +26,11 @@ impl Report {
     fn wording(&self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Started { .. } => ("started", "the stream has started", "started {call_sid} {stream_sid}"),
-            Self::TurnOpened { .. } => ("turn", "a turn has opened", "{turn} opened with {input}, {waited_ms} waited"),
+            Self::TurnOpened { .. } => (
+                "turn",
+                "a turn has opened",
+                "{turn} opened with {input}, {waited_ms} waited[, {resent_ms} of it was not heard]",
+            ),
             Self::Transcript { is_final: true, .. } => ("transcript", "a transcript came", "{turn} final \"{text}\""),
             Self::Transcript { is_final: false, .. } => {
                 ("transcript", "a transcript came", "{turn} interim \"{text}\"")
@@ -182,9 +186,12 @@ impl Report {
                 personal(Personal::Number, "from", from.as_ref()),
                 personal(Personal::Number, "to", to.as_ref()),
             ],
-            Self::TurnOpened { turn, input, waited_ms } => {
-                vec![field("turn", *turn), field("input", *input), ms("waited_ms", *waited_ms)]
-            }
+            Self::TurnOpened { turn, input, waited_ms, resent_ms } => vec![
+                field("turn", *turn),
+                field("input", *input),
+                ms("waited_ms", *waited_ms),
+                field("resent_ms", (*resent_ms > 0).then_some(FieldValue::Ms(*resent_ms))),
+            ],
             Self::Transcript { turn, text, is_final } => {
                 vec![field("turn", *turn), personal(Personal::Words, "text", text), field("is_final", *is_final)]
             }

@@ -36,7 +36,7 @@ samples! {
         from: planted("from").into(),
         to: planted("to").into(),
     },
-    TurnOpened { turn: TURN, input: "audio", waited_ms: 20 },
+    TurnOpened { turn: TURN, input: "audio", waited_ms: 260, resent_ms: 240 },
     Transcript { turn: TURN, text: planted("text"), is_final: false },
     Transcript { turn: TURN, text: planted("text"), is_final: true },
     EndOfUtterance { turn: TURN, spoken: true, found_by: EndFoundBy::Quick, silence_ms: Some(360) },

@@ -157,7 +157,7 @@ fn no_input_does_not_count_while_digits_are_pressed() {
     let mut test = TestCall::started(CallConfig::default());
     test.press("4");
     test.hush(1_000);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
     test.press("2#");
     assert_eq!(test.opened_with(3), digits("42", Some('#')));

@@ -271,7 +271,7 @@ mod tests {
             from: None,
             to: None,
         };
-        let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0 };
+        let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0, resent_ms: 0 };
         let interim = Report::Transcript { turn, text: "x".to_owned(), is_final: false };
         let cut = Report::BargeIn { turn: None, by: BargeInBy::Speech, played_ms: 1, cut_ms: 1 };
         let mut entry = entry();
