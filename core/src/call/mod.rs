@@ -5,7 +5,7 @@
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
 //! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
-//! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
+//! `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
@@ -38,7 +38,6 @@ mod tools;
 mod twilio_side;
 mod unanswered;
 mod utterance;
-mod voice_detector;
 mod waiting_tone;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +47,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::audio::BYTES_PER_MS;
+use crate::audio::voice::{Position, VoiceDetector};
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -75,7 +76,6 @@ use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
 use unanswered::Asked;
-use voice_detector::VoiceDetector;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
@@ -213,7 +213,7 @@ impl Call {
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
             caller: CallerAudio::default(),
-            voice: VoiceDetector::new(),
+            voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),

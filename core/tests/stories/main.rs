@@ -20,6 +20,7 @@ mod listening;
 mod messages;
 mod migration;
 mod no_input;
+mod noise;
 mod quiet_lead;
 mod replacement;
 mod session_stream;
