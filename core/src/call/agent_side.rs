@@ -3,6 +3,7 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
+use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
@@ -85,7 +86,10 @@ impl Call {
     }
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
-        self.note_transcript(transcript);
+        if self.note_transcript(turn, transcript) == Source::Echo {
+            let text = transcript.text.clone();
+            return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
+        }
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
@@ -95,16 +99,23 @@ impl Call {
         }
         self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
+        if self.is_interruption_held() {
+            self.on_interrupted(turn, true);
+        }
         if understood == Understood::Latest {
             self.start_filler_timer();
         }
     }
 
-    /// Adds a transcript to the open turn's utterance.
-    pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
-        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+    /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
+    pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
+        let source = self.judge(turn, transcript, audio);
+        if source == Source::Echo {
+            return source;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
-        let Some(heard) = self.streams.heard_mut() else { return };
+        let Some(heard) = self.streams.heard_mut() else { return source };
         heard.utterance.add(transcript, audio, min_confidence);
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
@@ -112,6 +123,7 @@ impl Call {
             self.note_caller_activity();
             self.note_end_of_speech();
         }
+        source
     }
 
     /// If the recogniser understood something, the level of the voice tells where the speech ended.
@@ -135,12 +147,14 @@ impl Call {
     fn on_end_of_utterance(&mut self, turn: TurnId) {
         let Some(heard) = self.streams.utterance() else { return };
         // A short word may be over before its transcript comes, so the voice detector counts too.
-        let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
+        let has_voice = self.voice.onset_since(heard.began).is_some() && !self.is_agents_voice(heard.began);
+        let says_nothing = self.says_nothing(turn);
+        let spoken = !says_nothing && (!heard.utterance.is_empty() || has_voice);
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
+        self.note_whole_utterance(turn);
         self.report(Report::EndOfUtterance { turn, spoken });
-        if !spoken
-            && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
-        {
+        let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
+        if says_nothing || !spoken && (is_beside_prompt || !self.digits.is_empty()) {
             self.report(Report::NoInputTurnReplaced { turn });
             self.cancel_turn();
             return;
@@ -227,6 +241,7 @@ impl Call {
         self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
+        self.echo.complete(turn);
         for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }

@@ -28,6 +28,9 @@ impl Call {
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
+        if earlier.is_nothing {
+            self.note_whole_utterance(turn);
+        }
         self.remove_digits(&mut answer);
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
@@ -40,6 +43,7 @@ impl Call {
             self.digits.set_rules(answer.dtmf_rules.take());
         }
         self.act_on_payloads(turn, &mut answer);
+        self.note_prompt_text(turn, &answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         if says_something {
             self.awaits_greeting = false;
@@ -93,7 +97,7 @@ impl Call {
         if !answer.query_text.is_empty() {
             // An answer has no confidence, so we use that of the last transcript.
             let text = answer.query_text.clone();
-            self.note_transcript(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
+            self.note_transcript(turn, &Transcript { text, is_final: true, confidence, ..Transcript::default() });
             self.check_barge_in(BargeInBy::Speech, Some(turn));
         }
     }

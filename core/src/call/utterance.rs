@@ -80,11 +80,18 @@ impl Utterance {
     }
 }
 
+impl TurnAudio {
+    /// Where the audio is that the stream got at that time. Speech cannot have begun after the last audio that was sent,
+    /// whatever the word times say.
+    pub(super) fn position_at(&self, ms: u64) -> Position {
+        self.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(self.written)
+    }
+}
+
 /// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
 /// rise of the voice's level, else from a guess based on where the recognised speech ends.
-fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
-    // Speech cannot have begun after the last audio that was sent, whatever the word times say.
-    let at = |ms: u64| audio.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(audio.written);
+pub(super) fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
+    let at = |ms: u64| audio.position_at(ms);
     let end = transcript.end_ms.map_or(audio.written, at);
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
     transcript.start_ms.map(at).or(audio.voice_onset).unwrap_or(guess)
