@@ -120,7 +120,9 @@ impl Call {
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
-            self.note_caller_activity();
+            if source != Source::Doubt {
+                self.note_caller_activity();
+            }
             self.note_end_of_speech();
         }
         source

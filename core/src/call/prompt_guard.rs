@@ -9,11 +9,11 @@ use std::ops::Range;
 
 use crate::agent::{Answer, AnswerPart, Transcript};
 use crate::audio::BYTES_PER_MS;
-use crate::call::Call;
 use crate::call::caller_audio::Position;
 use crate::call::echo::Origin;
 use crate::call::synthesis::without_tags;
-use crate::call::utterance::{TurnAudio, Utterance, onset};
+use crate::call::utterance::{TurnAudio, onset};
+use crate::call::{Call, Timer};
 use crate::ids::TurnId;
 use crate::report::{GuardedFrom, Report};
 use crate::words::tokens::{Word, Words};
@@ -81,8 +81,10 @@ impl Call {
             self.heard_words = HeardWords { turn: Some(turn), held_interruption, ..HeardWords::default() };
         }
         let (begins, ends) = (onset(transcript, audio), heard_until(transcript, audio));
-        let stretch = begins..ends.max(begins);
-        let (source, beside_echo) = self.source_of(&transcript.text, &stretch);
+        let voice = begins..ends.max(begins);
+        // The voice may have begun in an earlier turn, with other words.
+        let stretch = begins.max(audio.turn_began)..voice.end.max(audio.turn_began);
+        let (source, beside_echo) = self.source_of(&transcript.text, &voice, &stretch);
         let words = &mut self.heard_words;
         (words.latest, words.beside_echo, words.stretch) = (source, beside_echo, stretch);
         if transcript.is_final {
@@ -90,9 +92,12 @@ impl Call {
         }
         let is_all_echo = words.source() == Source::Echo;
         let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_told, true);
-        if is_all_echo && let Some(heard) = self.streams.heard_mut() {
+        if is_all_echo {
             // Its beginning was in doubt.
-            heard.utterance = Utterance::default();
+            self.streams.forget_words();
+            if !self.streams.awaits_answer() {
+                self.timers.stop(Timer::Thinking);
+            }
         }
         if is_new {
             self.report(Report::PromptGuarded { turn, from: GuardedFrom::Echo });
@@ -100,21 +105,21 @@ impl Call {
         source
     }
 
-    fn source_of(&self, text: &str, stretch: &Range<Position>) -> (Source, Option<usize>) {
+    fn source_of(&self, text: &str, voice: &Range<Position>, stretch: &Range<Position>) -> (Source, Option<usize>) {
         let waiting = self.echo.newest().map_or(0, |turn| self.playback.waiting_bytes_of(turn));
         let or = or_words(&self.config.words.language);
-        match self.echo.origin(text, stretch, or, waiting as Position) {
+        match self.echo.origin(text, voice, stretch, or, waiting as Position) {
             Origin::Echo => (Source::Echo, None),
             Origin::Doubt => (Source::Doubt, None),
-            Origin::Caller { words, .. } if self.is_backchannel(&words, stretch) => (Source::Backchannel, None),
+            Origin::Caller { words, .. } if self.is_backchannel(&words, voice) => (Source::Backchannel, None),
             Origin::Caller { has_echo, words } => (Source::Caller, has_echo.then_some(words.len())),
         }
     }
 
     /// Whether words that were said into a prompt mean no more than that the caller listens.
-    fn is_backchannel(&self, words: &[Word], stretch: &Range<Position>) -> bool {
+    fn is_backchannel(&self, words: &[Word], voice: &Range<Position>) -> bool {
         let began = self.playback.began_position().and_then(|playout| self.agent_voice.began(playout));
-        if words.is_empty() || began.is_none_or(|began| stretch.start < began) {
+        if words.is_empty() || began.is_none_or(|began| voice.start < began) {
             return false;
         }
         match &self.config.barge_in.ignore {
@@ -151,6 +156,7 @@ impl Call {
             Source::Backchannel => GuardedFrom::Backchannel,
             Source::Doubt => GuardedFrom::Doubt,
         };
+        self.note_caller_activity();
         if self.playback.is_playing() {
             self.report(Report::PromptGuarded { turn, from });
         }

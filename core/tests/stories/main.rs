@@ -9,6 +9,7 @@ mod carried;
 mod contract;
 mod disorder;
 mod dtmf;
+mod echo;
 mod ending;
 mod exchange;
 mod failures;

@@ -7,7 +7,7 @@
 //!   the caller's, and take the place of a word in its text for its place in the audio: a letter takes as long as any
 //!   other, a digit as long as a short word, the end of a sentence as long as a long one. Echo is up to half a second late.
 //! - They are softer than the caller has been. If he has not spoken yet, they are softer than the prompt by more than a
-//!   caller usually is; and if a second of the prompt has shown how much comes back, they are no louder than that.
+//!   caller usually is, or no louder than what has come back of the prompt so far.
 //!
 //! Fewer words, and words that are one of the prompt's choices, are in doubt. So are soft words during a recording, whose
 //! text we do not know. Words that the prompt does not have there are the caller's, however soft.
@@ -248,30 +248,46 @@ impl Echo {
         }
     }
 
-    /// Whether what was heard in that stretch is so soft that it may be echo. False if no prompt was heard then.
+    /// Whether what was heard in that stretch may be echo by its level alone. False if no prompt was heard then.
     pub(super) fn is_soft(&self, stretch: &Range<Position>) -> bool {
         let Some(prompt) = self.audio().find(|audio| audio.is_near(stretch)) else { return false };
         let max = self.caller_loudness.map_or_else(|| self.loudest_echo(prompt, stretch), softer);
         u64::from(self.caller.loudness(stretch.clone())) < max
     }
 
-    /// Whether what was heard in that stretch is louder than the echo of the prompt.
+    /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it through
+    /// now and then, so it does not matter how much came back before.
+    fn may_be_prompts(&self, stretch: &Range<Position>) -> bool {
+        let soft = u64::from(self.caller.loudness(stretch.clone()));
+        let is_near = self.audio().any(|audio| audio.is_near(stretch));
+        let max = self.caller_loudness.map_or_else(|| unlearned_echo(self.sent_loudness(stretch)), softer);
+        is_near && (soft < max || self.is_soft(stretch))
+    }
+
+    /// How loud the prompt was whose echo may be heard in a stretch.
+    fn sent_loudness(&self, stretch: &Range<Position>) -> u64 {
+        let from = stretch.start.saturating_sub(bytes(MAX_DELAY_MS + TOLERANCE_MS));
+        u64::from(self.agent.loudness(from..stretch.end))
+    }
+
+    /// Whether all that was heard in that stretch is louder than the echo of the prompt, and not a knock in it alone.
     pub(super) fn exceeds_echo(&self, stretch: &Range<Position>) -> bool {
         let Some(prompt) = self.audio().find(|audio| audio.is_near(stretch)) else { return true };
         let is_learned = self.returned(prompt, stretch.start).is_some();
         let caller = self.caller_loudness.filter(|_| !is_learned).map_or(u64::MAX, softer);
-        u64::from(self.caller.loudness(stretch.clone())) > self.loudest_echo(prompt, stretch).min(caller)
+        let max = self.loudest_echo(prompt, stretch).min(caller);
+        let middle = stretch.start.midpoint(stretch.end);
+        let halves = [stretch.start..middle, middle..stretch.end];
+        halves.into_iter().all(|half| u64::from(self.caller.loudness(half)) > max)
     }
 
     /// How loud the echo of a prompt may be in a stretch.
     fn loudest_echo(&self, prompt: &Audio, stretch: &Range<Position>) -> u64 {
-        let from = stretch.start.saturating_sub(bytes(MAX_DELAY_MS + TOLERANCE_MS));
-        let sent = u64::from(self.agent.loudness(from..stretch.end));
+        let sent = self.sent_loudness(stretch);
         match self.returned(prompt, stretch.start) {
             // Six decibels above it.
             Some((returned, of)) => 2 * u64::from(returned) * sent / u64::from(of),
-            // Eight decibels below the prompt: few callers are as soft, and most echo is softer.
-            None => sent * 4 / 10,
+            None => unlearned_echo(sent),
         }
     }
 
@@ -284,17 +300,27 @@ impl Echo {
         Some(loudness).filter(|(_, of)| is_enough && *of > 0 && !prompt.is_into_speech)
     }
 
-    /// Says whose words were heard in that stretch. `or` stands between two choices of a question. `waiting` is how much
+    /// Says whose words were heard in that stretch, which belongs to a longer voice or is one. `or` stands between two choices of a question. `waiting` is how much
     /// audio of the newest prompt is not sent yet, in bytes.
-    pub(super) fn origin(&self, text: &str, stretch: &Range<Position>, or: &[&str], waiting: Position) -> Origin {
+    pub(super) fn origin(
+        &self,
+        text: &str,
+        voice: &Range<Position>,
+        stretch: &Range<Position>,
+        or: &[&str],
+        waiting: Position,
+    ) -> Origin {
         let mut heard = Words::of(text, usize::MAX).words;
         heard.drain(..heard.len().saturating_sub(MAX_HEARD_WORDS));
-        if heard.is_empty() || !self.is_soft(stretch) {
+        if heard.is_empty() || !self.may_be_prompts(stretch) {
             return Origin::Caller { has_echo: false, words: heard };
         }
-        let found = self.find(&heard, stretch, or, waiting);
+        let found = self.find(&heard, voice, or, waiting);
         let count = |wanted| found.iter().filter(|found| **found == wanted).count();
         let is_recording = || {
+            if !self.is_soft(stretch) {
+                return false;
+            }
             let mut near =
                 self.prompts.iter().filter(|prompt| prompt.audio.as_ref().is_some_and(|a| a.is_near(stretch)));
             near.any(|prompt| !prompt.is_text || prompt.text.is_empty())
@@ -312,9 +338,8 @@ impl Echo {
         }
     }
 
-    fn find(&self, heard: &[Word], stretch: &Range<Position>, or: &[&str], waiting: Position) -> Vec<Found> {
-        let window =
-            stretch.start.saturating_sub(bytes(MAX_DELAY_MS + TOLERANCE_MS))..stretch.end + bytes(TOLERANCE_MS);
+    fn find(&self, heard: &[Word], voice: &Range<Position>, or: &[&str], waiting: Position) -> Vec<Found> {
+        let window = voice.start.saturating_sub(bytes(MAX_DELAY_MS + TOLERANCE_MS))..voice.end + bytes(TOLERANCE_MS);
         let newest = self.newest();
         let texts: Vec<PlacedText> = self
             .prompts
@@ -354,6 +379,12 @@ impl Echo {
         }
         self.prompts.push_back(prompt);
     }
+}
+
+/// How loud echo may be, as far as we know, of a prompt that is that loud: eight decibels below it. Few callers are as soft,
+/// and most echo is softer.
+fn unlearned_echo(sent: u64) -> u64 {
+    sent * 4 / 10
 }
 
 /// What is softer than a loudness by more than three decibels.
