@@ -8,7 +8,7 @@ use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, 
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 use crate::time::CallTime;
 
 impl Call {
@@ -18,7 +18,7 @@ impl Call {
         self.streams.note_response();
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(open.turn),
+            AgentEvent::EndOfUtterance { end_ms } => self.on_end_of_utterance(open.turn, end_ms),
             AgentEvent::Answer(answer) => self.on_answer(open.turn, *answer),
             AgentEvent::Interrupted { barge_in } => self.on_interrupted(open.turn, barge_in),
             AgentEvent::GoAway => self.on_go_away(),
@@ -41,9 +41,10 @@ impl Call {
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
         let listens = self.streams.listens_after(&input);
+        let resent_ms = if listens { self.resend_in_flight() } else { 0 };
         let waited_ms = if listens { self.caller.unwritten_ms() } else { 0 };
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
-        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms });
+        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let start = TurnStart {
             input: input.clone(),
@@ -51,13 +52,14 @@ impl Call {
             known_parameters: self.inputs.known_parameters.clone(),
             payload: self.inputs.payload.clone(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
+            agent_ends: self.end_rule().agent_may_end(),
         };
         let opened = self.streams.opens(Opening {
             ids,
             is_starting_event: self.inputs.is_starting_event(&input),
             input,
             parameters: start.parameters.clone(),
-            heard: Heard::new(self.caller.written(), self.watchdog_at_opening()),
+            heard: Heard::new(self.caller.written(), self.caller.received(), self.now, self.watchdog_at_opening()),
             position: self.caller.received(),
             now: self.now,
             answer_due: self.answer_due(),
@@ -90,6 +92,7 @@ impl Call {
             let text = transcript.text.clone();
             return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
         }
+        self.note_lag();
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
@@ -110,6 +113,7 @@ impl Call {
     /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
     pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
+        self.note_understood(transcript);
         let source = self.judge(turn, transcript, audio);
         if source == Source::Echo {
             return source;
@@ -117,6 +121,27 @@ impl Call {
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return source };
         heard.utterance.add(transcript, audio, min_confidence);
+        self.note_onset(source);
+        source
+    }
+
+    /// The agent's answer says what the caller said.
+    pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
+        self.note_understood(&transcript);
+        let source = self.judge(turn, &transcript, audio);
+        if source == Source::Echo {
+            return;
+        }
+        let min_confidence = self.config.barge_in.min_confidence;
+        let Some(heard) = self.streams.heard_mut() else { return };
+        heard.utterance.settle(text, audio, min_confidence);
+        self.note_onset(source);
+    }
+
+    fn note_onset(&mut self, source: Source) {
+        let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
@@ -125,7 +150,6 @@ impl Call {
             }
             self.note_end_of_speech();
         }
-        source
     }
 
     /// If the recogniser understood something, the level of the voice tells where the speech ended.
@@ -138,33 +162,54 @@ impl Call {
 
     pub(super) fn audio_of(&self, heard: &Heard) -> TurnAudio {
         let voice_onset = self.voice.onset_since(heard.began);
-        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset }
+        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset, now: self.now }
     }
 
     /// When that position of the caller's audio came in.
-    fn time_of(&self, position: u64) -> CallTime {
+    pub(super) fn time_of(&self, position: u64) -> CallTime {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
-    fn on_end_of_utterance(&mut self, turn: TurnId) {
+    fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
+        self.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
-        // A short word may be over before its transcript comes, so the voice detector counts too.
-        let has_voice = self.voice.onset_since(heard.began).is_some() && !self.is_agents_voice(heard.began);
-        let says_nothing = self.says_nothing(turn);
-        let spoken = !says_nothing && (!heard.utterance.is_empty() || has_voice);
+        let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
         self.note_whole_utterance(turn);
-        self.report(Report::EndOfUtterance { turn, spoken });
         let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
-        if says_nothing || !spoken && (is_beside_prompt || !self.digits.is_empty()) {
-            self.report(Report::NoInputTurnReplaced { turn });
-            self.cancel_turn();
+        if !spoken && (is_beside_prompt || !self.digits.is_empty()) || self.says_nothing(turn) {
+            self.replace_unspoken(turn, EndFoundBy::Agent);
             return;
         }
-        self.end_utterance();
+        self.end_utterance(EndFoundBy::Agent);
         if !spoken {
             self.streams.note_no_input();
         }
+    }
+
+    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice detector
+    /// counts too.
+    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+        let has_voice = self.voice.onset_since(heard.began).is_some();
+        let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
+        !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
+    }
+
+    /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
+    pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        self.report_end_of_utterance(turn, found_by);
+        self.report(Report::NoInputTurnReplaced { turn });
+        self.keep_in_flight();
+        self.cancel_turn();
+    }
+
+    /// The listening turn's utterance is over.
+    fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        let Some(heard) = self.streams.heard() else { return };
+        let voice_end = self.voice.end_since(heard.began);
+        let spoken = self.is_spoken(turn, heard);
+        let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
+        self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
 
     /// Whether a recogniser that cannot be told of prompts spent most of its wait for speech on a prompt. Then its
@@ -179,10 +224,12 @@ impl Call {
     }
 
     /// Half-closes a stream that takes one utterance, if it listens. We then wait for the answer.
-    pub(super) fn end_utterance(&mut self) {
-        if let Some(stream) = self.streams.end_utterance(self.now, self.answer_due()) {
+    pub(super) fn end_utterance(&mut self, found_by: EndFoundBy) {
+        if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
+            self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
-            self.input_complete(stream);
+            self.keep_in_flight();
+            self.input_complete(open.stream);
         }
     }
 
@@ -249,10 +296,14 @@ impl Call {
         }
         self.poll_playback();
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
-        if closed.has_unanswered_words && self.on_unanswered(turn) {
-            self.caller.rewind();
-        } else {
-            self.caller.forget_written();
+        match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
+            Some(TurnInput::Audio) => {
+                self.caller.rewind();
+            }
+            words => {
+                self.caller.forget_written();
+                words.into_iter().for_each(|words| self.inputs.add_first(words));
+            }
         }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);

@@ -12,7 +12,8 @@
 //! `answer` the agent's answers, `barge_in` barge-in, `prompt_guard` which words do not
 //! interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `replacement` streams that another one carries on,
+//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -21,6 +22,7 @@ mod barge_in;
 mod caller_audio;
 mod dtmf;
 mod echo;
+mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
@@ -31,6 +33,7 @@ mod playback;
 mod prompt_guard;
 mod replacement;
 mod retry;
+mod speech_in_flight;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
@@ -65,6 +68,7 @@ use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
 use echo::Echo;
+use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
@@ -72,6 +76,7 @@ use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use prompt_guard::HeardWords;
 use retry::FailureStreak;
+use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -105,7 +110,9 @@ pub struct Call {
     heard_words: HeardWords,
     caller: CallerAudio,
     voice: VoiceDetector,
+    in_flight: SpeechInFlight,
     digits: DigitCollector,
+    end_rules: EndRules,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
@@ -218,7 +225,9 @@ impl Call {
             heard_words: HeardWords::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
+            in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
+            end_rules: EndRules::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),

@@ -138,10 +138,10 @@ impl Call {
         }
     }
 
-    /// Whether the voice in the audio from `since` on is so soft that it may be the agent's.
-    pub(super) fn is_agents_voice(&self, since: Position) -> bool {
+    /// Whether there is voice in the audio from `since` on that is so soft, until then, that it may be the agent's.
+    pub(super) fn is_agents_voice(&self, since: Position, until: Position) -> bool {
         let onset = self.voice.onset_since(since);
-        let is_soft = |onset: Position| self.echo.is_soft(&(onset.max(since)..self.caller.received()));
+        let is_soft = |onset: Position| self.echo.is_soft(&(onset.max(since)..until));
         onset.is_some_and(is_soft)
     }
 
@@ -169,7 +169,10 @@ impl Call {
         let holds = match self.heard_words.source() {
             Source::Echo | Source::Backchannel | Source::Doubt if is_of_turn => true,
             Source::Caller if is_of_turn => false,
-            _ => self.is_agents_voice(self.caller.received().saturating_sub(RECENT_MS * BYTES_PER_MS as Position)),
+            _ => {
+                let now = self.caller.received();
+                self.is_agents_voice(now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position), now)
+            }
         };
         self.heard_words.held_interruption = self.playback.began_position().filter(|_| holds);
         holds
@@ -201,7 +204,7 @@ impl Call {
 
 /// Where the speech of a transcript ends.
 fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
-    let ends = transcript.end_ms.map(|ms| audio.position_at(ms));
+    let ends = transcript.end_ms.map(|ms| audio.at(ms));
     ends.unwrap_or(audio.written)
 }
 

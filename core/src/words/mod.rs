@@ -7,6 +7,7 @@
 mod sentences;
 pub(crate) mod tokens;
 mod turn_taking;
+pub(crate) mod unfinished;
 
 use serde::{Deserialize, Serialize};
 

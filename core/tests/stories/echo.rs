@@ -5,7 +5,7 @@ use dialbridge_core::config::{BargeInMode, StreamShape};
 use dialbridge_core::report::GuardedFrom;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 
-use crate::test_call::{TestCall, answer, answered, interim, prompt, starting_text, with};
+use crate::test_call::{TestCall, answer, answered, digits, interim, prompt, starting_text, with};
 
 const HOURS: &str = "Our opening hours are Monday to Friday from nine to five.";
 
@@ -51,7 +51,7 @@ fn a_prompt_that_comes_back_whole_does_not_interrupt_itself_and_is_no_turn() {
         test.hush(200);
         come_back(&mut test, 2, HOURS, 4_900, amplitude);
         test.agent(2, last(HOURS));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)));
         assert_eq!((test.last_stream(), guarded(&test)), (3, vec![GuardedFrom::Echo]));
         test.hush(1_000);
@@ -65,7 +65,7 @@ fn a_recogniser_that_is_ahead_of_the_prompt_or_repeats_it_is_told_by_the_rest() 
     test.hush(200);
     for stream in [2, 3] {
         come_back(&mut test, stream, HOURS, 2_200, 1_900);
-        test.agent(stream, AgentEvent::EndOfUtterance);
+        test.agent(stream, AgentEvent::EndOfUtterance { end_ms: None });
     }
     assert_eq!((test.clears(), test.last_stream()), (0, 4));
 }
@@ -75,7 +75,7 @@ fn a_part_of_a_prompt_that_comes_back_is_echo_and_misheard_words_in_it_are_too()
     let mut test = saying(HOURS, 5_000, |_| {});
     test.hush(1_200);
     come_back(&mut test, 2, "hours are monday to fry from nine", 2_900, 1_900);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)));
 }
 
@@ -93,7 +93,7 @@ fn languages_without_spaces_are_compared_by_characters() {
             test.echo(400, 1_900);
             test.agent(2, interim(&characters[..count].iter().collect::<String>()));
         }
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)), "{language}");
     }
 }
@@ -119,7 +119,7 @@ fn an_utterance_that_begins_as_echo_interrupts_when_other_words_come() {
     test.agent(2, interim("our opening hours are stop"));
     assert_eq!(test.clears(), 1);
     test.agent(2, last("our opening hours are stop it"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose), "it is the next turn");
 }
 
@@ -188,7 +188,7 @@ fn what_the_prompt_offers_is_answered() {
     test.hush(300);
     test.echo(900, 1_900);
     test.agent(2, last("rye"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!((test.clears(), guarded(&test)), (0, vec![GuardedFrom::Doubt]));
     assert_eq!(
         test.commands(2).last(),
@@ -213,7 +213,7 @@ fn a_long_choice_is_no_echo_either() {
         test.hush(300);
         test.echo(3_000, 1_900);
         test.agent(2, last(choice));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), guarded(&test)), (0, vec![GuardedFrom::Doubt]), "{text}");
         assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose), "{text}");
     }
@@ -228,7 +228,7 @@ fn a_prompt_without_text_is_guarded_by_level_alone() {
         test.hush(200);
         test.echo(900, amplitude);
         test.agent(2, last("all our lines are busy"));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), guarded(&test)), (clears, from), "{amplitude}");
         assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose), "words in doubt are the next turn");
     }
@@ -247,7 +247,7 @@ fn a_text_beside_a_recording_may_be_anywhere_in_it() {
     assert_eq!(test.clears(), 0, "the recording may say so");
     test.echo(2_000, 1_900);
     test.agent(2, interim("our opening hours are monday"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)));
 }
 
@@ -257,7 +257,7 @@ fn what_a_caller_repeats_after_the_prompt_is_his() {
     test.hush(3_800);
     test.echo(1_200, 1_900);
     test.agent(2, last("friday from nine to five"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!((test.commands(2).last(), guarded(&test)), (Some(&AgentCommand::HalfClose), vec![]));
 }
 
@@ -268,7 +268,7 @@ fn echo_whose_end_is_found_after_the_prompt_is_no_turn() {
     come_back(&mut test, 2, HOURS, 3_000, 1_900);
     test.hush(600);
     test.agent(2, last(HOURS));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!((test.heard(), test.commands(2).last()), (vec![3_000], Some(&AgentCommand::Cancel)));
 }
 
@@ -277,8 +277,18 @@ fn an_echo_that_the_recogniser_does_not_understand_is_no_turn() {
     let mut test = saying(HOURS, 9_000, |_| {});
     test.hush(200);
     test.echo(5_000, 770);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
+}
+
+#[test]
+fn a_digit_into_a_prompt_that_comes_back_is_the_only_input() {
+    let mut test = saying(HOURS, 9_000, |_| {});
+    test.hush(200);
+    test.echo(2_000, 1_900);
+    test.press("1#");
+    assert_eq!((test.clears(), test.commands(2).last()), (1, Some(&AgentCommand::Cancel)));
+    assert_eq!(test.opened_with(3), digits("1", Some('#')));
 }
 
 #[test]
@@ -293,7 +303,7 @@ fn echo_is_no_input_of_the_callers() {
         let (listening, event) = (3 * round - 1, 3 * round + 1);
         test.hush(200);
         come_back(&mut test, listening, HOURS, 2_750, 1_900);
-        test.agent(listening, AgentEvent::EndOfUtterance);
+        test.agent(listening, AgentEvent::EndOfUtterance { end_ms: None });
         test.hush(5_000);
         if round < 3 {
             test.agent(event, says(HOURS, 3_000));
@@ -332,7 +342,7 @@ fn echo_that_nobody_interrupts_is_no_turn_with_barge_in_off_either() {
     let mut test = saying(HOURS, 5_000, |config| config.barge_in.mode = BargeInMode::Off);
     test.hush(200);
     come_back(&mut test, 2, "our opening hours are monday", 2_000, 1_900);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
 }
 
@@ -443,7 +453,7 @@ fn a_listeners_word_does_not_cut_a_prompt_and_is_no_turn_in_the_middle_of_it() {
         test.agent(2, interim(words));
         test.hush(600);
         test.agent(2, last(words));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), guarded(&test)), (0, vec![GuardedFrom::Backchannel]), "{words}");
         assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel), "{words}");
         test.hush(6_000);
@@ -472,7 +482,7 @@ fn the_same_word_after_the_question_or_at_its_end_is_the_answer() {
         test.agent(2, interim("okay"));
         test.hush(300);
         test.agent(2, last("okay"));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::HalfClose)), "{hush}");
     }
 }
@@ -537,7 +547,7 @@ fn no_prompt_of_two_hundred_is_cut_by_its_echo_and_every_caller_cuts_his() {
             test.agent(2, interim(&format!("{} no thanks", words[..said].join(" "))));
             assert_eq!(test.clears(), 1, "{number}: {text}");
         } else {
-            test.agent(2, AgentEvent::EndOfUtterance);
+            test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
             assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel), "{number}: {text}");
         }
     }
@@ -552,7 +562,7 @@ fn the_callers_words_come_through_while_answers_go_on() {
     test.agent(2, says(HOURS, 3_000));
     test.hush(300);
     come_back(&mut test, 3, HOURS, 3_000, 1_900);
-    test.agent(3, AgentEvent::EndOfUtterance);
+    test.agent(3, AgentEvent::EndOfUtterance { end_ms: None });
     test.hush(200);
     test.utter(4, 800);
     assert_eq!(test.commands(4).last(), Some(&AgentCommand::HalfClose));

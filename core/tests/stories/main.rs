@@ -10,6 +10,7 @@ mod contract;
 mod disorder;
 mod dtmf;
 mod echo;
+mod end_of_utterance;
 mod ending;
 mod exchange;
 mod failures;
