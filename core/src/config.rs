@@ -176,11 +176,24 @@ pub struct BargeIn {
     /// The session parameter that tells the agent how much of a cut prompt the caller heard. `None`: the agent is not
     /// told.
     pub heard_parameter: Option<String>,
+    /// Whether the agent's own words that come back are told from the caller's.
+    pub echo_guard: bool,
+    /// Words and phrases that alone do not interrupt. `None`: those of the call's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<Vec<String>>,
 }
 
 impl Default for BargeIn {
     fn default() -> Self {
-        Self { mode: BargeInMode::Speech, min_words: 1, min_ms: 0, min_confidence: 0, heard_parameter: None }
+        Self {
+            mode: BargeInMode::Speech,
+            min_words: 1,
+            min_ms: 0,
+            min_confidence: 0,
+            heard_parameter: None,
+            echo_guard: true,
+            ignore: None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
+use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
@@ -87,7 +88,10 @@ impl Call {
     }
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
-        self.note_transcript(transcript);
+        if self.note_transcript(turn, transcript) == Source::Echo {
+            let text = transcript.text.clone();
+            return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
+        }
         self.note_lag();
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
@@ -98,37 +102,52 @@ impl Call {
         }
         self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
+        if self.is_interruption_held() {
+            self.on_interrupted(turn, true);
+        }
         if understood == Understood::Latest {
             self.start_filler_timer();
         }
     }
 
-    /// Adds a transcript to the open turn's utterance.
-    pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
-        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+    /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
+    pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
         self.note_understood(transcript);
+        let source = self.judge(turn, transcript, audio);
+        if source == Source::Echo {
+            return source;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
-        let Some(heard) = self.streams.heard_mut() else { return };
+        let Some(heard) = self.streams.heard_mut() else { return source };
         heard.utterance.add(transcript, audio, min_confidence);
-        self.note_onset();
+        self.note_onset(source);
+        source
     }
 
     /// The agent's answer says what the caller said.
-    pub(super) fn settle_transcript(&mut self, text: &str) {
+    pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
-        self.note_understood(&Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() });
+        let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
+        self.note_understood(&transcript);
+        let source = self.judge(turn, &transcript, audio);
+        if source == Source::Echo {
+            return;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
         heard.utterance.settle(text, audio, min_confidence);
-        self.note_onset();
+        self.note_onset(source);
     }
 
-    fn note_onset(&mut self) {
+    fn note_onset(&mut self, source: Source) {
         let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
-            self.note_caller_activity();
+            if source != Source::Doubt {
+                self.note_caller_activity();
+            }
             self.note_end_of_speech();
         }
     }
@@ -154,16 +173,12 @@ impl Call {
     fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
         self.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
-        // A short word may be over before its transcript comes, so the voice detector counts too.
-        let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
+        let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
-        if !spoken
-            && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
-        {
-            self.report_end_of_utterance(turn, EndFoundBy::Agent);
-            self.report(Report::NoInputTurnReplaced { turn });
-            self.keep_in_flight();
-            self.cancel_turn();
+        self.note_whole_utterance(turn);
+        let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
+        if !spoken && (is_beside_prompt || !self.digits.is_empty()) || self.says_nothing(turn) {
+            self.replace_unspoken(turn, EndFoundBy::Agent);
             return;
         }
         self.end_utterance(EndFoundBy::Agent);
@@ -172,11 +187,27 @@ impl Call {
         }
     }
 
+    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice detector
+    /// counts too.
+    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+        let has_voice = self.voice.onset_since(heard.began).is_some();
+        let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
+        !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
+    }
+
+    /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
+    pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        self.report_end_of_utterance(turn, found_by);
+        self.report(Report::NoInputTurnReplaced { turn });
+        self.keep_in_flight();
+        self.cancel_turn();
+    }
+
     /// The listening turn's utterance is over.
     fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
         let Some(heard) = self.streams.heard() else { return };
         let voice_end = self.voice.end_since(heard.began);
-        let spoken = !heard.utterance.is_empty() || voice_end.is_some();
+        let spoken = self.is_spoken(turn, heard);
         let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
         self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
@@ -259,6 +290,7 @@ impl Call {
         self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
+        self.echo.complete(turn);
         for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }

@@ -35,6 +35,9 @@ impl Call {
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
+        if earlier.is_nothing {
+            self.note_whole_utterance(turn);
+        }
         self.remove_digits(&mut answer);
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
@@ -51,6 +54,7 @@ impl Call {
             self.end_rules.set_agent(answer.speech_rules.take());
         }
         self.act_on_payloads(turn, &mut answer);
+        self.note_prompt_text(turn, &answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         if says_something {
             self.awaits_greeting = false;
@@ -100,7 +104,7 @@ impl Call {
         if self.streams.heard().is_none() {
             answer.query_text.clear();
         } else if !answer.query_text.is_empty() {
-            self.settle_transcript(&answer.query_text);
+            self.settle_transcript(turn, &answer.query_text);
             self.check_barge_in(BargeInBy::Speech, Some(turn));
         }
     }

@@ -137,7 +137,8 @@ impl Call {
     fn end_listening_for_digits(&mut self) {
         let Some(heard) = self.streams.utterance() else { return };
         let voice = self.voice.onset_since(heard.began);
-        let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began);
+        let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began)
+            && !self.is_agents_voice(heard.began, self.digits.began);
         if heard.utterance.is_empty() && !spoke {
             self.cancel_turn();
         } else if !self.voice.is_speaking() {

@@ -80,6 +80,8 @@ impl Values<'_> {
             min_ms: self.get(&table::BARGE_IN_MIN_MS),
             min_confidence: self.get(&table::BARGE_IN_MIN_CONFIDENCE),
             heard_parameter: self.find(&table::HEARD_PARAMETER),
+            echo_guard: self.get(&table::ECHO_GUARD),
+            ignore: self.find(&table::BARGE_IN_IGNORE),
         }
     }
 

@@ -364,6 +364,19 @@ impl AgentStreams for PerSession {
         Understood::Latest
     }
 
+    /// The agent need not answer its own words.
+    fn forget_words(&mut self) {
+        let Some(stream) = self.stream_mut() else { return };
+        stream.heard.utterance = Utterance::default();
+        let is_asked = !stream.unanswered.is_empty() || stream.turn.awaited_input().is_some();
+        if let Self::Listening(stream) = self
+            && stream.turn.answer.is_nothing()
+            && !is_asked
+        {
+            stream.wait = Wait::Nothing;
+        }
+    }
+
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
         let stream = self.stream_mut()?;
         stream.parameters.clear();
