@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn start(input: TurnInput) -> TurnStart {
-        TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
+        TurnStart::new(input)
     }
 
     fn first(input: TurnInput) -> cx::StreamingDetectIntentRequest {

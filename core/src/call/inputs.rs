@@ -78,6 +78,14 @@ impl AgentInputs {
         }
     }
 
+    /// The server may have lost the session's parameters: the next stream sends all of them. `agents`: those that the agent
+    /// has set.
+    pub(super) fn resend_parameters(&mut self, agents: &Map<String, Value>) {
+        let unsent = std::mem::replace(&mut self.parameters, self.known_parameters.clone());
+        self.names.extend(&mut self.parameters, agents.clone());
+        self.names.extend(&mut self.parameters, unsent);
+    }
+
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
         matches!(input, TurnInput::Event(event) if self.starting_input.event.as_ref() == Some(event))
     }

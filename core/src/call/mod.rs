@@ -23,6 +23,7 @@ mod inputs;
 mod lifecycle;
 mod migration;
 mod no_input;
+mod past_turns;
 mod playback;
 mod replacement;
 mod retry;
@@ -63,6 +64,7 @@ use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
 use stage_recorder::StageRecorder;
@@ -101,6 +103,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
@@ -213,6 +216,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),

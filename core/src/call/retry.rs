@@ -83,6 +83,8 @@ impl Call {
         let Some(mut broken) = self.streams.salvage() else { return };
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
+        let refuses_past_turns =
+            self.streams.may_lose_session() && self.past_turns.note_failure(!fault.transient && fault.code == REFUSED);
         let was_well = broken.was_listening && last.is_some();
         if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms.max(MIN_WORKED_MS) {
             // There was nothing to answer yet, but the stream worked.
@@ -91,7 +93,7 @@ impl Call {
         if broken.is_answered {
             self.answer_broke_off(broken, fault, last);
         } else {
-            self.retry(broken, fault);
+            self.retry(broken, fault, refuses_past_turns);
         }
     }
 
@@ -105,7 +107,8 @@ impl Call {
         self.pace_streams(broken.opened_at);
     }
 
-    fn retry(&mut self, mut broken: Broken, fault: AgentFault) {
+    /// `refuses_past_turns`: the next stream does without what this one brought of the conversation.
+    fn retry(&mut self, mut broken: Broken, fault: AgentFault, refuses_past_turns: bool) {
         let turn = broken.turn;
         self.stage_recorder.discard_open();
         let is_audio = matches!(broken.input, TurnInput::Audio);
@@ -116,12 +119,13 @@ impl Call {
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).
-        let refuses_event = !fault.transient && fault.code == REFUSED && self.inputs.is_starting_event(&broken.input);
+        let is_refusal = !fault.transient && fault.code == REFUSED && !refuses_past_turns;
+        let refuses_event = is_refusal && self.inputs.is_starting_event(&broken.input);
         // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
         // those again.
         let refuses_results = !fault.transient && broken.has_foreign_results;
         let retry = &self.config.retry;
-        let pause = if fault.transient || refuses_event || refuses_results {
+        let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns {
             self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
         } else {
             None

@@ -1,7 +1,7 @@
 //! Our messages to CES, as protobuf and as JSON.
 
 use bytes::Bytes;
-use dialbridge_core::agent::{Digits, DigitsForm, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::agent::{Digits, DigitsForm, PastTurn, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Value, json};
@@ -72,6 +72,21 @@ fn a_stream_that_carries_on_has_no_kick_start() {
     let messages = first(&context(CesConfig::default()), &start(TurnInput::Audio));
     assert_eq!(messages.len(), 1);
     config(&messages[0]);
+}
+
+#[test]
+fn a_stream_after_a_lost_one_brings_what_was_said() {
+    let mut start = start(TurnInput::Audio);
+    let turn = |caller: &str, agent: &str| PastTurn { caller: caller.to_owned(), agent: agent.to_owned() };
+    start.past_turns = vec![turn("", "Hello!"), turn("two loaves", "Two \"loaves\".")];
+    let messages = first(&context(CesConfig::default()), &start);
+    let said = |role: &str, text: &str| json!({ "role": role, "chunks": [{ "text": text }] });
+    assert_eq!(
+        as_json(&messages[0])["config"]["historicalContexts"],
+        json!([said("agent", "Hello!"), said("user", "two loaves"), said("agent", "Two \"loaves\".")])
+    );
+    let roles: Vec<_> = config(&messages[0]).historical_contexts.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!(roles, ["agent", "user", "agent"]);
 }
 
 #[test]

@@ -177,8 +177,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, Outputs, PlannedBreak, Routing, Serves,
-    ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, History, Outputs, PlannedBreak, Routing,
+    Serves, SessionState, ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
