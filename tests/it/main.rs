@@ -73,6 +73,7 @@ mod tapes;
 mod tasks;
 mod traces;
 mod transfer;
+mod turn_data;
 mod twilio_faults;
 mod twiml;
 mod ungreeted;

@@ -71,6 +71,9 @@ fn session_config(config: &ces::SessionConfig) -> Value {
         if let Some(payload) = &remote.payload {
             parameters.insert("payload".to_owned(), Value::Object(from_struct(payload.clone())));
         }
+        if let Some(end_user) = &remote.end_user_metadata {
+            parameters.insert("endUserMetadata".to_owned(), Value::Object(from_struct(end_user.clone())));
+        }
         put("remoteDialogflowQueryParameters", parameters.into());
     }
     written.into()

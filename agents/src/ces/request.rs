@@ -120,7 +120,7 @@ fn remote(context: &SessionContext, start: &TurnStart) -> Option<RemoteDialogflo
     let remote = RemoteDialogflowQueryParameters {
         webhook_headers: context.speech.exposed_headers(),
         payload: (!start.payload.is_empty()).then(|| to_struct(&start.payload)),
-        end_user_metadata: None,
+        end_user_metadata: (!start.end_user.is_empty()).then(|| to_struct(&start.end_user)),
     };
     (remote != RemoteDialogflowQueryParameters::default()).then_some(remote)
 }

@@ -1,8 +1,6 @@
 //! What the agent's events do to a call, and how a stream opens and ends. `answer` handles answers, `retry` failures,
 //! and `replacement` streams that another one carries on.
 
-use serde_json::Map;
-
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
@@ -50,8 +48,8 @@ impl Call {
         self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let past_turns = self.past_turns.bring();
-        if past_turns.is_some() {
-            // The server may have lost the session's parameters too.
+        let page = self.inputs.page.clone();
+        if past_turns.is_some() || page.is_some() {
             self.inputs.resend_parameters(&self.outcome.parameters);
         }
         let start = TurnStart {
@@ -59,8 +57,8 @@ impl Call {
             parameters: std::mem::take(&mut self.inputs.parameters),
             known_parameters: self.inputs.known_parameters.clone(),
             payload: self.inputs.payload.clone(),
-            end_user: Map::new(),
-            page: None,
+            end_user: self.inputs.end_user.clone(),
+            page,
             past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
         };

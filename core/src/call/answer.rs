@@ -10,6 +10,7 @@ use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, Report};
+use crate::turn_data::TurnData;
 
 /// How many transfers of a call may be refused. An agent that asks for more cannot go on by itself.
 const MAX_REFUSED_TRANSFERS: u32 = 3;
@@ -38,6 +39,9 @@ impl Call {
         }
         if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.digits.set_rules(answer.dtmf_rules.take());
+        }
+        if earlier.is_nothing {
+            self.inputs.page = None;
         }
         self.act_on_payloads(turn, &mut answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
@@ -119,15 +123,22 @@ impl Call {
         }
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
-                Ok(actions) => actions.into_iter().for_each(|action| self.act(action, answer)),
+                Ok(actions) => actions.into_iter().for_each(|action| self.act(id, action, answer)),
                 Err(why) => self.report(Report::PayloadRefused { turn: id, why }),
             }
             self.report(Report::Payload { turn: id, payload });
         }
     }
 
-    fn act(&mut self, action: Action, answer: &mut Answer) {
+    fn act(&mut self, turn: TurnId, action: Action, answer: &mut Answer) {
+        let is_taken = self.config.turn_data == TurnData::EachTurn;
         match action {
+            Action::Page(page) if is_taken => self.inputs.page = Some(page),
+            Action::EndUser(more) if is_taken => self.inputs.end_user.extend(more),
+            Action::Page(_) | Action::EndUser(_) => {
+                let why = format!("only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\"");
+                self.report(Report::PayloadRefused { turn, why });
+            }
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),

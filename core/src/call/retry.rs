@@ -19,6 +19,9 @@ const MIN_WORKED_MS: u64 = 15_000;
 /// The gRPC code of an input that the agent refuses.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
+/// The gRPC code of something that the agent does not have.
+const UNKNOWN: &str = "NOT_FOUND";
+
 /// A series of failures without a success in between.
 #[derive(Debug)]
 pub(super) struct FailureStreak {
@@ -121,11 +124,14 @@ impl Call {
         // Google does not document whether an agent refuses an event that it does not know (CES).
         let is_refusal = !fault.transient && fault.code == REFUSED && !refuses_past_turns;
         let refuses_event = is_refusal && self.inputs.is_starting_event(&broken.input);
+        // An agent may lack the page at which the session should go on. It goes on without.
+        let refuses_page =
+            !fault.transient && [REFUSED, UNKNOWN].contains(&&*fault.code) && self.inputs.page.take().is_some();
         // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
         // those again.
         let refuses_results = !fault.transient && broken.has_foreign_results;
         let retry = &self.config.retry;
-        let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns {
+        let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns || refuses_page {
             self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
         } else {
             None

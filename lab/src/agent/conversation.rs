@@ -138,6 +138,11 @@ impl Conversations {
         self.at(session, |position| *position = Position { failed: position.failed, ..Position::default() });
     }
 
+    /// The session has no parameters any more.
+    pub(super) fn forget_parameters(&self, session: &str) {
+        self.at(session, |position| position.parameters.clear());
+    }
+
     /// The session goes on after this many utterances.
     pub(super) fn go_on_after(&self, session: &str, utterances: usize) {
         self.at(session, |position| {

@@ -123,12 +123,14 @@ fn deployment_noise_time_zone_and_what_is_for_a_remote_dialogflow_agent_go_along
     let context = SessionContext { speech: speech.into(), ..context(ces) };
     let mut start = start(TurnInput::Audio);
     start.payload = object(json!({ "telephony": { "caller_id": "+15550100" } }));
+    start.end_user = object(json!({ "plan": "gold" }));
     let written = as_json(&first(&context, &start)[0]);
     assert_eq!(written["config"]["deployment"], deployment);
     assert_eq!(written["config"]["timeZone"], "Europe/Berlin");
     assert_eq!(written["config"]["inputAudioConfig"]["noiseSuppressionLevel"], "high");
     let remote = json!({
         "webhookHeaders": { "X-Tenant": "north" }, "payload": { "telephony": { "caller_id": "+15550100" } },
+        "endUserMetadata": { "plan": "gold" },
     });
     assert_eq!(written["config"]["remoteDialogflowQueryParameters"], remote);
 }

@@ -36,6 +36,8 @@ pub(super) struct Opened {
     pub(super) noise_suppression: String,
     /// The payload for a remote Dialogflow agent.
     pub(super) payload: Map<String, Value>,
+    /// What a remote Dialogflow agent should know of the caller.
+    pub(super) end_user: Map<String, Value>,
     /// `historical_contexts`.
     pub(super) history: Vec<PastMessage>,
 }
@@ -72,7 +74,7 @@ pub(super) fn opened(first: ces::BidiSessionClientMessage, behaviour: &Ces) -> R
     check_entry_agent(&config.entry_agent, &app)?;
     let (input, output) = formats(config.input_audio_config.as_ref(), config.output_audio_config.as_ref())?;
     let history = history(&config.historical_contexts, behaviour)?;
-    let payload = config.remote_dialogflow_query_parameters.and_then(|parameters| parameters.payload);
+    let remote = config.remote_dialogflow_query_parameters.unwrap_or_default();
     Ok(Opened {
         id,
         app,
@@ -82,7 +84,8 @@ pub(super) fn opened(first: ces::BidiSessionClientMessage, behaviour: &Ces) -> R
         deployment: config.deployment,
         time_zone: config.time_zone,
         noise_suppression: config.input_audio_config.map(|audio| audio.noise_suppression_level).unwrap_or_default(),
-        payload: payload.map(json_object).unwrap_or_default(),
+        payload: remote.payload.map(json_object).unwrap_or_default(),
+        end_user: remote.end_user_metadata.map(json_object).unwrap_or_default(),
         history,
         name: config.session,
     })

@@ -28,6 +28,8 @@ pub struct StreamRecord {
     pub output: Option<AudioFormat>,
     /// `remote_dialogflow_query_parameters.payload`.
     pub payload: Map<String, Value>,
+    /// `remote_dialogflow_query_parameters.end_user_metadata`.
+    pub end_user: Map<String, Value>,
     /// `historical_contexts`, in order.
     pub history: Vec<PastMessage>,
     /// The header `X-Goog-User-Project`.

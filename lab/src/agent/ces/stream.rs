@@ -317,6 +317,7 @@ fn record_of(opened: &Opened, stream_request: StreamRequest) -> StreamRecord {
         input: opened.input,
         output: opened.output,
         payload: opened.payload.clone(),
+        end_user: opened.end_user.clone(),
         history: opened.history.clone(),
         user_project: stream_request.user_project,
         has_token: stream_request.has_token,

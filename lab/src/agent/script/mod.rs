@@ -221,6 +221,8 @@ pub struct Script {
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
+    /// The pages that the agent has, as `flows/F/pages/P`; none: all (CX).
+    pub pages: Vec<String>,
     /// What the REST API shows of the agent (CX).
     pub agent: AgentResource,
     /// Settings of CES only.
@@ -257,6 +259,7 @@ impl Default for Script {
             word_times: false,
             confidence: None,
             output: None,
+            pages: Vec::new(),
             agent: AgentResource::default(),
             ces: Ces::default(),
             start: Start::default(),
