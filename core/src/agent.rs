@@ -50,11 +50,44 @@ pub struct TurnStart {
     pub known_parameters: Map<String, Value>,
     /// What the agent's webhook gets in every turn: `telephony.caller_id`, as Google's own telephony gateway sends it.
     pub payload: Map<String, Value>,
+    /// What a generative agent is told of the caller in every turn (CX `end_user_metadata`).
+    pub end_user: Map<String, Value>,
+    /// The page at which the session goes on, without its earlier state (CX `current_page`).
+    pub page: Option<String>,
+    /// What was said in the session so far, for a server that may have lost it (CES `historical_contexts`).
+    pub past_turns: Vec<PastTurn>,
     /// The prompt that still plays while this turn listens, if there is one.
     pub barge_in: Option<BargeInWindow>,
     /// Whether the agent's recogniser ends the utterance, and says when the caller is silent for too long
     /// (`single_utterance`). For audio alone.
     pub agent_ends: bool,
+}
+
+impl TurnStart {
+    /// A turn that begins with this input and brings nothing else.
+    #[must_use]
+    pub fn new(input: TurnInput) -> Self {
+        Self {
+            input,
+            parameters: Map::new(),
+            known_parameters: Map::new(),
+            payload: Map::new(),
+            end_user: Map::new(),
+            page: None,
+            past_turns: Vec::new(),
+            barge_in: None,
+            agent_ends: true,
+        }
+    }
+}
+
+/// What was said in an earlier turn. Personal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PastTurn {
+    /// What the agent understood the caller to say. Empty if the agent spoke first.
+    pub caller: String,
+    /// What the agent answered.
+    pub agent: String,
 }
 
 /// What the agent gets in a turn. Except for audio, this is the turn's whole input.

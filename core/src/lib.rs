@@ -114,6 +114,7 @@ pub mod report;
 pub mod stages;
 pub mod tape;
 mod time;
+pub mod turn_data;
 pub mod twilio;
 pub mod twiml;
 pub mod words;

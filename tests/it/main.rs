@@ -73,6 +73,7 @@ mod tapes;
 mod tasks;
 mod traces;
 mod transfer;
+mod turn_data;
 mod turn_taking;
 mod twilio_faults;
 mod twiml;

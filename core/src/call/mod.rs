@@ -29,6 +29,7 @@ mod lifecycle;
 mod loudness;
 mod migration;
 mod no_input;
+mod past_turns;
 mod playback;
 mod prompt_guard;
 mod replacement;
@@ -73,6 +74,7 @@ use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use prompt_guard::HeardWords;
 use retry::FailureStreak;
@@ -117,6 +119,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
@@ -233,6 +236,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),

@@ -284,6 +284,11 @@ impl AgentStreams for PerSession {
         true
     }
 
+    /// The session's only copy is the server's.
+    fn may_lose_session(&self) -> bool {
+        true
+    }
+
     fn opens(&mut self, opening: Opening) -> Opened {
         let Opening { ids, input, is_starting_event, parameters, heard, position, now, answer_due } = opening;
         // An agent that does not know the event may refuse it or stay silent.

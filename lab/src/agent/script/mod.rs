@@ -179,8 +179,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, Outputs, PlannedBreak, Routing, Serves,
-    ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, History, Outputs, PlannedBreak, Routing,
+    Serves, SessionState, ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
@@ -227,6 +227,8 @@ pub struct Script {
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
+    /// The pages that the agent has, as `flows/F/pages/P`; none: all (CX).
+    pub pages: Vec<String>,
     /// What the REST API shows of the agent (CX).
     pub agent: AgentResource,
     /// Settings of CES only.
@@ -265,6 +267,7 @@ impl Default for Script {
             word_times: false,
             confidence: None,
             output: None,
+            pages: Vec::new(),
             agent: AgentResource::default(),
             ces: Ces::default(),
             start: Start::default(),
