@@ -12,7 +12,7 @@ use crate::agent::{Digits, DigitsForm, DtmfRules};
 use crate::call::caller_audio::Position;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 
 /// How many digits one input may have. We drop further ones.
 const MAX_DIGITS: usize = 128;
@@ -145,12 +145,16 @@ impl Call {
     }
 
     /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
-    /// nothing; otherwise half-closes it.
+    /// nothing; otherwise half-closes it, when he pauses.
     fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else { return };
         let voice = self.voice.onset_since(heard.began);
         let spoke = voice.is_some_and(|onset| onset + TONE < began);
-        if heard.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.end_utterance() }
+        if heard.utterance.is_empty() && !spoke {
+            self.cancel_turn();
+        } else if !self.voice.is_speaking() {
+            self.end_utterance(EndFoundBy::Digits);
+        }
     }
 }
 

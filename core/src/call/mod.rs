@@ -10,7 +10,8 @@
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
 //! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `replacement` streams that another one carries on,
+//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -18,6 +19,7 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
@@ -26,6 +28,7 @@ mod no_input;
 mod playback;
 mod replacement;
 mod retry;
+mod speech_in_flight;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
@@ -59,12 +62,14 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use retry::FailureStreak;
+use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -96,7 +101,9 @@ pub struct Call {
     agent_voice: AgentVoice,
     caller: CallerAudio,
     voice: VoiceDetector,
+    in_flight: SpeechInFlight,
     digits: DigitCollector,
+    end_rules: EndRules,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
@@ -209,7 +216,9 @@ impl Call {
             agent_voice: AgentVoice::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
+            in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
+            end_rules: EndRules::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),

@@ -393,7 +393,7 @@ impl<'a> Analysis<'a> {
         }
         let covered_ms = match event {
             AgentEvent::Transcript(transcript) => transcript.end_ms.map(|ms| stream.opened_ms + ms),
-            AgentEvent::EndOfUtterance | AgentEvent::Interrupted { .. } => None,
+            AgentEvent::EndOfUtterance { .. } | AgentEvent::Interrupted { .. } => None,
             AgentEvent::Answer(_) | AgentEvent::GoAway | AgentEvent::Ended | AgentEvent::Failed(_) => {
                 return match stream.events.is_empty() && stream.sent.is_empty() {
                     true => (Cause::Opening, self.opened[n]),

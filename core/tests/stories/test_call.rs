@@ -146,7 +146,7 @@ impl TestCall {
     /// The caller says something, and the agent notices its end.
     pub(crate) fn utter(&mut self, turn: u32, ms: u64) {
         self.speak(ms);
-        self.agent(turn, AgentEvent::EndOfUtterance);
+        self.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
     }
 
     /// The caller is silent: frames go on.
