@@ -15,6 +15,7 @@
 mod caller;
 mod caller_place;
 mod closed_loop;
+mod heard_prompts;
 mod played_call;
 mod playout;
 mod recorded_agent;

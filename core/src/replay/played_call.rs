@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::agent::{AgentCommand, AgentEvent, Answer};
+use crate::agent::{AgentCommand, AgentEvent, Answer, AnswerPart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::ending::VirtualAgentStatus;
 use crate::ids::{StreamId, TurnId};
 use crate::replay::caller_place::speech_ms;
+use crate::replay::heard_prompts::HeardPrompts;
 use crate::replay::{CallerStep, Divergence, Replayed, replay};
 use crate::report::{CloseReason, Report, Stages};
 use crate::tape::{Tape, TapeInput};
@@ -199,18 +200,25 @@ impl PlayedCall {
     }
 
     /// The answers of the agent, each with the time at which its input was complete. An agent with one stream for the
-    /// whole call does not say which input it answers; its answers have the time at which they came.
+    /// whole call does not say which input it answers: all parts of its answer have the time of the first one.
     fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
-        self.messages.iter().filter_map(|message| {
+        let mut began: Option<(StreamId, CallTime)> = None;
+        self.messages.iter().filter_map(move |message| {
             let AgentEvent::Answer(answer) = &message.event else { return None };
-            Some((self.input_complete(message), &**answer))
+            if let Some(complete) = self.half_closed(message) {
+                return Some((complete, &**answer));
+            }
+            let at = began.filter(|(stream, _)| *stream == message.stream).map_or(message.at, |(_, at)| at);
+            began = (answer.part != AnswerPart::Final).then_some((message.stream, at));
+            Some((at, &**answer))
         })
     }
 
-    fn input_complete(&self, message: &AgentMessage) -> CallTime {
+    /// When the stream of a message had been half-closed, if it had been.
+    fn half_closed(&self, message: &AgentMessage) -> Option<CallTime> {
         let is_half_close = |output: &Output| matches!(output, Output::Agent(stream, AgentCommand::HalfClose) if *stream == message.stream);
         let half_close = self.replayed.outputs().find(|(at, output)| is_half_close(output) && *at <= message.at);
-        half_close.map_or(message.at, |(at, _)| at)
+        half_close.map(|(at, _)| at)
     }
 }
 
@@ -287,7 +295,9 @@ impl<'a> Exchange<'a> {
     #[must_use]
     pub fn within_ms(&self) -> Option<u64> {
         let from = self.step.map_or(Some(CallTime::START), |step| self.call.steps[step].waits_from())?;
-        self.stages().find_map(|stages| stages.first_audio_played).map(|heard| heard.ms_since(from))
+        let sent = self.stages().find_map(|stages| stages.first_audio_sent)?;
+        let voice = HeardPrompts::of(&self.call.replayed).first_voice(sent, self.to);
+        voice.map(|heard| heard.ms_since(from))
     }
 
     /// The stages of its turns, in order.
@@ -302,10 +312,9 @@ impl<'a> Exchange<'a> {
     /// The first prompt that was cut.
     #[must_use]
     pub fn prompt_cut(&self) -> Option<PromptCut> {
-        self.call.reports().filter(|(at, _)| self.is_within(*at)).find_map(|(at, report)| {
-            let Report::BargeIn { played_ms, .. } = report else { return None };
-            Some(PromptCut { at, played_ms: *played_ms })
-        })
+        let prompts = HeardPrompts::of(&self.call.replayed);
+        let mut cuts = prompts.cuts().filter(|(at, _)| self.is_within(*at));
+        cuts.next().map(|(at, played_ms)| PromptCut { at, played_ms })
     }
 }
 
