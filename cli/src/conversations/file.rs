@@ -457,3 +457,6 @@ fn json_expectations<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
