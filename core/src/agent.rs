@@ -282,6 +282,12 @@ pub struct Answer {
     /// The intent that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// The page that the conversation is on (CX `current_page.display_name`).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub page: String,
+    /// The flow that the page belongs to (CX `current_flow.display_name`).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub flow: String,
     /// `parameters` of the result: those of the session (CX) or of the intent (ES).
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
