@@ -172,13 +172,18 @@ impl TestCall {
     fn send_each(&mut self, every_ms: u64, ms: u64, amplitude: i16) {
         for _ in 0..ms / 20 {
             self.wait(every_ms);
-            let payload = STANDARD.encode(frame(self.frames, amplitude));
-            self.frames += 1;
-            let _ = self.twilio(&format!(
-                r#"{{"event":"media","media":{{"track":"inbound","chunk":"{}","payload":"{payload}"}}}}"#,
-                self.frames
-            ));
+            self.send_frame(&frame(self.frames, amplitude));
         }
+    }
+
+    /// The next frame comes.
+    pub(crate) fn send_frame(&mut self, mulaw: &[u8]) {
+        let payload = STANDARD.encode(mulaw);
+        self.frames += 1;
+        let _ = self.twilio(&format!(
+            r#"{{"event":"media","media":{{"track":"inbound","chunk":"{}","payload":"{payload}"}}}}"#,
+            self.frames
+        ));
     }
 
     /// All of the caller's audio that this turn got.
