@@ -47,6 +47,7 @@ mod conversation;
 mod deploy;
 mod doctor;
 mod dtmf;
+mod echo;
 mod events;
 mod fillers;
 mod front_ends;

@@ -35,7 +35,7 @@ pub use faults::{CallFault, RestFault};
 pub use known_call::KnownCall;
 pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
-pub use plan::{CallPlan, OtherSide, Queue};
+pub use plan::{CallPlan, Echo, OtherSide, Queue};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

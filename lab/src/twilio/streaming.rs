@@ -118,8 +118,8 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
         self.play(socket).await;
         let now_ms = self.call.now_ms();
-        let moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
-        for what in moment.events {
+        let mut moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
+        for what in std::mem::take(&mut moment.events) {
             if let CallEventKind::Digit { digit } = &what
                 && socket.dtmf(*digit).await.is_err()
             {
@@ -129,6 +129,10 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
         if moment.hangs_up || self.should_hang_up(now_ms) {
             return Some(Next::End("caller".to_owned()));
+        }
+        if let Some(echo) = self.call.plan.echo {
+            let at = usize::try_from(stream_ms).unwrap_or(usize::MAX).saturating_mul(8);
+            echo.add_to(&mut moment.frame, self.playout.heard(), at);
         }
         self.call.record.said.extend_from_slice(&moment.frame);
         match self.send_frame(&moment.frame, stream_ms, socket).await {
