@@ -16,6 +16,9 @@ impl Call {
         // We ignore what a finished or cancelled stream still sends.
         let Some(open) = self.streams.open().filter(|open| open.stream == stream) else { return };
         self.streams.note_response();
+        if !event.is_last() {
+            self.past_turns.note_response();
+        }
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
             AgentEvent::EndOfUtterance { end_ms } => self.on_end_of_utterance(open.turn, end_ms),
@@ -46,11 +49,19 @@ impl Call {
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
         self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
+        let past_turns = self.past_turns.bring();
+        let page = self.inputs.page.clone();
+        if past_turns.is_some() || page.is_some() {
+            self.inputs.resend_parameters(&self.outcome.parameters);
+        }
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.inputs.parameters),
             known_parameters: self.inputs.known_parameters.clone(),
             payload: self.inputs.payload.clone(),
+            end_user: self.inputs.end_user.clone(),
+            page,
+            past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
             agent_ends: self.end_rule().agent_may_end(),
         };
@@ -243,7 +254,7 @@ impl Call {
     pub(super) fn cancel_turn(&mut self) {
         let Some(cancelled) = self.streams.cancel() else { return };
         self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
-        self.outputs.extend(cancelled.report.map(Output::Report));
+        self.report_answer(cancelled.report);
         self.stage_recorder.discard_open();
         self.caller.forget_written();
         self.finish_playing();
@@ -315,13 +326,21 @@ impl Call {
         }
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);
-        self.outputs.extend(closed.report.map(Output::Report));
+        self.report_answer(closed.report);
         if closed.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
             self.starting_event_unanswered(turn);
         }
         if let Some(no_input) = closed.no_input {
             self.count_no_input_turn(no_input);
         }
+    }
+
+    /// Reports an answer that is reported as a whole, and keeps what was said.
+    pub(super) fn report_answer(&mut self, report: Option<Report>) {
+        if let Some(Report::Answered { query_text, text, .. }) = &report {
+            self.past_turns.add(query_text, text);
+        }
+        self.outputs.extend(report.map(Output::Report));
     }
 
     /// The agent does not know the starting event: sends the starting text, if there is one.

@@ -29,6 +29,7 @@ mod lifecycle;
 mod loudness;
 mod migration;
 mod no_input;
+mod past_turns;
 mod playback;
 mod prompt_guard;
 mod replacement;
@@ -73,6 +74,7 @@ use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
 use prompt_guard::HeardWords;
 use retry::FailureStreak;
@@ -117,6 +119,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
@@ -145,6 +148,8 @@ pub enum Input<'a> {
     TakenOver,
     /// The answer to [`Output::Admit`]: whether there is room for the call.
     Admitted(bool),
+    /// The caller sends a text as if he had said it. No telephone does: it comes from a test of a call flow.
+    Text(&'a str),
     /// The agent stream with this id sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
@@ -233,6 +238,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
@@ -270,6 +276,7 @@ impl Call {
             Input::NotReading => self.close(CloseReason::NotReading),
             Input::TakenOver => self.close(CloseReason::TakenOver),
             Input::Admitted(has_room) => self.on_admitted(has_room),
+            Input::Text(text) => self.on_text(text),
             Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),

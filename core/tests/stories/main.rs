@@ -21,6 +21,7 @@ mod listening;
 mod messages;
 mod migration;
 mod no_input;
+mod past_turns;
 mod quiet_lead;
 mod replacement;
 mod session_stream;

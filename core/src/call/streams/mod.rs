@@ -429,6 +429,11 @@ pub(super) trait AgentStreams: Debug + Send {
         false
     }
 
+    /// Whether the server may have lost the session when a stream fails.
+    fn may_lose_session(&self) -> bool {
+        false
+    }
+
     /// Whether the caller has said something in this turn that the agent has not answered.
     fn has_unanswered_speech(&self) -> bool {
         false
