@@ -8,6 +8,7 @@ use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
+use crate::agent::own_words::OwnWords;
 use crate::agent::script::{Answers, Reply, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
@@ -30,18 +31,42 @@ pub(super) struct Words {
     parts: Vec<String>,
     /// Whether a transcript repeats them.
     repeats_parts: bool,
+    /// The agent's own words, if the recogniser understands those too.
+    own: Option<OwnWords>,
+    /// When the speech began, and how much of it is the caller's own, in milliseconds.
+    heard: Option<(Instant, u64)>,
 }
 
 impl Words {
     /// The script's words for the utterance that this answer belongs to.
-    pub(super) fn of(answer: Option<&Reply>) -> Self {
+    pub(super) fn of(answer: Option<&Reply>, own: Option<OwnWords>) -> Self {
         let scripted =
             answer.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
-        Self { scripted, ..Self::default() }
+        Self { scripted, own, ..Self::default() }
+    }
+
+    /// Notes what the voice detector has heard.
+    pub(super) fn note(&mut self, vad: &VoiceDetector) {
+        if let Some((spoken_ms, _)) = vad.spoken() {
+            let began =
+                self.heard.map_or_else(|| Instant::now() - Duration::from_millis(spoken_ms), |(began, _)| began);
+            self.heard = Some((began, vad.caller_ms()));
+        }
     }
 
     /// The transcript of an utterance of that length. Without words in the script it names the length instead.
     pub(super) fn text(&self, spoken_ms: u64, is_final: bool) -> String {
+        if let Some((own, (began, caller_ms))) = self.own.as_ref().zip(self.heard) {
+            let mut words = own.heard(began, spoken_ms.saturating_sub(caller_ms)).to_vec();
+            if caller_ms > 0 {
+                words.push(self.of_caller(caller_ms, is_final));
+            }
+            return words.join(" ");
+        }
+        self.of_caller(spoken_ms, is_final)
+    }
+
+    fn of_caller(&self, spoken_ms: u64, is_final: bool) -> String {
         if self.scripted.is_empty() {
             return format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100);
         }
@@ -173,6 +198,7 @@ impl ScriptedTurn {
                 turn.messages += 1;
             });
             for noticed in vad.hear(&audio) {
+                words.note(&vad);
                 late.add(noticed);
                 if listens_on && matches!(noticed, Noticed::EndOfUtterance { .. }) {
                     vad.start_utterance();
@@ -189,11 +215,12 @@ impl ScriptedTurn {
     fn words(&self, listening: &Listening, next: Option<&Reply>) -> Words {
         let script = &self.sessions.script;
         let timed = script.word_times && listening.word_info;
+        let own = self.sessions.conversations.own_words(&self.opened.name);
         Words {
             timed,
             confidence: script.confidence.unwrap_or_default(),
             repeats_parts: script.transcripts == Transcripts::InterimOnly,
-            ..Words::of(next)
+            ..Words::of(next, own)
         }
     }
 

@@ -104,6 +104,7 @@
 //! parameter_names = "as-set"       # or "lower", "upper" (CX)
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
+//! understands_itself = false       # whether words of `say` that a telephone returns are understood
 //! confidence = 0.9                 # of the transcripts; without it they have none
 //! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one; with
 //!                                  # announced = "mp3" or "ogg-opus" the answer names that coding
@@ -225,6 +226,8 @@ pub struct Script {
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
     pub word_times: bool,
+    /// Whether the recogniser understands the agent's own words where a telephone returns them.
+    pub understands_itself: bool,
     /// Confidence of the transcripts, from 0 to 1. Google gives it for final ones, and not always.
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
@@ -267,6 +270,7 @@ impl Default for Script {
             recogniser_jitter_ms: 0,
             interim: true,
             word_times: false,
+            understands_itself: false,
             confidence: None,
             output: None,
             pages: Vec::new(),
