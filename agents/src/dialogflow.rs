@@ -67,18 +67,27 @@ macro_rules! common_responses {
             use crate::protobuf::from_duration;
             use $dialogflow::streaming_recognition_result::MessageType;
             match result.message_type() {
-                MessageType::EndOfSingleUtterance => Some(dialbridge_core::AgentEvent::EndOfUtterance),
+                MessageType::EndOfSingleUtterance => {
+                    Some(dialbridge_core::AgentEvent::EndOfUtterance { end_ms: speech_end(&result) })
+                }
                 MessageType::Transcript => {
                     Some(dialbridge_core::AgentEvent::Transcript(dialbridge_core::agent::Transcript {
                         is_final: result.is_final,
                         confidence: (result.confidence > 0.0).then_some(result.confidence),
                         start_ms: result.speech_word_info.first().and_then(|word| word.start_offset).map(from_duration),
-                        end_ms: result.speech_end_offset.map(from_duration),
+                        end_ms: speech_end(&result),
                         text: result.transcript,
                     }))
                 }
                 _ => None,
             }
+        }
+
+        /// Where the recognised speech ends, in milliseconds of the stream's audio: the end of the result, else of its last
+        /// word.
+        fn speech_end(result: &$dialogflow::StreamingRecognitionResult) -> Option<u64> {
+            let last_word = || result.speech_word_info.last().and_then(|word| word.end_offset);
+            result.speech_end_offset.or_else(last_word).map(crate::protobuf::from_duration)
         }
 
         /// The coding of the answer's audio, which may differ from the one that we requested. Fails with its name if we

@@ -137,7 +137,7 @@ fn input_config<const BETA: bool>(
         audio_encoding: es::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
         language_code,
-        single_utterance: true,
+        single_utterance: start.agent_ends,
         // The time of each word tells best whether the caller said it before a prompt began.
         enable_word_info: true,
         speech_contexts: if hints.is_empty() {
@@ -291,7 +291,7 @@ fn end(result: &es::QueryResult) -> Option<AgentEnd> {
 mod tests {
     use super::*;
     use crate::address::{EsApi, Product};
-    use crate::protobuf::from_duration;
+    use crate::protobuf::{from_duration, to_duration};
     use dialbridge_core::agent::BargeInWindow;
     use dialbridge_core::audio::{AudioFormat, Encoding};
     use prost::Message as _;
@@ -384,7 +384,27 @@ mod tests {
         assert_eq!((answer.action.as_str(), &answer.parameters["n"]), ("leave", &json!(2)));
         assert_eq!(answer.end, Some(AgentEnd::EndInteraction));
         assert_eq!((answer.part, answer.prompts.len()), (AnswerPart::Open, 0), "audio may follow");
-        assert_eq!(read(b"\x12\x02\x08\x02"), [AgentEvent::EndOfUtterance]);
+        assert_eq!(read(b"\x12\x02\x08\x02"), [AgentEvent::EndOfUtterance { end_ms: None }]);
+        let with_offset = read(b"\x12\x06\x08\x02\x42\x02\x08\x01");
+        assert_eq!(with_offset, [AgentEvent::EndOfUtterance { end_ms: Some(1_000) }]);
+    }
+
+    #[test]
+    fn recognised_speech_ends_with_its_result_or_its_last_word() {
+        let end = |speech_end_offset| {
+            let word = |end_ms| es::SpeechWordInfo { end_offset: Some(to_duration(end_ms)), ..Default::default() };
+            let result = es::StreamingRecognitionResult {
+                message_type: es::streaming_recognition_result::MessageType::Transcript.into(),
+                speech_word_info: vec![word(400), word(900)],
+                speech_end_offset,
+                ..Default::default()
+            };
+            match recognition(result) {
+                Some(AgentEvent::Transcript(transcript)) => transcript.end_ms,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((end(Some(to_duration(1_200))), end(None)), (Some(1_200), Some(900)));
     }
 
     #[test]

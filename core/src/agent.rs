@@ -58,6 +58,9 @@ pub struct TurnStart {
     pub past_turns: Vec<PastTurn>,
     /// The prompt that still plays while this turn listens, if there is one.
     pub barge_in: Option<BargeInWindow>,
+    /// Whether the agent's recogniser ends the utterance, and says when the caller is silent for too long
+    /// (`single_utterance`). For audio alone.
+    pub agent_ends: bool,
 }
 
 impl TurnStart {
@@ -73,6 +76,7 @@ impl TurnStart {
             page: None,
             past_turns: Vec::new(),
             barge_in: None,
+            agent_ends: true,
         }
     }
 }
@@ -205,7 +209,12 @@ pub enum AgentEvent {
     Transcript(Transcript),
     /// The caller has stopped speaking. The agent takes no more audio in this turn (`END_OF_SINGLE_UTTERANCE`). If no
     /// transcript came before it, the caller said nothing for too long.
-    EndOfUtterance,
+    #[serde(rename_all = "camelCase")]
+    EndOfUtterance {
+        /// Where the recognised speech ends, in milliseconds of this stream's audio. Google says it of transcripts only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end_ms: Option<u64>,
+    },
     /// An answer, or a part of one.
     Answer(Box<Answer>),
     /// Stop the prompt: the caller interrupts, or a newer answer replaces the old one (CES).
@@ -290,6 +299,9 @@ pub struct Answer {
     /// How the agent wants DTMF digits collected from now on (CX `advanced_settings.dtmf_settings`).
     #[serde(rename = "keys", skip_serializing_if = "Option::is_none")]
     pub dtmf_rules: Option<DtmfRules>,
+    /// How the agent wants the caller's speech ended from now on (CX `advanced_settings.speech_settings`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_rules: Option<SpeechRules>,
     /// Tools that the agent wants run before it goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -320,6 +332,18 @@ pub struct DtmfRules {
     /// The longest pause between two of them, in milliseconds.
     #[serde(rename = "gapMs", skip_serializing_if = "Option::is_none")]
     pub interdigit_ms: Option<u64>,
+}
+
+/// When an agent wants the caller's speech to end. The settings decide what it leaves open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SpeechRules {
+    /// The silence that ends an utterance, in milliseconds (`use_timeout_based_endpointing`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<u64>,
+    /// The silence after which the caller has said nothing, in milliseconds (`no_speech_timeout`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_speech_ms: Option<u64>,
 }
 
 impl Answer {
@@ -554,10 +578,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_end_of_utterance_without_its_place_is_read() {
+        let read = |json| serde_json::from_str::<AgentEvent>(json).unwrap();
+        assert_eq!(read(r#"{"event":"endOfUtterance"}"#), AgentEvent::EndOfUtterance { end_ms: None });
+        assert_eq!(read(r#"{"event":"endOfUtterance","endMs":7}"#), AgentEvent::EndOfUtterance { end_ms: Some(7) });
+    }
+
+    #[test]
     fn a_stream_is_over_when_it_has_ended_or_failed() {
         let fault = AgentFault { code: "UNAVAILABLE".to_owned(), message: String::new(), transient: true };
         assert!(AgentEvent::Failed(fault).is_last() && AgentEvent::Ended.is_last());
-        for more in [AgentEvent::GoAway, AgentEvent::EndOfUtterance, AgentEvent::Answer(Box::default())] {
+        for more in
+            [AgentEvent::GoAway, AgentEvent::EndOfUtterance { end_ms: None }, AgentEvent::Answer(Box::default())]
+        {
             assert!(!more.is_last(), "{more:?}");
         }
     }

@@ -8,6 +8,7 @@
 //! {"dialbridge": {"handoff": {"any": "thing"}}}
 //! {"dialbridge": {"pause": {"any": "thing"}}}
 //! {"dialbridge": {"end": true}}
+//! {"dialbridge": {"endOfUtterance": "2.5s"}}
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
 //! {"dialbridge": {"page": "flows/F/pages/P", "endUserMetadata": {"plan": "gold"}}}
 //! ```
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
 use crate::call_numbers::written;
+use crate::config::EndOfUtterance;
 use crate::dial_target::DialTarget;
 use crate::turn_data::is_page;
 
@@ -47,6 +49,8 @@ pub enum Action {
     Play(Prompt),
     /// The answer's audio forbids barge-in.
     Protect,
+    /// What ends the caller's utterances from now on.
+    EndUtterance(EndOfUtterance),
     /// The session goes on at this page.
     Page(String),
     /// What a generative agent should know of the caller.
@@ -131,7 +135,18 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     let Some(ours) = payload.get(KEY) else {
         return misplaced(payload).map_or_else(|| Ok(Vec::new()), |place| Err(format!("\"{KEY}\" stands {place}")));
     };
-    let names = ["transfer", "enqueue", "handoff", "pause", "end", "play", "bargeIn", "page", "endUserMetadata"];
+    let names = [
+        "transfer",
+        "enqueue",
+        "handoff",
+        "pause",
+        "end",
+        "play",
+        "bargeIn",
+        "endOfUtterance",
+        "page",
+        "endUserMetadata",
+    ];
     let ours = Part::new(KEY.to_owned(), ours, &names)?;
     let mut actions = Vec::new();
     if let Some(uri) = ours.text("play")? {
@@ -139,6 +154,10 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     }
     if ours.flag("bargeIn")? == Some(false) {
         actions.push(Action::Protect);
+    }
+    if let Some(rule) = ours.text("endOfUtterance")? {
+        let rule = EndOfUtterance::parse(&rule).map_err(|why| ours.wrong("endOfUtterance", why))?;
+        actions.push(Action::EndUtterance(rule));
     }
     if let Some(page) = ours.text("page")? {
         let is_right = is_page(&page);

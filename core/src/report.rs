@@ -40,6 +40,8 @@ pub enum Report {
         input: &'static str,
         /// Audio of the caller that waited for this stream, in milliseconds.
         waited_ms: u64,
+        /// The part of it that the last stream had got and no longer heard, in milliseconds.
+        resent_ms: u64,
     },
     /// The recogniser sent a transcript.
     Transcript {
@@ -56,6 +58,10 @@ pub enum Report {
         turn: TurnId,
         /// Whether the caller said anything.
         spoken: bool,
+        /// Who found the end.
+        found_by: EndFoundBy,
+        /// How long the caller's voice had ended by then, in milliseconds of his audio. `None` if it was not heard.
+        silence_ms: Option<u64>,
     },
     /// An answer, or a part of one, came.
     Answered {
@@ -174,6 +180,13 @@ pub enum Report {
         /// How much was cut off, in milliseconds.
         cut_ms: u64,
     },
+    /// Words did not interrupt the prompt.
+    PromptGuarded {
+        /// In which turn they were understood.
+        turn: TurnId,
+        /// What they are.
+        from: GuardedFrom,
+    },
     /// The caller has heard everything that was queued.
     Played {
         /// Length of the playout, in milliseconds.
@@ -277,6 +290,54 @@ pub enum Report {
     },
 }
 
+/// Who found the end of an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndFoundBy {
+    /// The agent's recogniser.
+    Agent,
+    /// We: no other transcript followed a final one.
+    Final,
+    /// We: the caller was silent, and his words were known (`quick`).
+    Quick,
+    /// We: the caller was silent for long enough.
+    Silence,
+    /// We: digits that the caller pressed were complete.
+    Digits,
+    /// The agent: it answered.
+    Answer,
+    /// We: the stream takes no more audio.
+    AudioLimit,
+}
+
+impl EndFoundBy {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Agent, Self::Final, Self::Quick, Self::Silence, Self::Digits, Self::Answer, Self::AudioLimit];
+
+    /// A word for logs, metrics and traces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Final => "final",
+            Self::Quick => "quick",
+            Self::Silence => "silence",
+            Self::Digits => "digits",
+            Self::Answer => "answer",
+            Self::AudioLimit => "audio-limit",
+        }
+    }
+
+    /// Whether the agent's recogniser may not have been done.
+    #[must_use]
+    pub fn is_early(self) -> bool {
+        match self {
+            Self::Final | Self::Quick | Self::Silence | Self::Digits => true,
+            Self::Agent | Self::Answer | Self::AudioLimit => false,
+        }
+    }
+}
+
 /// What cut a prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BargeInBy {
@@ -299,6 +360,29 @@ impl BargeInBy {
             Self::Voice => "voice",
             Self::Dtmf => "dtmf",
             Self::Agent => "agent",
+        }
+    }
+}
+
+/// What did not interrupt a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardedFrom {
+    /// The agent's own words that came back.
+    Echo,
+    /// Words that alone do not interrupt.
+    Backchannel,
+    /// Words that may be the agent's own.
+    Doubt,
+}
+
+impl GuardedFrom {
+    /// A word for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Backchannel => "backchannel",
+            Self::Doubt => "doubt",
         }
     }
 }
@@ -390,7 +474,7 @@ pub struct AudioAccount {
     pub received: u64,
     /// Written to a stream, each byte counted once.
     pub written: u64,
-    /// Written again after a stream had failed.
+    /// Written again, because a stream had failed or no longer listened.
     pub resent: u64,
     /// The part of `received` that came during a prompt without barge-in and was sent on as silence.
     pub withheld: u64,

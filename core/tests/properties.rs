@@ -88,7 +88,7 @@ fn agent_event() -> impl Strategy<Value = AgentEvent> {
     });
     prop_oneof![
         4 => transcript,
-        4 => Just(AgentEvent::EndOfUtterance),
+        4 => Just(AgentEvent::EndOfUtterance { end_ms: None }),
         6 => answer(),
         2 => Just(AgentEvent::Ended),
         2 => failed,
@@ -376,8 +376,10 @@ proptest! {
     ) {
         let harmless = |op: &&Op| !matches!(op, Op::Agent(_, AgentEvent::Failed(_) | AgentEvent::Ended));
         let ops: Vec<Op> = ops.iter().filter(harmless).filter(|op| !matches!(op, Op::Wait(ms) if *ms > 500)).cloned().collect();
-        let run = run(&ops, &config, false);
-        let is_overdue = |report: &Report| matches!(report, Report::TurnFailed { .. } | Report::TurnUnanswered { .. } | Report::AudioDropped { .. });
+        let mut run = run(&ops, &config, false);
+        run.feed(&Input::TwilioClosed);
+        let is_overdue = |report: &Report| matches!(report, Report::TurnFailed { .. } | Report::TurnUnanswered { .. } | Report::AudioDropped { .. })
+            || matches!(report, Report::Ended { audio, .. } if audio.resent > 0);
         prop_assume!(!run.outputs.iter().any(|(_, output)| matches!(output, Output::Report(report) if is_overdue(report))));
         let written: Vec<u8> = run.commands().filter_map(|(_, command)| if let AgentCommand::Audio(audio) = command { Some(audio.clone()) } else { None }).flatten().collect();
         let account = run.sent.iter().zip(&written).filter(|(sent, written)| sent != written).count();

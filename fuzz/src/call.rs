@@ -166,7 +166,7 @@ pub enum Operation {
 #[allow(missing_docs, reason = "as in dialbridge_core::agent")]
 pub enum AgentSays {
     Transcript { words: u8, is_final: bool, confidence: Option<u8>, start_ms: Option<u8>, end_ms: Option<u8> },
-    EndOfUtterance,
+    EndOfUtterance { end_ms: Option<u8> },
     Answer(AgentAnswer),
     Interrupted(bool),
     GoAway,
@@ -412,7 +412,7 @@ impl AgentSays {
                 start_ms: start_ms.map(ms),
                 end_ms: end_ms.map(ms),
             }),
-            Self::EndOfUtterance => AgentEvent::EndOfUtterance,
+            Self::EndOfUtterance { end_ms } => AgentEvent::EndOfUtterance { end_ms: end_ms.map(ms) },
             Self::Answer(answer) => AgentEvent::Answer(Box::new(answer.answer())),
             Self::Interrupted(barge_in) => AgentEvent::Interrupted { barge_in: *barge_in },
             Self::GoAway => AgentEvent::GoAway,

@@ -74,6 +74,7 @@ mod tasks;
 mod traces;
 mod transfer;
 mod turn_data;
+mod turn_taking;
 mod twilio_faults;
 mod twiml;
 mod ungreeted;

@@ -77,7 +77,11 @@ impl Timeline {
 pub(super) fn report(at_ms: u64, report: &Report) {
     let (who, what) = match report {
         Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
-        Report::EndOfUtterance { turn, spoken: false } => ("agent", format!("has heard nothing ({turn})")),
+        Report::EndOfUtterance { turn, spoken: false, .. } => ("agent", format!("has heard nothing ({turn})")),
+        Report::EndOfUtterance { turn, spoken: true, found_by, silence_ms } => {
+            let after = silence_ms.map(|ms| format!(", {} after the voice", seconds(ms))).unwrap_or_default();
+            ("bridge", format!("ends the utterance ({turn}), found by {}{after}", found_by.as_str()))
+        }
         Report::Answered { turn, text, intent, thought_ms, .. } => {
             let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
             ("agent", format!("answers ({turn}, {intent}) after {} of thought: \"{text}\"", seconds(*thought_ms)))
@@ -87,13 +91,13 @@ pub(super) fn report(at_ms: u64, report: &Report) {
             let told = format!("barge-in by {by}: {heard} of the prompt heard, {cut} cut");
             ("bridge", told)
         }
+        Report::PromptGuarded { from, .. } => ("bridge", format!("goes on with the prompt: {}", from.as_str())),
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
         Report::Stages(stages) => ("bridge", stages_text(stages)),
         Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),
         Report::Started { .. }
         | Report::TurnOpened { .. }
         | Report::Transcript { is_final: false, .. }
-        | Report::EndOfUtterance { spoken: true, .. }
         | Report::MoreAudio { .. }
         | Report::PromptRefused { .. }
         | Report::AnswerWithoutAudio { .. }

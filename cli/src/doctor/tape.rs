@@ -140,7 +140,7 @@ fn all_of(answers: impl IntoIterator<Item = String>) -> Option<String> {
 
 fn last_final_transcript(tape: &Tape) -> Option<String> {
     all_of(by_stream(tape).into_iter().filter_map(|events| {
-        let end = events.iter().position(|event| matches!(event, AgentEvent::EndOfUtterance))?;
+        let end = events.iter().position(|event| matches!(event, AgentEvent::EndOfUtterance { .. }))?;
         let last = events.iter().rposition(|event| matches!(event, AgentEvent::Transcript(said) if said.is_final))?;
         Some(if last < end { "before END_OF_SINGLE_UTTERANCE" } else { "after END_OF_SINGLE_UTTERANCE" }.to_owned())
     }))
@@ -179,7 +179,7 @@ fn wav_header(tape: &Tape) -> Option<String> {
 
 fn end_of_silence(tape: &Tape) -> Option<String> {
     all_of(by_stream(tape).into_iter().filter_map(|events| {
-        events.iter().position(|event| matches!(event, AgentEvent::EndOfUtterance))?;
+        events.iter().position(|event| matches!(event, AgentEvent::EndOfUtterance { .. }))?;
         let is_silent = !events.iter().any(|event| matches!(event, AgentEvent::Transcript(_)));
         let is_answered = events.iter().any(|event| matches!(event, AgentEvent::Answer(_)));
         is_silent.then(|| {

@@ -3,11 +3,12 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
+use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 use crate::time::CallTime;
 
 impl Call {
@@ -20,7 +21,7 @@ impl Call {
         }
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
-            AgentEvent::EndOfUtterance => self.on_end_of_utterance(open.turn),
+            AgentEvent::EndOfUtterance { end_ms } => self.on_end_of_utterance(open.turn, end_ms),
             AgentEvent::Answer(answer) => self.on_answer(open.turn, *answer),
             AgentEvent::Interrupted { barge_in } => self.on_interrupted(open.turn, barge_in),
             AgentEvent::GoAway => self.on_go_away(),
@@ -43,9 +44,10 @@ impl Call {
         let begins_with_input = self.inputs.first().is_some_and(|input| self.streams.can_begin_with(input));
         let input = begins_with_input.then(|| self.inputs.take_first()).flatten().unwrap_or(TurnInput::Audio);
         let listens = self.streams.listens_after(&input);
+        let resent_ms = if listens { self.resend_in_flight() } else { 0 };
         let waited_ms = if listens { self.caller.unwritten_ms() } else { 0 };
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
-        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms });
+        self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
         let past_turns = self.past_turns.bring();
         let page = self.inputs.page.clone();
@@ -61,13 +63,14 @@ impl Call {
             page,
             past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
+            agent_ends: self.end_rule().agent_may_end(),
         };
         let opened = self.streams.opens(Opening {
             ids,
             is_starting_event: self.inputs.is_starting_event(&input),
             input,
             parameters: start.parameters.clone(),
-            heard: Heard::new(self.caller.written(), self.watchdog_at_opening()),
+            heard: Heard::new(self.caller.written(), self.caller.received(), self.now, self.watchdog_at_opening()),
             position: self.caller.received(),
             now: self.now,
             answer_due: self.answer_due(),
@@ -96,7 +99,11 @@ impl Call {
     }
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
-        self.note_transcript(transcript);
+        if self.note_transcript(turn, transcript) == Source::Echo {
+            let text = transcript.text.clone();
+            return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
+        }
+        self.note_lag();
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
@@ -106,21 +113,52 @@ impl Call {
         }
         self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
+        if self.is_interruption_held() {
+            self.on_interrupted(turn, true);
+        }
         if understood == Understood::Latest {
             self.start_filler_timer();
         }
     }
 
-    /// Adds a transcript to the open turn's utterance.
-    pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
+    /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
+    pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
+        self.note_understood(transcript);
+        let source = self.judge(turn, transcript, audio);
+        if source == Source::Echo {
+            return source;
+        }
+        let min_confidence = self.config.barge_in.min_confidence;
+        let Some(heard) = self.streams.heard_mut() else { return source };
+        heard.utterance.add(transcript, audio, min_confidence);
+        self.note_onset(source);
+        source
+    }
+
+    /// The agent's answer says what the caller said.
+    pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
+        self.note_understood(&transcript);
+        let source = self.judge(turn, &transcript, audio);
+        if source == Source::Echo {
+            return;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
-        heard.utterance.add(transcript, audio, min_confidence);
+        heard.utterance.settle(text, audio, min_confidence);
+        self.note_onset(source);
+    }
+
+    fn note_onset(&mut self, source: Source) {
+        let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
-            self.note_caller_activity();
+            if source != Source::Doubt {
+                self.note_caller_activity();
+            }
             self.note_end_of_speech();
         }
     }
@@ -135,31 +173,54 @@ impl Call {
 
     pub(super) fn audio_of(&self, heard: &Heard) -> TurnAudio {
         let voice_onset = self.voice.onset_since(heard.began);
-        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset }
+        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset, now: self.now }
     }
 
     /// When that position of the caller's audio came in.
-    fn time_of(&self, position: u64) -> CallTime {
+    pub(super) fn time_of(&self, position: u64) -> CallTime {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
-    fn on_end_of_utterance(&mut self, turn: TurnId) {
+    fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
+        self.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
-        // A short word may be over before its transcript comes, so the voice detector counts too.
-        let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
+        let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
-        self.report(Report::EndOfUtterance { turn, spoken });
-        if !spoken
-            && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
-        {
-            self.report(Report::NoInputTurnReplaced { turn });
-            self.cancel_turn();
+        self.note_whole_utterance(turn);
+        let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
+        if !spoken && (is_beside_prompt || !self.digits.is_empty()) || self.says_nothing(turn) {
+            self.replace_unspoken(turn, EndFoundBy::Agent);
             return;
         }
-        self.end_utterance();
+        self.end_utterance(EndFoundBy::Agent);
         if !spoken {
             self.streams.note_no_input();
         }
+    }
+
+    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice detector
+    /// counts too.
+    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+        let has_voice = self.voice.onset_since(heard.began).is_some();
+        let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
+        !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
+    }
+
+    /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
+    pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        self.report_end_of_utterance(turn, found_by);
+        self.report(Report::NoInputTurnReplaced { turn });
+        self.keep_in_flight();
+        self.cancel_turn();
+    }
+
+    /// The listening turn's utterance is over.
+    fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        let Some(heard) = self.streams.heard() else { return };
+        let voice_end = self.voice.end_since(heard.began);
+        let spoken = self.is_spoken(turn, heard);
+        let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
+        self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
 
     /// Whether a recogniser that cannot be told of prompts spent most of its wait for speech on a prompt. Then its
@@ -174,10 +235,12 @@ impl Call {
     }
 
     /// Half-closes a stream that takes one utterance, if it listens. We then wait for the answer.
-    pub(super) fn end_utterance(&mut self) {
-        if let Some(stream) = self.streams.end_utterance(self.now, self.answer_due()) {
+    pub(super) fn end_utterance(&mut self, found_by: EndFoundBy) {
+        if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
+            self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
-            self.input_complete(stream);
+            self.keep_in_flight();
+            self.input_complete(open.stream);
         }
     }
 
@@ -238,15 +301,20 @@ impl Call {
         self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
+        self.echo.complete(turn);
         for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }
         self.poll_playback();
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
-        if closed.has_unanswered_words && self.on_unanswered(turn) {
-            self.caller.rewind();
-        } else {
-            self.caller.forget_written();
+        match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
+            Some(TurnInput::Audio) => {
+                self.caller.rewind();
+            }
+            words => {
+                self.caller.forget_written();
+                words.into_iter().for_each(|words| self.inputs.add_first(words));
+            }
         }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);

@@ -23,6 +23,8 @@ pub(super) struct CallerAudio {
     kept: ByteQueue,
     kept_from: Position,
     written: Position,
+    /// From here on we keep what was written, whatever is answered.
+    held_from: Option<Position>,
     /// What became of it.
     account: AudioAccount,
 }
@@ -89,9 +91,16 @@ impl CallerAudio {
         Some(self.kept.copy(from, to))
     }
 
-    /// The agent has answered, so no stream needs again what was written.
+    /// The agent has answered, so no stream needs again what was written, except for what is held.
     pub(super) fn forget_written(&mut self) {
-        self.drop_oldest(self.written_len());
+        let before_held =
+            self.held_from.map(|from| usize::try_from(from.saturating_sub(self.kept_from)).unwrap_or(usize::MAX));
+        self.drop_oldest(self.written_len().min(before_held.unwrap_or(usize::MAX)));
+    }
+
+    /// Keeps what was written from that position on, until the next call.
+    pub(super) fn hold(&mut self, from: Option<Position>) {
+        self.held_from = from;
     }
 
     /// There is no transcript yet. Of what was written, keeps the pre-roll and everything from `speech` on.
@@ -104,8 +113,14 @@ impl CallerAudio {
     /// The stream failed without an answer: what it got, as far as it is kept, waits for the next one. Returns how many
     /// bytes.
     pub(super) fn rewind(&mut self) -> u64 {
-        let again = self.written - self.kept_from;
-        self.written = self.kept_from;
+        self.rewind_to(self.kept_from)
+    }
+
+    /// What was written from that position on, as far as it is kept, waits for the next stream. Returns how many bytes.
+    pub(super) fn rewind_to(&mut self, position: Position) -> u64 {
+        let position = position.clamp(self.kept_from, self.written);
+        let again = self.written - position;
+        self.written = position;
         self.account.written -= again;
         self.account.resent += again;
         again
@@ -125,6 +140,7 @@ impl CallerAudio {
         let unwritten = self.received() - self.written;
         self.kept_from = self.received();
         self.written = self.kept_from;
+        self.held_from = None;
         self.kept = ByteQueue::default();
         unwritten
     }
@@ -172,6 +188,21 @@ mod tests {
         audio.take_unwritten(1);
         assert_eq!(audio.rewind(), 1);
         assert_eq!(audio.take_unwritten(100), Some(vec![3, 4]));
+    }
+
+    #[test]
+    fn what_is_held_is_kept_after_an_answer_and_can_be_written_again() {
+        let mut audio = audio_of(&[&[1, 2, 3, 4, 5]]);
+        audio.take_unwritten(4);
+        audio.hold(Some(2));
+        audio.forget_written();
+        assert_eq!(audio.kept_from(), 2);
+        assert_eq!((audio.rewind_to(3), audio.rewind_to(4)), (1, 0));
+        assert_eq!((audio.account().written, audio.account().resent), (3, 1));
+        assert_eq!(audio.take_unwritten(100), Some(vec![4, 5]));
+        audio.hold(None);
+        audio.forget_written();
+        assert_eq!(audio.rewind(), 0);
     }
 
     #[test]

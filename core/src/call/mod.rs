@@ -4,13 +4,16 @@
 //! interface. `lifecycle` has the states of the call itself.
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
+//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn, `echo` which
+//! words are the agent's own, `loudness` how loud both were,
 //! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
+//! `answer` the agent's answers, `barge_in` barge-in, `prompt_guard` which words do not
+//! interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `replacement` streams that another one carries on,
+//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -18,15 +21,20 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod echo;
+mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
+mod loudness;
 mod migration;
 mod no_input;
 mod past_turns;
 mod playback;
+mod prompt_guard;
 mod replacement;
 mod retry;
+mod speech_in_flight;
 mod stage_recorder;
 mod stream_watchdog;
 mod streams;
@@ -60,13 +68,17 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use echo::Echo;
+use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
+use prompt_guard::HeardWords;
 use retry::FailureStreak;
+use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
 use streams::AgentStreams;
 use timer::Timers;
@@ -96,9 +108,13 @@ pub struct Call {
     inputs: AgentInputs,
     playback: Playback,
     agent_voice: AgentVoice,
+    echo: Echo,
+    heard_words: HeardWords,
     caller: CallerAudio,
     voice: VoiceDetector,
+    in_flight: SpeechInFlight,
     digits: DigitCollector,
+    end_rules: EndRules,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
@@ -208,9 +224,13 @@ impl Call {
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
+            echo: Echo::new(config.barge_in.echo_guard),
+            heard_words: HeardWords::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
+            in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
+            end_rules: EndRules::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),
@@ -347,6 +367,7 @@ impl Call {
                     if let TwilioMessage::Media(audio) = &message {
                         let first_word = self.agent_voice.sent(self.playback.began_position(), audio, self.now);
                         self.on_first_word(first_word);
+                        self.echo.sent(self.caller.received(), audio);
                     }
                     self.outputs.push_back(Output::Twilio(message));
                 }
@@ -355,7 +376,10 @@ impl Call {
                     refused += 1;
                     self.report(Report::PromptRefused { why });
                 }
-                PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
+                PlaybackOutput::Begins(turn) => {
+                    self.echo.begins(turn, self.caller.received(), self.voice.is_speaking());
+                    self.stage_recorder.audio_sent(turn, self.now);
+                }
             }
         }
         refused

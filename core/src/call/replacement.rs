@@ -73,6 +73,9 @@ impl Call {
     /// Queues the audio of what the caller said since the agent's last answer, so that the next stream gets it too.
     /// Returns its bytes.
     pub(super) fn resend_speech(&mut self) -> u64 {
+        if self.in_flight.is_kept() {
+            return 0;
+        }
         let is_voice = self.voice.is_voice_in(self.caller.kept_from()..self.caller.written());
         if is_voice || self.streams.has_unanswered_speech() { self.caller.rewind() } else { 0 }
     }
@@ -86,6 +89,8 @@ impl Call {
         self.timers.stop(Timer::Thinking);
         let next = self.next_turn_id();
         let Some(over) = self.streams.turn_over(next) else { return };
+        self.echo.complete(over.turn);
+        self.note_next_turn();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);
         self.report_answer(over.report);
         if let Some(words) = over.unanswered_words {

@@ -85,6 +85,13 @@ impl VoiceDetector {
         self.segments().any(|segment| segment.last_loud > part.start && segment.onset < part.end)
     }
 
+    /// The stretches of voice whose audio may still be written again, in order: where each begins, and where it was heard
+    /// last. The last one may be too short yet to be a voice.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Range<Position>> {
+        let voices = self.segments().map(|segment| segment.onset..segment.last_loud);
+        voices.chain(self.rise.map(|onset| onset..onset + ONSET))
+    }
+
     fn segments(&self) -> impl Iterator<Item = &Segment> {
         self.earlier.iter().chain(&self.segment)
     }

@@ -26,13 +26,22 @@ impl Report {
     fn wording(&self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Started { .. } => ("started", "the stream has started", "started {call_sid} {stream_sid}"),
-            Self::TurnOpened { .. } => ("turn", "a turn has opened", "{turn} opened with {input}, {waited_ms} waited"),
+            Self::TurnOpened { .. } => (
+                "turn",
+                "a turn has opened",
+                "{turn} opened with {input}, {waited_ms} waited[, {resent_ms} of it was not heard]",
+            ),
             Self::Transcript { is_final: true, .. } => ("transcript", "a transcript came", "{turn} final \"{text}\""),
             Self::Transcript { is_final: false, .. } => {
                 ("transcript", "a transcript came", "{turn} interim \"{text}\"")
             }
-            Self::EndOfUtterance { spoken: true, .. } => {
-                ("utterance-over", "the utterance is over", "{turn} end of utterance")
+            Self::EndOfUtterance { spoken: true, silence_ms: Some(_), .. } => (
+                "utterance-over",
+                "the utterance is over",
+                "{turn} end of utterance by {found_by}, {silence_ms} after the voice",
+            ),
+            Self::EndOfUtterance { spoken: true, silence_ms: None, .. } => {
+                ("utterance-over", "the utterance is over", "{turn} end of utterance by {found_by}")
             }
             Self::EndOfUtterance { spoken: false, .. } => {
                 ("utterance-over", "the utterance is over", "{turn} end of utterance, nothing said")
@@ -95,6 +104,9 @@ impl Report {
                 "the caller has interrupted the agent",
                 "barge-in by {by}[ ({turn})]: {played_ms} played, {cut_ms} cut",
             ),
+            Self::PromptGuarded { .. } => {
+                ("prompt-guarded", "words did not interrupt the prompt", "{turn} prompt guarded: {from}")
+            }
             Self::Played { by_mark: true, .. } => {
                 ("played", "the prompt was played to its end", "all played, {played_ms}")
             }
@@ -177,13 +189,21 @@ impl Report {
                 personal(Personal::Number, "from", from.as_ref()),
                 personal(Personal::Number, "to", to.as_ref()),
             ],
-            Self::TurnOpened { turn, input, waited_ms } => {
-                vec![field("turn", *turn), field("input", *input), ms("waited_ms", *waited_ms)]
-            }
+            Self::TurnOpened { turn, input, waited_ms, resent_ms } => vec![
+                field("turn", *turn),
+                field("input", *input),
+                ms("waited_ms", *waited_ms),
+                field("resent_ms", (*resent_ms > 0).then_some(FieldValue::Ms(*resent_ms))),
+            ],
             Self::Transcript { turn, text, is_final } => {
                 vec![field("turn", *turn), personal(Personal::Words, "text", text), field("is_final", *is_final)]
             }
-            Self::EndOfUtterance { turn, spoken } => vec![field("turn", *turn), field("spoken", *spoken)],
+            Self::EndOfUtterance { turn, spoken, found_by, silence_ms } => vec![
+                field("turn", *turn),
+                field("spoken", *spoken),
+                field("found_by", found_by.as_str()),
+                silence_ms.map_or_else(|| field("silence_ms", FieldValue::Absent), |length| ms("silence_ms", length)),
+            ],
             Self::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => vec![
                 field("turn", *turn),
                 personal(Personal::Words, "query_text", query_text),
@@ -229,6 +249,7 @@ impl Report {
             Self::BargeIn { turn, by, played_ms, cut_ms } => {
                 vec![field("turn", *turn), field("by", by.as_str()), ms("played_ms", *played_ms), ms("cut_ms", *cut_ms)]
             }
+            Self::PromptGuarded { turn, from } => vec![field("turn", *turn), field("from", from.as_str())],
             Self::Played { played_ms, by_mark } => vec![ms("played_ms", *played_ms), field("by_mark", *by_mark)],
             Self::Rotated { turn, in_speech } => vec![field("turn", *turn), field("in_speech", *in_speech)],
             Self::TurnFailed { turn, fault, retry_in_ms, again_ms } => vec![

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::{AudioAccount, BargeInBy, CloseReason, Report, Stages};
+use super::{AudioAccount, BargeInBy, CloseReason, EndFoundBy, GuardedFrom, Report, Stages};
 use crate::agent::{AgentFault, Intent};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
@@ -36,11 +36,12 @@ samples! {
         from: planted("from").into(),
         to: planted("to").into(),
     },
-    TurnOpened { turn: TURN, input: "audio", waited_ms: 20 },
+    TurnOpened { turn: TURN, input: "audio", waited_ms: 260, resent_ms: 240 },
     Transcript { turn: TURN, text: planted("text"), is_final: false },
     Transcript { turn: TURN, text: planted("text"), is_final: true },
-    EndOfUtterance { turn: TURN, spoken: true },
-    EndOfUtterance { turn: TURN, spoken: false },
+    EndOfUtterance { turn: TURN, spoken: true, found_by: EndFoundBy::Quick, silence_ms: Some(360) },
+    EndOfUtterance { turn: TURN, spoken: true, found_by: EndFoundBy::Agent, silence_ms: None },
+    EndOfUtterance { turn: TURN, spoken: false, found_by: EndFoundBy::Agent, silence_ms: None },
     Answered {
         turn: TURN,
         query_text: planted("query_text"),
@@ -69,6 +70,7 @@ samples! {
     TurnUnanswered { turn: TURN, asks_again: false },
     BargeIn { turn: Some(TURN), by: BargeInBy::Speech, played_ms: 1_600, cut_ms: 2_400 },
     BargeIn { turn: None, by: BargeInBy::Dtmf, played_ms: 1_600, cut_ms: 2_400 },
+    PromptGuarded { turn: TURN, from: GuardedFrom::Echo },
     Played { played_ms: 900, by_mark: true },
     Played { played_ms: 900, by_mark: false },
     NoInputTurnReplaced { turn: TURN },

@@ -56,7 +56,7 @@ fn after_a_clear_nothing_of_the_old_answer_is_played_and_its_marks_are_not_heard
     test.agent(1, answered(5_000));
     assert_eq!(test.played_ms(), before, "turn 1 is over, whatever its stream still says");
     assert_eq!(test.reports().filter(|report| matches!(report, Report::Played { .. })).count(), 0);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(400));
     test.hush(1_000);
     let heard: Vec<_> = test.reports().filter(|report| matches!(report, Report::Played { .. })).collect();
@@ -71,7 +71,7 @@ fn a_yes_that_came_too_early_is_the_next_turn_and_the_prompt_plays_on() {
     test.agent(1, answered(3_000));
     test.hush(300);
     test.agent(2, interim("yes"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.clears(), 0);
     test.agent(2, answered(1_000));
     assert_eq!(test.clears(), 0);
@@ -97,7 +97,7 @@ fn with_barge_in_off_every_prompt_is_played_to_its_end() {
     let mut test = with_long_prompt(with(starting_text(), |config| config.barge_in.mode = BargeInMode::Off));
     test.speak(1_000);
     test.agent(2, interim("stop stop stop"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(400));
     test.hush(10_000);
     assert_eq!((test.heard(), test.clears()), (vec![10_400], 0), "and the answer to what was said after it");
@@ -164,7 +164,7 @@ fn words_that_the_recogniser_was_not_sure_of_do_not_interrupt_when_the_answer_re
         test.speak(400);
         let heard = Transcript { text: "stop".to_owned(), confidence: Some(confidence), ..Transcript::default() };
         test.agent(2, AgentEvent::Transcript(heard));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         let told = Answer { query_text: "stop".to_owned(), ..answer(500) };
         test.agent(2, AgentEvent::Answer(Box::new(told)));
         assert_eq!(test.clears(), clears, "{confidence}");
@@ -191,7 +191,7 @@ fn the_recognisers_own_word_times_decide_where_it_sends_them() {
 fn a_stream_that_ended_for_want_of_speech_beside_a_prompt_is_replaced_in_silence() {
     let mut test = with_long_prompt(starting_text());
     test.hush(5_000);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::Cancel));
     assert_eq!(test.last_stream(), 3);
     assert_eq!(test.clears(), 0);
@@ -203,7 +203,7 @@ fn a_recogniser_that_knows_no_prompts_has_not_waited_for_an_answer_while_one_pla
         let mut test = TestCall::started(CallConfig { knows_prompts, ..starting_text() });
         test.agent(1, answered(3_000));
         test.hush(3_000 + quiet_ms);
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         let last = test.commands(2).last().cloned();
         let expected = if is_replaced { AgentCommand::Cancel } else { AgentCommand::HalfClose };
         assert_eq!(last, Some(expected), "{knows_prompts}, {quiet_ms} ms after the prompt");
@@ -216,7 +216,7 @@ fn a_short_word_whose_transcript_comes_after_the_end_of_the_utterance_is_not_thr
     test.hush(1_000);
     test.speak(200);
     test.hush(400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose));
     test.agent(2, interim("no"));
     assert_eq!(test.clears(), 1);
@@ -227,7 +227,7 @@ fn after_the_prompt_was_played_no_input_is_left_to_the_agent() {
     let mut test = TestCall::started(starting_text());
     test.agent(1, answered(400));
     test.hush(8_000);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose), "so that its no-input handler answers");
 }
 
@@ -305,7 +305,7 @@ fn the_agent_is_told_what_was_heard_where_a_parameter_is_named() {
     test.hush(1_000);
     test.speak(400);
     test.agent(2, interim("stop"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(400));
     assert_eq!(test.start_of(3).parameters["heard"], serde_json::json!({ "heardMs": 1_200, "cutMs": 8_800 }));
 }
@@ -331,7 +331,7 @@ fn a_digit_into_an_older_prompt_does_not_cut_an_answer_whose_audio_has_not_come(
     let mut test = TestCall::started(starting_text());
     test.agent(1, answered(10_000));
     test.utter(2, 400);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, part("Two loaves.", Vec::new()));
     test.press("1");
     assert!(!test.is_playing());

@@ -87,7 +87,7 @@ fn a_number_of_the_call_in_a_text_a_name_or_the_callers_words_is_masked_in_the_u
     test.agent(1, answered(100));
     test.hush(300);
     test.speak(300);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     let end = Some(AgentEnd::LiveAgentHandoff { metadata: json!({ "note": "Caller +1 555 0100 wants 2" }) });
     let parameters = json!({ "+15550100": "x", "shop": "north" }).as_object().cloned().unwrap();
     test.agent(2, AgentEvent::Answer(Box::new(Answer { end, parameters, query_text: words, ..answer(100) })));
@@ -116,7 +116,7 @@ fn what_the_caller_heard_of_a_prompt_takes_the_place_of_a_parameter_in_another_c
     test.agent(1, answered(3_000));
     test.speak(500);
     test.agent(2, crate::test_call::interim("no no"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(500));
     let start = test.start_of(3);
     let names: Vec<_> = start.known_parameters.keys().filter(|name| name.eq_ignore_ascii_case("heard")).collect();

@@ -74,7 +74,7 @@ fn a_turn_that_failed_after_the_half_close_is_repeated_unless_that_is_forbidden(
             TestCall::started(with(CallConfig::default(), |config| config.retry.answering_turn = answering_turn));
         test.speak(400);
         test.agent(1, interim("pay now"));
-        test.agent(1, AgentEvent::EndOfUtterance);
+        test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
         test.agent(1, fault("UNAVAILABLE", true));
         test.hush(400);
         assert_eq!(numbers(&test.written(2)), (first..40).collect::<Vec<u16>>());
@@ -86,7 +86,7 @@ fn an_agent_that_does_not_answer_in_time_is_asked_again() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);
     test.agent(1, interim("hello"));
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.hush(400);
     test.wait(29_800);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Cancel));
@@ -179,7 +179,9 @@ fn a_stream_that_stalls_after_the_first_words_is_replaced_too() {
     test.speak(1_000);
     test.agent(1, interim("two loaves"));
     test.speak(400);
-    test.hush(16_000);
+    test.hush(5_400);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose), "the words are known");
+    test.hush(20_000);
     assert_eq!(test.last_stream(), 2);
     assert_eq!(numbers(&test.written(2))[..70], (0..70).collect::<Vec<u16>>());
 }
@@ -190,9 +192,9 @@ fn a_stream_that_hears_silence_a_cough_or_speech_that_it_tells_of_is_not_replace
     test.hush(20_000);
     test.speak(300);
     test.hush(20_000);
-    for _ in 0..20 {
+    for number in 0..20 {
         test.speak(1_000);
-        test.agent(1, interim("and so on"));
+        test.agent(1, interim(&format!("and then {number}")));
     }
     assert_eq!(test.last_stream(), 1);
     assert_eq!(numbers(&test.written(1)).len(), 60_300 / 20, "it hears all of it");
@@ -216,7 +218,7 @@ fn an_agent_that_understands_each_time_and_never_answers_is_given_up_after_the_b
     for _ in 0..100 {
         let turn = test.last_stream();
         test.agent(turn, interim("two loaves"));
-        test.agent(turn, AgentEvent::EndOfUtterance);
+        test.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
         test.agent(turn, fault("RESOURCE_EXHAUSTED", true));
         test.wait(2_000);
     }

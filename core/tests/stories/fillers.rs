@@ -18,7 +18,7 @@ fn asked(config: CallConfig) -> TestCall {
     let mut test = TestCall::started(config);
     test.speak(400);
     test.agent(1, interim("hello"));
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test
 }
 

@@ -57,7 +57,7 @@ fn an_utterance_is_half_closed_answered_and_followed_by_the_next_turn() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);
     test.agent(1, interim("two"));
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
     test.agent(1, answered(1_000));
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::Done));
@@ -83,7 +83,7 @@ fn every_frame_goes_to_exactly_one_turn_in_order() {
     for turn in 2..6 {
         test.speak(500);
         test.agent(turn, interim("words"));
-        test.agent(turn, AgentEvent::EndOfUtterance);
+        test.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
         test.speak(360); // while the agent thinks
         test.agent(turn, answered(200));
     }
@@ -210,7 +210,7 @@ fn in_speech_the_turn_ends_at_a_pause_before_the_limit_or_two_seconds_before_it(
 fn an_answer_without_words_or_audio_is_followed_by_listening() {
     let mut test = TestCall::started(CallConfig::default());
     test.hush(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, AgentEvent::Answer(Box::new(Answer { part: AnswerPart::Final, ..Answer::default() })));
     assert_eq!(test.last_stream(), 2);
     assert_eq!(test.count(|output| matches!(output, Output::Twilio(_))), 0);

@@ -9,6 +9,8 @@ mod carried;
 mod contract;
 mod disorder;
 mod dtmf;
+mod echo;
+mod end_of_utterance;
 mod ending;
 mod exchange;
 mod failures;

@@ -61,7 +61,7 @@ fn the_last_words_are_waited_for_even_where_they_have_to_be_fetched() {
 #[test]
 fn music_while_the_agent_works_is_cut_by_its_answer() {
     let mut test = TestCall::started(CallConfig::default());
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     let music = Prompt { cancellable: true, interruptible: false, ..prompt(20_000) };
     test.agent(1, answers(Answer { part: AnswerPart::Partial, prompts: vec![music], ..answer(0) }));
     test.hush(3_000);
@@ -76,7 +76,7 @@ fn music_while_the_agent_works_is_cut_by_its_answer() {
 fn a_final_response_that_repeats_the_partial_ones_is_not_played_twice() {
     for repeats in [false, true] {
         let mut test = TestCall::started(CallConfig::default());
-        test.agent(1, AgentEvent::EndOfUtterance);
+        test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
         let audio =
             |parts: &[u8]| Prompt { audio: parts.iter().flat_map(|part| vec![*part; 1_600]).collect(), ..prompt(0) };
         for part in [1, 2] {

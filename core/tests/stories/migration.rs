@@ -31,7 +31,7 @@ fn a_question_is_answered_first() {
     test.agent(1, interim("what time is it"));
     test.migrate();
     test.hush(600);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.hush(800);
     assert_eq!(test.closed(), None);
     test.agent(1, answered(1_000));

@@ -53,7 +53,7 @@ fn an_agent_that_has_no_answer_to_no_input_gets_the_event() {
     let mut test = TestCall::started(with_event());
     test.agent(1, answered(0));
     test.hush(3_000);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, empty());
     assert_eq!(test.opened_with(3), TurnInput::Event("SILENCE".to_owned()));
 }
@@ -63,7 +63,7 @@ fn the_agents_own_answer_to_no_input_is_played_as_it_is() {
     let mut test = TestCall::started(with_event());
     test.agent(1, answered(0));
     test.hush(3_000);
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, AgentEvent::Answer(Box::new(Answer { matched: Matched::NoInput, ..answer(700) })));
     assert_eq!((test.played_ms(), test.opened_with(3)), (700, TurnInput::Audio));
     assert!(test.reports().any(|report| *report == Report::NoInput { in_a_row: 1, by_event: false }));
@@ -76,7 +76,7 @@ fn after_so_many_no_input_turns_in_a_row_the_call_ends_and_says_why() {
     for turn in 2..5 {
         assert_eq!(test.update(), None);
         test.hush(1_000);
-        test.agent(turn, AgentEvent::EndOfUtterance);
+        test.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
         test.agent(turn, AgentEvent::Answer(Box::new(Answer { matched: Matched::NoInput, ..answer(300) })));
     }
     test.wait(400);
@@ -90,10 +90,10 @@ fn a_word_in_between_begins_the_row_anew() {
     test.agent(1, answered(0));
     for turn in [2, 4] {
         test.hush(1_000);
-        test.agent(turn, AgentEvent::EndOfUtterance);
+        test.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
         test.agent(turn, AgentEvent::Answer(Box::new(Answer { matched: Matched::NoInput, ..answer(0) })));
         test.agent(turn + 1, interim("yes"));
-        test.agent(turn + 1, AgentEvent::EndOfUtterance);
+        test.agent(turn + 1, AgentEvent::EndOfUtterance { end_ms: None });
         test.agent(turn + 1, answered(0));
     }
     let silent = test.reports().filter(|report| matches!(report, Report::NoInput { in_a_row: 1, .. })).count();
@@ -107,7 +107,7 @@ fn a_call_that_is_too_long_ends_after_what_is_being_said() {
     test.agent(1, answered(0));
     test.hush(9_000);
     test.agent(2, interim("tell me a story"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(3_000));
     test.hush(2_900);
     assert_eq!(test.update(), None, "the agent is heard out");
@@ -138,7 +138,7 @@ fn turns_that_fail_again_and_again_end_the_call_as_one_whose_agent_failed() {
         if turn < 8 {
             let turn = test.last_stream();
             test.agent(turn, interim("yes"));
-            test.agent(turn, AgentEvent::EndOfUtterance);
+            test.agent(turn, AgentEvent::EndOfUtterance { end_ms: None });
             test.agent(turn, answered(0));
         }
     }

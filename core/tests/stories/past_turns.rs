@@ -98,7 +98,7 @@ fn a_server_that_refuses_it_is_asked_without_it() {
 fn an_agent_with_one_stream_for_each_turn_keeps_its_session() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, answered(200));
     test.agent(1, AgentEvent::Ended);
     test.hush(500);

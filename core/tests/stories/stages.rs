@@ -22,7 +22,7 @@ fn a_turn_tells_its_stages_when_its_answer_begins_to_be_heard() {
     test.speak(600);
     test.agent(1, interim("two loaves"));
     test.hush(500);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.hush(300);
     test.agent(1, answered(1_000));
     test.hush(420);
@@ -41,7 +41,7 @@ fn an_answer_that_has_to_wait_behind_another_is_heard_later() {
     test.speak(400);
     test.agent(1, answered(2_000));
     test.agent(2, interim("yes"));
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(2, answered(400));
     test.hush(3_000);
     let all = stages(&test);

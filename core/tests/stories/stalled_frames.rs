@@ -21,7 +21,7 @@ fn a_stall_in_the_middle_of_a_word_is_one_utterance_for_an_agent_that_hears_turn
         test.speech_arrives(stall_ms);
         test.speak(300);
         test.agent(2, interim("two loaves"));
-        test.agent(2, AgentEvent::EndOfUtterance);
+        test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
         assert_eq!(test.commands(2).last(), Some(&AgentCommand::HalfClose));
         test.agent(2, answered(400));
         assert_eq!((test.opened_with(2), test.opened_with(3)), (TurnInput::Audio, TurnInput::Audio));

@@ -53,7 +53,7 @@ fn a_text_without_audio_is_synthesised_and_played_like_any_prompt() {
     test.speak(400);
     test.agent(2, interim("stop"));
     assert_eq!((test.clears(), test.is_playing()), (1, false), "the caller may interrupt it");
-    test.agent(2, AgentEvent::EndOfUtterance);
+    test.agent(2, AgentEvent::EndOfUtterance { end_ms: None });
     answers(&mut test, 2, written(AnswerPart::Final, "Good."));
     test.fetched(2, Ok(&[0x44; 4_000]));
     test.hush(600);

@@ -70,7 +70,7 @@ fn words_to_which_only_an_empty_part_came_are_said_again() {
     let mut turn = TestCall::started(CallConfig::default());
     turn.speak(400);
     turn.agent(1, interim("two loaves"));
-    turn.agent(1, AgentEvent::EndOfUtterance);
+    turn.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     turn.agent(1, empty_part(AnswerPart::Partial));
     turn.agent(1, fault("UNAVAILABLE", true));
     turn.hush(300);
@@ -85,7 +85,7 @@ fn words_to_which_nothing_comes_are_said_again_once_and_then_the_caller_hears_th
         for stream in [1, 2] {
             test.speak(400);
             test.agent(stream, interim("two loaves"));
-            test.agent(stream, AgentEvent::EndOfUtterance);
+            test.agent(stream, AgentEvent::EndOfUtterance { end_ms: None });
             test.agent(stream, ending.clone());
             test.hush(500);
         }
@@ -102,7 +102,7 @@ fn an_answer_makes_the_next_silence_a_first_one_again() {
     for (stream, answer) in [(1, answered(0)), (2, answered(400)), (3, empty_part(AnswerPart::Final))] {
         test.speak(400);
         test.agent(stream, interim("two loaves"));
-        test.agent(stream, AgentEvent::EndOfUtterance);
+        test.agent(stream, AgentEvent::EndOfUtterance { end_ms: None });
         let answer = if stream == 1 { empty_part(AnswerPart::Final) } else { answer };
         test.agent(stream, answer);
         test.hush(1_000);
@@ -131,7 +131,7 @@ fn an_agent_that_may_not_be_asked_twice_is_not() {
     let mut test = TestCall::started(config);
     test.speak(400);
     test.agent(1, interim("two loaves"));
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, empty_part(AnswerPart::Final));
     assert_eq!((unanswered(&test), test.played_ms()), (vec![false], 1_000));
 }
@@ -140,7 +140,7 @@ fn an_agent_that_may_not_be_asked_twice_is_not() {
 fn silence_needs_no_answer() {
     let mut test = TestCall::started(with_retry_filler(StreamShape::PerTurn));
     test.hush(5_000);
-    test.agent(1, AgentEvent::EndOfUtterance);
+    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, empty_part(AnswerPart::Final));
     assert_eq!((unanswered(&test), test.played_ms()), (vec![], 0));
 }

@@ -43,7 +43,7 @@ fn transcript(is_final: bool) -> Operation {
 }
 
 fn end_of_utterance() -> Operation {
-    Agent(0, AgentSays::EndOfUtterance)
+    Agent(0, AgentSays::EndOfUtterance { end_ms: None })
 }
 
 pub(super) fn all() -> Made {

@@ -127,7 +127,7 @@ impl Encode for AgentSays {
             Self::Transcript { words, is_final, confidence, start_ms, end_ms } => {
                 is(0, &((*words, *is_final), [*confidence, *start_ms, *end_ms]));
             }
-            Self::EndOfUtterance => is(1, &()),
+            Self::EndOfUtterance { end_ms } => is(1, end_ms),
             Self::Answer(answer) => is(2, answer),
             Self::Interrupted(barge_in) => is(3, barge_in),
             Self::GoAway => is(4, &()),

@@ -98,7 +98,7 @@ impl Effects {
         match event {
             AgentEvent::Failed(fault) => self.context.breaker.failed(fault, open.opened),
             AgentEvent::Transcript(_)
-            | AgentEvent::EndOfUtterance
+            | AgentEvent::EndOfUtterance { .. }
             | AgentEvent::Answer(_)
             | AgentEvent::Interrupted { .. }
             | AgentEvent::GoAway

@@ -120,6 +120,7 @@ impl CallPhase {
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
             | Report::TurnUnanswered { .. }
+            | Report::PromptGuarded { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::TurnFailed { .. }
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
     use dialbridge_core::ending::VirtualAgentStatus;
-    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason};
+    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason, EndFoundBy};
     use dialbridge_core::{StreamSid, TurnId};
 
     fn entry() -> Entry {
@@ -271,7 +272,7 @@ mod tests {
             from: None,
             to: None,
         };
-        let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0 };
+        let opened = |input| Report::TurnOpened { turn, input, waited_ms: 0, resent_ms: 0 };
         let interim = Report::Transcript { turn, text: "x".to_owned(), is_final: false };
         let cut = Report::BargeIn { turn: None, by: BargeInBy::Speech, played_ms: 1, cut_ms: 1 };
         let mut entry = entry();
@@ -283,7 +284,7 @@ mod tests {
             opened("audio"),
             interim.clone(),
             cut,
-            Report::EndOfUtterance { turn, spoken: true },
+            Report::EndOfUtterance { turn, spoken: true, found_by: EndFoundBy::Agent, silence_ms: Some(700) },
             answered(0),
             answered(300),
             Report::Played { played_ms: 300, by_mark: true },

@@ -151,7 +151,7 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
             AgentEvent::Failed(fault) => return Err(fault),
             AgentEvent::Answer(_)
             | AgentEvent::Transcript(_)
-            | AgentEvent::EndOfUtterance
+            | AgentEvent::EndOfUtterance { .. }
             | AgentEvent::Interrupted { .. }
             | AgentEvent::GoAway => {}
         }

@@ -44,6 +44,7 @@ impl Values<'_> {
                 greeting_after_ms: GREETING_AFTER_MS,
             },
             max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
+            end_of_utterance: self.get(&table::END_OF_UTTERANCE),
             call_parameters: self.get(&table::CALL_PARAMETERS),
             parameter_names: if product == Product::Cx { NameCase::Ignored } else { NameCase::Exact },
             turn_data: match product {
@@ -85,6 +86,8 @@ impl Values<'_> {
             min_ms: self.get(&table::BARGE_IN_MIN_MS),
             min_confidence: self.get(&table::BARGE_IN_MIN_CONFIDENCE),
             heard_parameter: self.find(&table::HEARD_PARAMETER),
+            echo_guard: self.get(&table::ECHO_GUARD),
+            ignore: self.find(&table::BARGE_IN_IGNORE),
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::call_facts::CallParameter;
+use dialbridge_core::config::EndOfUtterance;
 use dialbridge_core::handoff::{HandoffField, MAX_TWIML_CHARS};
 use dialbridge_core::language;
 use dialbridge_core::parameters::NameCase;
@@ -54,6 +55,9 @@ pub(super) const MAX_STAGE_MS: u64 = 600_000;
 /// characters.
 const MAX_PHRASES: usize = 5_000;
 const MAX_PHRASE_CHARS: usize = 100;
+
+/// How many phrases may be ignored.
+const MAX_IGNORED_PHRASES: usize = 200;
 
 /// Audio in one of Twilio's frames, in milliseconds.
 const FRAME_MS: usize = 20;
@@ -252,6 +256,10 @@ pub(super) fn finish_digit(value: &str) -> Result<Option<char>, String> {
     }
 }
 
+pub(super) fn end_of_utterance(value: &str) -> Result<EndOfUtterance, String> {
+    EndOfUtterance::parse(value)
+}
+
 pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {
     match (value, value.strip_prefix("event:").map(str::trim)) {
         ("dtmf", _) => Ok(DigitsForm::Dtmf),
@@ -277,6 +285,22 @@ pub(super) fn phrases(value: &str) -> Result<Vec<String>, String> {
         Some(long) => {
             let begin: String = long.chars().take(30).collect();
             Err(format!("has a phrase of more than {MAX_PHRASE_CHARS} characters, which begins with \"{begin}\""))
+        }
+        None => Ok(phrases),
+    }
+}
+
+/// Words and phrases that alone do not interrupt.
+pub(super) fn ignored_phrases(value: &str) -> Result<Vec<String>, String> {
+    let phrases = list(value);
+    if phrases.len() > MAX_IGNORED_PHRASES {
+        return Err(format!("has {} phrases, of which {MAX_IGNORED_PHRASES} are taken", phrases.len()));
+    }
+    let is_spoken = |phrase: &str| phrase.chars().any(char::is_alphanumeric);
+    match phrases.iter().find(|phrase| phrase.chars().count() > MAX_PHRASE_CHARS || !is_spoken(phrase)) {
+        Some(wrong) => {
+            let begin: String = wrong.chars().take(30).collect();
+            Err(format!("has \"{begin}\", which is no word and no phrase of at most {MAX_PHRASE_CHARS} characters"))
         }
         None => Ok(phrases),
     }

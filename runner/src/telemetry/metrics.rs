@@ -178,9 +178,12 @@ pub(crate) struct Metrics {
     limits: Count,
     turns: Count,
     turn_seconds: Times<AgentLabels>,
+    utterance_end_seconds: Times<Labels>,
+    first_audio_seconds: Times<AgentLabels>,
     stage_seconds: Times<Labels>,
     slow_turns: Count,
     barge_ins: Count,
+    prompts_guarded: Count,
     no_inputs: CountByAgent,
     faults: Count,
     retries: CountByAgent,
@@ -233,9 +236,24 @@ impl Metrics {
                 "turn_seconds",
                 "From the end of the caller's words to the beginning of the answer in his ear",
             ),
+            utterance_end_seconds: names.add(
+                Times::new_with_constructor(times),
+                "utterance_end_seconds",
+                "From the last frame with the caller's voice to the end of the utterance, by who found it",
+            ),
+            first_audio_seconds: names.add(
+                Times::new_with_constructor(times),
+                "first_audio_seconds",
+                "From the last frame with the caller's voice to the first audio of the answer that goes to Twilio",
+            ),
             stage_seconds: names.add(Times::new_with_constructor(times), "turn_stage_seconds", "The stages of that, one by one"),
             slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the slow stage"),
             barge_ins: names.add(Family::default(), "barge_ins", "Prompts that were cut, by what cut them"),
+            prompts_guarded: names.add(
+                Family::default(),
+                "prompts_guarded",
+                "Turns whose words did not interrupt a prompt, by what they were",
+            ),
             no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
             retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
@@ -310,6 +328,7 @@ impl Metrics {
             }
             Report::TurnOpened { input, .. } => count(&self.turns, "input", input),
             Report::BargeIn { by, .. } => count(&self.barge_ins, "by", by.as_str()),
+            Report::PromptGuarded { from, .. } => count(&self.prompts_guarded, "from", from.as_str()),
             Report::NoInput { .. } => {
                 self.no_inputs.get_or_create(agent).inc();
             }
@@ -338,9 +357,13 @@ impl Metrics {
             Report::TransferRefused { .. } => count(&self.left_out, "what", "transfer"),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
+            Report::EndOfUtterance { found_by, silence_ms: Some(ms), .. } => {
+                let labels = Labels { agent: agent.clone(), more: ("found_by", found_by.as_str()) };
+                self.utterance_end_seconds.get_or_create(&labels).observe(seconds(*ms));
+            }
             // These are not counted, or have their own methods.
             Report::Transcript { .. }
-            | Report::EndOfUtterance { .. }
+            | Report::EndOfUtterance { silence_ms: None, .. }
             | Report::Answered { .. }
             | Report::MoreAudio { .. }
             | Report::Stages(_)
@@ -368,6 +391,9 @@ impl Metrics {
     pub(super) fn stages(&self, agent: &AgentLabels, stages: &Stages, slow_stage: Option<SlowStage>) {
         if let Some(whole) = stages.whole() {
             self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
+        }
+        if let Some((from, to)) = stages.speech_ended.zip(stages.first_audio_sent) {
+            self.first_audio_seconds.get_or_create(agent).observe(seconds(to.ms_since(from)));
         }
         for stage in TurnStage::ALL {
             if let Some(stretch) = stages.interval(stage) {

@@ -369,6 +369,19 @@ impl AgentStreams for PerSession {
         Understood::Latest
     }
 
+    /// The agent need not answer its own words.
+    fn forget_words(&mut self) {
+        let Some(stream) = self.stream_mut() else { return };
+        stream.heard.utterance = Utterance::default();
+        let is_asked = !stream.unanswered.is_empty() || stream.turn.awaited_input().is_some();
+        if let Self::Listening(stream) = self
+            && stream.turn.answer.is_nothing()
+            && !is_asked
+        {
+            stream.wait = Wait::Nothing;
+        }
+    }
+
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {
         let stream = self.stream_mut()?;
         stream.parameters.clear();
@@ -555,6 +568,7 @@ impl AgentStreams for PerSession {
             unanswered: std::mem::take(&mut stream.unanswered),
             parameters: std::mem::take(&mut stream.parameters),
             has_foreign_results: stream.tools == Tools::Foreign,
+            is_silent: false,
         })
     }
 
@@ -571,7 +585,7 @@ impl AgentStreams for PerSession {
             is_blank,
             report,
             unanswered,
-            has_unanswered_words: false,
+            ask_again: None,
             no_input: None,
         })
     }

@@ -94,7 +94,9 @@
 //! ```toml
 //! closes = "after-answer"          # or "after-half-close"
 //! answers = "after-half-close"     # or "at-once"
-//! transcripts = "before-end"       # or "after-end"
+//! transcripts = "before-end"       # or "after-end", "without-end", "interim-only" (ES, CX)
+//! recogniser_lag_ms = 0            # how late transcripts and ends come, and by how much more at most
+//! recogniser_jitter_ms = 0
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
 //! parameter_names = "as-set"       # or "lower", "upper" (CX)
@@ -215,6 +217,10 @@ pub struct Script {
     pub debugging_info: DebuggingInfo,
     /// In which case the names of parameters come back.
     pub parameter_names: ReturnedNames,
+    /// How late transcripts and the end of an utterance come, in milliseconds.
+    pub recogniser_lag_ms: u64,
+    /// How much later than that some of them come, in milliseconds.
+    pub recogniser_jitter_ms: u64,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
@@ -258,6 +264,8 @@ impl Default for Script {
             mixed_audio: MixedAudio::Apart,
             debugging_info: DebuggingInfo::WithAnswer,
             parameter_names: ReturnedNames::AsSet,
+            recogniser_lag_ms: 0,
+            recogniser_jitter_ms: 0,
             interim: true,
             word_times: false,
             confidence: None,
