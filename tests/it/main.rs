@@ -67,6 +67,7 @@ mod settings;
 mod silence;
 mod slow_turns;
 mod stages;
+mod status_callbacks;
 mod survival;
 mod synthesis;
 mod tapes;
