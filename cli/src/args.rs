@@ -9,6 +9,8 @@ use {
     dialbridge_lab::agent::Edition,
 };
 
+#[cfg(all(feature = "lab", feature = "tools"))]
+use crate::conversations::TestArgs;
 #[cfg(feature = "tools")]
 use crate::{configure::ConfigureArgs, doctor::DoctorArgs};
 use dialbridge_runner::settings::Settings;
@@ -51,6 +53,9 @@ pub enum Command {
     /// Check the settings, the agent, the public URL, Twilio and Cloud Run, and say how to mend each fault
     #[cfg(feature = "tools")]
     Doctor(Box<DoctorArgs>),
+    /// Run conversation files: calls, and what must come of them
+    #[cfg(all(feature = "lab", feature = "tools"))]
+    Test(Box<TestArgs>),
     /// Feed a tape to the call logic, and print what the call did
     #[cfg(feature = "tools")]
     Replay(ReplayArgs),

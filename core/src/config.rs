@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::agent::{DigitsForm, base64_bytes};
+use crate::agent::DigitsForm;
+use crate::base64_bytes;
 use crate::call_facts::CallParameter;
 use crate::carried::{CarriedOver, Opening};
 use crate::handoff::HandoffConfig;

@@ -94,6 +94,7 @@
 
 pub mod agent;
 pub mod audio;
+mod base64_bytes;
 pub mod breaker;
 pub mod call;
 pub mod call_facts;

@@ -44,6 +44,7 @@ mod call_facts;
 mod call_flow;
 mod ces;
 mod conversation;
+mod conversations;
 mod deploy;
 mod doctor;
 mod dtmf;

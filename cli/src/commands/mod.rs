@@ -27,6 +27,8 @@ pub mod relay;
 #[cfg(feature = "tools")]
 pub mod replay;
 pub mod serve;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod test;
 #[cfg(feature = "lab")]
 mod timeline;
 

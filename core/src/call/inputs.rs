@@ -14,6 +14,9 @@ use crate::turn_data::{END_USER_PREFIX, PAGE_PARAMETER, TurnData, is_page};
 /// How many complete inputs of digits may wait for the agent.
 const MAX_QUEUED_DIGITS: usize = 16;
 
+/// How many texts of the caller's may wait for the agent.
+const MAX_QUEUED_TEXTS: usize = 16;
+
 /// How many results of tools may wait for the agent.
 const MAX_QUEUED_TOOL_RESULTS: usize = 16;
 
@@ -145,6 +148,16 @@ impl AgentInputs {
         let has_room = waiting < MAX_QUEUED_DIGITS;
         if has_room {
             self.queue.push_back(TurnInput::Digits(digits, form));
+        }
+        has_room
+    }
+
+    /// Adds a text of the caller's. Returns whether there was room.
+    pub(super) fn add_text(&mut self, text: &str) -> bool {
+        let waiting = self.queue.iter().filter(|input| matches!(input, TurnInput::Text(_))).count();
+        let has_room = waiting < MAX_QUEUED_TEXTS;
+        if has_room {
+            self.queue.push_back(TurnInput::Text(text.to_owned()));
         }
         has_room
     }

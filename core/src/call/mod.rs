@@ -148,6 +148,8 @@ pub enum Input<'a> {
     TakenOver,
     /// The answer to [`Output::Admit`]: whether there is room for the call.
     Admitted(bool),
+    /// The caller sends a text as if he had said it. No telephone does: it comes from a test of a call flow.
+    Text(&'a str),
     /// The agent stream with this id sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
@@ -274,6 +276,7 @@ impl Call {
             Input::NotReading => self.close(CloseReason::NotReading),
             Input::TakenOver => self.close(CloseReason::TakenOver),
             Input::Admitted(has_room) => self.on_admitted(has_room),
+            Input::Text(text) => self.on_text(text),
             Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),

@@ -38,6 +38,7 @@ impl TapeWriter {
             marks: Marks::Recorded,
             mask: self.mask,
             note: String::new(),
+            conversation: None,
         };
         serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
     }
@@ -55,6 +56,7 @@ impl TapeWriter {
             },
             Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
             Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
+            Input::Text(text) => json!({ "at_ms": at, "from": "runner", "message": { "text": text } }),
             Input::Agent(stream, event) => {
                 self.typed.note_event(event);
                 let masked = self.typed.masked(*stream, event).filter(|_| self.mask.digits);

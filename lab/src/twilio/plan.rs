@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use dialbridge_core::replay::CallerStep;
 use tokio::sync::mpsc;
 
 use crate::twilio::account::Account;
 use crate::twilio::behaviour::TwilioBehaviour;
-use crate::twilio::caller::CallerStep;
 use crate::twilio::events::CallEvent;
 use crate::twilio::faults::CallFault;
 
@@ -30,6 +30,10 @@ pub struct CallPlan {
     pub steps: Vec<CallerStep>,
     /// When the caller has no step left, he hangs up after this long a silence of the agent.
     pub hang_up_after: Duration,
+    /// Receives the texts that the caller sends, because no media stream carries them. Without it they are lost.
+    pub texts: Option<mpsc::Sender<SentText>>,
+    /// How long the caller waits for the time of a step while nobody speaks, before he gives up and hangs up.
+    pub patience: Duration,
     /// The longest duration of the call.
     pub limit: Duration,
     /// What the called party of each `<Dial>` does, in order; the last entry serves all further ones.
@@ -57,6 +61,8 @@ impl CallPlan {
             facts: Vec::new(),
             steps,
             hang_up_after: Duration::from_secs(20),
+            texts: None,
+            patience: Duration::MAX,
             limit: Duration::from_secs(300),
             others: vec![OtherSide::Answers { rings_ms: 1_000, talks_ms: 5_000 }],
             queue: Queue::Keeps,
@@ -65,6 +71,15 @@ impl CallPlan {
             watch: None,
         }
     }
+}
+
+/// A text that the caller sends as if he had said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentText {
+    /// The CallSid.
+    pub call_sid: String,
+    /// The text.
+    pub text: String,
 }
 
 /// What the called party does.

@@ -29,6 +29,7 @@ use metrics::{AgentLabels, Metrics};
 use trace_context::{TraceContext, new_span_id};
 use traces::{Exporter, Finished, Kind};
 
+pub use call_log::is_warning;
 pub(crate) use call_telemetry::CallIdentity;
 pub use call_telemetry::CallTelemetry;
 pub use metrics::RefusalReason;

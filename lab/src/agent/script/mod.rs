@@ -41,6 +41,8 @@
 //! think_ms = 900                   # how long the agent thinks
 //! protected = true                 # the caller may not interrupt (CX)
 //! no_match = true                  # the caller was not understood
+//! page = "Confirm"                 # the page that the conversation is on then, and its flow (CX)
+//! flow = "Checkout"
 //! success = true                   # the conversation is a success (CX)
 //! webhook_fault = "down"           # a webhook failed on the way
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them

@@ -25,6 +25,10 @@ pub struct Reply {
     pub think_ms: Option<u64>,
     /// Display name of the intent.
     pub intent: String,
+    /// Display name of the page that the conversation is on then (CX).
+    pub page: String,
+    /// Display name of its flow (CX).
+    pub flow: String,
     /// Action of the result (ES).
     pub action: String,
     /// Parameters of the result.

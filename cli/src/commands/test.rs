@@ -1,0 +1,108 @@
+//! `test`: runs conversation files.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dialbridge_net::dial::Tcp;
+use dialbridge_net::proxy::{Proxy, proxied};
+use dialbridge_runner::telemetry::log::{self, log_and_exit};
+use tokio::time::Instant;
+
+use super::CONFIG;
+use crate::conversations::{Found, Mode, Run, Summary, Surroundings, TestArgs, TestResult};
+use dialbridge_runner::settings::{Settings, Severity};
+
+/// `EX_USAGE` of sysexits: options that do not go together.
+const USAGE: u8 = 64;
+
+/// A test failed.
+const FAILED: u8 = 1;
+
+/// A test could not be run.
+const BROKEN: u8 = 2;
+
+/// Runs `test`.
+pub async fn run(args: &TestArgs) -> ExitCode {
+    let is_offline = !args.live && !args.record && args.url.is_none();
+    if is_offline && args.retries > 0 {
+        return log_and_exit(
+            "--retries is for --live, --record and --url: a run from a tape always goes the same way",
+            USAGE,
+        );
+    }
+    let mode = match mode(args) {
+        Ok(mode) => mode,
+        Err(why) => return log_and_exit(&why, CONFIG),
+    };
+    log::start(Severity::Error, std::io::stderr);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
+    let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };
+    let found = Found::of(&args.paths);
+    let began = Instant::now();
+    let mut progress = Progress { is_json: args.json, summary: Summary { others: found.others, ..Summary::default() } };
+    for (path, why) in found.faults {
+        progress.done(TestResult::broken(&path, vec![why]), 0);
+    }
+    run.files(found.files, |result, count| progress.done(result, count)).await;
+    let Progress { mut summary, .. } = progress;
+    summary.took = began.elapsed();
+    if summary.results.is_empty() {
+        return log_and_exit("there is no conversation file there: a TOML file with [[step]]", BROKEN);
+    }
+    if let Some(junit) = &args.junit
+        && let Err(error) = std::fs::write(junit, summary.junit())
+    {
+        return log_and_exit(&format!("{}: {error}", junit.display()), BROKEN);
+    }
+    say(&if args.json { format!("{:#}", summary.json()) } else { summary.lines() });
+    match (summary.failed(), summary.broken()) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::from(BROKEN),
+        _ => ExitCode::from(FAILED),
+    }
+}
+
+/// The settings of the environment.
+fn settings() -> Settings {
+    Settings::of(Settings::names().filter_map(|name| Some((name, std::env::var(name).ok()?))))
+}
+
+fn mode(args: &TestArgs) -> Result<Mode, String> {
+    if !args.live && !args.record {
+        return Ok(Mode::Offline(args.edition.clone()));
+    }
+    let proxy = Proxy::from_variables(|name| std::env::var(name).ok()).map_err(|fault| fault.to_string())?;
+    let surroundings = Surroundings::sockets(proxied(Arc::new(Tcp), proxy));
+    Ok(if args.record { Mode::Record(surroundings) } else { Mode::Live(surroundings) })
+}
+
+/// Tells each result as it comes, and on a terminal how far the run has come.
+struct Progress {
+    is_json: bool,
+    summary: Summary,
+}
+
+impl Progress {
+    fn done(&mut self, result: TestResult, count: usize) {
+        let is_terminal = std::io::stderr().is_terminal();
+        if is_terminal {
+            // Erases the progress line.
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        if !self.is_json {
+            say(&result.lines());
+        }
+        self.summary.results.push(result);
+        let (done, wrong) = (self.summary.results.len(), self.summary.failed() + self.summary.broken());
+        if is_terminal && done < count {
+            let _ = write!(std::io::stderr(), "{done} of {count}, {wrong} wrong");
+        }
+    }
+}
+
+fn say(text: &str) {
+    // A reader that has read enough closes the pipe.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

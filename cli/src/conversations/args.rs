@@ -1,0 +1,43 @@
+//! The command line of `test`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::offline::EDITIONS;
+
+/// Options of `test`
+#[derive(Args, Clone)]
+pub struct TestArgs {
+    /// Conversation files, and folders that have some
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Place the calls at the agent of the settings, in a service of their own
+    #[arg(long, conflicts_with_all = ["record", "url"])]
+    pub live: bool,
+    /// The same, and keep each call's tape beside its file, for runs without the agent
+    #[arg(long, conflicts_with = "url")]
+    pub record: bool,
+    /// Place the calls at this running service: its URL, or its whole voice-url
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Run only against tapes of this edition. Without it each tape of a file is a run
+    #[arg(long, value_name = "EDITION", value_parser = EDITIONS, conflicts_with_all = ["live", "record", "url"])]
+    pub edition: Option<String>,
+    /// A setting for all calls, e.g. END_OF_UTTERANCE=quick; it goes before those of the files. All other settings come
+    /// from the environment and from .env
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "url")]
+    pub setting: Vec<String>,
+    /// How many calls to run at once [default: as many as there are cores; 1 with --live, --record or --url]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub jobs: Option<u16>,
+    /// How often to place a call again that went wrong. One that goes right then is told as flaky
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,34 @@
+//! Conversation files: `dialbridge test`.
+//!
+//! - `fields` reads the tables of a file, `file` what they mean, `expect` what a value must be.
+//! - `caller` makes the caller of them. `offline` plays the call with the agent of a tape; `live` places it at a service of
+//!   its own, which `stack` starts; `speech` speaks what has no recording.
+//! - `run` runs files, several at a time: those that `discover` finds. `report` tells what came of them.
+//! - `seen` is what there is to see of a call, and `check` compares it with the expectations.
+
+mod args;
+mod caller;
+mod check;
+mod discover;
+mod expect;
+mod fields;
+mod file;
+mod live;
+mod offline;
+mod report;
+mod run;
+mod seen;
+mod speech;
+mod stack;
+
+pub use args::TestArgs;
+pub use check::Difference;
+pub use discover::Found;
+pub use fields::Fault;
+pub use file::{Action, ConversationFile, Expectation, FileError, FileStep, Subject};
+pub use live::LiveCall;
+pub use offline::EDITIONS;
+pub use report::Summary;
+pub use run::{Mode, Run, TestResult, Verdict};
+pub use seen::{SeenCall, SeenEnd, SeenStep};
+pub use stack::Surroundings;
