@@ -20,7 +20,7 @@ use crate::agent::dialect::{
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object};
 use crate::agent::requested_config::RequestedConfig;
-use crate::agent::script::{Output, ToolCall};
+use crate::agent::script::{DebuggingInfo, Output, ToolCall};
 
 /// The dialect.
 #[derive(Debug, Clone)]
@@ -93,7 +93,30 @@ impl Dialect for Cx {
     }
 
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
-        vec![response(Part::DetectIntentResponse(detect_intent_response(answer)))]
+        let mut answered = response(Part::DetectIntentResponse(detect_intent_response(answer)));
+        let is_asked = answer.opened.requested.debugging_info && !answer.is_partial;
+        match answer.script.debugging_info {
+            DebuggingInfo::WithAnswer if is_asked => answered.debugging_info = Some(debugging_info(answer)),
+            DebuggingInfo::Apart if is_asked => {
+                return vec![answered, Self::Response { debugging_info: Some(debugging_info(answer)), response: None }];
+            }
+            DebuggingInfo::WithAnswer | DebuggingInfo::Apart | DebuggingInfo::Never => {}
+        }
+        vec![answered]
+    }
+}
+
+fn debugging_info(answer: &Answered<'_>) -> cx::CloudConversationDebuggingInfo {
+    let single_utterance = match &answer.opened.input {
+        Opening::Listen(listening) => listening.single_utterance,
+        Opening::Input(_) => false,
+    };
+    cx::CloudConversationDebuggingInfo {
+        single_utterance,
+        speech_single_utterance: single_utterance,
+        no_speech_timeout: (answer.script.no_speech_ms > 0).then(|| duration(answer.script.no_speech_ms)),
+        endpointing_timeout: Some(duration(answer.script.end_of_utterance_ms)),
+        ..Default::default()
     }
 }
 

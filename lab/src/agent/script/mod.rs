@@ -189,7 +189,7 @@ pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{
-    Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
+    Announced, Answers, AudioMessages, Closes, DebuggingInfo, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
 };
 
 /// An agent's script.
@@ -216,6 +216,8 @@ pub struct Script {
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
+    /// Where the debugging info stands (CX).
+    pub debugging_info: DebuggingInfo,
     /// In which case the names of parameters come back.
     pub parameter_names: ReturnedNames,
     /// How late transcripts and the end of an utterance come, in milliseconds.
@@ -265,6 +267,7 @@ impl Default for Script {
             transcripts: Transcripts::BeforeEnd,
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
+            debugging_info: DebuggingInfo::WithAnswer,
             parameter_names: ReturnedNames::AsSet,
             recogniser_lag_ms: 0,
             recogniser_jitter_ms: 0,

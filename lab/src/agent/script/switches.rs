@@ -82,6 +82,18 @@ impl ReturnedNames {
     }
 }
 
+/// Where the debugging info of a turn stands, if the client asks for it (CX).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DebuggingInfo {
+    /// In the message with the answer.
+    WithAnswer,
+    /// In a message of its own after it.
+    Apart,
+    /// Nowhere.
+    Never,
+}
+
 /// When the server closes a stream. Google was seen to do both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
