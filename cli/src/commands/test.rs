@@ -10,7 +10,8 @@ use dialbridge_runner::telemetry::log::{self, log_and_exit};
 use tokio::time::Instant;
 
 use super::CONFIG;
-use crate::conversations::{Found, Mode, Run, Summary, Surroundings, TestArgs, TestResult};
+use super::called::{first_of, voice_url};
+use crate::conversations::{Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestResult};
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -35,6 +36,10 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         Ok(mode) => mode,
         Err(why) => return log_and_exit(&why, CONFIG),
     };
+    let coverage = match args.coverage.as_deref().map(Coverage::of).transpose() {
+        Ok(coverage) => coverage,
+        Err(why) => return log_and_exit(&why, BROKEN),
+    };
     log::start(Severity::Error, std::io::stderr);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
@@ -48,6 +53,11 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     run.files(found.files, |result, count| progress.done(result, count)).await;
     let Progress { mut summary, .. } = progress;
     summary.took = began.elapsed();
+    summary.coverage = coverage;
+    let seen = summary.results.iter().filter_map(|result| result.seen.as_ref());
+    if let Some(coverage) = &mut summary.coverage {
+        seen.for_each(|call| coverage.add(call));
+    }
     if summary.results.is_empty() {
         return log_and_exit("there is no conversation file there: a TOML file with [[step]]", BROKEN);
     }
@@ -70,11 +80,17 @@ fn settings() -> Settings {
 }
 
 fn mode(args: &TestArgs) -> Result<Mode, String> {
-    if !args.live && !args.record {
+    if !args.live && !args.record && args.url.is_none() {
         return Ok(Mode::Offline(args.edition.clone()));
     }
     let proxy = Proxy::from_variables(|name| std::env::var(name).ok()).map_err(|fault| fault.to_string())?;
-    let surroundings = Surroundings::sockets(proxied(Arc::new(Tcp), proxy));
+    let dial = proxied(Arc::new(Tcp), proxy);
+    if let Some(url) = &args.url {
+        let auth_token = args.auth_token.as_deref().and_then(first_of).map(ToOwned::to_owned);
+        let admin_token = args.admin_token.clone().filter(|token| !token.is_empty());
+        return Ok(Mode::Url(RunningService { voice_url: voice_url(url, &[])?, auth_token, admin_token, dial }));
+    }
+    let surroundings = Surroundings::sockets(dial);
     Ok(if args.record { Mode::Record(surroundings) } else { Mode::Live(surroundings) })
 }
 

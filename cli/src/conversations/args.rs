@@ -34,6 +34,15 @@ pub struct TestArgs {
     /// How often to place a call again that went wrong. One that goes right then is told as flaky
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
+    /// Say which parts of this agent the calls visited: a CX JSON package or an ES export, as a zip or a folder
+    #[arg(long, value_name = "EXPORT", conflicts_with = "url")]
+    pub coverage: Option<PathBuf>,
+    /// The auth token that the service of --url knows, to sign requests with
+    #[arg(long, env = "TWILIO_AUTH_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub auth_token: Option<String>,
+    /// The token of the page of --url's service; with it, tests see what the service saw
+    #[arg(long, env = "ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
     /// Write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

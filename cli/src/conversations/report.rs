@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::check::Difference;
+use super::coverage::Coverage;
 use super::run::{TestResult, Verdict};
 use super::seen::{SeenStep, seconds};
 
@@ -129,6 +130,8 @@ pub struct Summary {
     pub took: Duration,
     /// TOML files in the folders that are no conversation files.
     pub others: usize,
+    /// The parts of an agent that were visited, if they are asked for.
+    pub coverage: Option<Coverage>,
 }
 
 impl Summary {
@@ -172,6 +175,9 @@ impl Summary {
                 let _ = write!(lines, " ({stages})");
             }
         }
+        if let Some(coverage) = &self.coverage {
+            let _ = write!(lines, "\n{}", coverage.lines());
+        }
         lines
     }
 
@@ -195,7 +201,7 @@ impl Summary {
     pub fn json(&self) -> Value {
         json!({
             "runs": self.results.len(), "failed": self.failed(), "broken": self.broken(), "flaky": self.flaky(),
-            "tookMs": milliseconds(self.took),
+            "tookMs": milliseconds(self.took), "coverage": self.coverage.as_ref().map(Coverage::json),
             "results": self.results.iter().map(TestResult::json).collect::<Vec<_>>(),
         })
     }
