@@ -103,7 +103,7 @@ impl PlayedCall {
             let speech_ms = if let CallerStep::Say { audio, .. } = step { speech_ms(audio) } else { None };
             let mut times = StepTimes::of(speech_ms);
             if let Some(from_ms) = recorded.from_ms {
-                times.begin(positions.at(from_ms));
+                times.began = Some(positions.before(from_ms) + 1);
                 times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
             }
             times.ended = recorded.to_ms.map(|ms| positions.at(ms));
@@ -332,6 +332,13 @@ impl FrameTimes {
             received += media.payload_bytes();
         }
         Self(times)
+    }
+
+    /// When the frame before that position came. Whatever a step causes comes later, even if it overtakes the step's own
+    /// first frame.
+    fn before(&self, position_ms: u64) -> CallTime {
+        let n = self.0.partition_point(|(ms, _)| *ms < position_ms);
+        n.checked_sub(1).and_then(|n| self.0.get(n)).map_or(CallTime::START, |(_, at)| *at)
     }
 
     /// When the audio at that position came.
