@@ -1,6 +1,7 @@
 //! `test`: runs conversation files.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +12,10 @@ use tokio::time::Instant;
 
 use super::CONFIG;
 use super::called::{first_of, voice_url};
-use crate::conversations::{Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestResult};
+use crate::conversations::{
+    Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
+    of_recordings, of_tape,
+};
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -25,6 +29,9 @@ const BROKEN: u8 = 2;
 
 /// Runs `test`.
 pub async fn run(args: &TestArgs) -> ExitCode {
+    if let Some(command) = &args.command {
+        return write(command);
+    }
     let is_offline = !args.live && !args.record && args.url.is_none();
     if is_offline && args.retries > 0 {
         return log_and_exit(
@@ -72,6 +79,38 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         (0, _) => ExitCode::from(BROKEN),
         _ => ExitCode::from(FAILED),
     }
+}
+
+/// Writes files instead of running them.
+fn write(command: &TestCommand) -> ExitCode {
+    let written = match command {
+        TestCommand::New { sources, out } => new(sources, out.as_deref()),
+        TestCommand::Import { cases, out } => {
+            let folder = out.clone().unwrap_or_else(|| cases.parent().unwrap_or(Path::new("")).to_owned());
+            import(cases, &folder)
+        }
+    };
+    match written {
+        Ok((written, notes)) => {
+            written.iter().for_each(|path| say(&format!("{}: written", path.display())));
+            notes.iter().for_each(|note| say(note));
+            ExitCode::SUCCESS
+        }
+        Err(why) => log_and_exit(&why, BROKEN),
+    }
+}
+
+fn new(sources: &[PathBuf], out: Option<&Path>) -> Result<(Vec<PathBuf>, Vec<String>), String> {
+    let is_tape = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jsonl");
+    let Some(first) = sources.first() else { return Ok((Vec::new(), Vec::new())) };
+    let out = out.map_or_else(|| first.with_extension("toml"), Path::to_owned);
+    if !is_tape(first) {
+        return of_recordings(sources, &out).map(|()| (vec![out], Vec::new()));
+    }
+    if sources.len() > 1 {
+        return Err("one tape at a time: each becomes a file of its own".to_owned());
+    }
+    of_tape(first, &out).map(|written| (written, Vec::new()))
 }
 
 /// The settings of the environment.

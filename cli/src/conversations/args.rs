@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::offline::EDITIONS;
 
 /// Options of `test`
 #[derive(Args, Clone)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TestArgs {
+    /// What to do instead of running files
+    #[command(subcommand)]
+    pub command: Option<TestCommand>,
     /// Conversation files, and folders that have some
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
@@ -49,4 +53,27 @@ pub struct TestArgs {
     /// Print one JSON document instead of lines
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `test` does instead of running files
+#[derive(Subcommand, Clone, Debug)]
+pub enum TestCommand {
+    /// Write a conversation file out of a tape, or out of recordings
+    New {
+        /// A tape (.jsonl), or WAV files in the order in which the caller says them
+        #[arg(value_name = "CALL.jsonl|A.wav", required = true)]
+        sources: Vec<PathBuf>,
+        /// The file to write [default: beside the first source, with its name]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write conversation files out of exported CX test cases
+    Import {
+        /// The export, as JSON
+        #[arg(value_name = "CASES.json")]
+        cases: PathBuf,
+        /// The folder to write to [default: the export's folder]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }

@@ -181,6 +181,12 @@ impl PlayedCall {
         })
     }
 
+    /// The prompts that were cut: when, and when the caller had begun to hear them.
+    #[must_use]
+    pub fn prompt_cuts(&self) -> Vec<(CallTime, CallTime)> {
+        HeardPrompts::of(&self.replayed).cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
+    }
+
     /// What the call reported, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
         self.replayed.outputs().filter_map(|(at, output)| match output {
