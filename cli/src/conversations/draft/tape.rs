@@ -49,7 +49,7 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
     }
     let mut known = Map::new();
     let mut since = CallTime::START;
-    for turn in turns(&call) {
+    for (written_steps, turn) in turns(&call).into_iter().enumerate() {
         draft.line("\n[[step]]");
         let heard = turn.stages.as_ref().and_then(|stages| Some((stages.speech_began?, stages.speech_ended?)));
         match (turn.input, heard) {
@@ -61,6 +61,8 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
             }
             ("audio", _) if turn.understood.is_empty() => draft.line("wait_s = 6"),
             ("audio", _) => draft.text("say", &turn.understood),
+            ("text", _) if written_steps > 0 => draft.text("text", &turn.understood),
+            ("event", _) if written_steps > 0 => draft.line("wait_s = 8"),
             ("digits", _) => draft.text("dtmf", &digits(&tape, since, turn.opened)),
             _ => {}
         }
