@@ -56,6 +56,9 @@ pub enum Command {
     /// Run conversation files: calls, and what must come of them
     #[cfg(all(feature = "lab", feature = "tools"))]
     Test(Box<TestArgs>),
+    /// Compare two runs of conversation files turn by turn, worst first
+    #[cfg(feature = "tools")]
+    Compare(CompareArgs),
     /// Feed a tape to the call logic, and print what the call did
     #[cfg(feature = "tools")]
     Replay(ReplayArgs),
@@ -254,6 +257,21 @@ pub struct RelayArgs {
     /// With CES: how much of the caller's audio goes into one message
     #[arg(long, value_name = "MS", default_value_t = 20)]
     pub message_ms: usize,
+}
+
+/// Options of `compare`
+#[cfg(feature = "tools")]
+#[derive(Args)]
+pub struct CompareArgs {
+    /// The old run: what `test --json` printed
+    #[arg(value_name = "OLD.json")]
+    pub old: std::path::PathBuf,
+    /// The new run
+    #[arg(value_name = "NEW.json")]
+    pub new: std::path::PathBuf,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `replay`
