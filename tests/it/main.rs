@@ -74,6 +74,8 @@ mod tapes;
 mod tasks;
 mod traces;
 mod transfer;
+mod turn_data;
+mod turn_taking;
 mod twilio_faults;
 mod twiml;
 mod ungreeted;

@@ -97,6 +97,7 @@ pub(super) fn report(at_ms: u64, report: &Report) {
             let told = format!("barge-in by {by}: {heard} of the prompt heard, {cut} cut");
             ("bridge", told)
         }
+        Report::PromptGuarded { from, .. } => ("bridge", format!("goes on with the prompt: {}", from.as_str())),
         Report::TurnFailed { turn, fault, .. } => ("bridge", format!("{turn} failed: {fault}")),
         Report::Stages(stages) => ("bridge", stages_text(stages)),
         Report::HandedOff { status } => ("bridge", format!("hands the call on: {}", status.as_str())),

@@ -8,7 +8,6 @@ use dialbridge_core::agent::{TurnInput, TurnStart};
 use dialbridge_core::config::StreamShape;
 use dialbridge_core::words::starting_text;
 use dialbridge_core::{AgentEvent, StreamId};
-use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -142,14 +141,7 @@ impl AgentSubject {
             speech: Arc::new(self.config.speech.clone()),
             ces: Arc::new(self.config.ces.clone()),
         };
-        let start = TurnStart {
-            input,
-            parameters: Map::new(),
-            known_parameters: Map::new(),
-            payload: Map::new(),
-            barge_in: None,
-            agent_ends: true,
-        };
+        let start = TurnStart::new(input);
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
         let stream = agent.open(&context, StreamId(1), &start, events, tasks);
         // An agent with one stream for the whole call may take our half-close for the end of the call.

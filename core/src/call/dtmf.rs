@@ -149,7 +149,7 @@ impl Call {
     fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else { return };
         let voice = self.voice.onset_since(heard.began);
-        let spoke = voice.is_some_and(|onset| onset + TONE < began);
+        let spoke = voice.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(heard.began, began);
         if heard.utterance.is_empty() && !spoke {
             self.cancel_turn();
         } else if !self.voice.is_speaking() {

@@ -4,11 +4,13 @@
 //! interface. `lifecycle` has the states of the call itself.
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
+//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn, `echo` which
+//! words are the agent's own, `loudness` how loud both were,
 //! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
+//! `answer` the agent's answers, `barge_in` barge-in, `prompt_guard` which words do not
+//! interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the
 //! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
 //! `replacement` streams that another one carries on,
 //! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
@@ -19,13 +21,17 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod echo;
 mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
+mod loudness;
 mod migration;
 mod no_input;
+mod past_turns;
 mod playback;
+mod prompt_guard;
 mod replacement;
 mod retry;
 mod speech_in_flight;
@@ -62,12 +68,15 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use echo::Echo;
 use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
+use prompt_guard::HeardWords;
 use retry::FailureStreak;
 use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
@@ -99,6 +108,8 @@ pub struct Call {
     inputs: AgentInputs,
     playback: Playback,
     agent_voice: AgentVoice,
+    echo: Echo,
+    heard_words: HeardWords,
     caller: CallerAudio,
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
@@ -108,6 +119,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
@@ -214,6 +226,8 @@ impl Call {
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
+            echo: Echo::new(config.barge_in.echo_guard),
+            heard_words: HeardWords::default(),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new(),
             in_flight: SpeechInFlight::default(),
@@ -224,6 +238,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
@@ -355,6 +370,7 @@ impl Call {
                     if let TwilioMessage::Media(audio) = &message {
                         let first_word = self.agent_voice.sent(self.playback.began_position(), audio, self.now);
                         self.on_first_word(first_word);
+                        self.echo.sent(self.caller.received(), audio);
                     }
                     self.outputs.push_back(Output::Twilio(message));
                 }
@@ -363,7 +379,10 @@ impl Call {
                     refused += 1;
                     self.report(Report::PromptRefused { why });
                 }
-                PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
+                PlaybackOutput::Begins(turn) => {
+                    self.echo.begins(turn, self.caller.received(), self.voice.is_speaking());
+                    self.stage_recorder.audio_sent(turn, self.now);
+                }
             }
         }
         refused

@@ -81,6 +81,9 @@ impl Call {
         }
         self.withhold();
         self.voice.push(self.caller.received(), &self.frame);
+        if self.playback.is_playing() || self.voice.is_speaking() {
+            self.echo.add_frame(self.caller.received(), &self.frame);
+        }
         self.note_voice(self.caller.received());
         let dropped = self.caller.push(&self.frame);
         if dropped > 0 {

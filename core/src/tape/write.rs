@@ -140,6 +140,12 @@ impl TapeWriter {
                 if let Some(window) = start.barge_in {
                     open["bargeIn"] = json!({ "protectedMs": window.protected_ms, "totalMs": window.total_ms });
                 }
+                if let Some(page) = &start.page {
+                    open["page"] = page.as_str().into();
+                }
+                if !start.past_turns.is_empty() {
+                    open["pastTurns"] = start.past_turns.len().into();
+                }
                 self.describe(&start.input, &mut open);
                 open
             }

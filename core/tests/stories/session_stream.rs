@@ -321,7 +321,9 @@ fn parameters_that_a_failed_stream_did_not_confirm_are_sent_again() {
     test.wait(200);
     assert_eq!(test.start_of(2).parameters["shop"], "north");
     test.agent(2, says(300));
-    test.agent(2, fault("UNAVAILABLE", true));
+    test.agent(2, AgentEvent::GoAway);
+    test.agent(2, empty());
+    test.agent(2, AgentEvent::Ended);
     test.wait(250);
     assert!(test.start_of(3).parameters.is_empty(), "the agent has answered to it");
 }

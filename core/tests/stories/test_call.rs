@@ -137,6 +137,11 @@ impl TestCall {
         self.send(ms, 6_000);
     }
 
+    /// The prompt comes back, softer than it was: by 12 dB with an amplitude of 1,900, by 20 dB with one of 770.
+    pub(crate) fn echo(&mut self, ms: u64, amplitude: i16) {
+        self.send(ms, amplitude);
+    }
+
     /// The agent gives a whole answer with this much audio, over a stream that goes on.
     pub(crate) fn agent_answers(&mut self, stream: u32, ms: usize) {
         self.agent(stream, AgentEvent::Answer(Box::new(Answer { prompts: vec![prompt(ms)], ..Answer::default() })));

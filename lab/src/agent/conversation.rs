@@ -133,6 +133,24 @@ impl Conversations {
         })
     }
 
+    /// The session begins anew. The script still knows how many times its next answer has failed.
+    pub(super) fn forget(&self, session: &str) {
+        self.at(session, |position| *position = Position { failed: position.failed, ..Position::default() });
+    }
+
+    /// The session has no parameters any more.
+    pub(super) fn forget_parameters(&self, session: &str) {
+        self.at(session, |position| position.parameters.clear());
+    }
+
+    /// The session goes on after this many utterances.
+    pub(super) fn go_on_after(&self, session: &str, utterances: usize) {
+        self.at(session, |position| {
+            position.started = true;
+            position.utterances = utterances;
+        });
+    }
+
     fn at<T>(&self, session: &str, then: impl FnOnce(&mut Position) -> T) -> T {
         let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         if positions.len() >= MAX_SESSIONS && !positions.contains_key(session) {

@@ -43,6 +43,7 @@ impl Dialect for Cx {
         }
         let params = first.query_params.unwrap_or_default();
         let parameters = params.parameters.map(json_object).unwrap_or_default();
+        check_page(&params.current_page, &first.session)?;
         Ok(Opened {
             name: first.session,
             session,
@@ -106,6 +107,19 @@ fn session_id(name: &str) -> Result<String, Status> {
         ["projects", _, "locations", _, "agents", _, "sessions", id]
         | ["projects", _, "locations", _, "agents", _, "environments", _, "sessions", id] => checked_id(id),
         _ => Err(invalid(format!("\"{name}\" is no session of a CX agent"))),
+    }
+}
+
+/// Checks `current_page`: empty, or a page of the session's agent.
+fn check_page(page: &str, session: &str) -> Result<(), Status> {
+    let agent = session.split("/environments/").next().and_then(|of| of.split("/sessions/").next());
+    let below = agent.and_then(|agent| page.strip_prefix(agent)?.strip_prefix("/flows/"));
+    let ids = below.and_then(|below| below.split_once("/pages/"));
+    let is_page = ids.is_some_and(|(flow, page)| [flow, page].iter().all(|id| !id.is_empty() && !id.contains('/')));
+    if page.is_empty() || is_page {
+        Ok(())
+    } else {
+        Err(invalid(format!("\"{page}\" is no page of the session's agent")))
     }
 }
 

@@ -23,7 +23,7 @@ mod turn;
 mod voice_detector;
 mod was_reset;
 
-pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};
+pub use ces::{Gap, InputRecord, PastMessage, Role, StreamRecord, ToolAnswer};
 #[cfg(target_os = "linux")]
 pub(crate) use ces::{WebSocketEnding, ending_of, json as ces_json};
 pub use record::{Record, TurnRecord};

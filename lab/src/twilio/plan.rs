@@ -23,7 +23,8 @@ pub struct CallPlan {
     pub to: String,
     /// The subaccount that the number belongs to; `None`: the main account.
     pub subaccount: Option<Account>,
-    /// Further parameters of each webhook, such as `Direction` or `SipHeader_X-Shop`. One replaces Twilio's usual value.
+    /// Further parameters of each webhook, such as `Direction`. One replaces Twilio's usual value. `SipHeader_X-Shop` comes with
+    /// the first webhook, and with all others if the behaviour says so.
     pub facts: Vec<(String, String)>,
     /// What the caller does.
     pub steps: Vec<CallerStep>,

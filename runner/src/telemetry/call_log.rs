@@ -92,6 +92,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::Cancelled { .. }
         | Report::Filler { .. }
         | Report::Payload { .. }
+        | Report::PromptGuarded { .. }
         | Report::Played { .. }
         | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }

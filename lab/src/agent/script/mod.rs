@@ -96,7 +96,9 @@
 //! ```toml
 //! closes = "after-answer"          # or "after-half-close"
 //! answers = "after-half-close"     # or "at-once"
-//! transcripts = "before-end"       # or "after-end"
+//! transcripts = "before-end"       # or "after-end", "without-end", "interim-only" (ES, CX)
+//! recogniser_lag_ms = 0            # how late transcripts and ends come, and by how much more at most
+//! recogniser_jitter_ms = 0
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
 //! parameter_names = "as-set"       # or "lower", "upper" (CX)
@@ -179,8 +181,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, Outputs, PlannedBreak, Routing, Serves,
-    ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, History, Outputs, PlannedBreak, Routing,
+    Serves, SessionState, ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
@@ -215,6 +217,10 @@ pub struct Script {
     pub mixed_audio: MixedAudio,
     /// In which case the names of parameters come back.
     pub parameter_names: ReturnedNames,
+    /// How late transcripts and the end of an utterance come, in milliseconds.
+    pub recogniser_lag_ms: u64,
+    /// How much later than that some of them come, in milliseconds.
+    pub recogniser_jitter_ms: u64,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
@@ -223,6 +229,8 @@ pub struct Script {
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
+    /// The pages that the agent has, as `flows/F/pages/P`; none: all (CX).
+    pub pages: Vec<String>,
     /// What the REST API shows of the agent (CX).
     pub agent: AgentResource,
     /// Settings of CES only.
@@ -255,10 +263,13 @@ impl Default for Script {
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
             parameter_names: ReturnedNames::AsSet,
+            recogniser_lag_ms: 0,
+            recogniser_jitter_ms: 0,
             interim: true,
             word_times: false,
             confidence: None,
             output: None,
+            pages: Vec::new(),
             agent: AgentResource::default(),
             ces: Ces::default(),
             start: Start::default(),

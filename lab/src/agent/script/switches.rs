@@ -110,6 +110,17 @@ pub enum Transcripts {
     BeforeEnd,
     /// After it.
     AfterEnd,
+    /// There is no end: the recogniser listens until the client half-closes.
+    WithoutEnd,
+    /// The same, and no transcript is final before that.
+    InterimOnly,
+}
+
+impl Transcripts {
+    /// Whether the recogniser itself ends an utterance.
+    pub(in crate::agent) fn have_end(self) -> bool {
+        matches!(self, Self::BeforeEnd | Self::AfterEnd)
+    }
 }
 
 /// A fixed coding of the agent's audio.

@@ -80,6 +80,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
         ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),
+        ("ECHO_GUARD", vec!["true", "On", "1"]),
+        ("BARGE_IN_IGNORE", vec!["mhm,...", "mhm,!", &long]),
         ("CALL_PARAMETERS", vec!["from", "From=", "Digits", "SipHeader_", "SipHeader_x y", "From=a b", "From=a,To=A"]),
         ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
         ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
@@ -327,11 +329,22 @@ fn interruptions_are_as_they_are_set() {
         ("BARGE_IN_MIN_MS", "250"),
         ("BARGE_IN_MIN_CONFIDENCE", "60"),
         ("HEARD_PARAMETER", "what_was-heard1"),
+        ("ECHO_GUARD", "off"),
+        ("BARGE_IN_IGNORE", "mhm, i see"),
     ]);
     let heard_parameter = Some("what_was-heard1".to_owned());
-    let expected =
-        BargeIn { mode: BargeInMode::Speech, min_words: 3, min_ms: 250, min_confidence: 60, heard_parameter };
+    let expected = BargeIn {
+        mode: BargeInMode::Speech,
+        min_words: 3,
+        min_ms: 250,
+        min_confidence: 60,
+        heard_parameter,
+        echo_guard: false,
+        ignore: Some(vec!["mhm".to_owned(), "i see".to_owned()]),
+    };
     assert_eq!(rule.call.barge_in, expected);
+    let nothing_ignored = agent(&[("BARGE_IN_IGNORE", "")]).call.barge_in.ignore;
+    assert_eq!(nothing_ignored, Some(Vec::new()), "as against the words of the language");
 }
 
 #[test]
