@@ -24,11 +24,8 @@ impl Call {
         }
         self.failures.reset();
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
-        if self.streams.utterance().is_some() {
-            self.note_end_by_agent(None);
-        }
+        self.note_answered(answer.matched);
         self.end_utterance();
-        self.note_matched(answer.matched);
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);

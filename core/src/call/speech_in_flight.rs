@@ -77,7 +77,10 @@ enum EndedBy {
     /// We did: the recogniser heard all that was written.
     #[default]
     Us,
+    /// Its recogniser said so.
     Agent,
+    /// It answered.
+    Answer,
 }
 
 impl Understood {
@@ -117,7 +120,7 @@ impl SpeechInFlight {
     }
 
     /// What may be on its way.
-    fn on_its_way(&self, written: Position) -> Range<Position> {
+    pub(super) fn on_its_way(&self, written: Position) -> Range<Position> {
         self.marks.front().map_or(written, |(_, position)| *position)..written
     }
 
@@ -127,7 +130,10 @@ impl SpeechInFlight {
         }
         let until = self.position(transcript.end_ms, written);
         self.understood.add(transcript.is_final, until);
-        self.at_transcript = Some(self.on_its_way(written));
+        // The words in an answer are no news.
+        if self.ended_by != EndedBy::Answer {
+            self.at_transcript = Some(self.on_its_way(written));
+        }
     }
 
     /// The recogniser has ended the utterance, perhaps after we did.
@@ -159,8 +165,13 @@ impl SpeechInFlight {
 
     /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's audio.
     fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>) -> Option<Position> {
-        let flight = self.flight.take()?;
-        let begins = self.first_unheard(voices.take_while(|voice| voice.start < flight.end), &flight)?;
+        let mut flight = self.flight.take()?;
+        let written = flight.end;
+        if let (EndedBy::Answer, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
+            // The end was not said, so it is as old as the last words.
+            flight = at_transcript.clone();
+        }
+        let begins = self.first_unheard(voices.take_while(|voice| voice.start < written), &flight)?;
         self.resent = Some(begins);
         let earliest = self.understood.until().unwrap_or_default().max(self.began);
         Some(begins.saturating_sub(PRE_ROLL).max(earliest))
@@ -211,7 +222,7 @@ impl SpeechInFlight {
                 // Words that were understood are at least those of the first voice.
                 let is_understood = self.understood != Understood::Nothing && last.is_none();
                 let is_unheard = is_in_flight && !is_understood && (sounds || after_pause);
-                (is_unheard && self.ended_by == EndedBy::Agent).then_some(voice.start)
+                (is_unheard && self.ended_by != EndedBy::Us).then_some(voice.start)
             }
         }
     }
@@ -224,7 +235,10 @@ impl Call {
     }
 
     /// The agent answers. An answer that matches is one to words, even if no transcript of them came.
-    pub(super) fn note_matched(&mut self, matched: Matched) {
+    pub(super) fn note_answered(&mut self, matched: Matched) {
+        if self.streams.listening().is_some() {
+            self.in_flight.ended_by = EndedBy::Answer;
+        }
         if matched == Matched::Yes && self.in_flight.understood == Understood::Nothing {
             self.in_flight.understood = Understood::Untimed;
         }
@@ -263,6 +277,7 @@ impl Call {
     /// The next turn of a stream that goes on begins.
     pub(super) fn note_next_turn(&mut self) {
         self.in_flight.understood = Understood::Nothing;
+        self.in_flight.ended_by = EndedBy::Us;
         self.in_flight.at_transcript = None;
     }
 }

@@ -119,7 +119,8 @@ impl Call {
         }
         self.in_flight.wrote(self.caller.written(), self.now);
         if heard.utterance.is_empty() {
-            self.caller.keep_pre_roll(heard.speech_from());
+            let in_flight = self.in_flight.on_its_way(self.caller.written()).start;
+            self.caller.keep_pre_roll(heard.speech_from().map_or(in_flight, |speech| speech.min(in_flight)));
         }
         self.note_speech();
     }
