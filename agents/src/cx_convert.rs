@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::{
-    AgentEnd, Answer, AnswerPart, DtmfRules, Intent, Matched, Prompt, ToolCall, Transfer, TurnStart,
+    AgentEnd, Answer, AnswerPart, DtmfRules, Intent, Matched, Prompt, SpeechRules, ToolCall, Transfer, TurnStart,
 };
 use dialbridge_core::audio::AudioFormat;
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
@@ -21,6 +21,9 @@ use crate::cx_request::{audio_request, first_request};
 use crate::protobuf::{from_duration, from_struct, misplaced};
 use crate::session::SessionContext;
 use crate::stream::Dialect;
+
+/// The longest silence that an agent may ask for to end an utterance, in seconds.
+const MAX_END_S: u64 = 20;
 
 crate::dialogflow::common_responses!(cx, googleapis_tonic_google_cloud_dialogflow_cx_v3::google::rpc::Status);
 
@@ -70,6 +73,7 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         prompt.cancellable = response.allow_cancellation;
     }
     let matched = result.r#match.unwrap_or_default();
+    let rules = result.advanced_settings.unwrap_or_default();
     Answer {
         part,
         query_text: query_text(result.query),
@@ -93,7 +97,8 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
         action: String::new(),
         end: said.end,
         payloads: said.payloads,
-        dtmf_rules: result.advanced_settings.and_then(|settings| settings.dtmf_settings).and_then(key_rules),
+        speech_rules: rules.speech_settings.and_then(|settings| speech_rules(&settings)),
+        dtmf_rules: rules.dtmf_settings.and_then(key_rules),
         tool_calls: said.tool_calls,
         succeeded: said.succeeded,
         refused_transfer: None,
@@ -124,6 +129,17 @@ fn key_rules(settings: cx::advanced_settings::DtmfSettings) -> Option<DtmfRules>
         max_digits: u32::try_from(settings.max_digits).ok().filter(|most| *most > 0),
         interdigit_ms: ms(settings.endpointing_timeout_duration).or_else(|| ms(settings.interdigit_timeout_duration)),
     })
+}
+
+/// The sensitivity is seconds of silence only if the agent says so. Else it is a scale from 0 to 100.
+fn speech_rules(settings: &cx::advanced_settings::SpeechSettings) -> Option<SpeechRules> {
+    let seconds =
+        u64::try_from(settings.endpointer_sensitivity).ok().filter(|seconds| (1..=MAX_END_S).contains(seconds));
+    let rules = SpeechRules {
+        end_ms: seconds.filter(|_| settings.use_timeout_based_endpointing).map(|seconds| seconds * 1_000),
+        no_speech_ms: settings.no_speech_timeout.map(from_duration).filter(|ms| *ms > 0),
+    };
+    (rules != SpeechRules::default()).then_some(rules)
 }
 
 /// The messages of an answer, in order.
@@ -356,6 +372,27 @@ mod tests {
         assert_eq!(apart.iter().map(|prompt| prompt.interruptible).collect::<Vec<_>>(), [true, false, true]);
         let inside = of(&[1, 7, 8, 9, 2]);
         assert_eq!(inside.iter().map(|prompt| prompt.audio.len()).collect::<Vec<_>>(), [5, 0]);
+    }
+
+    #[test]
+    fn the_agents_own_rules_for_speech_are_read() {
+        let of = |use_timeout_based_endpointing, endpointer_sensitivity, no_speech_ms| {
+            let speech_settings = Some(cx::advanced_settings::SpeechSettings {
+                endpointer_sensitivity,
+                use_timeout_based_endpointing,
+                no_speech_timeout: Some(to_duration(no_speech_ms)),
+                ..Default::default()
+            });
+            let advanced_settings = Some(cx::AdvancedSettings { speech_settings, ..Default::default() });
+            let result = cx::QueryResult { advanced_settings, ..Default::default() };
+            answer(cx::DetectIntentResponse { query_result: Some(result), ..Default::default() }).speech_rules
+        };
+        let rules = |end_ms, no_speech_ms| Some(SpeechRules { end_ms, no_speech_ms });
+        assert_eq!(of(true, 3, 7_000), rules(Some(3_000), Some(7_000)));
+        assert_eq!(of(false, 90, 7_000), rules(None, Some(7_000)), "a scale, no time");
+        for strange in [0, -1, 90] {
+            assert_eq!(of(true, strange, 0), None);
+        }
     }
 
     #[test]

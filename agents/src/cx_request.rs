@@ -81,7 +81,7 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
     cx::InputAudioConfig {
         audio_encoding: cx::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
-        single_utterance: true,
+        single_utterance: start.agent_ends,
         // The time of each word tells best whether the caller said it before a prompt began.
         enable_word_info: true,
         phrase_hints: speech.phrase_hints.clone(),
@@ -135,7 +135,14 @@ mod tests {
     }
 
     fn start(input: TurnInput) -> TurnStart {
-        TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
+        TurnStart {
+            input,
+            parameters: Map::new(),
+            known_parameters: Map::new(),
+            payload: Map::new(),
+            barge_in: None,
+            agent_ends: true,
+        }
     }
 
     fn first(input: TurnInput) -> cx::StreamingDetectIntentRequest {

@@ -137,7 +137,7 @@ fn input_config<const BETA: bool>(
         audio_encoding: es::AudioEncoding::Mulaw.into(),
         sample_rate_hertz: RATE,
         language_code,
-        single_utterance: true,
+        single_utterance: start.agent_ends,
         // The time of each word tells best whether the caller said it before a prompt began.
         enable_word_info: true,
         speech_contexts: if hints.is_empty() {
@@ -317,6 +317,7 @@ mod tests {
             known_parameters: json!({ "From": "+15550100", "shop": "north" }).as_object().cloned().unwrap(),
             payload: json!({ "telephony": { "caller_id": "+15550100" } }).as_object().cloned().unwrap(),
             barge_in: Some(BargeInWindow { protected_ms: 0, total_ms: 2_500 }),
+            agent_ends: true,
         }
     }
 

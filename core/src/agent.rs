@@ -52,6 +52,9 @@ pub struct TurnStart {
     pub payload: Map<String, Value>,
     /// The prompt that still plays while this turn listens, if there is one.
     pub barge_in: Option<BargeInWindow>,
+    /// Whether the agent's recogniser ends the utterance, and says when the caller is silent for too long
+    /// (`single_utterance`). For audio alone.
+    pub agent_ends: bool,
 }
 
 /// What the agent gets in a turn. Except for audio, this is the turn's whole input.
@@ -263,6 +266,9 @@ pub struct Answer {
     /// How the agent wants DTMF digits collected from now on (CX `advanced_settings.dtmf_settings`).
     #[serde(rename = "keys", skip_serializing_if = "Option::is_none")]
     pub dtmf_rules: Option<DtmfRules>,
+    /// How the agent wants the caller's speech ended from now on (CX `advanced_settings.speech_settings`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speech_rules: Option<SpeechRules>,
     /// Tools that the agent wants run before it goes on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -293,6 +299,18 @@ pub struct DtmfRules {
     /// The longest pause between two of them, in milliseconds.
     #[serde(rename = "gapMs", skip_serializing_if = "Option::is_none")]
     pub interdigit_ms: Option<u64>,
+}
+
+/// When an agent wants the caller's speech to end. The settings decide what it leaves open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SpeechRules {
+    /// The silence that ends an utterance, in milliseconds (`use_timeout_based_endpointing`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_ms: Option<u64>,
+    /// The silence after which the caller has said nothing, in milliseconds (`no_speech_timeout`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_speech_ms: Option<u64>,
 }
 
 impl Answer {

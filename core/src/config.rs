@@ -34,6 +34,8 @@ pub struct CallConfig {
     /// How DTMF digits are collected.
     #[serde(rename = "keys")]
     pub dtmf: DtmfConfig,
+    /// Who ends an utterance, if the agent takes one in a stream (ES, CX).
+    pub end_of_utterance: EndOfUtterance,
     /// What happens when the caller says nothing.
     pub no_input: NoInput,
     /// Limits that end a call.
@@ -90,6 +92,7 @@ impl Default for CallConfig {
             barge_in: BargeIn::default(),
             knows_prompts: true,
             dtmf: DtmfConfig::default(),
+            end_of_utterance: EndOfUtterance::default(),
             no_input: NoInput::default(),
             limits: CallLimits::default(),
             words: OwnWords::default(),
@@ -221,6 +224,63 @@ impl Default for DtmfConfig {
     }
 }
 
+/// Who ends an utterance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndOfUtterance {
+    /// The agent's recogniser. If it does not, a final transcript without another one, or a long silence.
+    #[default]
+    Agent,
+    /// We, as soon as the caller is silent and his words are known. A text that ends no thought gets more time.
+    Quick,
+    /// We, after this many milliseconds of silence.
+    After(u64),
+}
+
+impl EndOfUtterance {
+    /// The durations that make sense, in milliseconds.
+    pub const MS: std::ops::RangeInclusive<u64> = 200..=20_000;
+
+    /// An agent's recogniser may end an utterance after this much silence, in milliseconds.
+    const AGENT_WAITS_MS: u64 = 1_000;
+
+    /// Reads `agent`, `quick`, or a duration such as `800ms` and `2.5s`.
+    ///
+    /// # Errors
+    /// What is wrong with the text, as the end of a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "agent" => return Ok(Self::Agent),
+            "quick" => return Ok(Self::Quick),
+            _ => {}
+        }
+        let ms = duration_ms(text.trim()).ok_or("is none of agent, quick, and a duration such as 800ms or 2.5s")?;
+        if Self::MS.contains(&ms) { Ok(Self::After(ms)) } else { Err("must be from 200ms to 20s".to_owned()) }
+    }
+
+    /// Whether the agent's recogniser may end an utterance too, and notices by itself that the caller says nothing. It
+    /// would end one too soon for a longer duration.
+    #[must_use]
+    pub fn agent_may_end(self) -> bool {
+        !matches!(self, Self::After(ms) if ms > Self::AGENT_WAITS_MS)
+    }
+}
+
+/// Milliseconds of a duration with its unit: `800ms`, `2.5s`. At most three decimals.
+fn duration_ms(text: &str) -> Option<u64> {
+    let (number, unit_ms) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s')?, 1_000),
+    };
+    let (whole, decimals) = number.trim_end().split_once('.').unwrap_or((number.trim_end(), ""));
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()) && part.len() <= 6;
+    if whole.is_empty() || !is_number(whole) || !is_number(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let thousandths: u64 = format!("{decimals:0<3}").parse().ok()?;
+    Some((whole.parse::<u64>().ok()? * 1_000 + thousandths) * unit_ms / 1_000)
+}
+
 /// What happens when the caller says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -293,6 +353,8 @@ pub struct Timeouts {
     pub frames_ms: u64,
     /// For the agent's answer, after the end of the utterance.
     pub answer_ms: u64,
+    /// For the end of the utterance or another transcript, after a final one.
+    pub final_settle_ms: u64,
     /// For any response from a stream that got clear speech of the caller. Then we replace the stream. 0: forever. It
     /// must be longer than the time after which an agent reports no-input (ES: some 10 s). An agent with one stream for
     /// the whole call: only for a stream that has never responded.
@@ -319,6 +381,7 @@ impl Default for Timeouts {
             start_ms: 10_000,
             frames_ms: 30_000,
             answer_ms: 20_000,
+            final_settle_ms: 1_000,
             stalled_ms: 15_000,
             first_audio_ms: 5_000,
             more_audio_ms: 1_000,
@@ -347,5 +410,34 @@ pub struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self { budget_ms: 15_000, first_backoff_ms: 100, answering_turn: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_utterance_is_read_as_people_write_it() {
+        let good = [
+            ("agent", EndOfUtterance::Agent),
+            (" quick ", EndOfUtterance::Quick),
+            ("800ms", EndOfUtterance::After(800)),
+            ("2.5s", EndOfUtterance::After(2_500)),
+            ("3 s", EndOfUtterance::After(3_000)),
+            ("0.25s", EndOfUtterance::After(250)),
+        ];
+        for (text, read) in good {
+            assert_eq!(EndOfUtterance::parse(text), Ok(read), "{text}");
+        }
+        for text in ["", "Quick", "800", "s", ".5s", "1.2345s", "-1s", "199ms", "21s", "9999999999s", "NaNs"] {
+            assert!(EndOfUtterance::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_agent_ends_no_utterance_for_which_we_wait_longer() {
+        let may_end = |text| EndOfUtterance::parse(text).unwrap().agent_may_end();
+        assert_eq!(["agent", "quick", "800ms", "1s", "1.1s"].map(may_end), [true, true, true, true, false]);
     }
 }

@@ -8,6 +8,7 @@
 //! {"dialbridge": {"handoff": {"any": "thing"}}}
 //! {"dialbridge": {"pause": {"any": "thing"}}}
 //! {"dialbridge": {"end": true}}
+//! {"dialbridge": {"endOfUtterance": "2.5s"}}
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
 //! ```
 //!
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
 use crate::call_numbers::written;
+use crate::config::EndOfUtterance;
 use crate::dial_target::DialTarget;
 
 /// The key of this service's part in a payload.
@@ -45,6 +47,8 @@ pub enum Action {
     Play(Prompt),
     /// The answer's audio forbids barge-in.
     Protect,
+    /// What ends the caller's utterances from now on.
+    EndUtterance(EndOfUtterance),
 }
 
 /// Reads a flag that a model, or a person in a console, has written: `true`, `1`, or a text such as `"True"` and
@@ -125,7 +129,7 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     let Some(ours) = payload.get(KEY) else {
         return misplaced(payload).map_or_else(|| Ok(Vec::new()), |place| Err(format!("\"{KEY}\" stands {place}")));
     };
-    let names = ["transfer", "enqueue", "handoff", "pause", "end", "play", "bargeIn"];
+    let names = ["transfer", "enqueue", "handoff", "pause", "end", "play", "bargeIn", "endOfUtterance"];
     let ours = Part::new(KEY.to_owned(), ours, &names)?;
     let mut actions = Vec::new();
     if let Some(uri) = ours.text("play")? {
@@ -133,6 +137,10 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     }
     if ours.flag("bargeIn")? == Some(false) {
         actions.push(Action::Protect);
+    }
+    if let Some(rule) = ours.text("endOfUtterance")? {
+        let rule = EndOfUtterance::parse(&rule).map_err(|why| ours.wrong("endOfUtterance", why))?;
+        actions.push(Action::EndUtterance(rule));
     }
     let ends = [
         ours.part("transfer", &["to", "callerId", "timeout"])?.map(|part| transfer(&part)).transpose()?,

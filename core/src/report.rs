@@ -58,6 +58,10 @@ pub enum Report {
         turn: TurnId,
         /// Whether the caller said anything.
         spoken: bool,
+        /// Who found the end.
+        found_by: EndFoundBy,
+        /// How long the caller's voice had ended by then, in milliseconds of his audio. `None` if it was not heard.
+        silence_ms: Option<u64>,
     },
     /// An answer, or a part of one, came.
     Answered {
@@ -277,6 +281,54 @@ pub enum Report {
         /// Audio of the agent that the caller did not hear, in milliseconds.
         unheard_ms: u64,
     },
+}
+
+/// Who found the end of an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndFoundBy {
+    /// The agent's recogniser.
+    Agent,
+    /// We: no other transcript followed a final one.
+    Final,
+    /// We: the caller was silent, and his words were known (`quick`).
+    Quick,
+    /// We: the caller was silent for long enough.
+    Silence,
+    /// We: digits that the caller pressed were complete.
+    Digits,
+    /// The agent: it answered.
+    Answer,
+    /// We: the stream takes no more audio.
+    AudioLimit,
+}
+
+impl EndFoundBy {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Agent, Self::Final, Self::Quick, Self::Silence, Self::Digits, Self::Answer, Self::AudioLimit];
+
+    /// A word for logs, metrics and traces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Final => "final",
+            Self::Quick => "quick",
+            Self::Silence => "silence",
+            Self::Digits => "digits",
+            Self::Answer => "answer",
+            Self::AudioLimit => "audio-limit",
+        }
+    }
+
+    /// Whether the agent's recogniser may not have been done.
+    #[must_use]
+    pub fn is_early(self) -> bool {
+        match self {
+            Self::Final | Self::Quick | Self::Silence | Self::Digits => true,
+            Self::Agent | Self::Answer | Self::AudioLimit => false,
+        }
+    }
 }
 
 /// What cut a prompt.

@@ -77,7 +77,11 @@ impl Timeline {
 pub(super) fn report(at_ms: u64, report: &Report) {
     let (who, what) = match report {
         Report::Transcript { text, is_final: true, .. } => ("agent", format!("understands {text}")),
-        Report::EndOfUtterance { turn, spoken: false } => ("agent", format!("has heard nothing ({turn})")),
+        Report::EndOfUtterance { turn, spoken: false, .. } => ("agent", format!("has heard nothing ({turn})")),
+        Report::EndOfUtterance { turn, spoken: true, found_by, silence_ms } => {
+            let after = silence_ms.map(|ms| format!(", {} after the voice", seconds(ms))).unwrap_or_default();
+            ("bridge", format!("ends the utterance ({turn}), found by {}{after}", found_by.as_str()))
+        }
         Report::Answered { turn, text, intent, thought_ms, .. } => {
             let intent = if intent.display_name.is_empty() { "-" } else { &intent.display_name };
             ("agent", format!("answers ({turn}, {intent}) after {} of thought: \"{text}\"", seconds(*thought_ms)))
@@ -93,7 +97,6 @@ pub(super) fn report(at_ms: u64, report: &Report) {
         Report::Started { .. }
         | Report::TurnOpened { .. }
         | Report::Transcript { is_final: false, .. }
-        | Report::EndOfUtterance { spoken: true, .. }
         | Report::MoreAudio { .. }
         | Report::PromptRefused { .. }
         | Report::AnswerWithoutAudio { .. }

@@ -148,6 +148,7 @@ impl AgentSubject {
             known_parameters: Map::new(),
             payload: Map::new(),
             barge_in: None,
+            agent_ends: true,
         };
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
         let stream = agent.open(&context, StreamId(1), &start, events, tasks);

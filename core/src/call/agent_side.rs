@@ -7,7 +7,7 @@ use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, 
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
 use crate::ids::{StreamId, TurnId};
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 use crate::time::CallTime;
 
 impl Call {
@@ -51,13 +51,14 @@ impl Call {
             known_parameters: self.inputs.known_parameters.clone(),
             payload: self.inputs.payload.clone(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
+            agent_ends: self.end_rule().agent_may_end(),
         };
         let opened = self.streams.opens(Opening {
             ids,
             is_starting_event: self.inputs.is_starting_event(&input),
             input,
             parameters: start.parameters.clone(),
-            heard: Heard::new(self.caller.written(), self.watchdog_at_opening()),
+            heard: Heard::new(self.caller.written(), self.caller.received(), self.now, self.watchdog_at_opening()),
             position: self.caller.received(),
             now: self.now,
             answer_due: self.answer_due(),
@@ -87,6 +88,7 @@ impl Call {
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
         self.note_transcript(transcript);
+        self.note_lag();
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
             self.stage_recorder.final_transcript(self.now);
@@ -108,6 +110,21 @@ impl Call {
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
         heard.utterance.add(transcript, audio, min_confidence);
+        self.note_onset();
+    }
+
+    /// The agent's answer says what the caller said.
+    pub(super) fn settle_transcript(&mut self, text: &str) {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+        self.note_understood(&Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() });
+        let min_confidence = self.config.barge_in.min_confidence;
+        let Some(heard) = self.streams.heard_mut() else { return };
+        heard.utterance.settle(text, audio, min_confidence);
+        self.note_onset();
+    }
+
+    fn note_onset(&mut self) {
+        let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
@@ -126,11 +143,11 @@ impl Call {
 
     pub(super) fn audio_of(&self, heard: &Heard) -> TurnAudio {
         let voice_onset = self.voice.onset_since(heard.began);
-        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset }
+        TurnAudio { turn_began: heard.began, written: self.caller.written(), voice_onset, now: self.now }
     }
 
     /// When that position of the caller's audio came in.
-    fn time_of(&self, position: u64) -> CallTime {
+    pub(super) fn time_of(&self, position: u64) -> CallTime {
         self.now - self.caller.received().saturating_sub(position) / BYTES_PER_MS as u64
     }
 
@@ -140,19 +157,28 @@ impl Call {
         // A short word may be over before its transcript comes, so the voice detector counts too.
         let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
-        self.report(Report::EndOfUtterance { turn, spoken });
         if !spoken
             && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
         {
+            self.report_end_of_utterance(turn, EndFoundBy::Agent);
             self.report(Report::NoInputTurnReplaced { turn });
             self.keep_in_flight();
             self.cancel_turn();
             return;
         }
-        self.end_utterance();
+        self.end_utterance(EndFoundBy::Agent);
         if !spoken {
             self.streams.note_no_input();
         }
+    }
+
+    /// The listening turn's utterance is over.
+    fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        let Some(heard) = self.streams.heard() else { return };
+        let voice_end = self.voice.end_since(heard.began);
+        let spoken = !heard.utterance.is_empty() || voice_end.is_some();
+        let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
+        self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
 
     /// Whether a recogniser that cannot be told of prompts spent most of its wait for speech on a prompt. Then its
@@ -167,11 +193,12 @@ impl Call {
     }
 
     /// Half-closes a stream that takes one utterance, if it listens. We then wait for the answer.
-    pub(super) fn end_utterance(&mut self) {
-        if let Some(stream) = self.streams.end_utterance(self.now, self.answer_due()) {
+    pub(super) fn end_utterance(&mut self, found_by: EndFoundBy) {
+        if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
+            self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
-            self.keep_in_flight();
-            self.input_complete(stream);
+            self.note_end_found(found_by);
+            self.input_complete(open.stream);
         }
     }
 
@@ -237,10 +264,14 @@ impl Call {
         }
         self.poll_playback();
         self.outputs.extend(last.map(|command| Output::Agent(stream, command)));
-        if closed.has_unanswered_words && self.on_unanswered(turn) {
-            self.caller.rewind();
-        } else {
-            self.caller.forget_written();
+        match closed.ask_again.filter(|_| self.on_unanswered(turn)) {
+            Some(TurnInput::Audio) => {
+                self.caller.rewind();
+            }
+            words => {
+                self.caller.forget_written();
+                words.into_iter().for_each(|words| self.inputs.add_first(words));
+            }
         }
         self.finish_playing();
         self.timers.stop(Timer::Thinking);

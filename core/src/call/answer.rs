@@ -1,6 +1,6 @@
 //! What an answer of the agent does to a call.
 
-use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transcript, Transfer};
+use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transfer};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
@@ -9,7 +9,7 @@ use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
 use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 
 /// How many transfers of a call may be refused. An agent that asks for more cannot go on by itself.
 const MAX_REFUSED_TRANSFERS: u32 = 3;
@@ -24,8 +24,11 @@ impl Call {
         }
         self.failures.reset();
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
-        self.note_answered(answer.matched);
-        self.end_utterance();
+        self.end_utterance(EndFoundBy::Answer);
+        if self.ask_misheard(turn, &answer) {
+            return;
+        }
+        self.note_matched(answer.matched);
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
@@ -40,6 +43,9 @@ impl Call {
         }
         if answer.dtmf_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.digits.set_rules(answer.dtmf_rules.take());
+        }
+        if answer.speech_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
+            self.end_rules.set_agent(answer.speech_rules.take());
         }
         self.act_on_payloads(turn, &mut answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
@@ -88,14 +94,10 @@ impl Call {
     /// The agent's `query_text` is final. After digits it repeats the digits, and after our own events and texts it
     /// repeats those, so we do not report it as the caller's speech.
     fn understand(&mut self, turn: TurnId, answer: &mut Answer) {
-        let Some(confidence) = self.streams.heard().map(|heard| heard.utterance.confidence()) else {
+        if self.streams.heard().is_none() {
             answer.query_text.clear();
-            return;
-        };
-        if !answer.query_text.is_empty() {
-            // An answer has no confidence, so we use that of the last transcript.
-            let text = answer.query_text.clone();
-            self.note_transcript(&Transcript { text, is_final: true, confidence, ..Transcript::default() });
+        } else if !answer.query_text.is_empty() {
+            self.settle_transcript(&answer.query_text);
             self.check_barge_in(BargeInBy::Speech, Some(turn));
         }
     }
@@ -133,6 +135,7 @@ impl Call {
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),
+            Action::EndUtterance(rule) => self.end_rules.set_by_page(rule),
         }
     }
 

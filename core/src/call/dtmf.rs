@@ -12,7 +12,7 @@ use crate::agent::{Digits, DigitsForm, DtmfRules};
 use crate::call::caller_audio::Position;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
-use crate::report::{BargeInBy, Report};
+use crate::report::{BargeInBy, EndFoundBy, Report};
 
 /// How many digits one input may have. We drop further ones.
 const MAX_DIGITS: usize = 128;
@@ -133,12 +133,16 @@ impl Call {
     }
 
     /// Ends the listening turn to make room for the digits. Cancels it if the caller said nothing; otherwise
-    /// half-closes it.
+    /// half-closes it, when he pauses.
     fn end_listening_for_digits(&mut self) {
         let Some(heard) = self.streams.utterance() else { return };
         let voice = self.voice.onset_since(heard.began);
         let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began);
-        if heard.utterance.is_empty() && !spoke { self.cancel_turn() } else { self.end_utterance() }
+        if heard.utterance.is_empty() && !spoke {
+            self.cancel_turn();
+        } else if !self.voice.is_speaking() {
+            self.end_utterance(EndFoundBy::Digits);
+        }
     }
 }
 

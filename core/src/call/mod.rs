@@ -19,6 +19,7 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
@@ -61,6 +62,7 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
@@ -101,6 +103,7 @@ pub struct Call {
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
     digits: DigitCollector,
+    end_rules: EndRules,
     silence: Silence,
     fillers: Fillers,
     tools: Tools,
@@ -213,6 +216,7 @@ impl Call {
             voice: VoiceDetector::new(),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
+            end_rules: EndRules::default(),
             silence: Silence::default(),
             fillers: Fillers::default(),
             tools: Tools::default(),

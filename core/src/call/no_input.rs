@@ -4,7 +4,7 @@ use crate::agent::TurnInput;
 use crate::call::streams::NoInputTurn;
 use crate::call::{Call, Timer};
 use crate::ending::CallLimit;
-use crate::report::Report;
+use crate::report::{EndFoundBy, Report};
 use crate::time::CallTime;
 
 /// When the call was last active.
@@ -59,17 +59,29 @@ impl Call {
         let rule = &self.config.no_input;
         let speaks = !heard.utterance.is_empty() || self.voice.is_speaking() || !self.digits.is_empty();
         // The agent may still be working on this event or on what the caller said.
-        if speaks || self.streams.awaits_answer() || rule.event.is_none() {
+        let notices = self.streams.utterance().is_none() || self.end_rule().agent_may_end();
+        if speaks || self.streams.awaits_answer() || (rule.event.is_none() && notices) {
             return None;
         }
         let first_key_ms = self.config.dtmf.first_digit_ms;
         let expects_keys = self.digits.has_rules() && first_key_ms > 0;
-        Some(if expects_keys { first_key_ms } else { rule.after_ms })
+        Some(match (expects_keys, notices) {
+            (true, _) => first_key_ms,
+            (false, true) => rule.after_ms,
+            (false, false) => self.no_speech_ms(),
+        })
     }
 
-    /// The caller has said nothing for too long. An agent that does not handle no-input gets an event.
+    /// The caller has said nothing for too long. An agent that does not handle no-input gets an event. One that handles it
+    /// itself, and was told not to notice silence, may do so when the stream is half-closed.
     pub(super) fn on_no_input(&mut self) {
         if self.streams.takes_input().is_none() {
+            if self.config.no_input.event.is_none() {
+                self.silence.told = self.now;
+                self.end_utterance(EndFoundBy::Silence);
+                self.streams.note_no_input();
+                return;
+            }
             self.cancel_turn();
         }
         self.count_no_input(true);

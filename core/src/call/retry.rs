@@ -4,9 +4,10 @@
 use crate::agent::{AgentCommand, AgentFault, TurnInput};
 use crate::audio::BYTES_PER_MS;
 use crate::call::lifecycle::Ending;
-use crate::call::streams::Broken;
+use crate::call::streams::{Broken, NoInputTurn};
 use crate::call::{Call, Output, Timer};
 use crate::ending::CallLimit;
+use crate::ids::TurnId;
 use crate::report::Report;
 use crate::time::CallTime;
 
@@ -88,11 +89,24 @@ impl Call {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }
-        if broken.is_answered {
+        if broken.is_silent && !fault.transient {
+            self.silence_refused(broken.turn, fault);
+        } else if broken.is_answered {
             self.answer_broke_off(broken, fault, last);
         } else {
             self.retry(broken, fault);
         }
+    }
+
+    /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller has said
+    /// nothing.
+    fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
+        self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms: 0 });
+        self.stage_recorder.discard_open();
+        self.streams.cancel();
+        self.timers.stop(Timer::Thinking);
+        self.caller.forget_written();
+        self.count_no_input_turn(NoInputTurn { has_transcript: false, is_answered: false });
     }
 
     /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is sent

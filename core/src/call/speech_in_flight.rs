@@ -15,6 +15,7 @@ use crate::agent::{Matched, Transcript};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
 use crate::call::caller_audio::Position;
+use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 /// How much audio before a voice goes to the next stream with it.
@@ -79,8 +80,8 @@ enum EndedBy {
     Us,
     /// Its recogniser said so.
     Agent,
-    /// It answered.
-    Answer,
+    /// The agent did not say so: it answered, or nothing followed a final transcript.
+    Untold,
 }
 
 impl Understood {
@@ -131,7 +132,7 @@ impl SpeechInFlight {
         let until = self.position(transcript.end_ms, written);
         self.understood.add(transcript.is_final, until);
         // The words in an answer are no news.
-        if self.ended_by != EndedBy::Answer {
+        if self.ended_by != EndedBy::Untold {
             self.at_transcript = Some(self.on_its_way(written));
         }
     }
@@ -167,8 +168,8 @@ impl SpeechInFlight {
     fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>) -> Option<Position> {
         let mut flight = self.flight.take()?;
         let written = flight.end;
-        if let (EndedBy::Answer, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
-            // The end was not said, so it is as old as the last words.
+        if let (EndedBy::Untold, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
+            // Then the end is as old as the last words.
             flight = at_transcript.clone();
         }
         let begins = self.first_unheard(voices.take_while(|voice| voice.start < written), &flight)?;
@@ -235,10 +236,7 @@ impl Call {
     }
 
     /// The agent answers. An answer that matches is one to words, even if no transcript of them came.
-    pub(super) fn note_answered(&mut self, matched: Matched) {
-        if self.streams.listening().is_some() {
-            self.in_flight.ended_by = EndedBy::Answer;
-        }
+    pub(super) fn note_matched(&mut self, matched: Matched) {
         if matched == Matched::Yes && self.in_flight.understood == Understood::Nothing {
             self.in_flight.understood = Understood::Untimed;
         }
@@ -247,6 +245,19 @@ impl Call {
     /// The agent has ended the utterance. It says where the speech ends, if it knows.
     pub(super) fn note_end_by_agent(&mut self, end_ms: Option<u64>) {
         self.in_flight.end_by_agent(end_ms, self.caller.written());
+    }
+
+    /// The utterance is over, and so is its stream for the caller's audio.
+    pub(super) fn note_end_found(&mut self, found_by: EndFoundBy) {
+        match found_by {
+            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Untold,
+            EndFoundBy::Agent
+            | EndFoundBy::Quick
+            | EndFoundBy::Silence
+            | EndFoundBy::Digits
+            | EndFoundBy::AudioLimit => {}
+        }
+        self.keep_in_flight();
     }
 
     /// The open stream gets no more audio. What it may not have heard is kept for the next one.
@@ -269,6 +280,7 @@ impl Call {
     /// The agent answers, and its stream goes on: keeps what the caller says that it cannot have answered.
     pub(super) fn keep_unanswered(&mut self) {
         if self.streams.listening().is_some() {
+            self.in_flight.ended_by = EndedBy::Untold;
             let from = self.in_flight.unanswered_from(self.voice.stretches(), self.caller.written());
             self.caller.hold(from);
         }

@@ -8,7 +8,7 @@ use crate::call::timer::Timer;
 use crate::call::{Call, Output};
 use crate::error::{InputError, PeerFault};
 use crate::ids::{CallSid, MarkName, StreamSid};
-use crate::report::{BargeInBy, CloseReason, Report};
+use crate::report::{BargeInBy, CloseReason, EndFoundBy, Report};
 use crate::twilio::{self, Inbound, Media, Start};
 
 /// The longest name of an unknown event that is reported, in characters.
@@ -81,6 +81,7 @@ impl Call {
         }
         self.withhold();
         self.voice.push(self.caller.received(), &self.frame);
+        self.note_voice(self.caller.received());
         let dropped = self.caller.push(&self.frame);
         if dropped > 0 {
             self.report(Report::AudioDropped { ms: dropped / BYTES_PER_MS as u64 });
@@ -89,6 +90,7 @@ impl Call {
         self.rotate();
         self.write_audio();
         self.check_stalled_stream();
+        self.check_end_of_utterance();
         let turn = self.streams.listening().map(|(open, _)| open.turn);
         self.check_barge_in(BargeInBy::Voice, turn);
     }
@@ -163,7 +165,7 @@ impl Call {
                 self.resend_speech();
                 self.cancel_turn();
             }
-            Rotation::EndUtterance => self.end_utterance(),
+            Rotation::EndUtterance => self.end_utterance(EndFoundBy::AudioLimit),
             Rotation::Replace => self.replace_stream(),
         }
     }

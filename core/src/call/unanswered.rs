@@ -20,13 +20,18 @@ impl Call {
         self.asked = Asked::Once;
     }
 
+    /// Whether the agent may get the same words once more.
+    pub(super) fn may_ask_again(&self) -> bool {
+        self.lifecycle.is_active() && self.asked == Asked::Once && self.config.retry.answering_turn
+    }
+
     /// A turn with words in it is over, and nothing came. Returns whether the agent gets the words again. It may then
     /// run its webhook twice.
     pub(super) fn on_unanswered(&mut self, turn: TurnId) -> bool {
         if !self.lifecycle.is_active() {
             return false;
         }
-        let asks_again = self.asked == Asked::Once && self.config.retry.answering_turn;
+        let asks_again = self.may_ask_again();
         self.report(Report::TurnUnanswered { turn, asks_again });
         if asks_again {
             self.asked = Asked::Again;

@@ -4,19 +4,29 @@ use crate::agent::Transcript;
 use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
 use crate::config::BargeIn;
+use crate::time::CallTime;
 
 /// How long before its transcript speech began at the latest, in milliseconds. For a caller whose voice is too quiet
 /// for the voice detector.
 const RECOGNITION_MS: u64 = 300;
 
+/// How much of an utterance is kept, in bytes. The agent hears all of it.
+const MAX_TEXT_BYTES: usize = 8 << 10;
+
 /// The utterance of one turn.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Utterance {
     words: usize,
-    /// The latest transcript.
+    /// All that was understood.
     text: String,
+    /// How much of the text is final, in bytes. A recogniser may send one final transcript for each part of an utterance.
+    final_bytes: usize,
     /// Where the speech began. Set by the first transcript.
     onset: Option<Position>,
+    /// Where the recognised speech ends, if the last transcript says so.
+    end: Option<Position>,
+    /// When the text last changed.
+    changed_at: CallTime,
     /// Confidence of the last transcript that was not empty.
     confidence: Option<f32>,
 }
@@ -30,6 +40,15 @@ pub(super) struct TurnAudio {
     pub(super) written: Position,
     /// Where the voice in the turn's audio began, by its level.
     pub(super) voice_onset: Option<Position>,
+    pub(super) now: CallTime,
+}
+
+impl TurnAudio {
+    /// A time of the turn's audio, in milliseconds, as a position. Speech lies within the audio that was sent, whatever
+    /// the agent says.
+    fn at(self, ms: u64) -> Position {
+        self.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(self.written)
+    }
 }
 
 impl Utterance {
@@ -38,19 +57,34 @@ impl Utterance {
         self.onset.is_none()
     }
 
-    /// The latest transcript.
+    /// All that was understood so far.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether any of it is final.
+    pub(super) fn has_final(&self) -> bool {
+        self.final_bytes > 0
+    }
+
+    /// Whether all of it is final.
+    pub(super) fn is_final(&self) -> bool {
+        self.has_final() && self.final_bytes == self.text.len()
+    }
+
+    /// When the text last changed.
+    pub(super) fn changed_at(&self) -> CallTime {
+        self.changed_at
+    }
+
+    /// Where the recognised speech ends. `None` if the recogniser does not say so.
+    pub(super) fn end(&self) -> Option<Position> {
+        self.end
     }
 
     /// Where the speech began.
     pub(super) fn onset(&self) -> Option<Position> {
         self.onset
-    }
-
-    /// The confidence of the last transcript, if it had one.
-    pub(super) fn confidence(&self) -> Option<f32> {
-        self.confidence
     }
 
     /// Adds a transcript. An empty one changes nothing. One below the minimum confidence, in percent, is kept but
@@ -62,12 +96,37 @@ impl Utterance {
         }
         let is_sure = transcript.confidence.is_none_or(|confidence| confidence * 100.0 >= f32::from(min_confidence));
         self.confidence = transcript.confidence;
+        self.end = transcript.end_ms.map(|ms| audio.at(ms));
+        self.update_text(transcript, audio.now);
         if is_sure {
-            self.words = self.words.max(words);
+            self.words = self.words.max(self.text.split_whitespace().count());
         }
-        self.text.clone_from(&transcript.text);
         if self.onset.is_none() {
             self.onset = Some(onset(transcript, audio));
+        }
+    }
+
+    /// What the agent's answer says that the caller said. It replaces all transcripts.
+    pub(super) fn settle(&mut self, text: &str, audio: TurnAudio, min_confidence: u8) {
+        self.final_bytes = 0;
+        let confidence = self.confidence;
+        let all = Transcript { text: text.to_owned(), is_final: true, confidence, ..Transcript::default() };
+        self.add(&all, audio, min_confidence);
+    }
+
+    /// A transcript replaces the text after the last final one. If it repeats that one too, it replaces all of it.
+    fn update_text(&mut self, transcript: &Transcript, now: CallTime) {
+        let kept = &self.text[..self.final_bytes];
+        let repeats = transcript.text.starts_with(kept);
+        let mut text = if repeats { String::new() } else { format!("{} ", kept.trim_end()) };
+        text.push_str(transcript.text.trim());
+        text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+        if transcript.is_final {
+            self.final_bytes = text.len();
+        }
+        if self.text != text || transcript.is_final {
+            self.text = text;
+            self.changed_at = now;
         }
     }
 
@@ -83,11 +142,9 @@ impl Utterance {
 /// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
 /// rise of the voice's level, else from a guess based on where the recognised speech ends.
 fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
-    // Speech cannot have begun after the last audio that was sent, whatever the word times say.
-    let at = |ms: u64| audio.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(audio.written);
-    let end = transcript.end_ms.map_or(audio.written, at);
+    let end = transcript.end_ms.map_or(audio.written, |ms| audio.at(ms));
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
-    transcript.start_ms.map(at).or(audio.voice_onset).unwrap_or(guess)
+    transcript.start_ms.map(|ms| audio.at(ms)).or(audio.voice_onset).unwrap_or(guess)
 }
 
 #[cfg(test)]
@@ -101,7 +158,7 @@ mod tests {
     }
 
     fn heard(written: Position, voice_onset: Option<Position>) -> TurnAudio {
-        TurnAudio { turn_began: 10 * SECOND, written, voice_onset }
+        TurnAudio { turn_began: 10 * SECOND, written, voice_onset, now: CallTime::START }
     }
 
     fn interrupts(transcript: &Transcript, audio: TurnAudio, rule: &BargeIn) -> bool {
@@ -143,6 +200,36 @@ mod tests {
     fn a_transcript_without_words_is_no_speech() {
         let heard = heard(13 * SECOND, Some(12 * SECOND));
         assert!(!interrupts(&transcript("  "), heard, &BargeIn::default()));
+    }
+
+    #[test]
+    fn final_transcripts_add_up_and_interim_ones_replace_each_other() {
+        let audio = heard(13 * SECOND, None);
+        let mut utterance = Utterance::default();
+        let parts = [
+            ("two", false, "two"),
+            ("two loaves", true, "two loaves"),
+            ("and", false, "two loaves and"),
+            ("and a roll", false, "two loaves and a roll"),
+            ("and a roll", true, "two loaves and a roll"),
+            ("two loaves and a roll please", true, "two loaves and a roll please"),
+        ];
+        for (text, is_final, all) in parts {
+            utterance.add(&Transcript { is_final, ..transcript(text) }, audio, 0);
+            assert_eq!((utterance.text(), utterance.is_final()), (all, is_final));
+        }
+        utterance.settle("2 loaves", audio, 0);
+        assert_eq!((utterance.text(), utterance.is_final()), ("2 loaves", true));
+    }
+
+    #[test]
+    fn a_recogniser_that_sends_transcripts_for_ever_fills_no_memory() {
+        let audio = heard(13 * SECOND, None);
+        let mut utterance = Utterance::default();
+        for number in 0..5_000 {
+            utterance.add(&Transcript { is_final: true, ..transcript(&format!("{number} más")) }, audio, 0);
+        }
+        assert!(utterance.text().len() <= MAX_TEXT_BYTES);
     }
 
     #[test]

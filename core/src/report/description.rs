@@ -35,8 +35,13 @@ impl Report {
             Self::Transcript { is_final: false, .. } => {
                 ("transcript", "a transcript came", "{turn} interim \"{text}\"")
             }
-            Self::EndOfUtterance { spoken: true, .. } => {
-                ("utterance-over", "the utterance is over", "{turn} end of utterance")
+            Self::EndOfUtterance { spoken: true, silence_ms: Some(_), .. } => (
+                "utterance-over",
+                "the utterance is over",
+                "{turn} end of utterance by {found_by}, {silence_ms} after the voice",
+            ),
+            Self::EndOfUtterance { spoken: true, silence_ms: None, .. } => {
+                ("utterance-over", "the utterance is over", "{turn} end of utterance by {found_by}")
             }
             Self::EndOfUtterance { spoken: false, .. } => {
                 ("utterance-over", "the utterance is over", "{turn} end of utterance, nothing said")
@@ -190,7 +195,12 @@ impl Report {
             Self::Transcript { turn, text, is_final } => {
                 vec![field("turn", *turn), personal(Personal::Words, "text", text), field("is_final", *is_final)]
             }
-            Self::EndOfUtterance { turn, spoken } => vec![field("turn", *turn), field("spoken", *spoken)],
+            Self::EndOfUtterance { turn, spoken, found_by, silence_ms } => vec![
+                field("turn", *turn),
+                field("spoken", *spoken),
+                field("found_by", found_by.as_str()),
+                silence_ms.map_or_else(|| field("silence_ms", FieldValue::Absent), |length| ms("silence_ms", length)),
+            ],
             Self::Answered { turn, query_text, text, intent, parameters, audio_ms, thought_ms } => vec![
                 field("turn", *turn),
                 personal(Personal::Words, "query_text", query_text),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::{AudioAccount, BargeInBy, CloseReason, Report, Stages};
+use super::{AudioAccount, BargeInBy, CloseReason, EndFoundBy, Report, Stages};
 use crate::agent::{AgentFault, Intent};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
@@ -39,8 +39,9 @@ samples! {
     TurnOpened { turn: TURN, input: "audio", waited_ms: 260, resent_ms: 240 },
     Transcript { turn: TURN, text: planted("text"), is_final: false },
     Transcript { turn: TURN, text: planted("text"), is_final: true },
-    EndOfUtterance { turn: TURN, spoken: true },
-    EndOfUtterance { turn: TURN, spoken: false },
+    EndOfUtterance { turn: TURN, spoken: true, found_by: EndFoundBy::Quick, silence_ms: Some(360) },
+    EndOfUtterance { turn: TURN, spoken: true, found_by: EndFoundBy::Agent, silence_ms: None },
+    EndOfUtterance { turn: TURN, spoken: false, found_by: EndFoundBy::Agent, silence_ms: None },
     Answered {
         turn: TURN,
         query_text: planted("query_text"),

@@ -165,6 +165,7 @@ mod tests {
             known_parameters: Map::new(),
             payload: Map::new(),
             barge_in: None,
+            agent_ends: true,
         };
         let mut typed = Typed::default();
         typed.note(StreamId(3), &AgentCommand::Open(Box::new(start)));

@@ -5,6 +5,7 @@
 //! the English ones.
 
 mod sentences;
+pub(crate) mod unfinished;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! DTMF digits: collected, kept, sent, and never lost because of speech.
 
 use dialbridge_core::agent::{Answer, AnswerPart, DigitsForm, DtmfRules, TurnInput};
+use dialbridge_core::config::EndOfUtterance;
 use dialbridge_core::report::BargeInBy;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, Report};
 use serde_json::json;
@@ -105,12 +106,30 @@ fn a_digit_in_mid_sentence_comes_after_the_sentence() {
     test.speak(600);
     test.agent(1, interim("my number is"));
     test.press("42#");
-    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose), "what was said is answered");
     test.speak(200);
+    assert_eq!(test.commands(1).len(), 1, "the digits do not cut the sentence short");
+    test.hush(320);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose), "what was said is answered");
     test.agent(1, answered(200));
     assert_eq!(test.opened_with(2), digits("42", Some('#')));
     test.agent(2, answered(200));
-    assert_eq!(numbers(&test.written(3)), (30..40).collect::<Vec<u16>>());
+    assert_eq!(numbers(&test.written(1)).len(), (600 + 200 + 320) / 20, "all of the sentence");
+}
+
+#[test]
+fn a_pause_in_speech_does_not_cut_short_the_digits_that_are_pressed_meanwhile() {
+    let mut test = TestCall::started(with(CallConfig::default(), |config| {
+        config.end_of_utterance = EndOfUtterance::Quick;
+    }));
+    test.speak(600);
+    test.agent(1, interim("my number is four"));
+    test.press("42");
+    test.hush(2_000);
+    assert_eq!(test.commands(1).len(), 1, "the agent waits for all of the number");
+    test.hush(1_500);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
+    test.agent(1, answered(200));
+    assert_eq!(test.opened_with(2), digits("42", None));
 }
 
 #[test]
@@ -119,6 +138,7 @@ fn a_sentence_that_is_not_understood_yet_is_heard_out_too() {
     test.hush(400);
     test.speak(400);
     test.press("42#");
+    test.hush(320);
     assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
 }
 

@@ -179,7 +179,9 @@ fn a_stream_that_stalls_after_the_first_words_is_replaced_too() {
     test.speak(1_000);
     test.agent(1, interim("two loaves"));
     test.speak(400);
-    test.hush(16_000);
+    test.hush(5_400);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose), "the words are known");
+    test.hush(20_000);
     assert_eq!(test.last_stream(), 2);
     assert_eq!(numbers(&test.written(2))[..70], (0..70).collect::<Vec<u16>>());
 }
@@ -190,9 +192,9 @@ fn a_stream_that_hears_silence_a_cough_or_speech_that_it_tells_of_is_not_replace
     test.hush(20_000);
     test.speak(300);
     test.hush(20_000);
-    for _ in 0..20 {
+    for number in 0..20 {
         test.speak(1_000);
-        test.agent(1, interim("and so on"));
+        test.agent(1, interim(&format!("and then {number}")));
     }
     assert_eq!(test.last_stream(), 1);
     assert_eq!(numbers(&test.written(1)).len(), 60_300 / 20, "it hears all of it");

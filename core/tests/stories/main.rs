@@ -9,6 +9,7 @@ mod carried;
 mod contract;
 mod disorder;
 mod dtmf;
+mod end_of_utterance;
 mod ending;
 mod exchange;
 mod failures;

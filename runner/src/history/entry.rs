@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use dialbridge_core::agent::Intent;
     use dialbridge_core::ending::VirtualAgentStatus;
-    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason};
+    use dialbridge_core::report::{AudioAccount, BargeInBy, CloseReason, EndFoundBy};
     use dialbridge_core::{StreamSid, TurnId};
 
     fn entry() -> Entry {
@@ -283,7 +283,7 @@ mod tests {
             opened("audio"),
             interim.clone(),
             cut,
-            Report::EndOfUtterance { turn, spoken: true },
+            Report::EndOfUtterance { turn, spoken: true, found_by: EndFoundBy::Agent, silence_ms: Some(700) },
             answered(0),
             answered(300),
             Report::Played { played_ms: 300, by_mark: true },

@@ -132,8 +132,14 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
     };
     let is_audio = input == TurnInput::Audio;
     let parameters = settings.call.parameters.clone();
-    let start =
-        TurnStart { input, known_parameters: parameters.clone(), parameters, payload: Map::new(), barge_in: None };
+    let start = TurnStart {
+        input,
+        known_parameters: parameters.clone(),
+        parameters,
+        payload: Map::new(),
+        barge_in: None,
+        agent_ends: true,
+    };
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
     // The stream ends with this set, even if nobody waits for the result.
     let mut tasks: JoinSet<()> = JoinSet::new();

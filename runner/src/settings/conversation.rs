@@ -43,6 +43,7 @@ impl Values<'_> {
                 greeting_after_ms: GREETING_AFTER_MS,
             },
             max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
+            end_of_utterance: self.get(&table::END_OF_UTTERANCE),
             call_parameters: self.get(&table::CALL_PARAMETERS),
             parameter_names: if product == Product::Cx { NameCase::Ignored } else { NameCase::Exact },
             shape,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use dialbridge_core::call_facts::CallParameter;
-use dialbridge_core::config::{BargeInMode, Clip};
+use dialbridge_core::config::{BargeInMode, Clip, EndOfUtterance};
 use dialbridge_core::handoff::HandoffField;
 use dialbridge_core::stages::TurnStage;
 use dialbridge_net::Secret;
@@ -26,9 +26,10 @@ use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, pa
 use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url,
-    call_parameters, caller_id, ces_entry_agent, digits_form, endpoint, event, fallback_twiml, finish_digit,
-    flow_versions, handoff_fields, host_label, language, list, listening_address, log_level, parameter_name, phrases,
-    project, renewal_seconds, sentence, stage_times, time_zone, trace_headers, webhook_headers,
+    call_parameters, caller_id, ces_entry_agent, digits_form, end_of_utterance, endpoint, event, fallback_twiml,
+    finish_digit, flow_versions, handoff_fields, host_label, language, list, listening_address, log_level,
+    parameter_name, phrases, project, renewal_seconds, sentence, stage_times, time_zone, trace_headers,
+    webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
 use dialbridge_agents::{ModelVariant, VoiceGender};
@@ -168,6 +169,9 @@ settings! {
         Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300");
         /// With how much confidence, in percent, speech interrupts a prompt at least
         Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
+        /// Who ends what the caller says: the agent, we as soon as his words are known, or we after that much silence
+        Agent END_OF_UTTERANCE: EndOfUtterance = form("RULE", "agent, quick, or a duration", end_of_utterance)
+            .default_is("agent").example("800ms").idle_for_ces();
         /// Which facts of the call the agent is told, a list of NAME or NAME=parameter; empty: none
         Agent CALL_PARAMETERS: Vec<CallParameter> = form("FACTS", "list", call_parameters).may_be_empty()
             .default_is("From,To,CallSid").example("From=caller_number,Direction,SipHeader_X-Shop=shop");

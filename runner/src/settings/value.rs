@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::call_facts::CallParameter;
+use dialbridge_core::config::EndOfUtterance;
 use dialbridge_core::handoff::{HandoffField, MAX_TWIML_CHARS};
 use dialbridge_core::language;
 use dialbridge_core::parameters::NameCase;
@@ -250,6 +251,10 @@ pub(super) fn finish_digit(value: &str) -> Result<Option<char>, String> {
         (Some(key @ ('0'..='9' | '*' | '#' | 'A'..='D')), None) => Ok(Some(key)),
         _ => Err("is neither none nor one key of 0 to 9, *, #, A to D".to_owned()),
     }
+}
+
+pub(super) fn end_of_utterance(value: &str) -> Result<EndOfUtterance, String> {
+    EndOfUtterance::parse(value)
 }
 
 pub(super) fn digits_form(value: &str) -> Result<DigitsForm, String> {

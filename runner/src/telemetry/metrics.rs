@@ -178,6 +178,8 @@ pub(crate) struct Metrics {
     limits: Count,
     turns: Count,
     turn_seconds: Times<AgentLabels>,
+    utterance_end_seconds: Times<Labels>,
+    first_audio_seconds: Times<AgentLabels>,
     stage_seconds: Times<Labels>,
     slow_turns: Count,
     barge_ins: Count,
@@ -232,6 +234,16 @@ impl Metrics {
                 Times::new_with_constructor(times),
                 "turn_seconds",
                 "From the end of the caller's words to the beginning of the answer in his ear",
+            ),
+            utterance_end_seconds: names.add(
+                Times::new_with_constructor(times),
+                "utterance_end_seconds",
+                "From the last frame with the caller's voice to the end of the utterance, by who found it",
+            ),
+            first_audio_seconds: names.add(
+                Times::new_with_constructor(times),
+                "first_audio_seconds",
+                "From the last frame with the caller's voice to the first audio of the answer that goes to Twilio",
             ),
             stage_seconds: names.add(Times::new_with_constructor(times), "turn_stage_seconds", "The stages of that, one by one"),
             slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the slow stage"),
@@ -338,9 +350,13 @@ impl Metrics {
             Report::TransferRefused { .. } => count(&self.left_out, "what", "transfer"),
             Report::LimitReached(bound) => count(&self.limits, "limit", bound.as_str()),
             Report::HandedOff { status } => count(&self.handoffs, "status", status.as_str()),
+            Report::EndOfUtterance { found_by, silence_ms: Some(ms), .. } => {
+                let labels = Labels { agent: agent.clone(), more: ("found_by", found_by.as_str()) };
+                self.utterance_end_seconds.get_or_create(&labels).observe(seconds(*ms));
+            }
             // These are not counted, or have their own methods.
             Report::Transcript { .. }
-            | Report::EndOfUtterance { .. }
+            | Report::EndOfUtterance { silence_ms: None, .. }
             | Report::Answered { .. }
             | Report::MoreAudio { .. }
             | Report::Stages(_)
@@ -368,6 +384,9 @@ impl Metrics {
     pub(super) fn stages(&self, agent: &AgentLabels, stages: &Stages, slow_stage: Option<SlowStage>) {
         if let Some(whole) = stages.whole() {
             self.turn_seconds.get_or_create(agent).observe(seconds(whole.ms()));
+        }
+        if let Some((from, to)) = stages.speech_ended.zip(stages.first_audio_sent) {
+            self.first_audio_seconds.get_or_create(agent).observe(seconds(to.ms_since(from)));
         }
         for stage in TurnStage::ALL {
             if let Some(stretch) = stages.interval(stage) {

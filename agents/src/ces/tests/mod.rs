@@ -34,7 +34,14 @@ fn at_once() -> CesConfig {
 }
 
 fn start(input: TurnInput) -> TurnStart {
-    TurnStart { input, parameters: Map::new(), known_parameters: Map::new(), payload: Map::new(), barge_in: None }
+    TurnStart {
+        input,
+        parameters: Map::new(),
+        known_parameters: Map::new(),
+        payload: Map::new(),
+        barge_in: None,
+        agent_ends: true,
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {

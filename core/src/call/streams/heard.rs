@@ -2,6 +2,7 @@
 
 use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
+use crate::time::CallTime;
 
 /// With this much voice, in milliseconds, the caller has spoken. A cough or a slammed door is shorter.
 pub(in crate::call) const CLEAR_SPEECH_MS: u64 = 600;
@@ -11,6 +12,9 @@ pub(in crate::call) const CLEAR_SPEECH_MS: u64 = 600;
 pub(in crate::call) struct Heard {
     /// Where the stream's audio begins in the caller's audio.
     pub(in crate::call) began: Position,
+    /// How much of the caller's audio had come when the stream opened. What is before it waited for the stream.
+    pub(in crate::call) live_from: Position,
+    pub(in crate::call) opened_at: CallTime,
     /// What the agent has understood in this turn.
     pub(in crate::call) utterance: Utterance,
     /// `None` once the stream may be silent whatever it hears.
@@ -18,8 +22,13 @@ pub(in crate::call) struct Heard {
 }
 
 impl Heard {
-    pub(in crate::call) fn new(began: Position, watchdog: StreamWatchdog) -> Self {
-        Self { began, utterance: Utterance::default(), watchdog: Some(watchdog) }
+    pub(in crate::call) fn new(
+        began: Position,
+        live_from: Position,
+        opened_at: CallTime,
+        watchdog: StreamWatchdog,
+    ) -> Self {
+        Self { began, live_from, opened_at, utterance: Utterance::default(), watchdog: Some(watchdog) }
     }
 
     /// Where clear speech began to which the stream has not responded.

@@ -20,7 +20,7 @@ use crate::call::Timer;
 use crate::call::caller_audio::Position;
 use crate::config::{StreamShape, Timeouts};
 use crate::ids::{StreamId, TurnId};
-use crate::report::Report;
+use crate::report::{EndFoundBy, Report};
 use crate::time::CallTime;
 
 use answer_parts::AnswerParts;
@@ -176,8 +176,9 @@ pub(super) struct Closed {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
-    /// Whether the agent has understood the caller and answered nothing.
-    pub(super) has_unanswered_words: bool,
+    /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we ended
+    /// his utterance before the agent did.
+    pub(super) ask_again: Option<TurnInput>,
     /// Set if the agent noticed that the caller said nothing.
     pub(super) no_input: Option<NoInputTurn>,
 }
@@ -219,6 +220,8 @@ pub(super) struct Broken {
     pub(super) parameters: Map<String, Value>,
     /// Whether it got results of tools that an earlier stream had asked for.
     pub(super) has_foreign_results: bool,
+    /// Whether we half-closed it because the caller said nothing. The agent may refuse that.
+    pub(super) is_silent: bool,
 }
 
 /// What a call asks of the streams to the agent. At most one is open at a time. A method that
@@ -365,7 +368,12 @@ pub(super) trait AgentStreams: Debug + Send {
     }
 
     /// The utterance is over. Returns the stream, which must be half-closed and should answer by `due`.
-    fn end_utterance(&mut self, _now: CallTime, _due: CallTime) -> Option<StreamId> {
+    fn end_utterance(&mut self, _found_by: EndFoundBy, _now: CallTime, _due: CallTime) -> Option<OpenStream> {
+        None
+    }
+
+    /// What the caller said, if we ended his utterance before the agent did and no answer has come.
+    fn words_of_early_end(&self) -> Option<String> {
         None
     }
 

@@ -550,6 +550,7 @@ impl AgentStreams for PerSession {
             unanswered: std::mem::take(&mut stream.unanswered),
             parameters: std::mem::take(&mut stream.parameters),
             has_foreign_results: stream.tools == Tools::Foreign,
+            is_silent: false,
         })
     }
 
@@ -566,7 +567,7 @@ impl AgentStreams for PerSession {
             is_blank,
             report,
             unanswered,
-            has_unanswered_words: false,
+            ask_again: None,
             no_input: None,
         })
     }

@@ -25,8 +25,7 @@ use serde_json::{Map, Value};
 use crate::agent::{Answer, AnswerPart, Matched, Prompt, ToolResult, TurnInput};
 use crate::call::Timer;
 use crate::config::Timeouts;
-use crate::ids::StreamId;
-use crate::report::Report;
+use crate::report::{EndFoundBy, Report};
 use crate::time::CallTime;
 
 use super::answer_parts::{AnswerParts, Earlier};
@@ -70,6 +69,7 @@ pub(super) enum Input {
     /// The caller's audio.
     Audio {
         heard: Heard,
+        found_by: EndFoundBy,
         /// Whether the agent has noticed that he said nothing.
         is_no_input: bool,
     },
@@ -231,18 +231,29 @@ impl AgentStreams for PerTurn {
         if is_final { Understood::Final } else { Understood::Interim }
     }
 
-    fn end_utterance(&mut self, now: CallTime, due: CallTime) -> Option<StreamId> {
+    fn end_utterance(&mut self, found_by: EndFoundBy, now: CallTime, due: CallTime) -> Option<OpenStream> {
         match std::mem::take(self) {
             Self::Listening { stream, heard } => {
-                let id = stream.ids.stream;
-                let input = Input::Audio { heard, is_no_input: false };
+                let ids = stream.ids;
+                let input = Input::Audio { heard, found_by, is_no_input: false };
                 *self = Self::Responding { stream, input, answer: AnswerOfTurn::new(now, due) };
-                Some(id)
+                Some(ids)
             }
             other @ (Self::Idle | Self::Responding { .. }) => {
                 *self = other;
                 None
             }
+        }
+    }
+
+    fn words_of_early_end(&self) -> Option<String> {
+        match self {
+            Self::Responding { input: Input::Audio { heard, found_by, .. }, answer, .. }
+                if found_by.is_early() && answer.parts.is_nothing() && !heard.utterance.is_empty() =>
+            {
+                Some(heard.utterance.text().to_owned())
+            }
+            Self::Idle | Self::Listening { .. } | Self::Responding { .. } => None,
         }
     }
 
@@ -371,6 +382,12 @@ impl AgentStreams for PerTurn {
                 TurnInput::Audio
             }
         };
+        let is_silent = match self {
+            Self::Responding { input: Input::Audio { found_by, is_no_input, .. }, .. } => {
+                *is_no_input && found_by.is_early()
+            }
+            Self::Idle | Self::Listening { .. } | Self::Responding { .. } => false,
+        };
         let stream = self.stream_mut()?;
         Some(Broken {
             turn: stream.ids.turn,
@@ -382,6 +399,7 @@ impl AgentStreams for PerTurn {
             unanswered: Vec::new(),
             parameters: std::mem::take(&mut stream.parameters),
             has_foreign_results: false,
+            is_silent,
         })
     }
 
@@ -395,14 +413,17 @@ impl AgentStreams for PerTurn {
                     is_blank: false,
                     report: None,
                     unanswered: None,
-                    has_unanswered_words: false,
+                    ask_again: None,
                     no_input: None,
                 };
                 match input {
                     Input::Other(input) => closed.unanswered = Some(input).filter(|_| !is_answered),
-                    Input::Audio { heard, is_no_input } => {
+                    Input::Audio { heard, found_by, is_no_input } => {
                         let has_transcript = !heard.utterance.is_empty();
-                        closed.has_unanswered_words = has_transcript && !is_answered && !is_no_input;
+                        let is_unanswered = has_transcript && !is_answered && !is_no_input;
+                        let words = || TurnInput::Text(heard.utterance.text().to_owned());
+                        let again = || if found_by.is_early() { words() } else { TurnInput::Audio };
+                        closed.ask_again = is_unanswered.then(again);
                         closed.no_input = is_no_input.then_some(NoInputTurn { has_transcript, is_answered });
                     }
                 }

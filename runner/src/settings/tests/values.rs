@@ -76,6 +76,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("CES_TOOL_WEBHOOK_URL", vec!["example.com/tools", "ftp://x"]),
         ("CES_TOOL_WEBHOOK_MS", vec!["99", "60001"]),
         ("BARGE_IN", vec!["on", "Speech"]),
+        ("END_OF_UTTERANCE", vec!["fast", "800", "100ms", "30s"]),
         ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
         ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),

@@ -1,7 +1,7 @@
 //! Shows an agent's metrics as 0 before anything counts. An alert does not notice a counter that first appears as 1.
 
 use dialbridge_core::ending::{CallLimit, VirtualAgentStatus as Status};
-use dialbridge_core::report::{BargeInBy, CloseReason};
+use dialbridge_core::report::{BargeInBy, CloseReason, EndFoundBy};
 use dialbridge_core::stages::TurnStage;
 
 use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE};
@@ -49,6 +49,10 @@ impl Metrics {
             let _ = family.get_or_create(agent);
         }
         let _ = self.turn_seconds.get_or_create(agent);
+        let _ = self.first_audio_seconds.get_or_create(agent);
+        for found_by in EndFoundBy::ALL {
+            let _ = self.utterance_end_seconds.get_or_create(&labels("found_by", found_by.as_str()));
+        }
         for stage in TurnStage::ALL {
             let _ = self.stage_seconds.get_or_create(&labels("stage", stage.as_str()));
             let _ = self.slow_turns.get_or_create(&labels("stage", stage.as_str()));
