@@ -6,7 +6,7 @@ use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
-use crate::agent::script::{Answers, Reply, Transcripts};
+use crate::agent::script::{Answers, Reply, SpeechEnds, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
@@ -23,6 +23,8 @@ pub(super) struct Words {
     scripted: Vec<String>,
     /// Whether they get times.
     timed: bool,
+    /// Whether each transcript says where it ends.
+    has_end: bool,
     confidence: f32,
 }
 
@@ -53,7 +55,8 @@ impl Words {
             let start_ms = onset_ms + place * each_ms;
             ((*word).to_owned(), start_ms, start_ms + each_ms)
         });
-        Recognised { is_final, confidence: self.confidence, end_ms, words: timed.collect(), text: text.clone() }
+        let (words, end_ms) = (timed.collect(), Some(end_ms).filter(|_| self.has_end));
+        Recognised { is_final, confidence: self.confidence, end_ms, words, text: text.clone() }
     }
 
     fn said(&self, vad: &VoiceDetector) -> CallerInput {
@@ -92,11 +95,13 @@ impl ScriptedTurn {
                 Later::Audio(audio) => audio,
                 Later::Instead(said) => return Ok(Some(said)),
             };
+            let noticed = vad.hear(&audio);
             self.entry.change(|turn| {
                 turn.audio.extend_from_slice(&audio);
                 turn.messages += 1;
+                turn.heard = vad.heard_bytes().min(turn.audio.len());
             });
-            for noticed in vad.hear(&audio) {
+            for noticed in noticed {
                 is_over |= self.send_noticed::<D>(noticed, &words, listening.single_utterance, writer).await?;
             }
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
@@ -113,7 +118,8 @@ impl ScriptedTurn {
     fn words(&self, listening: &Listening, next: Option<&Reply>) -> Words {
         let script = &self.sessions.script;
         let timed = script.word_times && listening.word_info;
-        Words { timed, confidence: script.confidence.unwrap_or_default(), ..Words::of(next) }
+        let has_end = script.speech_ends == SpeechEnds::InTranscripts;
+        Words { timed, has_end, confidence: script.confidence.unwrap_or_default(), ..Words::of(next) }
     }
 
     /// Fails if the script wants the utterance to fail before it is over.
@@ -149,7 +155,8 @@ impl ScriptedTurn {
                 let mut parts = vec![D::transcript(words.recognised(spoken_ms, end_ms, true))];
                 if single_utterance {
                     let place = usize::from(script.transcripts == Transcripts::BeforeEnd);
-                    parts.insert(place, D::end_of_utterance());
+                    let end_ms = Some(end_ms).filter(|_| script.speech_ends == SpeechEnds::InEnd);
+                    parts.insert(place, D::end_of_utterance(end_ms));
                 }
                 for part in parts {
                     send::<D>(writer, part).await?;
@@ -157,7 +164,7 @@ impl ScriptedTurn {
                 Ok(single_utterance)
             }
             Noticed::NoSpeech if single_utterance => {
-                send::<D>(writer, D::end_of_utterance()).await?;
+                send::<D>(writer, D::end_of_utterance(None)).await?;
                 Ok(true)
             }
             Noticed::Speech { .. } | Noticed::NoSpeech => Ok(false),
@@ -190,7 +197,7 @@ mod tests {
 
     fn words(scripted: &str) -> Words {
         let scripted = scripted.split_whitespace().map(str::to_owned).collect();
-        Words { scripted, timed: true, confidence: 0.5 }
+        Words { scripted, timed: true, has_end: true, confidence: 0.5 }
     }
 
     #[test]
