@@ -130,16 +130,17 @@ impl Call {
         }
         self.in_flight.wrote(self.caller.written(), self.now);
         if heard.utterance.is_empty() {
-            self.caller.keep_pre_roll(heard.speech_from());
+            let in_flight = self.in_flight.on_its_way(self.caller.written()).start;
+            self.caller.keep_pre_roll(heard.speech_from().map_or(in_flight, |speech| speech.min(in_flight)));
         }
         self.note_speech();
     }
 
     /// Whether the audio that no stream has had may wait for more of it: the caller has not spoken since the turn began. The
-    /// first frame with his voice takes along all that waits.
+    /// first frame with a sound that may be his voice takes along all that waits.
     fn nobody_waits(&self, heard: &Heard) -> bool {
         let is_quiet = heard.utterance.is_empty() && self.voice.onset_since(heard.turn_began).is_none();
-        is_quiet && self.caller.unwritten_ms() < SILENCE_TOGETHER_MS
+        is_quiet && !self.voice.may_begin() && self.caller.unwritten_ms() < SILENCE_TOGETHER_MS
     }
 
     /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.
