@@ -1,5 +1,9 @@
 //! Conversation files: recorded against agents of the lab, and run against those tapes.
 
+mod misfits;
+mod reports;
+mod url;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,7 +11,7 @@ use dialbridge::conversations::{Mode, Run, Surroundings, TestResult, Verdict};
 use dialbridge_runner::settings::Settings;
 
 /// The folder of the repository.
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -61,7 +65,7 @@ impl Drop for Folder {
     }
 }
 
-fn run(mode: Mode, agent: &Path) -> Run {
+pub(crate) fn run(mode: Mode, agent: &Path) -> Run {
     let settings = Settings::of([("DIALOGFLOW_AGENT", format!("lab:{}", agent.display()))]);
     Run { mode, settings, changes: Vec::new(), jobs: 2, retries: 0 }
 }
@@ -72,18 +76,18 @@ pub(crate) async fn results(run: &Run, paths: &[PathBuf]) -> Vec<TestResult> {
     results
 }
 
-async fn only(run: &Run, path: &Path) -> TestResult {
+pub(crate) async fn only(run: &Run, path: &Path) -> TestResult {
     let mut all = results(run, &[path.to_owned()]).await;
     assert_eq!(all.len(), 1, "{}", all.iter().map(TestResult::lines).collect::<String>());
     all.remove(0)
 }
 
-fn passes(result: &TestResult) {
+pub(crate) fn passes(result: &TestResult) {
     assert_eq!(result.verdict, Verdict::Passed, "{}", result.lines());
 }
 
 /// Records a file, and runs it against its tape. Both runs must be as the file says.
-async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
+pub(crate) async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
     let (agent, path) = (folder.0.join("agent.toml"), folder.0.join(file));
     let recorded = only(&run(Mode::Record(Surroundings::pipes()), &agent), &path).await;
     passes(&recorded);
@@ -92,13 +96,13 @@ async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
     (recorded, offline)
 }
 
-async fn offline(folder: &Folder, file: &str, changes: &[&str]) -> TestResult {
+pub(crate) async fn offline(folder: &Folder, file: &str, changes: &[&str]) -> TestResult {
     let changes = changes.iter().map(|change| (*change).to_owned()).collect();
     let run = Run { changes, ..run(Mode::Offline(None), &folder.0.join("agent.toml")) };
     only(&run, &folder.0.join(file)).await
 }
 
-fn told(result: &TestResult) -> String {
+pub(crate) fn told(result: &TestResult) -> String {
     result.lines()
 }
 
@@ -143,4 +147,21 @@ async fn a_setting_that_ends_the_input_sooner_moves_the_answer_by_as_much() {
     assert_eq!((differences[0].step, differences[0].key.as_str()), (Some(2), "within_s"));
     assert!(differences[0].found.starts_with("1.380"), "{told}");
     assert!(differences[0].around.iter().any(|line| line.contains("hours")), "the trace is shown: {told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_half_closes_sooner_moves_the_answer_by_as_much() {
+    let folder = Folder::with_bakery("cx").with_doc("order.toml");
+    recorded(&folder, "order.toml").await;
+    // The agent's recogniser ends an utterance after 700 ms.
+    let usual = offline(&folder, "order.toml", &["END_OF_UTTERANCE=650ms"]).await;
+    let sooner = offline(&folder, "order.toml", &["END_OF_UTTERANCE=350ms"]).await;
+    passes(&usual);
+    passes(&sooner);
+    let waits = |result: TestResult| {
+        let steps = result.seen.unwrap().steps.into_iter().flatten();
+        steps.map(|step| step.within_ms.unwrap_or_default()).take(3).collect::<Vec<_>>()
+    };
+    let (usual, sooner) = (waits(usual), waits(sooner));
+    assert_eq!(usual.iter().map(|ms| ms - 300).collect::<Vec<_>>(), sooner);
 }
