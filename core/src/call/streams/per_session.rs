@@ -371,7 +371,7 @@ impl AgentStreams for PerSession {
 
     /// The agent need not answer its own words.
     fn forget_words(&mut self) {
-        let Self::Listening(stream) | Self::FinishingAnswer(stream) = self else { return };
+        let (Self::Listening(stream) | Self::FinishingAnswer(stream)) = self else { return };
         stream.heard.utterance = Utterance::default();
         if stream.turn.answer.is_nothing() && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
             stream.wait = Wait::Nothing;
