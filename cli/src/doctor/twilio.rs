@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Doctor;
 use super::finding::Finding;
+use super::subaccounts::{self, Subaccount};
 use super::url::is_loopback;
 use super::voice_request::parts;
 use super::web::WebError;
@@ -21,6 +22,8 @@ const API_KEY: &str = "twilio-api-key";
 #[derive(Debug)]
 pub(crate) struct TwilioApi {
     pub(crate) account_sid: String,
+    /// The account's subaccounts, as far as Twilio tells them.
+    pub(super) subaccounts: Vec<Subaccount>,
     base: String,
     authorization: HeaderValue,
 }
@@ -74,6 +77,10 @@ async fn account(
             Ok(account) => account,
             Err(refused) if n == 0 => return refused.fault(ACCOUNT),
             Err(Refused { status: Some(StatusCode::UNAUTHORIZED), .. }) => {
+                let mut subaccounts = working.iter().flat_map(|api| &api.subaccounts);
+                if subaccounts.any(|subaccount| subaccount.has_token(token)) {
+                    continue;
+                }
                 let says = format!("token {} of the list in TWILIO_AUTH_TOKEN is not taken by Twilio any more", n + 1);
                 return Finding::warning(ACCOUNT, says, "take it off the list when no instance needs it");
             }
@@ -85,7 +92,9 @@ async fn account(
         if let Some(finding) = state(sid, &account) {
             return finding;
         }
-        *working = Some(api);
+        // A question that only some accounts have need not be answered.
+        let subaccounts = subaccounts::list(doctor, &api).await.unwrap_or_default();
+        *working = Some(TwilioApi { subaccounts, ..api });
     }
     let list = if tokens.len() > 1 { format!(", {} tokens", tokens.len()) } else { String::new() };
     Finding::ok(ACCOUNT, format!("{sid} is active{list}"))
@@ -138,7 +147,7 @@ impl TwilioApi {
         // Base64 is valid in any header.
         let mut authorization = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         authorization.set_sensitive(true);
-        Self { account_sid: sid.to_owned(), base: config.api_url.clone(), authorization }
+        Self { account_sid: sid.to_owned(), subaccounts: Vec::new(), base: config.api_url.clone(), authorization }
     }
 
     /// Gets the resource at that path and query.
