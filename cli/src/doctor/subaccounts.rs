@@ -1,47 +1,13 @@
 //! Numbers of subaccounts that lead here. A subaccount signs its requests with a token of its own (Twilio's staff in
 //! twilio/twilio-php#436), so the service must have that token.
 
-use dialbridge_runner::settings::Secret;
-use serde_json::Value;
-
 use super::Doctor;
 use super::finding::{Finding, Mark};
 use super::numbers;
 use super::subject::Subject;
-use super::twilio::{Refused, TwilioApi};
+use super::twilio::{Subaccount, TwilioApi};
 
 const CHECK: &str = "subaccount";
-
-/// How many subaccounts are looked at.
-const MAX_SUBACCOUNTS: usize = 20;
-
-/// A subaccount of the account that the settings name.
-#[derive(Debug)]
-pub(super) struct Subaccount {
-    sid: String,
-    token: Secret,
-}
-
-impl Subaccount {
-    pub(super) fn has_token(&self, token: &Secret) -> bool {
-        self.token.expose() == token.expose()
-    }
-}
-
-/// The active subaccounts, if the account has some.
-///
-/// # Errors
-/// Why Twilio does not tell.
-pub(super) async fn list(doctor: &Doctor, api: &TwilioApi) -> Result<Vec<Subaccount>, Refused> {
-    let page = api.get(doctor, "/2010-04-01/Accounts.json?Status=active&PageSize=200").await?;
-    let subaccount = |account: &Value| {
-        let text = |name: &str| account[name].as_str().map(ToOwned::to_owned);
-        let sid = text("sid").filter(|sid| *sid != api.account_sid)?;
-        Some(Subaccount { sid, token: Secret::new(text("auth_token").unwrap_or_default()) })
-    };
-    let accounts = page["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Ok(accounts.iter().filter_map(subaccount).take(MAX_SUBACCOUNTS).collect())
-}
 
 /// Checks the numbers of subaccounts that lead here. Nothing is said of others.
 pub(super) async fn check(doctor: &Doctor, api: Option<&TwilioApi>, subject: &Subject) -> Vec<Finding> {

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::Doctor;
 use super::finding::Finding;
-use super::subaccounts::{self, Subaccount};
 use super::url::is_loopback;
 use super::voice_request::parts;
 use super::web::WebError;
@@ -17,6 +16,9 @@ use dialbridge_runner::settings::{Secret, TwilioConfig};
 
 const ACCOUNT: &str = "twilio-account";
 const API_KEY: &str = "twilio-api-key";
+
+/// How many subaccounts are looked at.
+const MAX_SUBACCOUNTS: usize = 20;
 
 /// Twilio's REST API with credentials that it accepted.
 #[derive(Debug)]
@@ -34,6 +36,34 @@ pub(crate) struct Refused {
     pub(crate) says: String,
     pub(crate) mend: String,
     status: Option<StatusCode>,
+}
+
+/// A subaccount of the account that the settings name.
+#[derive(Debug)]
+pub(super) struct Subaccount {
+    pub(super) sid: String,
+    pub(super) token: Secret,
+}
+
+impl Subaccount {
+    fn has_token(&self, token: &Secret) -> bool {
+        self.token.expose() == token.expose()
+    }
+}
+
+/// The active subaccounts, if the account has some.
+///
+/// # Errors
+/// Why Twilio does not tell.
+async fn subaccounts(doctor: &Doctor, api: &TwilioApi) -> Result<Vec<Subaccount>, Refused> {
+    let page = api.get(doctor, "/2010-04-01/Accounts.json?Status=active&PageSize=200").await?;
+    let subaccount = |account: &Value| {
+        let text = |name: &str| account[name].as_str().map(ToOwned::to_owned);
+        let sid = text("sid").filter(|sid| *sid != api.account_sid)?;
+        Some(Subaccount { sid, token: Secret::new(text("auth_token").unwrap_or_default()) })
+    };
+    let accounts = page["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(accounts.iter().filter_map(subaccount).take(MAX_SUBACCOUNTS).collect())
 }
 
 /// Checks the account. Returns the API client for further checks.
@@ -93,7 +123,7 @@ async fn account(
             return finding;
         }
         // A question that only some accounts have need not be answered.
-        let subaccounts = subaccounts::list(doctor, &api).await.unwrap_or_default();
+        let subaccounts = subaccounts(doctor, &api).await.unwrap_or_default();
         *working = Some(TwilioApi { subaccounts, ..api });
     }
     let list = if tokens.len() > 1 { format!(", {} tokens", tokens.len()) } else { String::new() };
