@@ -93,6 +93,8 @@ fn answer(response: cx::DetectIntentResponse) -> Answer {
             | MatchType::Playbook => Matched::Yes,
         },
         intent: matched.intent.map(|intent| Intent { name: intent.name, display_name: intent.display_name }),
+        page: result.current_page.map(|page| page.display_name).unwrap_or_default(),
+        flow: result.current_flow.map(|flow| flow.display_name).unwrap_or_default(),
         parameters: result.parameters.map(from_struct).unwrap_or_default(),
         action: String::new(),
         end: said.end,

@@ -25,7 +25,7 @@ pub(super) fn first_request(context: &SessionContext, start: &TurnStart) -> cx::
     let names_voice = speech.voice_name.is_some() || speech.voice_gender.is_some();
     cx::StreamingDetectIntentRequest {
         session: context.session.clone(),
-        query_params: query_parameters(start, speech),
+        query_params: query_parameters(context, start),
         query_input: Some(cx::QueryInput {
             language_code: context.language.clone(),
             input: Some(input(start, speech)),
@@ -92,7 +92,15 @@ fn input_config(start: &TurnStart, speech: &SpeechConfig) -> cx::InputAudioConfi
     }
 }
 
-fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::QueryParameters> {
+/// The full name of a page of the session's agent.
+fn full_page(page: &str, session: &str) -> String {
+    let agent = session.split_once("/sessions/").map_or(session, |(agent, _)| agent);
+    let agent = agent.split_once("/environments/").map_or(agent, |(agent, _)| agent);
+    if page.starts_with("projects/") { page.to_owned() } else { format!("{agent}/{page}") }
+}
+
+fn query_parameters(context: &SessionContext, start: &TurnStart) -> Option<cx::QueryParameters> {
+    let speech = &context.speech;
     let mut parameters = start.parameters.clone();
     // CX's events have no parameters.
     if let TurnInput::Digits(Digits { digits: keys, .. }, DigitsForm::Event(_)) = &start.input {
@@ -101,12 +109,14 @@ fn query_parameters(start: &TurnStart, speech: &SpeechConfig) -> Option<cx::Quer
     let given = |map: &Map<_, _>| (!map.is_empty()).then(|| to_struct(map));
     let params = cx::QueryParameters {
         parameters: given(&parameters),
+        current_page: start.page.as_deref().map(|page| full_page(page, &context.session)).unwrap_or_default(),
         payload: given(&start.payload),
         time_zone: speech.time_zone.clone().unwrap_or_default(),
         analyze_query_text_sentiment: speech.sentiment,
         webhook_headers: speech.exposed_headers(),
         flow_versions: speech.flow_versions.clone(),
         channel: speech.channel.clone().unwrap_or_default(),
+        end_user_metadata: given(&start.end_user),
         session_ttl: speech.session_ttl_minutes.map(|minutes| to_duration(minutes * 60_000)),
         ..Default::default()
     };
@@ -135,14 +145,7 @@ mod tests {
     }
 
     fn start(input: TurnInput) -> TurnStart {
-        TurnStart {
-            input,
-            parameters: Map::new(),
-            known_parameters: Map::new(),
-            payload: Map::new(),
-            barge_in: None,
-            agent_ends: true,
-        }
+        TurnStart::new(input)
     }
 
     fn first(input: TurnInput) -> cx::StreamingDetectIntentRequest {
@@ -177,6 +180,23 @@ mod tests {
         let params = first_request(&context(SpeechConfig::default()), &start).query_params.unwrap();
         assert_eq!(from_struct(params.parameters.unwrap())["From"], "+15550100");
         assert_eq!(from_struct(params.payload.unwrap())["telephony"]["caller_id"], "+15550100");
+    }
+
+    #[test]
+    fn the_page_and_what_is_known_of_the_caller_go_along() {
+        let mut start = start(TurnInput::Text("hi".to_owned()));
+        start.end_user = json!({ "plan": "gold" }).as_object().cloned().unwrap();
+        let full = "projects/p/locations/l/agents/a/flows/F/pages/P";
+        for (page, session) in [("flows/F/pages/P", "sessions/CA1"), (full, "environments/e/sessions/CA1")] {
+            start.page = Some(page.to_owned());
+            let session = format!("projects/p/locations/l/agents/a/{session}");
+            let context = SessionContext { session, ..context(SpeechConfig::default()) };
+            let params = first_request(&context, &start).query_params.unwrap();
+            assert_eq!(params.current_page, full);
+            assert_eq!(from_struct(params.end_user_metadata.unwrap())["plan"], "gold");
+        }
+        let agent = "projects/p/locations/l/agents/a";
+        assert_eq!(full_page("flows/F/pages/P", &format!("{agent}/environments/e/sessions/CA1")), full);
     }
 
     #[test]

@@ -312,12 +312,10 @@ mod tests {
 
     fn start(input: TurnInput) -> TurnStart {
         TurnStart {
-            input,
-            parameters: Map::new(),
             known_parameters: json!({ "From": "+15550100", "shop": "north" }).as_object().cloned().unwrap(),
             payload: json!({ "telephony": { "caller_id": "+15550100" } }).as_object().cloned().unwrap(),
             barge_in: Some(BargeInWindow { protected_ms: 0, total_ms: 2_500 }),
-            agent_ends: true,
+            ..TurnStart::new(input)
         }
     }
 

@@ -5,5 +5,9 @@ pub mod args;
 pub mod commands;
 #[cfg(feature = "tools")]
 pub mod configure;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod conversations;
 #[cfg(feature = "tools")]
 pub mod doctor;
+#[cfg(feature = "tools")]
+pub mod junit;

@@ -48,6 +48,10 @@ fn main() -> ExitCode {
             Some(Command::Configure(args)) => commands::configure::run(&args).await,
             #[cfg(feature = "tools")]
             Some(Command::Doctor(args)) => commands::doctor::run(&args).await,
+            #[cfg(all(feature = "lab", feature = "tools"))]
+            Some(Command::Test(args)) => commands::test::run(&args).await,
+            #[cfg(feature = "tools")]
+            Some(Command::Compare(args)) => commands::compare::run(&args),
             #[cfg(feature = "tools")]
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }

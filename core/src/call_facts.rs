@@ -34,6 +34,7 @@ const TO: &str = "To";
 const CALL_SID: &str = "CallSid";
 const ACCOUNT_SID: &str = "AccountSid";
 const DIRECTION: &str = "Direction";
+const SIP_HEADER_PREFIX: &str = "SipHeader_";
 
 /// A fact of the call that the agent is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +209,12 @@ fn is_number(value: &Value) -> bool {
         Value::Number(number) => digits_of(&written(number)).is_some(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
     }
+}
+
+/// Whether a fact is a header of a call by SIP (`SipHeader_X-Shop`).
+#[must_use]
+pub fn is_sip_header(fact: &str) -> bool {
+    fact.get(..SIP_HEADER_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(SIP_HEADER_PREFIX))
 }
 
 /// Whether the text is the address of a telephone: a number with its country code, or a SIP or client address.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::agent::{DigitsForm, base64_bytes};
+use crate::agent::DigitsForm;
+use crate::base64_bytes;
 use crate::call_facts::CallParameter;
 use crate::carried::{CarriedOver, Opening};
 use crate::handoff::HandoffConfig;
 use crate::ids::CallSid;
 use crate::parameters::NameCase;
+use crate::turn_data::TurnData;
 use crate::words::OwnWords;
 
 /// Configures one call. `CallConfig::default()` is a call to a CX agent that listens first.
@@ -55,6 +57,9 @@ pub struct CallConfig {
     pub call_parameters: Vec<CallParameter>,
     /// How the agent compares the names of its session parameters.
     pub parameter_names: NameCase,
+    /// What a turn brings to the agent besides them.
+    #[serde(skip_serializing_if = "TurnData::is_default")]
+    pub turn_data: TurnData,
     /// Whether the agent has one stream for each turn or one for the whole call.
     pub shape: StreamShape,
     /// The most audio that the agent takes in one stream, in milliseconds. CX: 120,000; ES: 60,000; 0: no limit.
@@ -104,6 +109,7 @@ impl Default for CallConfig {
             parameters: Map::new(),
             call_parameters: CallParameter::defaults(),
             parameter_names: NameCase::default(),
+            turn_data: TurnData::default(),
             shape: StreamShape::PerTurn,
             audio_limit_ms: 120_000,
             rotation_margin_ms: 10_000,
@@ -176,11 +182,24 @@ pub struct BargeIn {
     /// The session parameter that tells the agent how much of a cut prompt the caller heard. `None`: the agent is not
     /// told.
     pub heard_parameter: Option<String>,
+    /// Whether the agent's own words that come back are told from the caller's.
+    pub echo_guard: bool,
+    /// Words and phrases that alone do not interrupt. `None`: those of the call's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignore: Option<Vec<String>>,
 }
 
 impl Default for BargeIn {
     fn default() -> Self {
-        Self { mode: BargeInMode::Speech, min_words: 1, min_ms: 0, min_confidence: 0, heard_parameter: None }
+        Self {
+            mode: BargeInMode::Speech,
+            min_words: 1,
+            min_ms: 0,
+            min_confidence: 0,
+            heard_parameter: None,
+            echo_guard: true,
+            ignore: None,
+        }
     }
 }
 

@@ -94,6 +94,7 @@
 
 pub mod agent;
 pub mod audio;
+mod base64_bytes;
 pub mod breaker;
 pub mod call;
 pub mod call_facts;
@@ -114,6 +115,7 @@ pub mod report;
 pub mod stages;
 pub mod tape;
 mod time;
+pub mod turn_data;
 pub mod twilio;
 pub mod twiml;
 pub mod words;

@@ -10,6 +10,7 @@
 //! {"dialbridge": {"end": true}}
 //! {"dialbridge": {"endOfUtterance": "2.5s"}}
 //! {"dialbridge": {"play": "https://example.com/jingle.wav", "bargeIn": false}}
+//! {"dialbridge": {"page": "flows/F/pages/P", "endUserMetadata": {"plan": "gold"}}}
 //! ```
 //!
 //! Models write payloads too, so a flag may be a text or a number ([`flag`]), and a number a text. What a payload says of a
@@ -25,6 +26,7 @@ use crate::agent::{AgentEnd, Enqueue, Prompt, Transfer};
 use crate::call_numbers::written;
 use crate::config::EndOfUtterance;
 use crate::dial_target::DialTarget;
+use crate::turn_data::is_page;
 
 /// The key of this service's part in a payload.
 pub const KEY: &str = "dialbridge";
@@ -49,6 +51,10 @@ pub enum Action {
     Protect,
     /// What ends the caller's utterances from now on.
     EndUtterance(EndOfUtterance),
+    /// The session goes on at this page.
+    Page(String),
+    /// What a generative agent should know of the caller.
+    EndUser(Map<String, Value>),
 }
 
 /// Reads a flag that a model, or a person in a console, has written: `true`, `1`, or a text such as `"True"` and
@@ -129,7 +135,18 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
     let Some(ours) = payload.get(KEY) else {
         return misplaced(payload).map_or_else(|| Ok(Vec::new()), |place| Err(format!("\"{KEY}\" stands {place}")));
     };
-    let names = ["transfer", "enqueue", "handoff", "pause", "end", "play", "bargeIn", "endOfUtterance"];
+    let names = [
+        "transfer",
+        "enqueue",
+        "handoff",
+        "pause",
+        "end",
+        "play",
+        "bargeIn",
+        "endOfUtterance",
+        "page",
+        "endUserMetadata",
+    ];
     let ours = Part::new(KEY.to_owned(), ours, &names)?;
     let mut actions = Vec::new();
     if let Some(uri) = ours.text("play")? {
@@ -142,6 +159,12 @@ pub fn actions(payload: &Value) -> Result<Vec<Action>, String> {
         let rule = EndOfUtterance::parse(&rule).map_err(|why| ours.wrong("endOfUtterance", why))?;
         actions.push(Action::EndUtterance(rule));
     }
+    if let Some(page) = ours.text("page")? {
+        let is_right = is_page(&page);
+        actions
+            .push(is_right.then_some(Action::Page(page)).ok_or_else(|| ours.wrong("page", "is no flows/F/pages/P"))?);
+    }
+    actions.extend(ours.object("endUserMetadata")?.map(Action::EndUser));
     let ends = [
         ours.part("transfer", &["to", "callerId", "timeout"])?.map(|part| transfer(&part)).transpose()?,
         ours.part("enqueue", &["workflowSid", "queue", "attributes"])?.map(|part| enqueue(&part)).transpose()?,
@@ -270,6 +293,9 @@ mod tests {
         let play = of(json!({ "play": "https://example.com/a.wav", "bargeIn": false }));
         assert_eq!(play, Ok(vec![Action::Play(Prompt::at("https://example.com/a.wav")), Action::Protect]));
         assert_eq!(of(json!({ "end": true })), Ok(vec![Action::End(AgentEnd::EndInteraction)]));
+        let page = of(json!({ "page": "flows/F/pages/P", "endUserMetadata": { "plan": "gold" } }));
+        let plan = json!({ "plan": "gold" }).as_object().cloned().unwrap();
+        assert_eq!(page, Ok(vec![Action::Page("flows/F/pages/P".to_owned()), Action::EndUser(plan)]));
     }
 
     #[test]
@@ -345,6 +371,8 @@ mod tests {
             (json!({ "enqueue": { "workflowSid": "WK1" } }), "begin with WW"),
             (json!({ "play": "file:///etc/passwd" }), "https://"),
             (json!({ "end": true, "pause": {} }), "two ends"),
+            (json!({ "page": "+15550187" }), "dialbridge.page"),
+            (json!({ "endUserMetadata": "+15550187" }), "dialbridge.endUserMetadata"),
             (json!(7), "dialbridge"),
         ] {
             let why = of(ours).unwrap_err();

@@ -180,6 +180,13 @@ pub enum Report {
         /// How much was cut off, in milliseconds.
         cut_ms: u64,
     },
+    /// Words did not interrupt the prompt.
+    PromptGuarded {
+        /// In which turn they were understood.
+        turn: TurnId,
+        /// What they are.
+        from: GuardedFrom,
+    },
     /// The caller has heard everything that was queued.
     Played {
         /// Length of the playout, in milliseconds.
@@ -353,6 +360,29 @@ impl BargeInBy {
             Self::Voice => "voice",
             Self::Dtmf => "dtmf",
             Self::Agent => "agent",
+        }
+    }
+}
+
+/// What did not interrupt a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardedFrom {
+    /// The agent's own words that came back.
+    Echo,
+    /// Words that alone do not interrupt.
+    Backchannel,
+    /// Words that may be the agent's own.
+    Doubt,
+}
+
+impl GuardedFrom {
+    /// A word for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Backchannel => "backchannel",
+            Self::Doubt => "doubt",
         }
     }
 }

@@ -1,8 +1,13 @@
 //! What Twilio says of a call: what the agent is told, which agent it is, and what leaves in the hand-off's URL.
 
 use dialbridge_core::CloseReason;
-use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallRecord, RestFault};
-use dialbridge_tests::{Edition, Harness, HarnessBuilder, Log, close_reasons, redirected, signed_post};
+use dialbridge_lab::agent::TurnRecord;
+use dialbridge_lab::twilio::{
+    Account, CallEventKind, CallFault, CallPlan, CallRecord, RestFault, TwilioBehaviour, When,
+};
+use dialbridge_tests::{
+    Edition, Harness, HarnessBuilder, Log, close_reasons, hang_up, numbered_speech, pause, redirected, say, signed_post,
+};
 
 const CALLER: &str = "+15550100";
 const CALLED: &str = "+15550199";
@@ -59,6 +64,33 @@ async fn the_agent_is_told_the_facts_that_call_parameters_names(edition: Edition
     assert!(told("AccountSid").is_some_and(|sid| sid.as_str().unwrap().starts_with("AC")));
     for absent in ["From", "To", "CallSid", "CallerName", "ForwardedFrom"] {
         assert_eq!(told(absent), None, "{absent}");
+    }
+}
+
+each_edition!(a_sip_header_is_known_to_every_agent_after_a_resume, [Cx, EsV2]);
+async fn a_sip_header_is_known_to_every_agent_after_a_resume(edition: Edition) {
+    for repeats_sip_headers in [false, true] {
+        let harness = Harness::with_script("[start]\ntone = { hz = 400, ms = 300 }\n[[utterance]]\nsay = \"yes\"")
+            .edition(edition)
+            .settings(|settings| settings.set("CALL_PARAMETERS", "SipHeader_X-Shop=shop,SipHeader_X-Desk=desk"))
+            .start();
+        let steps =
+            vec![pause(3_000), say(When::After(0), numbered_speech(0, 800)), pause(3_000), hang_up(When::After(0))];
+        let said = [("SipHeader_X-Shop", "south"), ("SipHeader_X-Desk", "sip:+15550155@pbx.example.com")];
+        let plan = CallPlan { facts: facts(&said), ..harness.plan(steps) };
+        let behaviour = TwilioBehaviour { repeats_sip_headers, ..plan.behaviour };
+        let faults = vec![CallFault::Breaks { at_ms: 1_500 }];
+        let call = harness.twilio.call(CallPlan { behaviour, faults, ..plan }).await;
+        let turns = harness.turns(&call);
+        let told = |turn: &TurnRecord, name: &str| {
+            turn.parameters.get(name).or(turn.payload.get(name)).is_some_and(|value| value.is_string())
+        };
+        let resumed = turns.iter().find(|turn| turn.input == "audio" && turn.answered && told(turn, "shop"));
+        assert!(resumed.is_some(), "{turns:?}");
+        assert!(turns.iter().any(|turn| told(turn, "desk")), "a telephone address is told at first");
+        for document in &call.documents[1..] {
+            assert!(!document.contains("5550155") || repeats_sip_headers, "{document}");
+        }
     }
 }
 

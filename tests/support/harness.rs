@@ -223,6 +223,7 @@ impl HarnessBuilder {
             dial: Arc::new(pipes.clone()),
             clock: WallClock::Since { began_ms: BEGAN_MS, at: Instant::now() },
             watch: Some(self.watch.unwrap_or_else(|| Watch::into_channel(observer))),
+            tapes: None,
         };
         let service = Service::new(config, parts).expect("the service starts");
         let serving = service.clone();

@@ -60,6 +60,9 @@ fn session_config(config: &ces::SessionConfig) -> Value {
     if let Some(output) = &config.output_audio_config {
         put("outputAudioConfig", coding(output.audio_encoding(), output.sample_rate_hertz));
     }
+    if !config.historical_contexts.is_empty() {
+        put("historicalContexts", config.historical_contexts.iter().map(past_message).collect());
+    }
     if let Some(remote) = &config.remote_dialogflow_query_parameters {
         let mut parameters = Map::new();
         if !remote.webhook_headers.is_empty() {
@@ -68,9 +71,21 @@ fn session_config(config: &ces::SessionConfig) -> Value {
         if let Some(payload) = &remote.payload {
             parameters.insert("payload".to_owned(), Value::Object(from_struct(payload.clone())));
         }
+        if let Some(end_user) = &remote.end_user_metadata {
+            parameters.insert("endUserMetadata".to_owned(), Value::Object(from_struct(end_user.clone())));
+        }
         put("remoteDialogflowQueryParameters", parameters.into());
     }
     written.into()
+}
+
+/// A message of the past. We write texts alone.
+fn past_message(message: &ces::Message) -> Value {
+    let text = |chunk: &ces::Chunk| match &chunk.data {
+        Some(ces::chunk::Data::Text(text)) => Some(json!({ "text": text })),
+        _ => None,
+    };
+    json!({ "role": message.role, "chunks": message.chunks.iter().filter_map(text).collect::<Vec<_>>() })
 }
 
 fn coding(encoding: ces::AudioEncoding, rate: i32) -> Value {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use dialbridge_core::agent::{
-    DIGITS_PARAMETER, Digits, DigitsForm, ToolCall, ToolOutcome, ToolResult, TurnInput, TurnStart,
+    DIGITS_PARAMETER, Digits, DigitsForm, PastTurn, ToolCall, ToolOutcome, ToolResult, TurnInput, TurnStart,
 };
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
@@ -92,10 +92,21 @@ fn config(context: &SessionContext, start: &TurnStart) -> ces::SessionConfig {
             audio_encoding: output_encoding.into(),
             sample_rate_hertz: output_rate,
         }),
+        historical_contexts: start.past_turns.iter().flat_map(past_turn).collect(),
         time_zone: context.speech.time_zone.clone().unwrap_or_default(),
         remote_dialogflow_query_parameters: remote(context, start),
         ..Default::default()
     }
+}
+
+/// What was said in an earlier turn, under the roles that the proto names.
+fn past_turn(turn: &PastTurn) -> impl Iterator<Item = ces::Message> {
+    let said = [("user", &turn.caller), ("agent", &turn.agent)];
+    said.into_iter().filter(|(_, text)| !text.is_empty()).map(|(role, text)| ces::Message {
+        role: role.to_owned(),
+        chunks: vec![ces::Chunk { data: Some(ces::chunk::Data::Text(text.clone())) }],
+        event_time: None,
+    })
 }
 
 /// The full name of an agent of the session's app.
@@ -109,7 +120,7 @@ fn remote(context: &SessionContext, start: &TurnStart) -> Option<RemoteDialogflo
     let remote = RemoteDialogflowQueryParameters {
         webhook_headers: context.speech.exposed_headers(),
         payload: (!start.payload.is_empty()).then(|| to_struct(&start.payload)),
-        end_user_metadata: None,
+        end_user_metadata: (!start.end_user.is_empty()).then(|| to_struct(&start.end_user)),
     };
     (remote != RemoteDialogflowQueryParameters::default()).then_some(remote)
 }

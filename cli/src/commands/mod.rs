@@ -5,6 +5,8 @@ pub mod call;
 #[cfg(feature = "lab")]
 mod called;
 #[cfg(feature = "tools")]
+pub mod compare;
+#[cfg(feature = "tools")]
 pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
@@ -27,6 +29,8 @@ pub mod relay;
 #[cfg(feature = "tools")]
 pub mod replay;
 pub mod serve;
+#[cfg(all(feature = "lab", feature = "tools"))]
+pub mod test;
 #[cfg(feature = "lab")]
 mod timeline;
 

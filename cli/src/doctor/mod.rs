@@ -8,6 +8,7 @@ mod args;
 mod clocks;
 mod cloud_run;
 mod credentials;
+mod endpointing;
 mod env_file;
 mod files;
 mod finding;

@@ -3,6 +3,7 @@
 
 use crate::agent::{AgentCommand, AgentEvent, AgentFault, BargeInWindow, Transcript, TurnInput, TurnStart};
 use crate::audio::BYTES_PER_MS;
+use crate::call::prompt_guard::Source;
 use crate::call::streams::{Heard, Late, OpenStream, Opened, Opening, StreamEnd, Understood};
 use crate::call::utterance::TurnAudio;
 use crate::call::{Call, Output, Timer};
@@ -15,6 +16,9 @@ impl Call {
         // We ignore what a finished or cancelled stream still sends.
         let Some(open) = self.streams.open().filter(|open| open.stream == stream) else { return };
         self.streams.note_response();
+        if !event.is_last() {
+            self.past_turns.note_response();
+        }
         match event {
             AgentEvent::Transcript(transcript) => self.on_transcript(open.turn, &transcript),
             AgentEvent::EndOfUtterance { end_ms } => self.on_end_of_utterance(open.turn, end_ms),
@@ -45,11 +49,19 @@ impl Call {
         let is_told_of_prompts = listens && self.streams.is_told_of_prompts();
         self.report(Report::TurnOpened { turn: ids.turn, input: input.kind(), waited_ms, resent_ms });
         self.stage_recorder.opened(ids.turn, input.kind(), self.now);
+        let past_turns = self.past_turns.bring();
+        let page = self.inputs.page.clone();
+        if past_turns.is_some() || page.is_some() {
+            self.inputs.resend_parameters(&self.outcome.parameters);
+        }
         let start = TurnStart {
             input: input.clone(),
             parameters: std::mem::take(&mut self.inputs.parameters),
             known_parameters: self.inputs.known_parameters.clone(),
             payload: self.inputs.payload.clone(),
+            end_user: self.inputs.end_user.clone(),
+            page,
+            past_turns: past_turns.unwrap_or_default(),
             barge_in: is_told_of_prompts.then(|| self.barge_in_window(waited_ms)).flatten(),
             agent_ends: self.end_rule().agent_may_end(),
         };
@@ -87,7 +99,10 @@ impl Call {
     }
 
     fn on_transcript(&mut self, turn: TurnId, transcript: &Transcript) {
-        self.note_transcript(transcript);
+        if self.note_transcript(turn, transcript) == Source::Echo {
+            let text = transcript.text.clone();
+            return self.report(Report::Transcript { turn, text, is_final: transcript.is_final });
+        }
         self.note_lag();
         let understood = self.streams.note_transcript(transcript.is_final, self.now, self.answer_due());
         if understood != Understood::Interim {
@@ -98,37 +113,52 @@ impl Call {
         }
         self.report(Report::Transcript { turn, text: transcript.text.clone(), is_final: transcript.is_final });
         self.check_barge_in(BargeInBy::Speech, Some(turn));
+        if self.is_interruption_held() {
+            self.on_interrupted(turn, true);
+        }
         if understood == Understood::Latest {
             self.start_filler_timer();
         }
     }
 
-    /// Adds a transcript to the open turn's utterance.
-    pub(super) fn note_transcript(&mut self, transcript: &Transcript) {
-        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
+    /// Adds a transcript to the open turn's utterance, unless it is echo. Returns whose words it is.
+    pub(super) fn note_transcript(&mut self, turn: TurnId, transcript: &Transcript) -> Source {
+        let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return Source::Nothing };
         self.note_understood(transcript);
+        let source = self.judge(turn, transcript, audio);
+        if source == Source::Echo {
+            return source;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
-        let Some(heard) = self.streams.heard_mut() else { return };
+        let Some(heard) = self.streams.heard_mut() else { return source };
         heard.utterance.add(transcript, audio, min_confidence);
-        self.note_onset();
+        self.note_onset(source);
+        source
     }
 
     /// The agent's answer says what the caller said.
-    pub(super) fn settle_transcript(&mut self, text: &str) {
+    pub(super) fn settle_transcript(&mut self, turn: TurnId, text: &str) {
         let Some(audio) = self.streams.heard().map(|heard| self.audio_of(heard)) else { return };
-        self.note_understood(&Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() });
+        let transcript = Transcript { text: text.to_owned(), is_final: true, ..Transcript::default() };
+        self.note_understood(&transcript);
+        let source = self.judge(turn, &transcript, audio);
+        if source == Source::Echo {
+            return;
+        }
         let min_confidence = self.config.barge_in.min_confidence;
         let Some(heard) = self.streams.heard_mut() else { return };
         heard.utterance.settle(text, audio, min_confidence);
-        self.note_onset();
+        self.note_onset(source);
     }
 
-    fn note_onset(&mut self) {
+    fn note_onset(&mut self, source: Source) {
         let Some(heard) = self.streams.heard() else { return };
         if let Some(onset) = heard.utterance.onset() {
             let began = self.time_of(onset);
             self.stage_recorder.speech_began(began);
-            self.note_caller_activity();
+            if source != Source::Doubt {
+                self.note_caller_activity();
+            }
             self.note_end_of_speech();
         }
     }
@@ -154,16 +184,12 @@ impl Call {
     fn on_end_of_utterance(&mut self, turn: TurnId, end_ms: Option<u64>) {
         self.note_end_by_agent(end_ms);
         let Some(heard) = self.streams.utterance() else { return };
-        // A short word may be over before its transcript comes, so the voice detector counts too.
-        let spoken = !heard.utterance.is_empty() || self.voice.onset_since(heard.began).is_some();
+        let spoken = self.is_spoken(turn, heard);
         let listened_ms = (self.caller.written() - heard.began) / BYTES_PER_MS as u64;
-        if !spoken
-            && (self.playback.is_playing() || !self.digits.is_empty() || self.listened_during_prompt(listened_ms))
-        {
-            self.report_end_of_utterance(turn, EndFoundBy::Agent);
-            self.report(Report::NoInputTurnReplaced { turn });
-            self.keep_in_flight();
-            self.cancel_turn();
+        self.note_whole_utterance(turn);
+        let is_beside_prompt = self.playback.is_playing() || self.listened_during_prompt(listened_ms);
+        if !spoken && (is_beside_prompt || !self.digits.is_empty()) || self.says_nothing(turn) {
+            self.replace_unspoken(turn, EndFoundBy::Agent);
             return;
         }
         self.end_utterance(EndFoundBy::Agent);
@@ -172,11 +198,27 @@ impl Call {
         }
     }
 
+    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice detector
+    /// counts too.
+    fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
+        let has_voice = self.voice.onset_since(heard.began).is_some();
+        let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());
+        !self.says_nothing(turn) && (!heard.utterance.is_empty() || has_voice)
+    }
+
+    /// The caller has said nothing in that turn to which he should have an answer. Another stream listens on.
+    pub(super) fn replace_unspoken(&mut self, turn: TurnId, found_by: EndFoundBy) {
+        self.report_end_of_utterance(turn, found_by);
+        self.report(Report::NoInputTurnReplaced { turn });
+        self.keep_in_flight();
+        self.cancel_turn();
+    }
+
     /// The listening turn's utterance is over.
     fn report_end_of_utterance(&mut self, turn: TurnId, found_by: EndFoundBy) {
         let Some(heard) = self.streams.heard() else { return };
         let voice_end = self.voice.end_since(heard.began);
-        let spoken = !heard.utterance.is_empty() || voice_end.is_some();
+        let spoken = self.is_spoken(turn, heard);
         let silence_ms = voice_end.map(|end| (self.caller.received() - end) / BYTES_PER_MS as u64);
         self.report(Report::EndOfUtterance { turn, spoken, found_by, silence_ms });
     }
@@ -212,7 +254,7 @@ impl Call {
     pub(super) fn cancel_turn(&mut self) {
         let Some(cancelled) = self.streams.cancel() else { return };
         self.outputs.push_back(Output::Agent(cancelled.ids.stream, AgentCommand::Cancel));
-        self.outputs.extend(cancelled.report.map(Output::Report));
+        self.report_answer(cancelled.report);
         self.stage_recorder.discard_open();
         self.caller.forget_written();
         self.finish_playing();
@@ -259,6 +301,7 @@ impl Call {
         self.speak_unspoken();
         let Some(closed) = self.streams.close() else { return };
         let OpenStream { stream, turn } = closed.ids;
+        self.echo.complete(turn);
         for prompt in closed.deferred {
             self.playback.play(prompt, turn, self.moment());
         }
@@ -283,13 +326,21 @@ impl Call {
         }
         let stages = self.stage_recorder.completed(|turn| self.playback.waits_for(turn));
         self.report_stages(stages);
-        self.outputs.extend(closed.report.map(Output::Report));
+        self.report_answer(closed.report);
         if closed.unanswered.is_some_and(|input| self.inputs.is_starting_event(&input)) {
             self.starting_event_unanswered(turn);
         }
         if let Some(no_input) = closed.no_input {
             self.count_no_input_turn(no_input);
         }
+    }
+
+    /// Reports an answer that is reported as a whole, and keeps what was said.
+    pub(super) fn report_answer(&mut self, report: Option<Report>) {
+        if let Some(Report::Answered { query_text, text, .. }) = &report {
+            self.past_turns.add(query_text, text);
+        }
+        self.outputs.extend(report.map(Output::Report));
     }
 
     /// The agent does not know the starting event: sends the starting text, if there is one.

@@ -10,6 +10,7 @@ use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, EndFoundBy, Report};
+use crate::turn_data::TurnData;
 
 /// How many transfers of a call may be refused. An agent that asks for more cannot go on by itself.
 const MAX_REFUSED_TRANSFERS: u32 = 3;
@@ -32,6 +33,9 @@ impl Call {
         let Some(earlier) = self.streams.note_answer(&answer, self.now) else { return };
         self.stage_recorder.answered(self.now);
         self.understand(turn, &mut answer);
+        if earlier.is_nothing {
+            self.note_whole_utterance(turn);
+        }
         self.remove_digits(&mut answer);
         // The input is answered, so the next stream need not send it again.
         if earlier.is_input_answered {
@@ -47,7 +51,11 @@ impl Call {
         if answer.speech_rules.is_some() || answer.part != AnswerPart::Open || earlier.is_nothing {
             self.end_rules.set_agent(answer.speech_rules.take());
         }
+        if earlier.is_nothing {
+            self.inputs.page = None;
+        }
         self.act_on_payloads(turn, &mut answer);
+        self.note_prompt_text(turn, &answer);
         let says_something = !answer.text.is_empty() || !answer.prompts.is_empty() || answer.end.is_some();
         if says_something {
             self.awaits_greeting = false;
@@ -97,7 +105,7 @@ impl Call {
         if self.streams.heard().is_none() {
             answer.query_text.clear();
         } else if !answer.query_text.is_empty() {
-            self.settle_transcript(&answer.query_text);
+            self.settle_transcript(turn, &answer.query_text);
             self.check_barge_in(BargeInBy::Speech, Some(turn));
         }
     }
@@ -123,15 +131,22 @@ impl Call {
         }
         for payload in std::mem::take(&mut answer.payloads) {
             match payload::actions(&payload) {
-                Ok(actions) => actions.into_iter().for_each(|action| self.act(action, answer)),
+                Ok(actions) => actions.into_iter().for_each(|action| self.act(id, action, answer)),
                 Err(why) => self.report(Report::PayloadRefused { turn: id, why }),
             }
             self.report(Report::Payload { turn: id, payload });
         }
     }
 
-    fn act(&mut self, action: Action, answer: &mut Answer) {
+    fn act(&mut self, turn: TurnId, action: Action, answer: &mut Answer) {
+        let is_taken = self.config.turn_data == TurnData::EachTurn;
         match action {
+            Action::Page(page) if is_taken => self.inputs.page = Some(page),
+            Action::EndUser(more) if is_taken => self.inputs.end_user.extend(more),
+            Action::Page(_) | Action::EndUser(_) => {
+                let why = format!("only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\"");
+                self.report(Report::PayloadRefused { turn, why });
+            }
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),

@@ -4,12 +4,15 @@
 //! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
 //! may cut its prompt too ([`Call::on_interrupted`]).
 //!
+//! Words that do not interrupt, whatever the rule: `prompt_guard`.
+//!
 //! [`Utterance`]: super::utterance::Utterance
 
 use serde_json::json;
 
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
+use crate::call::caller_audio::Position;
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
@@ -37,22 +40,34 @@ impl Call {
             (BargeInBy::Speech, _) if self.streams.hears_barge_in(playout_began) => false,
             (BargeInBy::Speech, BargeInMode::Speech | BargeInMode::Voice) => {
                 let Some((heard, speech_began)) = self.streams.heard().zip(speech_began) else { return false };
-                heard.utterance.interrupts(speech_began, self.audio_of(heard), rule)
+                self.heard_words.may_interrupt(rule.min_words)
+                    && heard.utterance.interrupts(speech_began, self.audio_of(heard), rule)
             }
             (BargeInBy::Voice, BargeInMode::Voice) => {
                 let min_ms = rule.min_ms.max(MIN_VOICE_MS);
                 self.voice.speaking_since().zip(speech_began).is_some_and(|(onset, speech_began)| {
-                    onset >= speech_began && (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms
+                    let is_long = (self.caller.received() - onset) / BYTES_PER_MS as u64 >= min_ms;
+                    onset >= speech_began && is_long && self.is_louder_than_echo(speech_began, min_ms)
                 })
             }
             (BargeInBy::Speech | BargeInBy::Voice, _) => false,
         }
     }
 
+    /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
+    fn is_louder_than_echo(&self, speech_began: Position, ms: u64) -> bool {
+        let now = self.caller.received();
+        let from = now.saturating_sub(ms * BYTES_PER_MS as u64).max(speech_began);
+        self.echo.exceeds_echo(&(from..now))
+    }
+
     /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.
     pub(super) fn on_interrupted(&mut self, turn: TurnId, by_caller: bool) {
         let may_cut = self.playback.is_interruptible() && self.config.barge_in.mode != BargeInMode::Off;
         if !self.streams.stops_prompts() || (by_caller && !may_cut) {
+            return;
+        }
+        if by_caller && self.playback.is_playing() && self.holds_interruption(turn) {
             return;
         }
         // What the agent has written and not spoken is interrupted too.
@@ -63,6 +78,7 @@ impl Call {
     }
 
     fn cut(&mut self, by: BargeInBy, turn: Option<TurnId>) {
+        self.echo.cut(self.caller.received(), self.playback.waiting_bytes() as Position);
         let cut = self.playback.clear();
         self.streams.cut_answer();
         self.poll_playback();

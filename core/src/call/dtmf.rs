@@ -132,12 +132,24 @@ impl Call {
         self.end_listening_for_digits();
     }
 
-    /// Ends the listening turn to make room for the digits. Cancels it if the caller said nothing; otherwise
-    /// half-closes it, when he pauses.
+    /// A text of the caller's. It is a turn of its own, as digits are, and cuts no prompt.
+    pub(super) fn on_text(&mut self, text: &str) {
+        if self.lifecycle.is_active() && self.inputs.add_text(text) {
+            self.note_caller_activity();
+            self.end_listening(self.caller.received() + TONE);
+        }
+    }
+
     fn end_listening_for_digits(&mut self) {
+        self.end_listening(self.digits.began);
+    }
+
+    /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said
+    /// nothing; otherwise half-closes it, when he pauses.
+    fn end_listening(&mut self, began: Position) {
         let Some(heard) = self.streams.utterance() else { return };
         let voice = self.voice.onset_since(heard.began);
-        let spoke = voice.is_some_and(|onset| onset + TONE < self.digits.began);
+        let spoke = voice.is_some_and(|onset| onset + TONE < began) && !self.is_agents_voice(heard.began, began);
         if heard.utterance.is_empty() && !spoke {
             self.cancel_turn();
         } else if !self.voice.is_speaking() {

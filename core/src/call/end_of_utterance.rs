@@ -171,8 +171,10 @@ impl Call {
 
     /// Runs after each frame. Half-closes the stream if the utterance is over.
     pub(super) fn check_end_of_utterance(&mut self) {
-        if let Some(found_by) = self.streams.utterance().and_then(|heard| self.end_found(heard)) {
-            self.end_utterance(found_by);
+        let Some(found_by) = self.streams.utterance().and_then(|heard| self.end_found(heard)) else { return };
+        match self.streams.open().filter(|open| found_by != EndFoundBy::Digits && self.says_nothing(open.turn)) {
+            Some(open) => self.replace_unspoken(open.turn, found_by),
+            None => self.end_utterance(found_by),
         }
     }
 

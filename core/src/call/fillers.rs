@@ -153,6 +153,9 @@ impl Call {
     fn play_filler(&mut self, clip: Option<Clip>, which: &'static str) {
         let Some(Clip(audio)) = clip else { return };
         let is_played = self.playback.play_filler(&audio, self.moment());
+        if is_played {
+            self.echo.filler_begins(self.caller.received());
+        }
         self.poll_playback();
         if is_played {
             self.report(Report::Filler { which });

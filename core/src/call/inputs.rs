@@ -6,11 +6,16 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{Digits, DigitsForm, TurnInput};
 use crate::call_facts::{CallFacts, PARAMETER_PREFIX, ToldFacts, fact_of};
+use crate::carried::Opening;
 use crate::config::{CallConfig, StartingInput};
 use crate::parameters::NameCase;
+use crate::turn_data::{END_USER_PREFIX, PAGE_PARAMETER, TurnData, is_page};
 
 /// How many complete inputs of digits may wait for the agent.
 const MAX_QUEUED_DIGITS: usize = 16;
+
+/// How many texts of the caller's may wait for the agent.
+const MAX_QUEUED_TEXTS: usize = 16;
 
 /// How many results of tools may wait for the agent.
 const MAX_QUEUED_TOOL_RESULTS: usize = 16;
@@ -27,6 +32,13 @@ pub(super) struct AgentInputs {
     names: NameCase,
     /// The payload of every turn for the agent's webhook.
     pub(super) payload: Map<String, Value>,
+    /// What every turn tells of the caller.
+    pub(super) end_user: Map<String, Value>,
+    /// The page at which the session goes on, until the agent has answered a turn that brings it.
+    pub(super) page: Option<String>,
+    turn_data: TurnData,
+    /// Whether the call begins here. One that comes back goes on where it was.
+    opening: Opening,
     /// What the agent gets before the caller says anything.
     starting_input: StartingInput,
 }
@@ -39,20 +51,30 @@ impl AgentInputs {
             known_parameters: Map::new(),
             names: config.parameter_names,
             payload: Map::new(),
+            end_user: Map::new(),
+            page: None,
+            turn_data: config.turn_data,
+            opening: config.carried.opening.clone(),
             starting_input: config.first_input(),
         }
     }
 
     /// The call has started. The agent is told the facts of the call, and the session parameters of the voice-url, which
-    /// override an agent's own and the facts: `param.NAME` is `NAME` for the agent. Its webhook is told who calls, unless
-    /// the settings keep both numbers from it.
+    /// override an agent's own and the facts: `param.NAME` is `NAME` for the agent. `user.NAME` tells of the caller, and `page`
+    /// is where the session begins. The agent's webhook is told who calls, unless the settings keep both numbers from it.
     pub(super) fn start(&mut self, facts: &CallFacts, told: &ToldFacts, custom: &BTreeMap<String, String>) {
         for (name, value) in told.parameters() {
             self.names.insert(&mut self.parameters, name, value);
         }
         for (name, value) in custom.iter().filter(|(name, _)| fact_of(name).is_none()) {
-            let name = name.strip_prefix(PARAMETER_PREFIX).unwrap_or(name);
-            self.names.insert(&mut self.parameters, name, value.as_str().into());
+            if let Some(name) = name.strip_prefix(END_USER_PREFIX).filter(|_| self.turn_data.has_end_user()) {
+                self.end_user.insert(name.to_owned(), value.as_str().into());
+            } else if name == PAGE_PARAMETER && self.turn_data.has_pages() && is_page(value) {
+                self.page = Some(value.clone()).filter(|_| self.opening == Opening::Greet);
+            } else {
+                let name = name.strip_prefix(PARAMETER_PREFIX).unwrap_or(name);
+                self.names.insert(&mut self.parameters, name, value.as_str().into());
+            }
         }
         self.known_parameters = self.parameters.clone();
         if let Some(caller) = facts.caller().filter(|_| told.has_number()) {
@@ -76,6 +98,14 @@ impl AgentInputs {
                 self.parameters.insert(name, value);
             }
         }
+    }
+
+    /// The session goes on without its parameters, or the server may have lost them: the next stream sends all of them. `agents`: those that the agent
+    /// has set.
+    pub(super) fn resend_parameters(&mut self, agents: &Map<String, Value>) {
+        let unsent = std::mem::replace(&mut self.parameters, self.known_parameters.clone());
+        self.names.extend(&mut self.parameters, agents.clone());
+        self.names.extend(&mut self.parameters, unsent);
     }
 
     pub(super) fn is_starting_event(&self, input: &TurnInput) -> bool {
@@ -118,6 +148,16 @@ impl AgentInputs {
         let has_room = waiting < MAX_QUEUED_DIGITS;
         if has_room {
             self.queue.push_back(TurnInput::Digits(digits, form));
+        }
+        has_room
+    }
+
+    /// Adds a text of the caller's. Returns whether there was room.
+    pub(super) fn add_text(&mut self, text: &str) -> bool {
+        let waiting = self.queue.iter().filter(|input| matches!(input, TurnInput::Text(_))).count();
+        let has_room = waiting < MAX_QUEUED_TEXTS;
+        if has_room {
+            self.queue.push_back(TurnInput::Text(text.to_owned()));
         }
         has_room
     }

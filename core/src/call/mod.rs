@@ -4,14 +4,16 @@
 //! interface. `lifecycle` has the states of the call itself.
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn,
-//! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
+//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the
+//! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the times
+//! of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `barge_in` barge-in, `dtmf` the digits, `no_input` silence, `tools` the tools that the
-//! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on,
-//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `speech_in_flight` what a stream no longer
+//! heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools`
+//! the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio,
+//! `retry` failures, `replacement` streams that another one carries on, `unanswered` words to which nothing came,
+//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -19,13 +21,17 @@ mod answer;
 mod barge_in;
 mod caller_audio;
 mod dtmf;
+mod echo;
 mod end_of_utterance;
 mod fillers;
 mod inputs;
 mod lifecycle;
+mod loudness;
 mod migration;
 mod no_input;
+mod past_turns;
 mod playback;
+mod prompt_guard;
 mod replacement;
 mod retry;
 mod speech_in_flight;
@@ -38,7 +44,6 @@ mod tools;
 mod twilio_side;
 mod unanswered;
 mod utterance;
-mod voice_detector;
 mod waiting_tone;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +53,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::audio::BYTES_PER_MS;
+use crate::audio::voice::{Position, VoiceDetector};
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -62,12 +69,15 @@ use crate::twilio::TwilioMessage;
 use agent_voice::{AgentVoice, FirstWord};
 use caller_audio::CallerAudio;
 use dtmf::DigitCollector;
+use echo::Echo;
 use end_of_utterance::EndRules;
 use fillers::{FILLER_FETCH, Fillers};
 use inputs::AgentInputs;
 use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
+use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
+use prompt_guard::HeardWords;
 use retry::FailureStreak;
 use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
@@ -75,7 +85,6 @@ use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
 use unanswered::Asked;
-use voice_detector::VoiceDetector;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
@@ -99,6 +108,8 @@ pub struct Call {
     inputs: AgentInputs,
     playback: Playback,
     agent_voice: AgentVoice,
+    echo: Echo,
+    heard_words: HeardWords,
     caller: CallerAudio,
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
@@ -108,6 +119,7 @@ pub struct Call {
     fillers: Fillers,
     tools: Tools,
     failures: FailureStreak,
+    past_turns: PastTurns,
     asked: Asked,
     /// How many transfers were refused because of what they name.
     refused_transfers: u32,
@@ -136,6 +148,8 @@ pub enum Input<'a> {
     TakenOver,
     /// The answer to [`Output::Admit`]: whether there is room for the call.
     Admitted(bool),
+    /// The caller sends a text as if he had said it. No telephone does: it comes from a test of a call flow.
+    Text(&'a str),
     /// The agent stream with this id sent an event.
     Agent(StreamId, AgentEvent),
     /// Twilio's REST API answered [`Output::Update`], or could not be reached.
@@ -212,8 +226,10 @@ impl Call {
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
+            echo: Echo::new(config.barge_in.echo_guard),
+            heard_words: HeardWords::default(),
             caller: CallerAudio::default(),
-            voice: VoiceDetector::new(),
+            voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),
@@ -222,6 +238,7 @@ impl Call {
             tools: Tools::default(),
             stage_recorder: StageRecorder::default(),
             failures: FailureStreak::new(config.seed, config.carried.failed_turns),
+            past_turns: PastTurns::default(),
             asked: Asked::default(),
             refused_transfers: 0,
             awaits_greeting: config.first_input() != StartingInput::default(),
@@ -259,6 +276,7 @@ impl Call {
             Input::NotReading => self.close(CloseReason::NotReading),
             Input::TakenOver => self.close(CloseReason::TakenOver),
             Input::Admitted(has_room) => self.on_admitted(has_room),
+            Input::Text(text) => self.on_text(text),
             Input::Agent(stream, event) => self.on_agent(stream, event),
             Input::Updated(result) => self.on_updated(result),
             Input::Fetched(id, audio) => self.on_fetched(id, audio),
@@ -352,6 +370,7 @@ impl Call {
                     if let TwilioMessage::Media(audio) = &message {
                         let first_word = self.agent_voice.sent(self.playback.began_position(), audio, self.now);
                         self.on_first_word(first_word);
+                        self.echo.sent(self.caller.received(), audio);
                     }
                     self.outputs.push_back(Output::Twilio(message));
                 }
@@ -360,7 +379,10 @@ impl Call {
                     refused += 1;
                     self.report(Report::PromptRefused { why });
                 }
-                PlaybackOutput::Begins(turn) => self.stage_recorder.audio_sent(turn, self.now),
+                PlaybackOutput::Begins(turn) => {
+                    self.echo.begins(turn, self.caller.received(), self.voice.is_speaking());
+                    self.stage_recorder.audio_sent(turn, self.now);
+                }
             }
         }
         refused

@@ -20,6 +20,9 @@ const MIN_WORKED_MS: u64 = 15_000;
 /// The gRPC code of an input that the agent refuses.
 const REFUSED: &str = "INVALID_ARGUMENT";
 
+/// The gRPC code of something that the agent does not have.
+const UNKNOWN: &str = "NOT_FOUND";
+
 /// A series of failures without a success in between.
 #[derive(Debug)]
 pub(super) struct FailureStreak {
@@ -84,6 +87,8 @@ impl Call {
         let Some(mut broken) = self.streams.salvage() else { return };
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
+        let refuses_past_turns =
+            self.streams.may_lose_session() && self.past_turns.note_failure(!fault.transient && fault.code == REFUSED);
         let was_well = broken.was_listening && last.is_some();
         if was_well && self.now.ms_since(broken.opened_at) >= self.config.retry.budget_ms.max(MIN_WORKED_MS) {
             // There was nothing to answer yet, but the stream worked.
@@ -94,7 +99,7 @@ impl Call {
         } else if broken.is_answered {
             self.answer_broke_off(broken, fault, last);
         } else {
-            self.retry(broken, fault);
+            self.retry(broken, fault, refuses_past_turns);
         }
     }
 
@@ -119,7 +124,8 @@ impl Call {
         self.pace_streams(broken.opened_at);
     }
 
-    fn retry(&mut self, mut broken: Broken, fault: AgentFault) {
+    /// `refuses_past_turns`: the next stream does without what this one brought of the conversation.
+    fn retry(&mut self, mut broken: Broken, fault: AgentFault, refuses_past_turns: bool) {
         let turn = broken.turn;
         self.stage_recorder.discard_open();
         let is_audio = matches!(broken.input, TurnInput::Audio);
@@ -130,12 +136,16 @@ impl Call {
         self.streams.cancel();
         self.timers.stop(Timer::Thinking);
         // Google does not document whether an agent refuses an event that it does not know (CES).
-        let refuses_event = !fault.transient && fault.code == REFUSED && self.inputs.is_starting_event(&broken.input);
+        let is_refusal = !fault.transient && fault.code == REFUSED && !refuses_past_turns;
+        let refuses_event = is_refusal && self.inputs.is_starting_event(&broken.input);
+        // An agent may lack the page at which the session should go on. It goes on without.
+        let refuses_page =
+            !fault.transient && [REFUSED, UNKNOWN].contains(&&*fault.code) && self.inputs.page.take().is_some();
         // Nor does it document whether an agent takes results of tools that an earlier stream asked for. We do not send
         // those again.
         let refuses_results = !fault.transient && broken.has_foreign_results;
         let retry = &self.config.retry;
-        let pause = if fault.transient || refuses_event || refuses_results {
+        let pause = if fault.transient || refuses_event || refuses_results || refuses_past_turns || refuses_page {
             self.failures.next_backoff(self.now, retry.first_backoff_ms, retry.budget_ms)
         } else {
             None

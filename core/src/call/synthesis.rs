@@ -71,7 +71,8 @@ fn requests(text: &str) -> Vec<String> {
     pieces(&words).into_iter().map(|piece| format!("text:{piece}")).collect()
 }
 
-fn without_tags(ssml: &str) -> String {
+/// The words of SSML.
+pub(super) fn without_tags(ssml: &str) -> String {
     let (mut words, mut is_tag) = (String::new(), false);
     for c in ssml.chars() {
         match c {

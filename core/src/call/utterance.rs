@@ -46,7 +46,7 @@ pub(super) struct TurnAudio {
 impl TurnAudio {
     /// A time of the turn's audio, in milliseconds, as a position. Speech lies within the audio that was sent, whatever
     /// the agent says.
-    fn at(self, ms: u64) -> Position {
+    pub(super) fn at(self, ms: u64) -> Position {
         self.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(self.written)
     }
 }
@@ -141,7 +141,7 @@ impl Utterance {
 
 /// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
 /// rise of the voice's level, else from a guess based on where the recognised speech ends.
-fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
+pub(super) fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
     let end = transcript.end_ms.map_or(audio.written, |ms| audio.at(ms));
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
     transcript.start_ms.map(|ms| audio.at(ms)).or(audio.voice_onset).unwrap_or(guess)

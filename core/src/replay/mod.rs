@@ -12,12 +12,19 @@
 //! # Ok::<(), dialbridge_core::tape::TapeError>(())
 //! ```
 
+mod caller;
+mod caller_place;
+mod closed_loop;
+mod heard_prompts;
+mod played_call;
 mod playout;
+mod recorded_agent;
 mod trace;
 
 use std::sync::Arc;
 
 use crate::call::{Call, Input, Output};
+use crate::config::CallConfig;
 use crate::error::InputError;
 use crate::ids::StreamSid;
 use crate::report::Report;
@@ -25,7 +32,12 @@ use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
+pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, When};
+pub use caller_place::speech_ms;
+pub use closed_loop::{PATIENCE_MS, play};
+pub use played_call::{AgentMessage, Exchange, PlayedCall, PromptCut, StepTimes};
 pub use playout::Playout;
+pub use recorded_agent::Divergence;
 
 /// A replayed call.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,16 +122,23 @@ struct Player {
     now: CallTime,
     playout: Playout,
     simulate_marks: bool,
+    /// How much of the caller's audio the call has got, in bytes.
+    received_bytes: usize,
     replayed: Replayed,
 }
 
 impl Player {
     fn new(tape: &Tape) -> Self {
+        Self::with(tape, tape.header.config.clone())
+    }
+
+    fn with(tape: &Tape, config: CallConfig) -> Self {
         Self {
-            call: Call::new(Arc::new(tape.header.config.clone()), CallTime::START),
+            call: Call::new(Arc::new(config), CallTime::START),
             now: CallTime::START,
             playout: Playout::default(),
             simulate_marks: tape.header.marks == Marks::Simulated,
+            received_bytes: 0,
             replayed: Replayed {
                 steps: Vec::new(),
                 heard: Vec::new(),
@@ -155,11 +174,8 @@ impl Player {
     fn feed(&mut self, input: &Input<'_>, at: CallTime) {
         self.now = self.now.max(at);
         let at = self.now;
-        if let Input::Twilio(text) = input
-            && let Ok(Inbound::Start(start)) = parse(text)
-            && let Some(stream) = StreamSid::new(&start.stream_sid)
-        {
-            self.replayed.stream = stream;
+        if let Input::Twilio(text) = input {
+            self.note_message(text);
         }
         if let Err(error) = self.call.handle_input(input.clone(), at) {
             self.replayed.steps.push((at, Step::Refused(error)));
@@ -167,6 +183,18 @@ impl Player {
         while let Some(output) = self.call.poll_output() {
             self.play(&output, at);
             self.replayed.steps.push((at, Step::Output(output)));
+        }
+    }
+
+    fn note_message(&mut self, text: &str) {
+        match parse(text) {
+            Ok(Inbound::Start(start)) => {
+                if let Some(stream) = StreamSid::new(&start.stream_sid) {
+                    self.replayed.stream = stream;
+                }
+            }
+            Ok(Inbound::Media(media)) => self.received_bytes += media.payload_bytes(),
+            Ok(_) | Err(_) => {}
         }
     }
 

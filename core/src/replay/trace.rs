@@ -136,6 +136,12 @@ fn describe_command(command: &AgentCommand) -> String {
             if !start.parameters.is_empty() {
                 let _ = write!(description, ", parameters {}", serde_json::Value::Object(start.parameters.clone()));
             }
+            if let Some(page) = &start.page {
+                let _ = write!(description, ", page {page}");
+            }
+            if !start.past_turns.is_empty() {
+                let _ = write!(description, ", past turns: {}", start.past_turns.len());
+            }
             description
         }
         AgentCommand::Audio(audio) => format!("audio {} ms", audio.len() / BYTES_PER_MS),

@@ -104,6 +104,9 @@ impl Report {
                 "the caller has interrupted the agent",
                 "barge-in by {by}[ ({turn})]: {played_ms} played, {cut_ms} cut",
             ),
+            Self::PromptGuarded { .. } => {
+                ("prompt-guarded", "words did not interrupt the prompt", "{turn} prompt guarded: {from}")
+            }
             Self::Played { by_mark: true, .. } => {
                 ("played", "the prompt was played to its end", "all played, {played_ms}")
             }
@@ -246,6 +249,7 @@ impl Report {
             Self::BargeIn { turn, by, played_ms, cut_ms } => {
                 vec![field("turn", *turn), field("by", by.as_str()), ms("played_ms", *played_ms), ms("cut_ms", *cut_ms)]
             }
+            Self::PromptGuarded { turn, from } => vec![field("turn", *turn), field("from", from.as_str())],
             Self::Played { played_ms, by_mark } => vec![ms("played_ms", *played_ms), field("by_mark", *by_mark)],
             Self::Rotated { turn, in_speech } => vec![field("turn", *turn), field("in_speech", *in_speech)],
             Self::TurnFailed { turn, fault, retry_in_ms, again_ms } => vec![

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, json};
 
-use super::{AudioAccount, BargeInBy, CloseReason, EndFoundBy, Report, Stages};
+use super::{AudioAccount, BargeInBy, CloseReason, EndFoundBy, GuardedFrom, Report, Stages};
 use crate::agent::{AgentFault, Intent};
 use crate::ending::{CallLimit, VirtualAgentStatus};
 use crate::ids::{CallSid, StreamSid, TurnId};
@@ -70,6 +70,7 @@ samples! {
     TurnUnanswered { turn: TURN, asks_again: false },
     BargeIn { turn: Some(TURN), by: BargeInBy::Speech, played_ms: 1_600, cut_ms: 2_400 },
     BargeIn { turn: None, by: BargeInBy::Dtmf, played_ms: 1_600, cut_ms: 2_400 },
+    PromptGuarded { turn: TURN, from: GuardedFrom::Echo },
     Played { played_ms: 900, by_mark: true },
     Played { played_ms: 900, by_mark: false },
     NoInputTurnReplaced { turn: TURN },

@@ -159,14 +159,7 @@ mod tests {
 
     fn typed(keys: &str) -> Typed {
         let digits = Digits { digits: keys.to_owned(), finish_digit: None };
-        let start = TurnStart {
-            input: TurnInput::Digits(digits, DigitsForm::Dtmf),
-            parameters: Map::new(),
-            known_parameters: Map::new(),
-            payload: Map::new(),
-            barge_in: None,
-            agent_ends: true,
-        };
+        let start = TurnStart::new(TurnInput::Digits(digits, DigitsForm::Dtmf));
         let mut typed = Typed::default();
         typed.note(StreamId(3), &AgentCommand::Open(Box::new(start)));
         typed

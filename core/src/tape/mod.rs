@@ -18,6 +18,7 @@
 //! A tape holds the caller's voice and words. Digits are masked unless that is turned off. The caller's audio is masked
 //! on request ([`Mask`]). The call then replays as it went, but nobody can hear or read what the caller said and typed.
 
+mod conversation;
 mod mask;
 mod retake;
 mod write;
@@ -35,6 +36,7 @@ use crate::config::CallConfig;
 use crate::ids::{FetchId, StreamId, ToolsId};
 use crate::time::CallTime;
 
+pub use conversation::{Conversation, RecordedStep, StepInput};
 pub use mask::Mask;
 pub use retake::retake;
 pub use write::TapeWriter;
@@ -51,6 +53,8 @@ pub struct Tape {
     pub inputs: Vec<(CallTime, TapeInput)>,
     /// The outputs of the recorded call, one line each, as text. Empty if only inputs were recorded.
     pub outputs: Vec<String>,
+    /// How many inputs stand before each output.
+    pub(crate) inputs_before: Vec<usize>,
 }
 
 /// The first line of a tape.
@@ -72,6 +76,9 @@ pub struct Header {
     /// Where the tape comes from, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
+    /// What the caller of a conversation file did, if the tape is its recorded run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<Conversation>,
 }
 
 /// Where the marks of a tape come from.
@@ -110,6 +117,8 @@ pub enum TapeInput {
     Admitted(bool),
     /// As [`Input::AudioRoom`].
     AudioRoom(u64),
+    /// The caller sent a text.
+    Text(String),
     /// That stream of the agent sent an event.
     Agent(StreamId, AgentEvent),
     /// The REST update was answered.
@@ -136,6 +145,7 @@ impl TapeInput {
             Self::TakenOver => Input::TakenOver,
             Self::Admitted(has_room) => Input::Admitted(*has_room),
             Self::AudioRoom(ms) => Input::AudioRoom(*ms),
+            Self::Text(text) => Input::Text(text),
             Self::Agent(stream, event) => Input::Agent(*stream, event.clone()),
             Self::Updated(result) => Input::Updated(*result),
             Self::Fetched(id, audio) => Input::Fetched(*id, audio.as_deref().map_err(String::as_str)),
@@ -190,7 +200,7 @@ impl Tape {
         if header.tape != TAPE_VERSION {
             return Err(wrong(at, format!("version {} is not known; this program reads {TAPE_VERSION}", header.tape)));
         }
-        let mut tape = Self { header, inputs: Vec::new(), outputs: Vec::new() };
+        let mut tape = Self { header, inputs: Vec::new(), outputs: Vec::new(), inputs_before: Vec::new() };
         for (at, line) in lines {
             tape.read_line(line).map_err(|what| wrong(at, what))?;
         }
@@ -201,6 +211,7 @@ impl Tape {
         let line: TapeLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if line.to.is_some() {
             self.outputs.push(text.to_owned());
+            self.inputs_before.push(self.inputs.len());
             return Ok(());
         }
         let at = CallTime::from_ms(line.at_ms);
@@ -249,6 +260,7 @@ enum RunnerMessage {
         id: ToolsId,
         results: Vec<ToolRun>,
     },
+    Text(String),
     #[serde(rename = "renew")]
     Migrate {},
     NotReading {},
@@ -268,6 +280,7 @@ fn from_runner(message: Value) -> Result<TapeInput, String> {
         RunnerMessage::Admitted(has_room) => Ok(TapeInput::Admitted(has_room)),
         RunnerMessage::AudioRoom(ms) => Ok(TapeInput::AudioRoom(ms)),
         RunnerMessage::Updated(result) => Ok(TapeInput::Updated(result)),
+        RunnerMessage::Text(text) => Ok(TapeInput::Text(text)),
         RunnerMessage::Migrate {} => Ok(TapeInput::Migrate),
         RunnerMessage::NotReading {} => Ok(TapeInput::NotReading),
         RunnerMessage::TakenOver {} => Ok(TapeInput::TakenOver),
@@ -303,6 +316,7 @@ mod tests {
             Input::Twilio(r#"{"event":"connected"}"#),
             Input::Twilio("no json"),
             Input::TwilioBinary,
+            Input::Text("yes"),
             Input::Agent(StreamId(7), event),
             Input::Agent(StreamId(7), AgentEvent::Ended),
             Input::Updated(UpdateResult::CallGone),

@@ -38,6 +38,7 @@ impl TapeWriter {
             marks: Marks::Recorded,
             mask: self.mask,
             note: String::new(),
+            conversation: None,
         };
         serde_json::to_value(header).map(|header| header.to_string()).unwrap_or_default()
     }
@@ -55,6 +56,7 @@ impl TapeWriter {
             },
             Input::TwilioBinary => json!({ "at_ms": at, "from": "twilio", "binary": true }),
             Input::TwilioClosed => json!({ "at_ms": at, "from": "twilio", "closed": true }),
+            Input::Text(text) => json!({ "at_ms": at, "from": "runner", "message": { "text": text } }),
             Input::Agent(stream, event) => {
                 self.typed.note_event(event);
                 let masked = self.typed.masked(*stream, event).filter(|_| self.mask.digits);
@@ -137,6 +139,12 @@ impl TapeWriter {
                     json!({ "command": "open", "input": start.input.kind(), "parameters": start.parameters });
                 if let Some(window) = start.barge_in {
                     open["bargeIn"] = json!({ "protectedMs": window.protected_ms, "totalMs": window.total_ms });
+                }
+                if let Some(page) = &start.page {
+                    open["page"] = page.as_str().into();
+                }
+                if !start.past_turns.is_empty() {
+                    open["pastTurns"] = start.past_turns.len().into();
                 }
                 self.describe(&start.input, &mut open);
                 open

@@ -21,6 +21,14 @@ pub struct Media<'a> {
 }
 
 impl Media<'_> {
+    /// How many bytes of mu-law the payload has.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let base64 = self.payload.as_bytes();
+        let padding = base64.iter().rev().take_while(|byte| **byte == b'=').count();
+        (base64.len() * 3 / 4).saturating_sub(padding)
+    }
+
     /// Decodes the payload and appends its mu-law bytes to `audio`. The caller can reuse `audio` for the next frame.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! the English ones.
 
 mod sentences;
+pub(crate) mod tokens;
+mod turn_taking;
 pub(crate) mod unfinished;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::language::{DEFAULT_LANGUAGE, say_language, say_voice};
 use crate::twiml::{Say, Verb};
 
 use sentences::{ENGLISH, Sentences};
+pub use turn_taking::backchannels;
+pub(crate) use turn_taking::or_words;
 
 /// The longest sentence of the settings, in characters.
 pub const MAX_SENTENCE_CHARS: usize = 500;

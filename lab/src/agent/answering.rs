@@ -23,6 +23,10 @@ impl ScriptedTurn {
         let reply = self.sessions.conversations.answer(&self.opened.name, said);
         let is_matched = reply.as_ref().is_some_and(|reply| !reply.no_match);
         if D::COLLECTS_PARAMETERS {
+            if !self.opened.requested.page.is_empty() {
+                // "If `current_page` is specified, the previous state of the session will be ignored."
+                self.sessions.conversations.forget_parameters(&self.opened.name);
+            }
             self.sessions.conversations.collect(&self.opened.name, &self.opened.parameters);
         }
         let think_ms = reply.as_ref().and_then(|reply| reply.think_ms).unwrap_or(script.think_ms);
@@ -80,7 +84,7 @@ impl ScriptedTurn {
             parameters: &parameters,
             audio,
             segments,
-            audio_messages: self.sessions.script.audio_messages,
+            script: &self.sessions.script,
             is_partial: part.is_partial,
         });
         if !part.is_partial {

@@ -20,7 +20,7 @@ use crate::agent::dialect::{
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object};
 use crate::agent::requested_config::RequestedConfig;
-use crate::agent::script::{Output, ToolCall};
+use crate::agent::script::{DebuggingInfo, Output, ToolCall};
 
 /// The dialect.
 #[derive(Debug, Clone)]
@@ -43,6 +43,7 @@ impl Dialect for Cx {
         }
         let params = first.query_params.unwrap_or_default();
         let parameters = params.parameters.map(json_object).unwrap_or_default();
+        check_page(&params.current_page, &first.session)?;
         Ok(Opened {
             name: first.session,
             session,
@@ -93,7 +94,30 @@ impl Dialect for Cx {
     }
 
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
-        vec![response(Part::DetectIntentResponse(detect_intent_response(answer)))]
+        let mut answered = response(Part::DetectIntentResponse(detect_intent_response(answer)));
+        let is_asked = answer.opened.requested.debugging_info && !answer.is_partial;
+        match answer.script.debugging_info {
+            DebuggingInfo::WithAnswer if is_asked => answered.debugging_info = Some(debugging_info(answer)),
+            DebuggingInfo::Apart if is_asked => {
+                return vec![answered, Self::Response { debugging_info: Some(debugging_info(answer)), response: None }];
+            }
+            DebuggingInfo::WithAnswer | DebuggingInfo::Apart | DebuggingInfo::Never => {}
+        }
+        vec![answered]
+    }
+}
+
+fn debugging_info(answer: &Answered<'_>) -> cx::CloudConversationDebuggingInfo {
+    let single_utterance = match &answer.opened.input {
+        Opening::Listen(listening) => listening.single_utterance,
+        Opening::Input(_) => false,
+    };
+    cx::CloudConversationDebuggingInfo {
+        single_utterance,
+        speech_single_utterance: single_utterance,
+        no_speech_timeout: (answer.script.no_speech_ms > 0).then(|| duration(answer.script.no_speech_ms)),
+        endpointing_timeout: Some(duration(answer.script.end_of_utterance_ms)),
+        ..Default::default()
     }
 }
 
@@ -107,6 +131,19 @@ fn session_id(name: &str) -> Result<String, Status> {
         ["projects", _, "locations", _, "agents", _, "sessions", id]
         | ["projects", _, "locations", _, "agents", _, "environments", _, "sessions", id] => checked_id(id),
         _ => Err(invalid(format!("\"{name}\" is no session of a CX agent"))),
+    }
+}
+
+/// Checks `current_page`: empty, or a page of the session's agent.
+fn check_page(page: &str, session: &str) -> Result<(), Status> {
+    let agent = session.split("/environments/").next().and_then(|of| of.split("/sessions/").next());
+    let below = agent.and_then(|agent| page.strip_prefix(agent)?.strip_prefix("/flows/"));
+    let ids = below.and_then(|below| below.split_once("/pages/"));
+    let is_page = ids.is_some_and(|(flow, page)| [flow, page].iter().all(|id| !id.is_empty() && !id.contains('/')));
+    if page.is_empty() || is_page {
+        Ok(())
+    } else {
+        Err(invalid(format!("\"{page}\" is no page of the session's agent")))
     }
 }
 

@@ -62,6 +62,10 @@ fn query_result(answer: &Answered<'_>) -> cx::QueryResult {
     cx::QueryResult {
         language_code: answer.opened.language.clone(),
         parameters: Some(protobuf_struct(answer.parameters)),
+        current_page: (!reply.page.is_empty())
+            .then(|| cx::Page { display_name: reply.page.clone(), ..Default::default() }),
+        current_flow: (!reply.flow.is_empty())
+            .then(|| cx::Flow { display_name: reply.flow.clone(), ..Default::default() }),
         response_messages: messages(answer),
         webhook_statuses: webhook_fault(reply).into_iter().collect(),
         r#match: Some(cx::Match {

@@ -7,7 +7,7 @@ use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::requested_config::RequestedConfig;
-use crate::agent::script::{AudioMessages, Output, Reply};
+use crate::agent::script::{Output, Reply, Script};
 
 /// The longest id of a session (ES and CX) or of a user (ES), in characters.
 const ID_CHARS: usize = 36;
@@ -110,7 +110,7 @@ pub(super) struct Answered<'a> {
     pub(super) audio: Option<(Bytes, Output)>,
     /// The audio of the reply's segments of mixed audio, coded.
     pub(super) segments: Vec<Option<Bytes>>,
-    pub(super) audio_messages: AudioMessages,
+    pub(super) script: &'a Script,
     pub(super) is_partial: bool,
 }
 

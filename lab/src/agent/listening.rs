@@ -1,11 +1,14 @@
 //! How a turn listens: it sends transcripts while the caller speaks, and finds the end of the utterance.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
+use crate::agent::own_words::OwnWords;
 use crate::agent::script::{Answers, Reply, SpeechEnds, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
@@ -26,18 +29,46 @@ pub(super) struct Words {
     /// Whether each transcript says where it ends.
     has_end: bool,
     confidence: f32,
+    /// The parts of the utterance that are over, if the recogniser listens on after a pause.
+    parts: Vec<String>,
+    /// Whether a transcript repeats them.
+    repeats_parts: bool,
+    /// The agent's own words, if the recogniser understands those too.
+    own: Option<OwnWords>,
+    /// When the speech began, and how much of it is the caller's own, in milliseconds.
+    heard: Option<(Instant, u64)>,
 }
 
 impl Words {
     /// The script's words for the utterance that this answer belongs to.
-    pub(super) fn of(answer: Option<&Reply>) -> Self {
+    pub(super) fn of(answer: Option<&Reply>, own: Option<OwnWords>) -> Self {
         let scripted =
             answer.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
-        Self { scripted, ..Self::default() }
+        Self { scripted, own, ..Self::default() }
+    }
+
+    /// Notes what the voice detector has heard.
+    pub(super) fn note(&mut self, vad: &VoiceDetector) {
+        if let Some((spoken_ms, _)) = vad.spoken() {
+            let began =
+                self.heard.map_or_else(|| Instant::now() - Duration::from_millis(spoken_ms), |(began, _)| began);
+            self.heard = Some((began, vad.caller_ms()));
+        }
     }
 
     /// The transcript of an utterance of that length. Without words in the script it names the length instead.
     pub(super) fn text(&self, spoken_ms: u64, is_final: bool) -> String {
+        if let Some((own, (began, caller_ms))) = self.own.as_ref().zip(self.heard) {
+            let mut words = own.heard(began, spoken_ms.saturating_sub(caller_ms)).to_vec();
+            if caller_ms > 0 {
+                words.push(self.of_caller(caller_ms, is_final));
+            }
+            return words.join(" ");
+        }
+        self.of_caller(spoken_ms, is_final)
+    }
+
+    fn of_caller(&self, spoken_ms: u64, is_final: bool) -> String {
         if self.scripted.is_empty() {
             return format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100);
         }
@@ -48,6 +79,7 @@ impl Words {
 
     fn recognised(&self, spoken_ms: u64, end_ms: u64, is_final: bool) -> Recognised {
         let text = self.text(spoken_ms, is_final);
+        let text = if self.repeats_parts { self.with_parts(text) } else { text };
         let words: Vec<&str> = text.split_whitespace().filter(|_| self.timed).collect();
         let each_ms = spoken_ms / (words.len() as u64).max(1);
         let onset_ms = end_ms - spoken_ms;
@@ -59,9 +91,63 @@ impl Words {
         Recognised { is_final, confidence: self.confidence, end_ms, words, text: text.clone() }
     }
 
+    /// The same with the parts before it.
+    fn with_parts(&self, text: String) -> String {
+        self.parts.iter().cloned().chain([text]).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A part of the utterance is over.
+    fn part_over(&mut self, spoken_ms: u64) {
+        self.parts.push(self.text(spoken_ms, true));
+        self.scripted.clear();
+    }
+
     fn said(&self, vad: &VoiceDetector) -> CallerInput {
-        let utterance = |(spoken_ms, _)| CallerInput::Utterance { transcript: self.text(spoken_ms, true) };
-        vad.spoken().map_or(CallerInput::Nothing, utterance)
+        match vad.spoken() {
+            Some((spoken_ms, _)) => CallerInput::Utterance { transcript: self.with_parts(self.text(spoken_ms, true)) },
+            None if self.parts.is_empty() => CallerInput::Nothing,
+            None => CallerInput::Utterance { transcript: self.parts.join(" ") },
+        }
+    }
+}
+
+/// What the recogniser has noticed and not said yet, because it needs time.
+#[derive(Debug)]
+struct LateResults {
+    lag: Duration,
+    jitter_ms: u64,
+    noticed: u64,
+    waiting: VecDeque<(Instant, Noticed)>,
+}
+
+impl LateResults {
+    fn new(lag_ms: u64, jitter_ms: u64) -> Self {
+        Self { lag: Duration::from_millis(lag_ms), jitter_ms, noticed: 0, waiting: VecDeque::new() }
+    }
+
+    /// Results keep their order. The jitter of each follows from its number alone.
+    fn add(&mut self, noticed: Noticed) {
+        let jitter = Duration::from_millis(self.noticed * 7 % 11 * self.jitter_ms / 10);
+        let due = Instant::now() + self.lag + jitter;
+        let due = self.waiting.back().map_or(due, |(before, _)| due.max(*before));
+        self.noticed += 1;
+        self.waiting.push_back((due, noticed));
+    }
+
+    /// The next result, when it is due.
+    async fn next(&mut self) -> Noticed {
+        match self.waiting.front() {
+            Some((due, noticed)) => {
+                let noticed = *noticed;
+                // A sleep lasts a millisecond at least.
+                if *due > Instant::now() {
+                    tokio::time::sleep_until(*due).await;
+                }
+                self.waiting.pop_front();
+                noticed
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -75,14 +161,29 @@ impl ScriptedTurn {
     ) -> Result<Option<CallerInput>, Failure> {
         let script = &self.sessions.script;
         let next = self.sessions.conversations.next_utterance(&self.opened.name);
-        let words = self.words(&listening, next.as_ref());
+        let mut words = self.words(&listening, next.as_ref());
+        let listens_on = !(listening.single_utterance && script.transcripts.have_end());
         let mut vad = VoiceDetector::new(listening.format, script.end_of_utterance_ms, script.no_speech_ms);
         if let Some((deaf_ms, prompt_until_ms)) = listening.barge_in {
             vad.set_prompt_window(deaf_ms, prompt_until_ms);
         }
+        let mut late = LateResults::new(script.recogniser_lag_ms, script.recogniser_jitter_ms);
         let mut is_over = false;
         loop {
-            let message = tokio::time::timeout(AUDIO_TIMEOUT, reader.message()).await;
+            let message = tokio::select! {
+                biased;
+                noticed = late.next() => {
+                    is_over |= self.send_noticed::<D>(noticed, &words, !listens_on, writer).await?;
+                    if let Noticed::EndOfUtterance { spoken_ms, .. } = noticed && listens_on {
+                        words.part_over(spoken_ms);
+                    }
+                    if is_over && script.answers == Answers::AtOnce {
+                        return Ok(Some(words.said(&vad)));
+                    }
+                    continue;
+                }
+                message = tokio::time::timeout(AUDIO_TIMEOUT, reader.message()) => message,
+            };
             let Ok(message) = message else { return Err(audio_timeout().into()) };
             let Some(message) = message? else {
                 if self.context.was_reset() {
@@ -95,31 +196,37 @@ impl ScriptedTurn {
                 Later::Audio(audio) => audio,
                 Later::Instead(said) => return Ok(Some(said)),
             };
-            let noticed = vad.hear(&audio);
+            for noticed in vad.hear(&audio) {
+                words.note(&vad);
+                late.add(noticed);
+                if listens_on && matches!(noticed, Noticed::EndOfUtterance { .. }) {
+                    vad.start_utterance();
+                }
+            }
             self.entry.change(|turn| {
                 turn.audio.extend_from_slice(&audio);
                 turn.messages += 1;
                 turn.heard = vad.heard_bytes().min(turn.audio.len());
             });
-            for noticed in noticed {
-                is_over |= self.send_noticed::<D>(noticed, &words, listening.single_utterance, writer).await?;
-            }
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
             if vad.audio_ms() > limit_ms {
                 return Err(Status::out_of_range(beyond).into());
             }
             self.check_break(next.as_ref(), &words, &vad)?;
-            if is_over && script.answers == Answers::AtOnce {
-                return Ok(Some(words.said(&vad)));
-            }
         }
     }
 
     fn words(&self, listening: &Listening, next: Option<&Reply>) -> Words {
         let script = &self.sessions.script;
         let timed = script.word_times && listening.word_info;
-        let has_end = script.speech_ends == SpeechEnds::InTranscripts;
-        Words { timed, has_end, confidence: script.confidence.unwrap_or_default(), ..Words::of(next) }
+        let own = self.sessions.conversations.own_words(&self.opened.name);
+        Words {
+            timed,
+            has_end: script.speech_ends == SpeechEnds::InTranscripts,
+            confidence: script.confidence.unwrap_or_default(),
+            repeats_parts: script.transcripts == Transcripts::InterimOnly,
+            ..Words::of(next, own)
+        }
     }
 
     /// Fails if the script wants the utterance to fail before it is over.
@@ -142,7 +249,7 @@ impl ScriptedTurn {
         &self,
         noticed: Noticed,
         words: &Words,
-        single_utterance: bool,
+        ends: bool,
         writer: &Writer<D>,
     ) -> Result<bool, Status> {
         let script = &self.sessions.script;
@@ -152,8 +259,9 @@ impl ScriptedTurn {
                 Ok(false)
             }
             Noticed::EndOfUtterance { spoken_ms, end_ms } => {
-                let mut parts = vec![D::transcript(words.recognised(spoken_ms, end_ms, true))];
-                if single_utterance {
+                let is_final = script.transcripts != Transcripts::InterimOnly;
+                let mut parts = vec![D::transcript(words.recognised(spoken_ms, end_ms, is_final))];
+                if ends {
                     let place = usize::from(script.transcripts == Transcripts::BeforeEnd);
                     let end_ms = Some(end_ms).filter(|_| script.speech_ends == SpeechEnds::InEnd);
                     parts.insert(place, D::end_of_utterance(end_ms));
@@ -161,9 +269,9 @@ impl ScriptedTurn {
                 for part in parts {
                     send::<D>(writer, part).await?;
                 }
-                Ok(single_utterance)
+                Ok(ends)
             }
-            Noticed::NoSpeech if single_utterance => {
+            Noticed::NoSpeech if ends => {
                 send::<D>(writer, D::end_of_utterance(None)).await?;
                 Ok(true)
             }
@@ -197,7 +305,7 @@ mod tests {
 
     fn words(scripted: &str) -> Words {
         let scripted = scripted.split_whitespace().map(str::to_owned).collect();
-        Words { scripted, timed: true, has_end: true, confidence: 0.5 }
+        Words { scripted, timed: true, has_end: true, confidence: 0.5, ..Words::default() }
     }
 
     #[test]

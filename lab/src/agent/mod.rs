@@ -11,6 +11,7 @@ mod es;
 mod es_answer;
 mod http_version;
 mod listening;
+mod own_words;
 mod protobuf;
 mod record;
 mod requested_config;
@@ -23,7 +24,7 @@ mod turn;
 mod voice_detector;
 mod was_reset;
 
-pub use ces::{Gap, InputRecord, StreamRecord, ToolAnswer};
+pub use ces::{Gap, InputRecord, PastMessage, Role, StreamRecord, ToolAnswer};
 #[cfg(target_os = "linux")]
 pub(crate) use ces::{WebSocketEnding, ending_of, json as ces_json};
 pub use record::{Record, TurnRecord};

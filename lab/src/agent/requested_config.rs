@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use googleapis_tonic_google_cloud_dialogflow_cx_v3::google::cloud::dialogflow::cx::v3 as cx;
 use googleapis_tonic_google_cloud_dialogflow_v2beta1::google::cloud::dialogflow::v2beta1 as es;
+use serde_json::{Map, Value};
+
+use crate::agent::protobuf::json_object;
 
 /// The requested settings; empty, or 0, if not requested.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,6 +38,12 @@ pub struct RequestedConfig {
     pub webhook_headers: BTreeMap<String, String>,
     /// Versions of flows (CX).
     pub flow_versions: Vec<String>,
+    /// The page at which the session goes on (CX).
+    pub page: String,
+    /// What is known of the caller (CX).
+    pub end_user: Map<String, Value>,
+    /// Whether debugging info is requested (CX).
+    pub debugging_info: bool,
 }
 
 impl RequestedConfig {
@@ -62,6 +71,9 @@ impl RequestedConfig {
             time_zone: params.time_zone,
             webhook_headers: params.webhook_headers,
             flow_versions: params.flow_versions,
+            page: params.current_page,
+            end_user: params.end_user_metadata.map(json_object).unwrap_or_default(),
+            debugging_info: first.enable_debugging_info,
         }
     }
 
@@ -89,7 +101,7 @@ impl RequestedConfig {
             sentiment: sentiment.is_some_and(|config| config.analyze_query_text_sentiment),
             time_zone: params.time_zone,
             webhook_headers: params.webhook_headers,
-            flow_versions: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -112,6 +113,11 @@ impl LabAgent {
             tokio::join!(accept(listener, outage, connections), agent.serve(ReceiverStream::new(incoming)));
         });
         Ok(ServedAgent { address, task })
+    }
+
+    /// Serves connections from the channel until it closes: those of [`Pipes::listen`](crate::net::Pipes::listen).
+    pub async fn serve_on_pipes(self, pipes: mpsc::Receiver<tokio::io::DuplexStream>) {
+        self.serve(ReceiverStream::new(pipes).map(Ok::<_, io::Error>)).await;
     }
 
     /// Serves connections from the channel until it closes.

@@ -196,6 +196,10 @@ impl ScriptedTurn {
             Opening::Input(said) => Some(said),
         };
         sessions.conversations.check(&opened.name, said).map_err(out_of_place)?;
+        let (page, pages) = (&opened.requested.page, &sessions.script.pages);
+        if !page.is_empty() && !pages.is_empty() && !pages.iter().any(|known| page.ends_with(&format!("/{known}"))) {
+            return Err(Status::not_found("There is no such page."));
+        }
         Ok(Self { sessions, opened, entry, context })
     }
 

@@ -6,6 +6,9 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 /// Mean level above which 10 ms of audio are speech, in units of 16-bit samples: about -43 dB of full scale.
 const SPEECH_LEVEL: u64 = 220;
 
+/// Mean level above which it is the caller's own voice, and not the agent's that a telephone returns: about -18 dB.
+const CALLER_LEVEL: u64 = 4_000;
+
 /// How long speech must last to count, in milliseconds.
 const MIN_SPEECH_MS: u64 = 60;
 
@@ -32,6 +35,8 @@ pub(super) struct VoiceDetector {
     prompt_until_ms: u64,
     /// Where the first speech began, once it has lasted long enough to count.
     onset_ms: Option<u64>,
+    /// Where the first speech of the caller's own began.
+    caller_onset_ms: Option<u64>,
     last_speech_ms: u64,
     run_ms: u64,
     last_interim_ms: u64,
@@ -71,6 +76,7 @@ impl VoiceDetector {
             audio_ms: 0,
             prompt_until_ms: 0,
             onset_ms: None,
+            caller_onset_ms: None,
             last_speech_ms: 0,
             run_ms: 0,
             last_interim_ms: 0,
@@ -100,6 +106,11 @@ impl VoiceDetector {
         self.onset_ms.map(|onset| (self.last_speech_ms - onset, self.last_speech_ms))
     }
 
+    /// Milliseconds since the caller's own voice began; 0 if there was none.
+    pub(super) fn caller_ms(&self) -> u64 {
+        self.caller_onset_ms.map_or(0, |onset| self.last_speech_ms.saturating_sub(onset))
+    }
+
     /// Whether somebody is speaking now.
     pub(super) fn is_speaking(&self) -> bool {
         self.onset_ms.is_some() && self.last_speech_ms == self.audio_ms
@@ -108,6 +119,7 @@ impl VoiceDetector {
     /// Listens for another utterance on the same stream.
     pub(super) fn start_utterance(&mut self) {
         self.onset_ms = None;
+        self.caller_onset_ms = None;
         self.last_interim_ms = 0;
         self.run_ms = 0;
         self.over_ms = None;
@@ -128,6 +140,9 @@ impl VoiceDetector {
             if self.window.len() == window_bytes {
                 let level = self.level();
                 self.window.clear();
+                if level > CALLER_LEVEL && self.audio_ms >= self.muted_ms {
+                    self.caller_onset_ms.get_or_insert(self.audio_ms);
+                }
                 noticed.extend(self.window_over(level > SPEECH_LEVEL));
             }
         }

@@ -19,6 +19,8 @@ pub struct TwilioBehaviour {
     pub frame_ms: u64,
     /// Whether the fallback URL gets `ErrorCode` and `ErrorUrl`.
     pub error_parameters: bool,
+    /// Whether every webhook gets the headers of a call by SIP, or the first one alone.
+    pub repeats_sip_headers: bool,
     /// Whether the signature of the handshake covers the URL with a `/` at its end.
     pub slash_in_signature: bool,
 }
@@ -34,6 +36,7 @@ impl Default for TwilioBehaviour {
             numeric_counters: false,
             frame_ms: 20,
             error_parameters: true,
+            repeats_sip_headers: false,
             slash_in_signature: false,
         }
     }

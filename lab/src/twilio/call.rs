@@ -1,5 +1,6 @@
 //! One simulated call, from the voice-url to the hang-up.
 
+use dialbridge_core::replay::Caller;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -8,7 +9,6 @@ use crate::twilio::SimulatedTwilio;
 use crate::twilio::account::Account;
 use crate::twilio::behaviour::AbnormalClose;
 use crate::twilio::call_state::{ActiveCall, CallRecord, Next, StatusCallback};
-use crate::twilio::caller::Caller;
 use crate::twilio::events::{CallEvent, CallEventKind};
 use crate::twilio::faults::StreamFaults;
 use crate::twilio::media_stream::SimulatedMediaStream;

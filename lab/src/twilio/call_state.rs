@@ -1,10 +1,10 @@
 //! A simulated call while it lasts, and its record afterwards.
 
+use dialbridge_core::replay::Caller;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::twilio::caller::Caller;
 use crate::twilio::events::{CallEvent, CallEventKind};
 use crate::twilio::plan::CallPlan;
 use crate::twilio::{SimulatedTwilio, Update};
@@ -22,6 +22,19 @@ pub struct CallRecord {
     pub said: Vec<u8>,
     /// What the caller heard, of the same length.
     pub heard: Vec<u8>,
+    /// When the caller took his steps. One that he never took is missing.
+    pub steps: Vec<StepSpan>,
+}
+
+/// A step of the caller's, by its place in the audio of its media stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepSpan {
+    /// The media stream, from 1.
+    pub stream: usize,
+    /// Where it begins, in milliseconds of the caller's audio.
+    pub from_ms: u64,
+    /// Where it ends.
+    pub to_ms: u64,
 }
 
 impl CallRecord {

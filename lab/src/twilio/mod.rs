@@ -28,14 +28,16 @@ mod webhooks;
 pub use account::{Account, sign};
 pub use account_state::AccountState;
 pub use behaviour::{AbnormalClose, TwilioBehaviour};
-pub use call_state::CallRecord;
-pub use caller::{CallerStep, Recordings, When, parse_steps};
+pub use call_state::{CallRecord, StepSpan};
+pub use caller::{Recordings, parse_steps};
 pub use events::{CallEvent, CallEventKind};
 pub use faults::{CallFault, RestFault};
 pub use known_call::KnownCall;
 pub use numbers::PhoneNumber;
 pub use placed::PlacedCall;
-pub use plan::{CallPlan, OtherSide, Queue};
+pub use plan::{CallPlan, Echo, OtherSide, Queue, SentText};
+
+pub use dialbridge_core::replay::{CallerStep, When};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

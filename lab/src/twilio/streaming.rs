@@ -5,14 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use dialbridge_core::CallTime;
-use dialbridge_core::replay::Playout;
+use dialbridge_core::replay::{AgentAudio, CallerAct, FRAME_BYTES, FRAME_MS, Playout};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::twilio::call_state::{ActiveCall, Next};
-use crate::twilio::caller::{AgentAudio, FRAME_BYTES, FRAME_MS};
+use crate::twilio::call_state::{ActiveCall, Next, StepSpan};
 use crate::twilio::events::CallEventKind;
 use crate::twilio::faults::{GARBAGE, StreamFaults};
 use crate::twilio::media_stream::{FromService, SimulatedMediaStream};
+use crate::twilio::plan::SentText;
 
 /// A call whose media stream is open.
 pub(super) struct Streaming<'l, 'a> {
@@ -118,23 +118,57 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
         self.play(socket).await;
         let now_ms = self.call.now_ms();
-        let moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
-        for what in moment.events {
-            if let CallEventKind::Digit { digit } = &what
-                && socket.dtmf(*digit).await.is_err()
-            {
+        let mut moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
+        for act in std::mem::take(&mut moment.acts) {
+            if self.act(act, socket).await.is_err() {
                 return Some(self.call.broken().await);
             }
-            self.call.record_event(what).await;
         }
         if moment.hangs_up || self.should_hang_up(now_ms) {
             return Some(Next::End("caller".to_owned()));
+        }
+        if let Some(echo) = self.call.plan.echo {
+            let at = usize::try_from(stream_ms).unwrap_or(usize::MAX).saturating_mul(8);
+            echo.add_to(&mut moment.frame, self.playout.heard(), at);
         }
         self.call.record.said.extend_from_slice(&moment.frame);
         match self.send_frame(&moment.frame, stream_ms, socket).await {
             Ok(()) => None,
             Err(_) => Some(self.call.broken().await),
         }
+    }
+
+    async fn act(&mut self, act: CallerAct, socket: &mut SimulatedMediaStream) -> io::Result<()> {
+        let said_ms = ((self.call.record.said.len() - self.said_before) / 8) as u64;
+        let what = match act {
+            CallerAct::Begins(_) => {
+                let span = StepSpan { stream: self.call.streams, from_ms: said_ms, to_ms: said_ms };
+                self.call.record.steps.push(span);
+                return Ok(());
+            }
+            CallerAct::Ends(_) => {
+                if let Some(span) = self.call.record.steps.last_mut() {
+                    span.to_ms = said_ms + FRAME_MS;
+                }
+                return Ok(());
+            }
+            CallerAct::Text { text } => {
+                let call_sid = self.call.record.call_sid.clone();
+                if let Some(texts) = &self.call.plan.texts {
+                    // Whoever passes the texts on may have left.
+                    let _ = texts.send(SentText { call_sid, text }).await;
+                }
+                return Ok(());
+            }
+            CallerAct::Speaks { label, ms } => CallEventKind::CallerSpeaks { label, ms },
+            CallerAct::Spoke { label } => CallEventKind::CallerSpoke { label },
+            CallerAct::Digit { digit } => {
+                socket.dtmf(digit).await?;
+                CallEventKind::Digit { digit }
+            }
+        };
+        self.call.record_event(what).await;
+        Ok(())
     }
 
     /// Sends the caller's audio, or keeps it until a message is full or the connection works again.
@@ -164,8 +198,13 @@ impl<'l, 'a> Streaming<'l, 'a> {
 
     fn should_hang_up(&self, now_ms: u64) -> bool {
         let after_ms = u64::try_from(self.call.plan.hang_up_after.as_millis()).unwrap_or(u64::MAX);
+        let patience_ms = u64::try_from(self.call.plan.patience.as_millis()).unwrap_or(u64::MAX);
+        let is_speaking = self.playout.is_playing();
+        if !self.call.caller.is_done() && !is_speaking && self.call.caller.idle_ms(now_ms) > patience_ms {
+            return true;
+        }
         let since = self.call.caller.since_ms().max(self.began_ms);
-        self.call.caller.is_done() && !self.playout.is_playing() && now_ms > since + after_ms
+        self.call.caller.is_done() && !is_speaking && now_ms > since + after_ms
     }
 
     /// Plays the next audio and returns the marks that are due.

@@ -83,7 +83,9 @@ impl ActiveCall<'_> {
         ];
         let usual = pairs.into_iter().filter(|(name, _)| !self.plan.facts.iter().any(|(other, _)| other == name));
         let usual = usual.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        usual.chain(self.plan.facts.iter().cloned()).collect()
+        let has_headers = self.record.documents.is_empty() || self.plan.behaviour.repeats_sip_headers;
+        let further = self.plan.facts.iter().filter(|(name, _)| has_headers || !name.starts_with("SipHeader_"));
+        usual.chain(further.cloned()).collect()
     }
 }
 

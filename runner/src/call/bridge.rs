@@ -155,6 +155,7 @@ impl Bridge {
     fn on_order(&mut self, order: Option<CallOrder>) {
         match order {
             Some(CallOrder::Migrate) => self.feed(Input::Migrate),
+            Some(CallOrder::Text(text)) => self.feed(Input::Text(&text)),
             Some(CallOrder::TakenOver) | None => {
                 tracing::info!(call_sid = %self.effects.call_sid, "another media stream has the call now");
                 self.feed(Input::TakenOver);

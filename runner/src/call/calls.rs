@@ -18,12 +18,14 @@ const KEEP_MS: u64 = 60_000;
 const ORDER_QUEUE: usize = 4;
 
 /// An order to a live call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallOrder {
     /// Another media stream has taken the call.
     TakenOver,
     /// The call should migrate to another instance.
     Migrate,
+    /// The caller sends a text as if he had said it: a test of a call flow does.
+    Text(String),
 }
 
 /// Why a ticket opens no media stream.
@@ -201,6 +203,14 @@ impl Calls {
             // A call whose queue is closed is ending anyway.
             let _ = live.orders.try_send(CallOrder::Migrate);
         }
+    }
+
+    /// Passes a text of the caller's to a live call. Returns whether it could be passed.
+    #[must_use]
+    pub fn send_text(&self, call_sid: &CallSid, text: &str) -> bool {
+        let inner = self.lock();
+        let live = inner.live.get(call_sid);
+        live.is_some_and(|live| live.orders.try_send(CallOrder::Text(text.to_owned())).is_ok())
     }
 
     /// Admits the media stream of a ticket whose text is `text`. A newer ticket takes the call from an older one.

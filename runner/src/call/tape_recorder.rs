@@ -1,4 +1,4 @@
-//! Writes a tape of a call to a file, off the call's path.
+//! Writes a tape of a call to a file, off the call's path, or hands it whole to whoever wants it.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use dialbridge_core::tape::{Mask, TapeWriter};
 use dialbridge_core::{Call, CallConfig, CallSid, CallTime, Input, Output, StreamSid};
+use tokio::sync::mpsc::Sender;
 
 /// How many lines wait for a disk that is slow. A tape with holes would replay to another call, so it ends there.
 const QUEUE: usize = 4_096;
@@ -15,7 +16,42 @@ const QUEUE: usize = 4_096;
 #[derive(Debug)]
 pub struct TapeRecorder {
     writer: TapeWriter,
-    lines: Option<SyncSender<String>>,
+    to: TapeTarget,
+}
+
+/// Where a tape goes.
+#[derive(Debug)]
+enum TapeTarget {
+    /// Nowhere any more.
+    Nowhere,
+    /// Into a file.
+    File(SyncSender<String>),
+    /// To a test, when the call is over.
+    Test(HeldTape),
+}
+
+/// A call's tape that a test gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallTape {
+    /// The call.
+    pub call_sid: CallSid,
+    /// The tape.
+    pub text: String,
+}
+
+/// A tape in memory. It is sent when the recorder goes.
+#[derive(Debug)]
+struct HeldTape {
+    tape: CallTape,
+    to: Sender<CallTape>,
+}
+
+impl Drop for HeldTape {
+    fn drop(&mut self) {
+        let CallTape { call_sid, text } = &mut self.tape;
+        // The test may have ended.
+        let _ = self.to.try_send(CallTape { call_sid: call_sid.clone(), text: std::mem::take(text) });
+    }
 }
 
 impl TapeRecorder {
@@ -35,16 +71,27 @@ impl TapeRecorder {
             Ok(file) => file,
             Err(error) => {
                 tracing::error!(call_sid = %call_sid, %error, "the tape cannot be written");
-                return Self { writer, lines: None };
+                return Self { writer, to: TapeTarget::Nowhere };
             }
         };
         let (lines, waiting) = sync_channel(QUEUE);
         // It ends with the recorder. A file has no asynchronous way to be written.
         std::thread::spawn(move || write(file, &waiting));
-        let header = writer.header(edition, config);
-        let mut recorder = Self { writer, lines: Some(lines) };
-        recorder.line(header);
-        recorder
+        Self { writer, to: TapeTarget::File(lines) }.begun(edition, config)
+    }
+
+    /// Begins a tape that a test gets whole when the call is over. Nothing on it is masked: the caller is the test.
+    #[must_use]
+    pub fn for_test(to: Sender<CallTape>, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
+        let tape = CallTape { call_sid: call_sid.clone(), text: String::new() };
+        let to = TapeTarget::Test(HeldTape { tape, to });
+        Self { writer: TapeWriter::new(Mask::default()), to }.begun(edition, config)
+    }
+
+    fn begun(mut self, edition: &str, config: &CallConfig) -> Self {
+        let header = self.writer.header(edition, config);
+        self.line(header);
+        self
     }
 
     /// Records an input, before that call has it.
@@ -65,14 +112,22 @@ impl TapeRecorder {
     }
 
     fn line(&mut self, line: String) {
-        let Some(lines) = &self.lines else { return };
-        match lines.try_send(line) {
+        let sent = match &mut self.to {
+            TapeTarget::Nowhere => return,
+            TapeTarget::Test(held) => {
+                held.tape.text.push_str(&line);
+                held.tape.text.push('\n');
+                return;
+            }
+            TapeTarget::File(lines) => lines.try_send(line),
+        };
+        match sent {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 tracing::warn!("the disk is too slow for the tape: it ends here");
-                self.lines = None;
+                self.to = TapeTarget::Nowhere;
             }
-            Err(TrySendError::Disconnected(_)) => self.lines = None,
+            Err(TrySendError::Disconnected(_)) => self.to = TapeTarget::Nowhere,
         }
     }
 }

@@ -120,6 +120,7 @@ impl CallPhase {
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
             | Report::TurnUnanswered { .. }
+            | Report::PromptGuarded { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }
             | Report::TurnFailed { .. }

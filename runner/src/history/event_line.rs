@@ -48,6 +48,7 @@ fn form(report: &Report, words: bool) -> Form {
         Report::PromptRefused { .. }
         | Report::AnswerWithoutAudio { .. }
         | Report::Filler { .. }
+        | Report::PromptGuarded { .. }
         | Report::PayloadRefused { .. }
         | Report::ToolRefused { .. }
         | Report::ToolRun { .. }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use dialbridge_core::CallSid;
-use dialbridge_core::call_facts::{FACT_PREFIX, PARAMETER_PREFIX, is_outbound};
+use dialbridge_core::call_facts::{FACT_PREFIX, PARAMETER_PREFIX, is_outbound, is_sip_header};
 use dialbridge_core::parameters::NameCase;
+use dialbridge_core::turn_data::{END_USER_PREFIX, PAGE_PARAMETER, TurnData, is_page};
 
 use super::webhook::Webhook;
 use crate::service::admission::Admission;
@@ -37,8 +38,8 @@ type Pair = (String, String);
 /// The name of a parameter that is left out, and why.
 type LeftOut = (String, &'static str);
 
-/// The two numbers, the facts that core needs or that the agent is told, and the session parameters of the voice-url. What
-/// Twilio would not take is left out and logged.
+/// The two numbers, the facts that core needs or that the agent is told, and what the voice-url tells: session parameters, the
+/// page at which the call begins, and the caller's data. What Twilio or the agent would not take is left out and logged.
 pub(super) fn parameters(
     admission: &Admission,
     webhook: &Webhook,
@@ -48,8 +49,9 @@ pub(super) fn parameters(
     let Some(agent) = admission.agent(&info.agent) else { return Vec::new() };
     let number = |name: &str, twilios: &str| Some((name.to_owned(), webhook.parameter(twilios)?.to_owned()));
     let numbers = [number("from", "From"), number("to", "To")].into_iter().flatten();
-    let named = webhook.query.iter().filter(|(name, _)| name.starts_with(PARAMETER_PREFIX)).cloned();
-    let (taken, mut left_out) = fitting(numbers.chain(facts(webhook, agent)).chain(named), agent.call.parameter_names);
+    let (named, mut left_out) = named(webhook, agent.call.turn_data);
+    let (taken, without_room) = fitting(numbers.chain(facts(webhook, agent)).chain(named), agent.call.parameter_names);
+    left_out.extend(without_room);
     if matches!(agent.address.product(), Product::Es(_)) {
         // The others keep their session's parameters.
         let pairs = taken.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -62,11 +64,41 @@ pub(super) fn parameters(
     taken
 }
 
+/// What the voice-url tells the agent, as far as the agent takes it.
+fn named(webhook: &Webhook, takes: TurnData) -> (Vec<Pair>, Vec<LeftOut>) {
+    let (mut taken, mut left_out) = (Vec::new(), Vec::new());
+    for (name, value) in &webhook.query {
+        let fault = if name.starts_with(PARAMETER_PREFIX) {
+            None
+        } else if name.starts_with(END_USER_PREFIX) {
+            (!takes.has_end_user()).then_some("an agent of Dialogflow ES is not told of the caller")
+        } else if name != PAGE_PARAMETER || value.is_empty() {
+            continue;
+        } else if !takes.has_pages() {
+            Some("only an agent of Dialogflow CX has pages")
+        } else {
+            (!is_page(value)).then_some("a page is named flows/F/pages/P")
+        };
+        match fault {
+            None => taken.push((name.clone(), value.clone())),
+            Some(why) => left_out.push((name.clone(), why)),
+        }
+    }
+    (taken, left_out)
+}
+
+/// The facts that core needs or that the agent is told. Twilio sends SIP headers only with a call's first request; later ones
+/// bring them in the URL.
 fn facts<'a>(webhook: &'a Webhook, agent: &'a AgentConfig) -> impl Iterator<Item = (String, String)> + 'a {
     let chosen = agent.call.call_parameters.iter().map(|told| told.fact.as_str());
     let placed = is_outbound(webhook.parameter(DIRECTION)).then_some(DIRECTION);
     let names: BTreeSet<&str> = chosen.filter(|fact| !KNOWN_FACTS.contains(fact)).chain(placed).collect();
-    names.into_iter().filter_map(|fact| Some((format!("{FACT_PREFIX}{fact}"), webhook.fact(fact)?.to_owned())))
+    names.into_iter().filter_map(|fact| {
+        let name = format!("{FACT_PREFIX}{fact}");
+        let carried = || webhook.in_query(&name).filter(|_| is_sip_header(fact));
+        let value = webhook.fact(fact).or_else(carried)?.to_owned();
+        Some((name, value))
+    })
 }
 
 /// The parameters that Twilio takes, each name once; and the names of the others, with the reason.

@@ -12,7 +12,7 @@ use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use dialbridge_core::config::StreamShape;
 use dialbridge_core::{AgentEvent, StreamId};
 use ring::rand::{SecureRandom, SystemRandom};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -132,14 +132,7 @@ async fn turn(settings: &AgentConfig, client: &AgentClient, input: TurnInput) ->
     };
     let is_audio = input == TurnInput::Audio;
     let parameters = settings.call.parameters.clone();
-    let start = TurnStart {
-        input,
-        known_parameters: parameters.clone(),
-        parameters,
-        payload: Map::new(),
-        barge_in: None,
-        agent_ends: true,
-    };
+    let start = TurnStart { known_parameters: parameters.clone(), parameters, ..TurnStart::new(input) };
     let (events, mut came) = mpsc::channel(EVENT_QUEUE);
     // The stream ends with this set, even if nobody waits for the result.
     let mut tasks: JoinSet<()> = JoinSet::new();

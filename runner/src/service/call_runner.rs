@@ -46,12 +46,25 @@ impl CallRunner {
             return;
         };
         let config = context.config.clone();
-        let recorder = settings.record_dir.as_deref().map(|folder| {
-            let edition = settings.address.edition();
-            TapeRecorder::begin(folder, settings.tape_mask, call_sid, *issued_ms, edition, &config)
-        });
+        let edition = settings.address.edition();
+        let recorder = match (&self.setup.tapes, settings.record_dir.as_deref()) {
+            (Some(test), _) => Some(TapeRecorder::for_test(test.clone(), call_sid, edition, &config)),
+            (None, Some(folder)) => {
+                Some(TapeRecorder::begin(folder, settings.tape_mask, call_sid, *issued_ms, edition, &config))
+            }
+            (None, None) => None,
+        };
         let (agent, language, service) = (&info.agent, &context.session.language, public.http(""));
-        let identity = CallIdentity { call_sid, issued_ms: *issued_ms, agent, language, service, trace: info.trace };
+        let account = info.account.as_ref().or(admission.config.twilio.account_sid.as_ref());
+        let identity = CallIdentity {
+            call_sid,
+            account_sid: account.map(String::as_str),
+            issued_ms: *issued_ms,
+            agent,
+            language,
+            service,
+            trace: info.trace,
+        };
         let telemetry = admission.telemetry.call(identity, settings);
         // The call has its own task, so that a panic ends this call and no other.
         let mut call = JoinSet::new();

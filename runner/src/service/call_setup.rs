@@ -6,12 +6,14 @@ use std::time::Duration;
 use dialbridge_agents::SessionContext;
 use dialbridge_core::CallConfig;
 use dialbridge_core::carried::{CarriedOver, Opening};
+use tokio::sync::mpsc::Sender;
 
 use super::admission::Admission;
 use super::agents::Agents;
 use super::busy::busy;
 use crate::call::audio_share::WaitingAudio;
 use crate::call::context::{CallContext, CallKind};
+use crate::call::tape_recorder::CallTape;
 use crate::call::watch::Watch;
 use crate::history::{CallStart, History};
 use crate::settings::{AgentConfig, Limits, PublicUrl};
@@ -31,6 +33,8 @@ pub(crate) struct CallSetup {
     pub(super) fault_log: Arc<LogLimit>,
     pub(super) waiting_audio: WaitingAudio,
     pub(super) watch: Option<Watch>,
+    /// Gets the tape of each call.
+    pub(super) tapes: Option<Sender<CallTape>>,
     /// The calls that the page shows; `None` if there is no page.
     pub(super) history: Option<History>,
 }

@@ -17,12 +17,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::call::agent_breaker::AgentBreaker;
 use crate::call::audio_share::WaitingAudio;
 use crate::call::calls::Calls;
+use crate::call::tape_recorder::CallTape;
 use crate::call::watch::Watch;
 use crate::history::History;
 use crate::service::admin::Admin;
@@ -37,6 +40,7 @@ use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::{Now, Telemetry};
 use crate::twilio::rest::RestClient;
+use crate::twilio::signature::sign;
 use crate::twilio::ticket::TicketSigner;
 use dialbridge_agents::{Agent, AgentError, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
@@ -75,11 +79,13 @@ pub struct Dependencies {
     pub clock: WallClock,
     /// Watches the calls.
     pub watch: Option<Watch>,
+    /// Gets the tape of each call, in place of the folder that the settings name.
+    pub tapes: Option<Sender<CallTape>>,
 }
 
 impl Default for Dependencies {
     fn default() -> Self {
-        Self { dial: Arc::new(Tcp), clock: WallClock::System, watch: None }
+        Self { dial: Arc::new(Tcp), clock: WallClock::System, watch: None, tapes: None }
     }
 }
 
@@ -113,7 +119,7 @@ impl Service {
     /// # Errors
     /// [`StartError`] when something is missing that every call needs.
     pub fn new(config: Config, dependencies: Dependencies) -> Result<Arc<Self>, StartError> {
-        let Dependencies { dial, clock, watch } = dependencies;
+        let Dependencies { dial, clock, watch, tapes } = dependencies;
         let tokens = &config.twilio.auth_tokens;
         let signer = TicketSigner::new(&config.ticket_keys, tokens).map_err(|_| StartError::Randomness)?;
         let client = HttpClient::new(dial.clone()).map_err(StartError::Tls)?;
@@ -124,7 +130,7 @@ impl Service {
             breakers: config.agents.keys().map(|name| (name.clone(), Arc::new(AgentBreaker::new(name)))).collect(),
             signer: Arc::new(signer),
             clock,
-            telemetry: Arc::new(Telemetry::start(&config, &client, clock)),
+            telemetry: Arc::new(Telemetry::start(&config, &client, clock, sign)),
             refusal_log: Arc::default(),
             closed_log: Once::new(),
             no_tls_log: Once::new(),
@@ -143,6 +149,7 @@ impl Service {
             fault_log: Arc::default(),
             waiting_audio: WaitingAudio::default(),
             watch,
+            tapes,
             history: history.clone(),
         };
         let runner = Arc::new(CallRunner { admission: admission.clone(), setup, tasks: Mutex::default() });
@@ -196,6 +203,16 @@ impl Service {
         let drained = self.admission.drain.wait(|| self.admission.calls.live(), self.admission.calls.left()).await;
         self.admission.telemetry.flush(Drain::left(began).min(FLUSH)).await;
         drained
+    }
+
+    /// Synthesises words with the credentials and the voice of an agent: mu-law at 8,000 Hz, with or without a WAV
+    /// header.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no audio.
+    pub async fn synthesize(&self, agent: &str, language: &str, words: &str) -> Result<Bytes, String> {
+        let client = self.runner.setup.agents.client(agent).ok_or_else(|| format!("there is no agent {agent}"))?;
+        client.prompts.fetch(&format!("text:{words}"), language, &client.speech).await
     }
 
     /// All metrics of this instance, in the format of Prometheus.

@@ -5,6 +5,7 @@ use dialbridge_core::config::{
     BargeIn, CallConfig, CallLimits, DtmfConfig, Fillers, NoInput, Retry, StreamShape, Timeouts,
 };
 use dialbridge_core::parameters::NameCase;
+use dialbridge_core::turn_data::TurnData;
 
 use super::layer::Values;
 use super::table;
@@ -46,6 +47,11 @@ impl Values<'_> {
             end_of_utterance: self.get(&table::END_OF_UTTERANCE),
             call_parameters: self.get(&table::CALL_PARAMETERS),
             parameter_names: if product == Product::Cx { NameCase::Ignored } else { NameCase::Exact },
+            turn_data: match product {
+                Product::Cx => TurnData::EachTurn,
+                Product::Ces(_) => TurnData::AtOpening,
+                Product::Es(_) => TurnData::None,
+            },
             shape,
             audio_limit_ms,
             rotation_margin_ms: self.rotation_margin_ms(audio_limit_ms),
@@ -80,6 +86,8 @@ impl Values<'_> {
             min_ms: self.get(&table::BARGE_IN_MIN_MS),
             min_confidence: self.get(&table::BARGE_IN_MIN_CONFIDENCE),
             heard_parameter: self.find(&table::HEARD_PARAMETER),
+            echo_guard: self.get(&table::ECHO_GUARD),
+            ignore: self.find(&table::BARGE_IN_IGNORE),
         }
     }
 

@@ -27,8 +27,8 @@ use super::severity::Severity;
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url,
     call_parameters, caller_id, ces_entry_agent, digits_form, end_of_utterance, endpoint, event, fallback_twiml,
-    finish_digit, flow_versions, handoff_fields, host_label, language, list, listening_address, log_level,
-    parameter_name, phrases, project, renewal_seconds, sentence, stage_times, time_zone, trace_headers,
+    finish_digit, flow_versions, handoff_fields, host_label, ignored_phrases, language, list, listening_address,
+    log_level, parameter_name, phrases, project, renewal_seconds, sentence, stage_times, time_zone, trace_headers,
     webhook_headers,
 };
 use dialbridge_agents::{CesTransport, Endpoint, EsApi};
@@ -169,6 +169,11 @@ settings! {
         Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300");
         /// With how much confidence, in percent, speech interrupts a prompt at least
         Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
+        /// Whether the agent's own words that come back are told from the caller's
+        Agent ECHO_GUARD: bool = choice(&[("on", true), ("off", false)]).default_is("on");
+        /// Words that alone do not interrupt a prompt, a list of words and phrases; empty: none
+        Agent BARGE_IN_IGNORE: Vec<String> = form("PHRASES", "list", ignored_phrases).may_be_empty()
+            .otherwise("by language").example("mhm,okay,i see");
         /// Who ends what the caller says: the agent, we as soon as his words are known, or we after that much silence
         Agent END_OF_UTTERANCE: EndOfUtterance = form("RULE", "agent, quick, or a duration", end_of_utterance)
             .default_is("agent").example("800ms").idle_for_ces();
@@ -330,6 +335,8 @@ settings! {
         Agent EVENT_REDACTION: Redaction = choice(&[
             ("none", Redaction::None), ("words", Redaction::Words), ("all", Redaction::All),
         ]).default_is("all").needs("EVENT_WEBHOOK_URL");
+        /// Where each turn is posted, in the form of Twilio's own Dialogflow connector
+        Agent STATUS_CALLBACK_URL: String = web_url();
         /// The project that traces in log lines belong to
         Service GOOGLE_CLOUD_PROJECT: String = form("PROJECT", "", project).otherwise("that of the default agent")
             .example("my-project");

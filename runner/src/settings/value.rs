@@ -56,6 +56,9 @@ pub(super) const MAX_STAGE_MS: u64 = 600_000;
 const MAX_PHRASES: usize = 5_000;
 const MAX_PHRASE_CHARS: usize = 100;
 
+/// How many phrases may be ignored.
+const MAX_IGNORED_PHRASES: usize = 200;
+
 /// Audio in one of Twilio's frames, in milliseconds.
 const FRAME_MS: usize = 20;
 
@@ -282,6 +285,22 @@ pub(super) fn phrases(value: &str) -> Result<Vec<String>, String> {
         Some(long) => {
             let begin: String = long.chars().take(30).collect();
             Err(format!("has a phrase of more than {MAX_PHRASE_CHARS} characters, which begins with \"{begin}\""))
+        }
+        None => Ok(phrases),
+    }
+}
+
+/// Words and phrases that alone do not interrupt.
+pub(super) fn ignored_phrases(value: &str) -> Result<Vec<String>, String> {
+    let phrases = list(value);
+    if phrases.len() > MAX_IGNORED_PHRASES {
+        return Err(format!("has {} phrases, of which {MAX_IGNORED_PHRASES} are taken", phrases.len()));
+    }
+    let is_spoken = |phrase: &str| phrase.chars().any(char::is_alphanumeric);
+    match phrases.iter().find(|phrase| phrase.chars().count() > MAX_PHRASE_CHARS || !is_spoken(phrase)) {
+        Some(wrong) => {
+            let begin: String = wrong.chars().take(30).collect();
+            Err(format!("has \"{begin}\", which is no word and no phrase of at most {MAX_PHRASE_CHARS} characters"))
         }
         None => Ok(phrases),
     }

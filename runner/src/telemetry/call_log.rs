@@ -48,6 +48,12 @@ pub(crate) fn log_stages(
     });
 }
 
+/// Whether the log has a warning or an error for a report. A slow turn is one by the settings, and does not count.
+#[must_use]
+pub fn is_warning(report: &Report) -> bool {
+    level(report).is_some_and(|level| level <= Level::WARN)
+}
+
 /// The level of a report; `None` if it is not logged here.
 fn level(report: &Report) -> Option<Level> {
     let level = match report {
@@ -86,6 +92,7 @@ fn level(report: &Report) -> Option<Level> {
         | Report::Cancelled { .. }
         | Report::Filler { .. }
         | Report::Payload { .. }
+        | Report::PromptGuarded { .. }
         | Report::Played { .. }
         | Report::NoInputTurnReplaced { .. }
         | Report::Rotated { .. }

@@ -183,6 +183,7 @@ pub(crate) struct Metrics {
     stage_seconds: Times<Labels>,
     slow_turns: Count,
     barge_ins: Count,
+    prompts_guarded: Count,
     no_inputs: CountByAgent,
     faults: Count,
     retries: CountByAgent,
@@ -248,6 +249,11 @@ impl Metrics {
             stage_seconds: names.add(Times::new_with_constructor(times), "turn_stage_seconds", "The stages of that, one by one"),
             slow_turns: names.add(Family::default(), "slow_turns", "Turns that passed a bound, by the slow stage"),
             barge_ins: names.add(Family::default(), "barge_ins", "Prompts that were cut, by what cut them"),
+            prompts_guarded: names.add(
+                Family::default(),
+                "prompts_guarded",
+                "Turns whose words did not interrupt a prompt, by what they were",
+            ),
             no_inputs: names.add(Family::default(), "no_inputs", "Turns in which the caller said nothing"),
             faults: names.add(Family::default(), "turn_faults", "Turns that failed, by gRPC's code"),
             retries: names.add(Family::default(), "turn_retries", "Turns that failed and were tried again"),
@@ -322,6 +328,7 @@ impl Metrics {
             }
             Report::TurnOpened { input, .. } => count(&self.turns, "input", input),
             Report::BargeIn { by, .. } => count(&self.barge_ins, "by", by.as_str()),
+            Report::PromptGuarded { from, .. } => count(&self.prompts_guarded, "from", from.as_str()),
             Report::NoInput { .. } => {
                 self.no_inputs.get_or_create(agent).inc();
             }

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
+use dialbridge_core::call_facts::{FACT_PREFIX, PARAMETER_PREFIX, is_sip_header, is_telephone_address};
 use dialbridge_core::handoff::MAX_TWIML_CHARS;
+use dialbridge_core::turn_data::{END_USER_PREFIX, PAGE_PARAMETER};
 use dialbridge_core::twiml::with_dial_action;
 
 use super::ticket::{State, TicketSigner};
@@ -67,10 +69,15 @@ pub(crate) struct Query {
     pub(crate) left_out: Vec<String>,
 }
 
-/// The session parameters among `parameters`. They are in alphabetical order, because Twilio may sort a query before it asks
-/// or before it signs.
+/// What the agent is told by the voice-url among `parameters`, and the SIP headers, which Twilio sends only with the first
+/// request. They are in alphabetical order, because Twilio may sort a query before it asks or before it signs. No telephone
+/// address is among them.
 pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Query {
-    let mut named: Vec<_> = parameters.filter(|(name, _)| name.starts_with("param.")).collect();
+    let is_carried = |name: &str, value: &str| {
+        let is_header = name.strip_prefix(FACT_PREFIX).is_some_and(is_sip_header) && !is_telephone_address(value);
+        is_header || name == PAGE_PARAMETER || [PARAMETER_PREFIX, END_USER_PREFIX].iter().any(|it| name.starts_with(it))
+    };
+    let mut named: Vec<_> = parameters.filter(|(name, value)| is_carried(name, value)).collect();
     named.sort_unstable();
     named.into_iter().fold(Query::default(), |mut query, (name, value)| {
         let pair = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
@@ -109,9 +116,17 @@ mod tests {
             ("param.a", &*long),
             ("param.b", &long),
             ("param.c", "1"),
+            ("call.Direction", "inbound"),
+            ("call.SipHeader_X-Shop", "n"),
+            ("call.SipHeader_X-Desk", "sip:+15550155@pbx.example.com"),
+            ("page", "flows/F/pages/P"),
+            ("user.plan", "gold"),
         ];
         let query = query(parameters.into_iter());
         assert_eq!(query.left_out, ["param.b"]);
-        assert_eq!(query.text, format!("param.a={long}&param.c=1&param.shop=north+side%26&"), "in alphabetical order");
+        let expected = format!(
+            "call.SipHeader_X-Shop=n&page=flows%2FF%2Fpages%2FP&param.a={long}&param.c=1&param.shop=north+side%26&user.plan=gold&"
+        );
+        assert_eq!(query.text, expected, "in alphabetical order");
     }
 }

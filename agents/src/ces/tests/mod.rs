@@ -34,14 +34,7 @@ fn at_once() -> CesConfig {
 }
 
 fn start(input: TurnInput) -> TurnStart {
-    TurnStart {
-        input,
-        parameters: Map::new(),
-        known_parameters: Map::new(),
-        payload: Map::new(),
-        barge_in: None,
-        agent_ends: true,
-    }
+    TurnStart::new(input)
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -1,7 +1,7 @@
 //! Our messages to CES, as protobuf and as JSON.
 
 use bytes::Bytes;
-use dialbridge_core::agent::{Digits, DigitsForm, ToolCall, ToolOutcome, ToolResult, TurnInput};
+use dialbridge_core::agent::{Digits, DigitsForm, PastTurn, ToolCall, ToolOutcome, ToolResult, TurnInput};
 use dialbridge_core::audio::{AudioFormat, Encoding};
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use serde_json::{Value, json};
@@ -75,6 +75,21 @@ fn a_stream_that_carries_on_has_no_kick_start() {
 }
 
 #[test]
+fn a_stream_after_a_lost_one_brings_what_was_said() {
+    let mut start = start(TurnInput::Audio);
+    let turn = |caller: &str, agent: &str| PastTurn { caller: caller.to_owned(), agent: agent.to_owned() };
+    start.past_turns = vec![turn("", "Hello!"), turn("two loaves", "Two \"loaves\".")];
+    let messages = first(&context(CesConfig::default()), &start);
+    let said = |role: &str, text: &str| json!({ "role": role, "chunks": [{ "text": text }] });
+    assert_eq!(
+        as_json(&messages[0])["config"]["historicalContexts"],
+        json!([said("agent", "Hello!"), said("user", "two loaves"), said("agent", "Two \"loaves\".")])
+    );
+    let roles: Vec<_> = config(&messages[0]).historical_contexts.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!(roles, ["agent", "user", "agent"]);
+}
+
+#[test]
 fn the_numbers_of_codings_are_those_of_ces() {
     let formats = [
         (Encoding::Linear16, 16_000, 1, "LINEAR16"),
@@ -108,12 +123,14 @@ fn deployment_noise_time_zone_and_what_is_for_a_remote_dialogflow_agent_go_along
     let context = SessionContext { speech: speech.into(), ..context(ces) };
     let mut start = start(TurnInput::Audio);
     start.payload = object(json!({ "telephony": { "caller_id": "+15550100" } }));
+    start.end_user = object(json!({ "plan": "gold" }));
     let written = as_json(&first(&context, &start)[0]);
     assert_eq!(written["config"]["deployment"], deployment);
     assert_eq!(written["config"]["timeZone"], "Europe/Berlin");
     assert_eq!(written["config"]["inputAudioConfig"]["noiseSuppressionLevel"], "high");
     let remote = json!({
         "webhookHeaders": { "X-Tenant": "north" }, "payload": { "telephony": { "caller_id": "+15550100" } },
+        "endUserMetadata": { "plan": "gold" },
     });
     assert_eq!(written["config"]["remoteDialogflowQueryParameters"], remote);
 }

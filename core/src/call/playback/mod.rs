@@ -302,6 +302,11 @@ impl Playback {
         self.waiting.iter().map(Waiting::unsent_bytes).sum()
     }
 
+    /// How much audio of that turn's answer waits, in bytes of mu-law, as far as it is known.
+    pub(super) fn waiting_bytes_of(&self, turn: TurnId) -> usize {
+        self.waiting.iter().filter(|waiting| waiting.kind().turn == Some(turn)).map(Waiting::unsent_bytes).sum()
+    }
+
     /// The driver says how much audio may wait.
     pub(super) fn set_room(&mut self, ms: u64) {
         self.driver_room_ms = ms;

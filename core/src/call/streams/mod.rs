@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::agent::{Answer, AnswerPart, Prompt, ToolResult, TurnInput};
 use crate::call::Timer;
 use crate::call::caller_audio::Position;
+use crate::call::utterance::Utterance;
 use crate::config::{StreamShape, Timeouts};
 use crate::ids::{StreamId, TurnId};
 use crate::report::{EndFoundBy, Report};
@@ -272,6 +273,13 @@ pub(super) trait AgentStreams: Debug + Send {
     /// A stream opens.
     fn opens(&mut self, opening: Opening) -> Opened;
 
+    /// What the stream has heard of the caller in this turn was not his.
+    fn forget_words(&mut self) {
+        if let Some(heard) = self.heard_mut() {
+            heard.utterance = Utterance::default();
+        }
+    }
+
     // What comes from the agent.
 
     /// The stream has sent something.
@@ -418,6 +426,11 @@ pub(super) trait AgentStreams: Debug + Send {
 
     /// Whether an answer brings only the parameters that changed, which join the earlier ones.
     fn adds_parameters(&self) -> bool {
+        false
+    }
+
+    /// Whether the server may have lost the session when a stream fails.
+    fn may_lose_session(&self) -> bool {
         false
     }
 

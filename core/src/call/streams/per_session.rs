@@ -284,6 +284,11 @@ impl AgentStreams for PerSession {
         true
     }
 
+    /// The session's only copy is the server's.
+    fn may_lose_session(&self) -> bool {
+        true
+    }
+
     fn opens(&mut self, opening: Opening) -> Opened {
         let Opening { ids, input, is_starting_event, parameters, heard, position, now, answer_due } = opening;
         // An agent that does not know the event may refuse it or stay silent.
@@ -362,6 +367,15 @@ impl AgentStreams for PerSession {
     fn note_transcript(&mut self, _is_final: bool, now: CallTime, due: CallTime) -> Understood {
         self.await_answer(now, due);
         Understood::Latest
+    }
+
+    /// The agent need not answer its own words.
+    fn forget_words(&mut self) {
+        let (Self::Listening(stream) | Self::FinishingAnswer(stream)) = self else { return };
+        stream.heard.utterance = Utterance::default();
+        if stream.turn.answer.is_nothing() && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
+            stream.wait = Wait::Nothing;
+        }
     }
 
     fn note_answer(&mut self, answer: &Answer, now: CallTime) -> Option<Earlier> {

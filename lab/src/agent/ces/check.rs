@@ -9,8 +9,9 @@ use tonic::Status;
 use ces::bidi_session_client_message::MessageType;
 use ces::session_input::InputType;
 
+use crate::agent::ces::record::{PastMessage, Role};
 use crate::agent::protobuf::json_object;
-use crate::agent::script::{Ces, Digits};
+use crate::agent::script::{Ces, Digits, History};
 
 /// The minimum and maximum length of a session's id, in characters.
 const ID_CHARS: std::ops::RangeInclusive<usize> = 5..=63;
@@ -35,6 +36,10 @@ pub(super) struct Opened {
     pub(super) noise_suppression: String,
     /// The payload for a remote Dialogflow agent.
     pub(super) payload: Map<String, Value>,
+    /// What a remote Dialogflow agent should know of the caller.
+    pub(super) end_user: Map<String, Value>,
+    /// `historical_contexts`.
+    pub(super) history: Vec<PastMessage>,
 }
 
 /// A message after the configuration.
@@ -68,7 +73,8 @@ pub(super) fn opened(first: ces::BidiSessionClientMessage, behaviour: &Ces) -> R
     check_deployment(&config.deployment, &app, behaviour)?;
     check_entry_agent(&config.entry_agent, &app)?;
     let (input, output) = formats(config.input_audio_config.as_ref(), config.output_audio_config.as_ref())?;
-    let payload = config.remote_dialogflow_query_parameters.and_then(|parameters| parameters.payload);
+    let history = history(&config.historical_contexts, behaviour)?;
+    let remote = config.remote_dialogflow_query_parameters.unwrap_or_default();
     Ok(Opened {
         id,
         app,
@@ -78,7 +84,9 @@ pub(super) fn opened(first: ces::BidiSessionClientMessage, behaviour: &Ces) -> R
         deployment: config.deployment,
         time_zone: config.time_zone,
         noise_suppression: config.input_audio_config.map(|audio| audio.noise_suppression_level).unwrap_or_default(),
-        payload: payload.map(json_object).unwrap_or_default(),
+        payload: remote.payload.map(json_object).unwrap_or_default(),
+        end_user: remote.end_user_metadata.map(json_object).unwrap_or_default(),
+        history,
         name: config.session,
     })
 }
@@ -146,6 +154,27 @@ fn check_entry_agent(agent: &str, app: &str) -> Result<(), Status> {
     } else {
         Err(invalid("Invalid value at 'config.entry_agent': it is no agent of the session's app."))
     }
+}
+
+/// The past messages: a text of the user or of the agent each.
+fn history(messages: &[ces::Message], behaviour: &Ces) -> Result<Vec<PastMessage>, Status> {
+    if !messages.is_empty() && behaviour.history == History::Refused {
+        return Err(invalid("Invalid value at 'config.historical_contexts'."));
+    }
+    let past = messages.iter().map(|message| {
+        let role = match message.role.as_str() {
+            "user" => Role::User,
+            "agent" => Role::Agent,
+            _ => return Err(invalid("Invalid value at 'config.historical_contexts.role'.")),
+        };
+        match &message.chunks[..] {
+            [ces::Chunk { data: Some(ces::chunk::Data::Text(text)) }] if !text.is_empty() => {
+                Ok(PastMessage { role, text: text.clone() })
+            }
+            _ => Err(invalid("Invalid value at 'config.historical_contexts.chunks': the lab reads one text.")),
+        }
+    });
+    past.collect()
 }
 
 type Formats = (Option<AudioFormat>, Option<AudioFormat>);

@@ -414,6 +414,7 @@ impl Live {
     pub(super) fn break_stream(&mut self, broken: Break, now: Instant) {
         self.steps.clear();
         self.pending.clear();
+        self.serving.state.note_break(&self.opened.name);
         if broken == Break::Stall {
             self.stalled_until = Some(now + STALL_LIMIT);
         } else {

@@ -32,7 +32,7 @@ mod websocket;
 pub(crate) use ending::{WebSocketEnding, ending_of};
 pub(super) use grpc::CesService;
 pub(super) use record::Streams;
-pub use record::{Gap, InputRecord, StreamRecord, ToolAnswer};
+pub use record::{Gap, InputRecord, PastMessage, Role, StreamRecord, ToolAnswer};
 pub(super) use serving::Serving;
 pub(super) use sessions::CesSessions;
 pub(super) use websocket::serve as serve_http1;

@@ -28,6 +28,10 @@ pub struct StreamRecord {
     pub output: Option<AudioFormat>,
     /// `remote_dialogflow_query_parameters.payload`.
     pub payload: Map<String, Value>,
+    /// `remote_dialogflow_query_parameters.end_user_metadata`.
+    pub end_user: Map<String, Value>,
+    /// `historical_contexts`, in order.
+    pub history: Vec<PastMessage>,
     /// The header `X-Goog-User-Project`.
     pub user_project: Option<String>,
     /// Whether the header `Authorization` held a token.
@@ -79,6 +83,24 @@ impl StreamRecord {
     pub fn digits(&self) -> String {
         self.inputs.iter().filter(|input| input.kind == "dtmf").map(|input| input.text.as_str()).collect()
     }
+}
+
+/// What was said before the stream, as the client tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastMessage {
+    /// Who said it.
+    pub role: Role,
+    /// The text.
+    pub text: String,
+}
+
+/// The role of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `user`: the caller.
+    User,
+    /// `agent`.
+    Agent,
 }
 
 /// An input other than audio.

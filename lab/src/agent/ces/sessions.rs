@@ -22,6 +22,8 @@ struct Session {
     /// Whether a call that is already answered failed.
     has_error: bool,
     has_ended: bool,
+    /// Whether its last stream broke without notice.
+    has_broken: bool,
 }
 
 /// A tool call that waits for its result.
@@ -102,6 +104,21 @@ impl CesSessions {
 
     pub(super) fn has_ended(&self, session: &str) -> bool {
         self.at(session, |session| session.has_ended)
+    }
+
+    /// A stream of it breaks without notice.
+    pub(super) fn note_break(&self, session: &str) {
+        self.at(session, |session| session.has_broken = true);
+    }
+
+    /// Whether its last stream broke without notice. Asks once.
+    pub(super) fn take_break(&self, session: &str) -> bool {
+        self.at(session, |session| std::mem::take(&mut session.has_broken))
+    }
+
+    /// Forgets all of it.
+    pub(super) fn forget(&self, session: &str) {
+        self.at(session, |session| *session = Session::default());
     }
 
     fn at<T>(&self, session: &str, then: impl FnOnce(&mut Session) -> T) -> T {

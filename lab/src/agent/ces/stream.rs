@@ -16,9 +16,9 @@ use crate::agent::ces::ending::Ending;
 use crate::agent::ces::exchange::{FromClient, Outgoing};
 use crate::agent::ces::frames;
 use crate::agent::ces::live::Live;
-use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, StreamEntry, StreamRecord, ToolAnswer};
+use crate::agent::ces::record::{GAP_MS, Gap, InputRecord, Role, StreamEntry, StreamRecord, ToolAnswer};
 use crate::agent::ces::serving::{Serving, StreamRequest};
-use crate::agent::script::{AfterEnd, Ces};
+use crate::agent::script::{AfterEnd, Ces, History, SessionState};
 use crate::agent::was_reset::WasReset;
 
 /// Reads a client's messages.
@@ -85,6 +85,7 @@ impl Stream {
         if let Some(broken) = serving.break_at_config(&stream_request) {
             return Err(Ending::Broken(broken));
         }
+        restore(serving, &opened);
         let now = Instant::now();
         let entry = serving.streams().begin(&opened.id, record_of(&opened, stream_request));
         Ok(Self {
@@ -280,6 +281,20 @@ fn checked(
     Ok(opened)
 }
 
+/// Finds the session's place in the script: where it was, where its history ends, or the beginning.
+fn restore(serving: &Serving, opened: &Opened) {
+    let behaviour = &serving.script().ces;
+    let (session, conversations) = (&opened.name, &serving.sessions.conversations);
+    if serving.state.take_break(session) && behaviour.sessions == SessionState::Lost {
+        conversations.forget(session);
+        serving.state.forget(session);
+    }
+    if behaviour.history == History::Taken && !opened.history.is_empty() {
+        let said = opened.history.iter().filter(|message| message.role == Role::User).count();
+        conversations.go_on_after(session, said);
+    }
+}
+
 fn refused(serving: &Serving, ending: Ending) -> Ending {
     serving.streams().refuse(&describe(&ending));
     ending
@@ -302,6 +317,8 @@ fn record_of(opened: &Opened, stream_request: StreamRequest) -> StreamRecord {
         input: opened.input,
         output: opened.output,
         payload: opened.payload.clone(),
+        end_user: opened.end_user.clone(),
+        history: opened.history.clone(),
         user_project: stream_request.user_project,
         has_token: stream_request.has_token,
         ..StreamRecord::default()

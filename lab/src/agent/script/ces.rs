@@ -78,6 +78,10 @@ pub struct Ces {
     pub turn_index: TurnIndex,
     /// What a new stream of a session that has ended gets.
     pub after_end: AfterEnd,
+    /// Whether a session survives the break of its stream.
+    pub sessions: SessionState,
+    /// What becomes of `historical_contexts`.
+    pub history: History,
 }
 
 impl Default for Ces {
@@ -116,6 +120,8 @@ impl Default for Ces {
             ambient: false,
             turn_index: TurnIndex::Session,
             after_end: AfterEnd::Continues,
+            sessions: SessionState::Kept,
+            history: History::Ignored,
         }
     }
 }
@@ -299,6 +305,28 @@ pub enum AfterEnd {
     /// The conversation goes on.
     Continues,
     /// `FAILED_PRECONDITION`.
+    Refused,
+}
+
+/// Whether a session survives the break of its stream. An announced end never loses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    /// It does.
+    Kept,
+    /// The next stream begins the conversation anew, unless it brings its history.
+    Lost,
+}
+
+/// What becomes of `historical_contexts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum History {
+    /// The session goes on where they end, whatever it was before.
+    Taken,
+    /// Nothing.
+    Ignored,
+    /// `INVALID_ARGUMENT`.
     Refused,
 }
 

@@ -42,6 +42,8 @@
 //! think_ms = 900                   # how long the agent thinks
 //! protected = true                 # the caller may not interrupt (CX)
 //! no_match = true                  # the caller was not understood
+//! page = "Confirm"                 # the page that the conversation is on then, and its flow (CX)
+//! flow = "Checkout"
 //! success = true                   # the conversation is a success (CX)
 //! webhook_fault = "down"           # a webhook failed on the way
 //! payload = { dialbridge = { end = true } }    # a custom payload, or a list of them
@@ -95,13 +97,16 @@
 //! ```toml
 //! closes = "after-answer"          # or "after-half-close"
 //! answers = "after-half-close"     # or "at-once"
-//! transcripts = "before-end"       # or "after-end"
+//! transcripts = "before-end"       # or "after-end", "without-end", "interim-only" (ES, CX)
 //! speech_ends = "in-transcripts"   # or "in-end", "nowhere": what has a `speech_end_offset`
+//! recogniser_lag_ms = 0            # how late transcripts and ends come, and by how much more at most
+//! recogniser_jitter_ms = 0
 //! audio_messages = "after"         # or "with-result", "split" (ES)
 //! mixed_audio = "apart"            # or "in-output-audio" (CX)
 //! parameter_names = "as-set"       # or "lower", "upper" (CX)
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
+//! understands_itself = false       # whether words of `say` that a telephone returns are understood
 //! confidence = 0.9                 # of the transcripts; without it they have none
 //! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one; with
 //!                                  # announced = "mp3" or "ogg-opus" the answer names that coding
@@ -179,14 +184,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 pub use ces::{
-    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, Outputs, PlannedBreak, Routing, Serves,
-    ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
+    AfterEnd, Break, Ces, Digits, EndOrder, EndSession, Frames, HalfClose, History, Outputs, PlannedBreak, Routing,
+    Serves, SessionState, ToolCalls, TurnCompleted, TurnIndex, UnknownEvent,
 };
 pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{
-    Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, SpeechEnds, Transcripts,
+    Announced, Answers, AudioMessages, Closes, DebuggingInfo, Edition, MixedAudio, Output, ReturnedNames, SpeechEnds,
+    Transcripts,
 };
 
 /// An agent's script.
@@ -217,16 +223,26 @@ pub struct Script {
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
+    /// Where the debugging info stands (CX).
+    pub debugging_info: DebuggingInfo,
     /// In which case the names of parameters come back.
     pub parameter_names: ReturnedNames,
+    /// How late transcripts and the end of an utterance come, in milliseconds.
+    pub recogniser_lag_ms: u64,
+    /// How much later than that some of them come, in milliseconds.
+    pub recogniser_jitter_ms: u64,
     /// Whether there are transcripts before the last one.
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
     pub word_times: bool,
+    /// Whether the recogniser understands the agent's own words where a telephone returns them.
+    pub understands_itself: bool,
     /// Confidence of the transcripts, from 0 to 1. Google gives it for final ones, and not always.
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
     pub output: Option<Output>,
+    /// The pages that the agent has, as `flows/F/pages/P`; none: all (CX).
+    pub pages: Vec<String>,
     /// What the REST API shows of the agent (CX).
     pub agent: AgentResource,
     /// Settings of CES only.
@@ -260,11 +276,16 @@ impl Default for Script {
             speech_ends: SpeechEnds::default(),
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
+            debugging_info: DebuggingInfo::WithAnswer,
             parameter_names: ReturnedNames::AsSet,
+            recogniser_lag_ms: 0,
+            recogniser_jitter_ms: 0,
             interim: true,
             word_times: false,
+            understands_itself: false,
             confidence: None,
             output: None,
+            pages: Vec::new(),
             agent: AgentResource::default(),
             ces: Ces::default(),
             start: Start::default(),

@@ -25,6 +25,10 @@ pub struct Reply {
     pub think_ms: Option<u64>,
     /// Display name of the intent.
     pub intent: String,
+    /// Display name of the page that the conversation is on then (CX).
+    pub page: String,
+    /// Display name of its flow (CX).
+    pub flow: String,
     /// Action of the result (ES).
     pub action: String,
     /// Parameters of the result.
@@ -90,6 +94,13 @@ pub struct Reply {
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("say", &self.say).field("audio", &self.audio).finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// How long its audio is, in milliseconds.
+    pub(crate) fn audio_ms(&self) -> u64 {
+        self.mulaw.as_ref().map_or(0, |mulaw| mulaw.len() as u64 / 8)
     }
 }
 

@@ -80,6 +80,8 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("BARGE_IN_MIN_WORDS", vec!["0", "101", "one"]),
         ("BARGE_IN_MIN_MS", vec!["60001", "0.5"]),
         ("BARGE_IN_MIN_CONFIDENCE", vec!["101", "0.6"]),
+        ("ECHO_GUARD", vec!["true", "On", "1"]),
+        ("BARGE_IN_IGNORE", vec!["mhm,...", "mhm,!", &long]),
         ("CALL_PARAMETERS", vec!["from", "From=", "Digits", "SipHeader_", "SipHeader_x y", "From=a b", "From=a,To=A"]),
         ("HEARD_PARAMETER", vec!["what was heard", "heard.ms", "ä"]),
         ("NO_INPUT_EVENT", vec![&long, "a\tb"]),
@@ -127,6 +129,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SLOW_TURN_MS", vec!["600001", "-1", "3 s"]),
         ("SLOW_STAGES_MS", vec!["agent", "agents=1", "agent=fast", "agent=1,playout=600001", "=1"]),
         ("EVENT_WEBHOOK_URL", vec!["example.com/events", "mailto:a@example.com"]),
+        ("STATUS_CALLBACK_URL", vec!["example.com/turns", "ftp://example.com"]),
         ("EVENT_REDACTION", vec!["some", "digits"]),
         ("GOOGLE_CLOUD_PROJECT", vec!["my project", "a/b"]),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", vec!["localhost:4318", "http://h/?a=b"]),
@@ -207,8 +210,10 @@ fn an_empty_value_counts_as_not_given() {
     );
     assert!(of_empty.call.call_parameters.is_empty(), "nor is the agent told anything of the call");
     let default = agent(&[]);
+    assert_eq!(of_empty.call.barge_in.ignore, Some(Vec::new()), "and every word interrupts");
     let call_parameters = Vec::new();
-    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, ..default.call });
+    let barge_in = of_empty.call.barge_in.clone();
+    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, barge_in, ..default.call });
     assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
 }
 
@@ -327,11 +332,22 @@ fn interruptions_are_as_they_are_set() {
         ("BARGE_IN_MIN_MS", "250"),
         ("BARGE_IN_MIN_CONFIDENCE", "60"),
         ("HEARD_PARAMETER", "what_was-heard1"),
+        ("ECHO_GUARD", "off"),
+        ("BARGE_IN_IGNORE", "mhm, i see"),
     ]);
     let heard_parameter = Some("what_was-heard1".to_owned());
-    let expected =
-        BargeIn { mode: BargeInMode::Speech, min_words: 3, min_ms: 250, min_confidence: 60, heard_parameter };
+    let expected = BargeIn {
+        mode: BargeInMode::Speech,
+        min_words: 3,
+        min_ms: 250,
+        min_confidence: 60,
+        heard_parameter,
+        echo_guard: false,
+        ignore: Some(vec!["mhm".to_owned(), "i see".to_owned()]),
+    };
     assert_eq!(rule.call.barge_in, expected);
+    let nothing_ignored = agent(&[("BARGE_IN_IGNORE", "")]).call.barge_in.ignore;
+    assert_eq!(nothing_ignored, Some(Vec::new()), "as against the words of the language");
 }
 
 #[test]

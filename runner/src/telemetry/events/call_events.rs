@@ -104,6 +104,7 @@ impl CallEvents {
             | Report::WebhookFailed { .. }
             | Report::StartingEventUnanswered { .. }
             | Report::TurnUnanswered { .. }
+            | Report::PromptGuarded { .. }
             | Report::Played { .. }
             | Report::NoInputTurnReplaced { .. }
             | Report::Rotated { .. }

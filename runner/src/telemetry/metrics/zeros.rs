@@ -1,7 +1,7 @@
 //! Shows an agent's metrics as 0 before anything counts. An alert does not notice a counter that first appears as 1.
 
 use dialbridge_core::ending::{CallLimit, VirtualAgentStatus as Status};
-use dialbridge_core::report::{BargeInBy, CloseReason, EndFoundBy};
+use dialbridge_core::report::{BargeInBy, CloseReason, EndFoundBy, GuardedFrom};
 use dialbridge_core::stages::TurnStage;
 
 use super::{AUDIO_OUTCOMES, AgentLabels, CODES, Labels, Metrics, OTHER_CODE};
@@ -29,6 +29,8 @@ const REASONS: [CloseReason; 11] = [
 const BOUNDS: [CallLimit; 4] = [CallLimit::Call, CallLimit::Silence, CallLimit::FailedTurns, CallLimit::NoInputTurns];
 
 const INTERRUPTIONS: [BargeInBy; 4] = [BargeInBy::Speech, BargeInBy::Voice, BargeInBy::Dtmf, BargeInBy::Agent];
+
+const GUARDED: [GuardedFrom; 3] = [GuardedFrom::Echo, GuardedFrom::Backchannel, GuardedFrom::Doubt];
 
 /// The kinds of what can be left out.
 const LEFT_OUT: [&str; 9] =
@@ -65,6 +67,7 @@ impl Metrics {
         let bounds = BOUNDS.map(|bound| (&self.limits, "limit", bound.as_str()));
         let left_out = LEFT_OUT.map(|what| (&self.left_out, "what", what));
         let interruptions = INTERRUPTIONS.map(|by| (&self.barge_ins, "by", by.as_str()));
+        let guarded = GUARDED.map(|from| (&self.prompts_guarded, "from", from.as_str()));
         let inputs = INPUTS.map(|input| (&self.turns, "input", input));
         let codes = CODES.into_iter().filter(|code| *code != "OK").chain([OTHER_CODE]);
         let faults = codes.map(|code| (&self.faults, "code", code));
@@ -74,6 +77,7 @@ impl Metrics {
             .chain(left_out)
             .chain(bounds)
             .chain(interruptions)
+            .chain(guarded)
             .chain(inputs)
             .chain(faults);
         for (family, name, value) in all {

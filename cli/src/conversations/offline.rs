@@ -1,0 +1,68 @@
+//! Runs a file against the tape of its recorded run: no network, and no time passes.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use dialbridge_core::replay::play;
+use dialbridge_core::tape::Tape;
+use dialbridge_runner::settings::with_settings;
+
+use super::file::ConversationFile;
+use super::seen::SeenCall;
+
+/// The longest tape that is read, in bytes.
+const MAX_TAPE_BYTES: u64 = 256 << 20;
+
+/// The editions that a tape can have.
+pub const EDITIONS: [&str; 3] = ["cx", "es", "ces"];
+
+impl ConversationFile {
+    /// The editions of its recorded runs.
+    #[must_use]
+    pub fn recorded_editions(&self) -> Vec<&'static str> {
+        EDITIONS.into_iter().filter(|edition| self.tape_path(edition).exists()).collect()
+    }
+
+    /// Plays the file's call with the agent of its tape. `changes` are further settings, as `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// A sentence that says why it cannot be played: a recording or the tape is missing, or does not fit the file.
+    pub fn play_offline(&self, edition: &str, changes: &[String]) -> Result<SeenCall, String> {
+        let path = self.tape_path(edition);
+        let tape = read_tape(&path)?;
+        let steps = self.caller()?;
+        let anew = format!("record it anew: dialbridge test --record {}", self.path.display());
+        let Some(recorded) = &tape.header.conversation else {
+            return Err(format!(
+                "{}: this tape is not the recorded run of a conversation file; {anew}",
+                path.display()
+            ));
+        };
+        if let Some(what) = recorded.difference(&self.conversation(&steps)) {
+            return Err(format!("{}: the tape no longer fits the file: {what}; {anew}", path.display()));
+        }
+        let own = self.settings.iter().map(|(name, value)| format!("{name}={value}"));
+        let changes: Vec<String> = own.chain(changes.iter().cloned()).collect();
+        let config = with_settings(&tape.header.config, &tape.header.edition, &changes)?;
+        let mut seen = SeenCall::of(&play(&tape, steps, config));
+        if let Some(stopped) = &mut seen.stopped {
+            *stopped = format!("{}: the call leaves its tape: {stopped}; {anew}", path.display());
+        }
+        Ok(seen)
+    }
+}
+
+fn read_tape(path: &Path) -> Result<Tape, String> {
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    if fs::metadata(path).map_err(told)?.len() > MAX_TAPE_BYTES {
+        return Err(format!("{}: it has more than {} MiB, too many for a tape", path.display(), MAX_TAPE_BYTES >> 20));
+    }
+    let text = fs::read_to_string(path).map_err(told)?;
+    let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let is_whole = tape.outputs.iter().any(|line| line.contains("\"close\""));
+    if !is_whole {
+        return Err(format!("{}: the tape breaks off before the end of its call", path.display()));
+    }
+    Ok(tape)
+}

@@ -1,0 +1,211 @@
+//! A service of its own for one call: with the settings of the environment, a simulated Twilio, and nothing that a test
+//! should not reach: no real Twilio account, no production telemetry, no hand-off handler of somebody's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dialbridge_lab::agent::{LabAgent, ServedAgent};
+use dialbridge_lab::net::{Net, Pipes};
+use dialbridge_lab::served::Served;
+use dialbridge_lab::twilio::{Account, SimulatedTwilio};
+use dialbridge_net::dial::{Dial, Tcp};
+use dialbridge_runner::call::tape_recorder::CallTape;
+use dialbridge_runner::http;
+use dialbridge_runner::service::{Dependencies, Service};
+use dialbridge_runner::settings::{Config, Endpoint, Platform, SettingErrors, Settings, with_settings};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How connections are opened and accepted.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    dial: Arc<dyn Dial>,
+    /// In place of sockets on the loopback address: then the clock may be a virtual one.
+    pipes: Option<Pipes>,
+}
+
+impl Surroundings {
+    /// Sockets. The service reaches its agent by `dial`.
+    #[must_use]
+    pub fn sockets(dial: Arc<dyn Dial>) -> Self {
+        Self { dial, pipes: None }
+    }
+
+    /// Pipes within this process, for agents that are lab scripts.
+    #[must_use]
+    pub fn pipes() -> Self {
+        let pipes = Pipes::default();
+        Self { dial: Arc::new(pipes.clone()), pipes: Some(pipes) }
+    }
+}
+
+/// A service, its lab agents and a simulated Twilio. All of it stops when this is dropped.
+pub(super) struct Stack {
+    /// The service's URL.
+    pub(super) url: String,
+    /// The edition of each agent by its name.
+    pub(super) editions: BTreeMap<String, &'static str>,
+    /// The default agent's name.
+    pub(super) default_agent: String,
+    pub(super) twilio: SimulatedTwilio,
+    pub(super) service: Arc<Service>,
+    /// The tapes of the calls that are over.
+    pub(super) tapes: mpsc::Receiver<CallTape>,
+    _tasks: JoinSet<()>,
+    _served: (Option<Served>, Vec<ServedAgent>),
+}
+
+/// The auth token of the simulated account.
+const TOKEN: &str = "the-tests-auth-token";
+
+/// How many media streams of a call may end before one is read.
+const TAPES: usize = 8;
+
+/// Settings that lead out of a test. They are left out.
+const LEADS_OUT: [&str; 12] = [
+    "TWILIO_API_KEY_SID",
+    "TWILIO_API_KEY_SECRET",
+    "TWILIO_EDGE",
+    "TWILIO_REGION",
+    "TICKET_KEY",
+    "ADMIN_TOKEN",
+    "RECORD_DIR",
+    "OVERFLOW_URL",
+    "HISTORY_DIR",
+    "EVENTS_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+];
+
+impl Stack {
+    /// Starts a service with these settings. `own` are those of the call alone: they go before all others.
+    pub(super) async fn start(surroundings: &Surroundings, given: &Settings, own: &[String]) -> Result<Self, String> {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let told = |error: &dyn std::error::Error| error.to_string();
+        let (mut tasks, mut served) = (JoinSet::new(), (None, Vec::new()));
+        let net = match &surroundings.pipes {
+            Some(pipes) => Net::Pipes(pipes.clone()),
+            None => Net::Tcp,
+        };
+        let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), net);
+        let (rest_url, url, listener) = match &surroundings.pipes {
+            Some(pipes) => {
+                let rest = twilio.clone();
+                accept(&mut tasks, pipes.listen(&format!("twilio-{n}.test:80")), move |pipe| {
+                    let rest = rest.clone();
+                    async move { rest.serve_rest(pipe).await }
+                });
+                (format!("http://twilio-{n}.test"), format!("http://service-{n}.test"), None)
+            }
+            None => {
+                let rest = twilio.serve_rest_on_loopback().await.map_err(|error| told(&error))?;
+                let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(|error| told(&error))?;
+                let address = listener.local_addr().map_err(|error| told(&error))?;
+                let rest_url = rest.url();
+                served.0 = Some(rest);
+                (rest_url, format!("http://{address}"), Some(listener))
+            }
+        };
+        let mut config = config(given, own, &url, &rest_url, twilio.account())?;
+        for (name, agent) in &mut config.agents {
+            let Some(lab) = &agent.lab else { continue };
+            let lab = LabAgent::new(lab.script.clone());
+            let endpoint = match &surroundings.pipes {
+                Some(pipes) => {
+                    let host = format!("agent-{n}-{name}.test");
+                    tasks.spawn(lab.serve_on_pipes(pipes.listen(&format!("{host}:80"))));
+                    format!("http://{host}")
+                }
+                None => {
+                    let agent = lab.serve_on_loopback().await.map_err(|error| told(&error))?;
+                    let endpoint = agent.endpoint();
+                    served.1.push(agent);
+                    endpoint
+                }
+            };
+            agent.endpoint = Some(Endpoint { url: endpoint, is_plaintext: true });
+        }
+        let editions = config.agents.iter().map(|(name, agent)| (name.clone(), agent.address.edition())).collect();
+        let default_agent = config.default_agent.clone();
+        let (sender, tapes) = mpsc::channel(TAPES);
+        let dial = surroundings.dial.clone();
+        let dependencies = Dependencies { dial, tapes: Some(sender), ..Dependencies::default() };
+        let service = Service::new(config, dependencies).map_err(|error| told(&error))?;
+        match (&surroundings.pipes, listener) {
+            (_, Some(listener)) => {
+                tasks.spawn(http::serve(service.clone(), listener));
+            }
+            (Some(pipes), None) => {
+                let serving = service.clone();
+                accept(&mut tasks, pipes.listen(&format!("service-{n}.test:80")), move |pipe| {
+                    http::serve_connection(serving.clone(), pipe)
+                });
+            }
+            (None, None) => {}
+        }
+        Ok(Self { url, editions, default_agent, twilio, service, tapes, _tasks: tasks, _served: served })
+    }
+
+    /// The language of an agent's calls.
+    pub(super) fn language(&self, agent: &str) -> Option<String> {
+        self.service.config().agents.get(agent).map(|agent| agent.language.clone())
+    }
+
+    /// The voice-url.
+    pub(super) fn voice_url(&self) -> String {
+        format!("{}/twiml", self.url)
+    }
+}
+
+/// The settings of a call, checked.
+fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: &Account) -> Result<Config, String> {
+    let lines = |errors: &SettingErrors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let mut settings = given.clone();
+    for name in LEADS_OUT {
+        // A name that is no setting here leads nowhere.
+        let _ = settings.try_set(name, "");
+    }
+    for change in own {
+        let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
+        if !settings.try_set(name, value) {
+            return Err(format!("{name} is no setting"));
+        }
+    }
+    settings.set("PUBLIC_URL", url);
+    settings.set("TWILIO_ACCOUNT_SID", account.sid.clone());
+    settings.set("TWILIO_AUTH_TOKEN", TOKEN);
+    settings.set("TWILIO_API_URL", rest_url);
+    let mut config = settings.check(Platform::Elsewhere).map_err(|errors| lines(&errors))?;
+    config.traces = None;
+    config.admin_token = None;
+    for agent in config.agents.values_mut() {
+        agent.events = None;
+        agent.record_dir = None;
+        agent.overflow_url = None;
+        agent.call = with_settings(&agent.call, agent.address.edition(), own)?;
+        agent.call.handoff.end_of_interaction_url = Some(format!("{rest_url}/handoff"));
+    }
+    Ok(config)
+}
+
+fn accept<F: Future<Output = ()> + Send + 'static>(
+    tasks: &mut JoinSet<()>,
+    mut pipes: mpsc::Receiver<tokio::io::DuplexStream>,
+    serve: impl Fn(tokio::io::DuplexStream) -> F + Send + 'static,
+) {
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Some(pipe) = pipes.recv().await {
+            connections.spawn(serve(pipe));
+        }
+    });
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::sockets(Arc::new(Tcp))
+    }
+}

@@ -1,0 +1,332 @@
+//! Plays a call again with the agent of its tape, in a closed loop: the caller takes his steps when he hears the agent,
+//! the agent answers what it is given, and both move when the call does something sooner or later than it did.
+//!
+//! [`replay`](super::replay) feeds each input at its recorded time. That shows what this version makes of the same
+//! inputs, but no recorded input comes sooner because the call ended an utterance sooner. Here it does.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::agent::AgentEvent;
+use crate::audio::BYTES_PER_MS;
+use crate::call::{Input, Output, UpdateResult};
+use crate::config::CallConfig;
+use crate::ids::{FetchId, StreamId, ToolsId};
+use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS};
+use crate::replay::caller_place::{CallerSteps, speech_ms};
+use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
+use crate::replay::recorded_agent::RecordedAgent;
+use crate::replay::{Player, Step};
+use crate::tape::{Tape, TapeInput};
+use crate::time::CallTime;
+use crate::twilio::{Inbound, parse};
+
+/// The longest call that is played, in milliseconds.
+const MAX_CALL_MS: u64 = 3_600_000;
+
+/// How long a caller waits for the time of his next step while nobody speaks, in milliseconds. Then he hangs up.
+pub const PATIENCE_MS: u64 = 20_000;
+
+/// Plays the call of a tape with a caller who takes these steps. The tape must have the header of a conversation, and
+/// `steps` must be the steps that it describes: see [`Conversation::difference`](crate::tape::Conversation::difference).
+/// A tape of another caller leads to a [`Divergence`](super::Divergence).
+#[must_use]
+pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCall {
+    let mut recorded = CallerSteps::default();
+    let mut live = CallerSteps::default();
+    let recorded_steps = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
+    let mut places = recorded_steps.map(|step| step.from_ms);
+    let mut times = Vec::new();
+    for step in &steps {
+        let audio = if let CallerStep::Say { audio, .. } = step { Some(&audio[..]) } else { None };
+        recorded.add(audio, places.next().flatten());
+        live.add(audio, None);
+        times.push(StepTimes::of(audio.and_then(speech_ms)));
+    }
+    let mut closed_loop = ClosedLoop {
+        agent: RecordedAgent::of(tape, &recorded),
+        driver: RecordedDriver::of(tape),
+        player: Player::with(tape, config),
+        steps: live,
+        times,
+        caller: Caller::new(steps),
+        messages: Vec::new(),
+        handled: 0,
+        now: CallTime::START,
+        frames: 0,
+        gave_up: false,
+    };
+    closed_loop.run(tape);
+    closed_loop.finish()
+}
+
+struct ClosedLoop {
+    agent: RecordedAgent,
+    driver: RecordedDriver,
+    player: Player,
+    /// The caller's steps, as far as he has come.
+    steps: CallerSteps,
+    times: Vec<StepTimes>,
+    caller: Caller,
+    messages: Vec<AgentMessage>,
+    /// How many steps of the replay have been handled.
+    handled: usize,
+    now: CallTime,
+    frames: u64,
+    gave_up: bool,
+}
+
+/// What happens next.
+enum Next {
+    Mark,
+    Agent,
+    Driver,
+    Deadline,
+    Frame,
+}
+
+impl ClosedLoop {
+    fn run(&mut self, tape: &Tape) {
+        self.player.simulate_marks = true;
+        for text in opening(tape) {
+            self.feed(&Input::Twilio(&text));
+        }
+        while !self.player.call.is_closed() && self.now.as_ms() < MAX_CALL_MS {
+            let (at, next) = self.next();
+            self.now = self.now.max(at);
+            match next {
+                Next::Mark => self.player.return_marks(self.now),
+                Next::Deadline => self.feed(&Input::Timeout),
+                Next::Agent => {
+                    if let Some((stream, event)) = self.agent.take(self.now, &self.steps) {
+                        self.agent_event(stream, event);
+                    }
+                }
+                Next::Driver => self.driver_input(),
+                Next::Frame => self.frame(),
+            }
+            self.handle_outputs();
+        }
+    }
+
+    /// The earliest of all that can happen. Of two at the same time the caller's frame is the last.
+    fn next(&self) -> (CallTime, Next) {
+        let frame = (CallTime::from_ms(self.frames * FRAME_MS), Next::Frame);
+        let others = [
+            self.player.playout.next_mark_at().map(|at| (at, Next::Mark)),
+            self.agent.next_at(&self.steps).map(|at| (at, Next::Agent)),
+            self.driver.next_at().map(|at| (at, Next::Driver)),
+            self.player.call.poll_timeout().map(|(at, _)| (at, Next::Deadline)),
+        ];
+        others.into_iter().flatten().chain([frame]).min_by_key(|(at, _)| *at).unwrap_or((self.now, Next::Frame))
+    }
+
+    fn feed(&mut self, input: &Input<'_>) {
+        self.player.feed(input, self.now);
+        self.handle_outputs();
+    }
+
+    fn agent_event(&mut self, stream: StreamId, event: AgentEvent) {
+        self.messages.push(AgentMessage { at: self.now, stream, event: event.clone() });
+        self.feed(&Input::Agent(stream, event));
+    }
+
+    fn driver_input(&mut self) {
+        match self.driver.take() {
+            Some(DriverInput::Updated(result)) => {
+                self.feed(&Input::Updated(result));
+                if result == UpdateResult::Accepted {
+                    self.hang_up();
+                }
+            }
+            Some(DriverInput::Fetched(id, audio)) => {
+                self.feed(&Input::Fetched(id, audio.as_deref().map_err(String::as_str)));
+            }
+            Some(DriverInput::ToolsRun(id, results)) => self.feed(&Input::ToolsRun(id, results)),
+            None => {}
+        }
+    }
+
+    fn frame(&mut self) {
+        self.player.playout.advance(self.now);
+        let now_ms = self.now.as_ms();
+        let audio = AgentAudio { now_ms, agent_is_speaking: self.player.playout.is_playing() };
+        let moment = self.caller.next(audio);
+        let position_ms = self.frames * FRAME_MS;
+        for act in moment.acts {
+            self.act(act, position_ms);
+        }
+        self.frames += 1;
+        if moment.hangs_up {
+            return self.hang_up();
+        }
+        if self.caller.idle_ms(now_ms) > PATIENCE_MS {
+            self.gave_up = true;
+            return self.hang_up();
+        }
+        let (payload, timestamp) = (STANDARD.encode(&moment.frame), position_ms.to_string());
+        let media = json!({ "track": "inbound", "timestamp": timestamp, "payload": payload });
+        self.twilio(&json!({ "event": "media", "media": media }));
+    }
+
+    fn act(&mut self, act: CallerAct, position_ms: u64) {
+        match act {
+            CallerAct::Begins(n) => {
+                self.steps.begin(n, position_ms);
+                self.times[n].begin(self.now);
+            }
+            CallerAct::Ends(n) => self.times[n].end(self.now + FRAME_MS),
+            CallerAct::Digit { digit } => {
+                let dtmf = json!({ "track": "inbound_track", "digit": digit.to_string() });
+                self.twilio(&json!({ "event": "dtmf", "dtmf": dtmf }));
+            }
+            CallerAct::Text { text } => self.feed(&Input::Text(&text)),
+            CallerAct::Speaks { .. } | CallerAct::Spoke { .. } => {}
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.twilio(&json!({ "event": "stop", "stop": {} }));
+        self.feed(&Input::TwilioClosed);
+    }
+
+    fn twilio(&mut self, message: &Value) {
+        self.feed(&Input::Twilio(&message.to_string()));
+    }
+
+    /// Passes on what the call has asked for since the last time.
+    fn handle_outputs(&mut self) {
+        let received_ms = self.player.received_bytes as u64 / BYTES_PER_MS as u64;
+        let mut asks_for_room = false;
+        while let Some((at, step)) = self.player.replayed.steps.get(self.handled) {
+            self.handled += 1;
+            match step {
+                Step::Output(Output::Agent(id, command)) => {
+                    self.agent.command(*at, *id, command, received_ms, &self.steps);
+                }
+                Step::Output(Output::Admit(_)) => asks_for_room = true,
+                Step::Output(output) => self.driver.output(*at, output),
+                Step::Refused(_) => {}
+            }
+        }
+        if asks_for_room {
+            self.feed(&Input::Admitted(true));
+        }
+    }
+
+    fn finish(self) -> PlayedCall {
+        PlayedCall {
+            replayed: self.player.finish(),
+            steps: self.times,
+            messages: self.messages,
+            divergence: self.agent.divergence.or(self.driver.divergence),
+            gave_up: self.gave_up,
+        }
+    }
+}
+
+/// What Twilio sends before the first frame, as it is on the tape.
+fn opening(tape: &Tape) -> Vec<String> {
+    let text = |input: &TapeInput| if let TapeInput::Twilio(text) = input { Some(text.clone()) } else { None };
+    let texts = tape.inputs.iter().filter_map(|(_, input)| text(input));
+    texts.take_while(|text| !matches!(parse(text), Ok(Inbound::Media(_)))).collect()
+}
+
+/// What the driver passes in.
+#[derive(Debug, Clone)]
+enum DriverInput {
+    Updated(UpdateResult),
+    Fetched(FetchId, Fetch),
+    ToolsRun(ToolsId, Vec<ToolOutcome>),
+}
+
+/// What a tool gave, or a sentence that says why it gave nothing.
+type ToolOutcome = Result<Map<String, Value>, String>;
+
+/// What a fetch gave, or a sentence that says why it gave nothing.
+type Fetch = Result<Vec<u8>, String>;
+
+/// The driver of a recorded call: it answers what the call asks for as it did then, and takes as long.
+#[derive(Debug, Default)]
+struct RecordedDriver {
+    updates: VecDeque<(u64, UpdateResult)>,
+    fetches: BTreeMap<String, VecDeque<(u64, Fetch)>>,
+    tools: VecDeque<(u64, Vec<ToolOutcome>)>,
+    waiting: Vec<(CallTime, DriverInput)>,
+    divergence: Option<super::Divergence>,
+}
+
+impl RecordedDriver {
+    fn of(tape: &Tape) -> Self {
+        let mut driver = Self::default();
+        let asked: Vec<(CallTime, Value)> = tape.outputs.iter().filter_map(|line| asked(line)).collect();
+        let since = |at: CallTime, is_asked: &dyn Fn(&Value) -> bool| {
+            let before = asked.iter().rev().find(|(asked_at, message)| *asked_at <= at && is_asked(message));
+            before.map_or(0, |(asked_at, _)| at.ms_since(*asked_at))
+        };
+        for (at, input) in &tape.inputs {
+            if let TapeInput::Updated(result) = input {
+                let after_ms = since(*at, &|message| message.get("update").is_some());
+                driver.updates.push_back((after_ms, *result));
+            } else if let TapeInput::Fetched(id, audio) = input {
+                let is_it = |message: &Value| message.pointer("/fetch/id") == Some(&json!(id));
+                let uri = asked.iter().find(|(_, message)| is_it(message));
+                let uri = uri.and_then(|(_, message)| message.pointer("/fetch/uri")?.as_str());
+                let results = driver.fetches.entry(uri.unwrap_or_default().to_owned()).or_default();
+                results.push_back((since(*at, &is_it), audio.clone()));
+            } else if let TapeInput::ToolsRun(id, results) = input {
+                let is_it = |message: &Value| message.pointer("/runTools/id") == Some(&json!(id));
+                driver.tools.push_back((since(*at, &is_it), results.clone()));
+            }
+        }
+        driver
+    }
+
+    fn output(&mut self, at: CallTime, output: &Output) {
+        match output {
+            Output::Update { .. } => {
+                let (after_ms, result) = self.updates.pop_front().unwrap_or((0, UpdateResult::Accepted));
+                self.waiting.push((at + after_ms, DriverInput::Updated(result)));
+            }
+            Output::Fetch(id, uri) => {
+                let recorded = self.fetches.get_mut(uri).and_then(VecDeque::pop_front);
+                let (after_ms, audio) = recorded.unwrap_or_else(|| {
+                    self.diverge(at, "the call fetches audio that is not on the tape");
+                    (0, Err("it is not on the tape".to_owned()))
+                });
+                self.waiting.push((at + after_ms, DriverInput::Fetched(*id, audio)));
+            }
+            Output::RunTools(id, calls) => match self.tools.pop_front() {
+                Some((after_ms, results)) if results.len() == calls.len() => {
+                    self.waiting.push((at + after_ms, DriverInput::ToolsRun(*id, results)));
+                }
+                _ => self.diverge(at, "the agent asks for tools whose results are not on the tape"),
+            },
+            Output::Twilio(_) | Output::Agent(..) | Output::Admit(_) | Output::Report(_) | Output::Close(_) => {}
+        }
+    }
+
+    fn diverge(&mut self, at: CallTime, what: &str) {
+        self.divergence.get_or_insert(super::Divergence { at, what: what.to_owned() });
+    }
+
+    fn next_at(&self) -> Option<CallTime> {
+        self.waiting.iter().map(|(at, _)| *at).min()
+    }
+
+    fn take(&mut self) -> Option<DriverInput> {
+        let first = self.next_at()?;
+        let n = self.waiting.iter().position(|(at, _)| *at == first)?;
+        Some(self.waiting.remove(n).1)
+    }
+}
+
+/// What the call asked its driver for, from a line of a tape.
+fn asked(line: &str) -> Option<(CallTime, Value)> {
+    let mut line: Value = serde_json::from_str(line).ok()?;
+    let at = line["at_ms"].as_u64().map(CallTime::from_ms)?;
+    (line["to"] == "runner").then(|| (at, line["message"].take()))
+}

@@ -1,0 +1,74 @@
+//! What the caller hears of the agent, and when: the media of a call as Twilio plays it.
+
+use crate::audio::BYTES_PER_MS;
+use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
+use crate::call::Output;
+use crate::replay::Replayed;
+use crate::replay::caller::FRAME_BYTES;
+use crate::time::CallTime;
+use crate::twilio::TwilioMessage;
+
+/// The media of a call, in order, each with the time at which it is heard.
+#[derive(Debug, Default)]
+pub(super) struct HeardPrompts {
+    media: Vec<Heard>,
+    /// When prompts were cut, with the beginning of what was playing.
+    cuts: Vec<(CallTime, CallTime)>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    sent: CallTime,
+    from: CallTime,
+    /// When it ends, or was cut.
+    to: CallTime,
+    /// The beginning of the prompt that it belongs to.
+    prompt: CallTime,
+    /// Its first frame that is as loud as a voice, in milliseconds from its beginning.
+    voice_ms: Option<u64>,
+}
+
+impl HeardPrompts {
+    pub(super) fn of(replayed: &Replayed) -> Self {
+        let mut heard = Self::default();
+        for (at, output) in replayed.outputs() {
+            let Output::Twilio(message) = output else { continue };
+            match message {
+                TwilioMessage::Media(audio) => heard.add(at, audio),
+                TwilioMessage::Clear => heard.clear(at),
+                TwilioMessage::Mark(_) => {}
+            }
+        }
+        heard
+    }
+
+    fn add(&mut self, sent: CallTime, audio: &[u8]) {
+        let before = self.media.last().filter(|last| last.to >= sent);
+        let (from, prompt) = before.map_or((sent, sent), |last| (last.to, last.prompt));
+        let to = from + (audio.len() / BYTES_PER_MS) as u64;
+        let voice = audio.chunks(FRAME_BYTES).position(|frame| mulaw_level(frame) > MIN_VOICE_LEVEL);
+        let voice_ms = voice.map(|frame| (frame * FRAME_BYTES / BYTES_PER_MS) as u64);
+        self.media.push(Heard { sent, from, to, prompt, voice_ms });
+    }
+
+    fn clear(&mut self, at: CallTime) {
+        if let Some(playing) = self.media.last().filter(|last| last.to > at) {
+            self.cuts.push((at, playing.prompt));
+        }
+        // A later prompt begins anew, even if it follows at once.
+        let cut = self.media.iter_mut().rev().take_while(|media| media.to > at);
+        cut.for_each(|media| (media.from, media.to) = (media.from.min(at), at - 1));
+    }
+
+    /// When the caller hears the first voice of what was sent from then on, before `until`. `None` if he hears none.
+    pub(super) fn first_voice(&self, sent_from: CallTime, until: CallTime) -> Option<CallTime> {
+        let sent = self.media.iter().filter(|media| media.sent >= sent_from && media.sent < until);
+        let mut voiced = sent.filter_map(|media| Some((media.from + media.voice_ms?, media.to)));
+        voiced.find(|(voice, to)| voice <= to).map(|(voice, _)| voice)
+    }
+
+    /// The prompts that were cut: when, and after how much of them, in milliseconds.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = (CallTime, u64)> {
+        self.cuts.iter().map(|(at, prompt)| (*at, at.ms_since(*prompt)))
+    }
+}
