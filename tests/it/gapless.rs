@@ -235,8 +235,8 @@ async fn what_is_said_while_the_end_of_an_utterance_is_on_its_way_is_heard(editi
             let in_flight = GOES_ON_AFTER_MS.iter().filter(|ms| **ms < 2 * distance_ms).count();
             assert_eq!(resends(&reports), if edition.is_ces() { 0 } else { in_flight }, "{what}");
             let account = account(&reports);
-            if !edition.is_ces() {
-                // What was on its way when the caller hung up did not arrive.
+            // An agent that answers at once reads no more. What was on its way when the caller hung up did not arrive either.
+            if !edition.is_ces() && !says.contains("at-once") {
                 let lost = account.written + account.resent - bytes(&turns);
                 assert!(lost <= distance_ms * 8, "{what}: {lost}");
             }

@@ -196,19 +196,18 @@ impl ScriptedTurn {
                 Later::Audio(audio) => audio,
                 Later::Instead(said) => return Ok(Some(said)),
             };
-            let noticed = vad.hear(&audio);
-            self.entry.change(|turn| {
-                turn.audio.extend_from_slice(&audio);
-                turn.messages += 1;
-                turn.heard = vad.heard_bytes().min(turn.audio.len());
-            });
-            for noticed in noticed {
+            for noticed in vad.hear(&audio) {
                 words.note(&vad);
                 late.add(noticed);
                 if listens_on && matches!(noticed, Noticed::EndOfUtterance { .. }) {
                     vad.start_utterance();
                 }
             }
+            self.entry.change(|turn| {
+                turn.audio.extend_from_slice(&audio);
+                turn.messages += 1;
+                turn.heard = vad.heard_bytes().min(turn.audio.len());
+            });
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
             if vad.audio_ms() > limit_ms {
                 return Err(Status::out_of_range(beyond).into());
