@@ -200,8 +200,12 @@ pub struct LoadArgs {
     #[arg(long, value_name = "PID", requires = "url")]
     pub service_pid: Option<u32>,
     /// Let the callers only listen: measures what a call costs while nobody speaks
-    #[arg(long, requires = "load")]
+    #[arg(long, requires = "load", conflicts_with = "distance")]
     pub silent: bool,
+    /// Put the load's agent so many milliseconds away, each way. Each third utterance the caller then goes on 40 to 160 ms
+    /// after its end: all of it must be heard
+    #[arg(long, value_name = "MS", requires = "load", conflicts_with = "find_max", value_parser = clap::value_parser!(u64).range(..=1_000))]
+    pub distance: Option<u64>,
     /// Make the load's agent fail: of twenty turns one is reset and two end with a status (RESOURCE_EXHAUSTED,
     /// UNAVAILABLE); one more makes its connection go away or, each tenth time, break off
     #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
@@ -233,6 +237,9 @@ pub struct LoadAgentArgs {
     /// Fail some turns
     #[arg(long)]
     pub faults: bool,
+    /// Be so many milliseconds away, each way
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub distance: u64,
     /// Answer with this many seconds of LINEAR16 at 24,000 Hz
     #[arg(long, value_name = "S")]
     pub long_answers: Option<u32>,
