@@ -56,6 +56,9 @@ pub enum Command {
     /// Run conversation files: calls, and what must come of them
     #[cfg(all(feature = "lab", feature = "tools"))]
     Test(Box<TestArgs>),
+    /// Compare two runs of conversation files turn by turn, worst first
+    #[cfg(feature = "tools")]
+    Compare(CompareArgs),
     /// Feed a tape to the call logic, and print what the call did
     #[cfg(feature = "tools")]
     Replay(ReplayArgs),
@@ -128,6 +131,9 @@ pub struct CallArgs {
     /// Write the call's audio to this file: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
     /// Make something fail; may be given several times. At Twilio or on the way to it: break@MS, deaf@MS, late@MS+MS,
     /// lost@MS+MS, no-marks, garbage, asks-twice. At the agent, once, at the first utterance (this starts a service and
     /// an agent of its own): reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted,
@@ -194,8 +200,12 @@ pub struct LoadArgs {
     #[arg(long, value_name = "PID", requires = "url")]
     pub service_pid: Option<u32>,
     /// Let the callers only listen: measures what a call costs while nobody speaks
-    #[arg(long, requires = "load")]
+    #[arg(long, requires = "load", conflicts_with = "distance")]
     pub silent: bool,
+    /// Put the load's agent so many milliseconds away, each way. Each third utterance the caller then goes on 40 to 160 ms
+    /// after its end: all of it must be heard
+    #[arg(long, value_name = "MS", requires = "load", conflicts_with = "find_max", value_parser = clap::value_parser!(u64).range(..=1_000))]
+    pub distance: Option<u64>,
     /// Make the load's agent fail: of twenty turns one is reset and two end with a status (RESOURCE_EXHAUSTED,
     /// UNAVAILABLE); one more makes its connection go away or, each tenth time, break off
     #[arg(long = "faults", requires = "load", conflicts_with = "find_max")]
@@ -204,9 +214,6 @@ pub struct LoadArgs {
     /// seconds of mu-law. Whether the callers get it is not checked
     #[arg(long, value_name = "S", requires = "load", conflicts_with_all = ["find_max", "failing"], value_parser = clap::value_parser!(u32).range(1..=600))]
     pub long_answers: Option<u32>,
-    /// Print one JSON object instead of a table
-    #[arg(long, requires = "load")]
-    pub json: bool,
 }
 
 /// What a load measures
@@ -230,6 +237,9 @@ pub struct LoadAgentArgs {
     /// Fail some turns
     #[arg(long)]
     pub faults: bool,
+    /// Be so many milliseconds away, each way
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub distance: u64,
     /// Answer with this many seconds of LINEAR16 at 24,000 Hz
     #[arg(long, value_name = "S")]
     pub long_answers: Option<u32>,
@@ -256,11 +266,26 @@ pub struct RelayArgs {
     pub message_ms: usize,
 }
 
+/// Options of `compare`
+#[cfg(feature = "tools")]
+#[derive(Args)]
+pub struct CompareArgs {
+    /// The old run: what `test --json` printed
+    #[arg(value_name = "OLD.json")]
+    pub old: std::path::PathBuf,
+    /// The new run
+    #[arg(value_name = "NEW.json")]
+    pub new: std::path::PathBuf,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `replay`
 #[cfg(feature = "tools")]
 #[derive(Args)]
 pub struct ReplayArgs {
-    /// The tapes: JSON Lines
+    /// The tapes: JSON Lines; and folders that have some
     #[arg(value_name = "TAPE", required = true)]
     pub tapes: Vec<std::path::PathBuf>,
     /// Compare with the expectation beside the tape (its name with .trace, or ../golden/NAME.trace), or else with the
@@ -276,4 +301,10 @@ pub struct ReplayArgs {
     /// Write what the caller hears as a WAV file
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Print nothing of a tape that is as expected
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub junit: Option<std::path::PathBuf>,
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dialbridge_lab::load::{Load, LoadAgent, Measurement, Plan, Readings};
+use dialbridge_lab::load::{CallerSpeech, Load, LoadAgent, Measurement, Plan, Readings};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::relay::{Protocol, Relay};
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
@@ -25,7 +25,11 @@ async fn listen() -> (TcpListener, String) {
 }
 
 /// Runs a load against the server that `serve` starts. `serve` gets the agent's URL.
-async fn load(agent: LoadAgent, serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String)) -> Measurement {
+async fn load(
+    agent: LoadAgent,
+    speech: CallerSpeech,
+    serve: impl FnOnce(&mut JoinSet<()>, TcpListener, String),
+) -> Measurement {
     let mut tasks = JoinSet::new();
     let (listener, agent_url) = listen().await;
     let serving = agent.clone();
@@ -34,20 +38,26 @@ async fn load(agent: LoadAgent, serve: impl FnOnce(&mut JoinSet<()>, TcpListener
     serve(&mut tasks, listener, agent_url);
 
     let twilio = SimulatedTwilio::new(Account::new(Some(TOKEN)), Net::Tcp);
-    let plan = Plan { voice_url: format!("{url}/twiml"), calls: CALLS, ramp: 50, is_silent: false };
+    let plan = Plan { voice_url: format!("{url}/twiml"), calls: CALLS, ramp: 50, speech };
     let load = Load::begin(&twilio, &plan).await.unwrap();
     agent.begin();
     load.open_window();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // Long enough for an utterance of a caller who goes on.
+    let window_ms = if speech == CallerSpeech::GoesOn { 5_000 } else { 3_000 };
+    tokio::time::sleep(Duration::from_millis(window_ms)).await;
     let in_window = (load.close_window(), agent.figures());
     let caller = load.end(in_window.0).await;
     let agent = in_window.1.completed_by(&agent.figures());
-    Measurement::of(&Readings { calls: CALLS, window_ms: 3_000, caller, agent, ..Readings::default() })
+    Measurement::of(&Readings { calls: CALLS, window_ms, caller, agent, ..Readings::default() })
 }
 
 /// Runs a load against the service, with an agent under that name.
 async fn load_at_the_service(agent: LoadAgent, name: &'static str, transport: Option<&str>) -> Measurement {
-    load(agent, |tasks, listener, agent_url| {
+    load_of(CallerSpeech::Utterances, agent, name, transport).await
+}
+
+async fn load_of(speech: CallerSpeech, agent: LoadAgent, name: &'static str, transport: Option<&str>) -> Measurement {
+    load(agent, speech, |tasks, listener, agent_url| {
         let transport = transport.unwrap_or_default();
         let given = [("DIALOGFLOW_AGENT", name), ("CES_TRANSPORT", transport), ("TWILIO_AUTH_TOKEN", TOKEN)];
         let settings = Settings::of(given);
@@ -119,7 +129,7 @@ async fn a_load_of_streams_for_whole_calls_loses_doubles_and_disorders_no_frame(
 async fn the_bare_relay_carries_a_load_too() {
     let calls = u64::from(CALLS);
     for (protocol, connections) in [(Protocol::Cx, 1), (Protocol::CesGrpc, 1), (Protocol::CesWebSocket, calls)] {
-        let measured = load(LoadAgent::default(), |tasks, listener, agent_url| {
+        let measured = load(LoadAgent::default(), CallerSpeech::Utterances, |tasks, listener, agent_url| {
             let relay = Relay::new(protocol, &agent_url).unwrap();
             tasks.spawn(async move { relay.serve(listener).await.unwrap() });
         })
@@ -129,5 +139,28 @@ async fn the_bare_relay_carries_a_load_too() {
         // CX has no barge-in of its own.
         let cut = if protocol == Protocol::Cx { 0 } else { measured.barge_ins };
         assert_eq!(measured.clears, cut, "{protocol:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_far_away_hears_all_that_the_callers_of_a_load_say() {
+    let products = [
+        ("projects/p/locations/global/agents/load", None),
+        ("projects/p/agent", None),
+        ("projects/p/locations/global/apps/load", Some("websocket")),
+        ("projects/p/locations/global/apps/load", Some("grpc")),
+    ];
+    let load_at = async |distance_ms: u64, (name, transport)| {
+        let agent = LoadAgent::default().at_distance(distance_ms);
+        let measured = load_of(CallerSpeech::GoesOn, agent, name, transport).await;
+        let what = format!("{name}, {distance_ms} ms away");
+        assert!(measured.faults.is_none(), "{what}: {:?}", measured.faults);
+        assert!(measured.answers >= u64::from(CALLS), "{what}: {measured:?}");
+        // The caller's first words are on their way for longer than the end, and the stream of a session listens on.
+        assert!(measured.resent > 0 || transport.is_some() || distance_ms < 120, "{what}");
+        assert!(measured.resent == 0 || transport.is_none(), "{what}");
+    };
+    for product in products {
+        tokio::join!(load_at(0, product), load_at(40, product), load_at(120, product));
     }
 }

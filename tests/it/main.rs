@@ -48,6 +48,7 @@ mod conversations;
 mod deploy;
 mod doctor;
 mod dtmf;
+mod echo;
 mod events;
 mod fillers;
 mod front_ends;

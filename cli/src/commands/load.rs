@@ -7,7 +7,7 @@ use std::time::Duration;
 use dialbridge_lab::agent::Edition;
 use dialbridge_lab::load::figures::Readings;
 use dialbridge_lab::load::process::{Usage, machine_busy_ms, pinned, raise_file_limit};
-use dialbridge_lab::load::{Held, Load, Measurement, Plan, Search};
+use dialbridge_lab::load::{CallerSpeech, Held, Load, Measurement, Plan, Search};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, SimulatedTwilio};
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &CallArgs) -> ExitCode {
         Err(why) => return log_and_exit(&why, USAGE),
     };
     raise_file_limit();
-    let is_json = setup.load.json;
+    let is_json = args.json;
     match alone(setup).await {
         Ok(report) => {
             report.print(is_json);
@@ -226,7 +226,12 @@ impl Setup {
         };
         sleep(REST).await;
         let twilio = SimulatedTwilio::new(Account::new(token), Net::Tcp);
-        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp, is_silent: self.load.silent };
+        let speech = match (self.load.silent, self.load.distance) {
+            (true, _) => CallerSpeech::Nothing,
+            (false, Some(_)) => CallerSpeech::GoesOn,
+            (false, None) => CallerSpeech::Utterances,
+        };
+        let plan = Plan { voice_url: url, calls, ramp: self.load.ramp, speech };
         let mut window = Window { setup: self, service: service.as_ref(), agent };
         let idle_kib = window.service_usage()?.map_or(0, |usage| usage.resident_kib);
         let load = Load::begin(&twilio, &plan).await?;

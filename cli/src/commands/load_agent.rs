@@ -35,6 +35,7 @@ fn serve(args: &LoadAgentArgs) -> io::Result<LoadAgent> {
     say(&json!({ "port": listener.local_addr()?.port() }).to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let agent = if args.faults { LoadAgent::with_faults() } else { LoadAgent::default() };
+    let agent = agent.at_distance(args.distance);
     let agent = match args.long_answers {
         Some(seconds) => agent.with_long_answers(seconds),
         None => agent,

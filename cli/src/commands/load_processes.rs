@@ -78,6 +78,8 @@ impl AgentProcess {
         let (port, seconds) = (port.to_string(), load.long_answers.map(|seconds| seconds.to_string()));
         let mut arguments = vec!["load-agent", "--port", &port];
         arguments.extend(load.failing.then_some("--faults"));
+        let distance = load.distance.map(|ms| ms.to_string());
+        arguments.extend(distance.iter().flat_map(|ms| ["--distance", ms.as_str()]));
         arguments.extend(seconds.iter().flat_map(|seconds| ["--long-answers", seconds.as_str()]));
         let mut process = Process::start(&arguments, &[], core)?;
         let input = process.child.stdin.take().ok_or("no input")?;

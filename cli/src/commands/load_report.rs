@@ -108,7 +108,8 @@ impl Report {
         let is_well = |faults: &Faults| {
             faults.is_none()
                 || (self.with_faults
-                    && (faults.lost, faults.disordered, faults.broken, faults.unanswered) == (0, 0, 0, 0))
+                    && (faults.lost, faults.unheard, faults.disordered, faults.broken, faults.unanswered)
+                        == (0, 0, 0, 0, 0))
                 || (self.with_long_answers && (faults.lost, faults.disordered, faults.broken) == (0, 0, 0))
         };
         let is_clean = |run: &Run| run.against.ends_with("relay") || is_well(&run.measurement.faults);
@@ -221,6 +222,8 @@ const ROWS: &[Row] = &[
     ("turn max ms", |m| ms(m.turn.max_us)),
     ("frames lost", |m| count(m.faults.lost)),
     ("  of silence besides", |m| (m.faults.lost_silence > 0).then(|| count(m.faults.lost_silence)).flatten()),
+    ("frames of speech unheard", |m| count(m.faults.unheard)),
+    ("frames sent again", |m| (m.resent > 0).then(|| count(m.resent)).flatten()),
     ("frames doubled", |m| count(m.faults.doubled)),
     ("frames out of order", |m| count(m.faults.disordered)),
     ("20 ms of answers lost", |m| count(m.faults.answer_lost)),

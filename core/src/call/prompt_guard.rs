@@ -84,7 +84,7 @@ impl Call {
         let voice = begins..ends.max(begins);
         // The voice may have begun in an earlier turn, with other words.
         let stretch = begins.max(audio.turn_began)..voice.end.max(audio.turn_began);
-        let (source, beside_echo) = self.source_of(&transcript.text, &voice, &stretch);
+        let (source, beside_echo) = self.source_of(transcript, &voice, &stretch);
         let words = &mut self.heard_words;
         (words.latest, words.beside_echo, words.stretch) = (source, beside_echo, stretch);
         if transcript.is_final {
@@ -105,26 +105,33 @@ impl Call {
         source
     }
 
-    fn source_of(&self, text: &str, voice: &Range<Position>, stretch: &Range<Position>) -> (Source, Option<usize>) {
+    fn source_of(
+        &self,
+        transcript: &Transcript,
+        voice: &Range<Position>,
+        stretch: &Range<Position>,
+    ) -> (Source, Option<usize>) {
         let waiting = self.echo.newest().map_or(0, |turn| self.playback.waiting_bytes_of(turn));
         let or = or_words(&self.config.words.language);
-        match self.echo.origin(text, voice, stretch, or, waiting as Position) {
+        match self.echo.origin(&transcript.text, voice, stretch, or, waiting as Position) {
             Origin::Echo => (Source::Echo, None),
             Origin::Doubt => (Source::Doubt, None),
-            Origin::Caller { words, .. } if self.is_backchannel(&words, voice) => (Source::Backchannel, None),
+            Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, voice) => {
+                (Source::Backchannel, None)
+            }
             Origin::Caller { has_echo, words } => (Source::Caller, has_echo.then_some(words.len())),
         }
     }
 
     /// Whether words that were said into a prompt mean no more than that the caller listens.
-    fn is_backchannel(&self, words: &[Word], voice: &Range<Position>) -> bool {
+    fn is_backchannel(&self, words: &[Word], is_final: bool, voice: &Range<Position>) -> bool {
         let began = self.playback.began_position().and_then(|playout| self.agent_voice.began(playout));
         if words.is_empty() || began.is_none_or(|began| voice.start < began) {
             return false;
         }
         match &self.config.barge_in.ignore {
-            Some(own) => consist_of(words, own.iter().map(String::as_str)),
-            None => consist_of(words, backchannels(&self.config.words.language).iter().copied()),
+            Some(own) => consist_of(words, is_final, own.iter().map(String::as_str)),
+            None => consist_of(words, is_final, backchannels(&self.config.words.language).iter().copied()),
         }
     }
 
@@ -166,10 +173,10 @@ impl Call {
     /// know. If it is, his words will stop the prompt.
     pub(super) fn holds_interruption(&mut self, turn: TurnId) -> bool {
         let is_of_turn = self.heard_words.turn == Some(turn);
-        let holds = match self.heard_words.source() {
-            Source::Echo | Source::Backchannel | Source::Doubt if is_of_turn => true,
-            Source::Caller if is_of_turn => false,
-            _ => {
+        let holds = match if is_of_turn { self.heard_words.source() } else { Source::Nothing } {
+            Source::Echo | Source::Backchannel | Source::Doubt => true,
+            Source::Caller => false,
+            Source::Nothing => {
                 let now = self.caller.received();
                 self.is_agents_voice(now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position), now)
             }
@@ -208,11 +215,12 @@ fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
     ends.unwrap_or(audio.written)
 }
 
-/// Whether words are some of these phrases, one after another.
-fn consist_of<'a>(words: &[Word], phrases: impl Iterator<Item = &'a str>) -> bool {
+/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are final.
+fn consist_of<'a>(words: &[Word], is_final: bool, phrases: impl Iterator<Item = &'a str>) -> bool {
     let phrases: Vec<Vec<Word>> = phrases.map(|phrase| Words::of(phrase, usize::MAX).words).collect();
     let begins = |words: &[Word], phrase: &[Word]| {
-        words.len() >= phrase.len() && phrase.iter().zip(words).all(|(a, b)| a.text == b.text)
+        let is_whole = words.len() >= phrase.len() || !is_final;
+        is_whole && phrase.iter().zip(words).all(|(a, b)| a.text == b.text)
     };
     // Which beginnings of the words consist of phrases.
     let mut reached = vec![false; words.len() + 1];
@@ -220,7 +228,7 @@ fn consist_of<'a>(words: &[Word], phrases: impl Iterator<Item = &'a str>) -> boo
     for at in 0..words.len() {
         if reached[at] {
             for phrase in phrases.iter().filter(|phrase| !phrase.is_empty() && begins(&words[at..], phrase)) {
-                reached[at + phrase.len()] = true;
+                reached[(at + phrase.len()).min(words.len())] = true;
             }
         }
     }

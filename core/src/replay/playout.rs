@@ -94,6 +94,12 @@ impl Playout {
         self.heard.len()
     }
 
+    /// What the caller has heard from the beginning, silence included, to the end of the last audio.
+    #[must_use]
+    pub fn heard(&self) -> &[u8] {
+        &self.heard
+    }
+
     /// What the caller heard from the beginning, silence included.
     #[must_use]
     pub fn into_heard(self) -> Vec<u8> {

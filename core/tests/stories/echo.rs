@@ -493,6 +493,8 @@ fn the_settings_say_which_words_do_not_interrupt() {
         (Some(vec![]), "mhm", 1),
         (Some(vec!["wait a moment".to_owned(), "so".to_owned()]), "So, wait a moment", 0),
         (Some(vec!["so".to_owned()]), "mhm", 1),
+        (Some(vec!["so".to_owned(), "oh i see".to_owned()]), "so oh I", 0),
+        (Some(vec!["oh i see".to_owned()]), "oh no", 1),
         (None, "mhm", 0),
         (None, "no", 1),
         (None, "stop", 1),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use dialbridge_core::parameters::NameCase;
 use serde_json::{Map, Value};
 
+use crate::agent::own_words::OwnWords;
 use crate::agent::script::{Fault, Reply, Script, ToolCall};
 
 /// How many sessions are remembered; a further one displaces the first by name.
@@ -82,6 +83,8 @@ struct Position {
     failed: u32,
     /// The tool whose result must come next.
     tool: Option<ToolCall>,
+    /// What it said last.
+    own_words: Option<OwnWords>,
     /// The session's parameters (CX).
     parameters: Map<String, Value>,
 }
@@ -118,8 +121,15 @@ impl Conversations {
         self.at(session, |position| {
             let reply = self.reply(position, said);
             position.tool = reply.as_ref().and_then(|reply| reply.tool_call.clone());
+            let think_ms = |reply: &Reply| reply.think_ms.unwrap_or(self.script.think_ms);
+            position.own_words = reply.as_ref().and_then(|reply| OwnWords::of(reply, think_ms(reply)));
             reply
         })
+    }
+
+    /// The agent's last words, if its recogniser understands them when they come back.
+    pub(super) fn own_words(&self, session: &str) -> Option<OwnWords> {
+        self.at(session, |position| position.own_words.clone()).filter(|_| self.script.understands_itself)
     }
 
     /// Adds parameters to the session's and returns them all; null removes one

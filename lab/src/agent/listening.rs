@@ -8,7 +8,8 @@ use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
-use crate::agent::script::{Answers, Reply, Transcripts};
+use crate::agent::own_words::OwnWords;
+use crate::agent::script::{Answers, Reply, SpeechEnds, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
@@ -25,23 +26,49 @@ pub(super) struct Words {
     scripted: Vec<String>,
     /// Whether they get times.
     timed: bool,
+    /// Whether each transcript says where it ends.
+    has_end: bool,
     confidence: f32,
     /// The parts of the utterance that are over, if the recogniser listens on after a pause.
     parts: Vec<String>,
     /// Whether a transcript repeats them.
     repeats_parts: bool,
+    /// The agent's own words, if the recogniser understands those too.
+    own: Option<OwnWords>,
+    /// When the speech began, and how much of it is the caller's own, in milliseconds.
+    heard: Option<(Instant, u64)>,
 }
 
 impl Words {
     /// The script's words for the utterance that this answer belongs to.
-    pub(super) fn of(answer: Option<&Reply>) -> Self {
+    pub(super) fn of(answer: Option<&Reply>, own: Option<OwnWords>) -> Self {
         let scripted =
             answer.map_or_else(Vec::new, |reply| reply.heard.split_whitespace().map(str::to_owned).collect());
-        Self { scripted, ..Self::default() }
+        Self { scripted, own, ..Self::default() }
+    }
+
+    /// Notes what the voice detector has heard.
+    pub(super) fn note(&mut self, vad: &VoiceDetector) {
+        if let Some((spoken_ms, _)) = vad.spoken() {
+            let began =
+                self.heard.map_or_else(|| Instant::now() - Duration::from_millis(spoken_ms), |(began, _)| began);
+            self.heard = Some((began, vad.caller_ms()));
+        }
     }
 
     /// The transcript of an utterance of that length. Without words in the script it names the length instead.
     pub(super) fn text(&self, spoken_ms: u64, is_final: bool) -> String {
+        if let Some((own, (began, caller_ms))) = self.own.as_ref().zip(self.heard) {
+            let mut words = own.heard(began, spoken_ms.saturating_sub(caller_ms)).to_vec();
+            if caller_ms > 0 {
+                words.push(self.of_caller(caller_ms, is_final));
+            }
+            return words.join(" ");
+        }
+        self.of_caller(spoken_ms, is_final)
+    }
+
+    fn of_caller(&self, spoken_ms: u64, is_final: bool) -> String {
         if self.scripted.is_empty() {
             return format!("[{}.{} s of speech]", spoken_ms / 1000, spoken_ms % 1000 / 100);
         }
@@ -60,7 +87,8 @@ impl Words {
             let start_ms = onset_ms + place * each_ms;
             ((*word).to_owned(), start_ms, start_ms + each_ms)
         });
-        Recognised { is_final, confidence: self.confidence, end_ms, words: timed.collect(), text: text.clone() }
+        let (words, end_ms) = (timed.collect(), Some(end_ms).filter(|_| self.has_end));
+        Recognised { is_final, confidence: self.confidence, end_ms, words, text: text.clone() }
     }
 
     /// The same with the parts before it.
@@ -168,16 +196,18 @@ impl ScriptedTurn {
                 Later::Audio(audio) => audio,
                 Later::Instead(said) => return Ok(Some(said)),
             };
-            self.entry.change(|turn| {
-                turn.audio.extend_from_slice(&audio);
-                turn.messages += 1;
-            });
             for noticed in vad.hear(&audio) {
+                words.note(&vad);
                 late.add(noticed);
                 if listens_on && matches!(noticed, Noticed::EndOfUtterance { .. }) {
                     vad.start_utterance();
                 }
             }
+            self.entry.change(|turn| {
+                turn.audio.extend_from_slice(&audio);
+                turn.messages += 1;
+                turn.heard = vad.heard_bytes().min(turn.audio.len());
+            });
             let (limit_ms, beyond) = D::AUDIO_LIMIT;
             if vad.audio_ms() > limit_ms {
                 return Err(Status::out_of_range(beyond).into());
@@ -189,11 +219,13 @@ impl ScriptedTurn {
     fn words(&self, listening: &Listening, next: Option<&Reply>) -> Words {
         let script = &self.sessions.script;
         let timed = script.word_times && listening.word_info;
+        let own = self.sessions.conversations.own_words(&self.opened.name);
         Words {
             timed,
+            has_end: script.speech_ends == SpeechEnds::InTranscripts,
             confidence: script.confidence.unwrap_or_default(),
             repeats_parts: script.transcripts == Transcripts::InterimOnly,
-            ..Words::of(next)
+            ..Words::of(next, own)
         }
     }
 
@@ -231,7 +263,8 @@ impl ScriptedTurn {
                 let mut parts = vec![D::transcript(words.recognised(spoken_ms, end_ms, is_final))];
                 if ends {
                     let place = usize::from(script.transcripts == Transcripts::BeforeEnd);
-                    parts.insert(place, D::end_of_utterance());
+                    let end_ms = Some(end_ms).filter(|_| script.speech_ends == SpeechEnds::InEnd);
+                    parts.insert(place, D::end_of_utterance(end_ms));
                 }
                 for part in parts {
                     send::<D>(writer, part).await?;
@@ -239,7 +272,7 @@ impl ScriptedTurn {
                 Ok(ends)
             }
             Noticed::NoSpeech if ends => {
-                send::<D>(writer, D::end_of_utterance()).await?;
+                send::<D>(writer, D::end_of_utterance(None)).await?;
                 Ok(true)
             }
             Noticed::Speech { .. } | Noticed::NoSpeech => Ok(false),
@@ -272,7 +305,7 @@ mod tests {
 
     fn words(scripted: &str) -> Words {
         let scripted = scripted.split_whitespace().map(str::to_owned).collect();
-        Words { scripted, timed: true, confidence: 0.5, ..Words::default() }
+        Words { scripted, timed: true, has_end: true, confidence: 0.5, ..Words::default() }
     }
 
     #[test]

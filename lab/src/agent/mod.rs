@@ -11,6 +11,7 @@ mod es;
 mod es_answer;
 mod http_version;
 mod listening;
+mod own_words;
 mod protobuf;
 mod record;
 mod requested_config;

@@ -6,6 +6,9 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 /// Mean level above which 10 ms of audio are speech, in units of 16-bit samples: about -43 dB of full scale.
 const SPEECH_LEVEL: u64 = 220;
 
+/// Mean level above which it is the caller's own voice, and not the agent's that a telephone returns: about -18 dB.
+const CALLER_LEVEL: u64 = 4_000;
+
 /// How long speech must last to count, in milliseconds.
 const MIN_SPEECH_MS: u64 = 60;
 
@@ -32,10 +35,13 @@ pub(super) struct VoiceDetector {
     prompt_until_ms: u64,
     /// Where the first speech began, once it has lasted long enough to count.
     onset_ms: Option<u64>,
+    /// Where the first speech of the caller's own began.
+    caller_onset_ms: Option<u64>,
     last_speech_ms: u64,
     run_ms: u64,
     last_interim_ms: u64,
-    is_over: bool,
+    /// Where the utterance was over.
+    over_ms: Option<u64>,
 }
 
 /// What the voice detector noticed.
@@ -70,10 +76,11 @@ impl VoiceDetector {
             audio_ms: 0,
             prompt_until_ms: 0,
             onset_ms: None,
+            caller_onset_ms: None,
             last_speech_ms: 0,
             run_ms: 0,
             last_interim_ms: 0,
-            is_over: false,
+            over_ms: None,
         }
     }
 
@@ -88,9 +95,20 @@ impl VoiceDetector {
         self.audio_ms
     }
 
+    /// How many bytes of the stream were heard before the utterance was over; all of them if it is not.
+    pub(super) fn heard_bytes(&self) -> usize {
+        let windows = self.over_ms.map(|ms| usize::try_from(ms / WINDOW_MS).unwrap_or(usize::MAX));
+        windows.map_or(usize::MAX, |windows| windows.saturating_mul(self.window_bytes()))
+    }
+
     /// Milliseconds of speech so far, pauses included; `None` if nobody has spoken.
     pub(super) fn spoken(&self) -> Option<(u64, u64)> {
         self.onset_ms.map(|onset| (self.last_speech_ms - onset, self.last_speech_ms))
+    }
+
+    /// Milliseconds since the caller's own voice began; 0 if there was none.
+    pub(super) fn caller_ms(&self) -> u64 {
+        self.caller_onset_ms.map_or(0, |onset| self.last_speech_ms.saturating_sub(onset))
     }
 
     /// Whether somebody is speaking now.
@@ -101,9 +119,10 @@ impl VoiceDetector {
     /// Listens for another utterance on the same stream.
     pub(super) fn start_utterance(&mut self) {
         self.onset_ms = None;
+        self.caller_onset_ms = None;
         self.last_interim_ms = 0;
         self.run_ms = 0;
-        self.is_over = false;
+        self.over_ms = None;
     }
 
     /// Bytes of audio that are judged at once.
@@ -121,6 +140,9 @@ impl VoiceDetector {
             if self.window.len() == window_bytes {
                 let level = self.level();
                 self.window.clear();
+                if level > CALLER_LEVEL && self.audio_ms >= self.muted_ms {
+                    self.caller_onset_ms.get_or_insert(self.audio_ms);
+                }
                 noticed.extend(self.window_over(level > SPEECH_LEVEL));
             }
         }
@@ -129,7 +151,7 @@ impl VoiceDetector {
 
     fn window_over(&mut self, is_loud: bool) -> Option<Noticed> {
         self.audio_ms += WINDOW_MS;
-        if self.is_over {
+        if self.over_ms.is_some() {
             return None;
         }
         if is_loud && self.audio_ms > self.muted_ms {
@@ -138,11 +160,11 @@ impl VoiceDetector {
         self.run_ms = 0;
         match self.spoken() {
             Some((spoken_ms, end_ms)) if self.audio_ms - end_ms >= self.end_ms => {
-                self.is_over = true;
+                self.over_ms = Some(self.audio_ms);
                 Some(Noticed::EndOfUtterance { spoken_ms, end_ms })
             }
             None if self.no_speech_ms > 0 && self.audio_ms >= self.prompt_until_ms + self.no_speech_ms => {
-                self.is_over = true;
+                self.over_ms = Some(self.audio_ms);
                 Some(Noticed::NoSpeech)
             }
             Some(_) | None => None,
@@ -199,7 +221,8 @@ mod tests {
         assert_eq!(noticed.len(), 2, "{noticed:?}");
         assert_eq!(noticed[1], Noticed::Speech { spoken_ms: 800, end_ms: 1_300 });
         assert!(vad.hear(&silence(590)).is_empty());
-        assert_eq!(vad.hear(&silence(10)), [Noticed::EndOfUtterance { spoken_ms: 1_000, end_ms: 1_500 }]);
+        assert_eq!(vad.hear(&silence(20)), [Noticed::EndOfUtterance { spoken_ms: 1_000, end_ms: 1_500 }]);
+        assert_eq!(vad.heard_bytes(), 2_100 * 8, "the end is in the middle of that audio");
         assert!(vad.hear(&tone(Tone { hz: 300, ms: 1_000 })).is_empty(), "after the end nothing is noticed");
     }
 

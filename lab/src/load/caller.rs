@@ -6,6 +6,7 @@
 //! Hearing --heard out, and a pause--> Speaking --the utterance is over--> Asking --an answer--> Hearing
 //! Hearing, each fourth time --after a second of it: barge-in--> Speaking
 //! Asking --no answer comes--> Speaking
+//! Speaking --the caller goes on, each third time--> Pausing --the utterance is over--> Breathing --40 to 160 ms--> Speaking
 //! Hearing --heard out, and the load is over--> Done
 //! ```
 
@@ -25,6 +26,15 @@ const BARGE_IN_US: u64 = 1_000_000;
 /// Every how many turns the caller interrupts.
 const BARGE_IN_EACH: u64 = 4;
 
+/// Every how many utterances the caller goes on after the end of one.
+const GOES_ON_EACH: u64 = 3;
+
+/// Frames of silence that end the utterance of a caller who goes on: 600 ms.
+const PAUSE_FRAMES: u32 = 30;
+
+/// After how many frames such a caller goes on, one time after the other: 40 to 160 ms.
+const GOES_ON_AFTER_FRAMES: [u32; 4] = [2, 4, 6, 8];
+
 /// How long a caller waits for the agent's greeting, in microseconds.
 const GREETING_US: u64 = 1_000_000;
 
@@ -40,17 +50,32 @@ pub(super) struct Caller {
     /// Marks that are pending, and when they are due.
     marks: VecDeque<(u64, String)>,
     turns: u64,
+    utterances: u64,
     is_stopping: bool,
-    /// Whether the caller only listens.
-    pub(super) is_silent: bool,
+    /// What the caller says.
+    pub(super) speech: CallerSpeech,
     pub(super) counts: Counts,
+}
+
+/// What the callers of a load say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallerSpeech {
+    /// Utterances, each of which waits for its answer.
+    #[default]
+    Utterances,
+    /// The same, but some callers go on just after the end of an utterance.
+    GoesOn,
+    /// Nothing: they listen.
+    Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Greeting { until_us: u64 },
     Hearing { interrupts_us: Option<u64> },
-    Speaking { left: u32 },
+    Speaking { left: u32, goes_on: bool },
+    Pausing { left: u32 },
+    Breathing { left: u32 },
     Asking { until_us: u64 },
     Done,
 }
@@ -76,8 +101,9 @@ impl Caller {
             played_us: now_us,
             marks: VecDeque::new(),
             turns: u64::from(number),
+            utterances: number.into(),
             is_stopping: false,
-            is_silent: false,
+            speech: CallerSpeech::default(),
             counts: Counts::default(),
         }
     }
@@ -99,12 +125,25 @@ impl Caller {
                     return self.speak();
                 }
             }
-            Phase::Speaking { left: 0 } => {
+            Phase::Speaking { left: 0, goes_on: true } => self.phase = Phase::Pausing { left: PAUSE_FRAMES - 1 },
+            Phase::Pausing { left: 0 } => {
+                let turns = usize::try_from(self.utterances / GOES_ON_EACH).unwrap_or(0);
+                let after = GOES_ON_AFTER_FRAMES[turns % GOES_ON_AFTER_FRAMES.len()];
+                self.phase = Phase::Breathing { left: after - 1 };
+                return Some(Kind::End);
+            }
+            Phase::Pausing { left } => self.phase = Phase::Pausing { left: left - 1 },
+            Phase::Breathing { left: 0 } => {
+                self.phase = Phase::Speaking { left: SPEECH_FRAMES - 1, goes_on: false };
+                return Some(Kind::Speech);
+            }
+            Phase::Breathing { left } => self.phase = Phase::Breathing { left: left - 1 },
+            Phase::Speaking { left: 0, goes_on: false } => {
                 self.phase = Phase::Asking { until_us: now_us + ANSWER_US };
                 return Some(Kind::End);
             }
-            Phase::Speaking { left } => {
-                self.phase = Phase::Speaking { left: left - 1 };
+            Phase::Speaking { left, goes_on } => {
+                self.phase = Phase::Speaking { left: left - 1, goes_on };
                 return Some(Kind::Speech);
             }
             Phase::Asking { until_us } => {
@@ -122,10 +161,12 @@ impl Caller {
             self.phase = Phase::Done;
             return None;
         }
-        if self.is_silent {
+        if self.speech == CallerSpeech::Nothing {
             return Some(Kind::Silence);
         }
-        self.phase = Phase::Speaking { left: SPEECH_FRAMES - 1 };
+        self.utterances += 1;
+        let goes_on = self.speech == CallerSpeech::GoesOn && self.utterances.is_multiple_of(GOES_ON_EACH);
+        self.phase = Phase::Speaking { left: SPEECH_FRAMES - 1, goes_on };
         Some(Kind::Speech)
     }
 
@@ -178,8 +219,10 @@ impl Caller {
 }
 
 /// How long a stopped caller goes on at most: the rest of an utterance, the wait, an answer, the pause.
-pub(super) const STOP_US: u64 =
-    SPEECH_FRAMES as u64 * FRAME_MS * 1_000 + ANSWER_US + PAUSE_US + super::agent::ANSWER_MS * 1_000;
+pub(super) const STOP_US: u64 = (2 * SPEECH_FRAMES + 2 * PAUSE_FRAMES) as u64 * FRAME_MS * 1_000
+    + ANSWER_US
+    + PAUSE_US
+    + super::agent::ANSWER_MS * 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -239,13 +282,21 @@ mod tests {
 
     #[test]
     fn a_caller_who_only_listens_says_nothing_until_the_load_is_over() {
-        let mut caller = Caller { is_silent: true, ..Caller::new(0, 0) };
+        let mut caller = Caller { speech: CallerSpeech::Nothing, ..Caller::new(0, 0) };
         assert_eq!(frames(&mut caller, 0, 4 * SECOND), [(Some(Kind::Silence), 200)]);
         caller.media(4 * SECOND, 16_000, true);
         assert_eq!(frames(&mut caller, 4 * SECOND, 8 * SECOND), [(Some(Kind::Silence), 200)]);
         caller.stop();
         frames(&mut caller, 8 * SECOND, 9 * SECOND);
         assert!(caller.is_done());
+    }
+
+    #[test]
+    fn each_third_time_a_caller_goes_on_just_after_the_end_of_his_utterance() {
+        let mut caller = Caller { speech: CallerSpeech::GoesOn, ..Caller::new(0, 2) };
+        let heard = frames(&mut caller, 0, 9 * SECOND);
+        let (silence, speech, end) = (Some(Kind::Silence), Some(Kind::Speech), (Some(Kind::End), 1));
+        assert_eq!(heard[..7], [(silence, 51), (speech, 100), (silence, 30), end, (silence, 3), (speech, 100), end]);
     }
 
     #[test]

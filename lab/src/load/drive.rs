@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::task::JoinSet;
 
-use crate::load::caller::STOP_US;
+use crate::load::caller::{CallerSpeech, STOP_US};
 use crate::load::clock::{TICK_US, Ticker, now_us};
 use crate::load::code::FRAME_MS;
 use crate::load::histogram::{Histogram, Latency};
@@ -38,8 +38,8 @@ pub struct Plan {
     pub calls: u16,
     /// How many of them begin per second.
     pub ramp: u32,
-    /// Whether the callers only listen.
-    pub is_silent: bool,
+    /// What the callers say.
+    pub speech: CallerSpeech,
 }
 
 /// The calls; they end when this is dropped.
@@ -129,7 +129,7 @@ impl Load {
             let due = Duration::from_secs(1) * u32::from(number) / plan.ramp.max(1);
             tokio::time::sleep_until(began + due).await;
             if placing.len() >= PLACING {
-                self.placed(placing.join_next().await, &bodies, plan.is_silent)?;
+                self.placed(placing.join_next().await, &bodies, plan.speech)?;
             }
             let (twilio, url) = (twilio.clone(), plan.voice_url.clone());
             let call_sid = format!("CA{}{number:04x}", &run[4..]);
@@ -140,7 +140,7 @@ impl Load {
             });
         }
         while !placing.is_empty() {
-            self.placed(placing.join_next().await, &bodies, plan.is_silent)?;
+            self.placed(placing.join_next().await, &bodies, plan.speech)?;
         }
         Ok(())
     }
@@ -149,7 +149,7 @@ impl Load {
         &mut self,
         placed: Option<Result<Placing, tokio::task::JoinError>>,
         bodies: &Bodies,
-        is_silent: bool,
+        speech: CallerSpeech,
     ) -> Result<(), String> {
         let Some(placed) = placed else { return Ok(()) };
         let (identity, placed) = placed.map_err(|error| error.to_string())??;
@@ -157,7 +157,7 @@ impl Load {
         let (reader, writer) = socket.into_split();
         let slot = usize::from(identity.number);
         let mut call = LoadCall::begin(identity, &parameters, writer, bodies.clone());
-        call.caller.is_silent = is_silent;
+        call.caller.speech = speech;
         let call = Arc::new(Mutex::new(call));
         self.tasks.spawn(read(self.shared.clone(), call.clone(), reader, BytesMut::from(&early[..])));
         let mut calls = lock(&self.shared.calls);

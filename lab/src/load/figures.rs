@@ -81,6 +81,9 @@ pub struct Measurement {
     pub faults: Faults,
     /// Frames of the window, sent and arrived.
     pub frames: Frames,
+    /// Frames that went to the next stream again since the beginning, because the last one no longer listened, and up to
+    /// 200 ms before each of them.
+    pub resent: u64,
     /// Silence in place of missing frames of the window, in milliseconds: with CES, whose audio must not pause.
     pub filled_ms: u64,
     /// Answers that came, since the beginning.
@@ -110,6 +113,8 @@ pub struct Faults {
     /// Silent frames that never reached the agent: they were on their way into a stream that broke, and only words are
     /// sent again.
     pub lost_silence: u64,
+    /// Frames of speech that reached the agent only where it no longer listened.
+    pub unheard: u64,
     /// Frames that the agent got twice.
     pub doubled: u64,
     /// Frames that the agent got after later ones.
@@ -209,6 +214,7 @@ impl Measurement {
                 arrived: agent.frames,
                 per_message: ratio(agent.frames, agent.messages),
             },
+            resent: agent.resent,
             filled_ms: agent.filled_bytes / BYTES_PER_MS as u64,
             answers: caller.answers,
             barge_ins: caller.barge_ins,
@@ -250,6 +256,7 @@ fn faults(caller: &CallerFigures, agent: &AgentFigures) -> Faults {
     Faults {
         lost: caller.sent.saturating_sub(agent.arrived + agent.missing_silence),
         lost_silence: agent.missing_silence,
+        unheard: agent.unheard,
         doubled: agent.doubled,
         disordered: agent.disordered,
         strange: agent.misrouted + agent.strange_bytes,

@@ -1,6 +1,6 @@
 //! What the load agent has heard: which frames of each call came, how often, and how late.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,9 @@ use crate::load::histogram::{Histogram, Latency};
 
 /// How many missing frames of a call are remembered, in case they come late.
 const MAX_MISSING_FRAMES: usize = 4_096;
+
+/// How many frames of silence may come again before speech that comes again: 200 ms.
+const PRE_ROLL_FRAMES: u32 = 10;
 
 /// Frames of an utterance: 2 s.
 pub(super) const SPEECH_FRAMES: u32 = 100;
@@ -36,6 +39,10 @@ struct ReceivedFrames {
     last: Option<Kind>,
     /// Missing frames, and whether they were silence for certain.
     missing: BTreeMap<u32, bool>,
+    /// Frames of speech that came to streams which no longer listened.
+    unheard: BTreeSet<u32>,
+    /// Frames of silence that have come again just now.
+    again: u32,
 }
 
 /// Counts since the beginning.
@@ -43,6 +50,7 @@ struct ReceivedFrames {
 pub(super) struct Counts {
     arrived: u64,
     doubled: u64,
+    resent: u64,
     disordered: u64,
     /// Bytes that are in no frame.
     pub(super) strange: u64,
@@ -83,6 +91,8 @@ pub(super) struct Arrival {
     pub(super) now_us: u64,
     /// Whether others of its message come after it: then it had to wait for them.
     pub(super) is_gathered: bool,
+    /// Whether its stream still listened.
+    pub(super) is_heard: bool,
 }
 
 /// The agent's figures of a load.
@@ -107,7 +117,11 @@ pub struct AgentFigures {
     pub missing: u64,
     /// How many of them were silence for certain.
     pub missing_silence: u64,
-    /// Frames that came again.
+    /// Frames of speech that came to streams which no longer listened, and to no other one.
+    pub unheard: u64,
+    /// Frames that came again because they had come to such a stream, or shortly before those.
+    pub resent: u64,
+    /// Other frames that came again.
     pub doubled: u64,
     /// Frames that came after later ones.
     pub disordered: u64,
@@ -135,6 +149,8 @@ impl AgentFigures {
             arrived: in_all.arrived,
             missing: in_all.missing,
             missing_silence: in_all.missing_silence,
+            unheard: in_all.unheard,
+            resent: in_all.resent,
             doubled: in_all.doubled,
             disordered: in_all.disordered,
             misrouted: in_all.misrouted,
@@ -142,6 +158,24 @@ impl AgentFigures {
             turns: in_all.turns,
             failed_streams: in_all.failed_streams,
             ..self
+        }
+    }
+}
+
+impl ReceivedFrames {
+    /// A frame came that had come before.
+    fn note_again(&mut self, code: &Code, is_heard: bool, counts: &mut Counts) {
+        if code.kind != Kind::Speech {
+            self.again += 1;
+            return;
+        }
+        let was_unheard = self.unheard.contains(&code.number);
+        let before = u64::from(std::mem::take(&mut self.again));
+        let is_pre_roll = was_unheard && before <= u64::from(PRE_ROLL_FRAMES);
+        counts.resent += u64::from(was_unheard) + if is_pre_roll { before } else { 0 };
+        counts.doubled += u64::from(!was_unheard) + if is_pre_roll { 0 } else { before };
+        if is_heard {
+            self.unheard.remove(&code.number);
         }
     }
 }
@@ -170,8 +204,8 @@ impl Ledger {
 
     /// A frame has come.
     pub(super) fn frame(&mut self, code: &Code, arrival: &Arrival) {
-        let Arrival { opened_us, now_us, is_gathered } = *arrival;
-        if !self.note(code) {
+        let Arrival { opened_us, now_us, is_gathered, is_heard } = *arrival;
+        if !self.note(code, is_heard) {
             return;
         }
         let window = &mut self.window;
@@ -191,14 +225,20 @@ impl Ledger {
     }
 
     /// Notes that a frame came. Returns whether it came for the first time.
-    fn note(&mut self, code: &Code) -> bool {
+    fn note(&mut self, code: &Code, is_heard: bool) -> bool {
         let heard = self.calls.entry(code.call).or_default();
         if code.number < heard.next {
             let is_late = heard.missing.remove(&code.number).is_some();
             self.counts.disordered += u64::from(is_late);
-            self.counts.doubled += u64::from(!is_late);
             self.counts.arrived += u64::from(is_late);
+            if !is_late {
+                heard.note_again(code, is_heard, &mut self.counts);
+            }
             return is_late;
+        }
+        self.counts.doubled += u64::from(std::mem::take(&mut heard.again));
+        if code.kind == Kind::Speech && !is_heard && heard.unheard.len() < MAX_MISSING_FRAMES {
+            heard.unheard.insert(code.number);
         }
         let room = MAX_MISSING_FRAMES.saturating_sub(heard.missing.len());
         let is_silent =
@@ -210,6 +250,7 @@ impl Ledger {
         true
     }
 
+    /// The figures so far.
     pub(super) fn figures(&self) -> AgentFigures {
         let (window, counts) = (&self.window, self.counts);
         let silent = self.calls.values().flat_map(|heard| heard.missing.values()).filter(|is_silent| **is_silent);
@@ -224,7 +265,9 @@ impl Ledger {
             arrived: counts.arrived,
             missing: expected.saturating_sub(counts.arrived),
             missing_silence: silent.count() as u64,
-            doubled: counts.doubled,
+            unheard: self.calls.values().map(|heard| heard.unheard.len() as u64).sum(),
+            resent: counts.resent,
+            doubled: counts.doubled + self.calls.values().map(|heard| u64::from(heard.again)).sum::<u64>(),
             disordered: counts.disordered,
             misrouted: counts.misrouted,
             strange_bytes: counts.strange,
@@ -246,7 +289,7 @@ mod tests {
     }
 
     fn at(opened_us: u64, now_us: u64) -> Arrival {
-        Arrival { opened_us, now_us, is_gathered: false }
+        Arrival { opened_us, now_us, is_gathered: false, is_heard: true }
     }
 
     fn hear(numbers: &[u32]) -> AgentFigures {
@@ -269,6 +312,24 @@ mod tests {
         assert_eq!(of(&[0, 1, 1, 0]), (2, 0, 2, 0));
         assert_eq!(of(&[0, 2, 1, 3]), (4, 0, 0, 1));
         assert_eq!(of(&[0, 2, 1, 1]), (3, 0, 1, 1));
+    }
+
+    #[test]
+    fn speech_that_no_stream_heard_is_unheard_until_it_comes_again_with_a_little_silence_before_it() {
+        let mut ledger = Ledger::default();
+        let mut come = |kind, numbers: std::ops::Range<u32>, is_heard| {
+            for number in numbers {
+                ledger.frame(&Code { kind, ..frame(number, 10) }, &Arrival { is_heard, ..at(0, 20) });
+            }
+            let figures = ledger.figures();
+            (figures.unheard, figures.resent, figures.doubled)
+        };
+        come(Kind::Silence, 0..20, true);
+        assert_eq!(come(Kind::Speech, 20..24, false), (4, 0, 0));
+        assert_eq!(come(Kind::Silence, 10..20, true), (4, 0, 10), "nobody knows yet why");
+        assert_eq!(come(Kind::Speech, 20..24, true), (0, 14, 0));
+        assert_eq!(come(Kind::Speech, 23..25, true), (0, 14, 1), "once more is too much");
+        assert_eq!(come(Kind::Silence, 25..26, true), (0, 14, 1));
     }
 
     #[test]
@@ -306,7 +367,7 @@ mod tests {
     fn a_frame_that_waits_for_its_message_is_told_apart_from_the_one_that_fills_it() {
         let mut ledger = Ledger::default();
         for (number, at_us, is_gathered) in [(0, 20_000, true), (1, 40_000, true), (2, 60_000, false)] {
-            ledger.frame(&frame(number, at_us), &Arrival { opened_us: 0, now_us: 60_100, is_gathered });
+            ledger.frame(&frame(number, at_us), &Arrival { opened_us: 0, now_us: 60_100, is_gathered, is_heard: true });
         }
         let figures = ledger.figures();
         assert_eq!((figures.uplink.count, figures.uplink.max_us), (1, 100));

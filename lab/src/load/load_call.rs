@@ -133,6 +133,7 @@ impl LoadCall {
             }
             Message::Clear => {
                 self.caller.clear(now_us);
+                self.blocks.cut(ANSWER_BLOCKS);
                 Seen::default()
             }
             Message::Other => Seen::default(),

@@ -20,6 +20,7 @@ mod search;
 mod write;
 
 pub use agent::LoadAgent;
+pub use caller::CallerSpeech;
 pub use drive::{CallerFigures, Load, Plan};
 pub use figures::{Held, Measurement, Readings};
 pub use histogram::{Histogram, Latency};

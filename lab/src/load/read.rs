@@ -138,6 +138,13 @@ pub(super) struct Piece {
 }
 
 impl AnswerBlocks {
+    /// The playout was cut: the rest of an answer with `whole` blocks does not come.
+    pub(super) fn cut(&mut self, whole: u64) {
+        if let Some((_, next)) = &mut self.current {
+            *next = whole;
+        }
+    }
+
     /// Takes a chunk of audio, of an answer that has `whole` blocks.
     pub(super) fn add(&mut self, call: u16, bytes: usize, code: Option<Code>, whole: u64) -> Option<Piece> {
         let Some(code) = code.filter(|code| code.call == call) else {
@@ -231,6 +238,9 @@ mod tests {
         blocks.add(3, 20 * FRAME_BYTES, at(40, 30), 100);
         blocks.add(3, 20 * FRAME_BYTES, at(90, 0), 100);
         assert_eq!((blocks.lost, blocks.doubled), (10 + 50, 20));
+        blocks.cut(100);
+        blocks.add(3, 100 * FRAME_BYTES, at(120, 0), 100);
+        assert_eq!((blocks.lost, blocks.doubled), (10 + 50, 20), "nobody waits for the rest of what was cut");
         assert_eq!(blocks.add(4, FRAME_BYTES, at(90, 20), 100), None);
         assert_eq!(blocks.add(3, FRAME_BYTES, None, 100), None);
         assert_eq!(blocks.strange, 2 * FRAME_BYTES as u64);

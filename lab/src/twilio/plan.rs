@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dialbridge_core::audio::g711::{linear_to_mulaw, mulaw_to_linear};
 use dialbridge_core::replay::CallerStep;
 use tokio::sync::mpsc;
 
@@ -40,6 +41,8 @@ pub struct CallPlan {
     pub others: Vec<OtherSide>,
     /// What happens to a queued call.
     pub queue: Queue,
+    /// How the caller's telephone returns what it plays; `None`: not at all.
+    pub echo: Option<Echo>,
     /// How Twilio behaves where its pages do not say.
     pub behaviour: TwilioBehaviour,
     /// What fails.
@@ -66,9 +69,36 @@ impl CallPlan {
             limit: Duration::from_secs(300),
             others: vec![OtherSide::Answers { rings_ms: 1_000, talks_ms: 5_000 }],
             queue: Queue::Keeps,
+            echo: None,
             behaviour: TwilioBehaviour::default(),
             faults: Vec::new(),
             watch: None,
+        }
+    }
+}
+
+/// A telephone that returns what it plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Echo {
+    /// How late it comes back, in milliseconds.
+    pub delay_ms: u64,
+    /// How much softer it is, in decibels.
+    pub softer_db: u8,
+}
+
+impl Echo {
+    /// Adds to a frame of the caller what the telephone has played. The frame begins at `at`, in bytes of what was heard.
+    #[expect(clippy::cast_possible_truncation, reason = "within 16 bits by the clamp")]
+    pub(super) fn add_to(self, frame: &mut [u8], heard: &[u8], at: usize) {
+        let gain = 10_f64.powf(-f64::from(self.softer_db) / 20.0);
+        let delay = usize::try_from(self.delay_ms).unwrap_or(usize::MAX).saturating_mul(8);
+        let Some(from) = at.checked_sub(delay) else { return };
+        for (code, returned) in frame.iter_mut().zip(heard.get(from..).unwrap_or_default()) {
+            let returned = f64::from(mulaw_to_linear(*returned)) * gain;
+            if returned.abs() >= 1.0 {
+                let sum = f64::from(mulaw_to_linear(*code)) + returned;
+                *code = linear_to_mulaw(sum.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16);
+            }
         }
     }
 }

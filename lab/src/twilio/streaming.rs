@@ -118,14 +118,18 @@ impl<'l, 'a> Streaming<'l, 'a> {
         }
         self.play(socket).await;
         let now_ms = self.call.now_ms();
-        let moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
-        for act in moment.acts {
+        let mut moment = self.call.caller.next(AgentAudio { now_ms, agent_is_speaking: self.playout.is_playing() });
+        for act in std::mem::take(&mut moment.acts) {
             if self.act(act, socket).await.is_err() {
                 return Some(self.call.broken().await);
             }
         }
         if moment.hangs_up || self.should_hang_up(now_ms) {
             return Some(Next::End("caller".to_owned()));
+        }
+        if let Some(echo) = self.call.plan.echo {
+            let at = usize::try_from(stream_ms).unwrap_or(usize::MAX).saturating_mul(8);
+            echo.add_to(&mut moment.frame, self.playout.heard(), at);
         }
         self.call.record.said.extend_from_slice(&moment.frame);
         match self.send_frame(&moment.frame, stream_ms, socket).await {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ pub struct Dependencies {
     /// Watches the calls.
     pub watch: Option<Watch>,
     /// Gets the tape of each call, in place of the folder that the settings name.
-    pub tapes: Option<UnboundedSender<CallTape>>,
+    pub tapes: Option<Sender<CallTape>>,
 }
 
 impl Default for Dependencies {

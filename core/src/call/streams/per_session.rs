@@ -370,13 +370,9 @@ impl AgentStreams for PerSession {
 
     /// The agent need not answer its own words.
     fn forget_words(&mut self) {
-        let Some(stream) = self.stream_mut() else { return };
+        let (Self::Listening(stream) | Self::FinishingAnswer(stream)) = self else { return };
         stream.heard.utterance = Utterance::default();
-        let is_asked = !stream.unanswered.is_empty() || stream.turn.awaited_input().is_some();
-        if let Self::Listening(stream) = self
-            && stream.turn.answer.is_nothing()
-            && !is_asked
-        {
+        if stream.turn.answer.is_nothing() && stream.unanswered.is_empty() && stream.turn.awaited_input().is_none() {
             stream.wait = Wait::Nothing;
         }
     }

@@ -30,6 +30,9 @@ impl Live {
                 self.expect_words();
             }
             for noticed in noticed {
+                if let Some((words, _)) = &mut self.words {
+                    words.note(&vad);
+                }
                 self.notice(noticed, &mut vad);
             }
             self.check_break(&mut vad, now);
@@ -57,7 +60,8 @@ impl Live {
     fn expect_words(&mut self) {
         if self.words.is_none() {
             let next = self.serving.sessions.conversations.next_utterance(&self.opened.name);
-            self.words = Some((Words::of(next.as_ref()), next));
+            let own = self.serving.sessions.conversations.own_words(&self.opened.name);
+            self.words = Some((Words::of(next.as_ref(), own), next));
         }
     }
 

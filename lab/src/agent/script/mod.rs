@@ -4,6 +4,7 @@
 //! end_of_utterance_ms = 600        # silence that ends an utterance
 //! no_speech_ms = 5000              # silence that counts as no-input; 0: never
 //! think_ms = 200                   # thinking time of an answer that sets none
+//! distance_ms = 0                  # how far away the agent is, each way
 //!
 //! [start]                          # the answer to the starting event or text
 //! event = "WELCOME"                # an event of another name gets no answer
@@ -97,6 +98,7 @@
 //! closes = "after-answer"          # or "after-half-close"
 //! answers = "after-half-close"     # or "at-once"
 //! transcripts = "before-end"       # or "after-end", "without-end", "interim-only" (ES, CX)
+//! speech_ends = "in-transcripts"   # or "in-end", "nowhere": what has a `speech_end_offset`
 //! recogniser_lag_ms = 0            # how late transcripts and ends come, and by how much more at most
 //! recogniser_jitter_ms = 0
 //! audio_messages = "after"         # or "with-result", "split" (ES)
@@ -104,6 +106,7 @@
 //! parameter_names = "as-set"       # or "lower", "upper" (CX)
 //! interim = true                   # whether there are transcripts before the last one
 //! word_times = false               # whether words get times, for a client that asks for them
+//! understands_itself = false       # whether words of `say` that a telephone returns are understood
 //! confidence = 0.9                 # of the transcripts; without it they have none
 //! output = { encoding = "linear16", sample_rate = 24000 }    # a fixed coding; without it the requested one; with
 //!                                  # announced = "mp3" or "ogg-opus" the answer names that coding
@@ -188,7 +191,8 @@ pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{
-    Announced, Answers, AudioMessages, Closes, DebuggingInfo, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
+    Announced, Answers, AudioMessages, Closes, DebuggingInfo, Edition, MixedAudio, Output, ReturnedNames, SpeechEnds,
+    Transcripts,
 };
 
 /// An agent's script.
@@ -205,12 +209,16 @@ pub struct Script {
     pub no_speech_ms: u64,
     /// How long the agent thinks about an answer that sets no time of its own, in milliseconds.
     pub think_ms: u64,
+    /// How long everything takes from the client to the agent, and as long back, in milliseconds.
+    pub distance_ms: u64,
     /// Whether the stream closes after the answer, or stays open until the client half-closes it.
     pub closes: Closes,
     /// Whether the answer waits for the half-close.
     pub answers: Answers,
     /// Whether the last final transcript comes before `END_OF_SINGLE_UTTERANCE` or after it.
     pub transcripts: Transcripts,
+    /// What says where the recognised speech ends.
+    pub speech_ends: SpeechEnds,
     /// Which message carries the answer's audio (ES).
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
@@ -227,6 +235,8 @@ pub struct Script {
     pub interim: bool,
     /// Whether words get times, for a client that asks for them.
     pub word_times: bool,
+    /// Whether the recogniser understands the agent's own words where a telephone returns them.
+    pub understands_itself: bool,
     /// Confidence of the transcripts, from 0 to 1. Google gives it for final ones, and not always.
     pub confidence: Option<f32>,
     /// The coding of the agent's audio: the requested one, or a fixed one, like agents with fixed output settings.
@@ -259,9 +269,11 @@ impl Default for Script {
             end_of_utterance_ms: 600,
             no_speech_ms: 0,
             think_ms: 0,
+            distance_ms: 0,
             closes: Closes::AfterAnswer,
             answers: Answers::AfterHalfClose,
             transcripts: Transcripts::BeforeEnd,
+            speech_ends: SpeechEnds::default(),
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
             debugging_info: DebuggingInfo::WithAnswer,
@@ -270,6 +282,7 @@ impl Default for Script {
             recogniser_jitter_ms: 0,
             interim: true,
             word_times: false,
+            understands_itself: false,
             confidence: None,
             output: None,
             pages: Vec::new(),

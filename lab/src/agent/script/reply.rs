@@ -97,6 +97,13 @@ impl fmt::Debug for Reply {
     }
 }
 
+impl Reply {
+    /// How long its audio is, in milliseconds.
+    pub(crate) fn audio_ms(&self) -> u64 {
+        self.mulaw.as_ref().map_or(0, |mulaw| mulaw.len() as u64 / 8)
+    }
+}
+
 /// A tone: audio that needs no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -135,6 +135,19 @@ impl Transcripts {
     }
 }
 
+/// What says where the recognised speech ends (`speech_end_offset`). Google's protos say it of transcripts only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpeechEnds {
+    /// Each transcript.
+    #[default]
+    InTranscripts,
+    /// The end of the utterance.
+    InEnd,
+    /// Nothing.
+    Nowhere,
+}
+
 /// A fixed coding of the agent's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

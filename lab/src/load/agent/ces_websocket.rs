@@ -14,13 +14,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use super::ces::{Conversation, Order, until};
 use super::{Failed, LoadAgent, OpenStream};
 use crate::agent::{WebSocketEnding, ces_json, ending_of};
+use crate::distance::Connection;
 use crate::load::read::{CLOSE, TEXT, take_masked_frame};
 use crate::load::write::push_frame;
 
@@ -38,7 +38,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_BYTES: usize = 4 * 1024;
 
 /// Serves a connection over HTTP/1.1, and the stream that it becomes.
-pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
+pub(super) async fn serve(agent: &LoadAgent, connection: Connection) {
     let upgraded: Arc<Mutex<Option<Upgrade>>> = Arc::default();
     let service = service_fn(|mut request: Request<Incoming>| {
         let answered = answer(&mut request, &upgraded);
@@ -46,7 +46,7 @@ pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
     });
     let http = hyper::server::conn::http1::Builder::new();
     // A broken connection has no stream.
-    let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     let Some(upgrade) = upgraded.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let Ok(socket) = upgrade.connection().await else { return };
     let open = OpenStream::of(agent);

@@ -24,8 +24,10 @@ pub(super) struct Hearing<'a> {
     opened_us: u64,
     /// The call, as named by the session.
     call: Option<u16>,
-    /// The number of the frame that ended the utterance.
+    /// The number of the frame that ended the last utterance.
     ended: Option<u32>,
+    /// Whether it is over for the stream, which then hears nothing more.
+    is_over: bool,
     /// Frames of speech so far.
     speech: u32,
 }
@@ -44,7 +46,7 @@ pub(super) struct Noticed {
 impl<'a> Hearing<'a> {
     /// The voice detector of a newly opened stream; `sent` says how its client sends audio.
     pub(super) fn begin(agent: &'a LoadAgent, sent: Sent) -> Self {
-        Self { agent, sent, opened_us: now_us(), call: None, ended: None, speech: 0 }
+        Self { agent, sent, opened_us: now_us(), call: None, ended: None, is_over: false, speech: 0 }
     }
 
     /// Learns the call from the session's name, if it is not known.
@@ -75,19 +77,23 @@ impl<'a> Hearing<'a> {
             };
             ledger.counts.misrouted += u64::from(Some(code.call) != self.call);
             let is_gathered = self.sent == Sent::WithoutPause && place + 1 < count;
-            ledger.frame(&code, &Arrival { opened_us: self.opened_us, now_us, is_gathered });
+            let is_heard = !self.is_over;
+            ledger.frame(&code, &Arrival { opened_us: self.opened_us, now_us, is_gathered, is_heard });
             match code.kind {
+                _ if self.is_over => {}
                 Kind::Speech => {
                     noticed.speech = true;
                     noticed.interim |= self.speech.is_multiple_of(INTERIM_FRAMES);
                     self.speech += 1;
                 }
-                Kind::End => {
+                // Without speech before it, it ended an utterance that an earlier stream has heard.
+                Kind::End if self.speech > 0 => {
                     self.ended = Some(code.number);
+                    self.is_over = self.sent == Sent::AsItComes;
                     self.speech = 0;
                     noticed.end = true;
                 }
-                Kind::Silence | Kind::Answer => {}
+                Kind::End | Kind::Silence | Kind::Answer => {}
             }
         }
         noticed

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
 use http::Request;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -14,6 +13,7 @@ use super::planned::Planned;
 use super::response::{begin_response, status};
 use super::turn::LoadTurn;
 use super::{Failed, LoadAgent, OpenStream, cx, es};
+use crate::distance::Connection;
 
 /// Google's limit of streams for a connection.
 const MAX_STREAMS: u32 = 100;
@@ -26,13 +26,13 @@ const CONNECTION_WINDOW: u32 = 1 << 26;
 const ORDERS: usize = 4;
 
 /// Serves a connection until it ends or must break.
-pub(super) async fn serve(agent: &LoadAgent, stream: TcpStream) {
+pub(super) async fn serve(agent: &LoadAgent, connection: Connection) {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(MAX_STREAMS)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
-    let Ok(mut connection) = builder.handshake(stream).await else { return };
+    let Ok(mut connection) = builder.handshake(connection).await else { return };
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let mut streams = JoinSet::new();
     loop {

@@ -22,6 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::audio::wav::write_wav;
@@ -29,6 +30,7 @@ use dialbridge_core::audio::{AudioFormat, Encoding};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::distance::serve_at;
 use crate::load::clock::now_us;
 use crate::load::code::FRAME_MS;
 use crate::load::ledger::{AgentFigures, Ledger};
@@ -58,6 +60,8 @@ pub struct LoadAgent {
     failing: Option<Arc<AtomicU32>>,
     /// What it says in place of its short answers.
     long_answer: Option<Bytes>,
+    /// How far away it is, each way.
+    distance: Duration,
 }
 
 /// Messages that are sent again and again.
@@ -88,6 +92,12 @@ impl LoadAgent {
         let samples = (0..seconds * format.sample_rate).map(|n| if n / 30 % 2 == 0 { 4_000_i16 } else { -4_000 });
         let wav = write_wav(1, format, &samples.flat_map(i16::to_le_bytes).collect::<Vec<u8>>());
         Self { long_answer: Some(wav.into()), ..self }
+    }
+
+    /// Is that many milliseconds away, each way.
+    #[must_use]
+    pub fn at_distance(self, ms: u64) -> Self {
+        Self { distance: Duration::from_millis(ms), ..self }
     }
 
     /// Serves a listener for ever.
@@ -129,11 +139,15 @@ impl LoadAgent {
         let mut head = [0; PREFACE.len()];
         let Ok(read @ 1..) = stream.peek(&mut head).await else { return };
         self.ledger().connections += 1;
-        if PREFACE.starts_with(&head[..read]) {
-            http2::serve(&self, stream).await;
-        } else {
-            ces_websocket::serve(&self, stream).await;
-        }
+        let is_http2 = PREFACE.starts_with(&head[..read]);
+        let serve = async |connection| {
+            if is_http2 {
+                http2::serve(&self, connection).await;
+            } else {
+                ces_websocket::serve(&self, connection).await;
+            }
+        };
+        serve_at(self.distance, stream, serve).await;
         self.ledger().connections -= 1;
     }
 }

@@ -210,8 +210,10 @@ fn an_empty_value_counts_as_not_given() {
     );
     assert!(of_empty.call.call_parameters.is_empty(), "nor is the agent told anything of the call");
     let default = agent(&[]);
+    assert_eq!(of_empty.call.barge_in.ignore, Some(Vec::new()), "and every word interrupts");
     let call_parameters = Vec::new();
-    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, ..default.call });
+    let barge_in = of_empty.call.barge_in.clone();
+    assert_eq!(of_empty.call, CallConfig { starting_input: greeting, call_parameters, barge_in, ..default.call });
     assert_eq!((of_empty.speech, of_empty.prompts), (default.speech, default.prompts));
 }
 
