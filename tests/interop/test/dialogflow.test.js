@@ -208,7 +208,8 @@ for (const [name, edition] of Object.entries(EDITIONS)) {
       it('tells how the recogniser waits, if it is asked for debugging info', async () => {
         const more = { enableDebuggingInfo: true };
         const config = edition.listen({ singleUtterance: true });
-        const { responses } = await ask([inSession(edition, 'debugged', config, more)], { speech: Buffer.alloc(1, 0xff) });
+        const speech = Buffer.alloc(1, 0xff);
+        const { responses } = await ask([inSession(edition, 'debugged', config, more)], { speech });
         const told = responses.map(({ debuggingInfo }) => debuggingInfo).filter(Boolean);
         assert.equal(told.length, 1);
         assert.deepEqual([told[0].noSpeechTimeout, told[0].endpointingTimeout].map(seconds), [1, 0.5]);
