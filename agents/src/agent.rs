@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialbridge_core::agent::TurnStart;
+use dialbridge_core::agent::{AgentFault, TurnStart};
 use dialbridge_core::{AgentEvent, StreamId};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use crate::auth::{Auth, AuthError};
 use crate::ces::{self, Carrier, WebSockets};
 use crate::channels::Channels;
 use crate::cx_convert::Cx;
+use crate::endpointing::{self, Endpointing};
 use crate::es_convert::Es;
 use crate::pipe::{InputPipe, PipeFull, StreamInput};
 use crate::session::SessionContext;
@@ -154,6 +155,15 @@ impl Agent {
             T::from(())
         });
         StreamHandle { pipe, task }
+    }
+
+    /// Plays one turn with this audio, mu-law at 8,000 Hz, to an agent of CX, and returns how its recogniser waits for
+    /// speech and for its end. `None` if the agent does not tell.
+    ///
+    /// # Errors
+    /// What the agent refuses.
+    pub async fn endpointing(&self, context: &SessionContext, audio: &[u8]) -> Result<Option<Endpointing>, AgentFault> {
+        endpointing::endpointing(&self.streams, context, audio).await
     }
 
     /// A stream of the product's, from its opening to its end.

@@ -12,11 +12,11 @@ use dialbridge_core::{AgentEvent, StreamId};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tonic::Streaming;
 use tonic::metadata::MetadataMap;
-use tonic::{Status, Streaming};
 
 use crate::auth::Auth;
-use crate::channels::Channels;
+use crate::channels::{Channels, Lease};
 use crate::fault::fault;
 use crate::pipe::{InputPipe, StreamInput};
 use crate::reset::{ResetOnDrop, open};
@@ -82,7 +82,13 @@ impl Streams {
         opened.send_end(ended, &self.auth, began).await;
     }
 
-    async fn stream<D: Dialect>(&self, context: &SessionContext, opened: &OpenedStream) -> Result<(), AgentFault> {
+    /// Opens a stream that sends what `pipe` gets. It keeps its place in the pool for as long as the lease lives.
+    pub(super) async fn open<D: Dialect>(
+        &self,
+        context: &SessionContext,
+        start: &TurnStart,
+        pipe: &Arc<InputPipe>,
+    ) -> Result<(Lease, Streaming<D::Response>), AgentFault> {
         let mut metadata = MetadataMap::new();
         self.auth.headers(&mut metadata).await.map_err(|error| AgentFault {
             code: "UNAUTHENTICATED".to_owned(),
@@ -90,17 +96,19 @@ impl Streams {
             transient: true,
         })?;
         let lease = self.channels.lease();
-        let _reset = ResetOnDrop(opened.pipe.clone());
-        let first = Some(D::first(context, &opened.start));
-        let requests = Requests::<D> { first, pipe: opened.pipe.clone(), dialect: PhantomData };
+        let first = Some(D::first(context, start));
+        let requests = Requests::<D> { first, pipe: pipe.clone(), dialect: PhantomData };
+        let responses = open(lease.channel.clone(), D::METHOD, metadata, requests, pipe.clone()).await;
+        Ok((lease, responses.map_err(|status| fault(&status))?))
+    }
 
-        let of = |status: Status| fault(&status);
-        let responses = open(lease.channel.clone(), D::METHOD, metadata, requests, opened.pipe.clone()).await;
-        let mut responses: Streaming<D::Response> = responses.map_err(of)?;
+    async fn stream<D: Dialect>(&self, context: &SessionContext, opened: &OpenedStream) -> Result<(), AgentFault> {
+        let _reset = ResetOnDrop(opened.pipe.clone());
+        let (_lease, mut responses) = self.open::<D>(context, &opened.start, &opened.pipe).await?;
         // A response takes some kilobytes, and this future would hold that space for as long as the stream is open.
         let mut next =
             async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();
-        while let Some(events) = next().await.map_err(of)? {
+        while let Some(events) = next().await.map_err(|status| fault(&status))? {
             for event in events {
                 if opened.events.send((opened.id, event)).await.is_err() {
                     return Ok(());

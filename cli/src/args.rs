@@ -56,6 +56,9 @@ pub enum Command {
     /// Run conversation files: calls, and what must come of them
     #[cfg(all(feature = "lab", feature = "tools"))]
     Test(Box<TestArgs>),
+    /// Compare two runs of conversation files turn by turn, worst first
+    #[cfg(feature = "tools")]
+    Compare(CompareArgs),
     /// Feed a tape to the call logic, and print what the call did
     #[cfg(feature = "tools")]
     Replay(ReplayArgs),
@@ -128,6 +131,9 @@ pub struct CallArgs {
     /// Write the call's audio to this file: stereo, the caller on the left, the agent on the right
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
     /// Make something fail; may be given several times. At Twilio or on the way to it: break@MS, deaf@MS, late@MS+MS,
     /// lost@MS+MS, no-marks, garbage, asks-twice. At the agent, once, at the first utterance (this starts a service and
     /// an agent of its own): reset, refused-stream, stall, goaway, cut, down+MS, unavailable, resource-exhausted,
@@ -204,9 +210,6 @@ pub struct LoadArgs {
     /// seconds of mu-law. Whether the callers get it is not checked
     #[arg(long, value_name = "S", requires = "load", conflicts_with_all = ["find_max", "failing"], value_parser = clap::value_parser!(u32).range(1..=600))]
     pub long_answers: Option<u32>,
-    /// Print one JSON object instead of a table
-    #[arg(long, requires = "load")]
-    pub json: bool,
 }
 
 /// What a load measures
@@ -256,11 +259,26 @@ pub struct RelayArgs {
     pub message_ms: usize,
 }
 
+/// Options of `compare`
+#[cfg(feature = "tools")]
+#[derive(Args)]
+pub struct CompareArgs {
+    /// The old run: what `test --json` printed
+    #[arg(value_name = "OLD.json")]
+    pub old: std::path::PathBuf,
+    /// The new run
+    #[arg(value_name = "NEW.json")]
+    pub new: std::path::PathBuf,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `replay`
 #[cfg(feature = "tools")]
 #[derive(Args)]
 pub struct ReplayArgs {
-    /// The tapes: JSON Lines
+    /// The tapes: JSON Lines; and folders that have some
     #[arg(value_name = "TAPE", required = true)]
     pub tapes: Vec<std::path::PathBuf>,
     /// Compare with the expectation beside the tape (its name with .trace, or ../golden/NAME.trace), or else with the
@@ -276,4 +294,10 @@ pub struct ReplayArgs {
     /// Write what the caller hears as a WAV file
     #[arg(long, value_name = "FILE")]
     pub out: Option<std::path::PathBuf>,
+    /// Print nothing of a tape that is as expected
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Write a JUnit report to this file
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub junit: Option<std::path::PathBuf>,
 }

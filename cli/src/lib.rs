@@ -9,3 +9,5 @@ pub mod configure;
 pub mod conversations;
 #[cfg(feature = "tools")]
 pub mod doctor;
+#[cfg(feature = "tools")]
+pub mod junit;

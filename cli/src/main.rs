@@ -51,6 +51,8 @@ fn main() -> ExitCode {
             #[cfg(all(feature = "lab", feature = "tools"))]
             Some(Command::Test(args)) => commands::test::run(&args).await,
             #[cfg(feature = "tools")]
+            Some(Command::Compare(args)) => commands::compare::run(&args),
+            #[cfg(feature = "tools")]
             Some(Command::Replay(args)) => commands::replay::run(&args),
         }
     })

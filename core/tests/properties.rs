@@ -216,7 +216,8 @@ impl Run {
     fn happen(&mut self, op: &Op) {
         match op {
             Op::Media { loud, bytes } => {
-                let audio = vec![if *loud { 0x12 } else { 0xFF }; usize::from(*bytes)];
+                let wave = |n| if n % 16 < 8 { 0x12 } else { 0x92 };
+                let audio: Vec<u8> = (0..*bytes).map(|n| if *loud { wave(n) } else { 0xFF }).collect();
                 let payload = STANDARD.encode(&audio);
                 self.sent.extend_from_slice(&audio);
                 self.feed(&Input::Twilio(&format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#)));

@@ -314,7 +314,9 @@ fn happen(call: &mut WatchedCall, operation: &Operation, frames_left: &mut u32) 
 }
 
 fn media(is_loud: bool, bytes: usize) -> String {
-    let payload = STANDARD.encode(vec![if is_loud { 0x12 } else { 0xFF }; bytes]);
+    let wave = |n| if n % 16 < 8 { 0x12 } else { 0x92 };
+    let audio: Vec<u8> = (0..bytes).map(|n| if is_loud { wave(n) } else { 0xFF }).collect();
+    let payload = STANDARD.encode(audio);
     format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#)
 }
 

@@ -15,6 +15,7 @@
 
 pub mod agent;
 pub mod balancer;
+mod distance;
 pub mod google;
 #[cfg(target_os = "linux")]
 pub mod load;

@@ -2,10 +2,10 @@
 
 use dialbridge_core::Report;
 use dialbridge_core::report::AudioAccount;
-use dialbridge_lab::agent::TurnRecord;
-use dialbridge_lab::twilio::{CallEventKind, When};
+use dialbridge_lab::agent::{StreamRecord, TurnRecord};
+use dialbridge_lab::twilio::{CallEventKind, CallerStep, When};
 use dialbridge_tests::Stretch::{Quiet, Speech, Story};
-use dialbridge_tests::{Edition, Harness, Numbered, account, count, numbers};
+use dialbridge_tests::{Edition, Harness, Numbered, TcpHarness, account, count, numbers};
 
 /// Bytes in a frame.
 const FRAME: u64 = 160;
@@ -169,4 +169,97 @@ async fn the_unanswered_audio_of_a_failed_stream_goes_to_the_next_one_and_counts
         assert_eq!(rest, (0..caller.count()).collect::<Vec<u32>>());
         assert_eq!(bytes(&turns), account.written + account.resent);
     }
+}
+
+/// A caller who goes on so many milliseconds after the recogniser has ended his utterance, each time.
+const GOES_ON_AFTER_MS: [u64; 5] = [40, 80, 120, 160, 220];
+
+/// What such a caller does, and whether he speaks in each of his frames.
+fn goes_on(caller: &mut Numbered) -> (Vec<CallerStep>, Vec<bool>) {
+    let each = GOES_ON_AFTER_MS.map(|ms| [Speech(900), Quiet(600 + ms)]);
+    let stretches = [&[Quiet(1_500)][..], &each.concat(), &[Speech(900), Quiet(3_000)]].concat();
+    let mut spoken = Vec::new();
+    for stretch in &stretches {
+        let (ms, speaks) = match stretch {
+            Speech(ms) | Story(ms) => (*ms, true),
+            Quiet(ms) => (*ms, false),
+        };
+        spoken.extend(std::iter::repeat_n(speaks, usize::try_from(ms / 20).unwrap()));
+    }
+    (caller.steps(When::After(0), &stretches), spoken)
+}
+
+/// Checks that a recogniser that listened heard each frame of speech once, and none twice but up to 200 ms of silence before
+/// what was sent again.
+fn assert_heard(turns: &[TurnRecord], streams: &[StreamRecord], spoken: &[bool], resends: usize, what: &str) {
+    let mut heard = vec![0; spoken.len()];
+    let of_turns = turns.iter().map(|turn| &turn.audio[..turn.heard.min(turn.audio.len())]);
+    for audio in of_turns.chain(streams.iter().map(|stream| &stream.audio[..])) {
+        for number in numbers(audio) {
+            heard[usize::try_from(number).unwrap()] += 1;
+        }
+    }
+    let times =
+        |speaks| spoken.iter().zip(&heard).filter(move |(spoken, _)| **spoken == speaks).map(|(_, times)| *times);
+    let speech: Vec<u32> = times(true).collect();
+    assert!(speech.iter().all(|times| *times == 1), "{what}: {speech:?}");
+    assert!(times(false).filter(|times| *times > 1).count() <= resends * 10, "{what}: {heard:?}");
+}
+
+/// How often the next turn got what the last one did not hear.
+fn resends(reports: &[Report]) -> usize {
+    count(reports, |report| matches!(report, Report::TurnOpened { resent_ms: 1.., .. }))
+}
+
+each_edition!(
+    what_is_said_while_the_end_of_an_utterance_is_on_its_way_is_heard,
+    [Cx, EsV2, EsV2Beta1, CesWebSocket, CesGrpc]
+);
+async fn what_is_said_while_the_end_of_an_utterance_is_on_its_way_is_heard(edition: Edition) {
+    for distance_ms in [0, 40, 120] {
+        for says in [
+            "",
+            "speech_ends = \"in-end\"",
+            "speech_ends = \"nowhere\"",
+            "transcripts = \"after-end\"",
+            "answers = \"at-once\"",
+        ] {
+            let script = format!("distance_ms = {distance_ms}\n{says}\n{AGENT}");
+            let mut harness = Harness::with_script(&script).edition(edition).start();
+            let mut caller = Numbered::default();
+            let (steps, spoken) = goes_on(&mut caller);
+            let call = harness.call(steps).await;
+            let (turns, streams, reports) = (harness.turns(&call), harness.streams(&call), harness.reports());
+            let what = format!("{distance_ms} ms away, {says}");
+            assert_heard(&turns, &streams, &spoken, resends(&reports), &what);
+            let in_flight = GOES_ON_AFTER_MS.iter().filter(|ms| **ms < 2 * distance_ms).count();
+            assert_eq!(resends(&reports), if edition.is_ces() { 0 } else { in_flight }, "{what}");
+            let account = account(&reports);
+            if !edition.is_ces() {
+                // What was on its way when the caller hung up did not arrive.
+                let lost = account.written + account.resent - bytes(&turns);
+                assert!(lost <= distance_ms * 8, "{what}: {lost}");
+            }
+        }
+    }
+}
+
+each_edition!(
+    over_sockets_an_agent_that_is_far_away_hears_all_that_is_said,
+    [Cx, EsV2, CesWebSocket, CesGrpc],
+    start_paused = false
+);
+async fn over_sockets_an_agent_that_is_far_away_hears_all_that_is_said(edition: Edition) {
+    let call_at = async |distance_ms: u64| {
+        let script = format!("distance_ms = {distance_ms}\n{AGENT}");
+        let mut harness = TcpHarness::start(edition, &script, |_| {}).await;
+        let mut caller = Numbered::default();
+        let (steps, spoken) = goes_on(&mut caller);
+        let call = harness.call(steps).await;
+        let reports: Vec<Report> = harness.reports().into_iter().map(|(_, report)| report).collect();
+        let record = harness.agent.record();
+        let (turns, streams) = (record.turns(&call.call_sid), record.streams(&call.call_sid));
+        assert_heard(&turns, &streams, &spoken, resends(&reports), &format!("{distance_ms} ms away"));
+    };
+    tokio::join!(call_at(0), call_at(40), call_at(120));
 }

@@ -69,6 +69,7 @@ mod settings;
 mod silence;
 mod slow_turns;
 mod stages;
+mod status_callbacks;
 mod survival;
 mod synthesis;
 mod tapes;

@@ -1,14 +1,18 @@
 //! `call`: places a simulated call at a running service.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use dialbridge_lab::agent::Edition;
 use dialbridge_lab::agent::script::{bakery_caller, mulaw_of};
 use dialbridge_lab::net::Net;
-use dialbridge_lab::twilio::{Account, CallEventKind, CallPlan, CallerStep, SimulatedTwilio, When, parse_steps};
+use dialbridge_lab::twilio::{
+    Account, CallEvent, CallEventKind, CallPlan, CallRecord, CallerStep, SimulatedTwilio, When, parse_steps,
+};
 use dialbridge_net::dial::Tcp;
 use dialbridge_net::proxy::{Proxy, proxied};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::CONFIG;
@@ -58,12 +62,17 @@ pub async fn run(args: &CallArgs) -> ExitCode {
         SimulatedTwilio::new(Account::new(first_token(args)), net)
     };
     let twilio = stand.as_ref().map_or_else(elsewhere, |stack| stack.twilio.clone());
+    if let Some(why) = args.out.as_deref().and_then(unwritable) {
+        return log_and_exit(&why, USAGE);
+    }
     let plan = CallPlan { faults: faults.call, ..plan };
     let (watch, mut watched) = mpsc::channel(QUEUE);
     let printing = async {
         let mut timeline = Timeline::default();
         while let Some(seen) = watched.recv().await {
-            timeline.event(&seen);
+            if !args.json {
+                timeline.event(&seen);
+            }
         }
     };
     let (record, ()) = tokio::join!(twilio.call(CallPlan { watch: Some(watch), ..plan }), printing);
@@ -71,12 +80,53 @@ pub async fn run(args: &CallArgs) -> ExitCode {
         if let Err(error) = std::fs::write(out, stereo(&record)) {
             return log_and_exit(&format!("{}: {error}", out.display()), 1);
         }
-        say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
+        if !args.json {
+            say(&format!("The call's audio is in {} (left the caller, right the agent).", out.display()));
+        }
     }
-    if record.count(|what| matches!(what, CallEventKind::StreamOpened)) == 0 {
-        return log_and_exit("the call never reached an agent", 1);
+    let failure = failure(&record);
+    if args.json {
+        say(&format!("{:#}", json(&record, failure)));
     }
-    ExitCode::SUCCESS
+    match failure {
+        Some(why) => log_and_exit(why, 1),
+        None => ExitCode::SUCCESS,
+    }
+}
+
+/// Why a file cannot be written. It is asked before the call.
+fn unwritable(path: &Path) -> Option<String> {
+    let opened = std::fs::OpenOptions::new().create(true).write(true).truncate(false).open(path);
+    opened.err().map(|error| format!("--out {}: {error}", path.display()))
+}
+
+/// Why the call was no conversation with an agent; `None` if it was one.
+fn failure(record: &CallRecord) -> Option<&'static str> {
+    let count = |wanted: &dyn Fn(&CallEventKind) -> bool| record.count(wanted);
+    let redirected = |what: &CallEventKind| matches!(what, CallEventKind::Redirected { .. });
+    // Without a hand-off, `<Say>` is the fallback or a goodbye of ours.
+    let is_ours = count(&|what| matches!(what, CallEventKind::Said { .. })) > 0 && count(&redirected) == 0;
+    let is_failed = |what: &CallEventKind| matches!(what, CallEventKind::Redirected { url } if url.contains("VirtualAgentStatus=failed"));
+    if count(&|what| matches!(what, CallEventKind::StreamOpened)) == 0 {
+        return Some("the call never reached an agent");
+    }
+    if count(&is_failed) > 0 || is_ours {
+        return Some("the call got its fallback: the agent could not be had, or a limit ended the call");
+    }
+    (count(&|what| *what == CallEventKind::AgentSpeaks) == 0).then_some("the caller never heard the agent")
+}
+
+/// What happened, as JSON.
+fn json(record: &CallRecord, failure: Option<&str>) -> Value {
+    let mut timeline = Timeline::default();
+    let event = |event: &CallEvent| {
+        let (who, what) = timeline.described(event)?;
+        Some(json!({ "atMs": event.at_ms, "who": who, "what": what }))
+    };
+    json!({
+        "callSid": record.call_sid, "failure": failure, "events": record.events.iter().filter_map(event).collect::<Vec<_>>(),
+        "saidMs": record.said.len() / 8, "documents": record.documents,
+    })
 }
 
 fn faults(args: &CallArgs) -> Result<Faults, String> {

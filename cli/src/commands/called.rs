@@ -4,8 +4,12 @@ use crate::args::CallArgs;
 
 /// The token that requests are signed with.
 pub(super) fn first_token(args: &CallArgs) -> Option<&str> {
-    let token = args.auth_token.as_deref().and_then(|tokens| tokens.split(',').next()).map(str::trim);
-    token.filter(|token| !token.is_empty())
+    args.auth_token.as_deref().and_then(first_of)
+}
+
+/// The first token of a list.
+pub(super) fn first_of(tokens: &str) -> Option<&str> {
+    tokens.split(',').next().map(str::trim).filter(|token| !token.is_empty())
 }
 
 /// The voice-url of a service: `/twiml` where the URL has no path of its own, with the session parameters.

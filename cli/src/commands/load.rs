@@ -41,7 +41,7 @@ pub(super) async fn run(args: &CallArgs) -> ExitCode {
         Err(why) => return log_and_exit(&why, USAGE),
     };
     raise_file_limit();
-    let is_json = setup.load.json;
+    let is_json = args.json;
     match alone(setup).await {
         Ok(report) => {
             report.print(is_json);

@@ -5,6 +5,8 @@ pub mod call;
 #[cfg(feature = "lab")]
 mod called;
 #[cfg(feature = "tools")]
+pub mod compare;
+#[cfg(feature = "tools")]
 pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::wav::write_wav;
@@ -13,6 +14,7 @@ use dialbridge_core::tape::{Tape, retake};
 use similar::TextDiff;
 
 use crate::args::ReplayArgs;
+use crate::junit::{self, Case, Outcome};
 use dialbridge_runner::settings::with_settings;
 use dialbridge_runner::telemetry::log::log_and_exit;
 
@@ -24,6 +26,9 @@ const DATA_ERROR: u8 = 65;
 
 /// `EX_NOINPUT` of sysexits: the tape or the expectation is missing.
 const NO_INPUT: u8 = 66;
+
+/// How deep folders are searched for tapes.
+const MAX_DEPTH: usize = 32;
 
 /// How many lines around a difference are shown.
 const CONTEXT: usize = 3;
@@ -43,19 +48,62 @@ impl Failure {
 /// Runs `replay`.
 #[must_use]
 pub fn run(args: &ReplayArgs) -> ExitCode {
-    if args.out.is_some() && args.tapes.len() > 1 {
-        return log_and_exit("--out takes the audio of one tape", USAGE);
-    }
-    let mut worst = ExitCode::SUCCESS;
-    for tape in &args.tapes {
-        if let Err(Failure(why, code)) = one(tape, args) {
-            worst = log_and_exit(&why, code);
+    let began = Instant::now();
+    let (mut tapes, mut worst) = (Vec::new(), ExitCode::SUCCESS);
+    for path in &args.tapes {
+        if let Err(error) = add_tapes(path, MAX_DEPTH, &mut tapes) {
+            worst = log_and_exit(&format!("{}: {error}", path.display()), NO_INPUT);
         }
     }
-    worst
+    if args.out.is_some() && tapes.len() > 1 {
+        return log_and_exit("--out takes the audio of one tape", USAGE);
+    }
+    let mut cases = Vec::new();
+    for tape in &tapes {
+        let (name, since) = (tape.display().to_string(), Instant::now());
+        let outcome = match one(tape, args, tapes.len() > 1) {
+            Ok(()) => Outcome::Passed(None),
+            Err(Failure(why, code)) => {
+                worst = log_and_exit(&why, code);
+                let first = why.lines().next().unwrap_or_default().to_owned();
+                if code == 1 { Outcome::Failed(first, why) } else { Outcome::Broken(first, why) }
+            }
+        };
+        cases.push(Case { name: name.clone(), class: name, took: since.elapsed(), outcome });
+    }
+    if args.check && cases.len() > 1 {
+        let passed = cases.iter().filter(|case| matches!(case.outcome, Outcome::Passed(_))).count();
+        tell(&format!("{passed} of {} as expected", cases.len()));
+    }
+    match &args.junit {
+        Some(file) => match fs::write(file, junit::document(&cases, began.elapsed())) {
+            Ok(()) => worst,
+            Err(error) => log_and_exit(&format!("{}: {error}", file.display()), 1),
+        },
+        None => worst,
+    }
 }
 
-fn one(path: &Path, args: &ReplayArgs) -> Result<(), Failure> {
+/// Adds a tape, or all tapes of a folder in the order of their names. Links to folders are not followed.
+fn add_tapes(path: &Path, depth: usize, tapes: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !path.is_dir() {
+        tapes.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries: Vec<_> = fs::read_dir(path)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (kind, path) = (entry.file_type()?, entry.path());
+        if kind.is_dir() && depth > 0 {
+            add_tapes(&path, depth - 1, tapes)?;
+        } else if !kind.is_dir() && path.extension().is_some_and(|extension| extension == "jsonl") {
+            tapes.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn one(path: &Path, args: &ReplayArgs, is_one_of_many: bool) -> Result<(), Failure> {
     let mut text = fs::read_to_string(path).map_err(|error| Failure::at(path, error, NO_INPUT))?;
     let mut tape = parsed(path, &text)?;
     if !args.setting.is_empty() {
@@ -71,7 +119,7 @@ fn one(path: &Path, args: &ReplayArgs) -> Result<(), Failure> {
         fs::write(out, wav).map_err(|error| Failure::at(out, error, 1))?;
     }
     if args.check {
-        return check(path, &tape, &replayed);
+        return check(path, &tape, &replayed, args.quiet);
     }
     if args.accept {
         if !args.setting.is_empty() {
@@ -80,7 +128,10 @@ fn one(path: &Path, args: &ReplayArgs) -> Result<(), Failure> {
         }
         return accept(path, &replayed);
     }
-    if args.tapes.len() > 1 {
+    if args.quiet {
+        return Ok(());
+    }
+    if is_one_of_many {
         tell(&format!("{}:", path.display()));
     }
     // A reader that has read enough closes the pipe.
@@ -92,7 +143,7 @@ fn parsed(path: &Path, text: &str) -> Result<Tape, Failure> {
     Tape::parse(text).map_err(|error| Failure::at(path, error, DATA_ERROR))
 }
 
-fn check(path: &Path, tape: &Tape, replayed: &Replayed) -> Result<(), Failure> {
+fn check(path: &Path, tape: &Tape, replayed: &Replayed, is_quiet: bool) -> Result<(), Failure> {
     let file = expectation(path);
     let (expected, actual) = if file.exists() {
         (fs::read_to_string(&file).map_err(|error| Failure::at(&file, error, NO_INPUT))?, replayed.trace())
@@ -105,7 +156,9 @@ fn check(path: &Path, tape: &Tape, replayed: &Replayed) -> Result<(), Failure> {
     };
     match difference(&expected, &actual) {
         None => {
-            tell(&format!("{}: as expected, {} lines", path.display(), actual.lines().count()));
+            if !is_quiet {
+                tell(&format!("{}: as expected, {} lines", path.display(), actual.lines().count()));
+            }
             Ok(())
         }
         Some(difference) => {

@@ -1,6 +1,7 @@
 //! `test`: runs conversation files.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,7 +11,11 @@ use dialbridge_runner::telemetry::log::{self, log_and_exit};
 use tokio::time::Instant;
 
 use super::CONFIG;
-use crate::conversations::{Found, Mode, Run, Summary, Surroundings, TestArgs, TestResult};
+use super::called::{first_of, voice_url};
+use crate::conversations::{
+    Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
+    of_recordings, of_tape,
+};
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -24,6 +29,9 @@ const BROKEN: u8 = 2;
 
 /// Runs `test`.
 pub async fn run(args: &TestArgs) -> ExitCode {
+    if let Some(command) = &args.command {
+        return write(command);
+    }
     let is_offline = !args.live && !args.record && args.url.is_none();
     if is_offline && args.retries > 0 {
         return log_and_exit(
@@ -34,6 +42,10 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     let mode = match mode(args) {
         Ok(mode) => mode,
         Err(why) => return log_and_exit(&why, CONFIG),
+    };
+    let coverage = match args.coverage.as_deref().map(Coverage::of).transpose() {
+        Ok(coverage) => coverage,
+        Err(why) => return log_and_exit(&why, BROKEN),
     };
     log::start(Severity::Error, std::io::stderr);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -48,6 +60,11 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     run.files(found.files, |result, count| progress.done(result, count)).await;
     let Progress { mut summary, .. } = progress;
     summary.took = began.elapsed();
+    summary.coverage = coverage;
+    let seen = summary.results.iter().filter_map(|result| result.seen.as_ref());
+    if let Some(coverage) = &mut summary.coverage {
+        seen.for_each(|call| coverage.add(call));
+    }
     if summary.results.is_empty() {
         return log_and_exit("there is no conversation file there: a TOML file with [[step]]", BROKEN);
     }
@@ -64,17 +81,55 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     }
 }
 
+/// Writes files instead of running them.
+fn write(command: &TestCommand) -> ExitCode {
+    let written = match command {
+        TestCommand::New { sources, out } => new(sources, out.as_deref()),
+        TestCommand::Import { cases, out } => {
+            let folder = out.clone().unwrap_or_else(|| cases.parent().unwrap_or(Path::new("")).to_owned());
+            import(cases, &folder)
+        }
+    };
+    match written {
+        Ok((written, notes)) => {
+            written.iter().for_each(|path| say(&format!("{}: written", path.display())));
+            notes.iter().for_each(|note| say(note));
+            ExitCode::SUCCESS
+        }
+        Err(why) => log_and_exit(&why, BROKEN),
+    }
+}
+
+fn new(sources: &[PathBuf], out: Option<&Path>) -> Result<(Vec<PathBuf>, Vec<String>), String> {
+    let is_tape = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "jsonl");
+    let Some(first) = sources.first() else { return Ok((Vec::new(), Vec::new())) };
+    let out = out.map_or_else(|| first.with_extension("toml"), Path::to_owned);
+    if !is_tape(first) {
+        return of_recordings(sources, &out).map(|()| (vec![out], Vec::new()));
+    }
+    if sources.len() > 1 {
+        return Err("one tape at a time: each becomes a file of its own".to_owned());
+    }
+    of_tape(first, &out).map(|written| (written, Vec::new()))
+}
+
 /// The settings of the environment.
 fn settings() -> Settings {
     Settings::of(Settings::names().filter_map(|name| Some((name, std::env::var(name).ok()?))))
 }
 
 fn mode(args: &TestArgs) -> Result<Mode, String> {
-    if !args.live && !args.record {
+    if !args.live && !args.record && args.url.is_none() {
         return Ok(Mode::Offline(args.edition.clone()));
     }
     let proxy = Proxy::from_variables(|name| std::env::var(name).ok()).map_err(|fault| fault.to_string())?;
-    let surroundings = Surroundings::sockets(proxied(Arc::new(Tcp), proxy));
+    let dial = proxied(Arc::new(Tcp), proxy);
+    if let Some(url) = &args.url {
+        let auth_token = args.auth_token.as_deref().and_then(first_of).map(ToOwned::to_owned);
+        let admin_token = args.admin_token.clone().filter(|token| !token.is_empty());
+        return Ok(Mode::Url(RunningService { voice_url: voice_url(url, &[])?, auth_token, admin_token, dial }));
+    }
+    let surroundings = Surroundings::sockets(dial);
     Ok(if args.record { Mode::Record(surroundings) } else { Mode::Live(surroundings) })
 }
 

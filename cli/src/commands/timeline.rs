@@ -29,7 +29,14 @@ pub(super) struct Timeline {
 
 impl Timeline {
     pub(super) fn event(&mut self, event: &CallEvent) {
-        let (who, what) = match &event.kind {
+        if let Some((who, what)) = self.described(event) {
+            line(event.at_ms, who, &what);
+        }
+    }
+
+    /// Who did what; `None` for an event that has no line of its own.
+    pub(super) fn described(&mut self, event: &CallEvent) -> Option<(&'static str, String)> {
+        Some(match &event.kind {
             CallEventKind::Twiml { path, verbs } => ("twilio", format!("POST {path}: {}", verbs.join(", "))),
             CallEventKind::WebhookFailed { why } => ("twilio", format!("the webhook failed: {why}")),
             CallEventKind::StreamOpened => ("twilio", "the media stream is open".to_owned()),
@@ -37,7 +44,7 @@ impl Timeline {
             CallEventKind::CallerSpeaks { label, ms } => ("caller", format!("says {label} ({})", seconds(*ms))),
             CallEventKind::CallerSpoke { .. } => {
                 self.caller_silent_since_ms = Some(event.at_ms);
-                return;
+                return None;
             }
             CallEventKind::Digit { .. } => ("caller", "presses a key".to_owned()),
             CallEventKind::AgentSpeaks => ("agent", self.agent_speaks(event.at_ms)),
@@ -56,8 +63,7 @@ impl Timeline {
             CallEventKind::Warning { code, why } => ("twilio", format!("warning {code}: {why}")),
             CallEventKind::Ended { by } => ("twilio", format!("the call is over: {by}")),
             other => ("twilio", format!("{other:?}")),
-        };
-        line(event.at_ms, who, &what);
+        })
     }
 
     fn agent_speaks(&mut self, at_ms: u64) -> String {

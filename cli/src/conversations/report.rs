@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::check::Difference;
+use super::coverage::Coverage;
 use super::run::{TestResult, Verdict};
 use super::seen::{SeenStep, seconds};
+use crate::junit::{self, Case, Outcome};
 
 /// How many differences of a file are shown.
 const MAX_DIFFERENCES: usize = 8;
@@ -129,6 +131,8 @@ pub struct Summary {
     pub took: Duration,
     /// TOML files in the folders that are no conversation files.
     pub others: usize,
+    /// The parts of an agent that were visited, if they are asked for.
+    pub coverage: Option<Coverage>,
 }
 
 impl Summary {
@@ -172,6 +176,9 @@ impl Summary {
                 let _ = write!(lines, " ({stages})");
             }
         }
+        if let Some(coverage) = &self.coverage {
+            let _ = write!(lines, "\n{}", coverage.lines());
+        }
         lines
     }
 
@@ -195,7 +202,7 @@ impl Summary {
     pub fn json(&self) -> Value {
         json!({
             "runs": self.results.len(), "failed": self.failed(), "broken": self.broken(), "flaky": self.flaky(),
-            "tookMs": milliseconds(self.took),
+            "tookMs": milliseconds(self.took), "coverage": self.coverage.as_ref().map(Coverage::json),
             "results": self.results.iter().map(TestResult::json).collect::<Vec<_>>(),
         })
     }
@@ -203,54 +210,26 @@ impl Summary {
     /// All as JUnit's XML: one test case for each run. A test that could not be run is an error.
     #[must_use]
     pub fn junit(&self) -> String {
-        let time = |took: Duration| format!("{}.{:03}", took.as_secs(), took.subsec_millis());
-        let (count, failed, broken, took) = (self.results.len(), self.failed(), self.broken(), time(self.took));
-        let counts = format!("tests=\"{count}\" failures=\"{failed}\" errors=\"{broken}\" time=\"{took}\"");
-        let mut xml = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite name=\"dialbridge\" {counts}>\n"
-        );
-        for result in &self.results {
-            let (name, class, took) = (escaped(&result.name), escaped(&result.title()), time(result.took));
-            let _ = write!(xml, "    <testcase name=\"{name}\" classname=\"{class}\" time=\"{took}\">");
-            match &result.verdict {
-                Verdict::Passed => {}
+        let case = |result: &TestResult| Case {
+            name: result.name.clone(),
+            class: result.title(),
+            took: result.took,
+            outcome: match &result.verdict {
+                Verdict::Passed => {
+                    Outcome::Passed(result.is_flaky().then(|| format!("flaky: passed at try {}", result.tries)))
+                }
                 Verdict::Failed(differences) => {
-                    let message = differences.first().map(told).unwrap_or_default();
-                    let text = escaped(&result.lines());
-                    let _ = write!(xml, "<failure message=\"{}\">{text}</failure>", escaped(&message));
+                    Outcome::Failed(differences.first().map(told).unwrap_or_default(), result.lines())
                 }
                 Verdict::Broken(faults) => {
-                    let message = faults.first().map(|fault| escaped(fault)).unwrap_or_default();
-                    let _ = write!(xml, "<error message=\"{message}\">{}</error>", escaped(&faults.join("\n")));
+                    Outcome::Broken(faults.first().cloned().unwrap_or_default(), faults.join("\n"))
                 }
-            }
-            if result.is_flaky() {
-                let _ = write!(xml, "<system-out>flaky: passed at try {}</system-out>", result.tries);
-            }
-            xml.push_str("</testcase>\n");
-        }
-        xml.push_str("  </testsuite>\n</testsuites>\n");
-        xml
+            },
+        };
+        junit::document(&self.results.iter().map(case).collect::<Vec<_>>(), self.took)
     }
 }
 
 fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Text for XML, without the characters that XML cannot hold.
-fn escaped(text: &str) -> String {
-    let mut xml = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => xml.push_str("&amp;"),
-            '<' => xml.push_str("&lt;"),
-            '>' => xml.push_str("&gt;"),
-            '"' => xml.push_str("&quot;"),
-            '\n' => xml.push_str("&#10;"),
-            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => xml.push('\u{FFFD}'),
-            c => xml.push(c),
-        }
-    }
-    xml
 }

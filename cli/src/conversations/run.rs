@@ -13,6 +13,7 @@ use super::check::Difference;
 use super::file::ConversationFile;
 use super::seen::SeenCall;
 use super::stack::Surroundings;
+use super::url::RunningService;
 
 /// Where the agent's side of the calls comes from.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub enum Mode {
     Live(Surroundings),
     /// From there too, and the tapes are kept.
     Record(Surroundings),
+    /// From a running service.
+    Url(RunningService),
 }
 
 /// How to run files.
@@ -186,6 +189,10 @@ impl Run {
                 let call = file.place(surroundings, &self.settings, &self.changes).await;
                 call.map(|call| (Some(call.edition), call.seen, None))
             }
+            Mode::Url(service) => match file.place_at(service).await {
+                Ok(seen) => Ok((None, seen, None)),
+                Err(faults) => Err(faults.join("\n       ")),
+            },
             Mode::Record(surroundings) => match file.place(surroundings, &self.settings, &self.changes).await {
                 Ok(call) => call.keep(file).map(|path| (Some(call.edition), call.seen, Some(path))),
                 Err(why) => Err(why),

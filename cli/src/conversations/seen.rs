@@ -1,7 +1,8 @@
 //! What there is to see of a call, for its expectations: all that the service saw, or only what its caller did.
 
-use dialbridge_core::CallTime;
-use dialbridge_core::replay::{Exchange, PlayedCall};
+pub use dialbridge_core::agent::Matched;
+use dialbridge_core::replay::{AgentMessage, Exchange, PlayedCall};
+use dialbridge_core::{AgentEvent, CallTime};
 use dialbridge_runner::telemetry::is_warning;
 use roxmltree::Document;
 use serde_json::{Map, Value};
@@ -17,8 +18,23 @@ pub struct SeenCall {
     pub end: SeenEnd,
     /// What the call did, line by line, each with its time.
     pub trace: Vec<(CallTime, String)>,
+    /// What the agent's answers say of its parts, in order.
+    pub visits: Vec<Visit>,
     /// Why there is nothing to see from some moment on.
     pub stopped: Option<String>,
+}
+
+/// What an answer says of the agent's parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// The intent that matched; empty: none.
+    pub intent: String,
+    /// How the input matched.
+    pub matched: Matched,
+    /// The flow then; empty: the answer does not say.
+    pub flow: String,
+    /// The page then.
+    pub page: String,
 }
 
 /// What followed a step.
@@ -84,7 +100,15 @@ impl SeenCall {
         };
         let stopped = call.divergence.as_ref().map(ToString::to_string);
         let steps = (0..call.steps.len()).map(|n| call.exchange(n).map(SeenStep::of)).collect();
-        Self { greeting: SeenStep::of(call.opening()), steps, end, trace: trace(&call.replayed.trace()), stopped }
+        let visits = call.messages.iter().filter_map(visit).collect();
+        Self {
+            visits,
+            greeting: SeenStep::of(call.opening()),
+            steps,
+            end,
+            trace: trace(&call.replayed.trace()),
+            stopped,
+        }
     }
 }
 
@@ -105,6 +129,12 @@ impl SeenStep {
             stages: stages.map(described).unwrap_or_default(),
         }
     }
+}
+
+fn visit(message: &AgentMessage) -> Option<Visit> {
+    let AgentEvent::Answer(answer) = &message.event else { return None };
+    let intent = answer.intent.as_ref().map(|intent| intent.display_name.clone()).unwrap_or_default();
+    Some(Visit { intent, matched: answer.matched, flow: answer.flow.clone(), page: answer.page.clone() })
 }
 
 /// The stages of a turn that take their time.

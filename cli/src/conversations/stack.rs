@@ -52,13 +52,16 @@ pub(super) struct Stack {
     pub(super) twilio: SimulatedTwilio,
     pub(super) service: Arc<Service>,
     /// The tapes of the calls that are over.
-    pub(super) tapes: mpsc::UnboundedReceiver<CallTape>,
+    pub(super) tapes: mpsc::Receiver<CallTape>,
     _tasks: JoinSet<()>,
     _served: (Option<Served>, Vec<ServedAgent>),
 }
 
 /// The auth token of the simulated account.
 const TOKEN: &str = "the-tests-auth-token";
+
+/// How many media streams of a call may end before one is read.
+const TAPES: usize = 8;
 
 /// Settings that lead out of a test. They are left out.
 const LEADS_OUT: [&str; 12] = [
@@ -127,7 +130,7 @@ impl Stack {
         }
         let editions = config.agents.iter().map(|(name, agent)| (name.clone(), agent.address.edition())).collect();
         let default_agent = config.default_agent.clone();
-        let (sender, tapes) = mpsc::unbounded_channel();
+        let (sender, tapes) = mpsc::channel(TAPES);
         let dial = surroundings.dial.clone();
         let dependencies = Dependencies { dial, tapes: Some(sender), ..Dependencies::default() };
         let service = Service::new(config, dependencies).map_err(|error| told(&error))?;

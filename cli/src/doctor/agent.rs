@@ -5,14 +5,13 @@ use std::time::Duration;
 use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentEvent, StreamId};
 use http::Uri;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::credentials::Credentials;
 use super::finding::Finding;
-use super::subject::AgentSubject;
-use super::{Doctor, in_short, speech};
+use super::subject::{AgentSubject, session_id};
+use super::{Doctor, endpointing, in_short, speech};
 
 const HOST: &str = "agent-host";
 const CHECK: &str = "agent";
@@ -25,17 +24,20 @@ pub(crate) async fn check(doctor: &Doctor, agent: &AgentSubject, credentials: &C
     let host = host(agent);
     if host.is_fault() {
         let why = "its host must be right first";
-        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why)];
+        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why), endpointing::skipped(why)];
     }
     if !agent.endpoint.is_plaintext && credentials.auth.is_none() {
         let why = "there are no credentials to ask it with";
-        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why)];
+        return vec![host, Finding::skipped(CHECK, why), speech::skipped(why), endpointing::skipped(why)];
     }
     let turn = turn(doctor, agent, credentials).await;
     let speech = if turn.is_fault() {
-        vec![speech::skipped("it must answer first")]
+        let why = "it must answer first";
+        vec![speech::skipped(why), endpointing::skipped(why)]
     } else {
-        speech::check(doctor, agent, credentials).await
+        let mut findings = speech::check(doctor, agent, credentials).await;
+        findings.push(endpointing::check(doctor, agent).await);
+        findings
     };
     [host, turn].into_iter().chain(speech).collect()
 }
@@ -100,14 +102,6 @@ async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) 
     let mend = "callers would hear nothing at first: set DIALOGFLOW_STARTING_EVENT_NAME or DIALOGFLOW_STARTING_TEXT to \
                 what the agent greets at";
     Finding::warning(CHECK, says, mend)
-}
-
-/// A session id that no call uses: at most 36 characters.
-fn session_id() -> String {
-    let mut bytes = [0; 8];
-    // Using the same session twice does no harm.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    format!("doctor-{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// Reads the first answer that a caller would notice; `None` if the stream ends without one.

@@ -5,18 +5,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dialbridge_core::agent::{TurnInput, TurnStart};
+use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use dialbridge_core::config::StreamShape;
 use dialbridge_core::words::starting_text;
 use dialbridge_core::{AgentEvent, StreamId};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use dialbridge_agents::{Agent, EVENT_QUEUE, Link, SessionContext};
+use dialbridge_agents::{Agent, EVENT_QUEUE, Endpointing, Link, SessionContext};
 use dialbridge_net::dial::Dial;
 use dialbridge_runner::service::lab_agents;
 use dialbridge_runner::settings::{
     AgentAddress, AgentConfig, Config, Endpoint, Platform, PublicUrl, Secret, Settings, TwilioConfig,
 };
+
+/// How long the silence of a turn that asks for debugging info lasts, in milliseconds.
+const SILENCE_MS: usize = 400;
 
 /// The settings.
 #[derive(Debug)]
@@ -132,15 +137,7 @@ impl AgentSubject {
         input: TurnInput,
         tasks: &mut JoinSet<()>,
     ) -> Result<mpsc::Receiver<(StreamId, AgentEvent)>, String> {
-        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
-            .map_err(|error| error.to_string())?;
-        let context = SessionContext {
-            session: self.address.session(session_id),
-            product: self.address.product(),
-            language: self.config.language.clone(),
-            speech: Arc::new(self.config.speech.clone()),
-            ces: Arc::new(self.config.ces.clone()),
-        };
+        let (agent, context) = self.client(dial, session_id)?;
         let start = TurnStart::new(input);
         let (events, answers) = mpsc::channel(EVENT_QUEUE);
         let stream = agent.open(&context, StreamId(1), &start, events, tasks);
@@ -150,6 +147,42 @@ impl AgentSubject {
         }
         Ok(answers)
     }
+
+    /// Plays a turn of silence to an agent of CX, and returns how its recogniser waits. `None` if it does not tell.
+    ///
+    /// # Errors
+    /// Why the turn cannot be played.
+    pub(crate) async fn endpointing(
+        &self,
+        dial: Arc<dyn Dial>,
+        session_id: &str,
+    ) -> Result<Option<Endpointing>, String> {
+        let (agent, context) = self.client(dial, session_id)?;
+        let silence = [MULAW_SILENCE; SILENCE_MS * BYTES_PER_MS];
+        agent.endpointing(&context, &silence).await.map_err(|fault| fault.to_string())
+    }
+
+    /// The agent as a call has it, and what each of its streams is told.
+    fn client(&self, dial: Arc<dyn Dial>, session_id: &str) -> Result<(Agent, SessionContext), String> {
+        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
+            .map_err(|error| error.to_string())?;
+        let context = SessionContext {
+            session: self.address.session(session_id),
+            product: self.address.product(),
+            language: self.config.language.clone(),
+            speech: Arc::new(self.config.speech.clone()),
+            ces: Arc::new(self.config.ces.clone()),
+        };
+        Ok((agent, context))
+    }
+}
+
+/// A session id that no call uses: at most 36 characters.
+pub(super) fn session_id() -> String {
+    let mut bytes = [0; 8];
+    // Using the same session twice does no harm.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    format!("doctor-{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:

@@ -109,7 +109,7 @@ fn a_wrong_command_line_is_exit_code_64() {
         &["call", "--dtmf", "12x"],
         &["call", "--audio", "nowhere.wav"],
         &["call", "--param", "x"],
-        &["call", "--json"],
+        &["call", "--out", "/nowhere/call.wav"],
         &["call", "--fault", "crash"],
         &["demo", "--fault", "crash"],
         &["call", "--fault", "cut", "--url", "http://h"],
@@ -160,6 +160,42 @@ fn the_demo_plays_a_call_and_writes_what_was_heard() {
     let tape = fs::read_dir(&tapes).unwrap().next().unwrap().unwrap().path();
     let (code, told, faults) = run(program().arg("replay").arg(&tape).arg("--check"));
     assert_eq!(code, 0, "the tape of a real call replays to the same outputs: {told}{faults}");
+}
+
+#[test]
+fn a_folder_of_tapes_is_compared_and_summed_up() {
+    let folder = scratch("many-tapes");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("inner")).unwrap();
+    let start =
+        r#"{"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}"#;
+    for name in ["a.jsonl", "b.jsonl", "inner/c.jsonl"] {
+        fs::write(folder.join(name), format!("{}\n{start}\n", r#"{"tape":1,"edition":"cx"}"#)).unwrap();
+    }
+    assert_eq!(run(program().args(["replay", "--accept"]).arg(&folder)).0, 0);
+    let check = |arguments: &[&str]| run(program().args(["replay", "--check"]).args(arguments).arg(&folder));
+    let (code, told, _) = check(&[]);
+    assert!(code == 0 && told.lines().count() == 4 && told.ends_with("3 of 3 as expected\n"), "{told}");
+    fs::write(folder.join("b.trace"), "something else").unwrap();
+    let report = folder.join("report.xml");
+    let (code, told, faults) = check(&["-q", "--junit", report.to_str().unwrap()]);
+    assert!(
+        code == 1 && told == "2 of 3 as expected\n" && faults.contains("b.jsonl: the call differs"),
+        "{told}{faults}"
+    );
+    assert!(fs::read_to_string(report).unwrap().contains("tests=\"3\" failures=\"1\" errors=\"0\""));
+}
+
+#[test]
+fn a_call_whose_agent_cannot_be_had_ends_with_1() {
+    let script = scratch("down.toml");
+    fs::write(&script, "[start]\nfault = \"UNAUTHENTICATED\"\n").unwrap();
+    let service = served(program().env("DIALOGFLOW_AGENT", format!("lab:{}", script.display())));
+    let (code, told, faults) = run(program().args(["call", "--json", "--dtmf", "1", "--url", &service.url()]));
+    assert!(code == 1 && faults.contains("the call got its fallback"), "{told}{faults}");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["failure"].is_string() && told["events"].as_array().unwrap().len() > 2, "{told}");
+    service.signal("-TERM");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod agent_tls;
 mod cli;
 mod configure;
+mod conversations;
 mod doctor;
 mod program;
 mod proxy;

@@ -9,6 +9,7 @@ pub mod level;
 pub mod resample;
 mod stereo;
 pub mod transcode;
+pub mod voice;
 pub mod wav;
 
 use serde::{Deserialize, Serialize};

@@ -239,7 +239,7 @@ impl Call {
         if let Some(open) = self.streams.end_utterance(found_by, self.now, self.answer_due()) {
             self.report_end_of_utterance(open.turn, found_by);
             self.note_end_of_speech();
-            self.keep_in_flight();
+            self.note_end_found(found_by);
             self.input_complete(open.stream);
         }
     }

@@ -25,9 +25,6 @@ impl Call {
         }
         self.failures.reset();
         // A server may answer without an end of utterance, for example when it hears DTMF tones in the audio.
-        if self.streams.utterance().is_some() {
-            self.note_end_by_agent(None);
-        }
         self.end_utterance(EndFoundBy::Answer);
         if self.ask_misheard(turn, &answer) {
             return;

@@ -104,10 +104,10 @@ impl CallerAudio {
     }
 
     /// There is no transcript yet. Of what was written, keeps the pre-roll and everything from `speech` on.
-    pub(super) fn keep_pre_roll(&mut self, speech: Option<Position>) {
-        let before_speech = speech.map(|at| usize::try_from(at.saturating_sub(self.kept_from)).unwrap_or(usize::MAX));
+    pub(super) fn keep_pre_roll(&mut self, speech: Position) {
+        let before_speech = usize::try_from(speech.saturating_sub(self.kept_from)).unwrap_or(usize::MAX);
         let before_pre_roll = self.written_len().saturating_sub(PRE_ROLL_MS * BYTES_PER_MS);
-        self.drop_oldest(before_pre_roll.min(before_speech.unwrap_or(usize::MAX)));
+        self.drop_oldest(before_pre_roll.min(before_speech));
     }
 
     /// The stream failed without an answer: what it got, as far as it is kept, waits for the next one. Returns how many
@@ -220,7 +220,7 @@ mod tests {
         let ms = |ms: usize| vec![1; ms * BYTES_PER_MS];
         let mut audio = audio_of(&[&ms(9_000)]);
         while audio.take_unwritten(16_000).is_some() {}
-        audio.keep_pre_roll(None);
+        audio.keep_pre_roll(9_000 * 8);
         assert_eq!(audio.rewind(), 5_000 * 8);
         assert_eq!(audio.unwritten_ms(), 5_000);
     }
@@ -229,7 +229,7 @@ mod tests {
     fn speech_that_nothing_was_said_of_is_kept_from_its_beginning() {
         let mut audio = audio_of(&[&[1; 9_000 * 8]]);
         while audio.take_unwritten(16_000).is_some() {}
-        audio.keep_pre_roll(Some(2_000 * 8));
+        audio.keep_pre_roll(2_000 * 8);
         assert_eq!(audio.rewind(), 7_000 * 8);
     }
 }

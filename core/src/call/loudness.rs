@@ -84,15 +84,27 @@ impl LevelHistory {
     }
 
     fn kept(&self, stretch: Range<Position>) -> impl Iterator<Item = u32> {
+        self.slots_of(&stretch).map(|slot| u32::from(self.levels[self.at(slot)]))
+    }
+
+    fn slots_of(&self, stretch: &Range<Position>) -> Range<Position> {
         let first = (stretch.start / SLOT_BYTES).max(self.end.saturating_sub(self.slots as Position));
         let last = stretch.end.div_ceil(SLOT_BYTES).min(self.end);
-        let slots = if self.levels.is_empty() || stretch.is_empty() { 0..0 } else { first..last };
-        slots.map(|slot| u32::from(self.levels[self.at(slot)]))
+        if self.levels.is_empty() || stretch.is_empty() { 0..0 } else { first..last }
     }
 
     /// The loudness of a stretch, as far as it is kept. 0: silence.
     pub(super) fn loudness(&self, stretch: Range<Position>) -> u32 {
-        let levels: Vec<u32> = self.kept(stretch).collect();
+        self.loudness_where(stretch, |_| true)
+    }
+
+    /// The same, if only some parts count. The others are silence.
+    pub(super) fn loudness_where(&self, stretch: Range<Position>, counts: impl Fn(Range<Position>) -> bool) -> u32 {
+        let level = |slot: Position| {
+            let part = slot * SLOT_BYTES..(slot + 1) * SLOT_BYTES;
+            if counts(part) { u32::from(self.levels[self.at(slot)]) } else { 0 }
+        };
+        let levels: Vec<u32> = self.slots_of(&stretch).map(level).collect();
         let windows = levels.windows(WINDOW.min(levels.len()).max(1));
         let mean = |window: &[u32]| window.iter().sum::<u32>() / u32::try_from(window.len()).unwrap_or(u32::MAX).max(1);
         windows.map(mean).max().unwrap_or(0)

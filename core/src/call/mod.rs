@@ -4,16 +4,16 @@
 //! interface. `lifecycle` has the states of the call itself.
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
-//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the caller says in a turn, `echo` which
-//! words are the agent's own, `loudness` how loud both were,
-//! `voice_detector` where speech begins, `stage_recorder` the times of a turn's stages, and `timer` the deadlines.
+//! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the
+//! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the times
+//! of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `barge_in` barge-in, `prompt_guard` which words do not
-//! interrupt, `dtmf` the digits, `no_input` silence, `tools` the tools that the
-//! agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio, `retry` failures,
-//! `replacement` streams that another one carries on,
-//! `speech_in_flight` what a stream no longer heard, `unanswered` words to which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `speech_in_flight` what a stream no longer
+//! heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools`
+//! the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio,
+//! `retry` failures, `replacement` streams that another one carries on, `unanswered` words to which nothing came,
+//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -44,7 +44,6 @@ mod tools;
 mod twilio_side;
 mod unanswered;
 mod utterance;
-mod voice_detector;
 mod waiting_tone;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -54,6 +53,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
+use crate::audio::BYTES_PER_MS;
+use crate::audio::voice::{Position, VoiceDetector};
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -84,7 +85,6 @@ use streams::AgentStreams;
 use timer::Timers;
 use tools::Tools;
 use unanswered::Asked;
-use voice_detector::VoiceDetector;
 
 pub use crate::parameters::MAX_PARAMETER_BYTES;
 pub use caller_audio::MAX_KEPT_MS;
@@ -229,7 +229,7 @@ impl Call {
             echo: Echo::new(config.barge_in.echo_guard),
             heard_words: HeardWords::default(),
             caller: CallerAudio::default(),
-            voice: VoiceDetector::new(),
+            voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),

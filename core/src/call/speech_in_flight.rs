@@ -15,6 +15,7 @@ use crate::agent::{Matched, Transcript};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
 use crate::call::caller_audio::Position;
+use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 /// How much audio before a voice goes to the next stream with it.
@@ -77,7 +78,10 @@ enum EndedBy {
     /// We did: the recogniser heard all that was written.
     #[default]
     Us,
+    /// Its recogniser said so.
     Agent,
+    /// The agent did not say so: it answered, or nothing followed a final transcript.
+    Untold,
 }
 
 impl Understood {
@@ -117,7 +121,7 @@ impl SpeechInFlight {
     }
 
     /// What may be on its way.
-    fn on_its_way(&self, written: Position) -> Range<Position> {
+    pub(super) fn on_its_way(&self, written: Position) -> Range<Position> {
         self.marks.front().map_or(written, |(_, position)| *position)..written
     }
 
@@ -127,7 +131,10 @@ impl SpeechInFlight {
         }
         let until = self.position(transcript.end_ms, written);
         self.understood.add(transcript.is_final, until);
-        self.at_transcript = Some(self.on_its_way(written));
+        // The words in an answer are no news.
+        if self.ended_by != EndedBy::Untold {
+            self.at_transcript = Some(self.on_its_way(written));
+        }
     }
 
     /// The recogniser has ended the utterance, perhaps after we did.
@@ -159,8 +166,13 @@ impl SpeechInFlight {
 
     /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's audio.
     fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>) -> Option<Position> {
-        let flight = self.flight.take()?;
-        let begins = self.first_unheard(voices.take_while(|voice| voice.start < flight.end), &flight)?;
+        let mut flight = self.flight.take()?;
+        let written = flight.end;
+        if let (EndedBy::Untold, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
+            // Then the end is as old as the last words.
+            flight = at_transcript.clone();
+        }
+        let begins = self.first_unheard(voices.take_while(|voice| voice.start < written), &flight)?;
         self.resent = Some(begins);
         let earliest = self.understood.until().unwrap_or_default().max(self.began);
         Some(begins.saturating_sub(PRE_ROLL).max(earliest))
@@ -211,7 +223,7 @@ impl SpeechInFlight {
                 // Words that were understood are at least those of the first voice.
                 let is_understood = self.understood != Understood::Nothing && last.is_none();
                 let is_unheard = is_in_flight && !is_understood && (sounds || after_pause);
-                (is_unheard && self.ended_by == EndedBy::Agent).then_some(voice.start)
+                (is_unheard && self.ended_by != EndedBy::Us).then_some(voice.start)
             }
         }
     }
@@ -235,6 +247,19 @@ impl Call {
         self.in_flight.end_by_agent(end_ms, self.caller.written());
     }
 
+    /// The utterance is over, and so is its stream for the caller's audio.
+    pub(super) fn note_end_found(&mut self, found_by: EndFoundBy) {
+        match found_by {
+            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Untold,
+            EndFoundBy::Agent
+            | EndFoundBy::Quick
+            | EndFoundBy::Silence
+            | EndFoundBy::Digits
+            | EndFoundBy::AudioLimit => {}
+        }
+        self.keep_in_flight();
+    }
+
     /// The open stream gets no more audio. What it may not have heard is kept for the next one.
     pub(super) fn keep_in_flight(&mut self) {
         let from = self.in_flight.end(self.caller.written());
@@ -255,6 +280,7 @@ impl Call {
     /// The agent answers, and its stream goes on: keeps what the caller says that it cannot have answered.
     pub(super) fn keep_unanswered(&mut self) {
         if self.streams.listening().is_some() {
+            self.in_flight.ended_by = EndedBy::Untold;
             let from = self.in_flight.unanswered_from(self.voice.stretches(), self.caller.written());
             self.caller.hold(from);
         }
@@ -263,6 +289,7 @@ impl Call {
     /// The next turn of a stream that goes on begins.
     pub(super) fn note_next_turn(&mut self) {
         self.in_flight.understood = Understood::Nothing;
+        self.in_flight.ended_by = EndedBy::Us;
         self.in_flight.at_transcript = None;
     }
 }

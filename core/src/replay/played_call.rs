@@ -103,7 +103,7 @@ impl PlayedCall {
             let speech_ms = if let CallerStep::Say { audio, .. } = step { speech_ms(audio) } else { None };
             let mut times = StepTimes::of(speech_ms);
             if let Some(from_ms) = recorded.from_ms {
-                times.begin(positions.at(from_ms));
+                times.began = Some(positions.before(from_ms) + 1);
                 times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
             }
             times.ended = recorded.to_ms.map(|ms| positions.at(ms));
@@ -179,6 +179,12 @@ impl PlayedCall {
             | Output::Report(_)
             | Output::Close(_) => None,
         })
+    }
+
+    /// The prompts that were cut: when, and when the caller had begun to hear them.
+    #[must_use]
+    pub fn prompt_cuts(&self) -> Vec<(CallTime, CallTime)> {
+        HeardPrompts::of(&self.replayed).cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
     }
 
     /// What the call reported, in order, each with its time.
@@ -332,6 +338,13 @@ impl FrameTimes {
             received += media.payload_bytes();
         }
         Self(times)
+    }
+
+    /// When the frame before that position came. Whatever a step causes comes later, even if it overtakes the step's own
+    /// first frame.
+    fn before(&self, position_ms: u64) -> CallTime {
+        let n = self.0.partition_point(|(ms, _)| *ms < position_ms);
+        n.checked_sub(1).and_then(|n| self.0.get(n)).map_or(CallTime::START, |(_, at)| *at)
     }
 
     /// When the audio at that position came.

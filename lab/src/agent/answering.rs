@@ -84,7 +84,7 @@ impl ScriptedTurn {
             parameters: &parameters,
             audio,
             segments,
-            audio_messages: self.sessions.script.audio_messages,
+            script: &self.sessions.script,
             is_partial: part.is_partial,
         });
         if !part.is_partial {

@@ -20,7 +20,7 @@ use crate::agent::dialect::{
 };
 use crate::agent::protobuf::{duration, duration_ms, json_object};
 use crate::agent::requested_config::RequestedConfig;
-use crate::agent::script::{Output, ToolCall};
+use crate::agent::script::{DebuggingInfo, Output, ToolCall};
 
 /// The dialect.
 #[derive(Debug, Clone)]
@@ -80,20 +80,44 @@ impl Dialect for Cx {
             confidence: heard.confidence,
             stability: if heard.is_final { 0.0 } else { 0.9 },
             speech_word_info: heard.words.into_iter().map(word).collect(),
-            speech_end_offset: Some(duration(heard.end_ms)),
+            speech_end_offset: heard.end_ms.map(duration),
             ..Default::default()
         }))
     }
 
-    fn end_of_utterance() -> Self::Response {
+    fn end_of_utterance(end_ms: Option<u64>) -> Self::Response {
         response(Part::RecognitionResult(cx::StreamingRecognitionResult {
             message_type: MessageType::EndOfSingleUtterance.into(),
+            speech_end_offset: end_ms.map(duration),
             ..Default::default()
         }))
     }
 
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response> {
-        vec![response(Part::DetectIntentResponse(detect_intent_response(answer)))]
+        let mut answered = response(Part::DetectIntentResponse(detect_intent_response(answer)));
+        let is_asked = answer.opened.requested.debugging_info && !answer.is_partial;
+        match answer.script.debugging_info {
+            DebuggingInfo::WithAnswer if is_asked => answered.debugging_info = Some(debugging_info(answer)),
+            DebuggingInfo::Apart if is_asked => {
+                return vec![answered, Self::Response { debugging_info: Some(debugging_info(answer)), response: None }];
+            }
+            DebuggingInfo::WithAnswer | DebuggingInfo::Apart | DebuggingInfo::Never => {}
+        }
+        vec![answered]
+    }
+}
+
+fn debugging_info(answer: &Answered<'_>) -> cx::CloudConversationDebuggingInfo {
+    let single_utterance = match &answer.opened.input {
+        Opening::Listen(listening) => listening.single_utterance,
+        Opening::Input(_) => false,
+    };
+    cx::CloudConversationDebuggingInfo {
+        single_utterance,
+        speech_single_utterance: single_utterance,
+        no_speech_timeout: (answer.script.no_speech_ms > 0).then(|| duration(answer.script.no_speech_ms)),
+        endpointing_timeout: Some(duration(answer.script.end_of_utterance_ms)),
+        ..Default::default()
     }
 }
 

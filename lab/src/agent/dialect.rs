@@ -7,7 +7,7 @@ use tonic::Status;
 
 use crate::agent::conversation::CallerInput;
 use crate::agent::requested_config::RequestedConfig;
-use crate::agent::script::{AudioMessages, Output, Reply};
+use crate::agent::script::{Output, Reply, Script};
 
 /// The longest id of a session (ES and CX) or of a user (ES), in characters.
 const ID_CHARS: usize = 36;
@@ -34,8 +34,8 @@ pub(super) trait Dialect: Clone + Send + Sync + 'static {
     fn later(later: Self::Request) -> Result<Later, Status>;
     /// A recognition result.
     fn transcript(heard: Recognised) -> Self::Response;
-    /// The end of the utterance.
-    fn end_of_utterance() -> Self::Response;
+    /// The end of the utterance. `end_ms`: the end of its speech, in milliseconds of the stream.
+    fn end_of_utterance(end_ms: Option<u64>) -> Self::Response;
     /// An answer, or a part of one, in as many messages as the edition needs.
     fn answer(answer: &Answered<'_>) -> Vec<Self::Response>;
 }
@@ -91,7 +91,7 @@ pub(super) struct Recognised {
     /// 0: none is given.
     pub(super) confidence: f32,
     /// The end of the speech so far, in milliseconds of the stream.
-    pub(super) end_ms: u64,
+    pub(super) end_ms: Option<u64>,
     /// The words with their beginning and end, in milliseconds of the stream; empty: without times.
     pub(super) words: Vec<(String, u64, u64)>,
 }
@@ -110,7 +110,7 @@ pub(super) struct Answered<'a> {
     pub(super) audio: Option<(Bytes, Output)>,
     /// The audio of the reply's segments of mixed audio, coded.
     pub(super) segments: Vec<Option<Bytes>>,
-    pub(super) audio_messages: AudioMessages,
+    pub(super) script: &'a Script,
     pub(super) is_partial: bool,
 }
 

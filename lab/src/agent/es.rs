@@ -84,14 +84,15 @@ impl<const BETA: bool> Dialect for Es<BETA> {
             confidence: heard.confidence,
             stability: if BETA && !heard.is_final { 0.9 } else { 0.0 },
             speech_word_info: heard.words.into_iter().map(word).collect(),
-            speech_end_offset: Some(duration(heard.end_ms)),
+            speech_end_offset: heard.end_ms.map(duration),
             ..Default::default()
         })
     }
 
-    fn end_of_utterance() -> Self::Response {
+    fn end_of_utterance(end_ms: Option<u64>) -> Self::Response {
         recognition(es::StreamingRecognitionResult {
             message_type: MessageType::EndOfSingleUtterance.into(),
+            speech_end_offset: end_ms.map(duration),
             ..Default::default()
         })
     }

@@ -30,7 +30,7 @@ pub(super) fn responses<const BETA: bool>(answer: &Answered<'_>) -> Vec<es::Stre
         output_audio_config: Some(output_config(output)),
         ..Default::default()
     };
-    match answer.audio_messages {
+    match answer.script.audio_messages {
         AudioMessages::WithResult => {
             result.output_audio = audio;
             result.output_audio_config = Some(output_config(output));

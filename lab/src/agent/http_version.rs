@@ -1,4 +1,4 @@
-//! One address for HTTP/2 and HTTP/1.1. The first bytes of a connection tell which it speaks, because HTTP/2 begins
+//! One address for HTTP/2 and HTTP/1.1, near or far. The first bytes of a connection tell which it speaks, because HTTP/2 begins
 //! with a preface (RFC 9113, section 3.4).
 
 use std::fmt::Display;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 
 use crate::agent::connection::Outage;
+use crate::distance::{Connection, serve_at};
 
 /// HTTP/2's preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,8 +27,9 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 pub(super) async fn serve_each<I, E, F, G>(
     incoming: impl Stream<Item = Result<I, E>>,
     outage: &Outage,
-    serve_http2: impl Fn(SniffedConnection<I>) -> F + Clone + Send + 'static,
-    serve_http1: impl Fn(SniffedConnection<I>) -> G + Clone + Send + 'static,
+    distance: Duration,
+    serve_http2: impl Fn(SniffedConnection<Connection>) -> F + Clone + Send + 'static,
+    serve_http1: impl Fn(SniffedConnection<Connection>) -> G + Clone + Send + 'static,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     E: Display,
@@ -52,14 +54,14 @@ pub(super) async fn serve_each<I, E, F, G>(
                 let (serve_http2, serve_http1) = (serve_http2.clone(), serve_http1.clone());
                 let outage = outage.clone();
                 connections.spawn(async move {
-                    let served = async move {
+                    let served = serve_at(distance, connection, async move |connection| {
                         match tokio::time::timeout(PREFACE_TIMEOUT, sniff(connection)).await {
                             Ok(Ok((begun, true))) => serve_http2(begun).await,
                             Ok(Ok((begun, false))) => serve_http1(begun).await,
                             // The client left, or sent nothing.
                             Ok(Err(_)) | Err(_) => {}
                         }
-                    };
+                    });
                     tokio::select! {
                         () = served => {}
                         _ = outage.begins() => {}

@@ -9,7 +9,7 @@ use tonic::Status;
 use crate::agent::conversation::CallerInput;
 use crate::agent::dialect::{Dialect, Later, Listening, Recognised};
 use crate::agent::own_words::OwnWords;
-use crate::agent::script::{Answers, Reply, Transcripts};
+use crate::agent::script::{Answers, Reply, SpeechEnds, Transcripts};
 use crate::agent::turn::{Failure, Reader, ScriptedTurn, Writer, send};
 use crate::agent::voice_detector::{Noticed, VoiceDetector};
 
@@ -26,6 +26,8 @@ pub(super) struct Words {
     scripted: Vec<String>,
     /// Whether they get times.
     timed: bool,
+    /// Whether each transcript says where it ends.
+    has_end: bool,
     confidence: f32,
     /// The parts of the utterance that are over, if the recogniser listens on after a pause.
     parts: Vec<String>,
@@ -85,7 +87,8 @@ impl Words {
             let start_ms = onset_ms + place * each_ms;
             ((*word).to_owned(), start_ms, start_ms + each_ms)
         });
-        Recognised { is_final, confidence: self.confidence, end_ms, words: timed.collect(), text: text.clone() }
+        let (words, end_ms) = (timed.collect(), Some(end_ms).filter(|_| self.has_end));
+        Recognised { is_final, confidence: self.confidence, end_ms, words, text: text.clone() }
     }
 
     /// The same with the parts before it.
@@ -193,11 +196,13 @@ impl ScriptedTurn {
                 Later::Audio(audio) => audio,
                 Later::Instead(said) => return Ok(Some(said)),
             };
+            let noticed = vad.hear(&audio);
             self.entry.change(|turn| {
                 turn.audio.extend_from_slice(&audio);
                 turn.messages += 1;
+                turn.heard = vad.heard_bytes().min(turn.audio.len());
             });
-            for noticed in vad.hear(&audio) {
+            for noticed in noticed {
                 words.note(&vad);
                 late.add(noticed);
                 if listens_on && matches!(noticed, Noticed::EndOfUtterance { .. }) {
@@ -218,6 +223,7 @@ impl ScriptedTurn {
         let own = self.sessions.conversations.own_words(&self.opened.name);
         Words {
             timed,
+            has_end: script.speech_ends == SpeechEnds::InTranscripts,
             confidence: script.confidence.unwrap_or_default(),
             repeats_parts: script.transcripts == Transcripts::InterimOnly,
             ..Words::of(next, own)
@@ -258,7 +264,8 @@ impl ScriptedTurn {
                 let mut parts = vec![D::transcript(words.recognised(spoken_ms, end_ms, is_final))];
                 if ends {
                     let place = usize::from(script.transcripts == Transcripts::BeforeEnd);
-                    parts.insert(place, D::end_of_utterance());
+                    let end_ms = Some(end_ms).filter(|_| script.speech_ends == SpeechEnds::InEnd);
+                    parts.insert(place, D::end_of_utterance(end_ms));
                 }
                 for part in parts {
                     send::<D>(writer, part).await?;
@@ -266,7 +273,7 @@ impl ScriptedTurn {
                 Ok(ends)
             }
             Noticed::NoSpeech if ends => {
-                send::<D>(writer, D::end_of_utterance()).await?;
+                send::<D>(writer, D::end_of_utterance(None)).await?;
                 Ok(true)
             }
             Noticed::Speech { .. } | Noticed::NoSpeech => Ok(false),
@@ -299,7 +306,7 @@ mod tests {
 
     fn words(scripted: &str) -> Words {
         let scripted = scripted.split_whitespace().map(str::to_owned).collect();
-        Words { scripted, timed: true, confidence: 0.5, ..Words::default() }
+        Words { scripted, timed: true, has_end: true, confidence: 0.5, ..Words::default() }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct TurnRecord {
     pub is_error: bool,
     /// All audio, in order.
     pub audio: Vec<u8>,
+    /// How many bytes of it the recogniser heard: all that came before it ended the utterance.
+    pub heard: usize,
     /// How many messages the audio came in.
     pub messages: usize,
     /// The session parameters (CX) or the event's parameters (ES).

@@ -140,8 +140,11 @@ impl LabAgent {
             .add_service(CesService(ces.clone()))
             .prepare();
         let http2 = move |connection| connection::serve(connection, routes.clone());
-        http_version::serve_each(incoming, &self.outage, http2, move |connection| serve_http1(ces.clone(), connection))
-            .await;
+        let distance = Duration::from_millis(self.script.distance_ms);
+        http_version::serve_each(incoming, &self.outage, distance, http2, move |connection| {
+            serve_http1(ces.clone(), connection)
+        })
+        .await;
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) struct VoiceDetector {
     last_speech_ms: u64,
     run_ms: u64,
     last_interim_ms: u64,
-    is_over: bool,
+    /// Where the utterance was over.
+    over_ms: Option<u64>,
 }
 
 /// What the voice detector noticed.
@@ -79,7 +80,7 @@ impl VoiceDetector {
             last_speech_ms: 0,
             run_ms: 0,
             last_interim_ms: 0,
-            is_over: false,
+            over_ms: None,
         }
     }
 
@@ -92,6 +93,12 @@ impl VoiceDetector {
     /// Milliseconds of audio so far.
     pub(super) fn audio_ms(&self) -> u64 {
         self.audio_ms
+    }
+
+    /// How many bytes of the stream were heard before the utterance was over; all of them if it is not.
+    pub(super) fn heard_bytes(&self) -> usize {
+        let windows = self.over_ms.map(|ms| usize::try_from(ms / WINDOW_MS).unwrap_or(usize::MAX));
+        windows.map_or(usize::MAX, |windows| windows.saturating_mul(self.window_bytes()))
     }
 
     /// Milliseconds of speech so far, pauses included; `None` if nobody has spoken.
@@ -115,7 +122,7 @@ impl VoiceDetector {
         self.caller_onset_ms = None;
         self.last_interim_ms = 0;
         self.run_ms = 0;
-        self.is_over = false;
+        self.over_ms = None;
     }
 
     /// Bytes of audio that are judged at once.
@@ -144,7 +151,7 @@ impl VoiceDetector {
 
     fn window_over(&mut self, is_loud: bool) -> Option<Noticed> {
         self.audio_ms += WINDOW_MS;
-        if self.is_over {
+        if self.over_ms.is_some() {
             return None;
         }
         if is_loud && self.audio_ms > self.muted_ms {
@@ -153,11 +160,11 @@ impl VoiceDetector {
         self.run_ms = 0;
         match self.spoken() {
             Some((spoken_ms, end_ms)) if self.audio_ms - end_ms >= self.end_ms => {
-                self.is_over = true;
+                self.over_ms = Some(self.audio_ms);
                 Some(Noticed::EndOfUtterance { spoken_ms, end_ms })
             }
             None if self.no_speech_ms > 0 && self.audio_ms >= self.prompt_until_ms + self.no_speech_ms => {
-                self.is_over = true;
+                self.over_ms = Some(self.audio_ms);
                 Some(Noticed::NoSpeech)
             }
             Some(_) | None => None,
@@ -214,7 +221,8 @@ mod tests {
         assert_eq!(noticed.len(), 2, "{noticed:?}");
         assert_eq!(noticed[1], Noticed::Speech { spoken_ms: 800, end_ms: 1_300 });
         assert!(vad.hear(&silence(590)).is_empty());
-        assert_eq!(vad.hear(&silence(10)), [Noticed::EndOfUtterance { spoken_ms: 1_000, end_ms: 1_500 }]);
+        assert_eq!(vad.hear(&silence(20)), [Noticed::EndOfUtterance { spoken_ms: 1_000, end_ms: 1_500 }]);
+        assert_eq!(vad.heard_bytes(), 2_100 * 8, "the end is in the middle of that audio");
         assert!(vad.hear(&tone(Tone { hz: 300, ms: 1_000 })).is_empty(), "after the end nothing is noticed");
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use dialbridge_core::tape::{Mask, TapeWriter};
 use dialbridge_core::{Call, CallConfig, CallSid, CallTime, Input, Output, StreamSid};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 /// How many lines wait for a disk that is slow. A tape with holes would replay to another call, so it ends there.
 const QUEUE: usize = 4_096;
@@ -43,14 +43,14 @@ pub struct CallTape {
 #[derive(Debug)]
 struct HeldTape {
     tape: CallTape,
-    to: UnboundedSender<CallTape>,
+    to: Sender<CallTape>,
 }
 
 impl Drop for HeldTape {
     fn drop(&mut self) {
         let CallTape { call_sid, text } = &mut self.tape;
         // The test may have ended.
-        let _ = self.to.send(CallTape { call_sid: call_sid.clone(), text: std::mem::take(text) });
+        let _ = self.to.try_send(CallTape { call_sid: call_sid.clone(), text: std::mem::take(text) });
     }
 }
 
@@ -82,7 +82,7 @@ impl TapeRecorder {
 
     /// Begins a tape that a test gets whole when the call is over. Nothing on it is masked: the caller is the test.
     #[must_use]
-    pub fn for_test(to: UnboundedSender<CallTape>, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
+    pub fn for_test(to: Sender<CallTape>, call_sid: &CallSid, edition: &str, config: &CallConfig) -> Self {
         let tape = CallTape { call_sid: call_sid.clone(), text: String::new() };
         let to = TapeTarget::Test(HeldTape { tape, to });
         Self { writer: TapeWriter::new(Mask::default()), to }.begun(edition, config)

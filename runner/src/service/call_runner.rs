@@ -55,7 +55,16 @@ impl CallRunner {
             (None, None) => None,
         };
         let (agent, language, service) = (&info.agent, &context.session.language, public.http(""));
-        let identity = CallIdentity { call_sid, issued_ms: *issued_ms, agent, language, service, trace: info.trace };
+        let account = info.account.as_ref().or(admission.config.twilio.account_sid.as_ref());
+        let identity = CallIdentity {
+            call_sid,
+            account_sid: account.map(String::as_str),
+            issued_ms: *issued_ms,
+            agent,
+            language,
+            service,
+            trace: info.trace,
+        };
         let telemetry = admission.telemetry.call(identity, settings);
         // The call has its own task, so that a panic ends this call and no other.
         let mut call = JoinSet::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dialbridge_agents::SessionContext;
 use dialbridge_core::CallConfig;
 use dialbridge_core::carried::{CarriedOver, Opening};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::admission::Admission;
 use super::agents::Agents;
@@ -34,7 +34,7 @@ pub(crate) struct CallSetup {
     pub(super) waiting_audio: WaitingAudio,
     pub(super) watch: Option<Watch>,
     /// Gets the tape of each call.
-    pub(super) tapes: Option<UnboundedSender<CallTape>>,
+    pub(super) tapes: Option<Sender<CallTape>>,
     /// The calls that the page shows; `None` if there is no page.
     pub(super) history: Option<History>,
 }

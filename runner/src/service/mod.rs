@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -40,6 +40,7 @@ use crate::telemetry::clock::WallClock;
 use crate::telemetry::log_limit::LogLimit;
 use crate::telemetry::{Now, Telemetry};
 use crate::twilio::rest::RestClient;
+use crate::twilio::signature::sign;
 use crate::twilio::ticket::TicketSigner;
 use dialbridge_agents::{Agent, AgentError, certificate_fault};
 use dialbridge_net::dial::{Dial, Tcp};
@@ -79,7 +80,7 @@ pub struct Dependencies {
     /// Watches the calls.
     pub watch: Option<Watch>,
     /// Gets the tape of each call, in place of the folder that the settings name.
-    pub tapes: Option<UnboundedSender<CallTape>>,
+    pub tapes: Option<Sender<CallTape>>,
 }
 
 impl Default for Dependencies {
@@ -129,7 +130,7 @@ impl Service {
             breakers: config.agents.keys().map(|name| (name.clone(), Arc::new(AgentBreaker::new(name)))).collect(),
             signer: Arc::new(signer),
             clock,
-            telemetry: Arc::new(Telemetry::start(&config, &client, clock)),
+            telemetry: Arc::new(Telemetry::start(&config, &client, clock, sign)),
             refusal_log: Arc::default(),
             closed_log: Once::new(),
             no_tls_log: Once::new(),

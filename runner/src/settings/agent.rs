@@ -65,6 +65,7 @@ impl Values<'_> {
             tape_mask: Mask { digits: !self.get(&table::RECORD_DIGITS), audio: self.get(&table::RECORD_MASKED) },
             slow: self.stage_bounds(),
             events,
+            status_callback: self.find(&table::STATUS_CALLBACK_URL).map(Secret::new),
             numbers: 0,
             notices,
         };

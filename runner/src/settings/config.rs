@@ -208,6 +208,8 @@ pub struct AgentConfig {
     pub slow: StageLimits,
     /// Where the events of its calls go.
     pub events: Option<EventsConfig>,
+    /// Where each turn of its calls goes, in the form of Twilio's connector. The URL may contain a token.
+    pub status_callback: Option<Secret>,
     /// How many numbers and prefixes lead to this agent.
     pub numbers: usize,
     /// Warnings for the log about settings that are allowed but may not be meant.

@@ -335,6 +335,8 @@ settings! {
         Agent EVENT_REDACTION: Redaction = choice(&[
             ("none", Redaction::None), ("words", Redaction::Words), ("all", Redaction::All),
         ]).default_is("all").needs("EVENT_WEBHOOK_URL");
+        /// Where each turn is posted, in the form of Twilio's own Dialogflow connector
+        Agent STATUS_CALLBACK_URL: String = web_url();
         /// The project that traces in log lines belong to
         Service GOOGLE_CLOUD_PROJECT: String = form("PROJECT", "", project).otherwise("that of the default agent")
             .example("my-project");

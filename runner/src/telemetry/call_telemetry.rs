@@ -9,7 +9,7 @@ use dialbridge_core::{CallSid, CallTime, Report, UpdateResult};
 use tracing::Span;
 
 use super::Telemetry;
-use super::events::{CallEvents, Common};
+use super::events::{CallEvents, CallOfTurns, Common, TurnCallbacks};
 use super::metrics::{AgentLabels, Metrics};
 use super::trace_context::TraceContext;
 use super::traces::CallTrace;
@@ -30,6 +30,7 @@ pub struct CallTelemetry {
     slow: StageLimits,
     metrics: Arc<Metrics>,
     events: Option<CallEvents>,
+    callbacks: Option<TurnCallbacks>,
     trace: Option<CallTrace>,
     span: Span,
     last: CallTime,
@@ -40,6 +41,7 @@ pub struct CallTelemetry {
 #[derive(Debug)]
 pub(crate) struct CallIdentity<'a> {
     pub(crate) call_sid: &'a CallSid,
+    pub(crate) account_sid: Option<&'a str>,
     /// When the ticket was issued, in milliseconds since 1970.
     pub(crate) issued_ms: u64,
     /// The agent's name in the settings.
@@ -80,12 +82,23 @@ impl Telemetry {
             };
             Some(CallEvents::new(self.events.webhook(config)?, config.redaction, common))
         });
+        let callbacks = settings.status_callback.as_ref().and_then(|url| {
+            let call = CallOfTurns {
+                call_sid: identity.call_sid.clone(),
+                account_sid: identity.account_sid.map(ToOwned::to_owned),
+                edition: agent.edition,
+                language: identity.language.to_owned(),
+                began_ms,
+            };
+            Some(TurnCallbacks::new(self.events.callback(url)?, call))
+        });
         CallTelemetry {
             call_sid: identity.call_sid.clone(),
             agent,
             slow: settings.slow,
             metrics: self.metrics.clone(),
             events,
+            callbacks,
             trace,
             span: self.log_span(context),
             last: CallTime::START,
@@ -101,6 +114,7 @@ impl CallTelemetry {
         self.span.in_scope(|| call_log::log(&self.call_sid, at, report));
         self.metrics.report(&self.agent, report);
         self.events.iter_mut().for_each(|events| events.report(at, report));
+        self.callbacks.iter_mut().for_each(|callbacks| callbacks.report(at, report));
         self.trace.iter_mut().for_each(|trace| trace.report(at, report));
         if let Report::Stages(stages) = report {
             self.stages(at, report, stages);
@@ -143,9 +157,17 @@ impl CallTelemetry {
     /// Waits briefly until the call's events are sent. Used where nobody waits for the call: a platform that counts
     /// requests may take the CPU away when the last request has ended.
     pub(crate) async fn flushed(&self) {
-        if let Some(events) = &self.events {
-            let _ = tokio::time::timeout(FLUSH, events.flushed()).await;
-        }
+        let events = async {
+            if let Some(events) = &self.events {
+                events.flushed().await;
+            }
+        };
+        let callbacks = async {
+            if let Some(callbacks) = &self.callbacks {
+                callbacks.flushed().await;
+            }
+        };
+        let _ = tokio::time::timeout(FLUSH, async { tokio::join!(events, callbacks) }).await;
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use crate::settings::{AgentConfig, Config};
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
-use events::Events;
+use events::{Events, SignAsTwilio};
 use metrics::{AgentLabels, Metrics};
 use trace_context::{TraceContext, new_span_id};
 use traces::{Exporter, Finished, Kind};
@@ -68,13 +68,14 @@ pub(crate) struct RequestTrace {
 
 impl Telemetry {
     /// Starts sending. Must run inside tokio.
-    pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock) -> Self {
+    pub(crate) fn start(config: &Config, client: &HttpClient, clock: WallClock, sign: SignAsTwilio) -> Self {
         let metrics = Arc::new(Metrics::new());
         for (name, settings) in &config.agents {
             metrics.show_agent(&AgentLabels { name: name.as_str().into(), edition: settings.address.edition() });
         }
         let mut tasks = JoinSet::new();
-        let events = Events::start(config.agents.values(), client, clock, &metrics, &mut tasks);
+        let signs = (config.twilio.auth_tokens.first(), sign);
+        let events = Events::start(config.agents.values(), signs, client, clock, &metrics, &mut tasks);
         let exporter = config.traces.as_ref().map(|traces| {
             let exporter = Arc::new(Exporter::new(traces, client.clone(), metrics.clone()));
             tasks.spawn(exporter.clone().run());

@@ -353,6 +353,27 @@ async fn speech_settings_that_cannot_be_read_are_no_fault() {
 }
 
 #[tokio::test]
+async fn the_endpointing_that_is_in_force_is_told_wherever_the_agent_tells_it() {
+    let says = "the recogniser waits 5000 ms for speech, and 800 ms of silence end an utterance";
+    let cx = "projects/lab-project/locations/europe-west3/agents/lab";
+    for (name, switch, mark, starts) in [
+        (cx, "with-answer", Mark::Ok, says),
+        (cx, "apart", Mark::Ok, says),
+        (cx, "never", Mark::Skipped, "the agent sends no debugging info"),
+        ("projects/lab-project/agent", "apart", Mark::Skipped, "only CX agents tell how"),
+    ] {
+        let mut plan = plan(&format!("endpointing {switch} of {}", name.len()));
+        plan.settings.set("DIALOGFLOW_AGENT", name);
+        let times = format!("no_speech_ms = 5000\nend_of_utterance_ms = 800\ndebugging_info = \"{switch}\"\n");
+        plan.script = times + &plan.script;
+        let Examined { findings, code, .. } = plan.examine(false).await;
+        let finding = findings.iter().find(|finding| finding.check == "agent-endpointing").unwrap();
+        assert!(finding.mark == mark && finding.says.starts_with(starts), "{finding}");
+        assert_eq!(code, 0, "{findings:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_location_that_we_do_not_know_is_told_with_those_that_we_know() {
     for (location, mark) in
         [("us", Mark::Ok), ("eu", Mark::Ok), ("europe-west6", Mark::Ok), ("us-central", Mark::Warning)]

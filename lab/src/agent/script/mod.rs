@@ -4,6 +4,7 @@
 //! end_of_utterance_ms = 600        # silence that ends an utterance
 //! no_speech_ms = 5000              # silence that counts as no-input; 0: never
 //! think_ms = 200                   # thinking time of an answer that sets none
+//! distance_ms = 0                  # how far away the agent is, each way
 //!
 //! [start]                          # the answer to the starting event or text
 //! event = "WELCOME"                # an event of another name gets no answer
@@ -97,6 +98,7 @@
 //! closes = "after-answer"          # or "after-half-close"
 //! answers = "after-half-close"     # or "at-once"
 //! transcripts = "before-end"       # or "after-end", "without-end", "interim-only" (ES, CX)
+//! speech_ends = "in-transcripts"   # or "in-end", "nowhere": what has a `speech_end_offset`
 //! recogniser_lag_ms = 0            # how late transcripts and ends come, and by how much more at most
 //! recogniser_jitter_ms = 0
 //! audio_messages = "after"         # or "with-result", "split" (ES)
@@ -189,7 +191,8 @@ pub use fault::{Fault, FaultAt, PlannedFault};
 pub use load::{AudioError, ScriptError, bakery_caller, mulaw_of};
 pub use reply::{DtmfRules, Reply, Segment, Tone, ToolCall};
 pub use switches::{
-    Announced, Answers, AudioMessages, Closes, Edition, MixedAudio, Output, ReturnedNames, Transcripts,
+    Announced, Answers, AudioMessages, Closes, DebuggingInfo, Edition, MixedAudio, Output, ReturnedNames, SpeechEnds,
+    Transcripts,
 };
 
 /// An agent's script.
@@ -206,16 +209,22 @@ pub struct Script {
     pub no_speech_ms: u64,
     /// How long the agent thinks about an answer that sets no time of its own, in milliseconds.
     pub think_ms: u64,
+    /// How long everything takes from the client to the agent, and as long back, in milliseconds.
+    pub distance_ms: u64,
     /// Whether the stream closes after the answer, or stays open until the client half-closes it.
     pub closes: Closes,
     /// Whether the answer waits for the half-close.
     pub answers: Answers,
     /// Whether the last final transcript comes before `END_OF_SINGLE_UTTERANCE` or after it.
     pub transcripts: Transcripts,
+    /// What says where the recognised speech ends.
+    pub speech_ends: SpeechEnds,
     /// Which message carries the answer's audio (ES).
     pub audio_messages: AudioMessages,
     /// Whether mixed audio is also in the answer's audio (CX).
     pub mixed_audio: MixedAudio,
+    /// Where the debugging info stands (CX).
+    pub debugging_info: DebuggingInfo,
     /// In which case the names of parameters come back.
     pub parameter_names: ReturnedNames,
     /// How late transcripts and the end of an utterance come, in milliseconds.
@@ -260,11 +269,14 @@ impl Default for Script {
             end_of_utterance_ms: 600,
             no_speech_ms: 0,
             think_ms: 0,
+            distance_ms: 0,
             closes: Closes::AfterAnswer,
             answers: Answers::AfterHalfClose,
             transcripts: Transcripts::BeforeEnd,
+            speech_ends: SpeechEnds::default(),
             audio_messages: AudioMessages::After,
             mixed_audio: MixedAudio::Apart,
+            debugging_info: DebuggingInfo::WithAnswer,
             parameter_names: ReturnedNames::AsSet,
             recogniser_lag_ms: 0,
             recogniser_jitter_ms: 0,

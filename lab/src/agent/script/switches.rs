@@ -82,6 +82,18 @@ impl ReturnedNames {
     }
 }
 
+/// Where the debugging info of a turn stands, if the client asks for it (CX).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DebuggingInfo {
+    /// In the message with the answer.
+    WithAnswer,
+    /// In a message of its own after it.
+    Apart,
+    /// Nowhere.
+    Never,
+}
+
 /// When the server closes a stream. Google was seen to do both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -121,6 +133,19 @@ impl Transcripts {
     pub(in crate::agent) fn have_end(self) -> bool {
         matches!(self, Self::BeforeEnd | Self::AfterEnd)
     }
+}
+
+/// What says where the recognised speech ends (`speech_end_offset`). Google's protos say it of transcripts only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpeechEnds {
+    /// Each transcript.
+    #[default]
+    InTranscripts,
+    /// The end of the utterance.
+    InEnd,
+    /// Nothing.
+    Nowhere,
 }
 
 /// A fixed coding of the agent's audio.

@@ -129,6 +129,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("SLOW_TURN_MS", vec!["600001", "-1", "3 s"]),
         ("SLOW_STAGES_MS", vec!["agent", "agents=1", "agent=fast", "agent=1,playout=600001", "=1"]),
         ("EVENT_WEBHOOK_URL", vec!["example.com/events", "mailto:a@example.com"]),
+        ("STATUS_CALLBACK_URL", vec!["example.com/turns", "ftp://example.com"]),
         ("EVENT_REDACTION", vec!["some", "digits"]),
         ("GOOGLE_CLOUD_PROJECT", vec!["my project", "a/b"]),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", vec!["localhost:4318", "http://h/?a=b"]),

@@ -6,6 +6,7 @@
 
 mod call_events;
 mod signature;
+mod turn_callbacks;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,14 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::metrics::Metrics;
-use crate::settings::{AgentConfig, EventsConfig};
+use crate::settings::{AgentConfig, EventsConfig, Secret};
 use crate::telemetry::clock::WallClock;
 use dialbridge_net::http_client::HttpClient;
 
 pub(super) use call_events::{CallEvents, Common};
-use webhook::Webhook;
+pub(super) use turn_callbacks::{CallOfTurns, TurnCallbacks};
+pub(crate) use webhook::SignAsTwilio;
+use webhook::{Posts, Webhook};
 
 /// All webhooks that get events. Agents with the same webhook share it.
 #[derive(Debug, Default)]
@@ -32,24 +35,43 @@ fn key(config: &EventsConfig) -> String {
     std::iter::once(config.url.expose()).chain(secrets).collect::<Vec<_>>().join("\n")
 }
 
+/// The key of a webhook that gets callbacks.
+fn callback_key(url: &Secret) -> String {
+    format!("\n{}", url.expose())
+}
+
 impl Events {
-    /// Starts the webhooks of all agents, with their tasks in `tasks`.
+    /// Starts the webhooks of all agents, with their tasks in `tasks`. `signs`: Twilio's token and how it signs callbacks.
     pub(super) fn start<'a>(
         agents: impl Iterator<Item = &'a AgentConfig>,
+        signs: (Option<&Secret>, SignAsTwilio),
         client: &HttpClient,
         clock: WallClock,
         metrics: &Arc<Metrics>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let mut all = BTreeMap::new();
-        for config in agents.filter_map(|agent| agent.events.as_ref()) {
-            all.entry(key(config)).or_insert_with(|| {
-                let webhook = Arc::new(Webhook::new(config, client.clone(), clock, metrics.clone()));
+        let mut add = |key: String, url: &Secret, posts: Posts| {
+            all.entry(key).or_insert_with(|| {
+                let webhook = Arc::new(Webhook::new(url.clone(), posts, client.clone(), clock, metrics.clone()));
                 tasks.spawn(webhook.clone().run());
                 webhook
             });
+        };
+        for agent in agents {
+            if let Some(config) = &agent.events {
+                add(key(config), &config.url, Posts::Events(config.secrets.clone()));
+            }
+            if let Some(url) = &agent.status_callback {
+                add(callback_key(url), url, Posts::Callbacks(signs.0.cloned(), signs.1));
+            }
         }
         Self(all)
+    }
+
+    /// The webhook for an agent's callbacks.
+    pub(super) fn callback(&self, url: &Secret) -> Option<Arc<Webhook>> {
+        self.0.get(&callback_key(url)).cloned()
     }
 
     /// The webhook for an agent's events.

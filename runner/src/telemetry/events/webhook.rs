@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use tokio::task::JoinSet;
 
 use super::signature::{HEADER, signature};
-use crate::settings::{EventsConfig, Secret};
+use crate::settings::Secret;
 use crate::telemetry::clock::WallClock;
 use crate::telemetry::losses::Losses;
 use crate::telemetry::metrics::Metrics;
@@ -25,16 +26,34 @@ const BATCH: OutboxLimits = OutboxLimits { items: 100, bytes: 256 * 1024 };
 /// We try to post a batch for at most half a minute.
 const RETRY_POLICY: RetryPolicy = RetryPolicy { attempts: 5, timeout: Duration::from_secs(5) };
 
+/// How many callbacks are posted at once, each in a request of its own.
+const AT_ONCE: OutboxLimits = OutboxLimits { items: 32, bytes: 8 << 20 };
+
 /// `datacontenttype` of a batch in CloudEvents' JSON format.
 const BATCH_TYPE: &str = "application/cloudevents-batch+json";
 
-/// What the log calls the losses.
-const WHAT: &str = "events";
+/// The header with Twilio's signature.
+const TWILIOS_HEADER: &str = "x-twilio-signature";
+
+/// The type of a callback's body.
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// Signs a request as Twilio does: with this token, of this URL and form.
+pub(crate) type SignAsTwilio = fn(&Secret, &str, &[(String, String)]) -> String;
+
+/// What is posted, and how it is signed.
+#[derive(Debug, Clone)]
+pub(super) enum Posts {
+    /// CloudEvents, signed with each of these secrets.
+    Events(Vec<Secret>),
+    /// Forms as Twilio's connector posts them, signed as Twilio signs, if there is a token.
+    Callbacks(Option<Secret>, SignAsTwilio),
+}
 
 /// A webhook.
 pub(in crate::telemetry) struct Webhook {
     url: Secret,
-    secrets: Vec<Secret>,
+    posts: Posts,
     outbox: Outbox<String>,
     losses: Losses,
     client: HttpClient,
@@ -49,9 +68,16 @@ impl std::fmt::Debug for Webhook {
 }
 
 impl Webhook {
-    pub(super) fn new(config: &EventsConfig, client: HttpClient, clock: WallClock, metrics: Arc<Metrics>) -> Self {
-        let (url, secrets) = (config.url.clone(), config.secrets.clone());
-        Self { url, secrets, outbox: Outbox::new(QUEUE), losses: Losses::default(), client, clock, metrics }
+    pub(super) fn new(url: Secret, posts: Posts, client: HttpClient, clock: WallClock, metrics: Arc<Metrics>) -> Self {
+        Self { url, posts, outbox: Outbox::new(QUEUE), losses: Losses::default(), client, clock, metrics }
+    }
+
+    /// What the log calls what is posted, and the setting that names the webhook.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self.posts {
+            Posts::Events(_) => ("events", "EVENT_WEBHOOK_URL"),
+            Posts::Callbacks(..) => ("status callbacks", "STATUS_CALLBACK_URL"),
+        }
     }
 
     /// Queues an event. Returns its number in the queue. Never waits.
@@ -66,32 +92,65 @@ impl Webhook {
 
     /// Posts the queued events. Never returns.
     pub(super) async fn run(self: Arc<Self>) {
-        tokio::join!(self.post_all(), self.losses.log_each_interval(WHAT, || self.waiting()));
+        tokio::join!(self.post_all(), self.losses.log_each_interval(self.names().0, || self.waiting()));
     }
 
-    async fn post_all(&self) {
+    async fn post_all(self: &Arc<Self>) {
         loop {
-            let batch = self.outbox.batch(BATCH).await;
-            let body = Bytes::from(format!("[{}]", batch.join(",")));
-            match post(&self.client, RETRY_POLICY, || self.request(&body)).await {
-                Ok(()) => self.metrics.events("sent", batch.len()),
-                Err(NotTaken(why)) => {
-                    tracing::debug!(why, events = batch.len(), "EVENT_WEBHOOK_URL does not take events");
-                    self.lose(batch.len());
+            match &self.posts {
+                Posts::Events(_) => {
+                    let batch = self.outbox.batch(BATCH).await;
+                    self.post(format!("[{}]", batch.join(",")).into(), batch.len()).await;
+                    self.outbox.settle(batch.len());
+                }
+                Posts::Callbacks(..) => {
+                    let batch = self.outbox.batch(AT_ONCE).await;
+                    let count = batch.len();
+                    self.post_each(batch).await;
+                    self.outbox.settle(count);
                 }
             }
-            self.outbox.settle(batch.len());
+        }
+    }
+
+    /// Posts these forms at once, each in a request of its own.
+    async fn post_each(self: &Arc<Self>, forms: Vec<String>) {
+        let mut posting = JoinSet::new();
+        for form in forms {
+            let webhook = self.clone();
+            posting.spawn(async move { webhook.post(form.into(), 1).await });
+        }
+        while posting.join_next().await.is_some() {}
+    }
+
+    /// Posts a body with this many events.
+    async fn post(&self, body: Bytes, count: usize) {
+        match post(&self.client, RETRY_POLICY, || self.request(&body)).await {
+            Ok(()) => self.metrics.events("sent", count),
+            Err(NotTaken(why)) => {
+                let (what, setting) = self.names();
+                tracing::debug!(why, count, "{setting} does not take {what}");
+                self.lose(count);
+            }
         }
     }
 
     /// The request for a batch. Each attempt has a new signature, because a signature expires soon.
     fn request(&self, body: &Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut request = Request::post(self.url.expose())
-            .header("content-type", BATCH_TYPE)
-            .header("user-agent", concat!("dialbridge/", env!("CARGO_PKG_VERSION")));
-        if let Some(signature) = signature(&self.secrets, self.clock.now_ms(), body) {
-            request = request.header(HEADER, signature);
-        }
+        let request =
+            Request::post(self.url.expose()).header("user-agent", concat!("dialbridge/", env!("CARGO_PKG_VERSION")));
+        let (request, signed) = match &self.posts {
+            Posts::Events(secrets) => {
+                let signature = signature(secrets, self.clock.now_ms(), body);
+                (request.header("content-type", BATCH_TYPE), signature.map(|signature| (HEADER, signature)))
+            }
+            Posts::Callbacks(token, sign) => {
+                let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+                let signature = token.as_ref().map(|token| sign(token, self.url.expose(), &form));
+                (request.header("content-type", FORM_TYPE), signature.map(|signature| (TWILIOS_HEADER, signature)))
+            }
+        };
+        let request = signed.into_iter().fold(request, |request, (name, signature)| request.header(name, signature));
         request.body(Full::from(body.clone()))
     }
 
@@ -118,6 +177,6 @@ impl Webhook {
     /// Gives up the queued events at the end of the instance, and logs the losses.
     pub(super) fn give_up(&self) {
         self.lose(usize::try_from(self.waiting()).unwrap_or(usize::MAX));
-        self.losses.log(WHAT, self.waiting());
+        self.losses.log(self.names().0, self.waiting());
     }
 }

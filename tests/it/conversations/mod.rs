@@ -1,5 +1,9 @@
 //! Conversation files: recorded against agents of the lab, and run against those tapes.
 
+mod misfits;
+mod reports;
+mod url;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,7 +11,7 @@ use dialbridge::conversations::{Mode, Run, Surroundings, TestResult, Verdict};
 use dialbridge_runner::settings::Settings;
 
 /// The folder of the repository.
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -61,7 +65,7 @@ impl Drop for Folder {
     }
 }
 
-fn run(mode: Mode, agent: &Path) -> Run {
+pub(crate) fn run(mode: Mode, agent: &Path) -> Run {
     let settings = Settings::of([("DIALOGFLOW_AGENT", format!("lab:{}", agent.display()))]);
     Run { mode, settings, changes: Vec::new(), jobs: 2, retries: 0 }
 }
@@ -72,18 +76,18 @@ pub(crate) async fn results(run: &Run, paths: &[PathBuf]) -> Vec<TestResult> {
     results
 }
 
-async fn only(run: &Run, path: &Path) -> TestResult {
+pub(crate) async fn only(run: &Run, path: &Path) -> TestResult {
     let mut all = results(run, &[path.to_owned()]).await;
     assert_eq!(all.len(), 1, "{}", all.iter().map(TestResult::lines).collect::<String>());
     all.remove(0)
 }
 
-fn passes(result: &TestResult) {
+pub(crate) fn passes(result: &TestResult) {
     assert_eq!(result.verdict, Verdict::Passed, "{}", result.lines());
 }
 
 /// Records a file, and runs it against its tape. Both runs must be as the file says.
-async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
+pub(crate) async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
     let (agent, path) = (folder.0.join("agent.toml"), folder.0.join(file));
     let recorded = only(&run(Mode::Record(Surroundings::pipes()), &agent), &path).await;
     passes(&recorded);
@@ -92,13 +96,13 @@ async fn recorded(folder: &Folder, file: &str) -> (TestResult, TestResult) {
     (recorded, offline)
 }
 
-async fn offline(folder: &Folder, file: &str, changes: &[&str]) -> TestResult {
+pub(crate) async fn offline(folder: &Folder, file: &str, changes: &[&str]) -> TestResult {
     let changes = changes.iter().map(|change| (*change).to_owned()).collect();
     let run = Run { changes, ..run(Mode::Offline(None), &folder.0.join("agent.toml")) };
     only(&run, &folder.0.join(file)).await
 }
 
-fn told(result: &TestResult) -> String {
+pub(crate) fn told(result: &TestResult) -> String {
     result.lines()
 }
 
@@ -143,4 +147,36 @@ async fn a_setting_that_ends_the_input_sooner_moves_the_answer_by_as_much() {
     assert_eq!((differences[0].step, differences[0].key.as_str()), (Some(2), "within_s"));
     assert!(differences[0].found.starts_with("1.380"), "{told}");
     assert!(differences[0].around.iter().any(|line| line.contains("hours")), "the trace is shown: {told}");
+}
+
+/// An agent whose recogniser knows the words early, and ends the utterance late.
+const LATE_END: &str = r#"
+end_of_utterance_ms = 1200
+think_ms = 250
+word_times = true
+[start]
+say = "Hello."
+tone = { hz = 400, ms = 500 }
+[[utterance]]
+heard = "two loaves of rye bread please"
+say = "Two loaves."
+tone = { hz = 500, ms = 500 }
+intent = "order.bread"
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_half_closes_sooner_moves_the_answer_by_as_much() {
+    let folder = Folder::with_bakery("cx");
+    folder.write("agent.toml", LATE_END);
+    let expect = "expect.understood = \"rye bread\"\nexpect.intent = \"order.bread\"\n";
+    folder
+        .write("order.toml", format!("[[step]]\nexpect.reply = \"Hello\"\n[[step]]\naudio = \"order.wav\"\n{expect}"));
+    recorded(&folder, "order.toml").await;
+    let mut waits = Vec::new();
+    for setting in ["END_OF_UTTERANCE=900ms", "END_OF_UTTERANCE=600ms"] {
+        let result = offline(&folder, "order.toml", &[setting]).await;
+        passes(&result);
+        waits.push(result.seen.unwrap().steps[0].as_ref().unwrap().within_ms.unwrap());
+    }
+    assert_eq!(waits[0] - waits[1], 300, "{waits:?}");
 }

@@ -1,0 +1,202 @@
+//! `compare`: two runs of conversation files side by side, turn by turn, worst first: an old agent and a new one.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use dialbridge_runner::telemetry::log::log_and_exit;
+use serde_json::{Value, json};
+
+use crate::args::CompareArgs;
+
+/// `EX_DATAERR` of sysexits: the file is no run.
+const DATA_ERROR: u8 = 65;
+
+/// The largest run that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// A wait that differs by less is the same, in milliseconds.
+const MIN_DIFFERENCE_MS: i64 = 50;
+
+/// How one turn differs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    /// How bad it is: 0 is the worst.
+    rank: u8,
+    /// The longer the new wait is, the smaller.
+    waits_less_ms: i64,
+    file: String,
+    step: String,
+    lines: Vec<String>,
+}
+
+/// Runs `compare`.
+#[must_use]
+pub fn run(args: &CompareArgs) -> ExitCode {
+    let runs = read(&args.old).and_then(|old| Ok((old, read(&args.new)?)));
+    let (old, new) = match runs {
+        Ok(runs) => runs,
+        Err(why) => return log_and_exit(&why, DATA_ERROR),
+    };
+    let (turns, same, notes) = compared(&old, &new);
+    let text = if args.json { format!("{:#}", as_json(&turns, same, &notes)) } else { as_lines(&turns, same, &notes) };
+    // A reader that has read enough closes the pipe.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}
+
+fn read(path: &Path) -> Result<Vec<Value>, String> {
+    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    if fs::metadata(path).map_err(|error| told(&error))?.len() > MAX_BYTES {
+        return Err(told(&"it has more than 256 MiB"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| told(&error))?;
+    let mut run: Value = serde_json::from_str(&text).map_err(|error| told(&format!("it is no JSON: {error}")))?;
+    match run["results"].take() {
+        Value::Array(results) => Ok(results),
+        _ => Err(told(&"it is no run: dialbridge test --json writes one")),
+    }
+}
+
+/// The turns that differ, worst first; how many are the same; and what could not be compared.
+fn compared(old: &[Value], new: &[Value]) -> (Vec<Turn>, usize, Vec<String>) {
+    let (mut turns, mut same, mut notes) = (Vec::new(), 0, Vec::new());
+    let file = |result: &Value| result["file"].as_str().unwrap_or_default().to_owned();
+    for after in new {
+        let name = file(after);
+        let Some(before) = old.iter().find(|before| file(before) == name) else {
+            notes.push(format!("{name}: only in the new run"));
+            continue;
+        };
+        let (Some(steps), Some(then)) = (after["steps"].as_array(), before["steps"].as_array()) else {
+            notes.push(format!("{name}: it could not be run in one of the two"));
+            continue;
+        };
+        for step in steps {
+            match then.iter().find(|then| then["step"] == step["step"]) {
+                Some(then) => match difference(&name, then, step) {
+                    Some(turn) => turns.push(turn),
+                    None => same += 1,
+                },
+                None => notes.push(format!("{name}: step {} is only in the new run", step["step"])),
+            }
+        }
+        if steps.len() < then.len() {
+            notes.push(format!("{name}: the new call ended after {} of {} turns", steps.len(), then.len()));
+        }
+    }
+    notes.extend(
+        old.iter()
+            .map(file)
+            .filter(|name| !new.iter().any(|after| file(after) == *name))
+            .map(|name| format!("{name}: only in the old run")),
+    );
+    turns.sort();
+    (turns, same, notes)
+}
+
+fn difference(file: &str, then: &Value, now: &Value) -> Option<Turn> {
+    let mut lines = Vec::new();
+    let mut rank = 4;
+    for (name, of) in [("intent", 0), ("page", 1), ("understood", 2), ("reply", 3)] {
+        let [was, is] = [then, now].map(|step| step[name].as_str().unwrap_or_default());
+        // An agent of another edition may have no intents or pages at all.
+        let is_known = name != "intent" && name != "page" || (!was.is_empty() && !is.is_empty());
+        if was != is && is_known {
+            lines.push(format!("{name}: {was:?} is now {is:?}"));
+            rank = rank.min(of);
+        }
+    }
+    let wait = |step: &Value| step["withinMs"].as_i64();
+    let waits = match (wait(then), wait(now)) {
+        (Some(was), Some(is)) if (is - was).abs() >= MIN_DIFFERENCE_MS => {
+            lines.push(format!("wait: {} s is now {} s", seconds(was), seconds(is)));
+            is - was
+        }
+        (Some(was), None) => {
+            lines.push(format!("wait: {} s, and now no answer is heard", seconds(was)));
+            rank = 0;
+            i64::MAX
+        }
+        _ => 0,
+    };
+    let step = now["step"].as_u64().map_or("the greeting".to_owned(), |step| format!("step {step}"));
+    (!lines.is_empty()).then(|| Turn {
+        rank,
+        waits_less_ms: waits.saturating_neg(),
+        file: file.to_owned(),
+        step,
+        lines,
+    })
+}
+
+fn seconds(ms: i64) -> String {
+    format!("{}.{:02}", ms / 1_000, ms % 1_000 / 10)
+}
+
+fn as_lines(turns: &[Turn], same: usize, notes: &[String]) -> String {
+    let mut lines = Vec::new();
+    for turn in turns {
+        lines.push(format!("{}, {}", turn.file, turn.step));
+        lines.extend(turn.lines.iter().map(|line| format!("  {line}")));
+    }
+    lines.extend(notes.iter().cloned());
+    lines.push(format!("{} turns differ, {same} are the same", turns.len()));
+    lines.join("\n")
+}
+
+fn as_json(turns: &[Turn], same: usize, notes: &[String]) -> Value {
+    let turn = |turn: &Turn| json!({ "file": turn.file, "step": turn.step, "differences": turn.lines });
+    json!({ "differ": turns.iter().map(turn).collect::<Vec<_>>(), "same": same, "notes": notes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(number: u64, intent: &str, reply: &str, within_ms: Option<u64>) -> Value {
+        json!({ "step": number, "intent": intent, "page": "", "understood": "x", "reply": reply, "withinMs": within_ms })
+    }
+
+    #[test]
+    fn turns_are_compared_worst_first() {
+        let run = |steps: Vec<Value>| vec![json!({ "file": "a.toml", "steps": steps })];
+        let old = run(vec![
+            step(2, "order", "Two loaves.", Some(900)),
+            step(3, "time", "Nine.", Some(900)),
+            step(4, "bye", "Bye.", Some(900)),
+            step(5, "x", "Y", Some(900)),
+        ]);
+        let new = run(vec![
+            step(2, "order", "Two loaves.", Some(1_900)),
+            step(3, "hours", "Nine.", Some(920)),
+            step(4, "", "Good bye.", Some(900)),
+            step(5, "x", "Y", Some(920)),
+        ]);
+        let (turns, same, notes) = compared(&old, &new);
+        let told: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.step.as_str(), turn.lines[0].as_str())).collect();
+        let expected = [
+            ("step 3", "intent: \"time\" is now \"hours\""),
+            ("step 4", "reply: \"Bye.\" is now \"Good bye.\""),
+            ("step 2", "wait: 0.90 s is now 1.90 s"),
+        ];
+        assert_eq!((told.as_slice(), same, notes.len()), (&expected[..], 1, 0));
+        assert!(as_lines(&turns, same, &notes).ends_with("3 turns differ, 1 are the same"));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_told() {
+        let old = [json!({ "file": "a.toml", "steps": [step(2, "a", "b", Some(1))] }), json!({ "file": "b.toml" })];
+        let new = [json!({ "file": "a.toml", "steps": [] }), json!({ "file": "c.toml", "steps": [] })];
+        let (_, _, notes) = compared(&old, &new);
+        let told = [
+            "a.toml: the new call ended after 0 of 1 turns",
+            "c.toml: only in the new run",
+            "b.toml: only in the old run",
+        ];
+        assert_eq!(notes, told);
+        let (turns, ..) = compared(&old[..1], &[json!({ "file": "a.toml", "steps": [step(2, "a", "b", None)] })]);
+        assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, "wait: 0.00 s, and now no answer is heard"));
+    }
+}

@@ -1,0 +1,157 @@
+//! A file out of a tape: what the caller said and pressed, cut out of his audio, and what the agent made of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dialbridge_core::audio::AudioFormat;
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::replay::PlayedCall;
+use dialbridge_core::report::Stages;
+use dialbridge_core::tape::{Tape, TapeInput};
+use dialbridge_core::{CallTime, Report, TurnId};
+use serde_json::{Map, Value};
+
+use super::{Draft, first_sentence, write_new};
+
+/// How much audio around an utterance is kept, in milliseconds.
+const AROUND_MS: u64 = 240;
+
+/// A turn of the call.
+#[derive(Debug, Default)]
+struct Turn {
+    id: Option<TurnId>,
+    input: &'static str,
+    opened: CallTime,
+    understood: String,
+    reply: String,
+    intent: String,
+    parameters: Map<String, Value>,
+    stages: Option<Stages>,
+}
+
+/// Writes a file out of a tape, and the caller's recordings beside it. Returns what was written.
+///
+/// # Errors
+/// A sentence that says why it cannot be written.
+pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let call = PlayedCall::recorded(&tape, &[]);
+    let cuts = call.prompt_cuts();
+    let mut written = vec![out.to_owned()];
+    let mut draft = Draft::default();
+    let stem = out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    draft.text("name", &stem);
+    if tape.header.mask.audio {
+        draft.line("# The tape's audio is masked: the caller's words are spoken anew.");
+    }
+    let mut known = Map::new();
+    let mut since = CallTime::START;
+    for (written_steps, turn) in turns(&call).into_iter().enumerate() {
+        draft.line("\n[[step]]");
+        let heard = turn.stages.as_ref().and_then(|stages| Some((stages.speech_began?, stages.speech_ended?)));
+        match (turn.input, heard) {
+            ("audio", Some((began, ended))) if !tape.header.mask.audio => {
+                let wav = out.with_file_name(format!("{stem}-{}.wav", written.len()));
+                write_new(&wav, &utterance(&tape, began, ended))?;
+                draft.text("audio", &wav.file_name().unwrap_or_default().to_string_lossy());
+                written.push(wav);
+            }
+            ("audio", _) if turn.understood.is_empty() => draft.line("wait_s = 6"),
+            ("audio", _) => draft.text("say", &turn.understood),
+            ("text", _) if written_steps > 0 => draft.text("text", &turn.understood),
+            ("event", _) if written_steps > 0 => draft.line("wait_s = 8"),
+            ("digits", _) => draft.text("dtmf", &digits(&tape, since, turn.opened)),
+            _ => {}
+        }
+        if let Some((began, _)) = heard
+            && let Some((_, from)) = cuts.iter().find(|(at, _)| *at >= began && *at < turn.stages_end())
+        {
+            draft.line(&format!("barge_in_at_s = {}", seconds(began.ms_since(*from))));
+        }
+        draft.line("[step.expect]");
+        for (key, text) in
+            [("understood", turn.understood.as_str()), ("intent", &turn.intent), ("reply", first_sentence(&turn.reply))]
+        {
+            if !text.is_empty() {
+                draft.text(key, text);
+            }
+        }
+        draft.values("params", turn.parameters.iter().filter(|(name, value)| known.get(*name) != Some(value)));
+        known.extend(turn.parameters);
+        since = turn.opened;
+    }
+    draft.line("\n[end.expect]");
+    if let Some(status) = call.status() {
+        draft.text("status", status.as_str());
+    }
+    draft.line(&format!("turns = {}", call.turns()));
+    write_new(out, draft.0.as_bytes())?;
+    Ok(written)
+}
+
+impl Turn {
+    fn stages_end(&self) -> CallTime {
+        self.stages.as_ref().and_then(|stages| stages.answered).unwrap_or(CallTime::from_ms(u64::MAX))
+    }
+}
+
+/// The turns that the agent answered.
+fn turns(call: &PlayedCall) -> Vec<Turn> {
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut opened: Vec<(TurnId, &'static str, CallTime)> = Vec::new();
+    for (at, report) in call.reports() {
+        match report {
+            Report::TurnOpened { turn, input, .. } => opened.push((*turn, input, at)),
+            Report::Answered { turn, query_text, text, intent, parameters, .. } => {
+                if turns.last().is_none_or(|last| last.id != Some(*turn)) {
+                    let how = opened.iter().rev().find(|(id, ..)| id == turn);
+                    let (input, opened) = how.map_or(("audio", at), |(_, input, at)| (*input, *at));
+                    turns.push(Turn { id: Some(*turn), input, opened, ..Turn::default() });
+                }
+                let Some(last) = turns.last_mut() else { continue };
+                for (to, from) in [(&mut last.understood, query_text), (&mut last.intent, &intent.display_name)] {
+                    if !from.is_empty() {
+                        to.clone_from(from);
+                    }
+                }
+                last.reply = [last.reply.as_str(), text].join(" ").trim().to_owned();
+                last.parameters.extend(parameters.clone());
+            }
+            Report::Stages(stages) => {
+                if let Some(turn) = turns.iter_mut().find(|turn| turn.id == Some(stages.turn)) {
+                    turn.stages = Some((**stages).clone());
+                }
+            }
+            _ => {}
+        }
+    }
+    turns
+}
+
+/// What the caller said then, as a WAV file.
+fn utterance(tape: &Tape, began: CallTime, ended: CallTime) -> Vec<u8> {
+    let span = (began - AROUND_MS)..=(ended + AROUND_MS);
+    let media = tape.inputs.iter().filter(|(at, _)| span.contains(at)).filter_map(|(_, input)| {
+        let TapeInput::Twilio(text) = input else { return None };
+        let message: Value = serde_json::from_str(text).ok()?;
+        STANDARD.decode(message.pointer("/media/payload")?.as_str()?).ok()
+    });
+    write_wav(1, AudioFormat::TELEPHONE, &media.flatten().collect::<Vec<u8>>())
+}
+
+/// The keys that the caller pressed then.
+fn digits(tape: &Tape, from: CallTime, to: CallTime) -> String {
+    let pressed = tape.inputs.iter().filter(|(at, _)| (from..=to).contains(at)).filter_map(|(_, input)| {
+        let TapeInput::Twilio(text) = input else { return None };
+        let message: Value = serde_json::from_str(text).ok()?;
+        Some(message.pointer("/dtmf/digit")?.as_str()?.to_owned())
+    });
+    pressed.collect()
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{}", ms / 1_000, ms % 1_000 / 100)
+}

@@ -1,0 +1,78 @@
+//! JUnit's XML, as GitHub, GitLab, Jenkins and Cloud Build's triggers read it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// One test.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// What it belongs to.
+    pub class: String,
+    /// How long it took.
+    pub took: Duration,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a test.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It passed; with a note if there is something to say.
+    Passed(Option<String>),
+    /// It failed: in short, and in full.
+    Failed(String, String),
+    /// It could not be run.
+    Broken(String, String),
+}
+
+/// The document of these tests.
+#[must_use]
+pub fn document(cases: &[Case], took: Duration) -> String {
+    let count = |is_counted: &dyn Fn(&Outcome) -> bool| cases.iter().filter(|case| is_counted(&case.outcome)).count();
+    let failures = count(&|outcome| matches!(outcome, Outcome::Failed(..)));
+    let errors = count(&|outcome| matches!(outcome, Outcome::Broken(..)));
+    let counts =
+        format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{}\"", cases.len(), time(took));
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n  <testsuite name=\"dialbridge\" {counts}>\n"
+    );
+    for Case { name, class, took, outcome } in cases {
+        let (name, class, took) = (escaped(name), escaped(class), time(*took));
+        // Writing to a String does not fail.
+        let _ = write!(xml, "    <testcase name=\"{name}\" classname=\"{class}\" time=\"{took}\">");
+        let _ = match outcome {
+            Outcome::Passed(None) => Ok(()),
+            Outcome::Passed(Some(note)) => write!(xml, "<system-out>{}</system-out>", escaped(note)),
+            Outcome::Failed(why, text) => {
+                write!(xml, "<failure message=\"{}\">{}</failure>", escaped(why), escaped(text))
+            }
+            Outcome::Broken(why, text) => write!(xml, "<error message=\"{}\">{}</error>", escaped(why), escaped(text)),
+        };
+        xml.push_str("</testcase>\n");
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+fn time(took: Duration) -> String {
+    format!("{}.{:03}", took.as_secs(), took.subsec_millis())
+}
+
+/// Text for XML, without the characters that XML cannot hold.
+fn escaped(text: &str) -> String {
+    let mut xml = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => xml.push_str("&amp;"),
+            '<' => xml.push_str("&lt;"),
+            '>' => xml.push_str("&gt;"),
+            '"' => xml.push_str("&quot;"),
+            '\n' => xml.push_str("&#10;"),
+            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => xml.push('\u{FFFD}'),
+            c => xml.push(c),
+        }
+    }
+    xml
+}

@@ -1,0 +1,74 @@
+//! Splits audio into two bands and measures their levels.
+
+use super::BLOCK;
+use crate::audio::g711::mulaw_to_linear;
+
+/// Samples of the lower band in a block: every second one.
+pub(super) const LOW_BLOCK: usize = BLOCK / 2;
+
+/// Samples of the block before that the filters need.
+const PAST: usize = 8;
+
+/// Samples of the lower band in a block that are counted: the filter has seen nothing of the block before.
+const COUNTED: usize = LOW_BLOCK - PAST / 2;
+
+/// How loud a block is in both bands: the mean magnitude.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Levels {
+    pub(super) low: u32,
+    pub(super) high: u32,
+}
+
+/// The filters.
+#[derive(Debug)]
+pub(super) struct Bands {
+    /// The end of the block before and the whole block.
+    samples: [i16; PAST + BLOCK],
+    low: [i16; LOW_BLOCK],
+}
+
+impl Default for Bands {
+    fn default() -> Self {
+        Self { samples: [0; PAST + BLOCK], low: [0; LOW_BLOCK] }
+    }
+}
+
+impl Bands {
+    /// Takes the next block of mu-law.
+    pub(super) fn push(&mut self, block: &[u8; BLOCK]) -> Levels {
+        self.samples.copy_within(BLOCK.., 0);
+        for (sample, &code) in self.samples[PAST..].iter_mut().zip(block) {
+            *sample = mulaw_to_linear(code);
+        }
+        Levels { low: self.filter_low(), high: self.measure_high() }
+    }
+
+    /// The last block's lower band at 4,000 Hz: about 250 to 1,300 Hz, where the vowels are.
+    pub(super) fn low(&self) -> &[i16; LOW_BLOCK] {
+        &self.low
+    }
+
+    /// Four samples less the four before, for every second sample.
+    fn filter_low(&mut self) -> u32 {
+        for (low, window) in self.low.iter_mut().zip(self.samples[2..].windows(PAST).step_by(2)) {
+            let (old, new) = window.split_at(PAST / 2);
+            let sum = |part: &[i16]| part.iter().map(|&sample| i32::from(sample)).sum::<i32>();
+            // The sum of 8 magnitudes of at most 32,124: an eighth fits.
+            *low = i16::try_from((sum(new) - sum(old)) / 8).unwrap_or_default();
+        }
+        mean(self.low[LOW_BLOCK - COUNTED..].iter().map(|low| u32::from(low.unsigned_abs())), COUNTED)
+    }
+
+    /// A quarter of the second difference: what is above about 2,000 Hz, where the consonants are.
+    fn measure_high(&self) -> u32 {
+        let values = self.samples[PAST..].windows(3).map(|window| {
+            let [one, two, three] = [window[0], window[1], window[2]].map(i32::from);
+            (one - 2 * two + three).unsigned_abs()
+        });
+        mean(values, 4 * (BLOCK - 2))
+    }
+}
+
+fn mean(values: impl Iterator<Item = u32>, count: usize) -> u32 {
+    values.sum::<u32>() / u32::try_from(count).unwrap_or(u32::MAX)
+}
