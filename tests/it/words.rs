@@ -61,6 +61,11 @@ async fn each_sentence_can_be_set_for_all_agents_or_for_one() {
         assert_eq!(last_said(&call), format!(" language=\"de-DE\">{expected}"));
         assert!(call.documents[0].contains("<Say language=\"de-DE\">Weg &amp; weg.</Say>"), "{}", call.documents[0]);
     }
+    for (language, expected) in [("de-CH", " language=\"de-DE\">Für einen."), ("fr", " language=\"fr-FR\">Nous sommes")]
+    {
+        let said = last_said(&call(&harness, &format!("?agent=two&language={language}")).await);
+        assert!(said.starts_with(expected), "{language}: a sentence that is set is in the agent's language: {said}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,9 @@ const MAX_STEPS: usize = 200;
 /// The longest wait, in seconds.
 const MAX_WAIT_S: u32 = 600;
 
+/// The longest text: Dialogflow takes no more (`TextInput`).
+const MAX_TEXT_CHARS: usize = 256;
+
 /// The most keys in one step. A call takes no more as one input.
 const MAX_DIGITS: usize = 128;
 
@@ -337,7 +340,18 @@ fn actions(table: &mut Fields<'_>, folder: &Path, source: &mut Source<'_>) -> Ve
     let mut text = |key: &str, source: &mut Source<'_>| table.take(key)?.text(source);
     actions.extend(text("audio", source).map(|file| Action::Audio(folder.join(file))));
     actions.extend(text("say", source).map(Action::Say));
-    actions.extend(text("text", source).map(Action::Text));
+    if let Some(field) = table.take("text") {
+        let line = field.line;
+        match field.text(source) {
+            Some(text) if text.chars().count() > MAX_TEXT_CHARS => {
+                source.fault(
+                    line,
+                    format!("text has more than {MAX_TEXT_CHARS} characters, which is all that Dialogflow takes"),
+                );
+            }
+            text => actions.extend(text.map(Action::Text)),
+        }
+    }
     actions.extend(table.take("dtmf").and_then(|field| digits(field, source)).map(Action::Digits));
     actions.extend(table.take("wait_s").and_then(|field| field.milliseconds(MAX_WAIT_S, source)).map(Action::Wait));
     if let Some(field) = table.take("hang_up") {

@@ -5,13 +5,12 @@ use std::time::Duration;
 use dialbridge_core::agent::{AgentFault, Answer, AnswerPart, TurnInput};
 use dialbridge_core::{AgentEvent, StreamId};
 use http::Uri;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::credentials::Credentials;
 use super::finding::Finding;
-use super::subject::AgentSubject;
+use super::subject::{AgentSubject, session_id};
 use super::{Doctor, endpointing, in_short, speech};
 
 const HOST: &str = "agent-host";
@@ -103,14 +102,6 @@ async fn turn(doctor: &Doctor, agent: &AgentSubject, credentials: &Credentials) 
     let mend = "callers would hear nothing at first: set DIALOGFLOW_STARTING_EVENT_NAME or DIALOGFLOW_STARTING_TEXT to \
                 what the agent greets at";
     Finding::warning(CHECK, says, mend)
-}
-
-/// A session id that no call uses: at most 36 characters.
-pub(super) fn session_id() -> String {
-    let mut bytes = [0; 8];
-    // Using the same session twice does no harm.
-    let _ = SystemRandom::new().fill(&mut bytes);
-    format!("doctor-{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// Reads the first answer that a caller would notice; `None` if the stream ends without one.

@@ -4,8 +4,8 @@
 use dialbridge_agents::{Endpointing, Product};
 
 use super::finding::Finding;
-use super::subject::AgentSubject;
-use super::{Doctor, agent, in_short};
+use super::subject::{AgentSubject, session_id};
+use super::{Doctor, in_short};
 
 const CHECK: &str = "agent-endpointing";
 
@@ -17,7 +17,7 @@ pub(super) async fn check(doctor: &Doctor, subject: &AgentSubject) -> Finding {
     if subject.address.product() != Product::Cx {
         return skipped("only CX agents tell how their recogniser waits");
     }
-    let session = agent::session_id();
+    let session = session_id();
     let turn = subject.endpointing(doctor.tools.dial.clone(), &session);
     match tokio::time::timeout(doctor.web.deadline, turn).await {
         Err(_) => skipped(format!("no answer to a turn of silence within {} s", doctor.web.deadline.as_secs_f32())),

@@ -17,6 +17,7 @@ mod numbers;
 mod public_url;
 mod single_checks;
 mod speech;
+mod subaccounts;
 mod subject;
 mod tape;
 mod twilio;
@@ -146,6 +147,7 @@ impl Doctor {
         let (findings, api) = twilio::check(self, &subject.twilio).await;
         tell(findings);
         tell(numbers::check(self, api.as_ref(), &subject, &options.numbers, is_up).await);
+        tell(subaccounts::check(self, api.as_ref(), &subject).await);
         tell(cloud_run::check(self, &place, Some(&subject), credentials.first()).await);
         tell(vec![clocks::check(self, &subject).await]);
         tell(files::check(&subject));

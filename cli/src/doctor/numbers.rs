@@ -72,7 +72,7 @@ pub(crate) async fn check(
         return findings;
     }
     let deadline = doctor.web.deadline * PAGES_IN_TIME;
-    let all = match tokio::time::timeout(deadline, list(doctor, api, "")).await {
+    let all = match tokio::time::timeout(deadline, list(doctor, api, &api.account_sid, "")).await {
         Ok(Ok(all)) => all,
         Ok(Err(refused)) => return vec![refused.fault(CHECK)],
         Err(_) => {
@@ -95,7 +95,7 @@ pub(crate) async fn check(
 pub(crate) async fn find(doctor: &Doctor, api: &TwilioApi, number: &str) -> Result<Option<Number>, Refused> {
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("PhoneNumber", number).finish();
     // Twilio also lists numbers that merely contain this one.
-    let found = list(doctor, api, &format!("&{query}")).await?;
+    let found = list(doctor, api, &api.account_sid, &format!("&{query}")).await?;
     Ok(found.into_iter().find(|found| found.phone_number == number))
 }
 
@@ -113,11 +113,15 @@ fn none(all: &[Number], public: &PublicUrl) -> Finding {
     Finding::warning(CHECK, says, mend)
 }
 
-/// All numbers, page by page.
-async fn list(doctor: &Doctor, api: &TwilioApi, filter: &str) -> Result<Vec<Number>, Refused> {
+/// All numbers of an account, page by page.
+pub(super) async fn list(
+    doctor: &Doctor,
+    api: &TwilioApi,
+    account: &str,
+    filter: &str,
+) -> Result<Vec<Number>, Refused> {
     let mut numbers: Vec<Number> = Vec::new();
-    let first =
-        format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json?PageSize={PAGE_SIZE}{filter}", api.account_sid);
+    let first = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize={PAGE_SIZE}{filter}");
     let mut next = Some(first);
     for _ in 0..MAX_PAGES {
         let Some(path) = next.take() else { break };
@@ -165,7 +169,7 @@ impl Number {
         self.voice_application_sid.as_deref().is_some_and(|sid| !sid.is_empty())
     }
 
-    fn leads_to(&self, public: &PublicUrl) -> bool {
+    pub(super) fn leads_to(&self, public: &PublicUrl) -> bool {
         [&self.voice_url, &self.voice_fallback_url]
             .into_iter()
             .flatten()
@@ -193,7 +197,7 @@ impl Number {
         Finding::fault(CHECK, format!("{}: {says}", self.phone_number), mend)
     }
 
-    fn check(&self, public: &PublicUrl) -> Finding {
+    pub(super) fn check(&self, public: &PublicUrl) -> Finding {
         let number = &self.phone_number;
         if let Some(trunk) = self.trunk_sid.as_deref().filter(|trunk| !trunk.is_empty()) {
             let says = format!("{number}: it belongs to a SIP trunk, so that its voice-url is not used");

@@ -9,6 +9,7 @@ use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use dialbridge_core::config::StreamShape;
 use dialbridge_core::words::starting_text;
 use dialbridge_core::{AgentEvent, StreamId};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -174,6 +175,14 @@ impl AgentSubject {
         };
         Ok((agent, context))
     }
+}
+
+/// A session id that no call uses: at most 36 characters.
+pub(super) fn session_id() -> String {
+    let mut bytes = [0; 8];
+    // Using the same session twice does no harm.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    format!("doctor-{:016x}", u64::from_be_bytes(bytes))
 }
 
 /// What no output may show: as it was given, and where the configuration's file says it. What is very short is left out:

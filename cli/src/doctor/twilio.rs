@@ -17,10 +17,15 @@ use dialbridge_runner::settings::{Secret, TwilioConfig};
 const ACCOUNT: &str = "twilio-account";
 const API_KEY: &str = "twilio-api-key";
 
+/// How many subaccounts are looked at.
+const MAX_SUBACCOUNTS: usize = 20;
+
 /// Twilio's REST API with credentials that it accepted.
 #[derive(Debug)]
 pub(crate) struct TwilioApi {
     pub(crate) account_sid: String,
+    /// The account's subaccounts, as far as Twilio tells them.
+    pub(super) subaccounts: Vec<Subaccount>,
     base: String,
     authorization: HeaderValue,
 }
@@ -31,6 +36,34 @@ pub(crate) struct Refused {
     pub(crate) says: String,
     pub(crate) mend: String,
     status: Option<StatusCode>,
+}
+
+/// A subaccount of the account that the settings name.
+#[derive(Debug)]
+pub(super) struct Subaccount {
+    pub(super) sid: String,
+    pub(super) token: Secret,
+}
+
+impl Subaccount {
+    fn has_token(&self, token: &Secret) -> bool {
+        self.token.expose() == token.expose()
+    }
+}
+
+/// The active subaccounts, if the account has some.
+///
+/// # Errors
+/// Why Twilio does not tell.
+async fn subaccounts(doctor: &Doctor, api: &TwilioApi) -> Result<Vec<Subaccount>, Refused> {
+    let page = api.get(doctor, "/2010-04-01/Accounts.json?Status=active&PageSize=200").await?;
+    let subaccount = |account: &Value| {
+        let text = |name: &str| account[name].as_str().map(ToOwned::to_owned);
+        let sid = text("sid").filter(|sid| *sid != api.account_sid)?;
+        Some(Subaccount { sid, token: Secret::new(text("auth_token").unwrap_or_default()) })
+    };
+    let accounts = page["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(accounts.iter().filter_map(subaccount).take(MAX_SUBACCOUNTS).collect())
 }
 
 /// Checks the account. Returns the API client for further checks.
@@ -74,6 +107,10 @@ async fn account(
             Ok(account) => account,
             Err(refused) if n == 0 => return refused.fault(ACCOUNT),
             Err(Refused { status: Some(StatusCode::UNAUTHORIZED), .. }) => {
+                let mut subaccounts = working.iter().flat_map(|api| &api.subaccounts);
+                if subaccounts.any(|subaccount| subaccount.has_token(token)) {
+                    continue;
+                }
                 let says = format!("token {} of the list in TWILIO_AUTH_TOKEN is not taken by Twilio any more", n + 1);
                 return Finding::warning(ACCOUNT, says, "take it off the list when no instance needs it");
             }
@@ -85,7 +122,9 @@ async fn account(
         if let Some(finding) = state(sid, &account) {
             return finding;
         }
-        *working = Some(api);
+        // A question that only some accounts have need not be answered.
+        let subaccounts = subaccounts(doctor, &api).await.unwrap_or_default();
+        *working = Some(TwilioApi { subaccounts, ..api });
     }
     let list = if tokens.len() > 1 { format!(", {} tokens", tokens.len()) } else { String::new() };
     Finding::ok(ACCOUNT, format!("{sid} is active{list}"))
@@ -138,7 +177,7 @@ impl TwilioApi {
         // Base64 is valid in any header.
         let mut authorization = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         authorization.set_sensitive(true);
-        Self { account_sid: sid.to_owned(), base: config.api_url.clone(), authorization }
+        Self { account_sid: sid.to_owned(), subaccounts: Vec::new(), base: config.api_url.clone(), authorization }
     }
 
     /// Gets the resource at that path and query.

@@ -58,7 +58,7 @@ impl Call {
     fn is_louder_than_echo(&self, speech_began: Position, ms: u64) -> bool {
         let now = self.caller.received();
         let from = now.saturating_sub(ms * BYTES_PER_MS as u64).max(speech_began);
-        self.echo.exceeds_echo(&(from..now))
+        self.echo.exceeds_echo(&(from..now), |part| self.voice.is_voice_in(part))
     }
 
     /// The agent wants its prompt stopped. The caller cannot stop a prompt without barge-in; a newer answer can.

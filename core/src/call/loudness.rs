@@ -6,7 +6,8 @@ use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
 use crate::call::caller_audio::Position;
 
 /// The audio of one level, in bytes: 20 ms.
-pub(super) const SLOT_BYTES: Position = 160;
+const SLOT: usize = 160;
+const SLOT_BYTES: Position = SLOT as Position;
 
 /// The loudness of a stretch is the mean level of its loudest part of this length, in levels: 200 ms. So pauses do not count.
 const WINDOW: usize = 10;
@@ -31,7 +32,7 @@ impl LevelHistory {
     /// the last 20 ms.
     pub(super) fn add(&mut self, position: Position, mulaw: &[u8]) {
         let first = position / SLOT_BYTES;
-        for (slot, part) in (first..).zip(mulaw.chunks(SLOT_BYTES as usize)) {
+        for (slot, part) in (first..).zip(mulaw.chunks(SLOT)) {
             self.set(slot, u16::try_from(mulaw_level(part)).unwrap_or(u16::MAX));
         }
     }
@@ -83,17 +84,30 @@ impl LevelHistory {
     }
 
     fn kept(&self, stretch: Range<Position>) -> impl Iterator<Item = u32> {
+        self.slots_of(&stretch).map(|slot| u32::from(self.levels[self.at(slot)]))
+    }
+
+    fn slots_of(&self, stretch: &Range<Position>) -> Range<Position> {
         let first = (stretch.start / SLOT_BYTES).max(self.end.saturating_sub(self.slots as Position));
         let last = stretch.end.div_ceil(SLOT_BYTES).min(self.end);
-        let slots = if self.levels.is_empty() || stretch.is_empty() { 0..0 } else { first..last };
-        slots.map(|slot| u32::from(self.levels[self.at(slot)]))
+        if self.levels.is_empty() || stretch.is_empty() { 0..0 } else { first..last }
     }
 
     /// The loudness of a stretch, as far as it is kept. 0: silence.
     pub(super) fn loudness(&self, stretch: Range<Position>) -> u32 {
-        let levels: Vec<u32> = self.kept(stretch).collect();
+        self.loudness_where(stretch, |_| true)
+    }
+
+    /// The same, if only some parts count. The others are silence.
+    pub(super) fn loudness_where(&self, stretch: Range<Position>, counts: impl Fn(Range<Position>) -> bool) -> u32 {
+        let level = |slot: Position| {
+            let part = slot * SLOT_BYTES..(slot + 1) * SLOT_BYTES;
+            if counts(part) { u32::from(self.levels[self.at(slot)]) } else { 0 }
+        };
+        let levels: Vec<u32> = self.slots_of(&stretch).map(level).collect();
         let windows = levels.windows(WINDOW.min(levels.len()).max(1));
-        windows.map(|window| window.iter().sum::<u32>() / window.len().max(1) as u32).max().unwrap_or(0)
+        let mean = |window: &[u32]| window.iter().sum::<u32>() / u32::try_from(window.len()).unwrap_or(u32::MAX).max(1);
+        windows.map(mean).max().unwrap_or(0)
     }
 }
 

@@ -173,10 +173,10 @@ impl Call {
     /// know. If it is, his words will stop the prompt.
     pub(super) fn holds_interruption(&mut self, turn: TurnId) -> bool {
         let is_of_turn = self.heard_words.turn == Some(turn);
-        let holds = match self.heard_words.source() {
-            Source::Echo | Source::Backchannel | Source::Doubt if is_of_turn => true,
-            Source::Caller if is_of_turn => false,
-            _ => {
+        let holds = match if is_of_turn { self.heard_words.source() } else { Source::Nothing } {
+            Source::Echo | Source::Backchannel | Source::Doubt => true,
+            Source::Caller => false,
+            Source::Nothing => {
                 let now = self.caller.received();
                 self.is_agents_voice(now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position), now)
             }

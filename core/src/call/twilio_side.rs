@@ -137,10 +137,10 @@ impl Call {
     }
 
     /// Whether the audio that no stream has had may wait for more of it: the caller has not spoken since the turn began. The
-    /// first frame with his voice takes along all that waits.
+    /// first frame with a sound that may be his voice takes along all that waits.
     fn nobody_waits(&self, heard: &Heard) -> bool {
         let is_quiet = heard.utterance.is_empty() && self.voice.onset_since(heard.turn_began).is_none();
-        is_quiet && self.caller.unwritten_ms() < SILENCE_TOGETHER_MS
+        is_quiet && !self.voice.may_begin() && self.caller.unwritten_ms() < SILENCE_TOGETHER_MS
     }
 
     /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.

@@ -175,6 +175,7 @@ impl RecordedAgent {
         let given_ms = self.given_ms();
         let Some(stream) = self.live.iter_mut().find(|stream| stream.id == id) else { return };
         stream.half_closed = Some(now);
+        stream.recorded.events.retain(|next| !matches!(next.event, AgentEvent::EndOfUtterance { .. }));
         let Some(fault) = heard_difference(stream, given_ms, steps) else { return };
         self.diverge(now, fault);
     }
@@ -220,17 +221,17 @@ impl RecordedAgent {
         if stream.recorded.sent.front().is_some_and(|(after, _)| *after <= stream.played) {
             return None;
         }
-        let caused = match next.cause {
-            Cause::Opening => stream.opened,
-            Cause::Before => stream.last_event,
-            Cause::HalfClose => stream.half_closed?,
-            Cause::Audio(place) => match self.given_at(steps.position(place, stream.opened_ms)) {
-                Some(at) => at,
-                // We have ended the utterance before the agent did: it knows at once all that it will ever know.
-                None => return stream.half_closed.map(|at| at.max(stream.last_event)),
-            },
+        let due = match next.cause {
+            Cause::Opening => stream.opened + next.after_ms,
+            Cause::Before => stream.last_event + next.after_ms,
+            Cause::HalfClose => stream.half_closed? + next.after_ms,
+            Cause::Audio(place) => {
+                let given = self.given_at(steps.position(place, stream.opened_ms));
+                // If we end the utterance before the agent does, it knows at once all that it will ever know.
+                given.map(|at| at + next.after_ms).into_iter().chain(stream.half_closed).min()?
+            }
         };
-        Some((caused + next.after_ms).max(stream.last_event))
+        Some(due.max(stream.last_event))
     }
 
     /// When the agent had been given the caller's audio up to there.
@@ -392,7 +393,11 @@ impl<'a> Analysis<'a> {
             return (Cause::HalfClose, at);
         }
         let covered_ms = match event {
-            AgentEvent::Transcript(transcript) => transcript.end_ms.map(|ms| stream.opened_ms + ms),
+            // A final one waits for the end of the utterance, whatever it covers.
+            AgentEvent::Transcript(transcript) if !transcript.is_final => {
+                transcript.end_ms.map(|ms| stream.opened_ms + ms)
+            }
+            AgentEvent::Transcript(_) => None,
             AgentEvent::EndOfUtterance { .. } | AgentEvent::Interrupted { .. } => None,
             AgentEvent::Answer(_) | AgentEvent::GoAway | AgentEvent::Ended | AgentEvent::Failed(_) => {
                 return match stream.events.is_empty() && stream.sent.is_empty() {

@@ -11,7 +11,7 @@ pub(crate) mod unfinished;
 
 use serde::{Deserialize, Serialize};
 
-use crate::language::{DEFAULT_LANGUAGE, say_language, say_voice};
+use crate::language::{DEFAULT_LANGUAGE, main_language, say_language, say_voice};
 use crate::twiml::{Say, Verb};
 
 use sentences::{ENGLISH, Sentences};
@@ -79,10 +79,13 @@ impl Sentence {
 }
 
 impl OwnWords {
-    /// The same words in another language, except for those of the settings.
+    /// The words for a call in that language. Those of the settings are in the agent's own language, whatever its region, so
+    /// a call in another one gets the built-in words.
     #[must_use]
     pub fn in_language(&self, language: &str) -> Self {
-        Self { language: language.to_owned(), ..self.clone() }
+        let is_own = main_language(language) == main_language(&self.language);
+        let set = if is_own { self.clone() } else { Self { voice: self.voice.clone(), ..Self::default() } };
+        Self { language: language.to_owned(), ..set }
     }
 
     /// The `<Say>` of a sentence.
@@ -206,6 +209,15 @@ mod tests {
         assert_eq!(said(&own("sw", "Samahani."), Sentence::Failed), "<Say>Samahani.</Say>", "Twilio does not speak it");
         let arabic = said(&own("ar-EG", "مع السلامة"), Sentence::Failed);
         assert_eq!(arabic, "<Say language=\"arb\">مع السلامة</Say>");
+    }
+
+    #[test]
+    fn a_sentence_of_the_settings_is_in_the_agents_language_and_others_hear_the_built_in_one() {
+        let own = OwnWords { failed: Some("Leider nicht.".to_owned()), ..words("de-DE") };
+        assert!(said(&own.in_language("de-CH"), Sentence::Failed).contains("Leider nicht."));
+        let french = said(&own.in_language("fr-FR"), Sentence::Failed);
+        assert!(french.starts_with(r#"<Say language="fr-FR">Nous"#), "{french}");
+        assert!(said(&own.in_language("sv"), Sentence::Failed).contains(ENGLISH.failed));
     }
 
     #[test]

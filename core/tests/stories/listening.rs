@@ -118,14 +118,14 @@ fn silence_that_nobody_waits_for_travels_together_and_each_frame_of_a_voice_at_o
     test.hush(240);
     assert_eq!(messages(&test), [5, 5], "two frames wait");
     test.speak(100);
-    assert_eq!(messages(&test)[..3], [5, 5, 4], "the first frames with a voice take along what waits");
+    assert_eq!(messages(&test)[..3], [5, 5, 3], "the first frame with a voice takes along what waits");
     test.hush(400);
-    assert_eq!(messages(&test)[3..], [1; 23], "each frame goes at once until the turn is over");
+    assert_eq!(messages(&test)[3..], [1; 24], "each frame goes at once until the turn is over");
     test.agent(1, interim("yes"));
     test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
     test.agent(1, answered(200));
     test.hush(200);
-    assert_eq!(messages(&test)[26..], [5, 5], "the next turn begins with silence");
+    assert_eq!(messages(&test)[27..], [5, 5], "the next turn begins with silence");
     assert_eq!(numbers(&[test.written(1), test.written(2)].concat()), (0..47).collect::<Vec<u16>>());
 }
 

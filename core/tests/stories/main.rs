@@ -6,6 +6,7 @@ mod answer_parts;
 mod barge_in;
 mod call_facts;
 mod carried;
+mod closed_loop;
 mod contract;
 mod disorder;
 mod dtmf;

@@ -73,7 +73,7 @@ fn a_caller_in_a_car_who_speaks_into_the_greeting_interrupts_it_by_his_voice() {
             let mut car = Place::calling(by_voice(), noise);
             car.is_quiet(before_ms);
             car.test.agent(1, answered(20_000));
-            car.is_quiet(1_000);
+            car.is_quiet(2_000);
             assert_eq!(car.test.clears(), 0, "{noise}, {before_ms} ms");
             car.speaks(260);
             assert_eq!(car.test.clears(), 1, "{noise}, {before_ms} ms");

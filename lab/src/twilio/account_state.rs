@@ -9,6 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use serde_json::{Value, json};
 
 use super::SimulatedTwilio;
+use super::account::Account;
 use super::answers::{MAX_BYTES, error, response};
 use super::numbers::{PhoneNumber, Refusal, page};
 
@@ -27,6 +28,8 @@ pub struct AccountState {
     pub numbers: Vec<PhoneNumber>,
     /// The calls that belong to a subaccount, and that subaccount's id.
     pub of_subaccounts: BTreeMap<String, String>,
+    /// Its subaccounts, each with its numbers.
+    pub subaccounts: Vec<(Account, Vec<PhoneNumber>)>,
 }
 
 impl Default for AccountState {
@@ -38,6 +41,7 @@ impl Default for AccountState {
             api_key: None,
             numbers: Vec::new(),
             of_subaccounts: BTreeMap::new(),
+            subaccounts: Vec::new(),
         }
     }
 }
@@ -81,6 +85,22 @@ impl SimulatedTwilio {
         }))
     }
 
+    /// The account and its subaccounts, on one page. Each shows its token.
+    pub(super) fn accounts_resource(&self, requester: Requester) -> Response<Full<Bytes>> {
+        if requester == Requester::StandardKey {
+            return error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
+        }
+        let state = self.account_state();
+        let all = std::iter::once(&self.account).chain(state.subaccounts.iter().map(|(account, _)| account));
+        let of = |account: &Account| {
+            json!({
+                "sid": account.sid, "owner_account_sid": self.account.sid, "auth_token": account.auth_token,
+                "status": "active", "type": state.kind,
+            })
+        };
+        answered(json!({ "accounts": all.map(of).collect::<Vec<_>>(), "page": 0, "next_page_uri": null }))
+    }
+
     /// The live calls, on one page.
     pub(super) fn calls_resource(&self) -> Response<Full<Bytes>> {
         let sid = &self.account.sid;
@@ -89,9 +109,12 @@ impl SimulatedTwilio {
         answered(json!({ "calls": calls, "page": 0, "next_page_uri": null }))
     }
 
-    /// The list of numbers.
-    pub(super) fn numbers_resource(&self, query: &str) -> Response<Full<Bytes>> {
-        page(&self.account_state().numbers, &self.account.sid, query).map_or_else(refused, answered)
+    /// The list of an account's numbers.
+    pub(super) fn numbers_resource(&self, account: &str, query: &str) -> Response<Full<Bytes>> {
+        let state = self.account_state();
+        let of_subaccount = state.subaccounts.iter().find(|(subaccount, _)| subaccount.sid == account);
+        let numbers = of_subaccount.map_or(&state.numbers, |(_, numbers)| numbers);
+        page(numbers, account, query).map_or_else(refused, answered)
     }
 
     /// A number: reads or changes it.

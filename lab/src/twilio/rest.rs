@@ -62,6 +62,9 @@ impl SimulatedTwilio {
     }
 
     async fn resource(&self, requester: Requester, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if path == "/2010-04-01/Accounts.json" && request.method() == Method::GET {
+            return self.accounts_resource(requester);
+        }
         let (account, resource) = self.addressed(path);
         let is_own = account == self.account.sid;
         if !is_own && requester == Requester::StandardKey {
@@ -72,7 +75,7 @@ impl SimulatedTwilio {
         match (resource.map(|resource| resource.split('/').collect::<Vec<_>>()).as_deref(), request.method()) {
             (Some([""]), &Method::GET) => self.account_resource(requester),
             (Some(["", "IncomingPhoneNumbers"]), &Method::GET) => {
-                self.numbers_resource(request.uri().query().unwrap_or_default())
+                self.numbers_resource(account, request.uri().query().unwrap_or_default())
             }
             (Some(["", "IncomingPhoneNumbers", sid]), _) => self.number_resource(sid, request).await,
             (Some(["", "Calls"]), &Method::GET) => self.calls_resource(),
@@ -97,7 +100,9 @@ impl SimulatedTwilio {
     fn owns(&self, account: &str, resource: &str) -> bool {
         let state = self.account_state();
         let call = resource.strip_prefix("/Calls/").and_then(|call| state.of_subaccounts.get(call));
-        call.map_or(account == self.account.sid, |owner| owner == account)
+        let is_sub = state.subaccounts.iter().any(|(subaccount, _)| subaccount.sid == account);
+        let has_numbers = is_sub && resource == "/IncomingPhoneNumbers";
+        call.map_or(account == self.account.sid || has_numbers, |owner| owner == account)
     }
 
     /// Who makes the request, by its Basic authorization.

@@ -1,8 +1,8 @@
 //! The Twilio account and its numbers.
 
 use dialbridge::doctor::Mark;
-use dialbridge_lab::twilio::{PhoneNumber, RestFault};
-use dialbridge_tests::{Examined, PUBLIC_URL};
+use dialbridge_lab::twilio::{Account, PhoneNumber, RestFault};
+use dialbridge_tests::{Examined, PLANTED_TOKEN, PUBLIC_URL};
 use http::StatusCode;
 
 use super::{Row, each, plan};
@@ -208,6 +208,27 @@ async fn accounts_and_numbers_that_may_not_be_what_was_meant() {
         },
     ];
     each(Mark::Warning, &rows).await;
+}
+
+#[tokio::test]
+async fn a_subaccount_whose_numbers_lead_here_needs_its_token_in_the_list() {
+    let sub = Account { sid: format!("AC{:032x}", 0x5AB), auth_token: Some("planted-subaccounts-token".to_owned()) };
+    let number = |url: &str| vec![PhoneNumber::leading_to(9, "+15550190", url)];
+    for (url, tokens, expected) in [
+        ("https://elsewhere.test", PLANTED_TOKEN.to_owned(), None),
+        (PUBLIC_URL, PLANTED_TOKEN.to_owned(), Some(Mark::Fault)),
+        (PUBLIC_URL, format!("{PLANTED_TOKEN},planted-subaccounts-token"), Some(Mark::Ok)),
+    ] {
+        let mut plan = plan(&format!("subaccount {} of {}", tokens.len(), url.len()));
+        plan.settings.set("TWILIO_AUTH_TOKEN", &tokens);
+        plan.account_state.subaccounts = vec![(sub.clone(), number(url))];
+        let Examined { findings, lines, .. } = plan.examine(false).await;
+        let found = findings.iter().find(|finding| finding.check == "subaccount");
+        assert_eq!(found.map(|finding| finding.mark), expected, "{lines}");
+        let account = findings.iter().find(|finding| finding.check == "twilio-account").unwrap();
+        assert_eq!(account.mark, Mark::Ok, "a subaccount's token is none that Twilio does not take: {account}");
+        assert!(!lines.contains("planted"), "{lines}");
+    }
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ struct Pair {
 /// Says what each word of a transcript is. Only chains whose place in the prompt is heard in `window` count.
 pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Range<Position>) -> Vec<Found> {
     let mut found = vec![Found::Other; heard.len()];
-    let mut parts = vec![0..heard.len()];
+    let whole = 0..heard.len();
+    let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
         let Some(chain) = best_chain(&heard[part.clone()], prompt, window) else { continue };
         let mut inner = part.start + chain.heard.start..part.start + chain.heard.end;

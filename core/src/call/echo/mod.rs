@@ -251,7 +251,8 @@ impl Echo {
     /// Whether what was heard in that stretch may be echo by its level alone. False if no prompt was heard then.
     pub(super) fn is_soft(&self, stretch: &Range<Position>) -> bool {
         let Some(prompt) = self.audio().find(|audio| audio.is_near(stretch)) else { return false };
-        let max = self.caller_loudness.map_or_else(|| self.loudest_echo(prompt, stretch), softer);
+        let returned = || self.returned(prompt, stretch.start, |part| self.caller.loudness(part));
+        let max = self.caller_loudness.map_or_else(|| self.loudest_echo(returned(), stretch), softer);
         u64::from(self.caller.loudness(stretch.clone())) < max
     }
 
@@ -271,20 +272,22 @@ impl Echo {
     }
 
     /// Whether all that was heard in that stretch is louder than the echo of the prompt, and not a knock in it alone.
-    pub(super) fn exceeds_echo(&self, stretch: &Range<Position>) -> bool {
+    /// Noise is no echo: `is_voice` tells in which part of the caller's audio there was a voice.
+    pub(super) fn exceeds_echo(&self, stretch: &Range<Position>, is_voice: impl Fn(Range<Position>) -> bool) -> bool {
         let Some(prompt) = self.audio().find(|audio| audio.is_near(stretch)) else { return true };
-        let is_learned = self.returned(prompt, stretch.start).is_some();
-        let caller = self.caller_loudness.filter(|_| !is_learned).map_or(u64::MAX, softer);
-        let max = self.loudest_echo(prompt, stretch).min(caller);
+        let voice = |part: Range<Position>| self.caller.loudness_where(part, is_voice);
+        let returned = self.returned(prompt, stretch.start, voice);
+        let caller = self.caller_loudness.filter(|_| returned.is_none()).map_or(u64::MAX, softer);
+        let max = self.loudest_echo(returned, stretch).min(caller);
         let middle = stretch.start.midpoint(stretch.end);
         let halves = [stretch.start..middle, middle..stretch.end];
         halves.into_iter().all(|half| u64::from(self.caller.loudness(half)) > max)
     }
 
-    /// How loud the echo of a prompt may be in a stretch.
-    fn loudest_echo(&self, prompt: &Audio, stretch: &Range<Position>) -> u64 {
+    /// How loud the echo of a prompt may be in a stretch. `returned`: how loud it was before.
+    fn loudest_echo(&self, returned: Option<(u32, u32)>, stretch: &Range<Position>) -> u64 {
         let sent = self.sent_loudness(stretch);
-        match self.returned(prompt, stretch.start) {
+        match returned {
             // Six decibels above it.
             Some((returned, of)) => 2 * u64::from(returned) * sent / u64::from(of),
             None => unlearned_echo(sent),
@@ -293,10 +296,15 @@ impl Echo {
 
     /// How loud came back, until then, what was how loud. `None` if we have not heard enough of it, or if the caller spoke
     /// into its beginning.
-    fn returned(&self, prompt: &Audio, until: Position) -> Option<(u32, u32)> {
+    fn returned(
+        &self,
+        prompt: &Audio,
+        until: Position,
+        loudness: impl FnOnce(Range<Position>) -> u32,
+    ) -> Option<(u32, u32)> {
         let sent = prompt.begins..until.saturating_sub(bytes(MAX_DELAY_MS));
         let is_enough = self.agent.sounding(sent.clone()) >= bytes(LEARNING_MS);
-        let loudness = (self.caller.loudness(prompt.begins..until), self.agent.loudness(sent));
+        let loudness = (loudness(prompt.begins..until), self.agent.loudness(sent));
         Some(loudness).filter(|(_, of)| is_enough && *of > 0 && !prompt.is_into_speech)
     }
 

@@ -284,7 +284,6 @@ impl AgentStreams for PerSession {
         true
     }
 
-    /// The session's only copy is the server's.
     fn may_lose_session(&self) -> bool {
         true
     }

@@ -1,0 +1,46 @@
+//! Numbers of subaccounts that lead here. A subaccount signs its requests with a token of its own (Twilio's staff in
+//! twilio/twilio-php#436), so the service must have that token.
+
+use super::Doctor;
+use super::finding::{Finding, Mark};
+use super::numbers;
+use super::subject::Subject;
+use super::twilio::{Subaccount, TwilioApi};
+
+const CHECK: &str = "subaccount";
+
+/// Checks the numbers of subaccounts that lead here. Nothing is said of others.
+pub(super) async fn check(doctor: &Doctor, api: Option<&TwilioApi>, subject: &Subject) -> Vec<Finding> {
+    let (Some(api), Some(public)) = (api, subject.public_url.as_ref()) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for Subaccount { sid, token } in &api.subaccounts {
+        let all = match numbers::list(doctor, api, sid, "").await {
+            Ok(all) => all,
+            Err(refused) => {
+                findings
+                    .push(Finding::skipped(CHECK, format!("the numbers of {sid} cannot be read ({})", refused.says)));
+                continue;
+            }
+        };
+        let ours: Vec<_> = all.iter().filter(|number| number.leads_to(public)).collect();
+        if ours.is_empty() {
+            continue;
+        }
+        let leads = format!("{} of the numbers of subaccount {sid} lead here", ours.len());
+        let is_known = subject.twilio.auth_tokens.iter().any(|known| known.expose() == token.expose());
+        findings.push(if is_known {
+            Finding::ok(CHECK, format!("{leads}, and its token is in TWILIO_AUTH_TOKEN"))
+        } else {
+            let says = format!(
+                "{leads}; it signs with a token of its own, which TWILIO_AUTH_TOKEN lacks: their calls are refused"
+            );
+            Finding::fault(
+                CHECK,
+                says,
+                "append the subaccount's auth token to TWILIO_AUTH_TOKEN, after the main account's",
+            )
+        });
+        findings.extend(ours.iter().map(|number| number.check(public)).filter(|finding| finding.mark != Mark::Ok));
+    }
+    findings
+}
