@@ -83,8 +83,9 @@ fn numbered_frame(number: u32) -> Vec<u8> {
     numbered(number, 6_000)
 }
 
-/// A frame is a square wave. At its end are a mark and the number in quiet samples, one for each hexadecimal digit.
+/// A frame is a square wave. Every second one is softer, because the level of a voice is never the same. At its end are a mark and the number in quiet samples, one for each hexadecimal digit.
 fn numbered(number: u32, amplitude: i16) -> Vec<u8> {
+    let amplitude = if number.is_multiple_of(2) { amplitude } else { amplitude - amplitude / 4 };
     let wave = (0..FRAME - 8).map(|n| linear_to_mulaw(if n % 16 < 8 { amplitude } else { -amplitude }));
     let digits = (0..6).rev().map(|digit| 0xF0 | u8::try_from(number >> (4 * digit) & 0xF).unwrap());
     wave.chain(MARK).chain(digits).collect()

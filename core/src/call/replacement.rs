@@ -89,9 +89,6 @@ impl Call {
         self.timers.stop(Timer::Thinking);
         let next = self.next_turn_id();
         let Some(over) = self.streams.turn_over(next) else { return };
-        if let Some(heard) = self.streams.heard_mut() {
-            heard.turn_began = self.caller.written();
-        }
         self.echo.complete(over.turn);
         self.note_next_turn();
         self.stage_recorder.opened(next, TurnInput::Audio.kind(), self.now);

@@ -3,7 +3,7 @@
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
 use crate::audio::BYTES_PER_MS;
 use crate::call::lifecycle::Lifecycle;
-use crate::call::streams::{AtLimit, Heard, Rotation};
+use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
 use crate::call::{Call, Output};
 use crate::error::{InputError, PeerFault};
@@ -16,9 +16,6 @@ const EVENT_NAME_CHARS: usize = 40;
 
 /// How long before a stream's audio limit we cut off even a caller who is speaking, in milliseconds.
 const LAST_MOMENT_MS: u64 = 2_000;
-
-/// How much silence travels in one message, in milliseconds.
-const SILENCE_TOGETHER_MS: u64 = 100;
 
 /// The longest pause inside what a caller says, in milliseconds. A recogniser may wait as long for more of it.
 const PAUSE_IN_SPEECH_MS: u64 = 1_000;
@@ -119,12 +116,9 @@ impl Call {
         }
     }
 
-    /// Writes all audio that no stream has had to the listening stream, unless frames of silence travel together.
+    /// Writes all audio that no stream has had to the listening stream.
     pub(super) fn write_audio(&mut self) {
         let Some((open, heard)) = self.streams.listening() else { return };
-        if self.nobody_waits(heard) {
-            return;
-        }
         while let Some(audio) = self.caller.take_unwritten(MAX_AUDIO_BYTES) {
             self.outputs.push_back(Output::Agent(open.stream, AgentCommand::Audio(audio)));
         }
@@ -134,13 +128,6 @@ impl Call {
             self.caller.keep_pre_roll(heard.speech_from().map_or(in_flight, |speech| speech.min(in_flight)));
         }
         self.note_speech();
-    }
-
-    /// Whether the audio that no stream has had may wait for more of it: the caller has not spoken since the turn began. The
-    /// first frame with a sound that may be his voice takes along all that waits.
-    fn nobody_waits(&self, heard: &Heard) -> bool {
-        let is_quiet = heard.utterance.is_empty() && self.voice.onset_since(heard.turn_began).is_none();
-        is_quiet && !self.voice.may_begin() && self.caller.unwritten_ms() < SILENCE_TOGETHER_MS
     }
 
     /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.

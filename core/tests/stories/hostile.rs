@@ -92,8 +92,7 @@ fn frames_of_any_length_are_taken_as_they_are() {
     for payload in ["", "/w==", "//8=", "AQID"] {
         test.twilio(&format!(r#"{{"event":"media","media":{{"payload":"{payload}"}}}}"#)).unwrap();
     }
-    test.hush(100);
-    assert_eq!(test.written(1)[..6], [0xFF, 0xFF, 0xFF, 1, 2, 3]);
+    assert_eq!(test.written(1), [0xFF, 0xFF, 0xFF, 1, 2, 3]);
 }
 
 #[test]

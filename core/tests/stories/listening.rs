@@ -106,30 +106,6 @@ fn beyond_thirty_seconds_the_oldest_audio_is_dropped_and_counted() {
 }
 
 #[test]
-fn silence_that_nobody_waits_for_travels_together_and_each_frame_of_a_voice_at_once() {
-    let mut test = TestCall::started(CallConfig::default());
-    let messages = |test: &TestCall| -> Vec<usize> {
-        let audio = test.outputs.iter().filter_map(|(_, output)| match output {
-            Output::Agent(_, AgentCommand::Audio(audio)) => Some(audio.len() / 160),
-            _ => None,
-        });
-        audio.collect()
-    };
-    test.hush(240);
-    assert_eq!(messages(&test), [5, 5], "two frames wait");
-    test.speak(100);
-    assert_eq!(messages(&test)[..3], [5, 5, 3], "the first frame with a voice takes along what waits");
-    test.hush(400);
-    assert_eq!(messages(&test)[3..], [1; 24], "each frame goes at once until the turn is over");
-    test.agent(1, interim("yes"));
-    test.agent(1, AgentEvent::EndOfUtterance { end_ms: None });
-    test.agent(1, answered(200));
-    test.hush(200);
-    assert_eq!(messages(&test)[27..], [5, 5], "the next turn begins with silence");
-    assert_eq!(numbers(&[test.written(1), test.written(2)].concat()), (0..47).collect::<Vec<u16>>());
-}
-
-#[test]
 fn a_server_that_answers_without_an_end_of_utterance_is_half_closed() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(400);

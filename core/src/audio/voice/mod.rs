@@ -131,12 +131,6 @@ impl VoiceDetector {
         }
     }
 
-    /// Whether there is a sound that may become a voice.
-    #[must_use]
-    pub fn may_begin(&self) -> bool {
-        self.rise.is_some()
-    }
-
     /// Whether somebody is speaking, a pause of up to 300 ms included.
     #[must_use]
     pub fn is_speaking(&self) -> bool {

@@ -15,8 +15,6 @@ pub(in crate::call) struct Heard {
     /// How much of the caller's audio had come when the stream opened. What is before it waited for the stream.
     pub(in crate::call) live_from: Position,
     pub(in crate::call) opened_at: CallTime,
-    /// Where the turn's audio begins. A later turn of the same stream begins later.
-    pub(in crate::call) turn_began: Position,
     /// What the agent has understood in this turn.
     pub(in crate::call) utterance: Utterance,
     /// `None` once the stream may be silent whatever it hears.
@@ -30,14 +28,7 @@ impl Heard {
         opened_at: CallTime,
         watchdog: StreamWatchdog,
     ) -> Self {
-        Self {
-            began,
-            live_from,
-            opened_at,
-            turn_began: began,
-            utterance: Utterance::default(),
-            watchdog: Some(watchdog),
-        }
+        Self { began, live_from, opened_at, utterance: Utterance::default(), watchdog: Some(watchdog) }
     }
 
     /// Where clear speech began to which the stream has not responded.
