@@ -24,8 +24,9 @@ pub(crate) fn four_sentences() -> Vec<CallerStep> {
     steps
 }
 
+/// The frames that a recogniser which listened heard.
 pub(crate) fn heard_numbers(harness: &Harness, call: &CallRecord) -> Vec<u32> {
-    harness.turns(call).iter().flat_map(|turn| numbers(&turn.audio)).collect()
+    harness.turns(call).iter().flat_map(|turn| numbers(&turn.audio[..turn.heard])).collect()
 }
 
 fn redirects(call: &CallRecord) -> usize {

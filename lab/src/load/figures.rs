@@ -81,8 +81,8 @@ pub struct Measurement {
     pub faults: Faults,
     /// Frames of the window, sent and arrived.
     pub frames: Frames,
-    /// Frames that went to the next stream again since the beginning, because the last one no longer listened, and up to
-    /// 200 ms before each of them.
+    /// Frames that went to the next stream again since the beginning, because the last one no longer listened, and silence
+    /// shortly before them.
     pub resent: u64,
     /// Silence in place of missing frames of the window, in milliseconds: with CES, whose audio must not pause.
     pub filled_ms: u64,

@@ -10,8 +10,9 @@ use crate::load::histogram::{Histogram, Latency};
 /// How many missing frames of a call are remembered, in case they come late.
 const MAX_MISSING_FRAMES: usize = 4_096;
 
-/// How many frames of silence may come again before speech that comes again: 200 ms.
-const PRE_ROLL_FRAMES: u32 = 10;
+/// How many frames of silence may come again before speech that comes again: 200 ms, and 250 ms more that a voice detector may
+/// take for the voice's first consonant.
+const PRE_ROLL_FRAMES: u32 = 23;
 
 /// Frames of an utterance: 2 s.
 pub(super) const SPEECH_FRAMES: u32 = 100;
@@ -119,7 +120,7 @@ pub struct AgentFigures {
     pub missing_silence: u64,
     /// Frames of speech that came to streams which no longer listened, and to no other one.
     pub unheard: u64,
-    /// Frames that came again because they had come to such a stream, or shortly before those.
+    /// Frames that came again because they had come to such a stream, and silence shortly before those.
     pub resent: u64,
     /// Other frames that came again.
     pub doubled: u64,

@@ -193,6 +193,7 @@ pub(crate) struct Metrics {
     answers_without_audio: CountByAgent,
     left_out: Count,
     audio: Family<Labels, Seconds>,
+    speech_in_flight: Family<AgentLabels, Seconds>,
     updates: CountByKind,
     refused: CountByKind,
     /// By `sent` and `lost`.
@@ -279,6 +280,11 @@ impl Metrics {
                 "caller_audio_seconds",
                 "What became of the callers' audio in streams that have ended; resent and withheld are part of the others",
             ),
+            speech_in_flight: names.add(
+                Family::default(),
+                "speech_in_flight_seconds",
+                "Callers' audio that went to a second stream because the first one no longer listened",
+            ),
             updates: names.add(Family::default(), "rest_updates", "Calls that were to get new TwiML over REST, by the result"),
             refused: names.add(Family::default(), "refused_requests", "Requests that were refused, by the reason"),
             events: names.add(Family::default(), "events", "Events for the users' systems that were sent or lost"),
@@ -326,7 +332,10 @@ impl Metrics {
             Report::Started { .. } => {
                 self.calls.get_or_create(agent).inc();
             }
-            Report::TurnOpened { input, .. } => count(&self.turns, "input", input),
+            Report::TurnOpened { input, resent_ms, .. } => {
+                count(&self.turns, "input", input);
+                self.speech_in_flight.get_or_create(agent).inc_by(seconds(*resent_ms));
+            }
             Report::BargeIn { by, .. } => count(&self.barge_ins, "by", by.as_str()),
             Report::PromptGuarded { from, .. } => count(&self.prompts_guarded, "from", from.as_str()),
             Report::NoInput { .. } => {

@@ -51,6 +51,7 @@ impl Metrics {
             let _ = family.get_or_create(agent);
         }
         let _ = self.turn_seconds.get_or_create(agent);
+        let _ = self.speech_in_flight.get_or_create(agent);
         let _ = self.first_audio_seconds.get_or_create(agent);
         for found_by in EndFoundBy::ALL {
             let _ = self.utterance_end_seconds.get_or_create(&labels("found_by", found_by.as_str()));
