@@ -53,6 +53,10 @@ demo:
 bench:
     cargo bench -p dialbridge-core
 
+# Voice detectors, the end of an utterance and barge-in over recorded speech; installs Debian's prompts for Asterisk
+turn-taking *arguments:
+    .ci/turn-taking {{arguments}}
+
 # The cost of a frame through the whole service: instructions, allocations, writes (valgrind)
 instructions:
     .ci/instructions

@@ -239,7 +239,7 @@ fn by_voice() -> CallConfig {
 fn by_voice_the_prompt_stops_before_anything_is_understood() {
     let mut test = with_long_prompt(by_voice());
     test.hush(1_000);
-    test.speak(180);
+    test.speak(160);
     assert_eq!(test.clears(), 0, "a cough is shorter than a word");
     test.speak(20);
     assert_eq!(test.clears(), 1);
