@@ -6,6 +6,7 @@ use crate::call::streams::{AfterPart, Earlier};
 use crate::call::synthesis::remove_unplayable;
 use crate::call::{Call, Output, Timer};
 use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
+use crate::config::StreamShape;
 use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
 use crate::payload::{self, Action, KEY};
@@ -150,7 +151,11 @@ impl Call {
             Action::End(end) => answer.end = Some(answer.end.take().filter(|own| !own.is_plain()).unwrap_or(end)),
             Action::Play(prompt) => answer.prompts.push(prompt),
             Action::Protect => self.streams.protect_answer(),
-            Action::EndUtterance(rule) => self.end_rules.set_by_page(rule),
+            Action::EndUtterance(rule) if self.config.shape == StreamShape::PerTurn => self.end_rules.set_by_page(rule),
+            Action::EndUtterance(_) => {
+                let why = format!("a CES app ends each utterance itself, so it has no \"{KEY}.endOfUtterance\"");
+                self.report(Report::PayloadRefused { turn, why });
+            }
         }
     }
 

@@ -80,11 +80,14 @@ impl Call {
             let held_interruption = self.heard_words.held_interruption;
             self.heard_words = HeardWords { turn: Some(turn), held_interruption, ..HeardWords::default() };
         }
-        let (begins, ends) = (onset(transcript, audio), heard_until(transcript, audio));
-        let voice = begins..ends.max(begins);
-        // The voice may have begun in an earlier turn, with other words.
+        // A voice that the detector does not hear may have begun with the turn.
+        let is_placed = transcript.start_ms.is_some() || audio.voice_onset.is_some();
+        let onset = onset(transcript, audio);
+        let begins = if is_placed { onset } else { audio.turn_began };
+        let voice = begins..heard_until(transcript, audio).max(begins);
+        // It may have begun in an earlier turn, with other words.
         let stretch = begins.max(audio.turn_began)..voice.end.max(audio.turn_began);
-        let (source, beside_echo) = self.source_of(transcript, &voice, &stretch);
+        let (source, beside_echo) = self.source_of(transcript, onset, &voice, &stretch);
         let words = &mut self.heard_words;
         (words.latest, words.beside_echo, words.stretch) = (source, beside_echo, stretch);
         if transcript.is_final {
@@ -108,6 +111,7 @@ impl Call {
     fn source_of(
         &self,
         transcript: &Transcript,
+        onset: Position,
         voice: &Range<Position>,
         stretch: &Range<Position>,
     ) -> (Source, Option<usize>) {
@@ -116,7 +120,7 @@ impl Call {
         match self.echo.origin(&transcript.text, voice, stretch, or, waiting as Position) {
             Origin::Echo => (Source::Echo, None),
             Origin::Doubt => (Source::Doubt, None),
-            Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, voice) => {
+            Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, onset) => {
                 (Source::Backchannel, None)
             }
             Origin::Caller { has_echo, words } => (Source::Caller, has_echo.then_some(words.len())),
@@ -124,9 +128,9 @@ impl Call {
     }
 
     /// Whether words that were said into a prompt mean no more than that the caller listens.
-    fn is_backchannel(&self, words: &[Word], is_final: bool, voice: &Range<Position>) -> bool {
+    fn is_backchannel(&self, words: &[Word], is_final: bool, onset: Position) -> bool {
         let began = self.playback.began_position().and_then(|playout| self.agent_voice.began(playout));
-        if words.is_empty() || began.is_none_or(|began| voice.start < began) {
+        if words.is_empty() || began.is_none_or(|began| onset < began) {
             return false;
         }
         match &self.config.barge_in.ignore {

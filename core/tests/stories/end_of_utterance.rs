@@ -282,6 +282,14 @@ fn a_page_asks_for_another_end_by_a_payload() {
 }
 
 #[test]
+fn a_ces_app_is_told_that_it_ends_each_utterance_itself() {
+    let mut test = crate::session_stream::greeted();
+    let payloads = vec![json!({ "dialbridge": { "endOfUtterance": "quick" } })];
+    test.agent(1, AgentEvent::Answer(Box::new(Answer { payloads, ..answer(0) })));
+    assert_eq!(test.reports().filter(|report| matches!(report, Report::PayloadRefused { .. })).count(), 1);
+}
+
+#[test]
 fn the_agents_own_timeout_of_its_last_answer_holds_quick_back() {
     let mut test = TestCall::started(with(starting_text(), |config| config.end_of_utterance = EndOfUtterance::Quick));
     let speech_rules = Some(SpeechRules { end_ms: Some(1_000), no_speech_ms: None });

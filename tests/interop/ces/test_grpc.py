@@ -28,6 +28,17 @@ parameters = { loaves = 3 }
 transfer = "+15550123"
 """
 
+HISTORY = """
+[start]
+say = "hello"
+[[utterance]]
+say = "first"
+[[utterance]]
+say = "second"
+[ces]
+history = "taken"
+"""
+
 
 def config(session, **more):
     return message(config=dict(session=session, input_audio_config=MULAW, output_audio_config=MULAW, **more))
@@ -175,6 +186,22 @@ class Grpc(unittest.TestCase):
         self.assertEqual((calls[0].tool, dict(calls[0].args)), (f"{APP}/tools/stock", {"item": "rye"}))
         end = MessageToDict(responses[-1]._pb)["endSession"]["metadata"]
         self.assertEqual(end, {"params": {"PHONE_GATEWAY_TRANSFER": {"phoneNumber": "+15550123"}}})
+
+    def test_a_session_goes_on_where_its_history_ends(self):
+        port = self.lab.agent(HISTORY)
+
+        def said(role, text):
+            return {"role": role, "chunks": [{"text": text}]}
+
+        past = [said("agent", "hello"), said("user", "two loaves"), said("agent", "first")]
+        for name, history, expected in [("lost", [], "hello"), ("brought", past, "second")]:
+
+            def says(_, name=name, history=history):
+                yield config(f"{APP}/sessions/history-{name}", historical_contexts=history)
+                yield realtime(text="and a cake")
+
+            responses = Session(port, says, completed).run()
+            self.assertEqual(responses[0].session_output.text, expected)
 
     def test_what_is_wrong_is_refused(self):
         refusals = [

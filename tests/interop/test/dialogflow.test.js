@@ -204,6 +204,32 @@ for (const [name, edition] of Object.entries(EDITIONS)) {
       if (name === 'cx') assert.equal(queryResult.match.matchType, 'NO_INPUT');
     });
 
+    if (name === 'cx') {
+      it('tells how the recogniser waits, if it is asked for debugging info', async () => {
+        const more = { enableDebuggingInfo: true };
+        const config = edition.listen({ singleUtterance: true });
+        const speech = Buffer.alloc(1, 0xff);
+        const { responses } = await ask([inSession(edition, 'debugged', config, more)], { speech });
+        const told = responses.map(({ debuggingInfo }) => debuggingInfo).filter(Boolean);
+        assert.equal(told.length, 1);
+        assert.deepEqual([told[0].noSpeechTimeout, told[0].endpointingTimeout].map(seconds), [1, 0.5]);
+        assert.ok(told[0].singleUtterance);
+      });
+
+      it('goes on at a page of its own alone, and without the parameters of the session', async () => {
+        const at = (currentPage) => ({ queryParams: { currentPage } });
+        const text = edition.text('good day');
+        await ask([inSession(edition, 'paged', edition.event('WELCOME'))]);
+        const answered = await ask([inSession(edition, 'paged', text)]);
+        assert.ok('loaves' in plain(edition.answer(answered.responses[0]).queryResult.parameters));
+        const page = `${edition.agent}/flows/F/pages/P`;
+        const { responses } = await ask([inSession(edition, 'paged', text, at(page))]);
+        assert.ok(!('loaves' in plain(edition.answer(responses[0]).queryResult.parameters)));
+        const short = ask([inSession(edition, 'paged', text, at('flows/F/pages/P'))]);
+        await assert.rejects(short, ({ code }) => code === INVALID_ARGUMENT);
+      });
+    }
+
     if (edition.dtmf) {
       it('sends digits', async () => {
         const known = await ask([inSession(edition, 'digits', edition.dtmf('12'))]);

@@ -67,7 +67,7 @@ for (const [name, edition] of Object.entries(EDITIONS)) {
         apiUrl: proxy.url,
         endUrl: `${rest.restUrl}/handoff`,
       });
-      const voiceUrl = `http://127.0.0.1:${port}/twiml?language=de&param.shop=north`;
+      const voiceUrl = `http://127.0.0.1:${port}/twiml?language=de&page=flows%2FF%2Fpages%2FP&param.shop=north&user.plan=gold`;
       call = await rust.ask('call', { voiceUrl, from: FROM, say: ['order.wav'], patienceMs: 3000 });
     };
     const once = () => (started ??= called());
@@ -102,6 +102,8 @@ for (const [name, edition] of Object.entries(EDITIONS)) {
         assert.equal(queryInput.event.event, 'WELCOME');
         assert.equal(queryInput.languageCode, 'de');
         assert.equal(plain(queryParams.parameters).shop, 'north');
+        assert.equal(queryParams.currentPage, `${edition.agent}/flows/F/pages/P`);
+        assert.equal(plain(queryParams.endUserMetadata).plan, 'gold');
       } else {
         assert.equal(queryInput.event.name, 'WELCOME');
         assert.equal(queryInput.event.languageCode, 'de');

@@ -47,7 +47,9 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
     if tape.header.mask.audio {
         draft.line("# The tape's audio is masked: the caller's words are spoken anew.");
     }
+    // What the agent was told of this one call is no expectation of others.
     let mut known = Map::new();
+    let told = facts(&tape);
     let mut since = CallTime::START;
     for (written_steps, turn) in turns(&call).into_iter().enumerate() {
         draft.line("\n[[step]]");
@@ -61,7 +63,7 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
             }
             ("audio", _) if turn.understood.is_empty() => draft.line("wait_s = 6"),
             ("audio", _) => draft.text("say", &turn.understood),
-            ("text", _) if written_steps > 0 => draft.text("text", &turn.understood),
+            ("text", _) if written_steps > 0 => draft.text("text", &sent_text(&tape, turn.opened)),
             ("event", _) if written_steps > 0 => draft.line("wait_s = 8"),
             ("digits", _) => draft.text("dtmf", &digits(&tape, since, turn.opened)),
             _ => {}
@@ -79,7 +81,10 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
                 draft.text(key, text);
             }
         }
-        draft.values("params", turn.parameters.iter().filter(|(name, value)| known.get(*name) != Some(value)));
+        draft.values(
+            "params",
+            turn.parameters.iter().filter(|(name, value)| known.get(*name) != Some(value) && !told.contains(value)),
+        );
         known.extend(turn.parameters);
         since = turn.opened;
     }
@@ -90,6 +95,18 @@ pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
     draft.line(&format!("turns = {}", call.turns()));
     write_new(out, draft.0.as_bytes())?;
     Ok(written)
+}
+
+/// The values of the call's own facts: its id, its numbers, the parameters of its voice-url.
+fn facts(tape: &Tape) -> Vec<Value> {
+    let start = tape.inputs.iter().find_map(|(_, input)| {
+        let TapeInput::Twilio(text) = input else { return None };
+        let mut message: Value = serde_json::from_str(text).ok()?;
+        (message["event"] == "start").then(|| message["start"].take())
+    });
+    let start = start.unwrap_or_default();
+    let custom = start["customParameters"].as_object().into_iter().flat_map(|parameters| parameters.values().cloned());
+    custom.chain([start["callSid"].clone()]).collect()
 }
 
 impl Turn {
@@ -140,6 +157,16 @@ fn utterance(tape: &Tape, began: CallTime, ended: CallTime) -> Vec<u8> {
         STANDARD.decode(message.pointer("/media/payload")?.as_str()?).ok()
     });
     write_wav(1, AudioFormat::TELEPHONE, &media.flatten().collect::<Vec<u8>>())
+}
+
+/// The last text that the caller had sent by then. Texts come from tests alone.
+fn sent_text(tape: &Tape, by: CallTime) -> String {
+    let sent = tape
+        .inputs
+        .iter()
+        .take_while(|(at, _)| *at <= by)
+        .filter_map(|(_, input)| if let TapeInput::Text(text) = input { Some(text.clone()) } else { None });
+    sent.last().unwrap_or_else(|| "what the caller sends".to_owned())
 }
 
 /// The keys that the caller pressed then.

@@ -29,6 +29,7 @@ fn a_tape_becomes_a_file_that_is_read() {
     {
         assert!(text.lines().any(|of_text| of_text == line), "{line}: {text}");
     }
+    assert!(!text.contains("+1555") && !text.contains("CallSid"), "{text}");
     let again = of_tape(&docs("menu/menu.cx.jsonl"), &folder.join("menu.toml")).unwrap_err();
     assert!(again.contains("menu.toml: File exists"), "{again}");
     fs::remove_dir_all(folder).unwrap();

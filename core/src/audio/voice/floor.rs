@@ -12,9 +12,9 @@ const STRETCHES: usize = 40;
 /// Below this a block is silence, however quiet the line is: the mean magnitude is 30, about -57 dB of full scale.
 const MIN_LEVEL: u32 = 30;
 
-/// The loudest noise that is looked for while somebody may speak: a mean magnitude of 400, about -33 dB of full scale. What is
+/// The loudest noise that is looked for while somebody may speak: a mean magnitude of 300, about -36 dB of full scale. What is
 /// louder and goes on for so long may be a held note.
-const MAX_BENEATH_VOICE: u32 = 400;
+const MAX_BENEATH_VOICE: u32 = 300;
 
 /// The lowest level of the last moments. A voice has gaps, noise has none.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ const MAX_RATIO: u32 = 144;
 const MIN_BLOCKS: u32 = 4;
 
 /// What is louder is a voice, steady or not, as no line hums so loudly: a mean
-/// magnitude of 700, about -29 dB of full scale.
-const MAX_HUM: u32 = 700;
+/// magnitude of 600, about -30 dB of full scale.
+const MAX_HUM: u32 = 600;
 
 /// After so many blocks a loud tone is no voice either: 15 s.
 const MAX_BLOCKS: u32 = 1_500;

@@ -38,12 +38,13 @@ pub(super) enum Found {
     Other,
 }
 
-/// A chain: stretches of the transcript and of the prompt, and its longest row.
+/// A chain: stretches of the transcript and of the prompt.
 #[derive(Debug, Clone)]
 struct Chain {
     heard: Range<usize>,
     prompt: Range<usize>,
-    row: usize,
+    /// Whether it has enough words in a row, at the right time.
+    is_echo: bool,
 }
 
 /// A pair of equal words, as the end of the longest chain that ends with it.
@@ -58,15 +59,24 @@ struct Pair {
     longest_row: usize,
 }
 
-/// Says what each word of a transcript is. Only chains whose place in the prompt is heard in `window` count.
-pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Range<Position>) -> Vec<Found> {
+/// Where in the caller's audio the prompt must have said words that were heard.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    /// If they are echo.
+    pub(super) echo: Range<Position>,
+    /// If they are in doubt: earlier too.
+    pub(super) doubt: Range<Position>,
+}
+
+/// Says what each word of a transcript is. Only chains whose place in the prompt is heard in the window count.
+pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -> Vec<Found> {
     let mut found = vec![Found::Other; heard.len()];
     let whole = 0..heard.len();
     let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
         let Some(chain) = best_chain(&heard[part.clone()], prompt, window) else { continue };
         let mut inner = part.start + chain.heard.start..part.start + chain.heard.end;
-        let is_echo = chain.row >= MIN_ROW && !is_choice(&prompt[chain.prompt.clone()]);
+        let is_echo = chain.is_echo && !is_choice(&prompt[chain.prompt.clone()]);
         if is_echo {
             inner = with_misheard(heard, &part, inner, prompt, &chain.prompt);
         }
@@ -76,7 +86,7 @@ pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Range<Pos
     found
 }
 
-fn best_chain(heard: &[Word], prompt: &[PromptWord<'_>], window: &Range<Position>) -> Option<Chain> {
+fn best_chain(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -> Option<Chain> {
     let mut pairs: Vec<Pair> = Vec::new();
     for (h, word) in heard.iter().enumerate() {
         for (p, _) in prompt.iter().enumerate().filter(|(_, other)| other.word.text == word.text) {
@@ -86,13 +96,16 @@ fn best_chain(heard: &[Word], prompt: &[PromptWord<'_>], window: &Range<Position
             pairs.push(longer.chain([alone]).max_by_key(|pair| (pair.longest_row, pair.count)).unwrap_or(alone));
         }
     }
-    let is_heard =
-        |pair: &&Pair| prompt[pair.first_prompt].begins < window.end && prompt[pair.prompt].ends > window.start;
-    let best = pairs.iter().filter(is_heard).max_by_key(|pair| (pair.longest_row.min(MIN_ROW), pair.count))?;
+    let is_in = |pair: &Pair, window: &Range<Position>| {
+        prompt[pair.first_prompt].begins < window.end && prompt[pair.prompt].ends > window.start
+    };
+    let is_echo = |pair: &Pair| pair.longest_row >= MIN_ROW && is_in(pair, &window.echo);
+    let near = pairs.iter().filter(|pair| is_in(pair, &window.doubt));
+    let best = near.max_by_key(|pair| (is_echo(pair), pair.longest_row.min(MIN_ROW), pair.count))?;
     Some(Chain {
         heard: best.first_heard..best.heard + 1,
         prompt: best.first_prompt..best.prompt + 1,
-        row: best.longest_row,
+        is_echo: is_echo(best),
     })
 }
 
@@ -178,7 +191,8 @@ mod tests {
             ends: n as u64 + 1,
             choice: word.text.starts_with(|c| choices.contains(c)).then_some(1),
         });
-        let found = find(&heard.words, &words.collect::<Vec<_>>(), &seconds);
+        let window = Window { doubt: seconds.start.saturating_sub(2)..seconds.end, echo: seconds };
+        let found = find(&heard.words, &words.collect::<Vec<_>>(), &window);
         let count = |wanted| found.iter().filter(|found| **found == wanted).count();
         (count(Found::Echo), count(Found::Shared), count(Found::Other))
     }
@@ -225,6 +239,7 @@ mod tests {
     #[test]
     fn what_is_not_heard_at_that_time_is_no_echo() {
         assert_eq!(found_at(HOURS, "our opening hours are", 6..9, ""), (0, 0, 4));
+        assert_eq!(found_at(HOURS, "our opening hours are", 5..9, ""), (0, 4, 0), "a bit too late: in doubt");
         assert_eq!(found_at(HOURS, "our opening hours are", 3..9, ""), (4, 0, 0));
     }
 

@@ -9,7 +9,7 @@
 //! - They are softer than the caller has been. If he has not spoken yet, they are softer than the prompt by more than a
 //!   caller usually is, or no louder than what has come back of the prompt so far.
 //!
-//! Fewer words, and words that are one of the prompt's choices, are in doubt. So are soft words during a recording, whose
+//! Fewer words, words that are a few seconds late, and words that are one of the prompt's choices are in doubt. So are soft words during a recording, whose
 //! text we do not know. Words that the prompt does not have there are the caller's, however soft.
 
 mod matching;
@@ -23,7 +23,7 @@ use crate::call::loudness::LevelHistory;
 use crate::ids::TurnId;
 use crate::words::tokens::{Word, Words};
 
-use matching::{Found, PromptWord, find};
+use matching::{Found, PromptWord, Window, find};
 
 /// How many prompts are kept. The echo of an older one has come back.
 const MAX_PROMPTS: usize = 4;
@@ -39,6 +39,9 @@ const MAX_HEARD_WORDS: usize = 100;
 
 /// How far a word may be from where we expect it, in milliseconds.
 const TOLERANCE_MS: Position = 1_000;
+
+/// How long ago the prompt may have said words that are in doubt, in milliseconds: a recogniser may begin anew, or be slow.
+const DOUBT_MS: Position = 5_000;
 
 /// How late echo may be, in milliseconds: the way to the telephone and back.
 const MAX_DELAY_MS: Position = 500;
@@ -347,14 +350,15 @@ impl Echo {
     }
 
     fn find(&self, heard: &[Word], voice: &Range<Position>, or: &[&str], waiting: Position) -> Vec<Found> {
-        let window = voice.start.saturating_sub(bytes(MAX_DELAY_MS + TOLERANCE_MS))..voice.end + bytes(TOLERANCE_MS);
+        let since = |ms: Position| voice.start.saturating_sub(bytes(ms))..voice.end + bytes(TOLERANCE_MS);
+        let window = Window { echo: since(MAX_DELAY_MS + TOLERANCE_MS), doubt: since(MAX_DELAY_MS + DOUBT_MS) };
         let newest = self.newest();
         let texts: Vec<PlacedText> = self
             .prompts
             .iter()
             .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, or))
             .collect();
-        let words: Vec<PromptWord<'_>> = texts.iter().flat_map(|text| text.words(&window, heard.len())).collect();
+        let words: Vec<PromptWord<'_>> = texts.iter().flat_map(|text| text.words(&window.doubt, heard.len())).collect();
         find(heard, &words, &window)
     }
 
