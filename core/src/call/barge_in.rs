@@ -18,7 +18,7 @@ use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
 
 /// The shortest voice that counts as barge-in, in milliseconds.
-const MIN_VOICE_MS: u64 = 200;
+const MIN_VOICE_MS: u64 = 180;
 
 impl Call {
     /// Cuts the prompt if `by` counts as barge-in.

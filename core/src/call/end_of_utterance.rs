@@ -19,7 +19,7 @@ use crate::time::CallTime;
 use crate::words::unfinished::is_unfinished;
 
 /// The silence after which `quick` ends an utterance whose words are known, in milliseconds.
-const QUICK_MS: u64 = 340;
+const QUICK_MS: u64 = 400;
 
 /// The same, if the words end no thought.
 const UNFINISHED_MS: u64 = 1_200;
@@ -59,7 +59,8 @@ pub(super) struct EndRules {
     by_page: Option<EndOfUtterance>,
     /// The agent's own rules, as its last answer has them.
     agent: SpeechRules,
-    /// When the last frame with the caller's voice came.
+    /// Where the caller's voice ended, and when that frame came.
+    voice_end: Position,
     voice_at: CallTime,
     /// How late a transcript comes, in milliseconds.
     lag_ms: u64,
@@ -67,8 +68,8 @@ pub(super) struct EndRules {
 
 impl Default for EndRules {
     fn default() -> Self {
-        let (by_page, agent, voice_at) = (None, SpeechRules::default(), CallTime::START);
-        Self { by_page, agent, voice_at, lag_ms: FIRST_LAG_MS }
+        let (by_page, agent, voice_end, voice_at) = (None, SpeechRules::default(), 0, CallTime::START);
+        Self { by_page, agent, voice_end, voice_at, lag_ms: FIRST_LAG_MS }
     }
 }
 
@@ -104,6 +105,8 @@ impl EndRules {
 struct Known {
     /// The caller's silence, in milliseconds.
     silence_ms: u64,
+    /// How much of it may be his voice that the noise hides, in milliseconds.
+    hidden_ms: u64,
     /// How long the text has been the same, in milliseconds.
     unchanged_ms: u64,
     /// Whether all of the text is final.
@@ -121,7 +124,9 @@ impl Known {
         let quick_ms = if self.is_unfinished { UNFINISHED_MS } else { QUICK_MS };
         let agent_ms = agent_ms.map_or(AGENT_SILENCE_MS, |ms| AGENT_SILENCE_MS.max(ms + AGENT_MARGIN_MS));
         match rule {
-            EndOfUtterance::Quick if self.is_covered && self.silence_ms >= quick_ms => Some(EndFoundBy::Quick),
+            EndOfUtterance::Quick if self.is_covered && self.silence_ms >= quick_ms + self.hidden_ms => {
+                Some(EndFoundBy::Quick)
+            }
             EndOfUtterance::After(ms) if self.is_covered && self.silence_ms >= ms => Some(EndFoundBy::Silence),
             EndOfUtterance::After(ms) => (self.unchanged_ms >= ms + MAX_UNCHANGED_MS).then_some(EndFoundBy::Silence),
             EndOfUtterance::Agent | EndOfUtterance::Quick if self.is_final && settled_ms >= settle_ms => {
@@ -149,9 +154,16 @@ impl Call {
 
     /// The frame that begins at `position` was heard.
     pub(super) fn note_voice(&mut self, position: Position) {
-        if self.voice.end_since(position).is_some() {
-            self.end_rules.voice_at = self.now;
+        let Some(end) = self.voice.end_since(0) else { return };
+        let rules = &mut self.end_rules;
+        if end > position {
+            rules.voice_at = self.now;
+        } else {
+            // What was taken for the end of a word was noise.
+            let back_ms = rules.voice_end.saturating_sub(end) / BYTES_PER_MS as u64;
+            rules.voice_at = rules.voice_at - back_ms;
         }
+        rules.voice_end = end;
     }
 
     /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is how
@@ -184,13 +196,15 @@ impl Call {
         if !self.inputs.is_empty() && !self.voice.is_speaking() {
             return Some(EndFoundBy::Digits);
         }
-        if said.is_empty() || !self.digits.is_empty() {
+        // He may just go on: that a sound is a voice is known a tenth of a second after it began.
+        if said.is_empty() || !self.digits.is_empty() || self.voice.may_begin() {
             return None;
         }
         let unchanged_ms = self.now.ms_since(said.changed_at());
         let silence_ms = self.silence_after(heard).unwrap_or(unchanged_ms);
         let known = Known {
             silence_ms,
+            hidden_ms: self.voice.hidden_ms(),
             unchanged_ms,
             is_final: said.is_final(),
             is_covered: self.is_covered(heard, silence_ms),
@@ -239,7 +253,7 @@ mod tests {
     use super::*;
 
     const KNOWN: Known =
-        Known { silence_ms: 0, unchanged_ms: 0, is_final: false, is_covered: true, is_unfinished: false };
+        Known { silence_ms: 0, hidden_ms: 0, unchanged_ms: 0, is_final: false, is_covered: true, is_unfinished: false };
 
     fn end(rule: EndOfUtterance, known: Known) -> Option<EndFoundBy> {
         known.end(rule, 1_000, None)
@@ -284,7 +298,7 @@ mod tests {
         assert_eq!(end(EndOfUtterance::After(2_500), known), None);
         assert_eq!(end(EndOfUtterance::After(2_500), Known { silence_ms: 2_500, ..known }), Some(EndFoundBy::Silence));
         assert_eq!(
-            end(EndOfUtterance::After(2_500), Known { silence_ms: 0, unchanged_ms: 10_500, ..known }),
+            end(EndOfUtterance::After(2_500), Known { silence_ms: 0, hidden_ms: 0, unchanged_ms: 10_500, ..known }),
             Some(EndFoundBy::Silence)
         );
     }

@@ -120,10 +120,21 @@ fn quick_half_closes_as_soon_as_the_words_are_known() {
     test.speak(900);
     test.hush(200);
     test.agent(1, timed("two loaves please", 900));
-    assert_eq!(silence_to_half_close(&mut test, 1), 140);
-    assert_eq!(ends(&test), [(EndFoundBy::Quick, Some(340))]);
+    assert_eq!(silence_to_half_close(&mut test, 1), 200);
+    assert_eq!(ends(&test), [(EndFoundBy::Quick, Some(400))]);
     test.agent(1, answered(200));
     assert_eq!(test.opened_with(2), TurnInput::Audio);
+}
+
+#[test]
+fn quick_does_not_cut_a_caller_who_goes_on_at_that_moment() {
+    let mut test = TestCall::started(ended_by(EndOfUtterance::Quick));
+    test.speak(900);
+    test.agent(1, timed("two loaves", 900));
+    test.hush(380);
+    test.speak(400);
+    assert!(!is_half_closed(&test, 1), "the detector knows the voice a tenth of a second after it began");
+    assert_eq!(silence_to_half_close(&mut test, 1), 400);
 }
 
 #[test]
@@ -131,7 +142,7 @@ fn quick_waits_for_a_transcript_that_has_the_last_word_in_it() {
     let mut test = TestCall::started(ended_by(EndOfUtterance::Quick));
     test.speak(900);
     test.agent(1, timed("two", 500));
-    test.hush(340);
+    test.hush(400);
     assert!(!is_half_closed(&test, 1), "the transcript ends 400 ms before the voice");
     test.agent(1, timed("two loaves", 880));
     test.hush(20);
@@ -145,7 +156,7 @@ fn quick_counts_with_the_lag_of_a_recogniser_without_times() {
     test.agent(1, interim("two"));
     test.hush(300);
     test.agent(1, interim("two loaves"));
-    assert_eq!(silence_to_half_close(&mut test, 1), 40, "340 ms of silence, and words that came after 300");
+    assert_eq!(silence_to_half_close(&mut test, 1), 100, "400 ms of silence, and words that came after 300");
 }
 
 #[test]
@@ -300,7 +311,7 @@ fn the_agents_own_timeout_of_its_last_answer_holds_quick_back() {
     test.agent(2, answered(0));
     test.speak(600);
     test.agent(3, timed("two loaves", 600));
-    assert_eq!(silence_to_half_close(&mut test, 3), 340, "the answer after it has none");
+    assert_eq!(silence_to_half_close(&mut test, 3), 400, "the answer after it has none");
 }
 
 #[test]

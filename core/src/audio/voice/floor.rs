@@ -42,6 +42,11 @@ impl NoiseFloor {
         level > (2 * self.floor).max(MIN_LEVEL)
     }
 
+    /// How many times a sound must be twice as loud to be heard as on a silent line: in noise.
+    pub(super) fn doublings(&self) -> u32 {
+        (2 * self.floor / MIN_LEVEL).max(1).ilog2()
+    }
+
     /// Adds the level of the next block. While there may be a voice, the floor rises only to what is heard through it.
     pub(super) fn push(&mut self, level: u32, may_be_voice: bool) {
         let smooth = self.before.midpoint(level);

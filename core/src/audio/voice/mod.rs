@@ -47,8 +47,14 @@ const CONSONANT_BLOCKS: u32 = 20;
 /// The longest consonant that a voice begins with, in samples: 250 ms.
 const MAX_LEAD: Position = 2_000;
 
+/// A shorter sound is a click, in blocks: 20 ms.
+const MIN_RISE: u32 = 2;
+
 /// The longest gap before the first and the last consonant, in samples: the closure of a plosive, 80 ms.
 const MAX_GAP: Position = 640;
+
+/// How much of a voice's end is hidden by noise that is twice as loud, in milliseconds.
+const HIDDEN_MS: u64 = 25;
 
 /// How long the voice must stay away to be over, in samples: 300 ms, longer than a plosive's gap.
 const HANGOVER: Position = 2_400;
@@ -81,6 +87,8 @@ pub struct VoiceDetector {
 struct Rise {
     began: Position,
     last_loud: Position,
+    /// How many of its blocks are loud.
+    blocks: u32,
 }
 
 /// One stretch of voice.
@@ -155,6 +163,19 @@ impl VoiceDetector {
         self.segments().find(|segment| segment.last_loud > since).map(|segment| segment.onset)
     }
 
+    /// Whether there is a sound that may become a voice: 20 to 250 ms of it so far.
+    #[must_use]
+    pub fn may_begin(&self) -> bool {
+        self.rise.is_some_and(|rise| rise.blocks >= MIN_RISE && rise.last_loud - rise.began <= MAX_LEAD)
+    }
+
+    /// How much earlier than on a quiet line a voice seems to end, and how much later to begin, in milliseconds: noise
+    /// hides the soft parts.
+    #[must_use]
+    pub fn hidden_ms(&self) -> u64 {
+        HIDDEN_MS * u64::from(self.low_floor.doublings())
+    }
+
     /// Whether there was voice in that part of the audio.
     #[must_use]
     pub fn is_voice_in(&self, part: Range<Position>) -> bool {
@@ -226,7 +247,8 @@ impl VoiceDetector {
     fn look_for_onset(&mut self, end: Position, is_loud: bool) {
         if is_loud {
             let began = end - BLOCK as Position;
-            self.rise.get_or_insert(Rise { began, last_loud: end }).last_loud = end;
+            let rise = self.rise.get_or_insert(Rise { began, last_loud: end, blocks: 0 });
+            (rise.last_loud, rise.blocks) = (end, rise.blocks + 1);
         } else if self.rise.is_some_and(|rise| end - rise.last_loud > MAX_GAP) {
             self.rise = None;
         }
