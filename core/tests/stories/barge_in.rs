@@ -239,11 +239,11 @@ fn by_voice() -> CallConfig {
 fn by_voice_the_prompt_stops_before_anything_is_understood() {
     let mut test = with_long_prompt(by_voice());
     test.hush(1_000);
-    test.speak(180);
+    test.speak(160);
     assert_eq!(test.clears(), 0, "a cough is shorter than a word");
     test.speak(20);
     assert_eq!(test.clears(), 1);
-    assert_eq!(barge_in(&test), Some((1_200, 8_800)));
+    assert_eq!(barge_in(&test), Some((1_180, 8_820)));
 }
 
 #[test]
