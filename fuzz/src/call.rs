@@ -398,6 +398,7 @@ impl Settings {
                 migration_ms: renewal,
                 update_ms: update,
                 stop_ms: stop,
+                ..dialbridge_core::config::Timeouts::default()
             };
         }
         config

@@ -182,7 +182,10 @@ impl Call {
             Source::Caller => false,
             Source::Nothing => {
                 let now = self.caller.received();
-                self.is_agents_voice(now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position), now)
+                let recent = now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position);
+                // Its voice detector is another one, and may take for a voice what ours does not.
+                let from = self.voice.onset_since(recent).map_or(recent, |onset| onset.max(recent));
+                self.echo.is_soft_sound(&(from..now))
             }
         };
         self.heard_words.held_interruption = self.playback.began_position().filter(|_| holds);

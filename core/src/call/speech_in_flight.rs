@@ -2,7 +2,7 @@
 //! we know of it.
 //!
 //! Google is 20 to 120 ms away. What we write meanwhile goes into a stream that no longer listens, and audio that waited
-//! for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL_MS`] before that
+//! for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL`] before that
 //! voice on, and nothing from before the end of what the recogniser understood.
 //!
 //! Where that end is, the recogniser's own times say. Without them a voice was not heard any more if it still sounded when

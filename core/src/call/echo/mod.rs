@@ -49,6 +49,9 @@ const MAX_DELAY_MS: Position = 500;
 /// After this much of a prompt we know how much of it comes back, in milliseconds.
 const LEARNING_MS: Position = 600;
 
+/// What is softer than this is silence: some -57 dB of full scale.
+const MIN_SOUND_LEVEL: u32 = 50;
+
 /// How much audio has its level kept, in milliseconds. The agent's is sent up to ten seconds ahead.
 const CALLER_MS: usize = 10_000;
 const AGENT_MS: usize = 22_000;
@@ -257,6 +260,11 @@ impl Echo {
         let returned = || self.returned(prompt, stretch.start, |part| self.caller.loudness(part));
         let max = self.caller_loudness.map_or_else(|| self.loudest_echo(returned(), stretch), softer);
         u64::from(self.caller.loudness(stretch.clone())) < max
+    }
+
+    /// The same, if anything was heard at all.
+    pub(super) fn is_soft_sound(&self, stretch: &Range<Position>) -> bool {
+        self.caller.loudness(stretch.clone()) >= MIN_SOUND_LEVEL && self.is_soft(stretch)
     }
 
     /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it through
