@@ -212,7 +212,7 @@ pub enum BargeInMode {
     /// A transcript.
     #[default]
     Speech,
-    /// The level of the caller's voice: some hundred milliseconds sooner, but a cough counts too.
+    /// The caller's voice: some hundred milliseconds sooner, but a cough counts too.
     Voice,
 }
 

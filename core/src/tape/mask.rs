@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
-use crate::audio::g711::{linear_to_mulaw, mulaw_to_linear};
+use crate::audio::BYTES_PER_MS;
+use crate::audio::g711::linear_to_mulaw;
+use crate::audio::level::mulaw_level;
+use crate::audio::voice::{Position, VoiceDetector};
 use crate::ids::StreamId;
 
 /// What is masked on a tape.
@@ -17,7 +20,8 @@ pub struct Mask {
     /// digit stay. If an agent's answer repeats the digits, they are masked there too. A hand-off after them is left
     /// out.
     pub digits: bool,
-    /// Mask the caller's audio: each frame becomes a buzz as loud as the frame was.
+    /// Mask the caller's audio: a buzz or a hiss, as loud as it was. The voice detector finds his voice where it was, to
+    /// 20 ms.
     pub audio: bool,
 }
 
@@ -144,17 +148,48 @@ pub(super) fn masked_digits(keys: &str) -> String {
     keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
 }
 
-/// Audio, masked: a 500 Hz buzz as loud as the audio was, mu-law at 8,000 Hz. It still shows when somebody spoke.
-pub(super) fn masked_audio(mulaw: &[u8]) -> Vec<u8> {
-    let sum: u64 = mulaw.iter().map(|&code| u64::from(mulaw_to_linear(code).unsigned_abs())).sum();
-    let level = i16::try_from(sum / (mulaw.len() as u64).max(1)).unwrap_or(i16::MAX);
-    (0..mulaw.len()).map(|n| linear_to_mulaw(if n % 16 < 8 { level } else { -level })).collect()
+/// Masks the caller's audio: a 500 Hz buzz where it sounds like a voice, and a hiss elsewhere, both as loud as the audio was.
+/// So the voice detector finds his voice where it was, to 20 ms.
+#[derive(Debug)]
+pub(super) struct AudioMask {
+    voice: VoiceDetector,
+    /// The number of the next byte.
+    next: Position,
+    /// The signs of the hiss.
+    random: u32,
+}
+
+impl Default for AudioMask {
+    fn default() -> Self {
+        Self { voice: VoiceDetector::new(0), next: 0, random: 1 }
+    }
+}
+
+impl AudioMask {
+    /// The next frame, mu-law at 8,000 Hz.
+    pub(super) fn masked(&mut self, mulaw: &[u8]) -> Vec<u8> {
+        mulaw.chunks(10 * BYTES_PER_MS).flat_map(|part| self.masked_part(part)).collect()
+    }
+
+    fn masked_part(&mut self, mulaw: &[u8]) -> Vec<u8> {
+        self.voice.push(self.next, mulaw);
+        self.next += mulaw.len() as Position;
+        let level = i16::try_from(mulaw_level(mulaw)).unwrap_or(i16::MAX);
+        let is_voiced = self.voice.is_voiced();
+        let mut sample = |n: usize| {
+            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let is_positive = if is_voiced { n % 16 < 8 } else { self.random >> 31 == 0 };
+            linear_to_mulaw(if is_positive { level } else { -level })
+        };
+        (0..mulaw.len()).map(&mut sample).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::{Digits, DigitsForm, TurnStart};
+    use crate::audio::g711::mulaw_to_linear;
     use serde_json::json;
 
     fn typed(keys: &str) -> Typed {
@@ -217,11 +252,39 @@ mod tests {
     }
 
     #[test]
+    fn the_voice_detector_finds_the_same_in_masked_audio() {
+        // A second of noise, a vowel that rises and fades in it, and noise.
+        let mut random = 1_u32;
+        let sample = |n: usize| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = i32::from((random >> 16) as u16) / 40 - 819;
+            let (ring, at) = (i32::try_from(n % 64).unwrap(), i32::try_from(n).unwrap() - 8_000);
+            let level = (at.min(4_800 - at)).max(0) * (64 - ring) / 30;
+            linear_to_mulaw(i16::try_from(if ring % 16 < 8 { noise + level } else { noise - level }).unwrap())
+        };
+        let audio: Vec<u8> = (0..24_000).map(sample).collect();
+        let mut mask = AudioMask::default();
+        let masked: Vec<u8> = audio.chunks(160).flat_map(|frame| mask.masked(frame)).collect();
+        let stretches = |mulaw: &[u8]| {
+            let mut voice = VoiceDetector::new(240_000);
+            voice.push(0, mulaw);
+            voice.stretches().collect::<Vec<_>>()
+        };
+        let (before, after) = (stretches(&audio), stretches(&masked));
+        let is_near = |one: Position, other: Position| one.abs_diff(other) <= 160;
+        assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
+        assert!(
+            is_near(before[0].start, after[0].start) && is_near(before[0].end, after[0].end),
+            "{before:?} {after:?}"
+        );
+    }
+
+    #[test]
     fn masked_audio_is_as_loud_as_it_was() {
         let loud: Vec<u8> = (0..160).map(|n| linear_to_mulaw(if n % 4 < 2 { 9_000 } else { -3_000 })).collect();
         let level = |audio: &[u8]| audio.iter().map(|&code| i32::from(mulaw_to_linear(code).abs())).sum::<i32>() / 160;
-        let (before, after) = (level(&loud), level(&masked_audio(&loud)));
+        let (before, after) = (level(&loud), level(&AudioMask::default().masked(&loud)));
         assert!((before - after).abs() * 20 < before, "{before} {after}");
-        assert_eq!(masked_audio(&[]), [0_u8; 0]);
+        assert_eq!(AudioMask::default().masked(&[]), [0_u8; 0]);
     }
 }

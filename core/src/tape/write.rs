@@ -9,7 +9,7 @@ use crate::call::{Input, Output};
 use crate::checksum::Checksum;
 use crate::config::CallConfig;
 use crate::ids::StreamSid;
-use crate::tape::mask::{Typed, masked_audio, masked_digit, masked_digits};
+use crate::tape::mask::{AudioMask, Typed, masked_digit, masked_digits};
 use crate::tape::{Header, Marks, Mask, TAPE_VERSION};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -19,13 +19,14 @@ use crate::twilio::TwilioMessage;
 pub struct TapeWriter {
     mask: Mask,
     typed: Typed,
+    audio: AudioMask,
 }
 
 impl TapeWriter {
     /// A writer for a tape that is masked this way.
     #[must_use]
     pub fn new(mask: Mask) -> Self {
-        Self { mask, typed: Typed::default() }
+        Self { mask, typed: Typed::default(), audio: AudioMask::default() }
     }
 
     /// The first line.
@@ -120,10 +121,10 @@ impl TapeWriter {
         }
     }
 
-    fn masked(&self, mut message: Value, finish: Option<char>) -> Value {
+    fn masked(&mut self, mut message: Value, finish: Option<char>) -> Value {
         let payload = message.pointer("/media/payload").and_then(Value::as_str);
         if let Some(payload) = payload.filter(|_| self.mask.audio) {
-            let masked = STANDARD.decode(payload).map(|audio| STANDARD.encode(masked_audio(&audio)));
+            let masked = STANDARD.decode(payload).map(|audio| STANDARD.encode(self.audio.masked(&audio)));
             message["media"]["payload"] = masked.unwrap_or_default().into();
         }
         if let Some(digit) = message.pointer("/dtmf/digit").and_then(Value::as_str).filter(|_| self.mask.digits) {

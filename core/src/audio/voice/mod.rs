@@ -163,6 +163,12 @@ impl VoiceDetector {
         self.segments().find(|segment| segment.last_loud > since).map(|segment| segment.onset)
     }
 
+    /// Whether the last 10 ms sound like a voice. A voice is more than that.
+    #[must_use]
+    pub fn is_voiced(&self) -> bool {
+        self.periodic & 1 == 1
+    }
+
     /// Whether there is a sound that may become a voice: 20 to 250 ms of it so far.
     #[must_use]
     pub fn may_begin(&self) -> bool {
@@ -193,7 +199,7 @@ impl VoiceDetector {
     /// a sound that is not yet known to be a voice.
     pub fn stretches(&self) -> impl Iterator<Item = Range<Position>> {
         let voices = self.segments().map(|segment| segment.onset..segment.last_loud);
-        let rise = self.rise.filter(|rise| rise.last_loud - rise.began <= MAX_LEAD || self.recent() != 0);
+        let rise = self.rise.filter(|_| self.may_begin() || self.recent() != 0);
         voices.chain(rise.map(|rise| rise.began.max(rise.last_loud.saturating_sub(MAX_LEAD))..rise.last_loud))
     }
 
