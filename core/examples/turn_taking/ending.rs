@@ -105,10 +105,10 @@ fn note(speech: &Speech, (begins_ms, pause): (u64, usize), half_closed_ms: Optio
         ended.missed += 1;
         return;
     };
-    // A pause inside of one of the prompts is none of this pause's.
-    let goes_on = |(from, _): &&(u64, u64)| (begins_ms + 1..at_ms).contains(from);
     let is_reached = at_ms >= begins_ms;
-    let is_cut = at_ms < end_ms && speech.voiced.iter().filter(goes_on).count() <= 1;
+    // What comes later is a pause inside the second prompt.
+    let has_gone_on = speech.voiced.iter().any(|(from, to)| *from > begins_ms && *to <= at_ms);
+    let is_cut = at_ms < end_ms && !has_gone_on;
     if is_reached {
         ended.pauses[pause].0 += 1;
         ended.pauses[pause].1 += usize::from(is_cut);

@@ -41,8 +41,9 @@ const ONSET_BLOCKS: u32 = 5;
 const GO_ON_OF: u32 = 4;
 const GO_ON_BLOCKS: u32 = 2;
 
-/// How long a sound without a period may follow a voice and still be part of it, in blocks: a consonant of 200 ms.
-const CONSONANT_BLOCKS: u32 = 20;
+/// How long a sound without a period may follow a voice and still be part of it, in blocks: a closure and
+/// consonant of 350 ms.
+const CONSONANT_BLOCKS: u32 = 35;
 
 /// The longest consonant that a voice begins with, in samples: 250 ms.
 const MAX_LEAD: Position = 2_000;
@@ -50,11 +51,14 @@ const MAX_LEAD: Position = 2_000;
 /// A shorter sound is a click, in blocks: 20 ms.
 const MIN_RISE: u32 = 2;
 
-/// The longest gap before the first and the last consonant, in samples: the closure of a plosive, 80 ms.
-const MAX_GAP: Position = 640;
+/// The longest gap before the first and the last consonant, in samples: the closure of a plosive, 120 ms.
+const MAX_GAP: Position = 960;
 
 /// How much of a voice's end is hidden by noise that is twice as loud, in milliseconds.
 const HIDDEN_MS: u64 = 25;
+
+/// A sound that was heard within this time, in samples, has not ended: 40 ms.
+const LINGERS: Position = 320;
 
 /// How long the voice must stay away to be over, in samples: 300 ms, longer than a plosive's gap.
 const HANGOVER: Position = 2_400;
@@ -76,6 +80,8 @@ pub struct VoiceDetector {
     periodic: u32,
     /// How many blocks ago the sound was last a voice's.
     since_voice: u32,
+    /// How many blocks in a row are loud.
+    loud_blocks: u32,
     rise: Option<Rise>,
     segment: Option<Segment>,
     /// The stretches before it that are kept.
@@ -116,6 +122,7 @@ impl VoiceDetector {
             steadiness: Steadiness::default(),
             periodic: 0,
             since_voice: u32::MAX,
+            loud_blocks: 0,
             rise: None,
             segment: None,
             earlier: VecDeque::new(),
@@ -188,7 +195,7 @@ impl VoiceDetector {
         self.segments().any(|segment| segment.last_loud > part.start && segment.onset < part.end)
     }
 
-    /// Where voice was last heard. `None` if that was before `since`. It moves back by up to 200 ms when a sound that
+    /// Where voice was last heard. `None` if that was before `since`. It moves back by up to 350 ms when a sound that
     /// could be the last consonant turns out to be noise.
     #[must_use]
     pub fn end_since(&self, since: Position) -> Option<Position> {
@@ -212,10 +219,11 @@ impl VoiceDetector {
         let levels = self.bands.push(&self.block);
         let is_low_loud = self.low_floor.is_exceeded_by(levels.low);
         let is_loud = is_low_loud || self.high_floor.is_exceeded_by(levels.high);
+        self.loud_blocks = if is_loud { self.loud_blocks + 1 } else { 0 };
         self.note_period(is_low_loud && levels.low > MIN_VOICE, levels.low);
         self.follow_noise(levels);
         match self.segment {
-            Some(segment) if !segment.is_over => self.segment = Some(self.continued(segment, end, is_loud)),
+            Some(segment) if !segment.is_over => self.go_on(segment, end, is_loud),
             Some(_) | None => self.look_for_onset(end, is_loud),
         }
     }
@@ -236,18 +244,23 @@ impl VoiceDetector {
         self.high_floor.push(levels.high, may_be_voice);
     }
 
-    /// The current stretch of voice after this block.
-    fn continued(&self, mut segment: Segment, end: Position, is_loud: bool) -> Segment {
+    /// The current stretch of voice goes on or ends.
+    fn go_on(&mut self, mut segment: Segment, end: Position, is_loud: bool) {
         let silent = end - segment.last_loud;
+        let is_unbroken = silent == BLOCK as Position;
+        let is_consonant = silent <= MAX_GAP && self.loud_blocks >= MIN_RISE;
         match self.since_voice {
             0 if is_loud => (segment.last_periodic, segment.last_loud) = (end, end),
-            1..=CONSONANT_BLOCKS if is_loud && silent <= MAX_GAP => segment.last_loud = end,
-            // No consonant is so long: it was noise.
-            _ if is_loud && silent == BLOCK as Position => segment.last_loud = segment.last_periodic,
+            1..=CONSONANT_BLOCKS if is_loud && (is_unbroken || is_consonant) => segment.last_loud = end,
+            // No consonant is so long: it is noise.
+            _ if self.since_voice == CONSONANT_BLOCKS + 1 && silent <= LINGERS => {
+                self.rise = Some(Rise { began: segment.last_periodic, last_loud: end, blocks: self.loud_blocks });
+                segment.last_loud = segment.last_periodic;
+            }
             _ => {}
         }
         segment.is_over = end - segment.last_loud > HANGOVER;
-        segment
+        self.segment = Some(segment);
     }
 
     fn look_for_onset(&mut self, end: Position, is_loud: bool) {
