@@ -54,8 +54,8 @@ async fn each_mode_has_its_own_idea_of_an_interruption(edition: Edition) {
                 let by = if mode == BargeInMode::Voice { BargeInBy::Voice } else { BargeInBy::Speech };
                 assert_eq!(cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(), [by]);
                 let (played_ms, cut) = spoke(&call)[0];
-                // The caller begins at 2,000 ms. The first transcript comes 400 ms later; 200 ms of voice are enough.
-                let expected = if mode == BargeInMode::Voice { 2_200..2_300 } else { 2_400..2_500 };
+                // The caller begins at 2,000 ms. The first transcript comes 400 ms later; 180 ms of voice are enough.
+                let expected = if mode == BargeInMode::Voice { 2_180..2_300 } else { 2_400..2_500 };
                 assert!(cut && expected.contains(&played_ms), "{mode:?}: {played_ms}");
                 assert_eq!(spoke(&call)[1], (600, false), "the answer is heard to its end");
             }

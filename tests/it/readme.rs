@@ -200,5 +200,5 @@ fn the_custom_payloads_that_are_shown_are_understood() {
             understood += 1;
         }
     }
-    assert_eq!(understood, 11);
+    assert_eq!(understood, 12);
 }
