@@ -86,10 +86,8 @@ impl EndRules {
 
     /// The rule that holds now. An agent that asks for a certain silence is not ended before it.
     fn rule(&self, setting: EndOfUtterance) -> EndOfUtterance {
-        match (self.by_page.unwrap_or(setting), self.agent.end_ms) {
-            (EndOfUtterance::Quick, Some(ms)) if self.by_page.is_none() => EndOfUtterance::After(ms),
-            (rule, _) => rule,
-        }
+        let by_agent = self.agent.end_ms.filter(|_| setting == EndOfUtterance::Quick).map(EndOfUtterance::After);
+        self.by_page.or(by_agent).unwrap_or(setting)
     }
 
     /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner ones
@@ -202,13 +200,15 @@ impl Call {
         }
         let unchanged_ms = self.now.ms_since(said.changed_at());
         let silence_ms = self.silence_after(heard).unwrap_or(unchanged_ms);
+        // The words are looked at only when it matters, because this runs for each frame.
+        let ends_no_thought = || is_unfinished(&self.config.words.language, said.text());
         let known = Known {
             silence_ms,
             hidden_ms: self.voice.hidden_ms(),
             unchanged_ms,
             is_final: said.is_final(),
             is_covered: self.is_covered(heard, silence_ms),
-            is_unfinished: is_unfinished(&self.config.words.language, said.text()),
+            is_unfinished: silence_ms >= QUICK_MS && self.end_rule() == EndOfUtterance::Quick && ends_no_thought(),
         };
         known.end(self.end_rule(), self.config.timeouts.final_settle_ms, self.end_rules.agent.end_ms)
     }
