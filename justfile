@@ -1,4 +1,4 @@
-# The checks of this repository; `.ci/run` runs them all.
+# The checks and measurements of this repository; `.ci/run` runs every check that must pass before a change lands.
 
 # Formatting, lints and documentation, with warnings denied
 check:

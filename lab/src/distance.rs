@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 /// How many bytes are read at once.
 const CHUNK_BYTES: usize = 16 << 10;
 
+/// The room in a buffer for another chunk, in bytes.
+const MIN_CHUNK_BYTES: usize = 1_024;
+
 /// How many chunks may be on their way. A second of the audio of a hundred calls, frame by frame, is half as many.
 const MAX_CHUNKS: usize = 10_000;
 
@@ -62,7 +65,10 @@ async fn carry(distance: Duration, mut from: impl AsyncRead + Unpin, mut to: imp
             if departs.send((Instant::now() + distance, chunk.split().freeze())).await.is_err() || is_over {
                 return;
             }
-            chunk.reserve(CHUNK_BYTES);
+            // A short chunk must not keep a whole buffer while it is on its way.
+            if chunk.capacity() < MIN_CHUNK_BYTES {
+                chunk.reserve(CHUNK_BYTES);
+            }
         }
     };
     let arriving = async move {

@@ -98,3 +98,13 @@ async fn a_receiver_that_takes_nothing_costs_no_call_anything_and_nothing_is_sai
     let metrics = harness.service.metrics_text();
     assert!(metrics.lines().any(|line| line.starts_with("dialbridge_events_total{result=\"lost\"} 2")), "{metrics}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_hangs_holds_up_no_other() {
+    let harness = telling(Edition::Cx, URL);
+    let collector = Collector::start(&harness.pipes, "turns.test:80");
+    collector.react([Reaction::Hangs]);
+    call(&harness).await;
+    let replies: Vec<Value> = collector.posted().iter().map(|posted| read(posted).1["ReplyText"].clone()).collect();
+    assert_eq!(replies, ["Hello!", "Two loaves.", "Hello!"], "the second turn before the first one is tried again");
+}

@@ -2,6 +2,7 @@
 //! Google's own settings are in force. Calls need none of it, so an agent that does not tell is no fault.
 
 use dialbridge_agents::{Endpointing, Product};
+use dialbridge_core::config::EndOfUtterance;
 
 use super::finding::Finding;
 use super::subject::{AgentSubject, session_id};
@@ -23,7 +24,7 @@ pub(super) async fn check(doctor: &Doctor, subject: &AgentSubject) -> Finding {
         Err(_) => skipped(format!("no answer to a turn of silence within {} s", doctor.web.deadline.as_secs_f32())),
         Ok(Err(why)) => skipped(format!("a turn of silence fails ({})", in_short(&why))),
         Ok(Ok(None)) => skipped("the agent sends no debugging info"),
-        Ok(Ok(Some(told))) => finding(told),
+        Ok(Ok(Some(told))) => finding(told, subject.end_of_utterance()),
     }
 }
 
@@ -31,7 +32,8 @@ pub(super) fn skipped(why: impl Into<String>) -> Finding {
     Finding::skipped(CHECK, why)
 }
 
-fn finding(told: Endpointing) -> Finding {
+/// `rule`: who ends an utterance in calls.
+fn finding(told: Endpointing, rule: EndOfUtterance) -> Finding {
     let no_speech = told.no_speech_ms.map(|ms| format!("the recogniser waits {ms} ms for speech"));
     let silence = told.endpointing_ms.map(|ms| format!("{ms} ms of silence end an utterance"));
     let says = match [no_speech, silence].into_iter().flatten().collect::<Vec<_>>().join(", and ") {
@@ -44,8 +46,8 @@ fn finding(told: Endpointing) -> Finding {
         return Finding::warning(CHECK, format!("{says}; the agent did not take single_utterance"), mend);
     }
     match told.endpointing_ms {
-        Some(ms) if ms > SLOW_MS => {
-            let mend = "lower the timeout in the agent's advanced speech settings, or set END_OF_UTTERANCE=quick";
+        Some(ms) if ms > SLOW_MS && !matches!(rule, EndOfUtterance::After(_)) => {
+            let mend = "lower the timeout in the agent's advanced speech settings, or set END_OF_UTTERANCE to a duration such as 800ms";
             Finding::warning(CHECK, says, mend)
         }
         Some(_) | None => Finding::ok(CHECK, says),
@@ -60,13 +62,16 @@ mod tests {
     #[test]
     fn what_the_agent_tells_is_said_and_a_long_wait_is_a_warning() {
         let told = |no_speech_ms, endpointing_ms, single_utterance| {
-            let finding = finding(Endpointing { no_speech_ms, endpointing_ms, single_utterance });
+            let finding =
+                finding(Endpointing { no_speech_ms, endpointing_ms, single_utterance }, EndOfUtterance::Agent);
             (finding.mark, finding.says)
         };
         let says = "the recogniser waits 5000 ms for speech, and 800 ms of silence end an utterance";
         assert_eq!(told(Some(5_000), Some(800), true), (Mark::Ok, says.to_owned()));
         assert_eq!(told(None, None, true).0, Mark::Ok);
         assert_eq!(told(Some(5_000), Some(1_600), true).0, Mark::Warning);
+        let slow = Endpointing { no_speech_ms: None, endpointing_ms: Some(1_600), single_utterance: true };
+        assert_eq!(finding(slow, EndOfUtterance::After(800)).mark, Mark::Ok, "the service ends utterances");
         let (mark, says) = told(Some(5_000), Some(800), false);
         assert!(mark == Mark::Warning && says.contains("single_utterance"), "{says}");
     }

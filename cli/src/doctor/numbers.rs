@@ -1,5 +1,7 @@
 //! Twilio's numbers: whether their calls come to this service, and come back when something fails.
 
+use std::time::Duration;
+
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
@@ -71,7 +73,7 @@ pub(crate) async fn check(
         }
         return findings;
     }
-    let deadline = doctor.web.deadline * PAGES_IN_TIME;
+    let deadline = list_deadline(doctor);
     let all = match tokio::time::timeout(deadline, list(doctor, api, &api.account_sid, "")).await {
         Ok(Ok(all)) => all,
         Ok(Err(refused)) => return vec![refused.fault(CHECK)],
@@ -89,6 +91,11 @@ pub(crate) async fn check(
         });
     }
     if ours.is_empty() { vec![none(&all, public)] } else { ours }
+}
+
+/// How long a list of numbers may take.
+pub(super) fn list_deadline(doctor: &Doctor) -> Duration {
+    doctor.web.deadline * PAGES_IN_TIME
 }
 
 /// Finds the number with that name in the account.

@@ -9,16 +9,22 @@ use super::twilio::{Subaccount, TwilioApi};
 
 const CHECK: &str = "subaccount";
 
-/// Checks the numbers of subaccounts that lead here. Nothing is said of others.
+/// Checks the numbers of subaccounts that lead here. Other subaccounts are not reported.
 pub(super) async fn check(doctor: &Doctor, api: Option<&TwilioApi>, subject: &Subject) -> Vec<Finding> {
     let (Some(api), Some(public)) = (api, subject.public_url.as_ref()) else { return Vec::new() };
     let mut findings = Vec::new();
     for Subaccount { sid, token } in &api.subaccounts {
-        let all = match numbers::list(doctor, api, sid, "").await {
-            Ok(all) => all,
-            Err(refused) => {
+        let all = match tokio::time::timeout(numbers::list_deadline(doctor), numbers::list(doctor, api, sid, "")).await
+        {
+            Ok(Ok(all)) => all,
+            Ok(Err(refused)) => {
+                let why = format!("the numbers of {sid} cannot be read ({})", refused.says);
+                findings.push(Finding::skipped(CHECK, why));
+                continue;
+            }
+            Err(_) => {
                 findings
-                    .push(Finding::skipped(CHECK, format!("the numbers of {sid} cannot be read ({})", refused.says)));
+                    .push(Finding::skipped(CHECK, format!("the list of the numbers of {sid} does not end in time")));
                 continue;
             }
         };
@@ -27,6 +33,10 @@ pub(super) async fn check(doctor: &Doctor, api: Option<&TwilioApi>, subject: &Su
             continue;
         }
         let leads = format!("{} of the numbers of subaccount {sid} lead here", ours.len());
+        let Some(token) = token else {
+            findings.push(Finding::skipped(CHECK, format!("{leads}; Twilio does not show its token")));
+            continue;
+        };
         let is_known = subject.twilio.auth_tokens.iter().any(|known| known.expose() == token.expose());
         findings.push(if is_known {
             Finding::ok(CHECK, format!("{leads}, and its token is in TWILIO_AUTH_TOKEN"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dialbridge_core::agent::{TurnInput, TurnStart};
 use dialbridge_core::audio::{BYTES_PER_MS, MULAW_SILENCE};
-use dialbridge_core::config::StreamShape;
+use dialbridge_core::config::{EndOfUtterance, StreamShape};
 use dialbridge_core::words::starting_text;
 use dialbridge_core::{AgentEvent, StreamId};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -113,6 +113,11 @@ impl AgentSubject {
     /// `SPEECH_MODEL`.
     pub(crate) fn speech_model(&self) -> Option<&str> {
         self.config.speech.model.as_deref()
+    }
+
+    /// `END_OF_UTTERANCE`.
+    pub(crate) fn end_of_utterance(&self) -> EndOfUtterance {
+        self.config.call.end_of_utterance
     }
 
     /// The language of its calls.

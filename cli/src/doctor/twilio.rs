@@ -42,12 +42,13 @@ pub(crate) struct Refused {
 #[derive(Debug)]
 pub(super) struct Subaccount {
     pub(super) sid: String,
-    pub(super) token: Secret,
+    /// `None` if Twilio does not show it.
+    pub(super) token: Option<Secret>,
 }
 
 impl Subaccount {
     fn has_token(&self, token: &Secret) -> bool {
-        self.token.expose() == token.expose()
+        self.token.as_ref().is_some_and(|own| own.expose() == token.expose())
     }
 }
 
@@ -60,7 +61,7 @@ async fn subaccounts(doctor: &Doctor, api: &TwilioApi) -> Result<Vec<Subaccount>
     let subaccount = |account: &Value| {
         let text = |name: &str| account[name].as_str().map(ToOwned::to_owned);
         let sid = text("sid").filter(|sid| *sid != api.account_sid)?;
-        Some(Subaccount { sid, token: Secret::new(text("auth_token").unwrap_or_default()) })
+        Some(Subaccount { sid, token: text("auth_token").map(Secret::new) })
     };
     let accounts = page["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(accounts.iter().filter_map(subaccount).take(MAX_SUBACCOUNTS).collect())

@@ -35,7 +35,7 @@ impl AgentBreaker {
     }
 
     /// What a stream waits for before it opens; `None` if it need not wait.
-    pub(crate) fn turn(self: &Arc<Self>) -> Option<OpenPermit> {
+    pub(crate) fn permit(self: &Arc<Self>) -> Option<OpenPermit> {
         let breaker = self.clone();
         let until = self.begin()?;
         Some(Box::pin(async move {

@@ -167,8 +167,8 @@ impl Effects {
     fn command(&mut self, stream: StreamId, command: AgentCommand) {
         if let AgentCommand::Open(start) = &command {
             let events = self.events.clone();
-            let (agent, session, turn) = (&self.context.agent, &self.context.session, self.context.breaker.turn());
-            let handle = agent.open_after(turn, session, stream, start, events, self.tasks.set());
+            let (agent, session, permit) = (&self.context.agent, &self.context.session, self.context.breaker.permit());
+            let handle = agent.open_after(permit, session, stream, start, events, self.tasks.set());
             self.streams.insert(stream, OpenStream { handle, opened: Instant::now(), has_message: false });
             return;
         }

@@ -60,11 +60,13 @@ pub(crate) struct PromptClients {
     pub(crate) configured: HttpClient,
     /// For hosts that an agent names. It connects to none but those of `PROMPT_HOSTS`.
     pub(crate) named: HttpClient,
-    /// How much more audio may be fetched now. All agents share it.
-    pub(crate) room: Arc<FetchRoom>,
+    /// How many more recordings may be fetched now. All agents share it.
+    pub(crate) recordings: Arc<FetchRoom>,
+    /// The same for syntheses, which a slow host of recordings must not hold up.
+    pub(crate) syntheses: Arc<FetchRoom>,
 }
 
-/// Room for audio that is being fetched, in MiB. What finds none waits.
+/// Room for audio that is being fetched, in MiB. A fetch that finds none waits.
 #[derive(Debug)]
 pub(crate) struct FetchRoom(Semaphore);
 
@@ -105,7 +107,7 @@ enum Source<'a> {
     Storage(&'a str),
 }
 
-/// The tag of a recording, and the URL that gave it. Only there it means anything.
+/// The tag of a recording, and the URL that gave it. Only that URL understands it.
 #[derive(Debug, Clone)]
 struct Tag {
     url: String,
@@ -171,7 +173,7 @@ impl Prompts {
         if let Some(audio) = self.younger_than(FRESH, uri) {
             return Ok(audio);
         }
-        let _room = self.0.clients.room.take(self.0.config.max_bytes.div_ceil(1 << 20)).await;
+        let _room = self.0.clients.recordings.take(self.0.config.max_bytes.div_ceil(1 << 20)).await;
         // Another call may have fetched it while this one waited.
         if let Some(audio) = self.younger_than(FRESH, uri) {
             return Ok(audio);
@@ -223,7 +225,7 @@ impl Prompts {
         if let Some(audio) = self.younger_than(MAX_KEPT, &key) {
             return Ok(audio);
         }
-        let _room = self.0.clients.room.take(SYNTHESIS_MIB).await;
+        let _room = self.0.clients.syntheses.take(SYNTHESIS_MIB).await;
         if let Some(audio) = self.younger_than(MAX_KEPT, &key) {
             return Ok(audio);
         }

@@ -9,7 +9,7 @@ use super::webhook::Webhook;
 /// How much of Twilio's sentence we keep, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
 
-/// So many digits may be a telephone number.
+/// A number of at least this many digits may be a telephone number.
 const MIN_NUMBER_DIGITS: usize = 6;
 
 /// How a transfer ended without a conversation.

@@ -55,7 +55,7 @@ const MAX_TYPING_ERRORS: usize = 2;
 /// How much of a path a log shows, in characters.
 const MAX_SHOWN_CHARS: usize = 80;
 
-/// So many digits may be somebody's number.
+/// A number of at least this many digits may be a telephone number.
 const MIN_NUMBER_DIGITS: usize = 4;
 
 /// Counts and logs a request to a path that we do not have, if the path is near one of ours or the request is Twilio's.

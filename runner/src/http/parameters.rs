@@ -39,7 +39,7 @@ type Pair = (String, String);
 type LeftOut = (String, &'static str);
 
 /// The two numbers, the facts that core needs or that the agent is told, and what the voice-url tells: session parameters, the
-/// page at which the call begins, and the caller's data. What Twilio or the agent would not take is left out and logged.
+/// page at which the call begins, and the caller's data. Leaves out and logs the parameters that Twilio or the agent would refuse.
 pub(super) fn parameters(
     admission: &Admission,
     webhook: &Webhook,

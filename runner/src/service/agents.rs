@@ -50,7 +50,8 @@ impl Agents {
         client: &HttpClient,
         max_streams: usize,
     ) -> Result<Self, AgentError> {
-        let (mut agents, room) = (Self::default(), Arc::new(FetchRoom::default()));
+        let mut agents = Self::default();
+        let (recordings, syntheses) = (Arc::new(FetchRoom::default()), Arc::new(FetchRoom::default()));
         // Agents with different credentials must not share fetched audio.
         let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
         for (name, config) in configs {
@@ -69,7 +70,8 @@ impl Agents {
                     let clients = PromptClients {
                         configured: client.clone(),
                         named: HttpClient::new(Arc::new(guarded)).map_err(AgentError::Tls)?,
-                        room: room.clone(),
+                        recordings: recordings.clone(),
+                        syntheses: syntheses.clone(),
                     };
                     place.insert(Prompts::new(clients, agent.auth(), config.prompts.clone())).clone()
                 }

@@ -65,7 +65,12 @@ impl Recordings {
         let tls = (*self.authority.client()).clone();
         let client = |dial: Arc<dyn dialbridge_net::dial::Dial>| HttpClient::with_tls(dial, tls.clone());
         let named = client(Arc::new(Guarded::new(Arc::new(Tcp), hosts)));
-        let clients = PromptClients { configured: client(Arc::new(Tcp)), named, room };
+        let clients = PromptClients {
+            configured: client(Arc::new(Tcp)),
+            named,
+            recordings: room,
+            syntheses: Arc::new(FetchRoom::default()),
+        };
         let config = PromptsConfig {
             max_bytes: 20 << 20,
             storage_endpoint: String::new(),

@@ -2,7 +2,8 @@
 //! webhook.
 //!
 //! A call puts its events into a bounded queue and continues. The webhook's task posts them in batches, one at a time,
-//! so that the events of a call arrive in order. Events that are not accepted in time count as lost.
+//! so that the events of a call arrive in order. Callbacks in the form of Twilio's connector go out each in a request of its
+//! own, so a later one may arrive first. Events that are not accepted in time count as lost.
 
 mod call_events;
 mod signature;

@@ -2,7 +2,8 @@
 //! those who move over from it.
 //!
 //! The names: Twilio's pages on `<VirtualAgent>` and on its Studio widget, and public receivers of these requests
-//! (chaosloth/flex-dialogflow-voice-transcript). What neither this service nor the agent knows is left out.
+//! (chaosloth/flex-dialogflow-voice-transcript). The form leaves out fields that neither this service
+//! nor the agent knows.
 
 use std::sync::Arc;
 

@@ -27,7 +27,10 @@ const BATCH: OutboxLimits = OutboxLimits { items: 100, bytes: 256 * 1024 };
 const RETRY_POLICY: RetryPolicy = RetryPolicy { attempts: 5, timeout: Duration::from_secs(5) };
 
 /// How many callbacks are posted at once, each in a request of its own.
-const AT_ONCE: OutboxLimits = OutboxLimits { items: 32, bytes: 8 << 20 };
+const AT_ONCE: usize = 32;
+
+/// One callback.
+const ONE: OutboxLimits = OutboxLimits { items: 1, bytes: 0 };
 
 /// `datacontenttype` of a batch in CloudEvents' JSON format.
 const BATCH_TYPE: &str = "application/cloudevents-batch+json";
@@ -96,31 +99,35 @@ impl Webhook {
     }
 
     async fn post_all(self: &Arc<Self>) {
-        loop {
-            match &self.posts {
-                Posts::Events(_) => {
-                    let batch = self.outbox.batch(BATCH).await;
-                    self.post(format!("[{}]", batch.join(",")).into(), batch.len()).await;
-                    self.outbox.settle(batch.len());
-                }
-                Posts::Callbacks(..) => {
-                    let batch = self.outbox.batch(AT_ONCE).await;
-                    let count = batch.len();
-                    self.post_each(batch).await;
-                    self.outbox.settle(count);
-                }
-            }
+        match &self.posts {
+            Posts::Events(_) => self.post_batches().await,
+            Posts::Callbacks(..) => self.post_each().await,
         }
     }
 
-    /// Posts these forms at once, each in a request of its own.
-    async fn post_each(self: &Arc<Self>, forms: Vec<String>) {
-        let mut posting = JoinSet::new();
-        for form in forms {
-            let webhook = self.clone();
-            posting.spawn(async move { webhook.post(form.into(), 1).await });
+    async fn post_batches(&self) {
+        loop {
+            let batch = self.outbox.batch(BATCH).await;
+            self.post(format!("[{}]", batch.join(",")).into(), batch.len()).await;
+            self.outbox.settle(batch.len());
         }
-        while posting.join_next().await.is_some() {}
+    }
+
+    /// Posts each form in a request of its own, many at once. A later one may be there first, so a form may count as settled
+    /// while up to [`AT_ONCE`] earlier ones are on their way.
+    async fn post_each(self: &Arc<Self>) {
+        let mut posting = JoinSet::new();
+        loop {
+            tokio::select! {
+                forms = self.outbox.batch(ONE), if posting.len() < AT_ONCE => {
+                    for form in forms {
+                        let webhook = self.clone();
+                        posting.spawn(async move { webhook.post(form.into(), 1).await });
+                    }
+                }
+                Some(_) = posting.join_next() => self.outbox.settle(1),
+            }
+        }
     }
 
     /// Posts a body with this many events.
