@@ -241,7 +241,8 @@ fn a_prompt_without_text_is_guarded_by_level_alone() {
 #[test]
 fn a_text_beside_a_recording_may_be_anywhere_in_it() {
     let mut test = TestCall::started(starting_text());
-    let recording = Prompt { audio: Vec::new(), uri: Some("https://example.com/a.wav".to_owned()), ..prompt(0) };
+    let recording =
+        Prompt { audio: [].as_slice().into(), uri: Some("https://example.com/a.wav".to_owned()), ..prompt(0) };
     let both = Answer { text: HOURS.to_owned(), prompts: vec![recording, prompt(2_000)], ..answer(0) };
     test.agent(1, AgentEvent::Answer(Box::new(both)));
     test.fetched(1, Ok(&[0x21; 6_000 * 8]));

@@ -22,6 +22,8 @@ mod waiting;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::agent::Prompt;
 use crate::audio::wav::is_wav;
 use crate::audio::{AudioFormat, BYTES_PER_MS};
@@ -220,7 +222,7 @@ impl Playback {
             // An address does not tell the coding. Without a header the bytes could be a web page, which would play as
             // noise.
             Ok(audio) if !is_wav(audio) => Err("the audio that the agent names is no WAV"),
-            Ok(audio) => Ok(audio.to_vec()),
+            Ok(audio) => Ok(Bytes::copy_from_slice(audio)),
             Err(why) => Err(why),
         };
         match bytes {
@@ -312,7 +314,7 @@ impl Playback {
         self.driver_room_ms = ms;
     }
 
-    fn add(&mut self, format: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime) -> Length {
+    fn add(&mut self, format: AudioFormat, bytes: Bytes, kind: Kind, now: CallTime) -> Length {
         let room_ms = self.room_ms();
         match self.waiting.back_mut() {
             Some(Waiting::Audio(last)) if last.is_continued_by(format, &bytes, kind) => last.add(bytes, now, room_ms),

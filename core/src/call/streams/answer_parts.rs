@@ -1,5 +1,7 @@
 //! The parts of one answer: what has come, what was played of it, and whether the caller may barge in.
 
+use bytes::Buf as _;
+
 use crate::agent::{Answer, AnswerPart, Prompt};
 use crate::checksum::Checksum;
 use crate::time::CallTime;
@@ -130,7 +132,7 @@ impl AnswerParts {
             AnswerPart::Final | AnswerPart::Open => {
                 if let Some(first) = prompts.first_mut() {
                     let new = self.partial.new_part(&first.audio).len();
-                    first.audio.drain(..first.audio.len() - new);
+                    first.audio.advance(first.audio.len() - new);
                 }
             }
         }
