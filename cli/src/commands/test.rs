@@ -47,7 +47,7 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         Ok(coverage) => coverage,
         Err(why) => return log_and_exit(&why, BROKEN),
     };
-    log::start(Severity::Error, std::io::stderr);
+    log::start(Severity::Error, super::log_style(), std::io::stderr);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
     let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };

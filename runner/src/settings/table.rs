@@ -23,7 +23,7 @@ use super::prompts::prompt_hosts;
 use super::public_url::{PublicUrl, public_url};
 use super::recording::recording;
 use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
-use super::severity::Severity;
+use super::severity::{LogFormat, Severity};
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url,
     call_parameters, caller_id, ces_entry_agent, digits_form, end_of_utterance, endpoint, event, fallback_twiml,
@@ -65,6 +65,9 @@ settings! {
         Agent OVERFLOW_URL: String = web_url().otherwise("the caller hears that all lines are busy");
         /// The least severity that is logged; debug shows what was said
         Service LOG_LEVEL: Severity = form("LEVEL", "debug, info, warning, error", log_level).default_is("info");
+        /// How the lines of the log are written
+        Service LOG_FORMAT: LogFormat = choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            .otherwise("text on a terminal, else json");
         /// When a live call goes to another media stream, in a gap of the conversation; 0: never
         Service MIGRATE_AFTER_SECONDS: u64 = form("SECONDS", "0, 120 to 86400", renewal_seconds).example("3300")
             .otherwise("3300 on Cloud Run and App Engine, else 0");
