@@ -17,7 +17,7 @@ use crate::tape::{Header, Marks, TapeError, wrong};
 pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
-    let header: Header = serde_json::from_str(first).map_err(|error| wrong(at, format!("no header: {error}")))?;
+    let header = Header::parse(first).map_err(|what| wrong(at, what))?;
     let header = Header { config: config.clone(), marks: Marks::Simulated, ..header };
     let header = serde_json::to_value(header).map_err(|error| wrong(at, error.to_string()))?;
     let mut retaken = format!("{header}\n");
