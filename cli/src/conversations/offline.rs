@@ -1,18 +1,14 @@
 //! Runs a file against the tape of its recorded run: no network, and no time passes.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use dialbridge_core::replay::play;
 use dialbridge_core::tape::Tape;
-use dialbridge_runner::settings::with_settings;
+use dialbridge_runner::settings::{Settings, with_settings};
 
 use super::file::ConversationFile;
 use super::seen::SeenCall;
-
-/// The longest tape that is read, in bytes.
-const MAX_TAPE_BYTES: u64 = 256 << 20;
+use crate::files::{self, MAX_TAPE_BYTES};
 
 /// The editions that a tape can have.
 pub const EDITIONS: [&str; 3] = ["cx", "es", "ces"];
@@ -42,7 +38,11 @@ impl ConversationFile {
         if let Some(what) = recorded.difference(&self.conversation(&steps)) {
             return Err(format!("{}: the tape no longer fits the file: {what}; {anew}", path.display()));
         }
-        let own = self.settings.iter().map(|(name, value)| format!("{name}={value}"));
+        // The tape shows what a setting of the agent or the service did in the recording, and no other value of it.
+        let is_played = |(name, value): &(&String, &String)| {
+            Settings::is_of_call(name) || recorded.settings.get(*name) != Some(*value)
+        };
+        let own = self.settings.iter().filter(is_played).map(|(name, value)| format!("{name}={value}"));
         let changes: Vec<String> = own.chain(changes.iter().cloned()).collect();
         let config = with_settings(&tape.header.config, &tape.header.edition, &changes)?;
         let mut seen = SeenCall::of(&play(&tape, steps, config));
@@ -54,11 +54,7 @@ impl ConversationFile {
 }
 
 fn read_tape(path: &Path) -> Result<Tape, String> {
-    let told = |error: io::Error| format!("{}: {error}", path.display());
-    if fs::metadata(path).map_err(told)?.len() > MAX_TAPE_BYTES {
-        return Err(format!("{}: it has more than {} MiB, too many for a tape", path.display(), MAX_TAPE_BYTES >> 20));
-    }
-    let text = fs::read_to_string(path).map_err(told)?;
+    let text = files::text(path, MAX_TAPE_BYTES)?;
     let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let is_whole = tape.outputs.iter().any(|line| line.contains("\"close\""));
     if !is_whole {

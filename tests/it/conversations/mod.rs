@@ -149,6 +149,17 @@ async fn a_setting_that_ends_the_input_sooner_moves_the_answer_by_as_much() {
     assert!(differences[0].around.iter().any(|line| line.contains("hours")), "the trace is shown: {told}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_is_put_back_to_its_default_is_played_too() {
+    let folder = Folder::new().with_doc("menu/agent.toml").with_doc("menu/menu.toml");
+    recorded(&folder, "menu.toml").await;
+    let later = offline(&folder, "menu.toml", &["DTMF_INTERDIGIT_MS=3000"]).await;
+    let told = told(&later);
+    let Verdict::Failed(differences) = &later.verdict else { panic!("{told}") };
+    assert_eq!((differences[0].step, differences[0].key.as_str()), (Some(2), "within_s"), "{told}");
+    assert!(differences[0].found.starts_with("3.180"), "{told}");
+}
+
 /// An agent whose recogniser knows the words early, and ends the utterance late.
 const LATE_END: &str = r#"
 end_of_utterance_ms = 1200

@@ -156,5 +156,5 @@ fn a_file_that_is_too_long_is_not_read() {
     std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
     let error = ConversationFile::read(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
-    assert!(error.0[0].what.contains("too many for a conversation file"), "{error:?}");
+    assert!(error.0[0].what.contains("it has more than 1 MiB"), "{error:?}");
 }
