@@ -1,6 +1,7 @@
 //! `test`: runs conversation files.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::conversations::{
     Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
     of_recordings, of_tape,
 };
+use crate::junit;
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -47,6 +49,9 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         Ok(coverage) => coverage,
         Err(why) => return log_and_exit(&why, BROKEN),
     };
+    if let Some(Err(why)) = args.junit.as_deref().map(junit::check_writable) {
+        return log_and_exit(&why, BROKEN);
+    }
     log::start(Severity::Error, std::io::stderr);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
@@ -110,7 +115,7 @@ fn new(sources: &[PathBuf], out: Option<&Path>) -> Result<(Vec<PathBuf>, Vec<Str
     if sources.len() > 1 {
         return Err("one tape at a time: each becomes a file of its own".to_owned());
     }
-    of_tape(first, &out).map(|written| (written, Vec::new()))
+    of_tape(first, &out)
 }
 
 /// The settings of the environment.
@@ -127,10 +132,24 @@ fn mode(args: &TestArgs) -> Result<Mode, String> {
     if let Some(url) = &args.url {
         let auth_token = args.auth_token.as_deref().and_then(first_of).map(ToOwned::to_owned);
         let admin_token = args.admin_token.clone().filter(|token| !token.is_empty());
+        if admin_token.is_some() {
+            check_private(url)?;
+        }
         return Ok(Mode::Url(RunningService { voice_url: voice_url(url, &[])?, auth_token, admin_token, dial }));
     }
     let surroundings = Surroundings::sockets(dial);
     Ok(if args.record { Mode::Record(surroundings) } else { Mode::Live(surroundings) })
+}
+
+/// Refuses a URL to which the admin token would go in plaintext. Loopback is this machine.
+fn check_private(url: &str) -> Result<(), String> {
+    let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if uri.scheme_str() == Some("https") || is_local {
+        return Ok(());
+    }
+    Err(format!("ADMIN_TOKEN would go to {host} unencrypted: use https in --url, or leave the token out"))
 }
 
 /// Tells each result as it comes, and on a terminal how far the run has come.
@@ -160,4 +179,20 @@ impl Progress {
 fn say(text: &str) {
     // A reader that has read enough closes the pipe.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_token_goes_over_https_or_to_this_machine() {
+        for url in ["https://calls.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/twiml", "http://localhost"]
+        {
+            assert_eq!(check_private(url), Ok(()), "{url}");
+        }
+        for url in ["http://calls.example.com", "http://10.0.0.7:8080/twiml", "http://localhost.example.com"] {
+            assert!(check_private(url).unwrap_err().contains("unencrypted: use https"), "{url}");
+        }
+    }
 }
