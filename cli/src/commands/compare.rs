@@ -127,6 +127,11 @@ fn difference(file: &str, then: &Value, now: &Value, is_same_edition: bool) -> O
     }
     let wait = |step: &Value| step["withinMs"].as_i64();
     let waits = match (wait(then), wait(now)) {
+        (Some(0..), Some(is @ ..0)) => {
+            lines.push(format!("wait: the answer begins {} s before the caller has finished now", seconds(-is)));
+            rank = 0;
+            i64::MAX
+        }
         (Some(was), Some(is)) if (is - was).abs() >= MIN_DIFFERENCE_MS => {
             lines.push(format!("wait: {} s is now {} s", seconds(was), seconds(is)));
             is - was
@@ -149,7 +154,8 @@ fn difference(file: &str, then: &Value, now: &Value, is_same_edition: bool) -> O
 }
 
 fn seconds(ms: i64) -> String {
-    format!("{}.{:02}", ms / 1_000, ms % 1_000 / 10)
+    let sign = if ms < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", ms.abs() / 1_000, ms.abs() % 1_000 / 10)
 }
 
 fn as_lines(turns: &[Turn], same: usize, notes: &[String]) -> String {
@@ -237,6 +243,11 @@ mod tests {
             "b.toml: only in the old run",
         ];
         assert_eq!(notes, told);
+        let mut early = json!({ "file": "a.toml", "steps": [step(2, "a", "b", None)] });
+        early["steps"][0]["withinMs"] = json!(-400);
+        let (turns, ..) = compared(&old[..1], &[early]);
+        let told = "wait: the answer begins 0.40 s before the caller has finished now";
+        assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, told));
         let (turns, ..) = compared(&old[..1], &[json!({ "file": "a.toml", "steps": [step(2, "a", "b", None)] })]);
         assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, "wait: 0.00 s, and now no answer is heard"));
     }

@@ -96,7 +96,7 @@ impl ConversationFile {
             agent: self.agent.clone().unwrap_or_default(),
             language: self.language.clone().unwrap_or_default(),
             params: self.params.clone(),
-            settings: self.settings.clone(),
+            settings: self.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect(),
             steps: steps.iter().map(recorded).collect(),
         }
     }

@@ -43,13 +43,22 @@ pub struct ConversationFile {
     /// Session parameters of the voice-url.
     pub params: BTreeMap<String, String>,
     /// Settings for this call alone, by the names of their variables.
-    pub settings: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, FileSetting>,
     /// The expectations of the greeting; `None` if the file does not name it.
     pub greeting: Option<Vec<Expectation>>,
     /// The steps of the caller, in order.
     pub steps: Vec<FileStep>,
     /// The expectations of the whole call.
     pub end: Vec<Expectation>,
+}
+
+/// A setting of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSetting {
+    /// Where it stands.
+    pub line: usize,
+    /// Its value.
+    pub value: String,
 }
 
 /// One step of the caller's.
@@ -223,6 +232,12 @@ impl ConversationFile {
         }
     }
 
+    /// Its settings of which the name `is_wanted`, as `NAME=VALUE`, and those of the command line after them.
+    pub(super) fn changes(&self, is_wanted: impl Fn(&str) -> bool, further: &[String]) -> Vec<String> {
+        let own = self.settings.iter().filter(|(name, _)| is_wanted(name));
+        own.map(|(name, setting)| format!("{name}={}", setting.value)).chain(further.iter().cloned()).collect()
+    }
+
     fn of<'a>(mut table: Fields<'a>, path: &Path, source: &mut Source<'a>) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut text = |key: &str, source: &mut Source<'_>| table.take(key)?.text(source);
@@ -265,7 +280,7 @@ fn scalars<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, St
     table.take_all().into_iter().filter_map(|(key, field)| Some((key, field.scalar(source)?))).collect()
 }
 
-fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, String> {
+fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, FileSetting> {
     let Some(mut table) = field.table(source) else { return BTreeMap::new() };
     let mut settings = BTreeMap::new();
     for (name, field) in table.take_all() {
@@ -274,7 +289,7 @@ fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, S
         match setting_fault(&name, &value) {
             Some(fault) => source.fault(line, fault),
             None => {
-                settings.insert(name, value);
+                settings.insert(name, FileSetting { line, value });
             }
         }
     }

@@ -47,9 +47,7 @@ impl ConversationFile {
         given: &Settings,
         changes: &[String],
     ) -> Result<LiveCall, String> {
-        let own = self.settings.iter().map(|(name, value)| format!("{name}={value}"));
-        let own: Vec<String> = own.chain(changes.iter().cloned()).collect();
-        let mut stack = Stack::start(surroundings, given, &own).await?;
+        let mut stack = Stack::start(surroundings, given, &self.changes(|_| true, changes)).await?;
         self.speak(&stack).await?;
         let steps = self.caller()?;
         let agent = self.agent.as_ref().unwrap_or(&stack.default_agent);

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use dialbridge_core::replay::play;
-use dialbridge_core::tape::Tape;
+use dialbridge_core::tape::{Conversation, Tape};
 use dialbridge_runner::settings::{Settings, with_settings};
 
-use super::file::ConversationFile;
+use super::file::{ConversationFile, FileSetting};
 use super::seen::SeenCall;
 use crate::files::{self, MAX_TAPE_BYTES};
 
@@ -38,18 +38,25 @@ impl ConversationFile {
         if let Some(what) = recorded.difference(&self.conversation(&steps)) {
             return Err(format!("{}: the tape no longer fits the file: {what}; {anew}", path.display()));
         }
-        // The tape shows what a setting of the agent or the service did in the recording, and no other value of it.
-        let is_played = |(name, value): &(&String, &String)| {
-            Settings::is_of_call(name) || recorded.settings.get(*name) != Some(*value)
-        };
-        let own = self.settings.iter().filter(is_played).map(|(name, value)| format!("{name}={value}"));
-        let changes: Vec<String> = own.chain(changes.iter().cloned()).collect();
+        if let Some(what) = self.unseen_setting(recorded) {
+            return Err(format!("{what}; {anew}"));
+        }
+        let changes = self.changes(Settings::is_of_call, changes);
         let config = with_settings(&tape.header.config, &tape.header.edition, &changes)?;
         let mut seen = SeenCall::of(&play(&tape, steps, config));
         if let Some(stopped) = &mut seen.stopped {
             *stopped = format!("{}: the call leaves its tape: {stopped}; {anew}", path.display());
         }
         Ok(seen)
+    }
+
+    /// A setting of the agent or the service that is not as in the recording. No tape shows what it changes.
+    fn unseen_setting(&self, recorded: &Conversation) -> Option<String> {
+        let is_other = |(name, setting): &(&String, &FileSetting)| {
+            !Settings::is_of_call(name) && recorded.settings.get(*name) != Some(&setting.value)
+        };
+        let (name, FileSetting { line, value }) = self.settings.iter().find(is_other)?;
+        Some(format!("line {line}: the tape was recorded without {name}={value}, and cannot show what it changes"))
     }
 }
 

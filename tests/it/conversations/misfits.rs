@@ -73,9 +73,9 @@ async fn a_call_that_gives_the_agent_something_else_leaves_its_tape_and_says_whe
 #[tokio::test(start_paused = true)]
 async fn a_setting_that_a_tape_cannot_show_is_refused_unless_it_was_recorded_with_it() {
     let folder = menu().await;
-    let why = "SPEAKING_RATE changes nothing in a recorded call";
     let told = broken(&folder, &["SPEAKING_RATE=2"]).await;
-    assert!(told.contains(why), "{told}");
+    assert!(told.contains("SPEAKING_RATE changes nothing in a recorded call"), "{told}");
+    let why = "line 2: the tape was recorded without SPEAKING_RATE=";
     let file = folder.read("menu.toml").replace("settings = {", "settings = { SPEAKING_RATE = 1.5,");
     folder.write("menu.toml", &file);
     assert!(broken(&folder, &[]).await.contains(why));

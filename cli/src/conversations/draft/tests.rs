@@ -108,7 +108,7 @@ fn cx_test_cases_become_texts() {
             (file.name.as_str(), written[0].file_name().unwrap()),
             ("Orders / bread", "orders-bread.toml".as_ref())
         );
-        assert_eq!(file.settings["DIALOGFLOW_STARTING_TEXT"], "hello");
+        assert_eq!(file.settings["DIALOGFLOW_STARTING_TEXT"].value, "hello");
         assert_eq!(file.greeting.unwrap().len(), 2);
         let actions: Vec<Action> = file.steps.into_iter().map(|step| step.action).collect();
         assert_eq!(actions, [Action::Text("two loaves".to_owned()), Action::Digits("12#".to_owned())]);
