@@ -63,11 +63,11 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
     if args.out.is_some() && tapes.len() > 1 {
         return log_and_exit("--out takes the audio of one tape", USAGE);
     }
-    if let Some(Err(why)) = args.junit.as_deref().map(junit::check_writable) {
-        return log_and_exit(&why, 1);
-    }
     if tapes.is_empty() && worst == ExitCode::SUCCESS {
         return log_and_exit("there is no tape there: a file that ends in .jsonl", NOTHING);
+    }
+    if let Some(Err(why)) = args.junit.as_deref().map(junit::check_writable) {
+        return log_and_exit(&why, 1);
     }
     let mut cases = Vec::new();
     for tape in &tapes {

@@ -34,45 +34,12 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     if let Some(command) = &args.command {
         return write(command);
     }
-    let is_offline = !args.live && !args.record && args.url.is_none();
-    if is_offline && args.retries > 0 {
-        return log_and_exit(
-            "--retries is for --live, --record and --url: a run from a tape always goes the same way",
-            USAGE,
-        );
-    }
-    let mode = match mode(args) {
-        Ok(mode) => mode,
-        Err(why) => return log_and_exit(&why, CONFIG),
+    let (run, found, coverage) = match prepared(args) {
+        Ok(prepared) => prepared,
+        Err((why, code)) => return log_and_exit(&why, code),
     };
-    let coverage = match args.coverage.as_deref().map(Coverage::of).transpose() {
-        Ok(coverage) => coverage,
-        Err(why) => return log_and_exit(&why, BROKEN),
-    };
-    if let Some(Err(why)) = args.junit.as_deref().map(junit::check_writable) {
-        return log_and_exit(&why, BROKEN);
-    }
     log::start(Severity::Error, std::io::stderr);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
-    let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };
-    let found = Found::of(&args.paths);
-    let began = Instant::now();
-    let mut progress = Progress { is_json: args.json, summary: Summary { others: found.others, ..Summary::default() } };
-    for (path, why) in found.faults {
-        progress.done(TestResult::broken(&path, vec![why]), 0);
-    }
-    run.files(found.files, |result, count| progress.done(result, count)).await;
-    let Progress { mut summary, .. } = progress;
-    summary.took = began.elapsed();
-    summary.coverage = coverage;
-    let seen = summary.results.iter().filter_map(|result| result.seen.as_ref());
-    if let Some(coverage) = &mut summary.coverage {
-        seen.for_each(|call| coverage.add(call));
-    }
-    if summary.results.is_empty() {
-        return log_and_exit("there is no conversation file there: a TOML file with [[step]]", BROKEN);
-    }
+    let summary = summary(&run, found, coverage, args.json).await;
     if let Some(junit) = &args.junit
         && let Err(error) = std::fs::write(junit, summary.junit())
     {
@@ -84,6 +51,41 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         (0, _) => ExitCode::from(BROKEN),
         _ => ExitCode::from(FAILED),
     }
+}
+
+/// All that can be wrong before the first call: the run, its files, and the agent's export. An error has its exit code.
+fn prepared(args: &TestArgs) -> Result<(Run, Found, Option<Coverage>), (String, u8)> {
+    let is_offline = !args.live && !args.record && args.url.is_none();
+    if is_offline && args.retries > 0 {
+        let why = "--retries is for --live, --record and --url: a run from a tape always goes the same way";
+        return Err((why.to_owned(), USAGE));
+    }
+    let broken = |why: String| (why, BROKEN);
+    let mode = mode(args).map_err(|why| (why, CONFIG))?;
+    let coverage = args.coverage.as_deref().map(Coverage::of).transpose().map_err(broken)?;
+    let found = Found::of(&args.paths);
+    if found.files.is_empty() && found.faults.is_empty() {
+        return Err(broken("there is no conversation file there: a TOML file with [[step]]".to_owned()));
+    }
+    args.junit.as_deref().map_or(Ok(()), junit::check_writable).map_err(broken)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
+    let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };
+    Ok((run, found, coverage))
+}
+
+/// Runs the files, and tells each result as it comes.
+async fn summary(run: &Run, found: Found, mut coverage: Option<Coverage>, is_json: bool) -> Summary {
+    let began = Instant::now();
+    let mut progress = Progress { is_json, summary: Summary { others: found.others, ..Summary::default() } };
+    for (path, why) in found.faults {
+        progress.done(TestResult::broken(&path, vec![why]), 0);
+    }
+    run.files(found.files, |result, count| progress.done(result, count)).await;
+    if let Some(coverage) = &mut coverage {
+        progress.summary.results.iter().filter_map(|result| result.seen.as_ref()).for_each(|call| coverage.add(call));
+    }
+    Summary { took: began.elapsed(), coverage, ..progress.summary }
 }
 
 /// Writes files instead of running them.

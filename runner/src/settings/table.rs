@@ -2,6 +2,7 @@
 //! values it takes, what holds without one, and one sentence for `--help` and docs/settings.md.
 //!
 //! A new setting is one entry here and one line that reads it: `values.get(&table::NAME)`, or `find` where it has no default.
+//! One that is part of a call's configuration names its fields there by `sets`.
 //! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge-runner settings` writes its row.
 
 use std::collections::BTreeMap;
