@@ -10,7 +10,7 @@ use super::offline::EDITIONS;
 #[derive(Args, Clone)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TestArgs {
-    /// What to do instead of running files
+    /// A command that writes files, in place of running them
     #[command(subcommand)]
     pub command: Option<TestCommand>,
     /// Conversation files, and folders that have some
@@ -55,7 +55,7 @@ pub struct TestArgs {
     pub json: bool,
 }
 
-/// What `test` does instead of running files
+/// The commands of `test`: they write files
 #[derive(Subcommand, Clone, Debug)]
 pub enum TestCommand {
     /// Write a conversation file out of a tape, or out of recordings

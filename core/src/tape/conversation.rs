@@ -26,7 +26,7 @@ pub struct Conversation {
     /// The settings of this call alone.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
-    /// What the caller did, in order.
+    /// The steps of the caller, in order.
     pub steps: Vec<RecordedStep>,
 }
 
@@ -34,7 +34,7 @@ pub struct Conversation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedStep {
-    /// What he did.
+    /// The step itself.
     #[serde(flatten)]
     pub input: StepInput,
     /// Where it begins, in milliseconds of the caller's audio. `None`: he never came to it.
@@ -45,7 +45,7 @@ pub struct RecordedStep {
     pub to_ms: Option<u64>,
 }
 
-/// What a caller does in a step.
+/// One thing that a caller does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "camelCase")]
 pub enum StepInput {

@@ -72,13 +72,13 @@ pub struct Header {
     /// Where the marks that Twilio returns come from.
     #[serde(default, skip_serializing_if = "Marks::are_recorded")]
     pub marks: Marks,
-    /// What is masked on this tape.
+    /// The parts that are masked on this tape.
     #[serde(default, skip_serializing_if = "Mask::is_none")]
     pub mask: Mask,
     /// Where the tape comes from, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// What the caller of a conversation file did, if the tape is its recorded run.
+    /// The steps of the caller of a conversation file, if the tape is its recorded run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<Conversation>,
 }
@@ -163,7 +163,7 @@ impl TapeInput {
 pub struct TapeError {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The fault, as a sentence.
     pub what: String,
 }
 

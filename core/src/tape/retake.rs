@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::CallConfig;
 use crate::tape::{Header, Marks, TapeError, wrong};
 
-/// The text of a tape of the same call with another configuration. What the caller and the agent did stays as it was.
+/// The text of a tape of the same call with another configuration. The inputs of the caller and the agent stay as they were.
 /// Recorded outputs, deadlines and marks are left out, because the call itself caused them. A replay then meets the
 /// deadlines and plays Twilio's part itself.
 ///
