@@ -138,6 +138,7 @@ impl ClosedLoop {
                     self.hang_up();
                 }
             }
+            Some(DriverInput::Stopped) => self.hang_up(),
             Some(DriverInput::Fetched(id, audio)) => {
                 self.feed(&Input::Fetched(id, audio.as_deref().map_err(String::as_str)));
             }
@@ -232,6 +233,8 @@ fn opening(tape: &Tape) -> Vec<String> {
 #[derive(Debug, Clone)]
 enum DriverInput {
     Updated(UpdateResult),
+    /// The media stream stops, because the update has taken the call away.
+    Stopped,
     Fetched(FetchId, Fetch),
     ToolsRun(ToolsId, Vec<ToolOutcome>),
 }
@@ -245,8 +248,8 @@ type Fetch = Result<Vec<u8>, String>;
 /// The driver of a recorded call: it answers what the call asks for as it did then, and takes as long.
 #[derive(Debug, Default)]
 struct RecordedDriver {
-    /// The result of each update, and after how long it came. `None`: the call ended before.
-    updates: VecDeque<Option<(u64, UpdateResult)>>,
+    /// The answer to each update, or the stop of the media stream, and after how long it came. `None`: neither came.
+    updates: VecDeque<Option<(u64, DriverInput)>>,
     fetches: BTreeMap<String, VecDeque<(u64, Fetch)>>,
     tools: VecDeque<(u64, Vec<ToolOutcome>)>,
     waiting: Vec<(CallTime, DriverInput)>,
@@ -264,7 +267,7 @@ impl RecordedDriver {
         for (at, input) in &tape.inputs {
             if let TapeInput::Updated(result) = input {
                 let after_ms = since(*at, &|message| message.get("update").is_some());
-                driver.updates.push_back(Some((after_ms, *result)));
+                driver.updates.push_back(Some((after_ms, DriverInput::Updated(*result))));
             } else if let TapeInput::Fetched(id, audio) = input {
                 let is_it = |message: &Value| message.pointer("/fetch/id") == Some(&json!(id));
                 let uri = asked.iter().find(|(_, message)| is_it(message));
@@ -276,8 +279,13 @@ impl RecordedDriver {
                 driver.tools.push_back((since(*at, &is_it), results.clone()));
             }
         }
-        let updates = asked.iter().filter(|(_, message)| message.get("update").is_some()).count();
-        driver.updates.resize(updates.max(driver.updates.len()), None);
+        // Twilio stops the media stream of a call that an update takes away, often before it answers the update.
+        let stop = tape.inputs.iter().find(|(_, input)| is_stop(input));
+        let updates = asked.iter().filter(|(_, message)| message.get("update").is_some());
+        for (asked_at, _) in updates.skip(driver.updates.len()) {
+            let stop = stop.filter(|(at, _)| at >= asked_at);
+            driver.updates.push_back(stop.map(|(at, _)| (at.ms_since(*asked_at), DriverInput::Stopped)));
+        }
         driver
     }
 
@@ -288,7 +296,7 @@ impl RecordedDriver {
                     self.diverge(at, "the call is handed off, and in the recording it was not");
                     None
                 });
-                self.waiting.extend(answer.map(|(after_ms, result)| (at + after_ms, DriverInput::Updated(result))));
+                self.waiting.extend(answer.map(|(after_ms, input)| (at + after_ms, input)));
             }
             Output::Fetch(id, uri) => {
                 let recorded = self.fetches.get_mut(uri).and_then(VecDeque::pop_front);
@@ -321,6 +329,11 @@ impl RecordedDriver {
         let n = self.waiting.iter().position(|(at, _)| *at == first)?;
         Some(self.waiting.remove(n).1)
     }
+}
+
+fn is_stop(input: &TapeInput) -> bool {
+    let TapeInput::Twilio(text) = input else { return *input == TapeInput::TwilioClosed };
+    matches!(parse(text), Ok(Inbound::Stop))
 }
 
 /// A request of the call to its driver, from a line of a tape.

@@ -133,7 +133,14 @@ async fn the_bakerys_calls_go_the_same_way_live_and_from_their_tapes_with_each_e
 #[tokio::test(start_paused = true)]
 async fn keys_texts_pages_and_a_transfer_are_seen() {
     let folder = Folder::new().with_doc("menu/agent.toml").with_doc("menu/menu.toml");
-    recorded(&folder, "menu.toml").await;
+    let (live, offline) = recorded(&folder, "menu.toml").await;
+    let (live, offline) = (live.seen.unwrap().end, offline.seen.unwrap().end);
+    let (ended, from_tape) = (live.at.as_ms(), offline.at.as_ms());
+    assert!(
+        ended.abs_diff(from_tape) <= 60,
+        "the hand-off takes the call away: {ended} ms, from the tape {from_tape} ms"
+    );
+    assert_eq!((live.reason, live.status), (offline.reason, offline.status));
 }
 
 #[tokio::test(start_paused = true)]
