@@ -16,6 +16,8 @@ pub mod demo;
 pub mod doctor;
 #[cfg(feature = "lab")]
 mod faults;
+#[cfg(feature = "tools")]
+mod folded_trace;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]

@@ -210,6 +210,14 @@ pub enum Output {
     Close(CloseReason),
 }
 
+impl Output {
+    /// The report, if it is one.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        if let Self::Report(report) = self { Some(report) } else { None }
+    }
+}
+
 impl Call {
     /// A call whose WebSocket has just opened. Its deadlines count from `now`, usually [`CallTime::START`].
     #[must_use]

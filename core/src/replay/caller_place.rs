@@ -1,8 +1,6 @@
 //! Places in the caller's audio: told from what he said, because that is what an agent hears.
 
-use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
-use crate::replay::caller::FRAME_BYTES;
+use crate::replay::caller::CallerStep;
 
 /// A place in the caller's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +26,9 @@ struct Span {
 }
 
 impl CallerSteps {
-    /// Adds a step: its recording, if it has one, and where it begins.
-    pub(super) fn add(&mut self, audio: Option<&[u8]>, from_ms: Option<u64>) {
-        self.steps.push(Span { from_ms, speech_ms: audio.and_then(speech_ms) });
+    /// Adds a step that begins there.
+    pub(super) fn add(&mut self, step: &CallerStep, from_ms: Option<u64>) {
+        self.steps.push(Span { from_ms, speech_ms: step.speech_ms() });
     }
 
     /// The step begins there.
@@ -68,13 +66,4 @@ impl CallerSteps {
         let mut spoken = spoken.filter_map(|(n, span)| Some((n, span.from_ms?, span.speech_ms?)));
         spoken.find(|(_, from_ms, speech_ms)| *from_ms < at_ms && from_ms + speech_ms > opened_ms)
     }
-}
-
-/// Where the speech of a recording ends, in milliseconds from its beginning. `None` if nobody speaks in it.
-#[must_use]
-pub fn speech_ms(mulaw: &[u8]) -> Option<u64> {
-    let mut frames = mulaw.chunks(FRAME_BYTES);
-    let last = frames
-        .rposition(|frame| frame.iter().any(|&code| code != MULAW_SILENCE) && mulaw_level(frame) > MIN_VOICE_LEVEL)?;
-    Some((((last + 1) * FRAME_BYTES).min(mulaw.len()) / BYTES_PER_MS) as u64)
 }

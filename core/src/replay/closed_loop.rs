@@ -15,8 +15,8 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::{Input, Output, UpdateResult};
 use crate::config::CallConfig;
 use crate::ids::{FetchId, StreamId, ToolsId};
-use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS};
-use crate::replay::caller_place::{CallerSteps, speech_ms};
+use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS, STEP_TIMEOUT_MS};
+use crate::replay::caller_place::CallerSteps;
 use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
 use crate::replay::recorded_agent::RecordedAgent;
 use crate::replay::{Player, Step};
@@ -26,9 +26,6 @@ use crate::twilio::{Inbound, parse};
 
 /// The longest call that is played, in milliseconds.
 const MAX_CALL_MS: u64 = 3_600_000;
-
-/// How long a caller waits for the time of his next step while nobody speaks, in milliseconds. Then he hangs up.
-pub const PATIENCE_MS: u64 = 20_000;
 
 /// Plays the call of a tape with a caller who takes these steps. The tape must have the header of a conversation, and
 /// `steps` must be the steps that it describes: see [`Conversation::difference`](crate::tape::Conversation::difference).
@@ -41,10 +38,9 @@ pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCa
     let mut places = recorded_steps.map(|step| step.from_ms);
     let mut times = Vec::new();
     for step in &steps {
-        let audio = if let CallerStep::Say { audio, .. } = step { Some(&audio[..]) } else { None };
-        recorded.add(audio, places.next().flatten());
-        live.add(audio, None);
-        times.push(StepTimes::of(audio.and_then(speech_ms)));
+        recorded.add(step, places.next().flatten());
+        live.add(step, None);
+        times.push(StepTimes::of(step));
     }
     let mut closed_loop = ClosedLoop {
         agent: RecordedAgent::of(tape, &recorded),
@@ -79,7 +75,7 @@ struct ClosedLoop {
     gave_up: bool,
 }
 
-/// What happens next.
+/// The next thing that happens.
 enum Next {
     Mark,
     Agent,
@@ -142,6 +138,7 @@ impl ClosedLoop {
                     self.hang_up();
                 }
             }
+            Some(DriverInput::Stopped) => self.hang_up(),
             Some(DriverInput::Fetched(id, audio)) => {
                 self.feed(&Input::Fetched(id, audio.as_deref().map_err(String::as_str)));
             }
@@ -163,7 +160,7 @@ impl ClosedLoop {
         if moment.hangs_up {
             return self.hang_up();
         }
-        if self.caller.idle_ms(now_ms) > PATIENCE_MS {
+        if self.caller.idle_ms(now_ms) > STEP_TIMEOUT_MS {
             self.gave_up = true;
             return self.hang_up();
         }
@@ -218,41 +215,41 @@ impl ClosedLoop {
     }
 
     fn finish(self) -> PlayedCall {
-        PlayedCall {
-            replayed: self.player.finish(),
-            steps: self.times,
-            messages: self.messages,
-            divergence: self.agent.divergence.or(self.driver.divergence),
-            gave_up: self.gave_up,
-        }
+        let divergence = self.agent.divergence.or(self.driver.divergence);
+        let mut played = PlayedCall::new(self.player.finish(), self.times, self.messages);
+        (played.divergence, played.gave_up) = (divergence, self.gave_up);
+        played
     }
 }
 
-/// What Twilio sends before the first frame, as it is on the tape.
+/// The messages of Twilio before the first frame, as they are on the tape.
 fn opening(tape: &Tape) -> Vec<String> {
     let text = |input: &TapeInput| if let TapeInput::Twilio(text) = input { Some(text.clone()) } else { None };
     let texts = tape.inputs.iter().filter_map(|(_, input)| text(input));
     texts.take_while(|text| !matches!(parse(text), Ok(Inbound::Media(_)))).collect()
 }
 
-/// What the driver passes in.
+/// An input that the driver passes in.
 #[derive(Debug, Clone)]
 enum DriverInput {
     Updated(UpdateResult),
+    /// The media stream stops, because the update has taken the call away.
+    Stopped,
     Fetched(FetchId, Fetch),
     ToolsRun(ToolsId, Vec<ToolOutcome>),
 }
 
-/// What a tool gave, or a sentence that says why it gave nothing.
+/// The result of a tool, or a sentence that says why it gave nothing.
 type ToolOutcome = Result<Map<String, Value>, String>;
 
-/// What a fetch gave, or a sentence that says why it gave nothing.
+/// The audio of a fetch, or a sentence that says why it gave nothing.
 type Fetch = Result<Vec<u8>, String>;
 
 /// The driver of a recorded call: it answers what the call asks for as it did then, and takes as long.
 #[derive(Debug, Default)]
 struct RecordedDriver {
-    updates: VecDeque<(u64, UpdateResult)>,
+    /// The answer to each update, or the stop of the media stream, and after how long it came. `None`: neither came.
+    updates: VecDeque<Option<(u64, DriverInput)>>,
     fetches: BTreeMap<String, VecDeque<(u64, Fetch)>>,
     tools: VecDeque<(u64, Vec<ToolOutcome>)>,
     waiting: Vec<(CallTime, DriverInput)>,
@@ -270,7 +267,7 @@ impl RecordedDriver {
         for (at, input) in &tape.inputs {
             if let TapeInput::Updated(result) = input {
                 let after_ms = since(*at, &|message| message.get("update").is_some());
-                driver.updates.push_back((after_ms, *result));
+                driver.updates.push_back(Some((after_ms, DriverInput::Updated(*result))));
             } else if let TapeInput::Fetched(id, audio) = input {
                 let is_it = |message: &Value| message.pointer("/fetch/id") == Some(&json!(id));
                 let uri = asked.iter().find(|(_, message)| is_it(message));
@@ -282,14 +279,24 @@ impl RecordedDriver {
                 driver.tools.push_back((since(*at, &is_it), results.clone()));
             }
         }
+        // Twilio stops the media stream of a call that an update takes away, often before it answers the update.
+        let stop = tape.inputs.iter().find(|(_, input)| is_stop(input));
+        let updates = asked.iter().filter(|(_, message)| message.get("update").is_some());
+        for (asked_at, _) in updates.skip(driver.updates.len()) {
+            let stop = stop.filter(|(at, _)| at >= asked_at);
+            driver.updates.push_back(stop.map(|(at, _)| (at.ms_since(*asked_at), DriverInput::Stopped)));
+        }
         driver
     }
 
     fn output(&mut self, at: CallTime, output: &Output) {
         match output {
             Output::Update { .. } => {
-                let (after_ms, result) = self.updates.pop_front().unwrap_or((0, UpdateResult::Accepted));
-                self.waiting.push((at + after_ms, DriverInput::Updated(result)));
+                let answer = self.updates.pop_front().unwrap_or_else(|| {
+                    self.diverge(at, "the call is handed off, and in the recording it was not");
+                    None
+                });
+                self.waiting.extend(answer.map(|(after_ms, input)| (at + after_ms, input)));
             }
             Output::Fetch(id, uri) => {
                 let recorded = self.fetches.get_mut(uri).and_then(VecDeque::pop_front);
@@ -324,7 +331,12 @@ impl RecordedDriver {
     }
 }
 
-/// What the call asked its driver for, from a line of a tape.
+fn is_stop(input: &TapeInput) -> bool {
+    let TapeInput::Twilio(text) = input else { return *input == TapeInput::TwilioClosed };
+    matches!(parse(text), Ok(Inbound::Stop))
+}
+
+/// A request of the call to its driver, from a line of a tape.
 fn asked(line: &str) -> Option<(CallTime, Value)> {
     let mut line: Value = serde_json::from_str(line).ok()?;
     let at = line["at_ms"].as_u64().map(CallTime::from_ms)?;

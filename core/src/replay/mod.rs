@@ -32,9 +32,10 @@ use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
-pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, When};
-pub use caller_place::speech_ms;
-pub use closed_loop::{PATIENCE_MS, play};
+pub use caller::{
+    AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, STEP_TIMEOUT_MS, When, waited_ms,
+};
+pub use closed_loop::play;
 pub use played_call::{AgentMessage, Exchange, PlayedCall, PromptCut, StepTimes};
 pub use playout::Playout;
 pub use recorded_agent::Divergence;
@@ -42,9 +43,9 @@ pub use recorded_agent::Divergence;
 /// A replayed call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// What happened, in order, each with its time.
+    /// The outputs and refusals, in order, each with its time.
     pub steps: Vec<(CallTime, Step)>,
-    /// What the caller heard from the beginning of the call: mu-law, 8,000 Hz, mono.
+    /// The audio that the caller heard from the beginning of the call: mu-law, 8,000 Hz, mono.
     pub heard: Vec<u8>,
     stream: StreamSid,
     mask: Mask,
@@ -68,18 +69,9 @@ impl Replayed {
         })
     }
 
-    /// What the call reported, in order.
+    /// The reports of the call, in order.
     pub fn reports(&self) -> impl Iterator<Item = &Report> {
-        self.outputs().filter_map(|(_, output)| match output {
-            Output::Report(report) => Some(report),
-            Output::Twilio(_)
-            | Output::Agent(..)
-            | Output::Admit(_)
-            | Output::Update { .. }
-            | Output::Fetch(..)
-            | Output::RunTools(..)
-            | Output::Close(_) => None,
-        })
+        self.outputs().filter_map(|(_, output)| output.report())
     }
 
     /// The outputs as lines of a tape, without reports, masked as the tape is.
@@ -88,7 +80,7 @@ impl Replayed {
         self.outputs().filter_map(move |(at, output)| writer.output(at, output, &self.stream))
     }
 
-    /// What the call did, one line for each step, for people and for comparison. The same tape always gives the same
+    /// The trace of the call, one line for each step, for people and for comparison. The same tape always gives the same
     /// text.
     #[must_use]
     pub fn trace(&self) -> String {

@@ -1,5 +1,7 @@
 //! A call that was played or recorded, step by step of its caller: what the agent understood and said, and when.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, AnswerPart};
@@ -7,7 +9,7 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::ending::VirtualAgentStatus;
 use crate::ids::{StreamId, TurnId};
-use crate::replay::caller_place::speech_ms;
+use crate::replay::caller::waited_ms;
 use crate::replay::heard_prompts::HeardPrompts;
 use crate::replay::{CallerStep, Divergence, Replayed, replay};
 use crate::report::{CloseReason, Report, Stages};
@@ -18,19 +20,22 @@ use crate::twilio::{Inbound, parse};
 /// A call, step by step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlayedCall {
-    /// What the call did.
+    /// The outputs of the call.
     pub replayed: Replayed,
     /// When the caller took his steps.
     pub steps: Vec<StepTimes>,
-    /// What the agent sent, in order.
+    /// The messages of the agent, in order.
     pub messages: Vec<AgentMessage>,
     /// Where the call left its tape. From there on the agent says nothing.
     pub divergence: Option<Divergence>,
     /// Whether the caller hung up because the time of his next step did not come.
     pub gave_up: bool,
+    /// The answers among the messages by their numbers, each with the time at which its input was complete.
+    answers: Vec<(CallTime, usize)>,
+    prompts: HeardPrompts,
 }
 
-/// What the agent sent.
+/// A message of the agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentMessage {
     /// When.
@@ -48,20 +53,21 @@ pub struct StepTimes {
     pub began: Option<CallTime>,
     /// When it ended.
     pub ended: Option<CallTime>,
-    /// When he fell silent, if he spoke in it: the end of the last voiced frame.
-    pub speech_ended: Option<CallTime>,
-    /// Where its speech ends, in milliseconds from its beginning.
-    speech_ms: Option<u64>,
+    /// When he fell silent: the end of the last voiced frame, or the beginning of a step in which he only waits. `None`:
+    /// he pressed keys, for example.
+    pub fell_silent: Option<CallTime>,
+    /// From when on he waits for the answer, in milliseconds from its beginning.
+    waits_from_ms: Option<u64>,
 }
 
 impl StepTimes {
-    pub(super) fn of(speech_ms: Option<u64>) -> Self {
-        Self { speech_ms, ..Self::default() }
+    pub(super) fn of(step: &CallerStep) -> Self {
+        Self { waits_from_ms: step.waits_from_ms(), ..Self::default() }
     }
 
     pub(super) fn begin(&mut self, at: CallTime) {
         self.began = Some(at);
-        self.speech_ended = self.speech_ms.map(|ms| at + ms);
+        self.fell_silent = self.waits_from_ms.map(|ms| at + ms);
     }
 
     pub(super) fn end(&mut self, at: CallTime) {
@@ -70,11 +76,11 @@ impl StepTimes {
 
     /// When the caller began to wait for the answer: when he fell silent, or else when the step was over.
     fn waits_from(&self) -> Option<CallTime> {
-        self.speech_ended.or(self.ended).or(self.began)
+        self.fell_silent.or(self.ended).or(self.began)
     }
 }
 
-/// What happened from one step of the caller's until the next.
+/// The part of a call from one step of the caller's until the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Exchange<'a> {
     call: &'a PlayedCall,
@@ -100,11 +106,10 @@ impl PlayedCall {
         let positions = FrameTimes::of(tape);
         let recorded = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
         let times = steps.iter().zip(recorded).map(|(step, recorded)| {
-            let speech_ms = if let CallerStep::Say { audio, .. } = step { speech_ms(audio) } else { None };
-            let mut times = StepTimes::of(speech_ms);
+            let mut times = StepTimes::of(step);
             if let Some(from_ms) = recorded.from_ms {
                 times.began = Some(positions.before(from_ms) + 1);
-                times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
+                times.fell_silent = times.waits_from_ms.map(|ms| positions.at(from_ms + ms));
             }
             times.ended = recorded.to_ms.map(|ms| positions.at(ms));
             times
@@ -113,17 +118,23 @@ impl PlayedCall {
             let TapeInput::Agent(stream, event) = input else { return None };
             Some(AgentMessage { at: *at, stream: *stream, event: event.clone() })
         });
-        let gave_up = false;
-        Self { steps: times.collect(), messages: messages.collect(), replayed: replay(tape), divergence: None, gave_up }
+        Self::new(replay(tape), times.collect(), messages.collect())
     }
 
-    /// What happened before the first step: the greeting.
+    /// A call that kept to its tape.
+    pub(super) fn new(replayed: Replayed, steps: Vec<StepTimes>, messages: Vec<AgentMessage>) -> Self {
+        let answers = answers(&replayed, &messages);
+        let prompts = HeardPrompts::of(&replayed);
+        Self { replayed, steps, messages, divergence: None, gave_up: false, answers, prompts }
+    }
+
+    /// The part before the first step: the greeting.
     #[must_use]
     pub fn opening(&self) -> Exchange<'_> {
         Exchange { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
     }
 
-    /// What happened from a step until the next. `None` if the caller never came to it.
+    /// The part from a step until the next. `None` if the caller never came to it.
     #[must_use]
     pub fn exchange(&self, step: usize) -> Option<Exchange<'_>> {
         let from = self.steps.get(step)?.began?;
@@ -184,48 +195,39 @@ impl PlayedCall {
     /// The prompts that were cut: when, and when the caller had begun to hear them.
     #[must_use]
     pub fn prompt_cuts(&self) -> Vec<(CallTime, CallTime)> {
-        HeardPrompts::of(&self.replayed).cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
+        self.prompts.cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
     }
 
-    /// What the call reported, in order, each with its time.
+    /// The reports of the call, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
-        self.replayed.outputs().filter_map(|(at, output)| match output {
-            Output::Report(report) => Some((at, report)),
-            Output::Twilio(_)
-            | Output::Agent(..)
-            | Output::Admit(_)
-            | Output::Update { .. }
-            | Output::Fetch(..)
-            | Output::RunTools(..)
-            | Output::Close(_) => None,
-        })
+        self.replayed.outputs().filter_map(|(at, output)| Some((at, output.report()?)))
     }
 
     fn find<T>(&self, wanted: impl Fn(&Report) -> Option<T>) -> Option<T> {
         self.reports().find_map(|(_, report)| wanted(report))
     }
+}
 
-    /// The answers of the agent, each with the time at which its input was complete. An agent with one stream for the
-    /// whole call does not say which input it answers: all parts of its answer have the time of the first one.
-    fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
-        let mut began: Option<(StreamId, CallTime)> = None;
-        self.messages.iter().filter_map(move |message| {
-            let AgentEvent::Answer(answer) = &message.event else { return None };
-            if let Some(complete) = self.half_closed(message) {
-                return Some((complete, &**answer));
-            }
-            let at = began.filter(|(stream, _)| *stream == message.stream).map_or(message.at, |(_, at)| at);
-            began = (answer.part != AnswerPart::Final).then_some((message.stream, at));
-            Some((at, &**answer))
-        })
+/// The numbers of the answers, each with the time at which its input was complete. An agent with one stream for the whole
+/// call does not say which input it answers: all parts of its answer have the time of the first one.
+fn answers(replayed: &Replayed, messages: &[AgentMessage]) -> Vec<(CallTime, usize)> {
+    let mut half_closed: BTreeMap<StreamId, CallTime> = BTreeMap::new();
+    for (at, output) in replayed.outputs() {
+        if let Output::Agent(stream, AgentCommand::HalfClose) = output {
+            half_closed.entry(*stream).or_insert(at);
+        }
     }
-
-    /// When the stream of a message had been half-closed, if it had been.
-    fn half_closed(&self, message: &AgentMessage) -> Option<CallTime> {
-        let is_half_close = |output: &Output| matches!(output, Output::Agent(stream, AgentCommand::HalfClose) if *stream == message.stream);
-        let half_close = self.replayed.outputs().find(|(at, output)| is_half_close(output) && *at <= message.at);
-        half_close.map(|(at, _)| at)
-    }
+    let mut began: Option<(StreamId, CallTime)> = None;
+    let numbered = messages.iter().enumerate().filter_map(|(n, message)| {
+        let AgentEvent::Answer(answer) = &message.event else { return None };
+        if let Some(complete) = half_closed.get(&message.stream).filter(|at| **at <= message.at) {
+            return Some((*complete, n));
+        }
+        let at = began.filter(|(stream, _)| *stream == message.stream).map_or(message.at, |(_, at)| at);
+        began = (answer.part != AnswerPart::Final).then_some((message.stream, at));
+        Some((at, n))
+    });
+    numbered.collect()
 }
 
 impl<'a> Exchange<'a> {
@@ -241,7 +243,11 @@ impl<'a> Exchange<'a> {
 
     /// The answers to this step.
     fn answers(self) -> impl Iterator<Item = &'a Answer> {
-        self.call.answers().filter(move |(at, _)| self.is_within(*at)).map(|(_, answer)| answer)
+        let of_step = self.call.answers.iter().filter(move |(at, _)| self.is_within(*at));
+        of_step.filter_map(move |(_, n)| {
+            let AgentEvent::Answer(answer) = &self.call.messages.get(*n)?.event else { return None };
+            Some(&**answer)
+        })
     }
 
     /// Whether the agent answered.
@@ -250,7 +256,7 @@ impl<'a> Exchange<'a> {
         self.answers().any(|answer| !answer.is_empty())
     }
 
-    /// What the agent said.
+    /// The words of the agent.
     #[must_use]
     pub fn reply(&self) -> String {
         let texts: Vec<&str> =
@@ -258,7 +264,7 @@ impl<'a> Exchange<'a> {
         texts.join(" ")
     }
 
-    /// What the agent understood the caller to say.
+    /// The words that the agent understood.
     #[must_use]
     pub fn understood(&self) -> String {
         let queries = self.answers().map(|answer| answer.query_text.as_str()).filter(|text| !text.is_empty());
@@ -296,14 +302,15 @@ impl<'a> Exchange<'a> {
         self.answers().flat_map(|answer| answer.parameters.clone()).collect()
     }
 
-    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. For
-    /// the greeting it counts from the beginning of the call. `None` if he heard none.
+    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. It
+    /// counts from the beginning of the call for the greeting, and from the beginning of a wait. Negative: the answer
+    /// began before he had finished. `None` if he heard none.
     #[must_use]
-    pub fn within_ms(&self) -> Option<u64> {
+    pub fn within_ms(&self) -> Option<i64> {
         let from = self.step.map_or(Some(CallTime::START), |step| self.call.steps[step].waits_from())?;
         let sent = self.stages().find_map(|stages| stages.first_audio_sent)?;
-        let voice = HeardPrompts::of(&self.call.replayed).first_voice(sent, self.to);
-        voice.map(|heard| heard.ms_since(from))
+        let voice = self.call.prompts.first_voice(sent, self.to);
+        voice.map(|heard| waited_ms(from.as_ms(), heard.as_ms()))
     }
 
     /// The stages of its turns, in order.
@@ -318,8 +325,7 @@ impl<'a> Exchange<'a> {
     /// The first prompt that was cut.
     #[must_use]
     pub fn prompt_cut(&self) -> Option<PromptCut> {
-        let prompts = HeardPrompts::of(&self.call.replayed);
-        let mut cuts = prompts.cuts().filter(|(at, _)| self.is_within(*at));
+        let mut cuts = self.call.prompts.cuts().filter(|(at, _)| self.is_within(*at));
         cuts.next().map(|(at, played_ms)| PromptCut { at, played_ms })
     }
 }

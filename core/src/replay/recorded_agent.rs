@@ -29,7 +29,7 @@ const MAX_HEARD_DIFFERENCE_MS: u64 = 240;
 pub struct Divergence {
     /// When.
     pub at: CallTime,
-    /// What is different, as a sentence.
+    /// The difference, as a sentence.
     pub what: String,
 }
 
@@ -64,11 +64,11 @@ struct RecordedEvent {
 #[derive(Debug, Default)]
 struct RecordedStream {
     id: Option<StreamId>,
-    /// What opened it, as a line of the tape has it, without session parameters.
+    /// The input that opened it, as a line of the tape has it, without session parameters.
     input: Value,
     /// Where in the caller's audio it was opened, in milliseconds.
     opened_ms: u64,
-    /// What was sent on it between the audio (CES), with the number of events before.
+    /// The input that was sent on it between the audio (CES), with the number of events before.
     sent: VecDeque<(usize, Value)>,
     events: VecDeque<RecordedEvent>,
     /// The step that the agent had heard when the input ended, and how much of its speech.
@@ -386,7 +386,7 @@ impl<'a> Analysis<'a> {
         self.last[n] = at;
     }
 
-    /// What led to an event, and when that was.
+    /// The cause of an event, and its time.
     fn cause(&self, n: usize, event: &AgentEvent) -> (Cause, CallTime) {
         let stream = &self.streams[n];
         if let Some(at) = self.half_closed[n] {

@@ -12,7 +12,7 @@ use crate::audio::level::mulaw_level;
 use crate::audio::voice::{Position, VoiceDetector};
 use crate::ids::StreamId;
 
-/// What is masked on a tape.
+/// The parts that are masked on a tape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mask {

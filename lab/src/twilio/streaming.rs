@@ -198,9 +198,9 @@ impl<'l, 'a> Streaming<'l, 'a> {
 
     fn should_hang_up(&self, now_ms: u64) -> bool {
         let after_ms = u64::try_from(self.call.plan.hang_up_after.as_millis()).unwrap_or(u64::MAX);
-        let patience_ms = u64::try_from(self.call.plan.patience.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = u64::try_from(self.call.plan.step_timeout.as_millis()).unwrap_or(u64::MAX);
         let is_speaking = self.playout.is_playing();
-        if !self.call.caller.is_done() && !is_speaking && self.call.caller.idle_ms(now_ms) > patience_ms {
+        if !self.call.caller.is_done() && !is_speaking && self.call.caller.idle_ms(now_ms) > timeout_ms {
             return true;
         }
         let since = self.call.caller.since_ms().max(self.began_ms);
