@@ -164,8 +164,9 @@ impl SpeechInFlight {
         kept_from
     }
 
-    /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's audio.
-    fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>) -> Option<Position> {
+    /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's
+    /// audio. `next`: where that stream begins otherwise. If it is a retry, that is before what was in flight.
+    fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>, next: Position) -> Option<Position> {
         let mut flight = self.flight.take()?;
         let written = flight.end;
         if let (EndedBy::Untold, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
@@ -173,9 +174,13 @@ impl SpeechInFlight {
             flight = at_transcript.clone();
         }
         let begins = self.first_unheard(voices.take_while(|voice| voice.start < written), &flight)?;
-        self.resent = Some(begins);
         let earliest = self.understood.until().unwrap_or_default().max(self.began);
-        Some(begins.saturating_sub(PRE_ROLL).max(earliest))
+        let from = begins.saturating_sub(PRE_ROLL).max(earliest);
+        if from >= next {
+            return None;
+        }
+        self.resent = Some(begins);
+        Some(from)
     }
 
     /// The same at the answer of a stream that goes on: what the answer cannot be to.
@@ -269,8 +274,8 @@ impl Call {
     /// A stream opens that gets the caller's audio: it begins with what the last one did not hear. Returns how much
     /// that is, in milliseconds.
     pub(super) fn resend_in_flight(&mut self) -> u64 {
-        let voices = self.voice.stretches();
-        let bytes = self.in_flight.unheard_from(voices).map_or(0, |from| self.caller.rewind_to(from));
+        let unheard = self.in_flight.unheard_from(self.voice.stretches(), self.caller.written());
+        let bytes = unheard.map_or(0, |from| self.caller.rewind_to(from));
         self.caller.hold(None);
         self.caller.forget_written();
         self.in_flight.listens(self.caller.written(), self.now);
