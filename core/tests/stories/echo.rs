@@ -255,6 +255,33 @@ fn a_text_beside_a_recording_may_be_anywhere_in_it() {
     assert_eq!((test.clears(), test.commands(2).last()), (0, Some(&AgentCommand::Cancel)));
 }
 
+/// The agent has played a recording of three seconds, whose text it told. The caller speaks that long after it, and then
+/// repeats the recording's words into the next prompt.
+fn repeats_a_recording(speaks_after_ms: u64, repeats_after_ms: u64) -> TestCall {
+    let mut test = TestCall::started(starting_text());
+    let recording = Prompt { audio: Vec::new(), uri: Some("https://example.com/a.wav".to_owned()), ..prompt(0) };
+    let told = Answer { text: HOURS.to_owned(), prompts: vec![recording], ..answer(0) };
+    test.agent(1, AgentEvent::Answer(Box::new(told)));
+    test.fetched(1, Ok(&[0x21; 3_000 * 8]));
+    test.hush(3_000 + speaks_after_ms);
+    test.utter(2, 400);
+    test.agent(2, says("One moment please while I look that up for you.", 9_000));
+    test.hush(repeats_after_ms);
+    test.echo(1_200, 1_900);
+    test.agent(3, last("our opening hours are monday"));
+    test
+}
+
+#[test]
+fn what_an_old_recording_said_is_the_callers_and_what_one_said_just_now_is_in_doubt() {
+    let test = repeats_a_recording(2_000, 4_000);
+    assert_eq!((test.clears(), guarded(&test)), (1, vec![]));
+    let mut test = repeats_a_recording(200, 2_000);
+    assert_eq!((test.clears(), guarded(&test)), (0, vec![]));
+    test.agent(3, AgentEvent::EndOfUtterance { end_ms: None });
+    assert_eq!((test.commands(3).last(), guarded(&test)), (Some(&AgentCommand::HalfClose), vec![GuardedFrom::Doubt]));
+}
+
 #[test]
 fn what_a_caller_repeats_after_the_prompt_is_his() {
     let mut test = saying(HOURS, 3_000, |_| {});

@@ -364,6 +364,7 @@ impl Echo {
         let texts: Vec<PlacedText> = self
             .prompts
             .iter()
+            .filter(|prompt| prompt.audio.as_ref().is_some_and(|audio| audio.is_near(&window.doubt)))
             .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, or))
             .collect();
         let words: Vec<PromptWord<'_>> = texts.iter().flat_map(|text| text.words(&window.doubt, heard.len())).collect();
@@ -419,6 +420,8 @@ struct PlacedText {
     begins: Position,
     /// How long its audio is.
     length: Position,
+    /// How far it was heard, or will have been when all that was sent is.
+    heard_until: Position,
     /// Whether all of its audio is that text. Otherwise a word may be anywhere in it.
     is_whole: bool,
 }
@@ -430,7 +433,8 @@ impl PlacedText {
         let choices = choices(&text.words, or);
         let expected = if prompt.is_complete { 0 } else { Position::from(text.length) * bytes(UNIT_MS) };
         let length = (audio.ends + waiting - audio.begins).max(expected);
-        Some(Self { text, choices, begins: audio.begins, length, is_whole: prompt.is_text })
+        let (begins, heard_until) = (audio.begins, audio.heard_until());
+        Some(Self { text, choices, begins, length, heard_until, is_whole: prompt.is_text })
     }
 
     /// The words that may be heard in that window. A recogniser may be ahead of where we expect a word, so as many follow
@@ -445,11 +449,10 @@ impl PlacedText {
         } else {
             (0, words.len())
         };
-        let window = window.clone();
         (from..to.min(words.len())).map(move |at| {
             let end = words.get(at + 1).map_or(self.text.length, |next| next.at);
             let (begins, ends) =
-                if self.is_whole { (place(words[at].at), place(end)) } else { (window.start, window.end) };
+                if self.is_whole { (place(words[at].at), place(end)) } else { (self.begins, self.heard_until) };
             PromptWord { word: &words[at], begins, ends, choice: self.choices[at] }
         })
     }
