@@ -46,7 +46,8 @@ const AGENT_SILENCE_MS: u64 = 5_000;
 /// How much longer than the agent's own rule we wait for it, in milliseconds.
 const AGENT_MARGIN_MS: u64 = 2_000;
 
-/// The longest time without new words before known ones are an utterance, in milliseconds. A noise may sound like a voice.
+/// The longest time without new words or digits before those that came are an utterance, in milliseconds. A noise may
+/// sound like a voice.
 const MAX_UNCHANGED_MS: u64 = 8_000;
 
 /// How long the caller may say nothing if nothing else says so, in milliseconds.
@@ -120,13 +121,15 @@ impl Known {
     fn end(self, rule: EndOfUtterance, settle_ms: u64, agent_ms: Option<u64>) -> Option<EndFoundBy> {
         let settled_ms = self.silence_ms.min(self.unchanged_ms);
         let quick_ms = if self.is_unfinished { UNFINISHED_MS } else { QUICK_MS };
-        let agent_ms = agent_ms.map_or(AGENT_SILENCE_MS, |ms| AGENT_SILENCE_MS.max(ms + AGENT_MARGIN_MS));
+        let agent_ms = agent_ms.map_or(0, |ms| ms.saturating_add(AGENT_MARGIN_MS)).max(AGENT_SILENCE_MS);
         match rule {
             EndOfUtterance::Quick if self.is_covered && self.silence_ms >= quick_ms + self.hidden_ms => {
                 Some(EndFoundBy::Quick)
             }
             EndOfUtterance::After(ms) if self.is_covered && self.silence_ms >= ms => Some(EndFoundBy::Silence),
-            EndOfUtterance::After(ms) => (self.unchanged_ms >= ms + MAX_UNCHANGED_MS).then_some(EndFoundBy::Silence),
+            EndOfUtterance::After(ms) => {
+                (self.unchanged_ms >= ms.saturating_add(MAX_UNCHANGED_MS)).then_some(EndFoundBy::Silence)
+            }
             EndOfUtterance::Agent | EndOfUtterance::Quick if self.is_final && settled_ms >= settle_ms => {
                 Some(EndFoundBy::Final)
             }
@@ -191,7 +194,8 @@ impl Call {
     fn end_found(&self, heard: &Heard) -> Option<EndFoundBy> {
         let said = &heard.utterance;
         // A caller who types may go on to speak, and digits that are complete wait for the end of what he says.
-        if !self.inputs.is_empty() && !self.voice.is_speaking() {
+        let goes_on = self.voice.is_speaking() && self.silence_ms() < MAX_UNCHANGED_MS;
+        if !self.inputs.is_empty() && !goes_on {
             return Some(EndFoundBy::Digits);
         }
         // He may just go on: that a sound is a voice is known a tenth of a second after it began.
@@ -276,7 +280,14 @@ mod tests {
         for rule in [EndOfUtterance::Agent, EndOfUtterance::Quick] {
             assert_eq!(end(rule, noise), Some(EndFoundBy::Silence), "{rule:?}");
         }
-        assert_eq!(known.end(EndOfUtterance::Agent, 1_000, Some(4_000)), None, "the agent asks for 4 s");
+        for asked_ms in [4_000, u64::MAX] {
+            assert_eq!(
+                known.end(EndOfUtterance::Agent, 1_000, Some(asked_ms)),
+                None,
+                "the agent asks for {asked_ms} ms"
+            );
+            assert_eq!(end(EndOfUtterance::After(asked_ms), noise), None);
+        }
     }
 
     #[test]
