@@ -86,6 +86,9 @@ impl Call {
     fn stream_failed(&mut self, fault: AgentFault, last: Option<AgentCommand>) {
         let Some(mut broken) = self.streams.salvage() else { return };
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
+        if broken.is_silent && !broken.is_answered && !fault.transient {
+            return self.silence_refused(broken.turn, fault);
+        }
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
         let refuses_past_turns =
             self.streams.may_lose_session() && self.past_turns.note_failure(!fault.transient && fault.code == REFUSED);
@@ -94,9 +97,7 @@ impl Call {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }
-        if broken.is_silent && !fault.transient {
-            self.silence_refused(broken.turn, fault);
-        } else if broken.is_answered {
+        if broken.is_answered {
             self.answer_broke_off(broken, fault, last);
         } else {
             self.retry(broken, fault, refuses_past_turns);
