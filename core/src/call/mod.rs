@@ -77,7 +77,7 @@ use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
-use prompt_guard::HeardWords;
+use prompt_guard::{Backchannels, HeardWords};
 use retry::FailureStreak;
 use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
@@ -110,6 +110,7 @@ pub struct Call {
     agent_voice: AgentVoice,
     echo: Echo,
     heard_words: HeardWords,
+    backchannels: Backchannels,
     caller: CallerAudio,
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
@@ -226,8 +227,9 @@ impl Call {
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
-            echo: Echo::new(config.barge_in.echo_guard),
+            echo: Echo::new(config.barge_in.echo_guard, &config.words.language),
             heard_words: HeardWords::default(),
+            backchannels: Backchannels::new(&config),
             caller: CallerAudio::default(),
             voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
             in_flight: SpeechInFlight::default(),

@@ -14,10 +14,11 @@ use crate::call::echo::Origin;
 use crate::call::synthesis::without_tags;
 use crate::call::utterance::{TurnAudio, onset};
 use crate::call::{Call, Timer};
+use crate::config::CallConfig;
 use crate::ids::TurnId;
 use crate::report::{GuardedFrom, Report};
-use crate::words::tokens::{Word, Words};
-use crate::words::{backchannels, or_words};
+use crate::words::backchannels;
+use crate::words::tokens::{Word, phrase};
 
 /// With this much of a prompt left, a backchannel does not answer it, in milliseconds.
 const MIN_REST_MS: u64 = 1_500;
@@ -116,8 +117,7 @@ impl Call {
         stretch: &Range<Position>,
     ) -> (Source, Option<usize>) {
         let waiting = self.echo.newest().map_or(0, |turn| self.playback.waiting_bytes_of(turn));
-        let or = or_words(&self.config.words.language);
-        match self.echo.origin(&transcript.text, voice, stretch, or, waiting as Position) {
+        match self.echo.origin(&transcript.text, voice, stretch, waiting as Position) {
             Origin::Echo => (Source::Echo, None),
             Origin::Doubt => (Source::Doubt, None),
             Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, onset) => {
@@ -133,10 +133,7 @@ impl Call {
         if words.is_empty() || began.is_none_or(|began| onset < began) {
             return false;
         }
-        match &self.config.barge_in.ignore {
-            Some(own) => consist_of(words, is_final, own.iter().map(String::as_str)),
-            None => consist_of(words, is_final, backchannels(&self.config.words.language).iter().copied()),
-        }
+        self.backchannels.are(words, is_final)
     }
 
     /// Whether the words of that turn are no answer to anything: the agent's own, or a backchannel in mid-prompt.
@@ -222,22 +219,34 @@ fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
     ends.unwrap_or(audio.written)
 }
 
-/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are final.
-fn consist_of<'a>(words: &[Word], is_final: bool, phrases: impl Iterator<Item = &'a str>) -> bool {
-    let phrases: Vec<Vec<Word>> = phrases.map(|phrase| Words::of(phrase, usize::MAX).words).collect();
-    let begins = |words: &[Word], phrase: &[Word]| {
-        let is_whole = words.len() >= phrase.len() || !is_final;
-        is_whole && phrase.iter().zip(words).all(|(a, b)| a.text == b.text)
-    };
-    // Which beginnings of the words consist of phrases.
-    let mut reached = vec![false; words.len() + 1];
-    reached[0] = true;
-    for at in 0..words.len() {
-        if reached[at] {
-            for phrase in phrases.iter().filter(|phrase| !phrase.is_empty() && begins(&words[at..], phrase)) {
-                reached[(at + phrase.len()).min(words.len())] = true;
+/// The phrases that alone do not interrupt a prompt, as words that can be compared.
+#[derive(Debug)]
+pub(super) struct Backchannels(Vec<Vec<String>>);
+
+impl Backchannels {
+    pub(super) fn new(config: &CallConfig) -> Self {
+        Self(match &config.barge_in.ignore {
+            Some(own) => own.iter().map(|text| phrase(text)).filter(|phrase| !phrase.is_empty()).collect(),
+            None => backchannels(&config.words.language).map(phrase).collect(),
+        })
+    }
+
+    /// Whether words are some of these, one after another. The last one may be unfinished, unless the words are final.
+    fn are(&self, words: &[Word], is_final: bool) -> bool {
+        let begins = |words: &[Word], phrase: &[String]| {
+            let is_whole = words.len() >= phrase.len() || !is_final;
+            is_whole && phrase.iter().zip(words).all(|(a, b)| *a == b.text)
+        };
+        // Which beginnings of the words consist of phrases.
+        let mut reached = vec![false; words.len() + 1];
+        reached[0] = true;
+        for at in 0..words.len() {
+            if reached[at] {
+                for phrase in self.0.iter().filter(|phrase| begins(&words[at..], phrase)) {
+                    reached[(at + phrase.len()).min(words.len())] = true;
+                }
             }
         }
+        reached[words.len()]
     }
-    reached[words.len()]
 }

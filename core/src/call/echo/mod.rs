@@ -21,7 +21,8 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::caller_audio::Position;
 use crate::call::loudness::LevelHistory;
 use crate::ids::TurnId;
-use crate::words::tokens::{Word, Words};
+use crate::words::or_words;
+use crate::words::tokens::{Word, Words, phrase};
 
 use matching::{Found, PromptWord, Window, find};
 
@@ -68,6 +69,8 @@ const UNIT_MS: Position = 33;
 pub(super) struct Echo {
     /// Whether echo is told from the caller's words. If not, nothing is noted.
     is_guarded: bool,
+    /// What stands between two choices of a question.
+    or: Vec<Vec<String>>,
     prompts: VecDeque<Prompt>,
     /// Where the audio ends that was sent, in the caller's audio.
     sent_to: Position,
@@ -131,9 +134,10 @@ pub(super) enum Origin {
 }
 
 impl Echo {
-    pub(super) fn new(is_guarded: bool) -> Self {
+    pub(super) fn new(is_guarded: bool, language: &str) -> Self {
         Self {
             is_guarded,
+            or: or_words(language).map(phrase).collect(),
             prompts: VecDeque::new(),
             sent_to: 0,
             agent: LevelHistory::new(AGENT_MS),
@@ -319,14 +323,13 @@ impl Echo {
         Some(loudness).filter(|(_, of)| is_enough && *of > 0 && !prompt.is_into_speech)
     }
 
-    /// Says whose words were heard in that stretch, which belongs to a longer voice or is one. `or` stands between two choices of a question. `waiting` is how much
+    /// Says whose words were heard in that stretch, which belongs to a longer voice or is one. `waiting` is how much
     /// audio of the newest prompt is not sent yet, in bytes.
     pub(super) fn origin(
         &self,
         text: &str,
         voice: &Range<Position>,
         stretch: &Range<Position>,
-        or: &[&str],
         waiting: Position,
     ) -> Origin {
         let mut heard = Words::of(text, usize::MAX).words;
@@ -334,7 +337,7 @@ impl Echo {
         if heard.is_empty() || !self.may_be_prompts(stretch) {
             return Origin::Caller { has_echo: false, words: heard };
         }
-        let found = self.find(&heard, voice, or, waiting);
+        let found = self.find(&heard, voice, waiting);
         let count = |wanted| found.iter().filter(|found| **found == wanted).count();
         let is_recording = || {
             if !self.is_soft(stretch) {
@@ -357,7 +360,7 @@ impl Echo {
         }
     }
 
-    fn find(&self, heard: &[Word], voice: &Range<Position>, or: &[&str], waiting: Position) -> Vec<Found> {
+    fn find(&self, heard: &[Word], voice: &Range<Position>, waiting: Position) -> Vec<Found> {
         let since = |ms: Position| voice.start.saturating_sub(bytes(ms))..voice.end + bytes(TOLERANCE_MS);
         let window = Window { echo: since(MAX_DELAY_MS + TOLERANCE_MS), doubt: since(MAX_DELAY_MS + DOUBT_MS) };
         let newest = self.newest();
@@ -365,7 +368,7 @@ impl Echo {
             .prompts
             .iter()
             .filter(|prompt| prompt.audio.as_ref().is_some_and(|audio| audio.is_near(&window.doubt)))
-            .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, or))
+            .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, &self.or))
             .collect();
         let words: Vec<PromptWord<'_>> = texts.iter().flat_map(|text| text.words(&window.doubt, heard.len())).collect();
         find(heard, &words, &window)
@@ -427,7 +430,7 @@ struct PlacedText {
 }
 
 impl PlacedText {
-    fn of(prompt: &Prompt, waiting: Position, or: &[&str]) -> Option<Self> {
+    fn of(prompt: &Prompt, waiting: Position, or: &[Vec<String>]) -> Option<Self> {
         let audio = prompt.audio.as_ref()?;
         let text = Words::of(&prompt.text, MAX_PROMPT_WORDS);
         let choices = choices(&text.words, or);
@@ -459,9 +462,7 @@ impl PlacedText {
 }
 
 /// Which choice each word belongs to: the parts of a sentence with an "or" in it, and what is in quotation marks.
-fn choices(words: &[Word], or: &[&str]) -> Vec<Option<u32>> {
-    let or: Vec<Vec<String>> =
-        or.iter().map(|phrase| Words::of(phrase, 9).words.into_iter().map(|word| word.text).collect()).collect();
+fn choices(words: &[Word], or: &[Vec<String>]) -> Vec<Option<u32>> {
     let is_or = |at: usize| {
         let fits = |phrase: &&Vec<String>| {
             words[at..].len() >= phrase.len() && phrase.iter().zip(&words[at..]).all(|(or, word)| *or == word.text)
