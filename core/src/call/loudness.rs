@@ -104,10 +104,14 @@ impl LevelHistory {
             let part = slot * SLOT_BYTES..(slot + 1) * SLOT_BYTES;
             if counts(part) { u32::from(self.levels[self.at(slot)]) } else { 0 }
         };
-        let levels: Vec<u32> = self.slots_of(&stretch).map(level).collect();
-        let windows = levels.windows(WINDOW.min(levels.len()).max(1));
-        let mean = |window: &[u32]| window.iter().sum::<u32>() / u32::try_from(window.len()).unwrap_or(u32::MAX).max(1);
-        windows.map(mean).max().unwrap_or(0)
+        let (mut last, mut sum, mut count, mut loudest) = ([0; WINDOW], 0, 0, 0);
+        for new in self.slots_of(&stretch).map(level) {
+            let oldest = std::mem::replace(&mut last[count % WINDOW], new);
+            sum = sum + new - oldest;
+            count += 1;
+            loudest = loudest.max(sum);
+        }
+        loudest / u32::try_from(count.clamp(1, WINDOW)).unwrap_or(u32::MAX)
     }
 }
 
