@@ -163,7 +163,7 @@ impl Call {
         }
     }
 
-    /// If the recogniser understood something, the level of the voice tells where the speech ended.
+    /// If the recogniser understood something, the voice detector tells where the speech ended.
     fn note_end_of_speech(&mut self) {
         let heard = self.streams.heard().filter(|heard| !heard.utterance.is_empty());
         if let Some(end) = heard.and_then(|heard| self.voice.end_since(heard.began)) {

@@ -37,7 +37,7 @@ pub(super) struct HeardWords {
     /// How many words of the latest transcript are not echo, if others are.
     beside_echo: Option<usize>,
     /// Whether it was reported that some of them are echo.
-    is_echo_told: bool,
+    is_echo_reported: bool,
     /// Where they were heard.
     stretch: Range<Position>,
     /// The playout in which the agent wanted to be interrupted by words that were not the caller's yet.
@@ -95,7 +95,7 @@ impl Call {
             words.finals = words.finals.max(source);
         }
         let is_all_echo = words.source() == Source::Echo;
-        let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_told, true);
+        let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_reported, true);
         if is_all_echo {
             // Its beginning was in doubt.
             self.streams.forget_words();

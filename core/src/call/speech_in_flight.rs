@@ -81,7 +81,7 @@ enum EndedBy {
     /// Its recogniser said so.
     Agent,
     /// The agent did not say so: it answered, or nothing followed a final transcript.
-    Untold,
+    Unannounced,
 }
 
 impl Understood {
@@ -132,7 +132,7 @@ impl SpeechInFlight {
         let until = self.position(transcript.end_ms, written);
         self.understood.add(transcript.is_final, until);
         // The words in an answer are no news.
-        if self.ended_by != EndedBy::Untold {
+        if self.ended_by != EndedBy::Unannounced {
             self.at_transcript = Some(self.on_its_way(written));
         }
     }
@@ -169,7 +169,7 @@ impl SpeechInFlight {
     fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>, next: Position) -> Option<Position> {
         let mut flight = self.flight.take()?;
         let written = flight.end;
-        if let (EndedBy::Untold, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
+        if let (EndedBy::Unannounced, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
             // Then the end is as old as the last words.
             flight = at_transcript.clone();
         }
@@ -255,7 +255,7 @@ impl Call {
     /// The utterance is over, and so is its stream for the caller's audio.
     pub(super) fn note_end_found(&mut self, found_by: EndFoundBy) {
         match found_by {
-            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Untold,
+            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Unannounced,
             EndFoundBy::Agent
             | EndFoundBy::Quick
             | EndFoundBy::Silence
@@ -285,7 +285,7 @@ impl Call {
     /// The agent answers, and its stream goes on: keeps what the caller says that it cannot have answered.
     pub(super) fn keep_unanswered(&mut self) {
         if self.streams.listening().is_some() {
-            self.in_flight.ended_by = EndedBy::Untold;
+            self.in_flight.ended_by = EndedBy::Unannounced;
             let from = self.in_flight.unanswered_from(self.voice.stretches(), self.caller.written());
             self.caller.hold(from);
         }

@@ -5,7 +5,7 @@ use crate::audio::BYTES_PER_MS;
 use crate::call::Call;
 use crate::call::streams::{CLEAR_SPEECH_MS, StreamWatchdog};
 
-/// How long before the level rose the first word may have begun, in milliseconds.
+/// How long before the voice detector's onset the first word may have begun, in milliseconds.
 const LEAD_MS: u64 = 300;
 
 impl Call {

@@ -38,7 +38,7 @@ pub(super) struct TurnAudio {
     pub(super) turn_began: Position,
     /// How much of the caller's audio the turn has got.
     pub(super) written: Position,
-    /// Where the voice in the turn's audio began, by its level.
+    /// Where the voice in the turn's audio began, by the voice detector.
     pub(super) voice_onset: Option<Position>,
     pub(super) now: CallTime,
 }
@@ -140,7 +140,7 @@ impl Utterance {
 }
 
 /// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
-/// rise of the voice's level, else from a guess based on where the recognised speech ends.
+/// voice detector, else from a guess based on where the recognised speech ends.
 pub(super) fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
     let end = transcript.end_ms.map_or(audio.written, |ms| audio.at(ms));
     let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_too_soft_for_the_level_still_interrupts() {
+    fn a_voice_too_soft_for_the_detector_still_interrupts() {
         assert!(interrupts(&transcript("stop"), heard(13 * SECOND, None), &BargeIn::default()));
     }
 

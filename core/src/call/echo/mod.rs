@@ -202,7 +202,7 @@ impl Echo {
     /// A filler will be sent next.
     pub(super) fn filler_begins(&mut self, position: Position) {
         if self.is_guarded {
-            self.push_untold(self.sent_to.max(position));
+            self.push_without_text(self.sent_to.max(position));
         }
     }
 
@@ -222,7 +222,7 @@ impl Echo {
         self.agent.add(from, mulaw);
         self.sent_to = from + mulaw.len() as Position;
         if self.newest_audio().is_none_or(|audio| audio.cut.is_some()) {
-            self.push_untold(from);
+            self.push_without_text(from);
         }
         let ends = self.sent_to;
         if let Some(audio) = self.newest_audio() {
@@ -392,7 +392,7 @@ impl Echo {
     }
 
     /// Audio begins there, and nobody tells us its text.
-    fn push_untold(&mut self, from: Position) {
+    fn push_without_text(&mut self, from: Position) {
         let audio = Some(Audio { begins: from, ends: from, cut: None, is_into_speech: false });
         self.push(Prompt { turn: None, text: String::new(), is_text: false, is_complete: true, audio });
     }
