@@ -9,7 +9,7 @@
 //! next turn.
 
 use crate::agent::{Digits, DigitsForm, DtmfRules};
-use crate::call::caller_audio::Position;
+use crate::audio::Position;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, EndFoundBy, Report};

@@ -8,10 +8,10 @@
 //! at once give the recogniser no time.
 
 use crate::agent::{Answer, Matched, SpeechRules, TurnInput};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, FRAME_MS, Position};
 use crate::call::Call;
-use crate::call::caller_audio::Position;
 use crate::call::streams::Heard;
+use crate::call::utterance::END_TOLERANCE;
 use crate::config::EndOfUtterance;
 use crate::ids::TurnId;
 use crate::report::EndFoundBy;
@@ -23,12 +23,6 @@ const QUICK_MS: u64 = 400;
 
 /// The same, if the words end no thought.
 const UNFINISHED_MS: u64 = 1_200;
-
-/// How much of the voice's end a transcript may leave out, in milliseconds. Recognisers place it earlier than we do.
-const END_TOLERANCE_MS: u64 = 150;
-
-/// The length of a frame, in milliseconds.
-const FRAME_MS: u64 = 20;
 
 /// How much later than usual a transcript may come, in milliseconds.
 const LAG_MARGIN_MS: u64 = 60;
@@ -230,8 +224,7 @@ impl Call {
     /// new has come for as long as the recogniser takes.
     fn is_covered(&self, heard: &Heard, silence_ms: u64) -> bool {
         let voice_end = self.voice.end_since(heard.began).unwrap_or_default();
-        let tolerance = END_TOLERANCE_MS * BYTES_PER_MS as u64;
-        let by_times = heard.utterance.end().is_some_and(|end| end + tolerance >= voice_end);
+        let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
         let lag_ms = self.end_rules.lag_ms;
         let came_after = heard.utterance.changed_at() >= self.end_rules.voice_at + lag_ms;
         by_times || came_after || silence_ms >= lag_ms + LAG_MARGIN_MS

@@ -53,8 +53,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
-use crate::audio::BYTES_PER_MS;
-use crate::audio::voice::{Position, VoiceDetector};
+use crate::audio::bytes;
+use crate::audio::voice::VoiceDetector;
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -231,7 +231,7 @@ impl Call {
             heard_words: HeardWords::default(),
             backchannels: Backchannels::new(&config),
             caller: CallerAudio::default(),
-            voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
+            voice: VoiceDetector::new(bytes(MAX_KEPT_MS as u64)),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),

@@ -8,8 +8,7 @@
 use std::ops::Range;
 
 use crate::agent::{Answer, AnswerPart, Transcript};
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{Position, bytes};
 use crate::call::echo::Origin;
 use crate::call::synthesis::without_tags;
 use crate::call::utterance::{TurnAudio, onset};
@@ -179,7 +178,7 @@ impl Call {
             Source::Caller => false,
             Source::Nothing => {
                 let now = self.caller.received();
-                let recent = now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position);
+                let recent = now.saturating_sub(bytes(RECENT_MS));
                 // Its voice detector is another one, and may take for a voice what ours does not.
                 let from = self.voice.onset_since(recent).map_or(recent, |onset| onset.max(recent));
                 self.echo.is_soft_sound(&(from..now))

@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::agent::{Matched, Transcript};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, Position, bytes};
 use crate::call::Call;
-use crate::call::caller_audio::Position;
+use crate::call::utterance::END_TOLERANCE;
 use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
@@ -33,13 +33,6 @@ const MIN_SILENCE: Position = bytes(300);
 
 /// The silence after which a recogniser has ended an utterance for certain.
 const MAX_SILENCE: Position = bytes(1_000);
-
-/// How much earlier than our voice detector a recogniser places the end of a word.
-const TOLERANCE: Position = bytes(150);
-
-const fn bytes(ms: u64) -> Position {
-    ms * BYTES_PER_MS as Position
-}
 
 /// What we know of the last stream that got the caller's audio.
 #[derive(Debug, Default)]
@@ -147,7 +140,7 @@ impl SpeechInFlight {
 
     /// A time of the stream's audio as a position. `None` if it lies beyond what was written.
     fn position(&self, ms: Option<u64>, written: Position) -> Option<Position> {
-        let at = self.began.saturating_add(ms?.saturating_mul(BYTES_PER_MS as u64));
+        let at = self.began.saturating_add(bytes(ms?));
         (at <= written).then_some(at)
     }
 
@@ -221,7 +214,7 @@ impl SpeechInFlight {
             _ if voice.start >= flight.end => Some(voice.start),
             Understood::Final(until) if voice.start >= until => is_in_flight.then_some(voice.start),
             Understood::Final(until) => {
-                (sounds && until >= flight.start && voice.end >= until + TOLERANCE).then_some(until)
+                (sounds && until >= flight.start && voice.end >= until + END_TOLERANCE).then_some(until)
             }
             Understood::Nothing | Understood::Untimed | Understood::Interim(_) => {
                 let after_pause = last.is_some_and(|last| voice.start >= last.end + MAX_SILENCE);

@@ -1,14 +1,16 @@
 //! What the caller has said in one turn, and whether it counts as barge-in.
 
 use crate::agent::Transcript;
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, Position, bytes};
 use crate::config::BargeIn;
 use crate::time::CallTime;
 
 /// How long before its transcript speech began at the latest, in milliseconds. For a caller whose voice is too quiet
 /// for the voice detector.
 const RECOGNITION_MS: u64 = 300;
+
+/// How much earlier than our voice detector a recogniser places the end of a word.
+pub(super) const END_TOLERANCE: Position = bytes(150);
 
 /// How much of an utterance is kept, in bytes. The agent hears all of it.
 const MAX_TEXT_BYTES: usize = 8 << 10;
@@ -47,7 +49,7 @@ impl TurnAudio {
     /// A time of the turn's audio, in milliseconds, as a position. Speech lies within the audio that was sent, whatever
     /// the agent says.
     pub(super) fn at(self, ms: u64) -> Position {
-        self.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(self.written)
+        self.turn_began.saturating_add(bytes(ms)).min(self.written)
     }
 }
 
@@ -143,7 +145,7 @@ impl Utterance {
 /// voice detector, else from a guess based on where the recognised speech ends.
 pub(super) fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
     let end = transcript.end_ms.map_or(audio.written, |ms| audio.at(ms));
-    let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
+    let guess = end.saturating_sub(bytes(RECOGNITION_MS)).max(audio.turn_began);
     transcript.start_ms.map(|ms| audio.at(ms)).or(audio.voice_onset).unwrap_or(guess)
 }
 

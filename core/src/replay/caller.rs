@@ -4,13 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
-
-/// Bytes of a frame: 20 ms.
-pub const FRAME_BYTES: usize = 160;
-
-/// Milliseconds of a frame.
-pub const FRAME_MS: u64 = 20;
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, FRAME_MS, MULAW_SILENCE};
 
 /// How long a key and the pause after it last, in milliseconds.
 const KEY_MS: u64 = 240;

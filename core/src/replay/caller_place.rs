@@ -1,8 +1,7 @@
 //! Places in the caller's audio: told from what he said, because that is what an agent hears.
 
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
-use crate::replay::caller::FRAME_BYTES;
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, MULAW_SILENCE};
 
 /// A place in the caller's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::agent::AgentEvent;
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, FRAME_MS};
 use crate::call::{Input, Output, UpdateResult};
 use crate::config::CallConfig;
 use crate::ids::{FetchId, StreamId, ToolsId};
-use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS};
+use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep};
 use crate::replay::caller_place::{CallerSteps, speech_ms};
 use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
 use crate::replay::recorded_agent::RecordedAgent;

@@ -1,10 +1,9 @@
 //! What the caller hears of the agent, and when: the media of a call as Twilio plays it.
 
-use crate::audio::BYTES_PER_MS;
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES};
 use crate::call::Output;
 use crate::replay::Replayed;
-use crate::replay::caller::FRAME_BYTES;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 

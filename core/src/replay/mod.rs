@@ -32,7 +32,7 @@ use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
-pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, When};
+pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, When};
 pub use caller_place::speech_ms;
 pub use closed_loop::{PATIENCE_MS, play};
 pub use played_call::{AgentMessage, Exchange, PlayedCall, PromptCut, StepTimes};

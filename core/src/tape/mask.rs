@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
-use crate::audio::BYTES_PER_MS;
 use crate::audio::g711::linear_to_mulaw;
 use crate::audio::level::mulaw_level;
-use crate::audio::voice::{Position, VoiceDetector};
+use crate::audio::voice::VoiceDetector;
+use crate::audio::{BYTES_PER_MS, Position};
 use crate::ids::StreamId;
 
 /// What is masked on a tape.

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use dialbridge_core::agent::{Answer, Transcript, TurnInput};
+use dialbridge_core::audio::FRAME_MS;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, CallTime, Output, Report, StreamId};
 
 use crate::test_call::{TestCall, answer, numbers};
-
-/// How long a frame is, in milliseconds.
-const FRAME_MS: u64 = 20;
 
 /// How an agent ends an utterance, and what it says of it.
 #[derive(Debug, Clone, Copy)]

@@ -19,13 +19,11 @@ mod tests;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::Position;
 use bands::{Bands, Levels};
 use floor::NoiseFloor;
 use period::LastPeriods;
 use steadiness::Steadiness;
-
-/// A position in the audio: mu-law bytes (samples at 8,000 Hz) since its beginning.
-pub type Position = u64;
 
 /// Samples in a block: 10 ms.
 const BLOCK: usize = 80;

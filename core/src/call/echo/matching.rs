@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::call::caller_audio::Position;
+use crate::audio::Position;
 use crate::words::tokens::Word;
 
 /// How many words of a prompt in a row are echo and no coincidence.

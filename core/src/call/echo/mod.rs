@@ -17,8 +17,7 @@ mod matching;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{Position, bytes};
 use crate::call::loudness::LevelHistory;
 use crate::ids::TurnId;
 use crate::words::or_words;
@@ -56,10 +55,6 @@ const MIN_SOUND_LEVEL: u32 = 50;
 /// How much audio has its level kept, in milliseconds. The agent's is sent up to ten seconds ahead.
 const CALLER_MS: usize = 10_000;
 const AGENT_MS: usize = 22_000;
-
-const fn bytes(ms: Position) -> Position {
-    ms * BYTES_PER_MS as Position
-}
 
 /// How long half a letter takes to say, in milliseconds, for an answer of which more may come: 15 letters a second.
 const UNIT_MS: Position = 33;

@@ -24,9 +24,8 @@ use std::collections::VecDeque;
 
 use crate::agent::Prompt;
 use crate::audio::wav::is_wav;
-use crate::audio::{AudioFormat, BYTES_PER_MS};
+use crate::audio::{AudioFormat, BYTES_PER_MS, Position};
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::ids::{FetchId, MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;

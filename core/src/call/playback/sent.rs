@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, Position};
 use crate::call::playback::{CHUNK_BYTES, CHUNK_MS, Moment, PlaybackOutput};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;

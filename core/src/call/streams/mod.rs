@@ -16,8 +16,8 @@ use std::fmt::Debug;
 use serde_json::{Map, Value};
 
 use crate::agent::{Answer, AnswerPart, Prompt, ToolResult, TurnInput};
+use crate::audio::Position;
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::{StreamShape, Timeouts};
 use crate::ids::{StreamId, TurnId};

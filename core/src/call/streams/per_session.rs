@@ -23,8 +23,8 @@
 use serde_json::{Map, Value};
 
 use crate::agent::{Answer, AnswerPart, Intent, Prompt, ToolResult, TurnInput};
+use crate::audio::Position;
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::Timeouts;
 use crate::ids::{StreamId, TurnId};
