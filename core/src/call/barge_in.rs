@@ -1,8 +1,8 @@
 //! Barge-in: a caller who speaks or presses a key during a prompt stops it.
 //!
-//! Speech that began before the agent's first word does not count: it is the next turn. The caller cannot cut a prompt that forbids
-//! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
-//! may cut its prompt too ([`Call::on_interrupted`]).
+//! Speech that began before the agent's first word does not count: it is the next turn. The caller cannot cut a prompt
+//! that forbids barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The
+//! agent itself may cut its prompt too ([`Call::on_interrupted`]).
 //!
 //! Words that do not interrupt, whatever the rule: `prompt_guard`.
 //!

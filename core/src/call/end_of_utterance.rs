@@ -1,11 +1,11 @@
 //! When an utterance is over, for an agent that takes one in a stream (ES, CX).
 //!
-//! Whoever knows it first says so: the agent's recogniser, a final transcript that no other one follows, we by the caller's
-//! silence and his words ([`EndOfUtterance`]), or the answer itself. Without words we end nothing: then the agent says that
-//! nobody spoke.
+//! Whoever knows it first says so: the agent's recogniser, a final transcript that no other one follows, we by the
+//! caller's silence and his words ([`EndOfUtterance`]), or the answer itself. Without words we end nothing: then the
+//! agent says that nobody spoke.
 //!
-//! Silence counts in the caller's audio and in time, whichever is less: late frames are no silence, and frames that come all
-//! at once give the recogniser no time.
+//! Silence counts in the caller's audio and in time, whichever is less: late frames are no silence, and frames that
+//! come all at once give the recogniser no time.
 
 use crate::agent::{Answer, Matched, SpeechRules, TurnInput};
 use crate::audio::{BYTES_PER_MS, FRAME_MS, Position};
@@ -85,8 +85,8 @@ impl EndRules {
         self.by_page.or(by_agent).unwrap_or(setting)
     }
 
-    /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner ones
-    /// slowly.
+    /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner
+    /// ones slowly.
     fn note_lag(&mut self, ms: u64) {
         let ms = ms.min(MAX_LAG_MS);
         self.lag_ms = if ms > self.lag_ms { ms } else { (self.lag_ms * 7 + ms) / 8 };
@@ -161,8 +161,8 @@ impl Call {
         rules.voice_end = end;
     }
 
-    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is how
-    /// long after the voice new words come. Audio that waited for its stream tells nothing.
+    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is
+    /// how long after the voice new words come. Audio that waited for its stream tells nothing.
     pub(super) fn note_lag(&mut self) {
         let Some(heard) = self.streams.utterance() else { return };
         let said = &heard.utterance;
@@ -211,8 +211,8 @@ impl Call {
         known.end(self.end_rule(), self.config.timeouts.final_settle_ms, self.end_rules.agent.end_ms)
     }
 
-    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too soft for
-    /// the detector.
+    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too
+    /// soft for the detector.
     fn silence_after(&self, heard: &Heard) -> Option<u64> {
         let end = self.voice.end_since(heard.began)?;
         let heard_ms =
@@ -220,8 +220,8 @@ impl Call {
         Some(heard_ms.min(self.now.ms_since(self.end_rules.voice_at.max(heard.opened_at))))
     }
 
-    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because nothing
-    /// new has come for as long as the recogniser takes.
+    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because
+    /// nothing new has come for as long as the recogniser takes.
     fn is_covered(&self, heard: &Heard, silence_ms: u64) -> bool {
         let voice_end = self.voice.end_since(heard.began).unwrap_or_default();
         let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
@@ -230,8 +230,8 @@ impl Call {
         by_times || came_after || silence_ms >= lag_ms + LAG_MARGIN_MS
     }
 
-    /// An agent may not understand an utterance that we ended before its recogniser was done: it answers that nobody spoke,
-    /// or that it did not understand. Then it gets the words as a text, once. Returns whether it does.
+    /// An agent may not understand an utterance that we ended before its recogniser was done: it answers that nobody
+    /// spoke, or that it did not understand. Then it gets the words as a text, once. Returns whether it does.
     pub(super) fn ask_misheard(&mut self, turn: TurnId, answer: &Answer) -> bool {
         let is_misheard = answer.query_text.is_empty() && answer.matched != Matched::Yes;
         let Some(words) = self.streams.words_of_early_end().filter(|_| is_misheard) else { return false };

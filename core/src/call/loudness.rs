@@ -8,7 +8,8 @@ use crate::audio::{BYTES_PER_MS, FRAME_BYTES, Position};
 /// The audio of one level, in bytes: a frame.
 const SLOT_BYTES: Position = FRAME_BYTES as Position;
 
-/// The loudness of a stretch is the mean level of its loudest part of this length, in levels: 200 ms. So pauses do not count.
+/// The loudness of a stretch is the mean level of its loudest part of this length, in levels: 200 ms. So pauses do not
+/// count.
 const WINDOW: usize = 10;
 
 /// The levels of the last audio. What was not added counts as silence.
@@ -27,8 +28,8 @@ impl LevelHistory {
         Self { levels: Vec::new(), slots: ms * BYTES_PER_MS / FRAME_BYTES, end: 0 }
     }
 
-    /// Adds mu-law that begins at `position`. Audio before the end of what was added before changes nothing earlier than
-    /// the last 20 ms.
+    /// Adds mu-law that begins at `position`. Audio before the end of what was added before changes nothing earlier
+    /// than the last 20 ms.
     pub(super) fn add(&mut self, position: Position, mulaw: &[u8]) {
         let first = position / SLOT_BYTES;
         for (slot, part) in (first..).zip(mulaw.chunks(FRAME_BYTES)) {

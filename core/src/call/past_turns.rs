@@ -1,8 +1,8 @@
 //! What was said in the session so far, for a server that may have lost it.
 //!
 //! An agent with one stream for the whole call (CES) keeps the conversation itself. If its stream fails, nobody knows
-//! whether it still has it, so the next stream brings what the caller and the agent said. A stream that replaces another
-//! one without a failure brings nothing.
+//! whether it still has it, so the next stream brings what the caller and the agent said. A stream that replaces
+//! another one without a failure brings nothing.
 //!
 //! ```text
 //! Keeps --stream failed--> Doubtful --next stream opens with the past turns--> Told --it responds--> Keeps

@@ -1,9 +1,9 @@
 //! Guards a prompt against words that should not interrupt it: the agent's own words that come back, and a listener's
 //! "mhm".
 //!
-//! What is certainly echo is nothing that the caller said: a turn that holds nothing else is replaced in silence. Words in
-//! doubt do not interrupt, and are the next turn. So are backchannels that are said at a prompt's end; in the middle of a
-//! prompt they answer nothing.
+//! What is certainly echo is nothing that the caller said: a turn that holds nothing else is replaced in silence. Words
+//! in doubt do not interrupt, and are the next turn. So are backchannels that are said at a prompt's end; in the middle
+//! of a prompt they answer nothing.
 
 use std::ops::Range;
 
@@ -169,8 +169,8 @@ impl Call {
         }
     }
 
-    /// The agent wants its prompt stopped because it hears somebody. Returns whether that is not the caller, as far as we
-    /// know. If it is, his words will stop the prompt.
+    /// The agent wants its prompt stopped because it hears somebody. Returns whether that is not the caller, as far as
+    /// we know. If it is, his words will stop the prompt.
     pub(super) fn holds_interruption(&mut self, turn: TurnId) -> bool {
         let is_of_turn = self.heard_words.turn == Some(turn);
         let holds = match if is_of_turn { self.heard_words.source() } else { Source::Nothing } {

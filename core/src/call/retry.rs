@@ -14,7 +14,8 @@ use crate::time::CallTime;
 /// The longest backoff, in milliseconds.
 const MAX_BACKOFF_MS: u64 = 2_000;
 
-/// The shortest time after which a stream that did not fail has worked, in milliseconds: longer than any connection takes.
+/// The shortest time after which a stream that did not fail has worked, in milliseconds: longer than any connection
+/// takes.
 const MIN_WORKED_MS: u64 = 15_000;
 
 /// The gRPC code of an input that the agent refuses.
@@ -104,8 +105,8 @@ impl Call {
         }
     }
 
-    /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller has said
-    /// nothing.
+    /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller
+    /// has said nothing.
     fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
         self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms: 0 });
         self.stage_recorder.discard_open();
@@ -115,8 +116,8 @@ impl Call {
         self.count_no_input_turn(NoInputTurn { has_transcript: false, is_answered: false });
     }
 
-    /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is sent
-    /// again.
+    /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is
+    /// sent again.
     fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
         let again_ms = self.resend_speech() / BYTES_PER_MS as u64;
         self.requeue_inputs(&mut broken);

@@ -1,12 +1,12 @@
-//! Speech in flight: what the caller says between the end of an utterance at the agent's recogniser and the moment in which
-//! we know of it.
+//! Speech in flight: what the caller says between the end of an utterance at the agent's recogniser and the moment in
+//! which we know of it.
 //!
-//! Google is 20 to 120 ms away. What we write meanwhile goes into a stream that no longer listens, and audio that waited
-//! for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL`] before that
-//! voice on, and nothing from before the end of what the recogniser understood.
+//! Google is 20 to 120 ms away. What we write meanwhile goes into a stream that no longer listens, and audio that
+//! waited for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL`]
+//! before that voice on, and nothing from before the end of what the recogniser understood.
 //!
-//! Where that end is, the recogniser's own times say. Without them a voice was not heard any more if it still sounded when
-//! the end came, because a recogniser ends an utterance after silence, or if it came after a long pause.
+//! Where that end is, the recogniser's own times say. Without them a voice was not heard any more if it still sounded
+//! when the end came, because a recogniser ends an utterance after silence, or if it came after a long pause.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,8 +21,8 @@ use crate::time::CallTime;
 /// How much audio before a voice goes to the next stream with it.
 const PRE_ROLL: Position = bytes(200);
 
-/// How long the end of an utterance takes to reach us at most, in milliseconds: the way there and back, and the time that
-/// the recogniser needs. What was written earlier was heard.
+/// How long the end of an utterance takes to reach us at most, in milliseconds: the way there and back, and the time
+/// that the recogniser needs. What was written earlier was heard.
 const MAX_FLIGHT_MS: u64 = 1_000;
 
 /// How often we note how much was written, in milliseconds.

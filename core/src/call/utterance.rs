@@ -21,7 +21,8 @@ pub(super) struct Utterance {
     words: usize,
     /// All that was understood.
     text: String,
-    /// How much of the text is final, in bytes. A recogniser may send one final transcript for each part of an utterance.
+    /// How much of the text is final, in bytes. A recogniser may send one final transcript for each part of an
+    /// utterance.
     final_bytes: usize,
     /// Where the speech began. Set by the first transcript.
     onset: Option<Position>,

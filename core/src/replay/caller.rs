@@ -1,5 +1,5 @@
-//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at its
-//! time. Both the simulated Twilio and the offline run of a conversation file play this caller.
+//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at
+//! its time. Both the simulated Twilio and the offline run of a conversation file play this caller.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -187,8 +187,8 @@ impl Caller {
         self.since_ms.max(self.agent_silent_since_ms)
     }
 
-    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is doing
-    /// something.
+    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is
+    /// doing something.
     #[must_use]
     pub fn idle_ms(&self, now_ms: u64) -> u64 {
         let is_idle = matches!(self.doing, Doing::Nothing) && self.agent_began_ms.is_none();

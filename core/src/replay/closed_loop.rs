@@ -31,8 +31,9 @@ const MAX_CALL_MS: u64 = 3_600_000;
 pub const PATIENCE_MS: u64 = 20_000;
 
 /// Plays the call of a tape with a caller who takes these steps. The tape must have the header of a conversation, and
-/// `steps` must be the steps that it describes: see [`Conversation::difference`](crate::tape::Conversation::difference).
-/// A tape of another caller leads to a [`Divergence`](super::Divergence).
+/// `steps` must be the steps that it describes: see
+/// [`Conversation::difference`](crate::tape::Conversation::difference). A tape of another caller leads to a
+/// [`Divergence`](super::Divergence).
 #[must_use]
 pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCall {
     let mut recorded = CallerSteps::default();

@@ -1,4 +1,5 @@
-//! The end of an utterance: whoever knows it first ends it, and the caller gets his answer whatever the recogniser leaves out.
+//! The end of an utterance: whoever knows it first ends it, and the caller gets his answer whatever the recogniser
+//! leaves out.
 
 use dialbridge_core::agent::{Answer, AnswerPart, Matched, SpeechRules, Transcript, TurnInput};
 use dialbridge_core::config::{BargeInMode, EndOfUtterance, NoInput};

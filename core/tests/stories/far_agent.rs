@@ -1,5 +1,5 @@
-//! A caller and an agent that is some milliseconds away, each way. Its recogniser hears what arrives when it arrives, and
-//! nothing of a stream after it has ended the utterance there.
+//! A caller and an agent that is some milliseconds away, each way. Its recogniser hears what arrives when it arrives,
+//! and nothing of a stream after it has ended the utterance there.
 
 use std::collections::BTreeMap;
 

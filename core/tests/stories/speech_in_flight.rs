@@ -264,8 +264,8 @@ proptest! {
         let mut call = FarAgent::new(habits);
         for (speech, silence) in said {
             call.speak(speech * 20);
-            // Without times nobody can tell whether a recogniser has ended an utterance at a pause that is neither short nor
-            // long, if it heard more than real time.
+            // Without times nobody can tell whether a recogniser has ended an utterance at a pause that is neither
+            // short nor long, if it heard more than real time.
             let is_clear = habits.tells_times() || !(15..=50).contains(&silence);
             call.hush(if is_clear { silence * 20 } else { 1_020 });
         }

@@ -1,7 +1,7 @@
 //! Finds the words of a prompt in a transcript.
 //!
-//! A chain is a stretch of the transcript whose words come in the prompt in the same order. Recognisers mishear echo, so a
-//! chain may have gaps: up to three words of the prompt for as many other words.
+//! A chain is a stretch of the transcript whose words come in the prompt in the same order. Recognisers mishear echo,
+//! so a chain may have gaps: up to three words of the prompt for as many other words.
 
 use std::ops::Range;
 

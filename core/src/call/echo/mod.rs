@@ -2,15 +2,18 @@
 //!
 //! Words are echo if all of this is so:
 //!
-//! - At least four of them stand in a row in the prompt's text (`matching`). In languages without spaces, four characters.
+//! - At least four of them stand in a row in the prompt's text (`matching`). In languages without spaces, four
+//!   characters.
 //! - The prompt said them when they were heard, give or take a second. We know when a prompt's audio begins and ends at
 //!   the caller's, and take the place of a word in its text for its place in the audio: a letter takes as long as any
-//!   other, a digit as long as a short word, the end of a sentence as long as a long one. Echo is up to half a second late.
+//!   other, a digit as long as a short word, the end of a sentence as long as a long one. Echo is up to half a second
+//!   late.
 //! - They are softer than the caller has been. If he has not spoken yet, they are softer than the prompt by more than a
 //!   caller usually is, or no louder than what has come back of the prompt so far.
 //!
-//! Fewer words, words that are a few seconds late, and words that are one of the prompt's choices are in doubt. So are soft words during a recording, whose
-//! text we do not know. Words that the prompt does not have there are the caller's, however soft.
+//! Fewer words, words that are a few seconds late, and words that are one of the prompt's choices are in doubt. So are
+//! soft words during a recording, whose text we do not know. Words that the prompt does not have there are the
+//! caller's, however soft.
 
 mod matching;
 
@@ -40,7 +43,8 @@ const MAX_HEARD_WORDS: usize = 100;
 /// How far a word may be from where we expect it, in milliseconds.
 const TOLERANCE_MS: Position = 1_000;
 
-/// How long ago the prompt may have said words that are in doubt, in milliseconds: a recogniser may begin anew, or be slow.
+/// How long ago the prompt may have said words that are in doubt, in milliseconds: a recogniser may begin anew, or be
+/// slow.
 const DOUBT_MS: Position = 5_000;
 
 /// How late echo may be, in milliseconds: the way to the telephone and back.
@@ -266,8 +270,8 @@ impl Echo {
         self.caller.loudness(stretch.clone()) >= MIN_SOUND_LEVEL && self.is_soft(stretch)
     }
 
-    /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it through
-    /// now and then, so it does not matter how much came back before.
+    /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it
+    /// through now and then, so it does not matter how much came back before.
     fn may_be_prompts(&self, stretch: &Range<Position>) -> bool {
         let soft = u64::from(self.caller.loudness(stretch.clone()));
         let is_near = self.audio().any(|audio| audio.is_near(stretch));
@@ -304,8 +308,8 @@ impl Echo {
         }
     }
 
-    /// How loud came back, until then, what was how loud. `None` if we have not heard enough of it, or if the caller spoke
-    /// into its beginning.
+    /// How loud came back, until then, what was how loud. `None` if we have not heard enough of it, or if the caller
+    /// spoke into its beginning.
     fn returned(
         &self,
         prompt: &Audio,
@@ -400,8 +404,8 @@ impl Echo {
     }
 }
 
-/// How loud echo may be, as far as we know, of a prompt that is that loud: eight decibels below it. Few callers are as soft,
-/// and most echo is softer.
+/// How loud echo may be, as far as we know, of a prompt that is that loud: eight decibels below it. Few callers are as
+/// soft, and most echo is softer.
 fn unlearned_echo(sent: u64) -> u64 {
     sent * 4 / 10
 }
@@ -435,8 +439,8 @@ impl PlacedText {
         Some(Self { text, choices, begins, length, heard_until, is_whole: prompt.is_text })
     }
 
-    /// The words that may be heard in that window. A recogniser may be ahead of where we expect a word, so as many follow
-    /// as it has sent.
+    /// The words that may be heard in that window. A recogniser may be ahead of where we expect a word, so as many
+    /// follow as it has sent.
     fn words(&self, window: &Range<Position>, heard: usize) -> impl Iterator<Item = PromptWord<'_>> {
         let words = &self.text.words;
         let place =
