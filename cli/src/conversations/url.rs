@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::CallTime;
-use dialbridge_core::audio::BYTES_PER_MS;
 use dialbridge_core::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
+use dialbridge_core::audio::{BYTES_PER_MS, FRAME_BYTES};
 use dialbridge_core::ending::VirtualAgentStatus;
-use dialbridge_core::replay::{CallerStep, FRAME_BYTES, waited_ms};
+use dialbridge_core::replay::{CallerStep, waited_ms};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallEventKind, CallRecord, SimulatedTwilio};
 use dialbridge_net::dial::Dial;

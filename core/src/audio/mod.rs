@@ -23,6 +23,20 @@ pub const SAMPLE_RATE: u32 = 8000;
 /// Bytes in a millisecond of 8 kHz mu-law.
 pub const BYTES_PER_MS: usize = 8;
 
+/// The audio of one of Twilio's frames, in milliseconds.
+pub const FRAME_MS: u64 = 20;
+
+/// The audio of one of Twilio's frames, in bytes of mu-law.
+pub const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
+
+/// A position in a speaker's audio: mu-law bytes (samples at 8,000 Hz) since its beginning.
+pub type Position = u64;
+
+/// The bytes of that many milliseconds of mu-law.
+pub(crate) const fn bytes(ms: u64) -> Position {
+    ms.saturating_mul(BYTES_PER_MS as u64)
+}
+
 /// The mu-law byte of silence: positive zero (ITU-T G.711 table 2a).
 pub const MULAW_SILENCE: u8 = 0xFF;
 
@@ -77,6 +91,7 @@ mod tests {
     #[test]
     fn a_millisecond_and_silence_are_what_they_say() {
         assert_eq!(SAMPLE_RATE as usize / 1000, BYTES_PER_MS);
+        assert_eq!(bytes(FRAME_MS), FRAME_BYTES as Position);
         assert_eq!(g711::mulaw_to_linear(MULAW_SILENCE), 0);
     }
 }

@@ -1,19 +1,13 @@
-//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at its
-//! time. Both the simulated Twilio and the offline run of a conversation file play this caller.
+//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at
+//! its time. Both the simulated Twilio and the offline run of a conversation file play this caller.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, FRAME_MS, MULAW_SILENCE};
 use crate::checksum::Checksum;
 use crate::tape::StepInput;
-
-/// Bytes of a frame: 20 ms.
-pub const FRAME_BYTES: usize = 160;
-
-/// Milliseconds of a frame.
-pub const FRAME_MS: u64 = 20;
 
 /// How long a caller waits for the time of his next step while nobody speaks, in milliseconds. Then he hangs up.
 pub const STEP_TIMEOUT_MS: u64 = 20_000;
@@ -242,8 +236,8 @@ impl Caller {
         self.since_ms.max(self.agent_silent_since_ms)
     }
 
-    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is doing
-    /// something.
+    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is
+    /// doing something.
     #[must_use]
     pub fn idle_ms(&self, now_ms: u64) -> u64 {
         let is_idle = matches!(self.doing, Doing::Nothing) && self.agent_began_ms.is_none();

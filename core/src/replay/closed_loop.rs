@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::agent::AgentEvent;
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, FRAME_MS};
 use crate::call::{Input, Output, UpdateResult};
 use crate::config::CallConfig;
 use crate::ids::{FetchId, StreamId, ToolsId};
-use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS, STEP_TIMEOUT_MS};
+use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, STEP_TIMEOUT_MS};
 use crate::replay::caller_place::CallerSteps;
 use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
 use crate::replay::recorded_agent::RecordedAgent;
@@ -28,8 +28,9 @@ use crate::twilio::{Inbound, parse};
 const MAX_CALL_MS: u64 = 3_600_000;
 
 /// Plays the call of a tape with a caller who takes these steps. The tape must have the header of a conversation, and
-/// `steps` must be the steps that it describes: see [`Conversation::difference`](crate::tape::Conversation::difference).
-/// A tape of another caller leads to a [`Divergence`](super::Divergence).
+/// `steps` must be the steps that it describes: see
+/// [`Conversation::difference`](crate::tape::Conversation::difference). A tape of another caller leads to a
+/// [`Divergence`](super::Divergence).
 #[must_use]
 pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCall {
     let mut recorded = CallerSteps::default();

@@ -1,9 +1,9 @@
 //! The prompts as the caller hears them, and when: the media of a call as Twilio plays it.
 
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES};
 use crate::call::Output;
 use crate::replay::Replayed;
-use crate::replay::caller::{FRAME_BYTES, is_voice};
+use crate::replay::caller::is_voice;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 

@@ -32,9 +32,7 @@ use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
-pub use caller::{
-    AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, STEP_TIMEOUT_MS, When, waited_ms,
-};
+pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, STEP_TIMEOUT_MS, When, waited_ms};
 pub use closed_loop::play;
 pub use played_call::{AgentMessage, Exchange, PlayedCall, PromptCut, StepTimes};
 pub use playout::Playout;

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use dialbridge_core::CallTime;
-use dialbridge_core::replay::{AgentAudio, CallerAct, FRAME_BYTES, FRAME_MS, Playout};
+use dialbridge_core::audio::{FRAME_BYTES, FRAME_MS};
+use dialbridge_core::replay::{AgentAudio, CallerAct, Playout};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::twilio::call_state::{ActiveCall, Next, StepSpan};

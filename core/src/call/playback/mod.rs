@@ -8,8 +8,8 @@
 //! The state is not stored. Something is playing while a mark is still out for queued audio, or audio waits here.
 //!
 //! Audio goes to Twilio a few seconds ahead of its time (`sent`), and the rest waits here (`waiting`). So an answer may
-//! be as long as it likes, and a `clear` does not have to catch up with a long queue. A mark follows each [`CHUNK_MS`] of
-//! audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
+//! be as long as it likes, and a `clear` does not have to catch up with a long queue. A mark follows each [`CHUNK_MS`]
+//! of audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
 //! once. So a mark's name holds the number of `clear`s before it, the epoch: audio before a mark of an old epoch was
 //! not heard.
 //!
@@ -26,9 +26,8 @@ use bytes::Bytes;
 
 use crate::agent::Prompt;
 use crate::audio::wav::is_wav;
-use crate::audio::{AudioFormat, BYTES_PER_MS};
+use crate::audio::{AudioFormat, BYTES_PER_MS, Position};
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::ids::{FetchId, MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -45,8 +44,8 @@ pub const CHUNK_MS: u64 = 400;
 #[expect(clippy::cast_possible_truncation, reason = "3,200")]
 const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 
-/// How much of the agent's audio is converted at once, in bytes of linear audio: some 30 microseconds of work. Fifty calls
-/// may have a long answer at the same time.
+/// How much of the agent's audio is converted at once, in bytes of linear audio: some 30 microseconds of work. Fifty
+/// calls may have a long answer at the same time.
 const SLICE_BYTES: usize = 32 * 1024;
 
 /// How many prompts may wait. We refuse further ones.
@@ -270,8 +269,8 @@ impl Playback {
         }
     }
 
-    /// Drops all audio that is queued here and at Twilio. Sends the `clear` even if nothing waits here, because Twilio's
-    /// queue holds the audio.
+    /// Drops all audio that is queued here and at Twilio. Sends the `clear` even if nothing waits here, because
+    /// Twilio's queue holds the audio.
     pub(super) fn clear(&mut self) -> Cut {
         let waiting_ms = self.waiting_ms();
         self.waiting.clear();
