@@ -260,7 +260,8 @@ fn a_text_beside_a_recording_may_be_anywhere_in_it() {
 /// repeats the recording's words into the next prompt.
 fn repeats_a_recording(speaks_after_ms: u64, repeats_after_ms: u64) -> TestCall {
     let mut test = TestCall::started(starting_text());
-    let recording = Prompt { audio: [].as_slice().into(), uri: Some("https://example.com/a.wav".to_owned()), ..prompt(0) };
+    let recording =
+        Prompt { audio: [].as_slice().into(), uri: Some("https://example.com/a.wav".to_owned()), ..prompt(0) };
     let told = Answer { text: HOURS.to_owned(), prompts: vec![recording], ..answer(0) };
     test.agent(1, AgentEvent::Answer(Box::new(told)));
     test.fetched(1, Ok(&[0x21; 3_000 * 8]));
