@@ -131,6 +131,12 @@ fn is_shown(address: &str) -> bool {
     DialTarget::parse(address).is_ok_and(|target| target.is_number()) && !WITHHELD.contains(&address)
 }
 
+/// Whether an address tells one caller from another: a number that is not withheld, or a SIP or client address.
+#[must_use]
+pub fn tells_caller(address: &str) -> bool {
+    is_shown(address) || address.contains(':')
+}
+
 /// Whether Twilio placed the call (`outbound-api`, `outbound-dial`). The person is then the one who was called.
 #[must_use]
 pub fn is_outbound(direction: Option<&str>) -> bool {

@@ -1,5 +1,7 @@
 //! Which agent takes a call, in which language, and what it is told.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dialbridge_lab::twilio::{CallPlan, CallRecord, When};
 use dialbridge_tests::{
     Came, Edition, Harness, HarnessBuilder, RawSocket, numbered_speech, paths, pause, say, signed_post, start,
@@ -75,6 +77,31 @@ async fn the_voice_url_the_called_number_or_its_beginning_says_which_agent_has_t
         let call = call(&harness, to, query).await;
         assert_eq!(answered_by(&harness, &call), [agent], "{to} {query}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_of_the_share_gets_the_other_agent_each_time_and_a_withheld_number_is_picked_by_its_call() {
+    let file = FILE.replace("language = \"de-DE\"", "language = \"de-DE\"\nshare = { support = 50 }");
+    let harness = Harness::with_script(SCRIPT).file(&file).agent("sales", SCRIPT).agent("support", SCRIPT).start();
+    let picked = async |from: &str| {
+        let mut plan: CallPlan = harness.plan(vec![say(When::AgentSilent(200), numbered_speech(0, 600))]);
+        (plan.from, plan.to) = (from.to_owned(), "+15550100".to_owned());
+        let call = harness.twilio.call(plan).await;
+        answered_by(&harness, &call)
+    };
+    let mut counts = BTreeMap::new();
+    for n in 0..8 {
+        let caller = format!("+1555000{n:04}");
+        let (first, again) = (picked(&caller).await, picked(&caller).await);
+        assert_eq!(first, again, "{caller}");
+        *counts.entry(first).or_insert(0) += 1;
+    }
+    assert!(counts.len() == 2 && counts.contains_key(&vec!["sales"]), "{counts:?}");
+    let mut withheld = BTreeSet::new();
+    for _ in 0..12 {
+        withheld.insert(picked("anonymous").await);
+    }
+    assert_eq!(withheld.len(), 2, "each call of a withheld number is picked by itself");
 }
 
 #[tokio::test(start_paused = true)]

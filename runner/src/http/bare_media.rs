@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
+use dialbridge_core::call_facts::tells_caller;
 use dialbridge_core::carried::Opening;
 use dialbridge_core::language;
 use dialbridge_core::twilio::{Inbound, Start, parse};
@@ -70,7 +71,8 @@ fn ticket(admission: &Admission, start: &Start, trace: Option<TraceContext>) -> 
     };
     let parameter =
         |name: &str| start.custom_parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let Some(agent) = admission.config.route(parameter("agent"), parameter("to")) else {
+    let caller = parameter("from").filter(|from| tells_caller(from)).unwrap_or(call_sid.as_str());
+    let Some(agent) = admission.config.route(parameter("agent"), parameter("to"), caller) else {
         refused(admission, RefusalReason::Agent, "it names an agent that is not configured");
         return None;
     };

@@ -40,7 +40,9 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
         return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, why));
     }
     let named = field("agent").filter(|name| !name.is_empty());
-    let agent = admission.config.route(named, None);
+    let call_sid = browser_call_sid()
+        .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
+    let agent = admission.config.route(named, None, call_sid.as_str());
     let agent = agent
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "No agent of that name is configured. Reload the page.\n"))?;
     let named = field("language").filter(|text| !text.is_empty());
@@ -52,8 +54,6 @@ pub(super) async fn ticket(page: &Page, request: Request<Incoming>) -> Result<An
     let agent = agent.to_owned();
     let trace = head.extensions.get().copied();
     let info = CallInfo { agent, language, began_ms: issued_ms, failed_turns: 0, account: None, trace };
-    let call_sid = browser_call_sid()
-        .ok_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR, "The system has no randomness to give.\n"))?;
     let ticket = Ticket { call_sid, issued_ms, info, opening: Opening::Greet };
     let media = format!("/softphone/media/{}", admission.signer.issue_browser(&ticket));
     let events = format!("/softphone/events/{}", ticket.call_sid);

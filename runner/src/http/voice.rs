@@ -35,7 +35,8 @@ pub(super) async fn twiml(admission: &Admission, request: Request<Incoming>) -> 
         return Err(refusal(StatusCode::BAD_REQUEST, "Twilio sends a CallSid; this request has none\n"));
     };
     let named = webhook.in_query("agent").filter(|name| !name.is_empty());
-    let Some(agent) = admission.config.route(named, webhook.called()) else {
+    let Some(agent) = admission.config.route(named, webhook.called(), webhook.caller().unwrap_or(call_sid.as_str()))
+    else {
         admission.telemetry.refused(RefusalReason::Agent);
         tracing::warn!(call_sid = %call_sid, "the voice-url names an agent that is not configured");
         return Err(refusal(StatusCode::NOT_FOUND, "no agent of that name is configured\n"));

@@ -1,6 +1,6 @@
 //! A webhook request from Twilio: its parameters, and whether Twilio signed it.
 
-use dialbridge_core::call_facts::is_outbound;
+use dialbridge_core::call_facts::{is_outbound, tells_caller};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -75,6 +75,12 @@ impl Webhook {
     /// Our own number in the call: `To`, but `From` of a call that Twilio placed.
     pub(super) fn called(&self) -> Option<&str> {
         self.parameter(if is_outbound(self.parameter("Direction")) { "From" } else { "To" })
+    }
+
+    /// The caller's address, if he shows one: `From`, but `To` of a call that Twilio placed.
+    pub(super) fn caller(&self) -> Option<&str> {
+        let caller = self.parameter(if is_outbound(self.parameter("Direction")) { "To" } else { "From" });
+        caller.filter(|caller| tells_caller(caller))
     }
 
     /// A parameter of the URL.

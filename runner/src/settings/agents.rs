@@ -24,6 +24,7 @@ impl Settings {
             let values = values().with_own(table);
             check_named(table, &file, &values, &faults);
             add_routes(table, &file, &mut config, &faults);
+            add_shares(table, &file, &mut config, &faults);
             let agent = agent_of_file(table, &file, &values, migrate_after_ms);
             config.agents.extend(agent.map(|agent| (table.name.clone(), agent)));
         }
@@ -81,6 +82,20 @@ fn check_named(table: &AgentTable, file: &ConfigFile, values: &Values<'_>, fault
         let place = format!("{}: agents.{}.dialogflow_agent", file.name, table.name);
         faults.add(SettingError::in_file(place, "is not set, nor is DIALOGFLOW_AGENT for all agents"));
     }
+}
+
+/// Adds the agent's shares. Each goes to another agent of the file; a picked call is not picked again.
+fn add_shares(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {
+    for other in table.shares.agents() {
+        let place = || format!("{}: agents.{}.share", file.name, table.name);
+        if other == table.name {
+            faults.add(SettingError::in_file(place(), format!("has a share for {other} itself")));
+        } else if !file.agents.iter().any(|agent| agent.name == other) {
+            faults
+                .add(SettingError::in_file(place(), format!("has a share for {other}, which is no agent of the file")));
+        }
+    }
+    config.shares.insert(table.name.clone(), table.shares.clone());
 }
 
 fn add_routes(table: &AgentTable, file: &ConfigFile, config: &mut Config, faults: &Faults) {

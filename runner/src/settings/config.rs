@@ -18,6 +18,7 @@ use super::numbers::Routes;
 use super::prompts::PromptsConfig;
 use super::public_url::PublicUrl;
 use super::severity::{LogFormat, Severity};
+use super::shares::Shares;
 use super::tools::ToolWebhook;
 use super::value::is_account_sid;
 use dialbridge_agents::{AgentAddress, Endpoint};
@@ -63,18 +64,24 @@ pub struct Config {
     pub default_agent: String,
     /// The agent of each called number.
     pub routes: Routes,
+    /// The shares of an agent's calls that other agents get, by the agent's name.
+    pub shares: BTreeMap<String, Shares>,
     /// Warnings for the log about settings that are allowed but may not be meant.
     pub notices: Vec<String>,
 }
 
 impl Config {
     /// The name of a call's agent: the agent that its voice-url names, else the agent of the called number, else the
-    /// default agent. `None` if the voice-url names an agent that does not exist.
+    /// default agent; of the latter two, an agent that has a share of its callers may get the call. `caller` is his number, or
+    /// what names the call if he shows none. `None` if the voice-url names an agent that does not exist.
     #[must_use]
-    pub fn route(&self, named: Option<&str>, called: Option<&str>) -> Option<&str> {
+    pub fn route(&self, named: Option<&str>, called: Option<&str>, caller: &str) -> Option<&str> {
         let name = match named {
             Some(name) => name,
-            None => called.and_then(|called| self.routes.agent(called)).unwrap_or(&self.default_agent),
+            None => {
+                let agent = called.and_then(|called| self.routes.agent(called)).unwrap_or(&self.default_agent);
+                self.shares.get(agent).and_then(|shares| shares.pick(caller)).unwrap_or(agent)
+            }
         };
         self.agents.get_key_value(name).map(|(name, _)| name.as_str())
     }

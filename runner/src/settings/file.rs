@@ -8,6 +8,8 @@
 //! numbers = ["+15550100", "+1555*"]   # the called numbers that lead to it: whole numbers or prefixes
 //! barge_in = "off"
 //!
+//! share = { new-sales = 5 }           # of a hundred callers five get this agent instead
+//!
 //! [agents.sales.parameters]           # session parameters of its calls
 //! shop = "north"
 //! ```
@@ -26,6 +28,7 @@ use super::faults::Faults;
 use super::given::{Settings, declared};
 use super::numbers::Pattern;
 use super::setting::Scope;
+use super::shares::Shares;
 use super::spelling::hint;
 use super::value::is_parameter_name;
 
@@ -35,6 +38,10 @@ const AGENTS: &str = "agents";
 const PARAMETERS: &str = "parameters";
 /// The key of the called numbers, in an agent's table.
 const NUMBERS: &str = "numbers";
+/// The key of the shares that other agents get of an agent's calls, in its table.
+const SHARE: &str = "share";
+/// The key of what decides which callers they get; without it the agent's name.
+const SHARE_SEED: &str = "share_seed";
 
 /// A short name for a setting, which people write in a file, and the setting.
 const LANGUAGE: (&str, &str) = ("language", "dialogflow_language");
@@ -66,6 +73,8 @@ pub(super) struct AgentTable {
     pub(super) own: Settings,
     /// The called numbers that lead to this agent.
     pub(super) numbers: Vec<Pattern>,
+    /// The shares of its calls that other agents get.
+    pub(super) shares: Shares,
     /// The session parameters of its calls.
     pub(super) parameters: Map<String, Json>,
 }
@@ -116,7 +125,8 @@ impl Reader<'_> {
         let mut table = self.table(&place, Some(table), "is no table of settings")?;
         let numbers = self.numbers(&place, table.remove(NUMBERS));
         let parameters = self.parameters(&place, table.remove(PARAMETERS));
-        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, parameters })
+        let shares = self.shares(&name, &place, &mut table);
+        Some(AgentTable { name, own: self.settings(&place, table, Scope::Agent), numbers, shares, parameters })
     }
 
     /// The settings of a table. The scope `Service` allows all settings, `Agent` only those of an agent.
@@ -174,6 +184,17 @@ impl Reader<'_> {
             Pattern::parse(text).ok_or_else(fault)
         };
         items.iter().enumerate().filter_map(|item| self.right(&at, pattern(item))).collect()
+    }
+
+    fn shares(&self, name: &str, place: &str, table: &mut Table) -> Shares {
+        let at = joined(place, SHARE);
+        let seed = match table.remove(SHARE_SEED) {
+            None => Some(name.to_owned()),
+            Some(seed) => self.right(&joined(place, SHARE_SEED), scalar(&seed).ok_or("must be a text or a number")),
+        };
+        let shares = self.table(&at, table.remove(SHARE), "is no table of percentages, such as { new-sales = 5 }");
+        let read = shares.zip(seed).map(|(shares, seed)| Shares::read(shares, seed));
+        read.and_then(|shares| self.right(&at, shares)).unwrap_or_default()
     }
 
     fn parameters(&self, place: &str, value: Option<Value>) -> Map<String, Json> {

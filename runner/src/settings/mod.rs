@@ -25,6 +25,7 @@ mod retake;
 mod service;
 mod setting;
 mod severity;
+mod shares;
 mod spelling;
 mod table;
 #[cfg(test)]
@@ -47,5 +48,6 @@ pub use prompts::PromptsConfig;
 pub use public_url::PublicUrl;
 pub use retake::with_settings;
 pub use severity::{LogFormat, Severity};
+pub use shares::Shares;
 pub use spelling::misspelt;
 pub use tools::ToolWebhook;

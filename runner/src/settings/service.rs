@@ -39,6 +39,7 @@ impl Values<'_> {
             agents: BTreeMap::new(),
             default_agent: String::new(),
             routes: Routes::default(),
+            shares: BTreeMap::new(),
             notices: Vec::new(),
         }
     }

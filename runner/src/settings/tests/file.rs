@@ -173,8 +173,20 @@ fn the_voice_url_goes_before_the_called_number_and_that_before_the_default() {
         (Some("nobody"), Some("+15550100"), None),
         (Some("default"), None, None),
     ] {
-        assert_eq!(config.route(named, called), agent, "{named:?} {called:?}");
+        assert_eq!(config.route(named, called, "+15550007"), agent, "{named:?} {called:?}");
     }
+}
+
+#[test]
+fn a_share_of_the_callers_gets_another_agent_unless_the_voice_url_names_one() {
+    let file = "[agents.old]\nshare = { new = 50 }\nnumbers = [\"+15550100\"]\n\
+                [agents.new]\nshare = { newest = 100 }\n[agents.newest]\n[agents.default]\nshare = { new = 50 }\nshare_seed = 7\n";
+    let config = good(file, &[ES]);
+    let callers: Vec<String> = (0..200).map(|n| format!("+1555{n:07}")).collect();
+    let of = |named, called| callers.iter().filter(|caller| config.route(named, called, caller) == Some("new")).count();
+    assert!((60..=140).contains(&of(None, Some("+15550100"))), "{}", of(None, Some("+15550100")));
+    assert!((60..=140).contains(&of(None, None)), "the default agent has a share too: {}", of(None, None));
+    assert_eq!((of(Some("old"), None), of(Some("new"), None)), (0, 200), "a named agent gets its calls");
 }
 
 #[cfg(feature = "lab")]
@@ -244,6 +256,11 @@ fn a_wrong_file_is_one_line_with_file_agent_and_key() {
             ),
             "FILE: agents.b.numbers has at place 1 of its list what agents.a has too",
         ),
+        (of_a("share = 5"), "FILE: agents.a.share is no table of percentages"),
+        (of_a("share = { b = 5 }"), "FILE: agents.a.share has a share for b, which is no agent of the file"),
+        (of_a("share = { a = 5 }"), "FILE: agents.a.share has a share for a itself"),
+        (of_a("share = { b = 101 }"), "FILE: agents.a.share has no share for b: it must be a percentage"),
+        (of_a("share_seed = [7]"), "FILE: agents.a.share_seed must be a text or a number"),
         (of_a("parameters = 3"), "FILE: agents.a.parameters is no table"),
         (of_a("parameters.\"a b\" = 3"), "FILE: agents.a.parameters.a b is no parameter's name"),
         (of_cx("parameters.from = 3"), "FILE: agents.a: CALL_PARAMETERS tells From"),
