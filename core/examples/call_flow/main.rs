@@ -31,7 +31,7 @@ mod tests {
     use dialbridge_core::tape::retake;
 
     fn was_cut(call: &Replayed) -> bool {
-        call.reports().any(|report| matches!(report, Report::BargeIn { .. }))
+        call.reports().any(|(_, report)| matches!(report, Report::BargeIn { .. }))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every machine.
 //! Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at once.
 
+mod buzz;
 mod filters;
 pub mod g711;
 pub mod level;
@@ -14,6 +15,7 @@ pub mod wav;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use buzz::buzz;
 pub use resample::{Resampler, UnsupportedRate};
 pub use transcode::{ToMulaw, TranscodeError, to_mulaw};
 

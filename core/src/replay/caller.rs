@@ -2,8 +2,10 @@
 //! time. Both the simulated Twilio and the offline run of a conversation file play this caller.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
 
 /// Bytes of a frame: 20 ms.
@@ -82,6 +84,11 @@ impl CallerStep {
             | Self::Wait { when, .. }
             | Self::HangUp { when } => *when,
         }
+    }
+
+    /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
+    pub(super) fn speech_ms(&self) -> Option<u64> {
+        if let Self::Say { audio, .. } = self { speech_ms(audio) } else { None }
     }
 }
 
@@ -303,6 +310,23 @@ impl Caller {
         self.since_ms = now_ms + FRAME_MS;
         self.agent_spoke = false;
     }
+}
+
+/// Where the speech of a recording ends, in milliseconds from its beginning. `None` if nobody speaks in it.
+#[must_use]
+pub fn speech_ms(mulaw: &[u8]) -> Option<u64> {
+    speech_span(mulaw).map(|span| span.end)
+}
+
+/// Where the speech of a recording begins and ends, in milliseconds from its beginning. `None` if nobody speaks in it.
+pub(crate) fn speech_span(mulaw: &[u8]) -> Option<Range<u64>> {
+    let is_voiced =
+        |frame: &[u8]| frame.iter().any(|&code| code != MULAW_SILENCE) && mulaw_level(frame) > MIN_VOICE_LEVEL;
+    let mut frames = mulaw.chunks(FRAME_BYTES);
+    let last = frames.rposition(is_voiced)?;
+    let first = mulaw.chunks(FRAME_BYTES).position(is_voiced)?;
+    let ms = |bytes: usize| (bytes.min(mulaw.len()) / BYTES_PER_MS) as u64;
+    Some(ms(first * FRAME_BYTES)..ms((last + 1) * FRAME_BYTES))
 }
 
 #[cfg(test)]

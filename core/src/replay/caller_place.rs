@@ -1,9 +1,5 @@
 //! Places in the caller's audio: told from what he said, because that is what an agent hears.
 
-use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
-use crate::replay::caller::FRAME_BYTES;
-
 /// A place in the caller's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -12,6 +8,10 @@ pub(super) enum Place {
     /// This long after the beginning of the stream, in milliseconds, because the caller had said nothing on it.
     Stream(u64),
 }
+
+/// The step of the caller's that an agent has heard, and how much of its speech, in milliseconds. `None`: he has said
+/// nothing.
+pub(super) type Heard = Option<(usize, u64)>;
 
 /// The steps of a caller, by their places in his audio.
 #[derive(Debug, Clone, Default)]
@@ -28,9 +28,9 @@ struct Span {
 }
 
 impl CallerSteps {
-    /// Adds a step: its recording, if it has one, and where it begins.
-    pub(super) fn add(&mut self, audio: Option<&[u8]>, from_ms: Option<u64>) {
-        self.steps.push(Span { from_ms, speech_ms: audio.and_then(speech_ms) });
+    /// Adds a step: where its speech ends, in milliseconds from its beginning, and where it begins.
+    pub(super) fn add(&mut self, speech_ms: Option<u64>, from_ms: Option<u64>) {
+        self.steps.push(Span { from_ms, speech_ms });
     }
 
     /// The step begins there.
@@ -38,6 +38,11 @@ impl CallerSteps {
         if let Some(span) = self.steps.get_mut(step) {
             span.from_ms = Some(from_ms);
         }
+    }
+
+    /// How many steps have begun.
+    pub(super) fn begun(&self) -> usize {
+        self.steps.iter().filter(|span| span.from_ms.is_some()).count()
     }
 
     /// A position in the caller's audio as a place, on a stream that was opened at `opened_ms`.
@@ -57,7 +62,7 @@ impl CallerSteps {
     }
 
     /// The step that a stream has heard until there, and how much of its speech, in milliseconds.
-    pub(super) fn heard(&self, opened_ms: u64, until_ms: u64) -> Option<(usize, u64)> {
+    pub(super) fn heard(&self, opened_ms: u64, until_ms: u64) -> Heard {
         let (n, from_ms, speech_ms) = self.last_spoken(until_ms, opened_ms)?;
         Some((n, (until_ms - from_ms).min(speech_ms)))
     }
@@ -68,13 +73,4 @@ impl CallerSteps {
         let mut spoken = spoken.filter_map(|(n, span)| Some((n, span.from_ms?, span.speech_ms?)));
         spoken.find(|(_, from_ms, speech_ms)| *from_ms < at_ms && from_ms + speech_ms > opened_ms)
     }
-}
-
-/// Where the speech of a recording ends, in milliseconds from its beginning. `None` if nobody speaks in it.
-#[must_use]
-pub fn speech_ms(mulaw: &[u8]) -> Option<u64> {
-    let mut frames = mulaw.chunks(FRAME_BYTES);
-    let last = frames
-        .rposition(|frame| frame.iter().any(|&code| code != MULAW_SILENCE) && mulaw_level(frame) > MIN_VOICE_LEVEL)?;
-    Some((((last + 1) * FRAME_BYTES).min(mulaw.len()) / BYTES_PER_MS) as u64)
 }

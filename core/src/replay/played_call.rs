@@ -1,16 +1,14 @@
 //! A call that was played or recorded, step by step of its caller: what the agent understood and said, and when.
 
-use serde_json::{Map, Value};
-
 use crate::agent::{AgentCommand, AgentEvent, Answer, AnswerPart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::ending::VirtualAgentStatus;
 use crate::ids::{StreamId, TurnId};
-use crate::replay::caller_place::speech_ms;
 use crate::replay::heard_prompts::HeardPrompts;
-use crate::replay::{CallerStep, Divergence, Replayed, replay};
-use crate::report::{CloseReason, Report, Stages};
+use crate::replay::unlike::Place;
+use crate::replay::{CallerStep, Divergence, PlayedHandoff, PlayedTurn, Replayed, replay};
+use crate::report::{CloseReason, Report};
 use crate::tape::{Tape, TapeInput};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, parse};
@@ -69,28 +67,9 @@ impl StepTimes {
     }
 
     /// When the caller began to wait for the answer: when he fell silent, or else when the step was over.
-    fn waits_from(&self) -> Option<CallTime> {
+    pub(super) fn waits_from(&self) -> Option<CallTime> {
         self.speech_ended.or(self.ended).or(self.began)
     }
-}
-
-/// What happened from one step of the caller's until the next.
-#[derive(Debug, Clone, Copy)]
-pub struct Exchange<'a> {
-    call: &'a PlayedCall,
-    /// `None`: before the first step.
-    step: Option<usize>,
-    from: CallTime,
-    to: CallTime,
-}
-
-/// A prompt that was cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptCut {
-    /// When.
-    pub at: CallTime,
-    /// How much of it the caller had heard, in milliseconds.
-    pub played_ms: u64,
 }
 
 impl PlayedCall {
@@ -100,7 +79,7 @@ impl PlayedCall {
         let positions = FrameTimes::of(tape);
         let recorded = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
         let times = steps.iter().zip(recorded).map(|(step, recorded)| {
-            let speech_ms = if let CallerStep::Say { audio, .. } = step { speech_ms(audio) } else { None };
+            let speech_ms = step.speech_ms();
             let mut times = StepTimes::of(speech_ms);
             if let Some(from_ms) = recorded.from_ms {
                 times.began = Some(positions.before(from_ms) + 1);
@@ -117,17 +96,87 @@ impl PlayedCall {
         Self { steps: times.collect(), messages: messages.collect(), replayed: replay(tape), divergence: None, gave_up }
     }
 
+    /// The turn with that number, from 1. Turn 1 is the greeting, if the agent greets the caller. Then each step of the
+    /// caller's begins a turn.
+    ///
+    /// # Panics
+    /// If the call did not come to that turn.
+    #[must_use]
+    #[track_caller]
+    pub fn turn(&self, number: usize) -> PlayedTurn<'_> {
+        let before = usize::from(self.is_greeted());
+        let turn = match number.checked_sub(before + 1) {
+            Some(step) => self.turn_of_step(step),
+            None => (number == 1).then(|| self.greeting()),
+        };
+        let Some(turn) = turn else {
+            let why = if self.gave_up {
+                "the caller hung up, because the time of his next step did not come"
+            } else {
+                "it ended"
+            };
+            let come = self.steps.iter().filter(|step| step.began.is_some()).count() + before;
+            Place::new(self, self.ended()).fail(format_args!("the call has no turn {number}: {why} after turn {come}"));
+        };
+        turn
+    }
+
     /// What happened before the first step: the greeting.
     #[must_use]
-    pub fn opening(&self) -> Exchange<'_> {
-        Exchange { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
+    pub fn greeting(&self) -> PlayedTurn<'_> {
+        PlayedTurn { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
     }
 
     /// What happened from a step until the next. `None` if the caller never came to it.
     #[must_use]
-    pub fn exchange(&self, step: usize) -> Option<Exchange<'_>> {
+    pub fn turn_of_step(&self, step: usize) -> Option<PlayedTurn<'_>> {
         let from = self.steps.get(step)?.began?;
-        Some(Exchange { call: self, step: Some(step), from, to: self.next_step(step + 1) })
+        Some(PlayedTurn { call: self, step: Some(step), from, to: self.next_step(step + 1) })
+    }
+
+    /// The number of a step's turn; `None`: the greeting's.
+    pub(super) fn number_of(&self, step: Option<usize>) -> usize {
+        step.map_or(1, |step| step + 1 + usize::from(self.is_greeted()))
+    }
+
+    /// Whether the agent speaks first: it gets an event or a text before the caller does anything.
+    fn is_greeted(&self) -> bool {
+        self.find(|report| if let Report::TurnOpened { input, .. } = report { Some(*input) } else { None })
+            .is_some_and(|input| input != "audio")
+    }
+
+    /// The hand-off.
+    ///
+    /// # Panics
+    /// If there was none: the agent's part of the call did not end.
+    #[must_use]
+    #[track_caller]
+    pub fn handoff(&self) -> PlayedHandoff<'_> {
+        let Some(handoff) = PlayedHandoff::of(self) else {
+            Place::new(self, self.ended()).fail("the call was not handed off: the agent's part did not end");
+        };
+        handoff
+    }
+
+    /// Checks that the call went as its tape or test describes it.
+    ///
+    /// # Panics
+    /// If it gave the agent something else. The agent says nothing from there on.
+    #[track_caller]
+    pub fn assert_no_divergence(&self) {
+        if let Some(Divergence { at, what }) = &self.divergence {
+            Place::new(self, *at).fail(format_args!("at {at} s {what}"));
+        }
+    }
+
+    /// Panics if the caller did not come to each of his first `count` steps.
+    #[track_caller]
+    pub(crate) fn assert_steps_taken(&self, count: usize) {
+        let missed = self.steps.iter().take(count).position(|step| step.began.is_none());
+        if let Some(step) = missed {
+            let why = if self.gave_up { "its time did not come in 20 s" } else { "the call ended before its time" };
+            Place::new(self, self.ended()).fail(format_args!("the caller never came to step {}: {why}", step + 1));
+        }
     }
 
     fn next_step(&self, step: usize) -> CallTime {
@@ -189,16 +238,7 @@ impl PlayedCall {
 
     /// What the call reported, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
-        self.replayed.outputs().filter_map(|(at, output)| match output {
-            Output::Report(report) => Some((at, report)),
-            Output::Twilio(_)
-            | Output::Agent(..)
-            | Output::Admit(_)
-            | Output::Update { .. }
-            | Output::Fetch(..)
-            | Output::RunTools(..)
-            | Output::Close(_) => None,
-        })
+        self.replayed.reports()
     }
 
     fn find<T>(&self, wanted: impl Fn(&Report) -> Option<T>) -> Option<T> {
@@ -207,7 +247,7 @@ impl PlayedCall {
 
     /// The answers of the agent, each with the time at which its input was complete. An agent with one stream for the
     /// whole call does not say which input it answers: all parts of its answer have the time of the first one.
-    fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
+    pub(super) fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
         let mut began: Option<(StreamId, CallTime)> = None;
         self.messages.iter().filter_map(move |message| {
             let AgentEvent::Answer(answer) = &message.event else { return None };
@@ -225,102 +265,6 @@ impl PlayedCall {
         let is_half_close = |output: &Output| matches!(output, Output::Agent(stream, AgentCommand::HalfClose) if *stream == message.stream);
         let half_close = self.replayed.outputs().find(|(at, output)| is_half_close(output) && *at <= message.at);
         half_close.map(|(at, _)| at)
-    }
-}
-
-impl<'a> Exchange<'a> {
-    /// When it began.
-    #[must_use]
-    pub fn began(&self) -> CallTime {
-        self.from
-    }
-
-    fn is_within(&self, at: CallTime) -> bool {
-        (self.from..self.to).contains(&at)
-    }
-
-    /// The answers to this step.
-    fn answers(self) -> impl Iterator<Item = &'a Answer> {
-        self.call.answers().filter(move |(at, _)| self.is_within(*at)).map(|(_, answer)| answer)
-    }
-
-    /// Whether the agent answered.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.answers().any(|answer| !answer.is_empty())
-    }
-
-    /// What the agent said.
-    #[must_use]
-    pub fn reply(&self) -> String {
-        let texts: Vec<&str> =
-            self.answers().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty()).collect();
-        texts.join(" ")
-    }
-
-    /// What the agent understood the caller to say.
-    #[must_use]
-    pub fn understood(&self) -> String {
-        let queries = self.answers().map(|answer| answer.query_text.as_str()).filter(|text| !text.is_empty());
-        if let Some(query) = queries.last() {
-            return query.to_owned();
-        }
-        let finals = self.call.reports().filter(|(at, _)| self.is_within(*at)).filter_map(|(_, report)| {
-            if let Report::Transcript { text, is_final: true, .. } = report { Some(text.as_str()) } else { None }
-        });
-        finals.last().unwrap_or_default().to_owned()
-    }
-
-    /// The display name of the intent that matched; empty: none.
-    #[must_use]
-    pub fn intent(&self) -> &'a str {
-        let intents = self.answers().filter_map(|answer| answer.intent.as_ref());
-        intents.map(|intent| intent.display_name.as_str()).last().unwrap_or_default()
-    }
-
-    /// The page that the conversation was on; empty: the agent did not say.
-    #[must_use]
-    pub fn page(&self) -> &'a str {
-        self.answers().map(|answer| answer.page.as_str()).filter(|page| !page.is_empty()).last().unwrap_or_default()
-    }
-
-    /// Its flow; empty: the agent did not say.
-    #[must_use]
-    pub fn flow(&self) -> &'a str {
-        self.answers().map(|answer| answer.flow.as_str()).filter(|flow| !flow.is_empty()).last().unwrap_or_default()
-    }
-
-    /// The parameters of the answers; a later one replaces an earlier one of its name.
-    #[must_use]
-    pub fn parameters(&self) -> Map<String, Value> {
-        self.answers().flat_map(|answer| answer.parameters.clone()).collect()
-    }
-
-    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. For
-    /// the greeting it counts from the beginning of the call. `None` if he heard none.
-    #[must_use]
-    pub fn within_ms(&self) -> Option<u64> {
-        let from = self.step.map_or(Some(CallTime::START), |step| self.call.steps[step].waits_from())?;
-        let sent = self.stages().find_map(|stages| stages.first_audio_sent)?;
-        let voice = HeardPrompts::of(&self.call.replayed).first_voice(sent, self.to);
-        voice.map(|heard| heard.ms_since(from))
-    }
-
-    /// The stages of its turns, in order.
-    pub fn stages(self) -> impl Iterator<Item = &'a Stages> {
-        self.call.reports().filter_map(move |(_, report)| {
-            let Report::Stages(stages) = report else { return None };
-            let complete = stages.input_complete.or(stages.answered).unwrap_or(stages.opened);
-            self.is_within(complete).then_some(&**stages)
-        })
-    }
-
-    /// The first prompt that was cut.
-    #[must_use]
-    pub fn prompt_cut(&self) -> Option<PromptCut> {
-        let prompts = HeardPrompts::of(&self.call.replayed);
-        let mut cuts = prompts.cuts().filter(|(at, _)| self.is_within(*at));
-        cuts.next().map(|(at, played_ms)| PromptCut { at, played_ms })
     }
 }
 
