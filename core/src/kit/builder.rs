@@ -245,8 +245,7 @@ impl TapeBuilder {
         let Some(turn) = self.turns.last_mut() else { return self };
         let is_silence = turn.begin == TurnBegin::Silence;
         let matched = if is_silence { Matched::NoInput } else { Matched::Yes };
-        let query_text = if self.edition == Edition::Ces { String::new() } else { turn.understood.clone() };
-        let answer = Answer { text: text.to_owned(), prompts, matched, query_text, ..Answer::default() };
+        let answer = Answer { text: text.to_owned(), prompts, matched, ..Answer::default() };
         turn.answers.push(ScriptAnswer { answer, after_ms: THINKS_MS });
         self
     }
@@ -293,7 +292,7 @@ impl TapeBuilder {
         self.with("with_payload", |answer| answer.payloads.push(payload))
     }
 
-    /// Its audio must not be interrupted.
+    /// Its audio must not be interrupted, and the agent does not hear what the caller says meanwhile.
     #[track_caller]
     pub fn without_barge_in(self) -> Self {
         self.with("without_barge_in", |answer| {

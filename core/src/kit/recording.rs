@@ -62,10 +62,12 @@ impl Recording {
 
     /// What the agent sends. None for a length of 0.
     pub(super) fn to_agent(&self) -> Result<Vec<Prompt>, String> {
-        match &self.0 {
-            Source::Ms(0) => Ok(Vec::new()),
-            Source::Ms(_) | Source::Wav(_) => Ok(vec![Prompt::new(AudioFormat::TELEPHONE, self.to_wav()?)]),
-        }
+        let audio = match &self.0 {
+            Source::Ms(0) => return Ok(Vec::new()),
+            Source::Ms(ms) => buzz(*ms, AGENT_PERIOD),
+            Source::Wav(_) => self.to_wav()?,
+        };
+        Ok(vec![Prompt::new(AudioFormat::TELEPHONE, audio)])
     }
 
     /// The file.

@@ -37,4 +37,6 @@ pub(super) struct PlannedStream {
     pub(super) events: VecDeque<PlannedEvent>,
     /// The step that the agent has heard when the input ends, and how much of its speech.
     pub(super) heard: Option<(usize, u64)>,
+    /// Whether the agent's recogniser ends the utterance.
+    pub(super) agent_ends: bool,
 }

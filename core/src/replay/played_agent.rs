@@ -8,10 +8,12 @@
 //! [`Divergence`], and the agent stays silent from there on.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::agent::{AgentCommand, AgentEvent, TurnInput, TurnStart};
+use crate::audio::MULAW_SILENCE;
 use crate::ids::StreamId;
-use crate::replay::caller_place::{CallerSteps, Heard};
+use crate::replay::caller_place::{CallerSteps, Heard, Place};
 use crate::replay::planned_stream::{Cause, PlannedStream};
 use crate::replay::recorded_agent::RecordedAgent;
 use crate::replay::script::Script;
@@ -80,6 +82,9 @@ struct PlayedStream {
     half_closed: Option<CallTime>,
 }
 
+const HALF_HEARD: &str = "in a prompt that must not be interrupted: the agent hears only the end of what he says, and the \
+                          test does not say what it makes of that";
+
 /// The agent.
 #[derive(Debug)]
 pub(super) struct PlayedAgent {
@@ -87,12 +92,15 @@ pub(super) struct PlayedAgent {
     live: Vec<PlayedStream>,
     /// How far the agent has been given the caller's audio, in milliseconds, and since when.
     given: Vec<(u64, CallTime)>,
+    /// What of the caller's audio the agent did not hear, because a prompt must not be interrupted: places in that audio,
+    /// in milliseconds.
+    unheard: Vec<Range<u64>>,
     pub(super) divergence: Option<Divergence>,
 }
 
 impl PlayedAgent {
     pub(super) fn new(source: AgentSource) -> Self {
-        Self { source, live: Vec::new(), given: Vec::new(), divergence: None }
+        Self { source, live: Vec::new(), given: Vec::new(), unheard: Vec::new(), divergence: None }
     }
 
     /// The call passes this to a stream. `received_ms` is how much of the caller's audio it has got.
@@ -109,10 +117,8 @@ impl PlayedAgent {
         }
         let done = match command {
             AgentCommand::Open(start) => self.open(now, id, start, received_ms, steps),
-            AgentCommand::Audio(_) => {
-                if self.given.last().is_none_or(|(ms, _)| *ms < received_ms) {
-                    self.given.push((received_ms, now));
-                }
+            AgentCommand::Audio(audio) => {
+                self.give(now, audio, received_ms);
                 Ok(())
             }
             AgentCommand::Send(input) => self.send(now, id, input, steps),
@@ -124,9 +130,31 @@ impl PlayedAgent {
             AgentCommand::Parameters(_) | AgentCommand::CallerSpeaks(_) | AgentCommand::Done => Ok(()),
         };
         if let Err(what) = done {
-            self.live.clear();
-            self.divergence = Some(Divergence { at: now, what });
+            self.diverge(now, what);
         }
+    }
+
+    fn diverge(&mut self, at: CallTime, what: String) {
+        self.live.clear();
+        self.divergence = Some(Divergence { at, what });
+    }
+
+    fn give(&mut self, now: CallTime, audio: &[u8], received_ms: u64) {
+        let before_ms = self.given_ms();
+        if before_ms < received_ms || self.given.is_empty() {
+            self.given.push((received_ms, now));
+        }
+        // The call sends silence instead of the caller's audio to an agent that cannot be told of its prompt.
+        if audio.iter().all(|&code| code == MULAW_SILENCE) {
+            match self.unheard.last_mut().filter(|last| last.end == before_ms) {
+                Some(last) => last.end = received_ms,
+                None => self.unheard.push(before_ms..received_ms),
+            }
+        }
+    }
+
+    fn given_ms(&self) -> u64 {
+        self.given.last().map_or(0, |(ms, _)| *ms)
     }
 
     fn open(
@@ -138,6 +166,9 @@ impl PlayedAgent {
         steps: &CallerSteps,
     ) -> Result<(), String> {
         let plan = self.source.open(id, start, steps)?;
+        if let Some(window) = start.barge_in {
+            self.unheard.push(opened_ms..opened_ms + window.protected_ms);
+        }
         self.live.push(PlayedStream {
             id,
             plan,
@@ -158,7 +189,7 @@ impl PlayedAgent {
     }
 
     fn half_close(&mut self, now: CallTime, id: StreamId, steps: &CallerSteps) -> Result<(), String> {
-        let given_ms = self.given.last().map_or(0, |(ms, _)| *ms);
+        let given_ms = self.given_ms();
         let Some(stream) = self.live.iter_mut().find(|stream| stream.id == id) else { return Ok(()) };
         stream.half_closed = Some(now);
         self.source.half_close(&mut stream.plan, steps.heard(stream.opened_ms, given_ms), steps)
@@ -172,6 +203,9 @@ impl PlayedAgent {
     /// Takes the event that is due at that time.
     pub(super) fn take(&mut self, at: CallTime, steps: &CallerSteps) -> Option<(StreamId, AgentEvent)> {
         let n = self.live.iter().position(|stream| self.due(stream, steps).is_some_and(|due| due <= at))?;
+        if self.pass_over_unheard(n, at, steps) {
+            return None;
+        }
         let stream = &mut self.live[n];
         let event = stream.plan.events.pop_front()?.event;
         stream.played += 1;
@@ -184,6 +218,28 @@ impl PlayedAgent {
             self.live.remove(n);
         }
         Some((id, event))
+    }
+
+    /// The agent of a test says nothing to speech that it did not hear. Returns whether that was next.
+    fn pass_over_unheard(&mut self, n: usize, at: CallTime, steps: &CallerSteps) -> bool {
+        let plan = &mut self.live[n].plan;
+        let (AgentSource::Test(script), Some(Cause::Audio(Place::Step(step, ms)))) =
+            (&mut self.source, plan.events.front().map(|next| next.cause))
+        else {
+            return false;
+        };
+        let Some(span) = script.speech(step).cloned() else { return false };
+        let is_heard = |ms| {
+            let position = steps.position(Place::Step(step, ms), 0).unwrap_or_default();
+            !self.unheard.iter().any(|unheard| unheard.contains(&position))
+        };
+        match (is_heard(span.start), ms <= span.end, is_heard(span.end - 1)) {
+            (true, ..) => return false,
+            (false, true, _) => drop(plan.events.pop_front()),
+            (false, false, false) => script.pass_over(step, plan),
+            (false, false, true) => self.diverge(at, format!("the caller begins step {} {HALF_HEARD}", step + 1)),
+        }
+        true
     }
 
     /// When the stream's next event comes; `None` if its cause has not happened.

@@ -80,13 +80,14 @@ impl Script {
     }
 
     pub(super) fn open(&mut self, start: &TurnStart, steps: &CallerSteps) -> Result<PlannedStream, String> {
-        let mut plan = PlannedStream::default();
+        let agent_ends = start.agent_ends && self.edition != Edition::Ces;
+        let mut plan = PlannedStream { agent_ends, ..PlannedStream::default() };
         if start.input != TurnInput::Audio {
             plan.events = self.answer_to(&start.input, Cause::Opening, steps)?;
         }
         match self.edition {
             Edition::Ces => self.go_on(&mut plan),
-            Edition::Es | Edition::Cx if start.input == TurnInput::Audio => plan.events = self.hear(start.agent_ends),
+            Edition::Es | Edition::Cx if start.input == TurnInput::Audio => plan.events = self.hear(agent_ends),
             Edition::Es | Edition::Cx => {}
         }
         Ok(plan)
@@ -116,19 +117,30 @@ impl Script {
         if is_answered || self.edition == Edition::Ces {
             return Ok(());
         }
-        let Some((step, ms)) = heard else {
+        // Speech that an answer has had, or that the agent could not hear, is none.
+        let Some((step, ms)) = heard.filter(|(step, _)| *step + 1 >= self.next) else {
             plan.events = self.answer_to_silence(steps)?;
             return Ok(());
         };
-        let turn = step + 1;
-        if let TurnBegin::Speech { span, .. } = &self.turns[turn].begin
+        if let Some(span) = self.speech(step)
             && ms + MAX_HEARD_DIFFERENCE_MS < span.end
         {
             let (heard, whole) = (seconds(ms), seconds(span.end));
             return Err(format!("the utterance ends after {heard} of the {whole} that the caller says in one step"));
         }
-        plan.events.extend(self.answer(turn, Cause::HalfClose)?);
+        plan.events.extend(self.answer(step + 1, Cause::HalfClose)?);
         Ok(())
+    }
+
+    /// Where the caller's voice is in a step, in milliseconds from its beginning. `None`: he says nothing in it.
+    pub(super) fn speech(&self, step: usize) -> Option<&Range<u64>> {
+        if let TurnBegin::Speech { span, .. } = &self.turns.get(step + 1)?.begin { Some(span) } else { None }
+    }
+
+    /// The agent could not hear what the caller said in a step.
+    pub(super) fn pass_over(&mut self, step: usize, plan: &mut PlannedStream) {
+        self.next = self.next.max(step + 2);
+        plan.events = self.hear(plan.agent_ends);
     }
 
     /// An agent with one stream for the whole call listens again when it has answered.
@@ -150,7 +162,7 @@ impl Script {
         };
         let notices_silence = !self.is_told_of_silence;
         let mut events = match &self.turns[n].begin {
-            TurnBegin::Speech { span, barges_in } => self.words(n, span, *barges_in),
+            TurnBegin::Speech { span, barges_in } => self.words(n, span, *barges_in, agent_ends),
             TurnBegin::Silence if notices_silence && self.edition == Edition::Ces => VecDeque::new(),
             TurnBegin::Silence if notices_silence && agent_ends => {
                 return [at_place(n, NO_INPUT_MS, AgentEvent::EndOfUtterance { end_ms: None })].into();
@@ -159,9 +171,6 @@ impl Script {
                 return VecDeque::new();
             }
         };
-        if agent_ends {
-            events.push_back(after(0, AgentEvent::EndOfUtterance { end_ms: None }));
-        }
         if self.edition == Edition::Ces {
             let cause = if events.is_empty() { Cause::Audio(Place::Step(n - 1, NO_INPUT_MS)) } else { Cause::Before };
             events.extend(self.answer(n, cause).unwrap_or_default());
@@ -170,13 +179,14 @@ impl Script {
     }
 
     /// What the recogniser says of a turn's speech.
-    fn words(&self, turn: usize, span: &Range<u64>, barges_in: bool) -> VecDeque<PlannedEvent> {
+    fn words(&self, turn: usize, span: &Range<u64>, barges_in: bool, agent_ends: bool) -> VecDeque<PlannedEvent> {
         let text = &self.turns[turn].understood;
         let mut events = VecDeque::new();
         if barges_in && self.edition == Edition::Ces {
             events.push_back(at_place(turn, span.start + INTERRUPTION_MS, AgentEvent::Interrupted { barge_in: true }));
         }
-        let ends: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]).collect();
+        let mut ends: Vec<usize> = text.match_indices(' ').map(|(at, _)| at).chain([text.len()]).collect();
+        ends.retain(|end| *end > 0);
         for (n, end) in ends.iter().enumerate() {
             let share_ms = (span.end - span.start) * (n as u64 + 1) / ends.len() as u64;
             let ms = if n == 0 { share_ms.min(FIRST_WORD_MS) } else { share_ms };
@@ -187,7 +197,10 @@ impl Script {
         // CES does not say whether a transcript is final.
         let is_final = self.edition != Edition::Ces;
         let whole = Transcript { text: text.clone(), is_final, ..Transcript::default() };
-        events.push_back(at_place(turn, span.end + END_OF_UTTERANCE_MS, AgentEvent::Transcript(whole)));
+        let whole = AgentEvent::Transcript(whole);
+        let end = AgentEvent::EndOfUtterance { end_ms: None };
+        let last = (!text.is_empty()).then_some(whole).into_iter().chain(agent_ends.then_some(end));
+        events.extend(last.map(|event| at_place(turn, span.end + END_OF_UTTERANCE_MS, event)));
         events
     }
 
@@ -233,18 +246,17 @@ impl Script {
         Ok(events.map(|event| PlannedEvent { cause: Cause::HalfClose, after_ms: 0, event }).into())
     }
 
-    /// The answer of a turn. Only once: the turns before it are over.
+    /// The answer of a turn. It and the turns before it are over then.
     fn answer(&mut self, turn: usize, cause: Cause) -> Result<VecDeque<PlannedEvent>, String> {
-        if turn < self.next {
-            return Err(format!("the agent hears what it has answered already, in step {turn} of the caller"));
-        }
-        let answers = &self.turns[turn].answers;
+        let ScriptTurn { answers, understood, .. } = &self.turns[turn];
         let Some(last) = answers.len().checked_sub(1) else {
             return Err(format!("the agent has to answer step {turn} of the caller, and the test does not say what"));
         };
         self.next = turn + 1;
         let parts = answers.iter().enumerate().map(|(n, part)| {
-            let answer = Answer { part: self.part(n == last), ..part.answer.clone() };
+            // CES does not say what it has understood.
+            let query_text = if self.edition == Edition::Ces { String::new() } else { understood.clone() };
+            let answer = Answer { part: self.part(n == last), query_text, ..part.answer.clone() };
             PlannedEvent {
                 cause: if n == 0 { cause } else { Cause::Before },
                 after_ms: part.after_ms,

@@ -232,6 +232,40 @@ fn a_protected_prompt_is_heard_to_its_end() {
     call.turn(1).prompt().assert_not_cut();
 }
 
+#[test]
+fn what_a_caller_says_into_a_protected_prompt_is_not_heard() {
+    for edition in EDITIONS {
+        let greeted = || {
+            let built = Tape::build().edition(edition);
+            built.agent_greets("This call is recorded.", Recording::ms(3_000)).without_barge_in()
+        };
+        let call = greeted()
+            .caller_says(Recording::ms(900))
+            .barge_in_at_ms(500)
+            .agent_answers("Never said.", Recording::ms(400))
+            .caller_says(Recording::ms(900))
+            .agent_hears("two loaves")
+            .agent_answers("Two loaves.", Recording::ms(400))
+            .play();
+        call.turn(1).prompt().assert_not_cut();
+        assert_eq!((call.turn(2).is_answered(), call.turn(3).reply().as_str()), (false, "Two loaves."), "{edition:?}");
+    }
+}
+
+#[test]
+fn an_agent_may_understand_nothing() {
+    for edition in [Edition::Es, Edition::Cx] {
+        let call = Tape::build()
+            .edition(edition)
+            .agent_greets("Yes?", Recording::ms(400))
+            .caller_says(Recording::ms(900))
+            .agent_hears("")
+            .agent_answers("Pardon?", Recording::ms(400))
+            .play();
+        assert_eq!((call.turn(2).transcript().as_str(), call.turn(2).reply().as_str()), ("", "Pardon?"), "{edition:?}");
+    }
+}
+
 /// A second of a tone of 1,000 Hz as a WAV, between two silences of half a second.
 fn wav(encoding: Encoding, sample_rate: u32) -> Vec<u8> {
     let rate = sample_rate as usize;

@@ -122,6 +122,11 @@ fn a_test_that_does_not_fit_its_call_fails() {
     assert!(told.starts_with("the caller never came to step 2: the call ended before its time\n"), "{told}");
     let told = message(|| asked().barge_in_at_ms(900).agent_says_nothing().play());
     assert!(told.starts_with("the caller never came to step 1: its time did not come in 20 s\n"), "{told}");
+    let told = message(|| {
+        let protected = Tape::build().agent_greets("Recorded.", Recording::ms(2_000)).without_barge_in();
+        protected.caller_says(Recording::ms(900)).barge_in_at_ms(1_500).agent_says_nothing().play()
+    });
+    assert!(told.contains("s the caller begins step 1 in a prompt that must not be interrupted: "), "{told}");
     let mut config = Edition::Cx.config();
     config.no_input.event = Some("silence".to_owned());
     config.no_input.after_ms = 2_000;
