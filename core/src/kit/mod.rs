@@ -33,10 +33,10 @@
 //!
 //! ```text
 //! turn 2, intent: expected "order.cake", found "order.bread"
-//! what the call did around 3.050 s:
-//!     2.800 report  turn 2 end of utterance by agent, 700 ms after the voice
-//!     2.800 agent   stream 2 half-close
-//!     3.050 report  turn 2 answered after 250 ms: "two loaves please" -> order.bread "Two loaves. …
+//! what the call did around 3.590 s:
+//!     3.340 report  turn 2 end of utterance by agent, 700 ms after the voice
+//!     3.340 agent   stream 2 half-close
+//!     3.590 report  turn 2 answered after 250 ms: "two loaves please" -> order.bread "Two loaves. …
 //! ```
 //!
 //! A call that gives the agent something that the test does not describe, and a caller who never comes to one of his

@@ -8,8 +8,8 @@ use crate::ids::{StreamId, TurnId};
 use crate::replay::heard_prompts::HeardPrompts;
 use crate::replay::unlike::Place;
 use crate::replay::{CallerStep, Divergence, PlayedHandoff, PlayedTurn, Replayed, replay};
-use crate::report::{CloseReason, Report};
-use crate::tape::{Tape, TapeInput};
+use crate::report::{CloseReason, Report, Stages};
+use crate::tape::{Conversation, Tape, TapeInput};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, parse};
 
@@ -73,31 +73,35 @@ impl StepTimes {
 }
 
 impl PlayedCall {
-    /// The call of a tape, as it went. `steps` are those of the caller, for the end of his speech in each.
+    /// The call of a tape, as it went. `steps` are those of the caller of a conversation file, for the end of his speech in
+    /// each. A tape of any other call has none: then each input that the agent answered is a step.
+    ///
+    /// ```
+    /// use dialbridge_core::replay::PlayedCall;
+    /// use dialbridge_core::tape::Tape;
+    ///
+    /// let tape = Tape::parse(r#"{"tape":1,"edition":"cx","marks":"simulated","config":{"greeting":{"text":"hi"}}}
+    /// {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
+    /// {"at_ms":900,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}"#)?;
+    /// assert_eq!(PlayedCall::recorded(&tape, &[]).turn(1).reply(), "Hello");
+    /// # Ok::<(), dialbridge_core::tape::TapeError>(())
+    /// ```
     #[must_use]
     pub fn recorded(tape: &Tape, steps: &[CallerStep]) -> Self {
-        let positions = FrameTimes::of(tape);
-        let recorded = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
-        let times = steps.iter().zip(recorded).map(|(step, recorded)| {
-            let speech_ms = step.speech_ms();
-            let mut times = StepTimes::of(speech_ms);
-            if let Some(from_ms) = recorded.from_ms {
-                times.began = Some(positions.before(from_ms) + 1);
-                times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
-            }
-            times.ended = recorded.to_ms.map(|ms| positions.at(ms));
-            times
-        });
+        let replayed = replay(tape);
+        let times = match &tape.header.conversation {
+            Some(conversation) => conversation_times(tape, conversation, steps),
+            None => answered_times(&replayed),
+        };
         let messages = tape.inputs.iter().filter_map(|(at, input)| {
             let TapeInput::Agent(stream, event) = input else { return None };
             Some(AgentMessage { at: *at, stream: *stream, event: event.clone() })
         });
-        let gave_up = false;
-        Self { steps: times.collect(), messages: messages.collect(), replayed: replay(tape), divergence: None, gave_up }
+        Self { steps: times, messages: messages.collect(), replayed, divergence: None, gave_up: false }
     }
 
     /// The turn with that number, from 1. Turn 1 is the greeting, if the agent greets the caller. Then each step of the
-    /// caller's begins a turn.
+    /// caller's begins a turn. The trace counts streams to the agent instead: digits and events open one of their own.
     ///
     /// # Panics
     /// If the call did not come to that turn.
@@ -266,6 +270,45 @@ impl PlayedCall {
         let half_close = self.replayed.outputs().find(|(at, output)| is_half_close(output) && *at <= message.at);
         half_close.map(|(at, _)| at)
     }
+}
+
+/// When the caller of a conversation file took his steps.
+fn conversation_times(tape: &Tape, conversation: &Conversation, steps: &[CallerStep]) -> Vec<StepTimes> {
+    let positions = FrameTimes::of(tape);
+    let times = steps.iter().zip(&conversation.steps).map(|(step, recorded)| {
+        let speech_ms = step.speech_ms();
+        let mut times = StepTimes::of(speech_ms);
+        if let Some(from_ms) = recorded.from_ms {
+            times.began = Some(positions.before(from_ms) + 1);
+            times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
+        }
+        times.ended = recorded.to_ms.map(|ms| positions.at(ms));
+        times
+    });
+    times.collect()
+}
+
+/// When the caller began each input that the agent answered, except for the greeting.
+fn answered_times(replayed: &Replayed) -> Vec<StepTimes> {
+    let stages = replayed
+        .reports()
+        .filter_map(|(_, report)| if let Report::Stages(stages) = report { Some(&**stages) } else { None });
+    let mut answered: Vec<&Stages> = stages.filter(|stages| stages.answered.is_some()).collect();
+    answered.sort_by_key(|stages| stages.turn);
+    let greets = answered.first().is_some_and(|first| matches!(first.input, "event" | "text"));
+    let mut from = CallTime::START;
+    let times = answered.into_iter().skip(usize::from(greets)).filter(|stages| stages.input != "tool result");
+    times
+        .map(|stages| {
+            let complete = stages.input_complete.or(stages.answered).unwrap_or(stages.opened);
+            let digits =
+                replayed.reports().filter(|(at, report)| **report == Report::Digit && (from..=complete).contains(at));
+            let began = if stages.input == "digits" { digits.map(|(at, _)| at).next() } else { stages.speech_began };
+            from = complete;
+            let (began, speech_ended) = (Some(began.unwrap_or(complete)), stages.speech_ended);
+            StepTimes { began, ended: Some(complete), speech_ended, speech_ms: None }
+        })
+        .collect()
 }
 
 /// When the caller's audio came, frame by frame.

@@ -321,6 +321,25 @@ fn the_tape_of_a_call_replays_as_it_was_played() {
 }
 
 #[test]
+fn a_recorded_call_has_the_same_reader() {
+    let tapes = [
+        include_str!("../../../tests/frames/barge_in_during_long_prompt.jsonl"),
+        include_str!("../../../tests/frames/barge_in_during_long_prompt_es.jsonl"),
+        include_str!("../../../tests/frames/barge_in_during_long_prompt_ces.jsonl"),
+    ];
+    for text in tapes {
+        let call = PlayedCall::recorded(&Tape::parse(text).unwrap(), &[]);
+        call.turn(1).assert_reply("a long prompt").prompt().assert_cut_at_ms(1_200..2_000);
+        call.turn(2).assert_reply("yes, I am listening").assert_transcript("s of speech]").assert_wait_ms(100..1_500);
+        let prompt = call.turn(1).prompt();
+        assert_eq!(call.turn(2).prompt_cut().map(|cut| cut.at.ms_since(prompt.began())), prompt.was_cut_at());
+    }
+    let typed = include_str!("../../../tests/frames/digits_before_the_prompt.jsonl");
+    let call = PlayedCall::recorded(&Tape::parse(typed).unwrap(), &[]);
+    assert!(call.turn(2).is_answered(), "{}", call.replayed.trace());
+}
+
+#[test]
 fn the_same_test_gives_the_same_call() {
     let trace = |call: PlayedCall| call.replayed.trace();
     for edition in EDITIONS {

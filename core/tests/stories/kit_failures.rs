@@ -33,6 +33,20 @@ fn an_assertion_that_fails_shows_the_trace_around_the_moment() {
 }
 
 #[test]
+fn the_failure_that_the_page_on_testing_shows_is_this_one() {
+    let call = Tape::build()
+        .agent_greets("What can I do for you?", Recording::ms(1_500))
+        .caller_says(include_bytes!("../../../lab/agents/bakery/order.wav"))
+        .agent_hears("two loaves of rye bread")
+        .agent_answers("Two loaves. Good bye.", Recording::ms(1_200))
+        .with_intent("order.bread")
+        .ends_interaction()
+        .play();
+    let told = message(|| call.turn(2).assert_intent("order.cake"));
+    assert!(include_str!("../../../docs/testing.md").contains(&told), "{told}");
+}
+
+#[test]
 fn each_assertion_of_a_turn_holds_or_says_what_it_found() {
     let call = order(Edition::Cx).play();
     let turn = call.turn(2);
