@@ -53,6 +53,25 @@ impl Tape {
 /// makes of it, and the rest what its last answer holds.
 ///
 /// A method that cannot be where it is panics, and says where it belongs.
+///
+/// ```
+/// use dialbridge_core::edition::Edition;
+/// use dialbridge_core::kit::Recording;
+/// use dialbridge_core::tape::Tape;
+///
+/// let call = Tape::build()
+///     .edition(Edition::Es)
+///     .agent_greets("Your number, please.", Recording::ms(1_000))
+///     .caller_presses("5550100#")
+///     .agent_answers("Thank you.", Recording::ms(600))
+///     .after_ms(400)
+///     .caller_stays_silent_ms(8_000)
+///     .agent_answers("Is there anything else?", Recording::ms(900))
+///     .caller_hangs_up()
+///     .play();
+/// assert_eq!(call.turn(3).reply(), "Is there anything else?");
+/// assert!(call.turn(2).wait_ms().is_some_and(|ms| ms < 500));
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing happens until it is played"]
 pub struct TapeBuilder {

@@ -10,6 +10,23 @@ use crate::report::Report;
 use crate::time::CallTime;
 
 /// The hand-off of a call: how the agent's part ended, and what the call got.
+///
+/// ```
+/// use dialbridge_core::ending::VirtualAgentStatus;
+/// # use dialbridge_core::{kit::Recording, tape::Tape};
+/// # let call = Tape::build()
+/// #     .agent_greets("Yes?", Recording::ms(2_000))
+/// #     .caller_says(Recording::ms(900))
+/// #     .barge_in_at_ms(500)
+/// #     .agent_hears("two loaves")
+/// #     .agent_answers("Two loaves. Good bye.", Recording::ms(1_000))
+/// #     .with_intent("order.bread")
+/// #     .ends_interaction()
+/// #     .play();
+/// let handoff = call.handoff();
+/// assert_eq!(handoff.twiml(), r#"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"#);
+/// handoff.assert_status(VirtualAgentStatus::Completed).assert_twiml("<Hangup/>");
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PlayedHandoff<'a> {
     call: &'a PlayedCall,

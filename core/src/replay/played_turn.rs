@@ -16,6 +16,22 @@ use crate::time::CallTime;
 ///
 /// Its assertions panic with what was expected, what was found, and the lines of the trace around that moment. They
 /// return the turn, so that they can follow one another.
+///
+/// ```
+/// # use dialbridge_core::{kit::Recording, tape::Tape};
+/// # let call = Tape::build()
+/// #     .agent_greets("Yes?", Recording::ms(2_000))
+/// #     .caller_says(Recording::ms(900))
+/// #     .barge_in_at_ms(500)
+/// #     .agent_hears("two loaves")
+/// #     .agent_answers("Two loaves. Good bye.", Recording::ms(1_000))
+/// #     .with_intent("order.bread")
+/// #     .ends_interaction()
+/// #     .play();
+/// let turn = call.turn(2);
+/// assert_eq!((turn.transcript().as_str(), turn.reply().as_str()), ("two loaves", "Two loaves. Good bye."));
+/// turn.assert_intent("order.bread").assert_wait_ms(..1_500);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PlayedTurn<'a> {
     pub(super) call: &'a PlayedCall,
@@ -278,6 +294,22 @@ impl<'a> PlayedTurn<'a> {
 }
 
 /// An answer as the caller heard it.
+///
+/// ```
+/// # use dialbridge_core::{kit::Recording, tape::Tape};
+/// # let call = Tape::build()
+/// #     .agent_greets("Yes?", Recording::ms(2_000))
+/// #     .caller_says(Recording::ms(900))
+/// #     .barge_in_at_ms(500)
+/// #     .agent_hears("two loaves")
+/// #     .agent_answers("Two loaves. Good bye.", Recording::ms(1_000))
+/// #     .with_intent("order.bread")
+/// #     .ends_interaction()
+/// #     .play();
+/// let greeting = call.turn(1).prompt();
+/// assert!(greeting.was_cut_at().is_some_and(|ms| (500..2_000).contains(&ms)));
+/// call.turn(2).prompt().assert_not_cut();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct PlayedPrompt<'a> {
     turn: PlayedTurn<'a>,

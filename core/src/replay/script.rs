@@ -150,32 +150,32 @@ impl Script {
         }
     }
 
-    /// What the agent makes of the next thing that it hears.
+    /// What the agent makes of the next thing that it hears. An agent with one stream for the whole call answers it too.
     fn hear(&mut self, agent_ends: bool) -> VecDeque<PlannedEvent> {
-        let is_heard = |turn: &ScriptTurn| match turn.begin {
-            TurnBegin::Greeting => false,
-            TurnBegin::Silence => !turn.answers.is_empty(),
-            TurnBegin::Speech { .. } | TurnBegin::Digits(_) | TurnBegin::Text | TurnBegin::HangUp => true,
-        };
-        let Some(n) = (self.next..self.turns.len()).find(|n| is_heard(&self.turns[*n])) else {
-            return VecDeque::new();
-        };
-        let notices_silence = !self.is_told_of_silence;
-        let mut events = match &self.turns[n].begin {
-            TurnBegin::Speech { span, barges_in } => self.words(n, span, *barges_in, agent_ends),
-            TurnBegin::Silence if notices_silence && self.edition == Edition::Ces => VecDeque::new(),
-            TurnBegin::Silence if notices_silence && agent_ends => {
-                return [at_place(n, NO_INPUT_MS, AgentEvent::EndOfUtterance { end_ms: None })].into();
+        let mut turns = self.turns.iter().enumerate().skip(self.next.max(1));
+        // The agent has nothing to say to a silence without an answer.
+        let next = turns.find(|(_, turn)| turn.begin != TurnBegin::Silence || !turn.answers.is_empty());
+        let Some((n, ScriptTurn { begin, .. })) = next else { return VecDeque::new() };
+        let is_ces = self.edition == Edition::Ces;
+        match begin {
+            TurnBegin::Speech { span, barges_in } => {
+                let mut events = self.words(n, span, *barges_in, agent_ends);
+                if is_ces {
+                    events.extend(self.answer(n, Cause::Before).unwrap_or_default());
+                }
+                events
+            }
+            TurnBegin::Silence if self.is_told_of_silence => VecDeque::new(),
+            TurnBegin::Silence if is_ces => {
+                self.answer(n, Cause::Audio(Place::Step(n - 1, NO_INPUT_MS))).unwrap_or_default()
+            }
+            TurnBegin::Silence if agent_ends => {
+                [at_place(n, NO_INPUT_MS, AgentEvent::EndOfUtterance { end_ms: None })].into()
             }
             TurnBegin::Greeting | TurnBegin::Digits(_) | TurnBegin::Text | TurnBegin::Silence | TurnBegin::HangUp => {
-                return VecDeque::new();
+                VecDeque::new()
             }
-        };
-        if self.edition == Edition::Ces {
-            let cause = if events.is_empty() { Cause::Audio(Place::Step(n - 1, NO_INPUT_MS)) } else { Cause::Before };
-            events.extend(self.answer(n, cause).unwrap_or_default());
         }
-        events
     }
 
     /// What the recogniser says of a turn's speech.
