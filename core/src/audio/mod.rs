@@ -3,7 +3,6 @@
 //! Everything here is integer arithmetic over constant tables, so the same input gives the same bytes on every machine.
 //! Everything streams: audio in chunks gives, bit for bit, the same output as the whole audio at once.
 
-mod buzz;
 mod filters;
 pub mod g711;
 pub mod level;
@@ -15,7 +14,6 @@ pub mod wav;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use buzz::buzz;
 pub use resample::{Resampler, UnsupportedRate};
 pub use transcode::{ToMulaw, TranscodeError, to_mulaw};
 
@@ -62,6 +60,20 @@ pub struct AudioFormat {
 impl AudioFormat {
     /// The format on Twilio's side: mu-law at 8000 Hz.
     pub const TELEPHONE: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, sample_rate: SAMPLE_RATE };
+}
+
+/// Samples of 20 ms.
+const FRAME_SAMPLES: usize = 160;
+
+/// What takes the place of speech in a test: a square wave in 8 kHz mu-law, as loud as a voice, with this many samples in
+/// a period. Every second frame is softer, because the level of a voice is never the same.
+pub(crate) fn buzz(ms: u64, period: usize) -> Vec<u8> {
+    let samples = usize::try_from(ms).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS);
+    let sample = |n: usize| {
+        let level = if (n / FRAME_SAMPLES).is_multiple_of(2) { 6_000 } else { 4_500 };
+        g711::linear_to_mulaw(if n % period < period / 2 { level } else { -level })
+    };
+    (0..samples).map(sample).collect()
 }
 
 #[cfg(test)]

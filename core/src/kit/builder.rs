@@ -94,7 +94,8 @@ impl TapeBuilder {
     }
 
     /// The settings of the call. Without them they are [`Edition::config`]. If the agent greets, and these settings have no
-    /// starting input, it gets that of its edition; if it does not greet, it gets none.
+    /// starting input, it gets that of its edition; if it does not greet, it gets none. A recorded call's settings can be
+    /// taken as they are (`tape.header.config`).
     ///
     /// ```
     /// use dialbridge_core::config::BargeInMode;
@@ -409,6 +410,8 @@ impl TapeBuilder {
     fn config_of_call(&mut self) -> CallConfig {
         let of_edition = self.edition.config();
         let mut config = self.config.take().unwrap_or_else(|| of_edition.clone());
+        // Those of a recorded call are for that call alone.
+        config.call_sid = None;
         assert!(
             config.shape == of_edition.shape,
             "config: it is for another edition than {}: begin with Edition::config",

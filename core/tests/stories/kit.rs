@@ -321,6 +321,13 @@ fn the_tape_of_a_call_replays_as_it_was_played() {
 }
 
 #[test]
+fn the_settings_of_a_recorded_call_can_be_taken() {
+    let recorded = Tape::parse(include_str!("../../../tests/frames/barge_in_during_long_prompt.jsonl")).unwrap();
+    assert!(recorded.header.config.call_sid.is_some());
+    order(Edition::Cx).config(recorded.header.config).play().handoff().assert_twiml("http://api.twilio.test/handoff?");
+}
+
+#[test]
 fn a_recorded_call_has_the_same_reader() {
     let tapes = [
         include_str!("../../../tests/frames/barge_in_during_long_prompt.jsonl"),

@@ -122,6 +122,14 @@ fn what_a_call_has_not_is_told() {
 }
 
 #[test]
+fn an_answer_that_nobody_hears_has_no_wait() {
+    let call = Tape::build().agent_greets("Yes?", Recording::ms(400)).caller_presses("1#").agent_says_nothing().play();
+    assert_eq!(call.turn(2).wait_ms(), None);
+    let told = message(|| call.turn(2).assert_wait_ms(..500));
+    assert!(told.starts_with("turn 2, wait: expected ..500 ms, found no answer that is heard\n"), "{told}");
+}
+
+#[test]
 fn a_test_that_does_not_fit_its_call_fails() {
     let asked = || Tape::build().agent_greets("Yes?", Recording::ms(400)).caller_says(Recording::ms(900));
     let told = message(|| asked().play());
