@@ -116,7 +116,7 @@ impl TapeBuilder {
     /// If it is no WAV.
     #[track_caller]
     pub fn recording_at(mut self, uri: &str, recording: impl Into<Recording>) -> Self {
-        let wav = recording.into().to_wav().unwrap_or_else(|why| panic!("recording_at: {why}"));
+        let wav = playable("recording_at", recording.into().to_wav());
         self.recordings.insert(uri.to_owned(), wav);
         self
     }
@@ -135,7 +135,7 @@ impl TapeBuilder {
     /// If it is no WAV that can be played, or nobody speaks in it.
     #[track_caller]
     pub fn caller_says(self, recording: impl Into<Recording>) -> Self {
-        let audio = recording.into().to_caller().unwrap_or_else(|why| panic!("caller_says: {why}"));
+        let audio = playable("caller_says", recording.into().to_caller());
         let Some(span) = speech_span(&audio) else {
             panic!("caller_says: nobody speaks in this recording; for silence there is caller_stays_silent_ms");
         };
@@ -261,7 +261,7 @@ impl TapeBuilder {
 
     #[track_caller]
     fn answered(mut self, text: &str, recording: Recording) -> Self {
-        let prompts = recording.to_agent().unwrap_or_else(|why| panic!("the agent's audio: {why}"));
+        let prompts = playable("the agent's audio", recording.to_agent());
         let Some(turn) = self.turns.last_mut() else { return self };
         let is_silence = turn.begin == TurnBegin::Silence;
         let matched = if is_silence { Matched::NoInput } else { Matched::Yes };
@@ -455,5 +455,14 @@ impl TapeBuilder {
         let start = json!({ "callSid": call_sid, "streamSid": stream_sid, "customParameters": parameters });
         let connected = json!({ "event": "connected", "protocol": "Call", "version": "1.0.0" });
         [connected, json!({ "event": "start", "streamSid": stream_sid, "start": start })].map(|m| m.to_string()).into()
+    }
+}
+
+/// A recording, or a panic in the line of the test.
+#[track_caller]
+fn playable<T>(method: &str, recording: Result<T, String>) -> T {
+    match recording {
+        Ok(recording) => recording,
+        Err(why) => panic!("{method}: {why}"),
     }
 }
