@@ -18,6 +18,7 @@ use crate::channels::Channels;
 use crate::cx_convert::Cx;
 use crate::endpointing::{self, Endpointing};
 use crate::es_convert::Es;
+use crate::message_room::MessageRoom;
 use crate::pipe::{InputPipe, PipeFull, StreamInput};
 use crate::session::SessionContext;
 use crate::stream::{OpenedStream, Streams};
@@ -64,7 +65,7 @@ impl Link {
 impl Agent {
     /// Creates an endpoint without connecting it. Must run inside tokio, because it starts to fetch tokens.
     /// `credentials` is a credentials file; without one, Google's default credentials are used. A plaintext endpoint
-    /// gets no credentials. `max_streams` streams share a connection.
+    /// gets no credentials. `max_streams` streams share a connection, and all agents share `room`.
     ///
     /// # Errors
     /// [`AgentError`] if there are no usable credentials or the endpoint cannot be used.
@@ -74,6 +75,7 @@ impl Agent {
         credentials: Option<&Path>,
         dial: Arc<dyn Dial>,
         max_streams: usize,
+        room: MessageRoom,
     ) -> Result<Self, AgentError> {
         let auth = match endpoint.is_plaintext {
             true => Auth::none(),
@@ -84,7 +86,7 @@ impl Agent {
             Link::WebSocket => Some(WebSockets::new(endpoint, auth.clone(), dial.clone()).map_err(AgentError::Tls)?),
         };
         let channels = Channels::new(endpoint, dial, max_streams).map_err(AgentError::Endpoint)?;
-        Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth }, sockets })
+        Ok(Self { endpoint: endpoint.url.as_str().into(), streams: Streams { channels, auth, room }, sockets })
     }
 
     /// The endpoint's URL.

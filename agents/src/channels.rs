@@ -35,9 +35,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// How long the answer to a ping may take. After that the connection is dead and its streams fail.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// HTTP/2's windows. A prompt can be several hundred kilobytes in one message and must not wait for a round trip.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
+/// HTTP/2's window of a stream, in bytes. A prompt can be several hundred kilobytes in one message and must not wait for
+/// a round trip. The window of a connection has room for those of all its streams: a stream whose message waits for room
+/// holds up no other.
+const STREAM_WINDOW: u32 = 512 << 10;
+
+/// HTTP/2's largest window, in bytes (RFC 9113, section 6.9.1).
+const MAX_WINDOW: u32 = (1 << 31) - 1;
 
 /// A pool of connections. Clones share it.
 #[derive(Debug, Clone)]
@@ -81,6 +85,7 @@ impl Member {
 
 impl Channels {
     pub(super) fn new(endpoint: &Endpoint, dial: Arc<dyn Dial>, max_streams: usize) -> Result<Self, Error> {
+        let connection_window = u32::try_from(max_streams).unwrap_or(u32::MAX).saturating_mul(STREAM_WINDOW);
         let mut tonic = TonicEndpoint::from_shared(endpoint.url.clone())?
             .user_agent(concat!("dialbridge/", env!("CARGO_PKG_VERSION")))?
             .connect_timeout(CONNECT_TIMEOUT)
@@ -88,7 +93,7 @@ impl Channels {
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
+            .initial_connection_window_size(connection_window.min(MAX_WINDOW));
         if !endpoint.is_plaintext {
             let tls = ClientTlsConfig::new();
             let has_roots = dialbridge_net::tls::platform_has_roots();

@@ -12,6 +12,9 @@ const ROOM: usize = 1024;
 /// The longest message that we accept, in bytes. tonic's default of 4 MiB is less than a long prompt in LINEAR16.
 pub(super) const MAX_BYTES: usize = 32 << 20;
 
+/// The bytes before a message: a flag, and the length in four bytes (gRPC over HTTP/2, Length-Prefixed-Message).
+pub(super) const HEAD_BYTES: usize = 5;
+
 /// How many bytes are encoded before they are passed on; tonic's default.
 const YIELD: usize = 32 * 1024;
 

@@ -240,7 +240,7 @@ impl AnswerParts {
             place += usize::from(!is_there);
             !is_there
         });
-        let whole = Prompt { interruptible: self.texts_interruptible, ..Prompt::new(format, audio.to_vec()) };
+        let whole = Prompt { interruptible: self.texts_interruptible, ..Prompt::new(format, audio) };
         self.prompts.insert(at.min(self.prompts.len()), whole);
         None
     }
@@ -256,7 +256,7 @@ fn segment(segment: &cx::response_message::mixed_audio::Segment) -> Option<Promp
     use cx::response_message::mixed_audio::segment::Content;
     let prompt = match segment.content.as_ref()? {
         // In the coding that we requested.
-        Content::Audio(audio) => Prompt::new(AudioFormat::TELEPHONE, audio.to_vec()),
+        Content::Audio(audio) => Prompt::new(AudioFormat::TELEPHONE, audio.clone()),
         Content::Uri(uri) => Prompt::at(uri.clone()),
     };
     Some(Prompt { interruptible: segment.allow_playback_interruption, ..prompt })

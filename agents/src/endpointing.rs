@@ -64,7 +64,7 @@ pub(super) async fn endpointing(
     pipe.close();
     let _reset = ResetOnDrop(pipe.clone());
     let start = TurnStart::new(TurnInput::Audio);
-    let (_lease, mut responses) = streams.open::<Debugged>(context, &start, &pipe).await?;
+    let (_lease, mut responses, _room) = streams.open::<Debugged>(context, &start, &pipe).await?;
     let mut found = None;
     while let Some(response) = responses.message().await.map_err(|status| fault(&status))? {
         found = response.debugging_info.map(read).or(found);

@@ -255,7 +255,7 @@ fn with_audio(mut answer: Answer, (audio, config): Audio) -> Answer {
         return answer;
     }
     match format(config.as_ref()) {
-        Ok(format) => answer.prompts.push(Prompt::new(format, audio.to_vec())),
+        Ok(format) => answer.prompts.push(Prompt::new(format, audio)),
         Err(coding) => answer.unplayable = Some(coding),
     }
     answer

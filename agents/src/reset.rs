@@ -22,13 +22,12 @@ use tonic::transport::{Channel, Error};
 use tonic::{Status, Streaming};
 use tower_service::Service;
 
-use crate::codec::{LeanCodec, MAX_BYTES};
+use crate::codec::{HEAD_BYTES, LeanCodec, MAX_BYTES};
+use crate::message_room::{MessageRoom, RoomyBody, Taken};
 use crate::pipe::InputPipe;
 
-/// The bytes before a message.
-const HEAD_BYTES: usize = 5;
-
-/// Opens a stream that sends `messages` and is reset with `pipe`. Returns when the response's head is there.
+/// Opens a stream that sends `messages` and is reset with `pipe`. Returns when the response's head is there: the
+/// messages, and the room of the one that was read last.
 ///
 /// # Errors
 /// What the connection or the agent says.
@@ -38,32 +37,38 @@ pub(super) async fn open<M, R>(
     metadata: MetadataMap,
     messages: impl Stream<Item = M> + Send + Unpin + 'static,
     pipe: Arc<InputPipe>,
-) -> Result<Streaming<R>, Status>
+    room: MessageRoom,
+) -> Result<(Streaming<R>, Taken), Status>
 where
     M: Message + 'static,
     R: Message + Default + 'static,
 {
+    let taken = Taken::default();
     let body = Body::new(MessagesBody { messages, pipe, buffer: BytesMut::new() });
-    let mut client = Grpc::new(Resettable { channel, body: Some(body) }).max_decoding_message_size(MAX_BYTES);
+    let mut client = Grpc::new(Resettable { channel, body: Some(body), room, taken: taken.clone() })
+        .max_decoding_message_size(MAX_BYTES);
     client.ready().await.map_err(|error| Status::from_error(error.into()))?;
     let mut request = tonic::Request::new(tokio_stream::empty());
     *request.metadata_mut() = metadata;
     let path = PathAndQuery::from_static(method);
-    Ok(client.streaming(request, path, LeanCodec::<M, R>::default()).await?.into_inner())
+    let responses = client.streaming(request, path, LeanCodec::<M, R>::default()).await?;
+    Ok((responses.into_inner(), taken))
 }
 
-/// A connection whose request gets a body of ours. tonic's body cannot be reset, and it takes 750 instructions more
-/// for a frame of audio.
+/// A connection whose request and response get bodies of ours. tonic's body of a request cannot be reset, and it takes
+/// 750 instructions more for a frame of audio.
 #[derive(Debug)]
 struct Resettable {
     channel: Channel,
     body: Option<Body>,
+    room: MessageRoom,
+    taken: Taken,
 }
 
 impl Service<Request<Body>> for Resettable {
-    type Response = Response<Body>;
+    type Response = Response<RoomyBody<Body>>;
     type Error = Error;
-    type Future = <Channel as Service<Request<Body>>>::Future;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Service::poll_ready(&mut self.channel, cx)
@@ -71,7 +76,9 @@ impl Service<Request<Body>> for Resettable {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let body = self.body.take();
-        self.channel.call(request.map(|tonics| body.unwrap_or(tonics)))
+        let response = self.channel.call(request.map(|tonics| body.unwrap_or(tonics)));
+        let (room, taken) = (self.room.clone(), self.taken.clone());
+        Box::pin(async move { Ok(response.await?.map(|body| RoomyBody::new(body, room, taken))) })
     }
 }
 

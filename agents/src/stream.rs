@@ -18,6 +18,7 @@ use tonic::metadata::MetadataMap;
 use crate::auth::Auth;
 use crate::channels::{Channels, Lease};
 use crate::fault::fault;
+use crate::message_room::{MessageRoom, Taken};
 use crate::pipe::{InputPipe, StreamInput};
 use crate::reset::{ResetOnDrop, open};
 use crate::session::SessionContext;
@@ -44,6 +45,7 @@ pub(super) trait Dialect: Send + Sync + 'static {
 pub(super) struct Streams {
     pub(super) channels: Channels,
     pub(super) auth: Auth,
+    pub(super) room: MessageRoom,
 }
 
 /// A stream that core has opened, and where its events go.
@@ -88,7 +90,7 @@ impl Streams {
         context: &SessionContext,
         start: &TurnStart,
         pipe: &Arc<InputPipe>,
-    ) -> Result<(Lease, Streaming<D::Response>), AgentFault> {
+    ) -> Result<(Lease, Streaming<D::Response>, Taken), AgentFault> {
         let mut metadata = MetadataMap::new();
         self.auth.headers(&mut metadata).await.map_err(|error| AgentFault {
             code: "UNAUTHENTICATED".to_owned(),
@@ -98,17 +100,20 @@ impl Streams {
         let lease = self.channels.lease();
         let first = Some(D::first(context, start));
         let requests = Requests::<D> { first, pipe: pipe.clone(), dialect: PhantomData };
-        let responses = open(lease.channel.clone(), D::METHOD, metadata, requests, pipe.clone()).await;
-        Ok((lease, responses.map_err(|status| fault(&status))?))
+        let responses =
+            open(lease.channel.clone(), D::METHOD, metadata, requests, pipe.clone(), self.room.clone()).await;
+        let (responses, taken) = responses.map_err(|status| fault(&status))?;
+        Ok((lease, responses, taken))
     }
 
     async fn stream<D: Dialect>(&self, context: &SessionContext, opened: &OpenedStream) -> Result<(), AgentFault> {
         let _reset = ResetOnDrop(opened.pipe.clone());
-        let (_lease, mut responses) = self.open::<D>(context, &opened.start, &opened.pipe).await?;
+        let (_lease, mut responses, taken) = self.open::<D>(context, &opened.start, &opened.pipe).await?;
         // A response takes some kilobytes, and this future would hold that space for as long as the stream is open.
         let mut next =
             async || poll_fn(|cx| Pin::new(&mut responses).poll_next(cx).map_ok(D::events)).await.transpose();
-        while let Some(events) = next().await.map_err(|status| fault(&status))? {
+        while let Some(mut events) = next().await.map_err(|status| fault(&status))? {
+            taken.give_to(&mut events);
             for event in events {
                 if opened.events.send((opened.id, event)).await.is_err() {
                     return Ok(());

@@ -2,7 +2,7 @@
 
 #[cfg(any(feature = "lab", feature = "tools"))]
 use clap::Args;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(feature = "lab")]
 use {
     clap::builder::{PossibleValuesParser, TypedValueParser},
@@ -17,15 +17,48 @@ use dialbridge_runner::settings::Settings;
 
 /// Answers Twilio phone calls with a Google Dialogflow agent
 #[derive(Parser)]
-#[command(name = "dialbridge", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Without a command it serves. A file .env in the folder it is started in is read first.")]
+#[command(name = "dialbridge", version, disable_help_subcommand = true)]
+#[command(after_help = "A file .env in the folder it is started in is read first.")]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// The settings of `serve`
-    #[command(flatten)]
-    pub settings: Settings,
+    pub command: Command,
+}
+
+/// The settings that `-h` shows. `--help` shows all of them.
+const FIRST_SETTINGS: [&str; 14] = [
+    "PORT",
+    "PUBLIC_URL",
+    "DIALBRIDGE_CONFIG",
+    "ADMIN_TOKEN",
+    "RECORD_DIR",
+    "DIALOGFLOW_AGENT",
+    "DIALOGFLOW_LANGUAGE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_AUTH_TOKEN",
+    "END_OF_INTERACTION_URL",
+    "FALLBACK_TWIML",
+    "BARGE_IN",
+    "END_OF_UTTERANCE",
+];
+
+/// The command line, whose `-h` fits a screen.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    let names: Vec<&str> = Settings::names().collect();
+    let is_later = |arg: &clap::Arg| {
+        let id = arg.get_id().as_str();
+        names.contains(&id) && !FIRST_SETTINGS.contains(&id)
+    };
+    let short = |command: clap::Command| {
+        if !command.get_arguments().any(is_later) {
+            return command;
+        }
+        let command = command.mut_args(|arg| if is_later(&arg) { arg.hide_short_help(true) } else { arg });
+        command.after_help("--help has all settings.").after_long_help("")
+    };
+    Cli::command().mut_subcommands(short)
 }
 
 /// What to do
@@ -62,6 +95,11 @@ pub enum Command {
     /// Feed a tape to the call logic, and print what the call did
     #[cfg(feature = "tools")]
     Replay(ReplayArgs),
+    /// Print a script that completes commands and options in a shell
+    #[cfg(feature = "tools")]
+    Completions(CompletionsArgs),
+    /// Print the version
+    Version,
 }
 
 /// The editions by name.
@@ -264,6 +302,15 @@ pub struct RelayArgs {
     /// With CES: how much of the caller's audio goes into one message
     #[arg(long, value_name = "MS", default_value_t = 20)]
     pub message_ms: usize,
+}
+
+/// Options of `completions`
+#[cfg(feature = "tools")]
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
 /// Options of `compare`

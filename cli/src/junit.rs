@@ -1,6 +1,8 @@
 //! JUnit's XML, as GitHub, GitLab, Jenkins and Cloud Build's triggers read it.
 
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::time::Duration;
 
 /// One test.
@@ -8,15 +10,15 @@ use std::time::Duration;
 pub struct Case {
     /// Its name.
     pub name: String,
-    /// What it belongs to.
+    /// Its class: the file that it belongs to.
     pub class: String,
     /// How long it took.
     pub took: Duration,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a test.
+/// The outcome of a test.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// It passed; with a note if there is something to say.
@@ -25,6 +27,15 @@ pub enum Outcome {
     Failed(String, String),
     /// It could not be run.
     Broken(String, String),
+}
+
+/// Whether a report can be written to that file. Makes the file if there is none.
+///
+/// # Errors
+/// A sentence with its path.
+pub fn check_writable(path: &Path) -> Result<(), String> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    opened.map(drop).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The document of these tests.
@@ -69,10 +80,29 @@ fn escaped(text: &str) -> String {
             '<' => xml.push_str("&lt;"),
             '>' => xml.push_str("&gt;"),
             '"' => xml.push_str("&quot;"),
+            '\t' => xml.push_str("&#9;"),
             '\n' => xml.push_str("&#10;"),
+            '\r' => xml.push_str("&#13;"),
             c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => xml.push('\u{FFFD}'),
             c => xml.push(c),
         }
     }
     xml
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tabs_and_line_breaks_are_kept_and_what_xml_cannot_hold_is_replaced() {
+        let text = "a\tb\r\n<&>\"\u{1}\u{1b}[0m";
+        let failed = Outcome::Failed(text.to_owned(), text.to_owned());
+        let case = Case { name: text.to_owned(), class: "c".to_owned(), took: Duration::ZERO, outcome: failed };
+        let xml = document(&[case], Duration::ZERO);
+        let read = roxmltree::Document::parse(&xml).unwrap();
+        let of = |tag: &str| read.descendants().find(|node| node.has_tag_name(tag)).unwrap();
+        let kept = "a\tb\r\n<&>\"\u{FFFD}\u{FFFD}[0m";
+        assert_eq!((of("testcase").attribute("name"), of("failure").text()), (Some(kept), Some(kept)));
+    }
 }

@@ -10,4 +10,6 @@ pub mod conversations;
 #[cfg(feature = "tools")]
 pub mod doctor;
 #[cfg(feature = "tools")]
+mod files;
+#[cfg(feature = "tools")]
 pub mod junit;

@@ -1,10 +1,11 @@
 //! `dialbridge`: parses the command line and runs the command.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use dialbridge::args::{Cli, Command};
+use dialbridge::args::{Cli, Command, command_line};
 use dialbridge::commands;
 use dialbridge_net::proxy::exceptions_for_google;
 use dialbridge_net::tls::install_crypto;
@@ -17,7 +18,13 @@ fn main() -> ExitCode {
     install_crypto();
     let env_file = read_env_file();
     exempt_metadata_server();
-    let cli = match Cli::try_parse() {
+    if std::env::args_os().len() < 2 {
+        // A failed write means that nobody reads it.
+        let _ = command_line().print_help();
+        return ExitCode::SUCCESS;
+    }
+    let parsed = command_line().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return exit_with(&error),
     };
@@ -25,7 +32,7 @@ fn main() -> ExitCode {
         Ok(()) => {}
         // It is one of the faults that it names.
         #[cfg(feature = "tools")]
-        Err(_) if matches!(cli.command, Some(Command::Doctor(_))) => {}
+        Err(_) if matches!(cli.command, Command::Doctor(_)) => {}
         Err(why) => return log_and_exit(&why, commands::CONFIG),
     }
     let runtime = match commands::runtime() {
@@ -34,28 +41,37 @@ fn main() -> ExitCode {
     };
     runtime.block_on(async {
         match cli.command {
-            None => commands::serve::run(&cli.settings).await,
-            Some(Command::Serve(settings)) => commands::serve::run(&settings).await,
+            Command::Serve(settings) => commands::serve::run(&settings).await,
             #[cfg(feature = "lab")]
-            Some(Command::Demo(args)) => commands::demo::run(&args).await,
+            Command::Demo(args) => commands::demo::run(&args).await,
             #[cfg(feature = "lab")]
-            Some(Command::Call(args)) => commands::call::run(&args).await,
+            Command::Call(args) => commands::call::run(&args).await,
             #[cfg(all(feature = "lab", target_os = "linux"))]
-            Some(Command::LoadAgent(args)) => commands::load_agent::run(&args).await,
+            Command::LoadAgent(args) => commands::load_agent::run(&args).await,
             #[cfg(feature = "lab")]
-            Some(Command::Relay(args)) => commands::relay::run(&args).await,
+            Command::Relay(args) => commands::relay::run(&args).await,
             #[cfg(feature = "tools")]
-            Some(Command::Configure(args)) => commands::configure::run(&args).await,
+            Command::Configure(args) => commands::configure::run(&args).await,
             #[cfg(feature = "tools")]
-            Some(Command::Doctor(args)) => commands::doctor::run(&args).await,
+            Command::Doctor(args) => commands::doctor::run(&args).await,
             #[cfg(all(feature = "lab", feature = "tools"))]
-            Some(Command::Test(args)) => commands::test::run(&args).await,
+            Command::Test(args) => commands::test::run(&args).await,
             #[cfg(feature = "tools")]
-            Some(Command::Compare(args)) => commands::compare::run(&args),
+            Command::Compare(args) => commands::compare::run(&args),
             #[cfg(feature = "tools")]
-            Some(Command::Replay(args)) => commands::replay::run(&args),
+            Command::Replay(args) => commands::replay::run(&args),
+            #[cfg(feature = "tools")]
+            Command::Completions(args) => commands::completions::run(args.shell),
+            Command::Version => print_version(),
         }
     })
+}
+
+/// Prints the version as `--version` does.
+fn print_version() -> ExitCode {
+    // A failed write means that nobody reads it.
+    let _ = writeln!(std::io::stdout(), "{}", command_line().render_version().trim_end());
+    ExitCode::SUCCESS
 }
 
 /// Reads `.env`, if there is one.
@@ -83,6 +99,10 @@ fn exempt_metadata_server() {
 fn exit_with(error: &clap::Error) -> ExitCode {
     // A failed write means that nobody reads it.
     let _ = error.print();
+    if error.kind() == ErrorKind::UnknownArgument && std::env::args().nth(1).is_some_and(|first| first.starts_with('-'))
+    {
+        let _ = writeln!(std::io::stderr(), "  tip: a setting stands behind the command: dialbridge serve --port 8080");
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
         _ => ExitCode::from(USAGE),

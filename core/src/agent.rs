@@ -27,7 +27,7 @@ pub enum AgentCommand {
     Send(TurnInput),
     /// Send session parameters that have changed to a stream that lasts for the whole call (CES).
     Parameters(Map<String, Value>),
-    /// Whether the caller is in the middle of what he says, by the level of his voice (CES). Comes when that changes; a
+    /// Whether the caller is in the middle of what he says, by our voice detector (CES). Comes when that changes; a
     /// stream begins with `false`. While he is, late audio must not be replaced by silence: the agent would take it for
     /// the end of the utterance.
     CallerSpeaks(bool),

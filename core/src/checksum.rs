@@ -4,7 +4,7 @@ use std::fmt;
 
 /// 32-bit FNV-1a, updated as bytes come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Checksum(u32);
+pub struct Checksum(u32);
 
 impl Default for Checksum {
     fn default() -> Self {
@@ -14,13 +14,15 @@ impl Default for Checksum {
 
 impl Checksum {
     /// The checksum of these bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         let mut sum = Self::default();
         sum.add(bytes);
         sum
     }
 
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
+    /// Adds further bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
         self.0 = bytes.iter().fold(self.0, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     }
 }

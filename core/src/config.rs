@@ -358,7 +358,7 @@ impl Serialize for Clip {
 
 impl<'de> Deserialize<'de> for Clip {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        base64_bytes::deserialize(deserializer).map(|audio| Self(audio.into()))
+        base64_bytes::deserialize(deserializer).map(|audio: Vec<u8>| Self(audio.into()))
     }
 }
 

@@ -102,7 +102,7 @@ pub mod call;
 pub mod call_facts;
 mod call_numbers;
 pub mod carried;
-mod checksum;
+pub mod checksum;
 pub mod config;
 pub mod dial_target;
 pub mod edition;

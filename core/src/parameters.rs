@@ -75,7 +75,7 @@ fn lowercase(text: &str) -> impl Iterator<Item = char> {
 }
 
 /// Adds `more` to `known`. A later value of a name replaces the earlier one. Returns whether there was room for all. What
-/// does not fit is left out. Only agents that compare names letter by letter add up their parameters.
+/// does not fit is left out. Names are compared letter by letter.
 pub(crate) fn add_parameters(known: &mut Map<String, Value>, more: &Map<String, Value>) -> bool {
     let mut room = MAX_PARAMETER_BYTES.saturating_sub(bytes_of_map(known));
     let mut all_fit = true;

@@ -343,7 +343,7 @@ impl EndFoundBy {
 pub enum BargeInBy {
     /// A transcript.
     Speech,
-    /// The level of the caller's voice.
+    /// Our voice detector.
     Voice,
     /// A key.
     Dtmf,
@@ -398,7 +398,7 @@ pub struct Stages {
     pub opened: CallTime,
     /// The caller began to speak.
     pub speech_began: Option<CallTime>,
-    /// The caller stopped speaking, judged by the level of his voice.
+    /// The caller stopped speaking, by our voice detector.
     pub speech_ended: Option<CallTime>,
     /// The input was complete: `END_OF_SINGLE_UTTERANCE` came, or the digits were complete.
     pub input_complete: Option<CallTime>,

@@ -1,6 +1,7 @@
 //! Properties of a call that hold whatever comes in, in whatever order.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ fn prompt() -> impl Strategy<Value = Prompt> {
         (any::<bool>(), prop_oneof![4 => Just(false), 1 => Just(true)], prop_oneof![6 => Just(false), 1 => Just(true)]);
     (format, 0_usize..20_000, flags).prop_map(|(format, bytes, (interruptible, cancellable, fetched))| Prompt {
         format,
-        audio: if fetched { Vec::new() } else { vec![0x55; bytes] },
+        audio: if fetched { Bytes::new() } else { vec![0x55; bytes].into() },
         uri: fetched.then(|| "https://example.com/a.wav".to_owned()),
         interruptible,
         cancellable,
@@ -257,7 +258,7 @@ impl Run {
         let AgentEvent::Answer(mut answer) = event else { return event };
         for prompt in &mut answer.prompts {
             let byte = u8::try_from(self.prompts.len() % 0xF0).unwrap();
-            prompt.audio.fill(byte);
+            prompt.audio = vec![byte; prompt.audio.len()].into();
             self.prompts.push((prompt.clone(), self.inputs + 1));
         }
         AgentEvent::Answer(answer)

@@ -464,7 +464,7 @@ impl AgentPrompt {
         }
         Prompt {
             format,
-            audio,
+            audio: audio.into(),
             uri: self.is_elsewhere.then(|| "https://example.com/a.wav".to_owned()),
             interruptible: self.interruptible,
             cancellable: self.cancellable,

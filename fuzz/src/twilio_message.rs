@@ -3,14 +3,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dialbridge_core::audio::FRAME_MS;
 use dialbridge_core::twilio::{Inbound, Media, parse};
 use dialbridge_core::{CallConfig, CallSid, Input};
 use serde_json::Value;
 
 use crate::watch::{START, WatchedCall};
-
-/// How long a frame lasts, in milliseconds.
-const FRAME_MS: u64 = 20;
 
 /// Runs lines of text.
 ///

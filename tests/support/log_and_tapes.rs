@@ -8,7 +8,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use dialbridge_runner::settings::Severity;
-use dialbridge_runner::telemetry::log::start;
+use dialbridge_runner::telemetry::log::{LineStyle, start};
 
 /// How often we look whether a tape is complete. A thread on the real clock writes it.
 const LOOKS: u32 = 500;
@@ -43,7 +43,7 @@ impl Log {
     pub fn start() -> Self {
         // The process has one log, because a library's log lines are only recorded if a log exists when they first
         // occur.
-        STARTED.call_once(|| start(Severity::Debug, || OfThisThread));
+        STARTED.call_once(|| start(Severity::Debug, LineStyle::Json, || OfThisThread));
         LINES.set(Some(Vec::new()));
         Self(())
     }

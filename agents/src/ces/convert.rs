@@ -57,7 +57,7 @@ fn answer(message: ces::SessionOutput, output: AudioFormat) -> Option<AgentEvent
     match message.output_type {
         Some(OutputType::Text(text)) => answer.text = text,
         Some(OutputType::Audio(audio)) if audio.is_empty() => {}
-        Some(OutputType::Audio(audio)) => answer.prompts = vec![Prompt::new(output, audio.to_vec())],
+        Some(OutputType::Audio(audio)) => answer.prompts = vec![Prompt::new(output, audio)],
         Some(OutputType::ToolCalls(calls)) => answer.tool_calls = calls.tool_calls.into_iter().map(tool_call).collect(),
         Some(OutputType::Payload(payload)) => answer.payloads = vec![Value::Object(from_struct(payload))],
         Some(OutputType::EndSession(end)) => answer = ended(end, answer),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::AgentFault;
 use googleapis_tonic_google_cloud_ces_v1::google::cloud::ces::v1 as ces;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,6 +15,7 @@ use super::outgoing::Outgoing;
 use super::transport::{Incoming, Transport, no_token};
 use crate::channels::Lease;
 use crate::fault::fault;
+use crate::message_room::Taken;
 use crate::pipe::InputPipe;
 use crate::reset::{ResetOnDrop, open};
 use crate::session::SessionContext;
@@ -38,6 +40,7 @@ pub(super) struct Grpc {
 /// An open stream.
 pub(super) struct GrpcStream {
     messages: Streaming<ces::BidiSessionServerMessage>,
+    taken: Taken,
     _reset: ResetOnDrop,
     _lease: Lease,
 }
@@ -53,8 +56,10 @@ impl Transport for Grpc {
         let reset = ResetOnDrop(self.pipe.clone());
         // No deadline: the stream lasts as long as the call. We send the request before the response head arrives,
         // because the head may come only after the first messages.
-        let messages = open(lease.channel.clone(), METHOD, metadata, outgoing, self.pipe.clone()).await;
-        Ok(GrpcStream { messages: messages.map_err(|status| of(&status))?, _reset: reset, _lease: lease })
+        let messages =
+            open(lease.channel.clone(), METHOD, metadata, outgoing, self.pipe.clone(), self.streams.room.clone());
+        let (messages, taken) = messages.await.map_err(|status| of(&status))?;
+        Ok(GrpcStream { messages, taken, _reset: reset, _lease: lease })
     }
 }
 
@@ -67,6 +72,10 @@ fn routing(session: &str) -> Result<AsciiMetadataValue, AgentFault> {
 impl Incoming for GrpcStream {
     async fn next(&mut self) -> Result<Option<convert::Message>, AgentFault> {
         self.messages.message().await.map_err(|status| of(&status))
+    }
+
+    fn give_room(&self, event: &mut AgentEvent) {
+        self.taken.give_to(std::slice::from_mut(event));
     }
 }
 

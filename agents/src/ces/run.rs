@@ -37,7 +37,8 @@ async fn stream(transport: &impl Transport, context: &SessionContext, opened: &O
     let incoming = transport.open(context, outgoing).await;
     let mut incoming = incoming.map_err(|fault| fault::with_hint(fault, &context.session))?;
     while let Some(message) = incoming.next().await? {
-        let Some(event) = convert::event(message, context.ces.output) else { continue };
+        let Some(mut event) = convert::event(message, context.ces.output) else { continue };
+        incoming.give_room(&mut event);
         if matches!(&event, AgentEvent::Answer(answer) if answer.end.is_some()) {
             listening.stop();
         }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use dialbridge_core::AgentEvent;
 use dialbridge_core::agent::AgentFault;
 
 use super::convert::Message;
@@ -26,6 +27,9 @@ pub(super) trait Transport: Send + Sync {
 pub(super) trait Incoming: Send {
     /// The next message; `None` if the server closed the stream without an error.
     fn next(&mut self) -> impl Future<Output = Result<Option<Message>, AgentFault>> + Send;
+
+    /// Hands the room of the last message to its audio, if it took some.
+    fn give_room(&self, _event: &mut AgentEvent) {}
 }
 
 /// The fault when no token can be had.

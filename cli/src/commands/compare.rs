@@ -1,6 +1,5 @@
 //! `compare`: two runs of conversation files side by side, turn by turn, worst first: an old agent and a new one.
 
-use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,6 +8,7 @@ use dialbridge_runner::telemetry::log::log_and_exit;
 use serde_json::{Value, json};
 
 use crate::args::CompareArgs;
+use crate::files;
 
 /// `EX_DATAERR` of sysexits: the file is no run.
 const DATA_ERROR: u8 = 65;
@@ -48,10 +48,7 @@ pub fn run(args: &CompareArgs) -> ExitCode {
 
 fn read(path: &Path) -> Result<Vec<Value>, String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    if fs::metadata(path).map_err(|error| told(&error))?.len() > MAX_BYTES {
-        return Err(told(&"it has more than 256 MiB"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| told(&error))?;
+    let text = files::text(path, MAX_BYTES)?;
     let mut run: Value = serde_json::from_str(&text).map_err(|error| told(&format!("it is no JSON: {error}")))?;
     match run["results"].take() {
         Value::Array(results) => Ok(results),
@@ -62,20 +59,20 @@ fn read(path: &Path) -> Result<Vec<Value>, String> {
 /// The turns that differ, worst first; how many are the same; and what could not be compared.
 fn compared(old: &[Value], new: &[Value]) -> (Vec<Turn>, usize, Vec<String>) {
     let (mut turns, mut same, mut notes) = (Vec::new(), 0, Vec::new());
-    let file = |result: &Value| result["file"].as_str().unwrap_or_default().to_owned();
     for after in new {
-        let name = file(after);
-        let Some(before) = old.iter().find(|before| file(before) == name) else {
-            notes.push(format!("{name}: only in the new run"));
+        let Some(before) = counterpart(after, new, old) else {
+            notes.push(format!("{}: only in the new run", title(after)));
             continue;
         };
+        let is_same_edition = before["edition"] == after["edition"];
+        let name = if is_same_edition { title(after) } else { format!("{}, was {}", title(after), edition(before)) };
         let (Some(steps), Some(then)) = (after["steps"].as_array(), before["steps"].as_array()) else {
             notes.push(format!("{name}: it could not be run in one of the two"));
             continue;
         };
         for step in steps {
             match then.iter().find(|then| then["step"] == step["step"]) {
-                Some(then) => match difference(&name, then, step) {
+                Some(then) => match difference(&name, then, step, is_same_edition) {
                     Some(turn) => turns.push(turn),
                     None => same += 1,
                 },
@@ -88,21 +85,41 @@ fn compared(old: &[Value], new: &[Value]) -> (Vec<Turn>, usize, Vec<String>) {
     }
     notes.extend(
         old.iter()
-            .map(file)
-            .filter(|name| !new.iter().any(|after| file(after) == *name))
-            .map(|name| format!("{name}: only in the old run")),
+            .filter(|before| counterpart(before, old, new).is_none())
+            .map(|before| format!("{}: only in the old run", title(before))),
     );
     turns.sort();
     (turns, same, notes)
 }
 
-fn difference(file: &str, then: &Value, now: &Value) -> Option<Turn> {
+/// The result of the other run to compare one with: the same file with the same edition. Where each run has one edition of
+/// the file, they are compared whatever these are.
+fn counterpart<'a>(result: &Value, own: &[Value], other: &'a [Value]) -> Option<&'a Value> {
+    let is_file = |candidate: &&Value| candidate["file"] == result["file"];
+    let of_file: Vec<&Value> = other.iter().filter(is_file).collect();
+    let is_single = of_file.len() == 1 && own.iter().filter(is_file).count() == 1;
+    let same = of_file.iter().find(|candidate| candidate["edition"] == result["edition"]);
+    same.or(of_file.first().filter(|_| is_single)).copied()
+}
+
+fn edition(result: &Value) -> &str {
+    result["edition"].as_str().unwrap_or("of an unknown edition")
+}
+
+/// The file and its edition.
+fn title(result: &Value) -> String {
+    let file = result["file"].as_str().unwrap_or_default();
+    result["edition"].as_str().map_or_else(|| file.to_owned(), |edition| format!("{file} ({edition})"))
+}
+
+fn difference(file: &str, then: &Value, now: &Value, is_same_edition: bool) -> Option<Turn> {
     let mut lines = Vec::new();
     let mut rank = 4;
     for (name, of) in [("intent", 0), ("page", 1), ("understood", 2), ("reply", 3)] {
         let [was, is] = [then, now].map(|step| step[name].as_str().unwrap_or_default());
         // An agent of another edition may have no intents or pages at all.
-        let is_known = name != "intent" && name != "page" || (!was.is_empty() && !is.is_empty());
+        let may_be_unknown = !is_same_edition && matches!(name, "intent" | "page");
+        let is_known = !may_be_unknown || (!was.is_empty() && !is.is_empty());
         if was != is && is_known {
             lines.push(format!("{name}: {was:?} is now {is:?}"));
             rank = rank.min(of);
@@ -110,6 +127,11 @@ fn difference(file: &str, then: &Value, now: &Value) -> Option<Turn> {
     }
     let wait = |step: &Value| step["withinMs"].as_i64();
     let waits = match (wait(then), wait(now)) {
+        (Some(0..), Some(is @ ..0)) => {
+            lines.push(format!("wait: the answer begins {} s before the caller has finished now", seconds(-is)));
+            rank = 0;
+            i64::MAX
+        }
         (Some(was), Some(is)) if (is - was).abs() >= MIN_DIFFERENCE_MS => {
             lines.push(format!("wait: {} s is now {} s", seconds(was), seconds(is)));
             is - was
@@ -132,7 +154,8 @@ fn difference(file: &str, then: &Value, now: &Value) -> Option<Turn> {
 }
 
 fn seconds(ms: i64) -> String {
-    format!("{}.{:02}", ms / 1_000, ms % 1_000 / 10)
+    let sign = if ms < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", ms.abs() / 1_000, ms.abs() % 1_000 / 10)
 }
 
 fn as_lines(turns: &[Turn], same: usize, notes: &[String]) -> String {
@@ -178,11 +201,35 @@ mod tests {
         let told: Vec<(&str, &str)> = turns.iter().map(|turn| (turn.step.as_str(), turn.lines[0].as_str())).collect();
         let expected = [
             ("step 3", "intent: \"time\" is now \"hours\""),
-            ("step 4", "reply: \"Bye.\" is now \"Good bye.\""),
+            ("step 4", "intent: \"bye\" is now \"\""),
             ("step 2", "wait: 0.90 s is now 1.90 s"),
         ];
         assert_eq!((told.as_slice(), same, notes.len()), (&expected[..], 1, 0));
         assert!(as_lines(&turns, same, &notes).ends_with("3 turns differ, 1 are the same"));
+    }
+
+    #[test]
+    fn an_intent_that_became_empty_is_a_difference_unless_the_edition_is_another() {
+        let run = |edition: &str, intent: &str| {
+            vec![json!({ "file": "a.toml", "edition": edition, "steps": [step(2, intent, "b", Some(1))] })]
+        };
+        let (turns, ..) = compared(&run("cx", "order"), &run("cx", ""));
+        assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, "intent: \"order\" is now \"\""));
+        let (turns, same, notes) = compared(&run("cx", "order"), &run("ces", ""));
+        assert_eq!((turns, same, notes.len()), (Vec::new(), 1, 0), "CES names no intents");
+    }
+
+    #[test]
+    fn each_edition_of_a_file_is_compared_with_itself() {
+        let result = |edition: &str, reply: &str| json!({ "file": "a.toml", "edition": edition, "steps": [step(2, "a", reply, Some(1))] });
+        let old = [result("es", "From ES."), result("cx", "From CX.")];
+        let (turns, same, notes) = compared(&old, &[result("cx", "From CX."), result("es", "Otherwise.")]);
+        assert_eq!((turns[0].file.as_str(), turns.len(), same, notes.len()), ("a.toml (es)", 1, 1, 0));
+        let (turns, _, notes) = compared(&old, &[result("ces", "x")]);
+        assert_eq!(turns, []);
+        assert_eq!(notes.len(), 3, "{notes:?}");
+        let (turns, _, notes) = compared(&old[..1], &[result("ces", "x")]);
+        assert_eq!((turns[0].file.as_str(), notes.len()), ("a.toml (ces), was es", 0));
     }
 
     #[test]
@@ -196,6 +243,11 @@ mod tests {
             "b.toml: only in the old run",
         ];
         assert_eq!(notes, told);
+        let mut early = json!({ "file": "a.toml", "steps": [step(2, "a", "b", None)] });
+        early["steps"][0]["withinMs"] = json!(-400);
+        let (turns, ..) = compared(&old[..1], &[early]);
+        let told = "wait: the answer begins 0.40 s before the caller has finished now";
+        assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, told));
         let (turns, ..) = compared(&old[..1], &[json!({ "file": "a.toml", "steps": [step(2, "a", "b", None)] })]);
         assert_eq!((turns[0].rank, turns[0].lines[0].as_str()), (0, "wait: 0.00 s, and now no answer is heard"));
     }

@@ -29,7 +29,7 @@ pub async fn run(args: &DemoArgs) -> ExitCode {
     let Some(level) = Severity::parse(&args.log_level) else {
         return log_and_exit("--log-level can be debug, info, warning or error", CONFIG);
     };
-    log::start(level, std::io::stderr);
+    log::start(level, super::log_style(), std::io::stderr);
     let faults = match Faults::parse(&args.faults) {
         Ok(faults) => faults,
         Err(why) => return log_and_exit(&why, USAGE),

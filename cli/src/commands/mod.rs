@@ -7,6 +7,8 @@ mod called;
 #[cfg(feature = "tools")]
 pub mod compare;
 #[cfg(feature = "tools")]
+pub mod completions;
+#[cfg(feature = "tools")]
 pub mod configure;
 #[cfg(feature = "lab")]
 pub mod demo;
@@ -14,6 +16,8 @@ pub mod demo;
 pub mod doctor;
 #[cfg(feature = "lab")]
 mod faults;
+#[cfg(feature = "tools")]
+mod folded_trace;
 #[cfg(all(feature = "lab", target_os = "linux"))]
 mod load;
 #[cfg(all(feature = "lab", target_os = "linux"))]
@@ -40,9 +44,17 @@ use std::num::NonZero;
 use tokio::runtime::{Builder, Runtime};
 
 use dialbridge_runner::media::coalescing;
+#[cfg(feature = "lab")]
+use dialbridge_runner::telemetry::log::LineStyle;
 
 /// `EX_CONFIG` of sysexits: a setting is wrong.
 pub const CONFIG: u8 = 78;
+
+/// How lines of the log on stderr are written.
+#[cfg(feature = "lab")]
+fn log_style() -> LineStyle {
+    LineStyle::of(None, &io::stderr(), std::env::var_os("NO_COLOR").as_deref())
+}
 
 /// A runtime for the available cores. On a single core, threads would only get in each other's way.
 ///

@@ -13,7 +13,9 @@ use dialbridge_core::replay::{Replayed, replay};
 use dialbridge_core::tape::{Tape, retake};
 use similar::TextDiff;
 
+use super::folded_trace::folded;
 use crate::args::ReplayArgs;
+use crate::files::{self, MAX_TAPE_BYTES};
 use crate::junit::{self, Case, Outcome};
 use dialbridge_runner::settings::with_settings;
 use dialbridge_runner::telemetry::log::log_and_exit;
@@ -26,6 +28,9 @@ const DATA_ERROR: u8 = 65;
 
 /// `EX_NOINPUT` of sysexits: the tape or the expectation is missing.
 const NO_INPUT: u8 = 66;
+
+/// There is nothing to check, as with `test`.
+const NOTHING: u8 = 2;
 
 /// How deep folders are searched for tapes.
 const MAX_DEPTH: usize = 32;
@@ -57,6 +62,12 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
     }
     if args.out.is_some() && tapes.len() > 1 {
         return log_and_exit("--out takes the audio of one tape", USAGE);
+    }
+    if tapes.is_empty() && worst == ExitCode::SUCCESS {
+        return log_and_exit("there is no tape there: a file that ends in .jsonl", NOTHING);
+    }
+    if let Some(Err(why)) = args.junit.as_deref().map(junit::check_writable) {
+        return log_and_exit(&why, 1);
     }
     let mut cases = Vec::new();
     for tape in &tapes {
@@ -104,7 +115,7 @@ fn add_tapes(path: &Path, depth: usize, tapes: &mut Vec<PathBuf>) -> std::io::Re
 }
 
 fn one(path: &Path, args: &ReplayArgs, is_one_of_many: bool) -> Result<(), Failure> {
-    let mut text = fs::read_to_string(path).map_err(|error| Failure::at(path, error, NO_INPUT))?;
+    let mut text = files::text(path, MAX_TAPE_BYTES).map_err(|why| Failure(why, NO_INPUT))?;
     let mut tape = parsed(path, &text)?;
     if !args.setting.is_empty() {
         let header = &tape.header;
@@ -135,7 +146,7 @@ fn one(path: &Path, args: &ReplayArgs, is_one_of_many: bool) -> Result<(), Failu
         tell(&format!("{}:", path.display()));
     }
     // A reader that has read enough closes the pipe.
-    let _ = std::io::stdout().write_all(replayed.trace().as_bytes());
+    let _ = std::io::stdout().write_all(folded(&replayed.trace()).as_bytes());
     Ok(())
 }
 
@@ -146,7 +157,7 @@ fn parsed(path: &Path, text: &str) -> Result<Tape, Failure> {
 fn check(path: &Path, tape: &Tape, replayed: &Replayed, is_quiet: bool) -> Result<(), Failure> {
     let file = expectation(path);
     let (expected, actual) = if file.exists() {
-        (fs::read_to_string(&file).map_err(|error| Failure::at(&file, error, NO_INPUT))?, replayed.trace())
+        (files::text(&file, MAX_TAPE_BYTES).map_err(|why| Failure(why, NO_INPUT))?, replayed.trace())
     } else if tape.outputs.is_empty() {
         let why = "there is no expectation, and the tape has no outputs; --accept writes it";
         return Err(Failure::at(&file, why, NO_INPUT));
@@ -171,7 +182,7 @@ fn check(path: &Path, tape: &Tape, replayed: &Replayed, is_quiet: bool) -> Resul
 /// Writes what the call did beside the tape, and shows what changed.
 fn accept(path: &Path, replayed: &Replayed) -> Result<(), Failure> {
     let (file, actual) = (expectation(path), replayed.trace());
-    let before = fs::read_to_string(&file).ok();
+    let before = files::text(&file, MAX_TAPE_BYTES).ok();
     let difference = before.as_deref().map(|before| difference(before, &actual));
     let told = match &difference {
         None => format!("written, {} lines", actual.lines().count()),

@@ -19,7 +19,7 @@ use dialbridge_runner::service::{Dependencies, Service};
 use dialbridge_runner::settings::{
     AgentConfig, CesTransport, Config, Platform, Product, SettingErrors, Settings, misspelt,
 };
-use dialbridge_runner::telemetry::log::{self, log_and_exit};
+use dialbridge_runner::telemetry::log::{self, LineStyle, log_and_exit};
 
 /// Runs `serve`.
 pub async fn run(settings: &Settings) -> ExitCode {
@@ -35,7 +35,8 @@ pub async fn run(settings: &Settings) -> ExitCode {
         }
     };
     coalescing::set_sleep(coalescing_moment(&config));
-    log::start(config.log_level, std::io::stdout);
+    let style = LineStyle::of(config.log_format, &std::io::stdout(), env::var_os("NO_COLOR").as_deref());
+    log::start(config.log_level, style, std::io::stdout);
     let _lab = match dialbridge_runner::service::lab_agents::serve(&mut config).await {
         Ok(served) => served,
         Err(why) => return log_and_exit(&why, 1),

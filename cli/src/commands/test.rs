@@ -1,6 +1,7 @@
 //! `test`: runs conversation files.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::conversations::{
     Coverage, Found, Mode, Run, RunningService, Summary, Surroundings, TestArgs, TestCommand, TestResult, import,
     of_recordings, of_tape,
 };
+use crate::junit;
 use dialbridge_runner::settings::{Settings, Severity};
 
 /// `EX_USAGE` of sysexits: options that do not go together.
@@ -32,42 +34,12 @@ pub async fn run(args: &TestArgs) -> ExitCode {
     if let Some(command) = &args.command {
         return write(command);
     }
-    let is_offline = !args.live && !args.record && args.url.is_none();
-    if is_offline && args.retries > 0 {
-        return log_and_exit(
-            "--retries is for --live, --record and --url: a run from a tape always goes the same way",
-            USAGE,
-        );
-    }
-    let mode = match mode(args) {
-        Ok(mode) => mode,
-        Err(why) => return log_and_exit(&why, CONFIG),
+    let (run, found, coverage) = match prepared(args) {
+        Ok(prepared) => prepared,
+        Err((why, code)) => return log_and_exit(&why, code),
     };
-    let coverage = match args.coverage.as_deref().map(Coverage::of).transpose() {
-        Ok(coverage) => coverage,
-        Err(why) => return log_and_exit(&why, BROKEN),
-    };
-    log::start(Severity::Error, std::io::stderr);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
-    let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };
-    let found = Found::of(&args.paths);
-    let began = Instant::now();
-    let mut progress = Progress { is_json: args.json, summary: Summary { others: found.others, ..Summary::default() } };
-    for (path, why) in found.faults {
-        progress.done(TestResult::broken(&path, vec![why]), 0);
-    }
-    run.files(found.files, |result, count| progress.done(result, count)).await;
-    let Progress { mut summary, .. } = progress;
-    summary.took = began.elapsed();
-    summary.coverage = coverage;
-    let seen = summary.results.iter().filter_map(|result| result.seen.as_ref());
-    if let Some(coverage) = &mut summary.coverage {
-        seen.for_each(|call| coverage.add(call));
-    }
-    if summary.results.is_empty() {
-        return log_and_exit("there is no conversation file there: a TOML file with [[step]]", BROKEN);
-    }
+    log::start(Severity::Error, super::log_style(), std::io::stderr);
+    let summary = summary(&run, found, coverage, args.json).await;
     if let Some(junit) = &args.junit
         && let Err(error) = std::fs::write(junit, summary.junit())
     {
@@ -79,6 +51,41 @@ pub async fn run(args: &TestArgs) -> ExitCode {
         (0, _) => ExitCode::from(BROKEN),
         _ => ExitCode::from(FAILED),
     }
+}
+
+/// All that can be wrong before the first call: the run, its files, and the agent's export. An error has its exit code.
+fn prepared(args: &TestArgs) -> Result<(Run, Found, Option<Coverage>), (String, u8)> {
+    let is_offline = !args.live && !args.record && args.url.is_none();
+    if is_offline && args.retries > 0 {
+        let why = "--retries is for --live, --record and --url: a run from a tape always goes the same way";
+        return Err((why.to_owned(), USAGE));
+    }
+    let broken = |why: String| (why, BROKEN);
+    let mode = mode(args).map_err(|why| (why, CONFIG))?;
+    let coverage = args.coverage.as_deref().map(Coverage::of).transpose().map_err(broken)?;
+    let found = Found::of(&args.paths);
+    if found.files.is_empty() && found.faults.is_empty() {
+        return Err(broken("there is no conversation file there: a TOML file with [[step]]".to_owned()));
+    }
+    args.junit.as_deref().map_or(Ok(()), junit::check_writable).map_err(broken)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let jobs = args.jobs.map_or(if is_offline { cores } else { 1 }, usize::from);
+    let run = Run { mode, settings: settings(), changes: args.setting.clone(), jobs, retries: args.retries };
+    Ok((run, found, coverage))
+}
+
+/// Runs the files, and tells each result as it comes.
+async fn summary(run: &Run, found: Found, mut coverage: Option<Coverage>, is_json: bool) -> Summary {
+    let began = Instant::now();
+    let mut progress = Progress { is_json, summary: Summary { others: found.others, ..Summary::default() } };
+    for (path, why) in found.faults {
+        progress.done(TestResult::broken(&path, vec![why]), 0);
+    }
+    run.files(found.files, |result, count| progress.done(result, count)).await;
+    if let Some(coverage) = &mut coverage {
+        progress.summary.results.iter().filter_map(|result| result.seen.as_ref()).for_each(|call| coverage.add(call));
+    }
+    Summary { took: began.elapsed(), coverage, ..progress.summary }
 }
 
 /// Writes files instead of running them.
@@ -110,7 +117,7 @@ fn new(sources: &[PathBuf], out: Option<&Path>) -> Result<(Vec<PathBuf>, Vec<Str
     if sources.len() > 1 {
         return Err("one tape at a time: each becomes a file of its own".to_owned());
     }
-    of_tape(first, &out).map(|written| (written, Vec::new()))
+    of_tape(first, &out)
 }
 
 /// The settings of the environment.
@@ -127,10 +134,24 @@ fn mode(args: &TestArgs) -> Result<Mode, String> {
     if let Some(url) = &args.url {
         let auth_token = args.auth_token.as_deref().and_then(first_of).map(ToOwned::to_owned);
         let admin_token = args.admin_token.clone().filter(|token| !token.is_empty());
+        if admin_token.is_some() {
+            check_private(url)?;
+        }
         return Ok(Mode::Url(RunningService { voice_url: voice_url(url, &[])?, auth_token, admin_token, dial }));
     }
     let surroundings = Surroundings::sockets(dial);
     Ok(if args.record { Mode::Record(surroundings) } else { Mode::Live(surroundings) })
+}
+
+/// Refuses a URL to which the admin token would go in plaintext. Loopback is this machine.
+fn check_private(url: &str) -> Result<(), String> {
+    let uri: http::Uri = url.parse().map_err(|_| format!("--url {url} is no URL"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if uri.scheme_str() == Some("https") || is_local {
+        return Ok(());
+    }
+    Err(format!("ADMIN_TOKEN would go to {host} unencrypted: use https in --url, or leave the token out"))
 }
 
 /// Tells each result as it comes, and on a terminal how far the run has come.
@@ -160,4 +181,20 @@ impl Progress {
 fn say(text: &str) {
     // A reader that has read enough closes the pipe.
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_token_goes_over_https_or_to_this_machine() {
+        for url in ["https://calls.example.com", "http://127.0.0.1:8080", "http://[::1]:8080/twiml", "http://localhost"]
+        {
+            assert_eq!(check_private(url), Ok(()), "{url}");
+        }
+        for url in ["http://calls.example.com", "http://10.0.0.7:8080/twiml", "http://localhost.example.com"] {
+            assert!(check_private(url).unwrap_err().contains("unencrypted: use https"), "{url}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::offline::EDITIONS;
 #[derive(Args, Clone)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TestArgs {
-    /// What to do instead of running files
+    /// A command that writes files, in place of running them
     #[command(subcommand)]
     pub command: Option<TestCommand>,
     /// Conversation files, and folders that have some
@@ -35,7 +35,7 @@ pub struct TestArgs {
     /// How many calls to run at once [default: as many as there are cores; 1 with --live, --record or --url]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub jobs: Option<u16>,
-    /// How often to place a call again that went wrong. One that goes right then is told as flaky
+    /// How often to place a call again that is not as expected. One that goes right then is told as flaky
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
     /// Say which parts of this agent the calls visited: a CX JSON package or an ES export, as a zip or a folder
@@ -55,7 +55,7 @@ pub struct TestArgs {
     pub json: bool,
 }
 
-/// What `test` does instead of running files
+/// The commands of `test`: they write files
 #[derive(Subcommand, Clone, Debug)]
 pub enum TestCommand {
     /// Write a conversation file out of a tape, or out of recordings

@@ -1,16 +1,17 @@
 //! The caller of a conversation file: its steps with their recordings.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dialbridge_core::audio::AudioFormat;
 use dialbridge_core::audio::to_mulaw;
 use dialbridge_core::audio::wav::read_wav;
-use dialbridge_core::replay::{CallerStep, When, speech_ms};
-use dialbridge_core::tape::{Conversation, RecordedStep, StepInput};
+use dialbridge_core::checksum::Checksum;
+use dialbridge_core::replay::{CallerStep, When};
+use dialbridge_core::tape::{Conversation, RecordedStep};
 
 use super::file::{Action, ConversationFile, FileStep};
+use crate::files;
 
 /// How long people wait before they answer, in milliseconds.
 const PAUSE_MS: u64 = 400;
@@ -45,7 +46,10 @@ impl ConversationFile {
         };
         let recording = |path: &Path| {
             let audio = read_recording(path).map_err(|why| format!("line {}: {why}", step.line))?;
-            Ok::<_, String>(CallerStep::Say { when, label: path.display().to_string(), audio })
+            let said = CallerStep::Say { when, label: path.display().to_string(), audio };
+            let nobody =
+                || format!("line {}: {}: nobody speaks in it; for silence write wait_s", step.line, path.display());
+            said.speech_ms().is_some().then_some(said).ok_or_else(nobody)
         };
         Ok(match &step.action {
             Action::Audio(path) => recording(path)?,
@@ -70,11 +74,10 @@ impl ConversationFile {
         let language = self.language.as_deref().unwrap_or_default();
         let named: String =
             words.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(24).collect();
-        let sum = format!("{language}\n{words}")
-            .bytes()
-            .fold(0x811C_9DC5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let sum = Checksum::of(format!("{language}\n{words}").as_bytes()).to_string();
+        let sum = sum.trim_start_matches('#');
         let stem = self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        self.path.with_file_name(format!("{stem}.{}-{sum:08x}.wav", named.trim_matches('-')))
+        self.path.with_file_name(format!("{stem}.{}-{sum}.wav", named.trim_matches('-')))
     }
 
     /// Where the tape of the recorded run is.
@@ -83,17 +86,17 @@ impl ConversationFile {
         self.path.with_extension(format!("{edition}.jsonl"))
     }
 
-    /// What its caller does, for the header of a tape and for the comparison with one.
+    /// The steps of its caller, for the header of a tape and for the comparison with one.
     #[must_use]
     pub fn conversation(&self, steps: &[CallerStep]) -> Conversation {
-        let recorded = |step| RecordedStep { input: StepInput::of(step), from_ms: None, to_ms: None };
+        let recorded = |step: &CallerStep| RecordedStep { input: step.input(), from_ms: None, to_ms: None };
         Conversation {
             from: self.from.clone(),
             to: self.to.clone(),
             agent: self.agent.clone().unwrap_or_default(),
             language: self.language.clone().unwrap_or_default(),
             params: self.params.clone(),
-            settings: self.settings.clone(),
+            settings: self.settings.iter().map(|(name, setting)| (name.clone(), setting.value.clone())).collect(),
             steps: steps.iter().map(recorded).collect(),
         }
     }
@@ -102,15 +105,8 @@ impl ConversationFile {
 /// A WAV file as mu-law at 8,000 Hz.
 fn read_recording(path: &Path) -> Result<Arc<[u8]>, String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    let size = fs::metadata(path).map_err(|error| told(&error))?;
-    if !size.is_file() || size.len() > MAX_WAV_BYTES {
-        return Err(told(&"it is no WAV file of at most 64 MiB"));
-    }
-    let bytes = fs::read(path).map_err(|error| told(&error))?;
+    let bytes = files::bytes(path, MAX_WAV_BYTES)?;
     read_wav(&bytes).map_err(|error| told(&format!("it is no WAV: {error}")))?;
     let audio = to_mulaw(AudioFormat::TELEPHONE, &bytes).map_err(|error| told(&error))?;
-    if speech_ms(&audio).is_none() {
-        return Err(told(&"nobody speaks in it; for silence write wait_s"));
-    }
     Ok(audio.into())
 }

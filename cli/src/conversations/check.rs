@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::expect::Test;
 use super::file::{ConversationFile, Expectation, Subject};
-use super::seen::{SeenCall, SeenEnd, SeenStep};
+use super::seen::{SeenCall, SeenEnd, SeenStep, seconds};
 
 /// An expectation that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +17,16 @@ pub struct Difference {
     pub step: Option<usize>,
     /// The key.
     pub key: String,
-    /// What is expected.
+    /// The expected value, in words.
     pub expected: String,
-    /// What was found.
+    /// The value that was found.
     pub found: String,
-    /// What the call did around that moment.
+    /// The lines of the trace around that moment.
     pub around: Vec<String>,
 }
 
 impl SeenCall {
-    /// What is not as the file expects. A step that the caller never came to is one difference.
+    /// The expectations of the file that do not hold. A step that the caller never came to is one difference.
     #[must_use]
     pub fn differences(&self, file: &ConversationFile) -> Vec<Difference> {
         let told_around = |at| around(&self.trace, at).into_iter().map(ToOwned::to_owned).collect();
@@ -68,7 +68,7 @@ impl SeenCall {
 }
 
 impl SeenStep {
-    /// What was found, if it is not as expected, and when.
+    /// The value that was found and its time, if it is not as expected.
     fn unlike(&self, expectation: &Expectation) -> Option<(String, CallTime)> {
         let at = self.answered_at.unwrap_or(self.at);
         let text = |found: &str| text_unlike(&expectation.test, found);
@@ -79,7 +79,7 @@ impl SeenStep {
             Subject::Flow => text(&self.flow),
             Subject::Page => text(&self.page),
             Subject::Param(path) => value_unlike(&expectation.test, self.params.get(&path[0]), &path[1..]),
-            Subject::WithinS => seconds_unlike(&expectation.test, self.within_ms, "no answer was heard"),
+            Subject::WithinS => within_unlike(&expectation.test, self.within_ms),
             Subject::PromptCutS => {
                 return seconds_unlike(&expectation.test, self.cut.map(|(ms, _)| ms), "no prompt was cut")
                     .map(|found| (found, self.cut.map_or(at, |(_, at)| at)));
@@ -87,7 +87,7 @@ impl SeenStep {
             Subject::PromptCut => match &expectation.test {
                 Test::Flag(flag) if *flag == self.cut.is_some() => None,
                 _ => Some(self.cut.map_or("no prompt was cut".to_owned(), |(ms, _)| {
-                    format!("a prompt was cut after {}", super::seen::seconds(ms))
+                    format!("a prompt was cut after {}", seconds(ms))
                 })),
             },
             Subject::Status
@@ -109,7 +109,12 @@ impl SeenStep {
 impl SeenEnd {
     fn unlike(&self, expectation: &Expectation) -> Option<(String, CallTime)> {
         let found = match &expectation.subject {
-            Subject::Status if self.status.is_empty() => Some("the agent's part did not end: no hand-off".to_owned()),
+            Subject::Status if self.status.is_empty() && self.twiml.is_empty() => {
+                Some("the agent's part did not end: no hand-off".to_owned())
+            }
+            Subject::Status if self.status.is_empty() => {
+                Some("its TwiML does not say; the service's page does, with ADMIN_TOKEN".to_owned())
+            }
             Subject::Status => text_unlike(&expectation.test, &self.status),
             Subject::Reason => text_unlike(&expectation.test, &self.reason),
             Subject::Twiml => text_unlike(&expectation.test, &self.twiml),
@@ -170,8 +175,32 @@ fn seconds_unlike(test: &Test, found_ms: Option<u64>, none: &str) -> Option<Stri
     (!holds).then(|| format!("{}.{:03} s", ms / 1_000, ms % 1_000))
 }
 
+/// An answer that begins before the caller has finished is never in time.
+fn within_unlike(test: &Test, within_ms: Option<i64>) -> Option<String> {
+    let ms = within_ms.map(|ms| u64::try_from(ms).map_err(|_| ms.unsigned_abs())).transpose();
+    match ms {
+        Ok(ms) => seconds_unlike(test, ms, "no answer was heard"),
+        Err(early_ms) => Some(format!("the answer began {} before the caller had finished", seconds(early_ms))),
+    }
+}
+
 fn count_unlike(test: &Test, found: usize) -> Option<usize> {
     #[expect(clippy::cast_precision_loss, reason = "no call has that many")]
     let holds = matches!(test, Test::Number(test) if test.holds(found as f64, false));
     (!holds).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversations::expect::NumberTest;
+
+    #[test]
+    fn an_answer_that_begins_before_the_caller_has_finished_is_never_in_time() {
+        let test = Test::Number(NumberTest::parse("<1.5").unwrap());
+        assert_eq!(within_unlike(&test, Some(0)), None);
+        let told = within_unlike(&test, Some(-400)).unwrap();
+        assert_eq!(told, "the answer began 0.40 s before the caller had finished");
+        assert_eq!(within_unlike(&test, None).unwrap(), "no answer was heard");
+    }
 }

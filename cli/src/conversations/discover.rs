@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use super::file::MAX_FILE_BYTES;
 
 /// How deep folders are searched.
 const MAX_DEPTH: usize = 32;
@@ -10,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 /// How many files are run at most.
 const MAX_FILES: usize = 10_000;
 
-/// What the paths of a command line lead to.
+/// The files to which the paths of a command line lead.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The files, each once, in the order of their paths.
@@ -73,8 +76,37 @@ impl Found {
 /// Whether a TOML file in a folder is meant as a conversation file: it has steps, or an end. One that cannot be read may
 /// be one.
 fn is_conversation(path: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(path) else { return true };
-    text.lines()
-        .map(|line| line.trim_start().replace(' ', ""))
-        .any(|line| ["[[step]]", "[end", "step=", "steps=", "[[steps]]"].iter().any(|start| line.starts_with(start)))
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let starts = ["[[step]]", "[end]", "[end.", "step=[", "steps=[", "[[steps]]"];
+    let mut lines = text.lines().map(|line| line.trim_start().replace(' ', ""));
+    read.is_err() || lines.any(|line| starts.iter().any(|start| line.starts_with(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_toml_file_with_steps_or_an_end_is_a_conversation_and_one_with_an_endpoint_is_not() {
+        let path = std::env::temp_dir().join(format!("dialbridge-discover-{}.toml", std::process::id()));
+        for (text, is_one) in [
+            ("name = \"a\"\n[[step]]", true),
+            ("  [[ step ]]", true),
+            ("[end.expect]", true),
+            ("[end]", true),
+            ("step = [{ dtmf = \"1\" }]", true),
+            ("[[steps]]", true),
+            ("[endpoint]\nurl = \"x\"", false),
+            ("[endings]", false),
+            ("step = 5", false),
+            ("", false),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(is_conversation(&path), is_one, "{text}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(is_conversation(&path), "one that cannot be read is told");
+    }
 }

@@ -10,7 +10,7 @@ use super::fields::{Field, Source};
 /// How far a duration may be from a plain number, in seconds.
 const TOLERANCE_S: f64 = 0.05;
 
-/// What a text must be.
+/// The test of a text.
 #[derive(Debug, Clone)]
 pub enum TextTest {
     /// It contains this.
@@ -23,7 +23,7 @@ pub enum TextTest {
     All(Vec<String>),
 }
 
-/// What a number must be.
+/// The test of a number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NumberTest {
     /// This value.
@@ -40,7 +40,7 @@ pub enum NumberTest {
     Between(f64, f64),
 }
 
-/// What a value must be.
+/// The test of a value.
 #[derive(Debug, Clone)]
 pub enum Test {
     /// A text.

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 pub struct Fault {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong, and what to do.
+    /// The fault, and its mend.
     pub what: String,
 }
 
@@ -75,7 +75,7 @@ struct Entry<'a> {
     value: DeValue<'a>,
 }
 
-/// A table whose keys are taken one by one. What is left at the end is unknown.
+/// A table whose keys are taken one by one. A key that is left at the end is unknown.
 pub(super) struct Fields<'a> {
     /// Where it begins.
     pub(super) line: usize,

@@ -1,8 +1,6 @@
 //! A conversation file: one call, what its caller does, and what must come of it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dialbridge_core::CallConfig;
@@ -10,9 +8,10 @@ use dialbridge_runner::settings::{Settings, with_settings};
 
 use super::expect::{NumberTest, Test, TextTest};
 use super::fields::{Fault, Field, Fields, Source, nearest};
+use crate::files;
 
 /// The longest file, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// How many steps a call may have.
 const MAX_STEPS: usize = 200;
@@ -31,7 +30,7 @@ const MAX_DIGITS: usize = 128;
 pub struct ConversationFile {
     /// The file.
     pub path: PathBuf,
-    /// What it is called in reports.
+    /// Its name in reports.
     pub name: String,
     /// The agent's name in the agents' file.
     pub agent: Option<String>,
@@ -44,13 +43,22 @@ pub struct ConversationFile {
     /// Session parameters of the voice-url.
     pub params: BTreeMap<String, String>,
     /// Settings for this call alone, by the names of their variables.
-    pub settings: BTreeMap<String, String>,
-    /// What is expected of the greeting; `None` if the file does not name it.
+    pub settings: BTreeMap<String, FileSetting>,
+    /// The expectations of the greeting; `None` if the file does not name it.
     pub greeting: Option<Vec<Expectation>>,
-    /// What the caller does.
+    /// The steps of the caller, in order.
     pub steps: Vec<FileStep>,
-    /// What is expected of the whole call.
+    /// The expectations of the whole call.
     pub end: Vec<Expectation>,
+}
+
+/// A setting of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSetting {
+    /// Where it stands.
+    pub line: usize,
+    /// Its value.
+    pub value: String,
 }
 
 /// One step of the caller's.
@@ -60,15 +68,15 @@ pub struct FileStep {
     pub line: usize,
     /// Its number in the file, from 1.
     pub number: usize,
-    /// What he does.
+    /// The step itself.
     pub action: Action,
     /// When he does it, if it is into a prompt: this long after its first audio, in milliseconds.
     pub barge_in_ms: Option<u64>,
-    /// What is expected of the answer.
+    /// The expectations of the answer.
     pub expect: Vec<Expectation>,
 }
 
-/// What the caller does.
+/// One thing that the caller does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Says a recording: a WAV file.
@@ -85,23 +93,23 @@ pub enum Action {
     HangUp,
 }
 
-/// What must come of a step, or of the call.
+/// One expectation of a step, or of the call.
 #[derive(Debug, Clone)]
 pub struct Expectation {
     /// Where it stands.
     pub line: usize,
-    /// What must be so.
+    /// The value that is compared.
     pub subject: Subject,
     /// How it must be.
     pub test: Test,
 }
 
-/// What an expectation is about.
+/// The value that an expectation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// What the agent said.
+    /// The words of the agent.
     Reply,
-    /// What it understood.
+    /// The words that it understood.
     Understood,
     /// The display name of the intent.
     Intent,
@@ -179,6 +187,12 @@ impl Subject {
             | Self::Warnings => false,
         }
     }
+
+    /// Whether it is something that was said, or a parameter that may hold it.
+    #[must_use]
+    pub fn is_of_words(&self) -> bool {
+        matches!(self, Self::Reply | Self::Understood | Self::Param(_))
+    }
 }
 
 /// Why a file is not one: all its faults.
@@ -192,7 +206,7 @@ const STEP_EXPECT: [&str; 9] =
 const END_EXPECT: [&str; 7] = ["status", "reason", "twiml", "handoff", "turns", "warnings", "seconds"];
 
 /// The statuses of a hand-off.
-const STATUSES: [&str; 4] = ["completed", "live-agent-handoff", "hangup", "failed"];
+const STATUSES: [&str; 5] = ["completed", "live-agent-handoff", "hangup", "paused", "failed"];
 
 impl ConversationFile {
     /// Reads a file.
@@ -200,15 +214,7 @@ impl ConversationFile {
     /// # Errors
     /// [`FileError`] with all its faults, in the order of their lines.
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let told =
-            |error: std::io::Error| FileError(vec![Fault { line: 1, what: format!("it cannot be read: {error}") }]);
-        let mut text = String::new();
-        let file = fs::File::open(path).map_err(told)?;
-        file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(told)?;
-        if text.len() as u64 > MAX_FILE_BYTES {
-            let what = format!("it has more than {MAX_FILE_BYTES} bytes, too many for a conversation file");
-            return Err(FileError(vec![Fault { line: 1, what }]));
-        }
+        let text = files::text(path, MAX_FILE_BYTES).map_err(|what| FileError(vec![Fault { line: 1, what }]))?;
         Self::parse(&text, path)
     }
 
@@ -224,6 +230,12 @@ impl ConversationFile {
             Some(file) if source.faults.is_empty() => Ok(file),
             _ => Err(FileError(source.faults)),
         }
+    }
+
+    /// Its settings of which the name `is_wanted`, as `NAME=VALUE`, and those of the command line after them.
+    pub(super) fn changes(&self, is_wanted: impl Fn(&str) -> bool, further: &[String]) -> Vec<String> {
+        let own = self.settings.iter().filter(|(name, _)| is_wanted(name));
+        own.map(|(name, setting)| format!("{name}={}", setting.value)).chain(further.iter().cloned()).collect()
     }
 
     fn of<'a>(mut table: Fields<'a>, path: &Path, source: &mut Source<'a>) -> Self {
@@ -268,7 +280,7 @@ fn scalars<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, St
     table.take_all().into_iter().filter_map(|(key, field)| Some((key, field.scalar(source)?))).collect()
 }
 
-fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, String> {
+fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, FileSetting> {
     let Some(mut table) = field.table(source) else { return BTreeMap::new() };
     let mut settings = BTreeMap::new();
     for (name, field) in table.take_all() {
@@ -277,18 +289,21 @@ fn settings<'a>(field: Field<'a>, source: &mut Source<'a>) -> BTreeMap<String, S
         match setting_fault(&name, &value) {
             Some(fault) => source.fault(line, fault),
             None => {
-                settings.insert(name, value);
+                settings.insert(name, FileSetting { line, value });
             }
         }
     }
     settings
 }
 
-/// What is wrong with a setting; `None` if it is right.
+/// The fault of a setting; `None` if it is right. A service checks the value of one that is no setting of a call.
 fn setting_fault(name: &str, value: &str) -> Option<String> {
     let known: Vec<&str> = Settings::names().collect();
     if !known.contains(&name) {
         return Some(format!("settings.{name} is no setting{}", nearest(name, &known)));
+    }
+    if !Settings::is_of_call(name) {
+        return None;
     }
     with_settings(&CallConfig::default(), "cx", &[format!("{name}={value}")]).err()
 }
@@ -317,7 +332,7 @@ fn steps<'a>(field: Field<'a>, folder: &Path, source: &mut Source<'a>) -> Vec<Re
                 steps.push(Ok(FileStep { line, number: n + 1, action, barge_in_ms, expect }));
             }
             (None, _) if n == 0 && barge_in_ms.is_none() => steps.push(Err(expect)),
-            // What was wrong with its action is told already.
+            // The fault of its action is told already.
             (None, _) if source.faults.len() > before => {}
             (None, _) => source.fault(
                 line,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dialbridge_core::CallSid;
-use dialbridge_core::replay::{CallerStep, PATIENCE_MS, PlayedCall};
+use dialbridge_core::replay::{CallerStep, PlayedCall, STEP_TIMEOUT_MS};
 use dialbridge_core::tape::{Conversation, Tape};
 use dialbridge_lab::twilio::{CallEventKind, CallPlan, CallRecord};
 use dialbridge_runner::settings::Settings;
@@ -30,7 +30,7 @@ const TEXTS: usize = 16;
 pub struct LiveCall {
     /// The edition of its agent.
     pub edition: &'static str,
-    /// What there is to see.
+    /// The facts for its expectations.
     pub seen: SeenCall,
     /// Its tape, as it is kept beside the file.
     pub tape: String,
@@ -47,9 +47,7 @@ impl ConversationFile {
         given: &Settings,
         changes: &[String],
     ) -> Result<LiveCall, String> {
-        let own = self.settings.iter().map(|(name, value)| format!("{name}={value}"));
-        let own: Vec<String> = own.chain(changes.iter().cloned()).collect();
-        let mut stack = Stack::start(surroundings, given, &own).await?;
+        let mut stack = Stack::start(surroundings, given, &self.changes(|_| true, changes)).await?;
         self.speak(&stack).await?;
         let steps = self.caller()?;
         let agent = self.agent.as_ref().unwrap_or(&stack.default_agent);
@@ -100,7 +98,7 @@ impl ConversationFile {
         CallPlan {
             from: self.from.clone(),
             to: self.to.clone(),
-            patience: Duration::from_millis(PATIENCE_MS),
+            step_timeout: Duration::from_millis(STEP_TIMEOUT_MS),
             limit: MAX_CALL,
             ..CallPlan::new(url, steps.to_vec())
         }
@@ -120,25 +118,32 @@ impl LiveCall {
 }
 
 async fn tape_of(stack: &mut Stack, record: &CallRecord) -> Result<String, String> {
-    let streams = record.count(|what| matches!(what, CallEventKind::StreamOpened));
-    if streams == 0 {
-        let why = record.find(|what| match what {
-            CallEventKind::WebhookFailed { why } | CallEventKind::StreamRefused { why } => Some(why.clone()),
-            _ => None,
-        });
-        return Err(format!(
-            "the call never reached an agent: {}",
-            why.unwrap_or_else(|| "the TwiML has no stream".to_owned())
-        ));
-    }
+    check_streams(record)?;
     let tape = tokio::time::timeout(END, stack.tapes.recv()).await;
     let tape = tape.ok().flatten().ok_or("the service did not end the call after its caller had hung up")?;
-    if streams > 1 {
-        return Err(format!(
-            "the call needed {streams} media streams, and a tape holds one: its stream broke or was too long"
-        ));
-    }
     Ok(tape.text)
+}
+
+/// Refuses a call that did not have exactly one media stream. The times of a tape, and of the service's page, are those
+/// of one stream.
+pub(super) fn check_streams(record: &CallRecord) -> Result<(), String> {
+    let why = || {
+        record.find(|what| match what {
+            CallEventKind::WebhookFailed { why } | CallEventKind::StreamRefused { why } => Some(why.clone()),
+            _ => None,
+        })
+    };
+    match record.count(|what| matches!(what, CallEventKind::StreamOpened)) {
+        1 => Ok(()),
+        0 => {
+            let why = why().unwrap_or_else(|| "its TwiML has no stream".to_owned());
+            Err(format!("the call never reached an agent: {why}"))
+        }
+        streams => Err(format!(
+            "the call needed {streams} media streams, and a test can see one: its stream broke, or it migrated; run it \
+             again"
+        )),
+    }
 }
 
 /// Notes where in the caller's audio his steps were.
@@ -167,4 +172,23 @@ fn agent_is_down(call: &PlayedCall) -> Option<String> {
         _ => None,
     });
     faults.last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dialbridge_lab::twilio::CallEvent;
+
+    #[test]
+    fn a_call_of_several_media_streams_is_told_and_none_of_its_times_is_taken_for_another() {
+        let record = |streams: usize| {
+            let opened = CallEvent { at_ms: 0, kind: CallEventKind::StreamOpened };
+            CallRecord { events: vec![opened; streams], ..CallRecord::default() }
+        };
+        assert_eq!(check_streams(&record(1)), Ok(()));
+        assert!(
+            check_streams(&record(0)).unwrap_err().contains("the call never reached an agent: its TwiML has no stream")
+        );
+        assert!(check_streams(&record(2)).unwrap_err().starts_with("the call needed 2 media streams"));
+    }
 }

@@ -32,7 +32,7 @@ pub use coverage::Coverage;
 pub use discover::Found;
 pub use draft::{import, of_recordings, of_tape};
 pub use fields::Fault;
-pub use file::{Action, ConversationFile, Expectation, FileError, FileStep, Subject};
+pub use file::{Action, ConversationFile, Expectation, FileError, FileSetting, FileStep, Subject};
 pub use live::LiveCall;
 pub use offline::EDITIONS;
 pub use report::Summary;

@@ -1,18 +1,14 @@
 //! Runs a file against the tape of its recorded run: no network, and no time passes.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use dialbridge_core::replay::play;
-use dialbridge_core::tape::Tape;
-use dialbridge_runner::settings::with_settings;
+use dialbridge_core::tape::{Conversation, Tape};
+use dialbridge_runner::settings::{Settings, with_settings};
 
-use super::file::ConversationFile;
+use super::file::{ConversationFile, FileSetting};
 use super::seen::SeenCall;
-
-/// The longest tape that is read, in bytes.
-const MAX_TAPE_BYTES: u64 = 256 << 20;
+use crate::files::{self, MAX_TAPE_BYTES};
 
 /// The editions that a tape can have.
 pub const EDITIONS: [&str; 3] = ["cx", "es", "ces"];
@@ -42,8 +38,10 @@ impl ConversationFile {
         if let Some(what) = recorded.difference(&self.conversation(&steps)) {
             return Err(format!("{}: the tape no longer fits the file: {what}; {anew}", path.display()));
         }
-        let own = self.settings.iter().map(|(name, value)| format!("{name}={value}"));
-        let changes: Vec<String> = own.chain(changes.iter().cloned()).collect();
+        if let Some(what) = self.unseen_setting(recorded) {
+            return Err(format!("{what}; {anew}"));
+        }
+        let changes = self.changes(Settings::is_of_call, changes);
         let config = with_settings(&tape.header.config, &tape.header.edition, &changes)?;
         let mut seen = SeenCall::of(&play(&tape, steps, config));
         if let Some(stopped) = &mut seen.stopped {
@@ -51,14 +49,19 @@ impl ConversationFile {
         }
         Ok(seen)
     }
+
+    /// A setting of the agent or the service that is not as in the recording. No tape shows what it changes.
+    fn unseen_setting(&self, recorded: &Conversation) -> Option<String> {
+        let is_other = |(name, setting): &(&String, &FileSetting)| {
+            !Settings::is_of_call(name) && recorded.settings.get(*name) != Some(&setting.value)
+        };
+        let (name, FileSetting { line, value }) = self.settings.iter().find(is_other)?;
+        Some(format!("line {line}: the tape was recorded without {name}={value}, and cannot show what it changes"))
+    }
 }
 
 fn read_tape(path: &Path) -> Result<Tape, String> {
-    let told = |error: io::Error| format!("{}: {error}", path.display());
-    if fs::metadata(path).map_err(told)?.len() > MAX_TAPE_BYTES {
-        return Err(format!("{}: it has more than {} MiB, too many for a tape", path.display(), MAX_TAPE_BYTES >> 20));
-    }
-    let text = fs::read_to_string(path).map_err(told)?;
+    let text = files::text(path, MAX_TAPE_BYTES)?;
     let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let is_whole = tape.outputs.iter().any(|line| line.contains("\"close\""));
     if !is_whole {

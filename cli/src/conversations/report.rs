@@ -1,4 +1,4 @@
-//! What came of the files: for people, as JSON, and as JUnit's XML.
+//! The results of the files: for people, as JSON, and as JUnit's XML.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -188,7 +188,7 @@ impl Summary {
             let steps = result.seen.iter().flat_map(|seen| &seen.steps);
             result.numbers.iter().zip(steps).filter_map(move |(number, step)| {
                 let step = step.as_ref()?;
-                Some((step.within_ms?, result.title(), *number, step.stages.as_str()))
+                Some((u64::try_from(step.within_ms?).ok()?, result.title(), *number, step.stages.as_str()))
             })
         });
         let mut turns: Vec<_> = turns.collect();

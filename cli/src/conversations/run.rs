@@ -1,12 +1,13 @@
 //! Runs conversation files, several at a time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialbridge_runner::settings::Settings;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::check::Difference;
@@ -43,12 +44,12 @@ pub struct Run {
     pub retries: u32,
 }
 
-/// What came of a file.
+/// The result of a file.
 #[derive(Debug, Clone)]
 pub struct TestResult {
     /// The file.
     pub path: PathBuf,
-    /// What it is called.
+    /// Its name in reports.
     pub name: String,
     /// The edition of the agent, where it is known.
     pub edition: Option<&'static str>,
@@ -126,21 +127,22 @@ impl Run {
         let count = jobs.len() + broken.len();
         broken.into_iter().for_each(|result| done(result, count));
         let permits = Arc::new(Semaphore::new(self.jobs));
-        let (sender, mut results) = mpsc::channel(self.jobs.max(1));
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut running) = (JoinSet::<TestResult>::new(), BTreeMap::<Id, Job>::new());
         for job in jobs {
-            let (run, permits, sender) = (self.clone(), permits.clone(), sender.clone());
-            tasks.spawn(async move {
+            let (run, permits, of_task) = (self.clone(), permits.clone(), job.clone());
+            let task = tasks.spawn(async move {
                 // Never closed, so a permit always comes.
-                let Ok(_permit) = permits.acquire_owned().await else { return };
-                let result = run.job(job).await;
-                // Nobody waits for it any more.
-                let _ = sender.send(result).await;
+                let _permit = permits.acquire_owned().await;
+                run.job(of_task).await
             });
+            running.insert(task.id(), job);
         }
-        drop(sender);
-        while let Some(result) = results.recv().await {
-            done(result, count);
+        while let Some(joined) = tasks.join_next_with_id().await {
+            let result = joined.map(|(_, result)| result).or_else(|error| {
+                let job = running.get(&error.id());
+                job.map(|job| job.broken(vec![broken_off(&error)])).ok_or(error)
+            });
+            result.into_iter().for_each(|result| done(result, count));
         }
         count
     }
@@ -173,7 +175,7 @@ impl Run {
         loop {
             let mut result = self.once(&job).await;
             let may_retry = !matches!(self.mode, Mode::Offline(_)) && tries <= self.retries;
-            if result.verdict == Verdict::Passed || !may_retry {
+            if !matches!(result.verdict, Verdict::Failed(_)) || !may_retry {
                 (result.tries, result.took) = (tries, began.elapsed());
                 return result;
             }
@@ -198,24 +200,38 @@ impl Run {
                 Err(why) => Err(why),
             },
         };
-        let mut result = TestResult { name: file.name.clone(), ..TestResult::broken(&file.path, Vec::new()) };
-        result.edition = job.edition;
-        result.numbers = file.steps.iter().map(|step| step.number).collect();
         match played {
-            Err(why) => result.verdict = Verdict::Broken(vec![why]),
+            Err(why) => job.broken(vec![why]),
             Ok((edition, seen, recorded)) => {
-                result.verdict = verdict(file, &seen);
-                (result.edition, result.recorded, result.seen) = (edition, recorded, Some(seen));
+                let verdict = verdict(file, &seen);
+                TestResult { verdict, edition, recorded, seen: Some(seen), ..job.broken(Vec::new()) }
             }
         }
-        result
     }
 
     async fn offline(&self, job: &Job) -> Result<SeenCall, String> {
         let (file, edition, changes) = (job.file.clone(), job.edition.unwrap_or_default(), self.changes.clone());
         let played = tokio::task::spawn_blocking(move || file.play_offline(edition, &changes)).await;
-        played.unwrap_or_else(|error| Err(format!("the run has broken off: {error}")))
+        played.unwrap_or_else(|error| Err(broken_off(&error)))
     }
+}
+
+impl Job {
+    /// A run that could not be made.
+    fn broken(&self, faults: Vec<String>) -> TestResult {
+        let file = &self.file;
+        TestResult {
+            name: file.name.clone(),
+            edition: self.edition,
+            numbers: file.steps.iter().map(|step| step.number).collect(),
+            ..TestResult::broken(&file.path, faults)
+        }
+    }
+}
+
+/// The sentence for a run that has panicked.
+fn broken_off(error: &JoinError) -> String {
+    format!("the run has broken off by a fault of this program; please report it: {error}")
 }
 
 /// A call that leaves its tape fails only before that moment: nobody knows what comes after it.

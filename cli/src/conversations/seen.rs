@@ -1,4 +1,4 @@
-//! What there is to see of a call, for its expectations: all that the service saw, or only what its caller did.
+//! The facts of a call, for its expectations: all that the service saw, or only what its caller did.
 
 pub use dialbridge_core::agent::Matched;
 use dialbridge_core::replay::{AgentMessage, PlayedCall, PlayedTurn};
@@ -10,21 +10,21 @@ use serde_json::{Map, Value};
 /// A call.
 #[derive(Debug, Clone, Default)]
 pub struct SeenCall {
-    /// What followed the beginning of the call, until the first step.
+    /// The exchange before the first step.
     pub greeting: SeenStep,
-    /// What followed each step, until the next; `None` for one that the caller never came to.
+    /// The exchange of each step, until the next; `None` for one that the caller never came to.
     pub steps: Vec<Option<SeenStep>>,
     /// How it ended.
     pub end: SeenEnd,
-    /// What the call did, line by line, each with its time.
+    /// The trace of the call, line by line, each with its time.
     pub trace: Vec<(CallTime, String)>,
-    /// What the agent's answers say of its parts, in order.
+    /// The agent's parts that its answers name, in order.
     pub visits: Vec<Visit>,
     /// Why there is nothing to see from some moment on.
     pub stopped: Option<String>,
 }
 
-/// What an answer says of the agent's parts.
+/// The agent's parts that an answer names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
     /// The intent that matched; empty: none.
@@ -37,16 +37,16 @@ pub struct Visit {
     pub page: String,
 }
 
-/// What followed a step.
+/// The exchange of a step.
 #[derive(Debug, Clone, Default)]
 pub struct SeenStep {
     /// When the step began.
     pub at: CallTime,
     /// When it was answered, if it was.
     pub answered_at: Option<CallTime>,
-    /// What the agent said.
+    /// The words of the agent.
     pub reply: String,
-    /// What it understood.
+    /// The words that it understood.
     pub understood: String,
     /// The intent.
     pub intent: String,
@@ -56,8 +56,9 @@ pub struct SeenStep {
     pub page: String,
     /// The parameters.
     pub params: Map<String, Value>,
-    /// From the last voiced frame to the answer's first audio, in milliseconds.
-    pub within_ms: Option<u64>,
+    /// From the last voiced frame to the answer's first audio, in milliseconds. Negative: the answer began before the caller
+    /// had finished.
+    pub within_ms: Option<i64>,
     /// How much of a prompt was heard before it was cut, in milliseconds, and when that was.
     pub cut: Option<(u64, CallTime)>,
     /// The slow stage of its turn, in words.

@@ -1,5 +1,5 @@
 //! Speaks the `say` steps that nobody has spoken yet: by Text-to-Speech with the agent's credentials, else by
-//! `espeak-ng` where it is installed. What was spoken is kept beside the file, so that the next run needs neither.
+//! `espeak-ng` where it is installed. The recording is kept beside the file, so that the next run needs neither.
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +42,7 @@ impl ConversationFile {
     }
 }
 
-/// What Text-to-Speech gave, as a WAV file.
+/// The audio of Text-to-Speech, as a WAV file.
 fn write_wav_of(audio: &[u8]) -> Vec<u8> {
     if audio.starts_with(b"RIFF") { audio.to_vec() } else { write_wav(1, AudioFormat::TELEPHONE, audio) }
 }

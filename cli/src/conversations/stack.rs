@@ -13,7 +13,7 @@ use dialbridge_net::dial::{Dial, Tcp};
 use dialbridge_runner::call::tape_recorder::CallTape;
 use dialbridge_runner::http;
 use dialbridge_runner::service::{Dependencies, Service};
-use dialbridge_runner::settings::{Config, Endpoint, Platform, SettingErrors, Settings, with_settings};
+use dialbridge_runner::settings::{AgentConfig, Config, Endpoint, Platform, SettingErrors, Settings, with_settings};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -64,7 +64,7 @@ const TOKEN: &str = "the-tests-auth-token";
 const TAPES: usize = 8;
 
 /// Settings that lead out of a test. They are left out.
-const LEADS_OUT: [&str; 12] = [
+const LEADS_OUT: [&str; 13] = [
     "TWILIO_API_KEY_SID",
     "TWILIO_API_KEY_SECRET",
     "TWILIO_EDGE",
@@ -73,11 +73,15 @@ const LEADS_OUT: [&str; 12] = [
     "ADMIN_TOKEN",
     "RECORD_DIR",
     "OVERFLOW_URL",
-    "HISTORY_DIR",
-    "EVENTS_URL",
+    "FALLBACK_TWIML",
+    "EVENT_WEBHOOK_URL",
+    "STATUS_CALLBACK_URL",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 ];
+
+/// Runs the tools that an agent asks for. A call reaches it only if its file or the command line names it.
+const TOOLS: &str = "CES_TOOL_WEBHOOK_URL";
 
 impl Stack {
     /// Starts a service with these settings. `own` are those of the call alone: they go before all others.
@@ -164,15 +168,15 @@ impl Stack {
 fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: &Account) -> Result<Config, String> {
     let lines = |errors: &SettingErrors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let mut settings = given.clone();
-    for name in LEADS_OUT {
-        // A name that is no setting here leads nowhere.
-        let _ = settings.try_set(name, "");
-    }
+    LEADS_OUT.iter().chain([&TOOLS]).for_each(|name| settings.set(name, ""));
+    let (mut of_call, mut tools) = (Vec::new(), None);
     for change in own {
         let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
         if !settings.try_set(name, value) {
             return Err(format!("{name} is no setting"));
         }
+        of_call.extend(Settings::is_of_call(name).then(|| change.clone()));
+        tools = if name == TOOLS { Some(value) } else { tools };
     }
     settings.set("PUBLIC_URL", url);
     settings.set("TWILIO_ACCOUNT_SID", account.sid.clone());
@@ -182,13 +186,22 @@ fn config(given: &Settings, own: &[String], url: &str, rest_url: &str, account: 
     config.traces = None;
     config.admin_token = None;
     for agent in config.agents.values_mut() {
-        agent.events = None;
-        agent.record_dir = None;
-        agent.overflow_url = None;
-        agent.call = with_settings(&agent.call, agent.address.edition(), own)?;
+        leave_out(agent, tools);
+        agent.call = with_settings(&agent.call, agent.address.edition(), &of_call)?;
         agent.call.handoff.end_of_interaction_url = Some(format!("{rest_url}/handoff"));
     }
     Ok(config)
+}
+
+/// Leaves out what the agents' file names outside of the test.
+fn leave_out(agent: &mut AgentConfig, tools: Option<&str>) {
+    agent.events = None;
+    agent.status_callback = None;
+    agent.record_dir = None;
+    agent.overflow_url = None;
+    agent.call.handoff.fallback_twiml = None;
+    agent.tools = agent.tools.take().filter(|webhook| tools == Some(webhook.url.as_str()));
+    agent.call.has_tools = agent.tools.is_some();
 }
 
 fn accept<F: Future<Output = ()> + Send + 'static>(
@@ -207,5 +220,50 @@ fn accept<F: Future<Output = ()> + Send + 'static>(
 impl Default for Surroundings {
     fn default() -> Self {
         Self::sockets(Arc::new(Tcp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(given: &Settings, own: &[&str]) -> Config {
+        let own: Vec<String> = own.iter().map(|change| (*change).to_owned()).collect();
+        config(given, &own, "http://service.test", "http://twilio.test", &Account::new(Some(TOKEN))).unwrap()
+    }
+
+    #[test]
+    fn a_call_posts_to_nothing_that_the_environment_or_the_agents_file_names() {
+        let file = std::env::temp_dir().join(format!("dialbridge-stack-{}.toml", std::process::id()));
+        let url = "https://example.com/live";
+        let names = ["OVERFLOW_URL", "EVENT_WEBHOOK_URL", "STATUS_CALLBACK_URL", TOOLS, "END_OF_INTERACTION_URL"];
+        let lines: Vec<String> = names.iter().map(|name| format!("{} = \"{url}\"", name.to_lowercase())).collect();
+        let twiml = format!("<Response><Redirect>{url}</Redirect></Response>");
+        let agent = "dialogflow_agent = \"projects/p/locations/l/apps/a\"";
+        let table = format!("[agents.sales]\n{agent}\nfallback_twiml = \"{twiml}\"\n{}\n", lines.join("\n"));
+        std::fs::write(&file, table).unwrap();
+        let mut environment = Settings::of(names.map(|name| (name, url)));
+        environment.set("FALLBACK_TWIML", twiml);
+        let mut in_file = environment.clone();
+        in_file.set("DIALBRIDGE_CONFIG", file.display().to_string());
+        for given in [&environment, &in_file] {
+            let config = checked(given, &[]);
+            for agent in config.agents.values() {
+                assert!(!format!("{agent:?}").contains(url), "{agent:?}");
+                assert!(agent.events.is_none() && agent.status_callback.is_none() && !agent.call.has_tools);
+            }
+        }
+        let named = checked(&in_file, &["CES_TOOL_WEBHOOK_URL=https://example.com/live"]);
+        std::fs::remove_file(&file).unwrap();
+        assert!(named.agents["sales"].call.has_tools, "its own file names it");
+    }
+
+    #[test]
+    fn the_settings_of_a_call_go_before_all_others_even_back_to_a_default() {
+        let given = Settings::of([("BARGE_IN", "off"), ("SPEAKING_RATE", "2")]);
+        let config = checked(&given, &["BARGE_IN=speech", "SPEAKING_RATE=1.5"]);
+        let agent = &config.agents[&config.default_agent];
+        assert_eq!(agent.call.barge_in.mode, dialbridge_core::config::BargeInMode::Speech);
+        assert_eq!(agent.speech.speaking_rate, Some(1.5));
     }
 }

@@ -1,4 +1,4 @@
-//! Runs a file against a running service. What its caller sees is there to see; with `ADMIN_TOKEN`, what the service's page
+//! Runs a file against a running service. The test sees as much as its caller; with `ADMIN_TOKEN`, all that the service's page
 //! shows of the call too.
 
 use std::collections::BTreeSet;
@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialbridge_core::CallTime;
-use dialbridge_core::audio::BYTES_PER_MS;
 use dialbridge_core::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use dialbridge_core::replay::{CallerStep, FRAME_BYTES, speech_ms};
+use dialbridge_core::audio::{BYTES_PER_MS, FRAME_BYTES};
+use dialbridge_core::ending::VirtualAgentStatus;
+use dialbridge_core::replay::{CallerStep, waited_ms};
 use dialbridge_lab::net::Net;
 use dialbridge_lab::twilio::{Account, CallEventKind, CallRecord, SimulatedTwilio};
 use dialbridge_net::dial::Dial;
@@ -19,7 +20,8 @@ use http::header::AUTHORIZATION;
 use http_body_util::Full;
 use serde_json::{Map, Value};
 
-use super::file::{Action, ConversationFile, Subject};
+use super::file::{Action, ConversationFile, Expectation, Subject};
+use super::live::check_streams;
 use super::seen::{SeenCall, SeenEnd, SeenStep, dialogflow_json, parameter};
 
 /// The largest list of calls or timeline that is read, in bytes.
@@ -44,6 +46,14 @@ pub struct RunningService {
     pub dial: Arc<dyn Dial>,
 }
 
+impl RunningService {
+    /// The URL under which its paths are.
+    fn root(&self) -> &str {
+        let url = self.voice_url.split('?').next().unwrap_or_default();
+        url.strip_suffix("/twiml").unwrap_or(url).trim_end_matches('/')
+    }
+}
+
 impl ConversationFile {
     /// Places the file's call at a running service.
     ///
@@ -53,25 +63,37 @@ impl ConversationFile {
         self.check_visible(service.admin_token.is_some())?;
         let one = |why: String| vec![why];
         let steps = self.caller().map_err(one)?;
+        self.check_shown(service).await?;
         let account = Account::new(service.auth_token.as_deref());
         let twilio = SimulatedTwilio::new(account, Net::Dialled(service.dial.clone()));
         let record = twilio.call(self.plan(&service.voice_url, &steps)).await;
-        if record.count(|what| matches!(what, CallEventKind::StreamOpened)) == 0 {
-            let why = record.find(|what| match what {
-                CallEventKind::WebhookFailed { why } | CallEventKind::StreamRefused { why } => Some(why.clone()),
-                _ => None,
-            });
-            return Err(one(format!(
-                "the call never reached an agent: {}",
-                why.unwrap_or_else(|| "its TwiML has no stream".to_owned())
-            )));
-        }
+        check_streams(&record).map_err(one)?;
         let mut seen = by_caller(&record, &steps);
         if let Some(token) = &service.admin_token {
             let timeline = timeline(service, token, &record.call_sid).await.map_err(one)?;
             add_timeline(&mut seen, &timeline);
         }
         Ok(seen)
+    }
+
+    /// Refuses what the page of the service does not show.
+    async fn check_shown(&self, service: &RunningService) -> Result<(), Vec<String>> {
+        let expectations = self.greeting.iter().flatten().chain(self.steps.iter().flat_map(|step| &step.expect));
+        let of_words: Vec<_> = expectations.filter(|expectation| expectation.subject.is_of_words()).collect();
+        let Some(token) = service.admin_token.as_ref().filter(|_| !of_words.is_empty()) else { return Ok(()) };
+        let client = HttpClient::new(service.dial.clone()).map_err(|error| vec![error.to_string()])?;
+        let status = get(&client, &format!("{}/status.json", service.root()), token).await.map_err(|why| vec![why])?;
+        if status["showsPhoneTranscripts"] == true {
+            return Ok(());
+        }
+        let fault = |expectation: &Expectation| {
+            let (line, key) = (expectation.line, expectation.subject.key());
+            format!(
+                "line {line}: {key} cannot be seen: the service's page shows what was said only with \
+                 PAGE_TRANSCRIPTS=true; set that there, or take {key} out"
+            )
+        };
+        Err(of_words.into_iter().map(fault).collect())
     }
 
     /// Refuses what cannot be seen or done there.
@@ -103,36 +125,40 @@ impl ConversationFile {
     }
 }
 
-/// What the caller saw.
+/// The call as the caller saw it.
 fn by_caller(record: &CallRecord, steps: &[CallerStep]) -> SeenCall {
     let opened_ms =
         record.events.iter().find(|event| event.kind == CallEventKind::StreamOpened).map_or(0, |event| event.at_ms);
     let begins: Vec<u64> = record.steps.iter().map(|span| span.from_ms).collect();
     let step = |n: usize| -> Option<SeenStep> {
         let (span, until) = (record.steps.get(n)?, begins.get(n + 1).copied().unwrap_or(u64::MAX));
-        let speech = if let CallerStep::Say { audio, .. } = &steps[n] { speech_ms(audio) } else { None };
-        let waits_from = speech.map_or(span.to_ms, |ms| span.from_ms + ms);
+        let waits_from = steps[n].waits_from_ms().map_or(span.to_ms, |ms| span.from_ms + ms);
         Some(exchange(record, opened_ms, span.from_ms, until, waits_from))
     };
     let greeting = exchange(record, opened_ms, 0, begins.first().copied().unwrap_or(u64::MAX), 0);
-    let document = record.documents.iter().rev().find(|document| !document.contains("<Connect")).cloned();
-    let twiml = document.unwrap_or_default();
     let ended_ms = record.events.last().map_or(0, |event| event.at_ms).saturating_sub(opened_ms);
-    let with_status = record.documents.iter().find(|document| parameter(document, "VirtualAgentStatus").is_some());
-    let status = with_status.and_then(|document| parameter(document, "VirtualAgentStatus")).unwrap_or_default();
-    let handoff = with_status.map(|document| dialogflow_json(document)).unwrap_or_default();
+    // The hand-off comes after the document that opened the media stream. What follows it is no longer the agent's.
+    let mut documents = record.documents.iter().skip_while(|document| !document.contains("<Connect"));
+    let twiml = documents.nth(1).cloned().unwrap_or_default();
     let end = SeenEnd {
         at: CallTime::from_ms(ended_ms),
-        status,
-        handoff,
-        twiml: with_status.cloned().unwrap_or(twiml),
+        status: handoff_status(&twiml),
+        handoff: dialogflow_json(&twiml),
+        twiml,
         ..SeenEnd::default()
     };
     let steps = (0..steps.len()).map(step).collect();
     SeenCall { greeting, steps, end, ..SeenCall::default() }
 }
 
-/// What the caller heard between two moments of his media stream, in milliseconds.
+/// The status of a hand-off, as far as its TwiML says; empty: it may be any. A transfer goes to a live agent.
+fn handoff_status(twiml: &str) -> String {
+    let transfers = ["<Dial", "<Enqueue", "<Refer"].iter().any(|verb| twiml.contains(verb));
+    let transferred = transfers.then(|| VirtualAgentStatus::LiveAgentHandoff.as_str().to_owned());
+    parameter(twiml, "VirtualAgentStatus").or(transferred).unwrap_or_default()
+}
+
+/// The prompts that the caller heard between two moments of his media stream, in milliseconds.
 fn exchange(record: &CallRecord, opened_ms: u64, from_ms: u64, until_ms: u64, waits_from_ms: u64) -> SeenStep {
     let within = |at_ms: u64| (from_ms..until_ms).contains(&at_ms);
     let events = record.events.iter().map(|event| (event.at_ms.saturating_sub(opened_ms), &event.kind));
@@ -146,7 +172,7 @@ fn exchange(record: &CallRecord, opened_ms: u64, from_ms: u64, until_ms: u64, wa
     });
     SeenStep {
         at: CallTime::from_ms(from_ms),
-        within_ms: voice_ms.map(|voice_ms| voice_ms.saturating_sub(waits_from_ms)),
+        within_ms: voice_ms.map(|voice_ms| waited_ms(waits_from_ms, voice_ms)),
         cut,
         ..SeenStep::default()
     }
@@ -159,11 +185,10 @@ fn first_voice(heard: &[u8], from_ms: u64) -> Option<u64> {
     Some(from_ms + (frame * FRAME_BYTES / BYTES_PER_MS) as u64)
 }
 
-/// What the service's page shows of a call: its list entry, with `lines`.
+/// A call as the service's page shows it: its list entry, with `lines`.
 async fn timeline(service: &RunningService, token: &str, call_sid: &str) -> Result<Value, String> {
     let client = HttpClient::new(service.dial.clone()).map_err(|error| error.to_string())?;
-    let root = service.voice_url.split('?').next().unwrap_or_default();
-    let root = root.strip_suffix("/twiml").unwrap_or(root).trim_end_matches('/');
+    let root = service.root();
     for _ in 0..ASKS {
         let calls = get(&client, &format!("{root}/calls.json"), token).await?;
         let finished = calls["finished"].as_array().into_iter().flatten();
@@ -210,9 +235,9 @@ fn add_timeline(seen: &mut SeenCall, timeline: &Value) {
     if let Some(status) = timeline["status"].as_str() {
         status.clone_into(&mut seen.end.status);
     }
-    let failed = lines.iter().filter(|(_, line)| line["what"] == "note" || line["what"] == "turn-failed");
+    let warnings = lines.iter().filter(|(_, line)| line["isWarning"] == true);
     seen.end.warnings =
-        failed.map(|(at, line)| (*at, line["text"].as_str().unwrap_or("a turn failed").to_owned())).collect();
+        warnings.map(|(at, line)| (*at, line["text"].as_str().unwrap_or("a turn failed").to_owned())).collect();
     seen.trace = lines.iter().map(|(at, line)| (*at, format!("{:>9} {line}", at.to_string()))).collect();
 }
 
@@ -236,4 +261,35 @@ fn add_answers<'a>(step: &mut SeenStep, lines: impl Iterator<Item = &'a (CallTim
         }
     }
     step.reply = replies.join(" ");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_of_a_transfer_is_seen_and_that_of_a_hang_up_may_be_any() {
+        let redirect = "<Response><Redirect>https://h/?VirtualAgentStatus=completed&amp;a=1</Redirect></Response>";
+        for (twiml, status) in [
+            (redirect, "completed"),
+            ("<Response><Dial action=\"/dial-ended\">+15550123</Dial></Response>", "live-agent-handoff"),
+            ("<Response><Enqueue>people</Enqueue></Response>", "live-agent-handoff"),
+            ("<Response><Hangup/></Response>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(handoff_status(twiml), status, "{twiml}");
+        }
+    }
+
+    #[test]
+    fn what_the_call_gets_after_its_hand_off_is_not_taken_for_it() {
+        let documents = [
+            "<Response><Connect><Stream url=\"wss://h\"/></Connect></Response>",
+            "<Response><Dial>+15550123</Dial></Response>",
+            "<Response><Redirect>https://h/?VirtualAgentStatus=completed</Redirect></Response>",
+        ];
+        let record = CallRecord { documents: documents.map(ToOwned::to_owned).into(), ..CallRecord::default() };
+        let end = by_caller(&record, &[]).end;
+        assert_eq!((end.status.as_str(), end.twiml.as_str()), ("live-agent-handoff", documents[1]));
+    }
 }

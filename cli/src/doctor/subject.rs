@@ -13,7 +13,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use dialbridge_agents::{Agent, EVENT_QUEUE, Endpointing, Link, SessionContext};
+use dialbridge_agents::{Agent, EVENT_QUEUE, Endpointing, Link, MessageRoom, SessionContext};
 use dialbridge_net::dial::Dial;
 use dialbridge_runner::service::lab_agents;
 use dialbridge_runner::settings::{
@@ -169,8 +169,15 @@ impl AgentSubject {
 
     /// The agent as a call has it, and what each of its streams is told.
     fn client(&self, dial: Arc<dyn Dial>, session_id: &str) -> Result<(Agent, SessionContext), String> {
-        let agent = Agent::new(&self.endpoint, Link::to(self.address.product()), self.credentials.as_deref(), dial, 1)
-            .map_err(|error| error.to_string())?;
+        let agent = Agent::new(
+            &self.endpoint,
+            Link::to(self.address.product()),
+            self.credentials.as_deref(),
+            dial,
+            1,
+            MessageRoom::default(),
+        )
+        .map_err(|error| error.to_string())?;
         let context = SessionContext {
             session: self.address.session(session_id),
             product: self.address.product(),

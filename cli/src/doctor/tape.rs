@@ -4,7 +4,6 @@
 //! nothing about silence.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use dialbridge_core::agent::{Answer, AnswerPart};
@@ -15,6 +14,7 @@ use dialbridge_core::{AgentEvent, CallTime, Output, StreamId, UpdateResult};
 use serde_json::Value;
 
 use super::finding::Finding;
+use crate::files::{self, MAX_TAPE_BYTES};
 
 const CHECK: &str = "tape";
 
@@ -81,9 +81,9 @@ const ROWS: [Row; 17] = [
 /// The findings of a tape: a line for each row that it settles.
 pub(crate) fn findings(path: &Path) -> Vec<Finding> {
     let fault = |why: String, mend: &str| vec![Finding::fault(CHECK, format!("{}: {why}", path.display()), mend)];
-    let text = match fs::read_to_string(path) {
+    let text = match files::text(path, MAX_TAPE_BYTES) {
         Ok(text) => text,
-        Err(error) => return fault(error.to_string(), "name a file that `serve --record-dir DIR` wrote"),
+        Err(why) => return vec![Finding::fault(CHECK, why, "name a file that `serve --record DIR` wrote")],
     };
     match Tape::parse(&text) {
         Ok(tape) => of(&tape),

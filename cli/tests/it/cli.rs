@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use dialbridge_runner::settings::Settings;
+
 use crate::program::Service;
 
 fn program() -> Command {
@@ -53,10 +55,10 @@ fn a_wrong_setting_is_one_line_and_exit_code_78() {
     assert_eq!((code, told.lines().count()), (78, 1), "a flag is told like a variable: {told}");
     let agents = scratch("wrong-agents.toml");
     fs::write(&agents, "[agents.sales]\ndialogflow_agent = \"lab:\"\nbarge_in = \"on\"\n").unwrap();
-    let (code, _, told) = run(program().arg("--config").arg(&agents));
+    let (code, _, told) = run(program().args(["serve", "--config"]).arg(&agents));
     assert_eq!((code, told.lines().count()), (78, 1), "{told}");
     assert!(told.contains("wrong-agents.toml: agents.sales.barge_in is \"on\""), "{told}");
-    let (code, _, told) = run(program().env("DIALOGFLOW_AGENT", "lab:nowhere.toml"));
+    let (code, _, told) = run(program().arg("serve").env("DIALOGFLOW_AGENT", "lab:nowhere.toml"));
     assert!(code == 78 && told.contains("nowhere.toml"), "{told}");
 }
 
@@ -134,10 +136,10 @@ fn a_setting_may_come_from_a_file_beside_the_program() {
     let folder = scratch("with-env");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(".env"), "PORT=\"from the file\"\n").unwrap();
-    let (code, _, told) = run(program().current_dir(&folder));
+    let (code, _, told) = run(program().arg("serve").current_dir(&folder));
     assert!(code == 78 && told.contains("from the file"), "{told}");
     fs::write(folder.join(".env"), "PORT=0\nWEBHOOK_HEADERS=X-Key: planted\n").unwrap();
-    let (code, _, told) = run(program().current_dir(&folder));
+    let (code, _, told) = run(program().arg("serve").current_dir(&folder));
     assert_eq!((code, told.lines().count()), (78, 1), "a broken file is not passed over: {told}");
     assert!(told.starts_with("dialbridge: .env: the line after PORT ") && !told.contains("planted"), "{told}");
 }
@@ -291,7 +293,8 @@ fn several_lab_agents_of_one_file_are_served_each_with_its_own_script() {
     fs::write(folder.join("agents.toml"), agents).unwrap();
 
     let mut command = program();
-    let service = Service::with_agents(2, command.arg("--config").arg(folder.join("agents.toml")).env("PORT", "0"));
+    let service =
+        Service::with_agents(2, command.args(["serve", "--config"]).arg(folder.join("agents.toml")).env("PORT", "0"));
     let said = |line: &serde_json::Value| {
         let text = |name: &str| line[name].as_str().unwrap().to_owned();
         (text("name"), text("edition"), text("agent"), line["numbers"].as_u64().unwrap())
@@ -344,4 +347,52 @@ fn a_load_at_a_service_with_another_agent_is_told_what_is_missing() {
         ["call", "--load", "1", "--seconds", "1", "--warm-up", "0", "--agent-port", "0", "--url", &service.url()];
     let (code, _, told) = run(program().args(load));
     assert!(code == 1 && told.contains("DIALOGFLOW_ENDPOINT=http://127.0.0.1:"), "{told}");
+}
+
+#[test]
+fn help_fits_a_screen_and_the_long_help_has_every_setting() {
+    let (code, bare, _) = run(&mut program());
+    assert!(code == 0 && bare.contains("Usage: dialbridge <COMMAND>"), "{bare}");
+    assert_eq!(run(program().arg("-h")).1, bare);
+    for command in ["serve", "demo", "call", "configure", "doctor", "test", "replay", "compare"] {
+        let (code, short, _) = run(program().args([command, "-h"]));
+        assert!(code == 0 && short.lines().count() <= 50, "{command}: {} lines", short.lines().count());
+    }
+    let (_, short, _) = run(program().args(["serve", "-h"]));
+    let (_, long, _) = run(program().args(["serve", "--help"]));
+    for name in Settings::names() {
+        assert!(long.contains(&format!("[env: {name}")), "{name}");
+    }
+    assert!(short.contains("--help has all settings") && !short.contains("[env: COALESCE_MICROSECONDS"), "{short}");
+}
+
+#[test]
+fn a_setting_without_a_command_is_told_where_it_stands() {
+    let (code, _, told) = run(program().args(["--port", "8080"]));
+    assert!(code == 64 && told.contains("dialbridge serve --port"), "{told}");
+}
+
+#[test]
+fn version_and_completions_are_printed() {
+    let version = format!("dialbridge {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(program().arg("version")).1, version);
+    assert_eq!(run(program().arg("--version")).1, version);
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, _) = run(program().args(["completions", shell]));
+        assert!(code == 0 && script.contains("end-of-utterance"), "{shell}");
+    }
+}
+
+#[test]
+fn a_log_that_goes_to_no_terminal_is_json_unless_text_is_asked_for() {
+    for (format, begins) in [("", "{\"severity\""), ("json", "{\"severity\""), ("text", "")] {
+        let mut child =
+            program().arg("serve").env("PORT", "0").env("LOG_FORMAT", format).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(line.starts_with(begins) && !line.contains('\x1b'), "{format}: {line}");
+        assert_eq!(line.contains(" INFO  serving"), format == "text", "{line}");
+    }
 }

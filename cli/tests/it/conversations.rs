@@ -73,6 +73,37 @@ fn a_test_that_cannot_be_run_ends_with_2() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_told_before_the_tests_run() {
+    let folder = menu("junit");
+    let (code, told, faults) = run(&folder, &["test", "menu.toml", "--junit", "nowhere/report.xml"], &[]);
+    assert_eq!((code, told.as_str()), (2, ""), "{faults}");
+    assert!(faults.contains("nowhere/report.xml: No such file"), "{faults}");
+}
+
+#[test]
+fn a_folder_without_tapes_is_no_check_that_passes() {
+    let folder = scratch("no-tapes");
+    let (code, _, faults) = run(&folder, &["replay", "--check", "."], &[]);
+    assert!(code == 2 && faults.contains("there is no tape there"), "{code}: {faults}");
+}
+
+#[test]
+fn the_trace_that_replay_prints_has_media_that_follow_each_other_on_one_line() {
+    let folder = menu("folded");
+    let (code, told, faults) = run(&folder, &["replay", "menu.cx.jsonl"], &[]);
+    assert_eq!(code, 0, "{faults}");
+    assert!(told.contains("twilio  media ×") && told.contains(" ms until "), "{told}");
+}
+
+#[test]
+fn the_admin_token_of_the_environment_goes_to_no_service_in_plaintext() {
+    let folder = menu("plaintext");
+    let token = ("ADMIN_TOKEN", "the-tests-admin-token-0123456789");
+    let (code, _, faults) = run(&folder, &["test", "menu.toml", "--url", "http://calls.example.com"], &[token]);
+    assert!(code == 78 && faults.contains("ADMIN_TOKEN would go to calls.example.com unencrypted"), "{code}: {faults}");
+}
+
+#[test]
 fn options_that_do_not_go_together_are_refused() {
     let folder = menu("usage");
     for arguments in [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dialbridge_core::audio::FRAME_MS;
 use dialbridge_core::audio::g711::mulaw_to_linear;
 use dialbridge_core::replay::Playout;
 use dialbridge_core::twilio::TwilioMessage;
@@ -15,9 +16,6 @@ use crate::detection::mulaw;
 use crate::random::Random;
 use crate::recogniser::{Kind, Recogniser};
 use crate::speech::SpokenWord;
-
-/// Milliseconds in a frame.
-pub(crate) const FRAME_MS: u64 = 20;
 
 /// How late the echo of a prompt is, in milliseconds.
 const ECHO_MS: u64 = 150;

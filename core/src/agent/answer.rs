@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -173,8 +174,8 @@ pub struct Prompt {
     /// The coding that the stream announces. A WAV header inside the audio takes precedence.
     pub format: AudioFormat,
     /// The bytes as they came, with or without a WAV header. Empty if `uri` is set.
-    #[serde(with = "base64_bytes", default, skip_serializing_if = "Vec::is_empty")]
-    pub audio: Vec<u8>,
+    #[serde(with = "base64_bytes", default, skip_serializing_if = "Bytes::is_empty")]
+    pub audio: Bytes,
     /// The address to fetch the audio from: `https:` or `gs:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
@@ -190,14 +191,14 @@ pub struct Prompt {
 impl Prompt {
     /// A prompt with its audio. The caller may barge in.
     #[must_use]
-    pub fn new(format: AudioFormat, audio: Vec<u8>) -> Self {
-        Self { format, audio, uri: None, interruptible: true, cancellable: false }
+    pub fn new(format: AudioFormat, audio: impl Into<Bytes>) -> Self {
+        Self { format, audio: audio.into(), uri: None, interruptible: true, cancellable: false }
     }
 
     /// A prompt whose audio has to be fetched. The caller may barge in.
     #[must_use]
     pub fn at(uri: impl Into<String>) -> Self {
-        Self { uri: Some(uri.into()), ..Self::new(AudioFormat::TELEPHONE, Vec::new()) }
+        Self { uri: Some(uri.into()), ..Self::new(AudioFormat::TELEPHONE, Bytes::new()) }
     }
 }
 

@@ -23,6 +23,20 @@ pub const SAMPLE_RATE: u32 = 8000;
 /// Bytes in a millisecond of 8 kHz mu-law.
 pub const BYTES_PER_MS: usize = 8;
 
+/// The audio of one of Twilio's frames, in milliseconds.
+pub const FRAME_MS: u64 = 20;
+
+/// The audio of one of Twilio's frames, in bytes of mu-law.
+pub const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
+
+/// A position in a speaker's audio: mu-law bytes (samples at 8,000 Hz) since its beginning.
+pub type Position = u64;
+
+/// The bytes of that many milliseconds of mu-law.
+pub(crate) const fn bytes(ms: u64) -> Position {
+    ms.saturating_mul(BYTES_PER_MS as u64)
+}
+
 /// The mu-law byte of silence: positive zero (ITU-T G.711 table 2a).
 pub const MULAW_SILENCE: u8 = 0xFF;
 
@@ -62,15 +76,12 @@ impl AudioFormat {
     pub const TELEPHONE: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, sample_rate: SAMPLE_RATE };
 }
 
-/// Samples of 20 ms.
-const FRAME_SAMPLES: usize = 160;
-
 /// What takes the place of speech in a test: a square wave in 8 kHz mu-law, as loud as a voice, with this many samples in
 /// a period. Every second frame is softer, because the level of a voice is never the same.
 pub(crate) fn buzz(ms: u64, period: usize) -> Vec<u8> {
     let samples = usize::try_from(ms).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS);
     let sample = |n: usize| {
-        let level = if (n / FRAME_SAMPLES).is_multiple_of(2) { 6_000 } else { 4_500 };
+        let level = if (n / FRAME_BYTES).is_multiple_of(2) { 6_000 } else { 4_500 };
         g711::linear_to_mulaw(if n % period < period / 2 { level } else { -level })
     };
     (0..samples).map(sample).collect()
@@ -91,6 +102,7 @@ mod tests {
     #[test]
     fn a_millisecond_and_silence_are_what_they_say() {
         assert_eq!(SAMPLE_RATE as usize / 1000, BYTES_PER_MS);
+        assert_eq!(bytes(FRAME_MS), FRAME_BYTES as Position);
         assert_eq!(g711::mulaw_to_linear(MULAW_SILENCE), 0);
     }
 }

@@ -163,7 +163,7 @@ impl Call {
         }
     }
 
-    /// If the recogniser understood something, the level of the voice tells where the speech ended.
+    /// If the recogniser understood something, the voice detector tells where the speech ended.
     fn note_end_of_speech(&mut self) {
         let heard = self.streams.heard().filter(|heard| !heard.utterance.is_empty());
         if let Some(end) = heard.and_then(|heard| self.voice.end_since(heard.began)) {
@@ -198,8 +198,8 @@ impl Call {
         }
     }
 
-    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice detector
-    /// counts too.
+    /// Whether the caller has said anything. A short word may be over before its transcript comes, so the voice
+    /// detector counts too.
     fn is_spoken(&self, turn: TurnId, heard: &Heard) -> bool {
         let has_voice = self.voice.onset_since(heard.began).is_some();
         let has_voice = has_voice && !self.is_agents_voice(heard.began, self.caller.received());

@@ -3,14 +3,10 @@
 //! An agent's audio may begin with seconds in which nobody speaks (CES). That lead is played like all audio, but the
 //! agent is not speaking yet: the caller cannot interrupt it, and it is not when the caller got his answer.
 
-use crate::audio::BYTES_PER_MS;
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, Position};
 use crate::ids::TurnId;
 use crate::time::CallTime;
-
-/// The audio of one frame, in bytes.
-const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
 
 /// The lead of the current playout.
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! What an answer of the agent does to a call.
 
+use serde_json::{Map, Value};
+
 use crate::agent::{AgentEnd, Answer, AnswerPart, DIGITS_PARAMETER, DigitsForm, Prompt, Transfer};
 use crate::call::lifecycle::Ending;
 use crate::call::streams::{AfterPart, Earlier};
@@ -9,6 +11,7 @@ use crate::call_facts::{DIAL_ERROR_MESSAGE, DIAL_STATUS};
 use crate::config::StreamShape;
 use crate::dial_target::DialTarget;
 use crate::ids::TurnId;
+use crate::parameters::{MAX_PARAMETER_BYTES, add_parameters};
 use crate::payload::{self, Action, KEY};
 use crate::report::{BargeInBy, EndFoundBy, Report};
 use crate::turn_data::TurnData;
@@ -143,7 +146,7 @@ impl Call {
         let is_taken = self.config.turn_data == TurnData::EachTurn;
         match action {
             Action::Page(page) if is_taken => self.inputs.page = Some(page),
-            Action::EndUser(more) if is_taken => self.inputs.end_user.extend(more),
+            Action::EndUser(more) if is_taken => self.add_end_user(turn, &more),
             Action::Page(_) | Action::EndUser(_) => {
                 let why = format!("only an agent of Dialogflow CX takes \"{KEY}.page\" and \"{KEY}.endUserMetadata\"");
                 self.report(Report::PayloadRefused { turn, why });
@@ -159,8 +162,18 @@ impl Call {
         }
     }
 
-    /// The end with an address that Twilio can dial. If there is none, the conversation goes on as after a transfer that
-    /// nobody has answered.
+    /// What the agent is told of the caller goes with every turn, so its size has a limit.
+    fn add_end_user(&mut self, turn: TurnId, more: &Map<String, Value>) {
+        if !add_parameters(&mut self.inputs.end_user, more) {
+            let max_kib = MAX_PARAMETER_BYTES >> 10;
+            let why =
+                format!("\"{KEY}.endUserMetadata\" adds up to more than {max_kib} KiB: a part of it was left out");
+            self.report(Report::PayloadRefused { turn, why });
+        }
+    }
+
+    /// The end with an address that Twilio can dial. If there is none, the conversation goes on as after a transfer
+    /// that nobody has answered.
     fn checked_end(&mut self, turn: TurnId, end: AgentEnd) -> Option<AgentEnd> {
         let AgentEnd::Transfer(transfer) = end else { return Some(end) };
         match DialTarget::parse(&transfer.to) {

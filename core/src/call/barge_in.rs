@@ -1,8 +1,8 @@
 //! Barge-in: a caller who speaks or presses a key during a prompt stops it.
 //!
-//! Speech that began before the agent's first word does not count: it is the next turn. The caller cannot cut a prompt that forbids
-//! barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The agent itself
-//! may cut its prompt too ([`Call::on_interrupted`]).
+//! Speech that began before the agent's first word does not count: it is the next turn. The caller cannot cut a prompt
+//! that forbids barge-in. How many words, with which confidence, and how many milliseconds it takes: [`Utterance`]. The
+//! agent itself may cut its prompt too ([`Call::on_interrupted`]).
 //!
 //! Words that do not interrupt, whatever the rule: `prompt_guard`.
 //!
@@ -10,9 +10,8 @@
 
 use serde_json::json;
 
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, Position, bytes};
 use crate::call::Call;
-use crate::call::caller_audio::Position;
 use crate::config::BargeInMode;
 use crate::ids::TurnId;
 use crate::report::{BargeInBy, Report};
@@ -57,7 +56,7 @@ impl Call {
     /// Whether the last `ms` of the caller's audio, since the agent began to speak, are louder than the prompt's echo.
     fn is_louder_than_echo(&self, speech_began: Position, ms: u64) -> bool {
         let now = self.caller.received();
-        let from = now.saturating_sub(ms * BYTES_PER_MS as u64).max(speech_began);
+        let from = now.saturating_sub(bytes(ms)).max(speech_began);
         self.echo.exceeds_echo(&(from..now), |part| self.voice.is_voice_in(part))
     }
 

@@ -2,7 +2,7 @@
 
 mod byte_queue;
 
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::audio::{BYTES_PER_MS, MULAW_SILENCE, Position};
 use crate::report::AudioAccount;
 use byte_queue::ByteQueue;
 
@@ -12,9 +12,6 @@ pub const MAX_KEPT_MS: usize = 30_000;
 /// How much audio that the agent already has is kept, in milliseconds, in case its stream fails before it sends a
 /// transcript. A first transcript comes well within this time after the first word.
 const PRE_ROLL_MS: usize = 5_000;
-
-/// A position in the caller's audio: mu-law bytes (samples at 8,000 Hz) since `start`.
-pub(super) type Position = u64;
 
 /// The caller's audio with two positions in it. Audio before `kept_from` is gone. Audio before `written` was written to
 /// the open stream or to an earlier one. The rest waits for a stream.

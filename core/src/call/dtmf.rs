@@ -9,7 +9,7 @@
 //! next turn.
 
 use crate::agent::{Digits, DigitsForm, DtmfRules};
-use crate::call::caller_audio::Position;
+use crate::audio::Position;
 use crate::call::{Call, Timer};
 use crate::config::DtmfConfig;
 use crate::report::{BargeInBy, EndFoundBy, Report};
@@ -129,7 +129,7 @@ impl Call {
             return;
         }
         self.report(Report::DigitsComplete { count });
-        self.end_listening_for_digits();
+        self.end_listening(self.digits.began);
     }
 
     /// A text of the caller's. It is a turn of its own, as digits are, and cuts no prompt.
@@ -138,10 +138,6 @@ impl Call {
             self.note_caller_activity();
             self.end_listening(self.caller.received() + TONE);
         }
-    }
-
-    fn end_listening_for_digits(&mut self) {
-        self.end_listening(self.digits.began);
     }
 
     /// Ends the listening turn to make room for another input, which began there. Cancels the turn if the caller said

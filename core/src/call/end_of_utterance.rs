@@ -1,17 +1,17 @@
 //! When an utterance is over, for an agent that takes one in a stream (ES, CX).
 //!
-//! Whoever knows it first says so: the agent's recogniser, a final transcript that no other one follows, we by the caller's
-//! silence and his words ([`EndOfUtterance`]), or the answer itself. Without words we end nothing: then the agent says that
-//! nobody spoke.
+//! Whoever knows it first says so: the agent's recogniser, a final transcript that no other one follows, we by the
+//! caller's silence and his words ([`EndOfUtterance`]), or the answer itself. Without words we end nothing: then the
+//! agent says that nobody spoke.
 //!
-//! Silence counts in the caller's audio and in time, whichever is less: late frames are no silence, and frames that come all
-//! at once give the recogniser no time.
+//! Silence counts in the caller's audio and in time, whichever is less: late frames are no silence, and frames that
+//! come all at once give the recogniser no time.
 
 use crate::agent::{Answer, Matched, SpeechRules, TurnInput};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, FRAME_MS, Position};
 use crate::call::Call;
-use crate::call::caller_audio::Position;
 use crate::call::streams::Heard;
+use crate::call::utterance::END_TOLERANCE;
 use crate::config::EndOfUtterance;
 use crate::ids::TurnId;
 use crate::report::EndFoundBy;
@@ -23,12 +23,6 @@ const QUICK_MS: u64 = 400;
 
 /// The same, if the words end no thought.
 const UNFINISHED_MS: u64 = 1_200;
-
-/// How much of the voice's end a transcript may leave out, in milliseconds. Recognisers place it earlier than we do.
-const END_TOLERANCE_MS: u64 = 150;
-
-/// The length of a frame, in milliseconds.
-const FRAME_MS: u64 = 20;
 
 /// How much later than usual a transcript may come, in milliseconds.
 const LAG_MARGIN_MS: u64 = 60;
@@ -46,7 +40,8 @@ const AGENT_SILENCE_MS: u64 = 5_000;
 /// How much longer than the agent's own rule we wait for it, in milliseconds.
 const AGENT_MARGIN_MS: u64 = 2_000;
 
-/// The longest time without new words before known ones are an utterance, in milliseconds. A noise may sound like a voice.
+/// The longest time without new words or digits before those that came are an utterance, in milliseconds. A noise may
+/// sound like a voice.
 const MAX_UNCHANGED_MS: u64 = 8_000;
 
 /// How long the caller may say nothing if nothing else says so, in milliseconds.
@@ -90,8 +85,8 @@ impl EndRules {
         self.by_page.or(by_agent).unwrap_or(setting)
     }
 
-    /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner ones
-    /// slowly.
+    /// A transcript came that much after the speech that it ends with. The lag follows later ones at once and sooner
+    /// ones slowly.
     fn note_lag(&mut self, ms: u64) {
         let ms = ms.min(MAX_LAG_MS);
         self.lag_ms = if ms > self.lag_ms { ms } else { (self.lag_ms * 7 + ms) / 8 };
@@ -120,13 +115,15 @@ impl Known {
     fn end(self, rule: EndOfUtterance, settle_ms: u64, agent_ms: Option<u64>) -> Option<EndFoundBy> {
         let settled_ms = self.silence_ms.min(self.unchanged_ms);
         let quick_ms = if self.is_unfinished { UNFINISHED_MS } else { QUICK_MS };
-        let agent_ms = agent_ms.map_or(AGENT_SILENCE_MS, |ms| AGENT_SILENCE_MS.max(ms + AGENT_MARGIN_MS));
+        let agent_ms = agent_ms.map_or(0, |ms| ms.saturating_add(AGENT_MARGIN_MS)).max(AGENT_SILENCE_MS);
         match rule {
             EndOfUtterance::Quick if self.is_covered && self.silence_ms >= quick_ms + self.hidden_ms => {
                 Some(EndFoundBy::Quick)
             }
             EndOfUtterance::After(ms) if self.is_covered && self.silence_ms >= ms => Some(EndFoundBy::Silence),
-            EndOfUtterance::After(ms) => (self.unchanged_ms >= ms + MAX_UNCHANGED_MS).then_some(EndFoundBy::Silence),
+            EndOfUtterance::After(ms) => {
+                (self.unchanged_ms >= ms.saturating_add(MAX_UNCHANGED_MS)).then_some(EndFoundBy::Silence)
+            }
             EndOfUtterance::Agent | EndOfUtterance::Quick if self.is_final && settled_ms >= settle_ms => {
                 Some(EndFoundBy::Final)
             }
@@ -164,8 +161,8 @@ impl Call {
         rules.voice_end = end;
     }
 
-    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is how
-    /// long after the voice new words come. Audio that waited for its stream tells nothing.
+    /// A transcript was added to the utterance: measures how late it came. Without the recogniser's own times, that is
+    /// how long after the voice new words come. Audio that waited for its stream tells nothing.
     pub(super) fn note_lag(&mut self) {
         let Some(heard) = self.streams.utterance() else { return };
         let said = &heard.utterance;
@@ -191,7 +188,8 @@ impl Call {
     fn end_found(&self, heard: &Heard) -> Option<EndFoundBy> {
         let said = &heard.utterance;
         // A caller who types may go on to speak, and digits that are complete wait for the end of what he says.
-        if !self.inputs.is_empty() && !self.voice.is_speaking() {
+        let goes_on = self.voice.is_speaking() && self.silence_ms() < MAX_UNCHANGED_MS;
+        if !self.inputs.is_empty() && !goes_on {
             return Some(EndFoundBy::Digits);
         }
         // He may just go on: that a sound is a voice is known a tenth of a second after it began.
@@ -213,8 +211,8 @@ impl Call {
         known.end(self.end_rule(), self.config.timeouts.final_settle_ms, self.end_rules.agent.end_ms)
     }
 
-    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too soft for
-    /// the detector.
+    /// How long the caller has been silent since he spoke in this turn, in milliseconds. `None` if his voice is too
+    /// soft for the detector.
     fn silence_after(&self, heard: &Heard) -> Option<u64> {
         let end = self.voice.end_since(heard.began)?;
         let heard_ms =
@@ -222,19 +220,18 @@ impl Call {
         Some(heard_ms.min(self.now.ms_since(self.end_rules.voice_at.max(heard.opened_at))))
     }
 
-    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because nothing
-    /// new has come for as long as the recogniser takes.
+    /// Whether the transcripts so far have the end of the speech in them: by the recogniser's own times, or because
+    /// nothing new has come for as long as the recogniser takes.
     fn is_covered(&self, heard: &Heard, silence_ms: u64) -> bool {
         let voice_end = self.voice.end_since(heard.began).unwrap_or_default();
-        let tolerance = END_TOLERANCE_MS * BYTES_PER_MS as u64;
-        let by_times = heard.utterance.end().is_some_and(|end| end + tolerance >= voice_end);
+        let by_times = heard.utterance.end().is_some_and(|end| end + END_TOLERANCE >= voice_end);
         let lag_ms = self.end_rules.lag_ms;
         let came_after = heard.utterance.changed_at() >= self.end_rules.voice_at + lag_ms;
         by_times || came_after || silence_ms >= lag_ms + LAG_MARGIN_MS
     }
 
-    /// An agent may not understand an utterance that we ended before its recogniser was done: it answers that nobody spoke,
-    /// or that it did not understand. Then it gets the words as a text, once. Returns whether it does.
+    /// An agent may not understand an utterance that we ended before its recogniser was done: it answers that nobody
+    /// spoke, or that it did not understand. Then it gets the words as a text, once. Returns whether it does.
     pub(super) fn ask_misheard(&mut self, turn: TurnId, answer: &Answer) -> bool {
         let is_misheard = answer.query_text.is_empty() && answer.matched != Matched::Yes;
         let Some(words) = self.streams.words_of_early_end().filter(|_| is_misheard) else { return false };
@@ -276,7 +273,14 @@ mod tests {
         for rule in [EndOfUtterance::Agent, EndOfUtterance::Quick] {
             assert_eq!(end(rule, noise), Some(EndFoundBy::Silence), "{rule:?}");
         }
-        assert_eq!(known.end(EndOfUtterance::Agent, 1_000, Some(4_000)), None, "the agent asks for 4 s");
+        for asked_ms in [4_000, u64::MAX] {
+            assert_eq!(
+                known.end(EndOfUtterance::Agent, 1_000, Some(asked_ms)),
+                None,
+                "the agent asks for {asked_ms} ms"
+            );
+            assert_eq!(end(EndOfUtterance::After(asked_ms), noise), None);
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the caller hears instead of dead air: while the agent thinks, when a turn is retried, while the agent has not
 //! greeted him, and in place of an answer that cannot be played.
 //!
-//! A recording of the settings goes before anything else. While he waits for the greeting, the caller hears a sentence in
-//! his language, which the driver synthesises ahead of its time. If there is none, he hears a tone.
+//! A recording of the settings goes before anything else. While he waits for the greeting, the caller hears a sentence
+//! in his language, which the driver synthesises ahead of its time. If there is none, he hears a tone.
 
 use crate::audio::wav::is_wav;
 use crate::audio::{AudioFormat, to_mulaw};

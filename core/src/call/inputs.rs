@@ -59,9 +59,10 @@ impl AgentInputs {
         }
     }
 
-    /// The call has started. The agent is told the facts of the call, and the session parameters of the voice-url, which
-    /// override an agent's own and the facts: `param.NAME` is `NAME` for the agent. `user.NAME` tells of the caller, and `page`
-    /// is where the session begins. The agent's webhook is told who calls, unless the settings keep both numbers from it.
+    /// The call has started. The agent is told the facts of the call, and the session parameters of the voice-url,
+    /// which override an agent's own and the facts: `param.NAME` is `NAME` for the agent. `user.NAME` tells of the
+    /// caller, and `page` is where the session begins. The agent's webhook is told who calls, unless the settings keep
+    /// both numbers from it.
     pub(super) fn start(&mut self, facts: &CallFacts, told: &ToldFacts, custom: &BTreeMap<String, String>) {
         for (name, value) in told.parameters() {
             self.names.insert(&mut self.parameters, name, value);
@@ -100,8 +101,8 @@ impl AgentInputs {
         }
     }
 
-    /// The session goes on without its parameters, or the server may have lost them: the next stream sends all of them. `agents`: those that the agent
-    /// has set.
+    /// The session goes on without its parameters, or the server may have lost them: the next stream sends all of them.
+    /// `agents`: those that the agent has set.
     pub(super) fn resend_parameters(&mut self, agents: &Map<String, Value>) {
         let unsent = std::mem::replace(&mut self.parameters, self.known_parameters.clone());
         self.names.extend(&mut self.parameters, agents.clone());

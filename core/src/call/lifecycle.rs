@@ -31,8 +31,8 @@ use crate::twilio::Start;
 
 use super::no_input::Silence;
 
-/// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the noise
-/// in its audio could go on forever.
+/// How long we listen to the agent after its part has ended, in milliseconds. Without this limit, an answer or the
+/// noise in its audio could go on forever.
 const MAX_LAST_WORDS_MS: u64 = 60_000;
 
 /// How many characters a report has of the names of what was left out. An agent chooses the names.

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, Position};
 
-/// The audio of one level, in bytes: 20 ms.
-const SLOT: usize = 160;
-const SLOT_BYTES: Position = SLOT as Position;
+/// The audio of one level, in bytes: a frame.
+const SLOT_BYTES: Position = FRAME_BYTES as Position;
 
-/// The loudness of a stretch is the mean level of its loudest part of this length, in levels: 200 ms. So pauses do not count.
+/// The loudness of a stretch is the mean level of its loudest part of this length, in levels: 200 ms. So pauses do not
+/// count.
 const WINDOW: usize = 10;
 
 /// The levels of the last audio. What was not added counts as silence.
@@ -25,14 +25,14 @@ pub(super) struct LevelHistory {
 impl LevelHistory {
     /// Keeps that many milliseconds.
     pub(super) fn new(ms: usize) -> Self {
-        Self { levels: Vec::new(), slots: ms / 20, end: 0 }
+        Self { levels: Vec::new(), slots: ms * BYTES_PER_MS / FRAME_BYTES, end: 0 }
     }
 
-    /// Adds mu-law that begins at `position`. Audio before the end of what was added before changes nothing earlier than
-    /// the last 20 ms.
+    /// Adds mu-law that begins at `position`. Audio before the end of what was added before changes nothing earlier
+    /// than the last 20 ms.
     pub(super) fn add(&mut self, position: Position, mulaw: &[u8]) {
         let first = position / SLOT_BYTES;
-        for (slot, part) in (first..).zip(mulaw.chunks(SLOT)) {
+        for (slot, part) in (first..).zip(mulaw.chunks(FRAME_BYTES)) {
             self.set(slot, u16::try_from(mulaw_level(part)).unwrap_or(u16::MAX));
         }
     }
@@ -104,10 +104,14 @@ impl LevelHistory {
             let part = slot * SLOT_BYTES..(slot + 1) * SLOT_BYTES;
             if counts(part) { u32::from(self.levels[self.at(slot)]) } else { 0 }
         };
-        let levels: Vec<u32> = self.slots_of(&stretch).map(level).collect();
-        let windows = levels.windows(WINDOW.min(levels.len()).max(1));
-        let mean = |window: &[u32]| window.iter().sum::<u32>() / u32::try_from(window.len()).unwrap_or(u32::MAX).max(1);
-        windows.map(mean).max().unwrap_or(0)
+        let (mut last, mut sum, mut count, mut loudest) = ([0; WINDOW], 0, 0, 0);
+        for new in self.slots_of(&stretch).map(level) {
+            let oldest = std::mem::replace(&mut last[count % WINDOW], new);
+            sum = sum + new - oldest;
+            count += 1;
+            loudest = loudest.max(sum);
+        }
+        loudest / u32::try_from(count.clamp(1, WINDOW)).unwrap_or(u32::MAX)
     }
 }
 

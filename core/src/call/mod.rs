@@ -5,15 +5,15 @@
 //!
 //! These modules hold one part each and know nothing of a call: `playback` what the caller hears, `caller_audio` the
 //! caller's audio that waits for a stream or may be sent again, `inputs` what else the agent gets, `utterance` what the
-//! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the times
-//! of a turn's stages, and `timer` the deadlines.
+//! caller says in a turn, `echo` which words are the agent's own, `loudness` how loud both were, `stage_recorder` the
+//! times of a turn's stages, and `timer` the deadlines.
 //!
 //! These modules connect them: `twilio_side` and `agent_side` handle what comes from Twilio and from the agent,
-//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `speech_in_flight` what a stream no longer
-//! heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input` silence, `tools`
-//! the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis` answers without audio,
-//! `retry` failures, `replacement` streams that another one carries on, `unanswered` words to which nothing came,
-//! `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
+//! `answer` the agent's answers, `end_of_utterance` when the caller has finished, `speech_in_flight` what a stream no
+//! longer heard, `barge_in` barge-in, `prompt_guard` which words do not interrupt, `dtmf` the digits, `no_input`
+//! silence, `tools` the tools that the agent asks for, `fillers` what the caller hears while he waits, `synthesis`
+//! answers without audio, `retry` failures, `replacement` streams that another one carries on, `unanswered` words to
+//! which nothing came, `stream_watchdog` streams that do not respond, and `migration` the move to another media stream.
 
 mod agent_side;
 mod agent_voice;
@@ -53,8 +53,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, ToolCall};
-use crate::audio::BYTES_PER_MS;
-use crate::audio::voice::{Position, VoiceDetector};
+use crate::audio::bytes;
+use crate::audio::voice::VoiceDetector;
 use crate::call_facts::CallFacts;
 use crate::carried::CallProgress;
 use crate::config::{CallConfig, StartingInput};
@@ -77,7 +77,7 @@ use lifecycle::{Lifecycle, Migration};
 use no_input::Silence;
 use past_turns::PastTurns;
 use playback::{Moment, Playback, PlaybackOutput, ReturnedMark};
-use prompt_guard::HeardWords;
+use prompt_guard::{Backchannels, HeardWords};
 use retry::FailureStreak;
 use speech_in_flight::SpeechInFlight;
 use stage_recorder::StageRecorder;
@@ -92,7 +92,8 @@ pub use playback::CHUNK_MS;
 pub use streams::MAX_ANSWER_TEXT_BYTES;
 pub use timer::Timer;
 
-/// One media stream of a phone call, from the opening of its WebSocket to its close. The crate doc says how to drive it.
+/// One media stream of a phone call, from the opening of its WebSocket to its close. The crate doc says how to drive
+/// it.
 #[derive(Debug)]
 pub struct Call {
     config: Arc<CallConfig>,
@@ -110,6 +111,7 @@ pub struct Call {
     agent_voice: AgentVoice,
     echo: Echo,
     heard_words: HeardWords,
+    backchannels: Backchannels,
     caller: CallerAudio,
     voice: VoiceDetector,
     in_flight: SpeechInFlight,
@@ -210,6 +212,14 @@ pub enum Output {
     Close(CloseReason),
 }
 
+impl Output {
+    /// The report, if it is one.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        if let Self::Report(report) = self { Some(report) } else { None }
+    }
+}
+
 impl Call {
     /// A call whose WebSocket has just opened. Its deadlines count from `now`, usually [`CallTime::START`].
     #[must_use]
@@ -226,10 +236,11 @@ impl Call {
             inputs: AgentInputs::new(&config),
             playback: Playback::new(config.max_answer_ms),
             agent_voice: AgentVoice::default(),
-            echo: Echo::new(config.barge_in.echo_guard),
+            echo: Echo::new(config.barge_in.echo_guard, &config.words.language),
             heard_words: HeardWords::default(),
+            backchannels: Backchannels::new(&config),
             caller: CallerAudio::default(),
-            voice: VoiceDetector::new((MAX_KEPT_MS * BYTES_PER_MS) as Position),
+            voice: VoiceDetector::new(bytes(MAX_KEPT_MS as u64)),
             in_flight: SpeechInFlight::default(),
             digits: DigitCollector::default(),
             end_rules: EndRules::default(),
@@ -331,9 +342,9 @@ impl Call {
         self.set_fetch_timer();
     }
 
-    /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still plays. An
-    /// open stream listens on. An agent with one stream for each turn takes the results of its tools next, so no stream
-    /// opens before they are there.
+    /// No stream opens for audio while a prompt is fetched, because a new stream is told how long the prompt still
+    /// plays. An open stream listens on. An agent with one stream for each turn takes the results of its tools next, so
+    /// no stream opens before they are there.
     fn may_open_stream(&self) -> bool {
         let must_wait = self.inputs.is_empty() && self.playback.is_fetching() || self.awaits_tools();
         self.lifecycle.is_active() && self.streams.open().is_none() && !must_wait && !self.timers.is_set(Timer::Retry)

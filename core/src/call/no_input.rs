@@ -35,8 +35,8 @@ impl Call {
         self.now.ms_since(self.silence.since)
     }
 
-    /// Whether the caller hears the agent, or will as soon as what is queued has played. Audio in which nobody has spoken
-    /// yet does not count.
+    /// Whether the caller hears the agent, or will as soon as what is queued has played. Audio in which nobody has
+    /// spoken yet does not count.
     fn agent_speaks(&self) -> bool {
         let is_lead = self.playback.began_position().is_some_and(|playout| self.agent_voice.began(playout).is_none());
         self.playback.is_playing() && !is_lead
@@ -72,8 +72,8 @@ impl Call {
         })
     }
 
-    /// The caller has said nothing for too long. An agent that does not handle no-input gets an event. One that handles it
-    /// itself, and was told not to notice silence, may do so when the stream is half-closed.
+    /// The caller has said nothing for too long. An agent that does not handle no-input gets an event. One that handles
+    /// it itself, and was told not to notice silence, may do so when the stream is half-closed.
     pub(super) fn on_no_input(&mut self) {
         if self.streams.takes_input().is_none() {
             if self.config.no_input.event.is_none() {

@@ -1,8 +1,8 @@
 //! What was said in the session so far, for a server that may have lost it.
 //!
 //! An agent with one stream for the whole call (CES) keeps the conversation itself. If its stream fails, nobody knows
-//! whether it still has it, so the next stream brings what the caller and the agent said. A stream that replaces another
-//! one without a failure brings nothing.
+//! whether it still has it, so the next stream brings what the caller and the agent said. A stream that replaces
+//! another one without a failure brings nothing.
 //!
 //! ```text
 //! Keeps --stream failed--> Doubtful --next stream opens with the past turns--> Told --it responds--> Keeps
@@ -40,7 +40,7 @@ enum Server {
     /// It may have lost them.
     Doubtful,
     /// The open stream brought them. It has not responded.
-    Told,
+    Sent,
     /// It refuses to be told of them.
     Refuses,
 }
@@ -65,16 +65,16 @@ impl PastTurns {
     pub(super) fn bring(&mut self) -> Option<Vec<PastTurn>> {
         match self.server {
             Server::Doubtful => {
-                self.server = Server::Told;
+                self.server = Server::Sent;
                 Some(self.turns.iter().cloned().collect())
             }
-            Server::Keeps | Server::Told | Server::Refuses => None,
+            Server::Keeps | Server::Sent | Server::Refuses => None,
         }
     }
 
     /// The open stream has sent something: the server has taken what it was told.
     pub(super) fn note_response(&mut self) {
-        if self.server == Server::Told {
+        if self.server == Server::Sent {
             self.server = Server::Keeps;
         }
     }
@@ -82,10 +82,10 @@ impl PastTurns {
     /// The stream has failed. `is_refusal`: the server says that a request is not valid. Returns whether it may have
     /// refused the past turns.
     pub(super) fn note_failure(&mut self, is_refusal: bool) -> bool {
-        let refuses_turns = is_refusal && self.server == Server::Told && !self.turns.is_empty();
+        let refuses_turns = is_refusal && self.server == Server::Sent && !self.turns.is_empty();
         self.server = match self.server {
-            Server::Told if refuses_turns => Server::Refuses,
-            Server::Keeps | Server::Doubtful | Server::Told => Server::Doubtful,
+            Server::Sent if refuses_turns => Server::Refuses,
+            Server::Keeps | Server::Doubtful | Server::Sent => Server::Doubtful,
             Server::Refuses => Server::Refuses,
         };
         refuses_turns

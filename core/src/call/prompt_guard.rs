@@ -1,23 +1,23 @@
 //! Guards a prompt against words that should not interrupt it: the agent's own words that come back, and a listener's
 //! "mhm".
 //!
-//! What is certainly echo is nothing that the caller said: a turn that holds nothing else is replaced in silence. Words in
-//! doubt do not interrupt, and are the next turn. So are backchannels that are said at a prompt's end; in the middle of a
-//! prompt they answer nothing.
+//! What is certainly echo is nothing that the caller said: a turn that holds nothing else is replaced in silence. Words
+//! in doubt do not interrupt, and are the next turn. So are backchannels that are said at a prompt's end; in the middle
+//! of a prompt they answer nothing.
 
 use std::ops::Range;
 
 use crate::agent::{Answer, AnswerPart, Transcript};
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{Position, bytes};
 use crate::call::echo::Origin;
 use crate::call::synthesis::without_tags;
 use crate::call::utterance::{TurnAudio, onset};
 use crate::call::{Call, Timer};
+use crate::config::CallConfig;
 use crate::ids::TurnId;
 use crate::report::{GuardedFrom, Report};
-use crate::words::tokens::{Word, Words};
-use crate::words::{backchannels, or_words};
+use crate::words::backchannels;
+use crate::words::tokens::{Word, phrase};
 
 /// With this much of a prompt left, a backchannel does not answer it, in milliseconds.
 const MIN_REST_MS: u64 = 1_500;
@@ -36,7 +36,7 @@ pub(super) struct HeardWords {
     /// How many words of the latest transcript are not echo, if others are.
     beside_echo: Option<usize>,
     /// Whether it was reported that some of them are echo.
-    is_echo_told: bool,
+    is_echo_reported: bool,
     /// Where they were heard.
     stretch: Range<Position>,
     /// The playout in which the agent wanted to be interrupted by words that were not the caller's yet.
@@ -94,7 +94,7 @@ impl Call {
             words.finals = words.finals.max(source);
         }
         let is_all_echo = words.source() == Source::Echo;
-        let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_told, true);
+        let is_new = source == Source::Echo && !std::mem::replace(&mut words.is_echo_reported, true);
         if is_all_echo {
             // Its beginning was in doubt.
             self.streams.forget_words();
@@ -116,8 +116,7 @@ impl Call {
         stretch: &Range<Position>,
     ) -> (Source, Option<usize>) {
         let waiting = self.echo.newest().map_or(0, |turn| self.playback.waiting_bytes_of(turn));
-        let or = or_words(&self.config.words.language);
-        match self.echo.origin(&transcript.text, voice, stretch, or, waiting as Position) {
+        match self.echo.origin(&transcript.text, voice, stretch, waiting as Position) {
             Origin::Echo => (Source::Echo, None),
             Origin::Doubt => (Source::Doubt, None),
             Origin::Caller { words, .. } if self.is_backchannel(&words, transcript.is_final, onset) => {
@@ -133,10 +132,7 @@ impl Call {
         if words.is_empty() || began.is_none_or(|began| onset < began) {
             return false;
         }
-        match &self.config.barge_in.ignore {
-            Some(own) => consist_of(words, is_final, own.iter().map(String::as_str)),
-            None => consist_of(words, is_final, backchannels(&self.config.words.language).iter().copied()),
-        }
+        self.backchannels.are(words, is_final)
     }
 
     /// Whether the words of that turn are no answer to anything: the agent's own, or a backchannel in mid-prompt.
@@ -173,8 +169,8 @@ impl Call {
         }
     }
 
-    /// The agent wants its prompt stopped because it hears somebody. Returns whether that is not the caller, as far as we
-    /// know. If it is, his words will stop the prompt.
+    /// The agent wants its prompt stopped because it hears somebody. Returns whether that is not the caller, as far as
+    /// we know. If it is, his words will stop the prompt.
     pub(super) fn holds_interruption(&mut self, turn: TurnId) -> bool {
         let is_of_turn = self.heard_words.turn == Some(turn);
         let holds = match if is_of_turn { self.heard_words.source() } else { Source::Nothing } {
@@ -182,7 +178,7 @@ impl Call {
             Source::Caller => false,
             Source::Nothing => {
                 let now = self.caller.received();
-                let recent = now.saturating_sub(RECENT_MS * BYTES_PER_MS as Position);
+                let recent = now.saturating_sub(bytes(RECENT_MS));
                 // Its voice detector is another one, and may take for a voice what ours does not.
                 let from = self.voice.onset_since(recent).map_or(recent, |onset| onset.max(recent));
                 self.echo.is_soft_sound(&(from..now))
@@ -222,22 +218,34 @@ fn heard_until(transcript: &Transcript, audio: TurnAudio) -> Position {
     ends.unwrap_or(audio.written)
 }
 
-/// Whether words are some of these phrases, one after another. The last one may be unfinished, unless the words are final.
-fn consist_of<'a>(words: &[Word], is_final: bool, phrases: impl Iterator<Item = &'a str>) -> bool {
-    let phrases: Vec<Vec<Word>> = phrases.map(|phrase| Words::of(phrase, usize::MAX).words).collect();
-    let begins = |words: &[Word], phrase: &[Word]| {
-        let is_whole = words.len() >= phrase.len() || !is_final;
-        is_whole && phrase.iter().zip(words).all(|(a, b)| a.text == b.text)
-    };
-    // Which beginnings of the words consist of phrases.
-    let mut reached = vec![false; words.len() + 1];
-    reached[0] = true;
-    for at in 0..words.len() {
-        if reached[at] {
-            for phrase in phrases.iter().filter(|phrase| !phrase.is_empty() && begins(&words[at..], phrase)) {
-                reached[(at + phrase.len()).min(words.len())] = true;
+/// The phrases that alone do not interrupt a prompt, as words that can be compared.
+#[derive(Debug)]
+pub(super) struct Backchannels(Vec<Vec<String>>);
+
+impl Backchannels {
+    pub(super) fn new(config: &CallConfig) -> Self {
+        Self(match &config.barge_in.ignore {
+            Some(own) => own.iter().map(|text| phrase(text)).filter(|phrase| !phrase.is_empty()).collect(),
+            None => backchannels(&config.words.language).map(phrase).collect(),
+        })
+    }
+
+    /// Whether words are some of these, one after another. The last one may be unfinished, unless the words are final.
+    fn are(&self, words: &[Word], is_final: bool) -> bool {
+        let begins = |words: &[Word], phrase: &[String]| {
+            let is_whole = words.len() >= phrase.len() || !is_final;
+            is_whole && phrase.iter().zip(words).all(|(a, b)| *a == b.text)
+        };
+        // Which beginnings of the words consist of phrases.
+        let mut reached = vec![false; words.len() + 1];
+        reached[0] = true;
+        for at in 0..words.len() {
+            if reached[at] {
+                for phrase in self.0.iter().filter(|phrase| begins(&words[at..], phrase)) {
+                    reached[(at + phrase.len()).min(words.len())] = true;
+                }
             }
         }
+        reached[words.len()]
     }
-    reached[words.len()]
 }

@@ -1,5 +1,5 @@
-//! A stream that another one carries on, because the server will cut it or it is near the most audio that it takes. What
-//! the old stream has not answered goes to the new one.
+//! A stream that another one carries on, because the server will cut it or it is near the most audio that it takes.
+//! What the old stream has not answered goes to the new one.
 
 use crate::agent::{AgentCommand, TurnInput};
 use crate::call::lifecycle::Ending;

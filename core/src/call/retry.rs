@@ -14,7 +14,8 @@ use crate::time::CallTime;
 /// The longest backoff, in milliseconds.
 const MAX_BACKOFF_MS: u64 = 2_000;
 
-/// The shortest time after which a stream that did not fail has worked, in milliseconds: longer than any connection takes.
+/// The shortest time after which a stream that did not fail has worked, in milliseconds: longer than any connection
+/// takes.
 const MIN_WORKED_MS: u64 = 15_000;
 
 /// The gRPC code of an input that the agent refuses.
@@ -86,6 +87,9 @@ impl Call {
     fn stream_failed(&mut self, fault: AgentFault, last: Option<AgentCommand>) {
         let Some(mut broken) = self.streams.salvage() else { return };
         self.inputs.restore_parameters(std::mem::take(&mut broken.parameters));
+        if broken.is_silent && !broken.is_answered && !fault.transient {
+            return self.silence_refused(broken.turn, fault);
+        }
         self.failures.failed_turns = self.failures.failed_turns.saturating_add(1);
         let refuses_past_turns =
             self.streams.may_lose_session() && self.past_turns.note_failure(!fault.transient && fault.code == REFUSED);
@@ -94,17 +98,15 @@ impl Call {
             // There was nothing to answer yet, but the stream worked.
             self.failures.reset();
         }
-        if broken.is_silent && !fault.transient {
-            self.silence_refused(broken.turn, fault);
-        } else if broken.is_answered {
+        if broken.is_answered {
             self.answer_broke_off(broken, fault, last);
         } else {
             self.retry(broken, fault, refuses_past_turns);
         }
     }
 
-    /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller has said
-    /// nothing.
+    /// The agent does not take a stream in which nobody spoke, and refuses it as wrong. That is no failure: the caller
+    /// has said nothing.
     fn silence_refused(&mut self, turn: TurnId, fault: AgentFault) {
         self.report(Report::TurnFailed { turn, fault, retry_in_ms: Some(0), again_ms: 0 });
         self.stage_recorder.discard_open();
@@ -114,8 +116,8 @@ impl Call {
         self.count_no_input_turn(NoInputTurn { has_transcript: false, is_answered: false });
     }
 
-    /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is sent
-    /// again.
+    /// We do not ask again for an answer that has begun; its missing rest is lost. What the caller said during it is
+    /// sent again.
     fn answer_broke_off(&mut self, mut broken: Broken, fault: AgentFault, last: Option<AgentCommand>) {
         let again_ms = self.resend_speech() / BYTES_PER_MS as u64;
         self.requeue_inputs(&mut broken);

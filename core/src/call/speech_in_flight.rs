@@ -1,28 +1,28 @@
-//! Speech in flight: what the caller says between the end of an utterance at the agent's recogniser and the moment in which
-//! we know of it.
+//! Speech in flight: what the caller says between the end of an utterance at the agent's recogniser and the moment in
+//! which we know of it.
 //!
-//! Google is 20 to 120 ms away. What we write meanwhile goes into a stream that no longer listens, and audio that waited
-//! for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL`] before that
-//! voice on, and nothing from before the end of what the recogniser understood.
+//! Google is 20 to 120 ms away. What we write meanwhile goes into a stream that no longer listens, and audio that
+//! waited for a stream goes there all at once. If a voice begins in it, the next stream gets it from [`PRE_ROLL`]
+//! before that voice on, and nothing from before the end of what the recogniser understood.
 //!
-//! Where that end is, the recogniser's own times say. Without them a voice was not heard any more if it still sounded when
-//! the end came, because a recogniser ends an utterance after silence, or if it came after a long pause.
+//! Where that end is, the recogniser's own times say. Without them a voice was not heard any more if it still sounded
+//! when the end came, because a recogniser ends an utterance after silence, or if it came after a long pause.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::agent::{Matched, Transcript};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, Position, bytes};
 use crate::call::Call;
-use crate::call::caller_audio::Position;
+use crate::call::utterance::END_TOLERANCE;
 use crate::report::EndFoundBy;
 use crate::time::CallTime;
 
 /// How much audio before a voice goes to the next stream with it.
 const PRE_ROLL: Position = bytes(200);
 
-/// How long the end of an utterance takes to reach us at most, in milliseconds: the way there and back, and the time that
-/// the recogniser needs. What was written earlier was heard.
+/// How long the end of an utterance takes to reach us at most, in milliseconds: the way there and back, and the time
+/// that the recogniser needs. What was written earlier was heard.
 const MAX_FLIGHT_MS: u64 = 1_000;
 
 /// How often we note how much was written, in milliseconds.
@@ -33,13 +33,6 @@ const MIN_SILENCE: Position = bytes(300);
 
 /// The silence after which a recogniser has ended an utterance for certain.
 const MAX_SILENCE: Position = bytes(1_000);
-
-/// How much earlier than our voice detector a recogniser places the end of a word.
-const TOLERANCE: Position = bytes(150);
-
-const fn bytes(ms: u64) -> Position {
-    ms * BYTES_PER_MS as Position
-}
 
 /// What we know of the last stream that got the caller's audio.
 #[derive(Debug, Default)]
@@ -81,7 +74,7 @@ enum EndedBy {
     /// Its recogniser said so.
     Agent,
     /// The agent did not say so: it answered, or nothing followed a final transcript.
-    Untold,
+    Unannounced,
 }
 
 impl Understood {
@@ -132,7 +125,7 @@ impl SpeechInFlight {
         let until = self.position(transcript.end_ms, written);
         self.understood.add(transcript.is_final, until);
         // The words in an answer are no news.
-        if self.ended_by != EndedBy::Untold {
+        if self.ended_by != EndedBy::Unannounced {
             self.at_transcript = Some(self.on_its_way(written));
         }
     }
@@ -147,7 +140,7 @@ impl SpeechInFlight {
 
     /// A time of the stream's audio as a position. `None` if it lies beyond what was written.
     fn position(&self, ms: Option<u64>, written: Position) -> Option<Position> {
-        let at = self.began.saturating_add(ms?.saturating_mul(BYTES_PER_MS as u64));
+        let at = self.began.saturating_add(bytes(ms?));
         (at <= written).then_some(at)
     }
 
@@ -164,18 +157,23 @@ impl SpeechInFlight {
         kept_from
     }
 
-    /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's audio.
-    fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>) -> Option<Position> {
+    /// Where the audio begins that the next stream must get again. `voices`: the stretches of voice in the caller's
+    /// audio. `next`: where that stream begins otherwise. If it is a retry, that is before what was in flight.
+    fn unheard_from(&mut self, voices: impl Iterator<Item = Range<Position>>, next: Position) -> Option<Position> {
         let mut flight = self.flight.take()?;
         let written = flight.end;
-        if let (EndedBy::Untold, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
+        if let (EndedBy::Unannounced, Some(at_transcript)) = (self.ended_by, &self.at_transcript) {
             // Then the end is as old as the last words.
             flight = at_transcript.clone();
         }
         let begins = self.first_unheard(voices.take_while(|voice| voice.start < written), &flight)?;
-        self.resent = Some(begins);
         let earliest = self.understood.until().unwrap_or_default().max(self.began);
-        Some(begins.saturating_sub(PRE_ROLL).max(earliest))
+        let from = begins.saturating_sub(PRE_ROLL).max(earliest);
+        if from >= next {
+            return None;
+        }
+        self.resent = Some(begins);
+        Some(from)
     }
 
     /// The same at the answer of a stream that goes on: what the answer cannot be to.
@@ -216,7 +214,7 @@ impl SpeechInFlight {
             _ if voice.start >= flight.end => Some(voice.start),
             Understood::Final(until) if voice.start >= until => is_in_flight.then_some(voice.start),
             Understood::Final(until) => {
-                (sounds && until >= flight.start && voice.end >= until + TOLERANCE).then_some(until)
+                (sounds && until >= flight.start && voice.end >= until + END_TOLERANCE).then_some(until)
             }
             Understood::Nothing | Understood::Untimed | Understood::Interim(_) => {
                 let after_pause = last.is_some_and(|last| voice.start >= last.end + MAX_SILENCE);
@@ -250,7 +248,7 @@ impl Call {
     /// The utterance is over, and so is its stream for the caller's audio.
     pub(super) fn note_end_found(&mut self, found_by: EndFoundBy) {
         match found_by {
-            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Untold,
+            EndFoundBy::Answer | EndFoundBy::Final => self.in_flight.ended_by = EndedBy::Unannounced,
             EndFoundBy::Agent
             | EndFoundBy::Quick
             | EndFoundBy::Silence
@@ -269,8 +267,8 @@ impl Call {
     /// A stream opens that gets the caller's audio: it begins with what the last one did not hear. Returns how much
     /// that is, in milliseconds.
     pub(super) fn resend_in_flight(&mut self) -> u64 {
-        let voices = self.voice.stretches();
-        let bytes = self.in_flight.unheard_from(voices).map_or(0, |from| self.caller.rewind_to(from));
+        let unheard = self.in_flight.unheard_from(self.voice.stretches(), self.caller.written());
+        let bytes = unheard.map_or(0, |from| self.caller.rewind_to(from));
         self.caller.hold(None);
         self.caller.forget_written();
         self.in_flight.listens(self.caller.written(), self.now);
@@ -280,7 +278,7 @@ impl Call {
     /// The agent answers, and its stream goes on: keeps what the caller says that it cannot have answered.
     pub(super) fn keep_unanswered(&mut self) {
         if self.streams.listening().is_some() {
-            self.in_flight.ended_by = EndedBy::Untold;
+            self.in_flight.ended_by = EndedBy::Unannounced;
             let from = self.in_flight.unanswered_from(self.voice.stretches(), self.caller.written());
             self.caller.hold(from);
         }

@@ -1,11 +1,11 @@
 //! Streams that do not respond. A recogniser that works sends a transcript within a second of speech, ends the
 //! utterance after it, and reports no-input. If its stream stalls, the caller speaks into the void.
 
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, bytes};
 use crate::call::Call;
 use crate::call::streams::{CLEAR_SPEECH_MS, StreamWatchdog};
 
-/// How long before the level rose the first word may have begun, in milliseconds.
+/// How long before the voice detector's onset the first word may have begun, in milliseconds.
 const LEAD_MS: u64 = 300;
 
 impl Call {
@@ -34,7 +34,7 @@ impl Call {
         let ms = (self.frame.len() / BYTES_PER_MS) as u64;
         if let Some(onset) = self.voice.speaking_since() {
             watchdog.voice_ms += ms;
-            watchdog.from.get_or_insert(onset.saturating_sub(LEAD_MS * BYTES_PER_MS as u64).max(heard.began));
+            watchdog.from.get_or_insert(onset.saturating_sub(bytes(LEAD_MS)).max(heard.began));
         }
         if watchdog.voice_ms >= CLEAR_SPEECH_MS || !heard.utterance.is_empty() {
             watchdog.ms += ms;

@@ -1,5 +1,5 @@
-//! Answers that the agent has written and not spoken: its speech synthesis has failed, or its audio has a coding that we
-//! cannot play. The driver synthesises the text. If it cannot, the caller hears a filler.
+//! Answers that the agent has written and not spoken: its speech synthesis has failed, or its audio has a coding that
+//! we cannot play. The driver synthesises the text. If it cannot, the caller hears a filler.
 
 use crate::agent::{Answer, Prompt};
 use crate::audio::ToMulaw;

@@ -1,7 +1,7 @@
 //! What Twilio's messages do to a call.
 
 use crate::agent::{AgentCommand, MAX_AUDIO_BYTES};
-use crate::audio::BYTES_PER_MS;
+use crate::audio::{BYTES_PER_MS, bytes};
 use crate::call::lifecycle::Lifecycle;
 use crate::call::streams::{AtLimit, Rotation};
 use crate::call::timer::Timer;
@@ -132,7 +132,7 @@ impl Call {
 
     /// Tells a stream that lasts for the whole call whether the caller is in the middle of what he says.
     fn note_speech(&mut self) {
-        let recent = self.caller.received().saturating_sub(PAUSE_IN_SPEECH_MS * BYTES_PER_MS as u64);
+        let recent = self.caller.received().saturating_sub(bytes(PAUSE_IN_SPEECH_MS));
         self.tell_speech(self.voice.end_since(recent).is_some());
     }
 

@@ -1,14 +1,16 @@
 //! What the caller has said in one turn, and whether it counts as barge-in.
 
 use crate::agent::Transcript;
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, Position, bytes};
 use crate::config::BargeIn;
 use crate::time::CallTime;
 
 /// How long before its transcript speech began at the latest, in milliseconds. For a caller whose voice is too quiet
 /// for the voice detector.
 const RECOGNITION_MS: u64 = 300;
+
+/// How much earlier than our voice detector a recogniser places the end of a word.
+pub(super) const END_TOLERANCE: Position = bytes(150);
 
 /// How much of an utterance is kept, in bytes. The agent hears all of it.
 const MAX_TEXT_BYTES: usize = 8 << 10;
@@ -19,7 +21,8 @@ pub(super) struct Utterance {
     words: usize,
     /// All that was understood.
     text: String,
-    /// How much of the text is final, in bytes. A recogniser may send one final transcript for each part of an utterance.
+    /// How much of the text is final, in bytes. A recogniser may send one final transcript for each part of an
+    /// utterance.
     final_bytes: usize,
     /// Where the speech began. Set by the first transcript.
     onset: Option<Position>,
@@ -38,7 +41,7 @@ pub(super) struct TurnAudio {
     pub(super) turn_began: Position,
     /// How much of the caller's audio the turn has got.
     pub(super) written: Position,
-    /// Where the voice in the turn's audio began, by its level.
+    /// Where the voice in the turn's audio began, by the voice detector.
     pub(super) voice_onset: Option<Position>,
     pub(super) now: CallTime,
 }
@@ -47,7 +50,7 @@ impl TurnAudio {
     /// A time of the turn's audio, in milliseconds, as a position. Speech lies within the audio that was sent, whatever
     /// the agent says.
     pub(super) fn at(self, ms: u64) -> Position {
-        self.turn_began.saturating_add(ms.saturating_mul(BYTES_PER_MS as u64)).min(self.written)
+        self.turn_began.saturating_add(bytes(ms)).min(self.written)
     }
 }
 
@@ -140,10 +143,10 @@ impl Utterance {
 }
 
 /// Where the speech of a first transcript began. Taken from the recogniser's word times if there are any, else from the
-/// rise of the voice's level, else from a guess based on where the recognised speech ends.
+/// voice detector, else from a guess based on where the recognised speech ends.
 pub(super) fn onset(transcript: &Transcript, audio: TurnAudio) -> Position {
     let end = transcript.end_ms.map_or(audio.written, |ms| audio.at(ms));
-    let guess = end.saturating_sub(RECOGNITION_MS * BYTES_PER_MS as u64).max(audio.turn_began);
+    let guess = end.saturating_sub(bytes(RECOGNITION_MS)).max(audio.turn_began);
     transcript.start_ms.map(|ms| audio.at(ms)).or(audio.voice_onset).unwrap_or(guess)
 }
 
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_too_soft_for_the_level_still_interrupts() {
+    fn a_voice_too_soft_for_the_detector_still_interrupts() {
         assert!(interrupts(&transcript("stop"), heard(13 * SECOND, None), &BargeIn::default()));
     }
 

@@ -1,4 +1,5 @@
-//! A tone that says that somebody is being called: for a caller who waits where no recording and no sentence can be had.
+//! A tone that says that somebody is being called: for a caller who waits where no recording and no sentence can be
+//! had.
 //!
 //! 425 Hz for a second, as most networks ring (ITU-T E.180). It is the same on every machine: it needs no sine of the
 //! platform's.

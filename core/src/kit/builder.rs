@@ -9,7 +9,7 @@ use crate::config::{CallConfig, StartingInput};
 use crate::edition::Edition;
 use crate::kit::recording::Recording;
 use crate::replay::script::{NO_INPUT_MS, Script, ScriptAnswer, ScriptTurn, TurnBegin};
-use crate::replay::{CallerStep, PlayedCall, ScriptedCall, When, play_script, speech_span};
+use crate::replay::{CallerStep, PlayedCall, ScriptedCall, When, play_script};
 use crate::tape::Tape;
 
 /// How long people wait before they answer, in milliseconds.
@@ -136,11 +136,11 @@ impl TapeBuilder {
     #[track_caller]
     pub fn caller_says(self, recording: impl Into<Recording>) -> Self {
         let audio = playable("caller_says", recording.into().to_caller());
-        let Some(span) = speech_span(&audio) else {
-            panic!("caller_says: nobody speaks in this recording; for silence there is caller_stays_silent_ms");
-        };
         let understood = format!("[{}.{} s of speech]", audio.len() / 8_000, audio.len() / 800 % 10);
         let step = CallerStep::Say { when: self.when(), label: format!("step {}", self.steps.len() + 1), audio };
+        let Some(span) = step.speech_span() else {
+            panic!("caller_says: nobody speaks in this recording; for silence there is caller_stays_silent_ms");
+        };
         self.step(step, TurnBegin::Speech { span, barges_in: false }, understood)
     }
 

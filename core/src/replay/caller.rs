@@ -1,18 +1,17 @@
-//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at its
-//! time. Both the simulated Twilio and the offline run of a conversation file play this caller.
+//! The caller of a call that is played: says recordings, presses keys, sends texts, waits and hangs up, each step at
+//! its time. Both the simulated Twilio and the offline run of a conversation file play this caller.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
-use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES, FRAME_MS, MULAW_SILENCE};
+use crate::checksum::Checksum;
+use crate::tape::StepInput;
 
-/// Bytes of a frame: 20 ms.
-pub const FRAME_BYTES: usize = 160;
-
-/// Milliseconds of a frame.
-pub const FRAME_MS: u64 = 20;
+/// How long a caller waits for the time of his next step while nobody speaks, in milliseconds. Then he hangs up.
+pub const STEP_TIMEOUT_MS: u64 = 20_000;
 
 /// How long a key and the pause after it last, in milliseconds.
 const KEY_MS: u64 = 240;
@@ -87,12 +86,58 @@ impl CallerStep {
     }
 
     /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
-    pub(super) fn speech_ms(&self) -> Option<u64> {
-        if let Self::Say { audio, .. } = self { speech_ms(audio) } else { None }
+    /// Where its speech begins and ends, in milliseconds from its beginning. `None`: nobody speaks in it.
+    pub(crate) fn speech_span(&self) -> Option<Range<u64>> {
+        let Self::Say { audio, .. } = self else { return None };
+        let is_voiced = |frame: &[u8]| frame.iter().any(|&code| code != MULAW_SILENCE) && is_voice(frame);
+        let first = audio.chunks(FRAME_BYTES).position(is_voiced)?;
+        let last = audio.chunks(FRAME_BYTES).rposition(is_voiced)?;
+        let ms = |bytes: usize| (bytes.min(audio.len()) / BYTES_PER_MS) as u64;
+        Some(ms(first * FRAME_BYTES)..ms((last + 1) * FRAME_BYTES))
+    }
+
+    /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
+    #[must_use]
+    pub fn speech_ms(&self) -> Option<u64> {
+        self.speech_span().map(|span| span.end)
+    }
+
+    /// From when on he waits for the answer, in milliseconds from its beginning. `None`: from its end.
+    #[must_use]
+    pub fn waits_from_ms(&self) -> Option<u64> {
+        if matches!(self, Self::Wait { .. }) { Some(0) } else { self.speech_ms() }
+    }
+
+    /// The step as the header of a recorded run has it.
+    #[must_use]
+    pub fn input(&self) -> StepInput {
+        match self {
+            Self::Say { audio, .. } => {
+                StepInput::Audio { ms: (audio.len() / BYTES_PER_MS) as u64, sum: Checksum::of(audio).to_string() }
+            }
+            Self::Press { digits, .. } => StepInput::Digits { digits: digits.clone() },
+            Self::Text { text, .. } => StepInput::Text { text: text.clone() },
+            Self::Wait { ms, .. } => StepInput::Wait { ms: *ms },
+            Self::HangUp { .. } => StepInput::HangUp,
+        }
     }
 }
 
-/// What the caller hears at this moment.
+/// Whether a frame is as loud as a voice.
+pub(super) fn is_voice(frame: &[u8]) -> bool {
+    mulaw_level(frame) > MIN_VOICE_LEVEL
+}
+
+/// How long a caller has waited who has been waiting from one moment and hears the answer at the other, both in
+/// milliseconds. Negative: the answer began more than a frame before he waited for one.
+#[must_use]
+pub fn waited_ms(from_ms: u64, heard_ms: u64) -> i64 {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let early_ms = from_ms.saturating_sub(heard_ms);
+    if early_ms > FRAME_MS { -signed(early_ms) } else { signed(heard_ms.saturating_sub(from_ms)) }
+}
+
+/// The audio that the caller hears at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentAudio {
     /// The time of the call, in milliseconds.
@@ -124,7 +169,7 @@ enum Doing {
     Waiting { until_ms: u64 },
 }
 
-/// What happens when the caller takes a step.
+/// A thing that happens when the caller takes a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallerAct {
     /// A step begins: its number, from 0.
@@ -155,12 +200,12 @@ pub enum CallerAct {
     Ends(usize),
 }
 
-/// What the caller does in one frame.
+/// The caller in one frame.
 #[derive(Debug, Default)]
 pub struct CallerFrame {
-    /// What the microphone hears: mu-law, [`FRAME_BYTES`].
+    /// The audio at the microphone: mu-law, [`FRAME_BYTES`].
     pub frame: Vec<u8>,
-    /// What he does, in order.
+    /// His acts, in order.
     pub acts: Vec<CallerAct>,
     /// Whether he hangs up.
     pub hangs_up: bool,
@@ -200,8 +245,8 @@ impl Caller {
         self.since_ms.max(self.agent_silent_since_ms)
     }
 
-    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is doing
-    /// something.
+    /// How long he has been waiting for the time of his next step while nobody speaks, in milliseconds. 0 if he is
+    /// doing something.
     #[must_use]
     pub fn idle_ms(&self, now_ms: u64) -> u64 {
         let is_idle = matches!(self.doing, Doing::Nothing) && self.agent_began_ms.is_none();
@@ -312,26 +357,16 @@ impl Caller {
     }
 }
 
-/// Where the speech of a recording ends, in milliseconds from its beginning. `None` if nobody speaks in it.
-#[must_use]
-pub fn speech_ms(mulaw: &[u8]) -> Option<u64> {
-    speech_span(mulaw).map(|span| span.end)
-}
-
-/// Where the speech of a recording begins and ends, in milliseconds from its beginning. `None` if nobody speaks in it.
-pub(crate) fn speech_span(mulaw: &[u8]) -> Option<Range<u64>> {
-    let is_voiced =
-        |frame: &[u8]| frame.iter().any(|&code| code != MULAW_SILENCE) && mulaw_level(frame) > MIN_VOICE_LEVEL;
-    let mut frames = mulaw.chunks(FRAME_BYTES);
-    let last = frames.rposition(is_voiced)?;
-    let first = mulaw.chunks(FRAME_BYTES).position(is_voiced)?;
-    let ms = |bytes: usize| (bytes.min(mulaw.len()) / BYTES_PER_MS) as u64;
-    Some(ms(first * FRAME_BYTES)..ms((last + 1) * FRAME_BYTES))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_begins_before_the_caller_waits_for_one_is_told_from_a_quick_one() {
+        assert_eq!([waited_ms(1_000, 1_300), waited_ms(1_000, 985), waited_ms(1_000, 700)], [300, 0, -300]);
+        let wait = CallerStep::Wait { when: When::AgentSilent(0), ms: 2_000 };
+        assert_eq!((wait.waits_from_ms(), wait.speech_ms()), (Some(0), None));
+    }
 
     /// Runs a caller for some frames; the agent speaks in the given span. Returns what he does and when, without the
     /// beginnings and ends of his steps.

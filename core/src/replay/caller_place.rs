@@ -1,5 +1,7 @@
 //! Places in the caller's audio: told from what he said, because that is what an agent hears.
 
+use crate::replay::caller::CallerStep;
+
 /// A place in the caller's audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -28,9 +30,9 @@ struct Span {
 }
 
 impl CallerSteps {
-    /// Adds a step: where its speech ends, in milliseconds from its beginning, and where it begins.
-    pub(super) fn add(&mut self, speech_ms: Option<u64>, from_ms: Option<u64>) {
-        self.steps.push(Span { from_ms, speech_ms });
+    /// Adds a step that begins there.
+    pub(super) fn add(&mut self, step: &CallerStep, from_ms: Option<u64>) {
+        self.steps.push(Span { from_ms, speech_ms: step.speech_ms() });
     }
 
     /// The step begins there.

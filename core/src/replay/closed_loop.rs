@@ -12,12 +12,12 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::AgentEvent;
 use crate::audio::wav::write_wav;
-use crate::audio::{AudioFormat, BYTES_PER_MS, buzz};
+use crate::audio::{AudioFormat, BYTES_PER_MS, FRAME_MS, buzz};
 use crate::call::{Input, Output, UpdateResult};
 use crate::config::CallConfig;
 use crate::edition::Edition;
 use crate::ids::{FetchId, StreamId, ToolsId};
-use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, FRAME_MS};
+use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, STEP_TIMEOUT_MS};
 use crate::replay::caller_place::CallerSteps;
 use crate::replay::played_agent::{AgentSource, Divergence, PlayedAgent};
 use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
@@ -32,19 +32,17 @@ use crate::twilio::{Inbound, parse};
 /// The longest call that is played, in milliseconds.
 const MAX_CALL_MS: u64 = 3_600_000;
 
-/// How long a caller waits for the time of his next step while nobody speaks, in milliseconds. Then he hangs up.
-pub const PATIENCE_MS: u64 = 20_000;
-
 /// Plays the call of a tape with a caller who takes these steps. The tape must have the header of a conversation, and
-/// `steps` must be the steps that it describes: see [`Conversation::difference`](crate::tape::Conversation::difference).
-/// A tape of another caller leads to a [`Divergence`](super::Divergence).
+/// `steps` must be the steps that it describes: see
+/// [`Conversation::difference`](crate::tape::Conversation::difference). A tape of another caller leads to a
+/// [`Divergence`](super::Divergence).
 #[must_use]
 pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCall {
     let mut recorded = CallerSteps::default();
     let recorded_steps = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
     let mut places = recorded_steps.map(|step| step.from_ms);
     for step in &steps {
-        recorded.add(step.speech_ms(), places.next().flatten());
+        recorded.add(step, places.next().flatten());
     }
     let agent = AgentSource::Tape(Box::new(RecordedAgent::of(tape, &recorded)));
     let mut closed_loop = ClosedLoop::new(agent, RecordedDriver::of(tape), steps, config, tape.header.mask);
@@ -57,11 +55,11 @@ pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCa
 pub(crate) struct ScriptedCall {
     pub(crate) edition: Edition,
     pub(crate) config: CallConfig,
-    /// What Twilio sends before the first frame.
+    /// The messages of Twilio before the first frame.
     pub(crate) opening: Vec<String>,
     pub(crate) steps: Vec<CallerStep>,
     pub(crate) script: Script,
-    /// What the call may fetch, by address.
+    /// The audio that the call may fetch, by address.
     pub(crate) recordings: BTreeMap<String, Vec<u8>>,
 }
 
@@ -93,7 +91,7 @@ struct ClosedLoop {
     gave_up: bool,
 }
 
-/// What happens next.
+/// The next thing that happens.
 enum Next {
     Mark,
     Agent,
@@ -105,13 +103,13 @@ enum Next {
 impl ClosedLoop {
     fn new(agent: AgentSource, driver: RecordedDriver, steps: Vec<CallerStep>, config: CallConfig, mask: Mask) -> Self {
         let mut places = CallerSteps::default();
-        steps.iter().for_each(|step| places.add(step.speech_ms(), None));
+        steps.iter().for_each(|step| places.add(step, None));
         Self {
             agent: PlayedAgent::new(agent),
             driver,
             player: Player::new(config, Marks::Simulated, mask),
             steps: places,
-            times: steps.iter().map(|step| StepTimes::of(step.speech_ms())).collect(),
+            times: steps.iter().map(StepTimes::of).collect(),
             caller: Caller::new(steps),
             messages: Vec::new(),
             handled: 0,
@@ -173,6 +171,7 @@ impl ClosedLoop {
                     self.hang_up();
                 }
             }
+            Some(DriverInput::Stopped) => self.hang_up(),
             Some(DriverInput::Fetched(id, audio)) => {
                 self.feed(&Input::Fetched(id, audio.as_deref().map_err(String::as_str)));
             }
@@ -194,7 +193,7 @@ impl ClosedLoop {
         if moment.hangs_up {
             return self.hang_up();
         }
-        if self.caller.idle_ms(now_ms) > PATIENCE_MS {
+        if self.caller.idle_ms(now_ms) > STEP_TIMEOUT_MS {
             self.gave_up = true;
             return self.hang_up();
         }
@@ -249,45 +248,46 @@ impl ClosedLoop {
     }
 
     fn finish(self) -> PlayedCall {
-        PlayedCall {
-            replayed: self.player.finish(),
-            steps: self.times,
-            messages: self.messages,
-            divergence: self.agent.divergence.or(self.driver.divergence),
-            gave_up: self.gave_up,
-        }
+        let divergence = self.agent.divergence.or(self.driver.divergence);
+        let mut played = PlayedCall::new(self.player.finish(), self.times, self.messages);
+        (played.divergence, played.gave_up) = (divergence, self.gave_up);
+        played
     }
 }
 
-/// What Twilio sends before the first frame, as it is on the tape.
+/// The messages of Twilio before the first frame, as they are on the tape.
 fn opening(tape: &Tape) -> Vec<String> {
     let text = |input: &TapeInput| if let TapeInput::Twilio(text) = input { Some(text.clone()) } else { None };
     let texts = tape.inputs.iter().filter_map(|(_, input)| text(input));
     texts.take_while(|text| !matches!(parse(text), Ok(Inbound::Media(_)))).collect()
 }
 
-/// What the driver passes in.
+/// An input that the driver passes in.
 #[derive(Debug, Clone)]
 enum DriverInput {
     Updated(UpdateResult),
+    /// The media stream stops, because the update has taken the call away.
+    Stopped,
     Fetched(FetchId, Fetch),
     ToolsRun(ToolsId, Vec<ToolOutcome>),
 }
 
-/// What a tool gave, or a sentence that says why it gave nothing.
+/// The result of a tool, or a sentence that says why it gave nothing.
 type ToolOutcome = Result<Map<String, Value>, String>;
 
-/// What a fetch gave, or a sentence that says why it gave nothing.
+/// The audio of a fetch, or a sentence that says why it gave nothing.
 type Fetch = Result<Vec<u8>, String>;
 
 /// The driver of a recorded call: it answers what the call asks for as it did then, and takes as long.
 #[derive(Debug, Default)]
 struct RecordedDriver {
-    updates: VecDeque<(u64, UpdateResult)>,
+    /// The answer to each update, or the stop of the media stream, and after how long it came. `None`: neither came.
+    updates: VecDeque<Option<(u64, DriverInput)>>,
     fetches: BTreeMap<String, VecDeque<(u64, Fetch)>>,
     tools: VecDeque<(u64, Vec<ToolOutcome>)>,
     waiting: Vec<(CallTime, DriverInput)>,
-    /// What the driver of a test fetches, by address. It speaks any text. `None`: there is a tape.
+    /// The audio that the driver of a test fetches, by address. It speaks any text, and its updates are accepted.
+    /// `None`: there is a tape.
     recordings: Option<BTreeMap<String, Vec<u8>>>,
     divergence: Option<Divergence>,
 }
@@ -303,7 +303,7 @@ impl RecordedDriver {
         Self { recordings: Some(recordings), ..Self::default() }
     }
 
-    /// What the driver of a test fetches.
+    /// The audio that the driver of a test fetches.
     fn recording(&self, uri: &str) -> Option<Fetch> {
         let recordings = self.recordings.as_ref()?;
         if let Some(text) = uri.strip_prefix("text:").or_else(|| uri.strip_prefix("ssml:")) {
@@ -323,7 +323,7 @@ impl RecordedDriver {
         for (at, input) in &tape.inputs {
             if let TapeInput::Updated(result) = input {
                 let after_ms = since(*at, &|message| message.get("update").is_some());
-                driver.updates.push_back((after_ms, *result));
+                driver.updates.push_back(Some((after_ms, DriverInput::Updated(*result))));
             } else if let TapeInput::Fetched(id, audio) = input {
                 let is_it = |message: &Value| message.pointer("/fetch/id") == Some(&json!(id));
                 let uri = asked.iter().find(|(_, message)| is_it(message));
@@ -335,14 +335,21 @@ impl RecordedDriver {
                 driver.tools.push_back((since(*at, &is_it), results.clone()));
             }
         }
+        // Twilio stops the media stream of a call that an update takes away, often before it answers the update.
+        let stop = tape.inputs.iter().find(|(_, input)| is_stop(input));
+        let updates = asked.iter().filter(|(_, message)| message.get("update").is_some());
+        for (asked_at, _) in updates.skip(driver.updates.len()) {
+            let stop = stop.filter(|(at, _)| at >= asked_at);
+            driver.updates.push_back(stop.map(|(at, _)| (at.ms_since(*asked_at), DriverInput::Stopped)));
+        }
         driver
     }
 
     fn output(&mut self, at: CallTime, output: &Output) {
         match output {
             Output::Update { .. } => {
-                let (after_ms, result) = self.updates.pop_front().unwrap_or((0, UpdateResult::Accepted));
-                self.waiting.push((at + after_ms, DriverInput::Updated(result)));
+                let answer = self.answer_to_update(at);
+                self.waiting.extend(answer.map(|(after_ms, input)| (at + after_ms, input)));
             }
             Output::Fetch(id, uri) => {
                 let recorded = self.fetches.get_mut(uri).and_then(VecDeque::pop_front);
@@ -363,6 +370,18 @@ impl RecordedDriver {
         }
     }
 
+    /// The input that follows an update, and after how long. `None`: none does.
+    fn answer_to_update(&mut self, at: CallTime) -> Option<(u64, DriverInput)> {
+        match self.updates.pop_front() {
+            Some(recorded) => recorded,
+            None if self.recordings.is_some() => Some((0, DriverInput::Updated(UpdateResult::Accepted))),
+            None => {
+                self.diverge(at, "the call is handed off, and in the recording it was not");
+                None
+            }
+        }
+    }
+
     fn diverge(&mut self, at: CallTime, what: &str) {
         self.divergence.get_or_insert(Divergence { at, what: what.to_owned() });
     }
@@ -378,7 +397,12 @@ impl RecordedDriver {
     }
 }
 
-/// What the call asked its driver for, from a line of a tape.
+fn is_stop(input: &TapeInput) -> bool {
+    let TapeInput::Twilio(text) = input else { return *input == TapeInput::TwilioClosed };
+    matches!(parse(text), Ok(Inbound::Stop))
+}
+
+/// A request of the call to its driver, from a line of a tape.
 fn asked(line: &str) -> Option<(CallTime, Value)> {
     let mut line: Value = serde_json::from_str(line).ok()?;
     let at = line["at_ms"].as_u64().map(CallTime::from_ms)?;

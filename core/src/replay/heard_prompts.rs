@@ -1,22 +1,21 @@
-//! What the caller hears of the agent, and when: the media of a call as Twilio plays it.
+//! The prompts as the caller hears them, and when: the media of a call as Twilio plays it.
 
-use crate::audio::BYTES_PER_MS;
-use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
+use crate::audio::{BYTES_PER_MS, FRAME_BYTES};
 use crate::call::Output;
 use crate::replay::Replayed;
-use crate::replay::caller::FRAME_BYTES;
+use crate::replay::caller::is_voice;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
 /// The media of a call, in order, each with the time at which it is heard.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct HeardPrompts {
     media: Vec<Heard>,
     /// When prompts were cut, with the beginning of what was playing.
     cuts: Vec<(CallTime, CallTime)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 struct Heard {
     sent: CallTime,
     from: CallTime,
@@ -46,7 +45,7 @@ impl HeardPrompts {
         let before = self.media.last().filter(|last| last.to >= sent);
         let (from, prompt) = before.map_or((sent, sent), |last| (last.to, last.prompt));
         let to = from + (audio.len() / BYTES_PER_MS) as u64;
-        let voice = audio.chunks(FRAME_BYTES).position(|frame| mulaw_level(frame) > MIN_VOICE_LEVEL);
+        let voice = audio.chunks(FRAME_BYTES).position(is_voice);
         let voice_ms = voice.map(|frame| (frame * FRAME_BYTES / BYTES_PER_MS) as u64);
         self.media.push(Heard { sent, from, to, prompt, voice_ms });
     }

@@ -40,9 +40,8 @@ use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, TwilioMessage, parse};
 
-pub(crate) use caller::speech_span;
-pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, FRAME_BYTES, FRAME_MS, When, speech_ms};
-pub use closed_loop::{PATIENCE_MS, play};
+pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, STEP_TIMEOUT_MS, When, waited_ms};
+pub use closed_loop::play;
 pub(crate) use closed_loop::{ScriptedCall, play_script};
 pub use played_agent::Divergence;
 pub use played_call::{AgentMessage, PlayedCall, StepTimes};
@@ -54,9 +53,9 @@ pub use trace::around;
 /// A replayed call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// What happened, in order, each with its time.
+    /// The outputs and refusals, in order, each with its time.
     pub steps: Vec<(CallTime, Step)>,
-    /// What the caller heard from the beginning of the call: mu-law, 8,000 Hz, mono.
+    /// The audio that the caller heard from the beginning of the call: mu-law, 8,000 Hz, mono.
     pub heard: Vec<u8>,
     stream: StreamSid,
     mask: Mask,
@@ -80,18 +79,9 @@ impl Replayed {
         })
     }
 
-    /// What the call reported, in order, each with its time.
+    /// The reports of the call, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
-        self.outputs().filter_map(|(at, output)| match output {
-            Output::Report(report) => Some((at, report)),
-            Output::Twilio(_)
-            | Output::Agent(..)
-            | Output::Admit(_)
-            | Output::Update { .. }
-            | Output::Fetch(..)
-            | Output::RunTools(..)
-            | Output::Close(_) => None,
-        })
+        self.outputs().filter_map(|(at, output)| Some((at, output.report()?)))
     }
 
     /// The outputs as lines of a tape, without reports, masked as the tape is.
@@ -100,7 +90,7 @@ impl Replayed {
         self.outputs().filter_map(move |(at, output)| writer.output(at, output, &self.stream))
     }
 
-    /// What the call did, one line for each step, for people and for comparison. The same tape always gives the same
+    /// The trace of the call, one line for each step, for people and for comparison. The same tape always gives the same
     /// text.
     #[must_use]
     pub fn trace(&self) -> String {

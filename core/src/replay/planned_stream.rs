@@ -32,7 +32,7 @@ pub(super) struct PlannedEvent {
 /// What an agent has to say on a stream.
 #[derive(Debug, Default)]
 pub(super) struct PlannedStream {
-    /// What must be sent on it between the audio (CES), with the number of events before.
+    /// The input that must be sent on it between the audio (CES), with the number of events before.
     pub(super) sent: VecDeque<(usize, Value)>,
     pub(super) events: VecDeque<PlannedEvent>,
     /// The step that the agent has heard when the input ends, and how much of its speech.

@@ -24,7 +24,7 @@ use crate::time::CallTime;
 pub struct Divergence {
     /// When.
     pub at: CallTime,
-    /// What is different, as a sentence.
+    /// The difference, as a sentence.
     pub what: String,
 }
 

@@ -1,5 +1,7 @@
 //! A call that was played or recorded, step by step of its caller: what the agent understood and said, and when.
 
+use std::collections::BTreeMap;
+
 use crate::agent::{AgentCommand, AgentEvent, Answer, AnswerPart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
@@ -16,19 +18,22 @@ use crate::twilio::{Inbound, parse};
 /// A call, step by step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlayedCall {
-    /// What the call did.
+    /// The outputs of the call.
     pub replayed: Replayed,
     /// When the caller took his steps.
     pub steps: Vec<StepTimes>,
-    /// What the agent sent, in order.
+    /// The messages of the agent, in order.
     pub messages: Vec<AgentMessage>,
     /// Where the call left its tape. From there on the agent says nothing.
     pub divergence: Option<Divergence>,
     /// Whether the caller hung up because the time of his next step did not come.
     pub gave_up: bool,
+    /// The answers among the messages by their numbers, each with the time at which its input was complete.
+    answers: Vec<(CallTime, usize)>,
+    pub(super) prompts: HeardPrompts,
 }
 
-/// What the agent sent.
+/// A message of the agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentMessage {
     /// When.
@@ -46,20 +51,21 @@ pub struct StepTimes {
     pub began: Option<CallTime>,
     /// When it ended.
     pub ended: Option<CallTime>,
-    /// When he fell silent, if he spoke in it: the end of the last voiced frame.
-    pub speech_ended: Option<CallTime>,
-    /// Where its speech ends, in milliseconds from its beginning.
-    speech_ms: Option<u64>,
+    /// When he fell silent: the end of the last voiced frame, or the beginning of a step in which he only waits. `None`:
+    /// he pressed keys, for example.
+    pub fell_silent: Option<CallTime>,
+    /// From when on he waits for the answer, in milliseconds from its beginning.
+    waits_from_ms: Option<u64>,
 }
 
 impl StepTimes {
-    pub(super) fn of(speech_ms: Option<u64>) -> Self {
-        Self { speech_ms, ..Self::default() }
+    pub(super) fn of(step: &CallerStep) -> Self {
+        Self { waits_from_ms: step.waits_from_ms(), ..Self::default() }
     }
 
     pub(super) fn begin(&mut self, at: CallTime) {
         self.began = Some(at);
-        self.speech_ended = self.speech_ms.map(|ms| at + ms);
+        self.fell_silent = self.waits_from_ms.map(|ms| at + ms);
     }
 
     pub(super) fn end(&mut self, at: CallTime) {
@@ -68,7 +74,7 @@ impl StepTimes {
 
     /// When the caller began to wait for the answer: when he fell silent, or else when the step was over.
     pub(super) fn waits_from(&self) -> Option<CallTime> {
-        self.speech_ended.or(self.ended).or(self.began)
+        self.fell_silent.or(self.ended).or(self.began)
     }
 }
 
@@ -97,7 +103,7 @@ impl PlayedCall {
             let TapeInput::Agent(stream, event) = input else { return None };
             Some(AgentMessage { at: *at, stream: *stream, event: event.clone() })
         });
-        Self { steps: times, messages: messages.collect(), replayed, divergence: None, gave_up: false }
+        Self::new(replayed, times, messages.collect())
     }
 
     /// The turn with that number, from 1. Turn 1 is the greeting, if the agent greets the caller. Then each step of the
@@ -125,13 +131,20 @@ impl PlayedCall {
         turn
     }
 
-    /// What happened before the first step: the greeting.
+    /// A call that kept to its tape.
+    pub(super) fn new(replayed: Replayed, steps: Vec<StepTimes>, messages: Vec<AgentMessage>) -> Self {
+        let answers = answers(&replayed, &messages);
+        let prompts = HeardPrompts::of(&replayed);
+        Self { replayed, steps, messages, divergence: None, gave_up: false, answers, prompts }
+    }
+
+    /// The part before the first step: the greeting.
     #[must_use]
     pub fn greeting(&self) -> PlayedTurn<'_> {
         PlayedTurn { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
     }
 
-    /// What happened from a step until the next. `None` if the caller never came to it.
+    /// The part from a step until the next. `None` if the caller never came to it.
     #[must_use]
     pub fn turn_of_step(&self, step: usize) -> Option<PlayedTurn<'_>> {
         let from = self.steps.get(step)?.began?;
@@ -237,10 +250,10 @@ impl PlayedCall {
     /// The prompts that were cut: when, and when the caller had begun to hear them.
     #[must_use]
     pub fn prompt_cuts(&self) -> Vec<(CallTime, CallTime)> {
-        HeardPrompts::of(&self.replayed).cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
+        self.prompts.cuts().map(|(at, played_ms)| (at, at - played_ms)).collect()
     }
 
-    /// What the call reported, in order, each with its time.
+    /// The reports of the call, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
         self.replayed.reports()
     }
@@ -249,38 +262,45 @@ impl PlayedCall {
         self.reports().find_map(|(_, report)| wanted(report))
     }
 
-    /// The answers of the agent, each with the time at which its input was complete. An agent with one stream for the
-    /// whole call does not say which input it answers: all parts of its answer have the time of the first one.
+    /// The answers of the agent, each with the time at which its input was complete.
     pub(super) fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
-        let mut began: Option<(StreamId, CallTime)> = None;
-        self.messages.iter().filter_map(move |message| {
-            let AgentEvent::Answer(answer) = &message.event else { return None };
-            if let Some(complete) = self.half_closed(message) {
-                return Some((complete, &**answer));
-            }
-            let at = began.filter(|(stream, _)| *stream == message.stream).map_or(message.at, |(_, at)| at);
-            began = (answer.part != AnswerPart::Final).then_some((message.stream, at));
-            Some((at, &**answer))
+        self.answers.iter().filter_map(|(at, n)| {
+            let AgentEvent::Answer(answer) = &self.messages.get(*n)?.event else { return None };
+            Some((*at, &**answer))
         })
     }
+}
 
-    /// When the stream of a message had been half-closed, if it had been.
-    fn half_closed(&self, message: &AgentMessage) -> Option<CallTime> {
-        let is_half_close = |output: &Output| matches!(output, Output::Agent(stream, AgentCommand::HalfClose) if *stream == message.stream);
-        let half_close = self.replayed.outputs().find(|(at, output)| is_half_close(output) && *at <= message.at);
-        half_close.map(|(at, _)| at)
+/// The numbers of the answers, each with the time at which its input was complete. An agent with one stream for the whole
+/// call does not say which input it answers: all parts of its answer have the time of the first one.
+fn answers(replayed: &Replayed, messages: &[AgentMessage]) -> Vec<(CallTime, usize)> {
+    let mut half_closed: BTreeMap<StreamId, CallTime> = BTreeMap::new();
+    for (at, output) in replayed.outputs() {
+        if let Output::Agent(stream, AgentCommand::HalfClose) = output {
+            half_closed.entry(*stream).or_insert(at);
+        }
     }
+    let mut began: Option<(StreamId, CallTime)> = None;
+    let numbered = messages.iter().enumerate().filter_map(|(n, message)| {
+        let AgentEvent::Answer(answer) = &message.event else { return None };
+        if let Some(complete) = half_closed.get(&message.stream).filter(|at| **at <= message.at) {
+            return Some((*complete, n));
+        }
+        let at = began.filter(|(stream, _)| *stream == message.stream).map_or(message.at, |(_, at)| at);
+        began = (answer.part != AnswerPart::Final).then_some((message.stream, at));
+        Some((at, n))
+    });
+    numbered.collect()
 }
 
 /// When the caller of a conversation file took his steps.
 fn conversation_times(tape: &Tape, conversation: &Conversation, steps: &[CallerStep]) -> Vec<StepTimes> {
     let positions = FrameTimes::of(tape);
     let times = steps.iter().zip(&conversation.steps).map(|(step, recorded)| {
-        let speech_ms = step.speech_ms();
-        let mut times = StepTimes::of(speech_ms);
+        let mut times = StepTimes::of(step);
         if let Some(from_ms) = recorded.from_ms {
             times.began = Some(positions.before(from_ms) + 1);
-            times.speech_ended = speech_ms.map(|ms| positions.at(from_ms + ms));
+            times.fell_silent = times.waits_from_ms.map(|ms| positions.at(from_ms + ms));
         }
         times.ended = recorded.to_ms.map(|ms| positions.at(ms));
         times
@@ -305,8 +325,8 @@ fn answered_times(replayed: &Replayed) -> Vec<StepTimes> {
                 replayed.reports().filter(|(at, report)| **report == Report::Digit && (from..=complete).contains(at));
             let began = if stages.input == "digits" { digits.map(|(at, _)| at).next() } else { stages.speech_began };
             from = complete;
-            let (began, speech_ended) = (Some(began.unwrap_or(complete)), stages.speech_ended);
-            StepTimes { began, ended: Some(complete), speech_ended, speech_ms: None }
+            let (began, fell_silent) = (Some(began.unwrap_or(complete)), stages.speech_ended);
+            StepTimes { began, ended: Some(complete), fell_silent, waits_from_ms: None }
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use crate::config::CallConfig;
 use crate::edition::Edition;
 use crate::ids::StreamSid;
 use crate::replay::{CallerStep, StepTimes};
-use crate::tape::{Conversation, Header, Marks, Mask, RecordedStep, StepInput, TAPE_VERSION, TapeWriter};
+use crate::tape::{Conversation, Header, Marks, Mask, RecordedStep, TAPE_VERSION, TapeWriter};
 use crate::time::CallTime;
 
 /// The lines of a tape without its header.
@@ -44,7 +44,7 @@ impl PlayedTape {
 /// The header of a tape with these steps of the caller's.
 pub(super) fn header(edition: Edition, config: &CallConfig, steps: &[CallerStep], times: &[StepTimes]) -> Header {
     let recorded = steps.iter().zip(times).map(|(step, times)| RecordedStep {
-        input: StepInput::of(step),
+        input: step.input(),
         // A frame comes when it begins, so a place in the caller's audio is a time of the call.
         from_ms: times.began.map(CallTime::as_ms),
         to_ms: times.ended.map(CallTime::as_ms),

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::agent::Answer;
 use crate::replay::PlayedCall;
-use crate::replay::heard_prompts::HeardPrompts;
+use crate::replay::caller::waited_ms;
 use crate::replay::unlike::{Place, in_ms, quoted};
 use crate::report::{EndFoundBy, Report, Stages};
 use crate::time::CallTime;
 
-/// A turn of a call: what happened from one step of the caller's until the next, or before the first one.
+/// A turn of a call: the part from one step of the caller's until the next, or before the first one.
 ///
 /// Its assertions panic with what was expected, what was found, and the lines of the trace around that moment. They
 /// return the turn, so that they can follow one another.
@@ -72,7 +72,7 @@ impl<'a> PlayedTurn<'a> {
         self.answers().any(|answer| !answer.is_empty())
     }
 
-    /// What the agent said.
+    /// The words of the agent.
     #[must_use]
     pub fn reply(&self) -> String {
         let texts: Vec<&str> =
@@ -80,7 +80,7 @@ impl<'a> PlayedTurn<'a> {
         texts.join(" ")
     }
 
-    /// What the agent understood the caller to say.
+    /// The words that the agent understood.
     #[must_use]
     pub fn transcript(&self) -> String {
         let queries = self.answers().map(|answer| answer.query_text.as_str()).filter(|text| !text.is_empty());
@@ -125,14 +125,15 @@ impl<'a> PlayedTurn<'a> {
         self.answers().flat_map(|answer| answer.parameters.clone()).collect()
     }
 
-    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. For
-    /// the greeting it counts from the beginning of the call. `None` if he heard none.
+    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. It
+    /// counts from the beginning of the call for the greeting, and from the beginning of a wait. Negative: the answer
+    /// began before he had finished. `None` if he heard none.
     #[must_use]
-    pub fn wait_ms(&self) -> Option<u64> {
+    pub fn wait_ms(&self) -> Option<i64> {
         let from = self.step.map_or(Some(CallTime::START), |step| self.call.steps[step].waits_from())?;
         let sent = self.stages().find_map(|stages| stages.first_audio_sent)?;
-        let voice = HeardPrompts::of(&self.call.replayed).first_voice(sent, self.to);
-        voice.map(|heard| heard.ms_since(from))
+        let voice = self.call.prompts.first_voice(sent, self.to);
+        voice.map(|heard| waited_ms(from.as_ms(), heard.as_ms()))
     }
 
     /// Who found the end of the caller's utterance. `None`: he said nothing, or the agent has one stream for the whole call.
@@ -151,7 +152,7 @@ impl<'a> PlayedTurn<'a> {
     #[must_use]
     #[track_caller]
     pub fn prompt(&self) -> PlayedPrompt<'a> {
-        let prompts = HeardPrompts::of(&self.call.replayed);
+        let prompts = &self.call.prompts;
         let mut sent = self.stages().filter_map(|stages| stages.first_audio_sent);
         let Some(began) = sent.find_map(|sent| prompts.began(sent, self.to)) else {
             self.place().fail(format_args!("{}: the caller heard no prompt", self.name()));
@@ -172,8 +173,7 @@ impl<'a> PlayedTurn<'a> {
     /// The first prompt that the caller cut in this turn: one of an earlier turn, or a filler.
     #[must_use]
     pub fn prompt_cut(&self) -> Option<PromptCut> {
-        let prompts = HeardPrompts::of(&self.call.replayed);
-        let mut cuts = prompts.cuts().filter(|(at, _)| self.is_within(*at));
+        let mut cuts = self.call.prompts.cuts().filter(|(at, _)| self.is_within(*at));
         cuts.next().map(|(at, played_ms)| PromptCut { at, played_ms })
     }
 
@@ -273,12 +273,17 @@ impl<'a> PlayedTurn<'a> {
     /// Checks how long the caller waited for the answer ([`wait_ms`](Self::wait_ms)), in milliseconds.
     ///
     /// # Panics
-    /// If it is outside that range, or he heard no answer.
+    /// If it is outside that range, he heard no answer, or the answer began before he had finished.
     #[track_caller]
     pub fn assert_wait_ms(self, expected: impl RangeBounds<u64> + fmt::Debug) -> Self {
         let found = self.wait_ms();
-        let holds = found.is_some_and(|ms| expected.contains(&ms));
-        self.assert(holds, "wait", format_args!("{expected:?} ms"), in_ms(found, "no answer that is heard"))
+        let holds = found.is_some_and(|ms| u64::try_from(ms).is_ok_and(|ms| expected.contains(&ms)));
+        let told = match found {
+            Some(ms @ ..0) => format!("an answer that began {} ms before he had finished", ms.unsigned_abs()),
+            Some(ms) => format!("{ms} ms"),
+            None => "no answer that is heard".to_owned(),
+        };
+        self.assert(holds, "wait", format_args!("{expected:?} ms"), told)
     }
 
     /// Checks who found the end of the caller's utterance.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::audio::{BYTES_PER_MS, MULAW_SILENCE};
 use crate::time::CallTime;
 
-/// What is queued for the caller, and what the caller has heard. It follows Twilio's documentation. Media is appended
+/// The audio that is queued for the caller, and the audio that the caller has heard. It follows Twilio's documentation. Media is appended
 /// and played in order. A mark returns when all audio before it has been played, or at once if nothing is queued.
 /// `clear` drops the audio and returns all marks.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Playout {
     queue: VecDeque<Item>,
     /// Marks to return now.
     due: VecDeque<String>,
-    /// What the caller has heard so far, silence included. A millisecond is [`BYTES_PER_MS`] bytes.
+    /// The audio that the caller has heard so far, silence included. A millisecond is [`BYTES_PER_MS`] bytes.
     heard: Vec<u8>,
 }
 
@@ -94,13 +94,13 @@ impl Playout {
         self.heard.len()
     }
 
-    /// What the caller has heard from the beginning, silence included, to the end of the last audio.
+    /// The audio that the caller has heard from the beginning, silence included, to the end of the last prompt.
     #[must_use]
     pub fn heard(&self) -> &[u8] {
         &self.heard
     }
 
-    /// What the caller heard from the beginning, silence included.
+    /// The audio that the caller heard from the beginning, silence included.
     #[must_use]
     pub fn into_heard(self) -> Vec<u8> {
         self.heard

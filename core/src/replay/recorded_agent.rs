@@ -24,7 +24,7 @@ pub(super) const MAX_HEARD_DIFFERENCE_MS: u64 = 240;
 #[derive(Debug, Default)]
 struct RecordedStream {
     id: Option<StreamId>,
-    /// What opened it, as a line of the tape has it, without session parameters.
+    /// The input that opened it, as a line of the tape has it, without session parameters.
     input: Value,
     /// Where in the caller's audio it was opened, in milliseconds.
     opened_ms: u64,
@@ -225,7 +225,7 @@ impl<'a> Analysis<'a> {
         self.last[n] = at;
     }
 
-    /// What led to an event, and when that was.
+    /// The cause of an event, and its time.
     fn cause(&self, n: usize, event: &AgentEvent) -> (Cause, CallTime) {
         let stream = &self.streams[n];
         if let Some(at) = self.half_closed[n] {

@@ -1,14 +1,10 @@
-//! What the caller of a conversation file did, as the header of its recorded run has it: enough to tell whether the tape
+//! The steps of the caller of a conversation file, as the header of its recorded run has it: enough to tell whether the tape
 //! still fits the file.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-
-use crate::audio::BYTES_PER_MS;
-use crate::checksum::Checksum;
-use crate::replay::CallerStep;
 
 /// A call that a conversation file describes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +26,7 @@ pub struct Conversation {
     /// The settings of this call alone.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
-    /// What the caller did, in order.
+    /// The steps of the caller, in order.
     pub steps: Vec<RecordedStep>,
 }
 
@@ -38,7 +34,7 @@ pub struct Conversation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedStep {
-    /// What he did.
+    /// The step itself.
     #[serde(flatten)]
     pub input: StepInput,
     /// Where it begins, in milliseconds of the caller's audio. `None`: he never came to it.
@@ -49,7 +45,7 @@ pub struct RecordedStep {
     pub to_ms: Option<u64>,
 }
 
-/// What a caller does in a step.
+/// One thing that a caller does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "camelCase")]
 pub enum StepInput {
@@ -78,22 +74,6 @@ pub enum StepInput {
     },
     /// Hangs up.
     HangUp,
-}
-
-impl StepInput {
-    /// What a caller does in that step.
-    #[must_use]
-    pub fn of(step: &CallerStep) -> Self {
-        match step {
-            CallerStep::Say { audio, .. } => {
-                Self::Audio { ms: (audio.len() / BYTES_PER_MS) as u64, sum: Checksum::of(audio).to_string() }
-            }
-            CallerStep::Press { digits, .. } => Self::Digits { digits: digits.clone() },
-            CallerStep::Text { text, .. } => Self::Text { text: text.clone() },
-            CallerStep::Wait { ms, .. } => Self::Wait { ms: *ms },
-            CallerStep::HangUp { .. } => Self::HangUp,
-        }
-    }
 }
 
 impl fmt::Display for StepInput {

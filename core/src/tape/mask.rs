@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::agent::{AgentCommand, AgentEvent, Answer, TurnInput};
-use crate::audio::BYTES_PER_MS;
 use crate::audio::g711::linear_to_mulaw;
 use crate::audio::level::mulaw_level;
-use crate::audio::voice::{Position, VoiceDetector};
+use crate::audio::voice::VoiceDetector;
+use crate::audio::{BYTES_PER_MS, Position};
 use crate::ids::StreamId;
 
-/// What is masked on a tape.
+/// The parts that are masked on a tape.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Mask {
@@ -20,8 +20,8 @@ pub struct Mask {
     /// digit stay. If an agent's answer repeats the digits, they are masked there too. A hand-off after them is left
     /// out.
     pub digits: bool,
-    /// Mask the caller's audio: a buzz or a hiss, as loud as it was. The voice detector finds his voice where it was, to
-    /// 20 ms.
+    /// Mask the caller's audio: a buzz or a hiss, as loud as it was. The voice detector finds his voice where it was,
+    /// to 20 ms.
     pub audio: bool,
 }
 
@@ -148,8 +148,8 @@ pub(super) fn masked_digits(keys: &str) -> String {
     keys.chars().map(|key| if matches!(key, '*' | '#') { key } else { '0' }).collect()
 }
 
-/// Masks the caller's audio: a 500 Hz buzz where it sounds like a voice, and a hiss elsewhere, both as loud as the audio was.
-/// So the voice detector finds his voice where it was, to 20 ms.
+/// Masks the caller's audio: a 500 Hz buzz where it sounds like a voice, and a hiss elsewhere, both as loud as the
+/// audio was. So the voice detector finds his voice where it was, to 20 ms.
 #[derive(Debug)]
 pub(super) struct AudioMask {
     voice: VoiceDetector,

@@ -19,6 +19,7 @@
 //! on request ([`Mask`]). The call then replays as it went, but nobody can hear or read what the caller said and typed.
 
 mod conversation;
+mod known_keys;
 mod mask;
 mod retake;
 mod write;
@@ -59,6 +60,7 @@ pub struct Tape {
 
 /// The first line of a tape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// [`TAPE_VERSION`].
     pub tape: u32,
@@ -70,13 +72,13 @@ pub struct Header {
     /// Where the marks that Twilio returns come from.
     #[serde(default, skip_serializing_if = "Marks::are_recorded")]
     pub marks: Marks,
-    /// What is masked on this tape.
+    /// The parts that are masked on this tape.
     #[serde(default, skip_serializing_if = "Mask::is_none")]
     pub mask: Mask,
     /// Where the tape comes from, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
-    /// What the caller of a conversation file did, if the tape is its recorded run.
+    /// The steps of the caller of a conversation file, if the tape is its recorded run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<Conversation>,
 }
@@ -161,7 +163,7 @@ impl TapeInput {
 pub struct TapeError {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The fault, as a sentence.
     pub what: String,
 }
 
@@ -174,6 +176,7 @@ impl fmt::Display for TapeError {
 impl std::error::Error for TapeError {}
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct TapeLine {
     at_ms: u64,
     from: Option<String>,
@@ -196,7 +199,7 @@ impl Tape {
     pub fn parse(text: &str) -> Result<Self, TapeError> {
         let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
-        let header: Header = serde_json::from_str(first).map_err(|error| wrong(at, format!("no header: {error}")))?;
+        let header = Header::parse(first).map_err(|what| wrong(at, what))?;
         if header.tape != TAPE_VERSION {
             return Err(wrong(at, format!("version {} is not known; this program reads {TAPE_VERSION}", header.tape)));
         }
@@ -208,7 +211,7 @@ impl Tape {
     }
 
     fn read_line(&mut self, text: &str) -> Result<(), String> {
-        let line: TapeLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let line: TapeLine = serde_json::from_str(text).map_err(|error| known_keys::told(&error))?;
         if line.to.is_some() {
             self.outputs.push(text.to_owned());
             self.inputs_before.push(self.inputs.len());
@@ -218,13 +221,21 @@ impl Tape {
         if self.inputs.last().is_some_and(|(before, _)| *before > at) {
             return Err("at_ms is smaller than in the line before".to_owned());
         }
-        self.inputs.push((at, line.into_input()?));
+        self.inputs.push((at, line.into_input(self.header.marks)?));
         Ok(())
     }
 }
 
+impl Header {
+    /// Reads the first line of a tape.
+    fn parse(line: &str) -> Result<Self, String> {
+        serde_json::from_str(line).map_err(|error| format!("no header: {}", known_keys::told(&error)))
+    }
+}
+
 impl TapeLine {
-    fn into_input(self) -> Result<TapeInput, String> {
+    /// Tapes that people write have simulated marks: nothing in their messages may be unknown.
+    fn into_input(self, marks: Marks) -> Result<TapeInput, String> {
         let from = self.from.as_deref().ok_or("there is neither \"from\" nor \"to\"")?;
         match (from, self.message, self.text) {
             ("twilio", Some(message), None) => Ok(TapeInput::Twilio(message.to_string())),
@@ -233,7 +244,10 @@ impl TapeLine {
             ("twilio", None, None) if self.closed => Ok(TapeInput::TwilioClosed),
             ("agent", Some(message), None) => {
                 let stream = self.turn.ok_or("a message of the agent's needs its \"turn\"")?;
-                let event = serde_json::from_value(message).map_err(|error| error.to_string())?;
+                let event = AgentEvent::deserialize(&message).map_err(|error| known_keys::told(&error))?;
+                if marks == Marks::Simulated {
+                    known_keys::check(&message, &event)?;
+                }
                 Ok(TapeInput::Agent(StreamId(stream), event))
             }
             ("runner", Some(message), None) => from_runner(message),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::CallConfig;
 use crate::tape::{Header, Marks, TapeError, wrong};
 
-/// The text of a tape of the same call with another configuration. What the caller and the agent did stays as it was.
+/// The text of a tape of the same call with another configuration. The inputs of the caller and the agent stay as they were.
 /// Recorded outputs, deadlines and marks are left out, because the call itself caused them. A replay then meets the
 /// deadlines and plays Twilio's part itself.
 ///
@@ -17,7 +17,7 @@ use crate::tape::{Header, Marks, TapeError, wrong};
 pub fn retake(text: &str, config: &CallConfig) -> Result<String, TapeError> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (at, first) = lines.next().ok_or_else(|| wrong(0, "there is none: the tape is empty"))?;
-    let header: Header = serde_json::from_str(first).map_err(|error| wrong(at, format!("no header: {error}")))?;
+    let header = Header::parse(first).map_err(|what| wrong(at, what))?;
     let header = Header { config: config.clone(), marks: Marks::Simulated, ..header };
     let header = serde_json::to_value(header).map_err(|error| wrong(at, error.to_string()))?;
     let mut retaken = format!("{header}\n");

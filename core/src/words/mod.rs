@@ -1,9 +1,10 @@
-//! What the service says in its own words: by Twilio's `<Say>`, by speech synthesis to a caller who waits, and to an agent
-//! that greets nobody by itself.
+//! What the service says in its own words: by Twilio's `<Say>`, by speech synthesis to a caller who waits, and to an
+//! agent that greets nobody by itself.
 //!
-//! A sentence of the settings goes before the built-in one of the call's language. A language without built-in words gets
-//! the English ones.
+//! A sentence of the settings goes before the built-in one of the call's language. A language without built-in words
+//! gets the English ones.
 
+mod languages;
 mod sentences;
 pub(crate) mod tokens;
 mod turn_taking;
@@ -14,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::language::{DEFAULT_LANGUAGE, main_language, say_language, say_voice};
 use crate::twiml::{Say, Verb};
 
-use sentences::{ENGLISH, Sentences};
-pub use turn_taking::backchannels;
-pub(crate) use turn_taking::or_words;
+use sentences::Sentences;
 
 /// The longest sentence of the settings, in characters.
 pub const MAX_SENTENCE_CHARS: usize = 500;
@@ -79,8 +78,8 @@ impl Sentence {
 }
 
 impl OwnWords {
-    /// The words for a call in that language. Those of the settings are in the agent's own language, whatever its region, so
-    /// a call in another one gets the built-in words.
+    /// The words for a call in that language. Those of the settings are in the agent's own language, whatever its
+    /// region, so a call in another one gets the built-in words.
     #[must_use]
     pub fn in_language(&self, language: &str) -> Self {
         let is_own = main_language(language) == main_language(&self.language);
@@ -91,11 +90,11 @@ impl OwnWords {
     /// The `<Say>` of a sentence.
     #[must_use]
     pub fn say(&self, sentence: Sentence) -> Verb {
-        match (self.set(sentence), sentences::of(&self.language)) {
+        match (self.set(sentence), languages::of(&self.language)) {
             (Some(text), _) => self.spoken(text),
-            (None, Some(sentences)) => self.spoken(sentence.of(sentences)),
+            (None, Some(own)) => self.spoken(sentence.of(&own.sentences)),
             (None, None) => {
-                let text = sentence.of(ENGLISH).to_owned();
+                let text = sentence.of(&languages::english().sentences).to_owned();
                 Verb::Say(Say { text, language: Some(DEFAULT_LANGUAGE.to_owned()), voice: None })
             }
         }
@@ -129,19 +128,33 @@ impl OwnWords {
 /// The text that starts a conversation with an agent that does not greet. The agent takes it for the caller's.
 #[must_use]
 pub fn starting_text(language: &str) -> &'static str {
-    sentences::of(language).unwrap_or(ENGLISH).starting_text
+    languages::of(language).unwrap_or(languages::english()).sentences.starting_text
 }
 
 /// The sentence for a caller who waits for the agent. `None` if there are no words in that language.
 #[must_use]
 pub fn one_moment(language: &str) -> Option<&'static str> {
-    sentences::of(language).map(|sentences| sentences.one_moment)
+    languages::of(language).map(|own| own.sentences.one_moment)
+}
+
+/// What a listener says in that language while the agent speaks. Nothing for a language without such words of ours.
+pub(crate) fn backchannels(language: &str) -> impl Iterator<Item = &'static str> {
+    languages::of(language).into_iter().flat_map(|own| own.small_words.backchannels.split(", "))
+}
+
+/// What stands between two choices in that language.
+pub(crate) fn or_words(language: &str) -> impl Iterator<Item = &'static str> {
+    languages::of(language).into_iter().flat_map(|own| own.small_words.or.split(", "))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::unfinished::is_unfinished;
     use super::*;
     use crate::twiml::document;
+    use crate::words::tokens::phrase;
+
+    const ENGLISH: &Sentences = &sentences::ENGLISH;
 
     fn said(words: &OwnWords, sentence: Sentence) -> String {
         let xml = document(&[words.say(sentence)]);
@@ -181,16 +194,31 @@ mod tests {
 
     #[test]
     fn every_language_has_every_word_and_no_two_share_one() {
-        for sentences in sentences::ALL {
+        for own in &languages::ALL {
+            let sentences = &own.sentences;
             let texts = Sentence::ALL.map(|sentence| sentence.of(sentences));
             for text in texts.into_iter().chain([sentences.starting_text, sentences.one_moment]) {
-                assert!(!text.is_empty() && text.trim() == text, "{}: {text}", sentences.language);
+                assert!(!text.is_empty() && text.trim() == text, "{}: {text}", own.language);
                 assert!(text.chars().count() <= MAX_SENTENCE_CHARS && !text.contains(['<', '&']), "{text}");
             }
-            let again = sentences::ALL.iter().filter(|other| other.failed == sentences.failed).count();
-            assert_eq!(again, 1, "{}", sentences.language);
-            assert!(say_language(sentences.language).is_some(), "{}", sentences.language);
+            let again = languages::ALL.iter().filter(|other| other.sentences.failed == sentences.failed).count();
+            assert_eq!(again, 1, "{}", own.language);
+            assert!(say_language(own.language).is_some(), "{}", own.language);
         }
+    }
+
+    #[test]
+    fn every_language_of_ours_has_small_words_and_each_of_them_can_be_heard() {
+        for language in languages::ALL.iter().map(|own| own.language) {
+            assert!(backchannels(language).count() >= 8, "{language}");
+            assert!(
+                backchannels(language).chain(or_words(language)).all(|words| !phrase(words).is_empty()),
+                "{language}"
+            );
+            assert!(is_unfinished(language, or_words(language).next().unwrap()), "{language}");
+        }
+        assert!(backchannels("de-AT").eq(backchannels("de")));
+        assert_eq!((backchannels("sv-SE").count(), or_words("").count()), (0, 0));
     }
 
     #[test]

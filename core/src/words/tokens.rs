@@ -97,6 +97,11 @@ impl Words {
     }
 }
 
+/// The words of a phrase, to be compared.
+pub(crate) fn phrase(text: &str) -> Vec<String> {
+    Words::of(text, usize::MAX).words.into_iter().map(|word| word.text).collect()
+}
+
 #[derive(Debug, Default)]
 struct Reader {
     max: usize,

@@ -106,3 +106,22 @@ fn a_caller_whose_time_never_comes_gives_up() {
     assert!(call.gave_up && call.turn_of_step(0).is_none());
     assert!(call.ended() > CallTime::from_ms(20_000) && call.ended() < CallTime::from_ms(22_000), "{}", call.ended());
 }
+
+#[test]
+fn a_hand_off_that_the_recording_did_not_have_is_not_guessed() {
+    let call = played(caller("two loaves", "1#"), |config| config.limits.call_ms = 1_000);
+    assert_eq!(call.divergence.unwrap().what, "the call is handed off, and in the recording it was not");
+}
+
+#[test]
+fn a_wait_for_an_answer_counts_from_the_beginning_of_a_step_in_which_the_caller_only_waits() {
+    let steps = vec![
+        CallerStep::Text { when: When::AgentSilent(400), text: "two loaves".to_owned() },
+        CallerStep::Wait { when: When::AgentSilent(0), ms: 3_000 },
+        CallerStep::HangUp { when: When::After(0) },
+    ];
+    let call = played(steps, |_| {});
+    let times = call.steps[1];
+    assert_eq!(times.fell_silent, times.began);
+    assert!(times.ended > times.began);
+}

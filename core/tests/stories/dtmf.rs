@@ -143,6 +143,20 @@ fn a_sentence_that_is_not_understood_yet_is_heard_out_too() {
 }
 
 #[test]
+fn complete_digits_wait_for_a_voice_in_the_background_only_so_long() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.hush(400);
+    test.speak(400);
+    test.press("42#");
+    test.speak(7_980);
+    assert_eq!(test.commands(1).len(), 1, "it may be the caller's");
+    test.speak(20);
+    assert_eq!(test.commands(1).last(), Some(&AgentCommand::HalfClose));
+    test.agent(1, answered(200));
+    assert_eq!(test.opened_with(2), digits("42", Some('#')));
+}
+
+#[test]
 fn the_tone_of_a_digit_is_no_speech() {
     let mut test = TestCall::started(CallConfig::default());
     test.hush(400);

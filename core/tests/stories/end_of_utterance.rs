@@ -1,4 +1,5 @@
-//! The end of an utterance: whoever knows it first ends it, and the caller gets his answer whatever the recogniser leaves out.
+//! The end of an utterance: whoever knows it first ends it, and the caller gets his answer whatever the recogniser
+//! leaves out.
 
 use dialbridge_core::agent::{Answer, AnswerPart, Matched, SpeechRules, Transcript, TurnInput};
 use dialbridge_core::config::{BargeInMode, EndOfUtterance, NoInput};
@@ -247,8 +248,19 @@ fn an_agent_that_answers_nothing_to_silence_or_refuses_it_has_not_failed() {
         test.agent(1, event);
         assert_eq!(test.opened_with(2), TurnInput::Audio);
         let in_a_row = test.reports().filter(|report| matches!(report, Report::NoInput { in_a_row: 1, .. })).count();
-        assert_eq!((in_a_row, test.update()), (1, None));
+        assert_eq!((in_a_row, test.update(), test.call.progress().failed_turns), (1, None, 0));
     }
+}
+
+#[test]
+fn an_answer_to_silence_that_breaks_off_is_a_failed_turn() {
+    let mut test = silent_caller(None);
+    let reprompt = Answer { part: AnswerPart::Partial, matched: Matched::NoInput, ..answer(400) };
+    test.agent(1, AgentEvent::Answer(Box::new(reprompt)));
+    test.agent(1, fault("INVALID_ARGUMENT", false));
+    let broke_off = |report: &Report| matches!(report, Report::TurnFailed { retry_in_ms: None, .. });
+    assert_eq!((test.reports().any(broke_off), test.call.progress().failed_turns), (true, 1));
+    assert_eq!((test.played_ms(), test.opened_with(2)), (400, TurnInput::Audio));
 }
 
 #[test]

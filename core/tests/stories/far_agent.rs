@@ -1,15 +1,13 @@
-//! A caller and an agent that is some milliseconds away, each way. Its recogniser hears what arrives when it arrives, and
-//! nothing of a stream after it has ended the utterance there.
+//! A caller and an agent that is some milliseconds away, each way. Its recogniser hears what arrives when it arrives,
+//! and nothing of a stream after it has ended the utterance there.
 
 use std::collections::BTreeMap;
 
 use dialbridge_core::agent::{Answer, Transcript, TurnInput};
+use dialbridge_core::audio::FRAME_MS;
 use dialbridge_core::{AgentCommand, AgentEvent, CallConfig, CallTime, Output, Report, StreamId};
 
 use crate::test_call::{TestCall, answer, numbers};
-
-/// How long a frame is, in milliseconds.
-const FRAME_MS: u64 = 20;
 
 /// How an agent ends an utterance, and what it says of it.
 #[derive(Debug, Clone, Copy)]

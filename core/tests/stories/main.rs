@@ -3,6 +3,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "frame numbers are small")]
 
 mod answer_parts;
+mod backchannels;
 mod barge_in;
 mod call_facts;
 mod carried;

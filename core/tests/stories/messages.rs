@@ -197,3 +197,18 @@ fn so_many_prompts_to_be_fetched_wait_for_the_rest_of_their_answer_and_no_more()
     test.agent(1, AgentEvent::Ended);
     assert_eq!(fetches(&test), 21);
 }
+
+#[test]
+fn what_an_agent_wants_to_be_told_of_the_caller_does_not_grow_without_end() {
+    let mut test = TestCall::started(starting_text());
+    for turn in 1..=4_u32 {
+        let stories = json!({ format!("story{turn}"): "x".repeat(100 << 10) });
+        let payloads = vec![json!({ "dialbridge": { "endUserMetadata": stories } })];
+        test.agent(2 * turn - 1, answers(Answer { payloads, ..answer(0) }));
+        test.press("1#");
+    }
+    let told: Vec<String> = test.start_of(8).end_user.keys().cloned().collect();
+    assert_eq!(told, ["story1", "story2"]);
+    let refused = test.reports().filter(|report| matches!(report, Report::PayloadRefused { .. })).count();
+    assert_eq!(refused, 2, "the log says so");
+}

@@ -175,6 +175,21 @@ fn a_turn_that_fails_after_its_end_is_sent_again_as_a_whole_and_once() {
 }
 
 #[test]
+fn speech_in_flight_of_a_turn_that_failed_is_heard_after_the_turn_is_sent_again() {
+    let mut test = TestCall::started(CallConfig::default());
+    test.speak(800);
+    test.hush(640);
+    test.speak(160);
+    for stream in [1, 2] {
+        test.agent(stream, transcript("two loaves", Some(800)));
+        test.agent(stream, END);
+        test.agent(stream, if stream == 1 { fault("UNAVAILABLE", true) } else { answered(100) });
+        test.hush(200);
+    }
+    assert_eq!(numbers(&test.written(3)), (62..100).collect::<Vec<u16>>());
+}
+
+#[test]
 fn an_answer_that_breaks_off_takes_nothing_with_it_that_came_after_the_end() {
     let mut test = TestCall::started(CallConfig::default());
     test.speak(800);
@@ -249,8 +264,8 @@ proptest! {
         let mut call = FarAgent::new(habits);
         for (speech, silence) in said {
             call.speak(speech * 20);
-            // Without times nobody can tell whether a recogniser has ended an utterance at a pause that is neither short nor
-            // long, if it heard more than real time.
+            // Without times nobody can tell whether a recogniser has ended an utterance at a pause that is neither
+            // short nor long, if it heard more than real time.
             let is_clear = habits.tells_times() || !(15..=50).contains(&silence);
             call.hush(if is_clear { silence * 20 } else { 1_020 });
         }

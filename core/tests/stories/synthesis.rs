@@ -152,14 +152,17 @@ fn what_the_caller_has_interrupted_is_not_synthesised() {
 #[test]
 fn audio_in_a_coding_that_cannot_be_played_is_synthesised_too() {
     let text = || written(AnswerPart::Final, "Two loaves.");
-    let ogg = Prompt { audio: b"OggS\0\x02 and so on".to_vec(), ..prompt(10) };
+    let ogg = Prompt { audio: b"OggS\0\x02 and so on".as_slice().into(), ..prompt(10) };
     let mp3 = Some("OUTPUT_AUDIO_ENCODING_MP3".to_owned());
     for (answer, fault) in [
         (Answer { unplayable: mp3, ..text() }, "OUTPUT_AUDIO_ENCODING_MP3"),
         (Answer { prompts: vec![ogg], ..text() }, "Ogg"),
         (
             Answer {
-                prompts: vec![Prompt { audio: b"RIFF\x10\0\0\0WAVEfmt \x04\0\0\0none".to_vec(), ..prompt(10) }],
+                prompts: vec![Prompt {
+                    audio: b"RIFF\x10\0\0\0WAVEfmt \x04\0\0\0none".as_slice().into(),
+                    ..prompt(10)
+                }],
                 ..text()
             },
             "the audio's WAV header cannot be read",

@@ -4,13 +4,7 @@
 //! pass on unchanged. Each byte carries four bits, as the mu-law codes 0xF0 to 0xFF. Those are the softest samples
 //! there are, so a silent frame is still silence to a voice detector. 33 bytes are exactly 44 characters of base64.
 
-use dialbridge_core::audio::BYTES_PER_MS;
-
-/// Milliseconds of a frame.
-pub const FRAME_MS: u64 = 20;
-
-/// Bytes of a frame: mu-law at 8,000 Hz, mono.
-pub const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
+pub use dialbridge_core::audio::{FRAME_BYTES, FRAME_MS};
 
 /// Bytes of a code.
 pub const CODE_BYTES: usize = 33;

@@ -17,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialbridge_core::audio::BYTES_PER_MS;
+use dialbridge_core::audio::{BYTES_PER_MS, FRAME_BYTES};
 use dialbridge_net::websocket::{Upgrade, accept};
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, Uri};
@@ -31,9 +31,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use channels::Channels;
-
-/// Bytes of one Twilio frame: 20 ms.
-const FRAME_BYTES: usize = 20 * BYTES_PER_MS;
 
 /// The largest message of the agent, in bytes.
 const MAX_BYTES: usize = 32 << 20;

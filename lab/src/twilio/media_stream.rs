@@ -1,6 +1,7 @@
 //! Twilio's end of the media stream.
 
 use std::io;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +19,9 @@ use crate::twilio::account::Account;
 use crate::twilio::behaviour::TwilioBehaviour;
 
 type Socket = TokioIo<Upgraded>;
+
+/// How long the service may take to answer the handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many messages may wait for the call.
 const QUEUE: usize = 64;
@@ -70,9 +74,14 @@ impl SimulatedMediaStream {
         behaviour: TwilioBehaviour,
     ) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("31923: {error}"))?;
-        let connection = net.connect(&uri).await.map_err(|error| format!("31901: {error}"))?;
         let headers = headers(account, url, behaviour).map_err(|error| format!("31920: {error}"))?;
-        let connection = handshake(connection, &uri, &headers).await.map_err(|error| format!("31920: {error}"))?;
+        let opened = async {
+            let connection = net.connect(&uri).await.map_err(|error| format!("31901: {error}"))?;
+            handshake(connection, &uri, &headers).await.map_err(|error| format!("31920: {error}"))
+        };
+        let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, opened)
+            .await
+            .unwrap_or_else(|_| Err("31920: no answer to the handshake within 10 s".to_owned()))?;
         let (reader, writer) = split(connection, Role::Client, MAX_BYTES);
         let (sender, from_service) = mpsc::channel(QUEUE);
         let reader = tokio::spawn(read(reader, sender, stream_sid.clone()));
@@ -253,6 +262,18 @@ fn understood(payload: &[u8], stream_sid: &str) -> FromService {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Pipes;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_does_not_answer_the_handshake_is_given_up() {
+        let pipes = Pipes::default();
+        let _accepted_by_nobody = pipes.listen("deaf.test:80");
+        let (net, account) = (Net::Pipes(pipes), Account::new(None));
+        let url = "ws://deaf.test/media/x";
+        let opened =
+            SimulatedMediaStream::open(&net, &account, url, "MZ1".to_owned(), TwilioBehaviour::default()).await;
+        assert_eq!(opened.err().as_deref(), Some("31920: no answer to the handshake within 10 s"));
+    }
 
     #[test]
     fn only_what_twilio_documents_is_understood() {

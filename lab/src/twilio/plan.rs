@@ -34,7 +34,7 @@ pub struct CallPlan {
     /// Receives the texts that the caller sends, because no media stream carries them. Without it they are lost.
     pub texts: Option<mpsc::Sender<SentText>>,
     /// How long the caller waits for the time of a step while nobody speaks, before he gives up and hangs up.
-    pub patience: Duration,
+    pub step_timeout: Duration,
     /// The longest duration of the call.
     pub limit: Duration,
     /// What the called party of each `<Dial>` does, in order; the last entry serves all further ones.
@@ -65,7 +65,7 @@ impl CallPlan {
             steps,
             hang_up_after: Duration::from_secs(20),
             texts: None,
-            patience: Duration::MAX,
+            step_timeout: Duration::MAX,
             limit: Duration::from_secs(300),
             others: vec![OtherSide::Answers { rings_ms: 1_000, talks_ms: 5_000 }],
             queue: Queue::Keeps,

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use dialbridge_core::CallTime;
-use dialbridge_core::replay::{AgentAudio, CallerAct, FRAME_BYTES, FRAME_MS, Playout};
+use dialbridge_core::audio::{FRAME_BYTES, FRAME_MS};
+use dialbridge_core::replay::{AgentAudio, CallerAct, Playout};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::twilio::call_state::{ActiveCall, Next, StepSpan};
@@ -198,9 +199,9 @@ impl<'l, 'a> Streaming<'l, 'a> {
 
     fn should_hang_up(&self, now_ms: u64) -> bool {
         let after_ms = u64::try_from(self.call.plan.hang_up_after.as_millis()).unwrap_or(u64::MAX);
-        let patience_ms = u64::try_from(self.call.plan.patience.as_millis()).unwrap_or(u64::MAX);
+        let timeout_ms = u64::try_from(self.call.plan.step_timeout.as_millis()).unwrap_or(u64::MAX);
         let is_speaking = self.playout.is_playing();
-        if !self.call.caller.is_done() && !is_speaking && self.call.caller.idle_ms(now_ms) > patience_ms {
+        if !self.call.caller.is_done() && !is_speaking && self.call.caller.idle_ms(now_ms) > timeout_ms {
             return true;
         }
         let since = self.call.caller.since_ms().max(self.began_ms);

@@ -6,6 +6,8 @@ use dialbridge_core::report::{Field, FieldValue, Personal, Stages};
 use dialbridge_core::stages::StageLimits;
 use serde_json::{Map, Value};
 
+use crate::telemetry::is_warning;
+
 /// How much of a text is shown, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 
@@ -70,13 +72,18 @@ fn form(report: &Report, words: bool) -> Form {
 }
 
 /// The line for a report, named in `what`; `None` if the report is not shown. Digits and numbers are never shown.
-/// Transcripts and parameters are shown only with `words`. A turn beyond the limits of `slow` names its slow stage.
+/// Transcripts and parameters are shown only with `words`. A turn beyond the limits of `slow` names its slow stage. A
+/// report that the log has as a warning says so.
 pub(super) fn event_line(report: &Report, words: bool, slow: StageLimits) -> Option<Map<String, Value>> {
-    match form(report, words) {
-        Form::Hidden => None,
-        Form::Fields => Some(fields(report, words, slow)),
-        Form::Note => Some(note(report)),
+    let mut line = match form(report, words) {
+        Form::Hidden => return None,
+        Form::Fields => fields(report, words, slow),
+        Form::Note => note(report),
+    };
+    if is_warning(report) {
+        line.insert("isWarning".to_owned(), true.into());
     }
+    Some(line)
 }
 
 fn fields(report: &Report, words: bool, slow: StageLimits) -> Map<String, Value> {
@@ -203,6 +210,15 @@ mod tests {
         assert!(with.contains(&format!("{PLANTED} query_text")), "{with}");
         for number in ["from", "to"] {
             assert!(!with.contains(&format!("{PLANTED} {number}")), "{with}");
+        }
+    }
+
+    #[test]
+    fn a_warning_of_the_log_is_shown_as_one_and_any_other_note_is_not() {
+        for report in samples() {
+            let line = event_line(&report, false, SLOW);
+            let is_shown_as_warning = line.is_some_and(|line| line.get("isWarning") == Some(&true.into()));
+            assert_eq!(is_shown_as_warning, is_warning(&report), "{}", report.name());
         }
     }
 

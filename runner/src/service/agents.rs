@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::call::prompts::{FetchRoom, PromptClients, Prompts};
 use crate::call::tools::Tools;
 use crate::settings::{AgentConfig, PromptsConfig};
-use dialbridge_agents::{Agent, AgentError, CesConfig, Link, SpeechConfig};
+use dialbridge_agents::{Agent, AgentError, CesConfig, Link, MessageRoom, SpeechConfig};
 use dialbridge_net::dial::Dial;
 use dialbridge_net::guarded::Guarded;
 use dialbridge_net::http_client::HttpClient;
@@ -50,7 +50,7 @@ impl Agents {
         client: &HttpClient,
         max_streams: usize,
     ) -> Result<Self, AgentError> {
-        let mut agents = Self::default();
+        let (mut agents, room) = (Self::default(), MessageRoom::default());
         let (recordings, syntheses) = (Arc::new(FetchRoom::default()), Arc::new(FetchRoom::default()));
         // Agents with different credentials must not share fetched audio.
         let mut prompts: BTreeMap<(Access, PromptsConfig), Prompts> = BTreeMap::new();
@@ -60,7 +60,9 @@ impl Agents {
             let access = (endpoint.url.clone(), link, config.credentials.clone().filter(|_| !endpoint.is_plaintext));
             let agent = match agents.connections.get(&access) {
                 Some(agent) => agent.clone(),
-                None => Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), max_streams)?,
+                None => {
+                    Agent::new(&endpoint, link, config.credentials.as_deref(), dial.clone(), max_streams, room.clone())?
+                }
             };
             agents.connections.insert(access.clone(), agent.clone());
             let prompts = match prompts.entry((access, config.prompts.clone())) {

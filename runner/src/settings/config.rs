@@ -17,7 +17,7 @@ use http::{HeaderName, HeaderValue};
 use super::numbers::Routes;
 use super::prompts::PromptsConfig;
 use super::public_url::PublicUrl;
-use super::severity::Severity;
+use super::severity::{LogFormat, Severity};
 use super::tools::ToolWebhook;
 use super::value::is_account_sid;
 use dialbridge_agents::{AgentAddress, Endpoint};
@@ -55,6 +55,8 @@ pub struct Config {
     pub log_project: Option<String>,
     /// The least severity that is logged.
     pub log_level: Severity,
+    /// How the lines of the log are written. `None`: as text on a terminal, else as JSON.
+    pub log_format: Option<LogFormat>,
     /// The agents by name.
     pub agents: BTreeMap<String, AgentConfig>,
     /// The name of the agent for calls that no voice-url and no number leads to another one.

@@ -78,6 +78,12 @@ impl Settings {
         declared(name).is_some_and(|setting| setting.facts().secrecy == Secrecy::Secret)
     }
 
+    /// Whether the setting `name` is part of a call's configuration, which its tape holds.
+    #[must_use]
+    pub fn is_of_call(name: &str) -> bool {
+        declared(name).is_some_and(|setting| !setting.facts().call_fields.is_empty())
+    }
+
     /// Whether these settings name an agent.
     pub(super) fn names_agent(&self) -> bool {
         AGENT.iter().any(|name| self.given(name).is_some())

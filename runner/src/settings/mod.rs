@@ -46,6 +46,6 @@ pub use numbers::Routes;
 pub use prompts::PromptsConfig;
 pub use public_url::PublicUrl;
 pub use retake::with_settings;
-pub use severity::Severity;
+pub use severity::{LogFormat, Severity};
 pub use spelling::misspelt;
 pub use tools::ToolWebhook;

@@ -1,18 +1,19 @@
 //! The configuration of a recorded call, with other settings.
 
 use dialbridge_core::CallConfig;
+use dialbridge_core::words::starting_text;
 use serde_json::Value;
 
 use super::faults::Faults;
-use super::given::Settings;
+use super::given::{Settings, declared};
 use super::layer::Values;
 use dialbridge_agents::{CesTransport, EsApi, Product};
 
-/// Changes some settings of a call's configuration; each change is `NAME=VALUE`. All else stays. Only the settings of
-/// the conversation, the greeting and the hand-off have an effect.
+/// Changes some settings of a call's configuration; each change is `NAME=VALUE`. All else stays. A setting gets its value
+/// even if that is the default.
 ///
 /// # Errors
-/// A sentence if a name is not a setting or a value is wrong.
+/// A sentence if a name is not a setting, the setting is no part of a call's configuration, or its value is wrong.
 pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> Result<CallConfig, String> {
     let product = match edition {
         "es" if config.knows_prompts => Product::Es(EsApi::V2Beta1),
@@ -20,19 +21,32 @@ pub fn with_settings(config: &CallConfig, edition: &str, changes: &[String]) -> 
         "ces" => Product::Ces(CesTransport::default()),
         _ => Product::Cx,
     };
-    let mut changed = Settings::default();
+    let (mut changed, mut fields) = (Settings::default(), Vec::new());
     for change in changes {
         let (name, value) = change.split_once('=').ok_or_else(|| format!("{change} has no '=', e.g. BARGE_IN=off"))?;
-        if !changed.try_set(name, value) {
-            return Err(format!("{name} is no setting"));
+        let setting = declared(name).ok_or_else(|| format!("{name} is no setting"))?;
+        if !Settings::is_of_call(name) {
+            return Err(format!("{name} changes nothing in a recorded call: place a call with it, by test --live"));
         }
+        changed.set(name, value);
+        fields.extend(setting.facts().call_fields);
     }
     let faults = Faults::default();
-    let [before, after] = [&Settings::default(), &changed].map(|given| Values::of(given, &faults).call(product));
+    let set = json(&Values::of(&changed, &faults).call(product));
     faults.told().map_err(|errors| errors.to_string())?;
+    if has_own_text(config) && changed.given("DIALOGFLOW_STARTING_TEXT").is_none() {
+        fields.retain(|field| *field != STARTING_TEXT);
+    }
     let mut whole = json(config);
-    overlay(&mut whole, &json(&before), &json(&after));
+    fields.into_iter().for_each(|field| put(&mut whole, field, set.pointer(field)));
     serde_json::from_value(whole).map_err(|error| error.to_string())
+}
+
+/// The starting text. The language sets it too, unless somebody has written it.
+const STARTING_TEXT: &str = "/greeting/text";
+
+fn has_own_text(config: &CallConfig) -> bool {
+    config.starting_input.text.as_deref() != Some(starting_text(&config.words.language))
 }
 
 fn json(config: &CallConfig) -> Value {
@@ -40,31 +54,21 @@ fn json(config: &CallConfig) -> Value {
     serde_json::to_value(config).unwrap_or_default()
 }
 
-/// Makes the changes from `before` to `after` in `whole`.
-fn overlay(whole: &mut Value, before: &Value, after: &Value) {
-    let (Value::Object(whole), Value::Object(before), Value::Object(after)) = (&mut *whole, before, after) else {
-        if before != after {
-            whole.clone_from(after);
-        }
-        return;
+/// Sets a field. JSON leaves out some fields that have their default: `None`.
+fn put(whole: &mut Value, field: &str, value: Option<&Value>) {
+    let Some((parent, name)) = field.rsplit_once('/') else { return };
+    let Some(Value::Object(parent)) = whole.pointer_mut(parent) else { return };
+    match value {
+        Some(value) => parent.insert(name.to_owned(), value.clone()),
+        None => parent.remove(name),
     };
-    // JSON leaves out some fields that have their default, so a field may be in one of the two only.
-    for name in before.keys().chain(after.keys()) {
-        match (before.get(name), after.get(name)) {
-            (Some(old), None) if !old.is_null() => {
-                whole.remove(name);
-            }
-            (old, Some(new)) => {
-                overlay(whole.entry(name.clone()).or_insert(Value::Null), old.unwrap_or(&Value::Null), new);
-            }
-            (_, None) => {}
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::ALL;
     use super::*;
+    use std::collections::BTreeSet;
 
     fn with(config: &CallConfig, changes: &[&str]) -> Result<CallConfig, String> {
         with_settings(config, "cx", &changes.iter().map(|change| (*change).to_owned()).collect::<Vec<_>>())
@@ -83,15 +87,63 @@ mod tests {
         expected.dtmf.finish_digit = None;
         assert_eq!(changed, expected);
         assert_eq!(with(&recorded, &[]).unwrap(), recorded);
-        assert_eq!(with(&recorded, &["LOG_LEVEL=debug"]).unwrap(), recorded);
     }
 
     #[test]
-    fn a_greeting_can_be_taken_away() {
+    fn a_setting_is_put_back_to_its_default() {
+        let mut recorded = CallConfig::default();
+        recorded.barge_in.min_words = 3;
+        recorded.barge_in.ignore = Some(Vec::new());
+        recorded.dtmf.interdigit_ms = 1_234;
+        recorded.handoff.fallback_twiml = Some("<Response/>".to_owned());
+        let changes = ["BARGE_IN_MIN_WORDS=1", "BARGE_IN_IGNORE=mhm", "DTMF_INTERDIGIT_MS=", "FALLBACK_TWIML="];
+        let mut expected = CallConfig::default();
+        expected.barge_in.ignore = Some(vec!["mhm".to_owned()]);
+        assert_eq!(with(&recorded, &changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_greeting_can_be_taken_away_and_a_language_leaves_a_text_that_somebody_wrote() {
         let greeting = Values::of(&Settings::default(), &Faults::default()).call(Product::Cx).starting_input;
-        let recorded = CallConfig { starting_input: greeting, ..CallConfig::default() };
-        assert!(recorded.starting_input.text.is_some());
-        assert_eq!(with(&recorded, &["DIALOGFLOW_STARTING_TEXT="]).unwrap().starting_input.text, None);
+        let mut recorded = CallConfig { starting_input: greeting, ..CallConfig::default() };
+        let text = |config: &CallConfig, change: &str| with(config, &[change]).unwrap().starting_input.text;
+        assert_eq!(text(&recorded, "DIALOGFLOW_STARTING_TEXT="), None);
+        assert_eq!(text(&recorded, "DIALOGFLOW_LANGUAGE=de-DE").as_deref(), Some(starting_text("de-DE")));
+        recorded.starting_input.text = Some("good morning".to_owned());
+        assert_eq!(text(&recorded, "DIALOGFLOW_LANGUAGE=de-DE").as_deref(), Some("good morning"));
+    }
+
+    /// The fields in which two configurations differ.
+    fn differing(before: &Value, after: &Value, at: &str, fields: &mut BTreeSet<String>) {
+        let (Value::Object(old), Value::Object(new)) = (before, after) else {
+            if before != after {
+                fields.insert(at.to_owned());
+            }
+            return;
+        };
+        for name in old.keys().chain(new.keys()) {
+            let [old, new] = [old, new].map(|object| object.get(name).unwrap_or(&Value::Null));
+            differing(old, new, &format!("{at}/{name}"), fields);
+        }
+    }
+
+    #[test]
+    fn each_setting_sets_the_fields_that_it_names_and_no_others() {
+        for setting in ALL {
+            let facts = setting.facts();
+            let mut moved = BTreeSet::new();
+            for product in [Product::Cx, Product::Es(EsApi::V2Beta1), Product::Ces(CesTransport::default())] {
+                let call = |given: &Settings| json(&Values::of(given, &Faults::default()).call(product));
+                let values = setting.values();
+                for value in values.split(", ").flat_map(|values| values.split(" to ")).chain([setting.example()]) {
+                    let given = Settings::of([(facts.name, value)]);
+                    differing(&call(&Settings::default()), &call(&given), "", &mut moved);
+                }
+            }
+            let named: BTreeSet<String> = facts.call_fields.iter().map(ToString::to_string).collect();
+            // A file is not there.
+            assert!(moved == named || (moved.is_empty() && facts.is_path), "{}: {moved:?}", facts.name);
+        }
     }
 
     #[test]
@@ -100,5 +152,6 @@ mod tests {
         assert!(told("BARGE_IN=on").contains("it can be off, speech or voice"));
         assert!(told("BARGING=off").contains("is no setting"));
         assert!(told("BARGE_IN").contains("has no '='"));
+        assert!(told("SPEAKING_RATE=2").contains("SPEAKING_RATE changes nothing in a recorded call"));
     }
 }

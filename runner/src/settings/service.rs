@@ -35,6 +35,7 @@ impl Values<'_> {
             traces: self.traces(),
             log_project: self.find(&table::GOOGLE_CLOUD_PROJECT),
             log_level: self.get(&table::LOG_LEVEL),
+            log_format: self.find(&table::LOG_FORMAT),
             agents: BTreeMap::new(),
             default_agent: String::new(),
             routes: Routes::default(),

@@ -60,6 +60,8 @@ pub(super) struct Facts {
     pub(super) needs: Option<&'static str>,
     /// Whether this one has no effect for an agent of the Customer Engagement Suite.
     pub(super) is_idle_for_ces: bool,
+    /// The fields of a call's configuration that it sets, as JSON pointers. Empty: it is no setting of a call.
+    pub(super) call_fields: &'static [&'static str],
 }
 
 impl Facts {
@@ -76,6 +78,7 @@ impl Facts {
         may_be_empty: false,
         needs: None,
         is_idle_for_ces: false,
+        call_fields: &[],
     };
 
     /// The flag, without its dashes.
@@ -224,6 +227,8 @@ facts! {
     /// The setting without which this one has no effect.
     needs(name: &'static str): needs = Some(name);
     idle_for_ces(): is_idle_for_ces = true;
+    /// The fields of a call's configuration that it sets.
+    sets(fields: &'static [&'static str]): call_fields = fields;
 }
 
 const fn setting<T>(read: Read<T>) -> Setting<T> {

@@ -1,4 +1,4 @@
-//! The least severity that is logged: `LOG_LEVEL`.
+//! What the log looks like: `LOG_LEVEL` and `LOG_FORMAT`.
 
 /// The severity of a line, in Cloud Logging's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,15 @@ pub enum Severity {
     Warning,
     /// Something failed.
     Error,
+}
+
+/// How the lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// For Cloud Logging: one JSON object a line.
+    Json,
 }
 
 impl Severity {

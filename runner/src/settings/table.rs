@@ -2,6 +2,7 @@
 //! values it takes, what holds without one, and one sentence for `--help` and docs/settings.md.
 //!
 //! A new setting is one entry here and one line that reads it: `values.get(&table::NAME)`, or `find` where it has no default.
+//! One that is part of a call's configuration names its fields there by `sets`.
 //! Afterwards `UPDATE_DOCS=1 cargo test -p dialbridge-runner settings` writes its row.
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use super::prompts::prompt_hosts;
 use super::public_url::{PublicUrl, public_url};
 use super::recording::recording;
 use super::setting::{Declared, Scope, Setting, choice, decimal, form, number, path, secrets, switch, text, web_url};
-use super::severity::Severity;
+use super::severity::{LogFormat, Severity};
 use super::value::{
     MAX_STAGE_MS, account_sid, admin_token, agent_name, agent_of_project, attributes, audio_chunk, base_url,
     call_parameters, caller_id, ces_entry_agent, digits_form, end_of_utterance, endpoint, event, fallback_twiml,
@@ -65,6 +66,9 @@ settings! {
         Agent OVERFLOW_URL: String = web_url().otherwise("the caller hears that all lines are busy");
         /// The least severity that is logged; debug shows what was said
         Service LOG_LEVEL: Severity = form("LEVEL", "debug, info, warning, error", log_level).default_is("info");
+        /// How the lines of the log are written
+        Service LOG_FORMAT: LogFormat = choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            .otherwise("text on a terminal, else json");
         /// When a live call goes to another media stream, in a gap of the conversation; 0: never
         Service MIGRATE_AFTER_SECONDS: u64 = form("SECONDS", "0, 120 to 86400", renewal_seconds).example("3300")
             .otherwise("3300 on Cloud Run and App Engine, else 0");
@@ -92,23 +96,24 @@ settings! {
         Agent DIALOGFLOW_ES_API: EsApi = choice(&[("v2", EsApi::V2), ("v2beta1", EsApi::V2Beta1)]).default_is("v2")
             .idle_for_ces();
         /// The language of the calls, a tag such as de-DE or a name such as German
-        Agent DIALOGFLOW_LANGUAGE: String = form("TAG", "", language).default_is("en-US").example("de-DE");
+        Agent DIALOGFLOW_LANGUAGE: String = form("TAG", "", language).default_is("en-US").example("de-DE")
+            .sets(&["/words/language", "/greeting/text"]);
         /// The event of the first turn; empty: none
         Agent DIALOGFLOW_STARTING_EVENT_NAME: String = text("EVENT").may_be_empty().example("WELCOME")
-            .otherwise("ES `WELCOME`, CES `session_start`, CX none");
+            .otherwise("ES `WELCOME`, CES `session_start`, CX none").sets(&["/greeting/event"]);
         /// The text of the first turn, where there is no event or the agent did not answer it; empty: none
         Agent DIALOGFLOW_STARTING_TEXT: String = text("TEXT").may_be_empty().example("hi")
-            .otherwise("CX by language, in English `hi`; ES and CES none");
+            .otherwise("CX by language, in English `hi`; ES and CES none").sets(&["/greeting/text"]);
         /// Whether the service retries a turn that failed while the agent answered; a webhook may then run twice
-        Agent RETRY_ANSWERING_TURN: bool = switch().default_is("true");
+        Agent RETRY_ANSWERING_TURN: bool = switch().default_is("true").sets(&["/retry/answeringTurn"]);
         /// How long the service retries a turn that failed, before the call gets its fallback
-        Agent RETRY_BUDGET_SECONDS: u64 = number(0..=300).default_is("15");
+        Agent RETRY_BUDGET_SECONDS: u64 = number(0..=300).default_is("15").sets(&["/retry/budgetMs"]);
         /// How long the service waits for an answer
-        Agent ANSWER_SECONDS: u64 = number(1..=300).default_is("20");
+        Agent ANSWER_SECONDS: u64 = number(1..=300).default_is("20").sets(&["/patience/answerMs"]);
         /// How long a stream may report nothing of clear speech before another one replaces it; 0: for ever
-        Agent STALLED_STREAM_SECONDS: u64 = number(0..=300).default_is("15");
+        Agent STALLED_STREAM_SECONDS: u64 = number(0..=300).default_is("15").sets(&["/patience/stalledMs"]);
         /// How long before the agent's limit for audio a new stream takes over
-        Agent ROTATION_MARGIN_MS: u64 = number(2_000..=86_395_000).default_is("10000");
+        Agent ROTATION_MARGIN_MS: u64 = number(2_000..=86_395_000).default_is("10000").sets(&["/rotationMarginMs"]);
         /// A file with Google credentials
         Agent GOOGLE_APPLICATION_CREDENTIALS: PathBuf = path("FILE").example("credentials.json")
             .otherwise("the usual places, then the metadata server");
@@ -145,7 +150,7 @@ settings! {
         /// How long a CES agent has to take the variables before it is asked to speak; 0: no time
         Agent CES_VARIABLES_MS: u64 = number(0..=5_000).default_is("500");
         /// When another stream to a CES agent takes over, in a pause
-        Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900");
+        Agent CES_STREAM_SECONDS: u64 = number(60..=86_400).default_is("3600").example("900").sets(&["/audioLimitMs"]);
         /// How much noise a CES agent takes out of the caller's audio
         Agent CES_NOISE_SUPPRESSION: &'static str =
             choice(&[("low", "low"), ("moderate", "moderate"), ("high", "high"), ("very_high", "very_high")])
@@ -162,79 +167,90 @@ settings! {
         /// What stops a prompt
         Agent BARGE_IN: BargeInMode = choice(&[
             ("off", BargeInMode::Off), ("speech", BargeInMode::Speech), ("voice", BargeInMode::Voice),
-        ]).default_is("speech");
+        ]).default_is("speech").sets(&["/bargeIn/mode"]);
         /// How many words interrupt a prompt at least; by voice none are counted
-        Agent BARGE_IN_MIN_WORDS: u32 = number(1..=100).default_is("1").example("2").idle_for_ces();
+        Agent BARGE_IN_MIN_WORDS: u32 = number(1..=100).default_is("1").example("2").idle_for_ces()
+            .sets(&["/bargeIn/leastWords"]);
         /// How many milliseconds of speech interrupt a prompt at least
-        Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300");
+        Agent BARGE_IN_MIN_MS: u64 = number(0..=60_000).default_is("0").example("300").sets(&["/bargeIn/leastMs"]);
         /// With how much confidence, in percent, speech interrupts a prompt at least
-        Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces();
+        Agent BARGE_IN_MIN_CONFIDENCE: u8 = number(0..=100).default_is("0").example("60").idle_for_ces()
+            .sets(&["/bargeIn/leastConfidence"]);
         /// Whether the agent's own words that come back are told from the caller's
-        Agent ECHO_GUARD: bool = choice(&[("on", true), ("off", false)]).default_is("on");
+        Agent ECHO_GUARD: bool = choice(&[("on", true), ("off", false)]).default_is("on").sets(&["/bargeIn/echoGuard"]);
         /// Words that alone do not interrupt a prompt, a list of words and phrases; empty: none
         Agent BARGE_IN_IGNORE: Vec<String> = form("PHRASES", "list", ignored_phrases).may_be_empty()
-            .otherwise("by language").example("mhm,okay,i see");
+            .otherwise("by language").example("mhm,okay,i see").sets(&["/bargeIn/ignore"]);
         /// Who ends what the caller says: the agent, we as soon as his words are known, or we after that much silence
         Agent END_OF_UTTERANCE: EndOfUtterance = form("RULE", "agent, quick, or a duration", end_of_utterance)
-            .default_is("agent").example("800ms").idle_for_ces();
+            .default_is("agent").example("800ms").idle_for_ces().sets(&["/endOfUtterance"]);
         /// Which facts of the call the agent is told, a list of NAME or NAME=parameter; empty: none
         Agent CALL_PARAMETERS: Vec<CallParameter> = form("FACTS", "list", call_parameters).may_be_empty()
-            .default_is("From,To,CallSid").example("From=caller_number,Direction,SipHeader_X-Shop=shop");
+            .default_is("From,To,CallSid").example("From=caller_number,Direction,SipHeader_X-Shop=shop")
+            .sets(&["/callParameters"]);
         /// A session parameter that tells the agent how much of a cut prompt was heard
-        Agent HEARD_PARAMETER: String = form("NAME", "", parameter_name).example("heard");
+        Agent HEARD_PARAMETER: String = form("NAME", "", parameter_name).example("heard")
+            .sets(&["/bargeIn/heardParameter"]);
         /// The event that an agent without a no-input handler gets when the caller does not answer
-        Agent NO_INPUT_EVENT: String = form("EVENT", "", event).example("NO_INPUT");
+        Agent NO_INPUT_EVENT: String = form("EVENT", "", event).example("NO_INPUT").sets(&["/noInput/event"]);
         /// After how much silence NO_INPUT_EVENT is sent
-        Agent NO_INPUT_MS: u64 = number(500..=600_000).default_is("8000").needs("NO_INPUT_EVENT");
+        Agent NO_INPUT_MS: u64 = number(500..=600_000).default_is("8000").needs("NO_INPUT_EVENT")
+            .sets(&["/noInput/afterMs"]);
         /// A WAV file that is played once in a turn while the agent thinks
-        Agent FILLER_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav");
+        Agent FILLER_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav")
+            .sets(&["/fillers/thinking"]);
         /// After how much thought FILLER_FILE is played
-        Agent FILLER_AFTER_MS: u64 = number(0..=60_000).default_is("2000").needs("FILLER_FILE");
+        Agent FILLER_AFTER_MS: u64 = number(0..=60_000).default_is("2000").needs("FILLER_FILE")
+            .sets(&["/fillers/thinkingAfterMs"]);
         /// A WAV file that is played when a turn has failed and is retried
-        Agent RETRY_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav");
+        Agent RETRY_FILE: Clip = form("FILE", "", recording).path().example("one-moment.wav")
+            .sets(&["/fillers/retrying"]);
     }
     "DTMF" {
         /// The key that ends an entry of digits
-        Agent DTMF_FINISH_DIGIT: Option<char> = form("KEY", "0 to 9, *, #, A to D, none", finish_digit).default_is("#");
+        Agent DTMF_FINISH_DIGIT: Option<char> = form("KEY", "0 to 9, *, #, A to D, none", finish_digit).default_is("#")
+            .sets(&["/keys/finish"]);
         /// How many digits are an entry; 0: any number of them
-        Agent DTMF_MAX_DIGITS: u32 = number(0..=100).otherwise("0, CES 1").example("4");
+        Agent DTMF_MAX_DIGITS: u32 = number(0..=100).otherwise("0, CES 1").example("4").sets(&["/keys/most"]);
         /// The pause after which an entry of digits is complete
-        Agent DTMF_INTERDIGIT_MS: u64 = number(100..=60_000).default_is("3000");
+        Agent DTMF_INTERDIGIT_MS: u64 = number(100..=60_000).default_is("3000").sets(&["/keys/gapMs"]);
         /// How long the first digit may take where the agent expects one, before NO_INPUT_EVENT; 0: NO_INPUT_MS
-        Agent DTMF_FIRST_DIGIT_MS: u64 = number(0..=300_000).default_is("0").example("5000").needs("NO_INPUT_EVENT");
+        Agent DTMF_FIRST_DIGIT_MS: u64 = number(0..=300_000).default_is("0").example("5000").needs("NO_INPUT_EVENT")
+            .sets(&["/keys/firstMs"]);
         /// How the agent gets digits
         Agent DTMF_AS: DigitsForm = form("FORM", "dtmf, text, event:NAME", digits_form)
-            .otherwise("CX and CES dtmf, ES text").example("text");
+            .otherwise("CX and CES dtmf, ES text").example("text").sets(&["/keys/form"]);
     }
     "Limits" {
         /// The longest call, over all its media streams
-        Agent MAX_CALL_SECONDS: u64 = number(0..=86_400).default_is("7200");
+        Agent MAX_CALL_SECONDS: u64 = number(0..=86_400).default_is("7200").sets(&["/bounds/callMs"]);
         /// The longest time in which nobody says anything
-        Agent MAX_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300");
+        Agent MAX_SILENCE_SECONDS: u64 = number(0..=86_400).default_is("300").sets(&["/bounds/silenceMs"]);
         /// The longest answer or recording that is played; what is longer is cut
-        Agent MAX_ANSWER_SECONDS: u64 = number(10..=7_200).default_is("1800");
+        Agent MAX_ANSWER_SECONDS: u64 = number(10..=7_200).default_is("1800").sets(&["/maxAnswerMs"]);
         /// How many turns of a call may fail
-        Agent MAX_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20");
+        Agent MAX_FAILED_TURNS: u32 = number(0..=1_000_000).default_is("20").sets(&["/bounds/failedTurns"]);
         /// How many turns in a row may pass without input
-        Agent MAX_NO_INPUT_TURNS: u32 = number(0..=1_000_000).default_is("8");
+        Agent MAX_NO_INPUT_TURNS: u32 = number(0..=1_000_000).default_is("8").sets(&["/bounds/silentTurns"]);
     }
     "The service's own words" {
         /// The goodbye to a call that a limit ends, at most 500 characters
         Agent TEXT_GOODBYE: String = form("TEXT", "", sentence).otherwise("by language")
-            .example("Thank you for calling. Good bye.");
+            .example("Thank you for calling. Good bye.").sets(&["/words/goodbye"]);
         /// The sentence for a call that comes while MAX_CALLS are live
         Agent TEXT_BUSY: String = form("TEXT", "", sentence).otherwise("by language")
-            .example("All our lines are busy. Please call again in ten minutes.");
+            .example("All our lines are busy. Please call again in ten minutes.").sets(&["/words/busy"]);
         /// The sentence for a call whose agent cannot be had
         Agent TEXT_FAILED: String = form("TEXT", "", sentence).otherwise("by language")
-            .example("We cannot answer at the moment. Please call again tomorrow.");
+            .example("We cannot answer at the moment. Please call again tomorrow.").sets(&["/words/failed"]);
         /// The sentence for a call whose connection is lost
         Agent TEXT_LOST: String = form("TEXT", "", sentence).otherwise("by language")
-            .example("The connection was lost. Please call again.");
+            .example("The connection was lost. Please call again.").sets(&["/words/lost"]);
     }
     "Speech" {
         /// The agent's voice, one of Google's such as en-US-Neural2-F
-        Agent VOICE_NAME: String = text("NAME").otherwise("the agent's").example("en-US-Neural2-F");
+        Agent VOICE_NAME: String = text("NAME").otherwise("the agent's").example("en-US-Neural2-F")
+            .sets(&["/words/voice"]);
         /// The gender of the agent's voice
         Agent VOICE_GENDER: VoiceGender = choice(&[
             ("male", VoiceGender::Male), ("female", VoiceGender::Female), ("neutral", VoiceGender::Neutral),
@@ -263,7 +279,7 @@ settings! {
         /// The largest recording that the service fetches
         Agent PROMPT_MAX_BYTES: usize = number(1_000..=32 << 20).default_is("20971520");
         /// How long the fetch of a recording may take
-        Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000");
+        Agent PROMPT_FETCH_MS: u64 = number(100..=60_000).default_is("5000").sets(&["/patience/fetchMs"]);
         /// The hosts from which https: addresses are fetched, a list; public: all public addresses
         Agent PROMPT_HOSTS: AllowedHosts = form("HOSTS", "list", prompt_hosts).default_is("public")
             .example("public,recordings.corp.internal,10.1.0.0/16");
@@ -377,22 +393,24 @@ settings! {
     }
     "Hand-off" {
         /// Where the call goes when the agent is done
-        Agent END_OF_INTERACTION_URL: String = web_url().otherwise("hang up");
+        Agent END_OF_INTERACTION_URL: String = web_url().otherwise("hang up").sets(&["/handoff/endOfInteractionUrl"]);
         /// The TwiML of a call whose agent cannot be had
         Agent FALLBACK_TWIML: String = form("TWIML", "", fallback_twiml).personal()
             .otherwise("`END_OF_INTERACTION_URL` with `failed`, else TEXT_FAILED")
-            .example("<Response><Say>Please call again later.</Say><Hangup/></Response>");
+            .example("<Response><Say>Please call again later.</Say><Hangup/></Response>")
+            .sets(&["/handoff/fallbackTwiml"]);
         /// What may stand in the hand-off's URL, a list; also session
         Agent HANDOFF_FIELDS: Vec<HandoffField> = form("FIELDS", "list", handoff_fields)
-            .default_is("intent,parameters,queryText,action,liveAgentHandoff").example("intent,parameters");
+            .default_is("intent,parameters,queryText,action,liveAgentHandoff").example("intent,parameters")
+            .sets(&["/handoff/fields"]);
         /// The number that a transfer shows
         Agent DIAL_CALLER_ID: String = form("NUMBER", "", caller_id).personal()
             .otherwise("the caller's own, or the called number if the caller has none")
-            .example("+15550100");
+            .example("+15550100").sets(&["/handoff/dial/callerId"]);
         /// How long a transfer rings, in seconds
-        Agent DIAL_TIMEOUT: u32 = number(1..=600).default_is("30");
+        Agent DIAL_TIMEOUT: u32 = number(1..=600).default_is("30").sets(&["/handoff/dial/timeoutS"]);
         /// Whether the caller hears ringing until somebody answers
-        Agent DIAL_ANSWER_ON_BRIDGE: bool = switch().default_is("true");
+        Agent DIAL_ANSWER_ON_BRIDGE: bool = switch().default_is("true").sets(&["/handoff/dial/answerOnBridge"]);
         /// The event that the agent gets when nobody has answered a transfer
         Agent DIAL_FAILED_EVENT: String = form("EVENT", "", event).example("NO_ANSWER");
     }

@@ -1,8 +1,9 @@
 //! The log: one JSON object a line, with the fields that Cloud Logging knows
-//! (<https://docs.cloud.google.com/logging/docs/structured-logging>).
+//! (<https://docs.cloud.google.com/logging/docs/structured-logging>), or a line of text for a person.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -16,11 +17,36 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::Severity;
+use crate::settings::{LogFormat, Severity};
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineStyle {
+    /// For Cloud Logging.
+    Json,
+    /// For a person.
+    Text,
+    /// For a person at a terminal.
+    ColoredText,
+}
+
+impl LineStyle {
+    /// The style for a log that goes to `out`. Without a `format`, a terminal gets text. Only a terminal gets colour, and
+    /// none with `NO_COLOR` in the environment (<https://no-color.org>).
+    pub fn of(format: Option<LogFormat>, out: &impl IsTerminal, no_color: Option<&OsStr>) -> Self {
+        let is_terminal = out.is_terminal();
+        match format {
+            Some(LogFormat::Json) => Self::Json,
+            None if !is_terminal => Self::Json,
+            None | Some(LogFormat::Text) if is_terminal && no_color.is_none_or(OsStr::is_empty) => Self::ColoredText,
+            None | Some(LogFormat::Text) => Self::Text,
+        }
+    }
+}
 
 /// Starts the log of this process. A second call does nothing.
-pub fn start(level: Severity, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
-    let lines = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(writer);
+pub fn start(level: Severity, style: LineStyle, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+    let lines = tracing_subscriber::fmt::layer().event_format(Lines(style)).with_writer(writer);
     let filter = filter(level);
     // This fails if a log was started before, as in a test that starts two services.
     if tracing_subscriber::registry().with(filter).with(Traces).with(lines).try_init().is_ok() {
@@ -70,9 +96,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Traces {
     }
 }
 
-struct CloudLogging;
+struct Lines(LineStyle);
 
-impl<S, N> FormatEvent<S, N> for CloudLogging
+impl<S, N> FormatEvent<S, N> for Lines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -84,7 +110,13 @@ where
         event.record(&mut fields);
         // People look for these first. The other fields follow in the order of their names.
         let message = fields.0.remove("message").unwrap_or_default();
-        let severity = severity(*event.metadata().level());
+        let level = *event.metadata().level();
+        match self.0 {
+            LineStyle::Json => {}
+            LineStyle::Text => return write_text(&mut writer, &time, Painted(level, false), &message, &fields.0),
+            LineStyle::ColoredText => return write_text(&mut writer, &time, Painted(level, true), &message, &fields.0),
+        }
+        let severity = severity(level);
         write!(writer, r#"{{"severity":"{severity}","time":"{time}","message":{message}"#)?;
         for (name, value) in fields.0 {
             write!(writer, ",{}:{value}", Value::from(name))?;
@@ -106,6 +138,51 @@ fn severity(level: Level) -> &'static str {
         Level::WARN => "WARNING",
         Level::INFO => "INFO",
         Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+/// Writes a line for a person: the time of day in UTC, the severity, the message, the fields. Its trace is left out.
+fn write_text(
+    writer: &mut Writer<'_>,
+    time: &str,
+    severity: Painted,
+    message: &Value,
+    fields: &Map<String, Value>,
+) -> fmt::Result {
+    let time = time.split_once('T').map_or(time, |(_, time)| time.get(..12).unwrap_or(time));
+    write!(writer, "{time} {severity} {}", plain(message))?;
+    for (name, value) in fields {
+        match value.as_str() {
+            Some("") => {}
+            Some(text) if !text.contains([' ', '"', '\n']) => write!(writer, "  {name}={}", plain(value))?,
+            _ => write!(writer, "  {name}={value}")?,
+        }
+    }
+    writeln!(writer)
+}
+
+/// A text without its quotes. A control character could move a terminal's cursor, so it stays escaped.
+fn plain(value: &Value) -> String {
+    let Some(text) = value.as_str() else { return value.to_string() };
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
+}
+
+/// A severity, and whether it has a colour.
+struct Painted(Level, bool);
+
+impl fmt::Display for Painted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (color, name) = match self.0 {
+            Level::ERROR => ("31", "ERROR"),
+            Level::WARN => ("33", "WARN "),
+            Level::INFO => ("32", "INFO "),
+            Level::DEBUG | Level::TRACE => ("2", "DEBUG"),
+        };
+        if self.1 { write!(f, "\x1b[{color}m{name}\x1b[0m") } else { f.write_str(name) }
     }
 }
 
@@ -163,11 +240,16 @@ pub fn log_and_exit(message: &str, code: u8) -> std::process::ExitCode {
 /// The lines from DEBUG on that this thread logs during `run`.
 #[cfg(test)]
 pub(crate) fn logged(run: impl FnOnce()) -> Vec<Value> {
-    let lines = tests::Lines::default();
+    let lines = tests::Written::default();
     let writer = lines.clone();
-    let layer = tracing_subscriber::fmt::layer().event_format(CloudLogging).with_writer(move || writer.clone());
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), run);
+    log_to(writer, LineStyle::Json, run);
     lines.parsed()
+}
+
+#[cfg(test)]
+fn log_to(writer: tests::Written, style: LineStyle, run: impl FnOnce()) {
+    let layer = tracing_subscriber::fmt::layer().event_format(Lines(style)).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(Traces).with(layer), run);
 }
 
 #[cfg(test)]
@@ -176,16 +258,19 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl Lines {
+    impl Written {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
         pub(super) fn parsed(&self) -> Vec<Value> {
-            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
     }
 
-    impl Write for Lines {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -209,5 +294,32 @@ mod tests {
         assert_eq!((&line["severity"], &line["turn"]), (&"WARNING".into(), &7.into()));
         assert_eq!(line["message"], "a \"quoted\"\nmessage");
         assert!(line["time"].as_str().unwrap().ends_with('Z'));
+    }
+
+    /// What `run` logs as text.
+    fn text(style: LineStyle, run: impl FnOnce()) -> String {
+        let written = Written::default();
+        log_to(written.clone(), style, run);
+        written.text()
+    }
+
+    #[test]
+    fn a_line_of_text_has_the_time_of_day_the_severity_the_message_and_the_fields() {
+        let line = text(LineStyle::Text, || {
+            tracing::warn!(call_sid = "CA1", turn = 7, why = "no \"key\"", unset = "", "a prompt is\n\x1b[2Jcut");
+        });
+        let (time, rest) = line.split_at("12:34:56.789".len());
+        assert!(time.chars().all(|c| c.is_ascii_digit() || ":.".contains(c)), "{line}");
+        assert_eq!(rest, " WARN  a prompt is\\n\\u{1b}[2Jcut  call_sid=CA1  turn=7  why=\"no \\\"key\\\"\"\n");
+        let colored = text(LineStyle::ColoredText, || tracing::error!("it failed"));
+        assert!(colored.ends_with(" \x1b[31mERROR\x1b[0m it failed\n"), "{colored:?}");
+    }
+
+    #[test]
+    fn what_is_no_terminal_gets_json_unless_text_is_asked_for_and_never_colour() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let of = |format| LineStyle::of(format, &file, None);
+        assert_eq!((of(None), of(Some(LogFormat::Json))), (LineStyle::Json, LineStyle::Json));
+        assert_eq!(of(Some(LogFormat::Text)), LineStyle::Text);
     }
 }

@@ -71,6 +71,20 @@ async fn a_call_that_gives_the_agent_something_else_leaves_its_tape_and_says_whe
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_setting_that_a_tape_cannot_show_is_refused_unless_it_was_recorded_with_it() {
+    let folder = menu().await;
+    let told = broken(&folder, &["SPEAKING_RATE=2"]).await;
+    assert!(told.contains("SPEAKING_RATE changes nothing in a recorded call"), "{told}");
+    let why = "line 2: the tape was recorded without SPEAKING_RATE=";
+    let file = folder.read("menu.toml").replace("settings = {", "settings = { SPEAKING_RATE = 1.5,");
+    folder.write("menu.toml", &file);
+    assert!(broken(&folder, &[]).await.contains(why));
+    recorded(&folder, "menu.toml").await;
+    folder.write("menu.toml", file.replace("1.5,", "2,"));
+    assert!(broken(&folder, &[]).await.contains(why));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tape_that_is_broken_is_told_with_its_line() {
     let folder = menu().await;
     let tape = folder.read("menu.cx.jsonl");

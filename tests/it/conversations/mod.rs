@@ -133,7 +133,14 @@ async fn the_bakerys_calls_go_the_same_way_live_and_from_their_tapes_with_each_e
 #[tokio::test(start_paused = true)]
 async fn keys_texts_pages_and_a_transfer_are_seen() {
     let folder = Folder::new().with_doc("menu/agent.toml").with_doc("menu/menu.toml");
-    recorded(&folder, "menu.toml").await;
+    let (live, offline) = recorded(&folder, "menu.toml").await;
+    let (live, offline) = (live.seen.unwrap().end, offline.seen.unwrap().end);
+    let (ended, from_tape) = (live.at.as_ms(), offline.at.as_ms());
+    assert!(
+        ended.abs_diff(from_tape) <= 60,
+        "the hand-off takes the call away: {ended} ms, from the tape {from_tape} ms"
+    );
+    assert_eq!((live.reason, live.status), (offline.reason, offline.status));
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,6 +154,17 @@ async fn a_setting_that_ends_the_input_sooner_moves_the_answer_by_as_much() {
     assert_eq!((differences[0].step, differences[0].key.as_str()), (Some(2), "within_s"));
     assert!(differences[0].found.starts_with("1.380"), "{told}");
     assert!(differences[0].around.iter().any(|line| line.contains("hours")), "the trace is shown: {told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_is_put_back_to_its_default_is_played_too() {
+    let folder = Folder::new().with_doc("menu/agent.toml").with_doc("menu/menu.toml");
+    recorded(&folder, "menu.toml").await;
+    let later = offline(&folder, "menu.toml", &["DTMF_INTERDIGIT_MS=3000"]).await;
+    let told = told(&later);
+    let Verdict::Failed(differences) = &later.verdict else { panic!("{told}") };
+    assert_eq!((differences[0].step, differences[0].key.as_str()), (Some(2), "within_s"), "{told}");
+    assert!(differences[0].found.starts_with("3.180"), "{told}");
 }
 
 /// An agent whose recogniser knows the words early, and ends the utterance late.

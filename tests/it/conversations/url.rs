@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use dialbridge::conversations::{Mode, Run, RunningService, TestResult, Verdict};
 use dialbridge_lab::agent::Script;
+use dialbridge_net::dial::{Dial, Dialled};
 use dialbridge_runner::settings::Settings;
 use dialbridge_tests::{Harness, SERVICE_URL, TOKEN};
 
-use super::{Folder, only, passes, told};
+use super::{Folder, only, passes, results, told};
 
 const ADMIN: &str = "the-tests-admin-token-0123456789";
 
 fn harness() -> Harness {
+    harness_with("true")
+}
+
+fn harness_with(page_transcripts: &str) -> Harness {
     Harness::with(Script::bakery().unwrap())
         .settings(|settings| {
             settings.set("ADMIN_TOKEN", ADMIN);
-            settings.set("PAGE_TRANSCRIPTS", "true");
+            settings.set("PAGE_TRANSCRIPTS", page_transcripts);
         })
         .start()
 }
@@ -65,6 +70,58 @@ async fn without_it_what_a_caller_cannot_see_is_refused_before_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_page_does_not_show_is_refused_before_the_call() {
+    let folder = Folder::with_bakery("cx").with_doc("order.toml");
+    let harness = harness_with("false");
+    let result = at(&harness, Some(ADMIN), &folder).await;
+    let told = told(&result);
+    assert!(matches!(result.verdict, Verdict::Broken(_)), "{told}");
+    assert!(told.contains("line 7: reply cannot be seen: ") && told.contains("PAGE_TRANSCRIPTS=true"), "{told}");
+    assert!(told.contains("params.loaves cannot be seen") && !told.contains("intent cannot"), "{told}");
+    assert_eq!(harness.agent.record().turns("").len(), 0);
+    let of_words = ["reply", "expect.reply", "params."];
+    let text: String = folder
+        .read("order.toml")
+        .lines()
+        .filter(|line| !of_words.iter().any(|key| line.trim_start().starts_with(key)))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    folder.write("order.toml", text);
+    passes(&at(&harness, Some(ADMIN), &folder).await);
+}
+
+/// Panics when it is asked to connect.
+#[derive(Debug)]
+struct Panics;
+
+impl Dial for Panics {
+    fn dial(&self, _: &str, _: u16) -> Dialled {
+        panic!("this connection panics, as it should")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_panics_is_told_and_all_others_run() {
+    let folder = Folder::with_bakery("cx").with_doc("order.toml");
+    folder.write("later.toml", "[[step]]\nwait_s = 1\n");
+    folder.write("wrong.toml", "[[stpe]]\n");
+    let service = RunningService {
+        voice_url: format!("{SERVICE_URL}/twiml"),
+        auth_token: None,
+        admin_token: None,
+        dial: Arc::new(Panics),
+    };
+    let run = Run { mode: Mode::Url(service), settings: Settings::default(), changes: Vec::new(), jobs: 1, retries: 2 };
+    let paths = ["later.toml", "order.toml", "wrong.toml"].map(|name| folder.0.join(name));
+    let all = results(&run, &paths).await;
+    let told: Vec<String> = all.iter().map(super::told).collect();
+    assert!(all.len() == 3 && all.iter().all(|result| matches!(result.verdict, Verdict::Broken(_))), "{told:?}");
+    let broken_off = told.iter().filter(|told| told.contains("the run has broken off by a fault of this program"));
+    assert_eq!(broken_off.count(), 1, "{told:?}");
+    assert!(told.iter().any(|told| told.contains("later.toml") && told.contains("as it should")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_is_not_there_or_refuses_the_token_is_told() {
     let folder = Folder::with_bakery("cx").with_doc("order.toml");
     let told = told(&at(&harness(), Some("not-the-token"), &folder).await);
@@ -75,7 +132,10 @@ async fn a_service_that_is_not_there_or_refuses_the_token_is_told() {
         admin_token: Some(ADMIN.to_owned()),
         dial: Arc::new(harness().pipes.clone()),
     };
-    let run = Run { mode: Mode::Url(service), settings: Settings::default(), changes: Vec::new(), jobs: 1, retries: 0 };
-    let told = super::told(&only(&run, &folder.0.join("order.toml")).await);
+    folder.write("order.toml", "[[step]]\nhang_up = true\n");
+    let run = Run { mode: Mode::Url(service), settings: Settings::default(), changes: Vec::new(), jobs: 1, retries: 2 };
+    let result = only(&run, &folder.0.join("order.toml")).await;
+    let told = super::told(&result);
     assert!(told.contains("the call never reached an agent: "), "{told}");
+    assert_eq!(result.tries, 1, "a call that cannot be placed is not placed again");
 }

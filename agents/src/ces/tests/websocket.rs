@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::{at_once, context, object, start};
 use crate::address::Endpoint;
 use crate::agent::{Agent, Link, StreamHandle};
+use crate::message_room::MessageRoom;
 use dialbridge_net::dial::{Dial, Dialled, Io};
 
 /// The buffer of a connection, in bytes.
@@ -71,7 +72,8 @@ impl Client {
 async fn open_with(queue: usize, input: TurnInput) -> (Client, DuplexStream) {
     let (sender, mut dialled) = mpsc::channel(1);
     let endpoint = Endpoint { url: "http://ces.test".to_owned(), is_plaintext: true };
-    let agent = Agent::new(&endpoint, Link::WebSocket, None, Arc::new(Pipes(sender)), 1).unwrap();
+    let agent =
+        Agent::new(&endpoint, Link::WebSocket, None, Arc::new(Pipes(sender)), 1, MessageRoom::default()).unwrap();
     let (events_sender, events) = mpsc::channel(queue);
     let mut tasks = JoinSet::new();
     let mut start = start(input);

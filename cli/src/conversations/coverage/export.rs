@@ -1,4 +1,4 @@
-//! What an agent consists of, from its export: a CX JSON package or an ES export, as a zip or as a folder.
+//! The parts of an agent, from its export: a CX JSON package or an ES export, as a zip or as a folder.
 //!
 //! CX: `flows/FLOW/FLOW.json`, `flows/FLOW/pages/PAGE.json`, `intents/INTENT/INTENT.json`
 //! (<https://docs.cloud.google.com/dialogflow/cx/docs/concept/agent#export>). ES: `intents/INTENT.json`, beside
@@ -10,7 +10,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::part::Part;
-use super::zip;
+use super::zip::{self, Each};
+use crate::files;
 
 /// The largest export that is read, in bytes.
 const MAX_BYTES: u64 = 512 << 20;
@@ -20,6 +21,9 @@ const MAX_DEPTH: usize = 8;
 
 /// How many files of an export are read.
 const MAX_FILES: usize = 50_000;
+
+/// The largest file of an export, in bytes.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// The parts of an agent.
 #[derive(Debug, Default)]
@@ -36,26 +40,23 @@ impl Export {
     /// A sentence that says why it cannot be read.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-        let mut files = Vec::new();
-        let metadata = fs::metadata(path).map_err(|error| told(&error))?;
-        if metadata.is_dir() {
-            folder(path, path, MAX_DEPTH, &mut files).map_err(|error| told(&error))?;
-        } else {
-            if metadata.len() > MAX_BYTES {
-                return Err(told(&"it has more than 512 MiB"));
-            }
-            let bytes = fs::read(path).map_err(|error| told(&error))?;
-            zip::files(&bytes, |name| name.ends_with(".json"), |name, bytes| files.push((name, bytes)))
-                .map_err(|why| told(&why))?;
-        }
         let mut export = Self::default();
-        for (name, bytes) in &files {
-            let file: Value = serde_json::from_slice(bytes).map_err(|error| told(&format!("{name}: {error}")))?;
+        let mut room = Room { files: MAX_FILES, bytes: MAX_BYTES };
+        let mut each = |name: &str, bytes: &[u8]| -> Result<(), String> {
+            room.take(bytes.len() as u64)?;
+            let file = serde_json::from_slice(bytes).map_err(|error| format!("{name}: {error}"))?;
             export.file(name, &file);
+            Ok(())
+        };
+        if fs::metadata(path).map_err(|error| told(&error))?.is_dir() {
+            folder(path, path, MAX_DEPTH, &mut each).map_err(|why| told(&why))?;
+        } else {
+            let zip = files::bytes(path, MAX_BYTES)?;
+            zip::files(&zip, |name| name.ends_with(".json"), &mut each).map_err(|why| told(&why))?;
         }
         if export.parts.is_empty() {
             let what = "it has no flows/ and no intents/: give a CX JSON package or an ES export, as a zip or a folder. \
-                        The export of a CES app is not read, because its format is not public";
+                        The export of a CES app is not read: its answers do not name the parts that they come from";
             return Err(told(&what));
         }
         export.parts.sort();
@@ -106,18 +107,49 @@ impl Export {
     }
 }
 
-fn folder(root: &Path, folder_path: &Path, depth: usize, files: &mut Vec<(String, Vec<u8>)>) -> std::io::Result<()> {
+/// How much of an export may still be read.
+struct Room {
+    files: usize,
+    bytes: u64,
+}
+
+impl Room {
+    /// Takes the room of a file.
+    fn take(&mut self, bytes: u64) -> Result<(), String> {
+        let left = self.files.checked_sub(1).zip(self.bytes.checked_sub(bytes));
+        (self.files, self.bytes) = left.ok_or_else(|| {
+            format!("it has more than {MAX_FILES} files or {} MiB of JSON, too many for an export", MAX_BYTES >> 20)
+        })?;
+        Ok(())
+    }
+}
+
+fn folder(root: &Path, folder_path: &Path, depth: usize, each: &mut Each<'_>) -> Result<(), String> {
     let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-    for entry in fs::read_dir(folder_path)? {
-        let entry = entry?;
-        let (kind, path) = (entry.file_type()?, entry.path());
+    let told = |error: std::io::Error| error.to_string();
+    for entry in fs::read_dir(folder_path).map_err(told)? {
+        let entry = entry.map_err(told)?;
+        let (kind, path) = (entry.file_type().map_err(told)?, entry.path());
         if kind.is_dir() {
-            folder(root, &path, depth, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "json") && files.len() < MAX_FILES {
+            folder(root, &path, depth, each)?;
+        } else if path.extension().is_some_and(|extension| extension == "json") {
             let name = path.strip_prefix(root).unwrap_or(&path);
             let name = name.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
-            files.push((name, fs::read(&path)?));
+            each(&name, &files::bytes(&path, MAX_FILE_BYTES)?)?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_is_read_up_to_a_limit_of_all_its_files_together() {
+        let mut room = Room { files: 3, bytes: 100 };
+        assert_eq!((room.take(60), room.take(40)), (Ok(()), Ok(())));
+        assert!(room.take(1).unwrap_err().contains("too many for an export"));
+        assert!(Room { files: 0, bytes: 100 }.take(1).is_err());
+    }
 }

@@ -5,18 +5,14 @@ use miniz_oxide::inflate::decompress_to_vec_with_limit;
 /// The largest file that is taken out, in bytes.
 const MAX_FILE_BYTES: usize = 64 << 20;
 
-/// How many entries an archive may have.
-const MAX_ENTRIES: usize = 100_000;
+/// Takes a file of an export: its name within the export, and its bytes.
+pub(super) type Each<'a> = dyn FnMut(&str, &[u8]) -> Result<(), String> + 'a;
 
 /// Calls `each` with the name and the bytes of every file that `is_wanted`.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the archive.
-pub(super) fn files(
-    zip: &[u8],
-    is_wanted: impl Fn(&str) -> bool,
-    mut each: impl FnMut(String, Vec<u8>),
-) -> Result<(), String> {
+/// A sentence that says what is wrong with the archive, or the one of `each`.
+pub(super) fn files(zip: &[u8], is_wanted: impl Fn(&str) -> bool, each: &mut Each<'_>) -> Result<(), String> {
     let broken = || "the zip archive is broken".to_owned();
     // The end of the central directory is the last record; a comment of up to 64 KiB may follow it.
     let tail = zip.len().saturating_sub(22 + 0xFFFF);
@@ -26,11 +22,10 @@ pub(super) fn files(
         .ok_or_else(broken)?;
     let count = usize::from(u16_at(zip, end + 10).ok_or_else(broken)?);
     let mut at = usize_at(zip, end + 16).ok_or_else(broken)?;
-    for _ in 0..count.min(MAX_ENTRIES) {
+    for _ in 0..count {
         let entry = Entry::read(zip, at).ok_or_else(broken)?;
         if is_wanted(&entry.name) && !entry.name.ends_with('/') {
-            let name = entry.name.clone();
-            each(entry.name.clone(), entry.bytes(zip).map_err(|why| format!("{name}: {why}"))?);
+            each(&entry.name, &entry.bytes(zip).map_err(|why| format!("{}: {why}", entry.name))?)?;
         }
         at = entry.next;
     }
@@ -122,7 +117,12 @@ mod tests {
 
     fn read(zip: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
         let mut all = Vec::new();
-        files(zip, |name| name.ends_with(".json"), |name, bytes| all.push((name, bytes))).map(|()| all)
+        let mut each = |name: &str, bytes: &[u8]| -> Result<(), String> {
+            all.push((name.to_owned(), bytes.to_vec()));
+            Ok(())
+        };
+        files(zip, |name| name.ends_with(".json"), &mut each)?;
+        Ok(all)
     }
 
     #[test]

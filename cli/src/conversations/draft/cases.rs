@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Draft, first_sentence, slug, write_new};
+use crate::files;
 
 /// The largest export that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
@@ -20,10 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// A sentence that says why nothing can be written.
 pub fn import(path: &Path, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    if fs::metadata(path).map_err(|error| told(&error))?.len() > MAX_BYTES {
-        return Err(told(&"it has more than 64 MiB"));
-    }
-    let text = fs::read_to_string(path).map_err(|error| told(&error))?;
+    let text = files::text(path, MAX_BYTES)?;
     let cases = cases(&text).map_err(|why| told(&why))?;
     if cases.is_empty() {
         return Err(told(&"it has no test cases: export them from the agent's test coverage page as JSON"));

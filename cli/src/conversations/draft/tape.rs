@@ -1,6 +1,5 @@
 //! A file out of a tape: what the caller said and pressed, cut out of his audio, and what the agent made of it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -14,6 +13,7 @@ use dialbridge_core::{CallTime, Report, TurnId};
 use serde_json::{Map, Value};
 
 use super::{Draft, first_sentence, write_new};
+use crate::files::{self, MAX_TAPE_BYTES};
 
 /// How much audio around an utterance is kept, in milliseconds.
 const AROUND_MS: u64 = 240;
@@ -31,70 +31,108 @@ struct Turn {
     stages: Option<Stages>,
 }
 
-/// Writes a file out of a tape, and the caller's recordings beside it. Returns what was written.
+/// Writes a file out of a tape, and the caller's recordings beside it. Returns what was written, and a sentence for each
+/// step in which the tape masks what the caller did.
 ///
 /// # Errors
 /// A sentence that says why it cannot be written.
-pub fn of_tape(path: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+pub fn of_tape(path: &Path, out: &Path) -> Result<(Vec<PathBuf>, Vec<String>), String> {
+    let text = files::text(path, MAX_TAPE_BYTES)?;
     let tape = Tape::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let call = PlayedCall::recorded(&tape, &[]);
     let cuts = call.prompt_cuts();
-    let mut written = vec![out.to_owned()];
-    let mut draft = Draft::default();
-    let stem = out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    draft.text("name", &stem);
+    let mut drafted = Drafted { tape: &tape, out, draft: Draft::default(), recordings: Vec::new(), notes: Vec::new() };
+    drafted.draft.text("name", &drafted.stem());
     if tape.header.mask.audio {
-        draft.line("# The tape's audio is masked: the caller's words are spoken anew.");
+        drafted.draft.line("# The tape's audio is masked: the caller's words are spoken anew.");
     }
-    // What the agent was told of this one call is no expectation of others.
-    let mut known = Map::new();
-    let told = facts(&tape);
+    // A fact of this one call is no expectation of others.
+    let (mut known, told) = (Map::new(), facts(&tape));
     let mut since = CallTime::START;
-    for (written_steps, turn) in turns(&call).into_iter().enumerate() {
-        draft.line("\n[[step]]");
-        let heard = turn.stages.as_ref().and_then(|stages| Some((stages.speech_began?, stages.speech_ended?)));
-        match (turn.input, heard) {
-            ("audio", Some((began, ended))) if !tape.header.mask.audio => {
-                let wav = out.with_file_name(format!("{stem}-{}.wav", written.len()));
-                write_new(&wav, &utterance(&tape, began, ended))?;
-                draft.text("audio", &wav.file_name().unwrap_or_default().to_string_lossy());
-                written.push(wav);
-            }
-            ("audio", _) if turn.understood.is_empty() => draft.line("wait_s = 6"),
-            ("audio", _) => draft.text("say", &turn.understood),
-            ("text", _) if written_steps > 0 => draft.text("text", &sent_text(&tape, turn.opened)),
-            ("event", _) if written_steps > 0 => draft.line("wait_s = 8"),
-            ("digits", _) => draft.text("dtmf", &digits(&tape, since, turn.opened)),
-            _ => {}
-        }
-        if let Some((began, _)) = heard
+    for (n, turn) in turns(&call).into_iter().enumerate() {
+        drafted.draft.line("\n[[step]]");
+        drafted.action(&turn, n == 0, since)?;
+        if let Some((began, _)) = turn.heard()
             && let Some((_, from)) = cuts.iter().find(|(at, _)| *at >= began && *at < turn.stages_end())
         {
-            draft.line(&format!("barge_in_at_s = {}", seconds(began.ms_since(*from))));
+            drafted.draft.line(&format!("barge_in_at_s = {}", seconds(began.ms_since(*from))));
         }
-        draft.line("[step.expect]");
-        for (key, text) in
-            [("understood", turn.understood.as_str()), ("intent", &turn.intent), ("reply", first_sentence(&turn.reply))]
-        {
-            if !text.is_empty() {
-                draft.text(key, text);
-            }
-        }
-        draft.values(
-            "params",
-            turn.parameters.iter().filter(|(name, value)| known.get(*name) != Some(value) && !told.contains(value)),
-        );
+        drafted.expectations(&turn, |name, value| known.get(name) != Some(value) && !told.contains(value));
         known.extend(turn.parameters);
         since = turn.opened;
     }
-    draft.line("\n[end.expect]");
+    drafted.draft.line("\n[end.expect]");
     if let Some(status) = call.status() {
-        draft.text("status", status.as_str());
+        drafted.draft.text("status", status.as_str());
     }
-    draft.line(&format!("turns = {}", call.turns()));
-    write_new(out, draft.0.as_bytes())?;
-    Ok(written)
+    drafted.draft.line(&format!("turns = {}", call.turns()));
+    write_new(out, drafted.draft.0.as_bytes())?;
+    Ok(([out.to_owned()].into_iter().chain(drafted.recordings).collect(), drafted.notes))
+}
+
+/// A file that is being written out of a tape.
+struct Drafted<'a> {
+    tape: &'a Tape,
+    out: &'a Path,
+    draft: Draft,
+    recordings: Vec<PathBuf>,
+    /// A sentence for each place where a person must put something in.
+    notes: Vec<String>,
+}
+
+impl Drafted<'_> {
+    fn stem(&self) -> String {
+        self.out.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// Writes the step of the caller that led to a turn.
+    fn action(&mut self, turn: &Turn, is_first: bool, since: CallTime) -> Result<(), String> {
+        let mask = self.tape.header.mask;
+        match (turn.input, turn.heard()) {
+            ("audio", Some((began, ended))) if !mask.audio => {
+                let wav = self.out.with_file_name(format!("{}-{}.wav", self.stem(), self.recordings.len() + 1));
+                write_new(&wav, &utterance(self.tape, began, ended))?;
+                self.draft.text("audio", &wav.file_name().unwrap_or_default().to_string_lossy());
+                self.recordings.push(wav);
+            }
+            ("audio", Some(_)) if turn.understood.is_empty() => {
+                self.masked("say", "…", "what the caller said: the tape masks it, and has no transcript");
+            }
+            ("audio", _) if turn.understood.is_empty() => self.draft.line("wait_s = 6"),
+            ("audio", _) => self.draft.text("say", &turn.understood),
+            ("text", _) if !is_first => self.draft.text("text", &sent_text(self.tape, turn.opened)),
+            ("event", _) if !is_first => self.draft.line("wait_s = 8"),
+            ("digits", _) if mask.digits => {
+                let pressed = digits(self.tape, since, turn.opened);
+                self.masked("dtmf", &pressed, "what the caller pressed: the tape masks digits, each is a 0");
+            }
+            ("digits", _) => self.draft.text("dtmf", &digits(self.tape, since, turn.opened)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A step whose action a person must put in. Until then the file is refused with that line.
+    fn masked(&mut self, key: &str, text: &str, what: &str) {
+        self.draft.line(&format!("# Put in {what}."));
+        self.draft.line(&format!("# {key} = {}", super::quoted(text)));
+        let line = self.draft.0.lines().count();
+        self.notes.push(format!("{}: line {line}: put in {what}", self.out.display()));
+    }
+
+    /// Writes the expectations of a turn. A parameter of masked digits is masked too.
+    fn expectations(&mut self, turn: &Turn, is_new: impl Fn(&String, &Value) -> bool) {
+        self.draft.line("[step.expect]");
+        let texts = [
+            ("understood", turn.understood.as_str()),
+            ("intent", &turn.intent),
+            ("reply", first_sentence(&turn.reply)),
+        ];
+        texts.iter().filter(|(_, text)| !text.is_empty()).for_each(|(key, text)| self.draft.text(key, text));
+        let is_masked = turn.input == "digits" && self.tape.header.mask.digits;
+        let parameters = turn.parameters.iter().filter(|(name, value)| !is_masked && is_new(name, value));
+        self.draft.values("params", parameters);
+    }
 }
 
 /// The values of the call's own facts: its id, its numbers, the parameters of its voice-url.
@@ -110,6 +148,12 @@ fn facts(tape: &Tape) -> Vec<Value> {
 }
 
 impl Turn {
+    /// Where the caller spoke.
+    fn heard(&self) -> Option<(CallTime, CallTime)> {
+        let stages = self.stages.as_ref()?;
+        Some((stages.speech_began?, stages.speech_ended?))
+    }
+
     fn stages_end(&self) -> CallTime {
         self.stages.as_ref().and_then(|stages| stages.answered).unwrap_or(CallTime::from_ms(u64::MAX))
     }
@@ -148,7 +192,7 @@ fn turns(call: &PlayedCall) -> Vec<Turn> {
     turns
 }
 
-/// What the caller said then, as a WAV file.
+/// The utterance of the caller, as a WAV file.
 fn utterance(tape: &Tape, began: CallTime, ended: CallTime) -> Vec<u8> {
     let span = (began - AROUND_MS)..=(ended + AROUND_MS);
     let media = tape.inputs.iter().filter(|(at, _)| span.contains(at)).filter_map(|(_, input)| {

@@ -17,12 +17,12 @@ fn docs(name: &str) -> PathBuf {
 #[test]
 fn a_tape_becomes_a_file_that_is_read() {
     let folder = folder("tape");
-    let written = of_tape(&docs("menu/menu.cx.jsonl"), &folder.join("menu.toml")).unwrap();
+    let (written, notes) = of_tape(&docs("menu/menu.cx.jsonl"), &folder.join("menu.toml")).unwrap();
     let file = ConversationFile::read(&folder.join("menu.toml")).unwrap();
     let actions: Vec<Action> = file.steps.iter().map(|step| step.action.clone()).collect();
     assert_eq!(actions.len(), 4, "{}", fs::read_to_string(folder.join("menu.toml")).unwrap());
     assert_eq!(actions[0], Action::Digits("1".to_owned()));
-    assert_eq!(written.len(), 1);
+    assert_eq!((written.len(), notes.len()), (1, 0));
     let text = fs::read_to_string(folder.join("menu.toml")).unwrap();
     for line in
         ["dtmf = \"9#\"", "intent = \"hours\"", "params.opens = 7", "status = \"live-agent-handoff\"", "turns = 5"]
@@ -39,12 +39,31 @@ fn a_tape_becomes_a_file_that_is_read() {
 fn what_the_caller_said_is_cut_out_of_a_tape() {
     let folder = folder("said");
     let tape = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/frames/barge_in_during_long_prompt.jsonl");
-    let written = of_tape(&tape, &folder.join("call.toml")).unwrap();
+    let (written, _) = of_tape(&tape, &folder.join("call.toml")).unwrap();
     let file = ConversationFile::read(&folder.join("call.toml")).unwrap();
     assert!(written.len() > 1, "{}", fs::read_to_string(&written[0]).unwrap());
     assert_eq!(file.steps.iter().filter(|step| matches!(step.action, Action::Audio(_))).count(), written.len() - 1);
     assert!(file.steps.iter().any(|step| step.barge_in_ms.is_some()), "{}", fs::read_to_string(&written[0]).unwrap());
     file.caller().unwrap();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_a_tape_masks_must_be_put_in_before_the_file_runs() {
+    let folder = folder("masked");
+    let tape = fs::read_to_string(docs("menu/menu.cx.jsonl")).unwrap();
+    let (header, rest) = tape.split_once('\n').unwrap();
+    let mut header: Value = serde_json::from_str(header).unwrap();
+    header["mask"] = serde_json::json!({ "digits": true });
+    fs::write(folder.join("menu.jsonl"), format!("{header}\n{rest}")).unwrap();
+    let (_, notes) = of_tape(&folder.join("menu.jsonl"), &folder.join("menu.toml")).unwrap();
+    let text = fs::read_to_string(folder.join("menu.toml")).unwrap();
+    let told =
+        notes.iter().any(|note| note.contains("menu.toml: line ") && note.contains("put in what the caller pressed"));
+    assert!(notes.len() == 3 && told, "{notes:?}");
+    assert!(text.contains("# dtmf = \"9#\"") && !text.contains("params."), "{text}");
+    let error = ConversationFile::read(&folder.join("menu.toml")).unwrap_err();
+    assert!(error.0[0].what.contains("needs audio, say, text, dtmf"), "{error:?}");
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -89,7 +108,7 @@ fn cx_test_cases_become_texts() {
             (file.name.as_str(), written[0].file_name().unwrap()),
             ("Orders / bread", "orders-bread.toml".as_ref())
         );
-        assert_eq!(file.settings["DIALOGFLOW_STARTING_TEXT"], "hello");
+        assert_eq!(file.settings["DIALOGFLOW_STARTING_TEXT"].value, "hello");
         assert_eq!(file.greeting.unwrap().len(), 2);
         let actions: Vec<Action> = file.steps.into_iter().map(|step| step.action).collect();
         assert_eq!(actions, [Action::Text("two loaves".to_owned()), Action::Digits("12#".to_owned())]);

@@ -69,7 +69,7 @@ fn a_whole_file_is_read() {
     let file = parse(WHOLE).unwrap();
     assert_eq!((file.name.as_str(), file.agent.as_deref()), ("A caller orders two loaves", Some("sales")));
     assert_eq!((file.from.as_str(), file.params["n"].as_str()), ("+15550101", "3"));
-    assert_eq!(file.settings["BARGE_IN"], "voice");
+    assert_eq!((file.settings["BARGE_IN"].line, file.settings["BARGE_IN"].value.as_str()), (8, "voice"));
     assert_eq!(file.greeting.unwrap().len(), 1);
     let actions: Vec<Action> = file.steps.iter().map(|step| step.action.clone()).collect();
     let expected = [
@@ -156,5 +156,5 @@ fn a_file_that_is_too_long_is_not_read() {
     std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
     let error = ConversationFile::read(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
-    assert!(error.0[0].what.contains("too many for a conversation file"), "{error:?}");
+    assert!(error.0[0].what.contains("it has more than 1 MiB"), "{error:?}");
 }

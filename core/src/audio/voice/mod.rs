@@ -1,13 +1,13 @@
 //! Tells voice from noise in telephone audio: where somebody began to speak, and where he pauses.
 //!
-//! A voice is periodic, louder than the noise, and never steady: its level moves within a tenth of a second. The noise of a
-//! line, a car or a fan is not periodic, and the hum of the mains is steady. So the detector tells a voice from a noise
-//! that it has never heard before, from the first frame on.
+//! A voice is periodic, louder than the noise, and never steady: its level moves within a tenth of a second. The noise
+//! of a line, a car or a fan is not periodic, and the hum of the mains is steady. So the detector tells a voice from a
+//! noise that it has never heard before, from the first frame on.
 //!
-//! Every 10 ms it measures two bands (`bands`), follows the noise in each (`floor`), and looks for the period of a voice in
-//! the lower one (`period`) and for a steady level (`steadiness`). All of it is integer arithmetic, so it gives the same
-//! result on every machine, and the same however the audio is cut into frames. `just turn-taking` measures it
-//! (docs/turn-taking.md).
+//! Every 10 ms it measures two bands (`bands`), follows the noise in each (`floor`), and looks for the period of a
+//! voice in the lower one (`period`) and for a steady level (`steadiness`). All of it is integer arithmetic, so it
+//! gives the same result on every machine, and the same however the audio is cut into frames. `just turn-taking`
+//! measures it (docs/turn-taking.md).
 
 mod bands;
 mod floor;
@@ -19,13 +19,11 @@ mod tests;
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::Position;
 use bands::{Bands, Levels};
 use floor::NoiseFloor;
 use period::LastPeriods;
 use steadiness::Steadiness;
-
-/// A position in the audio: mu-law bytes (samples at 8,000 Hz) since its beginning.
-pub type Position = u64;
 
 /// Samples in a block: 10 ms.
 const BLOCK: usize = 80;
@@ -202,8 +200,8 @@ impl VoiceDetector {
         self.segment.map(|segment| segment.last_loud).filter(|end| *end > since)
     }
 
-    /// The stretches of voice that are kept, in order: where each begins, and where it was heard last. The last one may be
-    /// a sound that is not yet known to be a voice.
+    /// The stretches of voice that are kept, in order: where each begins, and where it was heard last. The last one may
+    /// be a sound that is not yet known to be a voice.
     pub fn stretches(&self) -> impl Iterator<Item = Range<Position>> {
         let voices = self.segments().map(|segment| segment.onset..segment.last_loud);
         let rise = self.rise.filter(|_| self.may_begin() || self.recent() != 0);

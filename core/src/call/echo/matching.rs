@@ -1,11 +1,11 @@
 //! Finds the words of a prompt in a transcript.
 //!
-//! A chain is a stretch of the transcript whose words come in the prompt in the same order. Recognisers mishear echo, so a
-//! chain may have gaps: up to three words of the prompt for as many other words.
+//! A chain is a stretch of the transcript whose words come in the prompt in the same order. Recognisers mishear echo,
+//! so a chain may have gaps: up to three words of the prompt for as many other words.
 
 use std::ops::Range;
 
-use crate::call::caller_audio::Position;
+use crate::audio::Position;
 use crate::words::tokens::Word;
 
 /// How many words of a prompt in a row are echo and no coincidence.
@@ -16,6 +16,10 @@ const MAX_GAP: usize = 3;
 
 /// How many words at the ends of a chain may be misheard.
 const MAX_MISHEARD: usize = 2;
+
+/// How many pairs of equal words are looked at. A prompt and a transcript that are one word again and again have a
+/// hundred times as many.
+const MAX_PAIRS: usize = 8_000;
 
 /// A word of a prompt.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +75,12 @@ pub(super) struct Window {
 /// Says what each word of a transcript is. Only chains whose place in the prompt is heard in the window count.
 pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -> Vec<Found> {
     let mut found = vec![Found::Other; heard.len()];
+    let equal = equal_words(heard, prompt);
     let whole = 0..heard.len();
     let mut parts = vec![whole];
     while let Some(part) = parts.pop() {
-        let Some(chain) = best_chain(&heard[part.clone()], prompt, window) else { continue };
-        let mut inner = part.start + chain.heard.start..part.start + chain.heard.end;
+        let Some(chain) = best_chain(&equal, &part, heard, prompt, window) else { continue };
+        let mut inner = chain.heard.clone();
         let is_echo = chain.is_echo && !is_choice(&prompt[chain.prompt.clone()]);
         if is_echo {
             inner = with_misheard(heard, &part, inner, prompt, &chain.prompt);
@@ -86,15 +91,28 @@ pub(super) fn find(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -
     found
 }
 
-fn best_chain(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -> Option<Chain> {
+/// Where words of the transcript and of the prompt are equal, in order.
+fn equal_words(heard: &[Word], prompt: &[PromptWord<'_>]) -> Vec<(usize, usize)> {
+    let all = heard.iter().enumerate().flat_map(|(h, word)| {
+        let equal = prompt.iter().enumerate().filter(|(_, other)| other.word.text == word.text);
+        equal.map(move |(p, _)| (h, p))
+    });
+    all.take(MAX_PAIRS).collect()
+}
+
+/// The best chain in a part of the transcript.
+fn best_chain(
+    equal: &[(usize, usize)],
+    part: &Range<usize>,
+    heard: &[Word],
+    prompt: &[PromptWord<'_>],
+    window: &Window,
+) -> Option<Chain> {
     let mut pairs: Vec<Pair> = Vec::new();
-    for (h, word) in heard.iter().enumerate() {
-        for (p, _) in prompt.iter().enumerate().filter(|(_, other)| other.word.text == word.text) {
-            let alone = Pair { heard: h, prompt: p, first_heard: h, first_prompt: p, count: 1, row: 1, longest_row: 1 };
-            let recent = pairs.iter().rev().take_while(|pair| pair.heard + MAX_GAP + 1 >= h);
-            let longer = recent.filter_map(|pair| pair.followed_by(h, p, heard, prompt));
-            pairs.push(longer.chain([alone]).max_by_key(|pair| (pair.longest_row, pair.count)).unwrap_or(alone));
-        }
+    for &(h, p) in equal.iter().filter(|(h, _)| part.contains(h)) {
+        let alone = Pair { heard: h, prompt: p, first_heard: h, first_prompt: p, count: 1, row: 1, longest_row: 1 };
+        let longer = nearby(&pairs, h, p).filter_map(|pair| pair.followed_by(h, p, heard, prompt));
+        pairs.push(longer.chain([alone]).max_by_key(|pair| (pair.longest_row, pair.count)).unwrap_or(alone));
     }
     let is_in = |pair: &Pair, window: &Range<Position>| {
         prompt[pair.first_prompt].begins < window.end && prompt[pair.prompt].ends > window.start
@@ -106,6 +124,14 @@ fn best_chain(heard: &[Word], prompt: &[PromptWord<'_>], window: &Window) -> Opt
         heard: best.first_heard..best.heard + 1,
         prompt: best.first_prompt..best.prompt + 1,
         is_echo: is_echo(best),
+    })
+}
+
+/// The pairs that are near enough before these words for a chain to go on, the nearest first.
+fn nearby(pairs: &[Pair], h: usize, p: usize) -> impl Iterator<Item = &Pair> {
+    (1..=MAX_GAP + 1).filter_map(move |back| h.checked_sub(back)).flat_map(move |heard| {
+        let first = |prompt: usize| pairs.partition_point(|pair| (pair.heard, pair.prompt) < (heard, prompt));
+        pairs[first(p.saturating_sub(MAX_GAP + 1))..first(p)].iter().rev()
     })
 }
 
@@ -248,6 +274,16 @@ mod tests {
         let prompt = "would you like ca cb cc cd or db dc dd de today";
         assert_eq!(found_at(prompt, "ca cb cc cd", 0..100, "c"), (0, 4, 0));
         assert_eq!(found_at(prompt, "like ca cb cc cd or", 0..100, "c"), (6, 0, 0));
+    }
+
+    #[test]
+    fn one_word_again_and_again_costs_no_more_than_so_many_pairs() {
+        let (prompt, heard) = ("no ".repeat(4_000), "no ".repeat(100));
+        let (prompt_words, heard_words) = (Words::of(&prompt, usize::MAX), Words::of(&heard, usize::MAX));
+        let placed = prompt_words.words.iter().map(|word| PromptWord { word, begins: 0, ends: 1, choice: None });
+        assert_eq!(equal_words(&heard_words.words, &placed.collect::<Vec<_>>()).len(), MAX_PAIRS);
+        let (echo, shared, other) = found(&prompt, &heard);
+        assert_eq!(echo + shared + other, 100);
     }
 
     #[test]

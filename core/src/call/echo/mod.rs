@@ -2,26 +2,29 @@
 //!
 //! Words are echo if all of this is so:
 //!
-//! - At least four of them stand in a row in the prompt's text (`matching`). In languages without spaces, four characters.
+//! - At least four of them stand in a row in the prompt's text (`matching`). In languages without spaces, four
+//!   characters.
 //! - The prompt said them when they were heard, give or take a second. We know when a prompt's audio begins and ends at
 //!   the caller's, and take the place of a word in its text for its place in the audio: a letter takes as long as any
-//!   other, a digit as long as a short word, the end of a sentence as long as a long one. Echo is up to half a second late.
+//!   other, a digit as long as a short word, the end of a sentence as long as a long one. Echo is up to half a second
+//!   late.
 //! - They are softer than the caller has been. If he has not spoken yet, they are softer than the prompt by more than a
 //!   caller usually is, or no louder than what has come back of the prompt so far.
 //!
-//! Fewer words, words that are a few seconds late, and words that are one of the prompt's choices are in doubt. So are soft words during a recording, whose
-//! text we do not know. Words that the prompt does not have there are the caller's, however soft.
+//! Fewer words, words that are a few seconds late, and words that are one of the prompt's choices are in doubt. So are
+//! soft words during a recording, whose text we do not know. Words that the prompt does not have there are the
+//! caller's, however soft.
 
 mod matching;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{Position, bytes};
 use crate::call::loudness::LevelHistory;
 use crate::ids::TurnId;
-use crate::words::tokens::{Word, Words};
+use crate::words::or_words;
+use crate::words::tokens::{Word, Words, phrase};
 
 use matching::{Found, PromptWord, Window, find};
 
@@ -40,7 +43,8 @@ const MAX_HEARD_WORDS: usize = 100;
 /// How far a word may be from where we expect it, in milliseconds.
 const TOLERANCE_MS: Position = 1_000;
 
-/// How long ago the prompt may have said words that are in doubt, in milliseconds: a recogniser may begin anew, or be slow.
+/// How long ago the prompt may have said words that are in doubt, in milliseconds: a recogniser may begin anew, or be
+/// slow.
 const DOUBT_MS: Position = 5_000;
 
 /// How late echo may be, in milliseconds: the way to the telephone and back.
@@ -56,10 +60,6 @@ const MIN_SOUND_LEVEL: u32 = 50;
 const CALLER_MS: usize = 10_000;
 const AGENT_MS: usize = 22_000;
 
-const fn bytes(ms: Position) -> Position {
-    ms * BYTES_PER_MS as Position
-}
-
 /// How long half a letter takes to say, in milliseconds, for an answer of which more may come: 15 letters a second.
 const UNIT_MS: Position = 33;
 
@@ -68,6 +68,8 @@ const UNIT_MS: Position = 33;
 pub(super) struct Echo {
     /// Whether echo is told from the caller's words. If not, nothing is noted.
     is_guarded: bool,
+    /// What stands between two choices of a question.
+    or: Vec<Vec<String>>,
     prompts: VecDeque<Prompt>,
     /// Where the audio ends that was sent, in the caller's audio.
     sent_to: Position,
@@ -131,9 +133,10 @@ pub(super) enum Origin {
 }
 
 impl Echo {
-    pub(super) fn new(is_guarded: bool) -> Self {
+    pub(super) fn new(is_guarded: bool, language: &str) -> Self {
         Self {
             is_guarded,
+            or: or_words(language).map(phrase).collect(),
             prompts: VecDeque::new(),
             sent_to: 0,
             agent: LevelHistory::new(AGENT_MS),
@@ -198,7 +201,7 @@ impl Echo {
     /// A filler will be sent next.
     pub(super) fn filler_begins(&mut self, position: Position) {
         if self.is_guarded {
-            self.push_untold(self.sent_to.max(position));
+            self.push_without_text(self.sent_to.max(position));
         }
     }
 
@@ -218,7 +221,7 @@ impl Echo {
         self.agent.add(from, mulaw);
         self.sent_to = from + mulaw.len() as Position;
         if self.newest_audio().is_none_or(|audio| audio.cut.is_some()) {
-            self.push_untold(from);
+            self.push_without_text(from);
         }
         let ends = self.sent_to;
         if let Some(audio) = self.newest_audio() {
@@ -267,8 +270,8 @@ impl Echo {
         self.caller.loudness(stretch.clone()) >= MIN_SOUND_LEVEL && self.is_soft(stretch)
     }
 
-    /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it through
-    /// now and then, so it does not matter how much came back before.
+    /// Whether the prompt's own words may be echo by their level. A telephone that suppresses echo lets some of it
+    /// through now and then, so it does not matter how much came back before.
     fn may_be_prompts(&self, stretch: &Range<Position>) -> bool {
         let soft = u64::from(self.caller.loudness(stretch.clone()));
         let is_near = self.audio().any(|audio| audio.is_near(stretch));
@@ -305,8 +308,8 @@ impl Echo {
         }
     }
 
-    /// How loud came back, until then, what was how loud. `None` if we have not heard enough of it, or if the caller spoke
-    /// into its beginning.
+    /// How loud came back, until then, what was how loud. `None` if we have not heard enough of it, or if the caller
+    /// spoke into its beginning.
     fn returned(
         &self,
         prompt: &Audio,
@@ -319,14 +322,13 @@ impl Echo {
         Some(loudness).filter(|(_, of)| is_enough && *of > 0 && !prompt.is_into_speech)
     }
 
-    /// Says whose words were heard in that stretch, which belongs to a longer voice or is one. `or` stands between two choices of a question. `waiting` is how much
+    /// Says whose words were heard in that stretch, which belongs to a longer voice or is one. `waiting` is how much
     /// audio of the newest prompt is not sent yet, in bytes.
     pub(super) fn origin(
         &self,
         text: &str,
         voice: &Range<Position>,
         stretch: &Range<Position>,
-        or: &[&str],
         waiting: Position,
     ) -> Origin {
         let mut heard = Words::of(text, usize::MAX).words;
@@ -334,7 +336,7 @@ impl Echo {
         if heard.is_empty() || !self.may_be_prompts(stretch) {
             return Origin::Caller { has_echo: false, words: heard };
         }
-        let found = self.find(&heard, voice, or, waiting);
+        let found = self.find(&heard, voice, waiting);
         let count = |wanted| found.iter().filter(|found| **found == wanted).count();
         let is_recording = || {
             if !self.is_soft(stretch) {
@@ -357,14 +359,15 @@ impl Echo {
         }
     }
 
-    fn find(&self, heard: &[Word], voice: &Range<Position>, or: &[&str], waiting: Position) -> Vec<Found> {
+    fn find(&self, heard: &[Word], voice: &Range<Position>, waiting: Position) -> Vec<Found> {
         let since = |ms: Position| voice.start.saturating_sub(bytes(ms))..voice.end + bytes(TOLERANCE_MS);
         let window = Window { echo: since(MAX_DELAY_MS + TOLERANCE_MS), doubt: since(MAX_DELAY_MS + DOUBT_MS) };
         let newest = self.newest();
         let texts: Vec<PlacedText> = self
             .prompts
             .iter()
-            .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, or))
+            .filter(|prompt| prompt.audio.as_ref().is_some_and(|audio| audio.is_near(&window.doubt)))
+            .filter_map(|prompt| PlacedText::of(prompt, if prompt.turn == newest { waiting } else { 0 }, &self.or))
             .collect();
         let words: Vec<PromptWord<'_>> = texts.iter().flat_map(|text| text.words(&window.doubt, heard.len())).collect();
         find(heard, &words, &window)
@@ -388,7 +391,7 @@ impl Echo {
     }
 
     /// Audio begins there, and nobody tells us its text.
-    fn push_untold(&mut self, from: Position) {
+    fn push_without_text(&mut self, from: Position) {
         let audio = Some(Audio { begins: from, ends: from, cut: None, is_into_speech: false });
         self.push(Prompt { turn: None, text: String::new(), is_text: false, is_complete: true, audio });
     }
@@ -401,8 +404,8 @@ impl Echo {
     }
 }
 
-/// How loud echo may be, as far as we know, of a prompt that is that loud: eight decibels below it. Few callers are as soft,
-/// and most echo is softer.
+/// How loud echo may be, as far as we know, of a prompt that is that loud: eight decibels below it. Few callers are as
+/// soft, and most echo is softer.
 fn unlearned_echo(sent: u64) -> u64 {
     sent * 4 / 10
 }
@@ -419,22 +422,25 @@ struct PlacedText {
     begins: Position,
     /// How long its audio is.
     length: Position,
+    /// How far it was heard, or will have been when all that was sent is.
+    heard_until: Position,
     /// Whether all of its audio is that text. Otherwise a word may be anywhere in it.
     is_whole: bool,
 }
 
 impl PlacedText {
-    fn of(prompt: &Prompt, waiting: Position, or: &[&str]) -> Option<Self> {
+    fn of(prompt: &Prompt, waiting: Position, or: &[Vec<String>]) -> Option<Self> {
         let audio = prompt.audio.as_ref()?;
         let text = Words::of(&prompt.text, MAX_PROMPT_WORDS);
         let choices = choices(&text.words, or);
         let expected = if prompt.is_complete { 0 } else { Position::from(text.length) * bytes(UNIT_MS) };
         let length = (audio.ends + waiting - audio.begins).max(expected);
-        Some(Self { text, choices, begins: audio.begins, length, is_whole: prompt.is_text })
+        let (begins, heard_until) = (audio.begins, audio.heard_until());
+        Some(Self { text, choices, begins, length, heard_until, is_whole: prompt.is_text })
     }
 
-    /// The words that may be heard in that window. A recogniser may be ahead of where we expect a word, so as many follow
-    /// as it has sent.
+    /// The words that may be heard in that window. A recogniser may be ahead of where we expect a word, so as many
+    /// follow as it has sent.
     fn words(&self, window: &Range<Position>, heard: usize) -> impl Iterator<Item = PromptWord<'_>> {
         let words = &self.text.words;
         let place =
@@ -445,20 +451,17 @@ impl PlacedText {
         } else {
             (0, words.len())
         };
-        let window = window.clone();
         (from..to.min(words.len())).map(move |at| {
             let end = words.get(at + 1).map_or(self.text.length, |next| next.at);
             let (begins, ends) =
-                if self.is_whole { (place(words[at].at), place(end)) } else { (window.start, window.end) };
+                if self.is_whole { (place(words[at].at), place(end)) } else { (self.begins, self.heard_until) };
             PromptWord { word: &words[at], begins, ends, choice: self.choices[at] }
         })
     }
 }
 
 /// Which choice each word belongs to: the parts of a sentence with an "or" in it, and what is in quotation marks.
-fn choices(words: &[Word], or: &[&str]) -> Vec<Option<u32>> {
-    let or: Vec<Vec<String>> =
-        or.iter().map(|phrase| Words::of(phrase, 9).words.into_iter().map(|word| word.text).collect()).collect();
+fn choices(words: &[Word], or: &[Vec<String>]) -> Vec<Option<u32>> {
     let is_or = |at: usize| {
         let fits = |phrase: &&Vec<String>| {
             words[at..].len() >= phrase.len() && phrase.iter().zip(&words[at..]).all(|(or, word)| *or == word.text)

@@ -8,8 +8,8 @@
 //! The state is not stored. Something is playing while a mark is still out for queued audio, or audio waits here.
 //!
 //! Audio goes to Twilio a few seconds ahead of its time (`sent`), and the rest waits here (`waiting`). So an answer may
-//! be as long as it likes, and a `clear` does not have to catch up with a long queue. A mark follows each [`CHUNK_MS`] of
-//! audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
+//! be as long as it likes, and a `clear` does not have to catch up with a long queue. A mark follows each [`CHUNK_MS`]
+//! of audio. Twilio returns a mark when it has played all audio before it. After a `clear`, Twilio returns all marks at
 //! once. So a mark's name holds the number of `clear`s before it, the epoch: audio before a mark of an old epoch was
 //! not heard.
 //!
@@ -22,11 +22,12 @@ mod waiting;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::agent::Prompt;
 use crate::audio::wav::is_wav;
-use crate::audio::{AudioFormat, BYTES_PER_MS};
+use crate::audio::{AudioFormat, BYTES_PER_MS, Position};
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::ids::{FetchId, MarkName, TurnId};
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
@@ -43,8 +44,8 @@ pub const CHUNK_MS: u64 = 400;
 #[expect(clippy::cast_possible_truncation, reason = "3,200")]
 const CHUNK_BYTES: usize = CHUNK_MS as usize * BYTES_PER_MS;
 
-/// How much of the agent's audio is converted at once, in bytes of linear audio: some 30 microseconds of work. Fifty calls
-/// may have a long answer at the same time.
+/// How much of the agent's audio is converted at once, in bytes of linear audio: some 30 microseconds of work. Fifty
+/// calls may have a long answer at the same time.
 const SLICE_BYTES: usize = 32 * 1024;
 
 /// How many prompts may wait. We refuse further ones.
@@ -220,7 +221,7 @@ impl Playback {
             // An address does not tell the coding. Without a header the bytes could be a web page, which would play as
             // noise.
             Ok(audio) if !is_wav(audio) => Err("the audio that the agent names is no WAV"),
-            Ok(audio) => Ok(audio.to_vec()),
+            Ok(audio) => Ok(Bytes::copy_from_slice(audio)),
             Err(why) => Err(why),
         };
         match bytes {
@@ -268,8 +269,8 @@ impl Playback {
         }
     }
 
-    /// Drops all audio that is queued here and at Twilio. Sends the `clear` even if nothing waits here, because Twilio's
-    /// queue holds the audio.
+    /// Drops all audio that is queued here and at Twilio. Sends the `clear` even if nothing waits here, because
+    /// Twilio's queue holds the audio.
     pub(super) fn clear(&mut self) -> Cut {
         let waiting_ms = self.waiting_ms();
         self.waiting.clear();
@@ -312,7 +313,7 @@ impl Playback {
         self.driver_room_ms = ms;
     }
 
-    fn add(&mut self, format: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime) -> Length {
+    fn add(&mut self, format: AudioFormat, bytes: Bytes, kind: Kind, now: CallTime) -> Length {
         let room_ms = self.room_ms();
         match self.waiting.back_mut() {
             Some(Waiting::Audio(last)) if last.is_continued_by(format, &bytes, kind) => last.add(bytes, now, room_ms),

@@ -1,5 +1,9 @@
 //! The audio of a prompt that is not sent yet. It becomes mu-law in slices.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
 use crate::audio::transcode::{ToMulaw, TranscodeError};
 use crate::audio::wav::{WavEvent, WavReader};
 use crate::audio::{AudioFormat, BYTES_PER_MS, Encoding, SAMPLE_RATE};
@@ -14,19 +18,13 @@ const CHEAP_BYTES: usize = 8;
 
 /// The audio of one prompt, or of several parts that join without a gap.
 ///
-/// ```text
-/// bytes: | sent | mu-law, not sent | unused | as the agent sent it |
-///               ^ sent             ^ mulaw  ^ source.at
-/// ```
-///
-/// Mu-law at 8,000 Hz is never longer than what it is made from. So it takes the place of its source, and a long
-/// answer is in memory once.
+/// Each part is kept as the agent sent it until it is mu-law. A part that is converted leaves the memory.
 #[derive(Debug)]
 pub(super) struct PromptAudio {
     kind: Kind,
-    bytes: Vec<u8>,
+    mulaw: Vec<u8>,
+    /// How much of `mulaw` is sent, in bytes.
     sent: usize,
-    mulaw: usize,
     conversion: Conversion,
 }
 
@@ -47,23 +45,26 @@ struct Source {
     to_mulaw: ToMulaw,
     /// Bytes in a second of it. 0 if that is not known.
     bytes_per_second: usize,
-    at: usize,
+    /// None of them is empty.
+    parts: VecDeque<Bytes>,
+    /// The bytes of all parts.
+    bytes: usize,
     /// When its last part came.
     since: CallTime,
 }
 
 impl PromptAudio {
     /// Audio that is mu-law at 8,000 Hz.
-    pub(super) fn mulaw(bytes: Vec<u8>, kind: Kind) -> Self {
-        Self { kind, mulaw: bytes.len(), bytes, sent: 0, conversion: Conversion::Done }
+    pub(super) fn mulaw(mulaw: Vec<u8>, kind: Kind) -> Self {
+        Self { kind, mulaw, sent: 0, conversion: Conversion::Done }
     }
 
     /// Audio as the agent sent it. Cuts what is longer than `max_ms`.
-    pub(super) fn new(declared: AudioFormat, bytes: Vec<u8>, kind: Kind, now: CallTime, max_ms: u64) -> (Self, Length) {
+    pub(super) fn new(declared: AudioFormat, bytes: Bytes, kind: Kind, now: CallTime, max_ms: u64) -> (Self, Length) {
         let bytes_per_second = bytes_per_second(declared, &bytes);
-        let source = Source { declared, to_mulaw: ToMulaw::new(declared), bytes_per_second, at: 0, since: now };
-        let conversion = Conversion::Open(source);
-        let mut audio = Self { kind, bytes: Vec::new(), sent: 0, mulaw: 0, conversion };
+        let to_mulaw = ToMulaw::new(declared);
+        let source = Source { declared, to_mulaw, bytes_per_second, parts: VecDeque::new(), bytes: 0, since: now };
+        let mut audio = Self { kind, mulaw: Vec::new(), sent: 0, conversion: Conversion::Open(source) };
         let length = audio.add(bytes, now, max_ms);
         (audio, length)
     }
@@ -76,18 +77,14 @@ impl PromptAudio {
     }
 
     /// Adds the next part. Cuts what is longer than `max_ms`. Returns its length.
-    pub(super) fn add(&mut self, mut bytes: Vec<u8>, now: CallTime, max_ms: u64) -> Length {
+    pub(super) fn add(&mut self, mut bytes: Bytes, now: CallTime, max_ms: u64) -> Length {
         let Conversion::Open(source) = &mut self.conversion else { return Length::default() };
         let ms = source.ms(bytes.len());
         if ms > max_ms {
             bytes.truncate(source.bytes(max_ms));
         }
-        if self.bytes.is_empty() {
-            self.bytes = bytes
-        } else {
-            self.bytes.append(&mut bytes)
-        }
-        source.since = now;
+        source.add(bytes, now);
+        self.mulaw.reserve(source.mulaw_bytes());
         Length { ms: ms.min(max_ms), cut_ms: ms.saturating_sub(max_ms) }
     }
 
@@ -111,44 +108,18 @@ impl PromptAudio {
         };
         // A code of G.711 at 8,000 Hz is copied or looked up.
         let share = if source.bytes_per_second == SAMPLE_RATE as usize { CHEAP_BYTES } else { 1 };
-        let (from, end) = (source.at, self.bytes.len().min(source.at.saturating_add(max_cost.saturating_mul(share))));
-        let is_last = is_closing && end == self.bytes.len();
-        let mut mulaw = Vec::with_capacity(end - from);
-        let pushed = source.to_mulaw.push(&self.bytes[from..end], &mut mulaw);
-        let converted = if is_last { pushed.and_then(|()| source.to_mulaw.finish(&mut mulaw)) } else { pushed };
-        source.at = end;
-        self.put(&mulaw, end);
+        let before = source.bytes;
+        let mut converted = source.convert(max_cost.saturating_mul(share), &mut self.mulaw);
+        let cost = (before - source.bytes).div_ceil(share);
+        let is_last = is_closing && source.parts.is_empty();
+        if is_last {
+            converted = converted.and_then(|()| source.to_mulaw.finish(&mut self.mulaw));
+        }
         if is_last || converted.is_err() {
             self.conversion = Conversion::Done;
+            self.mulaw.shrink_to_fit();
         }
-        self.drop_used();
-        converted.map(|()| (end - from).div_ceil(share))
-    }
-
-    /// Puts mu-law in the place of its source, which ends at `end`.
-    fn put(&mut self, mulaw: &[u8], end: usize) {
-        let to = self.mulaw + mulaw.len();
-        if to <= end {
-            self.bytes[self.mulaw..to].copy_from_slice(mulaw);
-        } else {
-            // The converter held back some milliseconds of a part that is no longer in memory.
-            self.bytes.splice(self.mulaw..end, mulaw.iter().copied());
-            if let Conversion::Open(source) | Conversion::Closing(source) = &mut self.conversion {
-                source.at = to;
-            }
-        }
-        self.mulaw = to;
-    }
-
-    /// Drops the source that is converted, if no other source follows it in memory.
-    fn drop_used(&mut self) {
-        match &mut self.conversion {
-            Conversion::Open(source) | Conversion::Closing(source) if source.at < self.bytes.len() => return,
-            Conversion::Open(source) | Conversion::Closing(source) => source.at = self.mulaw,
-            Conversion::Done => {}
-        }
-        self.bytes.truncate(self.mulaw);
-        self.bytes.shrink_to_fit();
+        converted.map(|()| cost)
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -157,34 +128,32 @@ impl PromptAudio {
 
     /// Mu-law that can be sent.
     pub(super) fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..self.mulaw]
+        &self.mulaw[self.sent..]
     }
 
     /// The first `bytes` of [`unsent`](Self::unsent) were sent.
     pub(super) fn note_sent(&mut self, bytes: usize) {
         self.sent += bytes;
-        let is_all = self.sent == self.bytes.len();
-        if !is_all && (self.sent < COMPACT_BYTES || 2 * self.sent < self.bytes.len()) {
+        let is_all = self.sent == self.mulaw.len();
+        if !is_all && (self.sent < COMPACT_BYTES || 2 * self.sent < self.mulaw.len()) {
             return;
         }
-        self.bytes.drain(..self.sent);
-        self.bytes.shrink_to_fit();
-        self.mulaw -= self.sent;
-        if let Conversion::Open(source) | Conversion::Closing(source) = &mut self.conversion {
-            source.at -= self.sent;
-        }
+        self.mulaw.drain(..self.sent);
         self.sent = 0;
+        if self.source().is_none_or(|source| source.parts.is_empty()) {
+            self.mulaw.shrink_to_fit();
+        }
     }
 
     /// Whether nothing of it is left to send, and nothing follows.
     pub(super) fn is_used_up(&self) -> bool {
-        matches!(self.conversion, Conversion::Done) && self.sent == self.mulaw
+        matches!(self.conversion, Conversion::Done) && self.sent == self.mulaw.len()
     }
 
     /// Since when there is something to convert.
     pub(super) fn converts_since(&self) -> Option<CallTime> {
         match &self.conversion {
-            Conversion::Open(source) => (source.at < self.bytes.len()).then_some(source.since),
+            Conversion::Open(source) => (!source.parts.is_empty()).then_some(source.since),
             Conversion::Closing(source) => Some(source.since),
             Conversion::Done => None,
         }
@@ -193,20 +162,19 @@ impl PromptAudio {
     /// How much memory it takes, in bytes.
     #[cfg(test)]
     pub(super) fn kept_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.mulaw.capacity() + self.source().map_or(0, |source| source.bytes)
     }
 
     /// How much is not sent, in bytes of mu-law.
     pub(super) fn unsent_bytes(&self) -> usize {
-        let source = match &self.conversion {
-            Conversion::Open(source) | Conversion::Closing(source) => {
-                usize::try_from(source.ms(self.bytes.len() - source.at))
-                    .unwrap_or(usize::MAX)
-                    .saturating_mul(BYTES_PER_MS)
-            }
-            Conversion::Done => 0,
-        };
-        (self.mulaw - self.sent).saturating_add(source)
+        self.unsent().len().saturating_add(self.source().map_or(0, Source::mulaw_bytes))
+    }
+
+    fn source(&self) -> Option<&Source> {
+        match &self.conversion {
+            Conversion::Open(source) | Conversion::Closing(source) => Some(source),
+            Conversion::Done => None,
+        }
     }
 }
 
@@ -219,6 +187,35 @@ pub(super) struct Length {
 }
 
 impl Source {
+    fn add(&mut self, bytes: Bytes, now: CallTime) {
+        self.since = now;
+        self.bytes += bytes.len();
+        if !bytes.is_empty() {
+            self.parts.push_back(bytes);
+        }
+    }
+
+    /// Takes up to `max_bytes` and appends them as mu-law.
+    fn convert(&mut self, mut max_bytes: usize, mulaw: &mut Vec<u8>) -> Result<(), TranscodeError> {
+        while max_bytes > 0
+            && let Some(part) = self.parts.front_mut()
+        {
+            let slice = part.split_to(part.len().min(max_bytes));
+            if part.is_empty() {
+                self.parts.pop_front();
+            }
+            max_bytes -= slice.len();
+            self.bytes -= slice.len();
+            self.to_mulaw.push(&slice, mulaw)?;
+        }
+        Ok(())
+    }
+
+    /// How much mu-law it gives, in bytes, as far as that is known.
+    fn mulaw_bytes(&self) -> usize {
+        usize::try_from(self.ms(self.bytes)).unwrap_or(usize::MAX).saturating_mul(BYTES_PER_MS)
+    }
+
     fn ms(&self, bytes: usize) -> u64 {
         (bytes as u64 * 1_000).checked_div(self.bytes_per_second as u64).unwrap_or(0)
     }

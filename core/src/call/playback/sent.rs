@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::audio::BYTES_PER_MS;
-use crate::call::caller_audio::Position;
+use crate::audio::{BYTES_PER_MS, Position};
 use crate::call::playback::{CHUNK_BYTES, CHUNK_MS, Moment, PlaybackOutput};
 use crate::ids::{MarkName, TurnId};
 use crate::time::CallTime;
@@ -12,8 +11,8 @@ use crate::twilio::TwilioMessage;
 /// How long we wait for a mark after its audio should have been played, in milliseconds.
 pub(super) const MARK_GRACE_MS: u64 = 3_000;
 
-/// How much audio lies at Twilio ahead of its time, in milliseconds. We send more when only the first is left, or with a
-/// mark that comes back, up to the second. A call whose marks do not come back has no gap either.
+/// How much audio lies at Twilio ahead of its time, in milliseconds. We send more when only the first is left, or with
+/// a mark that comes back, up to the second. A call whose marks do not come back has no gap either.
 const AHEAD_MS: (u64, u64) = (5_000, 10_000);
 
 /// The same for audio that a later response may cut: little of it has to be cut at Twilio.

@@ -1,5 +1,7 @@
 //! The parts of one answer: what has come, what was played of it, and whether the caller may barge in.
 
+use bytes::Buf as _;
+
 use crate::agent::{Answer, AnswerPart, Prompt};
 use crate::checksum::Checksum;
 use crate::time::CallTime;
@@ -53,8 +55,8 @@ pub(in crate::call) struct Earlier {
     pub(in crate::call) is_nothing: bool,
     /// Whether something came that was not empty.
     pub(in crate::call) is_something: bool,
-    /// Whether this part answers all that was sent before it. The caller's audio may go on during an answer (CES), and the
-    /// later parts do not say how much of it the agent has heard. An empty part may be followed by a failure.
+    /// Whether this part answers all that was sent before it. The caller's audio may go on during an answer (CES), and
+    /// the later parts do not say how much of it the agent has heard. An empty part may be followed by a failure.
     pub(in crate::call) is_input_answered: bool,
     /// From the end of the input to this part, in milliseconds.
     pub(in crate::call) thought_ms: u64,
@@ -130,7 +132,7 @@ impl AnswerParts {
             AnswerPart::Final | AnswerPart::Open => {
                 if let Some(first) = prompts.first_mut() {
                     let new = self.partial.new_part(&first.audio).len();
-                    first.audio.drain(..first.audio.len() - new);
+                    first.audio.advance(first.audio.len() - new);
                 }
             }
         }

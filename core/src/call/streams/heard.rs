@@ -1,6 +1,6 @@
 //! What a stream has heard of the caller, and whether it should have responded to it.
 
-use crate::call::caller_audio::Position;
+use crate::audio::Position;
 use crate::call::utterance::Utterance;
 use crate::time::CallTime;
 

@@ -16,8 +16,8 @@ use std::fmt::Debug;
 use serde_json::{Map, Value};
 
 use crate::agent::{Answer, AnswerPart, Prompt, ToolResult, TurnInput};
+use crate::audio::Position;
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::{StreamShape, Timeouts};
 use crate::ids::{StreamId, TurnId};
@@ -177,8 +177,8 @@ pub(super) struct Closed {
     pub(super) report: Option<Report>,
     /// The input that the turn began with, if the agent has not answered it and no other stream repeats it.
     pub(super) unanswered: Option<TurnInput>,
-    /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we ended
-    /// his utterance before the agent did.
+    /// What the agent gets again, if it has understood the caller and answered nothing: his audio, or his words if we
+    /// ended his utterance before the agent did.
     pub(super) ask_again: Option<TurnInput>,
     /// Set if the agent noticed that the caller said nothing.
     pub(super) no_input: Option<NoInputTurn>,
@@ -325,7 +325,8 @@ pub(super) trait AgentStreams: Debug + Send {
     /// The prompts of a part that play now, in order, without what was played before.
     fn arrange(&mut self, part: AnswerPart, prompts: Vec<Prompt>) -> Vec<Prompt>;
 
-    /// What to report of a part. `audio_ms` is the length of its audio, `thought_ms` the time since the end of the input.
+    /// What to report of a part. `audio_ms` is the length of its audio, `thought_ms` the time since the end of the
+    /// input.
     fn report_part(&mut self, answer: &mut Answer, audio_ms: u64, thought_ms: u64) -> Option<Report>;
 
     /// What to report of a part that only adds audio to what came before.

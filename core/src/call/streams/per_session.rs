@@ -1,8 +1,8 @@
 //! CES: a stream takes turn after turn.
 //!
 //! The caller's audio goes on while the agent answers, and other input goes in between. The agent says when a turn is
-//! over and when its prompt must stop. We half-close a stream that will be cut or is too old, and another stream carries
-//! on in the same session. What the caller says meanwhile waits for it.
+//! over and when its prompt must stop. We half-close a stream that will be cut or is too old, and another stream
+//! carries on in the same session. What the caller says meanwhile waits for it.
 //!
 //! ```text
 //! Idle --audio, an event or a text: Open--> Listening
@@ -23,8 +23,8 @@
 use serde_json::{Map, Value};
 
 use crate::agent::{Answer, AnswerPart, Intent, Prompt, ToolResult, TurnInput};
+use crate::audio::Position;
 use crate::call::Timer;
-use crate::call::caller_audio::Position;
 use crate::call::utterance::Utterance;
 use crate::config::Timeouts;
 use crate::ids::{StreamId, TurnId};

@@ -31,7 +31,7 @@ const PATH: &str = "/ws/google.cloud.ces.v1.SessionService/BidiRunSession/locati
 const QUEUE: usize = 64;
 
 /// How long a request's header may take.
-const HEADER_PATIENCE: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the server waits for the client's close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,7 +70,7 @@ pub(in crate::agent) async fn serve(
         async move { answer(&serving, request, &accepted).await }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     // A client that breaks off does not concern Google.
     let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();

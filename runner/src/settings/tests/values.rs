@@ -44,6 +44,7 @@ fn every_wrong_setting_is_one_line_with_its_name_and_an_example() {
         ("AUDIO_CHUNK_MS", vec!["0", "19", "201", "25", "40 ms"]),
         ("ALLOW_BARE_MEDIA", vec!["yes"]),
         ("OVERFLOW_URL", vec!["tel:1"]),
+        ("LOG_FORMAT", vec!["xml"]),
         ("LOG_LEVEL", vec!["loud"]),
         ("MIGRATE_AFTER_SECONDS", vec!["60", "1", "90000", "1 h"]),
         ("ADMIN_TOKEN", vec!["fifteen-chars-x", "there is a space in it", "umlaute-können-das-nicht"]),
