@@ -3,6 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dialbridge_core::audio::wav::write_wav;
+use dialbridge_core::audio::{AudioFormat, BYTES_PER_MS, MULAW_SILENCE};
+use dialbridge_core::config::EndOfUtterance;
 use dialbridge_core::edition::Edition;
 use dialbridge_core::ending::VirtualAgentStatus;
 use dialbridge_core::kit::Recording;
@@ -119,6 +122,31 @@ fn what_a_call_has_not_is_told() {
     assert!(message(|| call.turn(0)).starts_with("the call has no turn 0"));
     assert!(message(|| call.handoff()).starts_with("the call was not handed off: the agent's part did not end\n"));
     assert!(message(|| call.turn(2).prompt()).starts_with("turn 2: the caller heard no prompt\n"));
+}
+
+/// A voice of 1,000 ms, a pause of 400 ms and 160 ms more of the voice.
+fn halting_voice() -> Vec<u8> {
+    let voice = |ms: usize| [[0x21; 4], [0xA1; 4]].concat().repeat(ms);
+    let pause = vec![MULAW_SILENCE; 400 * BYTES_PER_MS];
+    write_wav(1, AudioFormat::TELEPHONE, &[voice(1_000), pause, voice(160)].concat())
+}
+
+#[test]
+fn an_answer_that_begins_before_the_caller_has_finished_is_never_in_time() {
+    let mut config = Edition::Cx.config();
+    config.end_of_utterance = EndOfUtterance::After(200);
+    let call = Tape::build()
+        .config(config)
+        .caller_says(halting_voice())
+        .agent_hears("bread")
+        .agent_answers("Bread.", Recording::ms(1_000))
+        .after_ms(0)
+        .play();
+    let early_ms = call.turn(1).wait_ms().unwrap();
+    assert!((-240..-100).contains(&early_ms), "{early_ms}");
+    let told = message(|| call.turn(1).assert_wait_ms(..1_500));
+    let found = format!("found an answer that began {} ms before he had finished", -early_ms);
+    assert!(told.lines().next().is_some_and(|line| line.ends_with(&found)), "{told}");
 }
 
 #[test]
