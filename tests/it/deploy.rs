@@ -165,6 +165,22 @@ fn the_steps_of_the_build_fit_together() {
     assert!(text.contains(&format!("\"name\":\"{image}\"")), "the tests are built with what builds the image");
 }
 
+#[test]
+fn a_release_is_built_as_the_image_is_and_with_the_same_rust() {
+    let release = yaml(".github/workflows/release.yml");
+    let targets = release["jobs"]["program"]["strategy"]["matrix"]["include"].as_array().unwrap();
+    let targets: Vec<&str> = targets.iter().map(|row| row["target"].as_str().unwrap()).collect();
+    assert!(targets.contains(&"x86_64-unknown-linux-musl") && targets.contains(&"aarch64-unknown-linux-musl"));
+    let text = top(".github/workflows/release.yml");
+    let docker = top("Dockerfile");
+    let rust = base_image(&docker, "BUILD_IMAGE").trim_start_matches("rust:").trim_end_matches("-slim-trixie");
+    assert!(text.contains(&format!("rustup toolchain install {rust} ")), "{rust}");
+    assert!(text.contains("--profile image") && top("Cargo.toml").contains("\n[profile.image]\n"));
+    for job in release["jobs"].as_object().unwrap().values() {
+        assert!(job["timeout-minutes"].is_number(), "a job that hangs ends: {job}");
+    }
+}
+
 fn base_image<'a>(docker: &'a str, argument: &str) -> &'a str {
     let prefix = format!("ARG {argument}=");
     docker.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap()

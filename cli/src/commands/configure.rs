@@ -32,7 +32,7 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
     let configured = tokio::select! {
         configured = Configure::new(args, &matches, tools).run() => configured,
         // Dropping the future gives the terminal its echo back.
-        _ = tokio::signal::ctrl_c() => return log_and_exit("interrupted; nothing was written", INTERRUPTED),
+        _ = tokio::signal::ctrl_c() => return log_and_exit(if args.run { "interrupted" } else { "interrupted; nothing was written" }, INTERRUPTED),
     };
     match configured {
         Ok(commands) => {
@@ -44,7 +44,10 @@ pub async fn run(args: &ConfigureArgs) -> ExitCode {
             let code = match error {
                 ConfigureError::InputEnded => NO_INPUT,
                 ConfigureError::Setting(_) => CONFIG,
-                ConfigureError::Faults | ConfigureError::File(..) | ConfigureError::ReadsOtherwise(_) => 1,
+                ConfigureError::Faults
+                | ConfigureError::File(..)
+                | ConfigureError::ReadsOtherwise(_)
+                | ConfigureError::Step(_) => 1,
             };
             log_and_exit(&error.to_string(), code)
         }

@@ -12,6 +12,9 @@ pub struct ConfigureArgs {
     /// Ask nothing: take the settings from flags, the environment and the file
     #[arg(long)]
     pub yes: bool,
+    /// Run the commands that deploy, one by one; each is shown first, and asked for unless --yes
+    #[arg(long)]
+    pub run: bool,
     /// Check only the form of the answers, for a machine that reaches neither Google nor Twilio
     #[arg(long)]
     pub unchecked: bool,

@@ -1,7 +1,7 @@
 //! The commands that deploy the service to Cloud Run and point a number to it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Display};
 use std::path::Path;
 
 use super::env_file::quoted;
@@ -37,7 +37,7 @@ pub const DEPLOYER_ROLES: [&str; 4] = [
 ];
 
 /// Settings of this machine, or that the platform sets.
-const NOT_DEPLOYED: [&str; 4] = ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "RECORD_DIR", "PUBLIC_URL"];
+pub(super) const NOT_DEPLOYED: [&str; 4] = ["PORT", "GOOGLE_APPLICATION_CREDENTIALS", "RECORD_DIR", "PUBLIC_URL"];
 
 /// What to deploy, and where.
 #[derive(Debug)]
@@ -60,65 +60,128 @@ pub(super) struct Deployment<'a> {
     pub(super) doctor: &'a str,
 }
 
+/// Commands that belong together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DeployStep {
+    /// What they do, and what to know about them: lines of comment.
+    pub(super) about: Vec<String>,
+    pub(super) commands: Vec<String>,
+    /// The setting whose value the last command reads from its input, where a file cannot give it.
+    pub(super) reads: Option<String>,
+}
+
+impl DeployStep {
+    fn new(about: &str, commands: impl IntoIterator<Item = String>) -> Self {
+        let about = about.lines().map(ToOwned::to_owned).collect();
+        Self { about, commands: commands.into_iter().collect(), reads: None }
+    }
+
+    /// The commands as a shell runs them.
+    pub(super) fn script(&self) -> String {
+        self.commands.join("\n")
+    }
+}
+
+impl Display for DeployStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.about.iter().try_for_each(|line| writeln!(f, "# {line}"))?;
+        self.commands.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        match self.reads {
+            Some(_) => {
+                writeln!(f, "# type the value, and end with Ctrl-D: it has characters that a shell would change")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Deployment<'_> {
-    /// All commands, with a comment before each part. They contain no secret.
-    pub(super) fn commands(&self) -> String {
-        let Self { name, region, project, agent_project, product, .. } = self;
-        let account = format!("{name}@{project}.iam.gserviceaccount.com");
-        let secrets = self.secrets();
-        let mut text = String::new();
-        let mut put = |line: &str| {
-            // Writing to a String does not fail.
-            let _ = writeln!(text, "{line}");
-        };
-        put("# The APIs. Whoever does not own the project needs these roles to deploy:");
-        put(&format!("# {}", DEPLOYER_ROLES.join(" ")));
-        put(&format!("gcloud config set project {project}"));
-        put(&format!("gcloud services enable {} {product}.googleapis.com", APIS.join(" ")));
-        put("");
-        put("# The account that builds the image: on newer projects it has no role");
-        put(&format!("NUMBER=$(gcloud projects describe {project} --format 'value(projectNumber)')"));
-        put(&format!("gcloud projects add-iam-policy-binding {project} --role {BUILDER_ROLE} \\"));
-        put("    --member \"serviceAccount:$NUMBER-compute@developer.gserviceaccount.com\"");
-        put("");
-        put("# The service's own account, and what it may do");
-        put(&format!("gcloud iam service-accounts create {name}"));
-        put(&format!("gcloud projects add-iam-policy-binding {agent_project} --role roles/{product}.client \\"));
-        put(&format!("    --member serviceAccount:{account}"));
-        put("");
-        put("# Secrets: their values come from the file, and stand on no command line");
-        for (variable, secret) in &secrets {
-            put(&format!("gcloud secrets create {secret} --replication-policy=automatic"));
-            put(&self.version(variable, secret));
-            put(&format!(
-                "gcloud secrets add-iam-policy-binding {secret} --role roles/secretmanager.secretAccessor \\"
-            ));
-            put(&format!("    --member serviceAccount:{account}"));
-        }
-        put("");
-        put(
-            "# The service. --no-invoker-iam-check lets Twilio in, which has no Google identity; the service checks its",
+    /// All steps, in order. They contain no secret.
+    pub(super) fn steps(&self) -> Vec<DeployStep> {
+        let mut steps = vec![self.apis(), self.builder(), self.account()];
+        steps.extend(self.secrets().iter().map(|(variable, secret)| self.secret(variable, secret)));
+        steps.push(self.service());
+        steps.push(DeployStep::new("The number", [self.number.to_owned()]));
+        steps.push(DeployStep::new("Whether all is well", [self.doctor.to_owned()]));
+        steps
+    }
+
+    fn apis(&self) -> DeployStep {
+        let about = format!(
+            "The APIs. Whoever does not own the project needs these roles to deploy:\n{}",
+            DEPLOYER_ROLES.join(" ")
         );
-        put("# signature. If your organisation forbids the flag: --allow-unauthenticated");
-        if self.values.get("DIALOGFLOW_AGENT").is_none_or(|agent| agent.starts_with("lab:")) {
-            put("# The lab's agent is not in its image: give DIALOGFLOW_AGENT the name of yours");
-        }
-        put(&format!("gcloud run deploy {name} --source . --region {region} \\"));
-        put(&format!("    --service-account {account} \\"));
-        for (variable, secret) in &secrets {
-            put(&format!("    --set-secrets {variable}={secret}:1 \\"));
-        }
-        if let Some(variables) = self.variables() {
-            put(&format!("    --set-env-vars {variables} \\"));
-        }
-        put(&format!("    {}", FLAGS.join(" \\\n    ")));
-        put("");
-        put("# The number");
-        put(self.number);
-        put("");
-        put("# Whether all is well");
-        put(self.doctor);
-        text
+        DeployStep::new(
+            &about,
+            [
+                format!("gcloud config set project {}", self.project),
+                format!("gcloud services enable {} {}.googleapis.com", APIS.join(" "), self.product),
+            ],
+        )
+    }
+
+    fn builder(&self) -> DeployStep {
+        let project = self.project;
+        DeployStep::new(
+            "The account that builds the image: on newer projects it has no role",
+            [
+                format!("NUMBER=$(gcloud projects describe {project} --format 'value(projectNumber)')"),
+                format!("gcloud projects add-iam-policy-binding {project} --role {BUILDER_ROLE} \\"),
+                "    --member \"serviceAccount:$NUMBER-compute@developer.gserviceaccount.com\"".to_owned(),
+            ],
+        )
+    }
+
+    fn account(&self) -> DeployStep {
+        let Self { name, agent_project, product, .. } = self;
+        DeployStep::new(
+            "The service's own account, and what it may do",
+            [
+                format!("gcloud iam service-accounts create {name}"),
+                format!("gcloud projects add-iam-policy-binding {agent_project} --role roles/{product}.client \\"),
+                format!("    --member serviceAccount:{}", self.account_name()),
+            ],
+        )
+    }
+
+    fn account_name(&self) -> String {
+        format!("{}@{}.iam.gserviceaccount.com", self.name, self.project)
+    }
+
+    fn secret(&self, variable: &str, secret: &str) -> DeployStep {
+        let add = format!("gcloud secrets versions add {secret} --data-file=-");
+        let value = self.values.get(variable).map(String::as_str).unwrap_or_default();
+        let is_plain = quoted(value) == value;
+        let file = quoted(&self.file.display().to_string());
+        let version = if is_plain { format!("sed -n 's/^{variable}=//p' {file} | tr -d '\\n' | {add}") } else { add };
+        let step = DeployStep::new(
+            &format!("A secret, {variable}: its value stands on no command line"),
+            [
+                format!("gcloud secrets create {secret} --replication-policy=automatic"),
+                format!("gcloud secrets add-iam-policy-binding {secret} --role roles/secretmanager.secretAccessor \\"),
+                format!("    --member serviceAccount:{}", self.account_name()),
+                version,
+            ],
+        );
+        DeployStep { reads: (!is_plain).then(|| variable.to_owned()), ..step }
+    }
+
+    fn service(&self) -> DeployStep {
+        let Self { name, region, .. } = self;
+        let mut commands = vec![
+            format!("gcloud run deploy {name} --source . --region {region} \\"),
+            format!("    --service-account {} \\", self.account_name()),
+        ];
+        commands.extend(
+            self.secrets().iter().map(|(variable, secret)| format!("    --set-secrets {variable}={secret}:1 \\")),
+        );
+        commands.extend(self.variables().map(|variables| format!("    --set-env-vars {variables} \\")));
+        commands.push(format!("    {}", FLAGS.join(" \\\n    ")));
+        DeployStep::new(
+            "The service. --no-invoker-iam-check lets Twilio in, which has no Google identity; the service checks its\n\
+             signature. If your organisation forbids the flag: --allow-unauthenticated",
+            commands,
+        )
     }
 
     /// The secrets that are set, with their names in Secret Manager.
@@ -126,16 +189,6 @@ impl Deployment<'_> {
         let is_set = |name: &str| self.values.get(name).is_some_and(|value| !value.trim().is_empty());
         let set = Settings::names().filter(|name| Settings::is_secret(name) && is_set(name));
         set.map(|name| (name.to_owned(), name.to_lowercase().replace('_', "-"))).collect()
-    }
-
-    fn version(&self, variable: &str, secret: &str) -> String {
-        let add = format!("gcloud secrets versions add {secret} --data-file=-");
-        let value = self.values.get(variable).map(String::as_str).unwrap_or_default();
-        if quoted(value) == value {
-            let file = quoted(&self.file.display().to_string());
-            return format!("sed -n 's/^{variable}=//p' {file} | tr -d '\\n' | {add}");
-        }
-        format!("{add}    # type it, and end with Ctrl-D: it has characters that a shell would change")
     }
 
     /// The settings that are not secrets, as the value of one flag.
@@ -182,7 +235,7 @@ mod tests {
             number: "twilio …",
             doctor: "dialbridge doctor",
         };
-        deployment.commands()
+        deployment.steps().iter().map(|step| format!("{step}\n")).collect()
     }
 
     #[test]
@@ -191,7 +244,10 @@ mod tests {
         assert!(commands.contains(
             "sed -n 's/^TWILIO_AUTH_TOKEN=//p' .env | tr -d '\\n' | gcloud secrets versions add twilio-auth-token --data-file=-\n"
         ));
-        assert!(commands.contains("gcloud secrets versions add ticket-key --data-file=-    # type it"), "{commands}");
+        assert!(
+            commands.contains("gcloud secrets versions add ticket-key --data-file=-\n# type the value"),
+            "{commands}"
+        );
         assert!(commands.contains("    --set-secrets TWILIO_AUTH_TOKEN=twilio-auth-token:1 \\\n"));
         assert!(!commands.contains("planted") && !commands.contains("--set-env-vars"), "{commands}");
     }

@@ -8,6 +8,12 @@ use tokio::sync::mpsc;
 /// The longest line, in bytes; longer ones are cut.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// Prints to standard error; standard output is for the commands.
+pub(super) fn say(text: &str) {
+    // A failed write means that nobody reads it.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Lines from the standard input.
 pub(super) struct Input {
     lines: mpsc::Receiver<String>,

@@ -4,14 +4,15 @@
 mod args;
 mod deploy;
 mod env_file;
+mod error;
 mod input;
 mod known;
+mod pasted;
 mod questions;
+mod steps;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::ArgMatches;
 
@@ -20,43 +21,15 @@ use dialbridge_runner::settings::{Platform, Settings};
 
 pub use args::ConfigureArgs;
 pub use deploy::{APIS, BUILDER_ROLE, DEPLOYER_ROLES, FLAGS};
+pub use error::ConfigureError;
 
-use deploy::{Deployment, shell};
-use input::Input;
+use deploy::{DeployStep, Deployment, NOT_DEPLOYED, shell};
+use input::{Input, say};
 use known::GivenSettings;
 use questions::{CheckTarget, GROUPS, Group, Question};
 
 /// The answer that removes a value.
 const NONE: &str = "-";
-
-/// Why nothing was written.
-#[derive(Debug)]
-pub enum ConfigureError {
-    /// The input ended before all questions were answered.
-    InputEnded,
-    /// Something is wrong that no question asks for, in the words of `serve`.
-    Setting(String),
-    /// There are faults, and nobody to ask about them.
-    Faults,
-    /// The file cannot be written.
-    File(PathBuf, std::io::Error),
-    /// The written file would be read differently.
-    ReadsOtherwise(String),
-}
-
-impl fmt::Display for ConfigureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InputEnded => f.write_str("the input has ended before all was answered; nothing was written"),
-            Self::Setting(line) => write!(f, "{line}; nothing was written"),
-            Self::Faults => f.write_str("there are faults; nothing was written"),
-            Self::File(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
-            Self::ReadsOtherwise(name) => write!(f, "{name} cannot stand in the file; nothing was written"),
-        }
-    }
-}
-
-impl std::error::Error for ConfigureError {}
 
 /// Asks the questions.
 pub struct Configure<'a> {
@@ -80,19 +53,55 @@ impl<'a> Configure<'a> {
         Self { args, doctor: Doctor::new(tools, &options), values, flags, number: None }
     }
 
-    /// Asks, checks, writes, and returns the commands that deploy what was written.
+    /// Asks, checks, writes, and returns the commands that deploy what was written, or runs them. Returns none if the
+    /// service would not start with them.
     ///
     /// # Errors
-    /// Why nothing was written.
+    /// Why nothing was written, or which step of the deploy failed.
     pub async fn run(mut self) -> Result<String, ConfigureError> {
         self.check_form(|name| !is_asked(name))?;
-        if self.args.yes {
-            self.check_all().await?;
-        } else {
-            self.interview().await?;
+        let mut input = (!self.args.yes).then(Input::stdin);
+        match &mut input {
+            None => self.check_all().await?,
+            Some(input) => self.interview(input).await?,
         }
         self.write()?;
-        Ok(self.commands())
+        let reasons = self.reasons_not_to_deploy();
+        if !reasons.is_empty() {
+            say("No deploy: on Cloud Run the service would not start with these settings.");
+            reasons.iter().for_each(|why| say(&format!("  {why}")));
+            say("Run configure again when that is settled. On this machine, dialbridge serve works as it is.");
+            return Ok(String::new());
+        }
+        let mut steps = self.steps();
+        if !self.args.run {
+            return Ok(text(&steps));
+        }
+        // Before the first deploy nobody knows the URL that a number leads to.
+        let is_complete = self.values.contains_key("PUBLIC_URL") && self.number.is_some();
+        let later = if is_complete { Vec::new() } else { steps.split_off(steps.len() - 2) };
+        steps::run(&steps, &self.values, input.as_mut()).await?;
+        if !is_complete {
+            say("Then, with the URL that gcloud has told:");
+        }
+        Ok(text(&later))
+    }
+
+    /// Why the service would not start on Cloud Run, a line each.
+    fn reasons_not_to_deploy(&self) -> Vec<String> {
+        let mut values = self.values.clone();
+        values.retain(|name, _| !NOT_DEPLOYED.contains(&name.as_str()));
+        let mut reasons = Vec::new();
+        let has_agent = ["DIALOGFLOW_PROJECT_ID", "DIALBRIDGE_CONFIG"].iter().any(|name| values.contains_key(*name));
+        if values.get("DIALOGFLOW_AGENT").map_or(!has_agent, |agent| agent.starts_with("lab:")) {
+            reasons.push(
+                "DIALOGFLOW_AGENT is the lab's agent, which is not in the image: give the name of yours".to_owned(),
+            );
+        }
+        if let Err(errors) = Settings::of(&values).check(Platform::CloudRun) {
+            reasons.extend(errors.iter().map(ToString::to_string));
+        }
+        reasons
     }
 
     /// Checks all given settings without asking.
@@ -113,13 +122,12 @@ impl<'a> Configure<'a> {
         if is_faulty { Err(ConfigureError::Faults) } else { Ok(()) }
     }
 
-    async fn interview(&mut self) -> Result<(), ConfigureError> {
-        let mut input = Input::stdin();
+    async fn interview(&mut self, input: &mut Input) -> Result<(), ConfigureError> {
         say("Each answer is looked at when it is given. Enter keeps what stands in brackets; - takes it away.");
         for group in GROUPS {
-            self.ask_group(&mut input, group).await?;
+            self.ask_group(input, group).await?;
         }
-        self.ask_number(&mut input).await
+        self.ask_number(input).await
     }
 
     /// Asks until nothing is wrong, or until the user keeps the answers despite a fault.
@@ -166,14 +174,26 @@ impl<'a> Configure<'a> {
             };
             let before = self.values.clone();
             match value {
-                Some(value) => self.values.insert(question.name.to_owned(), value),
-                None => self.values.remove(question.name),
-            };
+                Some(value) => self.take(question.name, value),
+                None => drop(self.values.remove(question.name)),
+            }
             let Err(ConfigureError::Setting(line)) = self.check_form(|name| name == question.name) else {
                 return Ok(());
             };
             say(&line);
             self.values = before;
+        }
+    }
+
+    /// Takes an answer: the value, or what people paste for it.
+    fn take(&mut self, name: &'static str, answer: String) {
+        let home = std::env::var_os("HOME");
+        match pasted::meant(name, &answer, home.as_deref().map(Path::new)) {
+            None => drop(self.values.insert(name.to_owned(), answer)),
+            Some(meant) => {
+                say(&meant.told);
+                self.values.extend(meant.values.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            }
         }
     }
 
@@ -294,7 +314,8 @@ impl<'a> Configure<'a> {
         Ok(())
     }
 
-    fn commands(&self) -> String {
+    /// The steps of the deploy.
+    fn steps(&self) -> Vec<DeployStep> {
         let agent = self.values.get("DIALOGFLOW_AGENT").map(String::as_str).unwrap_or_default();
         let parts: Vec<&str> = agent.split('/').collect();
         let of_agent = |after: &str| parts.windows(2).find(|pair| pair[0] == after).map(|pair| pair[1].to_owned());
@@ -318,8 +339,13 @@ impl<'a> Configure<'a> {
             number: &self.number.clone().unwrap_or_else(|| Doctor::command_for_any_number(&self.settings())),
             doctor: &format!("dialbridge doctor --url {url}{number} --cloud-run-service {name} --region {region}"),
         }
-        .commands()
+        .steps()
     }
+}
+
+/// The steps with an empty line between them.
+fn text(steps: &[DeployStep]) -> String {
+    steps.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The Cloud Run region for an agent's location. Dialogflow keeps what is `global`, or has no location, in the USA.
@@ -347,12 +373,6 @@ fn questions() -> impl Iterator<Item = &'static Question> {
 
 fn is_asked(name: &str) -> bool {
     questions().any(|question| question.name == name)
-}
-
-/// Prints to standard error; standard output is for the commands.
-fn say(text: &str) {
-    // A failed write means that nobody reads it.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub(super) const GROUPS: [Group; 5] = [
                 default: Some("lab:"),
                 ..question(
                     "DIALOGFLOW_AGENT",
-                    "the agent: projects/P/locations/L/agents/A (CX), projects/P/agent (ES), or lab: for the lab's",
+                    "the agent: its URL in Google's console, its name, or lab: for the lab's",
                 )
             },
             question(

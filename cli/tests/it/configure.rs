@@ -38,7 +38,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
     lab.point("+15550100", &url);
     let sid = lab.twilio.account().sid.clone();
     let answers = [
-        "my-agent",            // no agent's name
+        "my agent",            // no agent's name
         AGENT,                 //
         "12",                  // no language tag
         "",                    // the default
@@ -64,7 +64,7 @@ async fn wrong_answers_are_explained_and_what_is_written_makes_doctor_and_serve_
     let told = &configured.errors;
     assert_eq!(configured.code, 0, "{told}");
     for part in [
-        "DIALOGFLOW_AGENT is \"my-agent\", which names no Dialogflow agent",
+        "DIALOGFLOW_AGENT is \"my agent\", which is no resource name",
         "DIALOGFLOW_LANGUAGE is \"12\"",
         "TWILIO_ACCOUNT_SID is no account's id",
         "fault    twilio-account         Twilio does not take these credentials",
@@ -179,6 +179,81 @@ async fn without_questions_the_flags_are_taken_or_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_paste_is_understood_and_a_deploy_that_could_not_start_is_not_printed() {
+    let (folder, lab) = (folder("pasted"), Lab::start().await);
+    let console = "https://dialogflow.cloud.google.com/cx/projects/p/locations/europe-west3/agents/lab/flows/0";
+    let without_token = format!("{console}\n\n\n\n\n\n\n\n\n");
+    let configured = run(configure(&folder, &lab), &without_token).await;
+    assert_eq!((configured.code, configured.output.as_str()), (0, ""), "{configured:?}");
+    for part in [
+        "That is projects/p/locations/europe-west3/agents/lab.\n",
+        "No deploy: on Cloud Run the service would not start with these settings.\n  TWILIO_AUTH_TOKEN is not set",
+        "ALLOW_UNSIGNED=true",
+    ] {
+        assert!(configured.errors.contains(part), "{part}: {}", configured.errors);
+    }
+    let written = fs::read_to_string(folder.join(".env")).unwrap();
+    assert!(written.contains(&format!("DIALOGFLOW_AGENT={AGENT}\n")), "{written}");
+    let labs = run(configure(&folder, &lab), &format!("lab:\n\n\n{PLANTED_TOKEN}\n\n\n\n\n\n")).await;
+    assert!(labs.output.is_empty() && labs.errors.contains("not in the image"), "{labs:?}");
+}
+
+/// Programs that note what they are asked, in a folder of their own. `gcloud` fails where it is asked for `failing`.
+fn stand_ins(folder: &Path, failing: &str) -> PathBuf {
+    let programs = folder.join("programs");
+    fs::create_dir_all(&programs).unwrap();
+    for name in ["gcloud", "twilio", "dialbridge"] {
+        let file = programs.join(name);
+        let script = format!(
+            "#!/bin/sh\necho \"{name} $*\" >>{log}\ncase \"$*\" in\n*data-file*) cat >>{log}; echo >>{log};;\n\
+             *\"{failing}\"*) exit 3;;\nesac\n",
+            log = folder.join("asked").display()
+        );
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    programs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_steps_of_a_deploy_run_one_by_one_and_a_secret_goes_through_a_pipe() {
+    let (folder, lab) = (folder("run"), Lab::start().await);
+    let sid = lab.twilio.account().sid.clone();
+    let programs = stand_ins(&folder, "service-accounts create");
+    let with = |more: &[&str]| {
+        let mut command = configure(&folder, &lab);
+        command
+            .args(["--unchecked", "--run", "--dialogflow-agent", AGENT, "--twilio-account-sid", &sid])
+            .env("TWILIO_AUTH_TOKEN", PLANTED_TOKEN)
+            .env("TICKET_KEY", "planted key's")
+            .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            .args(more);
+        command
+    };
+    let asked = || fs::read_to_string(folder.join("asked")).unwrap_or_default();
+
+    let failed = run(with(&["--yes"]), "").await;
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(failed.errors.contains("It failed: exit status: 3; 4 steps are to go"), "{}", failed.errors);
+    assert!(asked().contains("gcloud services enable run.googleapis.com") && !asked().contains("run deploy"));
+
+    fs::remove_file(folder.join("asked")).unwrap();
+    // The answers to the questions, then to the steps: two run, one fails and is left, the first secret is skipped.
+    let answers = "\n".repeat(9) + "\n\n\ns\ns\n\n\n";
+    let ran = run(with(&[]), &answers).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let asked = asked();
+    assert!(!asked.contains("twilio-auth-token --replication"), "it was skipped: {asked}");
+    assert!(asked.contains("gcloud secrets versions add ticket-key --data-file=-\nplanted key's\n"), "{asked}");
+    assert!(asked.contains("gcloud run deploy dialbridge --source . --region europe-west3"), "{asked}");
+    assert!(ran.output.contains("twilio api:core:incoming-phone-numbers:update"), "{}", ran.output);
+    assert!(!format!("{failed:?}{ran:?}").contains("planted"), "{ran:?}");
+
+    let stopped = run(with(&[]), &("\n".repeat(9) + "q\n")).await;
+    assert!(stopped.code == 1 && stopped.errors.contains("stopped with 6 steps to go"), "{stopped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
     let (folder, lab) = (folder("terminal"), Lab::start().await);
     let sid = lab.twilio.account().sid.clone();
@@ -186,7 +261,7 @@ async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
     let command = configure(&folder, &lab);
     let shown = tokio::task::spawn_blocking(move || {
         let mut terminal = Terminal::start(command);
-        terminal.answer("[lab:]: ", "nonsense");
+        terminal.answer("[lab:]: ", "No Agent");
         terminal.answer("[lab:]: ", "lab:");
         terminal.answer("[en-US]: ", "");
         terminal.expect("ok       agent ");
@@ -207,7 +282,7 @@ async fn at_a_terminal_no_secret_is_shown_while_it_is_typed() {
         terminal.answer("MAX_CALLS (", "");
         terminal.answer("PUBLIC_URL (", "");
         terminal.answer("all stay as they are: ", "");
-        terminal.expect("gcloud run deploy ");
+        terminal.expect("No deploy: ");
         terminal.end()
     });
     let (shown, code) = shown.await.unwrap();

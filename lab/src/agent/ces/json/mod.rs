@@ -22,7 +22,8 @@ pub(crate) fn client_message(json: &[u8]) -> Result<ces::BidiSessionClientMessag
     ces::BidiSessionClientMessage::decode(&bytes[..]).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-/// Writes a server's message; `unpublished` adds a field that is in no published proto.
+/// Writes a server's message of a load, which runs on Linux alone; `unpublished` adds a field that is in no published proto.
+#[cfg(any(test, target_os = "linux"))]
 pub(crate) fn server_message(message: &ces::BidiSessionServerMessage, unpublished: bool) -> String {
     server_message_with_text(message, unpublished, None)
 }
