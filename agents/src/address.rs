@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dialbridge_core::edition::Edition;
 use http::Uri;
 
 /// A Dialogflow agent. The form of its resource name tells the product.
@@ -25,6 +26,18 @@ pub enum Product {
     Es(EsApi),
     /// The Customer Engagement Suite: `projects/P/locations/L/apps/A[/deployments/D]`.
     Ces(CesTransport),
+}
+
+impl Product {
+    /// The edition, whatever carries its messages.
+    #[must_use]
+    pub fn edition(self) -> Edition {
+        match self {
+            Self::Cx => Edition::Cx,
+            Self::Es(_) => Edition::Es,
+            Self::Ces(_) => Edition::Ces,
+        }
+    }
 }
 
 /// Which version of the ES API we use.
@@ -180,11 +193,7 @@ impl AgentAddress {
     /// The edition's name, as tapes write it.
     #[must_use]
     pub fn edition(&self) -> &'static str {
-        match self.product {
-            Product::Cx => "cx",
-            Product::Es(_) => "es",
-            Product::Ces(_) => "ces",
-        }
+        self.product.edition().as_str()
     }
 
     /// The address of Google's server for this agent.

@@ -182,27 +182,24 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RoomyBody<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::convert::Infallible;
     use std::future::poll_fn;
 
     use dialbridge_core::agent::{Answer, Prompt};
     use dialbridge_core::audio::AudioFormat;
-    use tokio::sync::mpsc;
 
     use super::*;
 
     /// A body that gets its data from a queue.
-    struct Queued(mpsc::UnboundedReceiver<Bytes>);
+    struct Queued(VecDeque<Bytes>);
 
     impl Body for Queued {
         type Data = Bytes;
         type Error = Infallible;
 
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            self.0.poll_recv(cx).map(|data| data.map(|data| Ok(Frame::data(data))))
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data))))
         }
     }
 
@@ -212,12 +209,9 @@ mod tests {
     }
 
     fn body(room: &MessageRoom, data: &[u8], chunk: usize) -> (RoomyBody<Queued>, Taken) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        for chunk in data.chunks(chunk) {
-            sender.send(Bytes::copy_from_slice(chunk)).unwrap();
-        }
+        let queued = Queued(data.chunks(chunk).map(Bytes::copy_from_slice).collect());
         let taken = Taken::default();
-        (RoomyBody::new(Queued(receiver), room.clone(), taken.clone()), taken)
+        (RoomyBody::new(queued, room.clone(), taken.clone()), taken)
     }
 
     async fn next(body: &mut RoomyBody<Queued>) -> Option<Bytes> {
@@ -252,11 +246,8 @@ mod tests {
             let room = MessageRoom::default();
             let (mut body, _taken) = body(&room, &data[..cut], cut);
             let (_, rest) = data.split_at(cut);
-            let (sender, receiver) = mpsc::unbounded_channel();
             let mut passed = next(&mut body).await.unwrap_or_default().to_vec();
-            sender.send(Bytes::copy_from_slice(rest)).unwrap();
-            drop(sender);
-            body.body = Queued(receiver);
+            body.body = Queued([Bytes::copy_from_slice(rest)].into());
             while let Some(data) = next(&mut body).await {
                 passed.extend_from_slice(&data);
             }

@@ -82,6 +82,8 @@
 //! - [`carried`] says what goes from one media stream of a call to the next.
 //! - [`twilio`] reads and writes Media Streams messages.
 //! - [`agent`] has the types for the agent's side, the same ones for Dialogflow ES, CX and CES.
+//! - [`kit`] is the test kit: it builds the call of a test, plays it, and checks what came of it. [`edition`] has what a call
+//!   to each of Google's products is like.
 //! - [`payload`] reads what an agent asks of this service in a custom payload.
 //! - [`audio`] converts whatever an agent sends into 8 kHz mu-law.
 //! - [`handoff`] and [`twiml`] write the TwiML that a call gets when the agent is done. [`ending`] says how the agent's
@@ -103,10 +105,12 @@ pub mod carried;
 pub mod checksum;
 pub mod config;
 pub mod dial_target;
+pub mod edition;
 pub mod ending;
 pub mod error;
 pub mod handoff;
 mod ids;
+pub mod kit;
 pub mod language;
 pub mod parameters;
 pub mod payload;

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn value(name: &str, answer: &str) -> Option<String> {
-        meant(name, answer, Some(Path::new("/home/me"))).map(|meant| meant.values[0].1.clone())
+        meant(name, answer, Some(Path::new("/u/me"))).map(|meant| meant.values[0].1.clone())
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_key_file_is_found_as_it_is_pasted() {
-        assert_eq!(value(CREDENTIALS, "~/keys/a.json").as_deref(), Some("/home/me/keys/a.json"));
+        assert_eq!(value(CREDENTIALS, "~/keys/a.json").as_deref(), Some("/u/me/keys/a.json"));
         assert_eq!(value(CREDENTIALS, "'/keys/a b.json'").as_deref(), Some("/keys/a b.json"));
         assert_eq!(value(CREDENTIALS, "file:///keys/a%20b.json").as_deref(), Some("/keys/a b.json"));
         assert_eq!(value(CREDENTIALS, "/keys/a.json"), None);

@@ -1,17 +1,12 @@
 //! Compares a call with the expectations of its file.
 
 use dialbridge_core::CallTime;
+use dialbridge_core::replay::around;
 use serde_json::Value;
 
 use super::expect::Test;
 use super::file::{ConversationFile, Expectation, Subject};
 use super::seen::{SeenCall, SeenEnd, SeenStep, seconds};
-
-/// How many lines of the trace are shown around a difference.
-const CONTEXT_LINES: usize = 6;
-
-/// How far those lines may be from it, in milliseconds.
-const CONTEXT_MS: u64 = 3_000;
 
 /// An expectation that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +29,7 @@ impl SeenCall {
     /// The expectations of the file that do not hold. A step that the caller never came to is one difference.
     #[must_use]
     pub fn differences(&self, file: &ConversationFile) -> Vec<Difference> {
+        let told_around = |at| around(&self.trace, at).into_iter().map(ToOwned::to_owned).collect();
         let mut differences = Vec::new();
         let greeting = file.greeting.iter().flatten();
         let mut push = |expectation: &Expectation, step: Option<usize>, found: Option<(String, CallTime)>| {
@@ -44,7 +40,7 @@ impl SeenCall {
                 key: expectation.subject.key(),
                 expected: expectation.test.to_string(),
                 found,
-                around: self.around(at),
+                around: told_around(at),
             });
         };
         greeting.for_each(|expectation| push(expectation, Some(1), self.greeting.unlike(expectation)));
@@ -63,24 +59,11 @@ impl SeenCall {
                 expected: "the caller takes it".to_owned(),
                 found: "the call ended before its time came: the agent did not speak, or the call was handed off"
                     .to_owned(),
-                around: self.around(self.end.at),
+                around: told_around(self.end.at),
             });
         }
         differences.sort_by_key(|difference| difference.line);
         differences
-    }
-
-    /// The lines of the trace around a moment that tell most.
-    fn around(&self, at: CallTime) -> Vec<String> {
-        let tells = |line: &&(CallTime, String)| {
-            let (line_at, text) = line;
-            let is_near = line_at.ms_since(at).max(at.ms_since(*line_at)) <= CONTEXT_MS;
-            is_near && !["twilio  media", "twilio  mark", "stages:"].iter().any(|part| text.contains(part))
-        };
-        let near: Vec<&(CallTime, String)> = self.trace.iter().filter(tells).collect();
-        let nearest = near.partition_point(|(line_at, _)| *line_at < at);
-        let from = nearest.saturating_sub(CONTEXT_LINES / 2).min(near.len().saturating_sub(CONTEXT_LINES));
-        near.iter().skip(from).take(CONTEXT_LINES).map(|(_, text)| text.clone()).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The facts of a call, for its expectations: all that the service saw, or only what its caller did.
 
 pub use dialbridge_core::agent::Matched;
-use dialbridge_core::replay::{AgentMessage, Exchange, PlayedCall};
+use dialbridge_core::replay::{AgentMessage, PlayedCall, PlayedTurn};
 use dialbridge_core::{AgentEvent, CallTime};
 use dialbridge_runner::telemetry::is_warning;
 use roxmltree::Document;
@@ -100,33 +100,33 @@ impl SeenCall {
             warnings: warnings.map(|(at, report)| (at, report.tape_text())).collect(),
         };
         let stopped = call.divergence.as_ref().map(ToString::to_string);
-        let steps = (0..call.steps.len()).map(|n| call.exchange(n).map(SeenStep::of)).collect();
+        let steps = (0..call.steps.len()).map(|n| call.turn_of_step(n).map(SeenStep::of)).collect();
         let visits = call.messages.iter().filter_map(visit).collect();
         Self {
             visits,
-            greeting: SeenStep::of(call.opening()),
+            greeting: SeenStep::of(call.greeting()),
             steps,
             end,
-            trace: trace(&call.replayed.trace()),
+            trace: call.replayed.trace_lines(),
             stopped,
         }
     }
 }
 
 impl SeenStep {
-    fn of(exchange: Exchange<'_>) -> Self {
-        let stages = exchange.stages().find(|stages| stages.answered.is_some());
+    fn of(turn: PlayedTurn<'_>) -> Self {
+        let stages = turn.stages().find(|stages| stages.answered.is_some());
         Self {
-            at: exchange.began(),
+            at: turn.began(),
             answered_at: stages.and_then(|stages| stages.answered),
-            reply: exchange.reply(),
-            understood: exchange.understood(),
-            intent: exchange.intent().to_owned(),
-            flow: exchange.flow().to_owned(),
-            page: exchange.page().to_owned(),
-            params: exchange.parameters(),
-            within_ms: exchange.within_ms(),
-            cut: exchange.prompt_cut().map(|cut| (cut.played_ms, cut.at)),
+            reply: turn.reply(),
+            understood: turn.transcript(),
+            intent: turn.intent().to_owned(),
+            flow: turn.flow().to_owned(),
+            page: turn.page().to_owned(),
+            params: turn.parameters(),
+            within_ms: turn.wait_ms(),
+            cut: turn.prompt_cut().map(|cut| (cut.played_ms, cut.at)),
             stages: stages.map(described).unwrap_or_default(),
         }
     }
@@ -151,15 +151,6 @@ fn described(stages: &dialbridge_core::report::Stages) -> String {
 /// A duration for people.
 pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:02} s", ms / 1_000, ms % 1_000 / 10)
-}
-
-/// The lines of a trace with their times.
-fn trace(text: &str) -> Vec<(CallTime, String)> {
-    let time = |line: &str| {
-        let (seconds, ms) = line.trim_start().split_once(' ')?.0.split_once('.')?;
-        Some(CallTime::from_ms(seconds.parse::<u64>().ok()? * 1_000 + ms.parse::<u64>().ok()?))
-    };
-    text.lines().filter_map(|line| Some((time(line)?, line.to_owned()))).collect()
 }
 
 /// `dialogflowJSON` of a hand-off; `Null` if its TwiML has none.

@@ -52,7 +52,7 @@ fn folder(handlers: &str) -> PathBuf {
 /// The program, with only that `.env` and the addresses of the lab's agent and REST API.
 fn serve(agent: &str, rest: &str) -> Service {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
-    command.current_dir(folder(rest)).env_clear().env("PORT", "0");
+    command.arg("serve").current_dir(folder(rest)).env_clear().env("PORT", "0");
     Service::start(command.env("DIALOGFLOW_ENDPOINT", agent).env("TWILIO_API_URL", rest))
 }
 

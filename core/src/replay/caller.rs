@@ -2,6 +2,7 @@
 //! its time. Both the simulated Twilio and the offline run of a conversation file play this caller.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::audio::level::{MIN_VOICE_LEVEL, mulaw_level};
@@ -85,12 +86,20 @@ impl CallerStep {
     }
 
     /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
-    #[must_use]
-    pub fn speech_ms(&self) -> Option<u64> {
+    /// Where its speech begins and ends, in milliseconds from its beginning. `None`: nobody speaks in it.
+    pub(crate) fn speech_span(&self) -> Option<Range<u64>> {
         let Self::Say { audio, .. } = self else { return None };
         let is_voiced = |frame: &[u8]| frame.iter().any(|&code| code != MULAW_SILENCE) && is_voice(frame);
+        let first = audio.chunks(FRAME_BYTES).position(is_voiced)?;
         let last = audio.chunks(FRAME_BYTES).rposition(is_voiced)?;
-        Some((((last + 1) * FRAME_BYTES).min(audio.len()) / BYTES_PER_MS) as u64)
+        let ms = |bytes: usize| (bytes.min(audio.len()) / BYTES_PER_MS) as u64;
+        Some(ms(first * FRAME_BYTES)..ms((last + 1) * FRAME_BYTES))
+    }
+
+    /// Where its speech ends, in milliseconds from its beginning. `None`: nobody speaks in it.
+    #[must_use]
+    pub fn speech_ms(&self) -> Option<u64> {
+        self.speech_span().map(|span| span.end)
     }
 
     /// From when on he waits for the answer, in milliseconds from its beginning. `None`: from its end.

@@ -11,6 +11,10 @@ pub(super) enum Place {
     Stream(u64),
 }
 
+/// The step of the caller's that an agent has heard, and how much of its speech, in milliseconds. `None`: he has said
+/// nothing.
+pub(super) type Heard = Option<(usize, u64)>;
+
 /// The steps of a caller, by their places in his audio.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallerSteps {
@@ -38,6 +42,11 @@ impl CallerSteps {
         }
     }
 
+    /// How many steps have begun.
+    pub(super) fn begun(&self) -> usize {
+        self.steps.iter().filter(|span| span.from_ms.is_some()).count()
+    }
+
     /// A position in the caller's audio as a place, on a stream that was opened at `opened_ms`.
     pub(super) fn place(&self, at_ms: u64, opened_ms: u64) -> Place {
         match self.last_spoken(at_ms, opened_ms) {
@@ -55,7 +64,7 @@ impl CallerSteps {
     }
 
     /// The step that a stream has heard until there, and how much of its speech, in milliseconds.
-    pub(super) fn heard(&self, opened_ms: u64, until_ms: u64) -> Option<(usize, u64)> {
+    pub(super) fn heard(&self, opened_ms: u64, until_ms: u64) -> Heard {
         let (n, from_ms, speech_ms) = self.last_spoken(until_ms, opened_ms)?;
         Some((n, (until_ms - from_ms).min(speech_ms)))
     }

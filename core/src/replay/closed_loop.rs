@@ -1,5 +1,5 @@
-//! Plays a call again with the agent of its tape, in a closed loop: the caller takes his steps when he hears the agent,
-//! the agent answers what it is given, and both move when the call does something sooner or later than it did.
+//! Plays a call with the agent of its tape, or of a test, in a closed loop: the caller takes his steps when he hears the
+//! agent, the agent answers what it is given, and both move when the call does something sooner or later than it did.
 //!
 //! [`replay`](super::replay) feeds each input at its recorded time. That shows what this version makes of the same
 //! inputs, but no recorded input comes sooner because the call ended an utterance sooner. Here it does.
@@ -11,16 +11,21 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::agent::AgentEvent;
-use crate::audio::{BYTES_PER_MS, FRAME_MS};
+use crate::audio::wav::write_wav;
+use crate::audio::{AudioFormat, BYTES_PER_MS, FRAME_MS, buzz};
 use crate::call::{Input, Output, UpdateResult};
 use crate::config::CallConfig;
+use crate::edition::Edition;
 use crate::ids::{FetchId, StreamId, ToolsId};
 use crate::replay::caller::{AgentAudio, Caller, CallerAct, CallerStep, STEP_TIMEOUT_MS};
 use crate::replay::caller_place::CallerSteps;
+use crate::replay::played_agent::{AgentSource, Divergence, PlayedAgent};
 use crate::replay::played_call::{AgentMessage, PlayedCall, StepTimes};
+use crate::replay::played_tape::{self, PlayedTape};
 use crate::replay::recorded_agent::RecordedAgent;
+use crate::replay::script::Script;
 use crate::replay::{Player, Step};
-use crate::tape::{Tape, TapeInput};
+use crate::tape::{Marks, Mask, Tape, TapeInput};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, parse};
 
@@ -34,34 +39,44 @@ const MAX_CALL_MS: u64 = 3_600_000;
 #[must_use]
 pub fn play(tape: &Tape, steps: Vec<CallerStep>, config: CallConfig) -> PlayedCall {
     let mut recorded = CallerSteps::default();
-    let mut live = CallerSteps::default();
     let recorded_steps = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
     let mut places = recorded_steps.map(|step| step.from_ms);
-    let mut times = Vec::new();
     for step in &steps {
         recorded.add(step, places.next().flatten());
-        live.add(step, None);
-        times.push(StepTimes::of(step));
     }
-    let mut closed_loop = ClosedLoop {
-        agent: RecordedAgent::of(tape, &recorded),
-        driver: RecordedDriver::of(tape),
-        player: Player::with(tape, config),
-        steps: live,
-        times,
-        caller: Caller::new(steps),
-        messages: Vec::new(),
-        handled: 0,
-        now: CallTime::START,
-        frames: 0,
-        gave_up: false,
-    };
-    closed_loop.run(tape);
+    let agent = AgentSource::Tape(Box::new(RecordedAgent::of(tape, &recorded)));
+    let mut closed_loop = ClosedLoop::new(agent, RecordedDriver::of(tape), steps, config, tape.header.mask);
+    closed_loop.run(opening(tape));
     closed_loop.finish()
 }
 
+/// The call of a test.
+#[derive(Debug)]
+pub(crate) struct ScriptedCall {
+    pub(crate) edition: Edition,
+    pub(crate) config: CallConfig,
+    /// The messages of Twilio before the first frame.
+    pub(crate) opening: Vec<String>,
+    pub(crate) steps: Vec<CallerStep>,
+    pub(crate) script: Script,
+    /// The audio that the call may fetch, by address.
+    pub(crate) recordings: BTreeMap<String, Vec<u8>>,
+}
+
+/// Plays the call of a test. Returns it with its tape.
+pub(crate) fn play_script(call: ScriptedCall) -> (PlayedCall, String) {
+    let ScriptedCall { edition, config, opening, steps, script, recordings } = call;
+    let (agent, driver) = (AgentSource::Test(script), RecordedDriver::of_test(recordings));
+    let mut closed_loop = ClosedLoop::new(agent, driver, steps.clone(), config.clone(), Mask::default());
+    closed_loop.player.tape = Some(PlayedTape::default());
+    closed_loop.run(opening);
+    let tape = closed_loop.player.tape.take().unwrap_or_default();
+    let text = tape.text(&played_tape::header(edition, &config, &steps, &closed_loop.times));
+    (closed_loop.finish(), text)
+}
+
 struct ClosedLoop {
-    agent: RecordedAgent,
+    agent: PlayedAgent,
     driver: RecordedDriver,
     player: Player,
     /// The caller's steps, as far as he has come.
@@ -86,9 +101,26 @@ enum Next {
 }
 
 impl ClosedLoop {
-    fn run(&mut self, tape: &Tape) {
-        self.player.simulate_marks = true;
-        for text in opening(tape) {
+    fn new(agent: AgentSource, driver: RecordedDriver, steps: Vec<CallerStep>, config: CallConfig, mask: Mask) -> Self {
+        let mut places = CallerSteps::default();
+        steps.iter().for_each(|step| places.add(step, None));
+        Self {
+            agent: PlayedAgent::new(agent),
+            driver,
+            player: Player::new(config, Marks::Simulated, mask),
+            steps: places,
+            times: steps.iter().map(StepTimes::of).collect(),
+            caller: Caller::new(steps),
+            messages: Vec::new(),
+            handled: 0,
+            now: CallTime::START,
+            frames: 0,
+            gave_up: false,
+        }
+    }
+
+    fn run(&mut self, opening: Vec<String>) {
+        for text in opening {
             self.feed(&Input::Twilio(&text));
         }
         while !self.player.call.is_closed() && self.now.as_ms() < MAX_CALL_MS {
@@ -254,10 +286,33 @@ struct RecordedDriver {
     fetches: BTreeMap<String, VecDeque<(u64, Fetch)>>,
     tools: VecDeque<(u64, Vec<ToolOutcome>)>,
     waiting: Vec<(CallTime, DriverInput)>,
-    divergence: Option<super::Divergence>,
+    /// The audio that the driver of a test fetches, by address. It speaks any text, and its updates are accepted.
+    /// `None`: there is a tape.
+    recordings: Option<BTreeMap<String, Vec<u8>>>,
+    divergence: Option<Divergence>,
 }
 
+/// How long a character of synthesised speech takes in a test, in milliseconds.
+const CHARACTER_MS: u64 = 60;
+
+/// The period of that speech, in samples: 400 Hz.
+const SPOKEN_PERIOD: usize = 20;
+
 impl RecordedDriver {
+    fn of_test(recordings: BTreeMap<String, Vec<u8>>) -> Self {
+        Self { recordings: Some(recordings), ..Self::default() }
+    }
+
+    /// The audio that the driver of a test fetches.
+    fn recording(&self, uri: &str) -> Option<Fetch> {
+        let recordings = self.recordings.as_ref()?;
+        if let Some(text) = uri.strip_prefix("text:").or_else(|| uri.strip_prefix("ssml:")) {
+            let speech = buzz(text.chars().count() as u64 * CHARACTER_MS, SPOKEN_PERIOD);
+            return Some(Ok(write_wav(1, AudioFormat::TELEPHONE, &speech)));
+        }
+        recordings.get(uri).cloned().map(Ok)
+    }
+
     fn of(tape: &Tape) -> Self {
         let mut driver = Self::default();
         let asked: Vec<(CallTime, Value)> = tape.outputs.iter().filter_map(|line| asked(line)).collect();
@@ -293,17 +348,15 @@ impl RecordedDriver {
     fn output(&mut self, at: CallTime, output: &Output) {
         match output {
             Output::Update { .. } => {
-                let answer = self.updates.pop_front().unwrap_or_else(|| {
-                    self.diverge(at, "the call is handed off, and in the recording it was not");
-                    None
-                });
+                let answer = self.answer_to_update(at);
                 self.waiting.extend(answer.map(|(after_ms, input)| (at + after_ms, input)));
             }
             Output::Fetch(id, uri) => {
                 let recorded = self.fetches.get_mut(uri).and_then(VecDeque::pop_front);
+                let recorded = recorded.or_else(|| self.recording(uri).map(|audio| (0, audio)));
                 let (after_ms, audio) = recorded.unwrap_or_else(|| {
-                    self.diverge(at, "the call fetches audio that is not on the tape");
-                    (0, Err("it is not on the tape".to_owned()))
+                    self.diverge(at, "the call fetches audio that neither tape nor test has");
+                    (0, Err("neither tape nor test has it".to_owned()))
                 });
                 self.waiting.push((at + after_ms, DriverInput::Fetched(*id, audio)));
             }
@@ -311,14 +364,26 @@ impl RecordedDriver {
                 Some((after_ms, results)) if results.len() == calls.len() => {
                     self.waiting.push((at + after_ms, DriverInput::ToolsRun(*id, results)));
                 }
-                _ => self.diverge(at, "the agent asks for tools whose results are not on the tape"),
+                _ => self.diverge(at, "the agent asks for tools whose results neither tape nor test has"),
             },
             Output::Twilio(_) | Output::Agent(..) | Output::Admit(_) | Output::Report(_) | Output::Close(_) => {}
         }
     }
 
+    /// The input that follows an update, and after how long. `None`: none does.
+    fn answer_to_update(&mut self, at: CallTime) -> Option<(u64, DriverInput)> {
+        match self.updates.pop_front() {
+            Some(recorded) => recorded,
+            None if self.recordings.is_some() => Some((0, DriverInput::Updated(UpdateResult::Accepted))),
+            None => {
+                self.diverge(at, "the call is handed off, and in the recording it was not");
+                None
+            }
+        }
+    }
+
     fn diverge(&mut self, at: CallTime, what: &str) {
-        self.divergence.get_or_insert(super::Divergence { at, what: what.to_owned() });
+        self.divergence.get_or_insert(Divergence { at, what: what.to_owned() });
     }
 
     fn next_at(&self) -> Option<CallTime> {

@@ -66,6 +66,12 @@ impl HeardPrompts {
         voiced.find(|(voice, to)| voice <= to).map(|(voice, _)| voice)
     }
 
+    /// When the prompt began that was sent from then on, before `until`. `None` if the caller heard nothing of it.
+    pub(super) fn began(&self, sent_from: CallTime, until: CallTime) -> Option<CallTime> {
+        let mut sent = self.media.iter().filter(|media| media.sent >= sent_from && media.sent < until);
+        sent.find(|media| media.from <= media.to).map(|media| media.prompt)
+    }
+
     /// The prompts that were cut: when, and after how much of them, in milliseconds.
     pub(super) fn cuts(&self) -> impl Iterator<Item = (CallTime, u64)> {
         self.cuts.iter().map(|(at, prompt)| (*at, at.ms_since(*prompt)))

@@ -16,10 +16,17 @@ mod caller;
 mod caller_place;
 mod closed_loop;
 mod heard_prompts;
+mod planned_stream;
+mod played_agent;
 mod played_call;
+mod played_handoff;
+mod played_tape;
+mod played_turn;
 mod playout;
 mod recorded_agent;
+pub(crate) mod script;
 mod trace;
+mod unlike;
 
 use std::sync::Arc;
 
@@ -27,6 +34,7 @@ use crate::call::{Call, Input, Output};
 use crate::config::CallConfig;
 use crate::error::InputError;
 use crate::ids::StreamSid;
+use crate::replay::played_tape::PlayedTape;
 use crate::report::Report;
 use crate::tape::{Marks, Mask, Tape, TapeInput, TapeWriter};
 use crate::time::CallTime;
@@ -34,9 +42,13 @@ use crate::twilio::{Inbound, TwilioMessage, parse};
 
 pub use caller::{AgentAudio, Caller, CallerAct, CallerFrame, CallerStep, STEP_TIMEOUT_MS, When, waited_ms};
 pub use closed_loop::play;
-pub use played_call::{AgentMessage, Exchange, PlayedCall, PromptCut, StepTimes};
+pub(crate) use closed_loop::{ScriptedCall, play_script};
+pub use played_agent::Divergence;
+pub use played_call::{AgentMessage, PlayedCall, StepTimes};
+pub use played_handoff::PlayedHandoff;
+pub use played_turn::{PlayedPrompt, PlayedTurn, PromptCut};
 pub use playout::Playout;
-pub use recorded_agent::Divergence;
+pub use trace::around;
 
 /// A replayed call.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +79,9 @@ impl Replayed {
         })
     }
 
-    /// The reports of the call, in order.
-    pub fn reports(&self) -> impl Iterator<Item = &Report> {
-        self.outputs().filter_map(|(_, output)| output.report())
+    /// The reports of the call, in order, each with its time.
+    pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
+        self.outputs().filter_map(|(at, output)| Some((at, output.report()?)))
     }
 
     /// The outputs as lines of a tape, without reports, masked as the tape is.
@@ -82,7 +94,13 @@ impl Replayed {
     /// text.
     #[must_use]
     pub fn trace(&self) -> String {
-        trace::trace(&self.steps)
+        self.trace_lines().iter().map(|(_, line)| format!("{line}\n")).collect()
+    }
+
+    /// The lines of the trace, in order, without line breaks, each with its time.
+    #[must_use]
+    pub fn trace_lines(&self) -> Vec<(CallTime, String)> {
+        trace::lines(&self.steps)
     }
 }
 
@@ -90,7 +108,7 @@ impl Replayed {
 /// when it is due. After the last input the replay goes on until the call waits for nothing, or for a minute.
 #[must_use]
 pub fn replay(tape: &Tape) -> Replayed {
-    let mut player = Player::new(tape);
+    let mut player = Player::new(tape.header.config.clone(), tape.header.marks, tape.header.mask);
     let recorded = tape.inputs.iter().any(|(_, input)| *input == TapeInput::Timeout);
     for (at, input) in &tape.inputs {
         player.run_until(*at, !recorded);
@@ -115,26 +133,20 @@ struct Player {
     /// How much of the caller's audio the call has got, in bytes.
     received_bytes: usize,
     replayed: Replayed,
+    /// `None`: there is a tape already.
+    tape: Option<PlayedTape>,
 }
 
 impl Player {
-    fn new(tape: &Tape) -> Self {
-        Self::with(tape, tape.header.config.clone())
-    }
-
-    fn with(tape: &Tape, config: CallConfig) -> Self {
+    fn new(config: CallConfig, marks: Marks, mask: Mask) -> Self {
         Self {
             call: Call::new(Arc::new(config), CallTime::START),
             now: CallTime::START,
             playout: Playout::default(),
-            simulate_marks: tape.header.marks == Marks::Simulated,
+            simulate_marks: marks == Marks::Simulated,
             received_bytes: 0,
-            replayed: Replayed {
-                steps: Vec::new(),
-                heard: Vec::new(),
-                stream: StreamSid::default(),
-                mask: tape.header.mask,
-            },
+            replayed: Replayed { steps: Vec::new(), heard: Vec::new(), stream: StreamSid::default(), mask },
+            tape: None,
         }
     }
 
@@ -167,11 +179,17 @@ impl Player {
         if let Input::Twilio(text) = input {
             self.note_message(text);
         }
+        if let Some(tape) = &mut self.tape {
+            tape.input(at, input, &self.call);
+        }
         if let Err(error) = self.call.handle_input(input.clone(), at) {
             self.replayed.steps.push((at, Step::Refused(error)));
         }
         while let Some(output) = self.call.poll_output() {
             self.play(&output, at);
+            if let Some(tape) = &mut self.tape {
+                tape.output(at, &output, &self.replayed.stream);
+            }
             self.replayed.steps.push((at, Step::Output(output)));
         }
     }

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use crate::agent::{AgentCommand, AgentEvent, Answer, AnswerPart};
 use crate::audio::BYTES_PER_MS;
 use crate::call::Output;
 use crate::ending::VirtualAgentStatus;
 use crate::ids::{StreamId, TurnId};
-use crate::replay::caller::waited_ms;
 use crate::replay::heard_prompts::HeardPrompts;
-use crate::replay::{CallerStep, Divergence, Replayed, replay};
+use crate::replay::unlike::Place;
+use crate::replay::{CallerStep, Divergence, PlayedHandoff, PlayedTurn, Replayed, replay};
 use crate::report::{CloseReason, Report, Stages};
-use crate::tape::{Tape, TapeInput};
+use crate::tape::{Conversation, Tape, TapeInput};
 use crate::time::CallTime;
 use crate::twilio::{Inbound, parse};
 
@@ -32,7 +30,7 @@ pub struct PlayedCall {
     pub gave_up: bool,
     /// The answers among the messages by their numbers, each with the time at which its input was complete.
     answers: Vec<(CallTime, usize)>,
-    prompts: HeardPrompts,
+    pub(super) prompts: HeardPrompts,
 }
 
 /// A message of the agent.
@@ -75,50 +73,62 @@ impl StepTimes {
     }
 
     /// When the caller began to wait for the answer: when he fell silent, or else when the step was over.
-    fn waits_from(&self) -> Option<CallTime> {
+    pub(super) fn waits_from(&self) -> Option<CallTime> {
         self.fell_silent.or(self.ended).or(self.began)
     }
 }
 
-/// The part of a call from one step of the caller's until the next.
-#[derive(Debug, Clone, Copy)]
-pub struct Exchange<'a> {
-    call: &'a PlayedCall,
-    /// `None`: before the first step.
-    step: Option<usize>,
-    from: CallTime,
-    to: CallTime,
-}
-
-/// A prompt that was cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PromptCut {
-    /// When.
-    pub at: CallTime,
-    /// How much of it the caller had heard, in milliseconds.
-    pub played_ms: u64,
-}
-
 impl PlayedCall {
-    /// The call of a tape, as it went. `steps` are those of the caller, for the end of his speech in each.
+    /// The call of a tape, as it went. `steps` are those of the caller of a conversation file, for the end of his speech in
+    /// each. A tape of any other call has none: then each input that the agent answered is a step.
+    ///
+    /// ```
+    /// use dialbridge_core::replay::PlayedCall;
+    /// use dialbridge_core::tape::Tape;
+    ///
+    /// let tape = Tape::parse(r#"{"tape":1,"edition":"cx","marks":"simulated","config":{"greeting":{"text":"hi"}}}
+    /// {"at_ms":0,"from":"twilio","message":{"event":"start","streamSid":"MZ1","start":{"callSid":"CA1"}}}
+    /// {"at_ms":900,"from":"agent","turn":1,"message":{"event":"answer","part":"final","text":"Hello"}}"#)?;
+    /// assert_eq!(PlayedCall::recorded(&tape, &[]).turn(1).reply(), "Hello");
+    /// # Ok::<(), dialbridge_core::tape::TapeError>(())
+    /// ```
     #[must_use]
     pub fn recorded(tape: &Tape, steps: &[CallerStep]) -> Self {
-        let positions = FrameTimes::of(tape);
-        let recorded = tape.header.conversation.iter().flat_map(|conversation| &conversation.steps);
-        let times = steps.iter().zip(recorded).map(|(step, recorded)| {
-            let mut times = StepTimes::of(step);
-            if let Some(from_ms) = recorded.from_ms {
-                times.began = Some(positions.before(from_ms) + 1);
-                times.fell_silent = times.waits_from_ms.map(|ms| positions.at(from_ms + ms));
-            }
-            times.ended = recorded.to_ms.map(|ms| positions.at(ms));
-            times
-        });
+        let replayed = replay(tape);
+        let times = match &tape.header.conversation {
+            Some(conversation) => conversation_times(tape, conversation, steps),
+            None => answered_times(&replayed),
+        };
         let messages = tape.inputs.iter().filter_map(|(at, input)| {
             let TapeInput::Agent(stream, event) = input else { return None };
             Some(AgentMessage { at: *at, stream: *stream, event: event.clone() })
         });
-        Self::new(replay(tape), times.collect(), messages.collect())
+        Self::new(replayed, times, messages.collect())
+    }
+
+    /// The turn with that number, from 1. Turn 1 is the greeting, if the agent greets the caller. Then each step of the
+    /// caller's begins a turn. The trace counts streams to the agent instead: digits and events open one of their own.
+    ///
+    /// # Panics
+    /// If the call did not come to that turn.
+    #[must_use]
+    #[track_caller]
+    pub fn turn(&self, number: usize) -> PlayedTurn<'_> {
+        let before = usize::from(self.is_greeted());
+        let turn = match number.checked_sub(before + 1) {
+            Some(step) => self.turn_of_step(step),
+            None => (number == 1).then(|| self.greeting()),
+        };
+        let Some(turn) = turn else {
+            let why = if self.gave_up {
+                "the caller hung up, because the time of his next step did not come"
+            } else {
+                "it ended"
+            };
+            let come = self.steps.iter().filter(|step| step.began.is_some()).count() + before;
+            Place::new(self, self.ended()).fail(format_args!("the call has no turn {number}: {why} after turn {come}"));
+        };
+        turn
     }
 
     /// A call that kept to its tape.
@@ -130,15 +140,60 @@ impl PlayedCall {
 
     /// The part before the first step: the greeting.
     #[must_use]
-    pub fn opening(&self) -> Exchange<'_> {
-        Exchange { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
+    pub fn greeting(&self) -> PlayedTurn<'_> {
+        PlayedTurn { call: self, step: None, from: CallTime::START, to: self.next_step(0) }
     }
 
     /// The part from a step until the next. `None` if the caller never came to it.
     #[must_use]
-    pub fn exchange(&self, step: usize) -> Option<Exchange<'_>> {
+    pub fn turn_of_step(&self, step: usize) -> Option<PlayedTurn<'_>> {
         let from = self.steps.get(step)?.began?;
-        Some(Exchange { call: self, step: Some(step), from, to: self.next_step(step + 1) })
+        Some(PlayedTurn { call: self, step: Some(step), from, to: self.next_step(step + 1) })
+    }
+
+    /// The number of a step's turn; `None`: the greeting's.
+    pub(super) fn number_of(&self, step: Option<usize>) -> usize {
+        step.map_or(1, |step| step + 1 + usize::from(self.is_greeted()))
+    }
+
+    /// Whether the agent speaks first: it gets an event or a text before the caller does anything.
+    fn is_greeted(&self) -> bool {
+        self.find(|report| if let Report::TurnOpened { input, .. } = report { Some(*input) } else { None })
+            .is_some_and(|input| input != "audio")
+    }
+
+    /// The hand-off.
+    ///
+    /// # Panics
+    /// If there was none: the agent's part of the call did not end.
+    #[must_use]
+    #[track_caller]
+    pub fn handoff(&self) -> PlayedHandoff<'_> {
+        let Some(handoff) = PlayedHandoff::of(self) else {
+            Place::new(self, self.ended()).fail("the call was not handed off: the agent's part did not end");
+        };
+        handoff
+    }
+
+    /// Checks that the call went as its tape or test describes it.
+    ///
+    /// # Panics
+    /// If it gave the agent something else. The agent says nothing from there on.
+    #[track_caller]
+    pub fn assert_no_divergence(&self) {
+        if let Some(Divergence { at, what }) = &self.divergence {
+            Place::new(self, *at).fail(format_args!("at {at} s {what}"));
+        }
+    }
+
+    /// Panics if the caller did not come to each of his first `count` steps.
+    #[track_caller]
+    pub(crate) fn assert_steps_taken(&self, count: usize) {
+        let missed = self.steps.iter().take(count).position(|step| step.began.is_none());
+        if let Some(step) = missed {
+            let why = if self.gave_up { "its time did not come in 20 s" } else { "the call ended before its time" };
+            Place::new(self, self.ended()).fail(format_args!("the caller never came to step {}: {why}", step + 1));
+        }
     }
 
     fn next_step(&self, step: usize) -> CallTime {
@@ -200,11 +255,19 @@ impl PlayedCall {
 
     /// The reports of the call, in order, each with its time.
     pub fn reports(&self) -> impl Iterator<Item = (CallTime, &Report)> {
-        self.replayed.outputs().filter_map(|(at, output)| Some((at, output.report()?)))
+        self.replayed.reports()
     }
 
     fn find<T>(&self, wanted: impl Fn(&Report) -> Option<T>) -> Option<T> {
         self.reports().find_map(|(_, report)| wanted(report))
+    }
+
+    /// The answers of the agent, each with the time at which its input was complete.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (CallTime, &Answer)> {
+        self.answers.iter().filter_map(|(at, n)| {
+            let AgentEvent::Answer(answer) = &self.messages.get(*n)?.event else { return None };
+            Some((*at, &**answer))
+        })
     }
 }
 
@@ -230,104 +293,42 @@ fn answers(replayed: &Replayed, messages: &[AgentMessage]) -> Vec<(CallTime, usi
     numbered.collect()
 }
 
-impl<'a> Exchange<'a> {
-    /// When it began.
-    #[must_use]
-    pub fn began(&self) -> CallTime {
-        self.from
-    }
-
-    fn is_within(&self, at: CallTime) -> bool {
-        (self.from..self.to).contains(&at)
-    }
-
-    /// The answers to this step.
-    fn answers(self) -> impl Iterator<Item = &'a Answer> {
-        let of_step = self.call.answers.iter().filter(move |(at, _)| self.is_within(*at));
-        of_step.filter_map(move |(_, n)| {
-            let AgentEvent::Answer(answer) = &self.call.messages.get(*n)?.event else { return None };
-            Some(&**answer)
-        })
-    }
-
-    /// Whether the agent answered.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.answers().any(|answer| !answer.is_empty())
-    }
-
-    /// The words of the agent.
-    #[must_use]
-    pub fn reply(&self) -> String {
-        let texts: Vec<&str> =
-            self.answers().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty()).collect();
-        texts.join(" ")
-    }
-
-    /// The words that the agent understood.
-    #[must_use]
-    pub fn understood(&self) -> String {
-        let queries = self.answers().map(|answer| answer.query_text.as_str()).filter(|text| !text.is_empty());
-        if let Some(query) = queries.last() {
-            return query.to_owned();
+/// When the caller of a conversation file took his steps.
+fn conversation_times(tape: &Tape, conversation: &Conversation, steps: &[CallerStep]) -> Vec<StepTimes> {
+    let positions = FrameTimes::of(tape);
+    let times = steps.iter().zip(&conversation.steps).map(|(step, recorded)| {
+        let mut times = StepTimes::of(step);
+        if let Some(from_ms) = recorded.from_ms {
+            times.began = Some(positions.before(from_ms) + 1);
+            times.fell_silent = times.waits_from_ms.map(|ms| positions.at(from_ms + ms));
         }
-        let finals = self.call.reports().filter(|(at, _)| self.is_within(*at)).filter_map(|(_, report)| {
-            if let Report::Transcript { text, is_final: true, .. } = report { Some(text.as_str()) } else { None }
-        });
-        finals.last().unwrap_or_default().to_owned()
-    }
+        times.ended = recorded.to_ms.map(|ms| positions.at(ms));
+        times
+    });
+    times.collect()
+}
 
-    /// The display name of the intent that matched; empty: none.
-    #[must_use]
-    pub fn intent(&self) -> &'a str {
-        let intents = self.answers().filter_map(|answer| answer.intent.as_ref());
-        intents.map(|intent| intent.display_name.as_str()).last().unwrap_or_default()
-    }
-
-    /// The page that the conversation was on; empty: the agent did not say.
-    #[must_use]
-    pub fn page(&self) -> &'a str {
-        self.answers().map(|answer| answer.page.as_str()).filter(|page| !page.is_empty()).last().unwrap_or_default()
-    }
-
-    /// Its flow; empty: the agent did not say.
-    #[must_use]
-    pub fn flow(&self) -> &'a str {
-        self.answers().map(|answer| answer.flow.as_str()).filter(|flow| !flow.is_empty()).last().unwrap_or_default()
-    }
-
-    /// The parameters of the answers; a later one replaces an earlier one of its name.
-    #[must_use]
-    pub fn parameters(&self) -> Map<String, Value> {
-        self.answers().flat_map(|answer| answer.parameters.clone()).collect()
-    }
-
-    /// From the end of the caller's speech, or of his last key, until he began to hear the answer, in milliseconds. It
-    /// counts from the beginning of the call for the greeting, and from the beginning of a wait. Negative: the answer
-    /// began before he had finished. `None` if he heard none.
-    #[must_use]
-    pub fn within_ms(&self) -> Option<i64> {
-        let from = self.step.map_or(Some(CallTime::START), |step| self.call.steps[step].waits_from())?;
-        let sent = self.stages().find_map(|stages| stages.first_audio_sent)?;
-        let voice = self.call.prompts.first_voice(sent, self.to);
-        voice.map(|heard| waited_ms(from.as_ms(), heard.as_ms()))
-    }
-
-    /// The stages of its turns, in order.
-    pub fn stages(self) -> impl Iterator<Item = &'a Stages> {
-        self.call.reports().filter_map(move |(_, report)| {
-            let Report::Stages(stages) = report else { return None };
+/// When the caller began each input that the agent answered, except for the greeting.
+fn answered_times(replayed: &Replayed) -> Vec<StepTimes> {
+    let stages = replayed
+        .reports()
+        .filter_map(|(_, report)| if let Report::Stages(stages) = report { Some(&**stages) } else { None });
+    let mut answered: Vec<&Stages> = stages.filter(|stages| stages.answered.is_some()).collect();
+    answered.sort_by_key(|stages| stages.turn);
+    let greets = answered.first().is_some_and(|first| matches!(first.input, "event" | "text"));
+    let mut from = CallTime::START;
+    let times = answered.into_iter().skip(usize::from(greets)).filter(|stages| stages.input != "tool result");
+    times
+        .map(|stages| {
             let complete = stages.input_complete.or(stages.answered).unwrap_or(stages.opened);
-            self.is_within(complete).then_some(&**stages)
+            let digits =
+                replayed.reports().filter(|(at, report)| **report == Report::Digit && (from..=complete).contains(at));
+            let began = if stages.input == "digits" { digits.map(|(at, _)| at).next() } else { stages.speech_began };
+            from = complete;
+            let (began, fell_silent) = (Some(began.unwrap_or(complete)), stages.speech_ended);
+            StepTimes { began, ended: Some(complete), fell_silent, waits_from_ms: None }
         })
-    }
-
-    /// The first prompt that was cut.
-    #[must_use]
-    pub fn prompt_cut(&self) -> Option<PromptCut> {
-        let mut cuts = self.call.prompts.cuts().filter(|(at, _)| self.is_within(*at));
-        cuts.next().map(|(at, played_ms)| PromptCut { at, played_ms })
-    }
+        .collect()
 }
 
 /// When the caller's audio came, frame by frame.

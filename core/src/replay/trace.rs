@@ -1,4 +1,4 @@
-//! A replayed call as text.
+//! A replayed call as text, and the part of it that tells most of a moment.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,42 @@ use crate::replay::Step;
 use crate::time::CallTime;
 use crate::twilio::TwilioMessage;
 
+/// How many lines are shown around a moment.
+const AROUND_LINES: usize = 6;
+
+/// How far they may be from it, in milliseconds.
+const AROUND_MS: u64 = 3_000;
+
+/// The lines of a trace around a moment that tell most of what the call did then. Each line comes with its time.
+///
+/// ```
+/// use dialbridge_core::CallTime;
+/// use dialbridge_core::replay::around;
+///
+/// let line = |ms, text: &str| (CallTime::from_ms(ms), text.to_owned());
+/// let trace = [line(0, "    0.000 report  digit"), line(9_000, "    9.000 twilio  clear")];
+/// assert_eq!(around(&trace, CallTime::from_ms(8_000)), ["    9.000 twilio  clear"]);
+/// ```
+#[must_use]
+pub fn around(trace: &[(CallTime, String)], at: CallTime) -> Vec<&str> {
+    let tells = |line: &&(CallTime, String)| {
+        let (line_at, text) = line;
+        let is_near = line_at.ms_since(at).max(at.ms_since(*line_at)) <= AROUND_MS;
+        is_near && !["twilio  media", "twilio  mark", "stages:"].iter().any(|part| text.contains(part))
+    };
+    let near: Vec<&(CallTime, String)> = trace.iter().filter(tells).collect();
+    let nearest = near.partition_point(|(line_at, _)| *line_at < at);
+    let from = nearest.saturating_sub(AROUND_LINES / 2).min(near.len().saturating_sub(AROUND_LINES));
+    near.iter().skip(from).take(AROUND_LINES).map(|(_, text)| text.as_str()).collect()
+}
+
+/// The lines of a trace, in order, without line breaks, each with its time.
+type Lines = Vec<(CallTime, String)>;
+
 /// One line for each step, in order. Consecutive audio for one stream becomes one line, and so do consecutive refusals of
 /// one kind.
-pub(super) fn trace(steps: &[(CallTime, Step)]) -> String {
-    let mut text = String::new();
+pub(super) fn lines(steps: &[(CallTime, Step)]) -> Lines {
+    let mut text = Lines::new();
     let mut audio: Option<AudioRun> = None;
     let mut refusals: Option<RefusalRun> = None;
     for (at, step) in steps {
@@ -60,7 +92,7 @@ impl RefusalRun {
     }
 }
 
-fn end_refusals(run: Option<RefusalRun>, text: &mut String) {
+fn end_refusals(run: Option<RefusalRun>, text: &mut Lines) {
     if let Some(run) = run {
         let cause = std::error::Error::source(&run.error).map(ToString::to_string).unwrap_or_default();
         let description = match run.count {
@@ -93,7 +125,7 @@ impl AudioRun {
     }
 }
 
-fn end_audio(run: Option<AudioRun>, text: &mut String) {
+fn end_audio(run: Option<AudioRun>, text: &mut Lines) {
     if let Some(run) = run {
         let description =
             format!("agent   {} audio {} ms until {} {}", run.stream, run.bytes / BYTES_PER_MS, run.to, run.sum);
@@ -101,9 +133,8 @@ fn end_audio(run: Option<AudioRun>, text: &mut String) {
     }
 }
 
-fn push_line(at: CallTime, description: &str, text: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{at:>9} {description}", at = at.to_string());
+fn push_line(at: CallTime, description: &str, text: &mut Lines) {
+    text.push((at, format!("{at:>9} {description}", at = at.to_string())));
 }
 
 fn describe(output: &Output) -> String {

@@ -58,7 +58,7 @@ mod tests {
     fn entries(text: &str) -> Vec<usize> {
         let complete =
             |report: &Report| if let Report::DigitsComplete { count } = report { Some(*count) } else { None };
-        replay(&Tape::parse(text).unwrap()).reports().filter_map(complete).collect()
+        replay(&Tape::parse(text).unwrap()).reports().filter_map(|(_, report)| complete(report)).collect()
     }
 
     #[test]

@@ -69,13 +69,13 @@ fn played(steps: Vec<CallerStep>, change: impl FnOnce(&mut CallConfig)) -> Playe
 fn the_agent_answers_as_long_after_its_input_as_it_did_then() {
     let call = played(caller("two loaves", "1#"), |_| {});
     assert_eq!((&call.divergence, call.gave_up, call.turns()), (&None, false, 3));
-    assert_eq!(call.opening().reply(), "Good morning.");
-    assert_eq!(call.opening().within_ms(), Some(200));
-    let text = call.exchange(0).unwrap();
+    assert_eq!(call.greeting().reply(), "Good morning.");
+    assert_eq!(call.greeting().wait_ms(), Some(200));
+    let text = call.turn_of_step(0).unwrap();
     assert_eq!((text.reply().as_str(), text.page()), ("Two loaves.", "Confirm"));
     // A step ends with the frame in which it is taken.
-    assert_eq!(text.within_ms(), Some(330));
-    assert_eq!(call.exchange(1).unwrap().within_ms(), Some(280));
+    assert_eq!(text.wait_ms(), Some(330));
+    assert_eq!(call.turn_of_step(1).unwrap().wait_ms(), Some(280));
     assert!(call.steps.iter().all(|step| step.began.is_some()));
 }
 
@@ -83,9 +83,9 @@ fn the_agent_answers_as_long_after_its_input_as_it_did_then() {
 fn the_answer_moves_with_what_the_caller_does() {
     // Keys that no finish digit ends wait for the time between two of them.
     let call = played(caller("two loaves", "1"), |config| config.dtmf.interdigit_ms = 1_000);
-    assert_eq!(call.exchange(1).unwrap().within_ms(), Some(1_280));
+    assert_eq!(call.turn_of_step(1).unwrap().wait_ms(), Some(1_280));
     let sooner = played(caller("two loaves", "1"), |config| config.dtmf.interdigit_ms = 700);
-    assert_eq!(sooner.exchange(1).unwrap().within_ms(), Some(980));
+    assert_eq!(sooner.turn_of_step(1).unwrap().wait_ms(), Some(980));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_call_that_gives_the_agent_something_else_leaves_its_tape() {
 fn a_caller_whose_time_never_comes_gives_up() {
     let steps = vec![CallerStep::HangUp { when: When::AgentSpeaking(60_000) }];
     let call = played(steps, |_| {});
-    assert!(call.gave_up && call.exchange(0).is_none());
+    assert!(call.gave_up && call.turn_of_step(0).is_none());
     assert!(call.ended() > CallTime::from_ms(20_000) && call.ended() < CallTime::from_ms(22_000), "{}", call.ended());
 }
 

@@ -19,6 +19,8 @@ mod failures;
 mod far_agent;
 mod fillers;
 mod hostile;
+mod kit;
+mod kit_failures;
 mod left_out;
 mod listening;
 mod messages;

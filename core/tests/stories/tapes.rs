@@ -77,7 +77,7 @@ fn a_masked_tape_replays_whichever_digit_ends_an_input() {
     let tape = Tape::parse(&recording.text).unwrap();
     let replayed = replay(&tape);
     let complete = |report: &Report| if let Report::DigitsComplete { count } = report { Some(*count) } else { None };
-    assert_eq!(replayed.reports().filter_map(complete).collect::<Vec<_>>(), recording.entries);
+    assert_eq!(replayed.reports().filter_map(|(_, report)| complete(report)).collect::<Vec<_>>(), recording.entries);
     // The replay goes on to meet later deadlines that the call did not have.
     let again: Vec<String> = replayed.tape_lines().take(tape.outputs.len()).collect();
     assert_eq!(again, tape.outputs);

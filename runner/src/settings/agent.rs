@@ -170,14 +170,9 @@ impl Values<'_> {
     /// answers a "hi" in its language. A CES agent is silent until it gets something; Google's own adapters send this
     /// event.
     fn greeting(&self, product: Product) -> StartingInput {
-        let (event, text) = match product {
-            Product::Cx => (None, Some(starting_text(&self.get(&table::DIALOGFLOW_LANGUAGE)))),
-            Product::Es(_) => (Some("WELCOME"), None),
-            Product::Ces(_) => (Some("session_start"), None),
-        };
-        let or = |value: Option<String>, default: Option<&str>| {
-            value.or(default.map(ToOwned::to_owned)).filter(|value| !value.is_empty())
-        };
+        let StartingInput { event, text } = product.edition().config().starting_input;
+        let text = text.map(|_| starting_text(&self.get(&table::DIALOGFLOW_LANGUAGE)).to_owned());
+        let or = |value: Option<String>, default: Option<String>| value.or(default).filter(|value| !value.is_empty());
         StartingInput {
             event: or(self.find(&table::DIALOGFLOW_STARTING_EVENT_NAME), event),
             text: or(self.find(&table::DIALOGFLOW_STARTING_TEXT), text),

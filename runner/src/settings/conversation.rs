@@ -4,8 +4,6 @@ use dialbridge_core::agent::DigitsForm;
 use dialbridge_core::config::{
     BargeIn, CallConfig, CallLimits, DtmfConfig, Fillers, NoInput, Retry, StreamShape, Timeouts,
 };
-use dialbridge_core::parameters::NameCase;
-use dialbridge_core::turn_data::TurnData;
 
 use super::layer::Values;
 use super::table;
@@ -23,18 +21,13 @@ impl Values<'_> {
     /// The call configuration without the greeting, the hand-off and the service's settings.
     pub(super) fn conversation(&self, product: Product) -> CallConfig {
         let ces_stream_ms = self.get(&table::CES_STREAM_SECONDS) * SECOND;
-        let (shape, audio_limit_ms) = match product {
-            Product::Cx => (StreamShape::PerTurn, 120_000),
-            Product::Es(_) => (StreamShape::PerTurn, 60_000),
-            Product::Ces(_) => (StreamShape::PerSession, ces_stream_ms),
-        };
+        let of_edition = product.edition().config();
+        let is_ces = of_edition.shape == StreamShape::PerSession;
+        let audio_limit_ms = if is_ces { ces_stream_ms } else { of_edition.audio_limit_ms };
         CallConfig {
             barge_in: self.barge_in(),
-            knows_prompts: match product {
-                Product::Cx | Product::Es(EsApi::V2Beta1) => true,
-                Product::Es(EsApi::V2) | Product::Ces(_) => false,
-            },
-            dtmf: self.dtmf(product),
+            knows_prompts: of_edition.knows_prompts || product == Product::Es(EsApi::V2Beta1),
+            dtmf: self.dtmf(product, &of_edition.dtmf),
             no_input: NoInput { event: self.find(&table::NO_INPUT_EVENT), after_ms: self.get(&table::NO_INPUT_MS) },
             limits: self.call_limits(),
             fillers: Fillers {
@@ -46,13 +39,6 @@ impl Values<'_> {
             max_answer_ms: self.get(&table::MAX_ANSWER_SECONDS) * SECOND,
             end_of_utterance: self.get(&table::END_OF_UTTERANCE),
             call_parameters: self.get(&table::CALL_PARAMETERS),
-            parameter_names: if product == Product::Cx { NameCase::Ignored } else { NameCase::Exact },
-            turn_data: match product {
-                Product::Cx => TurnData::EachTurn,
-                Product::Ces(_) => TurnData::AtOpening,
-                Product::Es(_) => TurnData::None,
-            },
-            shape,
             audio_limit_ms,
             rotation_margin_ms: self.rotation_margin_ms(audio_limit_ms),
             timeouts: Timeouts {
@@ -66,7 +52,7 @@ impl Values<'_> {
                 answering_turn: self.get(&table::RETRY_ANSWERING_TURN),
                 ..Retry::default()
             },
-            ..CallConfig::default()
+            ..of_edition
         }
     }
 
@@ -91,22 +77,19 @@ impl Values<'_> {
         }
     }
 
-    fn dtmf(&self, product: Product) -> DtmfConfig {
-        let is_ces = matches!(product, Product::Ces(_));
+    fn dtmf(&self, product: Product, of_edition: &DtmfConfig) -> DtmfConfig {
         let form = self.find(&table::DTMF_AS);
         if form == Some(DigitsForm::Dtmf) && product == Product::Es(EsApi::V2) {
             let fault = "is \"dtmf\", and Dialogflow ES takes keys as an input of their own by v2beta1 only \
                          (DIALOGFLOW_ES_API)";
             self.conflicting(&table::DTMF_AS, fault);
         }
-        let of_product = if matches!(product, Product::Es(_)) { DigitsForm::Text } else { DigitsForm::Dtmf };
         DtmfConfig {
             finish_digit: self.get(&table::DTMF_FINISH_DIGIT),
-            // A CES agent collects digits itself.
-            max_digits: self.find(&table::DTMF_MAX_DIGITS).unwrap_or(u32::from(is_ces)),
+            max_digits: self.find(&table::DTMF_MAX_DIGITS).unwrap_or(of_edition.max_digits),
             interdigit_ms: self.get(&table::DTMF_INTERDIGIT_MS),
             first_digit_ms: self.get(&table::DTMF_FIRST_DIGIT_MS),
-            form: form.unwrap_or(of_product),
+            form: form.unwrap_or_else(|| of_edition.form.clone()),
         }
     }
 
