@@ -19,9 +19,9 @@ fn the_readmes_unit_test_is_one_of_ours() {
 }
 
 #[test]
-fn the_test_of_the_page_on_call_flows_is_the_examples() {
-    let (page, example) = (top("docs/call-flows.md"), top("core/examples/call_flow/main.rs"));
-    let shown = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+fn the_test_that_a_bad_call_becomes_is_the_examples() {
+    let (page, example) = (top("docs/testing.md"), top("core/examples/call_flow/main.rs"));
+    let shown = page.split("```rust\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
     assert!(example.contains(shown.trim_end()), "{shown}");
 }
 

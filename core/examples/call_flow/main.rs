@@ -1,5 +1,5 @@
 //! A team's own test of a call flow, as it would stand in their own crate. It replays a recorded call and checks that a
-//! fault does not come back. `docs/call-flows.md` shows how the tape was made.
+//! fault does not come back. `docs/testing.md` shows how the tape was made.
 //!
 //! ```text
 //! cargo test -p dialbridge-core --example call_flow       # its tests, which CI runs too
