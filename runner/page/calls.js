@@ -1,7 +1,8 @@
 // The calls of this instance: the live ones as they happen, and the last ones with their timelines.
 
+import { showCall } from './call_view.js';
 import { ask, by, clock, el, length, seconds, urlOf } from './dom.js';
-import { chip, timeline } from './timeline.js';
+import { chip } from './timeline.js';
 
 /** How long after a failure we open the event stream again, in milliseconds. */
 const AGAIN_AFTER = 3000;
@@ -98,7 +99,7 @@ function latencies({ latenciesMs }) {
 function finishedItem(call) {
   const body = el('div', { class: 'unfolded' });
   const details = el('details', {}, summary(call), body);
-  details.addEventListener('toggle', () => void (details.open && body.childElementCount === 0 && unfold(call, body)));
+  details.addEventListener('toggle', () => void (details.open && body.childElementCount === 0 && showCall(call, body)));
   return el('li', {}, details);
 }
 
@@ -113,16 +114,4 @@ function summary(call) {
     el('span', {}, call.turns === 1 ? '1 turn' : `${call.turns} turns`),
     el('span', { class: 'reason' }, call.status ?? call.reason),
   );
-}
-
-async function unfold(call, body) {
-  body.replaceChildren(el('p', {}, 'One moment…'));
-  try {
-    const { lines, callSid, language } = await ask(`/calls/${call.id}.json`);
-    const facts = `${callSid}, ${language}, latencies ${latencies(call)}`;
-    body.replaceChildren(el('p', { class: 'quiet' }, facts), timeline(lines));
-  } catch (error) {
-    const gone = 'This call is not kept any more, or another instance has it. Reload the page.';
-    body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? gone : error.message));
-  }
 }

@@ -1,6 +1,7 @@
 //! One call as the page shows it.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dialbridge_core::stages::StageLimits;
@@ -36,6 +37,26 @@ pub(crate) struct CallStart {
     pub(crate) words: bool,
     /// How long the stages of a turn may take.
     pub(crate) slow: StageLimits,
+    /// Where its tape is written, if it is recorded.
+    pub(crate) tape: Option<PathBuf>,
+}
+
+/// The tape of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeptTape {
+    /// There is none.
+    NotRecorded,
+    /// It is being written.
+    Live,
+    /// It has words that the page may not show.
+    Private,
+    /// It may be given to whoever may open the page.
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// The call.
+        call_sid: CallSid,
+    },
 }
 
 /// A call.
@@ -209,18 +230,30 @@ impl Entry {
 
     /// The call as the list shows it.
     pub(super) fn summary(&self) -> Value {
-        let CallStart { call_sid, agent, language, kind, began_ms, words: _, slow: _ } = &self.start;
+        let CallStart { call_sid, agent, language, kind, began_ms, words, slow: _, tape } = &self.start;
+        let tape = tape.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
         json!({
             "id": self.id, "callSid": call_sid.as_str(), "agent": agent, "language": language, "kind": kind,
             "beganMs": began_ms, "state": self.state.as_str(), "turns": self.turns, "failed": self.failed,
             "latenciesMs": self.latencies_ms, "status": self.status,
             "tookMs": self.ended.as_ref().map(|(ms, _)| ms), "reason": self.ended.as_ref().map(|(_, reason)| reason),
+            "tape": tape, "words": words,
         })
     }
 
     /// The lines of the timeline after this number, each with its number.
     pub(super) fn lines_after(&self, number: u64) -> Vec<(u64, Arc<str>)> {
         self.lines.after(number)
+    }
+
+    /// What the page may do with the call's tape.
+    pub(super) fn tape(&self) -> KeptTape {
+        match &self.start.tape {
+            None => KeptTape::NotRecorded,
+            Some(_) if !self.is_over() => KeptTape::Live,
+            Some(_) if !self.start.words => KeptTape::Private,
+            Some(path) => KeptTape::Open { path: path.clone(), call_sid: self.start.call_sid.clone() },
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -247,6 +280,7 @@ mod tests {
                 began_ms: 1_000,
                 words: false,
                 slow: StageLimits::NONE,
+                tape: None,
             },
         )
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use entry::Entry;
 
-pub(crate) use entry::CallStart;
+pub(crate) use entry::{CallStart, KeptTape};
 
 /// How many finished calls are kept.
 pub const MAX_FINISHED: usize = 50;
@@ -182,6 +182,11 @@ impl CallWatcher {
         (entry.summary(), entry.lines_after(0).into_iter().map(|(_, line)| line).collect())
     }
 
+    /// The call's tape.
+    pub(crate) fn tape(&self) -> KeptTape {
+        self.watched.entry().tape()
+    }
+
     /// The lines since the last read, and whether the call is over.
     pub(crate) fn new_lines(&mut self) -> (Vec<Arc<str>>, bool) {
         self.changes.mark_unchanged();
@@ -218,6 +223,7 @@ mod tests {
             began_ms: 0,
             words,
             slow: StageLimits::NONE,
+            tape: None,
         }
     }
 
