@@ -1,4 +1,4 @@
-// One call, opened: its facts, what can be downloaded of it, its lanes and its timeline.
+// One call, opened: a live one as it goes on, a finished one with its lanes and what can be downloaded of it.
 
 import { ask, el, urlOf } from './dom.js';
 import { lanes } from './lanes.js';
@@ -11,17 +11,44 @@ const GONE = 'This call is not kept any more, or another instance has it. Reload
 export async function showCall(call, body) {
   body.replaceChildren(el('p', {}, 'One moment…'));
   try {
-    const { lines, callSid, language } = await ask(`/calls/${call.id}.json`);
+    const { lines } = await ask(`/calls/${call.id}.json`);
     const { recording, why } = await recordingOf(call);
     body.replaceChildren(
-      el('p', { class: 'quiet' }, `${callSid}, ${language}`),
-      exports(call),
+      ...about(call),
+      exports(call) ?? '',
       lanes(lines, { tookMs: call.tookMs, recording, why }),
       timeline(lines),
     );
   } catch (error) {
     body.replaceChildren(el('p', { class: 'notice' }, error.message.startsWith('there is nothing') ? GONE : error.message));
   }
+}
+
+/** Shows a live call in `body` as it goes on. Returns what ends that. */
+export function showLive(call, body) {
+  const source = new EventSource(urlOf(`/softphone/events/${call.callSid}`));
+  let lines = [];
+  const show = () => body.replaceChildren(...about(call), timeline(lines));
+  show();
+  source.addEventListener('line', ({ data }) => {
+    // What is passing is replaced by whatever follows.
+    lines = [...lines.filter(({ what, isFinal }) => what !== 'transcript' || isFinal), JSON.parse(data)];
+    show();
+  });
+  source.addEventListener('over', () => source.close());
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) body.append(el('p', { class: 'notice' }, GONE));
+    // The browser connects again, and is told all lines anew.
+    lines = [];
+  };
+  return () => source.close();
+}
+
+/** Which call this is, and whether its words are shown. */
+function about({ callSid, language, words }) {
+  const link = el('a', { href: `#call-${callSid}` }, 'Link to this call');
+  const hidden = words ? '' : ' Its words are not shown (PAGE_TRANSCRIPTS).';
+  return [el('p', { class: 'quiet' }, `${callSid}, ${language}.${hidden} `, link)];
 }
 
 /** The call's recording, or why there is none. */

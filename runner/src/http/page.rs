@@ -23,14 +23,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The files of the page, which are part of this program.
-const FILES: [(&str, &str, &str); 17] = [
+const FILES: [(&str, &str, &str); 20] = [
     ("page.css", "text/css", include_str!("../../page/page.css")),
+    ("calls.css", "text/css", include_str!("../../page/calls.css")),
     ("lanes.css", "text/css", include_str!("../../page/lanes.css")),
     ("icon.svg", "image/svg+xml", include_str!("../../page/icon.svg")),
     ("page.js", JAVASCRIPT, include_str!("../../page/page.js")),
     ("dom.js", JAVASCRIPT, include_str!("../../page/dom.js")),
     ("agents.js", JAVASCRIPT, include_str!("../../page/agents.js")),
     ("calls.js", JAVASCRIPT, include_str!("../../page/calls.js")),
+    ("call_item.js", JAVASCRIPT, include_str!("../../page/call_item.js")),
+    ("strip.js", JAVASCRIPT, include_str!("../../page/strip.js")),
     ("call_view.js", JAVASCRIPT, include_str!("../../page/call_view.js")),
     ("lanes.js", JAVASCRIPT, include_str!("../../page/lanes.js")),
     ("recording.js", JAVASCRIPT, include_str!("../../page/recording.js")),

@@ -113,6 +113,32 @@ describe('a recorded call', () => {
     });
   });
 
+  it('is found by its CallSid, by the filter and by its address', async () => {
+    const [call] = (await service.json('/calls.json')).finished;
+    const shown = () => tab.get('document.getElementById("finished-list").childElementCount');
+    const find = (id, value, event) => tab.get(`(() => {
+      const field = document.getElementById('${id}');
+      field.value = '${value}';
+      field.dispatchEvent(new Event('${event}'));
+    })()`);
+    await find('find', 'nobody', 'input');
+    await tab.shows('#finished', 'No call is like that');
+    await find('find', call.callSid.slice(-6), 'input');
+    assert.equal(await shown(), 1);
+    await find('choice', 'trouble', 'change');
+    assert.equal(await shown(), 0, 'it went well');
+    await find('choice', 'recorded', 'change');
+    assert.equal(await shown(), 1);
+    const other = await browser.tab();
+    await other.open(`${service.origin}/#call-${call.callSid}`);
+    await other.until(`document.querySelector('${OPEN} .lanes')`, 'the call of the address is open');
+    await other.get('location.hash = "#call-gone"');
+    await other.shows('#finished', 'is not kept any more');
+    await other.close();
+    assert.equal(await tab.text('#finished-list .outcome'), 'the caller hung up');
+    assert.match(await tab.text('#strip'), /calls in the last hour\s+1\b/);
+  });
+
   it('says so where a call was not recorded', async () => {
     const other = await Service.start();
     const second = await browser.tab();
