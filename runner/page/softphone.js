@@ -250,7 +250,7 @@ function show(line) {
       note('You have said nothing.');
       break;
     case 'failed':
-      note(`The agent does not answer: ${line.fault}. ${line.retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.'}`, 'bad');
+      fail(line);
       break;
     case 'note':
       note(line.more ? `${line.text}: ${line.more}` : line.text);
@@ -278,6 +278,16 @@ function answer(line) {
   const what = [line.text && quoted(line.text), line.intent && chip(line.intent), chip(`thought ${seconds(line.thoughtMs)}`), parameters(line)];
   const words = what.filter(Boolean).flatMap((part) => [part, ' ']);
   add(el('div', { class: 'said agent' }, el('span', { class: 'who' }, 'Agent'), ...words));
+}
+
+/** Shows a fault. One that comes again at once is counted. */
+function fail({ fault, retryInMs }) {
+  const then = retryInMs === null ? 'Look at its name, region and credentials.' : 'It is asked again.';
+  const last = by('conversation').lastElementChild;
+  const count = last?.dataset.fault === fault ? Number(last.dataset.count) + 1 : 1;
+  if (count > 1) last.remove();
+  const times = count > 1 ? ` (${count} times)` : '';
+  add(el('div', { class: 'aside bad', 'data-fault': fault, 'data-count': count }, `The agent does not answer${times}: ${fault}. ${then}`));
 }
 
 function note(text, mood = '') {

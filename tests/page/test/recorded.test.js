@@ -35,7 +35,7 @@ describe('a recorded call', () => {
     await tab.key('5');
     await tab.shows('#conversation', 'order.time', 20_000);
     await tab.click('#hang-up');
-    await tab.shows('#live', '0 live calls');
+    await tab.until('document.querySelector("#finished-list summary")', 'the finished call');
     await tab.click('#finished-list summary');
     await tab.until(`document.querySelector('${OPEN} .lanes')`, 'the lanes');
   });
@@ -150,7 +150,7 @@ describe('a recorded call', () => {
     await second.click('#without');
     await second.shows('#conversation', 'Corner Bakery', 20_000);
     await second.click('#hang-up');
-    await second.shows('#live', '0 live calls');
+    await second.until('document.querySelector("#finished-list summary")', 'the finished call');
     await second.click('#finished-list summary');
     await second.shows(OPEN, 'the call was not recorded');
     assert.equal(await second.get(`document.querySelectorAll('${OPEN} .play, ${OPEN} .exports').length`), 0);
