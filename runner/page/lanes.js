@@ -116,8 +116,10 @@ function agentSpans(lines, turns, ms) {
 const callerMarks = (lines) =>
   lines.filter(({ what }) => what === 'digit').map(({ atMs }) => ({ at: atMs, text: '⌨', kind: 'key' }));
 
-const agentMarks = (lines) =>
-  lines.filter(({ what }) => what === 'barge-in').map(({ atMs, cutMs }) => ({ at: atMs, text: `✂ ${seconds(cutMs)} cut`, kind: 'cut' }));
+const agentMarks = (lines) => [
+  ...lines.filter(({ what }) => what === 'barge-in').map(({ atMs, cutMs }) => ({ at: atMs, text: `✂ ${seconds(cutMs)} cut`, kind: 'cut' })),
+  ...lines.filter(({ what }) => what === 'failed').map(({ atMs }) => ({ at: atMs, text: '✕', kind: 'fault' })),
+];
 
 function callerWords(lines, turns) {
   const said = lines.filter(({ what, isFinal, text }) => what === 'transcript' && isFinal && text);
@@ -164,7 +166,7 @@ function stageRow(place, turns) {
 function legend(turns) {
   const used = Object.keys(STAGES).filter((stage) => turns.some(({ intervals }) => intervals?.[stage]?.[1] > intervals?.[stage]?.[0]));
   const items = used.map((stage) => el('li', {}, el('span', { class: `swatch ${stage}` }), STAGES[stage]));
-  return items.length > 0 && el('ul', { class: 'legend', 'aria-label': 'Stages of a turn' }, ...items);
+  return items.length > 0 ? el('ul', { class: 'legend', 'aria-label': 'Stages of a turn' }, ...items) : undefined;
 }
 
 /** Three buttons that change the width of the track. */

@@ -116,6 +116,8 @@ describe('trouble', () => {
     await tab.until('document.querySelector("#finished-list .outcome.bad")', 'the failed call');
     await tab.click('#finished-list summary');
     await tab.shows('#finished-list', 'times, last at');
+    assert.ok((await tab.get('document.querySelectorAll("#finished-list .mark.fault").length')) > 1, 'each has its mark');
+    assert.doesNotMatch(await tab.text('#finished-list'), /undefined|false|null/);
     assert.equal(await tab.get('document.querySelectorAll("#finished-list li.bad strong").length'), 1);
     await screenshots(tab, 'down');
     await tab.close();

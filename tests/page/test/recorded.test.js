@@ -51,6 +51,7 @@ describe('a recorded call', () => {
     await screenshots(tab, 'recorded');
     assert.equal(await count('.lane path'), 2);
     assert.equal(await count('.mark.cut'), 1);
+    assert.doesNotMatch(await tab.text(OPEN), /undefined|false|null/);
     assert.equal(await count('.mark.key'), 1);
     assert.ok((await count('.stage')) >= 4 && (await count('.stage.slow')) >= 1);
     assert.match(await tab.text(`${OPEN} .lane-words`), /s of speech/);
