@@ -34,3 +34,28 @@ fn said(tape: &Tape) -> Vec<u8> {
     said.advance(CallTime::from_ms(u64::MAX));
     said.into_heard()
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn the_caller_is_on_the_left_when_he_spoke_and_nothing_comes_after_the_end() {
+        let frame = STANDARD.encode([7; 160]);
+        let media = |at: u64| {
+            let message = format!(r#"{{"event":"media","media":{{"track":"inbound","payload":"{frame}"}}}}"#);
+            format!(r#"{{"at_ms":{at},"from":"twilio","message":{message}}}"#)
+        };
+        let header = r#"{"tape":1,"edition":"cx"}"#;
+        let end = r#"{"at_ms":500,"from":"twilio","closed":true}"#;
+        let tape = Tape::parse(&[header, &media(100), &media(490), end].join("\n")).unwrap();
+        let wav = both_sides(&tape);
+        let data = &wav[wav.len() - 2 * 500 * BYTES_PER_MS..];
+        let said = |ms: usize| (data[2 * ms * BYTES_PER_MS], data[2 * ms * BYTES_PER_MS + 1]);
+        assert_eq!(wav[..wav.len() - data.len()].last_chunk(), Some(&8_000_u32.to_le_bytes()), "500 ms, two sides");
+        assert_eq!([99, 100, 119, 120, 499].map(said), [0xFF, 7, 7, 0xFF, 7].map(|left| (left, 0xFF)));
+    }
+}
